@@ -1,0 +1,1 @@
+"""What every room stands on: ids, clock, units, settings, log, errors, failpoints."""

@@ -1,0 +1,83 @@
+"""A bus inside one process: for the simulated cloud and for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+
+from hanok.bus.interface import Handler, NobodyThere
+
+log = logging.getLogger(__name__)
+
+
+def _matches(pattern: tuple[str, ...], subject: tuple[str, ...]) -> bool:
+    for place, token in enumerate(pattern):
+        if token == ">":
+            return len(subject) > place
+        if place >= len(subject) or token not in ("*", subject[place]):
+            return False
+    return len(pattern) == len(subject)
+
+
+class MemoryBus:
+    """The same contract as `NATSBus`, without a server."""
+
+    def __init__(self) -> None:
+        self._listeners: list[tuple[tuple[str, ...], Handler, str]] = []
+        self._tasks: set[asyncio.Future[bytes | None]] = set()
+        self._turn = itertools.count()
+
+    def _receivers(self, subject: str) -> list[Handler]:
+        tokens = tuple(subject.split("."))
+        groups: dict[str, list[Handler]] = {}
+        single: list[Handler] = []
+        for pattern, handler, group in self._listeners:
+            if _matches(pattern, tokens):
+                if group:
+                    groups.setdefault(group, []).append(handler)
+                else:
+                    single.append(handler)
+        turn = next(self._turn)
+        return single + [members[turn % len(members)] for members in groups.values()]
+
+    async def publish(self, subject: str, payload: bytes) -> None:
+        for handler in self._receivers(subject):
+            self._start(handler, payload).add_done_callback(self._report)
+
+    async def ask(self, subject: str, payload: bytes, *, timeout_s: float) -> bytes:
+        receivers = self._receivers(subject)
+        if not receivers:
+            raise NobodyThere(f"nobody listens to {subject}")
+        try:
+            async with asyncio.timeout(timeout_s):
+                reply = await self._start(receivers[0], payload)
+        except TimeoutError:
+            raise NobodyThere(f"no reply from {subject} within {timeout_s:g} s") from None
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # the other side broke: over a network this is silence
+            raise NobodyThere(f"no reply from {subject}: it failed") from error
+        if reply is None:
+            raise NobodyThere(f"no reply from {subject}")
+        return reply
+
+    async def listen(self, subject: str, handler: Handler, *, group: str = "") -> None:
+        self._listeners.append((tuple(subject.split(".")), handler, group))
+
+    async def close(self) -> None:
+        self._listeners.clear()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start(self, handler: Handler, payload: bytes) -> asyncio.Future[bytes | None]:
+        task = asyncio.ensure_future(handler(payload))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    @staticmethod
+    def _report(task: asyncio.Future[bytes | None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a listener failed", exc_info=error)

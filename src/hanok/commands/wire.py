@@ -1,0 +1,53 @@
+"""Commands over a bus: subjects, encoding, asking.
+
+    node.<host>.command     request/reply: a Command, an Answer
+    control.metadata        request/reply: a MetadataQuestion, a MetadataDocument
+    control.instance        event: InstanceChanged
+    control.heartbeat       event: HostState, every HEARTBEAT_S
+    control.wake            event: operation ids that are worth a look
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from hanok.bus import Bus
+from hanok.commands.messages import (
+    COMMAND_TYPES,
+    Answer,
+    Command,
+    HostState,
+    InstanceChanged,
+    MetadataDocument,
+    MetadataQuestion,
+)
+
+HEARTBEAT_S = 10.0
+METADATA = "control.metadata"
+INSTANCE = "control.instance"
+HEARTBEAT = "control.heartbeat"
+WAKE = "control.wake"
+
+encode = msgspec.msgpack.Encoder().encode
+decode_command = msgspec.msgpack.Decoder(COMMAND_TYPES).decode
+decode_answer = msgspec.msgpack.Decoder(Answer).decode
+decode_host_state = msgspec.msgpack.Decoder(HostState).decode
+decode_instance_changed = msgspec.msgpack.Decoder(InstanceChanged).decode
+decode_question = msgspec.msgpack.Decoder(MetadataQuestion).decode
+decode_document = msgspec.msgpack.Decoder(MetadataDocument).decode
+
+
+def node_subject(host: str) -> str:
+    """Where a host listens. Dots and wildcards in its name would be subject syntax."""
+    return f"node.{re.sub(r'[^A-Za-z0-9_-]', '_', host)}.command"
+
+
+async def ask(bus: Bus, host: str, command: Command, *, timeout_s: float) -> Answer:
+    """Send a command to a host and return its answer.
+
+    Raises:
+        NobodyThere: the host does not listen or did not answer in time. The command may still have been done.
+    """
+    return decode_answer(await bus.ask(node_subject(host), encode(command), timeout_s=timeout_s))

@@ -1,0 +1,1 @@
+"""The control process: builds every room once and serves the APIs."""

@@ -1,0 +1,1 @@
+"""Pages in the browser; a client of the public APIs like any other."""

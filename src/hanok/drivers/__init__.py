@@ -1,0 +1,1 @@
+"""Hands: libraries that drive one engine each and know no service."""

@@ -1,0 +1,1 @@
+"""The node process: what a host does, one function a command."""

@@ -1,0 +1,1 @@
+"""`hanok up`: starts engines and processes, and keeps them running."""
