@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from hanok.commands.messages import (
     COMMAND_TYPES,
+    NIC,
     Answer,
     Command,
     ConsoleAddress,
@@ -32,7 +33,6 @@ from hanok.commands.messages import (
     MetadataDocument,
     MetadataPort,
     MetadataQuestion,
-    NIC,
     OpenConsole,
     Power,
     ReadConsole,

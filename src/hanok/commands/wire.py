@@ -1,10 +1,10 @@
 """Commands over a bus: subjects, encoding, asking.
 
-    node.<host>.command     request/reply: a Command, an Answer
-    control.metadata        request/reply: a MetadataQuestion, a MetadataDocument
-    control.instance        event: InstanceChanged
-    control.heartbeat       event: HostState, every HEARTBEAT_S
-    control.wake            event: operation ids that are worth a look
+node.<host>.command     request/reply: a Command, an Answer
+control.metadata        request/reply: a MetadataQuestion, a MetadataDocument
+control.instance        event: InstanceChanged
+control.heartbeat       event: HostState, every HEARTBEAT_S
+control.wake            event: operation ids that are worth a look
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ WAKE = "control.wake"
 
 encode = msgspec.msgpack.Encoder().encode
 decode_command = msgspec.msgpack.Decoder(COMMAND_TYPES).decode
-decode_answer = msgspec.msgpack.Decoder(Answer).decode
+_answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
+decode_answer = _answers.decode
 decode_host_state = msgspec.msgpack.Decoder(HostState).decode
 decode_instance_changed = msgspec.msgpack.Decoder(InstanceChanged).decode
 decode_question = msgspec.msgpack.Decoder(MetadataQuestion).decode

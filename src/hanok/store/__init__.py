@@ -1,0 +1,8 @@
+"""The database: tables' metadata, transactions, column types, migrations. The only room that sees a driver."""
+
+from __future__ import annotations
+
+from hanok.store.database import Database, Duplicate, Transaction
+from hanok.store.schema import JSON, UTCDateTime, metadata
+
+__all__ = ["JSON", "Database", "Duplicate", "Transaction", "UTCDateTime", "metadata"]

@@ -1,0 +1,306 @@
+"""Transactions over SQLite or PostgreSQL behind one awaitable face.
+
+SQLite (WAL) runs inline on the event loop: a look-up is shorter than a hop to a thread and back. Because nothing
+yields inside a statement, one reading and one writing connection serve the whole process; writers queue on a lock.
+Another process that holds the file's write lock is waited for without blocking the loop. PostgreSQL goes through
+asyncpg and a pool.
+
+A transaction must not be held across an await that leaves the process (messages, OVSDB, HTTP): read, close, act, save.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Executable, Row, event
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from hanok.base.errors import Unavailable
+from hanok.store.schema import metadata
+
+log = logging.getLogger(__name__)
+
+BUSY_S = 30.0  # a writer in another process: longer than any transaction of ours
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+
+
+class Duplicate(Exception):
+    """A row with these unique values exists already."""
+
+
+class Transaction:
+    """What statements run in. Leaving the block that gave it commits; an exception rolls back."""
+
+    __slots__ = ("_after", "_connection", "dialect")
+
+    def __init__(self, connection: Connection | AsyncConnection, dialect: str) -> None:
+        self._connection = connection
+        self._after: list[Callable[[], None]] = []
+        self.dialect = dialect
+
+    async def execute(
+        self, statement: Executable, parameters: Parameters = None
+    ) -> sa.CursorResult[Any]:
+        """Run one statement; the result is read whole into memory."""
+        if isinstance(self._connection, Connection):
+            return self._connection.execute(statement, parameters)
+        return await self._connection.execute(statement, parameters)
+
+    async def all(self, statement: Executable, parameters: Parameters = None) -> Sequence[Row[Any]]:
+        """All rows."""
+        return (await self.execute(statement, parameters)).all()
+
+    async def first(self, statement: Executable, parameters: Parameters = None) -> Row[Any] | None:
+        """The first row, or None."""
+        return (await self.execute(statement, parameters)).first()
+
+    async def scalar(self, statement: Executable, parameters: Parameters = None) -> Any:
+        """The first column of the first row, or None."""
+        row = (await self.execute(statement, parameters)).first()
+        return None if row is None else row[0]
+
+    async def scalars(self, statement: Executable, parameters: Parameters = None) -> Sequence[Any]:
+        """The first column of each row."""
+        return [row[0] for row in (await self.execute(statement, parameters)).all()]
+
+    async def count(self, statement: Executable, parameters: Parameters = None) -> int:
+        """How many rows a change touched."""
+        return (await self.execute(statement, parameters)).rowcount
+
+    async def insert(self, table: sa.Table, values: Parameters) -> None:
+        """Insert one row or several.
+
+        Raises:
+            Duplicate: a unique value is taken. The transaction goes on as if the insert had not been tried.
+        """
+        try:
+            if isinstance(self._connection, Connection):
+                with self._connection.begin_nested():
+                    self._connection.execute(table.insert(), values)
+            else:
+                async with self._connection.begin_nested():
+                    await self._connection.execute(table.insert(), values)
+        except IntegrityError as error:
+            text = str(error.orig).lower()
+            if "unique" in text or "duplicate" in text:
+                raise Duplicate(table.name) from error
+            raise
+
+    async def serialize(self, *what: str) -> None:
+        """Wait until no other transaction holds the same names; they are held until this one ends.
+
+        SQLite has one writer at a time anyway. For quotas and the like, where rows are counted and then added.
+        """
+        if self.dialect == "postgresql":
+            await self.execute(
+                sa.select(
+                    sa.func.pg_advisory_xact_lock(sa.func.hashtextextended("/".join(what), 0))
+                )
+            )
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Call this once the transaction is durable; never when it is rolled back."""
+        self._after.append(call)
+
+    def _committed(self) -> None:
+        for call in self._after:
+            call()
+
+
+class Database:
+    """One database. `read()` for looking, `write()` for everything that changes something."""
+
+    def __init__(self, url: str, *, durable: bool = True) -> None:
+        """
+        Args:
+            url: sqlite:///absolute/path or postgresql://user:password@host/name (a socket directory as ?host=).
+            durable: whether a commit waits for the disk. The simulated cloud and tests do without.
+        """
+        self.url = url
+        self.dialect = "sqlite" if url.startswith("sqlite") else "postgresql"
+        self._lock = asyncio.Lock()
+        self._reader: Connection | None = None
+        self._writer: Connection | None = None
+        self._engine: sa.Engine | None = None
+        self._async_engine: AsyncEngine | None = None
+        if self.dialect == "sqlite":
+            path = url.removeprefix("sqlite:///")
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            self._engine = sa.create_engine(
+                f"sqlite:///{path}",
+                poolclass=NullPool,
+                connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 0},
+                query_cache_size=1500,
+            )
+            event.listen(self._engine, "connect", _pragmas(durable))
+        else:
+            self._async_engine = create_async_engine(
+                url.replace("postgresql://", "postgresql+asyncpg://", 1),
+                pool_size=8,
+                max_overflow=8,
+                pool_timeout=BUSY_S,
+                query_cache_size=1500,
+            )
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            Unavailable: the file cannot be opened, is no database, or the server does not answer.
+        """
+        with _translated():
+            if self._engine is not None:
+                self._reader = self._engine.connect()
+                self._writer = self._engine.connect()
+            elif self._async_engine is not None:
+                async with self._async_engine.connect() as connection:
+                    await connection.execute(sa.select(1))
+
+    async def close(self) -> None:
+        """Disconnect; transactions under way are rolled back."""
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                connection.close()
+        self._reader = self._writer = None
+        if self._engine is not None:
+            self._engine.dispose()
+        if self._async_engine is not None:
+            await self._async_engine.dispose()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Transaction]:
+        """Look at committed rows. Each statement sees what is committed when it runs."""
+        with _translated():
+            if self._reader is not None:
+                try:
+                    yield Transaction(self._reader, self.dialect)
+                finally:
+                    self._reader.rollback()
+            else:
+                assert self._async_engine is not None, "the database is not open"
+                async with self._async_engine.connect() as connection:
+                    await connection.execution_options(isolation_level="AUTOCOMMIT")
+                    yield Transaction(connection, self.dialect)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Transaction]:
+        """Change rows: all of it or nothing, durable when the block is left.
+
+        Raises:
+            Unavailable: the database does not answer, is locked by another process, or the disk is full.
+        """
+        with _translated():
+            if self._writer is not None:
+                async with self._lock:
+                    tx = Transaction(self._writer, self.dialect)
+                    await self._begin(self._writer)
+                    try:
+                        yield tx
+                        self._writer.exec_driver_sql("COMMIT")
+                    except BaseException:
+                        if _in_transaction(self._writer):
+                            self._writer.exec_driver_sql("ROLLBACK")
+                        raise
+                    finally:
+                        self._writer.rollback()
+            else:
+                assert self._async_engine is not None, "the database is not open"
+                async with self._async_engine.begin() as connection:
+                    tx = Transaction(connection, self.dialect)
+                    yield tx
+        tx._committed()
+
+    async def _begin(self, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        deadline, wait_s = loop.time() + BUSY_S, 0.002
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                return
+            except OperationalError as error:
+                connection.rollback()
+                if "locked" not in str(error.orig) or loop.time() > deadline:
+                    raise
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 1.5, 0.05)
+
+    async def create_tables(self) -> None:
+        """Make all tables as they are in the code; for tests. Installations go through `migrations`."""
+        with _translated():
+            if self._engine is not None:
+                metadata.create_all(self._engine)
+            elif self._async_engine is not None:
+                async with self._async_engine.begin() as connection:
+                    await connection.run_sync(metadata.create_all)
+
+    async def run_sync(self, work: Callable[[Connection], None]) -> None:
+        """Run work that wants a plain connection (migrations), in one transaction."""
+        with _translated():
+            if self._engine is not None:
+                with self._engine.connect() as connection:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                    work(connection)
+                    connection.exec_driver_sql("COMMIT")
+            elif self._async_engine is not None:
+                async with self._async_engine.begin() as opened:
+                    await opened.run_sync(work)
+
+
+def _in_transaction(connection: Connection) -> bool:
+    return bool(getattr(connection.connection.dbapi_connection, "in_transaction", False))
+
+
+def _pragmas(durable: bool) -> Callable[[Any, Any], None]:
+    def set_pragmas(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA busy_timeout=5000")
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA cache_size=-8000")
+        cursor.execute("PRAGMA busy_timeout=0")
+        cursor.close()
+
+    return set_pragmas
+
+
+class _translated:
+    """Turns what a driver says when a database is not there into Unavailable."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OperationalError | InterfaceError) or (
+            isinstance(error, DBAPIError) and error.connection_invalidated
+        ):
+            raise Unavailable(_why(str(error.orig)), detail=str(error)) from error
+        if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+            raise Unavailable("The database does not answer.", detail=str(error)) from error
+        if isinstance(error, DBAPIError):
+            text = str(error.orig).lower()
+            if "deadlock" in text or "could not serialize" in text or "disk" in text:
+                raise Unavailable(_why(text), detail=str(error)) from error
+            if "not a database" in text or "malformed" in text:
+                raise Unavailable(_why(text), detail=str(error)) from error
+
+
+def _why(text: str) -> str:
+    text = text.lower()
+    if "disk is full" in text or "disk full" in text or "no space" in text:
+        return "The disk that holds the database is full."
+    if "locked" in text:
+        return "The database is busy."
+    if "not a database" in text or "malformed" in text:
+        return "The database file is damaged or is no database."
+    if "unable to open" in text:
+        return "The database file cannot be opened."
+    return "The database does not answer."

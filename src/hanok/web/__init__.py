@@ -1,0 +1,1 @@
+"""HTTP without a service: routes, requests, bodies, faults, microversions, pages, access rules."""

@@ -1,0 +1,280 @@
+"""The door: one ASGI application that serves every room.
+
+    path → service → token → microversion → route → handler → answer
+
+Each answer carries the request id and the service's version headers; each error leaves through `faults`, in the form of
+the service that was asked. Before it serves, the tables are compared: a route without an access rule, or with one that
+nobody defined, keeps the house from starting.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from sqlalchemy.exc import DataError
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hanok.base.clock import Clock
+from hanok.base.errors import (
+    BadInput,
+    Forbidden,
+    HanokError,
+    MethodNotAllowed,
+    NotFound,
+    NotSignedIn,
+    Refused,
+)
+from hanok.base.ids import new_request_id
+from hanok.base.log import request_id as current_request_id
+from hanok.store import Database
+from hanok.web import faults
+from hanok.web.policy import Enforcer
+from hanok.web.request import Request
+from hanok.web.routes import PUBLIC, SIGNED_IN, Route, Router, Service, parameter_names
+from hanok.web.token import Authenticate, Token
+
+log = logging.getLogger(__name__)
+
+
+class MisbuiltHouse(Exception):
+    """The tables contradict each other; said at start, before anything is served."""
+
+
+class _Mounted:
+    """A service with its router and rules in force."""
+
+    def __init__(self, service: Service, enforcer: Enforcer) -> None:
+        self.service = service
+        self.enforcer = enforcer
+        self.router = Router(service.routes)
+        self.names = {route.path: parameter_names(route.path) for route in service.routes}
+
+
+class Application:
+    """All services behind one port."""
+
+    def __init__(
+        self,
+        services: Sequence[Service],
+        *,
+        database: Database,
+        authenticate: Authenticate,
+        clock: Clock,
+        policy_file: Callable[[str], Path | None] = lambda kind: None,
+        pages: Mapping[str, ASGIApp] | None = None,
+    ) -> None:
+        """
+        Args:
+            authenticate: identity's check of a token.
+            policy_file: where an operator's rules for a kind of service are.
+            pages: ASGI applications by first path segment, for what is no API (consoles, the dashboard).
+        """
+        self.database = database
+        self._authenticate = authenticate
+        self._pages = dict(pages or {})
+        self._mounts: dict[str, _Mounted] = {}
+        for service in services:
+            enforcer = Enforcer(service.kind, service.rules, policy_file(service.kind), clock)
+            check_tables(service, enforcer)
+            mounted = _Mounted(service, enforcer)
+            for mount in service.mounts:
+                self._mounts[mount] = mounted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        path: str = scope["path"]
+        first, _, rest = path.lstrip("/").partition("/")
+        page = self._pages.get(first)
+        if page is not None:
+            await page(scope, receive, send)
+        elif scope["type"] == "http":
+            if first in self._mounts:
+                response = await self._answer(scope, receive, first, rest)
+            else:
+                response = await self._answer(scope, receive, "", path.lstrip("/"))
+            if response is not None:
+                await response(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, mount: str, path: str
+    ) -> Response | None:
+        mounted = self._mounts[mount]
+        service = mounted.service
+        http = StarletteRequest(scope, receive)
+        request_id = new_request_id()
+        mark = current_request_id.set(request_id)
+        request = Request(
+            http,
+            request_id=request_id,
+            service=service,
+            mount=mount,
+            database=self.database,
+            enforcer=mounted.enforcer,
+        )
+        try:
+            response = await self._handle(request, mounted, path)
+        except HanokError as error:
+            if not isinstance(error, Refused) or error.detail:
+                log.warning("%s %s: %s %s", http.method, path, error.message, error.detail)
+            response = faults.answer(service.fault, error, request_id)
+        except ClientDisconnect:
+            return None
+        except (OverflowError, DataError) as error:
+            log.info("%s %s: a value the database cannot hold: %s", http.method, path, error)
+            response = faults.answer(
+                service.fault, BadInput("Invalid input: a value is out of range."), request_id
+            )
+        except Exception:
+            log.exception("%s %s failed", http.method, path)
+            response = service.fault(500, "", faults.unexpected(request_id), request_id, {})
+        finally:
+            current_request_id.reset(mark)
+        headers = response.headers
+        headers["x-openstack-request-id"] = request_id
+        if service.kind == "compute":
+            headers["x-compute-request-id"] = request_id
+        if service.microversions is not None:
+            version = request.microversion
+            if version == (0, 0):
+                version = service.microversions.minimum
+            for name, value in service.microversions.headers(version).items():
+                headers[name] = value
+        if service.kind == "identity":
+            headers["Vary"] = "X-Auth-Token"
+        if http.method == "HEAD" and response.body:
+            response.body = b""
+        return response
+
+    async def _handle(self, request: Request, mounted: _Mounted, path: str) -> Response:
+        service = mounted.service
+        if "\0" in path or b"%00" in request.http.scope["query_string"]:
+            raise BadInput("The address contains the character NUL.")
+        segments = path.removesuffix("/").split("/")
+        if (
+            service.optional_project
+            and len(segments) > 2
+            and segments[0] == service.optional_project
+            and _PROJECT.fullmatch(segments[1])
+        ):
+            del segments[1]
+        found = mounted.router.find(segments)
+        token_text = request.headers.get("x-auth-token", "")
+        method = "GET" if request.method == "HEAD" else request.method
+        candidates = (found[0].get(request.method) or found[0].get(method)) if found else None
+        public = candidates is not None and candidates[0].rules[0] == PUBLIC
+        if token_text:
+            request._token = await self._authenticate(token_text)
+        if request._token is None and not public:
+            if found is None and service.kind == "identity":
+                raise NotFound("The resource could not be found.")
+            raise NotSignedIn(
+                "The request you have made requires authentication.",
+                headers={"WWW-Authenticate": f'Keystone uri="{_origin(request)}"'},
+            )
+        if service.microversions is not None:
+            legacy = service.microversions.legacy_header
+            request.microversion = service.microversions.negotiate(
+                request.headers.get("openstack-api-version"),
+                request.headers.get(legacy) if legacy else None,
+            )
+        if found is None:
+            raise NotFound("The resource could not be found.")
+        by_method, values = found
+        if candidates is None:
+            raise MethodNotAllowed(
+                "The method is not allowed for this resource.",
+                headers={"Allow": ", ".join(sorted(by_method))},
+            )
+        route = await self._choose(request, candidates)
+        request.route = route
+        request.path = dict(zip(mounted.names[route.path], values, strict=True))
+        if request._token is not None and request._token.access_rules is not None and not public:
+            _check_access_rules(request._token, service.kind, request.method, f"/{path}")
+        response = await route.handler(request, service.room)
+        if not request.was_checked and route.rules[0] not in (PUBLIC, SIGNED_IN):
+            raise RuntimeError(f"{route.method} {route.path} answered without looking at its rules")
+        return response
+
+    @staticmethod
+    async def _choose(request: Request, candidates: list[Route]) -> Route:
+        """The route among those of one path and method: by body key and microversion."""
+        version = request.microversion
+        serving = [
+            route
+            for route in candidates
+            if (route.minimum is None or version >= route.minimum)
+            and (route.maximum is None or version <= route.maximum)
+        ]
+        if any(route.body_key for route in candidates):
+            body = await request.json()
+            keys = list(body) if isinstance(body, dict) else []
+            keyed = [route for route in candidates if route.body_key in keys]
+            if len(keys) != 1 or not keyed:
+                name = f" {keys[0]}" if len(keys) == 1 else ""
+                raise BadInput(
+                    f"There is no such action:{name}" if name else "One action is needed."
+                )
+            serving = [route for route in serving if route.body_key in keys]
+        if not serving:
+            raise NotFound("The resource could not be found.")
+        return serving[0]
+
+
+_PROJECT = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def check_tables(service: Service, enforcer: Enforcer) -> None:
+    """Compare a service's routes with its access rules.
+
+    Raises:
+        MisbuiltHouse: a route has no rule, or one that nobody defined.
+    """
+    for route in service.routes:
+        if not route.rules:
+            raise MisbuiltHouse(f"{service.kind}: {route.method} {route.path} has no access rule")
+        for rule in route.rules:
+            if rule not in (PUBLIC, SIGNED_IN) and not enforcer.knows(rule):
+                raise MisbuiltHouse(f"{service.kind}: {route.path} names an unknown rule: {rule}")
+
+
+def _origin(request: Request) -> str:
+    return f"{request.http.url.scheme}://{request.headers.get('host') or 'localhost'}"
+
+
+@lru_cache(maxsize=512)
+def _access_path(pattern: str) -> re.Pattern[str]:
+    """An access rule's path: {name} and * stand for one segment, ** for any number of them."""
+    pieces = re.split(r"(\*\*|\*|\{[^}]*\})", pattern)
+    return re.compile(
+        "".join(
+            ".*" if piece == "**" else "[^/]+" if piece[:1] in ("*", "{") else re.escape(piece)
+            for piece in pieces
+        )
+    )
+
+
+def _check_access_rules(token: Token, kind: str, method: str, path: str) -> None:
+    """Hold a request against the access rules of the application credential it came with."""
+    for service, wanted_method, pattern in token.access_rules or ():
+        if service == kind and wanted_method == method and _access_path(pattern).fullmatch(path):
+            return
+    raise Forbidden("The application credential's access rules do not allow this request.")
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,72 @@
+"""Microversion negotiation by header, as compute, placement and block storage do it.
+
+Source: API working group, "Microversion specification".
+"""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from hanok.base.errors import BadInput, NotAcceptable
+
+Version = tuple[int, int]
+_FORM = re.compile(r"([1-9]\d*)\.([1-9]\d*|0)")
+
+
+def text(version: Version) -> str:
+    return f"{version[0]}.{version[1]}"
+
+
+class Range(Struct, frozen=True, kw_only=True):
+    """The versions a service speaks.
+
+    header_type: the name in OpenStack-API-Version ("compute"); legacy_header: an older header of its own, or "".
+    """
+
+    header_type: str
+    minimum: Version
+    maximum: Version
+    legacy_header: str = ""
+
+    def negotiate(self, header: str | None, legacy: str | None) -> Version:
+        """The version a request wants; the minimum without a header.
+
+        Raises:
+            BadInput: no version. NotAcceptable: out of range.
+        """
+        wanted: str | None = None
+        for item in (header or "").split(","):
+            service, _, version = item.strip().partition(" ")
+            if service.lower() == self.header_type and version:
+                wanted = version.strip()
+        if wanted is None:
+            wanted = legacy.strip() if legacy else None
+        if wanted is None:
+            return self.minimum
+        if wanted.lower() == "latest":
+            return self.maximum
+        form = _FORM.fullmatch(wanted)
+        if form is None:
+            raise BadInput(
+                f"API Version String {wanted} is of invalid format. Must be of format MajorNum.MinorNum."
+            )
+        version_wanted = (int(form[1]), int(form[2]))
+        if not self.minimum <= version_wanted <= self.maximum:
+            raise NotAcceptable(
+                f"Version {wanted} is not supported by the API. Minimum is {text(self.minimum)} and "
+                f"maximum is {text(self.maximum)}."
+            )
+        return version_wanted
+
+    def headers(self, version: Version) -> dict[str, str]:
+        """What every answer of the service says about versions."""
+        headers = {
+            "OpenStack-API-Version": f"{self.header_type} {text(version)}",
+            "Vary": "OpenStack-API-Version",
+        }
+        if self.legacy_header:
+            headers[self.legacy_header] = text(version)
+            headers["Vary"] = f"OpenStack-API-Version, {self.legacy_header}"
+        return headers

@@ -1,0 +1,85 @@
+"""Lists in pages: limit, marker, sort keys, and the links to what follows.
+
+A page is found by the values of the marker's row, not by counting rows, so the hundred-thousandth page costs what the
+first does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+import sqlalchemy as sa
+
+from hanok.base.errors import BadInput
+
+Direction = Literal["asc", "desc"]
+
+
+def limit_of(text: str | None, *, maximum: int | None = None, zero: bool = True) -> int | None:
+    """A limit as it was sent.
+
+    Args:
+        maximum: what a page may hold at most, whatever was asked; None for no such bound.
+        zero: whether 0 is a limit (an empty page) rather than an error.
+
+    Raises:
+        BadInput: no whole number, or a negative one.
+    """
+    if text is None or text == "":
+        return maximum
+    try:
+        limit = int(text)
+    except ValueError:
+        raise BadInput(f"limit must be an integer, not '{text[:50]}'") from None
+    if limit < 0:
+        raise BadInput("limit must not be negative")
+    if limit == 0 and not zero:
+        raise BadInput("limit must be greater than 0")
+    return limit if maximum is None else min(limit, maximum)
+
+
+def ordered(
+    statement: sa.Select[Any],
+    keys: Sequence[tuple[sa.Column[Any], Direction]],
+    *,
+    after: Mapping[str, Any] | None = None,
+    limit: int | None = None,
+) -> sa.Select[Any]:
+    """The statement in this order, from behind the marker's row, at most limit rows.
+
+    Args:
+        keys: columns and directions; the last one should be unique, or rows of equal keys have no order.
+        after: the values of the marker's row by column name. NULL sorts before everything else.
+    """
+    for column, direction in keys:
+        null_first = column.is_(None)
+        if column.nullable:
+            statement = statement.order_by(
+                null_first.desc() if direction == "asc" else null_first.asc()
+            )
+        statement = statement.order_by(column.asc() if direction == "asc" else column.desc())
+    if after is not None:
+        options: list[sa.ColumnElement[bool]] = []
+        same: list[sa.ColumnElement[bool]] = []
+        for column, direction in keys:
+            value = after[column.name]
+            options.append(sa.and_(*same, _behind(column, direction, value)))
+            same.append(column.is_(None) if value is None else column == value)
+        statement = statement.where(sa.or_(*options))
+    return statement if limit is None else statement.limit(limit)
+
+
+def _behind(column: sa.Column[Any], direction: Direction, value: Any) -> sa.ColumnElement[bool]:
+    if value is None:
+        return column.is_not(None) if direction == "asc" else sa.false()
+    if direction == "asc":
+        return sa.and_(column > value)
+    return sa.or_(column < value, column.is_(None)) if column.nullable else sa.and_(column < value)
+
+
+def next_link(url: str, pairs: Sequence[tuple[str, str]], marker: str) -> str:
+    """The address of the page behind marker, with the same filters."""
+    kept = [(name, value) for name, value in pairs if name != "marker"]
+    return f"{url}?{urlencode([*kept, ('marker', marker)])}"

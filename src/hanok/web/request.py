@@ -1,0 +1,267 @@
+"""One request, as handlers see it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, quote
+
+import msgspec
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from hanok.base.errors import BadInput, Forbidden, TooLarge, UnsupportedType
+from hanok.store import Database, Transaction
+from hanok.web.microversions import Version
+from hanok.web.policy import Enforcer
+from hanok.web.routes import Route, Service
+from hanok.web.token import Token
+
+BODY_LIMIT = 1 << 20  # bytes of a JSON body; image data is read as a stream instead
+
+T = TypeVar("T")
+_decode = msgspec.json.Decoder().decode
+
+
+class Request:
+    """A request with its caller, its route and the database.
+
+    path: the parameters of the path by name. query: the last value of each query parameter.
+    """
+
+    __slots__ = (
+        "_allowed",
+        "_body",
+        "_http",
+        "_query",
+        "_token",
+        "database",
+        "enforcer",
+        "id",
+        "microversion",
+        "mount",
+        "path",
+        "route",
+        "service",
+    )
+
+    def __init__(
+        self,
+        http: StarletteRequest,
+        *,
+        request_id: str,
+        service: Service,
+        mount: str,
+        database: Database,
+        enforcer: Enforcer,
+    ) -> None:
+        self._http = http
+        self.id = request_id
+        self.service = service
+        self.mount = mount
+        self.database = database
+        self.enforcer = enforcer
+        self.microversion: Version = (0, 0)
+        self.path: dict[str, str] = {}
+        self.route: Route | None = None
+        self._token: Token | None = None
+        self._allowed = False
+        self._body: bytes | None = None
+        self._query: list[tuple[str, str]] | None = None
+
+    # ---- the caller ----
+
+    @property
+    def token(self) -> Token:
+        """The caller; only for routes that want a token."""
+        assert self._token is not None, "this route is public"
+        return self._token
+
+    @property
+    def optional_token(self) -> Token | None:
+        return self._token
+
+    def allow(
+        self, rule: str = "", target: Mapping[str, Any] | None = None, /, **fields: Any
+    ) -> None:
+        """Go on only if the caller may do this to the target.
+
+        Args:
+            rule: one of the route's rules; the first one when left out.
+            target, fields: the target's attributes as upstream's rules name them, from the database only.
+
+        Raises:
+            Forbidden: the caller may not.
+        """
+        if not self.may(rule, target, **fields):
+            name = rule or self._first_rule()
+            raise Forbidden(f"Policy doesn't allow {name} to be performed.")
+
+    def may(
+        self, rule: str = "", target: Mapping[str, Any] | None = None, /, **fields: Any
+    ) -> bool:
+        """Whether the caller may; looking counts as having asked."""
+        self._allowed = True
+        whole = {**target, **fields} if target else fields
+        return self.enforcer.allows(rule or self._first_rule(), whole, self.token.credentials)
+
+    def allowed_by_hand(self) -> None:
+        """Say that this route's rule does not fit one check (each item of a list is looked at, say)."""
+        self._allowed = True
+
+    @property
+    def was_checked(self) -> bool:
+        return self._allowed
+
+    def _first_rule(self) -> str:
+        assert self.route is not None
+        return self.route.rules[0]
+
+    # ---- what was sent ----
+
+    @property
+    def method(self) -> str:
+        return self._http.method
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._http.headers
+
+    @property
+    def http(self) -> StarletteRequest:
+        return self._http
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The query as it was sent, in order, repeated names and all."""
+        if self._query is None:
+            raw = self._http.scope["query_string"]
+            if not raw:
+                self._query = []
+            else:
+                try:
+                    self._query = parse_qsl(
+                        raw.decode("ascii"),
+                        keep_blank_values=True,
+                        errors="strict",
+                        max_num_fields=200,
+                    )
+                except ValueError as error:
+                    raise BadInput("The query string is not valid.") from error
+        return self._query
+
+    @property
+    def query(self) -> dict[str, str]:
+        return dict(self.pairs)
+
+    def query_all(self, name: str) -> list[str]:
+        return [value for key, value in self.pairs if key == name]
+
+    async def raw(self, limit: int = BODY_LIMIT) -> bytes:
+        """The body, whole.
+
+        Raises:
+            TooLarge: more than limit bytes.
+        """
+        if self._body is None:
+            if int(self.headers.get("content-length") or 0) > limit:
+                raise TooLarge("Request is too large.")
+            parts: list[bytes] = []
+            size = 0
+            async for part in self._http.stream():
+                size += len(part)
+                if size > limit:
+                    raise TooLarge("Request is too large.")
+                parts.append(part)
+            self._body = b"".join(parts)
+        return self._body
+
+    async def json(self) -> Any:
+        """The body as plain values.
+
+        Raises:
+            BadInput: no JSON, or no body. UnsupportedType: another content type.
+        """
+        kind = (self.headers.get("content-type") or "application/json").partition(";")[0].strip()
+        if kind and kind not in self.service.media_types:
+            raise UnsupportedType(f"Unsupported Content-Type: {kind}")
+        raw = await self.raw()
+        if not raw:
+            raise BadInput("A JSON body is needed.")
+        if b"\\u0000" in raw:
+            raise BadInput("Malformed request body: a text contains the character NUL.")
+        try:
+            return _decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise BadInput(f"Malformed request body: {error}") from None
+
+    async def body(self, kind: type[T], *, key: str = "") -> T:
+        """The body as a Struct, checked: unknown keys, wrong types, wrong sizes are refused.
+
+        Args:
+            key: the single top-level key that holds the Struct; empty when the Struct is the whole body.
+        """
+        value = await self.json()
+        if key:
+            if not isinstance(value, dict) or key not in value:
+                raise BadInput(f"Invalid input: the body needs the key '{key}'.")
+            value = value[key]
+        return convert(value, kind)
+
+    def stream(self) -> AsyncIterator[bytes]:
+        """The body in pieces, as it comes."""
+        return self._http.stream()
+
+    # ---- the database ----
+
+    def reading(self) -> AbstractAsyncContextManager[Transaction]:
+        return self.database.read()
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        return self.database.write()
+
+    # ---- links ----
+
+    @property
+    def base_url(self) -> str:
+        """The service's address as the caller sees it: http://host:5000/compute."""
+        origin = f"{self._http.url.scheme}://{self._http.headers.get('host') or 'localhost'}"
+        return f"{origin}/{self.mount}" if self.mount else origin
+
+    @property
+    def full_url(self) -> str:
+        """The address that was asked, without the query."""
+        return f"{self._http.url.scheme}://{self._http.headers.get('host') or 'localhost'}" + quote(
+            self._http.scope["path"]
+        )
+
+
+def convert(value: Any, kind: type[T], *, strict: bool = True) -> T:
+    """A plain value as a Struct.
+
+    Raises:
+        BadInput: it does not fit; the message says where.
+    """
+    try:
+        return msgspec.convert(value, kind, strict=strict)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"Invalid input: {error}") from None
+
+
+def json_answer(
+    value: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A JSON answer."""
+    return Response(
+        msgspec.json.encode(value), status, headers=headers, media_type="application/json"
+    )
+
+
+def no_content(status: int = 204, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer without a body."""
+    return Response(None, status, headers=headers)
+
+
+ASGI = tuple[Scope, Receive, Send]

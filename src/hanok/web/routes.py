@@ -1,0 +1,110 @@
+"""Route tables: which method and path goes to which function, and which access rules that function looks at.
+
+A path is matched segment by segment in a tree of dictionaries, so the cost does not grow with the number of routes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from starlette.responses import Response
+
+from hanok.web.microversions import Range, Version
+
+if TYPE_CHECKING:
+    from hanok.web.faults import Fault
+    from hanok.web.policy import Rule
+    from hanok.web.request import Request
+
+Handler = Callable[["Request", Any], Awaitable[Response]]
+"""Takes a request and its service's room: what that service works with, built once by control."""
+
+PUBLIC = "(public)"  # no token wanted: version documents, sign-in
+SIGNED_IN = "(signed in)"  # any valid token is enough; the answer depends on nothing but the caller
+
+
+class Route(Struct, frozen=True):
+    """One operation of an API.
+
+    path: from the service's mount point ("/v2.1/servers/{server_id}"); names in braces become `request.path[...]`.
+    rules: the access rules the handler looks at; PUBLIC or SIGNED_IN when there are none.
+    body_key: where one path takes several actions, the single top-level key of the body.
+    minimum, maximum: the microversions that serve it.
+    strict: whether unknown keys of the body are refused (read by the generated tests).
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    rules: tuple[str, ...]
+    body_key: str = ""
+    minimum: Version | None = None
+    maximum: Version | None = None
+    strict: bool = False
+
+
+class Service(Struct, frozen=True, kw_only=True):
+    """A room as the HTTP side sees it.
+
+    kind: the type in the catalog. room: handed to every handler. rules: access rules with their defaults.
+    mounts: path prefixes ("compute"); "" is the root.
+    optional_project: the version segment after which older clients put a project id ("v2.1"), or "".
+    """
+
+    kind: str
+    room: Any
+    rules: Sequence[Rule]
+    mounts: tuple[str, ...]
+    routes: Sequence[Route]
+    fault: Fault
+    microversions: Range | None = None
+    optional_project: str = ""
+    media_types: tuple[str, ...] = ("application/json",)
+
+
+class _Node:
+    __slots__ = ("children", "name", "parameter", "routes")
+
+    def __init__(self) -> None:
+        self.children: dict[str, _Node] = {}
+        self.parameter: _Node | None = None
+        self.routes: dict[str, list[Route]] = {}
+
+
+class Router:
+    """Finds the routes of a path."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._root = _Node()
+        for route in routes:
+            node = self._root
+            for segment in route.path.strip("/").split("/"):
+                if segment.startswith("{"):
+                    node.parameter = node.parameter or _Node()
+                    node = node.parameter
+                else:
+                    node = node.children.setdefault(segment, _Node())
+            node.routes.setdefault(route.method, []).append(route)
+
+    def find(self, segments: Sequence[str]) -> tuple[dict[str, list[Route]], list[str]] | None:
+        """Routes by method, and the values of the parameters in order; None when there is no such path."""
+        return self._walk(self._root, segments, 0, [])
+
+    def _walk(
+        self, node: _Node, segments: Sequence[str], at: int, values: list[str]
+    ) -> tuple[dict[str, list[Route]], list[str]] | None:
+        if at == len(segments):
+            return (node.routes, values) if node.routes else None
+        segment = segments[at]
+        child = node.children.get(segment)
+        if child is not None and (found := self._walk(child, segments, at + 1, values)) is not None:
+            return found
+        if node.parameter is not None and segment:
+            return self._walk(node.parameter, segments, at + 1, [*values, segment])
+        return None
+
+
+def parameter_names(path: str) -> list[str]:
+    return [part[1:-1] for part in path.split("/") if part.startswith("{")]

@@ -1,0 +1,69 @@
+"""Who is calling: what identity says of a valid token, as every other room sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from msgspec import Struct
+
+
+class Token(Struct, frozen=True, kw_only=True, dict=True):
+    """A valid token with the rights it carries at this moment.
+
+    Exactly one of project_id, domain_id and system is set, or none (unscoped).
+    delegated: the token came from a credential that holds a part of somebody's rights (an application credential, a
+    trust, an EC2 key): it may not make or widen authority.
+    roles: names; role_ids in the same order.
+    """
+
+    user_id: str
+    user_name: str = ""
+    user_domain_id: str = ""
+    user_domain_name: str = ""
+    project_id: str | None = None
+    project_name: str | None = None
+    project_domain_id: str | None = None
+    project_domain_name: str | None = None
+    domain_id: str | None = None
+    domain_name: str | None = None
+    system: bool = False
+    roles: tuple[str, ...] = ()
+    role_ids: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    audit_ids: tuple[str, ...] = ()
+    issued_at: datetime
+    expires_at: datetime
+    application_credential_id: str | None = None
+    application_credential_restricted: bool = True
+    access_rules: tuple[tuple[str, str, str], ...] | None = None
+    delegated: bool = False
+
+    @property
+    def is_admin(self) -> bool:
+        return "admin" in self.roles
+
+    @cached_property
+    def credentials(self) -> dict[str, Any]:
+        """The caller as oslo.policy's checks name it."""
+        return {
+            "user_id": self.user_id,
+            "user_domain_id": self.user_domain_id,
+            "project_id": self.project_id,
+            "project_domain_id": self.project_domain_id,
+            "tenant": self.project_id,
+            "tenant_id": self.project_id,
+            "domain_id": self.domain_id,
+            "system_scope": "all" if self.system else None,
+            "system": "all" if self.system else None,
+            "roles": list(self.roles),
+            "is_admin": self.is_admin,
+            "is_admin_project": True,
+            "service_roles": [],
+        }
+
+
+Authenticate = Callable[[str], Awaitable[Token | None]]
+"""Takes the text of a token; None when it is not valid. Identity's, handed in when the house is built."""
