@@ -201,6 +201,8 @@ class Application:
         request.path = dict(zip(mounted.names[route.path], values, strict=True))
         if request._token is not None and request._token.access_rules is not None and not public:
             _check_access_rules(request._token, service.kind, request.method, f"/{path}")
+        if service.guards_authority and request._token is not None and not public:
+            _check_delegation(request._token, route)
         response = await route.handler(request, service.room)
         if not request.was_checked and route.rules[0] not in (PUBLIC, SIGNED_IN):
             raise RuntimeError(f"{route.method} {route.path} answered without looking at its rules")
@@ -262,6 +264,15 @@ def _access_path(pattern: str) -> re.Pattern[str]:
             for piece in pieces
         )
     )
+
+
+def _check_delegation(token: Token, route: Route) -> None:
+    """The one gate: a delegated token makes or widens no authority, whatever the endpoint."""
+    if not token.delegated or route.method in ("GET", "HEAD") or route.delegated == "always":
+        return
+    if route.delegated == "unrestricted" and not token.application_credential_restricted:
+        return
+    raise Forbidden("A token from an application credential may not change identities or rights.")
 
 
 def _check_access_rules(token: Token, kind: str, method: str, path: str) -> None:

@@ -60,7 +60,9 @@ class Enforcer:
         check = self._checks.get(rule)
         if check is None:
             return False
-        return bool(check(target, credentials, self._enforcer, rule))
+        # Null never equals null: an attribute without a value matches nobody.
+        known = {name: value for name, value in target.items() if value is not None}
+        return bool(check(known, credentials, self._enforcer, rule))
 
     def _look_again(self) -> None:
         if self._file is None:

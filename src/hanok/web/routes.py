@@ -6,7 +6,7 @@ A path is matched segment by segment in a tree of dictionaries, so the cost does
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 from starlette.responses import Response
@@ -33,6 +33,8 @@ class Route(Struct, frozen=True):
     body_key: where one path takes several actions, the single top-level key of the body.
     minimum, maximum: the microversions that serve it.
     strict: whether unknown keys of the body are refused (read by the generated tests).
+    delegated: in a service that guards authority, whether this change is open to delegated tokens all the same:
+        "always", or to those of an "unrestricted" application credential.
     """
 
     method: str
@@ -43,6 +45,7 @@ class Route(Struct, frozen=True):
     minimum: Version | None = None
     maximum: Version | None = None
     strict: bool = False
+    delegated: Literal["", "always", "unrestricted"] = ""
 
 
 class Service(Struct, frozen=True, kw_only=True):
@@ -50,6 +53,7 @@ class Service(Struct, frozen=True, kw_only=True):
 
     kind: the type in the catalog. room: handed to every handler. rules: access rules with their defaults.
     mounts: path prefixes ("compute"); "" is the root.
+    guards_authority: whether changes here make or widen authority, so that delegated tokens are refused.
     optional_project: the version segment after which older clients put a project id ("v2.1"), or "".
     """
 
@@ -61,6 +65,7 @@ class Service(Struct, frozen=True, kw_only=True):
     fault: Fault
     microversions: Range | None = None
     optional_project: str = ""
+    guards_authority: bool = False
     media_types: tuple[str, ...] = ("application/json",)
 
 

@@ -62,6 +62,10 @@ class Token(Struct, frozen=True, kw_only=True, dict=True):
             "is_admin": self.is_admin,
             "is_admin_project": True,
             "service_roles": [],
+            "token": {
+                "domain": {"id": self.domain_id},
+                "project": {"id": self.project_id, "domain": {"id": self.project_domain_id}},
+            },
         }
 
 

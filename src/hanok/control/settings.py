@@ -1,0 +1,71 @@
+"""What a control process is told when it starts: one TOML file, frozen after start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from hanok.services.identity.facade import IdentitySettings
+
+
+class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of the control process.
+
+    database: sqlite:///path or postgresql://…; empty: a file in state_dir.
+    bus: nats://host:port; empty: in memory, for a cloud in one process.
+    northbound: OVN's northbound database ("unix:/run/…/nb.sock"); empty: a simulated network.
+    durable: whether commits wait for the disk.
+    public_cidr, public_gateway: the external network that `up` makes; empty for none.
+    """
+
+    state_dir: str
+    region: str = "RegionOne"
+    host: str = "127.0.0.1"
+    port: int = 5000
+    database: str = ""
+    bus: str = ""
+    bus_user: str = ""
+    bus_password_file: str = ""
+    northbound: str = ""
+    physical_network: str = "public"
+    chassis: tuple[str, ...] = ()
+    durable: bool = True
+    simulated_hosts: int = 0
+    node_name: str = "hanok"
+    public_cidr: str = ""
+    public_gateway: str = ""
+    log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
+    identity: IdentitySettings = IdentitySettings()
+
+    @property
+    def state(self) -> Path:
+        return Path(self.state_dir)
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.state / 'control' / 'hanok.db'}"
+
+    @property
+    def images(self) -> Path:
+        return self.state / "images"
+
+    @property
+    def keys(self) -> Path:
+        return self.state / "control" / "token-keys"
+
+    @property
+    def policies(self) -> Path:
+        """A folder of <service type>.yaml, or policy.yaml for all."""
+        return self.state / "policy"
+
+
+def load(path: Path) -> ControlSettings:
+    """Read settings.
+
+    Raises:
+        msgspec.ValidationError, msgspec.DecodeError: the file does not fit; the message says where.
+    """
+    return msgspec.toml.decode(path.read_bytes(), type=ControlSettings)

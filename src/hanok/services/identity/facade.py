@@ -1,0 +1,200 @@
+"""What other rooms, and the house itself, may ask of identity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+from msgspec import Struct
+from sqlalchemy import bindparam
+
+from hanok.base.clock import Clock
+from hanok.base.ids import new_hex
+from hanok.services.identity.logic.keys import Keys
+from hanok.services.identity.logic.passwords import Passwords
+from hanok.services.identity.logic.tokens import Tokens
+from hanok.services.identity.room import Identity, IdentitySettings
+from hanok.services.identity.tables import (
+    assignments,
+    endpoints,
+    implied_roles,
+    projects,
+    regions,
+    roles,
+    services,
+    state,
+    users,
+)
+from hanok.store import Database, Transaction
+
+_project = sa.select(projects.c.id, projects.c.name, projects.c.enabled).where(
+    projects.c.id == bindparam("id")
+)
+
+__all__ = ["CatalogEntry", "Identity", "IdentitySettings", "bootstrap", "build", "project_exists"]
+
+
+def build(database: Database, clock: Clock, keys: Path, settings: IdentitySettings) -> Identity:
+    """The room, ready to serve. keys: the folder of token keys."""
+    return Identity(
+        clock=clock,
+        tokens=Tokens(database, Keys(keys), clock, lifetime_s=settings.token_lifetime_s),
+        passwords=Passwords(clock, rounds=settings.password_rounds),
+        settings=settings,
+    )
+
+
+class CatalogEntry(Struct, frozen=True):
+    """A service of this house as the catalog shows it. path: behind the origin ("/compute/v2.1")."""
+
+    type: str
+    name: str
+    description: str
+    path: str
+
+
+async def project_exists(tx: Transaction, project_id: str) -> bool:
+    """Whether there is a project with this id."""
+    return await tx.first(_project, {"id": project_id}) is not None
+
+
+async def bootstrap(
+    tx: Transaction,
+    clock: Clock,
+    *,
+    admin_password_hash: str,
+    region: str,
+    catalog: Sequence[CatalogEntry],
+) -> None:
+    """The least that an identity service needs: the default domain, the project and user admin, the roles, the catalog.
+
+    What is there already stays as it is, the administrator's password included; new catalog entries are added.
+    """
+    if await tx.first(sa.select(state).where(state.c.id == 1)) is None:
+        await tx.insert(state, {"id": 1, "revision": 1})
+    common = {"enabled": True, "options": {}, "extra": {}}
+    if await tx.first(_project, {"id": "default"}) is None:
+        await tx.insert(
+            projects,
+            {
+                **common,
+                "id": "default",
+                "name": "Default",
+                "name_scope": "*",
+                "is_domain": True,
+                "description": "The default domain",
+            },
+        )
+    project_id = await tx.scalar(
+        sa.select(projects.c.id).where(
+            projects.c.name_scope == "default", projects.c.name == "admin"
+        )
+    )
+    if project_id is None:
+        project_id = new_hex()
+        await tx.insert(
+            projects,
+            {
+                **common,
+                "id": project_id,
+                "name": "admin",
+                "name_scope": "default",
+                "domain_id": "default",
+                "parent_id": "default",
+                "is_domain": False,
+                "description": "Bootstrap project for initializing the cloud.",
+            },
+        )
+    user_id = await tx.scalar(
+        sa.select(users.c.id).where(users.c.domain_id == "default", users.c.name == "admin")
+    )
+    if user_id is None:
+        user_id = new_hex()
+        await tx.insert(
+            users,
+            {
+                **common,
+                "id": user_id,
+                "name": "admin",
+                "domain_id": "default",
+                "password_hash": admin_password_hash,
+                "password_changed_at": clock.now(),
+                "past_hashes": [],
+                "failed_sign_ins": 0,
+                "created_at": clock.now(),
+            },
+        )
+    role_ids: dict[str, str] = {}
+    for name in ("admin", "manager", "member", "reader", "service"):
+        role_id = await tx.scalar(
+            sa.select(roles.c.id).where(roles.c.domain_id == "*", roles.c.name == name)
+        )
+        if role_id is None:
+            role_id = new_hex()
+            await tx.insert(
+                roles,
+                {
+                    "id": role_id,
+                    "name": name,
+                    "domain_id": "*",
+                    "options": {"immutable": True} if name != "service" else {},
+                    "extra": {},
+                },
+            )
+        role_ids[name] = role_id
+    for prior, implied in (("admin", "manager"), ("manager", "member"), ("member", "reader")):
+        pair = {"prior_id": role_ids[prior], "implied_id": role_ids[implied]}
+        there = sa.select(implied_roles).where(
+            implied_roles.c.prior_id == pair["prior_id"],
+            implied_roles.c.implied_id == pair["implied_id"],
+        )
+        if await tx.first(there) is None:
+            await tx.insert(implied_roles, pair)
+    for kind, target in (("project", project_id), ("system", "all")):
+        grant = {
+            "actor_kind": "user",
+            "actor_id": user_id,
+            "target_kind": kind,
+            "target_id": target,
+            "role_id": role_ids["admin"],
+            "inherited": False,
+        }
+        there = sa.select(assignments).where(
+            *(assignments.c[name] == value for name, value in grant.items())
+        )
+        if await tx.first(there) is None:
+            await tx.insert(assignments, grant)
+    if await tx.first(sa.select(regions).where(regions.c.id == region)) is None:
+        await tx.insert(
+            regions, {"id": region, "parent_region_id": None, "description": "", "extra": {}}
+        )
+    for entry in catalog:
+        there = sa.select(services).where(services.c.type == entry.type)
+        if await tx.first(there) is not None:
+            continue
+        service_id = new_hex()
+        await tx.insert(
+            services,
+            {
+                "id": service_id,
+                "type": entry.type,
+                "name": entry.name,
+                "description": entry.description,
+                "enabled": True,
+                "extra": {},
+            },
+        )
+        for interface in ("public", "internal", "admin"):
+            await tx.insert(
+                endpoints,
+                {
+                    "id": new_hex(),
+                    "service_id": service_id,
+                    "interface": interface,
+                    "region_id": region,
+                    "url": f"$(origin)s{entry.path}",
+                    "enabled": True,
+                    "extra": {},
+                },
+            )

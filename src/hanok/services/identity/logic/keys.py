@@ -1,0 +1,72 @@
+"""The keys that tokens are sealed with: files of Fernet keys, newest last; every replica reads the same folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+_NAME = re.compile(r"\d{6}\.key")
+
+
+class Keys:
+    """Seals and opens. A key that was rotated out still opens until its file is removed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stamp = 0
+        self._fernet = self._load()
+
+    def _files(self) -> list[Path]:
+        return sorted(path for path in self._folder.iterdir() if _NAME.fullmatch(path.name))
+
+    def _load(self) -> MultiFernet:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files = self._files()
+        if not files:
+            self._write(1)
+            files = self._files()
+        self._stamp = self._folder.stat().st_mtime_ns
+        return MultiFernet([Fernet(path.read_bytes()) for path in reversed(files)])
+
+    def _write(self, number: int) -> None:
+        temporary = self._folder / f".{number:06}.{os.getpid()}"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(Fernet.generate_key())
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, self._folder / f"{number:06}.key")
+        except FileExistsError:
+            pass  # another process was first; its key is as good
+        finally:
+            temporary.unlink()
+
+    def rotate(self, keep: int = 3) -> None:
+        """Seal with a new key from now on; the newest `keep` keys still open."""
+        files = self._files()
+        self._write(int(files[-1].stem) + 1 if files else 1)
+        for old in self._files()[:-keep]:
+            old.unlink()
+        self._fernet = self._load()
+
+    def seal(self, payload: bytes) -> str:
+        return self._fernet.encrypt(payload).decode().rstrip("=")
+
+    def open(self, text: str) -> bytes | None:
+        """What was sealed, or None: not ours, altered, or the key is gone."""
+        padded = text + "=" * (-len(text) % 4)
+        try:
+            return self._fernet.decrypt(padded.encode())
+        except (InvalidToken, ValueError):
+            pass
+        if self._folder.stat().st_mtime_ns == self._stamp:
+            return None
+        self._fernet = self._load()  # another replica has rotated
+        try:
+            return self._fernet.decrypt(padded.encode())
+        except (InvalidToken, ValueError):
+            return None

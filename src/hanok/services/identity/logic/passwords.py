@@ -1,0 +1,71 @@
+"""Password hashes: made and compared in a thread, remembered for a while once they matched.
+
+What is remembered is a keyed hash over the password and the stored hash it matched, so that a changed password misses
+by itself, on every replica. The key lives in this process's memory only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import secrets
+
+import bcrypt
+
+from hanok.base.clock import Clock
+from hanok.base.errors import BadInput
+
+LONGEST_BYTES = 4096  # before hashing; a longer one only costs time [CVE-2012-1572]
+REMEMBERED_S = 300.0
+REMEMBERED_MOST = 10_000
+
+
+def _short(password: str) -> bytes:
+    """bcrypt reads 72 bytes; a digest keeps all of the password in 44."""
+    return base64.b64encode(hashlib.sha256(password.encode()).digest())
+
+
+class Passwords:
+    """Makes and compares hashes."""
+
+    def __init__(self, clock: Clock, *, rounds: int = 12) -> None:
+        self._clock = clock
+        self._rounds = rounds
+        self._key = secrets.token_bytes(32)
+        self._matched: dict[bytes, float] = {}
+        self._nobody = bcrypt.hashpw(_short(secrets.token_hex()), bcrypt.gensalt(rounds)).decode()
+
+    async def hash(self, password: str) -> str:
+        """A hash to keep.
+
+        Raises:
+            BadInput: longer than 4,096 bytes.
+        """
+        if len(password.encode()) > LONGEST_BYTES:
+            raise BadInput(f"The password is longer than {LONGEST_BYTES} bytes.")
+        hashed = await asyncio.to_thread(
+            bcrypt.hashpw, _short(password), bcrypt.gensalt(self._rounds)
+        )
+        return hashed.decode()
+
+    async def matches(self, password: str, stored: str | None) -> bool:
+        """Whether the password is the one kept. Without a stored hash it takes as long and says no."""
+        if len(password.encode()) > LONGEST_BYTES:
+            return False
+        if stored is None:
+            await asyncio.to_thread(bcrypt.checkpw, _short(password), self._nobody.encode())
+            return False
+        mark = hmac.digest(self._key, f"{stored}\0{password}".encode(), "sha256")
+        now = self._clock.monotonic_s()
+        if self._matched.get(mark, -1.0) > now:
+            return True
+        if not await asyncio.to_thread(bcrypt.checkpw, _short(password), stored.encode()):
+            return False
+        if len(self._matched) >= REMEMBERED_MOST:
+            self._matched = {key: until for key, until in self._matched.items() if until > now}
+            if len(self._matched) >= REMEMBERED_MOST:
+                self._matched.clear()
+        self._matched[mark] = now + REMEMBERED_S
+        return True

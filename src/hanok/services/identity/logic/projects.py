@@ -1,0 +1,251 @@
+"""Projects and domains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Row, bindparam
+
+from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
+from hanok.base.ids import new_hex
+from hanok.services.identity.logic import rights
+from hanok.services.identity.logic.lookup import get
+from hanok.services.identity.tables import (
+    application_credentials,
+    assignments,
+    group_members,
+    groups,
+    project_tags,
+    projects,
+    roles,
+    users,
+)
+from hanok.store import Duplicate, Transaction
+
+DEEPEST = 5  # projects below a domain, as upstream's default
+
+_tags = sa.select(project_tags.c.project_id, project_tags.c.name).where(
+    project_tags.c.project_id.in_(bindparam("ids", expanding=True))
+)
+_children = sa.select(projects).where(projects.c.parent_id == bindparam("id"))
+_domain = sa.select(projects).where(
+    projects.c.id == bindparam("id"), projects.c.is_domain.is_(True)
+)
+
+
+async def tags_of(tx: Transaction, ids: list[str]) -> dict[str, list[str]]:
+    """Tags of projects, in order of their names."""
+    found: dict[str, list[str]] = {one: [] for one in ids}
+    if ids:
+        for row in await tx.all(_tags.order_by(project_tags.c.name), {"ids": ids}):
+            found[row.project_id].append(row.name)
+    return found
+
+
+async def set_tags(tx: Transaction, project_id: str, tags: list[str]) -> None:
+    if len(tags) != len(set(tags)):
+        raise BadInput("Invalid input for field 'tags': a tag stands there twice.")
+    await tx.execute(project_tags.delete().where(project_tags.c.project_id == project_id))
+    if tags:
+        await tx.execute(
+            project_tags.insert(), [{"project_id": project_id, "name": tag} for tag in tags]
+        )
+
+
+async def domain(tx: Transaction, domain_id: str) -> Row[Any]:
+    """A domain.
+
+    Raises:
+        NotFound: there is none with this id.
+    """
+    row = await tx.first(_domain, {"id": domain_id})
+    if row is None:
+        raise NotFound(f"Could not find domain: {domain_id}.")
+    return row
+
+
+async def create(tx: Transaction, values: dict[str, Any], extra: dict[str, Any]) -> Row[Any]:
+    """A new project or domain from checked attributes.
+
+    Raises:
+        Conflict: the name is taken in that domain. BadInput: parent and domain do not go together.
+    """
+    is_domain = bool(values.get("is_domain"))
+    domain_id, parent_id = values.get("domain_id"), values.get("parent_id")
+    if is_domain:
+        if domain_id is not None or parent_id is not None:
+            raise BadInput("A domain has no parent and no domain.")
+    else:
+        if parent_id is not None:
+            parent = await tx.first(sa.select(projects).where(projects.c.id == parent_id))
+            if parent is None:
+                raise NotFound(f"Could not find project: {parent_id}.")
+            of = parent.id if parent.is_domain else parent.domain_id
+            if domain_id is not None and domain_id != of:
+                raise BadInput("The parent project is in another domain than the project.")
+            domain_id = of
+            if not parent.enabled:
+                raise Forbidden("The parent project is disabled.")
+            if len(await rights.ancestors(tx, parent.id)) + 1 > DEEPEST:
+                raise Forbidden(f"Projects are at most {DEEPEST} deep.")
+        assert domain_id is not None
+        await domain(tx, domain_id)
+        parent_id = parent_id or domain_id
+    project_id = values.get("id") or new_hex()
+    try:
+        await tx.insert(
+            projects,
+            {
+                "id": project_id,
+                "name": values["name"],
+                "name_scope": "*" if is_domain else domain_id,
+                "domain_id": domain_id,
+                "parent_id": parent_id,
+                "is_domain": is_domain,
+                "description": values.get("description") or "",
+                "enabled": values.get("enabled", True),
+                "options": values.get("options", {}),
+                "extra": extra,
+            },
+        )
+    except Duplicate as error:
+        what = "domain" if is_domain else "project"
+        raise Conflict(
+            f"Conflict occurred attempting to store {what} - it is not permitted to have two "
+            f"{what}s with the same name: {values['name']}."
+        ) from error
+    if values.get("tags"):
+        await set_tags(tx, project_id, values["tags"])
+    return await get(tx, projects, "project", project_id)
+
+
+async def update(
+    tx: Transaction, row: Row[Any], values: dict[str, Any], extra: dict[str, Any]
+) -> Row[Any]:
+    """Change a project or a domain; disabling one ends its tokens."""
+    what = "domain" if row.is_domain else "project"
+    check_mutable(row, values, what)
+    if "parent_id" in values and values["parent_id"] != row.parent_id:
+        raise Forbidden("A project's parent cannot be changed.")
+    if values.get("domain_id", row.domain_id) != row.domain_id:
+        raise BadInput("A project's domain cannot be changed.")
+    if "is_domain" in values and values["is_domain"] != row.is_domain:
+        raise BadInput("A project does not become a domain, nor a domain a project.")
+    if values.get("enabled") is False and not row.is_domain:
+        for child in await tx.all(_children, {"id": row.id}):
+            if child.enabled:
+                raise Forbidden("The project has enabled projects below it; disable those first.")
+    if values.get("enabled") is True and not row.is_domain:
+        parent = await get(tx, projects, "project", row.parent_id)
+        if not parent.enabled:
+            raise Forbidden("The project's parent is disabled.")
+    tags = values.pop("tags", None)
+    if tags is not None:
+        await set_tags(tx, row.id, tags)
+    changes = {
+        name: value
+        for name, value in values.items()
+        if name in ("name", "description", "enabled", "options")
+    }
+    if extra:
+        changes["extra"] = {**row.extra, **extra}
+    if changes:
+        taken = sa.select(projects.c.id).where(
+            projects.c.name == changes.get("name"),
+            projects.c.name_scope == row.name_scope,
+            projects.c.id != row.id,
+        )
+        if "name" in changes and await tx.first(taken) is not None:
+            raise Conflict(f"The name {changes['name']} is taken by another {what}.")
+        await tx.execute(projects.update().where(projects.c.id == row.id).values(**changes))
+    await rights.changed(tx)
+    return await get(tx, projects, what, row.id)
+
+
+async def delete(tx: Transaction, row: Row[Any]) -> None:
+    """Remove a project with what hangs on it.
+
+    Raises:
+        Forbidden: it has projects below it, or is a domain.
+    """
+    check_mutable(row, {}, "project")
+    if row.is_domain:
+        raise Forbidden("A project that acts as a domain is deleted as a domain.")
+    if await tx.first(_children, {"id": row.id}) is not None:
+        raise Forbidden("The project has projects below it; delete those first.")
+    await _forget(tx, row.id)
+    await rights.changed(tx)
+
+
+async def _forget(tx: Transaction, project_id: str) -> None:
+    await tx.execute(
+        assignments.delete().where(
+            assignments.c.target_kind.in_(("project", "domain")),
+            assignments.c.target_id == project_id,
+        )
+    )
+    await tx.execute(
+        application_credentials.delete().where(application_credentials.c.project_id == project_id)
+    )
+    await tx.execute(project_tags.delete().where(project_tags.c.project_id == project_id))
+    await tx.execute(
+        users.update()
+        .where(users.c.default_project_id == project_id)
+        .values(default_project_id=None)
+    )
+    await tx.execute(projects.delete().where(projects.c.id == project_id))
+
+
+async def delete_domain(tx: Transaction, row: Row[Any]) -> None:
+    """Remove a disabled domain with everything in it.
+
+    Raises:
+        Forbidden: it is enabled, or the default one.
+    """
+    check_mutable(row, {}, "domain")
+    if row.enabled:
+        raise Forbidden("Cannot delete a domain that is enabled, please disable it first.")
+    if row.id == "default":
+        raise Forbidden("The default domain cannot be deleted.")
+    inside = await tx.scalars(sa.select(projects.c.id).where(projects.c.domain_id == row.id))
+    for project_id in inside:
+        await _forget(tx, project_id)
+    for table, kind in ((users, "user"), (groups, "group")):
+        own = sa.select(table.c.id).where(table.c.domain_id == row.id)
+        await tx.execute(
+            assignments.delete().where(
+                assignments.c.actor_kind == kind, assignments.c.actor_id.in_(own)
+            )
+        )
+    own_users = sa.select(users.c.id).where(users.c.domain_id == row.id)
+    own_groups = sa.select(groups.c.id).where(groups.c.domain_id == row.id)
+    await tx.execute(
+        group_members.delete().where(
+            sa.or_(group_members.c.user_id.in_(own_users), group_members.c.group_id.in_(own_groups))
+        )
+    )
+    await tx.execute(
+        application_credentials.delete().where(application_credentials.c.user_id.in_(own_users))
+    )
+    own_roles = sa.select(roles.c.id).where(roles.c.domain_id == row.id)
+    await tx.execute(assignments.delete().where(assignments.c.role_id.in_(own_roles)))
+    await tx.execute(users.delete().where(users.c.domain_id == row.id))
+    await tx.execute(groups.delete().where(groups.c.domain_id == row.id))
+    await tx.execute(roles.delete().where(roles.c.domain_id == row.id))
+    await _forget(tx, row.id)
+    await rights.changed(tx)
+
+
+def check_mutable(row: Row[Any], values: dict[str, Any], what: str) -> None:
+    """Refuse to touch an immutable resource, unless this very change makes it mutable.
+
+    Raises:
+        Forbidden: it is immutable.
+    """
+    if row.options.get("immutable") and not (
+        "options" in values and not values["options"].get("immutable")
+    ):
+        raise Forbidden(
+            f"The {what} {row.id} is immutable: set its option immutable to false first."
+        )

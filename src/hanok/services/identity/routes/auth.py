@@ -1,0 +1,217 @@
+"""Tokens: sign-in, validation, revocation; and what the caller may choose between."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from starlette.responses import Response
+
+from hanok.base.clock import zulu_micro
+from hanok.base.errors import NotFound, NotSignedIn
+from hanok.services.identity import schemas
+from hanok.services.identity.logic import catalog, rights, signin
+from hanok.services.identity.logic.projects import tags_of
+from hanok.services.identity.room import Identity
+from hanok.services.identity.tables import application_credentials, projects, users
+from hanok.store import Transaction
+from hanok.web.request import Request, json_answer, no_content
+from hanok.web.routes import PUBLIC, SIGNED_IN, Route
+from hanok.web.token import Token
+
+
+def _nocatalog(request: Request) -> bool:
+    return "nocatalog" in request.query
+
+
+async def _body(
+    request: Request, tx: Transaction, token: Token, with_catalog: bool
+) -> dict[str, Any]:
+    """A token as its holder sees it."""
+    user = await tx.first(sa.select(users.c.password_expires_at).where(users.c.id == token.user_id))
+    body: dict[str, Any] = {
+        "methods": list(token.methods),
+        "user": {
+            "id": token.user_id,
+            "name": token.user_name,
+            "domain": {"id": token.user_domain_id, "name": token.user_domain_name},
+            "password_expires_at": zulu_micro(user.password_expires_at) if user else None,
+        },
+        "audit_ids": list(token.audit_ids),
+        "expires_at": zulu_micro(token.expires_at),
+        "issued_at": zulu_micro(token.issued_at),
+    }
+    scoped = token.project_id or token.domain_id or token.system
+    if token.project_id:
+        body["project"] = {
+            "id": token.project_id,
+            "name": token.project_name,
+            "domain": {"id": token.project_domain_id, "name": token.project_domain_name},
+        }
+        body["is_domain"] = token.project_id == token.project_domain_id
+    elif token.domain_id:
+        body["domain"] = {"id": token.domain_id, "name": token.domain_name}
+    elif token.system:
+        body["system"] = {"all": True}
+    if scoped:
+        body["roles"] = [
+            {"id": role_id, "name": name}
+            for role_id, name in zip(token.role_ids, token.roles, strict=True)
+        ]
+        if with_catalog:
+            body["catalog"] = await _catalog(request, tx, token)
+    if token.application_credential_id:
+        credential = await tx.first(
+            sa.select(application_credentials).where(
+                application_credentials.c.id == token.application_credential_id
+            )
+        )
+        if credential is not None:
+            body["application_credential"] = {
+                "id": credential.id,
+                "name": credential.name,
+                "restricted": not credential.unrestricted,
+            }
+            if token.access_rules is not None:
+                body["application_credential"]["access_rules"] = [
+                    {"service": service, "method": method, "path": path}
+                    for service, method, path in token.access_rules
+                ]
+    return body
+
+
+async def _catalog(request: Request, tx: Transaction, token: Token) -> list[dict[str, Any]]:
+    return catalog.catalog(
+        await catalog.rows(tx),
+        project_id=token.project_id,
+        user_id=token.user_id,
+        origin=f"{request.http.url.scheme}://{request.headers.get('host') or 'localhost'}",
+    )
+
+
+async def create_token(request: Request, room: Identity) -> Response:
+    """POST /v3/auth/tokens: 201 with the token in X-Subject-Token.
+
+    Source: Identity API reference, "Authentication and token management".
+    """
+    wanted = await request.body(schemas.Auth, key="auth")
+    proof = await signin.prove(request.database, room, wanted.identity)
+    async with request.reading() as tx:
+        kind, scope_id = await signin.scope(tx, proof, wanted.scope)
+        text, payload = room.tokens.issue(
+            user_id=proof.user_id,
+            methods=proof.methods,
+            scope=kind,
+            scope_id=scope_id,
+            no_later_than=proof.no_later_than,
+            parent_audit_ids=proof.parent_audit_ids,
+            application_credential_id=proof.application_credential_id,
+        )
+        token = await room.tokens.worth(tx, payload)
+        if token is None:
+            raise NotSignedIn(signin.REFUSED)
+        body = await _body(request, tx, token, not _nocatalog(request))
+    return json_answer({"token": body}, 201, {"X-Subject-Token": text})
+
+
+async def _subject(request: Request, room: Identity, rule: str) -> tuple[str, Token]:
+    text = request.headers.get("x-subject-token", "")
+    token = await room.tokens.validate(text) if text else None
+    if token is None:
+        request.allowed_by_hand()
+        raise NotFound("Could not find token.")
+    request.allow(rule, {"target.token.user_id": token.user_id, "user_id": token.user_id})
+    return text, token
+
+
+async def show_token(request: Request, room: Identity) -> Response:
+    """GET /v3/auth/tokens: what a token is worth now."""
+    text, token = await _subject(request, room, "identity:validate_token")
+    async with request.reading() as tx:
+        body = await _body(request, tx, token, not _nocatalog(request))
+    return json_answer({"token": body}, 200, {"X-Subject-Token": text})
+
+
+async def check_token(request: Request, room: Identity) -> Response:
+    """HEAD /v3/auth/tokens."""
+    text, _ = await _subject(request, room, "identity:check_token")
+    return no_content(200, {"X-Subject-Token": text})
+
+
+async def revoke_token(request: Request, room: Identity) -> Response:
+    """DELETE /v3/auth/tokens: dead from the next request on."""
+    text, _ = await _subject(request, room, "identity:revoke_token")
+    payload = room.tokens.open(text)
+    if payload is None:
+        raise NotFound("Could not find token.")
+    async with request.transaction() as tx:
+        await room.tokens.revoke(tx, payload)
+    return no_content()
+
+
+async def show_catalog(request: Request, room: Identity) -> Response:
+    """GET /v3/auth/catalog."""
+    token = request.token
+    async with request.reading() as tx:
+        if not (token.project_id or token.domain_id or token.system):
+            raise NotSignedIn("A catalog needs a scoped token.")
+        found = await _catalog(request, tx, token)
+    return json_answer(
+        {"catalog": found, "links": {"self": request.full_url, "next": None, "previous": None}}
+    )
+
+
+async def list_own_projects(request: Request, room: Identity) -> Response:
+    """GET /v3/auth/projects: the projects the caller could have a token for."""
+    async with request.reading() as tx:
+        ids = await rights.projects_of(tx, request.token.user_id)
+        rows = await tx.all(
+            sa.select(projects)
+            .where(projects.c.id.in_(ids), projects.c.enabled.is_(True), ~projects.c.is_domain)
+            .order_by(projects.c.name)
+        )
+        tags = await tags_of(tx, [row.id for row in rows])
+    items = [schemas.project(request, row, tags[row.id]) for row in rows]
+    return json_answer(schemas.collection(request, "projects", items))
+
+
+async def list_own_domains(request: Request, room: Identity) -> Response:
+    """GET /v3/auth/domains."""
+    async with request.reading() as tx:
+        ids = await rights.domains_of(tx, request.token.user_id)
+        rows = await tx.all(
+            sa.select(projects)
+            .where(
+                projects.c.id.in_(ids), projects.c.enabled.is_(True), projects.c.is_domain.is_(True)
+            )
+            .order_by(projects.c.name)
+        )
+        tags = await tags_of(tx, [row.id for row in rows])
+    items = [schemas.domain(request, row, tags[row.id]) for row in rows]
+    return json_answer(schemas.collection(request, "domains", items))
+
+
+async def list_own_system(request: Request, room: Identity) -> Response:
+    """GET /v3/auth/system."""
+    async with request.reading() as tx:
+        held = await rights.on_system(tx, request.token.user_id)
+    return json_answer(
+        {
+            "system": [{"all": True}] if held else [],
+            "links": {"self": request.full_url, "next": None, "previous": None},
+        }
+    )
+
+
+ROUTES = (
+    Route("POST", "/v3/auth/tokens", create_token, (PUBLIC,)),
+    Route("GET", "/v3/auth/tokens", show_token, ("identity:validate_token",)),
+    Route("HEAD", "/v3/auth/tokens", check_token, ("identity:check_token",)),
+    Route(
+        "DELETE", "/v3/auth/tokens", revoke_token, ("identity:revoke_token",), delegated="always"
+    ),
+    Route("GET", "/v3/auth/catalog", show_catalog, (SIGNED_IN,)),
+    Route("GET", "/v3/auth/projects", list_own_projects, (SIGNED_IN,)),
+    Route("GET", "/v3/auth/domains", list_own_domains, (SIGNED_IN,)),
+    Route("GET", "/v3/auth/system", list_own_system, (SIGNED_IN,)),
+)

@@ -1,0 +1,301 @@
+"""Projects, their tags, and domains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from starlette.responses import Response
+
+from hanok.base.errors import BadInput, NotFound
+from hanok.services.identity import schemas
+from hanok.services.identity.logic import projects, rights
+from hanok.services.identity.logic.lookup import filtered, get
+from hanok.services.identity.room import Identity
+from hanok.services.identity.tables import project_tags
+from hanok.services.identity.tables import projects as table
+from hanok.store import Transaction
+from hanok.web.request import Request, convert, json_answer, no_content
+from hanok.web.routes import Route
+
+
+def _target(row: Any) -> dict[str, Any]:
+    return {"target.project.id": row.id, "target.project.domain_id": row.domain_id}
+
+
+async def _one(request: Request, tx: Transaction, row: Any) -> dict[str, Any]:
+    tags = await projects.tags_of(tx, [row.id])
+    return schemas.project(request, row, tags[row.id])
+
+
+async def list_projects(request: Request, room: Identity) -> Response:
+    """GET /v3/projects, with filters on name, domain, parent, enabled, is_domain and tags."""
+    query = request.query
+    own_domain = request.token.domain_id
+    domain_id = query.get("domain_id") or own_domain
+    request.allow("identity:list_projects", {"target.domain_id": domain_id})
+    statement = filtered(
+        sa.select(table), table, query, ("name", "domain_id", "parent_id", "enabled", "is_domain")
+    )
+    if "is_domain" not in query:
+        statement = statement.where(table.c.is_domain.is_(False))
+    if own_domain and not request.token.is_admin:
+        statement = statement.where(table.c.domain_id == own_domain)
+    has = sa.select(project_tags.c.project_id)
+    for name, negative, together in (
+        ("tags", False, True),
+        ("tags-any", False, False),
+        ("not-tags", True, True),
+        ("not-tags-any", True, False),
+    ):
+        if name not in query:
+            continue
+        each = [table.c.id.in_(has.where(project_tags.c.name == t)) for t in query[name].split(",")]
+        condition = sa.and_(*each) if together else sa.or_(*each)
+        statement = statement.where(sa.not_(condition) if negative else condition)
+    async with request.reading() as tx:
+        rows = await tx.all(statement.order_by(table.c.name, table.c.id))
+        tags = await projects.tags_of(tx, [row.id for row in rows])
+    items = [schemas.project(request, row, tags[row.id]) for row in rows]
+    return json_answer(schemas.collection(request, "projects", items))
+
+
+async def create_project(request: Request, room: Identity) -> Response:
+    """POST /v3/projects."""
+    body, extra = await schemas.read(request, "project", schemas.ProjectBody)
+    values = schemas.given(body)
+    if "name" not in values:
+        raise BadInput("'name' is a required property")
+    if (
+        values.get("domain_id") is None
+        and values.get("parent_id") is None
+        and not values.get("is_domain")
+    ):
+        values["domain_id"] = (
+            request.token.domain_id or request.token.project_domain_id or "default"
+        )
+    request.allow("identity:create_project", {"target.project.domain_id": values.get("domain_id")})
+    values["options"] = schemas.options(body.options)
+    async with request.transaction() as tx:
+        row = await projects.create(tx, values, extra)
+        answer = await _one(request, tx, row)
+    return json_answer({"project": answer}, 201)
+
+
+async def show_project(request: Request, room: Identity) -> Response:
+    """GET /v3/projects/{id}, with the projects above or below it on request."""
+    query = request.query
+    async with request.reading() as tx:
+        row = await _readable(request, tx, "identity:get_project")
+        answer = await _one(request, tx, row)
+        if "parents_as_list" in query or "parents_as_ids" in query:
+            above = [one for one in await rights.ancestors(tx, row.id)]
+            if "parents_as_ids" in query:
+                nested: Any = None
+                for one in reversed(above):
+                    nested = {one: nested}
+                answer["parents"] = nested
+            else:
+                rows = [await get(tx, table, "project", one) for one in above]
+                answer["parents"] = [
+                    {"project": await _one(request, tx, one)} for one in rows if not one.is_domain
+                ]
+        if "subtree_as_list" in query or "subtree_as_ids" in query:
+            answer["subtree"] = await _subtree(request, tx, row.id, "subtree_as_ids" in query)
+    return json_answer({"project": answer})
+
+
+async def _subtree(request: Request, tx: Transaction, project_id: str, as_ids: bool) -> Any:
+    children = await tx.all(sa.select(table).where(table.c.parent_id == project_id))
+    if as_ids:
+        return {row.id: await _subtree(request, tx, row.id, True) for row in children} or None
+    found = []
+    for row in children:
+        found.append({"project": await _one(request, tx, row)})
+        found.extend(await _subtree(request, tx, row.id, False))
+    return found
+
+
+async def _readable(request: Request, tx: Transaction, rule: str) -> Any:
+    """The project of the path, if the caller may do this to it; a stranger's answers as one that is not there."""
+    row = await tx.first(sa.select(table).where(table.c.id == request.path["project_id"]))
+    if row is None:
+        request.allow(rule)
+        raise NotFound(f"Could not find project: {request.path['project_id']}.")
+    request.allow(rule, _target(row))
+    return row
+
+
+async def update_project(request: Request, room: Identity) -> Response:
+    """PATCH /v3/projects/{id}."""
+    body, extra = await schemas.read(request, "project", schemas.ProjectBody)
+    async with request.transaction() as tx:
+        row = await _readable(request, tx, "identity:update_project")
+        values = schemas.given(body)
+        if "options" in values:
+            values["options"] = schemas.options(body.options, row.options)
+        row = await projects.update(tx, row, values, extra)
+        answer = await _one(request, tx, row)
+    return json_answer({"project": answer})
+
+
+async def delete_project(request: Request, room: Identity) -> Response:
+    """DELETE /v3/projects/{id}."""
+    async with request.transaction() as tx:
+        row = await _readable(request, tx, "identity:delete_project")
+        await projects.delete(tx, row)
+    return no_content()
+
+
+async def list_tags(request: Request, room: Identity) -> Response:
+    async with request.reading() as tx:
+        row = await _readable(request, tx, "identity:list_project_tags")
+        tags = await projects.tags_of(tx, [row.id])
+    own = {"self": request.full_url, "next": None, "previous": None}
+    return json_answer({"tags": tags[row.id], "links": own})
+
+
+async def replace_tags(request: Request, room: Identity) -> Response:
+    body = convert(await request.json(), schemas.ProjectBody)
+    async with request.transaction() as tx:
+        row = await _readable(request, tx, "identity:update_project_tags")
+        if not isinstance(body.tags, list):
+            raise BadInput("'tags' is a required property")
+        await projects.set_tags(tx, row.id, body.tags)
+        tags = await projects.tags_of(tx, [row.id])
+    own = {"self": request.full_url, "next": None, "previous": None}
+    return json_answer({"tags": tags[row.id], "links": own})
+
+
+async def delete_tags(request: Request, room: Identity) -> Response:
+    async with request.transaction() as tx:
+        row = await _readable(request, tx, "identity:delete_project_tags")
+        await projects.set_tags(tx, row.id, [])
+    return no_content()
+
+
+async def check_tag(request: Request, room: Identity) -> Response:
+    async with request.reading() as tx:
+        row = await _readable(request, tx, "identity:get_project_tag")
+        tags = await projects.tags_of(tx, [row.id])
+    if request.path["tag"] not in tags[row.id]:
+        raise NotFound(f"Could not find project tag: {request.path['tag']}.")
+    return no_content()
+
+
+async def add_tag(request: Request, room: Identity) -> Response:
+    body = convert({"tags": [request.path["tag"]]}, schemas.ProjectBody)
+    assert isinstance(body.tags, list)
+    async with request.transaction() as tx:
+        row = await _readable(request, tx, "identity:create_project_tag")
+        tags = (await projects.tags_of(tx, [row.id]))[row.id]
+        if len(tags) >= 80:
+            raise BadInput("A project has at most 80 tags.")
+        await projects.set_tags(tx, row.id, list(dict.fromkeys([*tags, *body.tags])))
+    return no_content(201)
+
+
+async def remove_tag(request: Request, room: Identity) -> Response:
+    async with request.transaction() as tx:
+        row = await _readable(request, tx, "identity:delete_project_tag")
+        tags = (await projects.tags_of(tx, [row.id]))[row.id]
+        if request.path["tag"] not in tags:
+            raise NotFound(f"Could not find project tag: {request.path['tag']}.")
+        await projects.set_tags(tx, row.id, [t for t in tags if t != request.path["tag"]])
+    return no_content()
+
+
+# ---- domains ----
+
+
+async def list_domains(request: Request, room: Identity) -> Response:
+    """GET /v3/domains."""
+    query = request.query
+    token = request.token
+    own = token.domain_id
+    request.allow("identity:list_domains", {"target.domain.id": own})
+    statement = filtered(sa.select(table), table, query, ("name", "enabled")).where(
+        table.c.is_domain.is_(True)
+    )
+    if own and not (token.is_admin or token.system):
+        statement = statement.where(table.c.id == own)
+    async with request.reading() as tx:
+        rows = await tx.all(statement.order_by(table.c.name))
+        tags = await projects.tags_of(tx, [row.id for row in rows])
+    items = [schemas.domain(request, row, tags[row.id]) for row in rows]
+    return json_answer(schemas.collection(request, "domains", items))
+
+
+async def create_domain(request: Request, room: Identity) -> Response:
+    """POST /v3/domains."""
+    body, extra = await schemas.read(request, "domain", schemas.DomainBody)
+    request.allow("identity:create_domain")
+    values = schemas.given(body)
+    if "name" not in values:
+        raise BadInput("'name' is a required property")
+    values.update(is_domain=True, options=schemas.options(body.options))
+    if "explicit_domain_id" in values:
+        values["id"] = values.pop("explicit_domain_id")
+    async with request.transaction() as tx:
+        row = await projects.create(tx, values, extra)
+    return json_answer({"domain": schemas.domain(request, row, [])}, 201)
+
+
+async def _domain(request: Request, tx: Transaction, rule: str) -> Any:
+    domain_id = request.path["domain_id"]
+    request.allow(rule, {"target.domain.id": domain_id})
+    return await projects.domain(tx, domain_id)
+
+
+async def show_domain(request: Request, room: Identity) -> Response:
+    async with request.reading() as tx:
+        row = await _domain(request, tx, "identity:get_domain")
+        tags = await projects.tags_of(tx, [row.id])
+    return json_answer({"domain": schemas.domain(request, row, tags[row.id])})
+
+
+async def update_domain(request: Request, room: Identity) -> Response:
+    body, extra = await schemas.read(request, "domain", schemas.DomainBody)
+    async with request.transaction() as tx:
+        row = await _domain(request, tx, "identity:update_domain")
+        values = schemas.given(body)
+        values.pop("explicit_domain_id", None)
+        if "options" in values:
+            values["options"] = schemas.options(body.options, row.options)
+        row = await projects.update(tx, row, values, extra)
+        tags = await projects.tags_of(tx, [row.id])
+    return json_answer({"domain": schemas.domain(request, row, tags[row.id])})
+
+
+async def delete_domain(request: Request, room: Identity) -> Response:
+    async with request.transaction() as tx:
+        row = await _domain(request, tx, "identity:delete_domain")
+        await projects.delete_domain(tx, row)
+    return no_content()
+
+
+ROUTES = (
+    Route("GET", "/v3/projects", list_projects, ("identity:list_projects",)),
+    Route("POST", "/v3/projects", create_project, ("identity:create_project",)),
+    Route("GET", "/v3/projects/{project_id}", show_project, ("identity:get_project",)),
+    Route("PATCH", "/v3/projects/{project_id}", update_project, ("identity:update_project",)),
+    Route("DELETE", "/v3/projects/{project_id}", delete_project, ("identity:delete_project",)),
+    Route("GET", "/v3/projects/{project_id}/tags", list_tags, ("identity:list_project_tags",)),
+    Route("PUT", "/v3/projects/{project_id}/tags", replace_tags, ("identity:update_project_tags",)),
+    Route(
+        "DELETE", "/v3/projects/{project_id}/tags", delete_tags, ("identity:delete_project_tags",)
+    ),
+    Route("GET", "/v3/projects/{project_id}/tags/{tag}", check_tag, ("identity:get_project_tag",)),
+    Route("PUT", "/v3/projects/{project_id}/tags/{tag}", add_tag, ("identity:create_project_tag",)),
+    Route(
+        "DELETE",
+        "/v3/projects/{project_id}/tags/{tag}",
+        remove_tag,
+        ("identity:delete_project_tag",),
+    ),
+    Route("GET", "/v3/domains", list_domains, ("identity:list_domains",)),
+    Route("POST", "/v3/domains", create_domain, ("identity:create_domain",)),
+    Route("GET", "/v3/domains/{domain_id}", show_domain, ("identity:get_domain",)),
+    Route("PATCH", "/v3/domains/{domain_id}", update_domain, ("identity:update_domain",)),
+    Route("DELETE", "/v3/domains/{domain_id}", delete_domain, ("identity:delete_domain",)),
+)

@@ -1,0 +1,183 @@
+"""Users."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from starlette.responses import Response
+
+from hanok.base.errors import BadInput, Forbidden, NotFound, NotSignedIn
+from hanok.services.identity import schemas
+from hanok.services.identity.logic import projects, rights, users
+from hanok.services.identity.logic.lookup import filtered
+from hanok.services.identity.room import Identity
+from hanok.services.identity.tables import group_members, groups
+from hanok.services.identity.tables import projects as project_table
+from hanok.services.identity.tables import users as table
+from hanok.store import Transaction
+from hanok.web.request import Request, json_answer, no_content
+from hanok.web.routes import PUBLIC, Route
+
+
+def target(row: Any) -> dict[str, Any]:
+    return {"target.user.id": row.id, "target.user.domain_id": row.domain_id, "user_id": row.id}
+
+
+async def readable(request: Request, tx: Transaction, rule: str) -> Any:
+    """The user of the path, if the caller may do this to it."""
+    user_id = request.path["user_id"]
+    row = await tx.first(sa.select(table).where(table.c.id == user_id))
+    if row is None:
+        request.allow(rule)
+        raise NotFound(f"Could not find user: {user_id}.")
+    request.allow(rule, target(row))
+    return row
+
+
+async def list_users(request: Request, room: Identity) -> Response:
+    """GET /v3/users."""
+    query = request.query
+    own = request.token.domain_id
+    request.allow("identity:list_users", {"target.domain_id": query.get("domain_id") or own})
+    statement = filtered(sa.select(table), table, query, ("name", "domain_id", "enabled"))
+    if own and not (request.token.is_admin and "domain_id" in query):
+        statement = statement.where(table.c.domain_id == own)
+    async with request.reading() as tx:
+        rows = await tx.all(statement.order_by(table.c.name, table.c.id))
+    items = [schemas.user(request, row) for row in rows]
+    return json_answer(schemas.collection(request, "users", items))
+
+
+async def create_user(request: Request, room: Identity) -> Response:
+    """POST /v3/users."""
+    body, extra = await schemas.read(request, "user", schemas.UserBody)
+    values = schemas.given(body)
+    if "name" not in values:
+        raise BadInput("'name' is a required property")
+    if values.get("domain_id") is None:
+        values["domain_id"] = (
+            request.token.domain_id or request.token.project_domain_id or "default"
+        )
+    request.allow("identity:create_user", {"target.user.domain_id": values["domain_id"]})
+    values["options"] = schemas.options(body.options)
+    password = values.pop("password", None)
+    hashed = None if password is None else await room.passwords.hash(password)
+    async with request.transaction() as tx:
+        row = await users.create(tx, values, extra, password_hash=hashed, now=room.clock.now())
+    return json_answer({"user": schemas.user(request, row)}, 201)
+
+
+async def show_user(request: Request, room: Identity) -> Response:
+    """GET /v3/users/{id}."""
+    async with request.reading() as tx:
+        row = await readable(request, tx, "identity:get_user")
+    return json_answer({"user": schemas.user(request, row)})
+
+
+async def update_user(request: Request, room: Identity) -> Response:
+    """PATCH /v3/users/{id}."""
+    body, extra = await schemas.read(request, "user", schemas.UserBody)
+    values = schemas.given(body)
+    async with request.reading() as tx:
+        await readable(request, tx, "identity:update_user")
+    hashed = None
+    if values.get("password") is not None:
+        hashed = await room.passwords.hash(values["password"])
+    async with request.transaction() as tx:
+        row = await readable(request, tx, "identity:update_user")
+        if "options" in values:
+            values["options"] = schemas.options(body.options, row.options)
+        row = await users.update(tx, row, values, extra, password_hash=hashed, now=room.clock.now())
+    return json_answer({"user": schemas.user(request, row)})
+
+
+async def delete_user(request: Request, room: Identity) -> Response:
+    """DELETE /v3/users/{id}."""
+    async with request.transaction() as tx:
+        row = await readable(request, tx, "identity:delete_user")
+        await users.delete(tx, row)
+    return no_content()
+
+
+async def change_own_password(request: Request, room: Identity) -> Response:
+    """POST /v3/users/{id}/password: the old one proves who asks; it ends the user's tokens.
+
+    Source: Identity API reference, "Change password for user".
+    """
+    body = await request.body(schemas.PasswordBody, key="user")
+    user_id = request.path["user_id"]
+    async with request.reading() as tx:
+        row = await tx.first(sa.select(table).where(table.c.id == user_id))
+    stored = row.password_hash if row is not None and row.enabled else None
+    if not await room.passwords.matches(body.original_password, stored):
+        raise NotSignedIn("The request you have made requires authentication.")
+    assert row is not None
+    if request.optional_token is not None and request.optional_token.delegated:
+        raise Forbidden(
+            "A token from an application credential may not change identities or rights."
+        )
+    if row.options.get("lock_password"):
+        raise BadInput("The password of this user is locked.")
+    if not body.password:
+        raise BadInput("The new password is empty.")
+    keep = room.settings.remember_passwords
+    if keep:
+        for old in [row.password_hash, *row.past_hashes][:keep]:
+            if await room.passwords.matches(body.password, old):
+                raise BadInput(f"The new password must not be one of the last {keep}.")
+    hashed = await room.passwords.hash(body.password)
+    async with request.transaction() as tx:
+        changed = (
+            table.update()
+            .where(table.c.id == user_id, table.c.password_hash == row.password_hash)
+            .values(**users.password_change(row, hashed, room.clock.now()))
+        )
+        if not await tx.count(changed):
+            raise NotSignedIn("The request you have made requires authentication.")
+        await rights.changed(tx)
+    return no_content()
+
+
+async def list_groups_of_user(request: Request, room: Identity) -> Response:
+    """GET /v3/users/{id}/groups."""
+    async with request.reading() as tx:
+        row = await readable(request, tx, "identity:list_groups_for_user")
+        mine = sa.select(group_members.c.group_id).where(group_members.c.user_id == row.id)
+        statement = filtered(sa.select(groups), groups, request.query, ("name",))
+        rows = await tx.all(statement.where(groups.c.id.in_(mine)).order_by(groups.c.name))
+    items = [schemas.group(request, one) for one in rows]
+    return json_answer(schemas.collection(request, "groups", items))
+
+
+async def list_projects_of_user(request: Request, room: Identity) -> Response:
+    """GET /v3/users/{id}/projects."""
+    async with request.reading() as tx:
+        row = await readable(request, tx, "identity:list_user_projects")
+        ids = await rights.projects_of(tx, row.id)
+        statement = filtered(
+            sa.select(project_table), project_table, request.query, ("name", "enabled", "domain_id")
+        ).where(project_table.c.id.in_(ids), ~project_table.c.is_domain)
+        rows = await tx.all(statement.order_by(project_table.c.name))
+        tags = await projects.tags_of(tx, [one.id for one in rows])
+    items = [schemas.project(request, one, tags[one.id]) for one in rows]
+    return json_answer(schemas.collection(request, "projects", items))
+
+
+ROUTES = (
+    Route("GET", "/v3/users", list_users, ("identity:list_users",)),
+    Route("POST", "/v3/users", create_user, ("identity:create_user",)),
+    Route("GET", "/v3/users/{user_id}", show_user, ("identity:get_user",)),
+    Route("PATCH", "/v3/users/{user_id}", update_user, ("identity:update_user",)),
+    Route("DELETE", "/v3/users/{user_id}", delete_user, ("identity:delete_user",)),
+    Route("POST", "/v3/users/{user_id}/password", change_own_password, (PUBLIC,)),
+    Route(
+        "GET", "/v3/users/{user_id}/groups", list_groups_of_user, ("identity:list_groups_for_user",)
+    ),
+    Route(
+        "GET",
+        "/v3/users/{user_id}/projects",
+        list_projects_of_user,
+        ("identity:list_user_projects",),
+    ),
+)

@@ -1,0 +1,354 @@
+"""Bodies and answers of Identity v3.
+
+Many of identity's resources take further attributes of any name; those are kept as they are (`extra`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from hanok.base.clock import zulu_micro
+from hanok.base.errors import BadInput
+from hanok.web.request import Request, convert
+
+Name64 = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"\S")]
+Name255 = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\S")]
+Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9-]+$")]
+Text = Annotated[str, Meta(max_length=65_535)]
+Tag = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^,/]+$")]
+EXTRA_BYTES = 65_535
+
+T = TypeVar("T", bound=Struct)
+
+
+class Options(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    immutable: bool | None = None
+
+
+class UserOptions(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    ignore_change_password_upon_first_use: bool | None = None
+    ignore_password_expiry: bool | None = None
+    ignore_lockout_failure_attempts: bool | None = None
+    ignore_user_inactivity: bool | None = None
+    lock_password: bool | None = None
+    multi_factor_auth_enabled: bool | None = None
+    multi_factor_auth_rules: list[list[str]] | None = None
+
+
+class ProjectBody(Struct, kw_only=True):
+    name: Name64 | UnsetType = UNSET
+    domain_id: Id | UnsetType | None = UNSET
+    parent_id: Id | UnsetType | None = UNSET
+    is_domain: bool | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+    enabled: bool | UnsetType = UNSET
+    tags: Annotated[list[Tag], Meta(max_length=80)] | UnsetType = UNSET
+    options: Options | UnsetType = UNSET
+
+
+class DomainBody(Struct, kw_only=True):
+    name: Name64 | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+    enabled: bool | UnsetType = UNSET
+    explicit_domain_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")] | UnsetType = UNSET
+    options: Options | UnsetType = UNSET
+
+
+class UserBody(Struct, kw_only=True):
+    name: Name255 | UnsetType = UNSET
+    domain_id: Id | UnsetType | None = UNSET
+    default_project_id: Id | UnsetType | None = UNSET
+    password: str | UnsetType | None = UNSET
+    description: Text | UnsetType | None = UNSET
+    enabled: bool | UnsetType = UNSET
+    options: UserOptions | UnsetType = UNSET
+
+
+class PasswordBody(Struct, kw_only=True):
+    original_password: str
+    password: str
+
+
+class GroupBody(Struct, kw_only=True):
+    name: Name64 | UnsetType = UNSET
+    domain_id: Id | UnsetType | None = UNSET
+    description: Text | UnsetType | None = UNSET
+
+
+class RoleBody(Struct, kw_only=True):
+    name: Name255 | UnsetType = UNSET
+    domain_id: Id | UnsetType | None = UNSET
+    description: Text | UnsetType | None = UNSET
+    options: Options | UnsetType = UNSET
+
+
+class RegionBody(Struct, kw_only=True):
+    id: Annotated[str, Meta(max_length=255)] | UnsetType | None = UNSET
+    parent_region_id: Annotated[str, Meta(max_length=255)] | UnsetType | None = UNSET
+    description: Text | UnsetType | None = UNSET
+
+
+class ServiceBody(Struct, kw_only=True):
+    type: Name255 | UnsetType = UNSET
+    name: Annotated[str, Meta(max_length=255)] | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+    enabled: bool | UnsetType = UNSET
+
+
+class EndpointBody(Struct, kw_only=True):
+    service_id: Id | UnsetType = UNSET
+    interface: str | UnsetType = UNSET
+    region: Annotated[str, Meta(max_length=255)] | UnsetType | None = UNSET
+    region_id: Annotated[str, Meta(max_length=255)] | UnsetType | None = UNSET
+    url: Annotated[str, Meta(min_length=1, max_length=225)] | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+
+
+class AccessRuleBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    id: Id | UnsetType = UNSET
+    path: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^/")] | UnsetType = UNSET
+    method: (
+        Annotated[str, Meta(pattern=r"^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|CONNECT)$")]
+        | UnsetType
+    ) = UNSET
+    service: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
+
+
+class RoleRef(Struct, kw_only=True):
+    id: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    domain: Any = None
+
+
+class ApplicationCredentialBody(Struct, kw_only=True):
+    name: Name255
+    description: Text | None = None
+    secret: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    expires_at: str | None = None
+    unrestricted: bool | None = None
+    roles: list[RoleRef] | None = None
+    access_rules: list[AccessRuleBody] | None = None
+
+
+# ---- sign-in ----
+
+
+class DomainRef(Struct, kw_only=True):
+    id: str | None = None
+    name: str | None = None
+
+
+class ProjectRef(Struct, kw_only=True):
+    id: str | None = None
+    name: str | None = None
+    domain: DomainRef | None = None
+
+
+class PasswordUser(Struct, kw_only=True):
+    id: str | None = None
+    name: str | None = None
+    domain: DomainRef | None = None
+    password: str = ""
+
+
+class PasswordMethod(Struct, kw_only=True):
+    user: PasswordUser
+
+
+class TokenMethod(Struct, kw_only=True):
+    id: str
+
+
+class ApplicationCredentialMethod(Struct, kw_only=True):
+    secret: str
+    id: str | None = None
+    name: str | None = None
+    user: PasswordUser | None = None
+
+
+class IdentityPart(Struct, kw_only=True):
+    methods: Annotated[list[str], Meta(min_length=1, max_length=8)]
+    password: PasswordMethod | None = None
+    token: TokenMethod | None = None
+    application_credential: ApplicationCredentialMethod | None = None
+
+
+class SystemScope(Struct, kw_only=True):
+    all: bool
+
+
+class ScopePart(Struct, kw_only=True):
+    project: ProjectRef | None = None
+    domain: DomainRef | None = None
+    system: SystemScope | None = None
+    unscoped: dict[str, Any] | None = None
+
+
+class Auth(Struct, kw_only=True):
+    identity: IdentityPart
+    scope: ScopePart | str | None = None
+
+
+# ---- reading bodies ----
+
+
+async def read(request: Request, key: str, kind: type[T]) -> tuple[T, dict[str, Any]]:
+    """The member of the body, and the attributes that are not ours.
+
+    Raises:
+        BadInput: the member is missing, or an attribute of ours does not fit.
+    """
+    value = await request.json()
+    if not isinstance(value, dict) or not isinstance(value.get(key), dict):
+        raise BadInput(f"Expecting to find {key} in request body.")
+    inner: dict[str, Any] = value[key]
+    known = {field.encode_name for field in msgspec.structs.fields(kind)}
+    extra = {name: item for name, item in inner.items() if name not in known | _NEVER}
+    if extra and len(msgspec.json.encode(extra)) > EXTRA_BYTES:
+        raise BadInput("The further attributes are longer than can be kept.")
+    return convert(inner, kind), extra
+
+
+_NEVER = {"id", "links"}
+
+
+def given(body: Struct) -> dict[str, Any]:
+    """The attributes that were sent."""
+    return {
+        name: getattr(body, name)
+        for name in body.__struct_fields__
+        if getattr(body, name) is not UNSET
+    }
+
+
+def options(value: Struct | UnsetType, before: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Options to keep: those sent over those before; null takes one away."""
+    kept = dict(before or {})
+    if value is UNSET:
+        return kept
+    sent = {name: getattr(value, name) for name in value.__struct_fields__}
+    kept.update({name: item for name, item in sent.items() if item is not None})
+    return kept
+
+
+# ---- answers ----
+
+
+def link(request: Request, *path: str) -> dict[str, str]:
+    return {"self": "/".join((f"{request.base_url}/v3", *path))}
+
+
+def collection(request: Request, key: str, items: list[dict[str, Any]]) -> dict[str, Any]:
+    query = request.http.url.query
+    own = request.full_url + (f"?{query}" if query else "")
+    return {key: items, "links": {"next": None, "self": own, "previous": None}}
+
+
+def project(request: Request, row: Any, tags: list[str]) -> dict[str, Any]:
+    return {
+        **row.extra,
+        "id": row.id,
+        "name": row.name,
+        "domain_id": row.domain_id,
+        "description": row.description,
+        "enabled": row.enabled,
+        "parent_id": row.parent_id,
+        "is_domain": row.is_domain,
+        "tags": tags,
+        "options": row.options,
+        "links": link(request, "projects", row.id),
+    }
+
+
+def domain(request: Request, row: Any, tags: list[str]) -> dict[str, Any]:
+    return {
+        **row.extra,
+        "id": row.id,
+        "name": row.name,
+        "description": row.description,
+        "enabled": row.enabled,
+        "tags": tags,
+        "options": row.options,
+        "links": link(request, "domains", row.id),
+    }
+
+
+def user(request: Request, row: Any) -> dict[str, Any]:
+    answer = {
+        **row.extra,
+        "id": row.id,
+        "name": row.name,
+        "domain_id": row.domain_id,
+        "enabled": row.enabled,
+        "password_expires_at": zulu_micro(row.password_expires_at),
+        "options": row.options,
+        "links": link(request, "users", row.id),
+    }
+    if row.default_project_id is not None:
+        answer["default_project_id"] = row.default_project_id
+    return answer
+
+
+def group(request: Request, row: Any) -> dict[str, Any]:
+    return {
+        **row.extra,
+        "id": row.id,
+        "name": row.name,
+        "domain_id": row.domain_id,
+        "description": row.description or "",
+        "links": link(request, "groups", row.id),
+    }
+
+
+def role(request: Request, row: Any) -> dict[str, Any]:
+    return {
+        **row.extra,
+        "id": row.id,
+        "name": row.name,
+        "domain_id": None if row.domain_id == "*" else row.domain_id,
+        "description": row.description,
+        "options": row.options,
+        "links": link(request, "roles", row.id),
+    }
+
+
+def region(request: Request, row: Any) -> dict[str, Any]:
+    return {
+        **row.extra,
+        "id": row.id,
+        "parent_region_id": row.parent_region_id,
+        "description": row.description,
+        "links": link(request, "regions", row.id),
+    }
+
+
+def service(request: Request, row: Any) -> dict[str, Any]:
+    answer = {
+        **row.extra,
+        "id": row.id,
+        "type": row.type,
+        "enabled": row.enabled,
+        "links": link(request, "services", row.id),
+    }
+    if row.name is not None:
+        answer["name"] = row.name
+    if row.description is not None:
+        answer["description"] = row.description
+    return answer
+
+
+def endpoint(request: Request, row: Any) -> dict[str, Any]:
+    return {
+        **row.extra,
+        "id": row.id,
+        "service_id": row.service_id,
+        "interface": row.interface,
+        "region": row.region_id,
+        "region_id": row.region_id,
+        "url": row.url,
+        "enabled": row.enabled,
+        "links": link(request, "endpoints", row.id),
+    }

@@ -1,0 +1,178 @@
+"""Identity's tables."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from hanok.store import JSON, UTCDateTime, metadata
+
+# One row. Raised in the transaction of each change to a fact that the rights of a token hang on.
+state = sa.Table(
+    "identity_state",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+)
+
+projects = sa.Table(
+    "projects",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(64), nullable=False),
+    # Within what the name is unique: the domain's id; "*" for domains themselves.
+    sa.Column("name_scope", sa.String(64), nullable=False),
+    sa.Column("domain_id", sa.String(64)),
+    sa.Column("parent_id", sa.String(64), index=True),
+    sa.Column("is_domain", sa.Boolean, nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("options", JSON, nullable=False),
+    sa.Column("extra", JSON, nullable=False),
+    sa.UniqueConstraint("name_scope", "name"),
+    sa.Index("ix_projects_domain_id_name", "domain_id", "name"),
+)
+
+project_tags = sa.Table(
+    "project_tags",
+    metadata,
+    sa.Column("project_id", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(255), primary_key=True),
+)
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("domain_id", sa.String(64), nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("default_project_id", sa.String(64)),
+    sa.Column("password_hash", sa.String(128)),
+    sa.Column("password_changed_at", UTCDateTime),
+    sa.Column("password_expires_at", UTCDateTime),
+    sa.Column("past_hashes", JSON, nullable=False),
+    # Tokens issued before this moment are dead: a password change, a disabling.
+    sa.Column("tokens_valid_from", UTCDateTime),
+    sa.Column("failed_sign_ins", sa.Integer, nullable=False, default=0),
+    sa.Column("failed_at", UTCDateTime),
+    sa.Column("options", JSON, nullable=False),
+    sa.Column("extra", JSON, nullable=False),
+    sa.Column("created_at", UTCDateTime),
+    sa.UniqueConstraint("domain_id", "name"),
+)
+
+groups = sa.Table(
+    "groups",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("domain_id", sa.String(64), nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("extra", JSON, nullable=False),
+    sa.UniqueConstraint("domain_id", "name"),
+)
+
+group_members = sa.Table(
+    "group_members",
+    metadata,
+    sa.Column("group_id", sa.String(64), primary_key=True),
+    sa.Column("user_id", sa.String(64), primary_key=True, index=True),
+)
+
+roles = sa.Table(
+    "roles",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(255), nullable=False),
+    # "*" for roles of no domain, so that the uniqueness holds for them too.
+    sa.Column("domain_id", sa.String(64), nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("options", JSON, nullable=False),
+    sa.Column("extra", JSON, nullable=False),
+    sa.UniqueConstraint("domain_id", "name"),
+)
+
+implied_roles = sa.Table(
+    "implied_roles",
+    metadata,
+    sa.Column("prior_id", sa.String(64), primary_key=True),
+    sa.Column("implied_id", sa.String(64), primary_key=True),
+)
+
+assignments = sa.Table(
+    "assignments",
+    metadata,
+    sa.Column("actor_kind", sa.String(5), primary_key=True),  # user, group
+    sa.Column("actor_id", sa.String(64), primary_key=True),
+    sa.Column("target_kind", sa.String(7), primary_key=True),  # project, domain, system
+    sa.Column("target_id", sa.String(64), primary_key=True),
+    sa.Column("role_id", sa.String(64), primary_key=True),
+    sa.Column("inherited", sa.Boolean, primary_key=True),
+    sa.Index("ix_assignments_target", "target_kind", "target_id"),
+)
+
+regions = sa.Table(
+    "regions",
+    metadata,
+    sa.Column("id", sa.String(255), primary_key=True),
+    sa.Column("parent_region_id", sa.String(255)),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("extra", JSON, nullable=False),
+)
+
+services = sa.Table(
+    "services",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("type", sa.String(255), nullable=False),
+    sa.Column("name", sa.String(255)),
+    sa.Column("description", sa.Text),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("extra", JSON, nullable=False),
+)
+
+endpoints = sa.Table(
+    "endpoints",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("service_id", sa.String(64), nullable=False, index=True),
+    sa.Column("interface", sa.String(8), nullable=False),
+    sa.Column("region_id", sa.String(255)),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("extra", JSON, nullable=False),
+)
+
+application_credentials = sa.Table(
+    "application_credentials",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("user_id", sa.String(64), nullable=False),
+    sa.Column("project_id", sa.String(64), nullable=False),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("secret_hash", sa.String(128), nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("expires_at", UTCDateTime),
+    sa.Column("unrestricted", sa.Boolean, nullable=False),
+    sa.Column("role_ids", JSON, nullable=False),
+    sa.Column("access_rule_ids", JSON),  # null: no rules, everything; []: nothing
+    sa.UniqueConstraint("user_id", "name"),
+)
+
+access_rules = sa.Table(
+    "access_rules",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("user_id", sa.String(64), nullable=False, index=True),
+    sa.Column("service", sa.String(64), nullable=False),
+    sa.Column("path", sa.String(128), nullable=False),
+    sa.Column("method", sa.String(16), nullable=False),
+    sa.UniqueConstraint("user_id", "service", "path", "method"),
+)
+
+revoked_tokens = sa.Table(
+    "revoked_tokens",
+    metadata,
+    sa.Column("audit_id", sa.String(32), primary_key=True),
+    sa.Column("expires_at", UTCDateTime, nullable=False, index=True),
+)

@@ -1,0 +1,148 @@
+"""Signing in, validation, revocation."""
+
+from __future__ import annotations
+
+from tests.cloud import PASSWORD, Client, Cloud
+
+
+async def test_version_document_answers_300_and_names_v3(cloud: Cloud) -> None:
+    answer = await cloud.anonymous.get("/", 300)
+    assert answer["versions"]["values"][0]["id"] == "v3.14"
+    one = await cloud.anonymous.get("/v3")
+    assert one["version"]["links"][0]["href"] == "http://cloud:5000/v3/"
+
+
+async def test_password_token_carries_roles_project_and_catalog(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    assert {role["name"] for role in admin.body["roles"]} == {"admin", "manager", "member", "reader"}
+    assert admin.body["project"]["name"] == "admin"
+    compute = next(entry for entry in admin.body["catalog"] if entry["type"] == "compute")
+    assert {e["interface"] for e in compute["endpoints"]} == {"public", "internal", "admin"}
+    assert compute["endpoints"][0]["url"] == "http://cloud:5000/compute/v2.1"
+
+
+async def test_wrong_password_and_unknown_name_are_refused_alike(cloud: Cloud) -> None:
+    async def refused(name: str) -> object:
+        user = {"name": name, "domain": {"id": "default"}, "password": "wrong"}
+        auth = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}}
+        return (await cloud.anonymous("POST", "/v3/auth/tokens", auth, status=401)).json()
+
+    assert await refused("admin") == await refused("nobody")
+
+
+async def test_scopes_unscoped_domain_and_system(cloud: Cloud) -> None:
+    unscoped = await cloud.sign_in(scope=None, project=None)
+    assert "roles" not in unscoped.body and "catalog" not in unscoped.body
+    system = await cloud.sign_in(scope={"system": {"all": True}})
+    assert system.body["system"] == {"all": True}
+    await cloud.sign_in(scope={"domain": {"id": "default"}}, status=401)
+    roles = {r["name"]: r["id"] for r in (await system.get("/v3/roles"))["roles"]}
+    await system(
+        "PUT", f"/v3/domains/default/users/{system.user_id}/roles/{roles['admin']}", status=204
+    )
+    domain = await cloud.sign_in(scope={"domain": {"id": "default"}})
+    assert domain.body["domain"]["name"] == "Default"
+
+
+async def test_token_from_a_token_ends_no_later(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    auth = {"auth": {"identity": {"methods": ["token"], "token": {"id": admin.token}}}}
+    response = await cloud.anonymous("POST", "/v3/auth/tokens", auth, status=201)
+    body = response.json()["token"]
+    assert body["expires_at"] <= admin.body["expires_at"]
+    assert body["methods"] == ["token", "password"]
+    assert body["audit_ids"][1] == admin.body["audit_ids"][0]
+
+
+async def _lives(client: Client) -> bool:
+    return (await client("GET", "/v3/auth/projects")).status_code == 200
+
+
+async def test_every_revocation_ends_the_token_on_the_next_request(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    roles = {r["name"]: r["id"] for r in (await admin.get("/v3/roles"))["roles"]}
+    number = 0
+
+    async def fresh() -> Client:
+        nonlocal number
+        number += 1
+        client = await cloud.project_with(f"p{number}", "member")
+        assert await _lives(client)
+        return client
+
+    one = await fresh()
+    await admin(
+        "DELETE",
+        f"/v3/projects/{one.project_id}/users/{one.user_id}/roles/{roles['member']}",
+        status=204,
+    )
+    assert not await _lives(one)
+
+    one = await fresh()
+    change = {"user": {"original_password": PASSWORD, "password": "other"}}
+    await one("POST", f"/v3/users/{one.user_id}/password", change, status=204)
+    assert not await _lives(one)
+
+    one = await fresh()
+    await admin("PATCH", f"/v3/users/{one.user_id}", {"user": {"enabled": False}}, status=200)
+    assert not await _lives(one)
+    await admin("PATCH", f"/v3/users/{one.user_id}", {"user": {"enabled": True}}, status=200)
+    assert not await _lives(one)
+
+    one = await fresh()
+    await admin("PATCH", f"/v3/projects/{one.project_id}", {"project": {"enabled": False}}, status=200)
+    assert not await _lives(one)
+
+    one = await fresh()
+    await admin("DELETE", f"/v3/users/{one.user_id}", status=204)
+    assert not await _lives(one)
+
+    one = await fresh()
+    await admin("DELETE", f"/v3/projects/{one.project_id}", status=204)
+    assert not await _lives(one)
+
+    one = await fresh()
+    await one("DELETE", "/v3/auth/tokens", headers={"X-Subject-Token": one.token}, status=204)
+    assert not await _lives(one)
+
+
+async def test_application_credential_signs_in_and_makes_no_authority(cloud: Cloud) -> None:
+    one = await cloud.project_with("p", "member")
+    path = f"/v3/users/{one.user_id}/application_credentials"
+    made = await one.post(path, {"application_credential": {"name": "ci"}})
+    credential = made["application_credential"]
+    identity = {
+        "methods": ["application_credential"],
+        "application_credential": {"id": credential["id"], "secret": credential["secret"]},
+    }
+    response = await cloud.anonymous(
+        "POST", "/v3/auth/tokens", {"auth": {"identity": identity}}, status=201
+    )
+    delegate = Client(cloud.http, response.headers["X-Subject-Token"])
+    assert response.json()["token"]["project"]["id"] == one.project_id
+    assert await _lives(delegate)
+    await delegate("POST", path, {"application_credential": {"name": "more"}}, status=403)
+    auth = {"auth": {"identity": {"methods": ["token"], "token": {"id": delegate.token}}}}
+    await cloud.anonymous("POST", "/v3/auth/tokens", auth, status=403)
+    await one("DELETE", f"{path}/{credential['id']}", status=204)
+    assert not await _lives(delegate)
+
+
+async def test_access_rules_bound_an_application_credential(cloud: Cloud) -> None:
+    one = await cloud.project_with("p", "member")
+    path = f"/v3/users/{one.user_id}/application_credentials"
+    rule = {"service": "identity", "method": "GET", "path": "/v3/auth/projects"}
+    made = await one.post(path, {"application_credential": {"name": "ci", "access_rules": [rule]}})
+    identity = {
+        "methods": ["application_credential"],
+        "application_credential": {
+            "id": made["application_credential"]["id"],
+            "secret": made["application_credential"]["secret"],
+        },
+    }
+    response = await cloud.anonymous(
+        "POST", "/v3/auth/tokens", {"auth": {"identity": identity}}, status=201
+    )
+    delegate = Client(cloud.http, response.headers["X-Subject-Token"])
+    assert await _lives(delegate)
+    await delegate("GET", f"/v3/users/{one.user_id}", status=403)

@@ -1,0 +1,128 @@
+"""A cloud in this process for tests: the real control with simulated hosts, reached over ASGI."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from hanok.base.clock import Clock
+from hanok.control.app import Control
+from hanok.control.settings import ControlSettings
+from hanok.services.identity.facade import IdentitySettings
+
+PASSWORD = "secret"
+
+
+class Client:
+    """A user of the cloud: sends a token with each request and looks at what comes back."""
+
+    def __init__(self, http: httpx.AsyncClient, token: str = "", body: dict[str, Any] | None = None) -> None:
+        self.http = http
+        self.token = token
+        self.body = body or {}
+
+    @property
+    def project_id(self) -> str:
+        return str(self.body["project"]["id"])
+
+    @property
+    def user_id(self) -> str:
+        return str(self.body["user"]["id"])
+
+    async def __call__(
+        self,
+        method: str,
+        path: str,
+        json: Any = None,
+        *,
+        status: int | None = None,
+        headers: dict[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> httpx.Response:
+        """Send a request. status: what the answer must have."""
+        sent = {"X-Auth-Token": self.token} if self.token else {}
+        sent.update(headers or {})
+        response = await self.http.request(method, path, json=json, headers=sent, content=content)
+        if status is not None:
+            assert response.status_code == status, (
+                f"{method} {path}: {response.status_code}, not {status}: {response.text[:800]}"
+            )
+        return response
+
+    async def get(self, path: str, status: int = 200, **more: Any) -> Any:
+        return (await self("GET", path, status=status, **more)).json()
+
+    async def post(self, path: str, json: Any, status: int = 201, **more: Any) -> Any:
+        response = await self("POST", path, json, status=status, **more)
+        return response.json() if response.content else None
+
+
+class Cloud:
+    """A running control with helpers to sign in."""
+
+    def __init__(self, control: Control, http: httpx.AsyncClient) -> None:
+        self.control = control
+        self.http = http
+        self.anonymous = Client(http)
+
+    async def sign_in(
+        self,
+        user: str = "admin",
+        password: str = PASSWORD,
+        *,
+        project: str | None = "admin",
+        scope: dict[str, Any] | None = None,
+        status: int = 201,
+    ) -> Client:
+        auth: dict[str, Any] = {
+            "identity": {
+                "methods": ["password"],
+                "password": {
+                    "user": {"name": user, "domain": {"id": "default"}, "password": password}
+                },
+            }
+        }
+        if scope is not None:
+            auth["scope"] = scope
+        elif project is not None:
+            auth["scope"] = {"project": {"name": project, "domain": {"id": "default"}}}
+        response = await self.anonymous("POST", "/v3/auth/tokens", {"auth": auth}, status=status)
+        if status != 201:
+            return Client(self.http)
+        return Client(self.http, response.headers["X-Subject-Token"], response.json()["token"])
+
+    async def project_with(self, name: str, *roles: str) -> Client:
+        """A new project `name` with a user of the same name who has these roles there; signed in."""
+        admin = await self.sign_in()
+        project = (await admin.post("/v3/projects", {"project": {"name": name}}))["project"]
+        user = (await admin.post("/v3/users", {"user": {"name": name, "password": PASSWORD}}))["user"]
+        known = {role["name"]: role["id"] for role in (await admin.get("/v3/roles"))["roles"]}
+        for role in roles:
+            path = f"/v3/projects/{project['id']}/users/{user['id']}/roles/{known[role]}"
+            await admin("PUT", path, status=204)
+        return await self.sign_in(name, PASSWORD, project=name)
+
+
+@asynccontextmanager
+async def running(
+    state: Path, *, database: str = "", hosts: int = 1, clock: Clock | None = None, **settings: Any
+) -> AsyncIterator[Cloud]:
+    """A cloud whose files are in state; ended, with everything it started, when the block is left."""
+    wanted = ControlSettings(
+        state_dir=str(state),
+        database=database,
+        durable=False,
+        simulated_hosts=hosts,
+        public_cidr="172.24.4.0/24",
+        public_gateway="172.24.4.1",
+        identity=settings.pop("identity", IdentitySettings(password_rounds=4)),
+        **settings,
+    )
+    async with Control.running(wanted, admin_password=PASSWORD, clock=clock or Clock()) as control:
+        transport = httpx.ASGITransport(app=control.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://cloud:5000") as http:
+            yield Cloud(control, http)
