@@ -20,7 +20,9 @@ PASSWORD = "secret"
 class Client:
     """A user of the cloud: sends a token with each request and looks at what comes back."""
 
-    def __init__(self, http: httpx.AsyncClient, token: str = "", body: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, token: str = "", body: dict[str, Any] | None = None
+    ) -> None:
         self.http = http
         self.token = token
         self.body = body or {}
@@ -99,7 +101,9 @@ class Cloud:
         """A new project `name` with a user of the same name who has these roles there; signed in."""
         admin = await self.sign_in()
         project = (await admin.post("/v3/projects", {"project": {"name": name}}))["project"]
-        user = (await admin.post("/v3/users", {"user": {"name": name, "password": PASSWORD}}))["user"]
+        user = (await admin.post("/v3/users", {"user": {"name": name, "password": PASSWORD}}))[
+            "user"
+        ]
         known = {role["name"]: role["id"] for role in (await admin.get("/v3/roles"))["roles"]}
         for role in roles:
             path = f"/v3/projects/{project['id']}/users/{user['id']}/roles/{known[role]}"

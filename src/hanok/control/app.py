@@ -13,6 +13,8 @@ from hanok.bus import Bus, MemoryBus
 from hanok.control.settings import ControlSettings
 from hanok.services.identity import facade as identity
 from hanok.services.identity.service import service as identity_service
+from hanok.services.placement import facade as placement
+from hanok.services.placement.service import service as placement_service
 from hanok.store import Database
 from hanok.web.app import Application
 
@@ -22,7 +24,9 @@ CATALOG = (
     identity.CatalogEntry("identity", "keystone", "Who may sign in, and what they may do", "/v3"),
     identity.CatalogEntry("image", "glance", "Images of disks", "/image"),
     identity.CatalogEntry("compute", "nova", "Servers", "/compute/v2.1"),
-    identity.CatalogEntry("placement", "placement", "What hosts have and who uses it", "/placement"),
+    identity.CatalogEntry(
+        "placement", "placement", "What hosts have and who uses it", "/placement"
+    ),
     identity.CatalogEntry("network", "neutron", "Networks, addresses, routers", "/network"),
 )
 
@@ -36,8 +40,9 @@ class Control:
         self.bus = bus
         self.database = Database(settings.database_url, durable=settings.durable)
         self.identity = identity.build(self.database, clock, settings.keys, settings.identity)
+        self.placement = placement.build(clock)
         self.app = Application(
-            [identity_service(self.identity)],
+            [identity_service(self.identity), placement_service(self.placement)],
             database=self.database,
             authenticate=self.identity.tokens.validate,
             clock=clock,

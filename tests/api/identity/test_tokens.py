@@ -14,7 +14,12 @@ async def test_version_document_answers_300_and_names_v3(cloud: Cloud) -> None:
 
 async def test_password_token_carries_roles_project_and_catalog(cloud: Cloud) -> None:
     admin = await cloud.sign_in()
-    assert {role["name"] for role in admin.body["roles"]} == {"admin", "manager", "member", "reader"}
+    assert {role["name"] for role in admin.body["roles"]} == {
+        "admin",
+        "manager",
+        "member",
+        "reader",
+    }
     assert admin.body["project"]["name"] == "admin"
     compute = next(entry for entry in admin.body["catalog"] if entry["type"] == "compute")
     assert {e["interface"] for e in compute["endpoints"]} == {"public", "internal", "admin"}
@@ -90,7 +95,9 @@ async def test_every_revocation_ends_the_token_on_the_next_request(cloud: Cloud)
     assert not await _lives(one)
 
     one = await fresh()
-    await admin("PATCH", f"/v3/projects/{one.project_id}", {"project": {"enabled": False}}, status=200)
+    await admin(
+        "PATCH", f"/v3/projects/{one.project_id}", {"project": {"enabled": False}}, status=200
+    )
     assert not await _lives(one)
 
     one = await fresh()

@@ -1,0 +1,271 @@
+"""What other rooms may ask of placement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from msgspec import Struct
+from sqlalchemy import bindparam
+
+from hanok.base.clock import Clock
+from hanok.base.errors import Conflict
+from hanok.services.placement import schemas
+from hanok.services.placement.logic import allocations, providers
+from hanok.services.placement.room import Placement
+from hanok.services.placement.tables import allocations as allocation_table
+from hanok.services.placement.tables import inventories, provider_traits
+from hanok.services.placement.tables import providers as provider_table
+from hanok.store import Transaction
+
+__all__ = [
+    "Free",
+    "Full",
+    "Placement",
+    "build",
+    "candidates",
+    "claim",
+    "ensure_provider",
+    "release",
+    "shortage",
+]
+
+UNITS = {"VCPU": ("vCPUs", ""), "MEMORY_MB": ("memory", " MiB"), "DISK_GB": ("disk", " GiB")}
+
+
+class Full(Exception):
+    """The provider has no room (any more) for a claim."""
+
+
+class Free(Struct, frozen=True, kw_only=True):
+    """A provider that has room, and how much of each class is free there (after overcommit)."""
+
+    provider_id: str
+    name: str
+    free: dict[str, int]
+
+
+def build(clock: Clock) -> Placement:
+    return Placement(clock=clock)
+
+
+_inventory_rows = (
+    sa.select(
+        inventories,
+        provider_table.c.name,
+    )
+    .join(provider_table, provider_table.c.id == inventories.c.provider_id)
+    .where(inventories.c.resource_class.in_(bindparam("classes", expanding=True)))
+)
+_disabled = sa.select(provider_traits.c.provider_id).where(
+    provider_traits.c.trait == "COMPUTE_STATUS_DISABLED"
+)
+
+
+async def ensure_provider(
+    tx: Transaction,
+    *,
+    provider_id: str,
+    name: str,
+    totals: Mapping[str, tuple[int, int, float]],
+    traits: Sequence[str],
+    now: datetime,
+) -> None:
+    """A root provider of this name with these inventories; touched only when something differs.
+
+    Args:
+        totals: (total, reserved, allocation ratio) by resource class.
+    """
+    row = await tx.first(sa.select(provider_table).where(provider_table.c.id == provider_id))
+    if row is None:
+        row = await providers.create(
+            tx, provider_id=provider_id, name=name, parent_id=None, now=now
+        )
+    before = {i.resource_class: i for i in await providers.inventories_of(tx, provider_id)}
+    wanted = {
+        what: schemas.InventoryBody(
+            total=total, reserved=min(reserved, total), max_unit=total, allocation_ratio=ratio
+        )
+        for what, (total, reserved, ratio) in totals.items()
+        if total > 0
+    }
+    same = set(before) == set(wanted) and all(
+        (before[what].total, before[what].reserved, before[what].allocation_ratio)
+        == (body.total, body.reserved, body.allocation_ratio)
+        for what, body in wanted.items()
+    )
+    if not same:
+        await providers.raise_generation(tx, row, None, now)
+        for what in before:
+            if what not in wanted and before[what].used:
+                wanted[what] = schemas.InventoryBody(total=max(1, before[what].total))
+        await providers.set_inventories(tx, row, wanted)
+    have = await providers.traits_of(tx, provider_id)
+    missing = [trait for trait in traits if trait not in have]
+    if missing:
+        await providers.set_traits(tx, provider_id, [*have, *missing])
+
+
+async def set_trait(tx: Transaction, provider_id: str, trait: str, on: bool) -> None:
+    """Give a provider a trait or take it away."""
+    have = await providers.traits_of(tx, provider_id)
+    if on != (trait in have):
+        await providers.set_traits(
+            tx, provider_id, [*have, trait] if on else [one for one in have if one != trait]
+        )
+
+
+async def remove_provider(tx: Transaction, provider_id: str) -> None:
+    """Forget a provider that nobody uses.
+
+    Raises:
+        Conflict: it has allocations.
+    """
+    row = await tx.first(sa.select(provider_table).where(provider_table.c.id == provider_id))
+    if row is not None:
+        await providers.delete(tx, row)
+
+
+def _free(row: Any) -> int:
+    return int((row.total - row.reserved) * row.allocation_ratio) - int(row.used)
+
+
+async def _by_provider(
+    tx: Transaction, classes: Sequence[str]
+) -> dict[str, tuple[str, dict[str, Any]]]:
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    for row in await tx.all(_inventory_rows, {"classes": list(classes)}):
+        found.setdefault(row.provider_id, (row.name, {}))[1][row.resource_class] = row
+    return found
+
+
+async def candidates(
+    tx: Transaction, resources: Mapping[str, int], *, among: Sequence[str] | None = None
+) -> list[Free]:
+    """Providers that have room for all of it in one piece, fullest last.
+
+    Args:
+        among: provider ids to look at; None for all. Providers with COMPUTE_STATUS_DISABLED are left out.
+    """
+    asked = {what: amount for what, amount in resources.items() if amount}
+    off = set(await tx.scalars(_disabled))
+    found = []
+    for provider_id, (name, rows) in (await _by_provider(tx, list(asked))).items():
+        if provider_id in off or (among is not None and provider_id not in among):
+            continue
+        if all(
+            what in rows and _free(rows[what]) >= amount and rows[what].max_unit >= amount
+            for what, amount in asked.items()
+        ):
+            free = {what: _free(row) for what, row in rows.items()}
+            found.append(Free(provider_id=provider_id, name=name, free=free))
+    found.sort(key=lambda one: (-one.free.get("MEMORY_MB", 0), one.name))
+    return found
+
+
+async def shortage(
+    tx: Transaction, resources: Mapping[str, int], *, among: Sequence[str] | None = None
+) -> str:
+    """Why no provider has room, in the user's terms: "3 hosts; 2 lack memory: 512 MiB wanted, 300 free at most"."""
+    asked = {what: amount for what, amount in resources.items() if amount}
+    every = await _by_provider(tx, list(asked))
+    here = {one: rows for one, (_, rows) in every.items() if among is None or one in among}
+    off = set(await tx.scalars(_disabled)) & set(here)
+    count = len(here)
+    if not count:
+        return "There are no hosts."
+    parts = [f"{count} host{'s' if count > 1 else ''}"]
+    if off:
+        parts.append(f"{len(off)} {'are' if len(off) > 1 else 'is'} disabled")
+    for what, amount in asked.items():
+        word, unit = UNITS.get(what, (what, ""))
+        free = [
+            min(_free(rows[what]), rows[what].max_unit) if what in rows else 0
+            for one, rows in here.items()
+            if one not in off
+        ]
+        short = [one for one in free if one < amount]
+        if short:
+            lack = "lacks" if len(short) == 1 else "lack"
+            parts.append(
+                f"{len(short)} {lack} {word}: {amount}{unit} wanted, {max(0, max(short))} free"
+            )
+    return "; ".join(parts)
+
+
+async def claim(
+    tx: Transaction,
+    *,
+    consumer_id: str,
+    provider_id: str,
+    resources: Mapping[str, int],
+    project_id: str,
+    user_id: str,
+    now: datetime,
+) -> None:
+    """Take these amounts for a consumer, in place of what it had.
+
+    Raises:
+        Full: they do not fit any more.
+    """
+    try:
+        await allocations.replace(
+            tx,
+            allocations.Wanted(
+                consumer_id=consumer_id,
+                resources={provider_id: {what: n for what, n in resources.items() if n}},
+                project_id=project_id,
+                user_id=user_id,
+                consumer_type="INSTANCE",
+            ),
+            now,
+        )
+    except Conflict as error:
+        raise Full(error.message) from error
+
+
+async def release(tx: Transaction, consumer_id: str, now: datetime) -> None:
+    """Give everything back that a consumer has; nothing is fine too."""
+    await allocations.release(tx, consumer_id, now)
+
+
+async def held(tx: Transaction, consumer_id: str) -> dict[str, dict[str, int]]:
+    """Amounts by class by provider that a consumer has."""
+    found: dict[str, dict[str, int]] = {}
+    for row in await allocations.of_consumer(tx, consumer_id):
+        found.setdefault(row.provider_id, {})[row.resource_class] = row.used
+    return found
+
+
+async def used(tx: Transaction, provider_id: str) -> dict[str, tuple[int, int, int]]:
+    """(total, reserved, used) by class of a provider."""
+    return {
+        row.resource_class: (row.total, row.reserved, row.used)
+        for row in await providers.inventories_of(tx, provider_id)
+    }
+
+
+async def all_consumers(tx: Transaction) -> set[str]:
+    """Ids of everything that has allocations; for the inventory."""
+    return set(await tx.scalars(sa.select(allocation_table.c.consumer_id).distinct()))
+
+
+async def miscounted(tx: Transaction) -> list[str]:
+    """Inventories whose `used` is not the sum of their allocations; for the inventory (I2)."""
+    total = (
+        sa.select(sa.func.coalesce(sa.func.sum(allocation_table.c.used), 0))
+        .where(
+            allocation_table.c.provider_id == inventories.c.provider_id,
+            allocation_table.c.resource_class == inventories.c.resource_class,
+        )
+        .scalar_subquery()
+    )
+    rows = await tx.all(
+        sa.select(inventories, total.label("sum")).where(inventories.c.used != total)
+    )
+    return [
+        f"{row.resource_class} of provider {row.provider_id}: {row.used} counted, {row.sum} allocated"
+        for row in rows
+    ]

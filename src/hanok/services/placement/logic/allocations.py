@@ -1,0 +1,170 @@
+"""Allocations: who uses how much of what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from msgspec import Struct
+from sqlalchemy import Row, bindparam
+
+from hanok.base.errors import BadInput, Conflict
+from hanok.services.placement.logic.providers import CONCURRENT
+from hanok.services.placement.standard import CLASS_SET
+from hanok.services.placement.tables import (
+    allocations,
+    consumers,
+    inventories,
+    providers,
+    resource_classes,
+)
+from hanok.store import Duplicate, Transaction
+
+_consumer = sa.select(consumers).where(consumers.c.id == bindparam("id"))
+_of_consumer = sa.select(allocations).where(allocations.c.consumer_id == bindparam("id"))
+GIVE_BACK = (
+    inventories.update()
+    .where(
+        inventories.c.provider_id == bindparam("at"),
+        inventories.c.resource_class == bindparam("what"),
+    )
+    .values(used=inventories.c.used - bindparam("amount"))
+)
+# The comparison and the taking are one statement: the last of something goes to one claim only.
+_take = (
+    inventories.update()
+    .where(
+        inventories.c.provider_id == bindparam("at"),
+        inventories.c.resource_class == bindparam("what"),
+        inventories.c.used + bindparam("amount")
+        <= (inventories.c.total - inventories.c.reserved) * inventories.c.allocation_ratio,
+        inventories.c.min_unit <= bindparam("amount"),
+        inventories.c.max_unit >= bindparam("amount"),
+        sa.literal_column("0")
+        == sa.cast(bindparam("amount"), sa.BigInteger) % inventories.c.step_size,
+    )
+    .values(used=inventories.c.used + bindparam("amount"))
+)
+_bump_provider = (
+    providers.update()
+    .where(providers.c.id.in_(bindparam("ids", expanding=True)))
+    .values(generation=providers.c.generation + 1, updated_at=bindparam("at"))
+)
+_delete = allocations.delete().where(allocations.c.consumer_id == bindparam("id"))
+_delete_consumer = consumers.delete().where(consumers.c.id == bindparam("id"))
+_known_classes = sa.select(resource_classes.c.name)
+_inventory = sa.select(inventories).where(
+    inventories.c.provider_id == bindparam("at"), inventories.c.resource_class == bindparam("what")
+)
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What a consumer is to have: amounts by class by provider. Nothing at all ends the consumer.
+
+    expected_generation: the consumer's as the caller saw it; None for a new one; ... (Ellipsis) is not compared.
+    """
+
+    consumer_id: str
+    resources: Mapping[str, Mapping[str, int]]
+    project_id: str
+    user_id: str
+    expected_generation: Any = ...
+    consumer_type: str | None = None
+
+
+async def of_consumer(tx: Transaction, consumer_id: str) -> list[Row[Any]]:
+    return list(await tx.all(_of_consumer, {"id": consumer_id}))
+
+
+async def consumer(tx: Transaction, consumer_id: str) -> Row[Any] | None:
+    return await tx.first(_consumer, {"id": consumer_id})
+
+
+async def release(tx: Transaction, consumer_id: str, now: datetime) -> bool:
+    """Give everything back that the consumer has. Returns whether it had something."""
+    held = await of_consumer(tx, consumer_id)
+    for row in held:
+        await tx.execute(
+            GIVE_BACK, {"at": row.provider_id, "what": row.resource_class, "amount": row.used}
+        )
+    if held:
+        await tx.execute(_bump_provider, {"ids": sorted({r.provider_id for r in held}), "at": now})
+    await tx.execute(_delete, {"id": consumer_id})
+    await tx.execute(_delete_consumer, {"id": consumer_id})
+    return bool(held)
+
+
+async def replace(tx: Transaction, wanted: Wanted, now: datetime) -> None:
+    """Make the consumer's allocations exactly these.
+
+    Raises:
+        Conflict: it does not fit, or the consumer has changed since the caller looked.
+        BadInput: there is no such provider or class.
+    """
+    before = await consumer(tx, wanted.consumer_id)
+    generation = None if before is None else before.generation
+    if wanted.expected_generation is not ... and wanted.expected_generation != generation:
+        raise Conflict(
+            f"consumer generation conflict - expected {generation} but got {wanted.expected_generation}",
+            code=CONCURRENT,
+        )
+    for row in await of_consumer(tx, wanted.consumer_id):
+        await tx.execute(
+            GIVE_BACK, {"at": row.provider_id, "what": row.resource_class, "amount": row.used}
+        )
+    await tx.execute(_delete, {"id": wanted.consumer_id})
+    if not wanted.resources:
+        await tx.execute(_delete_consumer, {"id": wanted.consumer_id})
+        return
+    for provider_id, amounts in sorted(wanted.resources.items()):
+        for name, amount in sorted(amounts.items()):
+            if not await tx.count(_take, {"at": provider_id, "what": name, "amount": amount}):
+                await _refuse(tx, provider_id, name, amount)
+            await tx.execute(
+                allocations.insert(),
+                {
+                    "consumer_id": wanted.consumer_id,
+                    "provider_id": provider_id,
+                    "resource_class": name,
+                    "used": amount,
+                },
+            )
+    await tx.execute(_bump_provider, {"ids": sorted(wanted.resources), "at": now})
+    values = {
+        "project_id": wanted.project_id,
+        "user_id": wanted.user_id,
+        "consumer_type": wanted.consumer_type,
+    }
+    if before is None:
+        try:
+            await tx.insert(consumers, {"id": wanted.consumer_id, "generation": 1, **values})
+        except Duplicate as error:
+            raise Conflict("consumer generation conflict", code=CONCURRENT) from error
+    elif not await tx.count(
+        consumers.update()
+        .where(consumers.c.id == wanted.consumer_id, consumers.c.generation == generation)
+        .values(generation=consumers.c.generation + 1, **values)
+    ):
+        raise Conflict("consumer generation conflict", code=CONCURRENT)
+
+
+async def _refuse(tx: Transaction, provider_id: str, name: str, amount: int) -> None:
+    """Say why a taking did not fit."""
+    if await tx.first(sa.select(providers.c.id).where(providers.c.id == provider_id)) is None:
+        raise BadInput(f"Allocation for resource provider '{provider_id}' that does not exist.")
+    if name not in CLASS_SET and name not in await tx.scalars(_known_classes):
+        raise BadInput(f"Unable to allocate inventory: No such resource class {name}.")
+    row = await tx.first(_inventory, {"at": provider_id, "what": name})
+    if row is None:
+        raise Conflict(
+            f"Unable to allocate inventory: Inventory for '{name}' on resource provider '{provider_id}' "
+            "invalid: there is none."
+        )
+    free = int((row.total - row.reserved) * row.allocation_ratio) - row.used
+    raise Conflict(
+        f"Unable to allocate inventory: Unable to create allocation for '{name}' on resource provider "
+        f"'{provider_id}'. The requested amount would exceed the capacity: {amount} wanted, {free} free "
+        f"(in steps of {row.step_size}, {row.min_unit} to {row.max_unit})."
+    )

@@ -1,0 +1,234 @@
+"""The version document, resource classes and traits."""
+
+from __future__ import annotations
+
+import re
+
+import sqlalchemy as sa
+from starlette.responses import Response
+
+from hanok.base.errors import BadInput, Conflict, NotFound
+from hanok.services.placement import schemas
+from hanok.services.placement.room import Placement
+from hanok.services.placement.standard import CLASS_SET, CLASSES, TRAIT_SET, TRAITS
+from hanok.services.placement.tables import inventories, provider_traits, resource_classes, traits
+from hanok.store import Duplicate
+from hanok.web.request import Request, json_answer, no_content
+from hanok.web.routes import PUBLIC, Route
+
+
+async def show_version(request: Request, room: Placement) -> Response:
+    """GET /: one version, without a token."""
+    return json_answer(
+        {
+            "versions": [
+                {
+                    "id": "v1.0",
+                    "max_version": "1.39",
+                    "min_version": "1.0",
+                    "status": "CURRENT",
+                    "links": [{"rel": "self", "href": ""}],
+                }
+            ]
+        }
+    )
+
+
+def _class(name: str) -> dict[str, object]:
+    return {"name": name, "links": [{"rel": "self", "href": f"/placement/resource_classes/{name}"}]}
+
+
+async def list_classes(request: Request, room: Placement) -> Response:
+    request.allow()
+    async with request.reading() as tx:
+        own = await tx.scalars(sa.select(resource_classes.c.name).order_by(resource_classes.c.name))
+    return json_answer({"resource_classes": [_class(name) for name in (*CLASSES, *own)]})
+
+
+async def create_class(request: Request, room: Placement) -> Response:
+    request.allow()
+    body = await request.body(schemas.ResourceClassBody)
+    async with request.transaction() as tx:
+        try:
+            await tx.insert(resource_classes, {"name": body.name})
+        except Duplicate as error:
+            raise Conflict(f"Conflicting resource class already exists: {body.name}") from error
+    return no_content(201, {"Location": f"{request.base_url}/resource_classes/{body.name}"})
+
+
+async def _known(request: Request) -> str:
+    name = request.path["name"]
+    if name not in CLASS_SET:
+        async with request.reading() as tx:
+            row = await tx.first(sa.select(resource_classes).where(resource_classes.c.name == name))
+        if row is None:
+            raise NotFound(f"No such resource class: {name}")
+    return name
+
+
+async def show_class(request: Request, room: Placement) -> Response:
+    request.allow()
+    return json_answer(_class(await _known(request)))
+
+
+async def rename_class(request: Request, room: Placement) -> Response:
+    """PUT until 1.6: gives a class of an operator another name."""
+    request.allow()
+    name = await _known(request)
+    body = await request.body(schemas.ResourceClassBody)
+    if name in CLASS_SET:
+        raise BadInput(f"Cannot update standard resource class {name}")
+    async with request.transaction() as tx:
+        try:
+            await tx.insert(resource_classes, {"name": body.name})
+        except Duplicate as error:
+            raise Conflict(f"Resource class already exists: {body.name}") from error
+        await tx.execute(
+            inventories.update()
+            .where(inventories.c.resource_class == name)
+            .values(resource_class=body.name)
+        )
+        await tx.execute(resource_classes.delete().where(resource_classes.c.name == name))
+    return json_answer(_class(body.name))
+
+
+async def ensure_class(request: Request, room: Placement) -> Response:
+    """PUT from 1.7: 201 when it is new, 204 when it was there."""
+    request.allow()
+    name = request.path["name"]
+    if re.fullmatch(schemas.CUSTOM, name) is None or len(name) > 255:
+        raise BadInput(f"{name} does not match '{schemas.CUSTOM}'")
+    async with request.transaction() as tx:
+        try:
+            await tx.insert(resource_classes, {"name": name})
+        except Duplicate:
+            return no_content(204)
+    return no_content(201, {"Location": f"{request.base_url}/resource_classes/{name}"})
+
+
+async def delete_class(request: Request, room: Placement) -> Response:
+    request.allow()
+    name = await _known(request)
+    if name in CLASS_SET:
+        raise BadInput(f"Cannot delete standard resource class {name}")
+    async with request.transaction() as tx:
+        used = (
+            sa.select(inventories.c.provider_id)
+            .where(inventories.c.resource_class == name)
+            .limit(1)
+        )
+        if await tx.first(used) is not None:
+            raise Conflict(f"Cannot delete resource class in use in inventory: {name}")
+        await tx.execute(resource_classes.delete().where(resource_classes.c.name == name))
+    return no_content()
+
+
+# ---- traits ----
+
+
+async def list_traits(request: Request, room: Placement) -> Response:
+    """GET /traits, with ?name=in:A,B or startswith:CUSTOM_ and ?associated=true."""
+    request.allow()
+    query = request.query
+    async with request.reading() as tx:
+        own = await tx.scalars(sa.select(traits.c.name))
+        names = [*TRAITS, *own]
+        if "associated" in query:
+            wanted = query["associated"].lower()
+            if wanted not in ("true", "false"):
+                raise BadInput('The query parameter "associated" only accepts "true" or "false"')
+            used = set(await tx.scalars(sa.select(provider_traits.c.trait).distinct()))
+            names = [one for one in names if (one in used) == (wanted == "true")]
+    if "name" in query:
+        how, _, value = query["name"].partition(":")
+        if how == "in":
+            names = [one for one in names if one in value.split(",")]
+        elif how == "startswith":
+            names = [one for one in names if one.startswith(value)]
+        else:
+            raise BadInput(
+                f"Badly formatted name parameter. Expected in:… or startswith:…, not {how}"
+            )
+    return json_answer({"traits": sorted(names)})
+
+
+async def _trait(request: Request) -> str:
+    name = request.path["name"]
+    if name not in TRAIT_SET:
+        async with request.reading() as tx:
+            if await tx.first(sa.select(traits).where(traits.c.name == name)) is None:
+                raise NotFound(f"No such trait(s): {name}.")
+    return name
+
+
+async def show_trait(request: Request, room: Placement) -> Response:
+    request.allow()
+    await _trait(request)
+    return no_content()
+
+
+async def ensure_trait(request: Request, room: Placement) -> Response:
+    request.allow()
+    name = request.path["name"]
+    if re.fullmatch(schemas.CUSTOM, name) is None or len(name) > 255:
+        raise BadInput(
+            f"The trait is invalid. A valid trait must be no longer than 255 characters, start with the "
+            f'prefix "CUSTOM_" and use following characters: "A"-"Z", "0"-"9" and "_": {name}'
+        )
+    where = {"Location": f"{request.base_url}/traits/{name}"}
+    async with request.transaction() as tx:
+        try:
+            await tx.insert(traits, {"name": name})
+        except Duplicate:
+            return no_content(204, where)
+    return no_content(201, where)
+
+
+async def delete_trait(request: Request, room: Placement) -> Response:
+    request.allow()
+    name = await _trait(request)
+    if name in TRAIT_SET:
+        raise BadInput(f"Cannot delete standard trait {name}")
+    async with request.transaction() as tx:
+        used = sa.select(provider_traits.c.trait).where(provider_traits.c.trait == name).limit(1)
+        if await tx.first(used) is not None:
+            raise Conflict(f"The trait {name} is in use by a resource provider.")
+        await tx.execute(traits.delete().where(traits.c.name == name))
+    return no_content()
+
+
+_CLASS = "/resource_classes/{name}"
+ROUTES = (
+    Route("GET", "/", show_version, (PUBLIC,)),
+    Route(
+        "GET",
+        "/resource_classes",
+        list_classes,
+        ("placement:resource_classes:list",),
+        minimum=(1, 2),
+    ),
+    Route(
+        "POST",
+        "/resource_classes",
+        create_class,
+        ("placement:resource_classes:create",),
+        minimum=(1, 2),
+        strict=True,
+    ),
+    Route("GET", _CLASS, show_class, ("placement:resource_classes:show",), minimum=(1, 2)),
+    Route(
+        "PUT",
+        _CLASS,
+        rename_class,
+        ("placement:resource_classes:update",),
+        minimum=(1, 2),
+        maximum=(1, 6),
+        strict=True,
+    ),
+    Route("PUT", _CLASS, ensure_class, ("placement:resource_classes:update",), minimum=(1, 7)),
+    Route("DELETE", _CLASS, delete_class, ("placement:resource_classes:delete",), minimum=(1, 2)),
+    Route("GET", "/traits", list_traits, ("placement:traits:list",), minimum=(1, 6)),
+    Route("GET", "/traits/{name}", show_trait, ("placement:traits:show",), minimum=(1, 6)),
+    Route("PUT", "/traits/{name}", ensure_trait, ("placement:traits:update",), minimum=(1, 6)),
+    Route("DELETE", "/traits/{name}", delete_trait, ("placement:traits:delete",), minimum=(1, 6)),
+)

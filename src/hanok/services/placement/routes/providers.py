@@ -1,0 +1,496 @@
+"""Resource providers, their inventories, traits, aggregates, usages and allocations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from msgspec import UNSET
+from starlette.responses import Response
+
+from hanok.base.errors import BadInput, Conflict, NotFound
+from hanok.base.ids import is_uuid, new_uuid
+from hanok.services.placement import schemas
+from hanok.services.placement.logic import providers
+from hanok.services.placement.logic.providers import dashed
+from hanok.services.placement.room import Placement
+from hanok.services.placement.routes.query import groups_of
+from hanok.services.placement.tables import (
+    allocations,
+    inventories,
+    provider_aggregates,
+    provider_traits,
+)
+from hanok.services.placement.tables import providers as table
+from hanok.store import Duplicate, Transaction
+from hanok.web.request import Request, convert, json_answer, no_content
+from hanok.web.routes import Route
+
+
+def _links(request: Request, provider_id: str) -> list[dict[str, str]]:
+    base = f"/placement/resource_providers/{provider_id}"
+    names = ["", "inventories", "usages"]
+    if request.microversion >= (1, 1):
+        names.append("aggregates")
+    if request.microversion >= (1, 6):
+        names.append("traits")
+    if request.microversion >= (1, 11):
+        names.append("allocations")
+    return [{"rel": name or "self", "href": f"{base}/{name}" if name else base} for name in names]
+
+
+def _provider(request: Request, row: Any) -> dict[str, Any]:
+    answer = {
+        "uuid": row.id,
+        "name": row.name,
+        "generation": row.generation,
+        "links": _links(request, row.id),
+    }
+    if request.microversion >= (1, 14):
+        answer["parent_provider_uuid"] = row.parent_id
+        answer["root_provider_uuid"] = row.root_id
+    return answer
+
+
+def _fresh(request: Request) -> dict[str, str]:
+    """From 1.15 answers say that they must not be kept."""
+    return {"Cache-Control": "no-cache"} if request.microversion >= (1, 15) else {}
+
+
+async def _one(request: Request, tx: Transaction) -> Any:
+    wanted = request.path["uuid"]
+    return await providers.get(tx, dashed(wanted) if is_uuid(wanted) else wanted)
+
+
+async def list_providers(request: Request, room: Placement) -> Response:
+    """GET /resource_providers with filters on name, uuid, resources, traits, aggregates and tree."""
+    request.allow()
+    query = request.query
+    statement = sa.select(table)
+    if "name" in query:
+        statement = statement.where(table.c.name == query["name"])
+    if "uuid" in query:
+        if not is_uuid(query["uuid"]):
+            raise BadInput(f"Invalid uuid value: {query['uuid']}")
+        statement = statement.where(table.c.id == dashed(query["uuid"]))
+    known = {"name", "uuid"}
+    version = request.microversion
+    if version >= (1, 3):
+        known.add("member_of")
+    if version >= (1, 4):
+        known.add("resources")
+    if version >= (1, 14):
+        known.add("in_tree")
+    if version >= (1, 18):
+        known.add("required")
+    unknown = sorted(set(query) - known)
+    if unknown:
+        raise BadInput(f"Invalid query string parameters: {', '.join(unknown)}")
+    group = groups_of(request, only_plain=True).get("")
+    if group is not None:
+        for what, amount in group.resources.items():
+            statement = statement.where(
+                table.c.id.in_(
+                    sa.select(inventories.c.provider_id).where(
+                        inventories.c.resource_class == what,
+                        inventories.c.used + amount
+                        <= (inventories.c.total - inventories.c.reserved)
+                        * inventories.c.allocation_ratio,
+                        inventories.c.min_unit <= amount,
+                        inventories.c.max_unit >= amount,
+                        amount % inventories.c.step_size == 0,
+                    )
+                )
+            )
+        has = sa.select(provider_traits.c.provider_id)
+        for options in group.required:
+            statement = statement.where(
+                table.c.id.in_(has.where(provider_traits.c.trait.in_(sorted(options))))
+            )
+        if group.forbidden:
+            statement = statement.where(
+                table.c.id.not_in(has.where(provider_traits.c.trait.in_(sorted(group.forbidden))))
+            )
+        inside = sa.select(provider_aggregates.c.provider_id)
+        for options in group.member_of:
+            mine = inside.where(provider_aggregates.c.aggregate_id.in_(sorted(options)))
+            statement = statement.where(sa.or_(table.c.id.in_(mine), table.c.root_id.in_(mine)))
+        if group.not_member_of:
+            mine = inside.where(provider_aggregates.c.aggregate_id.in_(sorted(group.not_member_of)))
+            statement = statement.where(table.c.id.not_in(mine), table.c.root_id.not_in(mine))
+        if group.in_tree:
+            root = sa.select(table.c.root_id).where(table.c.id == group.in_tree).scalar_subquery()
+            statement = statement.where(table.c.root_id == root)
+        async with request.reading() as tx:
+            await providers.check_traits(
+                tx, [*(t for o in group.required for t in o), *group.forbidden]
+            )
+    async with request.reading() as tx:
+        rows = await tx.all(statement.order_by(table.c.name))
+    return json_answer(
+        {"resource_providers": [_provider(request, row) for row in rows]}, 200, _fresh(request)
+    )
+
+
+async def create_provider(request: Request, room: Placement) -> Response:
+    """POST /resource_providers: 201 without a body, from 1.20 200 with one."""
+    request.allow()
+    body = await request.body(schemas.ProviderBody)
+    if body.parent_provider_uuid is not UNSET and request.microversion < (1, 14):
+        raise BadInput("JSON does not validate: parent_provider_uuid is not known in this version.")
+    provider_id = new_uuid() if body.uuid is UNSET else dashed(body.uuid)
+    parent = body.parent_provider_uuid
+    parent_id = dashed(parent) if isinstance(parent, str) else None
+    if parent_id == provider_id:
+        raise BadInput("A provider cannot be its own parent.")
+    async with request.transaction() as tx:
+        row = await providers.create(
+            tx, provider_id=provider_id, name=body.name, parent_id=parent_id, now=room.clock.now()
+        )
+    where = {"Location": f"{request.base_url}/resource_providers/{provider_id}", **_fresh(request)}
+    if request.microversion >= (1, 20):
+        return json_answer(_provider(request, row), 200, where)
+    return no_content(201, where)
+
+
+async def show_provider(request: Request, room: Placement) -> Response:
+    request.allow()
+    async with request.reading() as tx:
+        row = await _one(request, tx)
+    return json_answer(_provider(request, row), 200, _fresh(request))
+
+
+async def update_provider(request: Request, room: Placement) -> Response:
+    """PUT /resource_providers/{uuid}: another name; from 1.14 a parent, from 1.37 another one."""
+    request.allow()
+    body = await request.body(schemas.ProviderBody)
+    if body.uuid is not UNSET:
+        raise BadInput("JSON does not validate: a provider's uuid cannot be changed.")
+    async with request.transaction() as tx:
+        row = await _one(request, tx)
+        changes: dict[str, Any] = {"name": body.name, "updated_at": room.clock.now()}
+        if body.parent_provider_uuid is not UNSET and request.microversion >= (1, 14):
+            wanted = body.parent_provider_uuid
+            parent_id = dashed(wanted) if isinstance(wanted, str) else None
+            if parent_id != row.parent_id:
+                if row.parent_id is not None and request.microversion < (1, 37):
+                    raise BadInput("Un-parenting or re-parenting a provider is not allowed.")
+                changes.update(await _new_parent(tx, row, parent_id))
+        taken = sa.select(table.c.id).where(table.c.name == body.name, table.c.id != row.id)
+        if await tx.first(taken) is not None:
+            raise Conflict(
+                f"Conflicting resource provider {body.name} already exists.",
+                code="placement.duplicate_name",
+            )
+        await tx.execute(table.update().where(table.c.id == row.id).values(**changes))
+        row = await providers.get(tx, row.id)
+    return json_answer(_provider(request, row), 200, _fresh(request))
+
+
+async def _new_parent(tx: Transaction, row: Any, parent_id: str | None) -> dict[str, Any]:
+    below = {row.id}
+    rows = await tx.all(sa.select(table).where(table.c.root_id == row.root_id))
+    grew = True
+    while grew:
+        new = {one.id for one in rows if one.parent_id in below} - below
+        grew = bool(new)
+        below |= new
+    root_id = row.id
+    if parent_id is not None:
+        if parent_id in below:
+            raise BadInput("creating loop in the provider tree is not allowed.")
+        parent = await tx.first(sa.select(table).where(table.c.id == parent_id))
+        if parent is None:
+            raise BadInput("parent provider does not exist.")
+        root_id = parent.root_id
+    await tx.execute(table.update().where(table.c.id.in_(below)).values(root_id=root_id))
+    return {"parent_id": parent_id}
+
+
+async def delete_provider(request: Request, room: Placement) -> Response:
+    request.allow()
+    async with request.transaction() as tx:
+        await providers.delete(tx, await _one(request, tx))
+    return no_content()
+
+
+# ---- inventories ----
+
+
+def _inventory(row: Any) -> dict[str, Any]:
+    return {
+        "total": row.total,
+        "reserved": row.reserved,
+        "min_unit": row.min_unit,
+        "max_unit": row.max_unit,
+        "step_size": row.step_size,
+        "allocation_ratio": row.allocation_ratio,
+    }
+
+
+async def _inventories(tx: Transaction, provider_id: str) -> dict[str, Any]:
+    row = await providers.get(tx, provider_id)
+    rows = await providers.inventories_of(tx, provider_id)
+    return {
+        "resource_provider_generation": row.generation,
+        "inventories": {one.resource_class: _inventory(one) for one in rows},
+    }
+
+
+async def list_inventories(request: Request, room: Placement) -> Response:
+    request.allow()
+    async with request.reading() as tx:
+        answer = await _inventories(tx, (await _one(request, tx)).id)
+    return json_answer(answer, 200, _fresh(request))
+
+
+async def replace_inventories(request: Request, room: Placement) -> Response:
+    request.allow()
+    body = await request.body(schemas.InventoriesBody)
+    async with request.transaction() as tx:
+        row = await _one(request, tx)
+        await providers.raise_generation(
+            tx, row, body.resource_provider_generation, room.clock.now()
+        )
+        await providers.set_inventories(tx, row, body.inventories)
+        answer = await _inventories(tx, row.id)
+    return json_answer(answer, 200, _fresh(request))
+
+
+async def delete_inventories(request: Request, room: Placement) -> Response:
+    request.allow()
+    async with request.transaction() as tx:
+        row = await _one(request, tx)
+        await providers.raise_generation(tx, row, None, room.clock.now())
+        await providers.set_inventories(tx, row, {})
+    return no_content()
+
+
+async def create_inventory(request: Request, room: Placement) -> Response:
+    request.allow()
+    body = await request.body(schemas.NewInventoryBody)
+    async with request.transaction() as tx:
+        row = await _one(request, tx)
+        generation = await providers.raise_generation(
+            tx, row, body.resource_provider_generation, room.clock.now()
+        )
+        await providers.check_class(tx, body.resource_class)
+        try:
+            await providers.put_inventory(tx, row.id, body.resource_class, body, exists=False)
+        except Duplicate as error:
+            raise Conflict("Update conflict: the inventory exists already.") from error
+        made = await _find(tx, row.id, body.resource_class)
+    where = f"{request.base_url}/resource_providers/{row.id}/inventories/{body.resource_class}"
+    return json_answer(
+        {"resource_provider_generation": generation, **_inventory(made)},
+        201,
+        {"Location": where, **_fresh(request)},
+    )
+
+
+async def _find(tx: Transaction, provider_id: str, name: str) -> Any:
+    for row in await providers.inventories_of(tx, provider_id):
+        if row.resource_class == name:
+            return row
+    raise NotFound(f"No inventory of class {name} for {provider_id}")
+
+
+async def show_inventory(request: Request, room: Placement) -> Response:
+    request.allow()
+    async with request.reading() as tx:
+        row = await _one(request, tx)
+        found = await _find(tx, row.id, request.path["resource_class"])
+    return json_answer(
+        {"resource_provider_generation": row.generation, **_inventory(found)}, 200, _fresh(request)
+    )
+
+
+async def update_inventory(request: Request, room: Placement) -> Response:
+    request.allow()
+    body = await request.body(schemas.InventoryBody)
+    name = request.path["resource_class"]
+    async with request.transaction() as tx:
+        row = await _one(request, tx)
+        generation = await providers.raise_generation(
+            tx, row, body.resource_provider_generation, room.clock.now()
+        )
+        try:
+            await _find(tx, row.id, name)
+        except NotFound as error:
+            raise BadInput(f"Unable to update inventory: there is none of class {name}.") from error
+        await providers.put_inventory(tx, row.id, name, body, exists=True)
+        found = await _find(tx, row.id, name)
+    return json_answer(
+        {"resource_provider_generation": generation, **_inventory(found)}, 200, _fresh(request)
+    )
+
+
+async def delete_inventory(request: Request, room: Placement) -> Response:
+    request.allow()
+    name = request.path["resource_class"]
+    async with request.transaction() as tx:
+        row = await _one(request, tx)
+        found = await _find(tx, row.id, name)
+        if found.used:
+            raise Conflict(
+                f"Unable to delete inventory of class {name}: it is in use.",
+                code="placement.inventory.inuse",
+            )
+        await providers.raise_generation(tx, row, None, room.clock.now())
+        await tx.execute(
+            inventories.delete().where(
+                inventories.c.provider_id == row.id, inventories.c.resource_class == name
+            )
+        )
+    return no_content()
+
+
+# ---- traits, aggregates, usages, allocations ----
+
+
+async def list_traits(request: Request, room: Placement) -> Response:
+    request.allow()
+    async with request.reading() as tx:
+        row = await _one(request, tx)
+        found = await providers.traits_of(tx, row.id)
+    return json_answer(
+        {"traits": found, "resource_provider_generation": row.generation}, 200, _fresh(request)
+    )
+
+
+async def replace_traits(request: Request, room: Placement) -> Response:
+    request.allow()
+    body = await request.body(schemas.TraitsBody)
+    async with request.transaction() as tx:
+        row = await _one(request, tx)
+        generation = await providers.raise_generation(
+            tx, row, body.resource_provider_generation, room.clock.now()
+        )
+        await providers.set_traits(tx, row.id, body.traits)
+        found = await providers.traits_of(tx, row.id)
+    return json_answer(
+        {"traits": found, "resource_provider_generation": generation}, 200, _fresh(request)
+    )
+
+
+async def delete_traits(request: Request, room: Placement) -> Response:
+    request.allow()
+    async with request.transaction() as tx:
+        row = await _one(request, tx)
+        await providers.raise_generation(tx, row, None, room.clock.now())
+        await providers.set_traits(tx, row.id, ())
+    return no_content()
+
+
+async def _aggregates(request: Request, tx: Transaction, row: Any, generation: int) -> Response:
+    answer: dict[str, Any] = {"aggregates": await providers.aggregates_of(tx, row.id)}
+    if request.microversion >= (1, 19):
+        answer["resource_provider_generation"] = generation
+    return json_answer(answer, 200, _fresh(request))
+
+
+async def list_aggregates(request: Request, room: Placement) -> Response:
+    request.allow()
+    async with request.reading() as tx:
+        row = await _one(request, tx)
+        return await _aggregates(request, tx, row, row.generation)
+
+
+async def replace_aggregates(request: Request, room: Placement) -> Response:
+    """PUT: a list until 1.18, from 1.19 with the provider's generation."""
+    request.allow()
+    async with request.transaction() as tx:
+        row = await _one(request, tx)
+        generation = row.generation
+        if request.microversion >= (1, 19):
+            body = await request.body(schemas.AggregatesBody)
+            wanted: list[str] = body.aggregates
+            generation = await providers.raise_generation(
+                tx, row, body.resource_provider_generation, room.clock.now()
+            )
+        else:
+            wanted = convert(await request.json(), list[schemas.UUIDText])
+        await providers.set_aggregates(tx, row.id, [dashed(one) for one in wanted])
+        return await _aggregates(request, tx, row, generation)
+
+
+async def show_usages(request: Request, room: Placement) -> Response:
+    request.allow()
+    async with request.reading() as tx:
+        row = await _one(request, tx)
+        rows = await providers.inventories_of(tx, row.id)
+    return json_answer(
+        {
+            "resource_provider_generation": row.generation,
+            "usages": {one.resource_class: one.used for one in rows},
+        },
+        200,
+        _fresh(request),
+    )
+
+
+async def list_allocations(request: Request, room: Placement) -> Response:
+    request.allow()
+    async with request.reading() as tx:
+        row = await _one(request, tx)
+        rows = await tx.all(sa.select(allocations).where(allocations.c.provider_id == row.id))
+    found: dict[str, dict[str, Any]] = {}
+    for one in rows:
+        entry = found.setdefault(one.consumer_id, {"resources": {}})
+        entry["resources"][one.resource_class] = one.used
+    return json_answer(
+        {"allocations": found, "resource_provider_generation": row.generation}, 200, _fresh(request)
+    )
+
+
+_P = "placement:resource_providers"
+_ONE = "/resource_providers/{uuid}"
+_ITEM = _ONE + "/inventories/{resource_class}"
+ROUTES = (
+    Route("GET", "/resource_providers", list_providers, (f"{_P}:list",)),
+    Route("POST", "/resource_providers", create_provider, (f"{_P}:create",), strict=True),
+    Route("GET", _ONE, show_provider, (f"{_P}:show",)),
+    Route("PUT", _ONE, update_provider, (f"{_P}:update",), strict=True),
+    Route("DELETE", _ONE, delete_provider, (f"{_P}:delete",)),
+    Route("GET", _ONE + "/inventories", list_inventories, (f"{_P}:inventories:list",)),
+    Route(
+        "PUT",
+        _ONE + "/inventories",
+        replace_inventories,
+        (f"{_P}:inventories:update",),
+        strict=True,
+    ),
+    Route(
+        "POST", _ONE + "/inventories", create_inventory, (f"{_P}:inventories:create",), strict=True
+    ),
+    Route(
+        "DELETE",
+        _ONE + "/inventories",
+        delete_inventories,
+        (f"{_P}:inventories:delete",),
+        minimum=(1, 5),
+    ),
+    Route("GET", _ITEM, show_inventory, (f"{_P}:inventories:show",)),
+    Route("PUT", _ITEM, update_inventory, (f"{_P}:inventories:update",), strict=True),
+    Route("DELETE", _ITEM, delete_inventory, (f"{_P}:inventories:delete",)),
+    Route("GET", _ONE + "/traits", list_traits, (f"{_P}:traits:list",), minimum=(1, 6)),
+    Route(
+        "PUT",
+        _ONE + "/traits",
+        replace_traits,
+        (f"{_P}:traits:update",),
+        minimum=(1, 6),
+        strict=True,
+    ),
+    Route("DELETE", _ONE + "/traits", delete_traits, (f"{_P}:traits:delete",), minimum=(1, 6)),
+    Route("GET", _ONE + "/aggregates", list_aggregates, (f"{_P}:aggregates:list",), minimum=(1, 1)),
+    Route(
+        "PUT",
+        _ONE + "/aggregates",
+        replace_aggregates,
+        (f"{_P}:aggregates:update",),
+        minimum=(1, 1),
+    ),
+    Route("GET", _ONE + "/usages", show_usages, (f"{_P}:usages",)),
+    Route("GET", _ONE + "/allocations", list_allocations, (f"{_P}:allocations:list",)),
+)
