@@ -392,6 +392,7 @@ class _Execution:
     async def _step(self, position: int) -> None:
         step = self.steps[position]
         self.run.host = None
+        self.run.debts.clear()
         result = await self._do(step)
         await failpoint(self._point(step, "before_save"))
         now = self.clock.now()
@@ -400,6 +401,7 @@ class _Execution:
         async with self.database.write() as tx:
             await self._own(tx)
             await step.save(self.run, tx, result)
+            await self._owe(tx)
             await tx.execute(
                 _step_end,
                 {
@@ -422,6 +424,20 @@ class _Execution:
         if kept is not None:
             self.results[type(step).__name__] = kept
         await failpoint(self._point(step, "after_save"))
+
+    async def _owe(self, tx: Transaction) -> None:
+        """Write down what silent hosts still have to do."""
+        for host, command in self.run.debts:
+            await tx.execute(
+                debts.insert(),
+                {
+                    "id": new_uuid(),
+                    "host": host,
+                    "command": encode(command),
+                    "created_at": self.clock.now(),
+                },
+            )
+        self.run.debts.clear()
 
     async def _do(self, step: Step[Any, Any]) -> Any:
         """Run a step's effect; what may yet succeed is tried again, a few times."""
@@ -491,16 +507,7 @@ class _Execution:
             async with self.database.write() as tx:
                 await self._own(tx)
                 await step.unsave(self.run, tx)
-                for host, command in self.run.debts:
-                    await tx.execute(
-                        debts.insert(),
-                        {
-                            "id": new_uuid(),
-                            "host": host,
-                            "command": encode(command),
-                            "created_at": self.clock.now(),
-                        },
-                    )
+                await self._owe(tx)
                 if at == position:  # the failed step keeps its word for the user
                     await tx.execute(_change.values(step=at - 1), {"of": self.id})
                 else:

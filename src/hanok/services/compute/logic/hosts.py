@@ -1,0 +1,156 @@
+"""Hosts and the other processes that `compute service list` shows."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy import Row, bindparam
+
+from hanok.base.ids import new_uuid
+from hanok.commands import HostState
+from hanok.services.compute.room import ComputeSettings
+from hanok.services.compute.tables import services
+from hanok.services.placement import facade as placement
+from hanok.store import Duplicate, Transaction
+
+_SPACE = uuid.UUID("6f1d7a3e-2f7c-4b0e-9f0a-6b2b7a5a4d10")
+_by_name = sa.select(services).where(
+    services.c.host == bindparam("host"), services.c.binary == bindparam("binary")
+)
+_seen = (
+    services.update()
+    .where(services.c.host == bindparam("of"), services.c.binary == bindparam("what"))
+    .values(seen_at=bindparam("at"), host_state=bindparam("state"))
+)
+_nodes = sa.select(services).where(services.c.binary == "nova-compute").order_by(services.c.host)
+_all = sa.select(services).order_by(services.c.number)
+
+
+def provider_id_of(host: str) -> str:
+    """The resource provider of a host: named by the host, so that a second start finds it."""
+    return str(uuid.uuid5(_SPACE, host))
+
+
+async def register(
+    tx: Transaction,
+    *,
+    binary: str,
+    host: str,
+    zone: str,
+    now: datetime,
+    provider_id: str | None = None,
+) -> None:
+    """A process says that it is there, for the first time or again."""
+    if await tx.count(
+        services.update()
+        .where(services.c.host == host, services.c.binary == binary)
+        .values(seen_at=now)
+    ):
+        return
+    number = (
+        int(await tx.scalar(sa.select(sa.func.coalesce(sa.func.max(services.c.number), 0)))) + 1
+    )
+    try:
+        await tx.insert(
+            services,
+            {
+                "id": new_uuid(),
+                "number": number,
+                "binary": binary,
+                "host": host,
+                "zone": zone,
+                "disabled": False,
+                "forced_down": False,
+                "seen_at": now,
+                "provider_id": provider_id,
+            },
+        )
+    except Duplicate:
+        return  # another replica was first
+
+
+TRAITS = (
+    "COMPUTE_NODE",
+    "COMPUTE_ARCH_X86_64",
+    "COMPUTE_IMAGE_TYPE_QCOW2",
+    "COMPUTE_IMAGE_TYPE_RAW",
+    "COMPUTE_IMAGE_TYPE_ISO",
+    "COMPUTE_NET_VIF_MODEL_VIRTIO",
+    "COMPUTE_STORAGE_BUS_VIRTIO",
+)
+
+
+async def heard(
+    tx: Transaction, state: HostState, settings: ComputeSettings, now: datetime
+) -> bool:
+    """A host told its state. Returns whether it is new."""
+    before = await tx.first(_by_name, {"host": state.host, "binary": "nova-compute"})
+    provider_id = provider_id_of(state.host)
+    if before is None:
+        await register(
+            tx,
+            binary="nova-compute",
+            host=state.host,
+            zone=settings.zone,
+            now=now,
+            provider_id=provider_id,
+        )
+    await tx.execute(
+        _seen,
+        {"of": state.host, "what": "nova-compute", "at": now, "state": msgspec.to_builtins(state)},
+    )
+    old = None if before is None or before.host_state is None else before.host_state
+    if old is None or any(
+        old[name] != getattr(state, name) for name in ("vcpus", "memory_mib", "disk_gib")
+    ):
+        reserved = min(settings.reserved_memory_mib, state.memory_mib // 4)
+        await placement.ensure_provider(
+            tx,
+            provider_id=provider_id,
+            name=state.host,
+            totals={
+                "VCPU": (state.vcpus, 0, settings.cpu_ratio),
+                "MEMORY_MB": (state.memory_mib, reserved, settings.memory_ratio),
+                "DISK_GB": (state.disk_gib, 0, settings.disk_ratio),
+            },
+            traits=TRAITS,
+            now=now,
+        )
+    return before is None
+
+
+async def nodes(tx: Transaction) -> list[Row[Any]]:
+    """All hosts, by name."""
+    return list(await tx.all(_nodes))
+
+
+async def everything(tx: Transaction) -> list[Row[Any]]:
+    return list(await tx.all(_all))
+
+
+def is_up(row: Row[Any], settings: ComputeSettings, now: datetime) -> bool:
+    """Whether a process was heard of lately and is not forced down."""
+    return not row.forced_down and row.seen_at + timedelta(seconds=settings.down_after_s) > now
+
+
+async def usable(tx: Transaction, settings: ComputeSettings, now: datetime) -> dict[str, Row[Any]]:
+    """Hosts that may get new servers, by resource provider."""
+    return {
+        row.provider_id: row
+        for row in await nodes(tx)
+        if row.host_state is not None and not row.disabled and is_up(row, settings, now)
+    }
+
+
+async def set_disabled(tx: Transaction, row: Row[Any], disabled: bool, reason: str | None) -> None:
+    await tx.execute(
+        services.update()
+        .where(services.c.id == row.id)
+        .values(disabled=disabled, disabled_reason=reason if disabled else None)
+    )
+    if row.provider_id is not None:
+        await placement.set_trait(tx, row.provider_id, "COMPUTE_STATUS_DISABLED", disabled)

@@ -1,0 +1,265 @@
+"""Servers: their rows, who may see them, and how they go from state to state."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Row, bindparam
+
+from hanok.base.errors import Conflict, NotFound
+from hanok.services.compute.logic import states
+from hanok.services.compute.tables import server_tags, servers
+from hanok.store import Transaction
+from hanok.web.token import Token
+
+_own = sa.select(servers).where(
+    servers.c.id == bindparam("id"),
+    servers.c.project_id == bindparam("project_id"),
+    servers.c.deleted.is_(False),
+)
+_any = sa.select(servers).where(servers.c.id == bindparam("id"), servers.c.deleted.is_(False))
+_even_deleted = sa.select(servers).where(servers.c.id == bindparam("id"))
+_change = servers.update().where(servers.c.id == bindparam("of"), servers.c.deleted.is_(False))
+_claimed = _change.values(
+    host=bindparam("at_host"),
+    availability_zone=bindparam("zone"),
+    task_state=bindparam("task"),
+    updated_at=bindparam("at"),
+)
+_task = _change.values(task_state=bindparam("task"), updated_at=bindparam("at"))
+_settled = _change.values(
+    vm_state=bindparam("vm"),
+    task_state=None,
+    power_state=bindparam("power"),
+    updated_at=bindparam("at"),
+)
+_launched = _change.values(
+    vm_state="active",
+    task_state=None,
+    power_state=states.RUNNING,
+    launched_at=bindparam("at"),
+    updated_at=bindparam("at"),
+)
+_tags = (
+    sa.select(server_tags.c.tag)
+    .where(server_tags.c.server_id == bindparam("id"))
+    .order_by(server_tags.c.tag)
+)
+
+
+def missing(server_id: str) -> NotFound:
+    return NotFound(f"Instance {server_id} could not be found.")
+
+
+async def get(tx: Transaction, token: Token, server_id: str) -> Row[Any]:
+    """A server of the caller's project; an admin's reach is everywhere.
+
+    Raises:
+        NotFound: there is none, it is deleted, or it is another project's.
+    """
+    if token.is_admin:
+        row = await tx.first(_any, {"id": server_id})
+    else:
+        row = await tx.first(_own, {"id": server_id, "project_id": token.project_id})
+    if row is None:
+        raise missing(server_id)
+    return row
+
+
+async def get_any(tx: Transaction, server_id: str) -> Row[Any] | None:
+    """A server that is not deleted; for operations and reconcilers."""
+    return await tx.first(_any, {"id": server_id})
+
+
+async def get_even_deleted(tx: Transaction, server_id: str) -> Row[Any] | None:
+    return await tx.first(_even_deleted, {"id": server_id})
+
+
+def check_unlocked(row: Row[Any], token: Token) -> None:
+    """Raises Conflict when the server is locked for this caller."""
+    if row.locked and not token.is_admin:
+        raise Conflict(f"Instance {row.id} is locked")
+
+
+async def begin(tx: Transaction, row: Row[Any], action: str, now: datetime) -> int:
+    """Let an action begin: the task state is set and the generation raised, if the states allow it.
+
+    Returns:
+        The generation for the commands of this action.
+
+    Raises:
+        Conflict: in this state the action is not possible, or another one is under way.
+    """
+    wanted, task_state = states.ACTIONS[action]
+    generation = int(row.generation) + 1
+    changed = (
+        servers.update()
+        .where(
+            servers.c.id == row.id,
+            servers.c.deleted.is_(False),
+            servers.c.generation == row.generation,
+            servers.c.vm_state.in_(wanted),
+            servers.c.task_state.is_(None),
+        )
+        .values(task_state=task_state, generation=generation, updated_at=now)
+    )
+    if not await tx.count(changed):
+        fresh = await get_any(tx, row.id)
+        if fresh is None:
+            raise missing(row.id)
+        name = action.removesuffix("_hard")
+        if fresh.vm_state not in wanted:
+            raise Conflict(
+                f"Cannot '{name}' instance {row.id} while it is in vm_state {fresh.vm_state}"
+            )
+        raise Conflict(
+            f"Cannot '{name}' instance {row.id} while it is in task_state {fresh.task_state}"
+        )
+    return generation
+
+
+async def begin_delete(tx: Transaction, row: Row[Any], now: datetime) -> int:
+    """Deleting wins over everything that is under way. Returns the generation for its commands."""
+    generation = int(row.generation) + 1
+    await tx.execute(
+        servers.update()
+        .where(servers.c.id == row.id, servers.c.deleted.is_(False))
+        .values(task_state="deleting", generation=servers.c.generation + 1, updated_at=now)
+    )
+    return generation
+
+
+async def claimed(tx: Transaction, server_id: str, host: str, zone: str, now: datetime) -> None:
+    await tx.execute(
+        _claimed, {"of": server_id, "at_host": host, "zone": zone, "task": "scheduling", "at": now}
+    )
+
+
+async def unclaimed(tx: Transaction, server_id: str, now: datetime) -> None:
+    await tx.execute(
+        servers.update()
+        .where(servers.c.id == server_id, servers.c.deleted.is_(False))
+        .values(host=None, updated_at=now)
+    )
+
+
+async def set_task(tx: Transaction, server_id: str, task_state: str | None, now: datetime) -> None:
+    """Show what is being done, unless a delete is under way."""
+    await tx.execute(
+        servers.update()
+        .where(
+            servers.c.id == server_id,
+            servers.c.deleted.is_(False),
+            sa.or_(servers.c.task_state.is_(None), servers.c.task_state != "deleting"),
+        )
+        .values(task_state=task_state, updated_at=now)
+    )
+
+
+async def launched(tx: Transaction, server_id: str, now: datetime) -> None:
+    await tx.execute(
+        servers.update()
+        .where(
+            servers.c.id == server_id,
+            servers.c.deleted.is_(False),
+            sa.or_(servers.c.task_state.is_(None), servers.c.task_state != "deleting"),
+        )
+        .values(
+            vm_state="active",
+            task_state=None,
+            power_state=states.RUNNING,
+            launched_at=now,
+            updated_at=now,
+        )
+    )
+
+
+async def settled(
+    tx: Transaction, server_id: str, vm_state: str, power_state: int, now: datetime
+) -> None:
+    """An action came to its end."""
+    await tx.execute(
+        servers.update()
+        .where(
+            servers.c.id == server_id,
+            servers.c.deleted.is_(False),
+            sa.or_(servers.c.task_state.is_(None), servers.c.task_state != "deleting"),
+        )
+        .values(
+            vm_state=vm_state, task_state=None, power_state=power_state, fault=None, updated_at=now
+        )
+    )
+
+
+async def failed(
+    tx: Transaction,
+    server_id: str,
+    message: str,
+    details: str,
+    now: datetime,
+    *,
+    to_error: bool = True,
+) -> None:
+    """Say on the server why something did not work.
+
+    Args:
+        to_error: whether the server is in ERROR now, or goes on as it was.
+    """
+    values: dict[str, Any] = {
+        "task_state": None,
+        "updated_at": now,
+        "fault": {
+            "code": 500,
+            "message": message,
+            "details": details,
+            "created": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        },
+    }
+    if to_error:
+        values["vm_state"] = "error"
+        values["power_state"] = states.NO_STATE
+    await tx.execute(
+        servers.update()
+        .where(
+            servers.c.id == server_id,
+            servers.c.deleted.is_(False),
+            sa.or_(servers.c.task_state.is_(None), servers.c.task_state != "deleting"),
+        )
+        .values(**values)
+    )
+
+
+async def gone(tx: Transaction, server_id: str, now: datetime) -> None:
+    """The server is deleted; its row stays for those who look back."""
+    await tx.execute(
+        servers.update()
+        .where(servers.c.id == server_id, servers.c.deleted.is_(False))
+        .values(
+            deleted=True,
+            vm_state="deleted",
+            task_state=None,
+            power_state=states.NO_STATE,
+            terminated_at=now,
+            updated_at=now,
+        )
+    )
+    await tx.execute(server_tags.delete().where(server_tags.c.server_id == server_id))
+
+
+async def tags_of(tx: Transaction, server_id: str) -> list[str]:
+    return list(await tx.scalars(_tags, {"id": server_id}))
+
+
+def hostname_of(name: str, server_id: str) -> str:
+    """A name that DNS and guests take, from any server name."""
+    made = re.sub(r"[^a-z0-9-]", "", re.sub(r"[ _.]", "-", name.lower()))[:63].strip("-")
+    return made or f"server-{server_id}"
+
+
+async def on_host(tx: Transaction, host: str) -> list[Row[Any]]:
+    return list(
+        await tx.all(sa.select(servers).where(servers.c.host == host, servers.c.deleted.is_(False)))
+    )

@@ -1,0 +1,319 @@
+"""From the row that the request wrote (BUILD) to a running guest (ACTIVE)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec import Struct
+
+from hanok.base.errors import HanokError, StepFailed, Unavailable
+from hanok.commands import (
+    DiskFile,
+    Done,
+    EnsureImage,
+    EnsureInstance,
+    ImageState,
+    InstanceState,
+    RemoveInstance,
+)
+from hanok.operations import Operation, Run, Step
+from hanok.services.compute.logic import hosts, metadata, servers
+from hanok.services.compute.room import Compute
+from hanok.services.image import facade as images
+from hanok.services.network.facade import NICPlan
+from hanok.services.placement import facade as placement
+from hanok.store import Transaction
+
+COPY_S = 600.0  # an image of tens of GiB on a slow disk
+START_S = 120.0  # QEMU under TCG on a busy host answers in seconds; this is for a host that swaps
+APPLY_S = 30.0
+
+
+class Candidate(Struct, frozen=True):
+    """A host that has room. free: by resource class."""
+
+    provider_id: str
+    host: str
+    zone: str
+    free: dict[str, int]
+
+
+def room(run: Run[Any]) -> Compute:
+    tools = run.tools
+    assert isinstance(tools, Compute)
+    return tools
+
+
+async def building(run: Run[CreateServer]) -> Any:
+    """The server's row.
+
+    Raises:
+        StepFailed: it is gone.
+    """
+    row = await run.read(servers.get_any, run.args.server_id)
+    if row is None:
+        raise StepFailed("The server was deleted while it was being built.")
+    return row
+
+
+def resources(row: Any) -> dict[str, int]:
+    """What a server takes of its host, by resource class."""
+    ephemeral = int(row.flavor.get("ephemeral", 0))
+    swap_gib = -(-int(row.flavor.get("swap", 0)) // 1024)
+    return {
+        "VCPU": row.vcpus,
+        "MEMORY_MB": row.memory_mib,
+        "DISK_GB": row.disk_gib + ephemeral + swap_gib,
+    }
+
+
+class AskPlacement(Step["CreateServer", list[Candidate]]):
+    """Ask placement which hosts have room (steps 5 and 6 of the course)."""
+
+    result_type: ClassVar[Any] = list[Candidate]
+
+    async def do(self, run: Run[CreateServer]) -> list[Candidate]:
+        row = await building(run)
+        tools = room(run)
+        async with run.reading() as tx:
+            usable = await hosts.usable(tx, tools.settings, tools.clock.now())
+            wanted = resources(row)
+            if row.requested_host:
+                usable = {
+                    one: host for one, host in usable.items() if host.host == row.requested_host
+                }
+            if row.requested_zone:
+                usable = {
+                    one: host for one, host in usable.items() if host.zone == row.requested_zone
+                }
+            found = await placement.candidates(tx, wanted, among=list(usable))
+            if not found:
+                why = await self._why(tx, row, wanted, list(usable))
+                raise StepFailed(f"No valid host was found. {why}")
+        return [
+            Candidate(
+                one.provider_id,
+                usable[one.provider_id].host,
+                usable[one.provider_id].zone,
+                one.free,
+            )
+            for one in found
+        ]
+
+    @staticmethod
+    async def _why(tx: Transaction, row: Any, wanted: dict[str, int], among: list[str]) -> str:
+        every = await hosts.nodes(tx)
+        if not among:
+            if row.requested_host:
+                return f"The host {row.requested_host} is not there, not up or disabled."
+            if row.requested_zone:
+                return f"No host of the zone {row.requested_zone} is up."
+            if not every:
+                return "There are no hosts."
+            return f"{len(every)} host{'s' if len(every) > 1 else ''}; none is up and enabled."
+        why = await placement.shortage(tx, wanted, among=among)
+        away = len(every) - len(among)
+        return f"{why}." + (
+            f" {away} more could not be asked." if away and not row.requested_host else ""
+        )
+
+
+class WeighHosts(Step["CreateServer", list[Candidate]]):
+    """Filter and weigh: the host with the most free memory first (steps 7 and 8)."""
+
+    result_type: ClassVar[Any] = list[Candidate]
+
+    async def do(self, run: Run[CreateServer]) -> list[Candidate]:
+        await building(run)
+        found = run.result(AskPlacement) or []
+        return sorted(
+            found,
+            key=lambda one: (-one.free.get("MEMORY_MB", 0), -one.free.get("VCPU", 0), one.host),
+        )[:20]
+
+
+class ClaimHost(Step["CreateServer", None]):
+    """Take the host's resources for the server: the first of the weighed that still has room (step 9)."""
+
+    async def do(self, run: Run[CreateServer]) -> None:
+        await building(run)
+
+    async def save(self, run: Run[CreateServer], tx: Transaction, result: None) -> None:
+        row = await servers.get_any(tx, run.args.server_id)
+        if row is None:
+            raise StepFailed("The server was deleted while it was being built.")
+        wanted, now = resources(row), run.clock.now()
+        weighed = list(run.result(WeighHosts) or [])
+        # Others weighed the same hosts at the same moment: what was free then may be taken now.
+        for one in weighed or []:
+            try:
+                await placement.claim(
+                    tx,
+                    consumer_id=row.id,
+                    provider_id=one.provider_id,
+                    resources=wanted,
+                    project_id=row.project_id,
+                    user_id=row.user_id,
+                    now=now,
+                )
+            except placement.Full:
+                continue
+            await servers.claimed(tx, row.id, one.host, one.zone, now)
+            return
+        usable = await hosts.usable(tx, room(run).settings, now)
+        for free in await placement.candidates(tx, wanted, among=list(usable)):
+            host = usable[free.provider_id]
+            if row.requested_host and host.host != row.requested_host:
+                continue
+            if row.requested_zone and host.zone != row.requested_zone:
+                continue
+            await placement.claim(
+                tx,
+                consumer_id=row.id,
+                provider_id=free.provider_id,
+                resources=wanted,
+                project_id=row.project_id,
+                user_id=row.user_id,
+                now=now,
+            )
+            await servers.claimed(tx, row.id, host.host, host.zone, now)
+            return
+        why = await placement.shortage(tx, wanted, among=list(usable))
+        raise StepFailed(f"No valid host was found. {why}.")
+
+    async def unsave(self, run: Run[CreateServer], tx: Transaction) -> None:
+        await placement.release(tx, run.args.server_id, run.clock.now())
+        await servers.unclaimed(tx, run.args.server_id, run.clock.now())
+
+
+class FetchImage(Step["CreateServer", None]):
+    """Bring the image into the host's cache; a second server of it copies nothing (steps 10 and 11)."""
+
+    async def do(self, run: Run[CreateServer]) -> None:
+        row = await building(run)
+        async with run.reading() as tx:
+            image = await images.get(tx, row.image_id)
+        if image is None or image.status != "active":
+            raise StepFailed(
+                "The image was deleted or deactivated while the server was being built."
+            )
+        command = EnsureImage(
+            image_id=row.image_id,
+            disk_format=image.disk_format or "raw",
+            size_bytes=image.size_bytes or 0,
+            sha512=image.sha512 or "",
+            request_id=run.request_id,
+        )
+        await run.ask(row.host, command, ImageState, timeout_s=COPY_S)
+
+    async def save(self, run: Run[CreateServer], tx: Transaction, result: None) -> None:
+        await servers.set_task(tx, run.args.server_id, "networking", run.clock.now())
+
+
+class BindPorts(Step["CreateServer", None]):
+    """Make and bind the ports with their addresses, and wait until the network engine knows them."""
+
+    async def do(self, run: Run[CreateServer]) -> None:
+        row = await building(run)
+        plans = msgspec.convert(row.nics, list[NICPlan])
+        if not plans:
+            return
+        network = room(run).network
+        async with run.transaction() as tx:
+            if await servers.get_any(tx, row.id) is None:
+                raise StepFailed("The server was deleted while it was being built.")
+            try:
+                await network.bind(
+                    tx,
+                    plans,
+                    server_id=row.id,
+                    project_id=row.project_id,
+                    host=row.host,
+                    hostname=row.hostname,
+                    zone=row.availability_zone or "",
+                    security_groups=row.security_groups,
+                )
+            except Unavailable:
+                raise
+            except HanokError as error:
+                raise StepFailed(
+                    f"The server's ports could not be made: {error.message}", detail=error.detail
+                ) from error
+        await network.applied(row.id, timeout_s=APPLY_S)
+
+    async def save(self, run: Run[CreateServer], tx: Transaction, result: None) -> None:
+        await servers.set_task(tx, run.args.server_id, "spawning", run.clock.now())
+
+    async def unsave(self, run: Run[CreateServer], tx: Transaction) -> None:
+        row = await servers.get_even_deleted(tx, run.args.server_id)
+        if row is not None:
+            plans = msgspec.convert(row.nics, list[NICPlan])
+            await room(run).network.release_plans(tx, row.id, plans)
+
+
+async def instance_command(run: Run[Any], row: Any, generation: int) -> EnsureInstance:
+    """The guest as it should be, from the rows."""
+    network = room(run).network
+    async with run.reading() as tx:
+        nics = await network.nics(tx, row.id)
+        ports = (await network.ports_of(tx, [row.id])).get(row.id, [])
+    drive: tuple[DiskFile, ...] = ()
+    if row.config_drive:
+        drive = tuple(
+            DiskFile(path=path, content=content)
+            for path, content in sorted(metadata.drive_files(row, ports).items())
+        )
+    return EnsureInstance(
+        server_id=row.id,
+        generation=generation,
+        name=row.name,
+        hostname=row.hostname,
+        project_id=row.project_id,
+        user_id=row.user_id,
+        vcpus=row.vcpus,
+        memory_mib=row.memory_mib,
+        disk_gib=row.disk_gib,
+        ephemeral_gib=int(row.flavor.get("ephemeral", 0)),
+        swap_mib=int(row.flavor.get("swap", 0)),
+        image_id=row.image_id,
+        image_format=row.image_format,
+        nics=nics,
+        config_drive=drive,
+        request_id=run.request_id,
+    )
+
+
+class StartGuest(Step["CreateServer", None]):
+    """Start the guest on the claimed host; it is named by the server's id (step 12)."""
+
+    async def do(self, run: Run[CreateServer]) -> None:
+        row = await building(run)
+        command = await instance_command(run, row, run.args.generation)
+        await run.ask(row.host, command, InstanceState, timeout_s=START_S)
+
+    async def save(self, run: Run[CreateServer], tx: Transaction, result: None) -> None:
+        await servers.launched(tx, run.args.server_id, run.clock.now())
+
+    async def undo(self, run: Run[CreateServer]) -> None:
+        row = await run.read(servers.get_even_deleted, run.args.server_id)
+        if row is not None and row.host:
+            command = RemoveInstance(
+                server_id=row.id, generation=run.args.generation, request_id=run.request_id
+            )
+            await run.ask_or_owe(row.host, command, Done, timeout_s=START_S)
+
+
+class CreateServer(Operation, frozen=True, kw_only=True, tag="compute.create_server"):
+    """Build a server whose row was written."""
+
+    server_id: str
+    generation: int = 1
+    steps = (AskPlacement, WeighHosts, ClaimHost, FetchImage, BindPorts, StartGuest)
+
+    @property
+    def resource(self) -> str:
+        return f"server:{self.server_id}"
+
+    async def failed(self, run: Run[Any], tx: Transaction, why: str) -> None:
+        await servers.failed(tx, self.server_id, why, "", run.clock.now())

@@ -1,0 +1,78 @@
+"""From "deleting" to nothing left: guest, ports, allocation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hanok.base.errors import Unavailable
+from hanok.commands import Done, RemoveInstance
+from hanok.operations import Operation, Run, Step
+from hanok.services.compute.logic import servers
+from hanok.services.compute.operations.create_server import room
+from hanok.services.placement import facade as placement
+from hanok.store import Transaction
+
+REMOVE_S = 30.0
+
+
+class RemoveGuest(Step["DeleteServer", None]):
+    """Nothing of the guest is left on its host. A host that does not answer owes it."""
+
+    async def do(self, run: Run[DeleteServer]) -> None:
+        row = await run.read(servers.get_any, run.args.server_id)
+        if row is None or not row.host:
+            return
+        command = RemoveInstance(
+            server_id=row.id, generation=run.args.generation, request_id=run.request_id
+        )
+        try:
+            await run.ask(row.host, command, Done, timeout_s=REMOVE_S)
+        except Unavailable:
+            run.debts.append((row.host, command))
+
+
+class ReleasePorts(Step["DeleteServer", None]):
+    """Its ports are gone, or free for others."""
+
+    async def do(self, run: Run[DeleteServer]) -> None:
+        return None
+
+    async def save(self, run: Run[DeleteServer], tx: Transaction, result: None) -> None:
+        await room(run).network.release(tx, run.args.server_id)
+
+
+class ForgetServer(Step["DeleteServer", None]):
+    """Its share of the host is free; the server is deleted."""
+
+    async def do(self, run: Run[DeleteServer]) -> None:
+        return None
+
+    async def save(self, run: Run[DeleteServer], tx: Transaction, result: None) -> None:
+        now = run.clock.now()
+        await placement.release(tx, run.args.server_id, now)
+        await servers.gone(tx, run.args.server_id, now)
+
+
+class DeleteServer(Operation, frozen=True, kw_only=True, tag="compute.delete_server"):
+    """Delete a server in whatever state it is."""
+
+    server_id: str
+    generation: int
+    steps = (RemoveGuest, ReleasePorts, ForgetServer)
+
+    @property
+    def resource(self) -> str:
+        return f"server:{self.server_id}"
+
+    async def failed(self, run: Run[Any], tx: Transaction, why: str) -> None:
+        # Whatever kept it from ending, the server can be deleted again.
+        row = await servers.get_any(tx, self.server_id)
+        if row is not None and row.task_state == "deleting":
+            await tx.execute(
+                servers.servers.update()
+                .where(servers.servers.c.id == self.server_id)
+                .values(task_state=None)
+            )
+        await servers.failed(
+            tx, self.server_id, f"The server could not be deleted: {why}", "", run.clock.now()
+        )

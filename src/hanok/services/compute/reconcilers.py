@@ -1,0 +1,179 @@
+"""Compute's work in time: hosts tell their state, guests change by themselves, guests ask for metadata."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Row
+
+from hanok.base.errors import Unavailable
+from hanok.base.ids import new_request_id
+from hanok.base.log import request_id as current_request_id
+from hanok.bus import NobodyThere
+from hanok.commands import HostInventory, HostState, ListInventory, MetadataDocument
+from hanok.commands.wire import (
+    HEARTBEAT,
+    INSTANCE,
+    METADATA,
+    ask,
+    decode_host_state,
+    decode_instance_changed,
+    decode_question,
+    encode,
+)
+from hanok.operations import is_active
+from hanok.services.compute.logic import hosts, metadata, servers, states
+from hanok.services.compute.room import Compute
+from hanok.services.compute.tables import console_tokens
+from hanok.services.compute.tables import servers as server_table
+from hanok.store import Transaction
+
+log = logging.getLogger(__name__)
+
+REGISTER_S = 20.0  # a third of the time after which a process counts as down
+COMPARE_S = 60.0
+ASK_S = 10.0
+
+
+class Reconcilers:
+    """Compute's listeners and loops in one control process."""
+
+    def __init__(self, room: Compute, host: str) -> None:
+        """host: what this control process is called in `compute service list`."""
+        self._room = room
+        self._host = host
+        self._compare = asyncio.Event()
+
+    async def listen(self) -> None:
+        """Start listening; before the first request is served."""
+        bus = self._room.bus
+        await bus.listen(HEARTBEAT, self._heartbeat, group="control")
+        await bus.listen(INSTANCE, self._instance_changed, group="control")
+        await bus.listen(METADATA, self._metadata, group="control")
+
+    async def run(self) -> None:
+        """Say that this process is there, compare guests with hosts, forget what has expired."""
+        next_compare = 0.0
+        while True:
+            current_request_id.set(new_request_id())
+            try:
+                await self._register()
+                now_s = self._room.clock.monotonic_s()
+                if now_s >= next_compare or self._compare.is_set():
+                    self._compare.clear()
+                    next_compare = now_s + COMPARE_S
+                    await self.compare()
+            except Unavailable as error:
+                log.warning("compute's reconcilers wait: %s", error.message)
+            except Exception:
+                log.exception("a round of compute's reconcilers failed")
+            try:
+                async with asyncio.timeout(REGISTER_S):
+                    await self._compare.wait()
+            except TimeoutError:
+                pass
+
+    async def _register(self) -> None:
+        room = self._room
+        now = room.clock.now()
+        async with room.database.write() as tx:
+            for binary in ("nova-conductor", "nova-scheduler"):
+                await hosts.register(tx, binary=binary, host=self._host, zone="internal", now=now)
+            await tx.execute(console_tokens.delete().where(console_tokens.c.expires_at < now))
+
+    async def _heartbeat(self, payload: bytes) -> bytes | None:
+        await self.heard(decode_host_state(payload))
+        return None
+
+    async def heard(self, state: HostState) -> None:
+        """A host told its state."""
+        room = self._room
+        async with room.database.write() as tx:
+            if await hosts.heard(tx, state, room.settings, room.clock.now()):
+                self._compare.set()
+
+    async def _instance_changed(self, payload: bytes) -> bytes | None:
+        event = decode_instance_changed(payload)
+        room = self._room
+        async with room.database.write() as tx:
+            row = await servers.get_any(tx, event.server_id)
+            if (
+                row is None
+                or row.host != event.host
+                or row.task_state is not None
+                or event.generation < row.generation
+            ):
+                return None
+            await self._take_over(tx, row, event.power, event.reason)
+        log.info("server %s is %s: %s", event.server_id, event.power, event.reason)
+        return None
+
+    async def _take_over(self, tx: Transaction, row: Row[Any], power: str, reason: str) -> None:
+        """Show a power state that came about without a request."""
+        now = self._room.clock.now()
+        wanted = {"running": "active", "crashed": "stopped"}.get(power, power)
+        number = states.POWER[power]
+        if row.vm_state not in ("active", "stopped", "paused", "suspended"):
+            return
+        if row.vm_state != wanted or row.power_state != number:
+            await servers.settled(tx, row.id, wanted, number, now)
+            if power == "crashed":
+                why = reason or "The guest's process ended."
+                await servers.failed(tx, row.id, why, "", now, to_error=False)
+
+    async def compare(self) -> None:
+        """Ask each host that is up what its guests do, and show it."""
+        room = self._room
+        async with room.database.read() as tx:
+            up = [
+                row.host
+                for row in await hosts.nodes(tx)
+                if hosts.is_up(row, room.settings, room.clock.now())
+            ]
+        for host in up:
+            try:
+                inventory = await ask(room.bus, host, ListInventory(), timeout_s=ASK_S)
+            except NobodyThere:
+                continue
+            if isinstance(inventory, HostInventory):
+                await self._compare_host(inventory)
+
+    async def _compare_host(self, inventory: HostInventory) -> None:
+        room = self._room
+        there = {state.server_id: state for state in inventory.instances}
+        settled_since = room.clock.now() - timedelta(seconds=5)
+        async with room.database.write() as tx:
+            for row in await servers.on_host(tx, inventory.host):
+                state = there.get(row.id)
+                if state is None or row.task_state is not None or row.updated_at > settled_since:
+                    continue
+                if state.generation >= row.generation or state.power == "running":
+                    await self._take_over(tx, row, state.power, "")
+
+    async def _metadata(self, payload: bytes) -> bytes | None:
+        question = decode_question(payload)
+        room = self._room
+        async with room.database.read() as tx:
+            server_id = await room.network.server_at(tx, question.network_id, question.address)
+            row = None if server_id is None else await servers.get_any(tx, server_id)
+            if row is None:
+                return encode(MetadataDocument(found=False))
+            ports = (await room.network.ports_of(tx, [row.id])).get(row.id, [])
+        return encode(MetadataDocument(found=True, files=metadata.files(row, ports)))
+
+
+async def stuck(tx: Transaction) -> list[str]:
+    """Servers that show work under way though no operation of theirs is active; for the inventory (I6)."""
+    found = []
+    for row in await tx.all(
+        sa.select(server_table).where(
+            server_table.c.deleted.is_(False), server_table.c.task_state.is_not(None)
+        )
+    ):
+        if not await is_active(tx, f"server:{row.id}"):
+            found.append(f"server {row.id} shows {row.task_state}, and nothing works on it")
+    return found

@@ -1,0 +1,38 @@
+"""What compute's handlers, operations and reconcilers work with."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from hanok.base.clock import Clock
+from hanok.bus import Bus
+from hanok.operations import Starter
+from hanok.services.network.facade import Network
+from hanok.store import Database
+
+
+class ComputeSettings(Struct, frozen=True, kw_only=True):
+    """An operator's choices.
+
+    cpu_ratio, memory_ratio, disk_ratio: how much of a host's resources may be given out.
+    reserved_memory_mib: of each host, for the host itself.
+    down_after_s: a host that has not been heard of for so long counts as down.
+    console_s: how long a console address is good for.
+    """
+
+    cpu_ratio: float = 16.0
+    memory_ratio: float = 1.0
+    disk_ratio: float = 1.0
+    reserved_memory_mib: int = 512
+    down_after_s: int = 60
+    console_s: int = 600
+    zone: str = "nova"
+
+
+class Compute(Struct, frozen=True, kw_only=True):
+    clock: Clock
+    database: Database
+    bus: Bus
+    operations: Starter
+    network: Network
+    settings: ComputeSettings = ComputeSettings()

@@ -1,0 +1,51 @@
+"""Version documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from hanok.services.compute.microversions import MICROVERSIONS
+from hanok.services.compute.room import Compute
+from hanok.web.microversions import text
+from hanok.web.request import Request, json_answer
+from hanok.web.routes import PUBLIC, SIGNED_IN, Route
+
+
+def _version(request: Request) -> dict[str, Any]:
+    return {
+        "id": "v2.1",
+        "status": "CURRENT",
+        "version": text(MICROVERSIONS.maximum),
+        "min_version": text(MICROVERSIONS.minimum),
+        "updated": "2013-07-23T11:33:21Z",
+        "links": [{"rel": "self", "href": f"{request.base_url}/v2.1/"}],
+    }
+
+
+async def list_versions(request: Request, room: Compute) -> Response:
+    return json_answer({"versions": [_version(request)]})
+
+
+async def show_version(request: Request, room: Compute) -> Response:
+    version = _version(request)
+    version["media-types"] = [
+        {"base": "application/json", "type": "application/vnd.openstack.compute+json;version=2.1"}
+    ]
+    version["links"].append(
+        {"rel": "describedby", "type": "text/html", "href": "http://docs.openstack.org/"}
+    )
+    return json_answer({"version": version})
+
+
+async def list_extensions(request: Request, room: Compute) -> Response:
+    """GET /extensions: frozen upstream; everything is in the API itself."""
+    return json_answer({"extensions": []})
+
+
+ROUTES = (
+    Route("GET", "/", list_versions, (PUBLIC,)),
+    Route("GET", "/v2.1", show_version, (PUBLIC,)),
+    Route("GET", "/v2.1/extensions", list_extensions, (SIGNED_IN,)),
+)

@@ -1,0 +1,1 @@
+"""Bodies, answers, and the shapes of older microversions."""

@@ -1,0 +1,218 @@
+"""Bodies of Compute v2.1. Unknown keys are refused; what a microversion does not know yet is too (`since`)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from hanok.base.errors import BadInput
+from hanok.web.microversions import Version
+
+Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\S")]
+Tag = Annotated[str, Meta(min_length=1, max_length=60, pattern=r"^[^,/]*$")]
+UUIDText = Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$")]
+Key = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9-_:. ]{1,255}$")]
+Value = Annotated[str, Meta(max_length=255)]
+MetadataMap = dict[Key, Value]
+HostName = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9-._]*$")]
+MOST = 2_147_483_647
+
+
+class NetworkWish(Struct, forbid_unknown_fields=True, kw_only=True):
+    uuid: UUIDText | UnsetType = UNSET
+    port: UUIDText | None | UnsetType = UNSET
+    fixed_ip: str | UnsetType = UNSET
+    tag: Tag | UnsetType = UNSET
+
+
+class GroupRef(Struct, forbid_unknown_fields=True, kw_only=True):
+    name: Name
+
+
+class BlockDevice(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What a server boots from or has besides; of these only the image on a local disk is served here yet."""
+
+    source_type: str | UnsetType = UNSET
+    destination_type: str | UnsetType = UNSET
+    uuid: str | UnsetType = UNSET
+    boot_index: int | str | None | UnsetType = UNSET
+    volume_size: int | str | None | UnsetType = UNSET
+    delete_on_termination: Any = UNSET
+    device_name: Any = UNSET
+    device_type: Any = UNSET
+    disk_bus: Any = UNSET
+    guest_format: Any = UNSET
+    no_device: Any = UNSET
+    tag: Any = UNSET
+    volume_type: Any = UNSET
+    image_id: Any = UNSET
+    snapshot_id: Any = UNSET
+    volume_id: Any = UNSET
+
+
+class CreateServer(Struct, forbid_unknown_fields=True, kw_only=True):
+    name: Name
+    flavorRef: Any
+    imageRef: str | UnsetType = UNSET
+    adminPass: Annotated[str, Meta(max_length=255)] | UnsetType = UNSET
+    metadata: MetadataMap | UnsetType = UNSET
+    networks: list[NetworkWish] | str | UnsetType = UNSET
+    disk_config: str | UnsetType = field(default=UNSET, name="OS-DCF:diskConfig")
+    accessIPv4: str | UnsetType = UNSET
+    accessIPv6: str | UnsetType = UNSET
+    personality: list[dict[str, str]] | UnsetType = UNSET
+    key_name: str | None | UnsetType = UNSET
+    availability_zone: Name | None | UnsetType = UNSET
+    block_device_mapping: list[dict[str, Any]] | UnsetType = UNSET
+    block_device_mapping_v2: list[BlockDevice] | UnsetType = UNSET
+    config_drive: bool | str | None | UnsetType = UNSET
+    min_count: int | str | UnsetType = UNSET
+    max_count: int | str | UnsetType = UNSET
+    return_reservation_id: bool | str | UnsetType = UNSET
+    security_groups: list[GroupRef] | UnsetType = UNSET
+    user_data: Annotated[str, Meta(max_length=65_535)] | None | UnsetType = UNSET
+    description: Annotated[str, Meta(max_length=255)] | None | UnsetType = UNSET
+    tags: Annotated[list[Tag], Meta(max_length=50)] | UnsetType = UNSET
+    trusted_image_certificates: list[str] | None | UnsetType = UNSET
+    host: HostName | UnsetType = UNSET
+    hypervisor_hostname: HostName | UnsetType = UNSET
+    hostname: Annotated[str, Meta(min_length=1, max_length=255)] | UnsetType = UNSET
+    scheduler_hints: dict[str, Any] | UnsetType = field(default=UNSET, name="os:scheduler_hints")
+
+
+SINCE: dict[str, Version] = {
+    "description": (2, 19),
+    "tags": (2, 52),
+    "trusted_image_certificates": (2, 63),
+    "host": (2, 74),
+    "hypervisor_hostname": (2, 74),
+    "hostname": (2, 90),
+    "locked_reason": (2, 73),
+}
+
+
+def check_since(body: Struct, version: Version) -> None:
+    """Refuse attributes that the microversion does not know yet.
+
+    Raises:
+        BadInput: one was sent.
+    """
+    for name, since in SINCE.items():
+        if version < since and getattr(body, name, UNSET) is not UNSET:
+            raise BadInput(
+                f"Invalid input for field/attribute server. Additional properties are not allowed "
+                f"('{name}' was unexpected)"
+            )
+
+
+class UpdateServer(Struct, forbid_unknown_fields=True, kw_only=True):
+    name: Name | UnsetType = UNSET
+    disk_config: str | UnsetType = field(default=UNSET, name="OS-DCF:diskConfig")
+    accessIPv4: str | None | UnsetType = UNSET
+    accessIPv6: str | None | UnsetType = UNSET
+    description: Annotated[str, Meta(max_length=255)] | None | UnsetType = UNSET
+    hostname: Annotated[str, Meta(min_length=1, max_length=255)] | UnsetType = UNSET
+
+
+class Reboot(Struct, forbid_unknown_fields=True, kw_only=True):
+    type: str
+
+
+class Lock(Struct, forbid_unknown_fields=True, kw_only=True):
+    locked_reason: Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class ConsoleOutput(Struct, forbid_unknown_fields=True, kw_only=True):
+    length: int | str | None = None
+
+
+class VNCConsole(Struct, forbid_unknown_fields=True, kw_only=True):
+    type: str
+
+
+class RemoteConsole(Struct, forbid_unknown_fields=True, kw_only=True):
+    protocol: str
+    type: str
+
+
+class ResetState(Struct, forbid_unknown_fields=True, kw_only=True):
+    state: str
+
+
+class CreateFlavor(Struct, forbid_unknown_fields=True, kw_only=True):
+    name: Name
+    ram: int | str
+    vcpus: int | str
+    disk: int | str
+    id: Any = None
+    swap: int | str = 0
+    rxtx_factor: float | str = 1.0
+    ephemeral: int | str = field(default=0, name="OS-FLV-EXT-DATA:ephemeral")
+    is_public: bool | str = field(default=True, name="os-flavor-access:is_public")
+    description: Annotated[str, Meta(max_length=65_535)] | None | UnsetType = UNSET
+
+
+class UpdateFlavor(Struct, forbid_unknown_fields=True, kw_only=True):
+    description: Annotated[str, Meta(max_length=65_535)] | None
+
+
+class TenantAccess(Struct, forbid_unknown_fields=True, kw_only=True):
+    tenant: str
+
+
+class CreateKeypair(Struct, forbid_unknown_fields=True, kw_only=True):
+    name: Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9-_@. ]+$")]
+    public_key: str | UnsetType = UNSET
+    type: str | UnsetType = UNSET
+    user_id: str | UnsetType = UNSET
+
+
+class UpdateService(Struct, forbid_unknown_fields=True, kw_only=True):
+    status: str | UnsetType = UNSET
+    disabled_reason: Annotated[str, Meta(min_length=1, max_length=255)] | UnsetType = UNSET
+    forced_down: bool | str | UnsetType = UNSET
+
+
+class ServiceByHost(Struct, forbid_unknown_fields=True, kw_only=True):
+    host: str
+    binary: str
+    disabled_reason: Annotated[str, Meta(min_length=1, max_length=255)] | UnsetType = UNSET
+    forced_down: bool | str | UnsetType = UNSET
+
+
+def truth(value: object, name: str) -> bool:
+    """A flag that may come as text.
+
+    Raises:
+        BadInput: it is none.
+    """
+    if isinstance(value, bool):
+        return value
+    text = str(value).lower()
+    if text in ("true", "1", "yes", "on", "t", "y"):
+        return True
+    if text in ("false", "0", "no", "off", "f", "n", ""):
+        return False
+    raise BadInput(f"Invalid input for field/attribute {name}. Value: {value}. It is not a boolean")
+
+
+def whole(value: object, name: str, *, least: int = 0, most: int = MOST) -> int:
+    """A whole number that may come as text.
+
+    Raises:
+        BadInput: it is none, or out of range.
+    """
+    try:
+        if isinstance(value, bool | float):
+            raise ValueError
+        number = int(str(value))
+    except ValueError:
+        raise BadInput(
+            f"Invalid input for field/attribute {name}. Value: {str(value)[:50]}. It is not an integer"
+        ) from None
+    if not least <= number <= most:
+        raise BadInput(
+            f"Invalid input for field/attribute {name}. Value: {number}. It must be {least} to {most}"
+        )
+    return number

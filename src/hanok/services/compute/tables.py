@@ -1,0 +1,145 @@
+"""Compute's tables."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from hanok.store import JSON, UTCDateTime, metadata
+
+flavors = sa.Table(
+    "flavors",
+    metadata,
+    sa.Column("id", sa.String(255), primary_key=True),
+    sa.Column("name", sa.String(255), nullable=False, unique=True),
+    sa.Column("vcpus", sa.Integer, nullable=False),
+    sa.Column("memory_mib", sa.Integer, nullable=False),
+    sa.Column("disk_gib", sa.Integer, nullable=False),
+    sa.Column("ephemeral_gib", sa.Integer, nullable=False),
+    sa.Column("swap_mib", sa.Integer, nullable=False),
+    sa.Column("rxtx_factor", sa.Float, nullable=False),
+    sa.Column("is_public", sa.Boolean, nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("extra_specs", JSON, nullable=False),
+    sa.Column("created_at", UTCDateTime, nullable=False),
+    sa.Column("updated_at", UTCDateTime),
+)
+
+flavor_access = sa.Table(
+    "flavor_access",
+    metadata,
+    sa.Column("flavor_id", sa.String(255), primary_key=True),
+    sa.Column("project_id", sa.String(255), primary_key=True, index=True),
+)
+
+keypairs = sa.Table(
+    "keypairs",
+    metadata,
+    sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("user_id", sa.String(64), nullable=False),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("type", sa.String(8), nullable=False),
+    sa.Column("public_key", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.String(255), nullable=False),
+    sa.Column("created_at", UTCDateTime, nullable=False),
+    sa.UniqueConstraint("user_id", "name"),
+)
+
+servers = sa.Table(
+    "servers",
+    metadata,
+    sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("id", sa.String(36), nullable=False, unique=True),
+    sa.Column("project_id", sa.String(64), nullable=False),
+    sa.Column("user_id", sa.String(64), nullable=False),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("hostname", sa.String(255), nullable=False),
+    sa.Column("description", sa.String(255)),
+    sa.Column("image_id", sa.String(36), nullable=False),
+    sa.Column("image_format", sa.String(16), nullable=False),
+    sa.Column("image_properties", JSON, nullable=False),
+    # The flavor as it was when the server was made: later changes do not reach it.
+    sa.Column("flavor_id", sa.String(255), nullable=False),
+    sa.Column("flavor", JSON, nullable=False),
+    sa.Column("vcpus", sa.Integer, nullable=False),
+    sa.Column("memory_mib", sa.Integer, nullable=False),
+    sa.Column("disk_gib", sa.Integer, nullable=False),
+    sa.Column("key_name", sa.String(255)),
+    sa.Column("public_key", sa.Text),
+    sa.Column("user_data", sa.Text),
+    sa.Column("config_drive", sa.Boolean, nullable=False),
+    sa.Column("metadata", JSON, nullable=False),
+    sa.Column("nics", JSON, nullable=False),
+    sa.Column("security_groups", JSON, nullable=False),
+    sa.Column("disk_config", sa.String(6), nullable=False),
+    sa.Column("access_ip_v4", sa.String(45), nullable=False, default=""),
+    sa.Column("access_ip_v6", sa.String(45), nullable=False, default=""),
+    sa.Column("vm_state", sa.String(20), nullable=False),
+    sa.Column("task_state", sa.String(40)),
+    sa.Column("power_state", sa.SmallInteger, nullable=False),
+    sa.Column("locked", sa.Boolean, nullable=False),
+    sa.Column("locked_by", sa.String(8)),
+    sa.Column("locked_reason", sa.String(255)),
+    # The counter that node commands carry: raised by each request that changes what should be.
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("host", sa.String(255)),
+    sa.Column("availability_zone", sa.String(255)),
+    sa.Column("requested_zone", sa.String(255)),
+    sa.Column("requested_host", sa.String(255)),
+    sa.Column("scheduler_hints", JSON, nullable=False),
+    sa.Column("reservation_id", sa.String(32), nullable=False),
+    sa.Column("launch_index", sa.Integer, nullable=False),
+    sa.Column("fault", JSON),
+    sa.Column("launched_at", UTCDateTime),
+    sa.Column("terminated_at", UTCDateTime),
+    sa.Column("created_at", UTCDateTime, nullable=False),
+    sa.Column("updated_at", UTCDateTime, nullable=False),
+    sa.Column("deleted", sa.Boolean, nullable=False),
+    sa.Index("ix_servers_project", "project_id", "deleted", "created_at", "sequence"),
+    sa.Index("ix_servers_all", "deleted", "created_at", "sequence"),
+    sa.Index("ix_servers_host", "host", "deleted"),
+)
+
+server_tags = sa.Table(
+    "server_tags",
+    metadata,
+    sa.Column("server_id", sa.String(36), primary_key=True),
+    sa.Column("tag", sa.String(60), primary_key=True),
+)
+
+# Processes of the cloud as `compute service list` shows them; hosts tell their state here.
+services = sa.Table(
+    "compute_services",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False, unique=True),
+    sa.Column("binary", sa.String(64), nullable=False),
+    sa.Column("host", sa.String(255), nullable=False),
+    sa.Column("zone", sa.String(255), nullable=False),
+    sa.Column("disabled", sa.Boolean, nullable=False),
+    sa.Column("disabled_reason", sa.String(255)),
+    sa.Column("forced_down", sa.Boolean, nullable=False),
+    sa.Column("seen_at", UTCDateTime, nullable=False),
+    # Of a nova-compute: its resource provider, and the HostState it told last.
+    sa.Column("provider_id", sa.String(36)),
+    sa.Column("host_state", JSON),
+    sa.UniqueConstraint("host", "binary"),
+)
+
+quotas = sa.Table(
+    "compute_quotas",
+    metadata,
+    # A project's id, or "class:default".
+    sa.Column("owner", sa.String(255), primary_key=True),
+    sa.Column("resource", sa.String(64), primary_key=True),
+    sa.Column("most", sa.Integer, nullable=False),
+)
+
+console_tokens = sa.Table(
+    "console_tokens",
+    metadata,
+    sa.Column("token_hash", sa.String(64), primary_key=True),
+    sa.Column("server_id", sa.String(36), nullable=False),
+    sa.Column("user_id", sa.String(64), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("expires_at", UTCDateTime, nullable=False, index=True),
+)
