@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 from hanok.drivers.ovn import plan
+from hanok.drivers.ovn.errors import ConnectError
 from hanok.drivers.ovn.idl import Cells, Operation, Replica
 from hanok.drivers.ovn.rows import Row
 
@@ -46,6 +47,7 @@ class Northbound:
     ) -> None:
         self._timeout_s = timeout_s
         self._on_port = on_port
+        self._following: Replica | None = None
 
     async def connect(self, remote: str) -> None:
         """Follow the database at remote ("unix:/…/nb.sock", "tcp:a:6641,tcp:b:6641").
@@ -56,17 +58,25 @@ class Northbound:
             ConnectError, NegotiateError
         """
         self._index = _Watch(self._on_port) if self._on_port else plan.Index()
-        self._copy = Replica(
-            remote, "OVN_Northbound", plan.TABLES, self._index, name="ovn-northbound"
-        )
+        copy = Replica(remote, "OVN_Northbound", plan.TABLES, self._index, name="ovn-northbound")
         try:
-            await self._copy.connect(self._timeout_s)
+            await copy.connect(self._timeout_s)
         except BaseException:
-            await self._copy.close()
+            await copy.close()
             raise
+        self._following = copy
 
     async def close(self) -> None:
-        await self._copy.close()
+        """Stop following; connect may be called again."""
+        if self._following is not None:
+            await self._following.close()
+            self._following = None
+
+    @property
+    def _copy(self) -> Replica:
+        if self._following is None:
+            raise ConnectError("not connected to OVN_Northbound")
+        return self._following
 
     async def apply(self, scope: str, rows: Sequence[Row], revision: int) -> bool:
         """Make the scope hold exactly these rows, in one transaction.
@@ -118,7 +128,7 @@ class Northbound:
         return await self._look(lambda: plan.read(self._index, self._copy, scope))
 
     async def wait_applied(self, timeout_s: float) -> bool:
-        """Wait until every chassis has done what was applied before; False if not within timeout_s."""
+        """Wait until every chassis has done what was applied; False if not within timeout_s."""
         target = 0
 
         def count() -> list[Operation]:

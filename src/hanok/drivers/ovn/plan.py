@@ -227,7 +227,7 @@ def marker_name(scope: str) -> str:
 
 
 class Index:
-    """Which rows there are, by scope, by name and by what they wait for. Fed by the copy's thread."""
+    """Which rows there are, by scope, name and wish. Fed in the copy's thread."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, UUID], Known] = {}
