@@ -119,7 +119,10 @@ class Cloud:
 
     async def restart(self, name: str) -> None:
         await self.stop(name)
-        await self.start(next(e for e in engines.engines(self.plane) if e.name == name))
+        await self.start(self.engine(name))
+
+    def engine(self, name: str) -> engines.Engine:
+        return next(e for e in engines.engines(self.plane) if e.name == name)
 
     async def apply(self, scope: str, rows: list[Row]) -> bool:
         self.revision += 1

@@ -6,10 +6,20 @@ import asyncio
 import os
 import struct
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from tests.drivers.ovn.support import (
+    Cloud,
+    Guest,
+    listen,
+    pings,
+    root_and_programs,
+    talk,
+    whole_cloud,
+)
 
-from hanok.drivers.ovn import topology
+from hanok.drivers.ovn import engines, host, topology
 from hanok.drivers.ovn.errors import ExecuteError
 from hanok.drivers.ovn.topology import (
     FixedIP,
@@ -23,15 +33,6 @@ from hanok.drivers.ovn.topology import (
     RuleSpec,
     SecurityGroupSpec,
     SubnetSpec,
-)
-from tests.drivers.ovn.support import (
-    Cloud,
-    Guest,
-    listen,
-    pings,
-    root_and_programs,
-    talk,
-    whole_cloud,
 )
 
 pytestmark = [
@@ -137,8 +138,6 @@ async def test_no_foreign_address_leaves_a_port(cloud: Cloud) -> None:
     first = await guest(cloud, 1, one, "10.0.0.11")
     second = await guest(cloud, 2, one, "10.0.0.12")
     assert await first.pings("10.0.0.12")
-    from hanok.drivers.ovn import host
-
     await host.ip(second.namespace, "addr", "add", "10.0.0.66/24", "dev", "eth0")
     await host.ip(second.namespace, "addr", "del", "10.0.0.12/24", "dev", "eth0")
     assert not await second.pings("10.0.0.11", within_s=1)
@@ -217,7 +216,7 @@ async def test_traffic_survives_restarts_and_the_loss_of_the_northbound(cloud: C
     assert await pings(cloud.host, "172.24.4.101")
     await cloud.stop("ovn-controller")
     assert await pings(cloud.host, "172.24.4.101")
-    await cloud.start(next(e for e in engines_of(cloud) if e.name == "ovn-controller"))
+    await cloud.start(cloud.engine("ovn-controller"))
     assert await pings(cloud.host, "172.24.4.101")
     await cloud.restart("ovs-vswitchd")
     assert await pings(cloud.host, "172.24.4.101")
@@ -225,10 +224,8 @@ async def test_traffic_survives_restarts_and_the_loss_of_the_northbound(cloud: C
     kept = {scope: await cloud.northbound.dump(scope) for scope in await cloud.northbound.scopes()}
     await cloud.stop("ovsdb-nb")
     os.unlink(cloud.plane.path("ovn", "nb.db"))
-    from hanok.drivers.ovn import engines
-
     await engines.prepare(cloud.plane)
-    await cloud.start(next(e for e in engines_of(cloud) if e.name == "ovsdb-nb"))
+    await cloud.start(cloud.engine("ovsdb-nb"))
     async with asyncio.timeout(20):
         while await cloud.northbound.scopes():
             await asyncio.sleep(0.05)
@@ -239,12 +236,6 @@ async def test_traffic_survives_restarts_and_the_loss_of_the_northbound(cloud: C
     assert await pings(cloud.host, "172.24.4.101")
     for scope, rows in kept.items():
         assert await cloud.northbound.dump(scope) == rows
-
-
-def engines_of(cloud: Cloud) -> list[object]:
-    from hanok.drivers.ovn import engines
-
-    return list(engines.engines(cloud.plane))
 
 
 async def test_metadata_knows_which_network_asks(cloud: Cloud) -> None:
@@ -268,16 +259,17 @@ async def test_metadata_knows_which_network_asks(cloud: Cloud) -> None:
     assert await cloud.chassis.metadata_networks() == sorted(n.id for n in networks.values())
     sockets = {n: await cloud.chassis.metadata_socket(spec.id) for n, spec in networks.items()}
     try:
-        from hanok.drivers.ovn import host
-
         for number, (metadata_ip, guest_ip) in asked.items():
             inside = cloud.guests[number - 1].namespace
             await host.ip(inside, "route", "add", "169.254.169.254", "via", metadata_ip)
             seen = await talk(inside, "169.254.169.254", 80, sockets[number])
             assert seen == guest_ip
-            # Nothing else of ours listens: not the other networks' sockets, not another address.
-            with pytest.raises(ConnectionRefusedError):
-                await talk(inside, metadata_ip, 80, sockets[number])
+            # Nothing else of ours is there: no other address, no other port, no echo.
+            for address, closed in ((metadata_ip, 80), ("169.254.169.254", 81)):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.5):
+                        await talk(inside, address, closed, sockets[number])
+            assert not await pings(inside, metadata_ip, within_s=0.5)
     finally:
         for each in sockets.values():
             each.close()
@@ -287,7 +279,7 @@ async def test_metadata_knows_which_network_asks(cloud: Cloud) -> None:
     assert await cloud.chassis.metadata_networks() == []
 
 
-async def take_lease(guest: Guest) -> dict[int | str, object]:
+async def take_lease(guest: Guest) -> dict[int | str, Any]:
     """DISCOVER and REQUEST on the wire; the address and the options of the ACK."""
     guest.rest()
     try:
@@ -297,7 +289,7 @@ async def take_lease(guest: Guest) -> dict[int | str, object]:
         guest.carry()
 
 
-async def exchange(guest: Guest, kind: int, wanted: str | None) -> dict[int | str, object]:
+async def exchange(guest: Guest, kind: int, wanted: str | None) -> dict[int | str, Any]:
     mac = bytes.fromhex(guest.spec.mac.replace(":", ""))
     options = bytes([53, 1, kind, 55, 5, 1, 3, 6, 26, 121])
     if wanted:
@@ -324,8 +316,8 @@ async def exchange(guest: Guest, kind: int, wanted: str | None) -> dict[int | st
                 return parse(answer[42:])
 
 
-def parse(bootp: bytes) -> dict[int | str, object]:
-    found: dict[int | str, object] = {"address": ".".join(map(str, bootp[16:20]))}
+def parse(bootp: bytes) -> dict[int | str, Any]:
+    found: dict[int | str, Any] = {"address": ".".join(map(str, bootp[16:20]))}
     rest = bootp[240:]
     while rest and rest[0] != 255:
         if rest[0] == 0:

@@ -199,7 +199,8 @@ async def wait_ready(engine: Engine, timeout_s: float) -> None:
     """
     try:
         async with asyncio.timeout(timeout_s):
-            while not await engine.ready():  # noqa: ASYNC110: it is another process's state
+            # Another process's state: there is nothing to wait on.
+            while not await engine.ready():  # noqa: ASYNC110
                 await asyncio.sleep(READY_POLL_S)
     except TimeoutError:
         raise ConnectError(f"{engine.name} is not ready after {timeout_s} s") from None
@@ -292,7 +293,7 @@ async def _controller_connected(pid_file: str) -> bool:
 
 
 async def prepare(plane: DataPlane) -> None:
-    """Make what the engines stand on. Before they start; again does no harm, also while they run."""
+    """Make what the engines stand on, before they start; again does no harm, even as they run."""
     for folder, uid, gid in (("ovs", None, None), ("ovn", plane.uid, plane.gid)):
         path = Path(plane.directory, folder)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -144,7 +144,7 @@ def no_ipv6() -> None:
 
 
 def finish_checksums(device: str) -> None:
-    """Switch a device's checksum offload off: the userspace datapath passes packets on as they are."""
+    """Switch checksum offload off: the userspace datapath passes packets on as they are."""
     request = array.array("B", struct.pack("II", _ETHTOOL_STXCSUM, 0))
     address, _ = request.buffer_info()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:

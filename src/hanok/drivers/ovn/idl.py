@@ -20,6 +20,7 @@ from select import POLLIN
 from typing import Any, Protocol
 from uuid import UUID
 
+from ovs.db import data, types
 from ovs.db import idl as ovs_idl
 from ovs.poller import Poller
 from ovsdbapp.backend.ovs_idl import idlutils
@@ -61,6 +62,10 @@ class Cells:
     def atoms(self, column: str) -> frozenset[Atom]:
         """A column's values; a scalar is a set of one."""
         return frozenset(atom.value for atom in self._row._data[column].values)
+
+    def holds(self, column: str, row: UUID) -> bool:
+        """Whether a column refers to a row; does not look at all of them."""
+        return data.Atom(types.UuidType, row) in self._row._data[column].values
 
     def pairs(self, column: str) -> dict[str, str]:
         """A map column's keys and values."""

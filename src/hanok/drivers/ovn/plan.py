@@ -530,7 +530,7 @@ class Plan:
             if (
                 isinstance(target, Named)
                 or isinstance(ref, Named)
-                or ref not in self._copy.cells(holder, target).atoms(column)
+                or not self._copy.cells(holder, target).holds(column, ref)
             ):
                 self._mutate(holder, target, column, "insert", [ref])
         if isinstance(ref, Named):
@@ -644,7 +644,7 @@ def _held(
         name
         for name in ids.get(label, "").split()
         if (at := index.names.get((holder, name))) is not None
-        and row in copy.cells(holder, at).atoms(column)
+        and copy.cells(holder, at).holds(column, row)
     )
 
 

@@ -10,7 +10,7 @@ refused with CannotExpress.
 
 Which port is whose, in a table:
 
-    port groups     pg_drop (every port with port security), sg_<id> (a security group's)
+    port groups     pg_drop (every port with port security), pg_metadata, sg_<id> (a group's)
     switch          its network's id        guest's and metadata ports: their port's id
     router          its id                  its ports: lrp-<port id>; on the switch: <port id>
     localnet        <network id>-physical
@@ -51,8 +51,8 @@ from hanok.drivers.ovn.rows import (
     SwitchPort,
 )
 
-DROP_GROUP = "pg_drop"
-DROP_PRIORITY, ALLOW_PRIORITY = 1001, 1002
+DROP_GROUP, METADATA_GROUP = "pg_drop", "pg_metadata"
+DROP_PRIORITY, ALLOW_PRIORITY, NEVER_PRIORITY = 1001, 1002, 1003
 GENEVE_MTU = 1442  # bytes: 1500 less Geneve's 58 over IPv4
 METADATA_ADDRESS = "169.254.169.254"
 LEASE_S = 86400  # as the field's default
@@ -218,21 +218,52 @@ def dns_scope(network_id: str) -> str:
 
 
 def ground() -> list[Row]:
-    """What every port with port security needs: the group that drops what no rule allows.
+    """What the ports of all networks need, once.
 
-    DHCP and ARP are answered before; neighbour discovery is not, so it is let through.
+    `pg_drop` drops what no rule allows. DHCP and ARP are answered before; neighbour discovery is
+    not, so it is let through. No guest poses as a router or a DHCP server, whatever its rules say.
+
+    `pg_metadata` holds the metadata ports: nothing reaches our side of them but the one service,
+    and nothing begins there.
     """
-    acls = set()
-    sides: dict[Direction, str] = {"from-lport": "inport", "to-lport": "outport"}
-    for direction, side in sides.items():
-        here = f"{side} == @{DROP_GROUP}"
-        acls.add(_acl(direction, DROP_PRIORITY, f"{here} && ip", "drop"))
-        acls.add(_acl(direction, ALLOW_PRIORITY, f"{here} && (nd || nd_rs || nd_ra)", "allow"))
-    return [PortGroup(name=DROP_GROUP, acls=frozenset(acls))]
+    drop, metadata = f"outport == @{DROP_GROUP}", f"outport == @{METADATA_GROUP}"
+    from_drop, from_metadata = f"inport == @{DROP_GROUP}", f"inport == @{METADATA_GROUP}"
+    service = f"ip4.dst == {METADATA_ADDRESS} && tcp.dst == 80"
+    posing = " || ".join(
+        (
+            "nd_ra",
+            "(ip4 && udp.src == 67 && udp.dst == 68)",
+            "(ip6 && udp.src == 547 && udp.dst == 546)",
+        )
+    )
+    return [
+        PortGroup(
+            name=DROP_GROUP,
+            acls=frozenset(
+                {
+                    _acl("from-lport", DROP_PRIORITY, f"{from_drop} && ip", "drop"),
+                    _acl("from-lport", ALLOW_PRIORITY, f"{from_drop} && (nd || nd_rs)", "allow"),
+                    _acl("from-lport", NEVER_PRIORITY, f"{from_drop} && ({posing})", "drop"),
+                    _acl("to-lport", DROP_PRIORITY, f"{drop} && ip", "drop"),
+                    _acl("to-lport", ALLOW_PRIORITY, f"{drop} && (nd || nd_ra)", "allow"),
+                }
+            ),
+        ),
+        PortGroup(
+            name=METADATA_GROUP,
+            acls=frozenset(
+                {
+                    _acl("from-lport", DROP_PRIORITY, f"{from_metadata} && ip", "drop"),
+                    _acl("to-lport", DROP_PRIORITY, f"{metadata} && ip", "drop"),
+                    _acl("to-lport", ALLOW_PRIORITY, f"{metadata} && {service}", "allow-related"),
+                }
+            ),
+        ),
+    ]
 
 
 def network(spec: NetworkSpec) -> list[Row]:
-    """A network's switch, its DHCP options, its metadata port and its way to the physical network."""
+    """A network's switch, DHCP options, metadata port and way to the physical network."""
     rows: list[Row] = [LogicalSwitch(name=_id(spec.id))]
     metadata = spec.metadata_port
     for subnet in spec.subnets:
@@ -248,6 +279,7 @@ def network(spec: NetworkSpec) -> list[Row]:
                 switch=spec.id,
                 type="localport",
                 addresses=frozenset({where}),
+                guard=METADATA_GROUP,
             )
         )
     if spec.physical_network:
@@ -385,13 +417,13 @@ def _protocol(rule: RuleSpec, version: int) -> list[str]:
         if rule.port_min is not None or rule.port_max is not None:
             raise CannotExpress("ports need a protocol")
         return []
+    if name == "0":
+        raise CannotExpress("no such protocol")
     number = PROTOCOLS.get(name)
     if number is None:
         if not (name.isascii() and name.isdigit() and int(name) <= 255):
             raise CannotExpress("no such protocol")
         number = int(name)
-    if number == 0:
-        return []
     if number == 1 and version == 6:
         number = 58  # "icmp" in an IPv6 rule is ICMPv6: the API's legacy spelling
     if number in _WITH_PORTS:
@@ -584,14 +616,19 @@ def _domain(text: str) -> str:
     return name
 
 
+def _no_zone(text: str) -> str:
+    """IPv6 zones name interfaces of one host, and mean nothing in a network."""
+    if "%" in text:
+        raise CannotExpress("an address has no zone here")
+    return text
+
+
 def _network(text: str) -> IPv4Network | IPv6Network:
     """A prefix; host bits are dropped, as the API does."""
     try:
-        network = ipaddress.ip_network(text, strict=False)
+        network = ipaddress.ip_network(_no_zone(text), strict=False)
     except ValueError:
         raise CannotExpress("not a network prefix") from None
-    if isinstance(network, IPv6Network) and network.network_address.scope_id:
-        raise CannotExpress("a prefix has no zone")
     return network
 
 
@@ -611,7 +648,7 @@ def _v4(text: str) -> IPv4Address:
 
 def _interface(text: str) -> IPv4Interface | IPv6Interface:
     try:
-        return ipaddress.ip_interface(text)
+        return ipaddress.ip_interface(_no_zone(text))
     except ValueError:
         raise CannotExpress("not an address with its prefix length") from None
 
@@ -623,11 +660,9 @@ def _pair(text: str) -> str:
 
 def _address(text: str) -> IPv4Address | IPv6Address:
     try:
-        address = ipaddress.ip_address(text)
+        address = ipaddress.ip_address(_no_zone(text))
     except ValueError:
         raise CannotExpress("not an address") from None
-    if isinstance(address, IPv6Address) and address.scope_id:
-        raise CannotExpress("an address has no zone")
     return address
 
 
