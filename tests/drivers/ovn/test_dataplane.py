@@ -8,6 +8,7 @@ import struct
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 from tests.drivers.ovn.support import (
     Cloud,
@@ -20,6 +21,7 @@ from tests.drivers.ovn.support import (
 )
 
 from hanok.drivers.ovn import engines, host, topology
+from hanok.drivers.ovn.chassis import tap_name
 from hanok.drivers.ovn.errors import ExecuteError
 from hanok.drivers.ovn.topology import (
     FixedIP,
@@ -142,6 +144,12 @@ async def test_no_foreign_address_leaves_a_port(cloud: Cloud) -> None:
     await host.ip(second.namespace, "addr", "del", "10.0.0.12/24", "dev", "eth0")
     assert not await second.pings("10.0.0.11", within_s=1)
 
+    unaddressed = msgspec.structs.replace(port(3, one, "10.0.0.13"), fixed_ips=())
+    await cloud.apply(topology.port_scope(unaddressed.id), topology.port(unaddressed))
+    third = await cloud.guest(unaddressed, "10.0.0.13/24")
+    assert await cloud.northbound.wait_port_up(unaddressed.id, 20)
+    assert not await third.pings("10.0.0.11", within_s=1)
+
 
 async def test_a_tap_has_one_holder_and_unplug_is_final(cloud: Cloud) -> None:
     one = net(1)
@@ -158,6 +166,34 @@ async def test_a_tap_has_one_holder_and_unplug_is_final(cloud: Cloud) -> None:
     assert await cloud.chassis.ports() == []
     with pytest.raises(ExecuteError):
         await cloud.chassis.open_tap(spec.id)
+
+
+async def test_a_lost_tap_comes_back_with_the_next_plug(cloud: Cloud) -> None:
+    """As after a reboot: the switch's database remembers a device that is not there."""
+    one = net(1)
+    await network(cloud, one)
+    await group(cloud, EGRESS, RuleSpec(direction="ingress"))
+    first = await guest(cloud, 1, one, "10.0.0.11")
+    second = await guest(cloud, 2, one, "10.0.0.12")
+    assert await first.pings("10.0.0.12")
+    second.rest()
+    os.close(second.tap)
+    await host.ip(cloud.plane.netns, "link", "del", tap_name(second.spec.id))
+    await cloud.chassis.plug(second.spec.id, second.spec.mac)
+    second.tap = await cloud.chassis.open_tap(second.spec.id)
+    second.carry()
+    assert await first.pings("10.0.0.12")
+
+
+async def test_preparing_again_disturbs_nothing(cloud: Cloud) -> None:
+    await routed(cloud)
+    assert await pings(cloud.host, "172.24.4.101")
+    await engines.prepare(cloud.plane)
+    await engines.configure(cloud.plane)
+    assert await pings(cloud.host, "172.24.4.101")
+    left = await engines.leftovers(cloud.plane)
+    assert len([line for line in left if line.startswith("process")]) == 6
+    assert f"network namespace {cloud.plane.netns}" in left
 
 
 async def routed(cloud: Cloud) -> tuple[Guest, Guest, RouterSpec]:

@@ -56,8 +56,9 @@ class Chassis:
     async def plug(self, port_id: str, mac: str) -> None:
         """There is a tap for the port, up and on the bridge. The switch has taken it up."""
         tap = tap_name(port_id)
-        await host.inside(self._netns, lambda: host.make_tap(tap))
-        await self._add(tap, {"iface-id": port_id, "attached-mac": _mac(mac)})
+        ids = {"iface-id": port_id, "attached-mac": _mac(mac)}
+        made = await host.inside(self._netns, lambda: host.make_tap(tap))
+        await self._add(tap, ids, new=made)
 
     async def unplug(self, port_id: str) -> None:
         """There is no tap for the port, whoever holds it."""
@@ -112,7 +113,7 @@ class Chassis:
         await host.inside(self._netns, lambda: ready(switch_end))
         await host.inside(self._metadata, lambda: ready(our_end))
         await self._address(our_end, interfaces)
-        await self._add(switch_end, {"iface-id": port_id, _NETWORK_KEY: network_id})
+        await self._add(switch_end, {"iface-id": port_id, _NETWORK_KEY: network_id}, new=made)
         return made
 
     async def _address(self, device: str, interfaces: list[ipaddress.IPv4Interface]) -> None:
@@ -169,8 +170,12 @@ class Chassis:
 
         return await host.inside(self._metadata, listen)
 
-    async def _add(self, device: str, ids: dict[str, str]) -> None:
+    async def _add(self, device: str, ids: dict[str, str], *, new: bool) -> None:
         """The device is on the bridge, and says which logical port it is."""
+        if new:
+            # The database may remember one of this name from before a reboot. The switch looks for
+            # the device again only after it was told, in a transaction of its own, to let it go.
+            await vsctl(self._socket, "--if-exists", "del-port", self._bridge, device)
         ids = ids | {"iface-status": "active"}
         await vsctl(
             self._socket,

@@ -172,12 +172,14 @@ def open_tap(device: str) -> int:
     return tap
 
 
-def make_tap(device: str) -> None:
-    """A tap that stays when nobody holds it, up."""
-    if not device_exists(device):
+def make_tap(device: str) -> bool:
+    """A tap that stays when nobody holds it, up. True when it was made now."""
+    made = not device_exists(device)
+    if made:
         tap = open_tap(device)
         try:
             fcntl.ioctl(tap, _TUNSETPERSIST, 1)
         finally:
             os.close(tap)
     set_up(device)
+    return made

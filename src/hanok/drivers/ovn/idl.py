@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 Atom = str | int | bool | float | UUID
 Operation = dict[str, object]
 
+CLOSE_TIMEOUT_S = 2.0  # asking for the schema has no time-out in the library
 BACKOFF_MS = (100, 2000)  # first and longest pause between attempts to reconnect
 
 
@@ -151,11 +152,11 @@ class Replica:
             raise ConnectError(f"no answer from {self._database} within {timeout_s} s") from None
 
     async def close(self) -> None:
-        """Stop following. The thread has ended afterwards."""
+        """Stop following. The thread has ended then, unless it hangs in its first question."""
         self._stopping = True
         self._wake()
         if self._thread is not None:
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT_S)
         self._wake_read.close()
         self._wake_write.close()
 

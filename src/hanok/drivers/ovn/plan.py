@@ -327,6 +327,8 @@ class Plan:
     ) -> None:
         self._index, self._copy, self._scope = index, copy, scope
         self._operations: list[Operation] = []
+        # A `where` finds only rows that an earlier operation has inserted: these come last.
+        self._ties: list[Operation] = []
         self._labels = 0
         self._waited: set[UUID] = set()
         self._mark(revision, empty=not rows)
@@ -353,7 +355,7 @@ class Plan:
 
     @property
     def operations(self) -> list[Operation]:
-        return self._operations
+        return [*self._operations, *self._ties]
 
     def _mark(self, revision: int, *, empty: bool) -> None:
         """Fence: nobody may have written the scope since we looked; then write the revision."""
@@ -417,7 +419,7 @@ class Plan:
 
     def _mutate(self, table: str, row: Ref, column: str, how: str, values: Iterable[Ref]) -> None:
         if values := frozenset(values):
-            self._operations.append({
+            self._ties.append({
                 "op": "mutate", "table": table, "where": _where(row),
                 "mutations": [[column, how, _json(values)]],
             })  # fmt: skip
@@ -556,9 +558,7 @@ class Plan:
             if value != now:
                 changed[column] = _json(value)
         if changed:
-            self._operations.append(
-                {"op": "update", "table": PORT, "where": _where(ref), "row": changed}
-            )
+            self._ties.append({"op": "update", "table": PORT, "where": _where(ref), "row": changed})
         if isinstance(ref, Named):
             for table, group in self._others((PORT, row.name)):
                 self._mutate(table, group, "ports", "insert", [ref])

@@ -342,6 +342,8 @@ def port(spec: PortSpec, subnets: Sequence[SubnetSpec] = ()) -> list[Row]:
         pairs: dict[str, list[str]] = {mac: list(addresses)}
         for pair in spec.address_pairs:
             pairs.setdefault(_mac(pair.mac) if pair.mac else mac, []).append(_pair(pair.address))
+        # A MAC alone would allow every address with it; this one is nobody's.
+        pairs[mac] = pairs[mac] or ["0.0.0.0"]  # noqa: S104
         security = {" ".join([each, *sorted(set(allowed))]) for each, allowed in pairs.items()}
     dhcp = {4: "", 6: ""}
     by_id = {subnet.id: subnet for subnet in subnets}
