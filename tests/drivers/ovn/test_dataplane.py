@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import struct
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -194,6 +196,23 @@ async def test_preparing_again_disturbs_nothing(cloud: Cloud) -> None:
     left = await engines.leftovers(cloud.plane)
     assert len([line for line in left if line.startswith("process")]) == 6
     assert f"network namespace {cloud.plane.netns}" in left
+
+
+async def test_a_database_of_an_older_release_is_converted(cloud: Cloud) -> None:
+    await cloud.stop("ovsdb-nb")
+    schema = json.loads(Path("/usr/share/ovn/ovn-nb.ovsschema").read_text())
+    schema["version"] = "6.0.0"
+    del schema["tables"]["Static_MAC_Binding"], schema["cksum"]
+    old, database = cloud.plane.path("ovn", "old"), cloud.plane.path("ovn", "nb.db")
+    Path(old).write_text(json.dumps(schema))
+    os.unlink(database)
+    await host.run("ovsdb-tool", "create", database, old)
+    await engines.prepare(cloud.plane)
+    version = await host.run("ovsdb-tool", "db-version", database)
+    assert version.strip() != "6.0.0"
+    await cloud.start(cloud.engine("ovsdb-nb"))
+    assert await cloud.apply("ground", topology.ground())
+    await network(cloud, net(1))
 
 
 async def routed(cloud: Cloud) -> tuple[Guest, Guest, RouterSpec]:

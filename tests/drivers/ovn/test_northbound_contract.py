@@ -198,6 +198,11 @@ async def test_no_port_without_its_guard(northbound: NorthboundAPI) -> None:
     await northbound.apply("ground", [DROP], 1)
     await northbound.apply("port:1", [guarded], 1)
     assert await northbound.dump("port:1") == [guarded]
+    assert await northbound.members("pg_drop") == {"p1"}
+    await northbound.apply("port:1", [port("p1", groups=frozenset({"pg_drop"}))], 2)
+    assert await northbound.members("pg_drop") == {"p1"}
+    await northbound.apply("port:1", [port("p1")], 3)
+    assert await northbound.members("pg_drop") == frozenset()
 
 
 async def test_groups_and_options_are_tied_when_they_come(northbound: NorthboundAPI) -> None:

@@ -72,7 +72,10 @@ async def outcome(northbound: NorthboundAPI, scope: str, rows: list[Row], revisi
 
 
 async def everything(northbound: NorthboundAPI) -> dict[str, object]:
-    return {
+    held: dict[str, object] = {
+        group: await northbound.members(group) for group in ("g1", "g2", "g3")
+    }
+    return held | {
         scope: (
             revision,
             sorted(

@@ -307,8 +307,8 @@ async def prepare(plane: DataPlane) -> None:
         database = Path(plane.directory, folder, f"{name}.db")
         if not await _listening(plane.path(folder, f"{name}.sock")):
             await _database(database, schema)
-            if folder == "ovn":
-                _own(database, plane.uid, plane.gid)
+    for file in Path(plane.directory, "ovn").iterdir():
+        _own(file, plane.uid, plane.gid)  # ovsdb-tool leaves lock files too
     await _namespaces(plane)
     await _veth(plane)
 

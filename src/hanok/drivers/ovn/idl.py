@@ -16,6 +16,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from select import POLLIN
 from typing import Any, Protocol
 from uuid import UUID
@@ -196,8 +197,7 @@ class Replica:
         except TimeoutError:
             return False
         finally:
-            if entry in self._waiting:
-                self._waiting.remove(entry)
+            self._no_longer(entry)
         return True
 
     # For functions that run in the thread.
@@ -230,6 +230,10 @@ class Replica:
             self._wake_write.send(b"!")
         except BlockingIOError:
             pass  # the thread has wake-ups enough to read
+
+    def _no_longer(self, entry: tuple[Callable[[], bool], Callable[..., None]]) -> None:
+        with suppress(ValueError):  # the thread and the caller may both be here
+            self._waiting.remove(entry)
 
     def _ready(self) -> bool:
         return bool(self._idl.has_ever_connected())
@@ -294,7 +298,7 @@ class Replica:
             for entry in list(self._waiting):
                 condition, done = entry
                 if condition():
-                    self._waiting.remove(entry)
+                    self._no_longer(entry)
                     done()
         if self._commit is not None and not self._finish(*self._commit):
             return

@@ -501,7 +501,7 @@ class Plan:
         elif isinstance(row, PortGroup):
             self._tie_group(row, ref)
         elif isinstance(row, DNSRecords):
-            self._join(ref, DNS, SWITCH, "dns_records", row.switches, "hanok:switches")
+            self._join(ref, DNS, SWITCH, "dns_records", row.switches, ("hanok:switches",))
         elif isinstance(row, DHCPOptions) and isinstance(ref, Named):
             for table, port in self._others((DHCP, row.name)):
                 ids = self._copy.cells(table, port).pairs("external_ids")
@@ -521,10 +521,18 @@ class Plan:
         ]
 
     def _join(
-        self, ref: Ref, table: str, holder: str, column: str, names: Iterable[str], label: str
+        self,
+        ref: Ref,
+        table: str,
+        holder: str,
+        column: str,
+        names: frozenset[str],
+        labels: Sequence[str],
     ) -> None:
-        """Make a row a member of the holders it names, and of no others it has named before."""
-        names = set(names)
+        """Make a row a member of the holders it names, and of no others it has named before.
+
+        labels: the external ids in which it has named them.
+        """
         for name in sorted(names):
             target = self._resolve(holder, name)
             if target is None:
@@ -537,8 +545,9 @@ class Plan:
                 self._mutate(holder, target, column, "insert", [ref])
         if isinstance(ref, Named):
             return
-        before = self._copy.cells(table, ref).pairs("external_ids").get(label, "").split()
-        for name in sorted(set(before) - names):
+        ids = self._copy.cells(table, ref).pairs("external_ids")
+        before = {name for label in labels for name in ids.get(label, "").split()}
+        for name in sorted(before - names):
             target = self._resolve(holder, name)
             if isinstance(target, UUID):
                 self._mutate(holder, target, column, "delete", [ref])
@@ -546,8 +555,8 @@ class Plan:
     def _tie_port(self, row: SwitchPort, ref: Ref) -> None:
         if row.guard:
             self._must(GROUP, row.guard, row.name)
-            self._join(ref, PORT, GROUP, "ports", [row.guard], GUARD)
-        self._join(ref, PORT, GROUP, "ports", row.groups - {row.guard}, "hanok:groups")
+        groups = row.groups | ({row.guard} - {""})
+        self._join(ref, PORT, GROUP, "ports", groups, ("hanok:groups", GUARD))
         changed = {}
         for column, name in (("dhcpv4_options", row.dhcpv4), ("dhcpv6_options", row.dhcpv6)):
             options = self._resolve(DHCP, name) if name else None
@@ -604,6 +613,14 @@ def read(index: Index, copy: Copy, scope: str) -> list[Row]:
             index.scopes.get(scope, ()), key=lambda at: (at[0], index.key_of(*at))
         )
     ]
+
+
+def members(index: Index, copy: Copy, group: str) -> frozenset[str]:
+    """The names of the ports that are really in a port group."""
+    row = index.names.get((GROUP, group))
+    if row is None:
+        return frozenset()
+    return frozenset(index.key_of(PORT, port) for port in _rows(copy.cells(GROUP, row), "ports"))
 
 
 def _one(cells: Cells, column: str) -> str:

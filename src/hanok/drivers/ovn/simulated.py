@@ -143,6 +143,24 @@ class SimulatedNorthbound:
             (self._tied(row) for row in rows), key=lambda r: (type(r).__name__, name_of(r))
         )
 
+    async def members(self, group_name: str) -> frozenset[str]:
+        owner = self._owners.get((PortGroup, group_name))
+        if owner is None:
+            return frozenset()
+        group = self._scopes[owner][PortGroup, group_name]
+        assert isinstance(group, PortGroup)
+        ports = (row for rows in self._scopes.values() for row in rows.values())
+        return frozenset(
+            row.name
+            for row in ports
+            if isinstance(row, SwitchPort)
+            and (
+                group_name in row.groups | {row.guard}
+                if group.ports is None
+                else row.name in group.ports
+            )
+        )
+
     def _tied(self, row: Row) -> Row:
         """A row without the references to what does not exist."""
         match row:
