@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, TypeVar
 from uuid import UUID
 
-from hanok.drivers.ovn import plan
+from hanok.drivers.ovn import plan, reading
 from hanok.drivers.ovn.errors import ConnectError
 from hanok.drivers.ovn.idl import Cells, Operation, Replica
 from hanok.drivers.ovn.rows import Row
@@ -126,11 +126,11 @@ class Northbound:
 
     async def dump(self, scope: str) -> list[Row]:
         """The rows as they are: only references that are really tied are shown."""
-        return await self._look(lambda: plan.read(self._index, self._copy, scope))
+        return await self._look(lambda: reading.read(self._index, self._copy, scope))
 
     async def members(self, group_name: str) -> frozenset[str]:
         """The names of the ports that are really in a port group."""
-        return await self._look(lambda: plan.members(self._index, self._copy, group_name))
+        return await self._look(lambda: reading.members(self._index, self._copy, group_name))
 
     async def wait_applied(self, timeout_s: float) -> bool:
         """Wait until every chassis has done what was applied; False if not within timeout_s."""
