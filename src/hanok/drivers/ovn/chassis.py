@@ -1,0 +1,220 @@
+"""The host side of a network: taps for guests, and devices for metadata.
+
+The data plane lives in one network namespace; metadata in another beside it, in which nothing
+listens but the sockets that `metadata_socket` gives out. There, each network has one device with
+the addresses of its localport and 169.254.169.254. Networks may have the same addresses: a socket
+is bound to its device, the devices' routes differ in metric, and the kernel is told to take packets
+whose source is an address of a neighbouring device (accept_local).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import socket
+from typing import cast
+
+from hanok.drivers.ovn import host
+from hanok.drivers.ovn.errors import ExecuteError
+
+METADATA_ADDRESS, METADATA_PORT = "169.254.169.254", 80
+BACKLOG = 128
+VSCTL_TIMEOUT_S = 10
+
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,62}")
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_NETWORK_KEY = "hanok-network"
+
+
+def metadata_namespace(netns: str) -> str:
+    """The namespace beside a data plane's, for metadata."""
+    return f"{netns}-md"
+
+
+async def vsctl(db_socket: str, *arguments: str) -> str:
+    """Run ovs-vsctl against one switch's database."""
+    return await host.run(
+        "ovs-vsctl", f"--db=unix:{db_socket}", f"--timeout={VSCTL_TIMEOUT_S}", *arguments
+    )
+
+
+class Chassis:
+    """One host's integration bridge. Needs root.
+
+    Args:
+        netns: the data plane's namespace, by name; None for this process's own.
+        db_socket: path of the unix socket of the switch's database (conf.db).
+    """
+
+    def __init__(self, netns: str | None, db_socket: str, bridge: str = "br-int") -> None:
+        self._netns = netns
+        self._metadata = metadata_namespace(netns or "hanok")
+        self._socket = db_socket
+        self._bridge = bridge
+
+    async def plug(self, port_id: str, mac: str) -> None:
+        """There is a tap for the port, up and on the bridge. The switch has taken it up."""
+        tap = tap_name(port_id)
+        ids = {"iface-id": port_id, "attached-mac": _mac(mac)}
+        made = await host.inside(self._netns, lambda: host.make_tap(tap))
+        await self._add(tap, ids, new=made)
+
+    async def unplug(self, port_id: str) -> None:
+        """There is no tap for the port, whoever holds it."""
+        await self._remove(tap_name(port_id))
+
+    async def ports(self) -> list[str]:
+        """The ids of the plugged ports."""
+        found = await self._interfaces()
+        return sorted(
+            ids["iface-id"]
+            for name, ids in found.items()
+            if "iface-id" in ids and name == tap_name(ids["iface-id"])
+        )
+
+    async def open_tap(self, port_id: str) -> int:
+        """A file descriptor of the port's tap, for a guest's NIC; the caller closes it.
+
+        Raises:
+            ExecuteError: not plugged, or somebody holds the tap already.
+        """
+        tap = tap_name(port_id)
+
+        def open_it() -> int:
+            if not host.device_exists(tap):
+                raise ExecuteError(f"port {port_id} is not plugged")
+            return host.open_tap(tap)
+
+        return await host.inside(self._netns, open_it)
+
+    async def ensure_metadata(
+        self, network_id: str, port_id: str, mac: str, addresses: tuple[str, ...]
+    ) -> bool:
+        """There is a device for the network's localport, with these addresses ("10.0.0.2/24").
+
+        True when it was made now: sockets of an earlier one are dead, ask for a new one.
+        """
+        switch_end, our_end = _metadata_names(network_id)
+        interfaces = [ipaddress.IPv4Interface(address) for address in addresses]
+        made = not await host.inside(self._metadata, lambda: host.device_exists(our_end))
+        if made:
+            await host.ip(
+                self._netns,
+                *("link", "add", switch_end, "type", "veth"),
+                *("peer", "name", our_end, "netns", self._metadata),
+            )
+        await host.ip(self._metadata, "link", "set", our_end, "address", _mac(mac))
+
+        def ready(device: str) -> None:
+            host.finish_checksums(device)
+            host.set_up(device)
+
+        await host.inside(self._netns, lambda: ready(switch_end))
+        await host.inside(self._metadata, lambda: ready(our_end))
+        await self._address(our_end, interfaces)
+        await self._add(switch_end, {"iface-id": port_id, _NETWORK_KEY: network_id}, new=made)
+        return made
+
+    async def _address(self, device: str, interfaces: list[ipaddress.IPv4Interface]) -> None:
+        wanted = {str(interface) for interface in interfaces} | {f"{METADATA_ADDRESS}/32"}
+        shown = json.loads(await host.ip(self._metadata, "-j", "-4", "addr", "show", "dev", device))
+        now = {
+            f"{info['local']}/{info['prefixlen']}"
+            for link in shown
+            for info in link.get("addr_info", ())
+        }
+        for address in sorted(now - wanted):
+            await host.ip(self._metadata, "addr", "del", address, "dev", device)
+        for address in sorted(wanted - now):
+            await host.ip(self._metadata, "addr", "add", address, "dev", device, "noprefixroute")
+        # One metric a device, so that equal prefixes can stand side by side.
+        metric = str(await host.inside(self._metadata, lambda: socket.if_nametoindex(device)))
+        await host.ip(self._metadata, "route", "flush", "dev", device)
+        for prefix in sorted({str(interface.network) for interface in interfaces}):
+            await host.ip(
+                self._metadata, "route", "replace", prefix, "dev", device, "metric", metric
+            )
+
+    async def remove_metadata(self, network_id: str) -> None:
+        """There is no metadata device for the network."""
+        await self._remove(_metadata_names(network_id)[0])
+
+    async def metadata_networks(self) -> list[str]:
+        """The networks that have a metadata device."""
+        found = await self._interfaces()
+        return sorted(ids[_NETWORK_KEY] for ids in found.values() if _NETWORK_KEY in ids)
+
+    async def metadata_socket(self, network_id: str) -> socket.socket:
+        """A listening, non-blocking socket that only this network reaches.
+
+        A peer's address identifies the port within the network.
+
+        Raises:
+            ExecuteError: no metadata device for the network, or somebody listens there already.
+        """
+        device = _metadata_names(network_id)[1]
+
+        def listen() -> socket.socket:
+            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            try:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+                listener.bind((METADATA_ADDRESS, METADATA_PORT))
+                listener.listen(BACKLOG)
+                listener.setblocking(False)
+            except BaseException:
+                listener.close()
+                raise
+            return listener
+
+        return await host.inside(self._metadata, listen)
+
+    async def _add(self, device: str, ids: dict[str, str], *, new: bool) -> None:
+        """The device is on the bridge, and says which logical port it is."""
+        if new:
+            # The database may remember one of this name from before a reboot. The switch looks for
+            # the device again only after it was told, in a transaction of its own, to let it go.
+            await vsctl(self._socket, "--if-exists", "del-port", self._bridge, device)
+        ids = ids | {"iface-status": "active"}
+        await vsctl(
+            self._socket,
+            *("--may-exist", "add-port", self._bridge, device, "--", "set", "Interface", device),
+            *(f"external_ids:{key}={json.dumps(value)}" for key, value in ids.items()),
+        )
+
+    async def _remove(self, device: str) -> None:
+        await vsctl(self._socket, "--if-exists", "del-port", self._bridge, device)
+        if await host.inside(self._netns, lambda: host.device_exists(device)):
+            await host.ip(self._netns, "link", "del", device)
+
+    async def _interfaces(self) -> dict[str, dict[str, str]]:
+        """external_ids of all interfaces, by name."""
+        text = await vsctl(
+            self._socket, "--format=json", "--columns=name,external_ids", "list", "Interface"
+        )
+        rows = cast("list[tuple[str, tuple[str, list[tuple[str, str]]]]]", json.loads(text)["data"])
+        return {name: dict(ids[1]) for name, ids in rows}
+
+
+def tap_name(port_id: str) -> str:
+    """The name of a port's tap: the kernel takes 15 letters."""
+    return f"tap{_id(port_id)[:11]}"
+
+
+def _metadata_names(network_id: str) -> tuple[str, str]:
+    """The switch's end and ours."""
+    short = _id(network_id)[:11]
+    return f"mdo{short}", f"mdi{short}"
+
+
+def _id(text: str) -> str:
+    if not _ID.fullmatch(text):
+        raise ExecuteError("not an id")
+    return text
+
+
+def _mac(text: str) -> str:
+    if not _MAC.fullmatch(text.lower()):
+        raise ExecuteError("not a MAC address")
+    return text.lower()

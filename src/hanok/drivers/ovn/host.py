@@ -1,0 +1,185 @@
+"""The host's tools, checked: commands, network namespaces, device settings."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from hanok.drivers.ovn.errors import ExecuteError, Unanswered
+
+T = TypeVar("T")
+
+NAMESPACES = Path("/run/netns")
+COMMAND_TIMEOUT_S = 30.0  # a loaded machine; the commands themselves take milliseconds
+
+_CLONE_NEWNET = 0x40000000  # linux/sched.h
+_SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17  # linux/sockios.h, linux/ethtool.h
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
+_TUNSETIFF, _TUNSETPERSIST = 0x400454CA, 0x400454CB  # linux/if_tun.h
+_IFF_TAP, _IFF_NO_PI = 0x0002, 0x1000
+
+
+async def run(*argv: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
+    """Run a command and return what it printed.
+
+    Raises:
+        ExecuteError: it failed or is not installed; detail has its words.
+        Unanswered: it did not end in time; it has been killed.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as error:
+        raise ExecuteError(f"cannot run {argv[0]}", detail=str(error)) from None
+    try:
+        async with asyncio.timeout(timeout_s):
+            out, err = await process.communicate()
+    except TimeoutError:
+        raise Unanswered(f"{argv[0]} did not end in {timeout_s} s", detail=" ".join(argv)) from None
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    if process.returncode:
+        raise ExecuteError(
+            f"{argv[0]} failed", detail=f"{' '.join(argv)}: {err.decode(errors='replace').strip()}"
+        )
+    return out.decode()
+
+
+async def ip(namespace: str | None, *arguments: str) -> str:
+    """Run iproute2's `ip` in a namespace; None is this process's own."""
+    return await run("ip", *(["-n", namespace] if namespace else []), *arguments)
+
+
+async def inside(namespace: str | None, function: Callable[[], T]) -> T:
+    """Run a function in a network namespace, in a thread that lives as long as it does.
+
+    What it opens (sockets, taps) stays in that namespace and can be used from outside.
+
+    Raises:
+        ExecuteError: no such namespace, or an OSError of the function.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(settle_with: Callable[[], None]) -> None:
+        if not future.done():
+            settle_with()
+
+    def main() -> None:
+        try:
+            if namespace is not None:
+                _enter(namespace)
+            result = function()
+        except BaseException as error:
+            raised = error  # the name of an except clause ends with it
+            loop.call_soon_threadsafe(settle, lambda: future.set_exception(raised))
+        else:
+            loop.call_soon_threadsafe(settle, lambda: future.set_result(result))
+
+    threading.Thread(target=main, name=f"netns-{namespace}", daemon=True).start()
+    try:
+        return await future
+    except OSError as error:
+        raise ExecuteError(
+            f"in namespace {namespace}: {error.strerror}", detail=str(error)
+        ) from error
+
+
+def _enter(namespace: str) -> None:
+    handle = os.open(NAMESPACES / namespace, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc.setns(handle, _CLONE_NEWNET):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+    finally:
+        os.close(handle)
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def namespace_exists(namespace: str) -> bool:
+    return (NAMESPACES / namespace).exists()
+
+
+# Below: to be run inside().
+
+
+def device_exists(device: str) -> bool:
+    """Whether this namespace has such a device."""
+    try:
+        socket.if_nametoindex(device)
+    except OSError:
+        return False
+    return True
+
+
+def set_sysctl(name: str, value: int) -> None:
+    """Set net.<name> (with slashes) of this namespace."""
+    (Path("/proc/sys/net") / name).write_text(f"{value}\n")
+
+
+def no_ipv6() -> None:
+    """No address of ours on any link of this namespace: link-local ones come by themselves."""
+    if Path("/proc/sys/net/ipv6").exists():
+        for which in ("all", "default"):
+            set_sysctl(f"ipv6/conf/{which}/disable_ipv6", 1)
+
+
+def finish_checksums(device: str) -> None:
+    """Switch checksum offload off: the userspace datapath passes packets on as they are."""
+    request = array.array("B", struct.pack("II", _ETHTOOL_STXCSUM, 0))
+    address, _ = request.buffer_info()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        packed = struct.pack("16sP16x", device.encode(), address)
+        fcntl.ioctl(any_socket, _SIOCETHTOOL, packed)
+
+
+def set_up(device: str) -> None:
+    """Set a device administratively up."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        name = device.encode()
+        answer = fcntl.ioctl(any_socket, _SIOCGIFFLAGS, struct.pack("16sH22x", name, 0))
+        flags = struct.unpack("16sH22x", answer)[1] | _IFF_UP
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH22x", name, flags))
+
+
+def open_tap(device: str) -> int:
+    """Attach to a tap, made if there is none; no vnet header: see finish_checksums."""
+    tap = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        fcntl.ioctl(tap, _TUNSETIFF, struct.pack("16sH22x", device.encode(), _IFF_TAP | _IFF_NO_PI))
+    except BaseException:
+        os.close(tap)
+        raise
+    return tap
+
+
+def make_tap(device: str) -> bool:
+    """A tap that stays when nobody holds it, up. True when it was made now."""
+    made = not device_exists(device)
+    if made:
+        tap = open_tap(device)
+        try:
+            fcntl.ioctl(tap, _TUNSETPERSIST, 1)
+        finally:
+            os.close(tap)
+    set_up(device)
+    return made

@@ -1,0 +1,242 @@
+"""From the northbound database back to rows: what is there, for whoever checks or shows it."""
+
+from __future__ import annotations
+
+from typing import cast
+from uuid import UUID
+
+from hanok.drivers.ovn.idl import Cells
+from hanok.drivers.ovn.plan import (
+    DHCP,
+    DNS,
+    GROUP,
+    GUARD,
+    OURS,
+    PARENT,
+    PORT,
+    ROUTER,
+    ROUTER_PORT,
+    SWITCH,
+    Copy,
+    Index,
+)
+from hanok.drivers.ovn.rows import (
+    ACL,
+    NAT,
+    Action,
+    AddressSet,
+    DHCPOptions,
+    Direction,
+    DNSRecords,
+    GatewayChassis,
+    LogicalSwitch,
+    NATType,
+    PortGroup,
+    PortType,
+    Router,
+    RouterPort,
+    Row,
+    StaticRoute,
+    SwitchPort,
+)
+
+
+def read(index: Index, copy: Copy, scope: str) -> list[Row]:
+    """The rows of a scope as they are: references are those that are really tied."""
+    return [
+        _READERS[table](index, copy, row)
+        for table, row in sorted(
+            index.scopes.get(scope, ()), key=lambda at: (at[0], index.key_of(*at))
+        )
+    ]
+
+
+def members(index: Index, copy: Copy, group: str) -> frozenset[str]:
+    """The names of the ports that are really in a port group."""
+    row = index.names.get((GROUP, group))
+    if row is None:
+        return frozenset()
+    return frozenset(index.key_of(PORT, port) for port in _rows(copy.cells(GROUP, row), "ports"))
+
+
+def _one(cells: Cells, column: str) -> str:
+    return next((str(atom) for atom in cells.atoms(column)), "")
+
+
+def _texts(cells: Cells, column: str) -> frozenset[str]:
+    return frozenset(str(atom) for atom in cells.atoms(column))
+
+
+def _number(cells: Cells, column: str) -> int | None:
+    return next((int(atom) for atom in cells.atoms(column) if isinstance(atom, int)), None)
+
+
+def _flag(cells: Cells, column: str) -> bool:
+    return False not in cells.atoms(column)
+
+
+def _theirs(cells: Cells) -> dict[str, str]:
+    ids = cells.pairs("external_ids")
+    return {key: value for key, value in ids.items() if not key.startswith(OURS)}
+
+
+def _named(index: Index, table: str, cells: Cells, column: str) -> str:
+    rows = (row for row in cells.atoms(column) if isinstance(row, UUID))
+    return next((index.key_of(table, row) for row in rows), "")
+
+
+def _rows(cells: Cells, column: str) -> list[UUID]:
+    return [row for row in cells.atoms(column) if isinstance(row, UUID)]
+
+
+def _held(
+    index: Index, copy: Copy, row: UUID, label: str, holder: str, column: str, ids: dict[str, str]
+) -> frozenset[str]:
+    """Those of the wished holders that really hold the row."""
+    return frozenset(
+        name
+        for name in ids.get(label, "").split()
+        if (at := index.names.get((holder, name))) is not None
+        and copy.cells(holder, at).holds(column, row)
+    )
+
+
+def _read_switch(index: Index, copy: Copy, row: UUID) -> Row:
+    cells = copy.cells(SWITCH, row)
+    return LogicalSwitch(
+        name=_one(cells, "name"),
+        other_config=cells.pairs("other_config"),
+        external_ids=_theirs(cells),
+    )
+
+
+def _read_port(index: Index, copy: Copy, row: UUID) -> Row:
+    cells = copy.cells(PORT, row)
+    ids = cells.pairs("external_ids")
+    return SwitchPort(
+        name=_one(cells, "name"),
+        switch=ids[PARENT],
+        type=cast(PortType, _one(cells, "type")),
+        tag=_number(cells, "tag"),
+        addresses=_texts(cells, "addresses"),
+        port_security=_texts(cells, "port_security"),
+        enabled=_flag(cells, "enabled"),
+        dhcpv4=_named(index, DHCP, cells, "dhcpv4_options"),
+        dhcpv6=_named(index, DHCP, cells, "dhcpv6_options"),
+        groups=_held(index, copy, row, "hanok:groups", GROUP, "ports", ids),
+        guard="".join(_held(index, copy, row, GUARD, GROUP, "ports", ids)),
+        options=cells.pairs("options"),
+        external_ids=_theirs(cells),
+    )
+
+
+def _read_router(index: Index, copy: Copy, row: UUID) -> Row:
+    cells = copy.cells(ROUTER, row)
+    table = "Logical_Router_Static_Route"
+    routes = (copy.cells(table, route) for route in _rows(cells, "static_routes"))
+    return Router(
+        name=_one(cells, "name"),
+        enabled=_flag(cells, "enabled"),
+        routes=frozenset(
+            StaticRoute(
+                destination=_one(route, "ip_prefix"),
+                next_hop=_one(route, "nexthop"),
+                port=_one(route, "output_port"),
+            )
+            for route in routes
+        ),
+        options=cells.pairs("options"),
+        external_ids=_theirs(cells),
+    )
+
+
+def _read_router_port(index: Index, copy: Copy, row: UUID) -> Row:
+    cells = copy.cells(ROUTER_PORT, row)
+    gateways = (copy.cells("Gateway_Chassis", at) for at in _rows(cells, "gateway_chassis"))
+    return RouterPort(
+        name=_one(cells, "name"),
+        router=cells.pairs("external_ids")[PARENT],
+        mac=_one(cells, "mac"),
+        networks=_texts(cells, "networks"),
+        enabled=_flag(cells, "enabled"),
+        gateway_chassis=frozenset(
+            GatewayChassis(
+                chassis=_one(gateway, "chassis_name"), priority=_number(gateway, "priority") or 0
+            )
+            for gateway in gateways
+        ),
+        ipv6_ra_configs=cells.pairs("ipv6_ra_configs"),
+        options=cells.pairs("options"),
+        external_ids=_theirs(cells),
+    )
+
+
+def _read_nat(index: Index, copy: Copy, row: UUID) -> Row:
+    cells = copy.cells("NAT", row)
+    return NAT(
+        router=cells.pairs("external_ids")[PARENT],
+        type=cast(NATType, _one(cells, "type")),
+        external_ip=_one(cells, "external_ip"),
+        logical_ip=_one(cells, "logical_ip"),
+        logical_port=_one(cells, "logical_port"),
+        external_mac=_one(cells, "external_mac"),
+        options=cells.pairs("options"),
+        external_ids=_theirs(cells),
+    )
+
+
+def _read_dhcp(index: Index, copy: Copy, row: UUID) -> Row:
+    cells = copy.cells(DHCP, row)
+    return DHCPOptions(
+        name=index.key_of(DHCP, row), cidr=_one(cells, "cidr"), options=cells.pairs("options")
+    )
+
+
+def _read_group(index: Index, copy: Copy, row: UUID) -> Row:
+    cells = copy.cells(GROUP, row)
+    listed = "hanok:ports" in cells.pairs("external_ids")
+    acls = (copy.cells("ACL", acl) for acl in _rows(cells, "acls"))
+    return PortGroup(
+        name=_one(cells, "name"),
+        ports=frozenset(index.key_of(PORT, port) for port in _rows(cells, "ports"))
+        if listed
+        else None,
+        acls=frozenset(
+            ACL(
+                direction=cast(Direction, _one(acl, "direction")),
+                priority=_number(acl, "priority") or 0,
+                match=_one(acl, "match"),
+                action=cast(Action, _one(acl, "action")),
+            )
+            for acl in acls
+        ),
+        external_ids=_theirs(cells),
+    )
+
+
+def _read_dns(index: Index, copy: Copy, row: UUID) -> Row:
+    cells = copy.cells(DNS, row)
+    ids = cells.pairs("external_ids")
+    return DNSRecords(
+        name=index.key_of(DNS, row),
+        switches=_held(index, copy, row, "hanok:switches", SWITCH, "dns_records", ids),
+        records=cells.pairs("records"),
+    )
+
+
+def _read_addresses(index: Index, copy: Copy, row: UUID) -> Row:
+    cells = copy.cells("Address_Set", row)
+    return AddressSet(name=_one(cells, "name"), addresses=_texts(cells, "addresses"))
+
+
+_READERS = {
+    SWITCH: _read_switch,
+    PORT: _read_port,
+    ROUTER: _read_router,
+    ROUTER_PORT: _read_router_port,
+    "NAT": _read_nat,
+    DHCP: _read_dhcp,
+    GROUP: _read_group,
+    DNS: _read_dns,
+    "Address_Set": _read_addresses,
+}

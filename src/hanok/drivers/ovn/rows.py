@@ -1,0 +1,169 @@
+"""Rows: what a caller wants the northbound database to hold.
+
+Frozen values, compared by content; what is a set in OVSDB is a frozenset here. Rows name each
+other: `SwitchPort.switch` is the name of a `LogicalSwitch`, of the same scope or another one. Names
+are unique in a kind, over all scopes.
+
+What must exist when a row is applied (else MissingParent): the switch or router it is part of, and
+a port's `guard`. What may come later, and is tied when it comes: port groups, DHCP options, the
+switches of DNS records, the ports that a port group lists.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+PortType = Literal["", "router", "localport", "localnet"]
+NATType = Literal["snat", "dnat", "dnat_and_snat"]
+Direction = Literal["from-lport", "to-lport"]
+Action = Literal["allow", "allow-related", "allow-stateless", "drop", "reject"]
+NOTHING: frozenset[str] = frozenset()
+
+
+class LogicalSwitch(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """A network's layer 2."""
+
+    name: str
+    other_config: dict[str, str] = {}
+    external_ids: dict[str, str] = {}
+
+
+class SwitchPort(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """A port of a switch.
+
+    type: "" (a guest's), "router", "localport" or "localnet".
+    tag: VLAN of a localnet port.
+    dhcpv4, dhcpv6: names of DHCPOptions.
+    groups: port groups (with `ports=None`) this port says it is in.
+    guard: a port group without which this port must not exist, so that a port is never open by
+    accident.
+    """
+
+    name: str
+    switch: str
+    type: PortType = ""
+    tag: int | None = None
+    addresses: frozenset[str] = NOTHING
+    port_security: frozenset[str] = NOTHING
+    enabled: bool = True
+    dhcpv4: str = ""
+    dhcpv6: str = ""
+    groups: frozenset[str] = NOTHING
+    guard: str = ""
+    options: dict[str, str] = {}
+    external_ids: dict[str, str] = {}
+
+
+class StaticRoute(msgspec.Struct, frozen=True, kw_only=True):
+    """destination: CIDR; next_hop: an address; port: name of the router port to leave by, or ""."""
+
+    destination: str
+    next_hop: str
+    port: str = ""
+
+
+class Router(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    name: str
+    enabled: bool = True
+    routes: frozenset[StaticRoute] = frozenset()
+    options: dict[str, str] = {}
+    external_ids: dict[str, str] = {}
+
+
+class GatewayChassis(msgspec.Struct, frozen=True, kw_only=True):
+    """chassis: a system id; the highest priority that is alive carries the port."""
+
+    chassis: str
+    priority: int
+
+
+class RouterPort(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """networks: addresses with prefix length ("10.0.0.1/24")."""
+
+    name: str
+    router: str
+    mac: str
+    networks: frozenset[str]
+    enabled: bool = True
+    gateway_chassis: frozenset[GatewayChassis] = frozenset()
+    ipv6_ra_configs: dict[str, str] = {}
+    options: dict[str, str] = {}
+    external_ids: dict[str, str] = {}
+
+
+class NAT(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """logical_ip: CIDR for snat, an address for the others.
+
+    logical_port, external_mac: both or neither; set, the translation is done on the guest's
+    chassis.
+    """
+
+    router: str
+    type: NATType
+    external_ip: str
+    logical_ip: str
+    logical_port: str = ""
+    external_mac: str = ""
+    options: dict[str, str] = {}
+    external_ids: dict[str, str] = {}
+
+
+class DHCPOptions(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """name: what ports refer to, a subnet's id."""
+
+    name: str
+    cidr: str
+    options: dict[str, str] = {}
+
+
+class ACL(msgspec.Struct, frozen=True, kw_only=True):
+    direction: Direction
+    priority: int
+    match: str
+    action: Action
+
+
+class PortGroup(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """ports: names of all its ports, whether they exist or not; None: the ports say it
+    (`SwitchPort.groups`).
+    """
+
+    name: str
+    ports: frozenset[str] | None = None
+    acls: frozenset[ACL] = frozenset()
+    external_ids: dict[str, str] = {}
+
+
+class DNSRecords(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """records: name → addresses, divided by spaces; answered on these switches."""
+
+    name: str
+    switches: frozenset[str]
+    records: dict[str, str] = {}
+
+
+class AddressSet(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    name: str
+    addresses: frozenset[str] = NOTHING
+
+
+Row = (
+    LogicalSwitch
+    | SwitchPort
+    | Router
+    | RouterPort
+    | NAT
+    | DHCPOptions
+    | PortGroup
+    | DNSRecords
+    | AddressSet
+)
+
+
+def name_of(row: Row) -> str:
+    """What a row is known by among its kind."""
+    if isinstance(row, NAT):
+        return f"{row.router} {row.type} {row.external_ip} {row.logical_ip}"
+    return row.name

@@ -1,0 +1,673 @@
+"""From a network service's plain values to rows. Pure functions; nothing is looked up.
+
+A scope each: `ground` (once), a network, a port, a router, a floating IP, a security group. On a
+rebuild apply them in that order, groups before ports; nothing breaks in another order, but a port
+needs its network's switch and the ground, a floating IP its router.
+
+Every value from outside is parsed here and written in one canonical form (addresses, prefixes,
+MACs, ranges), so that no user's text reaches a match or an option. What cannot be enforced is
+refused with CannotExpress.
+
+Which port is whose, in a table:
+
+    port groups     pg_drop (every port with port security), pg_metadata, sg_<id> (a group's)
+    switch          its network's id        guest's and metadata ports: their port's id
+    router          its id                  its ports: lrp-<port id>; on the switch: <port id>
+    localnet        <network id>-physical
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
+from typing import Literal
+
+import msgspec
+
+from hanok.drivers.ovn.errors import OVNError
+from hanok.drivers.ovn.rows import (
+    ACL,
+    NAT,
+    Action,
+    DHCPOptions,
+    Direction,
+    DNSRecords,
+    GatewayChassis,
+    LogicalSwitch,
+    PortGroup,
+    Router,
+    RouterPort,
+    Row,
+    StaticRoute,
+    SwitchPort,
+)
+
+DROP_GROUP, METADATA_GROUP = "pg_drop", "pg_metadata"
+DROP_PRIORITY, ALLOW_PRIORITY, NEVER_PRIORITY = 1001, 1002, 1003
+GENEVE_MTU = 1442  # bytes: 1500 less Geneve's 58 over IPv4
+METADATA_ADDRESS = "169.254.169.254"
+LEASE_S = 86400  # as the field's default
+
+GROUND = "ground"
+
+
+class CannotExpress(OVNError):
+    """A value that OVN could not enforce as it is meant."""
+
+
+class HostRoute(msgspec.Struct, frozen=True, kw_only=True):
+    destination: str
+    next_hop: str
+
+
+class SubnetSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """gateway_ip: "" for none. server_mac: MAC the DHCP server shows; any, but always the same."""
+
+    id: str
+    cidr: str
+    server_mac: str
+    gateway_ip: str = ""
+    enable_dhcp: bool = True
+    dns_servers: tuple[str, ...] = ()
+    host_routes: tuple[HostRoute, ...] = ()
+    dhcpv6_stateless: bool = False
+
+
+class MetadataPortSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The network's port for metadata; addresses by subnet id, IPv4 only."""
+
+    id: str
+    mac: str
+    addresses: dict[str, str]
+
+
+class NetworkSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """physical_network: name of the bridge mapping of a provider network; "" for a tenant's."""
+
+    id: str
+    mtu: int = GENEVE_MTU
+    subnets: tuple[SubnetSpec, ...] = ()
+    metadata_port: MetadataPortSpec | None = None
+    physical_network: str = ""
+    vlan: int | None = None
+    dns_domain: str = ""
+
+
+class FixedIP(msgspec.Struct, frozen=True, kw_only=True):
+    subnet_id: str
+    address: str
+
+
+class AddressPair(msgspec.Struct, frozen=True, kw_only=True):
+    """A further address (or CIDR) the port may use; mac "" means the port's own."""
+
+    address: str
+    mac: str = ""
+
+
+class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A guest's port."""
+
+    id: str
+    network_id: str
+    mac: str
+    fixed_ips: tuple[FixedIP, ...] = ()
+    security_group_ids: tuple[str, ...] = ()
+    address_pairs: tuple[AddressPair, ...] = ()
+    port_security: bool = True
+    admin_up: bool = True
+    host: str = ""
+    """System id of the chassis that may bind the port; "" for any."""
+
+
+class RouterInterfaceSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """addresses: with prefix length."""
+
+    port_id: str
+    network_id: str
+    mac: str
+    addresses: tuple[str, ...]
+    mtu: int = GENEVE_MTU
+
+
+class GatewaySpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A router's port on a provider network.
+
+    addresses: with prefix length. next_hops: the network's gateways, at most one a version.
+    chassis: system ids, the most wanted first.
+    """
+
+    port_id: str
+    network_id: str
+    mac: str
+    addresses: tuple[str, ...]
+    next_hops: tuple[str, ...] = ()
+    chassis: tuple[str, ...]
+    enable_snat: bool = True
+
+
+class RouterSpec(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    admin_up: bool = True
+    interfaces: tuple[RouterInterfaceSpec, ...] = ()
+    gateway: GatewaySpec | None = None
+    routes: tuple[HostRoute, ...] = ()
+
+
+class FloatingIPSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """An associated floating IP; without an association there is nothing to write."""
+
+    id: str
+    router_id: str
+    floating_address: str
+    fixed_address: str
+
+
+class RuleSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A security group rule.
+
+    protocol: "" for any, a name ("tcp", "udp", "sctp", "icmp", "icmpv6", …) or a number as text.
+    port_min, port_max: ports, or ICMP type and code. remote_group_id and remote_cidr: at most one.
+    """
+
+    direction: Literal["ingress", "egress"]
+    ethertype: Literal["IPv4", "IPv6"] = "IPv4"
+    protocol: str = ""
+    port_min: int | None = None
+    port_max: int | None = None
+    remote_cidr: str = ""
+    remote_group_id: str = ""
+
+
+class SecurityGroupSpec(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    rules: tuple[RuleSpec, ...] = ()
+
+
+def network_scope(network_id: str) -> str:
+    return f"network:{network_id}"
+
+
+def port_scope(port_id: str) -> str:
+    return f"port:{port_id}"
+
+
+def router_scope(router_id: str) -> str:
+    return f"router:{router_id}"
+
+
+def floating_ip_scope(floating_ip_id: str) -> str:
+    return f"floating_ip:{floating_ip_id}"
+
+
+def security_group_scope(group_id: str) -> str:
+    return f"security_group:{group_id}"
+
+
+def dns_scope(network_id: str) -> str:
+    return f"dns:{network_id}"
+
+
+def ground() -> list[Row]:
+    """What the ports of all networks need, once.
+
+    `pg_drop` drops what no rule allows. DHCP and ARP are answered before; neighbour discovery is
+    not, so it is let through. No guest poses as a router or a DHCP server, whatever its rules say.
+
+    `pg_metadata` holds the metadata ports: nothing reaches our side of them but the one service,
+    and nothing begins there.
+    """
+    drop, metadata = f"outport == @{DROP_GROUP}", f"outport == @{METADATA_GROUP}"
+    from_drop, from_metadata = f"inport == @{DROP_GROUP}", f"inport == @{METADATA_GROUP}"
+    service = f"ip4.dst == {METADATA_ADDRESS} && tcp.dst == 80"
+    posing = " || ".join(
+        (
+            "nd_ra",
+            "(ip4 && udp.src == 67 && udp.dst == 68)",
+            "(ip6 && udp.src == 547 && udp.dst == 546)",
+        )
+    )
+    return [
+        PortGroup(
+            name=DROP_GROUP,
+            acls=frozenset(
+                {
+                    _acl("from-lport", DROP_PRIORITY, f"{from_drop} && ip", "drop"),
+                    _acl("from-lport", ALLOW_PRIORITY, f"{from_drop} && (nd || nd_rs)", "allow"),
+                    _acl("from-lport", NEVER_PRIORITY, f"{from_drop} && ({posing})", "drop"),
+                    _acl("to-lport", DROP_PRIORITY, f"{drop} && ip", "drop"),
+                    _acl("to-lport", ALLOW_PRIORITY, f"{drop} && (nd || nd_ra)", "allow"),
+                }
+            ),
+        ),
+        PortGroup(
+            name=METADATA_GROUP,
+            acls=frozenset(
+                {
+                    _acl("from-lport", DROP_PRIORITY, f"{from_metadata} && ip", "drop"),
+                    _acl("to-lport", DROP_PRIORITY, f"{metadata} && ip", "drop"),
+                    _acl("to-lport", ALLOW_PRIORITY, f"{metadata} && {service}", "allow-related"),
+                }
+            ),
+        ),
+    ]
+
+
+def network(spec: NetworkSpec) -> list[Row]:
+    """A network's switch, DHCP options, metadata port and way to the physical network."""
+    rows: list[Row] = [LogicalSwitch(name=_id(spec.id))]
+    metadata = spec.metadata_port
+    for subnet in spec.subnets:
+        if subnet.enable_dhcp:
+            address = metadata.addresses.get(subnet.id, "") if metadata else ""
+            rows.append(_dhcp(subnet, spec, address))
+    if metadata is not None:
+        addresses = [str(_v4(address)) for address in metadata.addresses.values()]
+        where = " ".join([_mac(metadata.mac), *sorted(addresses), METADATA_ADDRESS])
+        rows.append(
+            SwitchPort(
+                name=_id(metadata.id),
+                switch=spec.id,
+                type="localport",
+                addresses=frozenset({where}),
+                guard=METADATA_GROUP,
+            )
+        )
+    if spec.physical_network:
+        rows.append(
+            SwitchPort(
+                name=f"{spec.id}-physical",
+                switch=spec.id,
+                type="localnet",
+                tag=spec.vlan,
+                addresses=frozenset({"unknown"}),
+                options={"network_name": spec.physical_network},
+            )
+        )
+    return rows
+
+
+def _dhcp(subnet: SubnetSpec, spec: NetworkSpec, metadata_address: str) -> DHCPOptions:
+    cidr = _network(subnet.cidr)
+    if isinstance(cidr, IPv6Network):
+        options = {"server_id": _mac(subnet.server_mac)}
+        if subnet.dns_servers:
+            options["dns_server"] = _set(str(_address(a)) for a in subnet.dns_servers)
+        if spec.dns_domain:
+            options["domain_search"] = f'"{_domain(spec.dns_domain)}"'
+        if subnet.dhcpv6_stateless:
+            options["dhcpv6_stateless"] = "true"
+        return DHCPOptions(name=_id(subnet.id), cidr=str(cidr), options=options)
+    gateway = str(_v4(subnet.gateway_ip)) if subnet.gateway_ip else ""
+    # OVN answers DHCP only with server_id, server_mac and lease_time all given.
+    options = {
+        "lease_time": str(LEASE_S),
+        "server_id": gateway or metadata_address or str(cidr.network_address + 1),
+        "server_mac": _mac(subnet.server_mac),
+        "mtu": str(int(spec.mtu)),
+    }
+    if gateway:
+        options["router"] = gateway
+    if subnet.dns_servers:
+        options["dns_server"] = _set(str(_v4(address)) for address in subnet.dns_servers)
+    if spec.dns_domain:
+        options["domain_name"] = f'"{_domain(spec.dns_domain)}"'
+    routes = [(str(_v4network(r.destination)), str(_v4(r.next_hop))) for r in subnet.host_routes]
+    if metadata_address:
+        routes.append((f"{METADATA_ADDRESS}/32", str(_v4(metadata_address))))
+    if routes:
+        # A client that takes option 121 ignores the router option (RFC 3442), so it is in here too.
+        if gateway and not any(destination == "0.0.0.0/0" for destination, _ in routes):
+            routes.append(("0.0.0.0/0", gateway))
+        options["classless_static_route"] = _set(f"{to},{via}" for to, via in routes)
+    return DHCPOptions(name=_id(subnet.id), cidr=str(cidr), options=options)
+
+
+def port(spec: PortSpec, subnets: Sequence[SubnetSpec] = ()) -> list[Row]:
+    """A guest's port. subnets: those of its network; they say whether DHCP answers it."""
+    mac = _mac(spec.mac)
+    addresses = [str(_address(fixed.address)) for fixed in spec.fixed_ips]
+    secured = spec.port_security
+    security = set()
+    if secured:
+        pairs: dict[str, list[str]] = {mac: list(addresses)}
+        for pair in spec.address_pairs:
+            pairs.setdefault(_mac(pair.mac) if pair.mac else mac, []).append(_pair(pair.address))
+        # A MAC alone would allow every address with it; this one is nobody's.
+        pairs[mac] = pairs[mac] or ["0.0.0.0"]  # noqa: S104
+        security = {" ".join([each, *sorted(set(allowed))]) for each, allowed in pairs.items()}
+    dhcp = {4: "", 6: ""}
+    by_id = {subnet.id: subnet for subnet in subnets}
+    for fixed in spec.fixed_ips:
+        subnet = by_id.get(fixed.subnet_id)
+        if subnet is not None and subnet.enable_dhcp:
+            version = _address(fixed.address).version
+            dhcp[version] = dhcp[version] or subnet.id
+    reachable = {" ".join([mac, *addresses])}
+    if not secured:
+        reachable.add("unknown")
+    return [
+        SwitchPort(
+            name=_id(spec.id),
+            switch=_id(spec.network_id),
+            addresses=frozenset(reachable),
+            port_security=frozenset(security),
+            enabled=spec.admin_up,
+            dhcpv4=dhcp[4],
+            dhcpv6=dhcp[6],
+            groups=frozenset(group_name(group) for group in spec.security_group_ids)
+            if secured
+            else frozenset(),
+            guard=DROP_GROUP if secured else "",
+            options={"requested-chassis": spec.host} if spec.host else {},
+        )
+    ]
+
+
+def group_name(group_id: str) -> str:
+    """The port group of a security group; OVN adds `_ip4` and `_ip6` for its address sets."""
+    return "sg_" + _id(group_id).replace("-", "_")
+
+
+def security_group(spec: SecurityGroupSpec) -> list[Row]:
+    """A security group's port group with its rules. Who is in it, the ports say."""
+    acls = frozenset(_rule(spec.id, rule) for rule in spec.rules)
+    return [PortGroup(name=group_name(spec.id), acls=acls)]
+
+
+PROTOCOLS = {
+    "icmp": 1, "igmp": 2, "ipip": 4, "tcp": 6, "egp": 8, "udp": 17, "dccp": 33, "ipv6-route": 43,
+    "ipv6-frag": 44, "rsvp": 46, "gre": 47, "esp": 50, "ah": 51, "icmpv6": 58, "ipv6-icmp": 58,
+    "ipv6-nonxt": 59, "ipv6-opts": 60, "ospf": 89, "pgm": 113, "vrrp": 112, "sctp": 132,
+    "udplite": 136, "ipv6-encap": 41,
+}  # fmt: skip
+_WITH_PORTS = {6: "tcp", 17: "udp", 132: "sctp"}
+
+
+def _rule(group_id: str, rule: RuleSpec) -> ACL:
+    ingress = rule.direction == "ingress"
+    family, version = ("ip4", 4) if rule.ethertype == "IPv4" else ("ip6", 6)
+    match = [f"{'outport' if ingress else 'inport'} == @{group_name(group_id)}", family]
+    remote = f"{family}.{'src' if ingress else 'dst'}"
+    if rule.remote_cidr and rule.remote_group_id:
+        raise CannotExpress("a rule has a remote prefix or a remote group, not both")
+    if rule.remote_cidr:
+        cidr = _network(rule.remote_cidr)
+        if cidr.version != version:
+            raise CannotExpress(f"{cidr} is not {rule.ethertype}")
+        if cidr.prefixlen:
+            match.append(f"{remote} == {cidr}")
+    elif rule.remote_group_id:
+        match.append(f"{remote} == ${group_name(rule.remote_group_id)}_{family}")
+    match.extend(_protocol(rule, version))
+    direction: Direction = "to-lport" if ingress else "from-lport"
+    return _acl(direction, ALLOW_PRIORITY, " && ".join(match), "allow-related")
+
+
+def _protocol(rule: RuleSpec, version: int) -> list[str]:
+    name = rule.protocol.lower()
+    if name in ("", "any"):
+        if rule.port_min is not None or rule.port_max is not None:
+            raise CannotExpress("ports need a protocol")
+        return []
+    if name == "0":
+        raise CannotExpress("no such protocol")
+    number = PROTOCOLS.get(name)
+    if number is None:
+        if not (name.isascii() and name.isdigit() and int(name) <= 255):
+            raise CannotExpress("no such protocol")
+        number = int(name)
+    if number == 1 and version == 6:
+        number = 58  # "icmp" in an IPv6 rule is ICMPv6: the API's legacy spelling
+    if number in _WITH_PORTS:
+        return [_WITH_PORTS[number], *_ports(rule, _WITH_PORTS[number])]
+    if number in (1, 58):
+        if (number == 1) != (version == 4):
+            raise CannotExpress("ICMP and ethertype do not go together")
+        kind = "icmp4" if number == 1 else "icmp6"
+        return [kind, *_icmp(rule, kind)]
+    if rule.port_min is not None or rule.port_max is not None:
+        raise CannotExpress("this protocol has no ports")
+    return [f"ip.proto == {number}"]
+
+
+def _ports(rule: RuleSpec, protocol: str) -> list[str]:
+    low, high = rule.port_min, rule.port_max
+    if low is None and high is None:
+        return []
+    low, high = (1 if low is None else low), (65535 if high is None else high)
+    if not 0 <= low <= high <= 65535:
+        raise CannotExpress("ports are 0 to 65535, the first not above the last")
+    if low == high:
+        return [f"{protocol}.dst == {low}"]
+    return [f"{protocol}.dst >= {low}", f"{protocol}.dst <= {high}"]
+
+
+def _icmp(rule: RuleSpec, kind: str) -> list[str]:
+    match = []
+    for field, value in (("type", rule.port_min), ("code", rule.port_max)):
+        if value is not None:
+            if not 0 <= value <= 255:
+                raise CannotExpress("ICMP type and code are 0 to 255")
+            match.append(f"{kind}.{field} == {value}")
+    if rule.port_min is None and match:
+        raise CannotExpress("an ICMP code needs a type")
+    return match
+
+
+def router(spec: RouterSpec) -> list[Row]:
+    """A router, its ports on both sides, source NAT and its routes."""
+    name = _id(spec.id)
+    routes = {
+        StaticRoute(
+            destination=str(_network(route.destination)),
+            next_hop=str(_address(route.next_hop)),
+        )
+        for route in spec.routes
+    }
+    ports: list[Row] = []
+    for interface in spec.interfaces:
+        ports += _router_port(
+            name, interface.port_id, interface.network_id, interface.mac, interface.addresses
+        )
+    if spec.gateway is not None:
+        gateway = spec.gateway
+        ports += _router_port(
+            name, gateway.port_id, gateway.network_id, gateway.mac, gateway.addresses,
+            gateway.chassis,
+        )  # fmt: skip
+        for hop in gateway.next_hops:
+            address = _address(hop)
+            everywhere = "0.0.0.0/0" if address.version == 4 else "::/0"
+            if not any(route.destination == everywhere for route in routes):
+                routes.add(
+                    StaticRoute(
+                        destination=everywhere,
+                        next_hop=str(address),
+                        port=_router_port_name(gateway.port_id),
+                    )
+                )
+        ports += _snat(name, gateway, spec.interfaces)
+    return [
+        Router(
+            name=name,
+            enabled=spec.admin_up,
+            routes=frozenset(routes),
+            # Without these two, routers on one external network cost flows by the square.
+            options={"always_learn_from_arp_request": "false", "dynamic_neigh_routers": "true"},
+        ),
+        *ports,
+    ]
+
+
+def _snat(
+    router: str, gateway: GatewaySpec, interfaces: Sequence[RouterInterfaceSpec]
+) -> list[Row]:
+    outside = [str(each.ip) for each in map(_interface, gateway.addresses) if each.version == 4]
+    if not gateway.enable_snat or not outside:
+        return []
+    inside = {
+        str(each.network)
+        for interface in interfaces
+        for each in map(_interface, interface.addresses)
+        if each.version == 4
+    }
+    return [
+        NAT(router=router, type="snat", external_ip=outside[0], logical_ip=cidr)
+        for cidr in sorted(inside)
+    ]
+
+
+def _router_port_name(port_id: str) -> str:
+    return f"lrp-{_id(port_id)}"
+
+
+def _router_port(
+    router: str,
+    port_id: str,
+    network_id: str,
+    mac: str,
+    addresses: Sequence[str],
+    chassis: Sequence[str] = (),
+) -> list[Row]:
+    name = _router_port_name(port_id)
+    networks = frozenset(str(_interface(address)) for address in addresses)
+    advertise = any(_interface(address).version == 6 for address in addresses) and not chassis
+    return [
+        RouterPort(
+            name=name,
+            router=router,
+            mac=_mac(mac),
+            networks=networks,
+            gateway_chassis=frozenset(
+                GatewayChassis(chassis=each, priority=len(chassis) - rank)
+                for rank, each in enumerate(chassis)
+            ),
+            ipv6_ra_configs={"address_mode": "dhcpv6_stateful", "send_periodic": "true"}
+            if advertise
+            else {},
+        ),
+        SwitchPort(
+            name=_id(port_id),
+            switch=_id(network_id),
+            type="router",
+            addresses=frozenset({"router"}),
+            options={"router-port": name}
+            # The gateway's side answers for its NAT addresses and announces them when it moves.
+            | ({"nat-addresses": "router"} if chassis else {}),
+        ),
+    ]
+
+
+def floating_ip(spec: FloatingIPSpec) -> list[Row]:
+    """A floating IP: both ways, on the router's gateway chassis."""
+    return [
+        NAT(
+            router=_id(spec.router_id),
+            type="dnat_and_snat",
+            external_ip=str(_v4(spec.floating_address)),
+            logical_ip=str(_v4(spec.fixed_address)),
+        )
+    ]
+
+
+def dns(network_id: str, records: dict[str, tuple[str, ...]]) -> list[Row]:
+    """Names that a network's switch answers itself."""
+    written = {
+        _domain(name): " ".join(str(_address(address)) for address in addresses)
+        for name, addresses in records.items()
+    }
+    return [DNSRecords(name=_id(network_id), switches=frozenset({network_id}), records=written)]
+
+
+def _acl(direction: Direction, priority: int, match: str, action: Action) -> ACL:
+    return ACL(direction=direction, priority=priority, match=match, action=action)
+
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_DOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+
+
+def _id(text: str) -> str:
+    if not _ID.fullmatch(text):
+        raise CannotExpress("not an id")
+    return text
+
+
+def _mac(text: str) -> str:
+    mac = text.lower().replace("-", ":")
+    if not _MAC.fullmatch(mac):
+        raise CannotExpress("not a MAC address")
+    return mac
+
+
+def _domain(text: str) -> str:
+    name = text.lower().rstrip(".")
+    if not _DOMAIN.fullmatch(name):
+        raise CannotExpress("not a domain name")
+    return name
+
+
+def _no_zone(text: str) -> str:
+    """IPv6 zones name interfaces of one host, and mean nothing in a network."""
+    if "%" in text:
+        raise CannotExpress("an address has no zone here")
+    return text
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    """A prefix; host bits are dropped, as the API does."""
+    try:
+        network = ipaddress.ip_network(_no_zone(text), strict=False)
+    except ValueError:
+        raise CannotExpress("not a network prefix") from None
+    return network
+
+
+def _v4network(text: str) -> IPv4Network:
+    network = _network(text)
+    if not isinstance(network, IPv4Network):
+        raise CannotExpress("not an IPv4 prefix")
+    return network
+
+
+def _v4(text: str) -> IPv4Address:
+    try:
+        return IPv4Address(text)
+    except ValueError:
+        raise CannotExpress("not an IPv4 address") from None
+
+
+def _interface(text: str) -> IPv4Interface | IPv6Interface:
+    try:
+        return ipaddress.ip_interface(_no_zone(text))
+    except ValueError:
+        raise CannotExpress("not an address with its prefix length") from None
+
+
+def _pair(text: str) -> str:
+    network = _network(text)
+    return str(network.network_address) if network.num_addresses == 1 else str(network)
+
+
+def _address(text: str) -> IPv4Address | IPv6Address:
+    try:
+        address = ipaddress.ip_address(_no_zone(text))
+    except ValueError:
+        raise CannotExpress("not an address") from None
+    return address
+
+
+def _set(values: Iterable[str]) -> str:
+    """OVN's way to write several values of a DHCP option."""
+    return "{" + ", ".join(values) + "}"

@@ -1,0 +1,383 @@
+"""Packets through the whole data plane, in namespaces that the test makes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import struct
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.drivers.ovn.support import (
+    Cloud,
+    Guest,
+    listen,
+    pings,
+    root_and_programs,
+    talk,
+    whole_cloud,
+)
+
+from hanok.drivers.ovn import engines, host, topology
+from hanok.drivers.ovn.chassis import tap_name
+from hanok.drivers.ovn.errors import ExecuteError
+from hanok.drivers.ovn.topology import (
+    FixedIP,
+    FloatingIPSpec,
+    GatewaySpec,
+    MetadataPortSpec,
+    NetworkSpec,
+    PortSpec,
+    RouterInterfaceSpec,
+    RouterSpec,
+    RuleSpec,
+    SecurityGroupSpec,
+    SubnetSpec,
+)
+
+pytestmark = [
+    pytest.mark.host,
+    pytest.mark.skipif(not root_and_programs(), reason="needs root, OVN and /dev/net/tun"),
+]
+
+GROUP = "11111111-0000-0000-0000-00000000000a"
+EGRESS = RuleSpec(direction="egress")
+
+
+@pytest.fixture
+async def cloud() -> AsyncIterator[Cloud]:
+    async with whole_cloud() as cloud:
+        yield cloud
+
+
+def net(number: int, metadata_ip: str = "10.0.0.2") -> NetworkSpec:
+    return NetworkSpec(
+        id=f"{number:08d}-aaaa-0000-0000-000000000000",
+        subnets=(
+            SubnetSpec(
+                id=f"subnet-{number}",
+                cidr="10.0.0.0/24",
+                gateway_ip="10.0.0.1",
+                server_mac=f"fa:16:3e:ff:00:{number:02x}",
+                dns_servers=("9.9.9.9", "1.1.1.1"),
+            ),
+        ),
+        metadata_port=MetadataPortSpec(
+            id=f"{number:08d}-bbbb-0000-0000-000000000000",
+            mac=f"fa:16:3e:fe:00:{number:02x}",
+            addresses={f"subnet-{number}": metadata_ip},
+        ),
+    )
+
+
+def port(number: int, network: NetworkSpec, address: str) -> PortSpec:
+    return PortSpec(
+        id=f"{number:08d}-cccc-0000-0000-000000000000",
+        network_id=network.id,
+        mac=f"fa:16:3e:00:00:{number:02x}",
+        fixed_ips=(FixedIP(subnet_id=network.subnets[0].id, address=address),),
+        security_group_ids=(GROUP,),
+    )
+
+
+async def group(cloud: Cloud, *rules: RuleSpec) -> None:
+    rows = topology.security_group(SecurityGroupSpec(id=GROUP, rules=rules))
+    assert await cloud.apply(topology.security_group_scope(GROUP), rows)
+    assert await cloud.northbound.wait_applied(20)
+
+
+async def network(cloud: Cloud, spec: NetworkSpec) -> None:
+    assert await cloud.apply(topology.network_scope(spec.id), topology.network(spec))
+
+
+async def guest(cloud: Cloud, number: int, spec: NetworkSpec, address: str) -> Guest:
+    wanted = port(number, spec, address)
+    rows = topology.port(wanted, spec.subnets)
+    assert await cloud.apply(topology.port_scope(wanted.id), rows)
+    made = await cloud.guest(wanted, f"{address}/24", "10.0.0.1")
+    assert await cloud.northbound.wait_port_up(wanted.id, 20)
+    return made
+
+
+async def test_lease_and_security_groups(cloud: Cloud) -> None:
+    one = net(1)
+    await network(cloud, one)
+    await group(cloud, EGRESS)
+    first = await guest(cloud, 1, one, "10.0.0.11")
+    second = await guest(cloud, 2, one, "10.0.0.12")
+    assert await cloud.chassis.ports() == [first.spec.id, second.spec.id]
+
+    lease = await take_lease(first)
+    assert lease["address"] == "10.0.0.11"
+    assert lease[26] == (1442).to_bytes(2, "big")
+    assert lease[3] == bytes([10, 0, 0, 1])
+    assert lease[6] == bytes([9, 9, 9, 9, 1, 1, 1, 1])
+    assert bytes([32, 169, 254, 169, 254, 10, 0, 0, 2]) in lease[121]
+
+    assert not await first.pings("10.0.0.12", within_s=1)
+    await group(cloud, EGRESS, RuleSpec(direction="ingress", protocol="icmp"))
+    assert await first.pings("10.0.0.12")
+    with await listen(second.namespace, "10.0.0.12", 2222) as listener:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(2):
+                await talk(first.namespace, "10.0.0.12", 2222, listener)
+        await group(
+            cloud,
+            EGRESS,
+            RuleSpec(direction="ingress", protocol="tcp", port_min=2222, port_max=2222,
+                     remote_group_id=GROUP),
+        )  # fmt: skip
+        assert await talk(first.namespace, "10.0.0.12", 2222, listener) == "10.0.0.11"
+    assert not await first.pings("10.0.0.12", within_s=1)
+
+
+async def test_no_foreign_address_leaves_a_port(cloud: Cloud) -> None:
+    one = net(1)
+    await network(cloud, one)
+    await group(cloud, EGRESS, RuleSpec(direction="ingress"))
+    first = await guest(cloud, 1, one, "10.0.0.11")
+    second = await guest(cloud, 2, one, "10.0.0.12")
+    assert await first.pings("10.0.0.12")
+    await host.ip(second.namespace, "addr", "add", "10.0.0.66/24", "dev", "eth0")
+    await host.ip(second.namespace, "addr", "del", "10.0.0.12/24", "dev", "eth0")
+    assert not await second.pings("10.0.0.11", within_s=1)
+
+    unaddressed = msgspec.structs.replace(port(3, one, "10.0.0.13"), fixed_ips=())
+    await cloud.apply(topology.port_scope(unaddressed.id), topology.port(unaddressed))
+    third = await cloud.guest(unaddressed, "10.0.0.13/24")
+    assert await cloud.northbound.wait_port_up(unaddressed.id, 20)
+    assert not await third.pings("10.0.0.11", within_s=1)
+
+
+async def test_a_tap_has_one_holder_and_unplug_is_final(cloud: Cloud) -> None:
+    one = net(1)
+    await network(cloud, one)
+    spec = port(1, one, "10.0.0.11")
+    await cloud.chassis.plug(spec.id, spec.mac)
+    await cloud.chassis.plug(spec.id, spec.mac)
+    tap = await cloud.chassis.open_tap(spec.id)
+    with pytest.raises(ExecuteError):
+        await cloud.chassis.open_tap(spec.id)
+    os.close(tap)
+    await cloud.chassis.unplug(spec.id)
+    await cloud.chassis.unplug(spec.id)
+    assert await cloud.chassis.ports() == []
+    with pytest.raises(ExecuteError):
+        await cloud.chassis.open_tap(spec.id)
+
+
+async def test_a_lost_tap_comes_back_with_the_next_plug(cloud: Cloud) -> None:
+    """As after a reboot: the switch's database remembers a device that is not there."""
+    one = net(1)
+    await network(cloud, one)
+    await group(cloud, EGRESS, RuleSpec(direction="ingress"))
+    first = await guest(cloud, 1, one, "10.0.0.11")
+    second = await guest(cloud, 2, one, "10.0.0.12")
+    assert await first.pings("10.0.0.12")
+    second.rest()
+    os.close(second.tap)
+    await host.ip(cloud.plane.netns, "link", "del", tap_name(second.spec.id))
+    await cloud.chassis.plug(second.spec.id, second.spec.mac)
+    second.tap = await cloud.chassis.open_tap(second.spec.id)
+    second.carry()
+    assert await first.pings("10.0.0.12")
+
+
+async def test_preparing_again_disturbs_nothing(cloud: Cloud) -> None:
+    await routed(cloud)
+    assert await pings(cloud.host, "172.24.4.101")
+    await engines.prepare(cloud.plane)
+    await engines.configure(cloud.plane)
+    assert await pings(cloud.host, "172.24.4.101")
+    left = await engines.leftovers(cloud.plane)
+    assert len([line for line in left if line.startswith("process")]) == 6
+    assert f"network namespace {cloud.plane.netns}" in left
+
+
+async def test_a_database_of_an_older_release_is_converted(cloud: Cloud) -> None:
+    await cloud.stop("ovsdb-nb")
+    schema = json.loads(Path("/usr/share/ovn/ovn-nb.ovsschema").read_text())
+    schema["version"] = "6.0.0"
+    del schema["tables"]["Static_MAC_Binding"], schema["cksum"]
+    old, database = cloud.plane.path("ovn", "old"), cloud.plane.path("ovn", "nb.db")
+    Path(old).write_text(json.dumps(schema))
+    os.unlink(database)
+    await host.run("ovsdb-tool", "create", database, old)
+    await engines.prepare(cloud.plane)
+    version = await host.run("ovsdb-tool", "db-version", database)
+    assert version.strip() != "6.0.0"
+    await cloud.start(cloud.engine("ovsdb-nb"))
+    assert await cloud.apply("ground", topology.ground())
+    await network(cloud, net(1))
+
+
+async def routed(cloud: Cloud) -> tuple[Guest, Guest, RouterSpec]:
+    """A network behind a router, two guests, a provider network that the host is on."""
+    one = net(1)
+    outside = NetworkSpec(id="outside", physical_network="public", mtu=1500)
+    router = RouterSpec(
+        id="r1",
+        interfaces=(
+            RouterInterfaceSpec(
+                port_id="in", network_id=one.id, mac="fa:16:3e:01:00:01", addresses=("10.0.0.1/24",)
+            ),
+        ),
+        gateway=GatewaySpec(
+            port_id="out",
+            network_id="outside",
+            mac="fa:16:3e:01:00:02",
+            addresses=("172.24.4.10/24",),
+            next_hops=("172.24.4.1",),
+            chassis=("host-1",),
+        ),
+    )
+    await network(cloud, one)
+    await network(cloud, outside)
+    await cloud.apply(topology.router_scope("r1"), topology.router(router))
+    await group(cloud, EGRESS, RuleSpec(direction="ingress", remote_cidr="172.24.4.0/24"))
+    first = await guest(cloud, 1, one, "10.0.0.11")
+    second = await guest(cloud, 2, one, "10.0.0.12")
+    await floating(cloud)
+    return first, second, router
+
+
+async def floating(cloud: Cloud) -> None:
+    spec = FloatingIPSpec(
+        id="f1", router_id="r1", floating_address="172.24.4.101", fixed_address="10.0.0.11"
+    )
+    assert await cloud.apply(topology.floating_ip_scope("f1"), topology.floating_ip(spec))
+    assert await cloud.northbound.wait_applied(20)
+
+
+async def test_floating_ip_and_source_nat(cloud: Cloud) -> None:
+    first, second, _ = await routed(cloud)
+    assert await pings(cloud.host, "172.24.4.101")
+    with await listen(first.namespace, "10.0.0.11", 2222) as listener:
+        assert await talk(cloud.host, "172.24.4.101", 2222, listener) == "172.24.4.1"
+    with await listen(cloud.host, "172.24.4.1", 3333) as listener:
+        assert await talk(first.namespace, "172.24.4.1", 3333, listener) == "172.24.4.101"
+        assert await talk(second.namespace, "172.24.4.1", 3333, listener) == "172.24.4.10"
+    await cloud.apply(topology.floating_ip_scope("f1"), [])
+    assert await cloud.northbound.wait_applied(20)
+    assert not await pings(cloud.host, "172.24.4.101", within_s=1)
+
+
+async def test_traffic_survives_restarts_and_the_loss_of_the_northbound(cloud: Cloud) -> None:
+    _, _, _ = await routed(cloud)
+    assert await pings(cloud.host, "172.24.4.101")
+    await cloud.stop("ovn-controller")
+    assert await pings(cloud.host, "172.24.4.101")
+    await cloud.start(cloud.engine("ovn-controller"))
+    assert await pings(cloud.host, "172.24.4.101")
+    await cloud.restart("ovs-vswitchd")
+    assert await pings(cloud.host, "172.24.4.101")
+
+    kept = {scope: await cloud.northbound.dump(scope) for scope in await cloud.northbound.scopes()}
+    await cloud.stop("ovsdb-nb")
+    os.unlink(cloud.plane.path("ovn", "nb.db"))
+    await engines.prepare(cloud.plane)
+    await cloud.start(cloud.engine("ovsdb-nb"))
+    async with asyncio.timeout(20):
+        while await cloud.northbound.scopes():
+            await asyncio.sleep(0.05)
+    order = ("ground", "security_group", "network", "port", "router", "floating_ip")
+    for scope in sorted(kept, key=lambda scope: order.index(scope.partition(":")[0])):
+        assert await cloud.apply(scope, kept[scope])
+    assert await cloud.northbound.wait_applied(20)
+    assert await pings(cloud.host, "172.24.4.101")
+    for scope, rows in kept.items():
+        assert await cloud.northbound.dump(scope) == rows
+
+
+async def test_metadata_knows_which_network_asks(cloud: Cloud) -> None:
+    """Same prefix everywhere; the third network's guest has the address of the first's metadata."""
+    await group(cloud, EGRESS)
+    asked = {
+        1: ("10.0.0.2", "10.0.0.11"),
+        2: ("10.0.0.2", "10.0.0.11"),
+        3: ("10.0.0.3", "10.0.0.2"),
+    }
+    networks = {}
+    for number, (metadata_ip, guest_ip) in asked.items():
+        spec = networks[number] = net(number, metadata_ip)
+        assert spec.metadata_port is not None
+        await network(cloud, spec)
+        for made in (True, False):
+            assert made == await cloud.chassis.ensure_metadata(
+                spec.id, spec.metadata_port.id, spec.metadata_port.mac, (f"{metadata_ip}/24",)
+            )
+        await guest(cloud, number, spec, guest_ip)
+    assert await cloud.chassis.metadata_networks() == sorted(n.id for n in networks.values())
+    sockets = {n: await cloud.chassis.metadata_socket(spec.id) for n, spec in networks.items()}
+    try:
+        for number, (metadata_ip, guest_ip) in asked.items():
+            inside = cloud.guests[number - 1].namespace
+            await host.ip(inside, "route", "add", "169.254.169.254", "via", metadata_ip)
+            seen = await talk(inside, "169.254.169.254", 80, sockets[number])
+            assert seen == guest_ip
+            # Nothing else of ours is there: no other address, no other port, no echo.
+            for address, closed in ((metadata_ip, 80), ("169.254.169.254", 81)):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.5):
+                        await talk(inside, address, closed, sockets[number])
+            assert not await pings(inside, metadata_ip, within_s=0.5)
+    finally:
+        for each in sockets.values():
+            each.close()
+    for spec in networks.values():
+        await cloud.chassis.remove_metadata(spec.id)
+        await cloud.chassis.remove_metadata(spec.id)
+    assert await cloud.chassis.metadata_networks() == []
+
+
+async def take_lease(guest: Guest) -> dict[int | str, Any]:
+    """DISCOVER and REQUEST on the wire; the address and the options of the ACK."""
+    guest.rest()
+    try:
+        offer = await exchange(guest, 1, None)
+        return await exchange(guest, 3, str(offer["address"]))
+    finally:
+        guest.carry()
+
+
+async def exchange(guest: Guest, kind: int, wanted: str | None) -> dict[int | str, Any]:
+    mac = bytes.fromhex(guest.spec.mac.replace(":", ""))
+    options = bytes([53, 1, kind, 55, 5, 1, 3, 6, 26, 121])
+    if wanted:
+        options += bytes([50, 4, *map(int, wanted.split("."))])
+    bootp = struct.pack("!BBBBIHH16s", 1, 1, 6, 0, 0xABCD, 0, 0x8000, b"") + mac.ljust(16, b"\0")
+    payload = bootp + bytes(192) + bytes([99, 130, 83, 99]) + options + b"\xff"
+    udp = struct.pack("!HHHH", 68, 67, 8 + len(payload), 0) + payload
+    header = struct.pack(
+        "!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0, bytes(4), b"\xff" * 4
+    )
+    total = sum(struct.unpack("!10H", header))
+    total = (total & 0xFFFF) + (total >> 16)
+    header = header[:10] + struct.pack("!H", ~total & 0xFFFF) + header[12:]
+    frame = b"\xff" * 6 + mac + b"\x08\x00" + header + udp
+    os.write(guest.tap, frame)
+    async with asyncio.timeout(15):
+        while True:
+            try:
+                answer = os.read(guest.tap, 65536)
+            except BlockingIOError:
+                await asyncio.sleep(0.01)
+                continue
+            if answer[12:14] == b"\x08\x00" and answer[34:38] == bytes([0, 67, 0, 68]):
+                return parse(answer[42:])
+
+
+def parse(bootp: bytes) -> dict[int | str, Any]:
+    found: dict[int | str, Any] = {"address": ".".join(map(str, bootp[16:20]))}
+    rest = bootp[240:]
+    while rest and rest[0] != 255:
+        if rest[0] == 0:
+            rest = rest[1:]
+            continue
+        found[rest[0]] = rest[2 : 2 + rest[1]]
+        rest = rest[2 + rest[1] :]
+    return found

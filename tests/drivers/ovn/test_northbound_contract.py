@@ -1,0 +1,252 @@
+"""What Northbound and SimulatedNorthbound both keep."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.drivers.ovn.support import northbound_server
+
+from hanok.drivers.ovn.errors import ExecuteError, MissingParent
+from hanok.drivers.ovn.northbound import Northbound, NorthboundAPI
+from hanok.drivers.ovn.rows import (
+    ACL,
+    NAT,
+    AddressSet,
+    DHCPOptions,
+    DNSRecords,
+    GatewayChassis,
+    LogicalSwitch,
+    PortGroup,
+    Router,
+    RouterPort,
+    Row,
+    StaticRoute,
+    SwitchPort,
+    name_of,
+)
+from hanok.drivers.ovn.simulated import SimulatedNorthbound
+
+
+@pytest.fixture(params=["simulated", "real"])
+async def northbound(request: pytest.FixtureRequest) -> AsyncIterator[NorthboundAPI]:
+    if request.param == "simulated":
+        yield SimulatedNorthbound()
+        return
+    async with northbound_server() as server:
+        real = Northbound(timeout_s=10)
+        await real.connect(server.remote)
+        try:
+            yield real
+        finally:
+            await real.close()
+
+
+SWITCH = LogicalSwitch(name="net-1", other_config={"mcast_snoop": "false"})
+DROP = PortGroup(
+    name="pg_drop",
+    acls=frozenset(
+        {ACL(direction="to-lport", priority=1001, match="outport == @pg_drop", action="drop")}
+    ),
+)
+
+
+def port(name: str, **more: object) -> SwitchPort:
+    fields: dict[str, object] = {
+        "name": name,
+        "switch": "net-1",
+        "addresses": frozenset({"fa:16:3e:00:00:01 10.0.0.5"}),
+    }
+    return SwitchPort(**(fields | more))  # type: ignore[arg-type]
+
+
+def in_order(rows: list[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: (type(row).__name__, name_of(row)))
+
+
+EVERYTHING: list[Row] = [
+    SWITCH,
+    DHCPOptions(name="sub-1", cidr="10.0.0.0/24", options={"lease_time": "600"}),
+    PortGroup(
+        name="sg",
+        acls=frozenset(
+            {
+                ACL(direction="to-lport", priority=1002, match="ip4", action="allow-related"),
+                ACL(direction="from-lport", priority=1002, match="ip", action="allow-related"),
+            }
+        ),
+        external_ids={"why": "a test"},
+    ),
+    port(
+        "p1",
+        port_security=frozenset({"fa:16:3e:00:00:01 10.0.0.5"}),
+        dhcpv4="sub-1",
+        groups=frozenset({"sg"}),
+        enabled=False,
+        options={"requested-chassis": "h1"},
+        external_ids={"name": 'odd "name", with\nall = of it; é'},
+    ),
+    port("to-r", type="router", addresses=frozenset({"router"}), options={"router-port": "lrp-1"}),
+    port("phys", type="localnet", tag=12, addresses=frozenset({"unknown"})),
+    Router(
+        name="r1",
+        routes=frozenset(
+            {
+                StaticRoute(destination="0.0.0.0/0", next_hop="172.24.4.1", port="lrp-1"),
+                StaticRoute(destination="10.9.0.0/16", next_hop="10.0.0.9"),
+            }
+        ),
+        options={"always_learn_from_arp_request": "false"},
+    ),
+    RouterPort(
+        name="lrp-1",
+        router="r1",
+        mac="fa:16:3e:00:00:02",
+        networks=frozenset({"10.0.0.1/24", "fd00::1/64"}),
+        gateway_chassis=frozenset({GatewayChassis(chassis="h1", priority=10)}),
+        ipv6_ra_configs={"address_mode": "slaac"},
+    ),
+    NAT(router="r1", type="snat", external_ip="172.24.4.9", logical_ip="10.0.0.0/24"),
+    NAT(router="r1", type="dnat_and_snat", external_ip="172.24.4.10", logical_ip="10.0.0.5"),
+    DNSRecords(name="dns-1", switches=frozenset({"net-1"}), records={"vm": "10.0.0.5"}),
+    AddressSet(name="as1", addresses=frozenset({"10.0.0.5", "10.0.0.6"})),
+]
+
+
+async def test_every_kind_of_row_comes_back_as_it_was_written(northbound: NorthboundAPI) -> None:
+    assert await northbound.apply("s", EVERYTHING, 1)
+    assert in_order(await northbound.dump("s")) == in_order(EVERYTHING)
+    assert await northbound.scopes() == {"s": 1}
+
+
+async def test_a_scope_can_be_changed_and_emptied(northbound: NorthboundAPI) -> None:
+    await northbound.apply("s", EVERYTHING, 1)
+    changed: list[Row] = [
+        LogicalSwitch(name="net-1"),
+        port("p1", addresses=frozenset({"unknown"})),
+        Router(name="r1", enabled=False, routes=frozenset()),
+        RouterPort(
+            name="lrp-1", router="r1", mac="fa:16:3e:00:00:03", networks=frozenset({"10.1.0.1/16"})
+        ),
+    ]
+    assert await northbound.apply("s", changed, 2)
+    assert in_order(await northbound.dump("s")) == in_order(changed)
+    assert await northbound.apply("s", [], 3)
+    assert await northbound.dump("s") == []
+    assert await northbound.scopes() == {}
+
+
+async def test_a_late_writer_is_refused_also_after_removal(northbound: NorthboundAPI) -> None:
+    assert await northbound.apply("s", [SWITCH], 5)
+    assert not await northbound.apply("s", [], 4)
+    assert await northbound.apply("s", [SWITCH], 5)
+    assert await northbound.apply("s", [], 6)
+    assert not await northbound.apply("s", [SWITCH], 5)
+    assert await northbound.dump("s") == []
+    assert await northbound.removed() == {"s": 6}
+    await northbound.forget(["s"])
+    assert await northbound.removed() == {}
+    assert await northbound.apply("s", [SWITCH], 1)
+    await northbound.forget(["s"])
+    assert await northbound.scopes() == {"s": 1}
+
+
+async def test_scopes_do_not_touch_each_other(northbound: NorthboundAPI) -> None:
+    await northbound.apply("network:1", [SWITCH], 1)
+    await northbound.apply("port:1", [port("p1")], 1)
+    await northbound.apply("port:2", [port("p2")], 1)
+    await northbound.apply("network:1", [LogicalSwitch(name="net-1", external_ids={"a": "b"})], 2)
+    await northbound.apply("port:1", [], 2)
+    assert await northbound.dump("port:2") == [port("p2")]
+    assert set(await northbound.scopes()) == {"network:1", "port:2"}
+
+
+async def test_what_was_part_of_a_removed_switch_goes_with_it(northbound: NorthboundAPI) -> None:
+    await northbound.apply("network:1", [SWITCH], 1)
+    await northbound.apply("port:1", [port("p1")], 1)
+    await northbound.apply("network:1", [], 2)
+    assert await northbound.dump("port:1") == []
+
+
+async def test_a_row_without_its_parent_is_refused_whole(northbound: NorthboundAPI) -> None:
+    with pytest.raises(MissingParent):
+        await northbound.apply("port:1", [port("p1"), LogicalSwitch(name="other")], 1)
+    assert await northbound.scopes() == {}
+    assert await northbound.dump("port:1") == []
+
+
+async def test_a_name_has_one_owner(northbound: NorthboundAPI) -> None:
+    await northbound.apply("network:1", [SWITCH], 1)
+    with pytest.raises(ExecuteError):
+        await northbound.apply("network:2", [SWITCH], 1)
+    with pytest.raises(ExecuteError):
+        await northbound.apply("network:3", [port("p"), port("p")], 1)
+
+
+async def test_a_port_moves_to_another_switch(northbound: NorthboundAPI) -> None:
+    rows: list[Row] = [SWITCH, LogicalSwitch(name="net-2")]
+    await northbound.apply("s", [*rows, port("p1")], 1)
+    await northbound.apply("s", [*rows, port("p1", switch="net-2")], 2)
+    assert port("p1", switch="net-2") in await northbound.dump("s")
+
+
+async def test_no_port_without_its_guard(northbound: NorthboundAPI) -> None:
+    guarded = port("p1", guard="pg_drop")
+    await northbound.apply("network:1", [SWITCH], 1)
+    with pytest.raises(MissingParent):
+        await northbound.apply("port:1", [guarded], 1)
+    await northbound.apply("ground", [DROP], 1)
+    await northbound.apply("port:1", [guarded], 1)
+    assert await northbound.dump("port:1") == [guarded]
+    assert await northbound.members("pg_drop") == {"p1"}
+    await northbound.apply("port:1", [port("p1", groups=frozenset({"pg_drop"}))], 2)
+    assert await northbound.members("pg_drop") == {"p1"}
+    await northbound.apply("port:1", [port("p1")], 3)
+    assert await northbound.members("pg_drop") == frozenset()
+
+
+async def test_groups_and_options_are_tied_when_they_come(northbound: NorthboundAPI) -> None:
+    wanted = port("p1", groups=frozenset({"a", "b"}), dhcpv4="sub-1")
+    await northbound.apply("network:1", [SWITCH], 1)
+    await northbound.apply("port:1", [wanted], 1)
+    assert await northbound.dump("port:1") == [port("p1")]
+    await northbound.apply("sg:b", [PortGroup(name="b")], 1)
+    await northbound.apply("sg:a", [PortGroup(name="a")], 1)
+    await northbound.apply("dhcp", [DHCPOptions(name="sub-1", cidr="10.0.0.0/24")], 1)
+    assert await northbound.dump("port:1") == [wanted]
+    fewer = port("p1", groups=frozenset({"b"}))
+    await northbound.apply("port:1", [fewer], 2)
+    assert await northbound.dump("port:1") == [fewer]
+    await northbound.apply("sg:b", [], 2)
+    assert await northbound.dump("port:1") == [port("p1")]
+
+
+async def test_a_group_may_list_ports_that_come_later(northbound: NorthboundAPI) -> None:
+    listed = PortGroup(name="g", ports=frozenset({"p1", "p2"}))
+    await northbound.apply("network:1", [SWITCH], 1)
+    await northbound.apply("port:1", [port("p1")], 1)
+    await northbound.apply("sg", [listed], 1)
+    assert await northbound.dump("sg") == [PortGroup(name="g", ports=frozenset({"p1"}))]
+    await northbound.apply("port:2", [port("p2")], 1)
+    assert await northbound.dump("sg") == [listed]
+    await northbound.apply("port:1", [], 2)
+    assert await northbound.dump("sg") == [PortGroup(name="g", ports=frozenset({"p2"}))]
+    await northbound.apply("port:1", [port("p1")], 3)
+    assert await northbound.dump("sg") == [listed]
+    await northbound.apply("sg", [PortGroup(name="g", ports=frozenset())], 2)
+    assert await northbound.dump("sg") == [PortGroup(name="g", ports=frozenset())]
+
+
+async def test_dns_finds_its_switch_later(northbound: NorthboundAPI) -> None:
+    records = DNSRecords(name="d", switches=frozenset({"net-1"}), records={"vm": "10.0.0.5"})
+    await northbound.apply("dns", [records], 1)
+    await northbound.apply("network:1", [SWITCH], 1)
+    assert await northbound.dump("dns") == [records]
+    off = DNSRecords(name="d", switches=frozenset())
+    await northbound.apply("dns", [off], 2)
+    assert await northbound.dump("dns") == [off]
+
+
+async def test_our_own_external_ids_cannot_be_set(northbound: NorthboundAPI) -> None:
+    with pytest.raises(ValueError):
+        await northbound.apply("s", [LogicalSwitch(name="x", external_ids={"hanok:in": "y"})], 1)
