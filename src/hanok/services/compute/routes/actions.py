@@ -1,0 +1,153 @@
+"""Actions on servers: power, lock, reset state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from hanok.base.errors import BadInput
+from hanok.services.compute.logic import servers, states
+from hanok.services.compute.operations import ChangePower
+from hanok.services.compute.operations.change_power import Action
+from hanok.services.compute.room import Compute
+from hanok.services.compute.routes.servers import readable, start_delete
+from hanok.services.compute.schemas import bodies
+from hanok.services.compute.tables import servers as table
+from hanok.web.request import Request, convert, no_content
+from hanok.web.routes import Handler, Route
+
+
+async def _begin(request: Request, room: Compute, action: Action, rule: str) -> Response:
+    """Start an operation that changes the power state; 202 before it is done."""
+    async with request.transaction() as tx:
+        row = await readable(request, tx, rule)
+        servers.check_unlocked(row, request.token)
+        generation = await servers.begin(tx, row, action, room.clock.now())
+        await room.operations.start(
+            tx,
+            ChangePower(server_id=row.id, generation=generation, action=action),
+            user_id=request.token.user_id,
+            project_id=row.project_id,
+        )
+    return no_content(202)
+
+
+def _power(action: Action, rule: str) -> Handler:
+    async def handler(request: Request, room: Compute) -> Response:
+        return await _begin(request, room, action, rule)
+
+    return handler
+
+
+async def reboot(request: Request, room: Compute) -> Response:
+    """reboot: SOFT asks the guest first, HARD cuts the power."""
+    body = convert((await request.json())["reboot"], bodies.Reboot)
+    kind = body.type.upper()
+    if kind not in ("SOFT", "HARD"):
+        raise BadInput(
+            f"Invalid input for field/attribute type. Value: {body.type[:50]}. It is SOFT or HARD."
+        )
+    return await _begin(
+        request,
+        room,
+        "reboot" if kind == "SOFT" else "reboot_hard",
+        "os_compute_api:servers:reboot",
+    )
+
+
+async def lock(request: Request, room: Compute) -> Response:
+    """lock: others than admins may not change the server; from 2.73 with a reason."""
+    wanted = (await request.json())["lock"]
+    reason = None
+    if wanted is not None:
+        if request.microversion < (2, 73):
+            if wanted != {}:
+                raise BadInput("Invalid input for field/attribute lock.")
+        else:
+            reason = convert(wanted, bodies.Lock).locked_reason
+    async with request.transaction() as tx:
+        row = await readable(request, tx, "os_compute_api:os-lock-server:lock")
+        owner = row.project_id == request.token.project_id and not request.token.is_admin
+        await tx.execute(
+            table.update()
+            .where(table.c.id == row.id)
+            .values(locked=True, locked_by="owner" if owner else "admin", locked_reason=reason)
+        )
+    return no_content(202)
+
+
+async def unlock(request: Request, room: Compute) -> Response:
+    async with request.transaction() as tx:
+        row = await readable(request, tx, "os_compute_api:os-lock-server:unlock")
+        if row.locked_by == "admin":
+            request.allow("os_compute_api:os-lock-server:unlock:unlock_override")
+        await tx.execute(
+            table.update()
+            .where(table.c.id == row.id)
+            .values(locked=False, locked_by=None, locked_reason=None)
+        )
+    return no_content(202)
+
+
+async def force_delete(request: Request, room: Compute) -> Response:
+    """forceDelete: as DELETE."""
+    async with request.transaction() as tx:
+        row = await readable(request, tx, "os_compute_api:os-deferred-delete:force")
+        servers.check_unlocked(row, request.token)
+        await start_delete(request, room, tx, row)
+    return no_content(202)
+
+
+async def reset_state(request: Request, room: Compute) -> Response:
+    """os-resetState: for admins, when a server's state no longer tells the truth."""
+    body = convert((await request.json())["os-resetState"], bodies.ResetState)
+    if body.state not in ("active", "error"):
+        raise BadInput("Invalid input for field/attribute state. It is active or error.")
+    async with request.transaction() as tx:
+        row = await readable(request, tx, "os_compute_api:os-admin-actions:reset_state")
+        changes: dict[str, Any] = {
+            "vm_state": body.state,
+            "task_state": None,
+            "updated_at": room.clock.now(),
+        }
+        if body.state == "active":
+            changes.update(fault=None, power_state=states.RUNNING)
+        await tx.execute(table.update().where(table.c.id == row.id).values(**changes))
+    return no_content(202)
+
+
+_A = "os_compute_api"
+_PATH = "/v2.1/servers/{server_id}/action"
+_POWER: tuple[tuple[str, Action, str], ...] = (
+    ("os-start", "start", f"{_A}:servers:start"),
+    ("os-stop", "stop", f"{_A}:servers:stop"),
+    ("pause", "pause", f"{_A}:os-pause-server:pause"),
+    ("unpause", "unpause", f"{_A}:os-pause-server:unpause"),
+    ("suspend", "suspend", f"{_A}:os-suspend-server:suspend"),
+    ("resume", "resume", f"{_A}:os-suspend-server:resume"),
+)
+ROUTES = (
+    *(
+        Route("POST", _PATH, _power(action, rule), (rule,), body_key=key)
+        for key, action, rule in _POWER
+    ),
+    Route("POST", _PATH, reboot, (f"{_A}:servers:reboot",), body_key="reboot", strict=True),
+    Route("POST", _PATH, lock, (f"{_A}:os-lock-server:lock",), body_key="lock"),
+    Route(
+        "POST",
+        _PATH,
+        unlock,
+        (f"{_A}:os-lock-server:unlock", f"{_A}:os-lock-server:unlock:unlock_override"),
+        body_key="unlock",
+    ),
+    Route("POST", _PATH, force_delete, (f"{_A}:os-deferred-delete:force",), body_key="forceDelete"),
+    Route(
+        "POST",
+        _PATH,
+        reset_state,
+        (f"{_A}:os-admin-actions:reset_state",),
+        body_key="os-resetState",
+        strict=True,
+    ),
+)
