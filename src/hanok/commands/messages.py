@@ -257,7 +257,17 @@ class HostInventory(Struct, frozen=True, kw_only=True, tag_field="answer", tag="
     metadata_networks: tuple[str, ...] = ()
 
 
-Answer = Done | Failed | Stale | ImageState | InstanceState | ConsoleLog | ConsoleAddress | HostState | HostInventory
+Answer = (
+    Done
+    | Failed
+    | Stale
+    | ImageState
+    | InstanceState
+    | ConsoleLog
+    | ConsoleAddress
+    | HostState
+    | HostInventory
+)
 
 
 # ---- what a node tells or asks control ------------------------------------------------------------------------------

@@ -1,10 +1,10 @@
 """Commands over a bus: subjects, encoding, asking.
 
-    node.<host>.command     request/reply: a Command, an Answer
-    control.metadata        request/reply: a MetadataQuestion, a MetadataDocument
-    control.instance        event: InstanceChanged
-    control.heartbeat       event: HostState, every HEARTBEAT_S
-    control.wake            event: operation ids that are worth a look
+node.<host>.command     request/reply: a Command, an Answer
+control.metadata        request/reply: a MetadataQuestion, a MetadataDocument
+control.instance        event: InstanceChanged
+control.heartbeat       event: HostState, every HEARTBEAT_S
+control.wake            event: operation ids that are worth a look
 """
 
 from __future__ import annotations
