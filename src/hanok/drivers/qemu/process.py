@@ -55,7 +55,12 @@ class Process:
         gone: asyncio.Future[None] = loop.create_future()
         # Each waiter watches a descriptor of its own: the loop knows one callback a descriptor.
         watched = os.dup(self.pidfd)
-        loop.add_reader(watched, lambda: gone.done() or gone.set_result(None))
+
+        def wake() -> None:
+            if not gone.done():
+                gone.set_result(None)
+
+        loop.add_reader(watched, wake)
         try:
             await gone
         finally:
