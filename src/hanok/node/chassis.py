@@ -18,7 +18,7 @@ class Chassis(Protocol):
     async def unplug(self, port_id: str) -> None:
         """The port has none; it succeeds when it never had."""
 
-    def open_tap(self, port_id: str) -> int | None:
+    async def open_tap(self, port_id: str) -> int | None:
         """A descriptor of the tap (no vnet header), the caller's to close; None: no network here."""
 
     async def ports(self) -> list[str]:
@@ -35,7 +35,7 @@ class Chassis(Protocol):
     async def metadata_networks(self) -> list[str]:
         """The networks whose metadata address is here."""
 
-    def metadata_socket(self, network_id: str) -> socket.socket:
+    async def metadata_socket(self, network_id: str) -> socket.socket:
         """A socket that listens on port 80 and hears this network only; the caller's to close."""
 
 
@@ -53,7 +53,7 @@ class NullChassis:
     async def unplug(self, port_id: str) -> None:
         self._ports.pop(port_id, None)
 
-    def open_tap(self, port_id: str) -> int | None:
+    async def open_tap(self, port_id: str) -> int | None:
         return None
 
     async def ports(self) -> list[str]:
@@ -71,7 +71,7 @@ class NullChassis:
     async def metadata_networks(self) -> list[str]:
         return sorted(self._networks)
 
-    def metadata_socket(self, network_id: str) -> socket.socket:
+    async def metadata_socket(self, network_id: str) -> socket.socket:
         listener = socket.create_server(("127.0.0.1", 0))
         self.metadata_ports[network_id] = listener.getsockname()[1]
         return listener

@@ -16,8 +16,8 @@ from hanok.drivers.image_format import HEAD_BYTES, inspect
 from hanok.drivers.qemu import config_drive
 from hanok.drivers.qemu.images import Tools
 from hanok.node.errors import NotDone
+from hanok.node.images import GIB, check_fits
 
-GIB = 1 << 30
 ROOM = 64 << 20  # an overlay needs little at first, but a guest on a full disk does not get far
 
 
@@ -43,11 +43,7 @@ class Disks:
         self, base: Path, base_format: str, image_bytes: int, disk_gib: int
     ) -> None:
         """An overlay on a cached image, at least as large as the image."""
-        if disk_gib and disk_gib * GIB < image_bytes:
-            needed = -(-image_bytes // GIB)
-            raise NotDone(
-                f"The image needs a disk of {needed} GiB; the server's has {disk_gib} GiB."
-            )
+        check_fits(image_bytes, disk_gib)
         temporary = self._fresh("disk")
         await failpoint("node.make_root.before")
         await self._tools.make_overlay(temporary, base, base_format, disk_gib * GIB or image_bytes)

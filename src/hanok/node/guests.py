@@ -39,6 +39,7 @@ from hanok.node.chassis import Chassis
 from hanok.node.disks import Disks
 from hanok.node.errors import NotDone
 from hanok.node.images import ImageCache
+from hanok.node.power import check_power
 from hanok.node.records import Record, Records, changed, check_generation
 from hanok.node.settings import NodeSettings
 
@@ -131,6 +132,7 @@ class Guests:
     async def set_power(self, wanted: SetPower) -> InstanceState:
         async with self._lock(wanted.server_id):
             guest = self._checked(wanted.server_id, wanted.generation)
+            check_power(guest.record.actual, wanted.power)
             self._remember(guest, generation=wanted.generation, wanted=wanted.power)
             await failpoint("node.set_power.before")
             await self._set(guest, wanted.power, soft=wanted.soft, timeout_s=wanted.timeout_s)
@@ -284,6 +286,7 @@ class Guests:
 
     async def _set(self, guest: Guest, power: Power, *, soft: bool, timeout_s: float) -> None:
         actual = guest.record.actual
+        check_power(actual, power)
         match power, actual:
             case "running", "paused":
                 await self._monitor(guest).execute("cont")
@@ -302,10 +305,8 @@ class Guests:
                 self._remember(guest, actual="stopped")
             case "stopped", _:
                 await self._stop(guest, soft=soft, timeout_s=timeout_s)
-            case wanted, actual if wanted != actual:
-                raise NotDone(f"A server that is {actual} cannot become {wanted}.")
             case _:
-                pass
+                pass  # it is so already
 
     async def _start(self, guest: Guest, *, memory: int | None = None) -> None:
         """Start QEMU and let the guest run. memory: an open file to resume from."""
@@ -341,7 +342,7 @@ class Guests:
             listener = opened.enter_context(listening_socket(run / "qmp"))
             cards = []
             for nic in record.spec.nics:
-                if (fd := self.chassis.open_tap(nic.port_id)) is not None:
+                if (fd := await self.chassis.open_tap(nic.port_id)) is not None:
                     opened.callback(os.close, fd)
                 cards.append(Card(mac=nic.mac, tap_fd=fd, mtu=nic.mtu))
             spec = self._spec(record, tuple(cards), str(run), listener.fileno(), incoming=incoming)

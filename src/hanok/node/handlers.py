@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from hanok.base.failpoints import failpoint
@@ -109,21 +110,30 @@ class Handlers:
 
     async def handle(self, payload: bytes) -> bytes | None:
         """What the bus calls."""
-        command = wire.decode_command(payload)
-        request_id.set(command.request_id)
-        name = f"node.{command.__struct_config__.tag}"
-        await failpoint(f"{name}.before")
-        result = await answer(self, command)
-        if await failpoint(f"{name}.after") == "lose":
-            return None
-        return wire.encode(result)
+        return await handle(self.do, payload)
 
 
-async def answer(handlers: Handlers, command: Command) -> Answer:
+Do = Callable[[Command], Awaitable[Answer]]
+
+
+async def handle(do: Do, payload: bytes) -> bytes | None:
+    """From a command's bytes to the answer's. None: the answer got lost (a failpoint did it)."""
+    command = wire.decode_command(payload)
+    request_id.set(command.request_id)
+    name = f"node.{command.__struct_config__.tag}"
+    if await failpoint(f"{name}.before") == "twice":
+        await answer(do, command)
+    result = await answer(do, command)
+    if await failpoint(f"{name}.after") == "lose":
+        return None
+    return wire.encode(result)
+
+
+async def answer(do: Do, command: Command) -> Answer:
     """Do a command; whatever happens is an answer."""
     try:
         check_ids(command)
-        return await handlers.do(command)
+        return await do(command)
     except Late as late:
         return Stale(seen_generation=late.seen_generation)
     except NotDone as error:

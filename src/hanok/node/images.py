@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -26,6 +27,7 @@ from hanok.node.errors import NotDone
 from hanok.node.records import write_whole
 
 CHUNK = 1 << 20
+GIB = 1 << 30
 FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file, copy on write
 RESERVE = 256 << 20  # disk space that a copy leaves for guests that run already
 
@@ -90,20 +92,6 @@ class ImageCache:
             path.unlink(missing_ok=True)
         self._locks.pop(image_id, None)
 
-    def _open(self, image_id: str) -> int:
-        self.path(image_id)
-        for store in self._stores:
-            with contextlib.suppress(FileNotFoundError):
-                fd = os.open(store / image_id, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-                if stat.S_ISREG(os.fstat(fd).st_mode):
-                    return fd
-                os.close(fd)
-        raise NotDone(
-            "The image's data is not in any store that this host can read.",
-            detail=image_id,
-            transient=True,
-        )
-
     def _take(self, wanted: EnsureImage) -> CachedImage:
         """Copy, hash and inspect in one pass (in a thread)."""
         if wanted.disk_format not in ("raw", "qcow2", "iso"):
@@ -117,12 +105,12 @@ class ImageCache:
         space = os.statvfs(self.folder)
         if space.f_bavail * space.f_frsize < wanted.size_bytes + RESERVE:
             raise NotDone("The host has not enough disk space for the image.", transient=True)
-        source = self._open(wanted.image_id)
+        source = open_in_store(self._stores, wanted.image_id)
         try:
             target = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             try:
                 digest, inspector = _copy(source, target)
-                known = _checked(wanted, digest, inspector)
+                known = checked(wanted, digest, inspector)
                 if self._gid is not None:
                     os.fchown(target, -1, self._gid)
                 os.fchmod(target, 0o440)
@@ -143,6 +131,36 @@ class ImageCache:
         return known
 
 
+def check_fits(image_bytes: int, disk_gib: int) -> None:
+    """Raises NotDone when an image is larger than the disk it should fill; 0 takes the image's size."""
+    if disk_gib and disk_gib * GIB < image_bytes:
+        needed = -(-image_bytes // GIB)
+        raise NotDone(f"The image needs a disk of {needed} GiB; the server's has {disk_gib} GiB.")
+
+
+def check_wanted(wanted: EnsureImage) -> None:
+    """Raises NotDone for an image that cannot be taken, whatever its data is."""
+    if wanted.disk_format not in ("raw", "qcow2", "iso"):
+        raise NotDone(f"Images of the format {wanted.disk_format} cannot be booted here.")
+    if not wanted.sha512:
+        raise NotDone("The image has no checksum, so it cannot be trusted.", detail=wanted.image_id)
+
+
+def open_in_store(stores: Sequence[Path], image_id: str) -> int:
+    """A descriptor of the image's data in the first store that has it."""
+    for store in stores:
+        with contextlib.suppress(FileNotFoundError):
+            fd = os.open(store / image_id, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            if stat.S_ISREG(os.fstat(fd).st_mode):
+                return fd
+            os.close(fd)
+    raise NotDone(
+        "The image's data is not in any store that this host can read.",
+        detail=image_id,
+        transient=True,
+    )
+
+
 def _copy(source: int, target: int) -> tuple[str, Inspector]:
     try:
         fcntl.ioctl(target, FICLONE, source)
@@ -161,7 +179,8 @@ def _copy(source: int, target: int) -> tuple[str, Inspector]:
     return digest.hexdigest(), inspector
 
 
-def _checked(wanted: EnsureImage, digest: str, inspector: Inspector) -> CachedImage:
+def checked(wanted: EnsureImage, digest: str, inspector: Inspector) -> CachedImage:
+    """What passed is what was uploaded, and is what it is said to be; else NotDone."""
     if inspector.size_bytes != wanted.size_bytes or digest != wanted.sha512.lower():
         raise NotDone(
             "The image's data is not what was uploaded: its checksum differs.",
@@ -170,7 +189,8 @@ def _checked(wanted: EnsureImage, digest: str, inspector: Inspector) -> CachedIm
     found = inspector.finish()
     if found.problems:
         raise NotDone(f"The image cannot be used: {'; '.join(found.problems)}.")
-    if found.format != wanted.disk_format:
+    # An ISO is a raw disk with a file system on it: either name is right for it.
+    if found.format != wanted.disk_format and (found.format, wanted.disk_format) != ("iso", "raw"):
         raise NotDone(f"The image is said to be {wanted.disk_format}, but it is {found.format}.")
     return CachedImage(
         image_id=wanted.image_id,

@@ -22,16 +22,16 @@ async def main(settings: NodeSettings) -> None:
         password=password,
     )
     try:
-        await run_node(settings, bus, await chassis_of(settings))
+        await run_node(settings, bus, chassis_of(settings))
     finally:
         await bus.close()
 
 
-async def chassis_of(settings: NodeSettings) -> Chassis:
-    """The host's network; none when no OVS is named."""
-    if not settings.ovs_run_dir:
+def chassis_of(settings: NodeSettings) -> Chassis:
+    """The host's network; none when no switch is named."""
+    if not settings.ovs_db_socket:
         return NullChassis()
-    # Only here: a node without a network needs none of OVS's libraries.
-    from hanok.drivers.ovn.chassis import OVSChassis
+    # Only here: a node without a network needs none of the switch's programs.
+    from hanok.drivers.ovn import chassis
 
-    return await OVSChassis.connect(run_dir=settings.ovs_run_dir, netns=settings.netns)
+    return chassis.Chassis(settings.netns, settings.ovs_db_socket, settings.integration_bridge)

@@ -48,7 +48,7 @@ class MetadataServer:
         if not wanted:
             await self._stop(network_id)
         elif network_id not in self._servers:
-            listener = self.chassis.metadata_socket(network_id)
+            listener = await self.chassis.metadata_socket(network_id)
 
             async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
                 await self._connected(network_id, reader, writer)

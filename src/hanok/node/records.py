@@ -62,9 +62,13 @@ _decode = msgspec.json.Decoder(Record).decode
 
 
 class Records:
-    """The records and tombstones under a state directory."""
+    """The records and tombstones under a state directory.
 
-    def __init__(self, state: Path, clock: Clock) -> None:
+    durable: whether they survive a power cut; the simulated hosts do without.
+    """
+
+    def __init__(self, state: Path, clock: Clock, *, durable: bool = True) -> None:
+        self._durable = durable
         self.instances = state / "instances"
         self.removed = state / "removed"
         self._clock = clock
@@ -93,7 +97,7 @@ class Records:
     def save(self, record: Record) -> None:
         folder = self.folder(record.server_id)
         folder.mkdir(exist_ok=True, mode=0o711)
-        write_whole(folder / "record.json", _encode(record))
+        write_whole(folder / "record.json", _encode(record), durable=self._durable)
 
     def delete(self, server_id: str) -> None:
         """Remove the directory; the record goes last, so that a removal that was cut short is seen."""
@@ -118,7 +122,7 @@ class Records:
         """Remember a removal. The file's size is a few bytes."""
         self.folder(server_id)
         if generation > self.removed_at(server_id):
-            write_whole(self.removed / server_id, b"%d" % generation)
+            write_whole(self.removed / server_id, b"%d" % generation, durable=self._durable)
 
     def prune(self) -> None:
         """Forget removals that no message can be late for any more."""
@@ -141,7 +145,7 @@ def changed(record: Record, **what: object) -> Record:
     return structs.replace(record, **what)
 
 
-def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+def write_whole(path: Path, content: bytes, *, mode: int = 0o600, durable: bool = True) -> None:
     """Write a file so that a reader, or a crash, sees the old or the new content."""
     temporary = path.with_name(f".{path.name}.new")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
@@ -149,11 +153,14 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         with open(fd, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         temporary.rename(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    if not durable:
+        return
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
