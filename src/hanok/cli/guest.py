@@ -67,8 +67,17 @@ LATER_MODULES = (
     "8021q", "pci_hotplug", "acpiphp",
 )  # fmt: skip
 COMMAND_LINE = (
-    "root=LABEL=hanok-root ro console=tty0 console=ttyS0,115200 loglevel=4 mitigations=off audit=0 "
+    "root=LABEL=hanok-root ro console=tty0 console=ttyS0,115200 loglevel=7 mitigations=off audit=0 "
     "random.trust_cpu=on panic=10 tsc=reliable no_timer_check nmi_watchdog=0 net.ifnames=0"
+)
+
+INITTAB = (
+    "::sysinit:/etc/hanok/boot.sh\n"
+    "::once:/etc/hanok/later.sh\n"
+    "ttyS0::respawn:/sbin/getty -L 115200 ttyS0 vt100\n"
+    "tty1::respawn:/sbin/getty 38400 tty1\n"
+    "::ctrlaltdel:/sbin/reboot\n"
+    "::shutdown:/bin/umount -a -r\n"
 )
 
 TEXTS: dict[str, str] = {
@@ -85,6 +94,7 @@ TEXTS: dict[str, str] = {
     "etc/profile": "export PATH=/usr/sbin:/usr/bin:/sbin:/bin\n"
     "[ \"$(id -u)\" = 0 ] && PS1='# ' || PS1='$ '\n",
     "etc/shells": "/bin/sh\n",
+    "etc/inittab": INITTAB,
     "etc/os-release": 'NAME="Hanok guest"\nID=hanok-guest\nPRETTY_NAME="Hanok guest (Debian 12 parts)"\n',
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n",
     "etc/pam.d/sudo": "auth required pam_permit.so\naccount required pam_permit.so\n"
@@ -106,7 +116,6 @@ SCRIPTS = {
     "identity.sh": "etc/hanok/identity.sh",
     "later.sh": "etc/hanok/later.sh",
     "udhcpc.sh": "etc/udhcpc.sh",
-    "inittab": "etc/inittab",
 }
 FOLDERS = (
     "bin", "sbin", "usr/bin", "usr/sbin", "dev", "proc", "sys", "run", "tmp", "root", "mnt", "var/lib",

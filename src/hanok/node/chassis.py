@@ -26,8 +26,11 @@ class Chassis(Protocol):
 
     async def ensure_metadata(
         self, network_id: str, port_id: str, mac: str, addresses: tuple[str, ...]
-    ) -> None:
-        """The network's metadata address is on this host."""
+    ) -> bool:
+        """The network's metadata address is on this host.
+
+        True when it was made now: sockets of an earlier one are dead.
+        """
 
     async def remove_metadata(self, network_id: str) -> None:
         """It is not."""
@@ -61,8 +64,10 @@ class NullChassis:
 
     async def ensure_metadata(
         self, network_id: str, port_id: str, mac: str, addresses: tuple[str, ...]
-    ) -> None:
+    ) -> bool:
+        made = network_id not in self._networks
         self._networks.add(network_id)
+        return made
 
     async def remove_metadata(self, network_id: str) -> None:
         self._networks.discard(network_id)
@@ -73,5 +78,6 @@ class NullChassis:
 
     async def metadata_socket(self, network_id: str) -> socket.socket:
         listener = socket.create_server(("127.0.0.1", 0))
+        listener.setblocking(False)
         self.metadata_ports[network_id] = listener.getsockname()[1]
         return listener

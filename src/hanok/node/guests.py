@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hanok.base.clock import Clock
+from hanok.base.errors import HanokError
 from hanok.base.failpoints import failpoint
 from hanok.commands import (
     EnsureInstance,
@@ -211,7 +212,7 @@ class Guests:
             try:
                 async with self._lock(record.server_id):
                     await self._adopt(guest)
-            except (QEMUError, NotDone, OSError) as error:
+            except (HanokError, OSError, TimeoutError) as error:
                 log.error("server %s could not be taken up again: %s", record.server_id, error)
         self.records.prune()
 
@@ -238,6 +239,7 @@ class Guests:
             found = processes.find(identity, server_id=record.server_id, folder=str(self._run))
         if found is not None:
             await self._take_up(guest, found)
+            await self._plug(record.spec)
             return
         if record.actual in ("running", "paused"):
             if record.boot_id != self._boot_id and record.wanted == "running":
@@ -252,7 +254,6 @@ class Guests:
 
     async def _take_up(self, guest: Guest, found: Process) -> None:
         record = guest.record
-        await self._plug(record.spec)
         try:
             monitor = await Monitor.connect(self.socket(record.server_id, "qmp"))
             status = await monitor.status()
@@ -567,9 +568,11 @@ class Guests:
             if nic.metadata is not None:
                 async with self._network_lock:
                     port = nic.metadata
-                    await self.chassis.ensure_metadata(
+                    made = await self.chassis.ensure_metadata(
                         nic.network_id, port.port_id, port.mac, port.addresses
                     )
+                    if made:
+                        await self.metadata(nic.network_id, False)
                     await self.metadata(nic.network_id, True)
 
     async def _remove(self, server_id: str) -> None:

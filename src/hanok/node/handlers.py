@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from hanok.base.errors import HanokError
 from hanok.base.failpoints import failpoint
 from hanok.base.ids import is_uuid
 from hanok.base.log import request_id
@@ -141,6 +142,8 @@ async def answer(do: Do, command: Command) -> Answer:
     except QEMUError as error:
         lost = isinstance(error, MonitorLost)
         failed = Failed(message=_sentence(error.message), detail=error.detail, transient=lost)
+    except HanokError as error:  # the network's
+        failed = Failed(message=_sentence(error.message), detail=error.detail, transient=True)
     except TimeoutError as error:
         failed = Failed(message="The host took too long.", detail=repr(error), transient=True)
     except OSError as error:

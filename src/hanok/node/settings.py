@@ -19,7 +19,7 @@ class NodeSettings(Struct, frozen=True, kw_only=True):
     run as the node's own user (tests without root).
     console_address: the address on which control reaches consoles.
     netns: the network namespace of the data plane; None for the host's own.
-    ovs_db_socket: the switch's database ("unix:/…/db.sock"); empty: guests get no network.
+    ovs_db_socket: path of the socket of the switch's database; empty: guests get no network.
     nats_url: where messages go; nats_user and nats_password_file: this node's own sign-in.
     accelerator: "kvm" or "tcg" to go without the probe; empty probes.
     """

@@ -109,12 +109,12 @@ class SimulatedImages:
 
     def __init__(self, stores: Sequence[str] = ()) -> None:
         self._stores = [Path(store) for store in stores]
-        self._known: dict[tuple[str, str], CachedImage] = {}
+        self._known: dict[tuple[str, str, int, str], CachedImage] = {}
         self._lock = asyncio.Lock()
 
     async def check(self, wanted: EnsureImage) -> CachedImage:
         check_wanted(wanted)
-        key = (wanted.image_id, wanted.sha512)
+        key = (wanted.image_id, wanted.sha512, wanted.size_bytes, wanted.disk_format)
         async with self._lock:
             if key not in self._known:
                 self._known[key] = await asyncio.to_thread(self._read, wanted)
@@ -177,9 +177,10 @@ class SimulatedHost:
             case ListInventory():
                 return self._inventory()
             case EnsureImage():
-                copied = command.image_id not in self._cached
-                known = await self._images.check(command)
-                self._cached[command.image_id] = known
+                known = self._cached.get(command.image_id)
+                copied = known is None
+                if known is None:
+                    known = self._cached[command.image_id] = await self._images.check(command)
                 return ImageState(
                     image_id=command.image_id,
                     virtual_size_bytes=known.virtual_size_bytes,

@@ -34,4 +34,5 @@ identify $cards
 
 dropbear -r /etc/dropbear/ed25519
 acpid >/dev/null 2>&1
+dmesg -n 4
 say "ready after $(cut -d. -f1 /proc/uptime) s"

@@ -22,7 +22,7 @@ from_config_drive() {
 
 from_service() {
     [ -n "$(ip -4 -o addr show scope global)" ] || return 1
-    for try in 1 2 3 4 5 6; do
+    for try in 1 2 3 4 5; do
         if fetch openstack/latest/meta_data.json $found/meta_data.json; then
             fetch openstack/latest/user_data $found/user_data
             return 0

@@ -7,6 +7,7 @@ again is never taken for it; and by its arguments, which name the server and our
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import resource
@@ -14,7 +15,7 @@ import select
 import signal
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from hanok.drivers.qemu.errors import StartFailed
@@ -38,16 +39,12 @@ class Process:
 
     identity: Identity
     pidfd: int
-    _child: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
     def alive(self) -> bool:
-        return not select.select([self.pidfd], [], [], 0)[0]
-
-    @property
-    def status(self) -> int | None:
-        """Its exit status; None while it lives, or when it was started by an earlier node process."""
-        return self._child.poll() if self._child is not None else None
+        watched = select.poll()
+        watched.register(self.pidfd, select.POLLIN)
+        return not watched.poll(0)
 
     async def ended(self) -> None:
         """Wait until it is gone (and take it off the process table)."""
@@ -66,8 +63,9 @@ class Process:
         finally:
             loop.remove_reader(watched)
             os.close(watched)
-        if self._child is not None:
-            self._child.poll()
+        # Off the process table, if it is our child; not so when an earlier node process started it.
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
 
     async def kill(self, *, timeout_s: float = 10.0) -> None:
         """End it at once. timeout_s: how long the kernel may take to take a busy process apart."""
@@ -119,7 +117,9 @@ def start(
         resource.prlimit(child.pid, resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
     except (ProcessLookupError, PermissionError):
         pass  # it ended at once: whoever connects to its monitor will see
-    return Process(Identity(child.pid, _started_ticks(child.pid) or 0), pidfd, child)
+    # A guest outlives this object: the library is not to wait for it, `Process.ended` does.
+    child.returncode = 0
+    return Process(Identity(child.pid, _started_ticks(child.pid) or 0), pidfd)
 
 
 def find(identity: Identity, *, server_id: str, folder: str) -> Process | None:
