@@ -137,7 +137,7 @@ class House:
 
 
 @asynccontextmanager
-async def house(kind: str) -> AsyncIterator[House]:
+async def house(kind: str, **changes: Any) -> AsyncIterator[House]:
     """A running host; at the end nothing of it is left, its guests' processes neither."""
     folder = Path(tempfile.mkdtemp(prefix="hk-", dir="/tmp"))
     (folder / "store").mkdir()
@@ -148,7 +148,9 @@ async def house(kind: str) -> AsyncIterator[House]:
         run_dir=str(folder / "run"),
         image_stores=(str(folder / "store"),),
         accelerator="tcg",
+        **changes,
     )
+    folder.chmod(0o711)
     one = House(kind, settings.host, folder, MemoryBus(), NullChassis(), settings)
     try:
         await one.start()

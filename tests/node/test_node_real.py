@@ -245,3 +245,44 @@ async def test_servers_share_the_image_and_own_their_folders(host: House) -> Non
         files = host.folder / "state/instances" / one.server_id / "files"
         assert files.stat().st_mode & 0o777 == 0o700
         assert (files / "disk").stat().st_blocks * 512 < 1 << 20
+
+
+@pytest.mark.host
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start guests as other users")
+async def test_each_guest_runs_as_a_user_of_its_own() -> None:
+    async with house("real", qemu_uid=710_000, qemu_gid=710_000, qemu_uids=2) as host:
+        await host.image()
+        servers = [server(config_drive=A_CONFIG_DRIVE, swap_mib=16, ephemeral_gib=1) for _ in "ab"]
+        for number, one in enumerate(servers):
+            await host.instance(one)
+            pid = (await host.inventory()).processes[one.server_id]
+            status = Path(f"/proc/{pid}/status").read_text()
+            uid = 710_000 + number
+            assert f"Uid:\t{uid}\t{uid}\t{uid}\t{uid}" in status and "Seccomp:\t2" in status
+            assert "Groups:\t \n" in status
+            files = host.folder / "state/instances" / one.server_id / "files"
+            assert {path.stat().st_uid for path in [files, *files.iterdir()]} == {uid}
+            assert files.parent.stat().st_uid == 0
+        full = await host.ask(server())
+        assert isinstance(full, Failed) and full.transient
+        await host.instance(SetPower(server_id=one.server_id, generation=2, power="suspended"))
+        await host.instance(SetPower(server_id=one.server_id, generation=3, power="running"))
+
+
+async def test_a_node_that_dies_while_it_suspends_loses_nothing(host: House) -> None:
+    wanted = server()
+    sid = wanted.server_id
+    await host.instance(wanted)
+    suspend = SetPower(server_id=sid, generation=2, power="suspended")
+    with armed("node.suspend.after_save", "raise"), pytest.raises(NobodyThere):
+        await host.ask(suspend)
+    await host.stop()
+    await host.start()
+    assert (await host.instance(suspend)).power == "suspended"
+    resume = SetPower(server_id=sid, generation=3, power="running")
+    with armed("node.start.before_cont", "raise"), pytest.raises(NobodyThere):
+        await host.ask(resume)
+    await host.stop()
+    await host.start()
+    assert (await host.instance(resume)).power == "running"
+    assert (await host.console(sid)).count("login") == 1  # it was never started anew

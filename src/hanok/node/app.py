@@ -74,8 +74,8 @@ async def _beat(handlers: Handlers, bus: Bus) -> None:
             for state in guests.states():
                 path = guests.records.files(state.server_id) / "console.log"
                 await asyncio.to_thread(trim_log, path)
-        except OSError as error:
-            log.warning("a heartbeat was missed: %s", error)
+        except Exception:  # an outermost loop: the next beat tries again
+            log.exception("a heartbeat was missed")
         await asyncio.sleep(wire.HEARTBEAT_S)
 
 

@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from hanok.base.clock import Clock
 from hanok.base.errors import HanokError
@@ -81,7 +82,8 @@ class Guests:
     tell: Tell
     metadata: Callable[[str, bool], Awaitable[None]]
     _known: dict[str, Guest] = field(default_factory=dict)
-    _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    _closed: bool = False
     _network_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -167,7 +169,6 @@ class Guests:
                 self.records.bury(server_id, wanted.generation)
             await self._remove(server_id)
             self.records.bury(server_id, wanted.generation)
-        self._locks.pop(server_id, None)
 
     # ---- questions
 
@@ -218,6 +219,7 @@ class Guests:
 
     async def let_go(self) -> None:
         """Hang up on the guests; they go on."""
+        self._closed = True
         for guest in self._known.values():
             if guest.watcher is not None:
                 guest.watcher.cancel()
@@ -237,7 +239,11 @@ class Guests:
         found = None
         if identity.pid:
             found = processes.find(identity, server_id=record.server_id, folder=str(self._run))
-        if found is not None:
+        if found is not None and record.actual == "suspended" and self._memory(record).exists():
+            # We died while it was saved, or before it ran again: the file is whole and is what counts.
+            await found.kill()
+            found.close()
+        elif found is not None:
             await self._take_up(guest, found)
             await self._plug(record.spec)
             return
@@ -271,6 +277,11 @@ class Guests:
         if status == "prelaunch":  # we died between start and `cont`
             await monitor.execute("cont")
             status = "running"
+        elif record.wanted == "suspended" and status != "postmigrate":  # we died while it was saved
+            await monitor.execute("migrate_cancel")
+            if before == "running":
+                await monitor.execute("cont")
+                status = "running"
         actual: Power = "running" if status == "running" else "paused"
         self._remember(
             guest,
@@ -330,6 +341,10 @@ class Guests:
     async def _launch(self, guest: Guest, *, incoming: bool) -> None:
         """The process is there and its monitor answers; the guest does not run yet."""
         record, settings = guest.record, self.settings
+        if not self.images.path(record.image_id).exists():
+            raise NotDone(
+                "The server's image is not on this host.", detail=record.image_id, transient=True
+            )
         if host.memory_available_mib() < record.spec.memory_mib + MEMORY_HEADROOM_MIB:
             raise NotDone("The host has not enough free memory for the server.", transient=True)
         run = self._run / record.server_id
@@ -423,32 +438,36 @@ class Guests:
         self._remember(guest, actual="stopped", pid=0, started_at=None)
 
     async def _suspend(self, guest: Guest) -> None:
-        record = guest.record
-        path = self._memory(record)
-        temporary = path.with_name(".memory.new")
-        if (
-            shutil.disk_usage(path.parent).free >> 20
-        ) < record.spec.memory_mib + MEMORY_HEADROOM_MIB:
+        path = self._memory(guest.record)
+        # QEMU saves once: a guest that stands still after saving has left its file before.
+        if not (path.exists() and await self._monitor(guest).status() == "postmigrate"):
+            await self._save_memory(guest, path)
+        await failpoint("node.suspend.after_save")
+        self._remember(guest, actual="suspended")
+        await self._stop_saved(guest)
+
+    async def _save_memory(self, guest: Guest, path: Path) -> None:
+        record, monitor = guest.record, self._monitor(guest)
+        needed = record.spec.memory_mib + MEMORY_HEADROOM_MIB
+        if (shutil.disk_usage(path.parent).free >> 20) < needed:
             raise NotDone(
                 "The host has not enough disk space to save the server's memory.", transient=True
             )
+        temporary = path.with_name(".memory.new")
         fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         try:
-            await self._monitor(guest).save_memory(fd, timeout_s=MEMORY_MOVE_S)
+            await monitor.save_memory(fd, timeout_s=MEMORY_MOVE_S)
             await asyncio.to_thread(os.fsync, fd)
             temporary.rename(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
-            if record.actual == "running":  # it stood still for this; let it go on
-                with contextlib.suppress(QEMUError):
-                    await self._monitor(guest).execute("migrate_cancel")
-                    await self._monitor(guest).execute("cont")
+            with contextlib.suppress(QEMUError):
+                await monitor.execute("migrate_cancel")
+                if record.actual == "running":  # it stood still for this; let it go on
+                    await monitor.execute("cont")
             raise
         finally:
             os.close(fd)
-        await failpoint("node.suspend.after_save")
-        self._remember(guest, actual="suspended")
-        await self._stop_saved(guest)
 
     async def _stop_saved(self, guest: Guest) -> None:
         with contextlib.suppress(QEMUError, TimeoutError):
@@ -513,19 +532,24 @@ class Guests:
             return
         await process.ended()
         itself = await monitor.switched_itself_off()
-        async with self._lock(guest.record.server_id):
-            if guest.process is not process:
-                return  # a command expected it
-            await self._kill(guest)
-            actual: Power = "stopped" if itself else "crashed"
+        try:
+            async with self._lock(guest.record.server_id):
+                if guest.process is process:  # else a command expected it
+                    await self._mourn(guest, itself=itself)
+        except (HanokError, OSError, TimeoutError) as error:
+            log.error("server %s: its end could not be told: %r", guest.record.server_id, error)
+
+    async def _mourn(self, guest: Guest, *, itself: bool) -> None:
+        await self._kill(guest)
+        actual: Power = "stopped" if itself else "crashed"
+        reason = (
+            "It switched itself off." if itself else "Its hypervisor process ended unexpectedly."
+        )
+        try:
             self._remember(guest, actual=actual, pid=0, started_at=None)
+        finally:
             log.warning("server %s is %s", guest.record.server_id, actual)
-            await self._tell(
-                guest,
-                "It switched itself off."
-                if itself
-                else "Its hypervisor process ended unexpectedly.",
-            )
+            await self._tell(guest, reason)
 
     # ---- pieces
 
@@ -599,6 +623,9 @@ class Guests:
                 await self.chassis.remove_metadata(network_id)
 
     def _lock(self, server_id: str) -> asyncio.Lock:
+        """A server's lock; it lives as long as somebody holds it or waits for it."""
+        if self._closed:
+            raise NotDone("The host's node is stopping.", transient=True)
         return self._locks.setdefault(server_id, asyncio.Lock())
 
     def _checked(self, server_id: str, generation: int) -> Guest:

@@ -15,6 +15,7 @@ import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import Struct
@@ -48,7 +49,7 @@ class ImageCache:
         self.folder = folder
         self._stores = [Path(store) for store in stores]
         self._gid = gid
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o711)
         for leftover in folder.glob(".*.new"):
@@ -90,7 +91,6 @@ class ImageCache:
             path.with_suffix(".json").unlink(missing_ok=True)
             await failpoint("node.forget_image.between")
             path.unlink(missing_ok=True)
-        self._locks.pop(image_id, None)
 
     def _take(self, wanted: EnsureImage) -> CachedImage:
         """Copy, hash and inspect in one pass (in a thread)."""
