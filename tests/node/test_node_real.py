@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import pytest_asyncio
+from tests.node.hosts import A_CONFIG_DRIVE, House, a_nic, eventually, house, server
 
 from hanok.base.failpoints import armed
 from hanok.bus import NobodyThere
@@ -25,7 +26,6 @@ from hanok.commands import (
     wire,
 )
 from hanok.node.images import ImageCache
-from tests.node.hosts import A_CONFIG_DRIVE, House, a_nic, eventually, house, server
 
 
 @pytest_asyncio.fixture
@@ -273,6 +273,11 @@ async def test_a_node_that_dies_while_it_suspends_loses_nothing(host: House) -> 
     wanted = server()
     sid = wanted.server_id
     await host.instance(wanted)
+
+    async def up() -> bool:
+        return "login" in await host.console(sid)
+
+    await eventually(up)
     suspend = SetPower(server_id=sid, generation=2, power="suspended")
     with armed("node.suspend.after_save", "raise"), pytest.raises(NobodyThere):
         await host.ask(suspend)

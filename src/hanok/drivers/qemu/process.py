@@ -63,7 +63,10 @@ class Process:
         finally:
             loop.remove_reader(watched)
             os.close(watched)
-        # Off the process table, if it is our child; not so when an earlier node process started it.
+        self._reap()
+
+    def _reap(self) -> None:
+        """Take it off the process table, if it is our child: an earlier node process may have started it."""
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
 
