@@ -55,7 +55,7 @@ async def test_the_image_boots_and_knows_who_it_is(tmp_path: Path) -> None:
             text = await host.console(wanted.server_id)
             return text if "login: " in text else ""
 
-        text = await eventually(prompt)
+        text = await eventually(prompt, timeout_s=240)
         assert "web-1 login: " in text and "I am web-1" in text and "1 ssh key(s)" in text
         off = SetPower(server_id=wanted.server_id, generation=2, power="stopped", timeout_s=25)
         assert (await host.instance(off)).power == "stopped"

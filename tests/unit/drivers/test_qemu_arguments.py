@@ -64,6 +64,6 @@ def test_a_resumed_guest_has_the_same_tree() -> None:
 
 
 def test_accelerators() -> None:
-    assert after(arguments(spec()), "-accel") == ["tcg,thread=multi"]
+    assert after(arguments(spec()), "-accel") == ["tcg,thread=multi,tb-size=128"]
     kvm = arguments(spec(accelerator="kvm"))
     assert (after(kvm, "-accel"), after(kvm, "-cpu")) == (["kvm"], ["host"])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 SPARE_ROOT_PORTS = 4  # for devices that come later; each costs start-up time in the firmware
 PORTS_A_SLOT = 8
 FIRST_SLOT = 0x10
+TRANSLATIONS_MIB = 128  # translated code; QEMU's own limit of 1 GiB a guest would fill a small host
 PRODUCT_VERSION = "29.0.0"
 
 
@@ -102,7 +103,7 @@ def arguments(guest: GuestSpec, binary: str = "qemu-system-x86_64") -> list[str]
 def _accelerator(guest: GuestSpec) -> list[str]:
     if guest.accelerator == "kvm":
         return ["-accel", "kvm", "-cpu", "host"]
-    return ["-accel", "tcg,thread=multi", "-cpu", "max"]
+    return ["-accel", f"tcg,thread=multi,tb-size={TRANSLATIONS_MIB}", "-cpu", "max"]
 
 
 def _smbios(server_id: str) -> str:
