@@ -50,6 +50,7 @@ log = logging.getLogger(__name__)
 START_S = 30.0  # 0.3 s when the host is quiet
 MEMORY_MOVE_S = 600.0  # suspending a large guest to a slow disk
 QUIT_S = 5.0  # QEMU writes its caches out; then it is killed
+ADOPT_AT_ONCE = 4  # after a reboot of the host every guest starts
 MEMORY_HEADROOM_MIB = 64  # what the host keeps for itself
 OVERHEAD_MIB = {
     "kvm": 64,
@@ -122,11 +123,11 @@ class Guests:
             }
             await failpoint("node.ensure_instance.before_record")
             # A port that is no longer wanted stays in the record until it is out of the switch.
-            self._remember(guest, generation=wanted.generation, wanted=wanted.power)
+            await self._remember(guest, generation=wanted.generation, wanted=wanted.power)
             self._known[wanted.server_id] = guest
             for port_id in gone:
                 await self.chassis.unplug(port_id)
-            self._remember(guest, spec=wanted)
+            await self._remember(guest, spec=wanted)
             await failpoint("node.ensure_instance.after_record")
             await self._plug(wanted)
             await failpoint("node.ensure_instance.after_plug")
@@ -140,7 +141,7 @@ class Guests:
         async with self._lock(wanted.server_id):
             guest = self._checked(wanted.server_id, wanted.generation)
             check_power(guest.record.actual, wanted.power)
-            self._remember(guest, generation=wanted.generation, wanted=wanted.power)
+            await self._remember(guest, generation=wanted.generation, wanted=wanted.power)
             await failpoint("node.set_power.before")
             if wanted.power == "running" and guest.process is None:
                 await self._plug(guest.record.spec)
@@ -153,7 +154,7 @@ class Guests:
         async with self._lock(wanted.server_id):
             guest = self._checked(wanted.server_id, wanted.generation)
             if guest.record.rebooted_generation < wanted.generation:
-                self._remember(guest, generation=wanted.generation, wanted="running")
+                await self._remember(guest, generation=wanted.generation, wanted="running")
                 await failpoint("node.reboot_instance.before_stop")
                 if guest.record.actual == "suspended":
                     self._forget_memory(guest)
@@ -162,7 +163,7 @@ class Guests:
                 await self._plug(guest.record.spec)
                 await self._start(guest)
                 await failpoint("node.reboot_instance.after_start")
-                self._remember(guest, rebooted_generation=wanted.generation)
+                await self._remember(guest, rebooted_generation=wanted.generation)
             return self.state(guest)
 
     async def remove(self, wanted: RemoveInstance) -> None:
@@ -173,9 +174,9 @@ class Guests:
             seen = guest.record.generation if guest else -1
             check_generation(wanted.generation, seen, self.records.removed_at(server_id))
             with contextlib.suppress(OSError):  # on a full disk: again when there is room
-                self.records.bury(server_id, wanted.generation)
+                await asyncio.to_thread(self.records.bury, server_id, wanted.generation)
             await self._remove(server_id)
-            self.records.bury(server_id, wanted.generation)
+            await asyncio.to_thread(self.records.bury, server_id, wanted.generation)
 
     # ---- questions
 
@@ -215,14 +216,22 @@ class Guests:
 
     async def adopt(self) -> None:
         """Take up what an earlier node process left. One guest's trouble is not the others'."""
-        for record in await asyncio.to_thread(lambda: list(self.records.load())):
-            guest = self._known[record.server_id] = Guest(record)
+        turns = asyncio.Semaphore(ADOPT_AT_ONCE)
+
+        async def one(guest: Guest) -> None:
+            server_id = guest.record.server_id
             try:
-                async with self._lock(record.server_id):
+                async with turns, self._lock(server_id):
                     await self._adopt(guest)
             except (HanokError, OSError, TimeoutError) as error:
-                log.error("server %s could not be taken up again: %s", record.server_id, error)
-        self.records.prune()
+                log.error("server %s could not be taken up again: %r", server_id, error)
+
+        for record in await asyncio.to_thread(lambda: list(self.records.load())):
+            self._known[record.server_id] = Guest(record)
+        async with asyncio.TaskGroup() as all_of_them:
+            for guest in list(self._known.values()):
+                all_of_them.create_task(one(guest))
+        await asyncio.to_thread(self.records.prune)
 
     async def let_go(self) -> None:
         """Hang up on the guests; they go on."""
@@ -256,12 +265,12 @@ class Guests:
             return
         if record.actual in ("running", "paused"):
             if record.boot_id != self._boot_id and record.wanted == "running":
-                self._remember(guest, actual="stopped", pid=0)
+                await self._remember(guest, actual="stopped", pid=0)
                 await self._plug(record.spec)
                 await self._start(guest)
                 log.info("server %s runs again after the host was rebooted", record.server_id)
                 return
-            self._remember(guest, actual="stopped", pid=0)
+            await self._remember(guest, actual="stopped", pid=0)
             await self._tell(guest, "It ended while nobody watched it.")
         await self._plug(record.spec)
 
@@ -275,7 +284,7 @@ class Guests:
             log.error("server %s: %s (%s)", record.server_id, error.message, error.detail)
             await found.kill()
             found.close()
-            self._remember(guest, actual="crashed", pid=0)
+            await self._remember(guest, actual="crashed", pid=0)
             await self._tell(guest, "Its monitor was lost.")
             return
         guest.process, guest.monitor = found, monitor
@@ -290,7 +299,7 @@ class Guests:
                 await monitor.execute("cont")
                 status = "running"
         actual: Power = "running" if status == "running" else "paused"
-        self._remember(
+        await self._remember(
             guest,
             actual=actual,
             pid=found.identity.pid,
@@ -309,19 +318,19 @@ class Guests:
         match power, actual:
             case "running", "paused":
                 await self._monitor(guest).execute("cont")
-                self._remember(guest, actual="running")
+                await self._remember(guest, actual="running")
             case "running", "suspended":
                 await self._resume(guest)
             case "running", "stopped" | "crashed":
                 await self._start(guest)
             case "paused", "running":
                 await self._monitor(guest).execute("stop")
-                self._remember(guest, actual="paused")
+                await self._remember(guest, actual="paused")
             case "suspended", "running" | "paused":
                 await self._suspend(guest)
             case "stopped", "suspended":
                 self._forget_memory(guest)
-                self._remember(guest, actual="stopped")
+                await self._remember(guest, actual="stopped")
             case "stopped", _:
                 await self._stop(guest, soft=soft, timeout_s=timeout_s)
             case _:
@@ -342,7 +351,7 @@ class Guests:
         except BaseException:
             await self._kill(guest)
             raise
-        self._remember(guest, actual="running", started_at=self.clock.now())
+        await self._remember(guest, actual="running", started_at=self.clock.now())
         log.info("server %s runs (process %d)", record.server_id, guest.record.pid)
 
     async def _launch(self, guest: Guest, *, incoming: bool) -> None:
@@ -384,7 +393,7 @@ class Guests:
             )
         try:
             await failpoint("node.start.after_process")
-            self._remember(
+            await self._remember(
                 guest,
                 pid=guest.process.identity.pid,
                 started_ticks=guest.process.identity.started_ticks,
@@ -429,7 +438,7 @@ class Guests:
     async def _stop(self, guest: Guest, *, soft: bool, timeout_s: float) -> None:
         """No process: by the guest itself when soft and it hears, else by force."""
         if guest.process is None:
-            self._remember(guest, actual="stopped", pid=0, started_at=None)
+            await self._remember(guest, actual="stopped", pid=0, started_at=None)
             return
         if soft and guest.record.actual == "running":
             with contextlib.suppress(QEMUError, TimeoutError):
@@ -443,7 +452,7 @@ class Guests:
                     await guest.process.ended()
         await failpoint("node.stop.before_kill")
         await self._kill(guest)
-        self._remember(guest, actual="stopped", pid=0, started_at=None)
+        await self._remember(guest, actual="stopped", pid=0, started_at=None)
 
     async def _suspend(self, guest: Guest) -> None:
         path = self._memory(guest.record)
@@ -451,7 +460,7 @@ class Guests:
         if not (path.exists() and await self._monitor(guest).status() == "postmigrate"):
             await self._save_memory(guest, path)
         await failpoint("node.suspend.after_save")
-        self._remember(guest, actual="suspended")
+        await self._remember(guest, actual="suspended")
         await self._stop_saved(guest)
 
     async def _save_memory(self, guest: Guest, path: Path) -> None:
@@ -484,7 +493,7 @@ class Guests:
                 async with asyncio.timeout(QUIT_S):
                     await guest.process.ended()
         await self._kill(guest)
-        self._remember(guest, pid=0, started_at=None)
+        await self._remember(guest, pid=0, started_at=None)
 
     async def _resume(self, guest: Guest) -> None:
         path = self._memory(guest.record)
@@ -554,7 +563,7 @@ class Guests:
             "It switched itself off." if itself else "Its hypervisor process ended unexpectedly."
         )
         try:
-            self._remember(guest, actual=actual, pid=0, started_at=None)
+            await self._remember(guest, actual=actual, pid=0, started_at=None)
         finally:
             log.warning("server %s is %s", guest.record.server_id, actual)
             await self._tell(guest, reason)
@@ -576,7 +585,7 @@ class Guests:
                 raise NotDone(
                     "The server's image is not on this host.", detail=spec.image_id, transient=True
                 )
-            self._remember(guest, image_id=spec.image_id, image_format=known.format)
+            await self._remember(guest, image_id=spec.image_id, image_format=known.format)
             await disks.make_root(
                 self.images.path(spec.image_id),
                 known.format,
@@ -642,9 +651,10 @@ class Guests:
         check_generation(generation, guest.record.generation)
         return guest
 
-    def _remember(self, guest: Guest, **what: object) -> None:
+    async def _remember(self, guest: Guest, **what: object) -> None:
+        """Write down what is about to be, or is. The caller holds the server's lock."""
         guest.record = changed(guest.record, **what)
-        self.records.save(guest.record)
+        await asyncio.to_thread(self.records.save, guest.record)
 
     def _free_uid(self) -> int | None:
         if (first := self.settings.qemu_uid) is None:
