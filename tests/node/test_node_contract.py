@@ -222,3 +222,15 @@ async def test_a_lost_answer_is_silence_but_the_deed_is_done(host: House) -> Non
         await host.ask(wanted)
     assert (await host.inventory()).directories == (wanted.server_id,)
     assert (await host.instance(wanted)).power == "stopped"
+
+
+async def test_a_server_that_came_back_stays(host: House) -> None:
+    wanted = server(generation=3, power="stopped")
+    sid = wanted.server_id
+    await host.instance(wanted)
+    assert await host.ask(RemoveInstance(server_id=sid, generation=3)) == Done()
+    await host.instance(wanted)  # as new as the removal: an undo, and another try
+    await host.stop()
+    await host.start()
+    assert (await host.inventory()).directories == (sid,)
+    assert await host.ask(server(generation=2, server_id=sid)) == Stale(seen_generation=3)

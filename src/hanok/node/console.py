@@ -18,9 +18,8 @@ from hanok.base.clock import Clock
 from hanok.commands import ConsoleAddress
 from hanok.node.errors import NotDone
 
-KEEP_BYTES = (
-    256 * 1024
-)  # the log is cut in two halves of this; an answer has to fit into a message of 1 MiB
+KEEP_BYTES = 256 * 1024  # the log is kept in two parts of at most this, after each heartbeat
+ANSWER_BYTES = 768 * 1024  # a message has 1 MiB at most; bytes that are no text grow threefold
 TICKET_S = 60.0
 TICKET_LINE_BYTES = 128
 TICKET_WAIT_S = 10.0
@@ -32,7 +31,7 @@ BUFFER = 64 * 1024
 def read_log(path: Path, lines: int | None) -> str:
     """The end of a console log: what is kept, or its last lines."""
     data = _read(path.with_suffix(".log.1")) + _read(path)
-    text = data[-2 * KEEP_BYTES :].decode(errors="replace")
+    text = data.decode(errors="replace").encode()[-ANSWER_BYTES:].decode(errors="ignore")
     if lines is None:
         return text
     kept = text.splitlines(keepends=True)

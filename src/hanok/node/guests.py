@@ -125,6 +125,7 @@ class Guests:
             # A port that is no longer wanted stays in the record until it is out of the switch.
             await self._remember(guest, generation=wanted.generation, wanted=wanted.power)
             self._known[wanted.server_id] = guest
+            self.records.unbury(wanted.server_id)
             for port_id in gone:
                 await self.chassis.unplug(port_id)
             await self._remember(guest, spec=wanted)

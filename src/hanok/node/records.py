@@ -124,6 +124,10 @@ class Records:
         if generation > self.removed_at(server_id):
             write_whole(self.removed / server_id, b"%d" % generation, durable=self._durable)
 
+    def unbury(self, server_id: str) -> None:
+        """It is here again, by a command at least as new: from now on its record counts."""
+        (self.removed / server_id).unlink(missing_ok=True)
+
     def prune(self) -> None:
         """Forget removals that no message can be late for any more."""
         now = self._clock.now().timestamp()

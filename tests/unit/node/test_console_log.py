@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hanok.node.console import KEEP_BYTES, read_log, trim_log
+from hanok.node.console import ANSWER_BYTES, KEEP_BYTES, read_log, trim_log
 
 
 def test_the_last_lines(tmp_path: Path) -> None:
@@ -33,3 +33,11 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     log = tmp_path / "console.log"
     log.symlink_to(tmp_path / "secret")
     assert read_log(log, None) == ""
+
+
+def test_an_answer_fits_into_a_message_whatever_the_guest_says(tmp_path: Path) -> None:
+    log = tmp_path / "console.log"
+    log.write_bytes(b"\xff" * 3 * KEEP_BYTES)
+    trim_log(log)
+    log.write_bytes(b"\xff" * KEEP_BYTES)
+    assert 0 < len(read_log(log, None).encode()) <= ANSWER_BYTES
