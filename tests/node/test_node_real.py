@@ -17,6 +17,7 @@ from hanok.base.failpoints import armed
 from hanok.bus import NobodyThere
 from hanok.commands import (
     ConsoleAddress,
+    DiskFile,
     Done,
     Failed,
     MetadataDocument,
@@ -25,6 +26,7 @@ from hanok.commands import (
     SetPower,
     wire,
 )
+from hanok.drivers.qemu.monitor import Monitor
 from hanok.node.images import ImageCache
 
 
@@ -291,3 +293,23 @@ async def test_a_node_that_dies_while_it_suspends_loses_nothing(host: House) -> 
     await host.start()
     assert (await host.instance(resume)).power == "running"
     assert (await host.console(sid)).count("login") == 1  # it was never started anew
+
+
+async def test_a_config_drive_that_cannot_be_made_is_said(host: House) -> None:
+    drive = (DiskFile(path="../../etc/cron.d/x", content=b"x"),)
+    answer = await host.ask(server(config_drive=drive))
+    assert isinstance(answer, Failed) and "config drive" in answer.message
+
+
+async def test_a_guest_that_stands_still_is_seen_at_the_next_start(host: House) -> None:
+    wanted = server()
+    await host.instance(wanted)
+    await host.stop()
+    monitor = await Monitor.connect(host.folder / "run" / wanted.server_id / "qmp")
+    await monitor.execute("stop")
+    await monitor.close()
+    await host.start()
+    await eventually(lambda: told(host))
+    assert host.events[0].power == "paused"
+    again = SetPower(server_id=wanted.server_id, generation=2, power="running")
+    assert (await host.instance(again)).power == "running"

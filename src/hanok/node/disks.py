@@ -76,7 +76,10 @@ class Disks:
     async def make_config_drive(self, files: Mapping[str, bytes]) -> None:
         if not files:
             return
-        content = await asyncio.to_thread(config_drive.build, files)
+        try:
+            content = await asyncio.to_thread(config_drive.build, files)
+        except ValueError as error:
+            raise NotDone("The server's config drive cannot be made.", detail=str(error)) from error
         temporary = self._fresh("config.iso")
         self._write(temporary, content, size_bytes=len(content), mode=0o400)
         temporary.rename(self._folder / "config.iso")

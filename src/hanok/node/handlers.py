@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from hanok.base.errors import HanokError
-from hanok.base.failpoints import failpoint
+from hanok.base.failpoints import Broken, failpoint
 from hanok.base.ids import is_uuid
 from hanok.base.log import request_id
 from hanok.commands import (
@@ -148,6 +148,11 @@ async def answer(do: Do, command: Command) -> Answer:
         failed = Failed(message="The host took too long.", detail=repr(error), transient=True)
     except OSError as error:
         failed = _from_os(error)
+    except Broken:  # a failpoint: the node is to break here, not to say so
+        raise
+    except Exception as error:  # an outermost loop: a fault of ours must not be silence
+        log.exception("%s broke", type(command).__name__)
+        failed = Failed(message="The host ran into an unexpected error.", detail=repr(error))
     log.warning("%s failed: %s (%s)", type(command).__name__, failed.message, failed.detail)
     return failed
 

@@ -27,9 +27,7 @@ from hanok.base.ids import is_uuid
 from hanok.commands import EnsureInstance, Power
 from hanok.node.errors import Late
 
-KEEP_TOMBSTONES_S = (
-    30 * 24 * 3600
-)  # no message is that late; control's own operations end within days
+KEEP_TOMBSTONES_S = 30 * 24 * 3600  # no message is that late: operations end within days
 MAX_TOMBSTONES = 100_000
 
 
