@@ -1,0 +1,165 @@
+"""QMP: one connection to one guest.
+
+The listener for SHUTDOWN is there before the connection is, so a guest that switches itself off is told apart from one
+that crashed however quickly it happens. Every command has a time limit: a QEMU that is stuck in the kernel
+must not hold a caller for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from qemu.qmp import EventListener, ExecuteError, QMPClient, QMPError, Runstate
+
+from hanok.drivers.qemu.errors import CommandFailed, MonitorLost
+
+COMMAND_S = 15.0  # commands answer in milliseconds; a host that swaps takes longer
+POLL_S = 0.05
+
+
+def listening_socket(path: Path) -> socket.socket:
+    """A unix socket that QEMU inherits: it can be connected to before QEMU is up. Only we may connect."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _umask(0o177):
+            listener.bind(str(path))
+        listener.listen(4)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+class _umask:
+    def __init__(self, mask: int) -> None:
+        self._mask = mask
+
+    def __enter__(self) -> None:
+        self._old = os.umask(self._mask)
+
+    def __exit__(self, *_: object) -> None:
+        os.umask(self._old)
+
+
+class Monitor:
+    """A connected QMP session."""
+
+    def __init__(self, client: QMPClient, shutdowns: EventListener) -> None:
+        self._client = client
+        self._shutdowns = shutdowns
+
+    @classmethod
+    async def connect(cls, path: Path, *, timeout_s: float = COMMAND_S) -> Monitor:
+        """Connect and negotiate.
+
+        Raises:
+            MonitorLost: nobody there, or no greeting in time.
+        """
+        client = QMPClient(None)
+        shutdowns = EventListener("SHUTDOWN")
+        client.register_listener(shutdowns)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await client.connect(str(path))
+        except (QMPError, OSError, TimeoutError) as error:
+            raise MonitorLost(
+                "the hypervisor's monitor does not answer", detail=repr(error)
+            ) from error
+        return cls(client, shutdowns)
+
+    async def execute(
+        self,
+        command: str,
+        arguments: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float = COMMAND_S,
+    ) -> object:
+        """Do a command and return what QEMU returns.
+
+        Raises:
+            CommandFailed: QEMU refused it.
+            MonitorLost: the connection is gone, or no answer in time.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._client.execute(command, dict(arguments) if arguments else None)
+        except ExecuteError as error:
+            raise CommandFailed(f"the hypervisor refused {command}", detail=str(error)) from error
+        except (QMPError, OSError, TimeoutError) as error:
+            raise MonitorLost(
+                f"the hypervisor did not answer {command}", detail=repr(error)
+            ) from error
+
+    async def status(self) -> str:
+        """QEMU's run state: prelaunch, running, paused, inmigrate, shutdown, io-error, …"""
+        answer = await self.execute("query-status")
+        return str(answer["status"]) if isinstance(answer, dict) else ""
+
+    async def save_memory(self, fd: int, *, timeout_s: float) -> None:
+        """Stop the guest and write its memory and devices to an open file."""
+        await self.execute("stop")
+        # Nothing else waits for this traffic; QEMU's default limit is meant for networks.
+        await self.execute("migrate-set-parameters", {"max-bandwidth": 1 << 40})
+        await self._give(fd, "memory")
+        await self.execute("migrate", {"uri": "fd:memory"})
+        await self._migrated(timeout_s)
+
+    async def load_memory(self, fd: int, *, timeout_s: float) -> None:
+        """Read what `save_memory` wrote into a QEMU that was started to wait for it. The guest stands still after."""
+        await self._give(fd, "memory")
+        await self.execute("migrate-incoming", {"uri": "fd:memory"})
+        await self._migrated(timeout_s)
+
+    async def switched_itself_off(self) -> bool:
+        """Call when the process has ended: whether the guest asked for that."""
+        try:
+            async with asyncio.timeout(2.0):  # what it sent last may still be unread
+                while self._client.runstate == Runstate.RUNNING:
+                    await self._client.runstate_changed()
+        except TimeoutError:
+            pass
+        for event in self._shutdowns.clear():
+            data = event.get("data")
+            if isinstance(data, dict) and data.get("guest") is True:
+                return True
+        return False
+
+    async def close(self) -> None:
+        """Hang up; the guest goes on."""
+        try:
+            async with asyncio.timeout(2.0):
+                await self._client.disconnect()
+        except (QMPError, OSError, EOFError, TimeoutError):
+            pass  # it was gone already
+
+    async def _give(self, fd: int, name: str) -> None:
+        try:
+            self._client.send_fd_scm(fd)
+        except (QMPError, OSError) as error:
+            raise MonitorLost(
+                "a file could not be handed to the hypervisor", detail=repr(error)
+            ) from error
+        await self.execute("getfd", {"fdname": name})
+
+    async def _migrated(self, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    answer = await self.execute("query-migrate")
+                    status = answer.get("status") if isinstance(answer, dict) else None
+                    if status == "completed":
+                        return
+                    if status in ("failed", "cancelled"):
+                        raise CommandFailed(
+                            "the guest's memory could not be moved", detail=str(answer)
+                        )
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError:
+            raise MonitorLost(
+                f"moving the guest's memory took longer than {timeout_s:g} s"
+            ) from None

@@ -1,0 +1,83 @@
+"""What a node needs of its host's network: plugs for guests and a door for metadata.
+
+`hanok.drivers.ovn.chassis` has the real one. `NullChassis` does no networking: guests get a card that leads nowhere.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Protocol
+
+
+class Chassis(Protocol):
+    """A host's end of the virtual networks. Everything may be repeated."""
+
+    async def plug(self, port_id: str, mac: str) -> None:
+        """The port has a tap device, known to the switch under the port's id."""
+
+    async def unplug(self, port_id: str) -> None:
+        """The port has none; it succeeds when it never had."""
+
+    async def open_tap(self, port_id: str) -> int | None:
+        """A descriptor of the tap (no vnet header), the caller's to close; None: no network here."""
+
+    async def ports(self) -> list[str]:
+        """The ports that are plugged."""
+
+    async def ensure_metadata(
+        self, network_id: str, port_id: str, mac: str, addresses: tuple[str, ...]
+    ) -> bool:
+        """The network's metadata address is on this host.
+
+        True when it was made now: sockets of an earlier one are dead.
+        """
+
+    async def remove_metadata(self, network_id: str) -> None:
+        """It is not."""
+
+    async def metadata_networks(self) -> list[str]:
+        """The networks whose metadata address is here."""
+
+    async def metadata_socket(self, network_id: str) -> socket.socket:
+        """A socket that listens on port 80 and hears this network only; the caller's to close."""
+
+
+class NullChassis:
+    """No network: remembers what it was told and listens on loopback."""
+
+    def __init__(self) -> None:
+        self._ports: dict[str, str] = {}
+        self._networks: set[str] = set()
+        self.metadata_ports: dict[str, int] = {}
+
+    async def plug(self, port_id: str, mac: str) -> None:
+        self._ports[port_id] = mac
+
+    async def unplug(self, port_id: str) -> None:
+        self._ports.pop(port_id, None)
+
+    async def open_tap(self, port_id: str) -> int | None:
+        return None
+
+    async def ports(self) -> list[str]:
+        return sorted(self._ports)
+
+    async def ensure_metadata(
+        self, network_id: str, port_id: str, mac: str, addresses: tuple[str, ...]
+    ) -> bool:
+        made = network_id not in self._networks
+        self._networks.add(network_id)
+        return made
+
+    async def remove_metadata(self, network_id: str) -> None:
+        self._networks.discard(network_id)
+        self.metadata_ports.pop(network_id, None)
+
+    async def metadata_networks(self) -> list[str]:
+        return sorted(self._networks)
+
+    async def metadata_socket(self, network_id: str) -> socket.socket:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.setblocking(False)
+        self.metadata_ports[network_id] = listener.getsockname()[1]
+        return listener

@@ -1,0 +1,202 @@
+"""The image cache of a host: each image once, checked when it is taken, shared by all guests that stand on it.
+
+A file is copied (or cloned, where the file system can) and never linked: the store belongs to somebody else, who could
+change what was checked. While the bytes pass they are hashed and inspected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+import msgspec
+from msgspec import Struct
+
+from hanok.base.failpoints import failpoint
+from hanok.base.ids import is_uuid
+from hanok.commands import EnsureImage, ImageState
+from hanok.drivers.image_format import Inspector
+from hanok.node.errors import NotDone
+from hanok.node.records import write_whole
+
+CHUNK = 1 << 20
+GIB = 1 << 30
+FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file, copy on write
+RESERVE = 256 << 20  # disk space that a copy leaves for guests that run already
+
+
+class CachedImage(Struct, frozen=True, kw_only=True):
+    """What is known of an image in the cache. format: what QEMU is told; an ISO is a raw disk to it."""
+
+    image_id: str
+    disk_format: str
+    format: str
+    size_bytes: int
+    virtual_size_bytes: int
+    sha512: str
+
+
+class ImageCache:
+    def __init__(self, folder: Path, stores: tuple[str, ...], *, gid: int | None) -> None:
+        self.folder = folder
+        self._stores = [Path(store) for store in stores]
+        self._gid = gid
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o711)
+        for leftover in folder.glob(".*.new"):
+            leftover.unlink()
+
+    def path(self, image_id: str) -> Path:
+        if not is_uuid(image_id):
+            raise NotDone("That is not the id of an image.", detail=image_id)
+        return self.folder / image_id
+
+    def get(self, image_id: str) -> CachedImage | None:
+        """The image if it is here, whole."""
+        path = self.path(image_id)
+        try:
+            known = msgspec.json.decode(path.with_suffix(".json").read_bytes(), type=CachedImage)
+            return known if path.stat().st_size == known.size_bytes else None
+        except (FileNotFoundError, msgspec.MsgspecError):
+            return None
+
+    def list(self) -> list[str]:
+        return sorted(path.stem for path in self.folder.glob("*.json") if is_uuid(path.stem))
+
+    async def ensure(self, wanted: EnsureImage) -> ImageState:
+        """Take the image from a store, once; several who want it wait for the same copy."""
+        async with self._locks.setdefault(wanted.image_id, asyncio.Lock()):
+            known = self.get(wanted.image_id)
+            copied = known is None
+            if known is None:
+                await failpoint("node.ensure_image.before_copy")
+                known = await asyncio.to_thread(self._take, wanted)
+                await failpoint("node.ensure_image.after_copy")
+            return ImageState(
+                image_id=wanted.image_id, virtual_size_bytes=known.virtual_size_bytes, copied=copied
+            )
+
+    async def forget(self, image_id: str) -> None:
+        async with self._locks.setdefault(image_id, asyncio.Lock()):
+            path = self.path(image_id)
+            path.with_suffix(".json").unlink(missing_ok=True)
+            await failpoint("node.forget_image.between")
+            path.unlink(missing_ok=True)
+
+    def _take(self, wanted: EnsureImage) -> CachedImage:
+        """Copy, hash and inspect in one pass (in a thread)."""
+        if wanted.disk_format not in ("raw", "qcow2", "iso"):
+            raise NotDone(f"Images of the format {wanted.disk_format} cannot be booted here.")
+        if not wanted.sha512:
+            raise NotDone(
+                "The image has no checksum, so it cannot be trusted.", detail=wanted.image_id
+            )
+        path = self.path(wanted.image_id)
+        temporary = path.with_name(f".{path.name}.new")
+        space = os.statvfs(self.folder)
+        if space.f_bavail * space.f_frsize < wanted.size_bytes + RESERVE:
+            raise NotDone("The host has not enough disk space for the image.", transient=True)
+        source = open_in_store(self._stores, wanted.image_id)
+        try:
+            target = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            try:
+                digest, inspector = _copy(source, target)
+                known = checked(wanted, digest, inspector)
+                if self._gid is not None:
+                    os.fchown(target, -1, self._gid)
+                os.fchmod(target, 0o440)
+                os.fsync(target)
+            finally:
+                os.close(target)
+            temporary.rename(path)
+            write_whole(path.with_suffix(".json"), msgspec.json.encode(known))
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise NotDone(
+                    "The host's disk is full.", detail=str(error), transient=True
+                ) from error
+            raise
+        finally:
+            os.close(source)
+            temporary.unlink(missing_ok=True)
+        return known
+
+
+def check_fits(image_bytes: int, disk_gib: int) -> None:
+    """Raises NotDone when an image is larger than the disk it should fill; 0 takes the image's size."""
+    if disk_gib and disk_gib * GIB < image_bytes:
+        needed = -(-image_bytes // GIB)
+        raise NotDone(f"The image needs a disk of {needed} GiB; the server's has {disk_gib} GiB.")
+
+
+def check_wanted(wanted: EnsureImage) -> None:
+    """Raises NotDone for an image that cannot be taken, whatever its data is."""
+    if wanted.disk_format not in ("raw", "qcow2", "iso"):
+        raise NotDone(f"Images of the format {wanted.disk_format} cannot be booted here.")
+    if not wanted.sha512:
+        raise NotDone("The image has no checksum, so it cannot be trusted.", detail=wanted.image_id)
+
+
+def open_in_store(stores: Sequence[Path], image_id: str) -> int:
+    """A descriptor of the image's data in the first store that has it."""
+    for store in stores:
+        with contextlib.suppress(FileNotFoundError):
+            fd = os.open(store / image_id, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            if stat.S_ISREG(os.fstat(fd).st_mode):
+                return fd
+            os.close(fd)
+    raise NotDone(
+        "The image's data is not in any store that this host can read.",
+        detail=image_id,
+        transient=True,
+    )
+
+
+def _copy(source: int, target: int) -> tuple[str, Inspector]:
+    try:
+        fcntl.ioctl(target, FICLONE, source)
+        cloned = True
+    except OSError:
+        cloned = False
+    digest, inspector = hashlib.sha512(), Inspector()
+    read_from = target if cloned else source
+    while chunk := os.read(read_from, CHUNK):
+        digest.update(chunk)
+        inspector.feed(chunk)
+        if not cloned:
+            view = memoryview(chunk)
+            while view:
+                view = view[os.write(target, view) :]
+    return digest.hexdigest(), inspector
+
+
+def checked(wanted: EnsureImage, digest: str, inspector: Inspector) -> CachedImage:
+    """What passed is what was uploaded, and is what it is said to be; else NotDone."""
+    if inspector.size_bytes != wanted.size_bytes or digest != wanted.sha512.lower():
+        raise NotDone(
+            "The image's data is not what was uploaded: its checksum differs.",
+            detail=f"{inspector.size_bytes} bytes, sha512 {digest}",
+        )
+    found = inspector.finish()
+    if found.problems:
+        raise NotDone(f"The image cannot be used: {'; '.join(found.problems)}.")
+    # An ISO is a raw disk with a file system on it: either name is right for it.
+    if found.format != wanted.disk_format and (found.format, wanted.disk_format) != ("iso", "raw"):
+        raise NotDone(f"The image is said to be {wanted.disk_format}, but it is {found.format}.")
+    return CachedImage(
+        image_id=wanted.image_id,
+        disk_format=wanted.disk_format,
+        format="qcow2" if found.format == "qcow2" else "raw",
+        size_bytes=inspector.size_bytes,
+        virtual_size_bytes=found.virtual_size_bytes,
+        sha512=digest,
+    )

@@ -1,0 +1,179 @@
+"""The address 169.254.169.254: what a guest may read about itself.
+
+Who asks is decided by where the question came in (the socket of one network) and the source address, which the switch
+does not let a guest choose. Headers are read to find their end and are thrown away. Control answers with every
+file the guest may read; directories are listed here.
+
+Source: OpenStack's "Metadata service"; EC2's "Instance metadata categories" (listings: a name a line, directories below
+meta-data with a slash).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hanok.base.clock import Clock
+from hanok.bus import Bus, NobodyThere
+from hanok.commands import MetadataDocument, MetadataQuestion, wire
+from hanok.node.chassis import Chassis
+
+log = logging.getLogger(__name__)
+
+CACHE_S = 2.0  # a guest asks for a dozen files in a row as it starts
+ASK_S = 5.0
+REQUEST_S = 5.0
+REQUEST_BYTES = 8192
+MAX_CONNECTIONS = 64  # a network
+MAX_CACHED = 4096
+
+
+@dataclass
+class MetadataServer:
+    """Serves the networks it is told to."""
+
+    bus: Bus
+    chassis: Chassis
+    clock: Clock
+    _servers: dict[str, asyncio.Server] = field(default_factory=dict)
+    _cached: dict[tuple[str, str], tuple[float, MetadataDocument]] = field(default_factory=dict)
+    _connections: dict[str, set[asyncio.Task[None]]] = field(default_factory=dict)
+
+    async def serve(self, network_id: str, wanted: bool) -> None:
+        """Listen on a network, or no longer."""
+        if not wanted:
+            await self._stop(network_id)
+        elif network_id not in self._servers:
+            listener = await self.chassis.metadata_socket(network_id)
+
+            async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                await self._connected(network_id, reader, writer)
+
+            self._servers[network_id] = await asyncio.start_server(
+                connected, sock=listener, limit=REQUEST_BYTES
+            )
+
+    async def close(self) -> None:
+        for network_id in list(self._servers):
+            await self._stop(network_id)
+
+    async def _stop(self, network_id: str) -> None:
+        if (server := self._servers.pop(network_id, None)) is None:
+            return
+        server.close()
+        tasks = self._connections.pop(network_id, set())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await server.wait_closed()
+
+    async def _connected(
+        self, network_id: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        open_now = self._connections.setdefault(network_id, set())
+        if len(open_now) >= MAX_CONNECTIONS:
+            writer.close()
+            return
+        open_now.add(task)
+        try:
+            async with asyncio.timeout(REQUEST_S + ASK_S):
+                address = str(writer.get_extra_info("peername")[0])
+                writer.write(await self._answer(network_id, address, reader))
+                await writer.drain()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            pass  # it hung up, or is too slow to be served
+        finally:
+            open_now.discard(task)
+            writer.close()
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await writer.wait_closed()
+
+    async def _answer(self, network_id: str, address: str, reader: asyncio.StreamReader) -> bytes:
+        try:
+            async with asyncio.timeout(REQUEST_S):
+                head = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.LimitOverrunError:
+            return response(431, b"")
+        words = head.split(b"\r\n", 1)[0].split(b" ")
+        if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
+            return response(400, b"")
+        if words[0] not in (b"GET", b"HEAD"):
+            return response(405, b"")
+        path = urllib.parse.unquote(urllib.parse.urlsplit(words[1].decode("latin-1")).path)
+        try:
+            document = await self._document(network_id, address)
+        except NobodyThere as error:
+            log.warning("metadata for %s on network %s: %s", address, network_id, error)
+            return response(503, b"")
+        found = look_up(document.files, path) if document.found else None
+        if found is None:
+            return response(404, b"")
+        return response(200, found, json=path.endswith(".json"), bodiless=words[0] == b"HEAD")
+
+    async def _document(self, network_id: str, address: str) -> MetadataDocument:
+        now = self.clock.monotonic_s()
+        if (known := self._cached.get((network_id, address))) is not None and known[0] > now:
+            return known[1]
+        question = wire.encode(MetadataQuestion(network_id=network_id, address=address))
+        document = wire.decode_document(
+            await self.bus.ask(wire.METADATA, question, timeout_s=ASK_S)
+        )
+        if len(self._cached) >= MAX_CACHED:
+            self._cached.clear()
+        if document.found:
+            self._cached[network_id, address] = (now + CACHE_S, document)
+        return document
+
+
+def look_up(files: Mapping[str, bytes], path: str) -> bytes | None:
+    """A file's content, or a directory's listing; None where there is neither.
+
+    A file may stand at a directory's own path with a slash at its end ("latest/meta-data/public-keys/"), where
+    the listing is not just names.
+    """
+    name = "/".join(part for part in path.split("/") if part)
+    if name in files:
+        return files[name]
+    if name and f"{name}/" in files:
+        return files[f"{name}/"]
+    prefix = f"{name}/" if name else ""
+    entries: dict[str, bool] = {}
+    for other in files:
+        if other.startswith(prefix) and other != prefix:
+            entry, slash, _ = other[len(prefix) :].partition("/")
+            entries[entry] = entries.get(entry, False) or bool(slash)
+    if not entries:
+        return None
+    marked = "/meta-data/" in f"/{prefix}"
+    return "\n".join(
+        f"{entry}/" if marked and is_folder else entry
+        for entry, is_folder in sorted(entries.items())
+    ).encode()
+
+
+REASONS = {
+    200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed",
+    431: "Request Header Fields Too Large", 503: "Service Unavailable",
+}  # fmt: skip
+
+
+def response(status: int, body: bytes, *, json: bool = False, bodiless: bool = False) -> bytes:
+    """An HTTP/1.1 answer that ends its connection."""
+    if status != 200:
+        body = f"{status} {REASONS[status]}\n".encode()
+    lines = [
+        f"HTTP/1.1 {status} {REASONS[status]}",
+        f"Content-Type: {'application/json' if json and status == 200 else 'text/plain; charset=UTF-8'}",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+    ]
+    if status == 503:
+        lines.append("Retry-After: 2")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if bodiless else body)

@@ -1,0 +1,52 @@
+"""What a node process is told when it starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import Struct
+
+RUN_DIR_LIMIT = 60  # a socket's path has at most 107 bytes: the folder, a server id of 36, a name
+
+
+class NodeSettings(Struct, frozen=True, kw_only=True):
+    """Settings of one host.
+
+    host: its name in the cloud; address: what control tells administrators.
+    state_dir: survives a reboot of the host; run_dir: sockets, need not survive.
+    image_stores: folders with images, one file an image, named by its id.
+    qemu_uid, qemu_gid: the first of `qemu_uids` user ids that guests run as, one a guest, and their group. None: guests
+    run as the node's own user (tests without root).
+    console_address: the address on which control reaches consoles.
+    netns: the network namespace of the data plane; None for the host's own.
+    ovs_db_socket: path of the socket of the switch's database; empty: guests get no network.
+    nats_url: where messages go; nats_user and nats_password_file: this node's own sign-in.
+    accelerator: "kvm" or "tcg" to go without the probe; empty probes.
+    """
+
+    host: str
+    state_dir: str
+    run_dir: str
+    address: str = "127.0.0.1"
+    image_stores: tuple[str, ...] = ()
+    qemu_uid: int | None = None
+    qemu_gid: int | None = None
+    qemu_uids: int = 1000
+    console_address: str = "127.0.0.1"
+    netns: str | None = None
+    nats_url: str = ""
+    nats_user: str = ""
+    nats_password_file: str = ""
+    ovs_db_socket: str = ""
+    integration_bridge: str = "br-int"
+    qemu_binary: str = "qemu-system-x86_64"
+    accelerator: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.run_dir.encode()) > RUN_DIR_LIMIT:
+            raise ValueError(
+                f"run_dir has {len(self.run_dir.encode())} bytes; sockets in it need at most {RUN_DIR_LIMIT}"
+            )
+        for name in (self.state_dir, self.run_dir, *self.image_stores):
+            if not Path(name).is_absolute():
+                raise ValueError(f"not an absolute path: {name}")

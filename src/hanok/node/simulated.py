@@ -1,0 +1,421 @@
+"""Simulated hosts: the node's commands, states and errors without QEMU, network or root.
+
+For clients' tests and for a thousand hosts on a laptop. Many hosts live in one process and cost some kilobytes each. A
+guest is a record and a clock: its console log grows for the second it takes to "boot". With a state directory
+the records are files, so that guests outlive a restart; without, all of it is memory.
+
+The rules are the real node's (`power`, `records.check_generation`, `images.checked`), and the same contract tests run
+against both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hanok.base.clock import Clock
+from hanok.bus import Bus
+from hanok.commands import (
+    Answer,
+    Command,
+    ConsoleLog,
+    DescribeHost,
+    Done,
+    EnsureImage,
+    EnsureInstance,
+    ForgetImage,
+    HostInventory,
+    HostState,
+    ImageState,
+    InstanceChanged,
+    InstanceState,
+    ListInventory,
+    OpenConsole,
+    Power,
+    ReadConsole,
+    RebootInstance,
+    RemoveInstance,
+    SetPower,
+    wire,
+)
+from hanok.drivers.image_format import Inspector
+from hanok.node.errors import NotDone
+from hanok.node.handlers import handle
+from hanok.node.images import (
+    CHUNK,
+    CachedImage,
+    check_fits,
+    check_wanted,
+    checked,
+    open_in_store,
+)
+from hanok.node.power import check_power
+from hanok.node.records import Record, Records, changed, check_generation
+
+GIB = 1 << 30
+KEEP_BOOTS = 4
+FIRST_PID = 100_000
+
+BOOT_LINES = (
+    (0.02, "SeaBIOS (version simulated)"),
+    (0.05, "Booting from Hard Disk..."),
+    (0.15, "[    0.000000] Linux version 6.1.0-simulated (hanok@simulated) #1 SMP"),
+    (0.17, "[    0.000000] Command line: root=LABEL=hanok-root console=ttyS0,115200"),
+    (0.20, "[    0.004120] DMI: OpenStack Foundation OpenStack Nova, BIOS simulated"),
+    (0.25, "[    0.051377] smpboot: Allowing {vcpus} CPUs, 0 hotplug CPUs"),
+    (0.30, "[    0.083914] Memory: {memory_kib}K available"),
+    (0.45, "[    0.402551] virtio_blk virtio0: [vda] {sectors} 512-byte logical blocks"),
+    (0.55, "[    0.571803] EXT4-fs (vda2): mounted filesystem with ordered data mode"),
+    (0.65, "guest: {cards} network card(s)"),
+    (0.75, "guest: identity from the {source}"),
+    (0.90, "guest: ready after 1 s"),
+    (0.95, ""),
+)
+
+
+@dataclass
+class Shape:
+    """What each simulated host has, and how quick it is.
+
+    latency_s: how long a command takes. boot_s: from power-on to the login prompt.
+    """
+
+    vcpus: int = 16
+    memory_mib: int = 64 * 1024
+    disk_gib: int = 2000
+    latency_s: float = 0.0
+    boot_s: float = 1.0
+
+
+@dataclass
+class SimulatedGuest:
+    """A record, and when it was switched on (seconds of the monotonic clock)."""
+
+    record: Record
+    boots: list[float] = field(default_factory=list)
+    pid: int = 0
+
+
+class SimulatedImages:
+    """What is known of the images' data: each is read and checked once for all hosts.
+
+    Without stores every image is taken as it is described.
+    """
+
+    def __init__(self, stores: Sequence[str] = ()) -> None:
+        self._stores = [Path(store) for store in stores]
+        self._known: dict[tuple[str, str, int, str], CachedImage] = {}
+        self._lock = asyncio.Lock()
+
+    async def check(self, wanted: EnsureImage) -> CachedImage:
+        check_wanted(wanted)
+        key = (wanted.image_id, wanted.sha512, wanted.size_bytes, wanted.disk_format)
+        async with self._lock:
+            if key not in self._known:
+                self._known[key] = await asyncio.to_thread(self._read, wanted)
+            return self._known[key]
+
+    def _read(self, wanted: EnsureImage) -> CachedImage:
+        if not self._stores:
+            return CachedImage(
+                image_id=wanted.image_id,
+                disk_format=wanted.disk_format,
+                format="raw" if wanted.disk_format == "iso" else wanted.disk_format,
+                size_bytes=wanted.size_bytes,
+                virtual_size_bytes=wanted.size_bytes,
+                sha512=wanted.sha512,
+            )
+        digest, inspector = hashlib.sha512(), Inspector()
+        with open(open_in_store(self._stores, wanted.image_id), "rb") as file:
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+                inspector.feed(chunk)
+        return checked(wanted, digest.hexdigest(), inspector)
+
+
+class SimulatedHost:
+    """One host. `do` is its one door, as the bus calls it; `crash` and `switch_off` are a guest's own doings."""
+
+    def __init__(
+        self,
+        name: str,
+        shape: Shape,
+        images: SimulatedImages,
+        clock: Clock,
+        tell: Callable[[InstanceChanged], Awaitable[None]],
+        records: Records | None = None,
+    ) -> None:
+        self.name = name
+        self.shape = shape
+        self._images = images
+        self._clock = clock
+        self._tell = tell
+        self._records = records
+        self._cached: dict[str, CachedImage] = {}
+        self._guests: dict[str, SimulatedGuest] = {}
+        self._removed: dict[str, int] = {}
+        self._pids = itertools.count(FIRST_PID)
+        if records is not None:
+            for record in records.load():
+                guest = self._guests[record.server_id] = SimulatedGuest(record)
+                if record.actual in ("running", "paused"):
+                    guest.pid = next(self._pids)
+                    guest.boots.append(clock.monotonic_s() - shape.boot_s)
+
+    async def do(self, command: Command) -> Answer:
+        if self.shape.latency_s:
+            await asyncio.sleep(self.shape.latency_s)
+        match command:
+            case DescribeHost():
+                return self.host_state()
+            case ListInventory():
+                return self._inventory()
+            case EnsureImage():
+                known = self._cached.get(command.image_id)
+                copied = known is None
+                if known is None:
+                    known = self._cached[command.image_id] = await self._images.check(command)
+                return ImageState(
+                    image_id=command.image_id,
+                    virtual_size_bytes=known.virtual_size_bytes,
+                    copied=copied,
+                )
+            case ForgetImage():
+                if all(g.record.image_id != command.image_id for g in self._guests.values()):
+                    self._cached.pop(command.image_id, None)
+                return Done()
+            case ReadConsole():
+                return ConsoleLog(text=self._log(self._get(command.server_id), command.lines))
+            case OpenConsole():
+                self._get(command.server_id)
+                raise NotDone(
+                    "A simulated server has no live console; its console log can be read."
+                )
+            case EnsureInstance() | SetPower() | RebootInstance() | RemoveInstance():
+                return self._change(command)
+        raise NotDone("This host does not know that command.", detail=type(command).__name__)
+
+    def host_state(self) -> HostState:
+        shape = self.shape
+        running = [g.record.spec for g in self._guests.values() if g.pid]
+        disk_gib = sum(g.record.spec.disk_gib for g in self._guests.values())
+        return HostState(
+            host=self.name,
+            address="127.0.0.1",
+            vcpus=shape.vcpus,
+            memory_mib=shape.memory_mib,
+            memory_free_mib=shape.memory_mib - sum(spec.memory_mib for spec in running),
+            disk_gib=shape.disk_gib,
+            disk_free_gib=max(0, shape.disk_gib - disk_gib),
+            accelerator="simulated",
+            accelerator_reason="this host is simulated: its guests run no code",
+            qemu_version="0.0.0",
+            cpu_model="simulated",
+            cpu_vendor="Hanok",
+            running_guests=len(running),
+            uptime_s=int(self._clock.monotonic_s()),
+            simulated=True,
+        )
+
+    async def crash(self, server_id: str) -> None:
+        """The guest's process ends by itself."""
+        await self._ended(server_id, "crashed", "Its hypervisor process ended unexpectedly.")
+
+    async def switch_off(self, server_id: str) -> None:
+        """Somebody inside the guest switches it off."""
+        await self._ended(server_id, "stopped", "It switched itself off.")
+
+    # ---- commands on one guest
+
+    def _change(
+        self, command: EnsureInstance | SetPower | RebootInstance | RemoveInstance
+    ) -> Answer:
+        server_id = command.server_id
+        guest = self._guests.get(server_id)
+        seen = guest.record.generation if guest else -1
+        check_generation(command.generation, seen, self._removed_at(server_id))
+        match command:
+            case EnsureInstance():
+                guest = self._ensure(command, guest)
+            case SetPower():
+                guest = self._get(server_id)
+                check_power(guest.record.actual, command.power)
+                self._remember(guest, generation=command.generation, wanted=command.power)
+                self._set(guest, command.power)
+            case RebootInstance():
+                guest = self._get(server_id)
+                if guest.record.rebooted_generation < command.generation:
+                    self._remember(guest, generation=command.generation, wanted="running")
+                    self._set(guest, "stopped")
+                    self._set(guest, "running")
+                    self._remember(guest, rebooted_generation=command.generation)
+            case RemoveInstance():
+                self._remove(server_id, command.generation)
+                return Done()
+        return self._state(guest)
+
+    def _ensure(self, wanted: EnsureInstance, guest: SimulatedGuest | None) -> SimulatedGuest:
+        if guest is None:
+            guest = self._guests[wanted.server_id] = SimulatedGuest(
+                Record(server_id=wanted.server_id, generation=wanted.generation, spec=wanted)
+            )
+        self._remember(guest, generation=wanted.generation, spec=wanted, wanted=wanted.power)
+        if not guest.record.image_id:
+            if (image := self._cached.get(wanted.image_id)) is None:
+                raise NotDone(
+                    "The server's image is not on this host.",
+                    detail=wanted.image_id,
+                    transient=True,
+                )
+            check_fits(image.virtual_size_bytes, wanted.disk_gib)
+            self._remember(guest, image_id=image.image_id, image_format=image.format)
+        self._set(guest, wanted.power)
+        return guest
+
+    def _set(self, guest: SimulatedGuest, power: Power) -> None:
+        record = guest.record
+        check_power(record.actual, power)
+        if power == record.actual:
+            return
+        if power == "running" and not guest.pid:
+            free = self.host_state().memory_free_mib
+            if free < record.spec.memory_mib:
+                raise NotDone("The host has not enough free memory for the server.", transient=True)
+            guest.pid = next(self._pids)
+            if record.actual != "suspended":
+                guest.boots = [*guest.boots[1 - KEEP_BOOTS :], self._clock.monotonic_s()]
+            self._remember(guest, actual=power, started_at=self._clock.now(), pid=guest.pid)
+        elif power in ("stopped", "suspended"):
+            guest.pid = 0
+            self._remember(guest, actual=power, started_at=None, pid=0)
+        else:
+            self._remember(guest, actual=power)
+
+    def _remove(self, server_id: str, generation: int) -> None:
+        self._guests.pop(server_id, None)
+        self._removed[server_id] = generation
+        if self._records is not None:
+            self._records.bury(server_id, generation)
+            self._records.delete(server_id)
+
+    async def _ended(self, server_id: str, power: Power, reason: str) -> None:
+        guest = self._get(server_id)
+        guest.pid = 0
+        self._remember(guest, actual=power, started_at=None, pid=0)
+        await self._tell(
+            InstanceChanged(
+                host=self.name,
+                server_id=server_id,
+                generation=guest.record.generation,
+                power=power,
+                reason=reason,
+            )
+        )
+
+    # ---- pieces
+
+    def _get(self, server_id: str) -> SimulatedGuest:
+        if (guest := self._guests.get(server_id)) is None:
+            raise NotDone("This host has no such server.", detail=server_id)
+        return guest
+
+    def _removed_at(self, server_id: str) -> int:
+        known = self._removed.get(server_id, -1)
+        return max(known, self._records.removed_at(server_id)) if self._records else known
+
+    def _remember(self, guest: SimulatedGuest, **what: object) -> None:
+        guest.record = changed(guest.record, **what)
+        if self._records is not None:
+            self._records.save(guest.record)
+
+    def _state(self, guest: SimulatedGuest) -> InstanceState:
+        return InstanceState(
+            server_id=guest.record.server_id,
+            generation=guest.record.generation,
+            power=guest.record.actual,
+            started_at=guest.record.started_at,
+            accelerator="simulated",
+        )
+
+    def _inventory(self) -> HostInventory:
+        guests = self._guests.values()
+        nics = [nic for guest in guests for nic in guest.record.spec.nics]
+        return HostInventory(
+            host=self.name,
+            instances=tuple(self._state(guest) for guest in guests),
+            processes={g.record.server_id: g.pid for g in guests if g.pid},
+            taps=tuple(sorted(nic.port_id for nic in nics)),
+            directories=tuple(sorted(self._guests)),
+            images=tuple(sorted(self._cached)),
+            metadata_networks=tuple(
+                sorted({nic.network_id for nic in nics if nic.metadata is not None})
+            ),
+        )
+
+    def _log(self, guest: SimulatedGuest, lines: int | None) -> str:
+        text = "\r\n".join(self._boot_text(guest, started) for started in guest.boots)
+        if lines is None:
+            return text
+        kept = text.splitlines(keepends=True)
+        return "".join(kept[-lines:]) if lines > 0 else ""
+
+    def _boot_text(self, guest: SimulatedGuest, started: float) -> str:
+        spec = guest.record.spec
+        words = {
+            "vcpus": spec.vcpus,
+            "memory_kib": spec.memory_mib * 1024,
+            "sectors": max(1, spec.disk_gib) * GIB // 512,
+            "cards": len(spec.nics),
+            "source": "config drive" if spec.config_drive else "metadata service",
+        }
+        done = (self._clock.monotonic_s() - started) / (self.shape.boot_s or 1e-9)
+        text = "".join(f"{line.format(**words)}\r\n" for at, line in BOOT_LINES if at <= done)
+        return text + (f"{spec.hostname.partition('.')[0]} login: " if done >= 1 else "")
+
+
+async def run_simulated(
+    names: Sequence[str],
+    bus: Bus,
+    *,
+    shape: Shape | None = None,
+    image_stores: Sequence[str] = (),
+    state_dir: Path | None = None,
+    clock: Clock | None = None,
+    ready: asyncio.Event | None = None,
+    hosts: dict[str, SimulatedHost] | None = None,
+) -> None:
+    """Be these hosts until cancelled.
+
+    state_dir: where guests are kept; None for memory only. ready: set when all listen. hosts: filled with the hosts,
+    for whoever wants to make a guest crash.
+    """
+    clock = clock or Clock()
+    images = SimulatedImages(image_stores)
+    hosts = {} if hosts is None else hosts
+
+    async def tell(event: InstanceChanged) -> None:
+        await bus.publish(wire.INSTANCE, wire.encode(event))
+
+    for name in names:
+        subject = wire.node_subject(name)
+        folder = None if state_dir is None else state_dir / subject
+        records = None if folder is None else Records(folder, clock, durable=False)
+        host = hosts[name] = SimulatedHost(name, shape or Shape(), images, clock, tell, records)
+        await bus.listen(subject, _receiver(host))
+    if ready is not None:
+        ready.set()
+    while True:
+        for host in hosts.values():
+            await bus.publish(wire.HEARTBEAT, wire.encode(host.host_state()))
+        await asyncio.sleep(wire.HEARTBEAT_S)
+
+
+def _receiver(host: SimulatedHost) -> Callable[[bytes], Awaitable[bytes | None]]:
+    async def receive(payload: bytes) -> bytes | None:
+        return await handle(host.do, payload)
+
+    return receive

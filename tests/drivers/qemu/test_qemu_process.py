@@ -1,0 +1,106 @@
+"""The probe, and a QEMU that is started, talked to, found again and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hanok.base.ids import new_uuid
+from hanok.drivers.qemu import process
+from hanok.drivers.qemu.arguments import GuestSpec, arguments
+from hanok.drivers.qemu.errors import CommandFailed, ImageFailed, MonitorLost, StartFailed
+from hanok.drivers.qemu.images import Tools
+from hanok.drivers.qemu.monitor import Monitor, listening_socket
+from hanok.drivers.qemu.probe import GUEST_RAN, probe, run_boot_sector
+from hanok.drivers.qemu.process import Identity, Process
+
+
+@pytest.fixture
+def run() -> Iterator[Path]:
+    """A folder with a short name; what was started in it is ended."""
+    folder = Path(tempfile.mkdtemp(prefix="hk-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def start(run: Path, server_id: str) -> Process:
+    (run / server_id).mkdir()
+    with listening_socket(run / server_id / "qmp") as listener, (run / "words").open("w") as words:
+        spec = GuestSpec(
+            server_id=server_id,
+            vcpus=1,
+            memory_mib=16,
+            accelerator="tcg",
+            folder=str(run / server_id),
+            serial_log=str(run / server_id / "log"),
+            qmp_fd=listener.fileno(),
+        )
+        return process.start(
+            arguments(spec), uid=None, gid=None, fds=[listener.fileno()], log=words.fileno()
+        )
+
+
+async def test_the_boot_sector_runs_where_guests_run() -> None:
+    assert await run_boot_sector("qemu-system-x86_64", "tcg", limit_s=20) == GUEST_RAN
+
+
+async def test_a_probe_that_never_ends_means_emulation(tmp_path: Path) -> None:
+    slow = tmp_path / "qemu"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    found = await probe(str(slow), limit_s=0.1)
+    assert found.kind == "tcg" and "emulated" in found.reason
+
+
+async def test_a_process_is_found_by_what_it_is(run: Path) -> None:
+    server_id = new_uuid()
+    one = start(run, server_id)
+    try:
+        monitor = await Monitor.connect(run / server_id / "qmp")
+        assert await monitor.status() == "prelaunch"
+        with pytest.raises(CommandFailed):
+            await monitor.execute("no-such-command")
+        await monitor.close()
+
+        assert process.scan(str(run)) == {server_id: one.identity}
+        assert process.scan("/tmp/elsewhere") == {}
+        again = process.find(one.identity, server_id=server_id, folder=str(run))
+        assert again is not None and again.alive
+        again.close()
+        later = Identity(one.identity.pid, one.identity.started_ticks + 1)
+        assert process.find(later, server_id=server_id, folder=str(run)) is None
+        assert process.find(one.identity, server_id=new_uuid(), folder=str(run)) is None
+        us = Identity(os.getpid(), one.identity.started_ticks)
+        assert process.find(us, server_id=server_id, folder=str(run)) is None
+    finally:
+        await one.kill()
+    assert not one.alive and process.scan(str(run)) == {}
+    assert process.find(one.identity, server_id=server_id, folder=str(run)) is None
+    one.close()
+    with pytest.raises(MonitorLost):
+        await Monitor.connect(run / server_id / "qmp")
+
+
+async def test_several_wait_for_one_end(run: Path) -> None:
+    one = start(run, new_uuid())
+    waiting = [asyncio.ensure_future(one.ended()) for _ in range(3)]
+    await one.kill()
+    await asyncio.gather(*waiting)
+    one.close()
+
+
+def test_a_program_that_is_not_there(run: Path) -> None:
+    with pytest.raises(StartFailed), (run / "words").open("w") as words:
+        process.start(["/no/such/qemu"], uid=None, gid=None, fds=[], log=words.fileno())
+
+
+async def test_tools_say_what_went_wrong(tmp_path: Path) -> None:
+    with pytest.raises(ImageFailed) as failed:
+        await Tools().grow(tmp_path / "none", 1 << 30)
+    assert "none" in failed.value.detail

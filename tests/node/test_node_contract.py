@@ -1,0 +1,236 @@
+"""What every host does, real or simulated."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from tests.node.hosts import (
+    A_CONFIG_DRIVE,
+    ENSURE_IMAGE,
+    IMAGE_ID,
+    TINY,
+    House,
+    a_nic,
+    eventually,
+    house,
+    server,
+)
+
+from hanok.base.failpoints import armed
+from hanok.base.ids import new_uuid
+from hanok.bus import NobodyThere
+from hanok.commands import (
+    DescribeHost,
+    Done,
+    EnsureImage,
+    Failed,
+    ForgetImage,
+    HostState,
+    ImageState,
+    OpenConsole,
+    ReadConsole,
+    RebootInstance,
+    RemoveInstance,
+    SetPower,
+    Stale,
+)
+
+
+@pytest_asyncio.fixture(params=["real", "simulated"])
+async def host(request: pytest.FixtureRequest) -> AsyncIterator[House]:
+    async with house(request.param) as one:
+        await one.image()
+        yield one
+
+
+def hard(server_id: str, generation: int, power: str) -> SetPower:
+    return SetPower(server_id=server_id, generation=generation, power=power, soft=False)  # type: ignore[arg-type]
+
+
+async def test_an_image_is_copied_once(host: House) -> None:
+    again = await host.ask(ENSURE_IMAGE)
+    assert again == ImageState(image_id=IMAGE_ID, virtual_size_bytes=len(TINY), copied=False)
+    assert (await host.inventory()).images == (IMAGE_ID,)
+    assert isinstance(await host.ask(ForgetImage(image_id=IMAGE_ID)), Done)
+    assert (await host.inventory()).images == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sha512": "0" * 128}, "checksum"),
+        ({"size_bytes": 5}, "checksum"),
+        ({"disk_format": "qcow2"}, "said to be qcow2"),
+        ({"disk_format": "vmdk"}, "cannot be booted"),
+        ({"image_id": "9c0d0000-0000-4000-8000-00000000ffff"}, "not in any store"),
+        ({"image_id": "../../etc/passwd"}, "not an id"),
+    ],
+)
+async def test_a_wrong_image_is_refused(
+    host: House, changes: dict[str, object], words: str
+) -> None:
+    await host.ask(ForgetImage(image_id=IMAGE_ID))
+    values = {name: getattr(ENSURE_IMAGE, name) for name in ENSURE_IMAGE.__struct_fields__}
+    answer = await host.ask(EnsureImage(**(values | changes)))
+    assert isinstance(answer, Failed) and words in answer.message
+    assert (await host.inventory()).images == ()
+
+
+async def test_a_server_lives_and_goes(host: House) -> None:
+    wanted = server(nics=(a_nic(),), config_drive=A_CONFIG_DRIVE, ephemeral_gib=1, swap_mib=16)
+    sid = wanted.server_id
+    state = await host.instance(wanted)
+    assert (state.power, state.generation) == ("running", 1) and state.started_at is not None
+    assert (await host.instance(wanted)).started_at == state.started_at  # a repeat does nothing
+
+    inventory = await host.inventory()
+    assert [one.server_id for one in inventory.instances] == [sid]
+    assert list(inventory.processes) == [sid] and inventory.directories == (sid,)
+    assert inventory.taps == (wanted.nics[0].port_id,)
+    assert inventory.metadata_networks == (wanted.nics[0].network_id,)
+
+    async def prompt() -> bool:
+        return (await host.console(sid)).endswith("tiny login: ")
+
+    await eventually(prompt)
+    assert await host.ask(RemoveInstance(server_id=sid, generation=1)) == Done()
+    assert await host.ask(RemoveInstance(server_id=sid, generation=1)) == Done()
+    inventory = await host.inventory()
+    assert not inventory.instances and not inventory.processes and not inventory.taps
+    assert not inventory.directories and not inventory.metadata_networks
+
+
+async def test_a_late_command_changes_nothing(host: House) -> None:
+    wanted = server(generation=5, power="stopped")
+    sid = wanted.server_id
+    await host.instance(wanted)
+    assert await host.ask(server(generation=4, server_id=sid)) == Stale(seen_generation=5)
+    assert await host.ask(hard(sid, 4, "running")) == Stale(seen_generation=5)
+    assert await host.ask(RemoveInstance(server_id=sid, generation=4)) == Stale(seen_generation=5)
+    assert await host.ask(RemoveInstance(server_id=sid, generation=6)) == Done()
+    assert await host.ask(wanted) == Stale(seen_generation=6)
+    assert await host.ask(hard(sid, 5, "running")) == Stale(seen_generation=6)
+    assert not (await host.inventory()).directories
+
+
+async def test_removing_what_never_was_is_remembered(host: House) -> None:
+    sid = new_uuid()
+    assert await host.ask(RemoveInstance(server_id=sid, generation=3)) == Done()
+    assert await host.ask(server(generation=2, server_id=sid)) == Stale(seen_generation=3)
+
+
+async def test_power_goes_along_its_arrows(host: House) -> None:
+    wanted = server(power="stopped")
+    sid = wanted.server_id
+    assert (await host.instance(wanted)).power == "stopped"
+    assert not (await host.inventory()).processes
+    path = [
+        "running",
+        "paused",
+        "running",
+        "suspended",
+        "running",
+        "paused",
+        "suspended",
+        "stopped",
+    ]
+    for generation, power in enumerate(path, 2):
+        assert (await host.instance(hard(sid, generation, power))).power == power
+        assert bool((await host.inventory()).processes) == (power in ("running", "paused"))
+        again = await host.instance(hard(sid, generation, power))
+        assert (again.power, again.generation) == (power, generation)
+    for power in ("paused", "suspended"):
+        answer = await host.ask(hard(sid, 20, power))
+        assert answer == Failed(message=f"A server that is stopped cannot become {power}.")
+    assert (await host.instance(hard(sid, 10, "stopped"))).generation == 10
+
+
+async def test_a_reboot_happens_once_a_generation(host: House) -> None:
+    wanted = server()
+    sid = wanted.server_id
+    first = await host.instance(wanted)
+    command = RebootInstance(server_id=sid, generation=2)
+    second = await host.instance(command)
+    third = await host.instance(command)
+    assert first.started_at and second.started_at and second.started_at > first.started_at
+    assert third == second and second.power == "running"
+
+
+async def test_what_cannot_be_is_said_in_the_users_terms(host: House) -> None:
+    unknown = await host.ask(server(image_id=new_uuid()))
+    assert isinstance(unknown, Failed) and unknown.transient and "image" in unknown.message
+    vast = await host.ask(server(memory_mib=1 << 24))
+    assert isinstance(vast, Failed) and "free memory" in vast.message
+    for command in (
+        hard(new_uuid(), 1, "running"),
+        ReadConsole(server_id=new_uuid()),
+        OpenConsole(server_id=new_uuid()),
+        RebootInstance(server_id=new_uuid(), generation=1),
+    ):
+        answer = await host.ask(command)
+        assert isinstance(answer, Failed) and answer.message == "This host has no such server."
+    bad = await host.ask(server(server_id="../x"))
+    assert isinstance(bad, Failed) and "not an id" in bad.message
+
+
+async def test_an_image_that_is_stood_on_stays(host: House) -> None:
+    wanted = server(power="stopped")
+    await host.instance(wanted)
+    assert await host.ask(ForgetImage(image_id=IMAGE_ID)) == Done()
+    assert (await host.inventory()).images == (IMAGE_ID,)
+    await host.ask(RemoveInstance(server_id=wanted.server_id, generation=1))
+    assert await host.ask(ForgetImage(image_id=IMAGE_ID)) == Done()
+    assert (await host.inventory()).images == ()
+
+
+async def test_guests_outlive_the_node(host: House) -> None:
+    running, stopped = server(nics=(a_nic(),)), server(power="stopped")
+    before = [await host.instance(running), await host.instance(stopped)]
+    gone = new_uuid()
+    await host.ask(RemoveInstance(server_id=gone, generation=9))
+    await host.stop()
+    await host.start()
+    inventory = await host.inventory()
+    key = [state.server_id for state in before]
+    assert sorted(inventory.instances, key=lambda s: key.index(s.server_id)) == before
+    assert list(inventory.processes) == [running.server_id]
+    assert inventory.taps == (running.nics[0].port_id,)
+    assert await host.ask(server(generation=8, server_id=gone)) == Stale(seen_generation=9)
+    assert host.events == []
+    assert (await host.instance(hard(running.server_id, 2, "paused"))).power == "paused"
+
+
+async def test_a_host_describes_itself_and_beats(host: House) -> None:
+    answer = await host.ask(DescribeHost())
+    assert isinstance(answer, HostState)
+    assert answer.host == host.name and answer.accelerator_reason
+    assert answer.vcpus and answer.memory_mib >= answer.memory_free_mib > 0
+    assert answer.simulated == (host.kind == "simulated")
+
+    async def beat() -> bool:
+        return bool(host.beats)
+
+    await eventually(beat)
+    assert host.beats[0].host == host.name
+
+
+async def test_a_lost_answer_is_silence_but_the_deed_is_done(host: House) -> None:
+    wanted = server(power="stopped")
+    with armed("node.ensure_instance.after", "lose", 1), pytest.raises(NobodyThere):
+        await host.ask(wanted)
+    assert (await host.inventory()).directories == (wanted.server_id,)
+    assert (await host.instance(wanted)).power == "stopped"
+
+
+async def test_a_server_that_came_back_stays(host: House) -> None:
+    wanted = server(generation=3, power="stopped")
+    sid = wanted.server_id
+    await host.instance(wanted)
+    assert await host.ask(RemoveInstance(server_id=sid, generation=3)) == Done()
+    await host.instance(wanted)  # as new as the removal: an undo, and another try
+    await host.stop()
+    await host.start()
+    assert (await host.inventory()).directories == (sid,)
+    assert await host.ask(server(generation=2, server_id=sid)) == Stale(seen_generation=3)
