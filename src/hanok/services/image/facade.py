@@ -11,7 +11,7 @@ from hanok.web.token import Token
 
 
 class ImageInfo(Struct, frozen=True, kw_only=True):
-    """An image as compute wants to know it. Sizes in bytes, MiB and GiB as named; properties: the further attributes."""
+    """An image as compute wants to know it. Sizes in the named units; properties: the further attributes."""
 
     id: str
     name: str | None

@@ -44,7 +44,7 @@ def address(value: Any, name: str, version: int) -> str:
     if value in (UNSET, None, ""):
         return ""
     try:
-        found = ipaddress.ipaddress(value)
+        found = ipaddress.ip_address(value)
     except ValueError:
         found = None
     if found is None or found.version != version:
@@ -128,7 +128,7 @@ async def create(
         Forbidden: a host was named by somebody who may not.
     """
     assert token.project_id is not None
-    least, most = _counts(body)
+    _, most = _counts(body)
     image = await _image(tx, token, _image_of(body))
     flavor = await _flavor(tx, token, body.flavorRef)
     _check_fit(image, flavor)

@@ -276,7 +276,7 @@ async def _page(
             if known_states is None:
                 continue
             vm_states, task_states = known_states
-            condition = table.c.vm_state.in_(vm_states)
+            condition: sa.ColumnElement[bool] = table.c.vm_state.in_(vm_states)
             if task_states and one.upper() in ("REBOOT", "HARD_REBOOT"):
                 condition = sa.and_(condition, table.c.task_state.in_(task_states))
             options.append(condition)
