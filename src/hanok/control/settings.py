@@ -8,7 +8,9 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from hanok.services.compute.facade import ComputeSettings
 from hanok.services.identity.facade import IdentitySettings
+from hanok.services.image.facade import ImageSettings
 
 
 class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,6 +41,8 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     public_gateway: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     identity: IdentitySettings = IdentitySettings()
+    image: ImageSettings = ImageSettings()
+    compute: ComputeSettings = ComputeSettings()
 
     @property
     def state(self) -> Path:

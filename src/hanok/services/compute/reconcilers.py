@@ -26,7 +26,8 @@ from hanok.commands.wire import (
     encode,
 )
 from hanok.operations import is_active
-from hanok.services.compute.logic import hosts, metadata, servers, states
+from hanok.services.compute import states
+from hanok.services.compute.logic import hosts, metadata, servers
 from hanok.services.compute.room import Compute
 from hanok.services.compute.tables import console_tokens
 from hanok.services.compute.tables import servers as server_table

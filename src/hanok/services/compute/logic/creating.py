@@ -14,7 +14,8 @@ from msgspec import UNSET
 
 from hanok.base.errors import BadInput, Forbidden, NotFound
 from hanok.base.ids import is_uuid, new_uuid
-from hanok.services.compute.logic import flavors, hosts, quotas, states
+from hanok.services.compute import states
+from hanok.services.compute.logic import flavors, hosts, quotas
 from hanok.services.compute.logic.servers import hostname_of
 from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import answers, bodies

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import Conflict, NotFound
-from hanok.services.compute.logic import states
+from hanok.services.compute import states
 from hanok.services.compute.tables import server_tags, servers
 from hanok.store import Transaction
 from hanok.web.token import Token

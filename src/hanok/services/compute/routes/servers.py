@@ -13,7 +13,8 @@ from sqlalchemy import Row
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Conflict, NotFound
-from hanok.services.compute.logic import creating, flavors, hosts, quotas, servers, states
+from hanok.services.compute import states
+from hanok.services.compute.logic import creating, flavors, hosts, quotas, servers
 from hanok.services.compute.operations import CreateServer, DeleteServer
 from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import answers, bodies
