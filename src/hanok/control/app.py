@@ -12,6 +12,7 @@ from typing import Any
 from hanok.base.clock import Clock
 from hanok.base.errors import Unavailable
 from hanok.bus import Bus, MemoryBus
+from hanok.control import house
 from hanok.control.settings import ControlSettings
 from hanok.operations import Worker
 from hanok.services.compute import facade as compute
@@ -25,7 +26,7 @@ from hanok.services.image.service import service as image_service
 from hanok.services.network import facade as network
 from hanok.services.placement import facade as placement
 from hanok.services.placement.service import service as placement_service
-from hanok.store import Database
+from hanok.store import Database, migrate
 from hanok.web.app import Application
 from hanok.web.routes import Service
 
@@ -84,6 +85,7 @@ class Control:
             placement_service(self.placement),
             image_service(self.images),
             compute_service(self.compute),
+            house.service(self),
         ]
 
     def _wake(self) -> None:
@@ -95,7 +97,7 @@ class Control:
 
     async def prepare(self, admin_password: str) -> None:
         """Tables and first rows; what is there stays."""
-        await self.database.create_tables()
+        await migrate.ensure(self.database)
         hashed = await self.identity.passwords.hash(admin_password)
         async with self.database.write() as tx:
             await identity.bootstrap(
