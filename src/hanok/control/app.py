@@ -11,8 +11,13 @@ from pathlib import Path
 from hanok.base.clock import Clock
 from hanok.bus import Bus, MemoryBus
 from hanok.control.settings import ControlSettings
+from hanok.drivers.ovn.northbound import Northbound
+from hanok.drivers.ovn.simulated import SimulatedNorthbound
 from hanok.services.identity import facade as identity
 from hanok.services.identity.service import service as identity_service
+from hanok.services.network.facade import Network, NetworkSettings
+from hanok.services.network.reconcilers import NetworkReconciler
+from hanok.services.network.service import service as network_service
 from hanok.services.placement import facade as placement
 from hanok.services.placement.service import service as placement_service
 from hanok.store import Database
@@ -41,8 +46,26 @@ class Control:
         self.database = Database(settings.database_url, durable=settings.durable)
         self.identity = identity.build(self.database, clock, settings.keys, settings.identity)
         self.placement = placement.build(clock)
+        self.network = Network(
+            database=self.database,
+            clock=clock,
+            northbound=lambda tell: (
+                Northbound(on_port=tell)
+                if settings.northbound
+                else SimulatedNorthbound(on_port=tell)
+            ),
+            settings=NetworkSettings(
+                northbound=settings.northbound,
+                physical_network=settings.physical_network,
+                chassis=settings.chassis,
+            ),
+        )
         self.app = Application(
-            [identity_service(self.identity), placement_service(self.placement)],
+            [
+                identity_service(self.identity),
+                placement_service(self.placement),
+                network_service(self.network),
+            ],
             database=self.database,
             authenticate=self.identity.tokens.validate,
             clock=clock,
@@ -58,13 +81,20 @@ class Control:
         await self.database.create_tables()
         hashed = await self.identity.passwords.hash(admin_password)
         async with self.database.write() as tx:
-            await identity.bootstrap(
+            project_id = await identity.bootstrap(
                 tx,
                 self.clock,
                 admin_password_hash=hashed,
                 region=self.settings.region,
                 catalog=CATALOG,
             )
+            if self.settings.public_cidr:
+                await self.network.ensure_public(
+                    tx,
+                    cidr=self.settings.public_cidr,
+                    gateway=self.settings.public_gateway,
+                    project_id=project_id,
+                )
 
     @classmethod
     @asynccontextmanager
@@ -95,4 +125,4 @@ class Control:
 
     def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Everything that runs beside requests."""
-        return []
+        return [group.create_task(NetworkReconciler(self.network.room).run())]
