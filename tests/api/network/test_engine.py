@@ -252,12 +252,12 @@ async def test_listing_costs_the_same_for_many(cloud: Cloud) -> None:
         await member.post(f"{V2}/ports", body)
         await settled(cloud)
         await asyncio.sleep(0.05)
-        Transaction.execute = counting  # type: ignore[method-assign]
+        Transaction.execute = counting  # type: ignore[method-assign,assignment]
         counts.append(0)
         try:
             await member.get(f"{V2}/ports")
         finally:
-            Transaction.execute = plain  # type: ignore[method-assign]
+            Transaction.execute = plain  # type: ignore[method-assign,assignment]
     assert counts[0] == counts[1] < 12
 
 
