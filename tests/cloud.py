@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 import httpx
 
 from hanok.base.clock import Clock
+from hanok.bus import MemoryBus
 from hanok.control.app import Control
 from hanok.control.settings import ControlSettings
+from hanok.node.simulated import run_simulated
 from hanok.services.identity.facade import IdentitySettings
 
 PASSWORD = "secret"
@@ -60,7 +63,7 @@ class Client:
 
     async def post(self, path: str, json: Any, status: int = 201, **more: Any) -> Any:
         response = await self("POST", path, json, status=status, **more)
-        return response.json() if response.content else None
+        return response.json() if "json" in response.headers.get("content-type", "") else None
 
 
 class Cloud:
@@ -126,7 +129,19 @@ async def running(
         identity=settings.pop("identity", IdentitySettings(password_rounds=4)),
         **settings,
     )
-    async with Control.running(wanted, admin_password=PASSWORD, clock=clock or Clock()) as control:
+    bus = MemoryBus()
+    clock = clock or Clock()
+    names = [f"host-{number}" for number in range(1, hosts + 1)]
+    async with (
+        Control.running(wanted, admin_password=PASSWORD, clock=clock, bus=bus) as control,
+        asyncio.TaskGroup() as group,
+    ):
+        ready = asyncio.Event()
+        simulated = group.create_task(
+            run_simulated(names, bus, image_stores=(str(wanted.images),), clock=clock, ready=ready)
+        )
+        await ready.wait()
         transport = httpx.ASGITransport(app=control.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://cloud:5000") as http:
             yield Cloud(control, http)
+        simulated.cancel()

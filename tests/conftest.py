@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import postgres
 from tests.cloud import Cloud, running
 
 
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """One server for the whole session; each test gets a database of its own."""
+    if postgres.programs() is None:
+        pytest.skip("PostgreSQL's server programs are not installed (Debian: postgresql)")
+    with postgres.server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of an empty database, of each kind in turn; "" for a SQLite file in the cloud's own folder."""
+    if request.param == "sqlite":
+        yield ""
+        return
+    server: postgres.Server = request.getfixturevalue("postgres_server")
+    url = server.new_database()
+    yield url
+    server.drop(url)
+
+
 @pytest.fixture
-async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
+async def cloud(tmp_path: Path, database_url: str) -> AsyncIterator[Cloud]:
     """A cloud with one simulated host."""
-    async with running(tmp_path) as cloud:
+    async with running(tmp_path, database=database_url) as cloud:
         yield cloud

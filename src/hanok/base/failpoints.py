@@ -23,6 +23,7 @@ class Broken(Exception):
 
 
 _armed: dict[str, tuple[str, int]] = {}
+_hanging: dict[str, list[asyncio.Event]] = {}
 
 
 def arm(name: str, action: str, times: int = -1) -> None:
@@ -36,6 +37,7 @@ def disarm(name: str | None = None) -> None:
     """Disarm one place, or all."""
     if name is None:
         _armed.clear()
+        _hanging.clear()
     else:
         _armed.pop(name, None)
 
@@ -77,5 +79,19 @@ async def failpoint(name: str) -> str | None:
     if action == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if action == "hang":
-        await asyncio.sleep(HANG_S)
+        go_on = asyncio.Event()
+        _hanging.setdefault(name, []).append(go_on)
+        async with asyncio.timeout(HANG_S):
+            await go_on.wait()
     return action
+
+
+def waiting(name: str) -> bool:
+    """Whether somebody hangs at this place."""
+    return bool(_hanging.get(name))
+
+
+def release(name: str) -> None:
+    """Let those who hang at this place go on."""
+    for go_on in _hanging.pop(name, []):
+        go_on.set()

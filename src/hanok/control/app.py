@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from hanok.base.clock import Clock
+from hanok.base.errors import Unavailable
 from hanok.bus import Bus, MemoryBus
+from hanok.control import house
 from hanok.control.settings import ControlSettings
+from hanok.operations import Worker
+from hanok.services.compute import facade as compute
+from hanok.services.compute.console_pages import Consoles
+from hanok.services.compute.reconcilers import Reconcilers as ComputeReconcilers
+from hanok.services.compute.service import service as compute_service
 from hanok.services.identity import facade as identity
 from hanok.services.identity.service import service as identity_service
+from hanok.services.image import facade as image
+from hanok.services.image.service import service as image_service
+from hanok.services.network import facade as network
 from hanok.services.placement import facade as placement
 from hanok.services.placement.service import service as placement_service
-from hanok.store import Database
+from hanok.store import Database, migrate
 from hanok.web.app import Application
+from hanok.web.routes import Service
+
+MEND_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +55,41 @@ class Control:
         self.database = Database(settings.database_url, durable=settings.durable)
         self.identity = identity.build(self.database, clock, settings.keys, settings.identity)
         self.placement = placement.build(clock)
+        self.images = image.build(self.database, clock, settings.images, settings.image)
+        self.network = network.Network()
+        self.compute = compute.build(
+            database=self.database,
+            clock=clock,
+            bus=bus,
+            wake=self._wake,
+            network=self.network,
+            settings=settings.compute,
+        )
+        self.worker = Worker(
+            self.database, bus, clock, [(kind, self.compute) for kind in compute.OPERATIONS]
+        )
+        self.reconcilers = ComputeReconcilers(self.compute, settings.node_name)
         self.app = Application(
-            [identity_service(self.identity), placement_service(self.placement)],
+            self.services(),
             database=self.database,
             authenticate=self.identity.tokens.validate,
             clock=clock,
             policy_file=self._policy_file,
+            pages={"console": Consoles(self.compute).app()},
         )
+
+    def services(self) -> list[Service]:
+        """Every room's doors."""
+        return [
+            identity_service(self.identity),
+            placement_service(self.placement),
+            image_service(self.images),
+            compute_service(self.compute),
+            house.service(self),
+        ]
+
+    def _wake(self) -> None:
+        self.worker.wake()
 
     def _policy_file(self, kind: str) -> Path | None:
         own = self.settings.policies / f"{kind}.yaml"
@@ -55,7 +97,7 @@ class Control:
 
     async def prepare(self, admin_password: str) -> None:
         """Tables and first rows; what is there stays."""
-        await self.database.create_tables()
+        await migrate.ensure(self.database)
         hashed = await self.identity.passwords.hash(admin_password)
         async with self.database.write() as tx:
             await identity.bootstrap(
@@ -82,8 +124,9 @@ class Control:
         await control.database.open()
         try:
             await control.prepare(admin_password)
+            await control.reconcilers.listen()
             async with asyncio.TaskGroup() as group:
-                tasks = control.start(group)
+                tasks = [group.create_task(loop()) for loop in control.loops()]
                 try:
                     yield control
                 finally:
@@ -93,6 +136,14 @@ class Control:
             await own_bus.close()
             await control.database.close()
 
-    def start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        """Everything that runs beside requests."""
-        return []
+    def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        """Everything that runs beside requests, for as long as the process does."""
+        return [self.worker.run, self.reconcilers.run, self._mend_images]
+
+    async def _mend_images(self) -> None:
+        while True:
+            try:
+                await image.mend(self.images)
+            except Unavailable as error:
+                log.warning("images wait: %s", error.message)
+            await asyncio.sleep(MEND_S)

@@ -8,7 +8,9 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from hanok.services.compute.facade import ComputeSettings
 from hanok.services.identity.facade import IdentitySettings
+from hanok.services.image.facade import ImageSettings
 
 
 class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,6 +44,8 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     operator_socket: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     identity: IdentitySettings = IdentitySettings()
+    image: ImageSettings = ImageSettings()
+    compute: ComputeSettings = ComputeSettings()
 
     @property
     def state(self) -> Path:

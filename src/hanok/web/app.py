@@ -152,7 +152,7 @@ class Application:
                 headers[name] = value
         if service.kind == "identity":
             headers["Vary"] = "X-Auth-Token"
-        if http.method == "HEAD" and response.body:
+        if http.method == "HEAD" and hasattr(response, "body"):
             response.body = b""
         return response
 

@@ -44,7 +44,7 @@ def ordered(
     statement: sa.Select[Any],
     keys: Sequence[tuple[sa.Column[Any], Direction]],
     *,
-    after: Mapping[str, Any] | None = None,
+    after: Mapping[Any, Any] | None = None,
     limit: int | None = None,
 ) -> sa.Select[Any]:
     """The statement in this order, from behind the marker's row, at most limit rows.

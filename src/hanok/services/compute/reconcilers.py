@@ -7,7 +7,6 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy import Row
 
 from hanok.base.errors import Unavailable
@@ -25,11 +24,10 @@ from hanok.commands.wire import (
     decode_question,
     encode,
 )
-from hanok.operations import is_active
-from hanok.services.compute.logic import hosts, metadata, servers, states
+from hanok.services.compute import states
+from hanok.services.compute.logic import hosts, metadata, servers
 from hanok.services.compute.room import Compute
 from hanok.services.compute.tables import console_tokens
-from hanok.services.compute.tables import servers as server_table
 from hanok.store import Transaction
 
 log = logging.getLogger(__name__)
@@ -164,16 +162,3 @@ class Reconcilers:
                 return encode(MetadataDocument(found=False))
             ports = (await room.network.ports_of(tx, [row.id])).get(row.id, [])
         return encode(MetadataDocument(found=True, files=metadata.files(row, ports)))
-
-
-async def stuck(tx: Transaction) -> list[str]:
-    """Servers that show work under way though no operation of theirs is active; for the inventory (I6)."""
-    found = []
-    for row in await tx.all(
-        sa.select(server_table).where(
-            server_table.c.deleted.is_(False), server_table.c.task_state.is_not(None)
-        )
-    ):
-        if not await is_active(tx, f"server:{row.id}"):
-            found.append(f"server {row.id} shows {row.task_state}, and nothing works on it")
-    return found

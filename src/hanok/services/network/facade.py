@@ -138,3 +138,7 @@ class Network:
     async def server_at(self, tx: Transaction, network_id: str, address: str) -> str | None:
         """The server whose port of this network has this address."""
         raise NotImplementedError
+
+    async def differences(self) -> list[str]:
+        """Where the engine's copy is not what the rows say, a line each."""
+        raise NotImplementedError

@@ -269,3 +269,16 @@ async def miscounted(tx: Transaction) -> list[str]:
         f"{row.resource_class} of provider {row.provider_id}: {row.used} counted, {row.sum} allocated"
         for row in rows
     ]
+
+
+async def recount(tx: Transaction) -> None:
+    """Make `used` of every inventory the sum of its allocations."""
+    total = (
+        sa.select(sa.func.coalesce(sa.func.sum(allocation_table.c.used), 0))
+        .where(
+            allocation_table.c.provider_id == inventories.c.provider_id,
+            allocation_table.c.resource_class == inventories.c.resource_class,
+        )
+        .scalar_subquery()
+    )
+    await tx.execute(inventories.update().where(inventories.c.used != total).values(used=total))

@@ -14,7 +14,8 @@ from msgspec import UNSET
 
 from hanok.base.errors import BadInput, Forbidden, NotFound
 from hanok.base.ids import is_uuid, new_uuid
-from hanok.services.compute.logic import flavors, hosts, quotas, states
+from hanok.services.compute import states
+from hanok.services.compute.logic import flavors, hosts, quotas
 from hanok.services.compute.logic.servers import hostname_of
 from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import answers, bodies
@@ -44,7 +45,7 @@ def address(value: Any, name: str, version: int) -> str:
     if value in (UNSET, None, ""):
         return ""
     try:
-        found = ipaddress.ipaddress(value)
+        found = ipaddress.ip_address(value)
     except ValueError:
         found = None
     if found is None or found.version != version:
@@ -128,7 +129,7 @@ async def create(
         Forbidden: a host was named by somebody who may not.
     """
     assert token.project_id is not None
-    least, most = _counts(body)
+    _, most = _counts(body)
     image = await _image(tx, token, _image_of(body))
     flavor = await _flavor(tx, token, body.flavorRef)
     _check_fit(image, flavor)

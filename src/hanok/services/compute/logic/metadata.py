@@ -133,7 +133,9 @@ def _ec2(server: Row[Any], ports: Sequence[ServerPort]) -> dict[str, bytes]:
 
 def network_data(ports: Sequence[ServerPort]) -> dict[str, Any]:
     """Links, networks and name servers, for guests that do not ask DHCP."""
-    links, networks, services = [], [], []
+    links: list[dict[str, Any]] = []
+    networks: list[dict[str, Any]] = []
+    services: list[dict[str, Any]] = []
     for number, port in enumerate(ports):
         link = f"tap{port.port_id[:11]}"
         links.append(

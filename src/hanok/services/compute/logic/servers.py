@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import Conflict, NotFound
-from hanok.services.compute.logic import states
+from hanok.services.compute import states
 from hanok.services.compute.tables import server_tags, servers
 from hanok.store import Transaction
 from hanok.web.token import Token
@@ -27,20 +27,6 @@ _claimed = _change.values(
     host=bindparam("at_host"),
     availability_zone=bindparam("zone"),
     task_state=bindparam("task"),
-    updated_at=bindparam("at"),
-)
-_task = _change.values(task_state=bindparam("task"), updated_at=bindparam("at"))
-_settled = _change.values(
-    vm_state=bindparam("vm"),
-    task_state=None,
-    power_state=bindparam("power"),
-    updated_at=bindparam("at"),
-)
-_launched = _change.values(
-    vm_state="active",
-    task_state=None,
-    power_state=states.RUNNING,
-    launched_at=bindparam("at"),
     updated_at=bindparam("at"),
 )
 _tags = (
@@ -119,6 +105,15 @@ async def begin(tx: Transaction, row: Row[Any], action: str, now: datetime) -> i
             f"Cannot '{name}' instance {row.id} while it is in task_state {fresh.task_state}"
         )
     return generation
+
+
+async def raise_generation(tx: Transaction, server_id: str, least: int) -> None:
+    """Make the generation at least this, so that the next command is not taken for an old one."""
+    await tx.execute(
+        servers.update()
+        .where(servers.c.id == server_id, servers.c.generation < least)
+        .values(generation=least)
+    )
 
 
 async def begin_delete(tx: Transaction, row: Row[Any], now: datetime) -> int:

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Literal
 from hanok.base.errors import StepFailed
 from hanok.commands import InstanceState, RebootInstance, SetPower
 from hanok.operations import Operation, Run, Step
-from hanok.services.compute.logic import servers, states
+from hanok.services.compute import states
+from hanok.services.compute.logic import servers
 from hanok.store import Transaction
 
 STOP_S = 60.0  # what a guest gets to shut down by itself before its power is cut

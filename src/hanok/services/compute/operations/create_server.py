@@ -144,9 +144,9 @@ class ClaimHost(Step["CreateServer", None]):
         if row is None:
             raise StepFailed("The server was deleted while it was being built.")
         wanted, now = resources(row), run.clock.now()
-        weighed = list(run.result(WeighHosts) or [])
+        weighed: list[Candidate] = run.result(WeighHosts) or []
         # Others weighed the same hosts at the same moment: what was free then may be taken now.
-        for one in weighed or []:
+        for one in weighed:
             try:
                 await placement.claim(
                     tx,
@@ -298,10 +298,14 @@ class StartGuest(Step["CreateServer", None]):
     async def undo(self, run: Run[CreateServer]) -> None:
         row = await run.read(servers.get_even_deleted, run.args.server_id)
         if row is not None and row.host:
+            # A later generation than the start's: a start that comes late finds the door shut.
             command = RemoveInstance(
-                server_id=row.id, generation=run.args.generation, request_id=run.request_id
+                server_id=row.id, generation=run.args.generation + 1, request_id=run.request_id
             )
             await run.ask_or_owe(row.host, command, Done, timeout_s=START_S)
+
+    async def unsave(self, run: Run[CreateServer], tx: Transaction) -> None:
+        await servers.raise_generation(tx, run.args.server_id, run.args.generation + 1)
 
 
 class CreateServer(Operation, frozen=True, kw_only=True, tag="compute.create_server"):

@@ -9,6 +9,7 @@ from hanok.commands import Done, RemoveInstance
 from hanok.operations import Operation, Run, Step
 from hanok.services.compute.logic import servers
 from hanok.services.compute.operations.create_server import room
+from hanok.services.compute.tables import servers as server_table
 from hanok.services.placement import facade as placement
 from hanok.store import Transaction
 
@@ -69,8 +70,8 @@ class DeleteServer(Operation, frozen=True, kw_only=True, tag="compute.delete_ser
         row = await servers.get_any(tx, self.server_id)
         if row is not None and row.task_state == "deleting":
             await tx.execute(
-                servers.servers.update()
-                .where(servers.servers.c.id == self.server_id)
+                server_table.update()
+                .where(server_table.c.id == self.server_id)
                 .values(task_state=None)
             )
         await servers.failed(

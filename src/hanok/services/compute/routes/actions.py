@@ -7,7 +7,8 @@ from typing import Any
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput
-from hanok.services.compute.logic import servers, states
+from hanok.services.compute import states
+from hanok.services.compute.logic import servers
 from hanok.services.compute.operations import ChangePower
 from hanok.services.compute.operations.change_power import Action
 from hanok.services.compute.room import Compute

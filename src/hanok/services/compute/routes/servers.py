@@ -13,7 +13,8 @@ from sqlalchemy import Row
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Conflict, NotFound
-from hanok.services.compute.logic import creating, flavors, hosts, quotas, servers, states
+from hanok.services.compute import states
+from hanok.services.compute.logic import creating, flavors, hosts, quotas, servers
 from hanok.services.compute.operations import CreateServer, DeleteServer
 from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import answers, bodies
@@ -276,7 +277,7 @@ async def _page(
             if known_states is None:
                 continue
             vm_states, task_states = known_states
-            condition = table.c.vm_state.in_(vm_states)
+            condition: sa.ColumnElement[bool] = table.c.vm_state.in_(vm_states)
             if task_states and one.upper() in ("REBOOT", "HARD_REBOOT"):
                 condition = sa.and_(condition, table.c.task_state.in_(task_states))
             options.append(condition)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from sqlalchemy import Row
 
 from hanok.base.clock import naive_micro, zulu
-from hanok.services.compute.logic import states
+from hanok.services.compute import states
 from hanok.services.network.facade import ServerPort
 from hanok.web.request import Request
 

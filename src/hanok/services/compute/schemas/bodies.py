@@ -21,7 +21,7 @@ MOST = 2_147_483_647
 
 class NetworkWish(Struct, forbid_unknown_fields=True, kw_only=True):
     uuid: UUIDText | UnsetType = UNSET
-    port: UUIDText | None | UnsetType = UNSET
+    port: UUIDText | UnsetType | None = UNSET
     fixed_ip: str | UnsetType = UNSET
     tag: Tag | UnsetType = UNSET
 
@@ -36,8 +36,8 @@ class BlockDevice(Struct, forbid_unknown_fields=True, kw_only=True):
     source_type: str | UnsetType = UNSET
     destination_type: str | UnsetType = UNSET
     uuid: str | UnsetType = UNSET
-    boot_index: int | str | None | UnsetType = UNSET
-    volume_size: int | str | None | UnsetType = UNSET
+    boot_index: int | str | UnsetType | None = UNSET
+    volume_size: int | str | UnsetType | None = UNSET
     delete_on_termination: Any = UNSET
     device_name: Any = UNSET
     device_type: Any = UNSET
@@ -62,19 +62,19 @@ class CreateServer(Struct, forbid_unknown_fields=True, kw_only=True):
     accessIPv4: str | UnsetType = UNSET
     accessIPv6: str | UnsetType = UNSET
     personality: list[dict[str, str]] | UnsetType = UNSET
-    key_name: str | None | UnsetType = UNSET
-    availability_zone: Name | None | UnsetType = UNSET
+    key_name: str | UnsetType | None = UNSET
+    availability_zone: Name | UnsetType | None = UNSET
     block_device_mapping: list[dict[str, Any]] | UnsetType = UNSET
     block_device_mapping_v2: list[BlockDevice] | UnsetType = UNSET
-    config_drive: bool | str | None | UnsetType = UNSET
+    config_drive: bool | str | UnsetType | None = UNSET
     min_count: int | str | UnsetType = UNSET
     max_count: int | str | UnsetType = UNSET
     return_reservation_id: bool | str | UnsetType = UNSET
     security_groups: list[GroupRef] | UnsetType = UNSET
-    user_data: Annotated[str, Meta(max_length=65_535)] | None | UnsetType = UNSET
-    description: Annotated[str, Meta(max_length=255)] | None | UnsetType = UNSET
+    user_data: Annotated[str, Meta(max_length=65535)] | UnsetType | None = UNSET
+    description: Annotated[str, Meta(max_length=255)] | UnsetType | None = UNSET
     tags: Annotated[list[Tag], Meta(max_length=50)] | UnsetType = UNSET
-    trusted_image_certificates: list[str] | None | UnsetType = UNSET
+    trusted_image_certificates: list[str] | UnsetType | None = UNSET
     host: HostName | UnsetType = UNSET
     hypervisor_hostname: HostName | UnsetType = UNSET
     hostname: Annotated[str, Meta(min_length=1, max_length=255)] | UnsetType = UNSET
@@ -109,9 +109,9 @@ def check_since(body: Struct, version: Version) -> None:
 class UpdateServer(Struct, forbid_unknown_fields=True, kw_only=True):
     name: Name | UnsetType = UNSET
     disk_config: str | UnsetType = field(default=UNSET, name="OS-DCF:diskConfig")
-    accessIPv4: str | None | UnsetType = UNSET
-    accessIPv6: str | None | UnsetType = UNSET
-    description: Annotated[str, Meta(max_length=255)] | None | UnsetType = UNSET
+    accessIPv4: str | UnsetType | None = UNSET
+    accessIPv6: str | UnsetType | None = UNSET
+    description: Annotated[str, Meta(max_length=255)] | UnsetType | None = UNSET
     hostname: Annotated[str, Meta(min_length=1, max_length=255)] | UnsetType = UNSET
 
 
@@ -150,7 +150,7 @@ class CreateFlavor(Struct, forbid_unknown_fields=True, kw_only=True):
     rxtx_factor: float | str = 1.0
     ephemeral: int | str = field(default=0, name="OS-FLV-EXT-DATA:ephemeral")
     is_public: bool | str = field(default=True, name="os-flavor-access:is_public")
-    description: Annotated[str, Meta(max_length=65_535)] | None | UnsetType = UNSET
+    description: Annotated[str, Meta(max_length=65535)] | UnsetType | None = UNSET
 
 
 class UpdateFlavor(Struct, forbid_unknown_fields=True, kw_only=True):

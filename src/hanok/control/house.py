@@ -1,0 +1,47 @@
+"""The house's own doors, beside the OpenStack APIs: for `hanok doctor` and whoever runs the cloud."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from hanok.control.inventory import differences
+from hanok.web import faults
+from hanok.web.policy import Rule
+from hanok.web.request import Request, json_answer
+from hanok.web.routes import Route, Service
+
+if TYPE_CHECKING:
+    from hanok.control.app import Control
+
+RULES = (Rule("hanok:inventory", "role:admin", "Compare the database with the hosts."),)
+
+
+async def show(request: Request, control: Control) -> Response:
+    """GET /hanok/v1/inventory: where the database and the world disagree."""
+    request.allow()
+    return json_answer({"differences": await differences(control)})
+
+
+async def mend(request: Request, control: Control) -> Response:
+    """POST /hanok/v1/inventory/mend: puts right what is safe, and says what it did."""
+    request.allow()
+    return json_answer({"differences": await differences(control, mend=True)})
+
+
+ROUTES = (
+    Route("GET", "/v1/inventory", show, ("hanok:inventory",)),
+    Route("POST", "/v1/inventory/mend", mend, ("hanok:inventory",)),
+)
+
+
+def service(control: Control) -> Service:
+    return Service(
+        kind="hanok",
+        room=control,
+        rules=RULES,
+        mounts=("hanok",),
+        routes=ROUTES,
+        fault=faults.identity,
+    )

@@ -1,0 +1,128 @@
+"""The inventory: does everything that exists have one live owner in the database, and the reverse?
+
+Invariants I1, I2, I3 and I6 of the design, asked of the rows, of every host, of the network engine and of the files.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from msgspec import Struct
+
+from hanok.bus import NobodyThere
+from hanok.commands import Done, HostInventory, ListInventory, RemoveInstance
+from hanok.commands.wire import ask
+from hanok.operations.tables import debts
+from hanok.services.compute import facade as compute
+from hanok.services.image import facade as image
+from hanok.services.placement import facade as placement
+
+if TYPE_CHECKING:
+    from hanok.control.app import Control
+
+ASK_S = 20.0
+NEWEST = 2**31  # a generation above every row's: for what no row speaks of any more
+
+
+class Difference(Struct, frozen=True, kw_only=True):
+    """Something that is not as the rows say. what: a stable word; detail: in plain English; mended: by this round."""
+
+    what: str
+    detail: str
+    mendable: bool = False
+    mended: bool = False
+
+
+async def differences(control: Control, *, mend: bool = False) -> list[Difference]:
+    """Compare the database with the hosts, the network and the files.
+
+    Args:
+        mend: put right what is safe: what belongs to a server that is deleted, counters that do not add up.
+    """
+    found: list[Difference] = []
+    async with control.database.read() as tx:
+        owners = await compute.owners(tx)
+        for line in await placement.miscounted(tx):
+            found.append(Difference(what="count", detail=line, mendable=True))
+        consumers = await placement.all_consumers(tx)
+        for one in sorted(consumers - set(owners)):
+            if await compute.was_server(tx, one):
+                detail = f"the deleted server {one} still has allocations"
+                found.append(Difference(what="allocation", detail=detail, mendable=True))
+        for one, host in sorted(owners.items()):
+            if host is not None and one not in consumers:
+                detail = f"server {one} is on {host} and has no allocations"
+                found.append(Difference(what="allocation", detail=detail))
+        for line in await compute.stuck(tx):
+            found.append(Difference(what="stuck", detail=line))
+        for line in await image.differences(control.images, tx):
+            found.append(Difference(what="image", detail=line))
+        owed = await tx.scalar(sa.select(sa.func.count()).select_from(debts))
+        if owed:
+            detail = f"{owed} commands wait for hosts that do not answer"
+            found.append(Difference(what="debt", detail=detail))
+        hosts = await compute.hosts_up(tx, control.compute)
+    for line in await control.network.differences():
+        found.append(Difference(what="network", detail=line))
+    for host in hosts:
+        found.extend(await _host(control, host, owners, mend=mend))
+    if mend:
+        found = await _mend(control, found, consumers - set(owners))
+    return found
+
+
+async def _host(
+    control: Control, host: str, owners: dict[str, str | None], *, mend: bool
+) -> list[Difference]:
+    try:
+        inventory = await ask(control.bus, host, ListInventory(), timeout_s=ASK_S)
+    except NobodyThere:
+        return [Difference(what="host", detail=f"host {host} does not answer")]
+    if not isinstance(inventory, HostInventory):
+        return [Difference(what="host", detail=f"host {host} cannot say what it has: {inventory}")]
+    found = []
+    there = {state.server_id for state in inventory.instances}
+    there |= set(inventory.processes) | set(inventory.directories)
+    for one in sorted(there):
+        if owners.get(one) == host:
+            continue
+        async with control.database.read() as tx:
+            known = await compute.was_server(tx, one)
+        mended = False
+        if mend and known and one not in owners:
+            command = RemoveInstance(server_id=one, generation=NEWEST)
+            mended = isinstance(await ask(control.bus, host, command, timeout_s=60), Done)
+        detail = f"host {host} has a guest of server {one}, which " + (
+            "is elsewhere" if one in owners else "is deleted" if known else "nobody knows"
+        )
+        found.append(
+            Difference(
+                what="guest", detail=detail, mendable=known and one not in owners, mended=mended
+            )
+        )
+    for one, where in sorted(owners.items()):
+        if where == host and one not in there:
+            async with control.database.read() as tx:
+                if await compute.should_exist(tx, one):
+                    found.append(
+                        Difference(what="guest", detail=f"server {one} is not on its host {host}")
+                    )
+    return found
+
+
+async def _mend(
+    control: Control, found: list[Difference], leftover_consumers: set[str]
+) -> list[Difference]:
+    made = []
+    async with control.database.write() as tx:
+        for one in leftover_consumers:
+            if await compute.was_server(tx, one):
+                await placement.release(tx, one, control.clock.now())
+        await placement.recount(tx)
+    for item in found:
+        done = item.mended or item.what == "count" or (item.what == "allocation" and item.mendable)
+        made.append(
+            Difference(what=item.what, detail=item.detail, mendable=item.mendable, mended=done)
+        )
+    return made

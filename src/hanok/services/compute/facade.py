@@ -1,0 +1,89 @@
+"""What the house, and later rooms, may ask of compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from hanok.base.clock import Clock
+from hanok.bus import Bus
+from hanok.operations import Starter, is_active
+from hanok.services.compute.logic import hosts
+from hanok.services.compute.operations import OPERATIONS
+from hanok.services.compute.room import Compute, ComputeSettings
+from hanok.services.compute.tables import servers
+from hanok.services.network.facade import Network
+from hanok.store import Database, Transaction
+
+__all__ = [
+    "OPERATIONS",
+    "Compute",
+    "ComputeSettings",
+    "build",
+    "hosts_up",
+    "owners",
+    "should_exist",
+    "stuck",
+    "was_server",
+]
+
+_owners = sa.select(servers.c.id, servers.c.host).where(servers.c.deleted.is_(False))
+_any = sa.select(servers.c.id).where(servers.c.id == sa.bindparam("id"))
+_settled = sa.select(servers.c.id).where(
+    servers.c.id == sa.bindparam("id"),
+    servers.c.deleted.is_(False),
+    servers.c.task_state.is_(None),
+    servers.c.vm_state.in_(("active", "paused", "suspended", "stopped")),
+)
+_busy = sa.select(servers).where(servers.c.deleted.is_(False), servers.c.task_state.is_not(None))
+
+
+async def owners(tx: Transaction) -> dict[str, str | None]:
+    """Servers that are not deleted, and the host each is on."""
+    return {row.id: row.host for row in await tx.all(_owners)}
+
+
+async def was_server(tx: Transaction, server_id: str) -> bool:
+    """Whether this is or was a server's id."""
+    return await tx.first(_any, {"id": server_id}) is not None
+
+
+async def should_exist(tx: Transaction, server_id: str) -> bool:
+    """Whether the server has a guest that nothing works on."""
+    return await tx.first(_settled, {"id": server_id}) is not None
+
+
+async def stuck(tx: Transaction) -> list[str]:
+    """Servers that show work under way though no operation of theirs is active (I6)."""
+    return [
+        f"server {row.id} shows {row.task_state}, and nothing works on it"
+        for row in await tx.all(_busy)
+        if not await is_active(tx, f"server:{row.id}")
+    ]
+
+
+async def hosts_up(tx: Transaction, room: Compute) -> list[str]:
+    """Names of the hosts that were heard of lately."""
+    now = room.clock.now()
+    return [row.host for row in await hosts.nodes(tx) if hosts.is_up(row, room.settings, now)]
+
+
+def build(
+    *,
+    database: Database,
+    clock: Clock,
+    bus: Bus,
+    wake: Callable[[], None],
+    network: Network,
+    settings: ComputeSettings,
+) -> Compute:
+    """The room. wake: called when an operation was started."""
+    return Compute(
+        clock=clock,
+        database=database,
+        bus=bus,
+        operations=Starter(clock, wake),
+        network=network,
+        settings=settings,
+    )

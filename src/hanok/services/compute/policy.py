@@ -1,0 +1,382 @@
+"""The access rules of compute with their upstream names and default checks.
+
+Source: the service's policy reference.
+"""
+
+from __future__ import annotations
+
+from hanok.web.policy import Rule
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "os_compute_api:ips:index", "rule:project_reader_or_admin", "GET /servers/{server_id}/ips"
+    ),
+    Rule(
+        "os_compute_api:ips:show",
+        "rule:project_reader_or_admin",
+        "GET /servers/{server_id}/ips/{network_label}",
+    ),
+    Rule("os_compute_api:limits", "@", "GET /limits"),
+    Rule("os_compute_api:limits:other_project", "rule:context_is_admin", "GET /limits"),
+    Rule(
+        "os_compute_api:os-admin-actions:reset_state",
+        "rule:context_is_admin",
+        "POST /servers/{server_id}/action (os-resetState)",
+    ),
+    Rule(
+        "os_compute_api:os-availability-zone:detail",
+        "rule:context_is_admin",
+        "GET /os-availability-zone/detail",
+    ),
+    Rule("os_compute_api:os-availability-zone:list", "@", "GET /os-availability-zone"),
+    Rule(
+        "os_compute_api:os-console-auth-tokens",
+        "rule:context_is_admin",
+        "GET /os-console-auth-tokens/{console_token}",
+    ),
+    Rule(
+        "os_compute_api:os-console-output",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (os-getConsoleOutput)",
+    ),
+    Rule(
+        "os_compute_api:os-deferred-delete:force",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (forceDelete)",
+    ),
+    Rule(
+        "os_compute_api:os-extended-server-attributes",
+        "rule:context_is_admin",
+        "GET /servers/{id}; GET /servers/detail; PUT /servers/{server_id}; POST /servers/{server_id",
+    ),
+    Rule(
+        "os_compute_api:os-flavor-access",
+        "rule:context_is_admin",
+        "GET /flavors/{flavor_id}/os-flavor-access",
+    ),
+    Rule(
+        "os_compute_api:os-flavor-access:add_tenant_access",
+        "rule:context_is_admin",
+        "POST /flavors/{flavor_id}/action (addTenantAccess)",
+    ),
+    Rule(
+        "os_compute_api:os-flavor-access:remove_tenant_access",
+        "rule:context_is_admin",
+        "POST /flavors/{flavor_id}/action (removeTenantAccess)",
+    ),
+    Rule(
+        "os_compute_api:os-flavor-extra-specs:create",
+        "rule:context_is_admin",
+        "POST /flavors/{flavor_id}/os-extra_specs/",
+    ),
+    Rule(
+        "os_compute_api:os-flavor-extra-specs:delete",
+        "rule:context_is_admin",
+        "DELETE /flavors/{flavor_id}/os-extra_specs/{flavor_extra_spec_key}",
+    ),
+    Rule(
+        "os_compute_api:os-flavor-extra-specs:index",
+        "rule:project_reader_or_admin",
+        "GET /flavors/{flavor_id}/os-extra_specs/; POST /flavors; GET /flavors/detail; GET /flavors",
+    ),
+    Rule(
+        "os_compute_api:os-flavor-extra-specs:show",
+        "rule:project_reader_or_admin",
+        "GET /flavors/{flavor_id}/os-extra_specs/{flavor_extra_spec_key}",
+    ),
+    Rule(
+        "os_compute_api:os-flavor-extra-specs:update",
+        "rule:context_is_admin",
+        "PUT /flavors/{flavor_id}/os-extra_specs/{flavor_extra_spec_key}",
+    ),
+    Rule("os_compute_api:os-flavor-manage:create", "rule:context_is_admin", "POST /flavors"),
+    Rule(
+        "os_compute_api:os-flavor-manage:delete",
+        "rule:context_is_admin",
+        "DELETE /flavors/{flavor_id}",
+    ),
+    Rule(
+        "os_compute_api:os-flavor-manage:update",
+        "rule:context_is_admin",
+        "PUT /flavors/{flavor_id}",
+    ),
+    Rule("os_compute_api:os-hypervisors:list", "rule:context_is_admin", "GET /os-hypervisors"),
+    Rule(
+        "os_compute_api:os-hypervisors:list-detail",
+        "rule:context_is_admin",
+        "GET /os-hypervisors/details",
+    ),
+    Rule(
+        "os_compute_api:os-hypervisors:search",
+        "rule:context_is_admin",
+        "GET /os-hypervisors/{hypervisor_hostname_pattern}/search",
+    ),
+    Rule(
+        "os_compute_api:os-hypervisors:servers",
+        "rule:context_is_admin",
+        "GET /os-hypervisors/{hypervisor_hostname_pattern}/servers",
+    ),
+    Rule(
+        "os_compute_api:os-hypervisors:show",
+        "rule:context_is_admin",
+        "GET /os-hypervisors/{hypervisor_id}",
+    ),
+    Rule(
+        "os_compute_api:os-hypervisors:statistics",
+        "rule:context_is_admin",
+        "GET /os-hypervisors/statistics",
+    ),
+    Rule(
+        "os_compute_api:os-hypervisors:uptime",
+        "rule:context_is_admin",
+        "GET /os-hypervisors/{hypervisor_id}/uptime",
+    ),
+    Rule(
+        "os_compute_api:os-instance-actions:events",
+        "rule:context_is_admin",
+        "GET /servers/{server_id}/os-instance-actions/{request_id}",
+    ),
+    Rule(
+        "os_compute_api:os-instance-actions:events:details",
+        "rule:context_is_admin",
+        "GET /servers/{server_id}/os-instance-actions/{request_id}",
+    ),
+    Rule(
+        "os_compute_api:os-instance-actions:list",
+        "rule:project_reader_or_admin",
+        "GET /servers/{server_id}/os-instance-actions",
+    ),
+    Rule(
+        "os_compute_api:os-instance-actions:show",
+        "rule:project_reader_or_admin",
+        "GET /servers/{server_id}/os-instance-actions/{request_id}",
+    ),
+    Rule(
+        "os_compute_api:os-keypairs:create",
+        "(rule:context_is_admin) or user_id:%(user_id)s",
+        "POST /os-keypairs",
+    ),
+    Rule(
+        "os_compute_api:os-keypairs:delete",
+        "(rule:context_is_admin) or user_id:%(user_id)s",
+        "DELETE /os-keypairs/{keypair_name}",
+    ),
+    Rule(
+        "os_compute_api:os-keypairs:index",
+        "(rule:context_is_admin) or user_id:%(user_id)s",
+        "GET /os-keypairs",
+    ),
+    Rule(
+        "os_compute_api:os-keypairs:show",
+        "(rule:context_is_admin) or user_id:%(user_id)s",
+        "GET /os-keypairs/{keypair_name}",
+    ),
+    Rule(
+        "os_compute_api:os-lock-server:lock",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (lock)",
+    ),
+    Rule(
+        "os_compute_api:os-lock-server:unlock",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (unlock)",
+    ),
+    Rule(
+        "os_compute_api:os-lock-server:unlock:unlock_override",
+        "rule:context_is_admin",
+        "POST /servers/{server_id}/action (unlock)",
+    ),
+    Rule(
+        "os_compute_api:os-pause-server:pause",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (pause)",
+    ),
+    Rule(
+        "os_compute_api:os-pause-server:unpause",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (unpause)",
+    ),
+    Rule(
+        "os_compute_api:os-quota-class-sets:show",
+        "rule:context_is_admin",
+        "GET /os-quota-class-sets/{quota_class}",
+    ),
+    Rule(
+        "os_compute_api:os-quota-class-sets:update",
+        "rule:context_is_admin",
+        "PUT /os-quota-class-sets/{quota_class}",
+    ),
+    Rule("os_compute_api:os-quota-sets:defaults", "@", "GET /os-quota-sets/{tenant_id}/defaults"),
+    Rule(
+        "os_compute_api:os-quota-sets:delete",
+        "rule:context_is_admin",
+        "DELETE /os-quota-sets/{tenant_id}",
+    ),
+    Rule(
+        "os_compute_api:os-quota-sets:detail",
+        "rule:project_reader_or_admin",
+        "GET /os-quota-sets/{tenant_id}/detail",
+    ),
+    Rule(
+        "os_compute_api:os-quota-sets:show",
+        "rule:project_reader_or_admin",
+        "GET /os-quota-sets/{tenant_id}",
+    ),
+    Rule(
+        "os_compute_api:os-quota-sets:update",
+        "rule:context_is_admin",
+        "PUT /os-quota-sets/{tenant_id}",
+    ),
+    Rule(
+        "os_compute_api:os-remote-consoles",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (os-getSerialConsole); POST /servers/{server_id}/action (",
+    ),
+    Rule(
+        "os_compute_api:os-security-groups:list",
+        "rule:project_reader_or_admin",
+        "GET /servers/{server_id}/os-security-groups",
+    ),
+    Rule(
+        "os_compute_api:os-server-tags:delete",
+        "rule:project_member_or_admin",
+        "DELETE /servers/{server_id}/tags/{tag}",
+    ),
+    Rule(
+        "os_compute_api:os-server-tags:delete_all",
+        "rule:project_member_or_admin",
+        "DELETE /servers/{server_id}/tags",
+    ),
+    Rule(
+        "os_compute_api:os-server-tags:index",
+        "rule:project_reader_or_admin",
+        "GET /servers/{server_id}/tags",
+    ),
+    Rule(
+        "os_compute_api:os-server-tags:show",
+        "rule:project_reader_or_admin",
+        "GET /servers/{server_id}/tags/{tag}",
+    ),
+    Rule(
+        "os_compute_api:os-server-tags:update",
+        "rule:project_member_or_admin",
+        "PUT /servers/{server_id}/tags/{tag}",
+    ),
+    Rule(
+        "os_compute_api:os-server-tags:update_all",
+        "rule:project_member_or_admin",
+        "PUT /servers/{server_id}/tags",
+    ),
+    Rule(
+        "os_compute_api:os-services:delete",
+        "rule:context_is_admin",
+        "DELETE /os-services/{service_id}",
+    ),
+    Rule("os_compute_api:os-services:list", "rule:context_is_admin", "GET /os-services"),
+    Rule(
+        "os_compute_api:os-services:update",
+        "rule:context_is_admin",
+        "PUT /os-services/{service_id}",
+    ),
+    Rule(
+        "os_compute_api:os-suspend-server:resume",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (resume)",
+    ),
+    Rule(
+        "os_compute_api:os-suspend-server:suspend",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (suspend)",
+    ),
+    Rule(
+        "os_compute_api:server-metadata:create",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/metadata",
+    ),
+    Rule(
+        "os_compute_api:server-metadata:delete",
+        "rule:project_member_or_admin",
+        "DELETE /servers/{server_id}/metadata/{key}",
+    ),
+    Rule(
+        "os_compute_api:server-metadata:index",
+        "rule:project_reader_or_admin",
+        "GET /servers/{server_id}/metadata",
+    ),
+    Rule(
+        "os_compute_api:server-metadata:show",
+        "rule:project_reader_or_admin",
+        "GET /servers/{server_id}/metadata/{key}",
+    ),
+    Rule(
+        "os_compute_api:server-metadata:update",
+        "rule:project_member_or_admin",
+        "PUT /servers/{server_id}/metadata/{key}",
+    ),
+    Rule(
+        "os_compute_api:server-metadata:update_all",
+        "rule:project_member_or_admin",
+        "PUT /servers/{server_id}/metadata",
+    ),
+    Rule(
+        "os_compute_api:servers:allow_all_filters",
+        "rule:context_is_admin",
+        "GET /servers; GET /servers/detail",
+    ),
+    Rule("os_compute_api:servers:create", "rule:project_member_or_admin", "POST /servers"),
+    Rule(
+        "os_compute_api:servers:delete",
+        "rule:project_member_or_admin",
+        "DELETE /servers/{server_id}",
+    ),
+    Rule("os_compute_api:servers:detail", "rule:project_reader_or_admin", "GET /servers/detail"),
+    Rule(
+        "os_compute_api:servers:detail:get_all_tenants",
+        "rule:context_is_admin",
+        "GET /servers/detail",
+    ),
+    Rule("os_compute_api:servers:index", "rule:project_reader_or_admin", "GET /servers"),
+    Rule("os_compute_api:servers:index:get_all_tenants", "rule:context_is_admin", "GET /servers"),
+    Rule(
+        "os_compute_api:servers:reboot",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (reboot)",
+    ),
+    Rule("os_compute_api:servers:show", "rule:project_reader_or_admin", "GET /servers/{server_id}"),
+    Rule(
+        "os_compute_api:servers:show:flavor-extra-specs",
+        "rule:project_reader_or_admin",
+        "GET /servers/detail; GET /servers/{server_id}; PUT /servers/{server_id}; POST /servers/{se",
+    ),
+    Rule(
+        "os_compute_api:servers:show:host_status",
+        "rule:context_is_admin",
+        "GET /servers/{server_id}; GET /servers/detail; PUT /servers/{server_id}; POST /servers/{se",
+    ),
+    Rule(
+        "os_compute_api:servers:start",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (os-start)",
+    ),
+    Rule(
+        "os_compute_api:servers:stop",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (os-stop)",
+    ),
+    Rule(
+        "os_compute_api:servers:update", "rule:project_member_or_admin", "PUT /servers/{server_id}"
+    ),
+    Rule("context_is_admin", "role:admin", "Used by other rules."),
+    Rule("project_member_api", "role:member and project_id:%(project_id)s", "Used by other rules."),
+    Rule(
+        "project_member_or_admin",
+        "rule:project_member_api or rule:context_is_admin",
+        "Used by other rules.",
+    ),
+    Rule("project_reader_api", "role:reader and project_id:%(project_id)s", "Used by other rules."),
+    Rule(
+        "project_reader_or_admin",
+        "rule:project_reader_api or rule:context_is_admin",
+        "Used by other rules.",
+    ),
+)

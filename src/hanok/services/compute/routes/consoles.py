@@ -1,0 +1,183 @@
+"""Consoles: the log of the serial line, and addresses for the screen in a browser."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Row
+from starlette.responses import Response
+
+from hanok.base.errors import BadInput, Conflict, NotFound, Unavailable
+from hanok.bus import NobodyThere
+from hanok.commands import ConsoleLog, Failed, ReadConsole
+from hanok.commands.wire import ask
+from hanok.services.compute.room import Compute
+from hanok.services.compute.routes.servers import readable
+from hanok.services.compute.schemas import bodies
+from hanok.services.compute.tables import console_tokens
+from hanok.web.request import Request, convert, json_answer
+from hanok.web.routes import Route
+
+READ_S = 10.0
+MOST_LINES = 100_000
+
+
+def token_hash(token: str) -> str:
+    """What is kept of a console's token: who reads the database cannot open consoles."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+async def console_output(request: Request, room: Compute) -> Response:
+    """os-getConsoleOutput: the end of the guest's serial log."""
+    wanted = (await request.json())["os-getConsoleOutput"]
+    body = convert(wanted if wanted is not None else {}, bodies.ConsoleOutput)
+    lines: int | None = None
+    if body.length is not None:
+        lines = bodies.whole(body.length, "length", least=-1)
+        lines = None if lines == -1 else min(lines, MOST_LINES)
+    async with request.reading() as tx:
+        row = await readable(request, tx, "os_compute_api:os-console-output")
+    if not row.host or row.vm_state == "building":
+        raise Conflict(f"Instance {row.id} is not ready")
+    try:
+        reply = await ask(
+            room.bus,
+            row.host,
+            ReadConsole(server_id=row.id, lines=lines, request_id=request.id),
+            timeout_s=READ_S,
+        )
+    except NobodyThere as error:
+        raise Unavailable(f"The host of instance {row.id} does not answer.") from error
+    if isinstance(reply, Failed):
+        raise NotFound(reply.message, detail=reply.detail)
+    assert isinstance(reply, ConsoleLog)
+    return json_answer({"output": reply.text})
+
+
+async def _console(request: Request, room: Compute, row: Row[Any], kind: str) -> str:
+    """A new address for one server's console: short-lived, and only its hash is kept."""
+    if not row.host or row.vm_state not in ("active", "paused"):
+        raise Conflict(f"Instance {row.id} is not ready")
+    token = secrets.token_urlsafe(32)
+    async with request.transaction() as tx:
+        await tx.execute(
+            console_tokens.insert(),
+            {
+                "token_hash": token_hash(token),
+                "server_id": row.id,
+                "user_id": request.token.user_id,
+                "kind": kind,
+                "expires_at": room.clock.now() + timedelta(seconds=room.settings.console_s),
+            },
+        )
+    origin = f"{request.http.url.scheme}://{request.headers.get('host') or 'localhost'}"
+    if kind == "serial":
+        socket = origin.replace("http", "ws", 1)
+        return f"{socket}/console/socket?token={token}"
+    return f"{origin}/console/vnc.html?path=console%2Fsocket%3Ftoken%3D{token}"
+
+
+async def vnc_console(request: Request, room: Compute) -> Response:
+    """os-getVNCConsole, until 2.5."""
+    body = convert((await request.json())["os-getVNCConsole"], bodies.VNCConsole)
+    if body.type not in ("novnc", "xvpvnc"):
+        raise BadInput(f"Invalid input for field/attribute type. Value: {body.type[:50]}.")
+    if body.type == "xvpvnc":
+        raise BadInput("Unavailable console type xvpvnc.")
+    async with request.reading() as tx:
+        row = await readable(request, tx, "os_compute_api:os-remote-consoles")
+    url = await _console(request, room, row, "vnc")
+    return json_answer({"console": {"type": body.type, "url": url}})
+
+
+async def serial_console(request: Request, room: Compute) -> Response:
+    """os-getSerialConsole, until 2.5."""
+    body = convert((await request.json())["os-getSerialConsole"], bodies.VNCConsole)
+    if body.type != "serial":
+        raise BadInput(f"Invalid input for field/attribute type. Value: {body.type[:50]}.")
+    async with request.reading() as tx:
+        row = await readable(request, tx, "os_compute_api:os-remote-consoles")
+    url = await _console(request, room, row, "serial")
+    return json_answer({"console": {"type": body.type, "url": url}})
+
+
+_KINDS = {("vnc", "novnc"): "vnc", ("serial", "serial"): "serial"}
+_KNOWN = {"vnc", "spice", "serial", "rdp", "mks"}
+
+
+async def remote_console(request: Request, room: Compute) -> Response:
+    """POST /servers/{id}/remote-consoles, from 2.6."""
+    body = await request.body(bodies.RemoteConsole, key="remote_console")
+    if body.protocol not in _KNOWN:
+        raise BadInput(f"Invalid input for field/attribute protocol. Value: {body.protocol[:50]}.")
+    async with request.reading() as tx:
+        row = await readable(request, tx, "os_compute_api:os-remote-consoles")
+    kind = _KINDS.get((body.protocol, body.type))
+    if kind is None:
+        raise BadInput(f"Unavailable console type {body.type[:50]}.")
+    url = await _console(request, room, row, kind)
+    return json_answer(
+        {"remote_console": {"protocol": body.protocol, "type": body.type, "url": url}}
+    )
+
+
+async def show_token(request: Request, room: Compute) -> Response:
+    """GET /os-console-auth-tokens/{token}: what a console address leads to; for admins."""
+    request.allow()
+    async with request.reading() as tx:
+        row = await tx.first(
+            sa.select(console_tokens).where(
+                console_tokens.c.token_hash == token_hash(request.path["console_token"]),
+                console_tokens.c.expires_at > room.clock.now(),
+            )
+        )
+    if row is None:
+        raise NotFound("Token not found")
+    return json_answer(
+        {
+            "console": {
+                "instance_uuid": row.server_id,
+                "host": "127.0.0.1",
+                "port": 0,
+                "internal_access_path": None,
+            }
+        }
+    )
+
+
+_A = "os_compute_api"
+_ACTION = "/v2.1/servers/{server_id}/action"
+_CONSOLE = (f"{_A}:os-remote-consoles",)
+ROUTES = (
+    Route(
+        "POST",
+        _ACTION,
+        console_output,
+        (f"{_A}:os-console-output",),
+        body_key="os-getConsoleOutput",
+        strict=True,
+    ),
+    Route("POST", _ACTION, vnc_console, _CONSOLE, body_key="os-getVNCConsole", maximum=(2, 5)),
+    Route(
+        "POST", _ACTION, serial_console, _CONSOLE, body_key="os-getSerialConsole", maximum=(2, 5)
+    ),
+    Route(
+        "POST",
+        "/v2.1/servers/{server_id}/remote-consoles",
+        remote_console,
+        _CONSOLE,
+        minimum=(2, 6),
+        strict=True,
+    ),
+    Route(
+        "GET",
+        "/v2.1/os-console-auth-tokens/{console_token}",
+        show_token,
+        (f"{_A}:os-console-auth-tokens",),
+        minimum=(2, 31),
+    ),
+)

@@ -1,0 +1,464 @@
+"""Services, hypervisors and availability zones."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import UNSET
+from sqlalchemy import Row
+from starlette.responses import Response
+
+from hanok.base.errors import BadInput, Conflict, NotFound
+from hanok.services.compute.logic import hosts, servers
+from hanok.services.compute.room import Compute
+from hanok.services.compute.schemas import answers, bodies
+from hanok.services.compute.tables import servers as server_table
+from hanok.services.compute.tables import services as table
+from hanok.services.placement import facade as placement
+from hanok.store import Transaction
+from hanok.web.pages import limit_of, next_link
+from hanok.web.request import Request, json_answer, no_content
+from hanok.web.routes import Route
+
+PAGE = 1000
+
+# ---- services ----
+
+
+async def list_services(request: Request, room: Compute) -> Response:
+    """GET /os-services."""
+    request.allow()
+    query = request.query
+    now = room.clock.now()
+    async with request.reading() as tx:
+        rows = await hosts.everything(tx)
+    items = [
+        answers.service(request, row, up=hosts.is_up(row, room.settings, now))
+        for row in rows
+        if query.get("host") in (None, row.host) and query.get("binary") in (None, row.binary)
+    ]
+    return json_answer({"services": items})
+
+
+async def _change(
+    request: Request,
+    room: Compute,
+    tx: Transaction,
+    row: Row[Any],
+    body: Any,
+    disabled: bool | None,
+) -> Row[Any]:
+    if body.forced_down is not UNSET:
+        down = bodies.truth(body.forced_down, "forced_down")
+        await tx.execute(table.update().where(table.c.id == row.id).values(forced_down=down))
+    if disabled is not None:
+        reason = body.disabled_reason if isinstance(body.disabled_reason, str) else None
+        await hosts.set_disabled(tx, row, disabled, reason)
+    fresh = await tx.first(sa.select(table).where(table.c.id == row.id))
+    assert fresh is not None
+    return fresh
+
+
+async def update_service(request: Request, room: Compute) -> Response:
+    """PUT /os-services/{id}, from 2.53."""
+    request.allow()
+    body = await request.body(bodies.UpdateService)
+    if all(getattr(body, name) is UNSET for name in body.__struct_fields__):
+        raise BadInput(
+            "No updates were requested. Fields 'status' or 'forced_down' should be specified."
+        )
+    if body.status not in (UNSET, "enabled", "disabled"):
+        raise BadInput("Invalid input for field/attribute status. It is enabled or disabled.")
+    if body.disabled_reason is not UNSET and body.status != "disabled":
+        raise BadInput("Specifying disabled_reason requires that status is disabled.")
+    async with request.transaction() as tx:
+        row = await tx.first(sa.select(table).where(table.c.id == request.path["service_id"]))
+        if row is None:
+            raise NotFound(f"Service {request.path['service_id']} could not be found.")
+        if row.binary != "nova-compute":
+            raise BadInput(
+                f"Updating a {row.binary} service is not supported. Only nova-compute services can be updated."
+            )
+        disabled = None if body.status is UNSET else body.status == "disabled"
+        row = await _change(request, room, tx, row, body, disabled)
+    up = hosts.is_up(row, room.settings, room.clock.now())
+    return json_answer({"service": answers.service(request, row, up=up)})
+
+
+def _by_host(verb: str) -> Any:
+    async def handler(request: Request, room: Compute) -> Response:
+        request.allow()
+        body = await request.body(bodies.ServiceByHost)
+        if verb == "disable-log-reason" and body.disabled_reason is UNSET:
+            raise BadInput("Missing disabled reason field")
+        if verb == "force-down" and body.forced_down is UNSET:
+            raise BadInput("Missing forced_down field")
+        disabled = {"enable": False, "force-down": None}.get(verb, True)
+        async with request.transaction() as tx:
+            row = await tx.first(
+                sa.select(table).where(table.c.host == body.host, table.c.binary == body.binary)
+            )
+            if row is None:
+                raise NotFound(f"Compute host {body.host} could not be found.")
+            row = await _change(request, room, tx, row, body, disabled)
+        answer: dict[str, Any] = {"host": row.host, "binary": row.binary}
+        if verb == "force-down":
+            answer["forced_down"] = row.forced_down
+        else:
+            answer["status"] = "disabled" if row.disabled else "enabled"
+            if verb == "disable-log-reason":
+                answer["disabled_reason"] = row.disabled_reason
+        return json_answer({"service": answer})
+
+    return handler
+
+
+async def delete_service(request: Request, room: Compute) -> Response:
+    """DELETE /os-services/{id}: a host that has no servers is forgotten; it comes back when it tells its state."""
+    request.allow()
+    wanted = request.path["service_id"]
+    column = table.c.id if request.microversion >= (2, 53) else table.c.number
+    if request.microversion < (2, 53) and not wanted.isdigit():
+        raise BadInput(f"Invalid service id {wanted[:50]}")
+    value: Any = wanted if request.microversion >= (2, 53) else int(wanted)
+    async with request.transaction() as tx:
+        row = await tx.first(sa.select(table).where(column == value))
+        if row is None:
+            raise NotFound(f"Service {wanted} could not be found.")
+        if row.binary == "nova-compute":
+            if await servers.on_host(tx, row.host):
+                raise Conflict("Unable to delete compute service that is hosting instances.")
+            if row.provider_id is not None:
+                await placement.remove_provider(tx, row.provider_id)
+        await tx.execute(table.delete().where(table.c.id == row.id))
+    return no_content()
+
+
+# ---- hypervisors ----
+
+
+async def _hypervisor(
+    request: Request, room: Compute, tx: Transaction, row: Row[Any], detail: bool
+) -> dict[str, Any]:
+    version = request.microversion
+    up = hosts.is_up(row, room.settings, room.clock.now())
+    answer: dict[str, Any] = {
+        "id": row.provider_id if version >= (2, 53) else row.number,
+        "hypervisor_hostname": row.host,
+        "state": "up" if up else "down",
+        "status": "disabled" if row.disabled else "enabled",
+    }
+    if not detail:
+        return answer
+    state = row.host_state or {}
+    number = "".join(c for c in state.get("qemu_version", "0") if c.isdigit() or c == ".").split(
+        "."
+    )
+    packed = sum(
+        int(part or 0) * factor for part, factor in zip(number, (1_000_000, 1000, 1), strict=False)
+    )
+    answer.update(
+        host_ip=state.get("address", ""),
+        hypervisor_type="QEMU",
+        hypervisor_version=packed,
+        service={
+            "host": row.host,
+            "id": row.id if version >= (2, 53) else row.number,
+            "disabled_reason": row.disabled_reason,
+        },
+    )
+    if version < (2, 88):
+        used = {
+            what: (total, reserved, taken)
+            for what, (total, reserved, taken) in (
+                await placement.used(tx, row.provider_id)
+            ).items()
+        }
+        running = await tx.scalar(
+            sa.select(sa.func.count()).where(
+                server_table.c.host == row.host, server_table.c.deleted.is_(False)
+            )
+        )
+        memory, disk, cpus = (
+            used.get(what, (0, 0, 0)) for what in ("MEMORY_MB", "DISK_GB", "VCPU")
+        )
+        answer.update(
+            vcpus=cpus[0],
+            vcpus_used=cpus[2],
+            memory_mb=memory[0],
+            memory_mb_used=memory[1] + memory[2],
+            free_ram_mb=memory[0] - memory[1] - memory[2],
+            local_gb=disk[0],
+            local_gb_used=disk[2],
+            free_disk_gb=disk[0] - disk[2],
+            disk_available_least=state.get("disk_free_gib", 0),
+            current_workload=0,
+            running_vms=int(running or 0),
+        )
+        info = {
+            "arch": state.get("cpu_arch", "x86_64"),
+            "model": state.get("cpu_model", ""),
+            "vendor": state.get("cpu_vendor", ""),
+            "features": [],
+            "topology": {"sockets": 1, "cores": state.get("vcpus", 1), "threads": 1},
+            "accelerator": state.get("accelerator", ""),
+            "accelerator_reason": state.get("accelerator_reason", ""),
+        }
+        answer["cpu_info"] = info if version >= (2, 28) else msgspec.json.encode(info).decode()
+    else:
+        answer["uptime"] = _uptime(room, state, row)
+    return answer
+
+
+def _uptime(room: Compute, state: dict[str, Any], row: Row[Any]) -> str | None:
+    """As the host's `uptime` prints it."""
+    if not state:
+        return None
+    now = room.clock.now()
+    up = timedelta(seconds=int(state.get("uptime_s", 0)))
+    hours, minutes = divmod(up.seconds // 60, 60)
+    load = ", ".join(f"{one:.2f}" for one in state.get("load", (0.0, 0.0, 0.0)))
+    return f" {now:%H:%M:%S} up {up.days} days, {hours:2}:{minutes:02},  0 users,  load average: {load}"
+
+
+async def _servers_of(tx: Transaction, host: str) -> list[dict[str, str]]:
+    return [
+        {"uuid": row.id, "name": f"instance-{row.sequence:08x}"}
+        for row in await servers.on_host(tx, host)
+    ]
+
+
+async def _matching(request: Request, tx: Transaction) -> list[Row[Any]]:
+    rows = [row for row in await hosts.nodes(tx) if row.provider_id is not None]
+    pattern = request.query.get("hypervisor_hostname_pattern")
+    if pattern is not None and request.microversion >= (2, 53):
+        rows = [row for row in rows if pattern in row.host]
+        if not rows:
+            raise NotFound(f"No hypervisor matching '{pattern[:100]}' could be found.")
+    return rows
+
+
+def _lister(detail: bool) -> Any:
+    async def handler(request: Request, room: Compute) -> Response:
+        request.allow()
+        query = request.query
+        async with request.reading() as tx:
+            rows = await _matching(request, tx)
+            more: list[dict[str, str]] = []
+            if request.microversion >= (2, 33):
+                limit = limit_of(query.get("limit"), maximum=PAGE)
+                if "marker" in query:
+                    ids = [
+                        str(row.provider_id if request.microversion >= (2, 53) else row.number)
+                        for row in rows
+                    ]
+                    if query["marker"] not in ids:
+                        raise BadInput(f"marker [{query['marker'][:100]}] not found")
+                    rows = rows[ids.index(query["marker"]) + 1 :]
+                if limit is not None and len(rows) > limit:
+                    rows = rows[:limit]
+                    if rows:
+                        last = (
+                            rows[-1].provider_id
+                            if request.microversion >= (2, 53)
+                            else str(rows[-1].number)
+                        )
+                        more = [
+                            {
+                                "rel": "next",
+                                "href": next_link(request.full_url, request.pairs, last),
+                            }
+                        ]
+            items = []
+            for row in rows:
+                item = await _hypervisor(request, room, tx, row, detail)
+                if request.microversion >= (2, 53) and query.get("with_servers", "").lower() in (
+                    "true",
+                    "1",
+                ):
+                    found = await _servers_of(tx, row.host)
+                    if found or request.microversion >= (2, 75):
+                        item["servers"] = found
+                items.append(item)
+        answer: dict[str, Any] = {"hypervisors": items}
+        if more:
+            answer["hypervisors_links"] = more
+        return json_answer(answer)
+
+    return handler
+
+
+async def _one(request: Request, tx: Transaction) -> Row[Any]:
+    wanted = request.path["hypervisor_id"]
+    for row in await hosts.nodes(tx):
+        if (row.provider_id if request.microversion >= (2, 53) else str(row.number)) == wanted:
+            return row
+    raise NotFound(f"Compute host {wanted} could not be found.")
+
+
+async def show_hypervisor(request: Request, room: Compute) -> Response:
+    request.allow("os_compute_api:os-hypervisors:show")
+    async with request.reading() as tx:
+        row = await _one(request, tx)
+        answer = await _hypervisor(request, room, tx, row, True)
+        wants = request.query.get("with_servers", "").lower() in ("true", "1")
+        if request.microversion >= (2, 53) and wants:
+            answer["servers"] = await _servers_of(tx, row.host)
+    return json_answer({"hypervisor": answer})
+
+
+async def show_uptime(request: Request, room: Compute) -> Response:
+    request.allow()
+    async with request.reading() as tx:
+        row = await _one(request, tx)
+        answer = await _hypervisor(request, room, tx, row, False)
+    answer["uptime"] = _uptime(room, row.host_state or {}, row)
+    return json_answer({"hypervisor": answer})
+
+
+async def statistics(request: Request, room: Compute) -> Response:
+    """GET /os-hypervisors/statistics, until 2.87: sums over all hosts."""
+    request.allow()
+    names = (
+        "vcpus", "vcpus_used", "memory_mb", "memory_mb_used", "free_ram_mb", "local_gb", "local_gb_used",
+        "free_disk_gb", "disk_available_least", "current_workload", "running_vms",
+    )  # fmt: skip
+    total = dict.fromkeys(names, 0)
+    async with request.reading() as tx:
+        rows = [row for row in await hosts.nodes(tx) if row.provider_id is not None]
+        for row in rows:
+            one = await _hypervisor(request, room, tx, row, True)
+            for name in names:
+                total[name] += int(one[name])
+    return json_answer({"hypervisor_statistics": {"count": len(rows), **total}})
+
+
+async def search(request: Request, room: Compute) -> Response:
+    """GET /os-hypervisors/{pattern}/search, until 2.52."""
+    request.allow("os_compute_api:os-hypervisors:search")
+    return await _search(request, room, False)
+
+
+async def search_servers(request: Request, room: Compute) -> Response:
+    """GET /os-hypervisors/{pattern}/servers, until 2.52."""
+    request.allow("os_compute_api:os-hypervisors:servers")
+    return await _search(request, room, True)
+
+
+async def _search(request: Request, room: Compute, with_servers: bool) -> Response:
+    pattern = request.path["hypervisor_id"]
+    async with request.reading() as tx:
+        rows = [row for row in await hosts.nodes(tx) if pattern in row.host]
+        if not rows:
+            raise NotFound(f"No hypervisor matching '{pattern[:100]}' could be found.")
+        items = []
+        for row in rows:
+            item = await _hypervisor(request, room, tx, row, False)
+            if with_servers and (found := await _servers_of(tx, row.host)):
+                item["servers"] = found
+            items.append(item)
+    return json_answer({"hypervisors": items})
+
+
+# ---- availability zones ----
+
+
+def _zones(detail: bool) -> Any:
+    async def handler(request: Request, room: Compute) -> Response:
+        request.allow()
+        now = room.clock.now()
+        async with request.reading() as tx:
+            rows = await hosts.everything(tx)
+        zones: dict[str, dict[str, Any]] = {}
+        for row in rows:
+            if row.zone == "internal" and not detail:
+                continue
+            zone = zones.setdefault(row.zone, {"available": False, "hosts": {}})
+            up = hosts.is_up(row, room.settings, now)
+            zone["available"] = zone["available"] or (up and not row.disabled)
+            zone["hosts"].setdefault(row.host, {})[row.binary] = {
+                "available": up,
+                "active": not row.disabled,
+                "updated_at": row.seen_at.strftime("%Y-%m-%dT%H:%M:%S.%f"),
+            }
+        items = [
+            {
+                "zoneName": name,
+                "zoneState": {"available": zone["available"]},
+                "hosts": zone["hosts"] if detail else None,
+            }
+            for name, zone in sorted(zones.items())
+        ]
+        return json_answer({"availabilityZoneInfo": items})
+
+    return handler
+
+
+_A = "os_compute_api"
+_HYPERVISOR = "/v2.1/os-hypervisors/{hypervisor_id}"
+_UPDATE = (f"{_A}:os-services:update",)
+ROUTES = (
+    Route("GET", "/v2.1/os-services", list_services, (f"{_A}:os-services:list",)),
+    *(
+        Route(
+            "PUT",
+            f"/v2.1/os-services/{verb}",
+            _by_host(verb),
+            _UPDATE,
+            minimum=(2, 11) if verb == "force-down" else None,
+            maximum=(2, 52),
+            strict=True,
+        )
+        for verb in ("enable", "disable", "disable-log-reason", "force-down")
+    ),
+    Route(
+        "PUT",
+        "/v2.1/os-services/{service_id}",
+        update_service,
+        _UPDATE,
+        minimum=(2, 53),
+        strict=True,
+    ),
+    Route(
+        "DELETE", "/v2.1/os-services/{service_id}", delete_service, (f"{_A}:os-services:delete",)
+    ),
+    Route("GET", "/v2.1/os-hypervisors", _lister(False), (f"{_A}:os-hypervisors:list",)),
+    Route(
+        "GET", "/v2.1/os-hypervisors/detail", _lister(True), (f"{_A}:os-hypervisors:list-detail",)
+    ),
+    Route(
+        "GET",
+        "/v2.1/os-hypervisors/statistics",
+        statistics,
+        (f"{_A}:os-hypervisors:statistics",),
+        maximum=(2, 87),
+    ),
+    Route("GET", _HYPERVISOR, show_hypervisor, (f"{_A}:os-hypervisors:show",)),
+    Route(
+        "GET",
+        _HYPERVISOR + "/uptime",
+        show_uptime,
+        (f"{_A}:os-hypervisors:uptime",),
+        maximum=(2, 87),
+    ),
+    Route(
+        "GET", _HYPERVISOR + "/search", search, (f"{_A}:os-hypervisors:search",), maximum=(2, 52)
+    ),
+    Route(
+        "GET",
+        _HYPERVISOR + "/servers",
+        search_servers,
+        (f"{_A}:os-hypervisors:servers",),
+        maximum=(2, 52),
+    ),
+    Route("GET", "/v2.1/os-availability-zone", _zones(False), (f"{_A}:os-availability-zone:list",)),
+    Route(
+        "GET",
+        "/v2.1/os-availability-zone/detail",
+        _zones(True),
+        (f"{_A}:os-availability-zone:detail",),
+    ),
+)

@@ -1,0 +1,194 @@
+"""Limits, quota sets and quota classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from hanok.base.errors import BadInput
+from hanok.services.compute.logic import quotas
+from hanok.services.compute.room import Compute
+from hanok.services.compute.schemas import answers, bodies
+from hanok.services.identity import facade as identity
+from hanok.store import Transaction
+from hanok.web.request import Request, json_answer, no_content
+from hanok.web.routes import Route
+
+_ABSOLUTE = {
+    "instances": "maxTotalInstances",
+    "cores": "maxTotalCores",
+    "ram": "maxTotalRAMSize",
+    "metadata_items": "maxServerMeta",
+    "key_pairs": "maxTotalKeypairs",
+    "server_groups": "maxServerGroups",
+    "server_group_members": "maxServerGroupMembers",
+    "floating_ips": "maxTotalFloatingIps",
+    "security_groups": "maxSecurityGroups",
+    "security_group_rules": "maxSecurityGroupRules",
+    "injected_files": "maxPersonality",
+    "injected_file_content_bytes": "maxPersonalitySize",
+}
+
+
+async def show_limits(request: Request, room: Compute) -> Response:
+    """GET /limits: what the project may have and has."""
+    wanted = request.query.get("tenant_id")
+    project_id = request.token.project_id or ""
+    if wanted is not None and wanted != project_id:
+        request.allow("os_compute_api:limits:other_project")
+        project_id = wanted
+    else:
+        request.allow("os_compute_api:limits")
+    async with request.reading() as tx:
+        most = answers.quota_set(await quotas.limits(tx, project_id), request)
+        used = await quotas.used(tx, project_id)
+    absolute: dict[str, int] = {
+        shown: most[name] for name, shown in _ABSOLUTE.items() if name in most
+    }
+    if request.microversion < (2, 57):
+        absolute.setdefault("maxImageMeta", most["metadata_items"])
+    if request.microversion < (2, 39):
+        absolute["maxImageMeta"] = most["metadata_items"]
+    else:
+        absolute.pop("maxImageMeta", None)
+    absolute.update(
+        totalInstancesUsed=used["instances"],
+        totalCoresUsed=used["cores"],
+        totalRAMUsed=used["ram"],
+        totalServerGroupsUsed=0,
+    )
+    if request.microversion < (2, 36):
+        absolute.update(totalFloatingIpsUsed=0, totalSecurityGroupsUsed=0)
+    return json_answer({"limits": {"rate": [], "absolute": absolute}})
+
+
+async def _checked_project(request: Request, tx: Transaction) -> str:
+    project_id = request.path["tenant_id"]
+    if not await identity.project_exists(tx, project_id):
+        raise BadInput(f"Project ID {project_id} is not a valid project.")
+    return project_id
+
+
+async def show_quotas(request: Request, room: Compute) -> Response:
+    """GET /os-quota-sets/{project_id}."""
+    project_id = request.path["tenant_id"]
+    request.allow("os_compute_api:os-quota-sets:show", project_id=project_id)
+    async with request.reading() as tx:
+        await _checked_project(request, tx)
+        most = await quotas.limits(tx, project_id)
+    return json_answer({"quota_set": {"id": project_id, **answers.quota_set(most, request)}})
+
+
+async def show_detail(request: Request, room: Compute) -> Response:
+    """GET /os-quota-sets/{project_id}/detail: limits with what is used."""
+    project_id = request.path["tenant_id"]
+    request.allow("os_compute_api:os-quota-sets:detail", project_id=project_id)
+    async with request.reading() as tx:
+        await _checked_project(request, tx)
+        most = answers.quota_set(await quotas.limits(tx, project_id), request)
+        used = await quotas.used(tx, project_id)
+    detail = {
+        name: {"limit": limit, "in_use": used.get(name, 0), "reserved": 0}
+        for name, limit in most.items()
+    }
+    return json_answer({"quota_set": {"id": project_id, **detail}})
+
+
+async def show_defaults(request: Request, room: Compute) -> Response:
+    request.allow("os_compute_api:os-quota-sets:defaults", project_id=request.path["tenant_id"])
+    async with request.reading() as tx:
+        await _checked_project(request, tx)
+        most = await quotas.defaults(tx)
+    return json_answer(
+        {"quota_set": {"id": request.path["tenant_id"], **answers.quota_set(most, request)}}
+    )
+
+
+async def _wanted(request: Request, key: str) -> tuple[dict[str, int], bool]:
+    body = await request.json()
+    if not isinstance(body, dict) or set(body) != {key} or not isinstance(body[key], dict):
+        raise BadInput(f"Invalid input: the body is {{'{key}': {{…}}}}.")
+    known = answers.quota_set(quotas.DEFAULTS, request)
+    wanted: dict[str, int] = {}
+    force = False
+    for name, value in body[key].items():
+        if name in ("id", "tenant_id"):
+            continue
+        if name == "force" and key == "quota_set":
+            force = bodies.truth(value, "force")
+            continue
+        if name not in known:
+            raise BadInput(f"Additional properties are not allowed ('{name[:100]}' was unexpected)")
+        wanted[name] = bodies.whole(value, name, least=-1)
+    return wanted, force
+
+
+async def update_quotas(request: Request, room: Compute) -> Response:
+    """PUT /os-quota-sets/{project_id}: a limit below what is used is refused unless it is forced."""
+    project_id = request.path["tenant_id"]
+    request.allow("os_compute_api:os-quota-sets:update", project_id=project_id)
+    wanted, force = await _wanted(request, "quota_set")
+    async with request.transaction() as tx:
+        await _checked_project(request, tx)
+        used = await quotas.used(tx, project_id)
+        if not force:
+            for name, most in wanted.items():
+                if 0 <= most < used.get(name, 0):
+                    raise BadInput(
+                        f"Quota limit {most} for {name} must be greater than or equal to already used "
+                        f"and reserved {used[name]}."
+                    )
+        await quotas.set_limits(tx, project_id, wanted)
+        now = await quotas.limits(tx, project_id)
+    return json_answer({"quota_set": answers.quota_set(now, request)})
+
+
+async def delete_quotas(request: Request, room: Compute) -> Response:
+    request.allow("os_compute_api:os-quota-sets:delete", project_id=request.path["tenant_id"])
+    async with request.transaction() as tx:
+        await quotas.reset(tx, request.path["tenant_id"])
+    return no_content(202)
+
+
+async def show_class(request: Request, room: Compute) -> Response:
+    """GET /os-quota-class-sets/{id}: only the class "default" takes effect."""
+    request.allow()
+    async with request.reading() as tx:
+        most: dict[str, Any] = dict(await quotas.defaults(tx))
+    answer = answers.quota_set(most, request)
+    if request.microversion < (2, 50):
+        answer = {
+            k: v for k, v in answer.items() if k not in ("server_groups", "server_group_members")
+        }
+    return json_answer({"quota_class_set": {"id": request.path["id"], **answer}})
+
+
+async def update_class(request: Request, room: Compute) -> Response:
+    request.allow()
+    wanted, _ = await _wanted(request, "quota_class_set")
+    async with request.transaction() as tx:
+        if request.path["id"] == "default":
+            await quotas.set_limits(tx, quotas.CLASS, wanted)
+        most = {**await quotas.defaults(tx), **wanted}
+    answer = answers.quota_set(most, request)
+    if request.microversion < (2, 50):
+        answer = {
+            k: v for k, v in answer.items() if k not in ("server_groups", "server_group_members")
+        }
+    return json_answer({"quota_class_set": answer})
+
+
+_A = "os_compute_api"
+_SET = "/v2.1/os-quota-sets/{tenant_id}"
+_CLASS = "/v2.1/os-quota-class-sets/{id}"
+ROUTES = (
+    Route("GET", "/v2.1/limits", show_limits, (f"{_A}:limits", f"{_A}:limits:other_project")),
+    Route("GET", _SET, show_quotas, (f"{_A}:os-quota-sets:show",)),
+    Route("GET", _SET + "/detail", show_detail, (f"{_A}:os-quota-sets:detail",)),
+    Route("GET", _SET + "/defaults", show_defaults, (f"{_A}:os-quota-sets:defaults",)),
+    Route("PUT", _SET, update_quotas, (f"{_A}:os-quota-sets:update",), strict=True),
+    Route("DELETE", _SET, delete_quotas, (f"{_A}:os-quota-sets:delete",)),
+    Route("GET", _CLASS, show_class, (f"{_A}:os-quota-class-sets:show",)),
+    Route("PUT", _CLASS, update_class, (f"{_A}:os-quota-class-sets:update",), strict=True),
+)

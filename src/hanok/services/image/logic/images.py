@@ -1,0 +1,211 @@
+"""Images: who may see them, how they change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Row, bindparam
+
+from hanok.base.errors import Conflict, NotFound
+from hanok.services.image.tables import (
+    image_members,
+    image_properties,
+    image_tags,
+    images,
+    used_ids,
+)
+from hanok.store import Duplicate, Transaction
+from hanok.web.token import Token
+
+_by_id = sa.select(images).where(images.c.id == bindparam("id"))
+_member = sa.select(image_members).where(
+    image_members.c.image_id == bindparam("image_id"),
+    image_members.c.member_id == bindparam("member_id"),
+)
+_properties = sa.select(image_properties).where(
+    image_properties.c.image_id.in_(bindparam("ids", expanding=True))
+)
+_tags = (
+    sa.select(image_tags)
+    .where(image_tags.c.image_id.in_(bindparam("ids", expanding=True)))
+    .order_by(image_tags.c.tag)
+)
+
+
+def missing(image_id: str) -> NotFound:
+    return NotFound(f"Failed to find image {image_id}")
+
+
+async def get_any(tx: Transaction, image_id: str) -> Row[Any] | None:
+    """An image, whoever asks."""
+    return await tx.first(_by_id, {"id": image_id})
+
+
+async def membership(tx: Transaction, image_id: str, project_id: str | None) -> Row[Any] | None:
+    """What a project's membership in a shared image says."""
+    if project_id is None:
+        return None
+    return await tx.first(_member, {"image_id": image_id, "member_id": project_id})
+
+
+async def get(tx: Transaction, token: Token, image_id: str) -> Row[Any]:
+    """An image with the caller's eyes: its own, public and community ones, and those shared with it.
+
+    Raises:
+        NotFound: there is none, or the caller may not see it.
+    """
+    row = await tx.first(_by_id, {"id": image_id})
+    if row is None:
+        raise missing(image_id)
+    if (
+        token.is_admin
+        or row.owner == token.project_id
+        or row.visibility in ("public", "community")
+        or (
+            row.visibility == "shared"
+            and await membership(tx, image_id, token.project_id) is not None
+        )
+    ):
+        return row
+    raise missing(image_id)
+
+
+async def extras(
+    tx: Transaction, ids: Sequence[str]
+) -> tuple[dict[str, dict[str, str]], dict[str, list[str]]]:
+    """Further properties and tags of images, by image: two statements for a page."""
+    properties: dict[str, dict[str, str]] = {one: {} for one in ids}
+    tags: dict[str, list[str]] = {one: [] for one in ids}
+    if ids:
+        for row in await tx.all(_properties, {"ids": list(ids)}):
+            properties[row.image_id][row.name] = row.value
+        for row in await tx.all(_tags, {"ids": list(ids)}):
+            tags[row.image_id].append(row.tag)
+    return properties, tags
+
+
+async def create(
+    tx: Transaction,
+    values: dict[str, Any],
+    properties: dict[str, str],
+    tags: Sequence[str],
+    now: datetime,
+) -> Row[Any]:
+    """A new image without data.
+
+    Raises:
+        Conflict: an image has or had this id.
+    """
+    try:
+        await tx.insert(used_ids, {"id": values["id"]})
+    except Duplicate as error:
+        raise Conflict(f"Image ID {values['id']} already exists!") from error
+    await tx.execute(
+        images.insert(),
+        {
+            "name": None,
+            "status": "queued",
+            "protected": False,
+            "os_hidden": False,
+            "disk_format": None,
+            "container_format": None,
+            "min_disk": 0,
+            "min_ram": 0,
+            "created_at": now,
+            "updated_at": now,
+            "upload": 0,
+            **values,
+        },
+    )
+    await set_properties(tx, values["id"], properties)
+    await set_tags(tx, values["id"], tags)
+    row = await get_any(tx, values["id"])
+    assert row is not None
+    return row
+
+
+async def set_properties(tx: Transaction, image_id: str, properties: dict[str, str]) -> None:
+    await tx.execute(image_properties.delete().where(image_properties.c.image_id == image_id))
+    if properties:
+        await tx.execute(
+            image_properties.insert(),
+            [{"image_id": image_id, "name": k, "value": v} for k, v in properties.items()],
+        )
+
+
+async def set_tags(tx: Transaction, image_id: str, tags: Sequence[str]) -> None:
+    await tx.execute(image_tags.delete().where(image_tags.c.image_id == image_id))
+    if tags:
+        await tx.execute(image_tags.insert(), [{"image_id": image_id, "tag": tag} for tag in tags])
+
+
+async def forget(tx: Transaction, image_id: str) -> None:
+    """Remove an image's rows. Its id stays used."""
+    for table in (image_properties, image_tags, image_members):
+        await tx.execute(table.delete().where(table.c.image_id == image_id))
+    await tx.execute(images.delete().where(images.c.id == image_id))
+
+
+async def begin_upload(tx: Transaction, row: Row[Any], now: datetime) -> int:
+    """Claim the image for one upload: of two at once, one goes on.
+
+    Returns:
+        The upload's number, for `finish_upload` and `give_up_upload`.
+
+    Raises:
+        Conflict: it has data, or another upload is under way.
+    """
+    claimed = (
+        images.update()
+        .where(images.c.id == row.id, images.c.status == "queued", images.c.upload == row.upload)
+        .values(status="saving", upload=row.upload + 1, upload_seen_at=now, updated_at=now)
+    )
+    if not await tx.count(claimed):
+        fresh = await get_any(tx, row.id)
+        if fresh is None:
+            raise missing(row.id)
+        raise Conflict(f"Image status transition from {fresh.status} to saving is not allowed")
+    return int(row.upload) + 1
+
+
+async def finish_upload(
+    tx: Transaction, image_id: str, number: int, values: dict[str, Any], now: datetime
+) -> bool:
+    """Data is complete. Returns False when the image was deleted or given to another upload meanwhile."""
+    return bool(
+        await tx.count(
+            images.update()
+            .where(images.c.id == image_id, images.c.upload == number, images.c.status == "saving")
+            .values(status="active", updated_at=now, upload_seen_at=None, **values)
+        )
+    )
+
+
+async def give_up_upload(tx: Transaction, image_id: str, number: int, now: datetime) -> None:
+    """The upload broke: the image waits for data as before."""
+    await tx.execute(
+        images.update()
+        .where(images.c.id == image_id, images.c.upload == number, images.c.status == "saving")
+        .values(status="queued", updated_at=now, upload_seen_at=None)
+    )
+
+
+async def touch_upload(tx: Transaction, image_id: str, number: int, now: datetime) -> None:
+    """The upload is alive."""
+    await tx.execute(
+        images.update()
+        .where(images.c.id == image_id, images.c.upload == number)
+        .values(upload_seen_at=now)
+    )
+
+
+async def broken_uploads(tx: Transaction, before: datetime) -> list[Row[Any]]:
+    """Uploads that nobody has been heard of since."""
+    return list(
+        await tx.all(
+            sa.select(images).where(images.c.status == "saving", images.c.upload_seen_at < before)
+        )
+    )

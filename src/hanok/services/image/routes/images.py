@@ -1,0 +1,470 @@
+"""Images: create, list, show, update, delete, tags, switching off and on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import sqlalchemy as sa
+from sqlalchemy import Row
+from starlette.responses import Response
+
+from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound, UnsupportedType
+from hanok.base.ids import new_uuid
+from hanok.services.image import schemas
+from hanok.services.image.logic import data, images
+from hanok.services.image.room import Images
+from hanok.services.image.tables import image_members, image_properties, image_tags
+from hanok.services.image.tables import images as table
+from hanok.store import Transaction
+from hanok.web.pages import Direction, limit_of, ordered
+from hanok.web.request import Request, json_answer, no_content
+from hanok.web.routes import Route
+
+PAGE = 25
+MOST = 1000
+_OWN = (
+    "name",
+    "visibility",
+    "protected",
+    "os_hidden",
+    "disk_format",
+    "container_format",
+    "min_disk",
+    "min_ram",
+    "owner",
+)
+
+
+def target(row: Row[Any], member_id: str | None = None) -> dict[str, Any]:
+    return {
+        "project_id": row.owner,
+        "owner": row.owner,
+        "visibility": row.visibility,
+        "member_id": member_id,
+    }
+
+
+async def readable(request: Request, tx: Transaction, rule: str) -> Row[Any]:
+    """The image of the path, if the caller may see it and do this to it."""
+    image_id = request.path["image_id"]
+    try:
+        row = await images.get(tx, request.token, image_id)
+    except NotFound:
+        request.allowed_by_hand()
+        raise
+    mine = await images.membership(tx, image_id, request.token.project_id)
+    if not request.may(rule, target(row, None if mine is None else mine.member_id)):
+        raise Forbidden(f"You are not authorized to complete {rule} action.")
+    return row
+
+
+async def _answer(tx: Transaction, row: Row[Any]) -> dict[str, Any]:
+    properties, tags = await images.extras(tx, [row.id])
+    return schemas.image(row, properties[row.id], tags[row.id])
+
+
+async def create_image(request: Request, room: Images) -> Response:
+    """POST /v2/images: an image without data, queued."""
+    body = await request.json()
+    if not isinstance(body, dict):
+        raise BadInput("The body is an object of attributes.")
+    token = request.token
+    values: dict[str, Any] = {"id": new_uuid(), "owner": token.project_id, "visibility": "shared"}
+    properties: dict[str, str] = {}
+    tags: list[str] = []
+    for name, value in body.items():
+        kept = schemas.checked(name, value)
+        if name == "tags":
+            tags = kept
+        elif name == "id" or name in _OWN:
+            if not (name == "owner" and kept is None):
+                values[name] = kept
+        else:
+            properties[name] = kept
+    if len(properties) > schemas.MOST_PROPERTIES:
+        raise BadInput(f"An image has at most {schemas.MOST_PROPERTIES} further properties.")
+    _allow(request, "add_image", {"project_id": values["owner"], "owner": values["owner"]})
+    _check_visibility(request, values["visibility"], values["owner"])
+    async with request.transaction() as tx:
+        row = await images.create(tx, values, properties, tags, room.clock.now())
+        answer = await _answer(tx, row)
+    where = f"{request.base_url}/v2/images/{row.id}"
+    return json_answer(answer, 201, {"Location": where})
+
+
+def _allow(request: Request, rule: str, fields: dict[str, Any]) -> None:
+    if not request.may(rule, fields):
+        raise Forbidden(f"You are not authorized to complete {rule} action.")
+
+
+def _check_visibility(request: Request, visibility: str, owner: str | None) -> None:
+    rule = {"public": "publicize_image", "community": "communitize_image"}.get(visibility)
+    if rule is not None:
+        _allow(request, rule, {"project_id": owner, "owner": owner})
+
+
+# ---- list ----
+
+_SORT = {
+    name: table.c[name]
+    for name in (
+        "name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at",
+        "min_ram", "min_disk", "owner", "visibility", "protected", "virtual_size",
+    )
+}  # fmt: skip
+_TEXTS = (
+    "name",
+    "status",
+    "container_format",
+    "disk_format",
+    "id",
+    "checksum",
+    "os_hash_value",
+    "os_hash_algo",
+    "owner",
+)
+_NUMBERS = {
+    "size_min": table.c.size,
+    "size_max": table.c.size,
+    "min_ram": table.c.min_ram,
+    "min_disk": table.c.min_disk,
+}
+_OPERATORS = {"eq", "neq", "gt", "gte", "lt", "lte"}
+
+
+def _choices(value: str) -> list[str]:
+    """A filter's values: one, or several behind "in:", where quotes keep commas."""
+    if not value.startswith("in:"):
+        return [value]
+    made, piece, quoted = [], "", False
+    for letter in value[3:]:
+        if letter == '"':
+            quoted = not quoted
+        elif letter == "," and not quoted:
+            made.append(piece)
+            piece = ""
+        else:
+            piece += letter
+    if quoted:
+        raise BadInput(f"Invalid filter value {value[:100]}. The quote is not closed.")
+    return [*made, piece]
+
+
+def _time_filter(column: sa.Column[Any], value: str) -> sa.ColumnElement[bool]:
+    how, _, text = value.partition(":")
+    if how not in _OPERATORS:
+        how, text = "eq", value
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"Invalid time value: {value[:100]}") from None
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    low, high = at.replace(microsecond=0), at.replace(microsecond=999_999)
+    return {
+        "eq": sa.and_(column >= low, column <= high),
+        "neq": sa.or_(column < low, column > high),
+        "gt": column > high,
+        "gte": column >= low,
+        "lt": column < low,
+        "lte": column <= high,
+    }[how]
+
+
+def _flag(value: str, name: str) -> bool:
+    if value.lower() not in ("true", "false"):
+        raise BadInput(
+            f"Invalid value '{value[:50]}' for '{name}' filter. Valid values are True and False."
+        )
+    return value.lower() == "true"
+
+
+def _visible(request: Request) -> sa.ColumnElement[bool]:
+    """The images a list shows: by default one's own, public ones, and shared ones that were accepted."""
+    query, token = request.query, request.token
+    visibility = query.get("visibility")
+    status = query.get("member_status", "accepted")
+    if status not in ("pending", "accepted", "rejected", "all"):
+        raise BadInput(f"Invalid status: {status[:50]}")
+    memberships = sa.select(image_members.c.image_id).where(
+        image_members.c.member_id == token.project_id
+    )
+    if status != "all":
+        memberships = memberships.where(image_members.c.status == status)
+    own = table.c.owner == token.project_id
+    shared = sa.and_(table.c.visibility == "shared", sa.or_(own, table.c.id.in_(memberships)))
+    if visibility is None:
+        if token.is_admin:
+            return table.c.visibility != "community"
+        return sa.or_(
+            sa.and_(own, table.c.visibility != "community"), table.c.visibility == "public", shared
+        )
+    if visibility == "all":
+        if token.is_admin:
+            return sa.true()
+        return sa.or_(own, table.c.visibility.in_(("public", "community")), shared)
+    if visibility not in schemas.VISIBILITIES:
+        raise BadInput(f"Invalid visibility value: {visibility[:50]}")
+    if visibility in ("public", "community") or token.is_admin:
+        return table.c.visibility == visibility
+    if visibility == "private":
+        return sa.and_(table.c.visibility == "private", own)
+    return shared
+
+
+def _filtered(request: Request) -> sa.Select[Any]:
+    statement = sa.select(table).where(_visible(request))
+    query = request.query
+    hidden = _flag(query.get("os_hidden", "false"), "os_hidden")
+    statement = statement.where(table.c.os_hidden.is_(hidden))
+    for tag in request.query_all("tag"):
+        statement = statement.where(
+            table.c.id.in_(sa.select(image_tags.c.image_id).where(image_tags.c.tag == tag))
+        )
+    known = {
+        "limit", "marker", "sort", "sort_key", "sort_dir", "visibility", "member_status", "os_hidden", "tag",
+        "changes-since",
+    }  # fmt: skip
+    for name, value in query.items():
+        if name in known:
+            continue
+        if name in _TEXTS:
+            choices = _choices(value) if name != "owner" else [value]
+            statement = statement.where(table.c[name].in_(choices))
+        elif name in _NUMBERS:
+            if not value.lstrip("-").isdigit():
+                raise BadInput(f"Cannot convert '{value[:50]}' to an integer for {name}.")
+            number = int(value)
+            if number < 0:
+                raise BadInput(f"The filter {name} must not be negative.")
+            column = _NUMBERS[name]
+            if name == "size_min":
+                statement = statement.where(column >= number)
+            elif name == "size_max":
+                statement = statement.where(column <= number)
+            else:
+                statement = statement.where(column == number)
+        elif name == "protected":
+            statement = statement.where(table.c.protected.is_(_flag(value, name)))
+        elif name in ("created_at", "updated_at"):
+            statement = statement.where(_time_filter(table.c[name], value))
+        else:
+            statement = statement.where(
+                table.c.id.in_(
+                    sa.select(image_properties.c.image_id).where(
+                        image_properties.c.name == name, image_properties.c.value == value
+                    )
+                )
+            )
+    return statement
+
+
+def _sorting(request: Request) -> list[tuple[Any, Direction]]:
+    keys, directions = request.query_all("sort_key"), request.query_all("sort_dir")
+    if "sort" in request.query:
+        if keys or directions:
+            raise BadInput("Old and new sorting syntax cannot be combined")
+        for item in request.query["sort"].split(","):
+            key, _, direction = item.strip().partition(":")
+            keys.append(key)
+            directions.append(direction or "desc")
+    if len(directions) > 1 and len(directions) != len(keys):
+        raise BadInput("Number of sort dirs does not match the number of sort keys")
+    found: list[tuple[Any, Direction]] = []
+    for place, key in enumerate(keys or ["created_at"]):
+        if key not in _SORT:
+            raise BadInput(
+                f"Invalid sort key: {key[:50]}. It must be one of: {', '.join(sorted(_SORT))}."
+            )
+        direction = directions[place] if len(directions) > 1 else (directions or ["desc"])[0]
+        if direction not in ("asc", "desc"):
+            raise BadInput(f"Invalid sort direction: {direction[:50]}. It must be asc or desc.")
+        found.append((_SORT[key], "asc" if direction == "asc" else "desc"))
+    last = found[-1][1]
+    for key in ("created_at", "id"):
+        if not any(column is _SORT[key] for column, _ in found):
+            found.append((_SORT[key], last))
+    return found
+
+
+async def list_images(request: Request, room: Images) -> Response:
+    """GET /v2/images: a page with three statements."""
+    _allow(request, "get_images", {"project_id": request.token.project_id})
+    query = request.query
+    statement = _filtered(request)
+    keys = _sorting(request)
+    limit = limit_of(query.get("limit"), maximum=MOST)
+    if "limit" not in query:
+        limit = PAGE
+    async with request.reading() as tx:
+        after = None
+        if "marker" in query:
+            try:
+                row = await images.get(tx, request.token, query["marker"])
+            except NotFound:
+                raise BadInput("Invalid marker: image could not be found.") from None
+            after = row._mapping
+        rows = await tx.all(ordered(statement, keys, after=after, limit=limit))
+        properties, tags = await images.extras(tx, [row.id for row in rows])
+    answer: dict[str, Any] = {
+        "images": [schemas.image(row, properties[row.id], tags[row.id]) for row in rows],
+        "schema": "/v2/schemas/images",
+    }
+    kept = [(name, value) for name, value in request.pairs if name != "marker"]
+    answer["first"] = f"/v2/images?{urlencode(kept)}" if kept else "/v2/images"
+    if limit and len(rows) == limit:
+        answer["next"] = f"/v2/images?{urlencode([*kept, ('marker', rows[-1].id)])}"
+    return json_answer(answer)
+
+
+# ---- one ----
+
+
+async def show_image(request: Request, room: Images) -> Response:
+    async with request.reading() as tx:
+        row = await readable(request, tx, "get_image")
+        return json_answer(await _answer(tx, row))
+
+
+async def update_image(request: Request, room: Images) -> Response:
+    """PATCH /v2/images/{id}: a JSON patch; all of it or nothing."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if kind not in request.service.media_types[1:]:
+        raise UnsupportedType(
+            "A JSON patch is needed, of type application/openstack-images-v2.1-json-patch.",
+            headers={"Accept-Patch": ",".join(request.service.media_types[1:])},
+        )
+    changes = schemas.read_patch(await request.json(), oldest="v2.0" in kind)
+    async with request.transaction() as tx:
+        row = await readable(request, tx, "modify_image")
+        properties, tags = await images.extras(tx, [row.id])
+        own: dict[str, Any] = {}
+        further, words = dict(properties[row.id]), tags[row.id]
+        for change in changes:
+            words = _apply(request, row, change, own, further, words)
+        if len(further) > schemas.MOST_PROPERTIES:
+            raise BadInput(f"An image has at most {schemas.MOST_PROPERTIES} further properties.")
+        if "owner" in own and own["owner"] != row.owner and not request.token.is_admin:
+            raise Forbidden("Changing the owner of an image is not allowed.")
+        if "visibility" in own and own["visibility"] != row.visibility:
+            _check_visibility(request, own["visibility"], row.owner)
+        await tx.execute(
+            table.update().where(table.c.id == row.id).values(updated_at=room.clock.now(), **own)
+        )
+        await images.set_properties(tx, row.id, further)
+        await images.set_tags(tx, row.id, words)
+        fresh = await images.get_any(tx, row.id)
+        assert fresh is not None
+        return json_answer(await _answer(tx, fresh))
+
+
+def _apply(
+    request: Request,
+    row: Row[Any],
+    change: schemas.Change,
+    own: dict[str, Any],
+    further: dict[str, str],
+    tags: list[str],
+) -> list[str]:
+    """One line of a patch onto what will be written. Returns the tags as they are then."""
+    name = change.name
+    if name == "locations":
+        raise Forbidden("It's not allowed to change the locations of an image.")
+    if name == "id":
+        raise Forbidden("Attribute 'id' is read-only.")
+    if change.op == "remove":
+        if name in schemas.READ_ONLY or name in schemas.RESERVED:
+            schemas.checked(name, None)
+        if name in schemas.PROPERTIES:
+            raise Forbidden(f"Property {name} may not be removed.")
+        if name not in further:
+            raise Conflict(f"Property {name} does not exist.")
+        del further[name]
+        return tags
+    value = schemas.checked(name, change.value)
+    if name == "tags":
+        return list(value)
+    if name in _OWN:
+        if name in ("disk_format", "container_format") and row.status != "queued":
+            raise Forbidden(f"Attribute {name} can be only replaced for a queued image.")
+        own[name] = value
+        return tags
+    if change.op == "replace" and name not in further:
+        raise Conflict(f"Property {name} does not exist.")
+    further[name] = value
+    return tags
+
+
+async def delete_image(request: Request, room: Images) -> Response:
+    """DELETE /v2/images/{id}: frees its bytes, also those of an upload under way."""
+    async with request.transaction() as tx:
+        row = await readable(request, tx, "delete_image")
+        if row.protected:
+            raise Forbidden(f"Image {row.id} is protected and cannot be deleted.")
+        await images.forget(tx, row.id)
+    data.remove(room, row.id)
+    return no_content()
+
+
+async def _tag(request: Request, room: Images, there: bool) -> Response:
+    tag = request.path["tag"]
+    if len(tag) > 255:
+        raise BadInput("A tag has at most 255 characters.")
+    async with request.transaction() as tx:
+        row = await readable(request, tx, "modify_image")
+        _, tags = await images.extras(tx, [row.id])
+        mine = tags[row.id]
+        if not there and tag not in mine:
+            raise NotFound(f"Image {row.id} has no tag {tag}.")
+        wanted = list(dict.fromkeys([*mine, tag])) if there else [t for t in mine if t != tag]
+        if len(wanted) > schemas.MOST_TAGS:
+            raise BadInput(f"An image has at most {schemas.MOST_TAGS} tags.")
+        await images.set_tags(tx, row.id, wanted)
+    return no_content()
+
+
+async def add_tag(request: Request, room: Images) -> Response:
+    return await _tag(request, room, True)
+
+
+async def remove_tag(request: Request, room: Images) -> Response:
+    return await _tag(request, room, False)
+
+
+async def _switch(request: Request, room: Images, rule: str, before: str, after: str) -> Response:
+    async with request.transaction() as tx:
+        row = await readable(request, tx, rule)
+        if row.status not in (before, after):
+            raise Forbidden(f"Not allowed to {rule} image in status '{row.status}'")
+        await tx.execute(
+            table.update()
+            .where(table.c.id == row.id, table.c.status == before)
+            .values(status=after, updated_at=room.clock.now())
+        )
+    return no_content()
+
+
+async def deactivate(request: Request, room: Images) -> Response:
+    """POST actions/deactivate: its data is for admins only until it is reactivated."""
+    return await _switch(request, room, "deactivate", "active", "deactivated")
+
+
+async def reactivate(request: Request, room: Images) -> Response:
+    return await _switch(request, room, "reactivate", "deactivated", "active")
+
+
+_ONE = "/v2/images/{image_id}"
+ROUTES = (
+    Route(
+        "POST", "/v2/images", create_image, ("add_image", "publicize_image", "communitize_image")
+    ),
+    Route("GET", "/v2/images", list_images, ("get_images",)),
+    Route("GET", _ONE, show_image, ("get_image",)),
+    Route("PATCH", _ONE, update_image, ("modify_image", "publicize_image", "communitize_image")),
+    Route("DELETE", _ONE, delete_image, ("delete_image",)),
+    Route("PUT", _ONE + "/tags/{tag}", add_tag, ("modify_image",)),
+    Route("DELETE", _ONE + "/tags/{tag}", remove_tag, ("modify_image",)),
+    Route("POST", _ONE + "/actions/deactivate", deactivate, ("deactivate",)),
+    Route("POST", _ONE + "/actions/reactivate", reactivate, ("reactivate",)),
+)

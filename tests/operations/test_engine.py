@@ -1,0 +1,227 @@
+"""The engine of operations, with operations that write into a list what they do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import sqlalchemy as sa
+
+from hanok.base import failpoints
+from hanok.base.clock import Clock, MovableClock
+from hanok.base.errors import StepFailed
+from hanok.bus import MemoryBus
+from hanok.operations import Operation, Run, Starter, Step, Worker, records_of
+from hanok.operations.tables import operations
+from hanok.store import Database, Transaction
+
+Diary = list[str]
+
+
+class _Step(Step["Build", str]):
+    result_type: ClassVar[Any] = str
+
+    async def do(self, run: Run[Build]) -> str:
+        run.tools.append(f"do {type(self).__name__}")
+        return f"made by {type(self).__name__}"
+
+    async def save(self, run: Run[Build], tx: Transaction, result: str) -> None:
+        run.tools.append(f"save {type(self).__name__}")
+
+    async def undo(self, run: Run[Build]) -> None:
+        run.tools.append(f"undo {type(self).__name__}")
+
+    async def unsave(self, run: Run[Build], tx: Transaction) -> None:
+        run.tools.append(f"unsave {type(self).__name__}")
+
+
+class First(_Step):
+    pass
+
+
+class Second(_Step):
+    async def do(self, run: Run[Build]) -> str:
+        if run.args.refuse:
+            raise StepFailed("Not enough bricks: 10 wanted, 3 there.")
+        assert run.result(First) == "made by First"
+        return await super().do(run)
+
+
+class Third(_Step):
+    pass
+
+
+class Build(Operation, frozen=True, kw_only=True, tag="test.build"):
+    name: str
+    refuse: bool = False
+    steps = (First, Second, Third)
+
+    @property
+    def resource(self) -> str:
+        return f"house:{self.name}"
+
+    async def failed(self, run: Run[Any], tx: Transaction, why: str) -> None:
+        run.tools.append(f"failed: {why}")
+
+    async def cancelled(self, run: Run[Any], tx: Transaction) -> None:
+        run.tools.append("cancelled")
+
+
+class Site:
+    """A database and workers on it."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.database = database
+        self.clock = clock
+        self.bus = MemoryBus()
+        self.diary: Diary = []
+        self.wakes: list[Callable[[], None]] = []
+
+    async def start(self, operation: Operation, **more: Any) -> str:
+        starter = Starter(self.clock, lambda: [wake() for wake in self.wakes] and None)
+        async with self.database.write() as tx:
+            return await starter.start(tx, operation, **more)
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[Worker]:
+        worker = Worker(self.database, self.bus, self.clock, [(Build, self.diary)])
+        self.wakes.append(worker.wake)
+        task = asyncio.ensure_future(worker.run())
+        try:
+            yield worker
+        finally:
+            self.wakes.remove(worker.wake)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def state(self, name: str = "a") -> str:
+        async with self.database.read() as tx:
+            return (await records_of(tx, f"house:{name}"))[-1].state
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    database = Database(f"sqlite:///{tmp_path}/db", durable=False)
+    await database.open()
+    await database.create_tables()
+    yield Site(database, MovableClock())
+    failpoints.disarm()
+    await database.close()
+
+
+ALL = [f"{verb} {step}" for step in ("First", "Second", "Third") for verb in ("do", "save")]
+
+
+async def test_steps_run_in_order_and_hand_on_their_results(site: Site) -> None:
+    async with site.worker() as worker:
+        await site.start(Build(name="a"))
+        await worker.settled()
+    assert site.diary == ALL and await site.state() == "done"
+
+
+async def test_a_failed_step_is_undone_first_and_the_user_is_told_why(site: Site) -> None:
+    async with site.worker() as worker:
+        await site.start(Build(name="a", refuse=True))
+        await worker.settled()
+    assert site.diary == [
+        "do First",
+        "save First",
+        "undo Second",
+        "unsave Second",
+        "undo First",
+        "unsave First",
+        "failed: Not enough bricks: 10 wanted, 3 there.",
+    ]
+    assert await site.state() == "failed"
+
+
+@pytest.mark.parametrize("step", ["First", "Second", "Third"])
+@pytest.mark.parametrize("place", ["before_do", "after_do", "before_save"])
+async def test_an_error_at_any_place_undoes_everything_before_it(
+    site: Site, step: str, place: str
+) -> None:
+    with failpoints.armed(f"test.build.{step}.{place}", "raise"):
+        async with site.worker() as worker:
+            await site.start(Build(name="a"))
+            await worker.settled()
+    done = [line.removeprefix("save ") for line in site.diary if line.startswith("save")]
+    undone = [line.removeprefix("unsave ") for line in site.diary if line.startswith("unsave")]
+    assert undone == [step, *reversed(done)]
+    assert await site.state() == "failed"
+
+
+async def test_a_step_that_is_done_twice_is_saved_once(site: Site) -> None:
+    with failpoints.armed("test.build.Second.before_do", "twice"):
+        async with site.worker() as worker:
+            await site.start(Build(name="a"))
+            await worker.settled()
+    assert site.diary.count("do Second") == 2 and site.diary.count("save Second") == 1
+
+
+@pytest.mark.parametrize("step", ["First", "Second", "Third"])
+@pytest.mark.parametrize("place", ["before_do", "after_do", "before_save"])
+async def test_another_worker_goes_on_where_one_died(site: Site, step: str, place: str) -> None:
+    assert isinstance(site.clock, MovableClock)
+    point = f"test.build.{step}.{place}"
+    failpoints.arm(point, "hang", 1)
+    async with site.worker() as dead:
+        await site.start(Build(name="a"))
+        while failpoints.waiting(point) is False:
+            await asyncio.sleep(0)
+        del dead
+    site.clock.move(31)
+    async with site.worker() as worker:
+        await worker.settled()
+    assert await site.state() == "done"
+    assert [line for line in site.diary if line.startswith("save")] == [
+        "save First",
+        "save Second",
+        "save Third",
+    ]
+
+
+async def test_a_worker_that_slept_past_its_lease_writes_nothing(site: Site) -> None:
+    assert isinstance(site.clock, MovableClock)
+    point = "test.build.Second.before_save"
+    failpoints.arm(point, "hang", 1)
+    async with site.worker():
+        await site.start(Build(name="a"))
+        while failpoints.waiting(point) is False:
+            await asyncio.sleep(0)
+        site.clock.move(31)
+        async with site.worker() as other:
+            await other.settled()
+        assert await site.state() == "done"
+        failpoints.release(point)
+        await asyncio.sleep(0.05)
+    assert site.diary.count("save Second") == 1 and await site.state() == "done"
+
+
+async def test_operations_of_one_resource_wait_for_each_other(site: Site) -> None:
+    await site.start(Build(name="a"))
+    await site.start(Build(name="a"))
+    async with site.worker() as worker:
+        await worker.settled()
+    assert site.diary == ALL + ALL
+
+
+async def test_cancelling_undoes_what_is_under_way_and_the_next_one_runs(site: Site) -> None:
+    point = "test.build.Second.after_do"
+    failpoints.arm(point, "hang", 1)
+    async with site.worker() as worker:
+        await site.start(Build(name="a"))
+        while failpoints.waiting(point) is False:
+            await asyncio.sleep(0)
+        await site.start(Build(name="a"), cancel_earlier=True)
+        failpoints.release(point)
+        await worker.settled()
+    assert "cancelled" in site.diary
+    after = site.diary[site.diary.index("cancelled") + 1 :]
+    assert after == ALL
+    async with site.database.read() as tx:
+        states = await tx.scalars(sa.select(operations.c.state).order_by(operations.c.sequence))
+    assert list(states) == ["cancelled", "done"]
