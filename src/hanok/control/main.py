@@ -8,13 +8,11 @@ import logging
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 
-from hanok.base import door
 from hanok.base.failpoints import arm_from_environment
 from hanok.bus import Bus, MemoryBus
 from hanok.control.app import Control
@@ -29,18 +27,12 @@ KEEP_ALIVE_S = 75
 Beside = Callable[[Bus], Awaitable[None]]
 """Something that runs in the same process until it is cancelled: the hosts of a simulated cloud."""
 
-Doctor = Callable[[Control, bool], Awaitable[list[dict[str, Any]]]]
-"""Compares the database with hosts and network; with True it mends what is safe. Each difference: what, detail,
-fixable, fixed."""
-
 
 class PortTaken(Exception):
     """Somebody else listens at our address; the text names it."""
 
 
-async def main(
-    settings: ControlSettings, *, beside: Sequence[Beside] = (), doctor: Doctor | None = None
-) -> None:
+async def main(settings: ControlSettings, *, beside: Sequence[Beside] = ()) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
@@ -53,11 +45,7 @@ async def main(
         async with Control.running(
             settings, admin_password=_password(settings), bus=bus
         ) as control:
-            async with AsyncExitStack() as stack:
-                if settings.operator_socket:
-                    path = Path(settings.operator_socket)
-                    await stack.enter_async_context(door.opened(path, _operator(control, doctor)))
-                group = await stack.enter_async_context(asyncio.TaskGroup())
+            async with asyncio.TaskGroup() as group:
                 others = [group.create_task(_run(each, bus)) for each in beside]
                 try:
                     await _serve(control, listener)
@@ -138,17 +126,3 @@ async def _serve(control: Control, listener: socket.socket) -> None:
     gc.freeze()
     log.info("serving at %s port %d", *listener.getsockname()[:2])
     await _Server(config).serve(sockets=[listener])
-
-
-def _operator(control: Control, doctor: Doctor | None) -> door.Answer:
-    async def answer(question: dict[str, Any]) -> dict[str, Any]:
-        match question.get("do"):
-            case "ping":
-                return {"serving": True}
-            case "doctor" if doctor is not None:
-                return {"differences": await doctor(control, bool(question.get("fix")))}
-            case "doctor":
-                return {"differences": [], "left_out": ["the database's records"]}
-        return {"error": "unknown question"}
-
-    return answer

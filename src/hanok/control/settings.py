@@ -20,7 +20,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     bus: nats://host:port; empty: in memory, for a cloud in one process.
     northbound: OVN's northbound database ("unix:/run/…/nb.sock"); empty: a simulated network.
     durable: whether commits wait for the disk.
-    admin_password_file: the administrator's first password; operator_socket: a door for this machine's operator.
+    admin_password_file: the administrator's first password.
     public_cidr, public_gateway: the external network that `up` makes; empty for none.
     """
 
@@ -41,7 +41,6 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     public_cidr: str = ""
     public_gateway: str = ""
     admin_password_file: str = ""
-    operator_socket: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     identity: IdentitySettings = IdentitySettings()
     image: ImageSettings = ImageSettings()

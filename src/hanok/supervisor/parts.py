@@ -172,7 +172,6 @@ def write_files(cloud: Cloud) -> None:
         (run.parent, 0o755, 0),
         (run, 0o711, 0),
         (run / "messages", 0o700, cloud.messages_uid),
-        (run / "operator", 0o700, uid),
         (run / "node", 0o711, 0),
     ):
         folder.mkdir(parents=True, exist_ok=True)
@@ -242,7 +241,6 @@ def _write_control(cloud: Cloud) -> None:
         "public_cidr": cloud.settings.external_cidr,
         "public_gateway": str(network[1]),
         "admin_password_file": str(cloud.password_file),
-        "operator_socket": str(cloud.operator_socket),
     }
     if cloud.settings.simulated:
         values |= {"simulated_hosts": cloud.settings.hosts, "durable": False}
@@ -283,7 +281,7 @@ def _write_node(cloud: Cloud) -> None:
 
 def write_simulated_files(cloud: Cloud) -> None:
     """The same for a simulated cloud: one process, its owner's."""
-    for folder in (cloud.state / "control", cloud.state / "logs", cloud.operator_socket.parent):
+    for folder in (cloud.state / "control", cloud.state / "logs"):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
     secret(cloud.password_file, None)

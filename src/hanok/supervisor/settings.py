@@ -75,11 +75,8 @@ class Cloud:
 
     @property
     def run(self) -> Path:
-        """Sockets. Short, because a socket's path is; a simulated cloud's owner need not be root."""
-        if not self.settings.simulated:
-            return RUN / self.settings.id
-        base = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/hanok-{os.geteuid()}")  # noqa: S108
-        return base / f"hanok-{self.settings.id}"
+        """Sockets. Short, because a socket's path is."""
+        return RUN / self.settings.id
 
     @property
     def netns(self) -> str:
@@ -141,11 +138,6 @@ class Cloud:
     def socket(self) -> Path:
         """The supervisor's door."""
         return self.run / "supervisor.sock"
-
-    @property
-    def operator_socket(self) -> Path:
-        """Control's door for the operator of this machine."""
-        return self.run / "operator" / "control.sock"
 
 
 def write_toml(path: Path, settings: Struct, *, mode: int = 0o644) -> None:

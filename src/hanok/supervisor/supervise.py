@@ -18,11 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from hanok.base import door
 from hanok.base.errors import HanokError
 from hanok.drivers.ovn import engines as ovn
 from hanok.drivers.qemu import process as guests
-from hanok.supervisor import processes
+from hanok.supervisor import door, processes
 from hanok.supervisor.parts import LOOK_S, Part, data_plane, parts, write_files
 from hanok.supervisor.processes import Process
 from hanok.supervisor.settings import Cloud

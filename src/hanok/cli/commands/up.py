@@ -14,12 +14,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hanok.base import door
 from hanok.cli import api, credentials, first_things, making, packages
 from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, Steps, ago, fail, print_json, say
 from hanok.cli.place import state_of
-from hanok.supervisor import parts, processes
+from hanok.supervisor import door, parts, processes
 from hanok.supervisor.processes import Process
 from hanok.supervisor.settings import Cloud
 from hanok.supervisor.supervise import holder, open_log
