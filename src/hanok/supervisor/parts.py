@@ -113,7 +113,8 @@ def parts(cloud: Cloud) -> list[Part]:
             "node",
             ("node", "--settings", str(cloud.node_settings)),
             uid=None,
-            after=("nats-server", "ovsdb-conf"),
+            # After control: a first report that nobody hears is repeated only ten seconds later.
+            after=("nats-server", "ovsdb-conf", "control"),
             ready=_at_once,
         )
     )
