@@ -16,8 +16,10 @@ from hanok.control.app import Control
 from hanok.control.settings import ControlSettings
 from hanok.node.simulated import run_simulated
 from hanok.services.identity.facade import IdentitySettings
+from tests.disks import qcow2
 
 PASSWORD = "secret"
+NEWEST = {"OpenStack-API-Version": "compute 2.104"}
 
 
 class Client:
@@ -145,3 +147,54 @@ async def running(
         async with httpx.AsyncClient(transport=transport, base_url="http://cloud:5000") as http:
             yield Cloud(control, http)
         simulated.cancel()
+
+
+async def settle(cloud: Cloud) -> None:
+    """Wait until no operation runs or waits."""
+    await cloud.control.worker.settled()
+
+
+async def an_image(client: Client, name: str = "cirros", **values: Any) -> str:
+    """A small image with data; returns its id."""
+    body = {"name": name, "disk_format": "qcow2", "container_format": "bare", **values}
+    image_id = str((await client.post("/image/v2/images", body))["id"])
+    await client(
+        "PUT",
+        f"/image/v2/images/{image_id}/file",
+        content=qcow2(),
+        headers={"Content-Type": "application/octet-stream"},
+        status=204,
+    )
+    return image_id
+
+
+async def a_flavor(client: Client, flavor_id: str = "nano", **values: int) -> str:
+    """A flavor (64 MiB, 1 GiB, 1 vCPU unless said otherwise); returns its id."""
+    body = {"id": flavor_id, "name": flavor_id, "ram": 64, "disk": 1, "vcpus": 1, **values}
+    await client.post("/compute/v2.1/flavors", {"flavor": body}, 200)
+    return flavor_id
+
+
+async def a_network(client: Client, name: str = "net", cidr: str = "10.1.0.0/24") -> str:
+    """A network with one subnet; returns its id."""
+    made = await client.post("/network/v2.0/networks", {"network": {"name": name}})
+    network_id = str(made["network"]["id"])
+    subnet = {"network_id": network_id, "cidr": cidr, "ip_version": 4}
+    await client.post("/network/v2.0/subnets", {"subnet": subnet})
+    return network_id
+
+
+async def a_server(
+    client: Client, image_id: str, flavor_id: str, network_id: str = "", **values: Any
+) -> str:
+    """Ask for a server; returns its id at once."""
+    networks: Any = [{"uuid": network_id}] if network_id else "none"
+    body = {
+        "name": "vm",
+        "imageRef": image_id,
+        "flavorRef": flavor_id,
+        "networks": networks,
+        **values,
+    }
+    made = await client.post("/compute/v2.1/servers", {"server": body}, 202, headers=NEWEST)
+    return str(made["server"]["id"])

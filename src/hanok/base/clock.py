@@ -42,14 +42,14 @@ class MovableClock(Clock):
 
 def zulu(at: datetime | None) -> str | None:
     """2026-01-31T12:00:00Z: the text of compute, image and network."""
-    return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if at is None else f"{at.isoformat(timespec='seconds')[:19]}Z"
 
 
 def zulu_micro(at: datetime | None) -> str | None:
     """2026-01-31T12:00:00.000000Z: the text of identity tokens."""
-    return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return None if at is None else f"{at.isoformat(timespec='microseconds')[:26]}Z"
 
 
 def naive_micro(at: datetime | None) -> str | None:
     """2026-01-31T12:00:00.000000: the text of compute's older fields, without a zone."""
-    return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return None if at is None else at.isoformat(timespec="microseconds")[:26]

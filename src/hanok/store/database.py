@@ -158,7 +158,8 @@ class Database:
         """
         with _translated():
             if self._engine is not None:
-                self._reader = self._engine.connect()
+                # Each statement of the reader stands alone: nothing is ever begun, so nothing needs an end.
+                self._reader = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
                 self._writer = self._engine.connect()
             elif self._async_engine is not None:
                 async with self._async_engine.connect() as connection:
@@ -180,10 +181,7 @@ class Database:
         """Look at committed rows. Each statement sees what is committed when it runs."""
         with _translated():
             if self._reader is not None:
-                try:
-                    yield Transaction(self._reader, self.dialect)
-                finally:
-                    self._reader.rollback()
+                yield Transaction(self._reader, self.dialect)
             else:
                 assert self._async_engine is not None, "the database is not open"
                 async with self._async_engine.connect() as connection:

@@ -1,0 +1,77 @@
+"""CPU per request, as a ratio to the bare framework's JSON answer in the same run: `python -m bench.requests`."""
+
+from __future__ import annotations
+
+from tests.disks import qcow2
+
+from bench.client import Server, serving, wait
+
+COUNT = 2000
+OCTETS = {"Content-Type": "application/octet-stream"}
+NEWEST = {"OpenStack-API-Version": "compute 2.104"}
+
+
+def prepare(cloud: Server) -> tuple[str, str]:
+    """20 servers and 20 images; returns the ids of one of each."""
+    project_id = cloud.sign_in()
+    quota = {"quota_set": {"instances": -1, "cores": -1, "ram": -1}}
+    cloud.ask("PUT", f"/compute/v2.1/os-quota-sets/{project_id}", quota)
+    image_id = ""
+    for number in range(20):
+        body = {"name": f"i{number}", "disk_format": "qcow2", "container_format": "bare"}
+        _, _, made = cloud.ask("POST", "/image/v2/images", body)
+        image_id = made["id"]
+    status, _, answer = cloud.ask("PUT", f"/image/v2/images/{image_id}/file", qcow2(), OCTETS)
+    assert status == 204, answer
+    flavor = {"id": "nano", "name": "nano", "ram": 64, "disk": 1, "vcpus": 1}
+    cloud.ask("POST", "/compute/v2.1/flavors", {"flavor": flavor})
+    body = {
+        "name": "vm",
+        "imageRef": image_id,
+        "flavorRef": "nano",
+        "networks": "none",
+        "min_count": 20,
+    }
+    status, _, made = cloud.ask("POST", "/compute/v2.1/servers", {"server": body}, NEWEST)
+    assert status == 202, made
+
+    def all_active() -> bool:
+        _, _, found = cloud.ask("GET", "/compute/v2.1/servers?status=ACTIVE")
+        return len(found["servers"]) == 20
+
+    wait(all_active)
+    return str(made["server"]["id"]), image_id
+
+
+def main() -> None:
+    with serving("bare") as bare, serving("cloud") as cloud:
+        server_id, image_id = prepare(cloud)
+        base = bare.cost_ms("GET", "/anything", COUNT)
+        subject = {"X-Subject-Token": cloud.token}
+        user = {"name": "admin", "domain": {"id": "default"}, "password": "secret"}
+        auth = {
+            "identity": {"methods": ["password"], "password": {"user": user}},
+            "scope": {"project": {"name": "admin", "domain": {"id": "default"}}},
+        }
+        rows = [
+            ("token validation", 3, cloud.cost_ms("HEAD", "/v3/auth/tokens", COUNT, None, subject)),
+            ("token validation, with the token's body", 0, cloud.cost_ms("GET", "/v3/auth/tokens?nocatalog", COUNT, None, subject)),
+            ("repeated password sign-in", 10, cloud.cost_ms("POST", "/v3/auth/tokens?nocatalog", COUNT // 4, {"auth": auth})),
+            ("GET one server", 6, cloud.cost_ms("GET", f"/compute/v2.1/servers/{server_id}", COUNT, None, NEWEST)),
+            ("GET one image", 6, cloud.cost_ms("GET", f"/image/v2/images/{image_id}", COUNT)),
+            ("list of 20 servers", 12, cloud.cost_ms("GET", "/compute/v2.1/servers?limit=20", COUNT, None, NEWEST)),
+            ("list of 20 servers, in detail", 0, cloud.cost_ms("GET", "/compute/v2.1/servers/detail?limit=20", COUNT // 4, None, NEWEST)),
+            ("list of 20 images", 12, cloud.cost_ms("GET", "/image/v2/images?limit=20", COUNT // 2)),
+        ]  # fmt: skip
+        print(
+            f"bare framework: {base:.3f} ms CPU a request; memory of the cloud: {cloud.pss_mb():.0f} MB PSS"
+        )
+        print(f"| {'request':<42} | CPU ms | ratio | wanted |")
+        print(f"|{'-' * 44}|--------|-------|--------|")
+        for name, wanted, cost in rows:
+            limit = f"≤ {wanted}" if wanted else ""
+            print(f"| {name:<42} | {cost:6.3f} | {cost / base:5.1f} | {limit:>6} |")
+
+
+if __name__ == "__main__":
+    main()

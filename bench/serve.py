@@ -1,0 +1,90 @@
+"""Servers to measure: `python -m bench.serve bare|cloud PORT [STATE_DIR]`; prints "ready" when it listens."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+ANSWER = {"server": {"id": "x" * 36, "name": "vm", "status": "ACTIVE", "metadata": {}, "links": []}}
+
+
+async def bare(_request: Request) -> JSONResponse:
+    """The framework's own JSON answer: what everything is compared with."""
+    return JSONResponse(ANSWER)
+
+
+class Announced(uvicorn.Server):
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        print("ready", flush=True)
+
+
+def server(app: Any, port: int) -> uvicorn.Server:
+    return Announced(
+        uvicorn.Config(
+            app,
+            host="127.0.0.1",
+            port=port,
+            log_level="error",
+            access_log=False,
+            lifespan="off",
+            loop="uvloop",
+            http="httptools",
+        )  # fmt: skip
+    )
+
+
+async def cloud(port: int, state: Path, hosts: int) -> None:
+    """A simulated cloud in this process."""
+    from hanok.bus import MemoryBus
+    from hanok.control.app import Control
+    from hanok.control.settings import ControlSettings
+    from hanok.node.simulated import run_simulated
+    from hanok.services.identity.facade import IdentitySettings
+
+    settings = ControlSettings(
+        state_dir=str(state),
+        durable=False,
+        public_cidr="172.24.4.0/24",
+        public_gateway="172.24.4.1",
+        identity=IdentitySettings(password_rounds=12),
+    )
+    bus = MemoryBus()
+    async with (
+        Control.running(settings, admin_password="secret", bus=bus) as control,
+        asyncio.TaskGroup() as group,
+    ):
+        ready = asyncio.Event()
+        names = [f"host-{number:03}" for number in range(hosts)]
+        simulated = group.create_task(
+            run_simulated(names, bus, image_stores=(str(settings.images),), ready=ready)
+        )
+        await ready.wait()
+        await server(control.app, port).serve()
+        simulated.cancel()
+
+
+def main() -> None:
+    kind, port = sys.argv[1], int(sys.argv[2])
+    if kind == "bare":
+        app = Starlette(routes=[Route("/{rest:path}", bare)])
+        import uvloop
+
+        uvloop.run(server(app, port).serve())
+    else:
+        import uvloop
+
+        hosts = int(sys.argv[4]) if len(sys.argv) > 4 else 1
+        uvloop.run(cloud(port, Path(sys.argv[3]), hosts))
+
+
+if __name__ == "__main__":
+    main()

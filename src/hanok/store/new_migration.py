@@ -1,0 +1,46 @@
+"""Write the next migration from what differs between the tables in the code and those of the migrations so far.
+
+`python -m hanok.store.new_migration "what changes"`: for developers; read and mend what it writes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+import tempfile
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+import hanok
+from hanok.store.migrate import FOLDER, revisions, upgrade
+
+
+def import_all_tables() -> None:
+    """Load every module that registers tables."""
+    for module in pkgutil.walk_packages(hanok.__path__, "hanok."):
+        if module.name.endswith(".tables"):
+            importlib.import_module(module.name)
+
+
+def main() -> None:
+    import_all_tables()
+    number = f"{int(revisions()[-1]) + 1 if revisions() else 1:04}"
+    with tempfile.TemporaryDirectory() as folder:
+        engine = sa.create_engine(f"sqlite:///{Path(folder) / 'db'}")
+        with engine.connect() as connection:
+            if revisions():
+                upgrade(connection)
+            config = Config()
+            config.set_main_option("script_location", str(FOLDER))
+            config.set_main_option("path_separator", "os")
+            config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+            config.attributes["connection"] = connection
+            command.revision(config, sys.argv[1], autogenerate=True, rev_id=number)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Tests nobody has to remember, made from the route tables."""
+
+from __future__ import annotations
+
+import pytest
+from hanok.services.network.routes import ROUTES as NETWORK
+
+from hanok.services.compute.routes import ROUTES as COMPUTE
+from hanok.services.identity.routes import ROUTES as IDENTITY
+from hanok.services.image.routes import ROUTES as IMAGE
+from hanok.services.placement.routes import ROUTES as PLACEMENT
+from hanok.web.microversions import text
+from hanok.web.routes import PUBLIC, Route
+from tests.cloud import Client, Cloud
+
+MOUNTS = {
+    "identity": ("", IDENTITY),
+    "image": ("/image", IMAGE),
+    "compute": ("/compute", COMPUTE),
+    "placement": ("/placement", PLACEMENT),
+    "network": ("/network", NETWORK),
+}
+NOWHERE = "00000000-0000-4000-8000-000000000000"
+
+
+def every() -> list[tuple[str, str, Route]]:
+    return [(kind, mount, route) for kind, (mount, routes) in MOUNTS.items() for route in routes]
+
+
+def address(mount: str, route: Route) -> str:
+    parts = [NOWHERE if part.startswith("{") else part for part in route.path.split("/")]
+    return mount + "/".join(parts)
+
+
+def headers(kind: str, route: Route) -> dict[str, str]:
+    version = route.minimum or route.maximum
+    return {"OpenStack-API-Version": f"{kind} {text(version)}"} if version else {}
+
+
+async def test_no_route_answers_without_a_token(cloud: Cloud) -> None:
+    for kind, mount, route in every():
+        if route.rules[0] == PUBLIC:
+            continue
+        body = {route.body_key: None} if route.body_key else {}
+        answer = await cloud.anonymous(
+            route.method, address(mount, route), body, headers=headers(kind, route)
+        )
+        assert answer.status_code == 401, f"{kind} {route.method} {route.path}: {answer.text[:200]}"
+
+
+@pytest.mark.parametrize("body", [{"surprise": 1}, [], "text", None, {"a": {"b": {}}}])
+async def test_no_body_gets_a_500(cloud: Cloud, body: object) -> None:
+    admin = await cloud.sign_in()
+    member = await cloud.project_with("p", "member")
+    for client in (admin, member):
+        for kind, mount, route in every():
+            if route.rules[0] == PUBLIC or "tokens" in route.path:
+                continue
+            sent: object = {route.body_key: body} if route.body_key else body
+            answer = await client(
+                route.method, address(mount, route), sent, headers=headers(kind, route)
+            )
+            assert answer.status_code < 500, (
+                f"{kind} {route.method} {route.path} {sent}: {answer.text[:300]}"
+            )
+
+
+async def test_strict_routes_refuse_an_unknown_key(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    for kind, mount, route in every():
+        if not route.strict:
+            continue
+        sent = {"nonsense_key": {"nonsense": 1}}
+        if route.body_key:
+            sent = {route.body_key: {"nonsense_key": 1}}  # type: ignore[dict-item]
+        answer = await admin(
+            route.method, address(mount, route), sent, headers=headers(kind, route)
+        )
+        assert answer.status_code in (400, 404), (
+            f"{kind} {route.method} {route.path}: {answer.status_code} {answer.text[:300]}"
+        )
+
+
+async def _refused(client: Client, method: str, path: str) -> bool:
+    return (await client(method, path)).status_code in (401, 403, 404)
+
+
+async def test_a_token_of_nowhere_is_refused_everywhere(cloud: Cloud) -> None:
+    stranger = Client(cloud.http, "gAAAAABnonsense")
+    for kind, mount, route in every():
+        if route.rules[0] == PUBLIC or route.method != "GET":
+            continue
+        answer = await stranger("GET", address(mount, route), headers=headers(kind, route))
+        assert answer.status_code == 401, f"{kind} {route.path}"
