@@ -13,7 +13,7 @@ from hanok.cli.output import Failure
 from hanok.supervisor.settings import Cloud
 
 ANSWER_S = 60.0
-COMPUTE_VERSION = "2.90"
+COMPUTE_VERSION = "2.87"  # the last one whose hypervisors say how they run guests
 
 
 class Refused(Exception):
