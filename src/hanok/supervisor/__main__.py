@@ -11,6 +11,8 @@ from pathlib import Path
 
 from hanok.base import log as logs
 from hanok.base.errors import HanokError
+from hanok.drivers.ovn import engines as ovn
+from hanok.supervisor import parts
 from hanok.supervisor.settings import BrokenState, load
 from hanok.supervisor.supervise import AlreadyRunning, Supervisor
 
@@ -22,7 +24,14 @@ async def main(state: Path) -> None:
     cloud = load(state)
     if cloud is None:
         raise BrokenState(f"there is no cloud in {state}")
-    supervisor = Supervisor(cloud)
+
+    async def prepare() -> None:
+        parts.write_files(cloud)
+        await ovn.prepare(parts.data_plane(cloud))
+
+    # Its own folder for sockets has to be there before the door opens.
+    cloud.run.mkdir(parents=True, exist_ok=True)
+    supervisor = Supervisor(cloud, parts.parts(cloud), prepare)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop)

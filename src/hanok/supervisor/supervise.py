@@ -12,17 +12,16 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from hanok.base.errors import HanokError
-from hanok.drivers.ovn import engines as ovn
 from hanok.drivers.qemu import process as guests
 from hanok.supervisor import door, processes
-from hanok.supervisor.parts import LOOK_S, Part, data_plane, parts, write_files
+from hanok.supervisor.parts import LOOK_S, Part, parts
 from hanok.supervisor.processes import Process
 from hanok.supervisor.settings import Cloud
 
@@ -60,9 +59,16 @@ class Running:
 class Supervisor:
     """One cloud's."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(
+        self, cloud: Cloud, wanted: Sequence[Part], prepare: Callable[[], Awaitable[None]]
+    ) -> None:
+        """
+        Args:
+            wanted: the parts, in the order to start them. prepare: makes what they stand on; once.
+        """
         self.cloud = cloud
-        self.parts = {part.name: Running(part) for part in parts(cloud)}
+        self.parts = {part.name: Running(part) for part in wanted}
+        self._prepare = prepare
         self.phase = "preparing"
         self._stop = asyncio.Event()
         self._with_guests = False
@@ -75,9 +81,8 @@ class Supervisor:
             HanokError, OSError: what the engines stand on could not be made.
         """
         with locked(self.cloud):
-            write_files(self.cloud)
             async with door.opened(self.cloud.socket, self._answer):
-                await ovn.prepare(data_plane(self.cloud))
+                await self._prepare()
                 self.phase = "running"
                 async with asyncio.TaskGroup() as group:
                     keepers = {
