@@ -42,9 +42,9 @@ class CLI:
         return [*enter, *argv]
 
     def argv(self, *words: str) -> list[str]:
-        return self.inside(
-            [sys.executable, "-m", "hanok.cli", *words, "--state-dir", str(self.state)]
-        )
+        # As a host, the way of the README: its environment can be read by the control process's user.
+        program = [str(ROOT / "hanok")] if self.netns else [sys.executable, "-m", "hanok.cli"]
+        return self.inside([*program, *words, "--state-dir", str(self.state)])
 
     def __call__(
         self, *words: str, status: int | None = 0, timeout_s: float = UP_S
@@ -94,6 +94,8 @@ def host() -> Iterator[CLI]:
     # Not under pytest's own folder: that one is closed to other users, and control is one.
     folder = Path(tempfile.mkdtemp(prefix="hanok-real-", dir="/var/tmp"))
     folder.chmod(0o755)
+    # What has to be fetched is fetched here: the namespace leads nowhere.
+    subprocess.run([ROOT / "hanok", "setup"], check=True, stdin=subprocess.DEVNULL)
     subprocess.run(["ip", "netns", "add", name], check=True)
     cli = CLI(folder / "cloud", name)
     try:

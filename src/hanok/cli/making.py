@@ -7,6 +7,7 @@ import ipaddress
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -98,6 +99,18 @@ def directory(state: Path, *, simulated: bool) -> None:
             raise Failure(
                 f"{closed} is closed to other users, and the control process runs as one; "
                 f"name a --state-dir elsewhere, or: chmod o+x {closed}"
+            )
+        _program()
+
+
+def _program() -> None:
+    """The Python and the code that run this can be read by the control process's user too."""
+    for what in (Path(os.path.realpath(sys.executable)), Path(sys.prefix), Path(__file__)):
+        closed = claims.can_pass(what, 64160)
+        if closed is not None:
+            raise Failure(
+                f"{what} lies in {closed}, which is closed to other users, and the control process runs as one; "
+                "start the cloud with ./hanok of a checkout, which takes the system's Python"
             )
 
 

@@ -29,7 +29,8 @@ def run(args: argparse.Namespace) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(control.main(settings))
     except (OSError, msgspec.MsgspecError, control.PortTaken, HanokError) as error:
-        detail = getattr(error, "detail", "")
-        log.error("control cannot start: %s%s", error, f" ({detail})" if detail else "")
+        if detail := getattr(error, "detail", ""):
+            log.info("in detail: %s", detail)
+        log.error("%s", error)
         return 1
     return 0

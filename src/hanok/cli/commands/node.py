@@ -30,8 +30,9 @@ def run(args: argparse.Namespace) -> int:
         settings = msgspec.toml.decode(args.settings.read_bytes(), type=NodeSettings)
         asyncio.run(_until_told(settings))
     except (OSError, ValueError, msgspec.MsgspecError, HanokError) as error:
-        detail = getattr(error, "detail", "")
-        log.error("the node cannot start: %s%s", error, f" ({detail})" if detail else "")
+        if detail := getattr(error, "detail", ""):
+            log.info("in detail: %s", detail)
+        log.error("%s", error)
         return 1
     return 0
 

@@ -49,10 +49,12 @@ def run(args: argparse.Namespace) -> int:
         log.error("this cloud runs already")
         return 1
     except (clouds.BrokenState, OSError, msgspec.MsgspecError, control.PortTaken) as error:
-        log.error("the cloud cannot start: %s", error)
+        log.error("%s", error)
         return 1
     except HanokError as error:
-        log.error("the cloud cannot start: %s (%s)", error.message, error.detail)
+        if error.detail:
+            log.info("in detail: %s", error.detail)
+        log.error("%s", error.message)
         return 1
     return 0
 

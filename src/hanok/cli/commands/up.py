@@ -153,7 +153,7 @@ def _supervise(cloud: Cloud, steps: Steps) -> Process | None:
     seen: dict[str, Any] = {}
     while time.monotonic() < until:
         if process is not None and not process.alive:
-            fail(f"the supervisor ended: {last_error(cloud, 'supervisor')}")
+            fail(f"the supervisor ended: {why_not(cloud, 'supervisor')}")
         try:
             seen = door.ask(cloud.socket, {"do": "status"})
         except door.Silence:
@@ -167,7 +167,10 @@ def _supervise(cloud: Cloud, steps: Steps) -> Process | None:
         broken = [part for part in seen["parts"] if part["restarts"] >= 3]
         if broken:
             name = broken[0]["name"]
-            fail(f"{name} does not start: {last_error(cloud, name)} (see hanok logs {name})")
+            known = last_error(cloud, name)
+            fail(
+                f"{name} does not start: {why_not(cloud, name) if known else broken[0]['trouble']}"
+            )
         steps.busy(", ".join(waiting))
         time.sleep(LOOK_S)
     late = [part["name"] for part in seen.get("parts", []) if part["state"] != "running"]
@@ -179,7 +182,7 @@ def _wait_for_apis(cloud: Cloud, process: Process | None = None) -> None:
     until = time.monotonic() + START_S
     while not api.answers(cloud):
         if process is not None and not process.alive:
-            fail(f"the cloud ended: {last_error(cloud, 'control')}")
+            fail(f"the cloud ended: {why_not(cloud, 'control')}")
         if time.monotonic() > until:
             fail(f"the APIs do not answer at {cloud.url}; see hanok logs control")
         time.sleep(LOOK_S)
@@ -203,13 +206,13 @@ def _wait_for_host(cloud: Cloud) -> None:
 
 
 def last_error(cloud: Cloud, part: str) -> str:
-    """The last error a part wrote, in its own words."""
+    """The last error a part wrote, in its own words; nothing when it wrote none."""
     try:
         with open(cloud.logs / f"{part}.log", "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - 20_000))
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
-        return "it left no log"
+        return ""
     for line in reversed(lines):
         try:
             entry = json.loads(line)
@@ -219,7 +222,18 @@ def last_error(cloud: Cloud, part: str) -> str:
             continue
         if entry.get("level") in ("error", "critical"):
             return str(entry["message"])
-    return "it left no reason"
+    return ""
+
+
+def why_not(cloud: Cloud, part: str) -> str:
+    """Why a part did not start, and what to do."""
+    why = last_error(cloud, part).rstrip(".") or "it left no reason"
+    if "database" in why:
+        why += (
+            f"; the database is {cloud.state}/control/hanok.db: put back a copy of it, or move it away to start "
+            "with an empty one"
+        )
+    return f"{why} (more: {command_name()} logs {part})"
 
 
 def _facts(cloud: Cloud, took_s: float) -> dict[str, Any]:
@@ -280,4 +294,4 @@ def _stay(cloud: Cloud, process: Process | None) -> int:
         while process.alive and time.monotonic() < until:
             time.sleep(LOOK_S)
         return 0
-    fail(f"the cloud ended: {last_error(cloud, 'control')}")
+    fail(f"the cloud ended: {why_not(cloud, 'control')}")
