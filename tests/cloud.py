@@ -15,6 +15,7 @@ from hanok.bus import MemoryBus
 from hanok.control.app import Control
 from hanok.control.settings import ControlSettings
 from hanok.node.simulated import run_simulated
+from hanok.services.compute import facade as compute
 from hanok.services.identity.facade import IdentitySettings
 from tests.disks import qcow2
 
@@ -143,10 +144,21 @@ async def running(
             run_simulated(names, bus, image_stores=(str(wanted.images),), clock=clock, ready=ready)
         )
         await ready.wait()
+        await _heard_of(control, hosts)
         transport = httpx.ASGITransport(app=control.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://cloud:5000") as http:
             yield Cloud(control, http)
         simulated.cancel()
+
+
+async def _heard_of(control: Control, hosts: int) -> None:
+    """Wait until all hosts have told their state."""
+    async with asyncio.timeout(30):
+        while True:
+            async with control.database.read() as tx:
+                if len(await compute.hosts_up(tx, control.compute)) == hosts:
+                    return
+            await asyncio.sleep(0.01)
 
 
 async def settle(cloud: Cloud) -> None:

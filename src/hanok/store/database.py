@@ -159,7 +159,9 @@ class Database:
         with _translated():
             if self._engine is not None:
                 # Each statement of the reader stands alone: nothing is ever begun, so nothing needs an end.
-                self._reader = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+                self._reader = self._engine.connect().execution_options(
+                    isolation_level="AUTOCOMMIT"
+                )
                 self._writer = self._engine.connect()
             elif self._async_engine is not None:
                 async with self._async_engine.connect() as connection:

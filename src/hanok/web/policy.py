@@ -62,7 +62,9 @@ def _compiled(check: Any, rules: Mapping[str, _Allows], enforcer: Any) -> _Allow
         return by_rule
     if isinstance(check, _checks.RoleCheck) and "%" not in check.match:
         role = check.match.lower()
-        return lambda target, credentials: any(held.lower() == role for held in credentials["roles"])
+        return lambda target, credentials: any(
+            held.lower() == role for held in credentials["roles"]
+        )
     return lambda target, credentials: bool(check(target, credentials, enforcer))
 
 

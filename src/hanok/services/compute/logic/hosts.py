@@ -51,6 +51,7 @@ async def register(
         .values(seen_at=now)
     ):
         return
+    await tx.serialize("compute.services")
     number = (
         int(await tx.scalar(sa.select(sa.func.coalesce(sa.func.max(services.c.number), 0)))) + 1
     )
