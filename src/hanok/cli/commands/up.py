@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from hanok.cli import api, credentials, first_things, making, packages
+from hanok.cli.commands import down
 from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, Steps, ago, fail, print_json, say
 from hanok.cli.place import state_of
 from hanok.supervisor import door, parts, processes
 from hanok.supervisor.processes import Process
-from hanok.supervisor.settings import Cloud
+from hanok.supervisor.settings import Cloud, load
 from hanok.supervisor.supervise import holder, open_log
 
 START_S = 120.0  # a loaded machine; a few seconds when it is quiet
@@ -51,15 +52,30 @@ def run(args: argparse.Namespace) -> int:
     state = state_of(args, simulated=args.simulated)
     making.directory(state, simulated=args.simulated)
     wishes = making.Wishes(args.simulated, args.port, args.region, args.listen, args.hosts)
-    with making.one_at_a_time(state):
-        up = _simulated if args.simulated else _real
-        cloud, process = up(state, wishes, Steps(4 if args.simulated else 8, to_stderr=args.json))
-    took_s = time.monotonic() - started
-    if args.json:
-        print_json(_facts(cloud, took_s))
-    else:
-        _goodbye(cloud, took_s)
-    return _stay(cloud, process) if args.foreground else 0
+    if args.foreground:
+        signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with making.one_at_a_time(state):
+            up = _simulated if args.simulated else _real
+            steps = Steps(4 if args.simulated else 8, to_stderr=args.json)
+            cloud, process = up(state, wishes, steps)
+        took_s = time.monotonic() - started
+        if args.json:
+            print_json(_facts(cloud, took_s))
+        else:
+            _goodbye(cloud, took_s)
+        return _stay(cloud, process) if args.foreground else 0
+    except KeyboardInterrupt:
+        if not args.foreground:
+            raise
+        made = load(state)
+        if made is not None:
+            down.stop(made, with_guests=False)
+        return 0
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -281,17 +297,6 @@ def _stay(cloud: Cloud, process: Process | None) -> int:
     if process is None:
         return 1
 
-    def end(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, end)
-    try:
-        while process.alive:
-            time.sleep(0.2)
-    except KeyboardInterrupt:
-        process.send(signal.SIGTERM)
-        until = time.monotonic() + START_S
-        while process.alive and time.monotonic() < until:
-            time.sleep(LOOK_S)
-        return 0
+    while process.alive:
+        time.sleep(LOOK_S)
     fail(f"the cloud ended: {why_not(cloud, 'control')}")
