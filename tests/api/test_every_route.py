@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hanok.services.network.routes import ROUTES as NETWORK
 
 from hanok.services.compute.routes import ROUTES as COMPUTE
 from hanok.services.identity.routes import ROUTES as IDENTITY
 from hanok.services.image.routes import ROUTES as IMAGE
+from hanok.services.network.routes import ROUTES as NETWORK
 from hanok.services.placement.routes import ROUTES as PLACEMENT
 from hanok.web.microversions import text
 from hanok.web.routes import PUBLIC, Route

@@ -81,10 +81,12 @@ class Site:
         self.diary: Diary = []
         self.wakes: list[Callable[[], None]] = []
 
-    async def start(self, operation: Operation, **more: Any) -> str:
+    async def start(self, operation: Operation, *, cancel_earlier: bool = False) -> str:
         starter = Starter(self.clock, lambda: [wake() for wake in self.wakes] and None)
         async with self.database.write() as tx:
-            return await starter.start(tx, operation, **more)
+            if cancel_earlier:
+                await starter.cancel(tx, operation.resource)
+            return await starter.start(tx, operation)
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[Worker]:

@@ -14,6 +14,8 @@ from hanok.base.errors import Unavailable
 from hanok.bus import Bus, MemoryBus
 from hanok.control import house
 from hanok.control.settings import ControlSettings
+from hanok.drivers.ovn.northbound import Northbound
+from hanok.drivers.ovn.simulated import SimulatedNorthbound
 from hanok.operations import Worker
 from hanok.services.compute import facade as compute
 from hanok.services.compute.console_pages import Consoles
@@ -23,7 +25,9 @@ from hanok.services.identity import facade as identity
 from hanok.services.identity.service import service as identity_service
 from hanok.services.image import facade as image
 from hanok.services.image.service import service as image_service
-from hanok.services.network import facade as network
+from hanok.services.network.facade import Network, NetworkSettings
+from hanok.services.network.reconcilers import NetworkReconciler
+from hanok.services.network.service import service as network_service
 from hanok.services.placement import facade as placement
 from hanok.services.placement.service import service as placement_service
 from hanok.store import Database, migrate
@@ -56,7 +60,20 @@ class Control:
         self.identity = identity.build(self.database, clock, settings.keys, settings.identity)
         self.placement = placement.build(clock)
         self.images = image.build(self.database, clock, settings.images, settings.image)
-        self.network = network.Network()
+        self.network = Network(
+            database=self.database,
+            clock=clock,
+            northbound=lambda tell: (
+                Northbound(on_port=tell)
+                if settings.northbound
+                else SimulatedNorthbound(on_port=tell)
+            ),
+            settings=NetworkSettings(
+                northbound=settings.northbound,
+                physical_network=settings.physical_network,
+                chassis=settings.chassis,
+            ),
+        )
         self.compute = compute.build(
             database=self.database,
             clock=clock,
@@ -84,6 +101,7 @@ class Control:
             identity_service(self.identity),
             placement_service(self.placement),
             image_service(self.images),
+            network_service(self.network),
             compute_service(self.compute),
             house.service(self),
         ]
@@ -100,13 +118,20 @@ class Control:
         await migrate.ensure(self.database)
         hashed = await self.identity.passwords.hash(admin_password)
         async with self.database.write() as tx:
-            await identity.bootstrap(
+            project_id = await identity.bootstrap(
                 tx,
                 self.clock,
                 admin_password_hash=hashed,
                 region=self.settings.region,
                 catalog=CATALOG,
             )
+            if self.settings.public_cidr:
+                await self.network.ensure_public(
+                    tx,
+                    cidr=self.settings.public_cidr,
+                    gateway=self.settings.public_gateway,
+                    project_id=project_id,
+                )
 
     @classmethod
     @asynccontextmanager
@@ -138,7 +163,12 @@ class Control:
 
     def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """Everything that runs beside requests, for as long as the process does."""
-        return [self.worker.run, self.reconcilers.run, self._mend_images]
+        return [
+            self.worker.run,
+            self.reconcilers.run,
+            NetworkReconciler(self.network.room).run,
+            self._mend_images,
+        ]
 
     async def _mend_images(self) -> None:
         while True:

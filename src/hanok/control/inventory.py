@@ -63,8 +63,8 @@ async def differences(control: Control, *, mend: bool = False) -> list[Differenc
             detail = f"{owed} commands wait for hosts that do not answer"
             found.append(Difference(what="debt", detail=detail))
         hosts = await compute.hosts_up(tx, control.compute)
-    for line in await control.network.differences():
-        found.append(Difference(what="network", detail=line))
+        for line in await control.network.differences(tx):
+            found.append(Difference(what="network", detail=line))
     for host in hosts:
         found.extend(await _host(control, host, owners, mend=mend))
     if mend:

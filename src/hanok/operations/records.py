@@ -48,6 +48,13 @@ class Starter:
         self._clock = clock
         self._wake = wake
 
+    async def cancel(self, tx: Transaction, resource: str) -> None:
+        """Stop and undo what is under way for a resource; what is started after this runs after that.
+
+        Workers lock an operation before the resource's own row: whoever cancels does this first, too.
+        """
+        await tx.execute(_cancel_earlier, {"of": resource})
+
     async def start(
         self,
         tx: Transaction,
@@ -55,18 +62,12 @@ class Starter:
         *,
         user_id: str | None = None,
         project_id: str | None = None,
-        cancel_earlier: bool = False,
     ) -> str:
         """Write an operation; a worker takes it up once the transaction is committed.
-
-        Args:
-            cancel_earlier: stop and undo what is under way for the same resource; this one runs after that.
 
         Returns:
             The operation's id.
         """
-        if cancel_earlier:
-            await tx.execute(_cancel_earlier, {"of": operation.resource})
         operation_id = new_uuid()
         await tx.execute(
             operations.insert(),

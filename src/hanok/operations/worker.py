@@ -64,6 +64,11 @@ _renew = (
     .where(operations.c.id == bindparam("of"), operations.c.taking == bindparam("mine"))
     .values(lease_until=bindparam("until"))
 )
+_give_back = (
+    operations.update()
+    .where(operations.c.id == bindparam("of"), operations.c.taking == bindparam("mine"))
+    .values(lease_until=None, not_before=bindparam("later"))
+)
 _mine = (
     sa.select(operations.c.cancelled)
     .where(
@@ -226,6 +231,7 @@ class Worker:
             log.warning("operation %s was taken over by another worker", row.id)
         except Unavailable as error:
             log.warning("operation %s waits: %s %s", row.id, error.message, error.detail)
+            await self._let_go(row.id, row.taking + 1)
         except Broken:
             log.warning("operation %s stopped at a failpoint", row.id)
         except Exception:
@@ -236,6 +242,16 @@ class Worker:
             self._takings.pop(row.id, None)
             self._cancelled.discard(row.id)
             self.wake()
+
+    async def _let_go(self, operation_id: str, taking: int) -> None:
+        """Give an operation back before its lease ends, to be taken up again soon."""
+        later = self._clock.now() + timedelta(seconds=RETRY_S[0])
+        try:
+            async with self._database.write() as tx:
+                await tx.execute(_give_back, {"of": operation_id, "mine": taking, "later": later})
+        except Unavailable:
+            return  # then the lease has to end by itself
+        self._later(RETRY_S[0] + 0.05)
 
     def _later(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.wake)

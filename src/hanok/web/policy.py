@@ -7,6 +7,7 @@ cannot be read keeps the rules that were in force: what is broken does not open 
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -66,6 +67,31 @@ def _compiled(check: Any, rules: Mapping[str, _Allows], enforcer: Any) -> _Allow
             held.lower() == role for held in credentials["roles"]
         )
     return lambda target, credentials: bool(check(target, credentials, enforcer))
+
+
+@policy.register("field")
+class FieldCheck(_checks.Check):
+    """`field:networks:shared=True`: an attribute of the target has this value, or begins as `~^…` says.
+
+    Network's default rules are written with it; what stands before the first colon names the resource for readers.
+    """
+
+    def __call__(
+        self,
+        target: Mapping[str, Any],
+        creds: object,
+        enforcer: object,
+        current_rule: object = None,
+    ) -> bool:
+        name, equals, wanted = self.match.partition(":")[2].partition("=")
+        value = target.get(name)
+        if not equals or value is None:
+            return False
+        if wanted.startswith("~"):
+            return re.match(wanted[1:], str(value)) is not None
+        if isinstance(value, bool):
+            return str(value).lower() == wanted.lower()
+        return str(value) == wanted
 
 
 class Enforcer:

@@ -93,6 +93,7 @@ class Reconcilers:
         async with room.database.write() as tx:
             if await hosts.heard(tx, state, room.settings, room.clock.now()):
                 self._compare.set()
+            await room.network.heard(tx, state.host)
 
     async def _instance_changed(self, payload: bytes) -> bytes | None:
         event = decode_instance_changed(payload)

@@ -66,8 +66,10 @@ async def bootstrap(
     admin_password_hash: str,
     region: str,
     catalog: Sequence[CatalogEntry],
-) -> None:
+) -> str:
     """The least that an identity service needs: the default domain, the project and user admin, the roles, the catalog.
+
+    Gives the id of the project admin.
 
     What is there already stays as it is, the administrator's password included; new catalog entries are added.
     """
@@ -198,3 +200,4 @@ async def bootstrap(
                     "extra": {},
                 },
             )
+    return str(project_id)

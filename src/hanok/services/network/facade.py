@@ -2,61 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from msgspec import Struct
-
+from hanok.base.clock import Clock
 from hanok.commands import NIC
-from hanok.store import Transaction
+from hanok.services.network.logic import agents, inventory, outside, server_ports
+from hanok.services.network.logic.reach import Reach
+from hanok.services.network.logic.server_ports import FixedIP, NICPlan, NICWish, ServerPort
+from hanok.services.network.room import Engine, NetworkRoom, NetworkSettings, PortChanged
+from hanok.store import Database, Transaction
 from hanok.web.token import Token
 
-
-class FixedIP(Struct, frozen=True, kw_only=True):
-    """An address of a port. dhcp: whether the subnet's DHCP hands it out; dns: name servers of the subnet."""
-
-    subnet_id: str
-    address: str
-    version: int
-    netmask: str
-    gateway: str | None = None
-    dhcp: bool = True
-    dns: tuple[str, ...] = ()
-
-
-class ServerPort(Struct, frozen=True, kw_only=True):
-    """A port of a server, with what a guest and a user want to know of it."""
-
-    port_id: str
-    network_id: str
-    network_name: str
-    mac: str
-    mtu: int
-    fixed_ips: tuple[FixedIP, ...] = ()
-    floating_ip: str | None = None
-    security_groups: tuple[str, ...] = ()
-
-
-class NICWish(Struct, frozen=True, kw_only=True):
-    """A network card as a user asks for it: by port, or by network and perhaps address."""
-
-    port_id: str | None = None
-    network_id: str | None = None
-    fixed_ip: str | None = None
-    tag: str | None = None
-
-
-class NICPlan(Struct, frozen=True, kw_only=True):
-    """A network card as it will be: the port has its id before it exists. ours: made and removed with the server."""
-
-    port_id: str
-    network_id: str
-    ours: bool
-    fixed_ip: str | None = None
-    tag: str | None = None
+__all__ = [
+    "Engine",
+    "FixedIP",
+    "NICPlan",
+    "NICWish",
+    "Network",
+    "NetworkRoom",
+    "NetworkSettings",
+    "PortChanged",
+    "ServerPort",
+]
 
 
 class Network:
     """The room. Functions that take tx join the caller's transaction; the others reach outside and take none."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        northbound: Callable[[Callable[[str, bool], None]], Engine],
+        settings: NetworkSettings,
+    ) -> None:
+        """
+        Args:
+            northbound: makes the client of OVN's database, which is to tell the function it is given (port id, up)
+                of each port that comes up or goes down. The reconciler connects and closes it.
+        """
+        self.room = NetworkRoom(
+            database=database, clock=clock, northbound=northbound, settings=settings
+        )
+
+    def on_port(self, listener: Callable[[PortChanged], None]) -> None:
+        """Tell listener of each port whose status has changed, once that is in the database."""
+        self.room.listeners.append(listener)
+
+    async def heard(self, tx: Transaction, host: str) -> None:
+        """A host is alive; with its first word it becomes one that may carry routers' gateways."""
+        await agents.heard(tx, self.room, host)
+
+    async def ensure_public(
+        self, tx: Transaction, *, cidr: str, gateway: str, project_id: str
+    ) -> str:
+        """The external network `public` with its subnet, made once; gives its id.
+
+        Addresses are given out from the tenth of the range up.
+        """
+        return await outside.ensure_public(
+            tx, self.room, cidr=cidr, gateway=gateway, project_id=project_id
+        )
+
+    async def differences(self, tx: Transaction) -> list[str]:
+        """What OVN holds otherwise than the tables say, a line each; none when all is well."""
+        return await inventory.differences(tx, self.room)
 
     async def plan(
         self, tx: Transaction, token: Token, wishes: Sequence[NICWish] | str, *, count: int = 1
@@ -72,7 +83,8 @@ class Network:
             Conflict: the port is in use; "auto" and several networks to choose from; an address that is taken.
             Forbidden: an external network, for others than admins.
         """
-        raise NotImplementedError
+        reach = Reach(token.project_id, everything=token.is_admin)
+        return await server_ports.plan(tx, reach, wishes, count=count)
 
     async def check_security_groups(
         self, tx: Transaction, project_id: str, names: Sequence[str]
@@ -82,7 +94,7 @@ class Network:
         Raises:
             BadInput: there is none of that name, or several.
         """
-        raise NotImplementedError
+        return await server_ports.check_groups(tx, self.room, project_id, names)
 
     async def bind(
         self,
@@ -105,21 +117,31 @@ class Network:
             Conflict: no address is left, or a port was taken by another server.
             OverQuota: the project's ports.
         """
-        raise NotImplementedError
+        await server_ports.bind(
+            tx,
+            self.room,
+            plans,
+            server_id=server_id,
+            project_id=project_id,
+            host=host,
+            zone=zone,
+            security_groups=security_groups,
+        )
 
     async def release(self, tx: Transaction, server_id: str) -> None:
         """Remove the ports that were made for a server and let go of the others; nothing is fine too."""
-        raise NotImplementedError
+        await server_ports.release(tx, self.room, server_id)
 
     async def release_plans(
         self, tx: Transaction, server_id: str, plans: Sequence[NICPlan]
     ) -> None:
         """Undo `bind`."""
-        raise NotImplementedError
+        wanted = {plan.port_id for plan in plans}
+        await server_ports.release(tx, self.room, server_id, only=wanted)
 
     async def nics(self, tx: Transaction, server_id: str) -> tuple[NIC, ...]:
         """The cards of a server in their order, as a node wants them."""
-        raise NotImplementedError
+        return await server_ports.nics(tx, server_id)
 
     async def applied(self, server_id: str, *, timeout_s: float) -> None:
         """Wait until the network engine knows the server's ports.
@@ -127,18 +149,14 @@ class Network:
         Raises:
             Unavailable: it does not within timeout_s seconds.
         """
-        raise NotImplementedError
+        await inventory.wait_applied(self.room, server_id, timeout_s=timeout_s)
 
     async def ports_of(
         self, tx: Transaction, server_ids: Sequence[str]
     ) -> dict[str, list[ServerPort]]:
         """The ports of servers, each in order of its cards."""
-        raise NotImplementedError
+        return await server_ports.ports_of(tx, server_ids)
 
     async def server_at(self, tx: Transaction, network_id: str, address: str) -> str | None:
         """The server whose port of this network has this address."""
-        raise NotImplementedError
-
-    async def differences(self) -> list[str]:
-        """Where the engine's copy is not what the rows say, a line each."""
-        raise NotImplementedError
+        return await server_ports.server_at(tx, network_id, address)

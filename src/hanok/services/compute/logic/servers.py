@@ -116,15 +116,23 @@ async def raise_generation(tx: Transaction, server_id: str, least: int) -> None:
     )
 
 
-async def begin_delete(tx: Transaction, row: Row[Any], now: datetime) -> int:
-    """Deleting wins over everything that is under way. Returns the generation for its commands."""
-    generation = int(row.generation) + 1
-    await tx.execute(
+async def begin_delete(tx: Transaction, server_id: str, now: datetime) -> int | None:
+    """Deleting wins over everything that is under way.
+
+    Returns:
+        The generation for its commands; None when a delete is under way or done already.
+    """
+    begun = await tx.count(
         servers.update()
-        .where(servers.c.id == row.id, servers.c.deleted.is_(False))
+        .where(
+            servers.c.id == server_id,
+            servers.c.deleted.is_(False),
+            sa.or_(servers.c.task_state.is_(None), servers.c.task_state != "deleting"),
+        )
         .values(task_state="deleting", generation=servers.c.generation + 1, updated_at=now)
     )
-    return generation
+    row = await get_any(tx, server_id) if begun else None
+    return None if row is None else int(row.generation)
 
 
 async def claimed(tx: Transaction, server_id: str, host: str, zone: str, now: datetime) -> None:

@@ -444,13 +444,15 @@ async def delete_server(request: Request, room: Compute) -> Response:
 async def start_delete(request: Request, room: Compute, tx: Transaction, row: Row[Any]) -> None:
     if row.task_state == "deleting":
         return
-    generation = await servers.begin_delete(tx, row, room.clock.now())
+    await room.operations.cancel(tx, f"server:{row.id}")
+    generation = await servers.begin_delete(tx, row.id, room.clock.now())
+    if generation is None:
+        return
     await room.operations.start(
         tx,
         DeleteServer(server_id=row.id, generation=generation),
         user_id=request.token.user_id,
         project_id=row.project_id,
-        cancel_earlier=True,
     )
 
 

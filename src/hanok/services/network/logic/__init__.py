@@ -1,0 +1,1 @@
+"""Network's decisions, each inside one transaction."""

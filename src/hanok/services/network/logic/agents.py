@@ -1,0 +1,98 @@
+"""Agents: what tells this API that a host takes part. A host's heartbeat stands for its OVN controller and its
+metadata service.
+
+Source: Networking API v2.0 reference, "Agents".
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Row, bindparam
+
+from hanok.services.network.logic.errors import not_found
+from hanok.services.network.logic.scopes import touch_gateways
+from hanok.services.network.room import NetworkRoom
+from hanok.services.network.tables import agents
+from hanok.store import Duplicate, Transaction
+
+_NAMESPACE = uuid.UUID("0d2b8b0a-5d0e-4a0c-8f53-0e6f0f8b9a11")
+KINDS = (
+    ("OVN Controller agent", "ovn-controller"),
+    ("OVN Metadata agent", "neutron-ovn-metadata-agent"),
+)
+_heard = (
+    agents.update().where(agents.c.host == bindparam("of_host")).values(heard_at=bindparam("at"))
+)
+_hosts = sa.select(agents.c.host).where(agents.c.agent_type == KINDS[0][0]).order_by(agents.c.host)
+_one = sa.select(agents).where(agents.c.id == bindparam("wanted"))
+
+
+async def heard(tx: Transaction, room: NetworkRoom, host: str) -> None:
+    """The host is alive. A new one may carry routers' gateways."""
+    now = room.clock.now()
+    if await tx.count(_heard, {"of_host": host, "at": now}):
+        return
+    try:
+        await tx.insert(
+            agents,
+            [
+                {
+                    "id": str(uuid.uuid5(_NAMESPACE, f"{binary}@{host}")),
+                    "agent_type": kind,
+                    "binary": binary,
+                    "host": host,
+                    "description": "",
+                    "admin_state_up": True,
+                    "created_at": now,
+                    "heard_at": now,
+                }
+                for kind, binary in KINDS
+            ],
+        )
+    except Duplicate:
+        return
+    await touch_gateways(tx, room)
+
+
+async def hosts(tx: Transaction) -> list[str]:
+    """All hosts that were heard of."""
+    return [str(one) for one in await tx.scalars(_hosts)]
+
+
+async def get(tx: Transaction, wanted: str) -> Row[Any]:
+    row = await tx.first(_one, {"wanted": wanted})
+    if row is None:
+        raise not_found("agent", wanted)
+    return row
+
+
+async def delete(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
+    """Forget an agent; a host that lives is back with its next heartbeat."""
+    await tx.execute(agents.delete().where(agents.c.host == row.host))
+    await touch_gateways(tx, room)
+
+
+def show(room: NetworkRoom, row: Row[Any], now: datetime) -> dict[str, Any]:
+    def text(at: datetime) -> str:
+        return at.strftime("%Y-%m-%d %H:%M:%S")
+
+    return {
+        "id": row.id,
+        "agent_type": row.agent_type,
+        "binary": row.binary,
+        "host": row.host,
+        "topic": "n/a",
+        "description": row.description,
+        "admin_state_up": row.admin_state_up,
+        "alive": now - row.heard_at < timedelta(seconds=room.settings.down_after_s),
+        "availability_zone": "",
+        "configurations": {},
+        "created_at": text(row.created_at),
+        "started_at": text(row.created_at),
+        "heartbeat_timestamp": text(row.heard_at),
+        "resources_synced": None,
+    }

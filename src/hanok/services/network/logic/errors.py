@@ -1,0 +1,56 @@
+"""The errors of this API under their names there.
+
+Source: Networking API v2.0 reference, and the names clients know.
+"""
+
+from __future__ import annotations
+
+from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound, OverQuota
+
+_NOT_FOUND = {
+    "network": ("NetworkNotFound", "Network {} could not be found."),
+    "subnet": ("SubnetNotFound", "Subnet {} could not be found."),
+    "port": ("PortNotFound", "Port {} could not be found."),
+    "router": ("RouterNotFound", "Router {} could not be found"),
+    "floatingip": ("FloatingIPNotFound", "Floating IP {} could not be found"),
+    "security_group": ("SecurityGroupNotFound", "Security group {} does not exist"),
+    "security_group_rule": (
+        "SecurityGroupRuleNotFound",
+        "Security group rule {} does not exist",
+    ),
+    "agent": ("AgentNotFound", "Agent {} could not be found."),
+    "extension": ("HTTPNotFound", "Extension with alias {} does not exist"),
+}
+
+
+def not_found(kind: str, wanted: str) -> NotFound:
+    """The 404 of a kind of resource; the same for one that is somebody else's."""
+    code, text = _NOT_FOUND[kind]
+    return NotFound(text.format(wanted[:255]), code=code)
+
+
+def invalid(name: str, reason: str) -> BadInput:
+    """A value that does not fit its attribute."""
+    return BadInput(f"Invalid input for {name}. Reason: {reason}.")
+
+
+def invalid_operation(reason: str) -> BadInput:
+    return BadInput(f"Invalid input for operation: {reason}.", code="InvalidInput")
+
+
+def bad(resource: str, reason: str) -> BadInput:
+    return BadInput(f"Bad {resource} request: {reason}.", code="BadRequest")
+
+
+def conflict(code: str, message: str) -> Conflict:
+    return Conflict(message, code=code)
+
+
+def disallowed(rule: str) -> Forbidden:
+    return Forbidden(f"(rule:{rule}) is disallowed by policy", code="PolicyNotAuthorized")
+
+
+class QuotaReached(OverQuota):
+    """Network says 409 where a quota is reached."""
+
+    status = 409

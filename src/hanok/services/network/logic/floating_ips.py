@@ -1,0 +1,296 @@
+"""Floating IPs: addresses of an external network that lead to a port behind a router.
+
+Source: Networking API v2.0 reference, "Floating IPs".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Row, bindparam
+
+from hanok.base.errors import BadInput, NotFound
+from hanok.services.network.logic import addresses, quotas
+from hanok.services.network.logic import ports as port_logic
+from hanok.services.network.logic.addresses import network_of
+from hanok.services.network.logic.errors import bad, conflict
+from hanok.services.network.logic.reach import (
+    Reach,
+    change,
+    get,
+    get_any,
+    project_of,
+    set_tags,
+    shown,
+    standard,
+    tags_of,
+)
+from hanok.services.network.logic.scopes import floating_ip_scope, touch
+from hanok.services.network.room import NetworkRoom
+from hanok.services.network.tables import (
+    floating_ips,
+    ip_allocations,
+    ports,
+    router_subnets,
+    routers,
+    subnets,
+)
+from hanok.store import Transaction
+
+_ports = sa.select(
+    ports.c.id,
+    ports.c.name,
+    ports.c.network_id,
+    ports.c.mac_address,
+    ports.c.admin_state_up,
+    ports.c.status,
+    ports.c.device_id,
+    ports.c.device_owner,
+).where(ports.c.id.in_(bindparam("ids", expanding=True)))
+_subnets = (
+    sa.select(subnets)
+    .where(subnets.c.network_id == bindparam("network"), subnets.c.ip_version == 4)
+    .order_by(subnets.c.created_at, subnets.c.id)
+)
+_fixed = (
+    sa.select(ip_allocations.c.address, ip_allocations.c.subnet_id)
+    .where(ip_allocations.c.port_id == bindparam("port"))
+    .order_by(ip_allocations.c.ordinal)
+)
+# The router that joins the subnet by its gateway address comes first.
+_way = (
+    sa.select(routers.c.id)
+    .select_from(
+        router_subnets.join(routers, routers.c.id == router_subnets.c.router_id)
+        .join(subnets, subnets.c.id == router_subnets.c.subnet_id)
+        .join(
+            ip_allocations,
+            sa.and_(
+                ip_allocations.c.port_id == router_subnets.c.port_id,
+                ip_allocations.c.subnet_id == router_subnets.c.subnet_id,
+            ),
+        )
+    )
+    .where(
+        router_subnets.c.subnet_id == bindparam("subnet"),
+        routers.c.gateway_network_id == bindparam("outside"),
+    )
+    .order_by(sa.case((ip_allocations.c.address == subnets.c.gateway_ip, 0), else_=1), routers.c.id)
+    .limit(1)
+)
+
+
+async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    their_tags = await tags_of(tx, [row.id for row in rows])
+    ids = [row.port_id for row in rows if row.port_id]
+    details = {row.id: dict(row._mapping) for row in await tx.all(_ports, {"ids": ids})}
+    for one in details.values():
+        del one["id"]
+    found = []
+    for row in rows:
+        common = shown(row, their_tags[row.id])
+        del common["name"]
+        found.append(
+            {
+                **common,
+                "floating_network_id": row.floating_network_id,
+                "floating_ip_address": row.floating_ip_address,
+                "port_id": row.port_id,
+                "fixed_ip_address": row.fixed_ip_address,
+                "router_id": row.router_id,
+                "status": row.status,
+                "port_details": details.get(row.port_id) if row.port_id else None,
+            }
+        )
+    return found
+
+
+async def create(
+    tx: Transaction, room: NetworkRoom, reach: Reach, values: Mapping[str, Any]
+) -> str:
+    """Take an address of an external network, and let it lead to a port if one is named.
+
+    Raises:
+        BadInput, Conflict, NotFound, QuotaReached
+    """
+    project_id = project_of(values, reach)
+    network = await get(tx, reach, "network", values["floating_network_id"])
+    if not network.external:
+        raise bad("floatingip", f"Network {network.id} is not a valid external network")
+    await quotas.check(tx, project_id, "floatingip")
+    now = room.clock.now()
+    row = {
+        **standard(values, project_id, now),
+        "floating_network_id": network.id,
+        "status": "DOWN",
+    }
+    await tx.serialize("network", network.id)
+    port_id = await port_logic.write(
+        tx,
+        room,
+        network,
+        project_id="",
+        device_id=row["id"],
+        device_owner="network:floatingip",
+        role="floating",
+        status="N/A",
+    )
+    row["floating_port_id"] = port_id
+    row["floating_ip_address"] = await _take(tx, network, port_id, values)
+    await tx.insert(floating_ips, row)
+    await set_tags(tx, row["id"], values.get("tags", ()))
+    if values["port_id"] is not None:
+        floating = await get_any(tx, "floatingip", row["id"])
+        wanted = await _association(
+            tx, reach, floating, values["port_id"], values["fixed_ip_address"]
+        )
+        await _associate(tx, floating, wanted)
+    elif values["fixed_ip_address"] is not None:
+        raise bad("floatingip", "fixed_ip_address cannot be specified without a port_id")
+    await touch(tx, room, floating_ip_scope(row["id"]))
+    return str(row["id"])
+
+
+async def _take(tx: Transaction, network: Row[Any], port_id: str, values: Mapping[str, Any]) -> str:
+    candidates = await tx.all(_subnets, {"network": network.id})
+    if values["subnet_id"] is not None:
+        candidates = [one for one in candidates if one.id == values["subnet_id"]]
+        if not candidates:
+            raise NotFound(
+                f"Subnet {values['subnet_id']} could not be found.", code="SubnetNotFound"
+            )
+    wanted = values["floating_ip_address"]
+    if wanted is not None:
+        address = ipaddress.ip_address(wanted)
+        for subnet in candidates:
+            if address in network_of(subnet.cidr):
+                port_logic.check_address(subnet, address)
+                if wanted == subnet.gateway_ip:
+                    raise port_logic.in_use(network.id, wanted)
+                return await addresses.take(tx, subnet, int(address), port_id)
+        raise BadInput(
+            f"IP address {wanted} is not a valid IP for any of the subnets on the specified network.",
+            code="InvalidIpForNetwork",
+        )
+    for subnet in candidates:
+        found = await addresses.take_next(tx, subnet, port_id)
+        if found is not None:
+            return found
+    if not candidates:
+        raise bad("floatingip", f"Network {network.id} does not contain any IPv4 subnet")
+    raise port_logic.exhausted(network.id)
+
+
+async def _association(
+    tx: Transaction, reach: Reach, floating: Row[Any], port_id: str, fixed: str | None
+) -> dict[str, Any]:
+    """Where a floating IP is to lead.
+
+    Raises:
+        BadInput, Conflict, NotFound: no router leads there.
+    """
+    port = await get(tx, reach, "port", port_id)
+    if port.project_id != floating.project_id and not reach.everything:
+        raise bad(
+            "floatingip",
+            f"Cannot process floating IP association with port {port.id}, since that port is owned by a "
+            "different tenant",
+        )
+    if port.role != "guest":
+        raise bad("floatingip", f"Port {port.id} belongs to {port.device_owner}")
+    held = [one for one in await tx.all(_fixed, {"port": port.id}) if ":" not in one.address]
+    if fixed is not None:
+        match = next((one for one in held if one.address == fixed), None)
+        if match is None:
+            raise bad("floatingip", f"Port {port.id} does not have fixed ip {fixed}")
+    elif not held:
+        raise bad(
+            "floatingip",
+            f"Cannot add floating IP to port {port.id} that has no fixed IPv4 addresses",
+        )
+    elif len(held) > 1:
+        raise bad(
+            "floatingip",
+            f"Port {port.id} has multiple fixed IPv4 addresses.  Must provide a specific IPv4 address "
+            "when assigning a floating IP",
+        )
+    else:
+        match = held[0]
+    router_id = await tx.scalar(
+        _way, {"subnet": match.subnet_id, "outside": floating.floating_network_id}
+    )
+    if router_id is None:
+        raise NotFound(
+            f"External network {floating.floating_network_id} is not reachable from subnet "
+            f"{match.subnet_id}.  Therefore, cannot associate Port {port.id} with a Floating IP.",
+            code="ExternalGatewayForFloatingIPNotFound",
+        )
+    await tx.serialize("network.router", router_id)
+    return {
+        "port_id": port.id,
+        "fixed_ip_address": match.address,
+        "router_id": router_id,
+        "status": "ACTIVE",
+    }
+
+
+async def _associate(tx: Transaction, floating: Row[Any], wanted: Mapping[str, Any]) -> None:
+    taken = await tx.first(
+        sa.select(floating_ips.c.id).where(
+            floating_ips.c.port_id == wanted["port_id"],
+            floating_ips.c.fixed_ip_address == wanted["fixed_ip_address"],
+            floating_ips.c.id != floating.id,
+        )
+    )
+    if taken is not None:
+        raise conflict(
+            "FloatingIPPortAlreadyAssociated",
+            f"Cannot associate floating IP {floating.floating_ip_address} ({floating.id}) with port "
+            f"{wanted['port_id']} using fixed IP {wanted['fixed_ip_address']}, as that fixed IP already "
+            f"has a floating IP on external network {floating.floating_network_id}.",
+        )
+    await tx.execute(floating_ips.update().where(floating_ips.c.id == floating.id).values(**wanted))
+
+
+async def update(
+    tx: Transaction, room: NetworkRoom, reach: Reach, row: Row[Any], values: Mapping[str, Any]
+) -> None:
+    """Let a floating IP lead elsewhere, or nowhere.
+
+    Raises:
+        BadInput, Conflict, NotFound
+    """
+    await tx.serialize("network", row.floating_network_id)
+    if "port_id" not in values and values.get("fixed_ip_address") is not None and row.port_id:
+        values = {**values, "port_id": row.port_id}
+    if "port_id" in values:
+        if values["port_id"] is None:
+            if values.get("fixed_ip_address") is not None:
+                raise bad("floatingip", "fixed_ip_address cannot be specified without a port_id")
+            wanted: dict[str, Any] = {
+                "port_id": None,
+                "fixed_ip_address": None,
+                "router_id": None,
+                "status": "DOWN",
+            }
+        else:
+            wanted = await _association(
+                tx, reach, row, values["port_id"], values.get("fixed_ip_address")
+            )
+        await _associate(tx, row, wanted)
+    elif values.get("fixed_ip_address") is not None:
+        raise bad("floatingip", "fixed_ip_address cannot be specified without a port_id")
+    plain = {name: values[name] for name in ("description",) if name in values}
+    await change(tx, floating_ips, row.id, room.clock.now(), plain)
+    await touch(tx, room, floating_ip_scope(row.id))
+
+
+async def delete(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
+    """Give the address back."""
+    await set_tags(tx, row.id, ())
+    await tx.execute(floating_ips.delete().where(floating_ips.c.id == row.id))
+    await port_logic.remove(tx, room, await get_any(tx, "port", row.floating_port_id))
+    await touch(tx, room, floating_ip_scope(row.id))

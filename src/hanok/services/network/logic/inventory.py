@@ -1,0 +1,105 @@
+"""Whether OVN holds what the tables say: for those who wait, and for those who look."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from hanok.base.errors import Unavailable
+from hanok.drivers.ovn.rows import Row, name_of
+from hanok.drivers.ovn.topology import CannotExpress
+from hanok.services.network.logic import specs
+from hanok.services.network.logic.scopes import network_scope, port_scope, security_group_scope
+from hanok.services.network.room import NetworkRoom
+from hanok.services.network.tables import port_security_groups, ports, scopes
+from hanok.store import Transaction
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 1.0  # another control process may be the one that writes
+HOSTS_S = 3.0  # a dead host never answers; what is bound elsewhere need not wait for it
+
+_of_server = sa.select(ports.c.id, ports.c.network_id).where(
+    ports.c.server_id == bindparam("server")
+)
+_their_groups = sa.select(port_security_groups.c.security_group_id).where(
+    port_security_groups.c.port_id.in_(bindparam("ids", expanding=True))
+)
+_behind = sa.select(scopes.c.scope, scopes.c.problem).where(
+    scopes.c.scope.in_(bindparam("names", expanding=True)), scopes.c.applied < scopes.c.wanted
+)
+_all = sa.select(scopes).order_by(scopes.c.scope)
+
+
+async def wait_applied(room: NetworkRoom, server_id: str, *, timeout_s: float) -> None:
+    """Wait until OVN's database has a server's ports, their groups and networks; then a little for the hosts.
+
+    Raises:
+        Unavailable
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    while True:
+        async with room.round_done:
+            async with room.database.read() as tx:
+                rows = await tx.all(_of_server, {"server": server_id})
+                names = {port_scope(row.id) for row in rows}
+                names |= {network_scope(row.network_id) for row in rows}
+                groups = await tx.scalars(_their_groups, {"ids": [row.id for row in rows]})
+                names |= {security_group_scope(one) for one in groups}
+                behind = await tx.all(_behind, {"names": sorted(names)})
+            if not behind:
+                break
+            left = deadline - loop.time()
+            if left <= 0:
+                problems = "; ".join(row.problem for row in behind if row.problem)
+                raise Unavailable(
+                    "The network engine does not know the server's ports yet.",
+                    detail=f"{', '.join(row.scope for row in behind)} {problems}",
+                )
+            room.wake()
+            try:
+                async with asyncio.timeout(min(left, LOOK_S)):
+                    await room.round_done.wait()
+            except TimeoutError:
+                pass
+    if rows:
+        left = min(HOSTS_S, deadline - loop.time())
+        if left > 0 and not await room.northbound.wait_applied(left):
+            log.info("not every host has taken over the ports of server %s yet", server_id)
+
+
+async def differences(tx: Transaction, room: NetworkRoom) -> list[str]:
+    """A line for each scope that OVN holds otherwise than the tables say."""
+    known = await tx.all(_all)
+    wanted = await specs.rows_of(tx, room, [row.scope for row in known])
+    held = await room.northbound.scopes()
+    found = [f"{scope}: nobody's" for scope in sorted(set(held) - {row.scope for row in known})]
+    for row in known:
+        rows = wanted.get(row.scope)
+        if isinstance(rows, CannotExpress):
+            found.append(f"{row.scope}: cannot be written: {rows.message}")
+        elif row.applied < row.wanted:
+            found.append(f"{row.scope}: not written yet {row.problem or ''}".rstrip())
+        else:
+            there = await room.northbound.dump(row.scope)
+            if (what := _unlike(rows or [], there)) is not None:
+                found.append(f"{row.scope}: {what}")
+    return found
+
+
+def _unlike(wanted: list[Row], held: list[Row]) -> str | None:
+    def keyed(rows: list[Row]) -> dict[Any, Row]:
+        return {(type(row).__name__, name_of(row)): row for row in rows}
+
+    ours, theirs = keyed(wanted), keyed(held)
+    if lost := set(ours) - set(theirs):
+        return f"lacks {', '.join(sorted(' '.join(one) for one in lost))}"
+    if extra := set(theirs) - set(ours):
+        return f"has {', '.join(sorted(' '.join(one) for one in extra))} too many"
+    odd = [key for key in ours if ours[key] != theirs[key]]
+    return f"differs in {', '.join(sorted(' '.join(one) for one in odd))}" if odd else None

@@ -1,0 +1,281 @@
+"""Networks.
+
+Source: Networking API v2.0 reference, "Networks".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Row, bindparam
+
+from hanok.base.errors import NotFound
+from hanok.drivers.ovn.topology import GENEVE_MTU
+from hanok.services.network.logic import ports as port_logic
+from hanok.services.network.logic import quotas, subnets
+from hanok.services.network.logic.errors import conflict, invalid, invalid_operation
+from hanok.services.network.logic.reach import (
+    Reach,
+    change,
+    get_any,
+    project_of,
+    set_tags,
+    shown,
+    standard,
+    tags_of,
+)
+from hanok.services.network.logic.scopes import network_scope, port_scope, router_scope, touch_all
+from hanok.services.network.room import NetworkRoom
+from hanok.services.network.tables import floating_ips, networks, ports, routers
+from hanok.services.network.tables import subnets as subnet_table
+from hanok.store import Duplicate, Transaction
+
+LEAST_MTU = 68
+MOST_SEGMENT = 16_777_215
+PHYSICAL_MTU = 1500
+_subnets = (
+    sa.select(subnet_table.c.id, subnet_table.c.network_id)
+    .where(subnet_table.c.network_id.in_(bindparam("ids", expanding=True)))
+    .order_by(subnet_table.c.created_at, subnet_table.c.id)
+)
+_ports_of_others = (
+    sa.select(ports.c.id)
+    .where(
+        ports.c.network_id == bindparam("network"),
+        ports.c.role != "metadata",
+    )
+    .limit(20)
+)
+_ours = sa.select(ports).where(
+    ports.c.network_id == bindparam("network"), ports.c.role == "metadata"
+)
+_subnet_rows = sa.select(subnet_table).where(subnet_table.c.network_id == bindparam("network"))
+_segments = sa.select(networks.c.segmentation_id).where(
+    networks.c.network_type == "geneve", networks.c.segmentation_id >= bindparam("least")
+)
+_last_segment = sa.select(sa.func.max(networks.c.segmentation_id)).where(
+    networks.c.network_type == "geneve"
+)
+_foreign_ports = sa.select(ports.c.id).where(
+    ports.c.network_id == bindparam("network"),
+    ports.c.project_id.not_in(["", bindparam("project")]),
+)
+_routers_on = sa.select(ports.c.device_id).where(
+    ports.c.network_id == bindparam("network"), ports.c.role.in_(["router", "gateway"])
+)
+_port_ids = sa.select(ports.c.id).where(ports.c.network_id == bindparam("network"))
+_routers_outside = sa.select(routers.c.id).where(
+    routers.c.gateway_network_id == bindparam("network")
+)
+_floating = sa.select(floating_ips.c.id).where(
+    floating_ips.c.floating_network_id == bindparam("network")
+)
+
+
+async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    """Networks as the API shows them to an administrator."""
+    ids = [row.id for row in rows]
+    their_tags = await tags_of(tx, ids)
+    their_subnets: dict[str, list[str]] = {one: [] for one in ids}
+    for row in await tx.all(_subnets, {"ids": ids}):
+        their_subnets[row.network_id].append(row.id)
+    return [
+        {
+            **shown(row, their_tags[row.id]),
+            "admin_state_up": row.admin_state_up,
+            "status": "ACTIVE",
+            "subnets": their_subnets[row.id],
+            "shared": row.shared,
+            "router:external": row.external,
+            "is_default": row.is_default,
+            "mtu": row.mtu,
+            "port_security_enabled": row.port_security_enabled,
+            "provider:network_type": row.network_type,
+            "provider:physical_network": row.physical_network,
+            "provider:segmentation_id": row.segmentation_id,
+            "availability_zone_hints": row.availability_zone_hints,
+            "availability_zones": ["nova"],
+            "ipv4_address_scope": None,
+            "ipv6_address_scope": None,
+        }
+        for row in rows
+    ]
+
+
+async def create(
+    tx: Transaction, room: NetworkRoom, reach: Reach, values: Mapping[str, Any]
+) -> str:
+    """Write a network. Rights to its attributes were looked at.
+
+    Raises:
+        BadInput, Conflict, QuotaReached
+    """
+    project_id = project_of(values, reach)
+    zones_known(room, values["availability_zone_hints"])
+    await quotas.check(tx, project_id, "network")
+    row = {
+        **standard(values, project_id, room.clock.now()),
+        "admin_state_up": values["admin_state_up"],
+        "shared": values["shared"],
+        "external": values["router:external"],
+        "is_default": values["is_default"],
+        "port_security_enabled": values["port_security_enabled"],
+        "availability_zone_hints": values["availability_zone_hints"],
+        **await _segment(tx, room, values),
+    }
+    try:
+        await tx.insert(networks, row)
+    except Duplicate:
+        raise conflict(
+            "FlatNetworkInUse" if row["network_type"] == "flat" else "VlanIdInUse",
+            "Unable to create the network. The physical network or segment is in use.",
+        ) from None
+    await set_tags(tx, row["id"], values.get("tags", ()))
+    await touch_all(tx, room, [network_scope(row["id"])])
+    return str(row["id"])
+
+
+def zones_known(room: NetworkRoom, zones: Sequence[str]) -> None:
+    for zone in zones:
+        if zone != room.settings.zone:
+            raise NotFound(
+                f"AvailabilityZone {zone} could not be found.", code="AvailabilityZoneNotFound"
+            )
+
+
+async def _segment(tx: Transaction, room: NetworkRoom, values: Mapping[str, Any]) -> dict[str, Any]:
+    """How the network travels: over tunnels, or on a bridge mapping."""
+    kind = values["provider:network_type"]
+    physical = values["provider:physical_network"]
+    number = values["provider:segmentation_id"]
+    if kind is None and (physical is not None or number is not None):
+        raise invalid_operation("network_type required")
+    mtu = values["mtu"]
+    if kind in (None, "geneve"):
+        if physical is not None:
+            raise invalid_operation("provider:physical_network specified for geneve network")
+        if number is None:
+            number = await _next_segment(tx)
+        most, key = GENEVE_MTU, f"geneve:{number}"
+        kind = "geneve"
+    else:
+        if physical is None:
+            raise invalid_operation(f"physical_network required for {kind} provider network")
+        if physical != room.settings.physical_network:
+            raise invalid_operation(
+                f"physical_network '{physical}' unknown for {kind} provider network"
+            )
+        if kind == "flat" and number is not None:
+            raise invalid_operation("provider:segmentation_id specified for flat network")
+        if kind == "vlan" and (number is None or not 1 <= number <= 4094):
+            raise invalid_operation("segmentation_id out of range (1 through 4094)")
+        most, key = PHYSICAL_MTU, f"{physical}:{number or 'untagged'}"
+    check_mtu(mtu, most)
+    return {
+        "network_type": kind,
+        "physical_network": physical,
+        "segmentation_id": number,
+        "segment_key": key,
+        "mtu": mtu or most,
+    }
+
+
+async def _next_segment(tx: Transaction) -> int:
+    """The number after the highest; past the end the lowest hole."""
+    await tx.serialize("network.segments")
+    last = await tx.scalar(_last_segment)
+    if last is None or last < MOST_SEGMENT:
+        return int(last or 0) + 1
+    taken = set(await tx.scalars(_segments, {"least": 1}))
+    free = next((n for n in range(1, MOST_SEGMENT + 1) if n not in taken), None)
+    if free is None:
+        raise conflict(
+            "NoNetworkAvailable",
+            "Unable to create the network. No tenant network is available for allocation.",
+        )
+    return free
+
+
+def check_mtu(mtu: int, most: int) -> None:
+    if mtu and not LEAST_MTU <= mtu <= most:
+        raise invalid("mtu", f"'{mtu}' is not between {LEAST_MTU} and {most}")
+
+
+async def update(
+    tx: Transaction, room: NetworkRoom, row: Row[Any], values: Mapping[str, Any]
+) -> None:
+    """Change a network.
+
+    Raises:
+        BadInput; Conflict: it is used in a way that the change would end.
+    """
+    wanted = {name: values[name] for name in ("name", "description", "admin_state_up", "is_default",
+              "port_security_enabled") if name in values}  # fmt: skip
+    if "mtu" in values:
+        most = GENEVE_MTU if row.network_type == "geneve" else PHYSICAL_MTU
+        check_mtu(values["mtu"], most)
+        wanted["mtu"] = values["mtu"] or most
+    if "shared" in values:
+        wanted["shared"] = values["shared"]
+        if row.shared and not values["shared"]:
+            foreign = await tx.first(_foreign_ports, {"network": row.id, "project": row.project_id})
+            if foreign is not None:
+                raise conflict(
+                    "InvalidSharedSetting",
+                    f"Unable to reconfigure sharing settings for network {row.id}. "
+                    "Multiple tenants are using it.",
+                )
+    if "router:external" in values:
+        wanted["external"] = values["router:external"]
+        if row.external and not values["router:external"]:
+            for used in (_routers_outside, _floating):
+                if await tx.first(used, {"network": row.id}) is not None:
+                    raise conflict(
+                        "ExternalNetworkInUse",
+                        f"External network {row.id} cannot be updated to be made non-external, "
+                        "since it has existing gateway ports.",
+                    )
+    await change(tx, networks, row.id, room.clock.now(), wanted)
+    names = [network_scope(row.id)]
+    if wanted.get("admin_state_up", row.admin_state_up) != row.admin_state_up:
+        names += [port_scope(one) for one in await tx.scalars(_port_ids, {"network": row.id})]
+    if wanted.get("mtu", row.mtu) != row.mtu:
+        on = await tx.scalars(_routers_on, {"network": row.id})
+        names += [router_scope(one) for one in on]
+    await touch_all(tx, room, names)
+
+
+async def delete(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
+    """Remove a network with its subnets and the ports that are ours.
+
+    Raises:
+        Conflict: others have ports there.
+    """
+    await tx.serialize("network", row.id)
+    used = await tx.scalars(_ports_of_others, {"network": row.id})
+    if used:
+        raise conflict(
+            "NetworkInUse",
+            f"Unable to complete operation on network {row.id}. There are one or more ports still in "
+            f"use on the network, id for these ports is {','.join(used)}.",
+        )
+    for port in await tx.all(_ours, {"network": row.id}):
+        await port_logic.remove(tx, room, port)
+    for subnet in await tx.all(_subnet_rows, {"network": row.id}):
+        await subnets.remove(tx, room, subnet)
+    await set_tags(tx, row.id, ())
+    await tx.execute(networks.delete().where(networks.c.id == row.id))
+    await touch_all(tx, room, [network_scope(row.id)])
+
+
+async def owner_target(tx: Transaction, network_id: str) -> dict[str, Any]:
+    """What rules about a network's owner look at."""
+    row = await get_any(tx, "network", network_id)
+    return {
+        "network:project_id": row.project_id,
+        "network:tenant_id": row.project_id,
+        "shared": row.shared,
+        "router:external": row.external,
+    }

@@ -1,0 +1,639 @@
+"""Ports: a MAC and addresses on a network, and what they are plugged into.
+
+Who owns a device is decided by who wrote it: `device_id` and `device_owner` are labels that users may set on ports of
+their own; `server_id` is compute's alone, and only that makes a port a server's.
+
+Source: Networking API v2.0 reference, "Ports".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Row, bindparam
+
+from hanok.base.errors import BadInput
+from hanok.services.network.logic import addresses, quotas, security_groups
+from hanok.services.network.logic.addresses import network_of, position, self_made
+from hanok.services.network.logic.errors import conflict, not_found
+from hanok.services.network.logic.reach import (
+    Reach,
+    change,
+    get,
+    get_any,
+    project_of,
+    set_tags,
+    shown,
+    standard,
+    tags_of,
+)
+from hanok.services.network.logic.scopes import (
+    floating_ip_scope,
+    port_scope,
+    router_scope,
+    touch,
+    touch_all,
+)
+from hanok.services.network.room import NetworkRoom
+from hanok.services.network.schemas.attributes import UNSET
+from hanok.services.network.tables import (
+    floating_ips,
+    ip_allocations,
+    networks,
+    port_security_groups,
+    ports,
+    subnets,
+)
+from hanok.store import Duplicate, Transaction
+
+MAC_TRIES = 16
+FAMILY = b"\xfa\x16\x3e"  # the field's prefix; the first octet says "locally administered"
+
+_subnets = (
+    sa.select(subnets)
+    .where(subnets.c.network_id == bindparam("network"))
+    .order_by(subnets.c.created_at, subnets.c.id)
+)
+_addresses = (
+    sa.select(ip_allocations)
+    .where(ip_allocations.c.port_id.in_(bindparam("ids", expanding=True)))
+    .order_by(ip_allocations.c.port_id, ip_allocations.c.ordinal)
+)
+_groups = (
+    sa.select(port_security_groups)
+    .where(port_security_groups.c.port_id.in_(bindparam("ids", expanding=True)))
+    .order_by(port_security_groups.c.security_group_id)
+)
+_parents = sa.select(networks.c.id, networks.c.project_id, networks.c.shared).where(
+    networks.c.id.in_(bindparam("ids", expanding=True))
+)
+_held = sa.select(
+    ip_allocations.c.subnet_id,
+    ip_allocations.c.position,
+    ip_allocations.c.address,
+    ip_allocations.c.ordinal,
+    subnets.c.ip_version,
+    subnets.c.allocation_pools,
+    subnets.c.ipv6_address_mode,
+).where(ip_allocations.c.port_id == bindparam("port"), subnets.c.id == ip_allocations.c.subnet_id)
+_floating_to = sa.select(floating_ips).where(floating_ips.c.port_id == bindparam("port"))
+_loose = (
+    floating_ips.update()
+    .where(floating_ips.c.id == bindparam("floating"))
+    .values(
+        port_id=None,
+        fixed_ip_address=None,
+        router_id=None,
+        status="DOWN",
+        revision_number=floating_ips.c.revision_number + 1,
+    )
+)
+_leave_groups = port_security_groups.delete().where(
+    port_security_groups.c.port_id == bindparam("port")
+)
+_drop = ports.delete().where(ports.c.id == bindparam("port"))
+_same_mac = sa.select(ports.c.id).where(
+    ports.c.network_id == bindparam("network"), ports.c.mac_address == bindparam("mac")
+)
+
+
+async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    """Ports as the API shows them to an administrator; four statements however many they are."""
+    ids = [row.id for row in rows]
+    their_tags = await tags_of(tx, ids)
+    fixed: dict[str, list[dict[str, str]]] = {one: [] for one in ids}
+    for row in await tx.all(_addresses, {"ids": ids}):
+        fixed[row.port_id].append({"subnet_id": row.subnet_id, "ip_address": row.address})
+    groups: dict[str, list[str]] = {one: [] for one in ids}
+    for row in await tx.all(_groups, {"ids": ids}):
+        groups[row.port_id].append(row.security_group_id)
+    parents = {
+        row.id: row
+        for row in await tx.all(_parents, {"ids": list({row.network_id for row in rows})})
+    }
+    return [
+        {
+            **shown(row, their_tags[row.id]),
+            "network_id": row.network_id,
+            "admin_state_up": row.admin_state_up,
+            "status": row.status,
+            "mac_address": row.mac_address,
+            "fixed_ips": fixed[row.id],
+            "device_id": row.device_id,
+            "device_owner": row.device_owner,
+            "security_groups": groups[row.id],
+            "port_security_enabled": row.port_security_enabled,
+            "allowed_address_pairs": row.address_pairs,
+            "binding:host_id": row.host,
+            "binding:vnic_type": row.vnic_type,
+            "binding:profile": row.profile,
+            "binding:vif_type": "ovs" if row.host else "unbound",
+            "binding:vif_details": {"port_filter": True, "connectivity": "l2"} if row.host else {},
+            "_target": {
+                "network:project_id": parents[row.network_id].project_id,
+                "shared": parents[row.network_id].shared,
+            },
+        }
+        for row in rows
+    ]
+
+
+async def write(
+    tx: Transaction,
+    room: NetworkRoom,
+    network: Row[Any],
+    *,
+    project_id: str,
+    port_id: str | None = None,
+    values: Mapping[str, Any] | None = None,
+    **columns: Any,
+) -> str:
+    """The bare row of a new port with its MAC, without addresses; gives its id.
+
+    Raises:
+        Conflict: the MAC or the id is taken; with an id, that the port was made before.
+    """
+    wanted = dict(values or {})
+    row = {
+        **standard(wanted, project_id, room.clock.now()),
+        "network_id": network.id,
+        "admin_state_up": wanted.get("admin_state_up", True),
+        "status": "DOWN",
+        "device_id": wanted.get("device_id", ""),
+        "device_owner": wanted.get("device_owner", ""),
+        "host": wanted.get("binding:host_id", ""),
+        "vnic_type": wanted.get("binding:vnic_type", "normal"),
+        "profile": wanted.get("binding:profile", {}),
+        "port_security_enabled": False,
+        "address_pairs": [],
+        "role": "guest",
+        "made_for_server": False,
+        "server_position": 0,
+        **columns,
+    }
+    if port_id is not None:
+        row["id"] = port_id
+    given = wanted.get("mac_address", UNSET)
+    for _ in range(1 if isinstance(given, str) else MAC_TRIES):
+        row["mac_address"] = given if isinstance(given, str) else new_mac()
+        try:
+            await tx.insert(ports, row)
+        except Duplicate:
+            continue
+        if row["role"] == "guest":  # the others are written with what they belong to
+            await touch(tx, room, port_scope(row["id"]))
+        return str(row["id"])
+    raise conflict(
+        "MacAddressInUse",
+        f"Unable to complete operation for network {network.id}. "
+        f"The mac address {row['mac_address']} is in use.",
+    )
+
+
+def new_mac() -> str:
+    return (FAMILY + secrets.token_bytes(3)).hex(":")
+
+
+async def create(
+    tx: Transaction, room: NetworkRoom, reach: Reach, values: Mapping[str, Any]
+) -> str:
+    """Write a port with its addresses and groups. Rights to its attributes were looked at.
+
+    Raises:
+        BadInput, Conflict, QuotaReached, NotFound
+    """
+    project_id = project_of(values, reach)
+    network = await get(tx, reach, "network", values["network_id"])
+    return await make(tx, room, reach, network, project_id, values)
+
+
+async def make(
+    tx: Transaction,
+    room: NetworkRoom,
+    reach: Reach,
+    network: Row[Any],
+    project_id: str,
+    values: Mapping[str, Any],
+    *,
+    port_id: str | None = None,
+    **columns: Any,
+) -> str:
+    """A whole port on a network that the caller may use."""
+    await quotas.check(tx, project_id, "port")
+    await tx.serialize("network", network.id)
+    secured = values.get("port_security_enabled", UNSET)
+    if secured is UNSET:
+        secured = network.port_security_enabled
+    if str(values.get("device_owner", "")).startswith("network:"):
+        secured = secured if values.get("port_security_enabled") is True else False
+    wanted_groups = values.get("security_groups", UNSET)
+    pairs = _pairs(values.get("allowed_address_pairs", []))
+    if not secured:
+        _without_security(wanted_groups, pairs)
+        groups: list[str] = []
+    elif wanted_groups is UNSET:
+        groups = [await security_groups.ensure_default(tx, room, project_id)]
+    else:
+        groups = await _own_groups(tx, room, reach, project_id, wanted_groups)
+    made = await write(
+        tx,
+        room,
+        network,
+        project_id=project_id,
+        port_id=port_id,
+        values=values,
+        port_security_enabled=secured,
+        address_pairs=pairs,
+        **columns,
+    )
+    port = await get_any(tx, "port", made)
+    await _give_addresses(tx, network, port, values.get("fixed_ips", UNSET))
+    if groups:
+        await tx.insert(
+            port_security_groups,
+            [{"port_id": made, "security_group_id": group} for group in groups],
+        )
+    await set_tags(tx, made, values.get("tags", ()))
+    return made
+
+
+def _without_security(groups: object, pairs: Sequence[Any]) -> None:
+    if groups is not UNSET and groups:
+        raise BadInput(
+            "Port Security must be enabled and an IP address assigned in order to use security groups.",
+            code="PortSecurityAndIPRequiredForSecurityGroups",
+        )
+    if pairs:
+        raise conflict(
+            "AddressPairAndPortSecurityRequired",
+            "Port Security must be enabled in order to have allowed address pairs on a port.",
+        )
+
+
+def _pairs(pairs: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Address pairs in one spelling; what would allow everything to a guest is refused.
+
+    Raises:
+        BadInput
+    """
+    found = []
+    for pair in pairs:
+        prefix = ipaddress.ip_network(pair["ip_address"], strict=False)
+        if prefix.is_multicast:
+            raise BadInput(
+                f"Invalid input for allowed_address_pairs. Reason: '{prefix}' is multicast."
+            )
+        single = prefix.prefixlen == prefix.max_prefixlen and "/" not in pair["ip_address"]
+        found.append({**pair, "ip_address": str(prefix.network_address) if single else str(prefix)})
+    return found
+
+
+async def _own_groups(
+    tx: Transaction, room: NetworkRoom, reach: Reach, project_id: str, wanted: Sequence[str]
+) -> list[str]:
+    """Security groups by id: the project's own.
+
+    Raises:
+        NotFound
+    """
+    found = []
+    default = security_groups.default_id(project_id)
+    for group in dict.fromkeys(wanted):
+        if group == default:
+            found.append(await security_groups.ensure_default(tx, room, project_id))
+            continue
+        row = await get(tx, reach, "security_group", group)
+        if row.project_id != project_id and not reach.everything:
+            raise not_found("security_group", group)
+        found.append(str(row.id))
+    return found
+
+
+async def _give_addresses(
+    tx: Transaction, network: Row[Any], port: Row[Any], wanted: object
+) -> None:
+    """Give a new port its addresses: those wanted, or one a version.
+
+    Raises:
+        BadInput: an address is none of this network's. Conflict: taken, or none is left.
+    """
+    its_subnets = await tx.all(_subnets, {"network": network.id})
+    if isinstance(wanted, list):
+        for ordinal, wish in enumerate(wanted):
+            await _give(tx, network, port, its_subnets, wish, ordinal)
+    else:
+        await _give_any(tx, network, port, its_subnets)
+        return
+    await _self_made(tx, port, its_subnets, len(wanted))
+
+
+async def _give(
+    tx: Transaction,
+    network: Row[Any],
+    port: Row[Any],
+    its_subnets: Sequence[Row[Any]],
+    wish: Mapping[str, str],
+    ordinal: int,
+) -> None:
+    subnet = None
+    if "subnet_id" in wish:
+        subnet = next((one for one in its_subnets if one.id == wish["subnet_id"]), None)
+        if subnet is None:
+            raise BadInput(
+                f"Invalid input for operation: Failed to create port on network {network.id}, because "
+                "fixed_ips included invalid subnet {}.".format(wish["subnet_id"]),
+                code="InvalidInput",
+            )
+    if "ip_address" not in wish:
+        if subnet is None:
+            raise BadInput(
+                "Invalid input for operation: IP allocation requires subnet_id or ip_address.",
+                code="InvalidInput",
+            )
+        if self_made(subnet):
+            await _own_making(tx, subnet, port, ordinal)
+        elif await addresses.take_next(tx, subnet, port.id, ordinal=ordinal) is None:
+            raise exhausted(network.id)
+        return
+    address = ipaddress.ip_address(wish["ip_address"])
+    if subnet is None:
+        subnet = next((one for one in its_subnets if address in network_of(one.cidr)), None)
+        if subnet is None:
+            raise BadInput(
+                f"IP address {address} is not a valid IP for any of the subnets on the specified network.",
+                code="InvalidIpForNetwork",
+            )
+    check_address(subnet, address)
+    if self_made(subnet) and int(address) != addresses.eui64(subnet.cidr, port.mac_address):
+        raise BadInput(
+            f"Invalid input for operation: IPv6 address {address} can not be directly assigned to a "
+            f"port on subnet {subnet.id} as the subnet is configured for automatic addresses.",
+            code="InvalidInput",
+        )
+    try:
+        await addresses.take(tx, subnet, int(address), port.id, ordinal=ordinal)
+    except Duplicate:
+        raise in_use(network.id, str(address)) from None
+
+
+def check_address(subnet: Row[Any], address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+    """Whether a host may have this address of a subnet.
+
+    Raises:
+        BadInput: it may not.
+    """
+    cidr = network_of(subnet.cidr)
+    first, last = int(cidr.network_address), int(cidr.broadcast_address)
+    inside = address.version == cidr.version and first <= int(address) <= last
+    if cidr.num_addresses > 2:
+        inside = inside and int(address) != first and (cidr.version == 6 or int(address) != last)
+    if not inside:
+        raise BadInput(
+            f"IP address {address} is not a valid IP for the specified subnet.",
+            code="InvalidIpForSubnet",
+        )
+
+
+def exhausted(network_id: str) -> Exception:
+    return conflict(
+        "IpAddressGenerationFailure", f"No more IP addresses available on network {network_id}."
+    )
+
+
+def in_use(network_id: str, address: str) -> Exception:
+    return conflict(
+        "IpAddressInUse",
+        f"Unable to complete operation for network {network_id}. "
+        f"The IP address {address} is in use.",
+    )
+
+
+async def _own_making(tx: Transaction, subnet: Row[Any], port: Row[Any], ordinal: int) -> None:
+    await addresses.take(
+        tx, subnet, addresses.eui64(subnet.cidr, port.mac_address), port.id, ordinal=ordinal
+    )
+
+
+async def _self_made(
+    tx: Transaction, port: Row[Any], its_subnets: Sequence[Row[Any]], ordinal: int
+) -> None:
+    """A guest makes itself an address in every subnet that tells it to, asked or not."""
+    for subnet in its_subnets:
+        if self_made(subnet):
+            number = addresses.eui64(subnet.cidr, port.mac_address)
+            held = await tx.all(_held, {"port": port.id})
+            at = position(number, 6)
+            if any(row.subnet_id == subnet.id and row.position == at for row in held):
+                continue
+            await addresses.take(tx, subnet, number, port.id, ordinal=ordinal)
+            ordinal += 1
+
+
+async def _give_any(
+    tx: Transaction, network: Row[Any], port: Row[Any], its_subnets: Sequence[Row[Any]]
+) -> None:
+    ordinal = 0
+    for version in (4, 6):
+        candidates = [
+            one for one in its_subnets if one.ip_version == version and not self_made(one)
+        ]
+        for subnet in candidates:
+            if await addresses.take_next(tx, subnet, port.id, ordinal=ordinal) is not None:
+                ordinal += 1
+                break
+        else:
+            if candidates:
+                raise exhausted(network.id)
+    await _self_made(tx, port, its_subnets, ordinal)
+
+
+async def update(
+    tx: Transaction, room: NetworkRoom, reach: Reach, row: Row[Any], values: Mapping[str, Any]
+) -> None:
+    """Change a port. Rights to its attributes were looked at.
+
+    Raises:
+        BadInput, Conflict, NotFound
+    """
+    wanted: dict[str, Any] = {
+        name: values[name]
+        for name in ("name", "description", "admin_state_up", "device_id", "device_owner")
+        if name in values
+    }
+    _keeps_its_device(reach, row, wanted)
+    network = await get_any(tx, "network", row.network_id)
+    secured = values.get("port_security_enabled", row.port_security_enabled)
+    pairs = row.address_pairs
+    if "allowed_address_pairs" in values:
+        pairs = _pairs(values["allowed_address_pairs"])
+    groups = UNSET if "security_groups" not in values else values["security_groups"]
+    if not secured:
+        has = bool(await tx.first(_groups, {"ids": [row.id]})) if groups is UNSET else bool(groups)
+        if has:
+            raise conflict(
+                "PortSecurityPortHasSecurityGroup",
+                "Port has security group associated. Cannot disable port security or IP address until "
+                "security group is removed.",
+            )
+        _without_security(UNSET, pairs)
+    wanted |= {"port_security_enabled": secured, "address_pairs": pairs}
+    for name, column in (
+        ("binding:vnic_type", "vnic_type"),
+        ("binding:profile", "profile"),
+        ("binding:host_id", "host"),
+    ):
+        if name in values:
+            wanted[column] = values[name]
+    if wanted.get("host", row.host) != row.host:
+        wanted["status"] = "DOWN"
+    if "mac_address" in values and values["mac_address"] != row.mac_address:
+        if row.host:
+            raise conflict(
+                "PortBound",
+                f"Unable to complete operation on port {row.id}, port is already bound, port type: "
+                f"ovs, old_mac {row.mac_address}, new_mac {values['mac_address']}.",
+            )
+        await tx.serialize("network", row.network_id)
+        taken = await tx.first(_same_mac, {"network": row.network_id, "mac": values["mac_address"]})
+        if taken is not None:
+            raise conflict(
+                "MacAddressInUse",
+                f"Unable to complete operation for network {row.network_id}. "
+                f"The mac address {values['mac_address']} is in use.",
+            )
+        wanted["mac_address"] = values["mac_address"]
+    await change(tx, ports, row.id, room.clock.now(), wanted)
+    port = await get_any(tx, "port", row.id)
+    if "fixed_ips" in values:
+        await _change_addresses(tx, room, network, port, values["fixed_ips"])
+    if groups is not UNSET:
+        ids = await _own_groups(tx, room, reach, row.project_id, values["security_groups"])
+        await tx.execute(_leave_groups, {"port": row.id})
+        if ids:
+            await tx.insert(
+                port_security_groups,
+                [{"port_id": row.id, "security_group_id": group} for group in ids],
+            )
+    names = [port_scope(row.id)]
+    if row.role in ("router", "gateway"):
+        names.append(router_scope(row.device_id))
+    await touch_all(tx, room, names)
+
+
+def _keeps_its_device(reach: Reach, row: Row[Any], wanted: Mapping[str, Any]) -> None:
+    moved = any(
+        name in wanted and wanted[name] != getattr(row, name)
+        for name in ("device_id", "device_owner")
+    )
+    if not moved:
+        return
+    if row.role != "guest" or (row.server_id is not None and not reach.everything):
+        raise conflict(
+            "PortInUse",
+            f"Unable to complete operation on port {row.id} for network {row.network_id}. "
+            f"Port already has an attached device {row.device_id}.",
+        )
+
+
+async def _change_addresses(
+    tx: Transaction,
+    room: NetworkRoom,
+    network: Row[Any],
+    port: Row[Any],
+    wanted: Sequence[Mapping[str, str]],
+) -> None:
+    """Make a port hold these addresses; one it has already stays with it."""
+    if port.role != "guest":
+        raise BadInput(
+            f"Invalid input for operation: the addresses of port {port.id} are given by its "
+            f"{port.device_owner}.",
+            code="InvalidInput",
+        )
+    await tx.serialize("network", network.id)
+    its_subnets = await tx.all(_subnets, {"network": network.id})
+    held = await tx.all(_held, {"port": port.id})
+    kept: list[tuple[int, Row[Any]]] = []
+    open_wishes: list[tuple[int, Mapping[str, str]]] = []
+    free = list(held)
+    for ordinal, wish in enumerate(wanted):
+        # Named addresses first, so that a wish for "any of this subnet" does not take their place.
+        match = next((row for row in free if row.address == wish.get("ip_address")), None)
+        if match is not None and wish.get("subnet_id", match.subnet_id) == match.subnet_id:
+            free.remove(match)
+            kept.append((ordinal, match))
+        else:
+            open_wishes.append((ordinal, wish))
+    still: list[tuple[int, Mapping[str, str]]] = []
+    for ordinal, wish in open_wishes:
+        match = None
+        if "ip_address" not in wish:
+            match = next((row for row in free if row.subnet_id == wish.get("subnet_id")), None)
+        if match is not None:
+            free.remove(match)
+            kept.append((ordinal, match))
+        else:
+            still.append((ordinal, wish))
+    for row in free:
+        await _let_go(tx, room, port.id, row)
+    for ordinal, row in kept:
+        await tx.execute(
+            ip_allocations.update()
+            .where(
+                ip_allocations.c.subnet_id == row.subnet_id,
+                ip_allocations.c.position == row.position,
+            )
+            .values(ordinal=ordinal)
+        )
+    for ordinal, wish in still:
+        await _give(tx, network, port, its_subnets, wish, ordinal)
+    await _self_made(tx, port, its_subnets, len(wanted))
+
+
+async def _let_go(tx: Transaction, room: NetworkRoom, port_id: str, held: Row[Any]) -> None:
+    """A port loses an address, and a floating IP that led to it leads nowhere."""
+    await addresses.give_back(
+        tx, held.subnet_id, held.ip_version, held.position, held.allocation_pools
+    )
+    for row in await tx.all(_floating_to, {"port": port_id}):
+        if row.fixed_ip_address == held.address:
+            await loose(tx, room, row)
+
+
+async def loose(tx: Transaction, room: NetworkRoom, floating: Row[Any]) -> None:
+    """A floating IP leads nowhere any more."""
+    await tx.execute(_loose, {"floating": floating.id})
+    await touch(tx, room, floating_ip_scope(floating.id))
+
+
+async def delete(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
+    """Remove a port on a user's wish.
+
+    Raises:
+        Conflict: it is a router's or ours.
+    """
+    if row.role != "guest":
+        raise conflict(
+            "ServicePortInUse",
+            f"Port {row.id} cannot be deleted directly via the port API: has device owner "
+            f"{row.device_owner}.",
+        )
+    await remove(tx, room, row)
+
+
+async def remove(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
+    """A port with all that hangs on it is gone; its addresses are free."""
+    for floating in await tx.all(_floating_to, {"port": row.id}):
+        await loose(tx, room, floating)
+    for held in await tx.all(_held, {"port": row.id}):
+        await addresses.give_back(
+            tx, held.subnet_id, held.ip_version, held.position, held.allocation_pools
+        )
+    await tx.execute(_leave_groups, {"port": row.id})
+    await set_tags(tx, row.id, ())
+    await tx.execute(_drop, {"port": row.id})
+    if row.role in ("guest", "router"):
+        await touch(tx, room, port_scope(row.id))

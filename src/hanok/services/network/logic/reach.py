@@ -1,0 +1,206 @@
+"""Whose rows a caller reaches, and what all resources have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from msgspec import Struct
+from sqlalchemy import Row, bindparam
+
+from hanok.base.errors import BadInput
+from hanok.base.ids import new_uuid
+from hanok.services.network.logic.errors import not_found
+from hanok.services.network.tables import (
+    floating_ips,
+    networks,
+    ports,
+    routers,
+    security_groups,
+    subnets,
+    tags,
+)
+from hanok.store import Transaction
+
+
+class Reach(Struct, frozen=True):
+    """everything: an administrator or a service; others reach their project's rows, and what is shared."""
+
+    project_id: str | None
+    everything: bool = False
+
+
+Where = sa.ColumnElement[bool]
+
+
+def own(reach: Reach, table: sa.Table) -> Where:
+    """The project's own rows."""
+    if reach.everything:
+        return sa.true()
+    if not reach.project_id:
+        return sa.false()
+    return table.c.project_id == reach.project_id
+
+
+def visible_networks(reach: Reach) -> Where:
+    if reach.everything:
+        return sa.true()
+    return sa.or_(own(reach, networks), networks.c.shared.is_(True), networks.c.external.is_(True))
+
+
+def _of_networks(where: Where) -> sa.Select[Any]:
+    return sa.select(networks.c.id).where(where)
+
+
+def visible_subnets(reach: Reach) -> Where:
+    """Own subnets, those of own networks and of shared ones; of external networks too, as the rules have it."""
+    if reach.everything:
+        return sa.true()
+    return sa.or_(
+        own(reach, subnets), subnets.c.network_id.in_(_of_networks(visible_networks(reach)))
+    )
+
+
+def visible_ports(reach: Reach) -> Where:
+    """Own ports, and every port on an own network."""
+    if reach.everything:
+        return sa.true()
+    return sa.or_(own(reach, ports), ports.c.network_id.in_(_of_networks(own(reach, networks))))
+
+
+TABLES: dict[str, sa.Table] = {
+    "network": networks,
+    "subnet": subnets,
+    "port": ports,
+    "router": routers,
+    "floatingip": floating_ips,
+    "security_group": security_groups,
+}
+
+
+def visible(kind: str, reach: Reach) -> Where:
+    if kind == "network":
+        return visible_networks(reach)
+    if kind == "subnet":
+        return visible_subnets(reach)
+    if kind == "port":
+        return visible_ports(reach)
+    return own(reach, TABLES[kind])
+
+
+async def get(tx: Transaction, reach: Reach, kind: str, wanted: str) -> Row[Any]:
+    """A row the caller reaches.
+
+    Raises:
+        NotFound: there is none, or it is not this caller's.
+    """
+    table = TABLES[kind]
+    row = await tx.first(sa.select(table).where(table.c.id == wanted, visible(kind, reach)))
+    if row is None:
+        raise not_found(kind, wanted)
+    return row
+
+
+_any = {
+    kind: sa.select(table).where(table.c.id == bindparam("wanted"))
+    for kind, table in TABLES.items()
+}
+
+
+async def get_any(tx: Transaction, kind: str, wanted: str) -> Row[Any]:
+    """A row whoever it belongs to: for the house's own use, after somebody's right was looked at.
+
+    Raises:
+        NotFound
+    """
+    row = await tx.first(_any[kind], {"wanted": wanted})
+    if row is None:
+        raise not_found(kind, wanted)
+    return row
+
+
+def standard(values: Mapping[str, Any], project_id: str, now: datetime) -> dict[str, Any]:
+    """The columns that every new row has."""
+    return {
+        "id": new_uuid(),
+        "project_id": project_id,
+        "name": values.get("name", ""),
+        "description": values.get("description", ""),
+        "revision_number": 1,
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+async def change(
+    tx: Transaction, table: sa.Table, resource_id: str, now: datetime, values: Mapping[str, Any]
+) -> None:
+    """Set columns and count the revision."""
+    await tx.execute(
+        table.update()
+        .where(table.c.id == resource_id)
+        .values(**values, revision_number=table.c.revision_number + 1, updated_at=now)
+    )
+
+
+def project_of(values: Mapping[str, Any], reach: Reach) -> str:
+    """Whose a new resource will be.
+
+    Raises:
+        BadInput: another project's, and the caller is no administrator; or nobody's.
+    """
+    wanted = values.get("project_id")
+    if not isinstance(wanted, str) or not wanted:
+        if not reach.project_id:
+            raise BadInput(
+                "Running without keystone AuthN requires that tenant_id is specified",
+            )
+        return reach.project_id
+    if wanted != reach.project_id and not reach.everything:
+        raise BadInput(
+            "Specifying 'project_id' or 'tenant_id' other than the authenticated project in request "
+            "requires admin privileges"
+        )
+    return wanted
+
+
+_tags = (
+    sa.select(tags.c.resource_id, tags.c.tag)
+    .where(tags.c.resource_id.in_(bindparam("ids", expanding=True)))
+    .order_by(tags.c.tag)
+)
+_untag = tags.delete().where(tags.c.resource_id == bindparam("resource"))
+
+
+async def tags_of(tx: Transaction, ids: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {one: [] for one in ids}
+    for row in await tx.all(_tags, {"ids": list(ids)}):
+        found[row.resource_id].append(row.tag)
+    return found
+
+
+async def set_tags(tx: Transaction, resource_id: str, wanted: Iterable[str]) -> None:
+    """The resource has exactly these tags."""
+    await tx.execute(_untag, {"resource": resource_id})
+    rows = [{"resource_id": resource_id, "tag": tag} for tag in dict.fromkeys(wanted)]
+    if rows:
+        await tx.insert(tags, rows)
+
+
+def shown(row: Row[Any], row_tags: Sequence[str] | None = None) -> dict[str, Any]:
+    """The attributes that every resource shows."""
+    found: dict[str, Any] = {
+        "id": row.id,
+        "project_id": row.project_id,
+        "tenant_id": row.project_id,
+        "name": row.name,
+        "description": row.description,
+        "revision_number": row.revision_number,
+        "created_at": row.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "updated_at": row.updated_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    if row_tags is not None:
+        found["tags"] = list(row_tags)
+    return found

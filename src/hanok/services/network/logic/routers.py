@@ -1,0 +1,595 @@
+"""Routers: their ports on subnets, their way outside, their routes.
+
+Source: Networking API v2.0 reference, "Routers".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Row, bindparam
+
+from hanok.base.errors import BadInput
+from hanok.services.network.logic import addresses, quotas
+from hanok.services.network.logic import ports as port_logic
+from hanok.services.network.logic.addresses import network_of
+from hanok.services.network.logic.errors import bad, conflict, disallowed
+from hanok.services.network.logic.errors import not_found as missing
+from hanok.services.network.logic.networks import zones_known
+from hanok.services.network.logic.reach import (
+    Reach,
+    change,
+    get,
+    get_any,
+    project_of,
+    set_tags,
+    shown,
+    standard,
+    tags_of,
+)
+from hanok.services.network.logic.scopes import port_scope, router_scope, touch
+from hanok.services.network.room import NetworkRoom
+from hanok.services.network.tables import (
+    floating_ips,
+    ip_allocations,
+    ports,
+    router_subnets,
+    routers,
+    subnets,
+)
+from hanok.store import Duplicate, Transaction
+
+MOST_ROUTES = 30
+
+_outside = sa.select(
+    ip_allocations.c.port_id, ip_allocations.c.subnet_id, ip_allocations.c.address
+).where(ip_allocations.c.port_id.in_(bindparam("ids", expanding=True)))
+_connected = sa.select(
+    router_subnets.c.port_id, subnets.c.id, subnets.c.cidr, subnets.c.network_id
+).where(
+    router_subnets.c.router_id == bindparam("router"), subnets.c.id == router_subnets.c.subnet_id
+)
+_outside_subnets = sa.select(subnets.c.id, subnets.c.cidr).where(
+    ip_allocations.c.port_id == bindparam("port"), subnets.c.id == ip_allocations.c.subnet_id
+)
+_own_addresses = sa.select(ip_allocations.c.address).where(
+    sa.or_(
+        ip_allocations.c.port_id == bindparam("gateway"),
+        ip_allocations.c.port_id.in_(
+            sa.select(router_subnets.c.port_id).where(
+                router_subnets.c.router_id == bindparam("router")
+            )
+        ),
+    )
+)
+_floating_on = sa.select(floating_ips.c.id).where(floating_ips.c.router_id == bindparam("router"))
+_floating_in = sa.select(floating_ips.c.id).where(
+    floating_ips.c.router_id == bindparam("router"),
+    ip_allocations.c.port_id == floating_ips.c.port_id,
+    ip_allocations.c.address == floating_ips.c.fixed_ip_address,
+    ip_allocations.c.subnet_id.in_(bindparam("subnets", expanding=True)),
+)
+_subnets_of = (
+    sa.select(subnets)
+    .where(subnets.c.network_id == bindparam("network"))
+    .order_by(subnets.c.created_at, subnets.c.id)
+)
+_of_port = sa.select(router_subnets).where(router_subnets.c.port_id == bindparam("port"))
+_addresses = sa.select(ip_allocations.c.subnet_id, ip_allocations.c.address).where(
+    ip_allocations.c.port_id == bindparam("port")
+)
+
+
+async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    their_tags = await tags_of(tx, [row.id for row in rows])
+    outside: dict[str, list[dict[str, str]]] = {}
+    ids = [row.gateway_port_id for row in rows if row.gateway_port_id]
+    for one in await tx.all(_outside, {"ids": ids}):
+        outside.setdefault(one.port_id, []).append(
+            {"subnet_id": one.subnet_id, "ip_address": one.address}
+        )
+    return [
+        {
+            **shown(row, their_tags[row.id]),
+            "admin_state_up": row.admin_state_up,
+            "status": "ACTIVE",
+            "external_gateway_info": None
+            if row.gateway_port_id is None
+            else {
+                "network_id": row.gateway_network_id,
+                "enable_snat": row.enable_snat,
+                "external_fixed_ips": outside.get(row.gateway_port_id, []),
+            },
+            "routes": row.routes,
+            "distributed": False,
+            "ha": True,
+            "availability_zone_hints": row.availability_zone_hints,
+            "availability_zones": ["nova"],
+        }
+        for row in rows
+    ]
+
+
+async def create(
+    tx: Transaction, room: NetworkRoom, reach: Reach, values: Mapping[str, Any]
+) -> str:
+    """Write a router, with its gateway if it is to have one.
+
+    Raises:
+        BadInput, Conflict, NotFound, QuotaReached
+    """
+    project_id = project_of(values, reach)
+    zones_known(room, values["availability_zone_hints"])
+    await quotas.check(tx, project_id, "router")
+    row = {
+        **standard(values, project_id, room.clock.now()),
+        "admin_state_up": values["admin_state_up"],
+        "routes": [],
+        "enable_snat": True,
+        "availability_zone_hints": values["availability_zone_hints"],
+    }
+    await tx.insert(routers, row)
+    await set_tags(tx, row["id"], values.get("tags", ()))
+    if values["external_gateway_info"] is not None:
+        router = await get_any(tx, "router", row["id"])
+        await _set_gateway(tx, room, reach, router, values["external_gateway_info"])
+    await touch(tx, room, router_scope(row["id"]))
+    return str(row["id"])
+
+
+async def update(
+    tx: Transaction, room: NetworkRoom, reach: Reach, row: Row[Any], values: Mapping[str, Any]
+) -> None:
+    """Change a router.
+
+    Raises:
+        BadInput, Conflict, NotFound
+    """
+    await tx.serialize("network.router", row.id)
+    if "external_gateway_info" in values:
+        wanted = values["external_gateway_info"]
+        if wanted is None:
+            await _clear_gateway(tx, room, row)
+        else:
+            await _set_gateway(tx, room, reach, row, wanted)
+    plain = {
+        name: values[name] for name in ("name", "description", "admin_state_up") if name in values
+    }
+    if "routes" in values:
+        now_row = await get_any(tx, "router", row.id)
+        await _check_routes(tx, now_row, values["routes"])
+        plain["routes"] = values["routes"]
+    await change(tx, routers, row.id, room.clock.now(), plain)
+    await touch(tx, room, router_scope(row.id))
+
+
+async def _set_gateway(
+    tx: Transaction,
+    room: NetworkRoom,
+    reach: Reach,
+    router: Row[Any],
+    wanted: Mapping[str, Any],
+) -> None:
+    network = await get(tx, reach, "network", wanted["network_id"])
+    if not network.external:
+        raise bad("router", f"Network {network.id} is not an external network")
+    enable_snat = wanted.get("enable_snat", True)
+    same = router.gateway_network_id == network.id
+    if same and "external_fixed_ips" not in wanted:
+        await tx.execute(
+            routers.update().where(routers.c.id == router.id).values(enable_snat=enable_snat)
+        )
+        return
+    if router.gateway_port_id is not None:
+        held = await tx.all(_addresses, {"port": router.gateway_port_id})
+        wishes = wanted.get("external_fixed_ips", [])
+        stays = (
+            same
+            and len(held) == len(wishes)
+            and all(
+                any(
+                    wish.get("ip_address", one.address) == one.address
+                    and wish.get("subnet_id", one.subnet_id) == one.subnet_id
+                    for one in held
+                )
+                for wish in wishes
+            )
+        )
+        if stays:
+            await tx.execute(
+                routers.update().where(routers.c.id == router.id).values(enable_snat=enable_snat)
+            )
+            return
+        await _clear_gateway(tx, room, router, moves_within=network.id)
+    its_subnets = await tx.all(_subnets_of, {"network": network.id})
+    for one in await tx.all(_connected, {"router": router.id}):
+        for subnet in its_subnets:
+            _apart(one.id, one.cidr, subnet.id, subnet.cidr)
+    await tx.serialize("network", network.id)
+    port_id = await port_logic.write(
+        tx,
+        room,
+        network,
+        project_id="",
+        device_id=router.id,
+        device_owner="network:router_gateway",
+        role="gateway",
+        status="ACTIVE",
+    )
+    await _outside_addresses(tx, network, its_subnets, port_id, wanted.get("external_fixed_ips"))
+    await tx.execute(
+        routers.update()
+        .where(routers.c.id == router.id)
+        .values(gateway_port_id=port_id, gateway_network_id=network.id, enable_snat=enable_snat)
+    )
+
+
+async def _outside_addresses(
+    tx: Transaction,
+    network: Row[Any],
+    its_subnets: Sequence[Row[Any]],
+    port_id: str,
+    wishes: Sequence[Mapping[str, str]] | None,
+) -> None:
+    """Addresses of a port on an external network: those wished for, or one a version."""
+    if wishes:
+        for ordinal, wish in enumerate(wishes):
+            subnet = _subnet_for(network, its_subnets, wish)
+            if "ip_address" in wish:
+                address = ipaddress.ip_address(wish["ip_address"])
+                port_logic.check_address(subnet, address)
+                await addresses.take(tx, subnet, int(address), port_id, ordinal=ordinal)
+            elif await addresses.take_next(tx, subnet, port_id, ordinal=ordinal) is None:
+                raise port_logic.exhausted(network.id)
+        return
+    ordinal = 0
+    for version in (4, 6):
+        of_version = [one for one in its_subnets if one.ip_version == version]
+        for subnet in of_version:
+            if await addresses.take_next(tx, subnet, port_id, ordinal=ordinal) is not None:
+                ordinal += 1
+                break
+        else:
+            if of_version:
+                raise port_logic.exhausted(network.id)
+    if not ordinal:
+        raise port_logic.exhausted(network.id)
+
+
+def _subnet_for(
+    network: Row[Any], its_subnets: Sequence[Row[Any]], wish: Mapping[str, str]
+) -> Row[Any]:
+    for subnet in its_subnets:
+        if wish.get("subnet_id", subnet.id) != subnet.id:
+            continue
+        if "ip_address" not in wish or ipaddress.ip_address(wish["ip_address"]) in network_of(
+            subnet.cidr
+        ):
+            return subnet
+    raise BadInput(
+        f"IP address {wish.get('ip_address', '')} is not a valid IP for any of the subnets on the "
+        "specified network.",
+        code="InvalidIpForNetwork",
+    )
+
+
+async def _clear_gateway(
+    tx: Transaction, room: NetworkRoom, router: Row[Any], *, moves_within: str = ""
+) -> None:
+    """A router has no way outside.
+
+    Raises:
+        Conflict: floating IPs or routes need it.
+    """
+    if router.gateway_port_id is None:
+        return
+    if router.gateway_network_id != moves_within:
+        if await tx.first(_floating_on, {"router": router.id}) is not None:
+            raise conflict(
+                "RouterExternalGatewayInUseByFloatingIp",
+                f"Gateway cannot be updated for router {router.id}, since a gateway to external network "
+                f"{router.gateway_network_id} is required by one or more floating IPs.",
+            )
+        for subnet in await tx.all(_outside_subnets, {"port": router.gateway_port_id}):
+            _no_route_through(router, subnet.cidr, "RouterExternalGatewayInUseByRoute")
+    await tx.execute(
+        routers.update()
+        .where(routers.c.id == router.id)
+        .values(gateway_port_id=None, gateway_network_id=None)
+    )
+    await port_logic.remove(tx, room, await get_any(tx, "port", router.gateway_port_id))
+
+
+def _no_route_through(router: Row[Any], cidr: str, code: str) -> None:
+    for route in router.routes:
+        if ipaddress.ip_address(route["nexthop"]) in network_of(cidr):
+            raise conflict(
+                code,
+                f"Router {router.id} cannot lose its port in {cidr}, as it is required by one or more "
+                "routes.",
+            )
+
+
+def _apart(one_id: str, one: str, other_id: str, other: str) -> None:
+    a, b = network_of(one), network_of(other)
+    if a.version == b.version and a.overlaps(b):
+        raise bad(
+            "router",
+            f"Cidr {one} of subnet {one_id} overlaps with cidr {other} of subnet {other_id}",
+        )
+
+
+async def delete(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
+    """Remove a router that has no more ports on subnets.
+
+    Raises:
+        Conflict
+    """
+    await tx.serialize("network.router", row.id)
+    if await tx.first(_connected, {"router": row.id}) is not None:
+        raise conflict("RouterInUse", f"Router {row.id} still has ports")
+    await _clear_gateway(tx, room, row)
+    await set_tags(tx, row.id, ())
+    await tx.execute(routers.delete().where(routers.c.id == row.id))
+    await touch(tx, room, router_scope(row.id))
+
+
+# ---- interfaces ----
+
+
+async def add_interface(
+    tx: Transaction, room: NetworkRoom, reach: Reach, router: Row[Any], body: object
+) -> dict[str, Any]:
+    """Join a subnet by the address of its gateway, or through a port that exists.
+
+    Raises:
+        BadInput, Conflict, NotFound; Forbidden: somebody else's network, whose gateway this would pose as.
+    """
+    subnet_id, port_id = _interface_wish(body)
+    if subnet_id and port_id:
+        raise bad("router", "Cannot specify both subnet-id and port-id")
+    await tx.serialize("network.router", router.id)
+    if port_id:
+        made, network_id, joined = await _add_port(tx, room, reach, router, port_id)
+    else:
+        made, network_id, joined = await _add_subnet(tx, room, reach, router, subnet_id)
+    await change(tx, routers, router.id, room.clock.now(), {})
+    await touch(tx, room, router_scope(router.id), port_scope(made))
+    return _interface(router, made, network_id, joined)
+
+
+def _interface_wish(body: object) -> tuple[str, str]:
+    if not isinstance(body, dict) or not ({"subnet_id", "port_id"} & set(body)):
+        raise bad("router", "Either subnet_id or port_id must be specified")
+    if odd := set(body) - {"subnet_id", "port_id"}:
+        raise BadInput(f"Unrecognized attribute(s) '{', '.join(sorted(map(str, odd)))[:200]}'")
+    found = []
+    for name in ("subnet_id", "port_id"):
+        value = body.get(name)
+        if value is not None and not isinstance(value, str):
+            raise bad("router", f"{name} is not a UUID")
+        found.append(value or "")
+    if not any(found):
+        raise bad("router", "Either subnet_id or port_id must be specified")
+    return found[0], found[1]
+
+
+def _interface(
+    router: Row[Any], port_id: str, network_id: str, joined: Sequence[str]
+) -> dict[str, Any]:
+    return {
+        "id": router.id,
+        "tenant_id": router.project_id,
+        "project_id": router.project_id,
+        "port_id": port_id,
+        "network_id": network_id,
+        "subnet_id": joined[0],
+        "subnet_ids": list(joined),
+        "tags": [],
+    }
+
+
+async def _add_subnet(
+    tx: Transaction, room: NetworkRoom, reach: Reach, router: Row[Any], subnet_id: str
+) -> tuple[str, str, list[str]]:
+    subnet = await get(tx, reach, "subnet", subnet_id)
+    network = await get_any(tx, "network", subnet.network_id)
+    if not reach.everything and network.project_id != reach.project_id:
+        raise disallowed("add_router_interface")
+    if subnet.gateway_ip is None:
+        raise bad("router", "Subnet for router interface must have a gateway IP")
+    await _joinable(tx, router, subnet)
+    await tx.serialize("network", network.id)
+    port_id = await port_logic.write(
+        tx,
+        room,
+        network,
+        project_id=router.project_id,
+        device_id=router.id,
+        device_owner="network:router_interface",
+        role="router",
+        status="ACTIVE",
+    )
+    number = int(ipaddress.ip_address(subnet.gateway_ip))
+    try:
+        await addresses.take(tx, subnet, number, port_id)
+    except Exception as error:
+        if getattr(error, "code", "") == "IpAddressAlreadyAllocated":
+            raise port_logic.in_use(network.id, subnet.gateway_ip) from None
+        raise
+    await _join(tx, router, subnet, port_id)
+    return port_id, network.id, [subnet.id]
+
+
+async def _add_port(
+    tx: Transaction, room: NetworkRoom, reach: Reach, router: Row[Any], port_id: str
+) -> tuple[str, str, list[str]]:
+    port = await get(tx, reach, "port", port_id)
+    network = await get_any(tx, "network", port.network_id)
+    if not reach.everything and network.project_id != reach.project_id:
+        raise disallowed("add_router_interface")
+    if port.role != "guest" or port.server_id is not None or port.device_id:
+        raise conflict(
+            "PortInUse",
+            f"Unable to complete operation on port {port.id} for network {port.network_id}. "
+            f"Port already has an attached device {port.device_id}.",
+        )
+    held = await tx.all(_addresses, {"port": port.id})
+    if not held:
+        raise bad("router", "Router port must have at least one fixed IP")
+    joined = []
+    for one in held:
+        subnet = await get_any(tx, "subnet", one.subnet_id)
+        if subnet.ip_version == 4 and sum(":" not in each.address for each in held) > 1:
+            raise bad("router", "Cannot have multiple IPv4 subnets on router port")
+        await _joinable(tx, router, subnet)
+        await _join(tx, router, subnet, port.id)
+        joined.append(subnet.id)
+    await change(
+        tx,
+        ports,
+        port.id,
+        room.clock.now(),
+        {
+            "device_id": router.id,
+            "device_owner": "network:router_interface",
+            "role": "router",
+            "status": "ACTIVE",
+            "host": "",
+        },
+    )
+    return port.id, port.network_id, joined
+
+
+async def _joinable(tx: Transaction, router: Row[Any], subnet: Row[Any]) -> None:
+    if router.gateway_network_id == subnet.network_id:
+        raise bad("router", f"Subnet {subnet.id} is on the router's external network")
+    for one in await tx.all(_connected, {"router": router.id}):
+        if one.id == subnet.id:
+            raise bad("router", f"Router already has a port on subnet {subnet.id}")
+        _apart(subnet.id, subnet.cidr, one.id, one.cidr)
+    if router.gateway_port_id is not None:
+        for one in await tx.all(_outside_subnets, {"port": router.gateway_port_id}):
+            _apart(subnet.id, subnet.cidr, one.id, one.cidr)
+
+
+async def _join(tx: Transaction, router: Row[Any], subnet: Row[Any], port_id: str) -> None:
+    try:
+        await tx.insert(
+            router_subnets,
+            {"router_id": router.id, "subnet_id": subnet.id, "port_id": port_id},
+        )
+    except Duplicate:
+        raise bad("router", f"Router already has a port on subnet {subnet.id}") from None
+
+
+async def remove_interface(
+    tx: Transaction, room: NetworkRoom, reach: Reach, router: Row[Any], body: object
+) -> dict[str, Any]:
+    """Take a router off a subnet; its port there is gone.
+
+    Raises:
+        BadInput, NotFound; Conflict: floating IPs or routes need it.
+    """
+    subnet_id, port_id = _interface_wish(body)
+    await tx.serialize("network.router", router.id)
+    connected = await tx.all(_connected, {"router": router.id})
+    if port_id:
+        mine = [one for one in connected if one.port_id == port_id]
+        if not mine:
+            raise _no_interface(router.id, port_id)
+        if subnet_id and all(one.id != subnet_id for one in mine):
+            raise bad("router", f"Subnet {subnet_id} is not on port {port_id}")
+    else:
+        await get(tx, reach, "subnet", subnet_id)
+        named = [one for one in connected if one.id == subnet_id]
+        if not named:
+            found = missing("router", router.id)
+            found.message = f"Router {router.id} has no interface on subnet {subnet_id}"
+            found.code = "RouterInterfaceNotFoundForSubnet"
+            raise found
+        mine = [one for one in connected if one.port_id == named[0].port_id]
+    ids = [one.id for one in mine]
+    if await tx.first(_floating_in, {"router": router.id, "subnets": ids}) is not None:
+        raise conflict(
+            "RouterInterfaceInUseByFloatingIP",
+            f"Router interface for subnet {ids[0]} on router {router.id} cannot be deleted, as it is "
+            "required by one or more floating IPs.",
+        )
+    for one in mine:
+        _no_route_through(router, one.cidr, "RouterInterfaceInUseByRoute")
+    port = await get_any(tx, "port", mine[0].port_id)
+    await tx.execute(router_subnets.delete().where(router_subnets.c.port_id == port.id))
+    await port_logic.remove(tx, room, port)
+    await change(tx, routers, router.id, room.clock.now(), {})
+    await touch(tx, room, router_scope(router.id))
+    return _interface(router, port.id, port.network_id, ids)
+
+
+def _no_interface(router_id: str, port_id: str) -> Exception:
+    found = missing("router", router_id)
+    found.message = f"Router {router_id} does not have an interface with id {port_id}"
+    found.code = "RouterInterfaceNotFound"
+    return found
+
+
+# ---- routes ----
+
+
+async def _check_routes(
+    tx: Transaction, router: Row[Any], routes: Sequence[Mapping[str, str]]
+) -> None:
+    """Each next hop is a neighbour and not the router itself.
+
+    Raises:
+        BadInput
+    """
+    if len(routes) > MOST_ROUTES:
+        raise bad("router", f"The number of routes exceeds the maximum {MOST_ROUTES}")
+    near = [network_of(one.cidr) for one in await tx.all(_connected, {"router": router.id})]
+    if router.gateway_port_id is not None:
+        near += [
+            network_of(one.cidr)
+            for one in await tx.all(_outside_subnets, {"port": router.gateway_port_id})
+        ]
+    own = set(
+        await tx.scalars(
+            _own_addresses, {"router": router.id, "gateway": router.gateway_port_id or ""}
+        )
+    )
+    for route in routes:
+        hop = ipaddress.ip_address(route["nexthop"])
+        reason = ""
+        if network_of(route["destination"]).version != hop.version:
+            reason = "the destination and the nexthop are of different versions"
+        elif not any(hop in cidr for cidr in near):
+            reason = "the nexthop is not connected with router"
+        elif str(hop) in own:
+            reason = "the nexthop is used by router"
+        if reason:
+            raise BadInput(f"Invalid format for routes: {route}, {reason}", code="InvalidRoutes")
+
+
+async def change_routes(
+    tx: Transaction,
+    room: NetworkRoom,
+    router: Row[Any],
+    *,
+    add: Sequence[Mapping[str, str]] = (),
+    remove: Sequence[Mapping[str, str]] = (),
+) -> None:
+    """Add or take away some routes; those that are there, or are not, do no harm.
+
+    Raises:
+        BadInput
+    """
+    await tx.serialize("network.router", router.id)
+    router = await get_any(tx, "router", router.id)
+    kept = [dict(route) for route in router.routes if route not in list(remove)]
+    kept += [dict(route) for route in add if route not in kept]
+    await _check_routes(tx, router, kept)
+    await change(tx, routers, router.id, room.clock.now(), {"routes": kept})
+    await touch(tx, room, router_scope(router.id))

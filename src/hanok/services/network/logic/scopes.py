@@ -1,0 +1,61 @@
+"""Scopes: which part of OVN must be written anew, counted in the transaction that makes it so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hanok.drivers.ovn.topology import (
+    GROUND,
+    floating_ip_scope,
+    network_scope,
+    port_scope,
+    router_scope,
+    security_group_scope,
+)
+from hanok.services.network.room import NetworkRoom
+from hanok.services.network.tables import routers, scopes
+from hanok.store import Transaction
+
+__all__ = [
+    "GROUND",
+    "floating_ip_scope",
+    "network_scope",
+    "port_scope",
+    "router_scope",
+    "security_group_scope",
+    "touch",
+    "touch_gateways",
+]
+
+_RAISE = {
+    "sqlite": sqlite.insert(scopes)
+    .values(scope=bindparam("name"), wanted=1, applied=0)
+    .on_conflict_do_update(index_elements=["scope"], set_={"wanted": scopes.c.wanted + 1}),
+    "postgresql": postgresql.insert(scopes)
+    .values(scope=bindparam("name"), wanted=1, applied=0)
+    .on_conflict_do_update(index_elements=["scope"], set_={"wanted": scopes.c.wanted + 1}),
+}
+_with_gateway = sa.select(routers.c.id).where(routers.c.gateway_port_id.is_not(None))
+
+
+async def touch(tx: Transaction, room: NetworkRoom, *names: str) -> None:
+    """These scopes differ from what OVN has; the reconciler looks once this is durable."""
+    await touch_all(tx, room, names)
+
+
+async def touch_all(tx: Transaction, room: NetworkRoom, names: Iterable[str]) -> None:
+    wanted = sorted(set(names))
+    if not wanted:
+        return
+    # In one order, so that two transactions never wait for each other.
+    await tx.execute(_RAISE[tx.dialect], [{"name": name} for name in wanted])
+    tx.after_commit(room.wake)
+
+
+async def touch_gateways(tx: Transaction, room: NetworkRoom) -> None:
+    """All routers with a gateway: the hosts that may carry one have changed."""
+    await touch_all(tx, room, [router_scope(one) for one in await tx.scalars(_with_gateway)])

@@ -1,0 +1,444 @@
+"""Security groups and their rules.
+
+Every project has a default group. It is written with the first change that needs it (a port, a group, a rule), never by
+looking: until then it is shown as it will be, under the id it will have, which follows from the project's id.
+
+A rule's `canonical` spells what it means: names of protocols as numbers, host bits dropped, ICMP in an IPv6 rule as
+ICMPv6, whole port ranges as none. Two rules of a group that mean the same are one.
+
+Source: Networking API v2.0 reference, "Security groups", "Security group rules".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Row, bindparam
+
+from hanok.base.errors import BadInput
+from hanok.drivers.ovn.topology import PROTOCOLS
+from hanok.services.network.logic import quotas
+from hanok.services.network.logic.errors import conflict, not_found
+from hanok.services.network.logic.reach import (
+    Reach,
+    change,
+    get,
+    project_of,
+    set_tags,
+    shown,
+    standard,
+    tags_of,
+)
+from hanok.services.network.logic.scopes import security_group_scope, touch
+from hanok.services.network.room import NetworkRoom
+from hanok.services.network.tables import port_security_groups, security_groups
+from hanok.services.network.tables import security_group_rules as rules
+from hanok.store import Duplicate, Transaction
+
+_NAMESPACE = uuid.UUID("5f0a9f5e-6a3c-4f0e-9d0b-1c1d2f6f7a10")  # of default groups and their rules
+DEFAULT_NAME = "default"
+DEFAULT_TEXT = "Default security group"
+
+_group = sa.select(security_groups).where(security_groups.c.id == bindparam("wanted"))
+_rules_of = (
+    sa.select(rules)
+    .where(rules.c.security_group_id.in_(bindparam("ids", expanding=True)))
+    .order_by(rules.c.created_at, rules.c.id)
+)
+_members = sa.select(port_security_groups.c.port_id).where(
+    port_security_groups.c.security_group_id == bindparam("group")
+)
+_named_by = sa.select(rules.c.security_group_id).where(
+    rules.c.remote_group_id == bindparam("group")
+)
+_same = sa.select(rules.c.id).where(
+    rules.c.security_group_id == bindparam("group"), rules.c.canonical == bindparam("canonical")
+)
+
+
+def default_id(project_id: str) -> str:
+    """The id of a project's default group."""
+    return str(uuid.uuid5(_NAMESPACE, project_id))
+
+
+def _first_rules(group_id: str, *, own_group: bool) -> list[dict[str, Any]]:
+    """What a new group allows: everything out, and in a default group everything from its members in."""
+    found: list[tuple[str, str, str | None]] = []
+    for ethertype in ("IPv4", "IPv6"):
+        found.append(("egress", ethertype, None))
+        if own_group:
+            found.append(("ingress", ethertype, group_id))
+    return [
+        {
+            "direction": direction,
+            "ethertype": ethertype,
+            "protocol": None,
+            "port_range_min": None,
+            "port_range_max": None,
+            "remote_ip_prefix": None,
+            "remote_group_id": remote,
+        }
+        for direction, ethertype, remote in found
+    ]
+
+
+def _rule_row(
+    group_id: str, project_id: str, values: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
+    row = {
+        **standard(values, project_id, now),
+        "security_group_id": group_id,
+        **{
+            name: values[name]
+            for name in (
+                "direction", "ethertype", "protocol", "port_range_min", "port_range_max",
+                "remote_ip_prefix", "remote_group_id",
+            )
+        },
+        "normalized_cidr": normalized(values["remote_ip_prefix"]),
+    }  # fmt: skip
+    row["canonical"] = canonical(row)
+    return row
+
+
+def _default_rows(project_id: str, now: datetime) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    group_id = default_id(project_id)
+    group = {
+        **standard({"name": DEFAULT_NAME, "description": DEFAULT_TEXT}, project_id, now),
+        "id": group_id,
+        "default_of": project_id,
+    }
+    found = []
+    for values in _first_rules(group_id, own_group=True):
+        row = _rule_row(group_id, project_id, values, now)
+        row["id"] = str(
+            uuid.uuid5(_NAMESPACE, f"{project_id}/{row['direction']}/{row['ethertype']}")
+        )
+        found.append(row)
+    return group, found
+
+
+async def ensure_default(tx: Transaction, room: NetworkRoom, project_id: str) -> str:
+    """The id of the project's default group, which exists afterwards."""
+    group_id = default_id(project_id)
+    if await tx.first(_group, {"wanted": group_id}) is not None:
+        return group_id
+    group, its_rules = _default_rows(project_id, room.clock.now())
+    try:
+        await tx.insert(security_groups, group)
+    except Duplicate:
+        return group_id
+    await tx.insert(rules, its_rules)
+    await touch(tx, room, security_group_scope(group_id))
+    return group_id
+
+
+async def default_to_be(tx: Transaction, project_id: str, now: datetime) -> dict[str, Any] | None:
+    """The default group of a project that has none yet, as it would be; None when it has one."""
+    if await tx.first(_group, {"wanted": default_id(project_id)}) is not None:
+        return None
+    group, its_rules = _default_rows(project_id, now)
+    fields = {"created_at": now, "updated_at": now}
+    return _shown(_Made({**group, **fields}), [], [_Made({**rule, **fields}) for rule in its_rules])
+
+
+class _Made:
+    """A row that is not in the database."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.__dict__.update(values)
+
+
+def _shown(group: Any, group_tags: Sequence[str], its_rules: Sequence[Any]) -> dict[str, Any]:
+    return {
+        **shown(group, group_tags),
+        "shared": False,
+        "security_group_rules": [show_rule(rule, group) for rule in its_rules],
+    }
+
+
+async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    ids = [row.id for row in rows]
+    their_tags = await tags_of(tx, ids)
+    their_rules: dict[str, list[Any]] = {one: [] for one in ids}
+    for rule in await tx.all(_rules_of, {"ids": ids}):
+        their_rules[rule.security_group_id].append(rule)
+    return [_shown(row, their_tags[row.id], their_rules[row.id]) for row in rows]
+
+
+def show_rule(rule: Any, group: Any) -> dict[str, Any]:
+    found = shown(rule)
+    del found["name"]
+    return {
+        **found,
+        "security_group_id": rule.security_group_id,
+        "direction": rule.direction,
+        "ethertype": rule.ethertype,
+        "protocol": rule.protocol,
+        "port_range_min": rule.port_range_min,
+        "port_range_max": rule.port_range_max,
+        "remote_ip_prefix": rule.remote_ip_prefix,
+        "normalized_cidr": rule.normalized_cidr,
+        "remote_group_id": rule.remote_group_id,
+        "remote_address_group_id": None,
+        "belongs_to_default_sg": group.default_of is not None,
+    }
+
+
+async def create(
+    tx: Transaction, room: NetworkRoom, reach: Reach, values: Mapping[str, Any]
+) -> str:
+    """Write a group that lets everything out and nothing in.
+
+    Raises:
+        BadInput, QuotaReached; Conflict: another group called "default".
+    """
+    project_id = project_of(values, reach)
+    if values["name"].lower() == DEFAULT_NAME:
+        raise conflict(
+            "SecurityGroupDefaultAlreadyExists", "Default security group already exists."
+        )
+    await ensure_default(tx, room, project_id)
+    await quotas.check(tx, project_id, "security_group")
+    now = room.clock.now()
+    group = {**standard(values, project_id, now), "default_of": None}
+    first = [
+        _rule_row(group["id"], project_id, one, now)
+        for one in _first_rules(group["id"], own_group=False)
+    ]
+    await quotas.check(tx, project_id, "security_group_rule", len(first))
+    await tx.insert(security_groups, group)
+    await tx.insert(rules, first)
+    await set_tags(tx, group["id"], values.get("tags", ()))
+    await touch(tx, room, security_group_scope(group["id"]))
+    return str(group["id"])
+
+
+async def update(
+    tx: Transaction, room: NetworkRoom, row: Row[Any], values: Mapping[str, Any]
+) -> None:
+    """Change name or description.
+
+    Raises:
+        Conflict: the default group's name, or a second "default".
+    """
+    name = values.get("name", row.name)
+    if name != row.name and row.default_of is not None:
+        raise conflict(
+            "SecurityGroupCannotUpdateDefault", "Updating default security group not allowed."
+        )
+    if name.lower() == DEFAULT_NAME and row.default_of is None:
+        raise conflict(
+            "SecurityGroupDefaultAlreadyExists", "Default security group already exists."
+        )
+    await change(tx, security_groups, row.id, room.clock.now(), dict(values))
+
+
+async def delete(tx: Transaction, room: NetworkRoom, reach: Reach, row: Row[Any]) -> None:
+    """Remove a group that no port and no other group's rule uses; its own rules go with it.
+
+    Raises:
+        Conflict
+    """
+    if row.default_of is not None and not reach.everything:
+        raise conflict(
+            "SecurityGroupCannotRemoveDefault",
+            "Insufficient rights for removing default security group.",
+        )
+    await tx.serialize("network.group", row.id)
+    others = [one for one in await tx.scalars(_named_by, {"group": row.id}) if one != row.id]
+    if others or await tx.first(_members, {"group": row.id}) is not None:
+        raise conflict("SecurityGroupInUse", f"Security Group {row.id} in use.")
+    await tx.execute(rules.delete().where(rules.c.security_group_id == row.id))
+    await set_tags(tx, row.id, ())
+    await tx.execute(security_groups.delete().where(security_groups.c.id == row.id))
+    await touch(tx, room, security_group_scope(row.id))
+
+
+# ---- rules ----
+
+_WITH_PORTS = {6: "tcp", 17: "udp", 132: "sctp"}
+_ICMP = (1, 58)
+_NAMES = ", ".join(sorted(PROTOCOLS))
+_ONLY_V6 = {43, 44, 58, 59, 60}
+
+
+def normalized(prefix: str | None) -> str | None:
+    """A prefix without host bits."""
+    return None if prefix is None else str(ipaddress.ip_network(prefix, strict=False))
+
+
+def protocol_number(name: str | None, ethertype: str) -> int | None:
+    """A protocol's number; None for any. "icmp" in an IPv6 rule means ICMPv6.
+
+    Raises:
+        BadInput: there is no such protocol.
+    """
+    if name is None or name in ("any", "-1"):
+        return None
+    number = PROTOCOLS.get(name)
+    if number is None and name.isascii() and name.isdigit() and len(name) <= 3:
+        number = int(name)
+    if number is None or not 0 <= number <= 255:
+        raise BadInput(
+            f"Security group rule protocol {name[:40]} not supported. Only protocol values [{_NAMES}] "
+            "and integer representations [0 to 255] are supported.",
+            code="SecurityGroupRuleInvalidProtocol",
+        )
+    if number == 0:
+        return None  # as upstream: the number 0 stands for any
+    return 58 if number == 1 and ethertype == "IPv6" else number
+
+
+def canonical(row: Mapping[str, Any]) -> str:
+    """What a rule means, in one spelling."""
+    number = protocol_number(row["protocol"], row["ethertype"])
+    low, high = row["port_range_min"], row["port_range_max"]
+    if number in _WITH_PORTS and low is not None and low <= 1 and high == 65535:
+        low = high = None
+    cidr = normalized(row["remote_ip_prefix"])
+    if cidr in ("0.0.0.0/0", "::/0"):
+        cidr = None
+    parts = (row["direction"], row["ethertype"], number, low, high, cidr, row["remote_group_id"])
+    return "|".join("-" if part is None else str(part) for part in parts)
+
+
+def check_rule(values: dict[str, Any]) -> None:
+    """Whether a rule makes sense and can be enforced; fills in the other end of a range.
+
+    Raises:
+        BadInput: as the API says it.
+    """
+    low, high = values["port_range_min"], values["port_range_max"]
+    if values["remote_ip_prefix"] is not None and values["remote_group_id"] is not None:
+        raise BadInput(
+            "Only remote_ip_prefix or remote_group_id may be provided.",
+            code="SecurityGroupMultipleRemoteEntities",
+        )
+    if values["remote_ip_prefix"] is not None:
+        cidr = ipaddress.ip_network(values["remote_ip_prefix"], strict=False)
+        if values["ethertype"] != f"IPv{cidr.version}":
+            raise BadInput(
+                f"Conflicting value ethertype {values['ethertype']} for CIDR "
+                f"{values['remote_ip_prefix']}",
+                code="SecurityGroupRuleParameterConflict",
+            )
+    if values["protocol"] in ("any", "-1"):
+        values["protocol"] = None
+    number = protocol_number(values["protocol"], values["ethertype"])
+    if number in _ONLY_V6 and values["ethertype"] == "IPv4":
+        raise BadInput(
+            f"Invalid ethertype {values['ethertype']} for protocol {values['protocol']}.",
+            code="SecurityGroupEthertypeConflictWithProtocol",
+        )
+    if low is None and high is None:
+        return
+    if number is None:
+        raise BadInput(
+            "Must also specify protocol if port range is given.",
+            code="SecurityGroupProtocolRequiredWithPorts",
+        )
+    if number in _ICMP:
+        for field, attribute, value in (
+            ("type", "port-range-min", low),
+            ("code", "port-range-max", high),
+        ):
+            if value is not None and not 0 <= value <= 255:
+                raise BadInput(
+                    f"Invalid value for ICMP {field} ({attribute}) {value}. It must be 0 to 255.",
+                    code="SecurityGroupInvalidIcmpValue",
+                )
+        if low is None:
+            raise BadInput(
+                f"ICMP code (port-range-max) {high} is provided but ICMP type (port-range-min) is "
+                "missing.",
+                code="SecurityGroupMissingIcmpType",
+            )
+    elif number in _WITH_PORTS:
+        for value in (low, high):
+            if value is not None and not 0 <= value <= 65535:
+                raise BadInput(
+                    f"Invalid value for port {value}", code="SecurityGroupInvalidPortValue"
+                )
+        if low is None or high is None or low > high:
+            raise BadInput(
+                "For TCP/UDP protocols, port_range_min must be <= port_range_max",
+                code="SecurityGroupInvalidPortRange",
+            )
+    else:
+        raise BadInput(
+            f"Invalid protocol {values['protocol']} for port range, only supported for TCP, UDP and "
+            "SCTP.",
+            code="SecurityGroupInvalidProtocolForPort",
+        )
+
+
+async def group_for_rule(tx: Transaction, room: NetworkRoom, reach: Reach, wanted: str) -> Row[Any]:
+    """The group a rule shall be added to; the caller's own default group may be written for it.
+
+    Raises:
+        NotFound
+    """
+    if reach.project_id and wanted == default_id(reach.project_id):
+        await ensure_default(tx, room, reach.project_id)
+    return await get(tx, reach, "security_group", wanted)
+
+
+async def create_rule(
+    tx: Transaction, room: NetworkRoom, reach: Reach, group: Row[Any], values: dict[str, Any]
+) -> str:
+    """Write a rule. Running servers of the group have it as soon as OVN has.
+
+    Raises:
+        BadInput, NotFound, QuotaReached; Conflict: it is there.
+    """
+    project_id = (
+        project_of(values, reach) if isinstance(values.get("project_id"), str) else group.project_id
+    )
+    check_rule(values)
+    remote = values["remote_group_id"]
+    if remote is not None and remote != group.id:
+        await tx.serialize("network.group", remote)
+        await group_for_rule(tx, room, reach, remote)
+    await quotas.check(tx, project_id, "security_group_rule")
+    row = _rule_row(group.id, project_id, values, room.clock.now())
+    try:
+        await tx.insert(rules, row)
+    except Duplicate:
+        found = await tx.scalar(_same, {"group": group.id, "canonical": row["canonical"]})
+        raise conflict(
+            "SecurityGroupRuleExists",
+            f"Security group rule already exists. Rule id is {found}.",
+        ) from None
+    await change(tx, security_groups, group.id, room.clock.now(), {})
+    await touch(tx, room, security_group_scope(group.id))
+    return str(row["id"])
+
+
+async def delete_rule(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
+    await tx.execute(rules.delete().where(rules.c.id == row.id))
+    await change(tx, security_groups, row.security_group_id, room.clock.now(), {})
+    await touch(tx, room, security_group_scope(row.security_group_id))
+
+
+def visible_rules(reach: Reach) -> sa.ColumnElement[bool]:
+    """Rules of own groups."""
+    if reach.everything:
+        return sa.true()
+    if not reach.project_id:
+        return sa.false()
+    return rules.c.security_group_id.in_(
+        sa.select(security_groups.c.id).where(security_groups.c.project_id == reach.project_id)
+    )
+
+
+async def get_rule(tx: Transaction, reach: Reach, wanted: str) -> Row[Any]:
+    row = await tx.first(sa.select(rules).where(rules.c.id == wanted, visible_rules(reach)))
+    if row is None:
+        raise not_found("security_group_rule", wanted)
+    return row

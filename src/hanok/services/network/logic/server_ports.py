@@ -1,0 +1,435 @@
+"""The ports of servers: what compute asks of this room.
+
+Only `bind` makes a port a server's. A port that was made for a server goes with it; one that a user brought stays.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from msgspec import Struct
+from sqlalchemy import Row, bindparam
+
+from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
+from hanok.base.ids import new_uuid
+from hanok.commands import NIC
+from hanok.commands.messages import MetadataPort
+from hanok.services.network.logic import ports as port_logic
+from hanok.services.network.logic import security_groups as group_logic
+from hanok.services.network.logic.addresses import network_of
+from hanok.services.network.logic.errors import conflict
+from hanok.services.network.logic.reach import Reach, change, get, get_any, own
+from hanok.services.network.logic.scopes import port_scope, touch
+from hanok.services.network.room import NetworkRoom
+from hanok.services.network.schemas.attributes import UNSET
+from hanok.services.network.tables import (
+    floating_ips,
+    ip_allocations,
+    networks,
+    port_security_groups,
+    ports,
+    security_groups,
+    subnets,
+)
+from hanok.store import Transaction
+
+
+class FixedIP(Struct, frozen=True, kw_only=True):
+    """An address of a port. dhcp: whether the subnet's DHCP hands it out; dns: name servers of the subnet."""
+
+    subnet_id: str
+    address: str
+    version: int
+    netmask: str
+    gateway: str | None = None
+    dhcp: bool = True
+    dns: tuple[str, ...] = ()
+
+
+class ServerPort(Struct, frozen=True, kw_only=True):
+    """A port of a server, with what a guest and a user want to know of it."""
+
+    port_id: str
+    network_id: str
+    network_name: str
+    mac: str
+    mtu: int
+    fixed_ips: tuple[FixedIP, ...] = ()
+    floating_ip: str | None = None
+    security_groups: tuple[str, ...] = ()
+
+
+class NICWish(Struct, frozen=True, kw_only=True):
+    """A network card as a user asks for it: by port, or by network and perhaps address."""
+
+    port_id: str | None = None
+    network_id: str | None = None
+    fixed_ip: str | None = None
+    tag: str | None = None
+
+
+class NICPlan(Struct, frozen=True, kw_only=True):
+    """A network card as it will be: the port has its id before it exists. ours: made and removed with the server."""
+
+    port_id: str
+    network_id: str
+    ours: bool
+    fixed_ip: str | None = None
+    tag: str | None = None
+
+
+_of_servers = (
+    sa.select(
+        ports.c.id,
+        ports.c.server_id,
+        ports.c.network_id,
+        ports.c.mac_address,
+        networks.c.name.label("network_name"),
+        networks.c.mtu,
+    )
+    .join(networks, networks.c.id == ports.c.network_id)
+    .where(ports.c.server_id.in_(bindparam("ids", expanding=True)))
+    .order_by(ports.c.server_id, ports.c.server_position, ports.c.created_at, ports.c.id)
+)
+_addresses = (
+    sa.select(
+        ip_allocations.c.port_id,
+        ip_allocations.c.address,
+        ip_allocations.c.subnet_id,
+        subnets.c.cidr,
+        subnets.c.ip_version,
+        subnets.c.gateway_ip,
+        subnets.c.enable_dhcp,
+        subnets.c.dns_nameservers,
+    )
+    .join(subnets, subnets.c.id == ip_allocations.c.subnet_id)
+    .where(ip_allocations.c.port_id.in_(bindparam("ids", expanding=True)))
+    .order_by(ip_allocations.c.port_id, ip_allocations.c.ordinal)
+)
+_floating = (
+    sa.select(floating_ips.c.port_id, floating_ips.c.floating_ip_address)
+    .where(floating_ips.c.port_id.in_(bindparam("ids", expanding=True)))
+    .order_by(floating_ips.c.created_at)
+)
+_group_names = (
+    sa.select(port_security_groups.c.port_id, security_groups.c.name)
+    .join(security_groups, security_groups.c.id == port_security_groups.c.security_group_id)
+    .where(port_security_groups.c.port_id.in_(bindparam("ids", expanding=True)))
+    .order_by(port_security_groups.c.port_id, security_groups.c.name)
+)
+_metadata = sa.select(ports.c.id, ports.c.network_id, ports.c.mac_address).where(
+    ports.c.network_id.in_(bindparam("ids", expanding=True)), ports.c.role == "metadata"
+)
+_mine = sa.select(ports).where(ports.c.server_id == bindparam("server"))
+_maybe = sa.select(ports).where(ports.c.id == bindparam("port"))
+_at = sa.select(ports.c.server_id).where(
+    ip_allocations.c.network_id == bindparam("network"),
+    ip_allocations.c.address == bindparam("address"),
+    ports.c.id == ip_allocations.c.port_id,
+)
+_has_address = (
+    sa.select(ip_allocations.c.position)
+    .where(ip_allocations.c.port_id == bindparam("port"))
+    .limit(1)
+)
+_taken = sa.select(ip_allocations.c.port_id).where(
+    ip_allocations.c.network_id == bindparam("network"),
+    ip_allocations.c.address == bindparam("address"),
+)
+_subnets = sa.select(subnets).where(subnets.c.network_id == bindparam("network"))
+_groups_of = sa.select(security_groups.c.id, security_groups.c.name).where(
+    security_groups.c.project_id == bindparam("project"),
+    sa.or_(
+        security_groups.c.id == bindparam("wanted"), security_groups.c.name == bindparam("wanted")
+    ),
+)
+
+
+async def plan(
+    tx: Transaction, reach: Reach, wishes: Sequence[NICWish] | str, *, count: int
+) -> list[NICPlan]:
+    if isinstance(wishes, str):
+        if wishes == "none":
+            return []
+        only = await _only_network(tx, reach)
+        if only is None:
+            return []
+        wishes = [NICWish(network_id=only)]
+    found = []
+    named: set[str] = set()
+    for wish in wishes:
+        if wish.port_id is not None:
+            if count > 1:
+                raise BadInput(
+                    "Unable to launch multiple instances with a single configured port ID."
+                )
+            if wish.port_id in named:
+                raise Conflict(f"Port {wish.port_id} is still in use.")
+            named.add(wish.port_id)
+            found.append(await _plan_port(tx, reach, wish))
+        else:
+            if count > 1 and wish.fixed_ip is not None:
+                raise BadInput(
+                    "Invalid fixed IP: one address cannot be given to several instances."
+                )
+            found.append(await _plan_network(tx, reach, wish))
+    return found
+
+
+async def _only_network(tx: Transaction, reach: Reach) -> str | None:
+    """The network that "auto" means: the project's own, or else a shared one."""
+    inside = networks.c.external.is_(False)
+    mine = Reach(reach.project_id)
+    for where in (own(mine, networks), networks.c.shared.is_(True)):
+        rows = await tx.scalars(
+            sa.select(networks.c.id)
+            .where(where, inside, networks.c.id.in_(sa.select(subnets.c.network_id)))
+            .limit(2)
+        )
+        if len(rows) > 1:
+            raise Conflict(
+                "Multiple possible networks found, use a Network ID to be more specific."
+            )
+        if rows:
+            return str(rows[0])
+    return None
+
+
+async def _plan_port(tx: Transaction, reach: Reach, wish: NICWish) -> NICPlan:
+    assert wish.port_id is not None
+    try:
+        port = await get(tx, reach, "port", wish.port_id)
+    except NotFound:
+        port = None
+    if port is None or (port.project_id != reach.project_id and not reach.everything):
+        raise BadInput(f"Port id {wish.port_id[:64]} could not be found.")
+    if port.role != "guest" or port.server_id is not None or port.device_id:
+        raise Conflict(f"Port {port.id} is still in use.")
+    if wish.network_id is not None and wish.network_id != port.network_id:
+        raise BadInput(f"Port {port.id} is not on network {wish.network_id[:64]}.")
+    if await tx.first(_has_address, {"port": port.id}) is None:
+        raise BadInput(f"Port {port.id} requires a FixedIP in order to be used.")
+    return NICPlan(port_id=port.id, network_id=port.network_id, ours=False, tag=wish.tag)
+
+
+async def _plan_network(tx: Transaction, reach: Reach, wish: NICWish) -> NICPlan:
+    wanted = wish.network_id or ""
+    try:
+        network = await get(tx, reach, "network", wanted)
+    except NotFound:
+        raise BadInput(f"Network {wanted[:64]} could not be found.") from None
+    if network.external and not reach.everything:
+        raise Forbidden(
+            f"It is not allowed to create an interface on external network {network.id}"
+        )
+    its_subnets = await tx.all(_subnets, {"network": network.id})
+    if not its_subnets:
+        raise BadInput(f"Network {network.id} requires a subnet in order to boot instances on.")
+    fixed = None
+    if wish.fixed_ip is not None:
+        if network.project_id != reach.project_id and not reach.everything:
+            raise Forbidden("Only the network's owner chooses addresses on a shared network.")
+        try:
+            address = ipaddress.ip_address(wish.fixed_ip)
+        except ValueError:
+            raise BadInput(f"Invalid fixed IP address {wish.fixed_ip[:64]}") from None
+        fixed = str(address)
+        near = [one for one in its_subnets if address in network_of(one.cidr)]
+        if not near:
+            raise BadInput(f"Fixed IP {fixed} is not a valid ip address for network {network.id}.")
+        port_logic.check_address(near[0], address)
+        if await tx.first(_taken, {"network": network.id, "address": fixed}) is not None:
+            raise Conflict(f"Fixed IP address {fixed} is already in use.")
+    return NICPlan(
+        port_id=new_uuid(), network_id=network.id, ours=True, fixed_ip=fixed, tag=wish.tag
+    )
+
+
+async def check_groups(
+    tx: Transaction, room: NetworkRoom, project_id: str, names: Sequence[str]
+) -> list[str]:
+    found = []
+    for name in dict.fromkeys(names):
+        if name in (group_logic.DEFAULT_NAME, group_logic.default_id(project_id)):
+            found.append(group_logic.default_id(project_id))
+            continue
+        rows = await tx.all(_groups_of, {"project": project_id, "wanted": name})
+        exact = [row for row in rows if row.id == name]
+        if len(exact or rows) > 1:
+            raise BadInput(
+                f"Multiple security_group matches found for name '{name[:64]}', use an ID to be more "
+                "specific."
+            )
+        if not rows:
+            raise BadInput(f"Unable to find security_group with name or id '{name[:64]}'")
+        found.append(str((exact or rows)[0].id))
+    return found
+
+
+async def bind(
+    tx: Transaction,
+    room: NetworkRoom,
+    plans: Sequence[NICPlan],
+    *,
+    server_id: str,
+    project_id: str,
+    host: str,
+    zone: str,
+    security_groups: Sequence[str],
+) -> None:
+    groups: list[str] | None = None
+    owner = f"compute:{zone or room.settings.zone}"
+    for place, each in enumerate(plans):
+        port = await tx.first(_maybe, {"port": each.port_id})
+        if port is not None and port.server_id not in (None, server_id):
+            raise conflict("PortInUse", f"Port {each.port_id} is still in use.")
+        if port is None:
+            if not each.ours:
+                raise NotFound(f"Port {each.port_id} could not be found.", code="PortNotFound")
+            network = await get_any(tx, "network", each.network_id)
+            if groups is None:
+                groups = await check_groups(tx, room, project_id, security_groups)
+            values: dict[str, Any] = {
+                "device_id": server_id,
+                "device_owner": owner,
+                "binding:host_id": host,
+                "security_groups": groups or UNSET,
+                "fixed_ips": [{"ip_address": each.fixed_ip}] if each.fixed_ip else UNSET,
+            }
+            if not network.port_security_enabled:
+                values["security_groups"] = UNSET
+            await port_logic.make(
+                tx,
+                room,
+                Reach(project_id),
+                network,
+                project_id,
+                values,
+                port_id=each.port_id,
+                server_id=server_id,
+                server_position=place,
+                made_for_server=True,
+            )
+            continue
+        if port.server_id is None and (
+            port.device_id not in ("", server_id) or port.role != "guest"
+        ):
+            raise conflict("PortInUse", f"Port {each.port_id} is still in use.")
+        wanted = {
+            "server_id": server_id,
+            "server_position": place,
+            "device_id": server_id,
+            "device_owner": owner,
+            "host": host,
+        }
+        if all(getattr(port, name) == value for name, value in wanted.items()):
+            continue
+        if port.host != host:
+            wanted["status"] = "DOWN"
+        await change(tx, ports, port.id, room.clock.now(), wanted)
+        await touch(tx, room, port_scope(port.id))
+
+
+async def release(
+    tx: Transaction, room: NetworkRoom, server_id: str, *, only: Collection[str] | None = None
+) -> None:
+    """only: ids of the ports that are meant; all of the server's when left out."""
+    for port in await tx.all(_mine, {"server": server_id}):
+        if only is not None and port.id not in only:
+            continue
+        if port.made_for_server:
+            await port_logic.remove(tx, room, port)
+            continue
+        freed = {
+            "server_id": None,
+            "server_position": 0,
+            "device_id": "",
+            "device_owner": "",
+            "host": "",
+            "status": "DOWN",
+        }
+        await change(tx, ports, port.id, room.clock.now(), freed)
+        await touch(tx, room, port_scope(port.id))
+
+
+async def nics(tx: Transaction, server_id: str) -> tuple[NIC, ...]:
+    rows = await tx.all(_of_servers, {"ids": [server_id]})
+    metadata = {
+        row.network_id: row
+        for row in await tx.all(_metadata, {"ids": list({row.network_id for row in rows})})
+    }
+    held: dict[str, list[str]] = {}
+    for one in await tx.all(_addresses, {"ids": [row.id for row in metadata.values()]}):
+        prefix = network_of(one.cidr).prefixlen
+        held.setdefault(one.port_id, []).append(f"{one.address}/{prefix}")
+
+    def of_network(network_id: str) -> MetadataPort | None:
+        port = metadata.get(network_id)
+        if port is None:
+            return None
+        return MetadataPort(
+            port_id=port.id, mac=port.mac_address, addresses=tuple(held.get(port.id, ()))
+        )
+
+    return tuple(
+        NIC(
+            port_id=row.id,
+            network_id=row.network_id,
+            mac=row.mac_address,
+            mtu=row.mtu,
+            metadata=of_network(row.network_id),
+        )
+        for row in rows
+    )
+
+
+async def ports_of(tx: Transaction, server_ids: Sequence[str]) -> dict[str, list[ServerPort]]:
+    """Four statements however many servers there are."""
+    found: dict[str, list[ServerPort]] = {}
+    rows = await tx.all(_of_servers, {"ids": list(server_ids)})
+    if not rows:
+        return found
+    ids = [row.id for row in rows]
+    fixed: dict[str, list[FixedIP]] = {}
+    for one in await tx.all(_addresses, {"ids": ids}):
+        fixed.setdefault(one.port_id, []).append(_fixed(one))
+    floating = {
+        row.port_id: row.floating_ip_address for row in await tx.all(_floating, {"ids": ids})
+    }
+    groups: dict[str, list[str]] = {}
+    for one in await tx.all(_group_names, {"ids": ids}):
+        groups.setdefault(one.port_id, []).append(one.name)
+    for row in rows:
+        found.setdefault(row.server_id, []).append(
+            ServerPort(
+                port_id=row.id,
+                network_id=row.network_id,
+                network_name=row.network_name,
+                mac=row.mac_address,
+                mtu=row.mtu,
+                fixed_ips=tuple(fixed.get(row.id, ())),
+                floating_ip=floating.get(row.id),
+                security_groups=tuple(groups.get(row.id, ())),
+            )
+        )
+    return found
+
+
+def _fixed(one: Row[Any]) -> FixedIP:
+    return FixedIP(
+        subnet_id=one.subnet_id,
+        address=one.address,
+        version=one.ip_version,
+        netmask=str(network_of(one.cidr).netmask),
+        gateway=one.gateway_ip,
+        dhcp=one.enable_dhcp,
+        dns=tuple(one.dns_nameservers),
+    )
+
+
+async def server_at(tx: Transaction, network_id: str, address: str) -> str | None:
+    found = await tx.scalar(_at, {"network": network_id, "address": address})
+    return None if found is None else str(found)

@@ -1,0 +1,313 @@
+"""From tables to what OVN's driver takes: the rows of many scopes in a handful of statements."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Row as SQLRow
+from sqlalchemy import bindparam
+
+from hanok.drivers.ovn import topology
+from hanok.drivers.ovn.rows import Row
+from hanok.drivers.ovn.topology import CannotExpress
+from hanok.services.network.logic import agents
+from hanok.services.network.logic.addresses import network_of
+from hanok.services.network.room import NetworkRoom
+from hanok.services.network.tables import (
+    floating_ips,
+    ip_allocations,
+    networks,
+    port_security_groups,
+    ports,
+    router_subnets,
+    routers,
+    security_group_rules,
+    security_groups,
+    subnets,
+)
+from hanok.store import Transaction
+
+Wanted = list[Row] | CannotExpress | None
+"""A scope's rows; why it cannot be written; or None when what it stood for is gone."""
+
+MOST_GATEWAYS = 5  # hosts that may carry a router's gateway: OVN watches each with BFD
+
+
+def _in(column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    return column.in_(bindparam("ids", expanding=True))
+
+
+_networks = sa.select(networks).where(_in(networks.c.id))
+_subnets = (
+    sa.select(subnets).where(_in(subnets.c.network_id)).order_by(subnets.c.created_at, subnets.c.id)
+)
+_metadata = sa.select(ports).where(_in(ports.c.network_id), ports.c.role == "metadata")
+_ports = sa.select(ports).where(_in(ports.c.id))
+_addresses = (
+    sa.select(ip_allocations)
+    .where(_in(ip_allocations.c.port_id))
+    .order_by(ip_allocations.c.port_id, ip_allocations.c.ordinal)
+)
+_members = sa.select(port_security_groups).where(_in(port_security_groups.c.port_id))
+_routers = sa.select(routers).where(_in(routers.c.id))
+_joined = sa.select(router_subnets.c.router_id, router_subnets.c.port_id).where(
+    _in(router_subnets.c.router_id)
+)
+_subnets_by_id = sa.select(subnets).where(_in(subnets.c.id))
+_floating = sa.select(floating_ips).where(_in(floating_ips.c.id))
+_groups = sa.select(security_groups.c.id).where(_in(security_groups.c.id))
+_rules = sa.select(security_group_rules).where(_in(security_group_rules.c.security_group_id))
+
+
+def server_mac(subnet_id: str) -> str:
+    """The MAC that a subnet's DHCP server shows: any, but always the same."""
+    digest = hashlib.sha256(subnet_id.encode()).digest()
+    return (b"\xfa\x16\x3e" + digest[:3]).hex(":")
+
+
+async def rows_of(tx: Transaction, room: NetworkRoom, scopes: Sequence[str]) -> dict[str, Wanted]:
+    """What these scopes should hold. One that cannot be written stops only itself."""
+    by_kind: dict[str, list[str]] = {}
+    found: dict[str, Wanted] = {}
+    for scope in scopes:
+        kind, _, name = scope.partition(":")
+        by_kind.setdefault(kind, []).append(name)
+    for kind, ids in by_kind.items():
+        if kind == topology.GROUND:
+            found[kind] = topology.ground()
+            continue
+        loader = _LOADERS.get(kind)
+        made = await loader(tx, room, ids) if loader else {}
+        for one in ids:
+            found[f"{kind}:{one}"] = made.get(one)
+    return found
+
+
+def _written(build: Callable[[], list[Row]]) -> Wanted:
+    try:
+        return build()
+    except CannotExpress as error:
+        return error
+
+
+def _subnet_spec(row: SQLRow[Any]) -> topology.SubnetSpec:
+    return topology.SubnetSpec(
+        id=row.id,
+        cidr=row.cidr,
+        server_mac=server_mac(row.id),
+        gateway_ip=row.gateway_ip or "",
+        enable_dhcp=row.enable_dhcp and row.ipv6_address_mode != "slaac",
+        dns_servers=tuple(row.dns_nameservers),
+        host_routes=tuple(
+            topology.HostRoute(destination=route["destination"], next_hop=route["nexthop"])
+            for route in row.host_routes
+        ),
+        dhcpv6_stateless=row.ipv6_address_mode == "dhcpv6-stateless",
+    )
+
+
+async def _by_port(tx: Transaction, ids: Sequence[str]) -> dict[str, list[SQLRow[Any]]]:
+    found: dict[str, list[SQLRow[Any]]] = {}
+    for row in await tx.all(_addresses, {"ids": list(ids)}):
+        found.setdefault(row.port_id, []).append(row)
+    return found
+
+
+async def _by_network(tx: Transaction, ids: Sequence[str]) -> dict[str, list[SQLRow[Any]]]:
+    found: dict[str, list[SQLRow[Any]]] = {}
+    for row in await tx.all(_subnets, {"ids": list(ids)}):
+        found.setdefault(row.network_id, []).append(row)
+    return found
+
+
+async def _load_networks(
+    tx: Transaction, room: NetworkRoom, ids: Sequence[str]
+) -> dict[str, Wanted]:
+    theirs = await _by_network(tx, ids)
+    metadata = {row.network_id: row for row in await tx.all(_metadata, {"ids": list(ids)})}
+    held = await _by_port(tx, [row.id for row in metadata.values()])
+    found: dict[str, Wanted] = {}
+    for row in await tx.all(_networks, {"ids": list(ids)}):
+        port = metadata.get(row.id)
+        spec = topology.NetworkSpec(
+            id=row.id,
+            mtu=row.mtu,
+            subnets=tuple(_subnet_spec(one) for one in theirs.get(row.id, [])),
+            metadata_port=None
+            if port is None
+            else topology.MetadataPortSpec(
+                id=port.id,
+                mac=port.mac_address,
+                addresses={one.subnet_id: one.address for one in held.get(port.id, [])},
+            ),
+            physical_network=row.physical_network or "",
+            vlan=row.segmentation_id if row.network_type == "vlan" else None,
+        )
+        found[row.id] = _written(lambda spec=spec: topology.network(spec))  # type: ignore[misc]
+    return found
+
+
+async def _load_ports(tx: Transaction, room: NetworkRoom, ids: Sequence[str]) -> dict[str, Wanted]:
+    rows = await tx.all(_ports, {"ids": list(ids)})
+    held = await _by_port(tx, ids)
+    parents_ids = list({row.network_id for row in rows})
+    theirs = await _by_network(tx, parents_ids)
+    parents = {row.id: row for row in await tx.all(_networks, {"ids": parents_ids})}
+    groups: dict[str, list[str]] = {}
+    for row in await tx.all(_members, {"ids": list(ids)}):
+        groups.setdefault(row.port_id, []).append(row.security_group_id)
+    found: dict[str, Wanted] = {}
+    for row in rows:
+        if row.role != "guest":
+            found[row.id] = []  # the network, the router or the floating IP writes it
+            continue
+        spec = topology.PortSpec(
+            id=row.id,
+            network_id=row.network_id,
+            mac=row.mac_address,
+            fixed_ips=tuple(
+                topology.FixedIP(subnet_id=one.subnet_id, address=one.address)
+                for one in held.get(row.id, [])
+            ),
+            security_group_ids=tuple(groups.get(row.id, [])),
+            address_pairs=tuple(
+                topology.AddressPair(address=one["ip_address"], mac=one.get("mac_address", ""))
+                for one in row.address_pairs
+            ),
+            port_security=row.port_security_enabled,
+            admin_up=row.admin_state_up and parents[row.network_id].admin_state_up,
+            host=row.host,
+        )
+        near = [_subnet_spec(one) for one in theirs.get(row.network_id, [])]
+        found[row.id] = _written(lambda spec=spec, near=near: topology.port(spec, near))  # type: ignore[misc]
+    return found
+
+
+async def _load_routers(
+    tx: Transaction, room: NetworkRoom, ids: Sequence[str]
+) -> dict[str, Wanted]:
+    rows = await tx.all(_routers, {"ids": list(ids)})
+    joined: dict[str, set[str]] = {}
+    for one in await tx.all(_joined, {"ids": list(ids)}):
+        joined.setdefault(one.router_id, set()).add(one.port_id)
+    port_ids = [one for theirs in joined.values() for one in theirs]
+    port_ids += [row.gateway_port_id for row in rows if row.gateway_port_id]
+    their_ports = {row.id: row for row in await tx.all(_ports, {"ids": port_ids})}
+    held = await _by_port(tx, port_ids)
+    subnet_ids = list({one.subnet_id for theirs in held.values() for one in theirs})
+    near = {row.id: row for row in await tx.all(_subnets_by_id, {"ids": subnet_ids})}
+    parents = {
+        row.id: row
+        for row in await tx.all(
+            _networks, {"ids": list({port.network_id for port in their_ports.values()})}
+        )
+    }
+    known = list(room.settings.chassis) or await agents.hosts(tx)
+
+    def with_prefix(port_id: str) -> tuple[str, ...]:
+        return tuple(
+            f"{one.address}/{network_of(near[one.subnet_id].cidr).prefixlen}"
+            for one in held.get(port_id, [])
+        )
+
+    found: dict[str, Wanted] = {}
+    for row in rows:
+        gateway = None
+        outside = their_ports.get(row.gateway_port_id or "")
+        if outside is not None:
+            hops = dict.fromkeys(
+                near[one.subnet_id].gateway_ip
+                for one in held.get(outside.id, [])
+                if near[one.subnet_id].gateway_ip
+            )
+            gateway = topology.GatewaySpec(
+                port_id=outside.id,
+                network_id=outside.network_id,
+                mac=outside.mac_address,
+                addresses=with_prefix(outside.id),
+                next_hops=tuple(hops),
+                chassis=_turned(known, row.id),
+                enable_snat=row.enable_snat,
+            )
+        spec = topology.RouterSpec(
+            id=row.id,
+            admin_up=row.admin_state_up,
+            interfaces=tuple(
+                topology.RouterInterfaceSpec(
+                    port_id=port.id,
+                    network_id=port.network_id,
+                    mac=port.mac_address,
+                    addresses=with_prefix(port.id),
+                    mtu=parents[port.network_id].mtu,
+                )
+                for port in (their_ports[one] for one in sorted(joined.get(row.id, ())))
+            ),
+            gateway=gateway,
+            routes=tuple(
+                topology.HostRoute(destination=route["destination"], next_hop=route["nexthop"])
+                for route in row.routes
+            ),
+        )
+        found[row.id] = _written(lambda spec=spec: topology.router(spec))  # type: ignore[misc]
+    return found
+
+
+def _turned(known: Sequence[str], router_id: str) -> tuple[str, ...]:
+    """The hosts for a router's gateway, the most wanted first; another one for each router."""
+    if not known:
+        return ()
+    start = int(hashlib.sha256(router_id.encode()).hexdigest(), 16) % len(known)
+    return tuple([*known[start:], *known[:start]][:MOST_GATEWAYS])
+
+
+async def _load_floating(
+    tx: Transaction, room: NetworkRoom, ids: Sequence[str]
+) -> dict[str, Wanted]:
+    found: dict[str, Wanted] = {}
+    for row in await tx.all(_floating, {"ids": list(ids)}):
+        if row.router_id is None or row.fixed_ip_address is None:
+            found[row.id] = []
+            continue
+        spec = topology.FloatingIPSpec(
+            id=row.id,
+            router_id=row.router_id,
+            floating_address=row.floating_ip_address,
+            fixed_address=row.fixed_ip_address,
+        )
+        found[row.id] = _written(lambda spec=spec: topology.floating_ip(spec))  # type: ignore[misc]
+    return found
+
+
+async def _load_groups(tx: Transaction, room: NetworkRoom, ids: Sequence[str]) -> dict[str, Wanted]:
+    theirs: dict[str, list[topology.RuleSpec]] = {}
+    for rule in await tx.all(_rules, {"ids": list(ids)}):
+        theirs.setdefault(rule.security_group_id, []).append(
+            topology.RuleSpec(
+                direction=rule.direction,
+                ethertype=rule.ethertype,
+                protocol="" if rule.protocol in (None, "0") else rule.protocol,
+                port_min=rule.port_range_min,
+                port_max=rule.port_range_max,
+                remote_cidr=rule.remote_ip_prefix or "",
+                remote_group_id=rule.remote_group_id or "",
+            )
+        )
+    found: dict[str, Wanted] = {}
+    for group in await tx.scalars(_groups, {"ids": list(ids)}):
+        spec = topology.SecurityGroupSpec(id=group, rules=tuple(theirs.get(group, ())))
+        found[group] = _written(lambda spec=spec: topology.security_group(spec))  # type: ignore[misc]
+    return found
+
+
+_LOADERS: Mapping[
+    str, Callable[[Transaction, NetworkRoom, Sequence[str]], Awaitable[dict[str, Wanted]]]
+] = {
+    "network": _load_networks,
+    "port": _load_ports,
+    "router": _load_routers,
+    "floating_ip": _load_floating,
+    "security_group": _load_groups,
+}

@@ -1,0 +1,17 @@
+"""Network's doors: one route table."""
+
+from __future__ import annotations
+
+from hanok.services.network.routes import about, agents, quotas, routers, tags
+from hanok.services.network.routes.collections import routes
+from hanok.services.network.routes.kinds import KINDS
+from hanok.web.routes import Route
+
+ROUTES: tuple[Route, ...] = (
+    *about.ROUTES,
+    *(route for kind in KINDS for route in routes(kind)),
+    *routers.ROUTES,
+    *tags.ROUTES,
+    *quotas.ROUTES,
+    *agents.ROUTES,
+)

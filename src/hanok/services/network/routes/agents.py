@@ -1,0 +1,74 @@
+"""Agents, for administrators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from starlette.responses import Response
+
+from hanok.services.network.logic import agents
+from hanok.services.network.logic.errors import disallowed
+from hanok.services.network.room import NetworkRoom
+from hanok.services.network.schemas import attributes as attr
+from hanok.services.network.schemas.resources import AGENT
+from hanok.services.network.tables import agents as table
+from hanok.web.request import Request, json_answer, no_content
+from hanok.web.routes import Route
+
+_all = sa.select(table).order_by(table.c.host, table.c.agent_type)
+
+
+def _allow(request: Request, rule: str) -> None:
+    if not request.may(rule):
+        raise disallowed(rule)
+
+
+def _fits(query: dict[str, str], view: dict[str, Any]) -> bool:
+    return all(
+        str(view[name]).lower() == value.lower() for name, value in query.items() if name in view
+    )
+
+
+async def list_agents(request: Request, room: NetworkRoom) -> Response:
+    _allow(request, "get_agent")
+    now = room.clock.now()
+    async with request.reading() as tx:
+        rows = await tx.all(_all)
+    found = [agents.show(room, row, now) for row in rows]
+    return json_answer({"agents": [one for one in found if _fits(request.query, one)]})
+
+
+async def show_agent(request: Request, room: NetworkRoom) -> Response:
+    _allow(request, "get_agent")
+    async with request.reading() as tx:
+        row = await agents.get(tx, request.path["agent_id"])
+    return json_answer({"agent": agents.show(room, row, room.clock.now())})
+
+
+async def update_agent(request: Request, room: NetworkRoom) -> Response:
+    """PUT /agents/{id}: the description. A host's part in the network is not switched off from here."""
+    _allow(request, "update_agent")
+    values = attr.changed(await request.json(), "agent", AGENT)
+    async with request.transaction() as tx:
+        row = await agents.get(tx, request.path["agent_id"])
+        if values:
+            await tx.execute(table.update().where(table.c.id == row.id).values(**values))
+        row = await agents.get(tx, row.id)
+    return json_answer({"agent": agents.show(room, row, room.clock.now())})
+
+
+async def delete_agent(request: Request, room: NetworkRoom) -> Response:
+    _allow(request, "delete_agent")
+    async with request.transaction() as tx:
+        row = await agents.get(tx, request.path["agent_id"])
+        await agents.delete(tx, room, row)
+    return no_content()
+
+
+ROUTES = (
+    Route("GET", "/v2.0/agents", list_agents, ("get_agent",)),
+    Route("GET", "/v2.0/agents/{agent_id}", show_agent, ("get_agent",)),
+    Route("PUT", "/v2.0/agents/{agent_id}", update_agent, ("update_agent",), strict=True),
+    Route("DELETE", "/v2.0/agents/{agent_id}", delete_agent, ("delete_agent",)),
+)

@@ -1,0 +1,127 @@
+"""Quotas.
+
+Source: Networking API v2.0 reference, "Quotas extension", "Quota details extension".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from hanok.base.errors import BadInput
+from hanok.services.identity import facade as identity
+from hanok.services.network.logic import quotas
+from hanok.services.network.logic.errors import disallowed
+from hanok.services.network.room import NetworkRoom
+from hanok.services.network.schemas import attributes as attr
+from hanok.web.request import Request, json_answer, no_content
+from hanok.web.routes import SIGNED_IN, Route
+
+MOST = 2**31 - 1
+
+
+def _target(request: Request) -> str:
+    project_id = request.path["project_id"]
+    if not request.may("get_quota", {"project_id": project_id, "tenant_id": project_id}):
+        raise disallowed("get_quota")
+    return project_id
+
+
+async def list_quotas(request: Request, room: NetworkRoom) -> Response:
+    """GET /quotas: the projects with limits of their own."""
+    if not request.may("context_is_admin"):
+        raise disallowed("get_quota")
+    async with request.reading() as tx:
+        found = await quotas.all_limits(tx)
+    return json_answer(
+        {
+            "quotas": [
+                {"tenant_id": project, "project_id": project, **limits}
+                for project, limits in found.items()
+            ]
+        }
+    )
+
+
+async def show_own(request: Request, room: NetworkRoom) -> Response:
+    """GET /quotas/tenant, and /quotas/project: whose the token is."""
+    project_id = request.token.project_id
+    if not project_id:
+        raise BadInput("The token is of no project.", code="QuotaMissingTenant")
+    name = "project" if request.full_url.rstrip("/").endswith("project") else "tenant"
+    return json_answer({name: {f"{name}_id": project_id}})
+
+
+async def show_quota(request: Request, room: NetworkRoom) -> Response:
+    """GET /quotas/{project_id}. Members may look at their own project's."""
+    project_id = request.path["project_id"]
+    own = project_id == request.token.project_id
+    if not own:
+        _target(request)
+    request.allowed_by_hand()
+    async with request.reading() as tx:
+        limits = await quotas.limits(tx, project_id)
+    return json_answer({"quota": limits})
+
+
+async def show_details(request: Request, room: NetworkRoom) -> Response:
+    """GET /quotas/{project_id}/details.json: limits and what is used."""
+    project_id = request.path["project_id"]
+    if project_id != request.token.project_id:
+        _target(request)
+    request.allowed_by_hand()
+    async with request.reading() as tx:
+        limits, used = await quotas.limits(tx, project_id), await quotas.used(tx, project_id)
+    answer = {
+        name: {"limit": most, "used": used[name], "reserved": 0} for name, most in limits.items()
+    }
+    return json_answer({"quota": answer})
+
+
+async def show_default(request: Request, room: NetworkRoom) -> Response:
+    request.allowed_by_hand()
+    if request.path["project_id"] != request.token.project_id:
+        _target(request)
+    return json_answer({"quota": dict(quotas.DEFAULTS)})
+
+
+async def update_quota(request: Request, room: NetworkRoom) -> Response:
+    """PUT /quotas/{project_id}."""
+    if not request.may("update_quota"):
+        raise disallowed("update_quota")
+    known = {name: attr.Attribute(check=attr.whole(-1, MOST)) for name in quotas.DEFAULTS}
+    body: Any = await request.json()
+    if isinstance(body, dict) and isinstance(body.get("quota"), dict):
+        ignored = ("tenant_id", "project_id", "force", "check_limit")
+        body = {**body, "quota": {k: v for k, v in body["quota"].items() if k not in ignored}}
+    values = attr.changed(body, "quota", known)
+    project_id = request.path["project_id"]
+    async with request.transaction() as tx:
+        if not await identity.project_exists(tx, project_id):
+            raise BadInput(f"Project {project_id[:64]} could not be found.", code="BadRequest")
+        await quotas.set_limits(tx, project_id, values)
+        limits = await quotas.limits(tx, project_id)
+    return json_answer({"quota": limits})
+
+
+async def delete_quota(request: Request, room: NetworkRoom) -> Response:
+    if not request.may("delete_quota"):
+        raise disallowed("delete_quota")
+    async with request.transaction() as tx:
+        await quotas.reset(tx, request.path["project_id"])
+    return no_content()
+
+
+_ONE = "/v2.0/quotas/{project_id}"
+ROUTES = (
+    Route("GET", "/v2.0/quotas", list_quotas, ("get_quota",)),
+    Route("GET", "/v2.0/quotas/tenant", show_own, (SIGNED_IN,)),
+    Route("GET", "/v2.0/quotas/project", show_own, (SIGNED_IN,)),
+    Route("GET", _ONE, show_quota, ("get_quota",)),
+    Route("PUT", _ONE, update_quota, ("update_quota",), strict=True),
+    Route("DELETE", _ONE, delete_quota, ("delete_quota",)),
+    Route("GET", f"{_ONE}/default", show_default, ("get_quota",)),
+    Route("GET", f"{_ONE}/details.json", show_details, ("get_quota",)),
+    Route("GET", f"{_ONE}/details", show_details, ("get_quota",)),
+)

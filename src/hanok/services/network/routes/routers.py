@@ -1,0 +1,76 @@
+"""What routers do beyond the common: interfaces and single routes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from hanok.services.network.logic import routers
+from hanok.services.network.room import NetworkRoom
+from hanok.services.network.routes.collections import changeable, find, reach_of, seen
+from hanok.services.network.routes.kinds import ROUTER
+from hanok.services.network.schemas import attributes as attr
+from hanok.services.network.schemas.resources import ROUTES as ROUTE_LIST
+from hanok.web.request import Request, json_answer
+from hanok.web.routes import Route
+
+
+async def add_interface(request: Request, room: NetworkRoom) -> Response:
+    """PUT /routers/{id}/add_router_interface, by subnet or by port."""
+    body = await request.json()
+    reach = reach_of(request)
+    async with request.transaction() as tx:
+        row, _ = await changeable(request, tx, ROUTER, reach, "add_router_interface")
+        answer = await routers.add_interface(tx, room, reach, row, body)
+    return json_answer(answer)
+
+
+async def remove_interface(request: Request, room: NetworkRoom) -> Response:
+    """PUT /routers/{id}/remove_router_interface."""
+    body = await request.json()
+    reach = reach_of(request)
+    async with request.transaction() as tx:
+        row, _ = await changeable(request, tx, ROUTER, reach, "remove_router_interface")
+        answer = await routers.remove_interface(tx, room, reach, row, body)
+    return json_answer(answer)
+
+
+async def _routes(request: Request, room: NetworkRoom, action: str) -> Response:
+    given = {"routes": attr.Attribute(check=ROUTE_LIST)}
+    values = attr.changed(await request.json(), "router", given)
+    wanted: list[dict[str, Any]] = values.get("routes", [])
+    reach = reach_of(request)
+    async with request.transaction() as tx:
+        row, _ = await changeable(request, tx, ROUTER, reach, action)
+        if action == "add_extraroutes":
+            await routers.change_routes(tx, room, row, add=wanted)
+        else:
+            await routers.change_routes(tx, room, row, remove=wanted)
+        _, view = await find(request, tx, ROUTER, reach, row.id)
+    return json_answer({"router": seen(request, ROUTER, view, ())})
+
+
+async def add_routes(request: Request, room: NetworkRoom) -> Response:
+    return await _routes(request, room, "add_extraroutes")
+
+
+async def remove_routes(request: Request, room: NetworkRoom) -> Response:
+    return await _routes(request, room, "remove_extraroutes")
+
+
+_ONE = "/v2.0/routers/{router_id}"
+ROUTES = (
+    Route(
+        "PUT", f"{_ONE}/add_router_interface", add_interface, ("add_router_interface",), strict=True
+    ),
+    Route(
+        "PUT",
+        f"{_ONE}/remove_router_interface",
+        remove_interface,
+        ("remove_router_interface",),
+        strict=True,
+    ),
+    Route("PUT", f"{_ONE}/add_extraroutes", add_routes, ("add_extraroutes",), strict=True),
+    Route("PUT", f"{_ONE}/remove_extraroutes", remove_routes, ("remove_extraroutes",), strict=True),
+)

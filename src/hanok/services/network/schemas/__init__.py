@@ -1,0 +1,1 @@
+"""Bodies of Network v2.0."""

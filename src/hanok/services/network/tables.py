@@ -1,0 +1,220 @@
+"""Network's tables.
+
+SQL is the truth; OVN's northbound database is a copy. What OVN shows of a row belongs to a *scope*: `scopes` counts how
+often it was changed (`wanted`) and how far OVN has followed (`applied`), in the transactions that change the rows.
+
+Addresses are kept twice: as text for people, and as `position`, their number in hexadecimal digits of one width, so
+that they sort and neighbours can be named on every database, IPv6 too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from hanok.store import JSON, UTCDateTime, metadata
+
+
+def _standard() -> list[sa.Column[Any]]:
+    """What every resource of this API has."""
+    return [
+        sa.Column("id", sa.String(36), primary_key=True),
+        sa.Column("project_id", sa.String(255), nullable=False, index=True),
+        sa.Column("name", sa.String(255), nullable=False, default=""),
+        sa.Column("description", sa.String(255), nullable=False, default=""),
+        sa.Column("revision_number", sa.BigInteger, nullable=False, default=1),
+        sa.Column("created_at", UTCDateTime, nullable=False),
+        sa.Column("updated_at", UTCDateTime, nullable=False),
+    ]
+
+
+networks = sa.Table(
+    "networks",
+    metadata,
+    *_standard(),
+    sa.Column("admin_state_up", sa.Boolean, nullable=False),
+    sa.Column("shared", sa.Boolean, nullable=False),
+    sa.Column("external", sa.Boolean, nullable=False),
+    sa.Column("is_default", sa.Boolean, nullable=False),
+    sa.Column("mtu", sa.Integer, nullable=False),
+    sa.Column("port_security_enabled", sa.Boolean, nullable=False),
+    sa.Column("network_type", sa.String(32), nullable=False),
+    sa.Column("physical_network", sa.String(64)),
+    sa.Column("segmentation_id", sa.Integer),
+    sa.Column("availability_zone_hints", JSON, nullable=False),
+    # A bridge mapping carries one untagged network and one of each VLAN id; a Geneve id is one network's.
+    sa.Column("segment_key", sa.String(128), unique=True),
+)
+
+subnets = sa.Table(
+    "subnets",
+    metadata,
+    *_standard(),
+    sa.Column("network_id", sa.ForeignKey("networks.id"), nullable=False, index=True),
+    sa.Column("ip_version", sa.Integer, nullable=False),
+    sa.Column("cidr", sa.String(64), nullable=False),
+    sa.Column("gateway_ip", sa.String(64)),
+    sa.Column("enable_dhcp", sa.Boolean, nullable=False),
+    sa.Column("allocation_pools", JSON, nullable=False),
+    sa.Column("dns_nameservers", JSON, nullable=False),
+    sa.Column("host_routes", JSON, nullable=False),
+    sa.Column("ipv6_ra_mode", sa.String(16)),
+    sa.Column("ipv6_address_mode", sa.String(16)),
+)
+
+# Free addresses of the allocation pools, as ranges: the next free one is the first of the first range.
+free_ranges = sa.Table(
+    "subnet_free_ranges",
+    metadata,
+    sa.Column("subnet_id", sa.ForeignKey("subnets.id"), primary_key=True),
+    sa.Column("first", sa.String(32), primary_key=True),
+    sa.Column("last", sa.String(32), nullable=False),
+)
+
+ports = sa.Table(
+    "ports",
+    metadata,
+    *_standard(),
+    sa.Column("network_id", sa.ForeignKey("networks.id"), nullable=False),
+    sa.Column("mac_address", sa.String(32), nullable=False),
+    sa.Column("admin_state_up", sa.Boolean, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("device_id", sa.String(255), nullable=False, index=True),
+    sa.Column("device_owner", sa.String(255), nullable=False),
+    sa.Column("host", sa.String(255), nullable=False),
+    sa.Column("vnic_type", sa.String(32), nullable=False, default="normal"),
+    sa.Column("profile", JSON, nullable=False),
+    sa.Column("port_security_enabled", sa.Boolean, nullable=False),
+    sa.Column("address_pairs", JSON, nullable=False),
+    # What the port is to us: guest, metadata, router, gateway or floating. device_owner is a label users may set.
+    sa.Column("role", sa.String(16), nullable=False, default="guest"),
+    # The server that compute bound the port to. What users write into device_id names nothing.
+    sa.Column("server_id", sa.String(36), index=True),
+    sa.Column("server_position", sa.Integer, nullable=False, default=0),
+    sa.Column("made_for_server", sa.Boolean, nullable=False, default=False),
+    sa.UniqueConstraint("network_id", "mac_address"),
+)
+
+ip_allocations = sa.Table(
+    "ip_allocations",
+    metadata,
+    sa.Column("subnet_id", sa.ForeignKey("subnets.id"), primary_key=True),
+    sa.Column("position", sa.String(32), primary_key=True),
+    sa.Column("address", sa.String(64), nullable=False, index=True),
+    sa.Column("port_id", sa.ForeignKey("ports.id"), nullable=False, index=True),
+    sa.Column("network_id", sa.String(36), nullable=False),
+    sa.Column("ordinal", sa.Integer, nullable=False),  # the order in which a port shows them
+    sa.UniqueConstraint("network_id", "address"),
+)
+
+security_groups = sa.Table(
+    "security_groups",
+    metadata,
+    *_standard(),
+    sa.Column("default_of", sa.String(255), unique=True),  # the project, in its default group
+)
+
+security_group_rules = sa.Table(
+    "security_group_rules",
+    metadata,
+    *_standard(),
+    sa.Column("security_group_id", sa.ForeignKey("security_groups.id"), nullable=False, index=True),
+    sa.Column("direction", sa.String(8), nullable=False),
+    sa.Column("ethertype", sa.String(8), nullable=False),
+    sa.Column("protocol", sa.String(40)),
+    sa.Column("port_range_min", sa.Integer),
+    sa.Column("port_range_max", sa.Integer),
+    sa.Column("remote_ip_prefix", sa.String(64)),
+    sa.Column("normalized_cidr", sa.String(64)),
+    sa.Column("remote_group_id", sa.ForeignKey("security_groups.id"), index=True),
+    sa.Column("canonical", sa.String(255), nullable=False),  # what the rule means, in one spelling
+    sa.UniqueConstraint("security_group_id", "canonical"),
+)
+
+port_security_groups = sa.Table(
+    "port_security_groups",
+    metadata,
+    sa.Column("port_id", sa.ForeignKey("ports.id"), primary_key=True),
+    sa.Column(
+        "security_group_id", sa.ForeignKey("security_groups.id"), primary_key=True, index=True
+    ),
+)
+
+routers = sa.Table(
+    "routers",
+    metadata,
+    *_standard(),
+    sa.Column("admin_state_up", sa.Boolean, nullable=False),
+    sa.Column("routes", JSON, nullable=False),
+    sa.Column("enable_snat", sa.Boolean, nullable=False),
+    sa.Column("gateway_port_id", sa.ForeignKey("ports.id")),
+    sa.Column("gateway_network_id", sa.String(36), index=True),
+    sa.Column("availability_zone_hints", JSON, nullable=False),
+)
+
+# A router has one port on a subnet, whoever adds it at the same time.
+router_subnets = sa.Table(
+    "router_subnets",
+    metadata,
+    sa.Column("router_id", sa.ForeignKey("routers.id"), primary_key=True),
+    sa.Column("subnet_id", sa.ForeignKey("subnets.id"), primary_key=True, index=True),
+    sa.Column("port_id", sa.ForeignKey("ports.id"), nullable=False, index=True),
+)
+
+floating_ips = sa.Table(
+    "floating_ips",
+    metadata,
+    *_standard(),
+    sa.Column("floating_network_id", sa.ForeignKey("networks.id"), nullable=False, index=True),
+    sa.Column("floating_ip_address", sa.String(64), nullable=False, index=True),
+    sa.Column("floating_port_id", sa.ForeignKey("ports.id"), nullable=False, unique=True),
+    sa.Column("port_id", sa.ForeignKey("ports.id")),
+    sa.Column("fixed_ip_address", sa.String(64)),
+    sa.Column("router_id", sa.ForeignKey("routers.id"), index=True),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.UniqueConstraint("port_id", "fixed_ip_address"),
+)
+
+tags = sa.Table(
+    "network_tags",
+    metadata,
+    sa.Column("resource_id", sa.String(36), primary_key=True),
+    sa.Column("tag", sa.String(255), primary_key=True, index=True),
+)
+
+quotas = sa.Table(
+    "network_quotas",
+    metadata,
+    sa.Column("project_id", sa.String(255), primary_key=True),
+    sa.Column("resource", sa.String(64), primary_key=True),
+    sa.Column("most", sa.BigInteger, nullable=False),
+)
+
+agents = sa.Table(
+    "network_agents",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("agent_type", sa.String(64), nullable=False),
+    sa.Column("binary", sa.String(64), nullable=False),
+    sa.Column("host", sa.String(255), nullable=False, index=True),
+    sa.Column("description", sa.String(255), nullable=False, default=""),
+    sa.Column("admin_state_up", sa.Boolean, nullable=False),
+    sa.Column("created_at", UTCDateTime, nullable=False),
+    sa.Column("heard_at", UTCDateTime, nullable=False),
+)
+
+scopes = sa.Table(
+    "network_scopes",
+    metadata,
+    sa.Column("scope", sa.String(64), primary_key=True),
+    sa.Column("wanted", sa.BigInteger, nullable=False),
+    sa.Column("applied", sa.BigInteger, nullable=False),
+    sa.Column("problem", sa.String(255)),  # why OVN does not have it
+    sa.Index(
+        "ix_network_scopes_dirty",
+        "scope",
+        sqlite_where=sa.text("applied < wanted"),
+        postgresql_where=sa.text("applied < wanted"),
+    ),
+)
