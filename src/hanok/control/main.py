@@ -79,12 +79,14 @@ def _password(settings: ControlSettings) -> str:
 
 
 def _listener(settings: ControlSettings) -> socket.socket:
+    """Our address, taken; it is listened to only when there is somebody to answer."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listener = socket.create_server(
-            (settings.host, settings.port), family=family, backlog=BACKLOG
-        )
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
     except OSError as error:
+        listener.close()
         raise PortTaken(f"{settings.host}:{settings.port}: {error.strerror}") from error
     listener.setblocking(False)
     return listener
@@ -116,6 +118,7 @@ async def _serve(control: Control, listener: socket.socket) -> None:
         lifespan="off",
         log_config=None,
         access_log=False,
+        backlog=BACKLOG,
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=FINISH_S,

@@ -112,7 +112,7 @@ def start(
         user=uid,
         group=gid,
         extra_groups=None if uid is None else [],
-        umask=0o027,
+        umask=0o022,
     )
     pidfd = os.pidfd_open(child.pid)
     child.returncode = 0  # it is waited for here, through its pidfd, and not by the library
