@@ -66,7 +66,7 @@ async def test_no_body_gets_a_500(cloud: Cloud, body: object) -> None:
 
 
 async def test_strict_routes_refuse_an_unknown_key(cloud: Cloud) -> None:
-    admin = await cloud.sign_in()
+    admin = await cloud.project_with("operators", "admin", "service")
     for kind, mount, route in every():
         if not route.strict:
             continue

@@ -14,7 +14,7 @@ from hanok.store import Transaction
 DEFAULTS: dict[str, int] = {
     "instances": 10,
     "cores": 20,
-    "ram": 51200,
+    "ram": -1,  # docs/decisions/0007
     "metadata_items": 128,
     "key_pairs": 100,
     "server_groups": 10,

@@ -1,0 +1,272 @@
+"""OVN follows SQL, and compute's servers have their ports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from hanok.base.errors import BadInput, Conflict, Forbidden
+from hanok.drivers.ovn.rows import PortGroup, SwitchPort
+from hanok.drivers.ovn.simulated import SimulatedNorthbound
+from hanok.drivers.ovn.topology import group_name, port_scope, security_group_scope
+from hanok.services.network.facade import Network, NICPlan, NICWish, PortChanged
+from hanok.services.network.reconcilers import NetworkReconciler
+from tests.api.network.test_networks import V2, network, port, subnet
+from tests.api.network.test_routers import lab, public
+from tests.cloud import Client, Cloud
+
+HOST = {"host": "h1", "hostname": "vm", "zone": "nova", "security_groups": ()}
+
+
+async def until(check: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(5):
+        while not await check():
+            await asyncio.sleep(0.01)
+
+
+async def settled(cloud: Cloud) -> None:
+    """OVN holds what the tables say."""
+
+    async def same() -> bool:
+        async with cloud.control.database.read() as tx:
+            return await cloud.control.network.differences(tx) == []
+
+    await until(same)
+
+
+def engine(cloud: Cloud) -> SimulatedNorthbound:
+    found = cloud.control.network.room.northbound
+    assert isinstance(found, SimulatedNorthbound)
+    return found
+
+
+async def plan(
+    cloud: Cloud, client: Client, wishes: list[NICWish] | str, count: int = 1
+) -> list[NICPlan]:
+    token = await cloud.control.identity.tokens.validate(client.token)
+    assert token is not None
+    async with cloud.control.database.read() as tx:
+        return await cloud.control.network.plan(tx, token, wishes, count=count)
+
+
+async def bind(cloud: Cloud, client: Client, server_id: str, plans: list[NICPlan]) -> None:
+    async with cloud.control.database.write() as tx:
+        await cloud.control.network.bind(
+            tx,
+            plans,
+            server_id=server_id,
+            project_id=client.project_id,
+            **HOST,  # type: ignore[arg-type]
+        )
+
+
+async def test_a_lost_northbound_is_written_again(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    made, _, _ = await lab(member)
+    one = await port(member, made["id"])
+    body = {
+        "floatingip": {"floating_network_id": (await public(member))["id"], "port_id": one["id"]}
+    }
+    await member.post(f"{V2}/floatingips", body)
+    await settled(cloud)
+    northbound = engine(cloud)
+    before = {scope: await northbound.dump(scope) for scope in await northbound.scopes()}
+    assert len(before) > 5
+    northbound._revisions.clear()
+    northbound._scopes.clear()
+    northbound._owners.clear()
+    reconciler = NetworkReconciler(cloud.control.network.room)
+    await reconciler.compare()
+    await reconciler.mend()
+    await settled(cloud)
+    assert {s: await northbound.dump(s) for s in await northbound.scopes()} == before
+
+
+async def test_a_missing_parent_brings_a_comparison(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    made = await network(member)
+    await subnet(member, made["id"])
+    await settled(cloud)
+    northbound = engine(cloud)
+    northbound._revisions.clear()
+    northbound._scopes.clear()
+    northbound._owners.clear()
+    await port(member, made["id"])  # nobody was told of the loss; the port's network is not there
+    await settled(cloud)
+
+
+async def test_rows_of_nobody_go_and_newer_ones_are_overtaken(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    made = await network(member)
+    await settled(cloud)
+    northbound = engine(cloud)
+    await northbound.apply("security_group:x", [PortGroup(name="sg_x")], 5)
+    scope = f"network:{made['id']}"
+    await northbound.apply(scope, await northbound.dump(scope), 99)
+    reconciler = NetworkReconciler(cloud.control.network.room)
+    await reconciler.compare()
+    await reconciler.mend()
+    await settled(cloud)
+    scopes = await northbound.scopes()
+    assert "security_group:x" not in scopes
+    assert scopes[scope] == 100
+
+
+async def test_what_is_deleted_leaves_nothing(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    await settled(cloud)
+    northbound = engine(cloud)
+    before = set(await northbound.scopes())
+    made = await network(member)
+    await subnet(member, made["id"])
+    one = await port(member, made["id"])
+    await settled(cloud)
+    assert port_scope(one["id"]) in await northbound.scopes()
+    await member("DELETE", f"{V2}/ports/{one['id']}", status=204)
+    await member("DELETE", f"{V2}/networks/{made['id']}", status=204)
+    await settled(cloud)
+    left = set(await northbound.scopes()) - before
+    assert {scope.partition(":")[0] for scope in left} == {"security_group"}  # the default one
+
+
+async def test_rules_and_members_reach_the_engine(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    made = await network(member)
+    await subnet(member, made["id"])
+    one = await port(member, made["id"])
+    group = one["security_groups"][0]
+    body = {"security_group_id": group, "direction": "ingress", "protocol": "icmp"}
+    await member.post(f"{V2}/security-group-rules", {"security_group_rule": body})
+    await settled(cloud)
+    northbound = engine(cloud)
+    (row,) = await northbound.dump(security_group_scope(group))
+    assert isinstance(row, PortGroup)
+    assert len(row.acls) == 5
+    assert one["id"] in await northbound.members(group_name(group))
+    (switch_port,) = await northbound.dump(port_scope(one["id"]))
+    assert isinstance(switch_port, SwitchPort)
+    assert switch_port.guard == "pg_drop"
+
+
+async def test_a_server_gets_its_ports_and_gives_them_back(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    made = await network(member, name="lab")
+    await subnet(member, made["id"], dns_nameservers=["9.9.9.9"])
+    own = await port(member, made["id"])
+    told: list[PortChanged] = []
+    rooms: Network = cloud.control.network
+    rooms.on_port(told.append)
+    plans = await plan(
+        cloud,
+        member,
+        [NICWish(network_id=made["id"], fixed_ip="10.0.0.40"), NICWish(port_id=own["id"])],
+    )
+    await bind(cloud, member, "s1", plans)
+    await bind(cloud, member, "s1", plans)  # a second time changes nothing
+    await rooms.applied("s1", timeout_s=5)
+    async with cloud.control.database.read() as tx:
+        nics = await rooms.nics(tx, "s1")
+        (found,) = (await rooms.ports_of(tx, ["s1", "s2"])).values()
+        assert await rooms.server_at(tx, made["id"], "10.0.0.40") == "s1"
+        assert await rooms.server_at(tx, made["id"], "10.0.0.41") is None
+    assert [nic.port_id for nic in nics] == [each.port_id for each in plans]
+    assert nics[0].metadata is not None
+    assert nics[0].metadata.addresses == ("10.0.0.2/24",)
+    assert found[0].fixed_ips[0].address == "10.0.0.40"
+    assert found[0].fixed_ips[0].dns == ("9.9.9.9",)
+    assert found[0].security_groups == ("default",)
+
+    async def active() -> bool:
+        ports = (await member.get(f"{V2}/ports?device_id=s1"))["ports"]
+        return [one["status"] for one in ports] == ["ACTIVE", "ACTIVE"]
+
+    await until(active)
+    assert {one.server_id for one in told if one.status == "ACTIVE"} == {"s1"}
+    with pytest.raises(Conflict):
+        await bind(cloud, member, "s2", [NICPlan(port_id=own["id"], network_id="", ours=False)])
+    with pytest.raises(Conflict):
+        await plan(cloud, member, [NICWish(port_id=own["id"])])
+    move = {"port": {"device_id": "s9"}}
+    await member("PUT", f"{V2}/ports/{own['id']}", move, status=409)
+    async with cloud.control.database.write() as tx:
+        await rooms.release_plans(tx, "s1", plans)
+        await rooms.release(tx, "s1")
+    left = (await member.get(f"{V2}/ports?network_id={made['id']}&device_owner="))["ports"]
+    assert [(one["id"], one["status"], one["device_id"]) for one in left] == [
+        (own["id"], "DOWN", "")
+    ]
+    await settled(cloud)
+
+
+async def test_wishes_are_looked_at_with_the_callers_eyes(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    other = await cloud.project_with("o", "member")
+    admin = await cloud.sign_in()
+    assert await plan(cloud, member, "auto") == []
+    assert await plan(cloud, member, "none") == []
+    made = await network(member)
+    with pytest.raises(BadInput, match="requires a subnet"):
+        await plan(cloud, member, [NICWish(network_id=made["id"])])
+    await subnet(member, made["id"])
+    (only,) = await plan(cloud, member, "auto")
+    assert only.network_id == made["id"]
+    with pytest.raises(BadInput):
+        await plan(cloud, other, [NICWish(network_id=made["id"])])
+    outside = await public(member)
+    with pytest.raises(Forbidden):
+        await plan(cloud, member, [NICWish(network_id=outside["id"])])
+    assert await plan(cloud, admin, [NICWish(network_id=outside["id"])])
+    with pytest.raises(BadInput):
+        await plan(cloud, member, [NICWish(network_id=made["id"], fixed_ip="10.9.0.1")])
+    with pytest.raises(BadInput):
+        wish = NICWish(network_id=made["id"], fixed_ip="10.0.0.9")
+        await plan(cloud, member, [wish], count=2)
+    strangers = await port(member, made["id"])
+    with pytest.raises(BadInput):
+        await plan(cloud, other, [NICWish(port_id=strangers["id"])])
+    second = await network(member)
+    await subnet(member, second["id"])
+    with pytest.raises(Conflict, match="Multiple possible networks"):
+        await plan(cloud, member, "auto")
+
+
+async def test_listing_costs_the_same_for_many(cloud: Cloud) -> None:
+    """No statement a row."""
+    member = await cloud.project_with("p", "member")
+    made = await network(member)
+    await subnet(member, made["id"])
+    counts: list[int] = []
+    from hanok.store import Transaction
+
+    plain: Any = Transaction.execute
+
+    async def counting(self: Transaction, *args: Any) -> Any:
+        counts[-1] += 1
+        return await plain(self, *args)
+
+    for more in (1, 30):
+        body = {"ports": [{"network_id": made["id"]}] * more}
+        await member.post(f"{V2}/ports", body)
+        await settled(cloud)
+        await asyncio.sleep(0.05)
+        Transaction.execute = counting  # type: ignore[method-assign,assignment]
+        counts.append(0)
+        try:
+            await member.get(f"{V2}/ports")
+        finally:
+            Transaction.execute = plain  # type: ignore[method-assign,assignment]
+    assert counts[0] == counts[1] < 12
+
+
+async def test_the_public_network_is_made_once(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    async with cloud.control.database.write() as tx:
+        for _ in range(2):
+            await cloud.control.network.ensure_public(
+                tx, cidr="172.24.4.0/24", gateway="172.24.4.1", project_id=admin.project_id
+            )
+    assert len((await admin.get(f"{V2}/networks?name=public"))["networks"]) == 1
+    assert len((await admin.get(f"{V2}/subnets"))["subnets"]) == 1

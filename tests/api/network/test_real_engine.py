@@ -1,0 +1,44 @@
+"""The same with a real northbound database."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.api.network.test_engine import settled
+from tests.api.network.test_networks import V2, port
+from tests.api.network.test_routers import lab, public
+from tests.cloud import running
+from tests.drivers.ovn.support import northbound_server
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("ovsdb-server") is None, reason="needs OVN's database server"
+)
+
+
+async def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
+    async with northbound_server() as server, running(tmp_path, northbound=server.remote) as cloud:
+        member = await cloud.project_with("p", "member")
+        made, sub, router = await lab(member)
+        one = await port(member, made["id"])
+        outside = await public(member)
+        body = {"floatingip": {"floating_network_id": outside["id"], "port_id": one["id"]}}
+        fip = (await member.post(f"{V2}/floatingips", body))["floatingip"]
+        await settled(cloud)
+        async with cloud.control.database.write() as tx:
+            await cloud.control.network.heard(tx, "h1")
+        await settled(cloud)
+        pairs = {"port": {"allowed_address_pairs": [{"ip_address": "10.0.0.128/25"}]}}
+        await member("PUT", f"{V2}/ports/{one['id']}", pairs, status=200)
+        await settled(cloud)
+        await member("DELETE", f"{V2}/floatingips/{fip['id']}", status=204)
+        await member("DELETE", f"{V2}/ports/{one['id']}", status=204)
+        path = f"{V2}/routers/{router['id']}"
+        await member("PUT", f"{path}/remove_router_interface", {"subnet_id": sub["id"]}, status=200)
+        await member("DELETE", path, status=204)
+        await member("DELETE", f"{V2}/networks/{made['id']}", status=204)
+        await settled(cloud)
+        left = set(await cloud.control.network.room.northbound.scopes())
+        assert not any(router["id"] in scope or made["id"] in scope for scope in left)
