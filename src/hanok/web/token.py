@@ -34,6 +34,7 @@ class Token(Struct, frozen=True, kw_only=True, dict=True):
     role_ids: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     audit_ids: tuple[str, ...] = ()
+    password_expires_at: datetime | None = None
     issued_at: datetime
     expires_at: datetime
     application_credential_id: str | None = None

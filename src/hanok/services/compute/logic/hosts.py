@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,6 +28,12 @@ _seen = (
     .values(seen_at=bindparam("at"), host_state=bindparam("state"))
 )
 _nodes = sa.select(services).where(services.c.binary == "nova-compute").order_by(services.c.host)
+_status = sa.select(
+    services.c.host, services.c.disabled, services.c.forced_down, services.c.seen_at
+).where(
+    services.c.binary == "nova-compute",
+    services.c.host.in_(bindparam("names", expanding=True)),
+)
 _all = sa.select(services).order_by(services.c.number)
 
 
@@ -136,6 +143,18 @@ async def everything(tx: Transaction) -> list[Row[Any]]:
 def is_up(row: Row[Any], settings: ComputeSettings, now: datetime) -> bool:
     """Whether a process was heard of lately and is not forced down."""
     return not row.forced_down and row.seen_at + timedelta(seconds=settings.down_after_s) > now
+
+
+async def status_of(
+    tx: Transaction, names: Collection[str], settings: ComputeSettings, now: datetime
+) -> dict[str, str]:
+    """UP, UNKNOWN (not heard of), MAINTENANCE (disabled) or DOWN (by force), by host."""
+    found: dict[str, str] = {}
+    if names:
+        for row in await tx.all(_status, {"names": sorted(names)}):
+            up = "UP" if is_up(row, settings, now) else "UNKNOWN"
+            found[row.host] = "DOWN" if row.forced_down else "MAINTENANCE" if row.disabled else up
+    return found
 
 
 async def usable(tx: Transaction, settings: ComputeSettings, now: datetime) -> dict[str, Row[Any]]:

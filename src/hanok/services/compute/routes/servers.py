@@ -99,6 +99,11 @@ _SORT = {
     "locked": table.c.locked,
     "display_description": table.c.description,
 }
+_TAGS_OF = (
+    sa.select(server_tags)
+    .where(server_tags.c.server_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(server_tags.c.tag)
+)
 _EQUAL = {
     "uuid": table.c.id,
     "image": table.c.image_id,
@@ -160,24 +165,15 @@ async def _full(
     ports = await room.network.ports_of(tx, ids) if ids else {}
     tags: dict[str, list[str]] = {}
     if ids and request.microversion >= (2, 26):
-        found = await tx.all(
-            sa.select(server_tags)
-            .where(server_tags.c.server_id.in_(ids))
-            .order_by(server_tags.c.tag)
-        )
-        for row in found:
+        for row in await tx.all(_TAGS_OF, {"ids": ids}):
             tags.setdefault(row.server_id, []).append(row.tag)
     status: dict[str, str] = {}
     show_status = request.microversion >= (2, 16) and request.may(
         "os_compute_api:servers:show:host_status"
     )
     if show_status:
-        now = room.clock.now()
-        for host in await hosts.nodes(tx):
-            up = hosts.is_up(host, room.settings, now)
-            status[host.host] = "MAINTENANCE" if host.disabled else "UP" if up else "UNKNOWN"
-            if host.forced_down:
-                status[host.host] = "DOWN"
+        names = {row.host for row in rows if row.host}
+        status = await hosts.status_of(tx, names, room.settings, room.clock.now())
     extended = request.may("os_compute_api:os-extended-server-attributes")
     project_id = request.token.project_id
     specs = request.may("os_compute_api:servers:show:flavor-extra-specs", project_id=project_id)

@@ -83,6 +83,7 @@ class Tokens:
         self.lifetime = timedelta(seconds=lifetime_s)
         self._opened: dict[str, Payload | None] = {}
         self._valid: dict[str, tuple[int, Token]] = {}
+        self._fresh: dict[tuple[object, ...], tuple[int, Token]] = {}
 
     def issue(
         self,
@@ -223,12 +224,39 @@ class Tokens:
             role_ids=tuple(role_id for role_id, _ in named),
             methods=payload.methods,
             audit_ids=payload.audit_ids,
+            password_expires_at=user.password_expires_at,
             issued_at=issued,
             expires_at=expires,
             application_credential_id=payload.application_credential_id or None,
             application_credential_restricted=credential is None or not credential.unrestricted,
             access_rules=rules,
             delegated=bool(payload.application_credential_id),
+        )
+
+    async def fresh(self, tx: Transaction, payload: Payload) -> Token | None:
+        """What a payload is worth that was issued this moment; of the last one for the same, only the times differ."""
+        what = (
+            payload.user_id,
+            payload.scope,
+            payload.scope_id,
+            payload.application_credential_id,
+            payload.methods,
+        )
+        revision = await rights.revision(tx)
+        known = self._fresh.get(what)
+        if known is None or known[0] != revision:
+            token = await self.worth(tx, payload)
+            if token is None:
+                return None
+            if len(self._fresh) >= CACHE_MOST:
+                self._fresh.clear()
+            self._fresh[what] = (revision, token)
+            return token
+        return msgspec.structs.replace(
+            known[1],
+            audit_ids=payload.audit_ids,
+            issued_at=_time(payload.issued_us),
+            expires_at=_time(payload.expires_us),
         )
 
     async def revoke(self, tx: Transaction, payload: Payload) -> None:

@@ -13,7 +13,7 @@ from hanok.services.identity import schemas
 from hanok.services.identity.logic import catalog, rights, signin
 from hanok.services.identity.logic.projects import tags_of
 from hanok.services.identity.room import Identity
-from hanok.services.identity.tables import application_credentials, projects, users
+from hanok.services.identity.tables import application_credentials, projects
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import PUBLIC, SIGNED_IN, Route
@@ -28,14 +28,13 @@ async def _body(
     request: Request, tx: Transaction, token: Token, with_catalog: bool
 ) -> dict[str, Any]:
     """A token as its holder sees it."""
-    user = await tx.first(sa.select(users.c.password_expires_at).where(users.c.id == token.user_id))
     body: dict[str, Any] = {
         "methods": list(token.methods),
         "user": {
             "id": token.user_id,
             "name": token.user_name,
             "domain": {"id": token.user_domain_id, "name": token.user_domain_name},
-            "password_expires_at": zulu_micro(user.password_expires_at) if user else None,
+            "password_expires_at": zulu_micro(token.password_expires_at),
         },
         "audit_ids": list(token.audit_ids),
         "expires_at": zulu_micro(token.expires_at),
@@ -107,7 +106,7 @@ async def create_token(request: Request, room: Identity) -> Response:
             parent_audit_ids=proof.parent_audit_ids,
             application_credential_id=proof.application_credential_id,
         )
-        token = await room.tokens.worth(tx, payload)
+        token = await room.tokens.fresh(tx, payload)
         if token is None:
             raise NotSignedIn(signin.REFUSED)
         body = await _body(request, tx, token, not _nocatalog(request))
