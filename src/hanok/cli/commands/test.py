@@ -32,8 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     root = _checkout()
     say("Checks and tests of the checkout")
-    if not args.pytest:
-        _check(root)
+    failed = [] if args.pytest else _check(root)
     left_out = _left_out(quick=args.quick)
     marks = [f"not {mark}" for mark in left_out]
     for mark, why in left_out.items():
@@ -41,7 +40,10 @@ def run(args: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "pytest", "-q", *args.pytest]
     if marks:
         command += ["-m", " and ".join(marks)]
-    return subprocess.run(command, cwd=root, env=_environment(root)).returncode
+    status = subprocess.run(command, cwd=root, env=_environment(root)).returncode
+    if failed:
+        raise Failure(f"these checks do not pass (their words are above): {', '.join(failed)}")
+    return status
 
 
 def _checkout() -> Path:
@@ -53,8 +55,9 @@ def _checkout() -> Path:
     return Path(place)
 
 
-def _check(root: Path) -> None:
-    """Raises Failure at the first check that does not pass, with its words."""
+def _check(root: Path) -> list[str]:
+    """Run every check; returns the titles of those that do not pass, after showing their words."""
+    failed = []
     for number, (title, command) in enumerate(CHECKS, 1):
         started = time.monotonic()
         program = Path(sys.executable).with_name(command[0])
@@ -65,10 +68,12 @@ def _check(root: Path) -> None:
             capture_output=True,
             text=True,
         )
+        verdict = "fine" if done.returncode == 0 else "does not pass"
+        say(f"[{number}/{len(CHECKS)}] {title}: {verdict} ({time.monotonic() - started:.1f} s)")
         if done.returncode:
+            failed.append(title)
             say((done.stdout + done.stderr).rstrip())
-            raise Failure(f"the check of {title} does not pass ({' '.join(command)})")
-        say(f"[{number}/{len(CHECKS)}] {title}: fine ({time.monotonic() - started:.1f} s)")
+    return failed
 
 
 def _environment(root: Path) -> dict[str, str]:
