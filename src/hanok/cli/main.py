@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -41,6 +42,10 @@ hanok COMMAND --help explains a command. The first two to know:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
+    # A plain `su` leaves root without the folders of its programs.
+    os.environ["PATH"] = (
+        os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/local/sbin:/usr/sbin:/sbin"
+    )
     parser = _parser(words)
     args = parser.parse_args(words)
     if not hasattr(args, "run"):

@@ -41,7 +41,7 @@ def claim(cloud_id: str, state: Path) -> Iterator[tuple[int, str, int]]:
     CLOUDS.mkdir(parents=True, exist_ok=True)
     with open(CLOUDS / ".lock", "w") as turnstile:
         fcntl.flock(turnstile, fcntl.LOCK_EX)
-        others = taken()
+        others = taken(prune=True)
         slots = {entry["slot"] for entry in others.values()}
         slot = next((number for number in range(SLOTS) if number not in slots), None)
         if slot is None:
@@ -63,15 +63,15 @@ def give_back(cloud_id: str) -> None:
     (CLOUDS / f"{cloud_id}.json").unlink(missing_ok=True)
 
 
-def taken() -> dict[str, dict[str, object]]:
-    """What other clouds have, by their ids. One whose directory is gone has nothing."""
+def taken(*, prune: bool = False) -> dict[str, dict[str, object]]:
+    """What clouds have, by their ids. One whose directory is gone has nothing; prune: forget it (under the lock)."""
     found = {}
     for path in CLOUDS.glob("*.json"):
         with suppress(ValueError, OSError):
             entry = json.loads(path.read_text())
             if Path(entry["state"], "hanok.toml").exists():
                 found[path.stem] = entry
-            else:
+            elif prune:
                 path.unlink(missing_ok=True)
     return found
 

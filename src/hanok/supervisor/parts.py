@@ -232,7 +232,7 @@ def _toml(values: dict[str, object]) -> str:
 
 
 def _write_control(cloud: Cloud) -> None:
-    """control.toml. Keys that an operator added by hand stay (see ControlSettings)."""
+    """control.toml: ours, and behind it whatever the operator put into control-extra.toml (see ControlSettings)."""
     network = ipaddress.IPv4Network(cloud.settings.external_cidr)
     values: dict[str, object] = {
         "state_dir": str(cloud.state),
@@ -255,7 +255,9 @@ def _write_control(cloud: Cloud) -> None:
             "chassis": [cloud.host_name],
             "node_name": cloud.host_name,
         }
-    write_whole(cloud.control_settings, _toml(values))
+    extra = cloud.state / "control-extra.toml"
+    text = extra.read_text() if extra.exists() else ""
+    write_whole(cloud.control_settings, _toml(values) + text)
 
 
 def _write_node(cloud: Cloud) -> None:

@@ -191,7 +191,7 @@ def environment(**more: str) -> dict[str, str]:
     }
     package = Path(__file__).parents[2]
     return {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(package),
         "PYTHONUNBUFFERED": "1",

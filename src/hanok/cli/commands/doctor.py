@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -18,7 +19,8 @@ from hanok.cli import api, looking
 from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, print_json, say
 from hanok.cli.place import cloud_of, needs_root
-from hanok.drivers.ovn.chassis import Chassis
+from hanok.drivers.ovn import host
+from hanok.drivers.ovn.chassis import Chassis, tap_name
 from hanok.drivers.ovn.errors import OVNError
 from hanok.node.records import Records
 from hanok.supervisor import claims, parts
@@ -164,6 +166,17 @@ async def of_plugs(cloud: Cloud, *, fix: bool) -> list[Difference]:
             if server and port not in there:
                 detail = f"port {port} of the running server {server} has no tap; reboot the server"
                 found.append(Difference("tap", detail))
+        known = {tap_name(port) for port in wanted}
+        for device in sorted(await _taps(plane.netns) - known):
+            if fix:
+                await host.ip(plane.netns, "link", "del", device)
+            detail = f"the tap {device} is in no guest's record"
+            found.append(Difference("tap", detail, mendable=True, mended=fix))
     except OVNError as error:
         found.append(Difference("network", f"the switch does not answer: {error.message}"))
     return found
+
+
+async def _taps(netns: str) -> set[str]:
+    listed = json.loads(await host.ip(netns, "-j", "link", "show"))
+    return {link["ifname"] for link in listed if link["ifname"].startswith("tap")}
