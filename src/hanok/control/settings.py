@@ -20,6 +20,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     bus: nats://host:port; empty: in memory, for a cloud in one process.
     northbound: OVN's northbound database ("unix:/run/…/nb.sock"); empty: a simulated network.
     durable: whether commits wait for the disk.
+    admin_password_file: the administrator's first password.
     public_cidr, public_gateway: the external network that `up` makes; empty for none.
     """
 
@@ -39,6 +40,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     node_name: str = "hanok"
     public_cidr: str = ""
     public_gateway: str = ""
+    admin_password_file: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     identity: IdentitySettings = IdentitySettings()
     image: ImageSettings = ImageSettings()

@@ -1,0 +1,119 @@
+"""`hanok down`: stop the cloud, and, when asked, its guests."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import time
+
+from hanok.cli import api, looking, making
+from hanok.cli.main import as_json, state_dir
+from hanok.cli.output import Failure, fail, print_json, say, warn
+from hanok.cli.place import cloud_of, needs_root
+from hanok.drivers.ovn import engines as ovn
+from hanok.supervisor import door, parts
+from hanok.supervisor.processes import Process
+from hanok.supervisor.settings import Cloud
+from hanok.supervisor.supervise import holder, leftover_processes
+
+STOP_S = 90.0
+GUEST_S = 90.0  # a guest that switches itself off takes seconds; one that does not is ended
+LOOK_S = 0.05
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    state_dir(parser)
+    parser.add_argument("--guests", action="store_true", help="switch the guests off too")
+    as_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    cloud = cloud_of(args)
+    needs_root(cloud, "hanok down")
+    with making.one_at_a_time(cloud.state):
+        if args.guests and looking.guests_of(cloud):
+            guests_off(cloud)
+        stop(cloud, with_guests=args.guests)
+    left = looking.guests_of(cloud)
+    if args.json:
+        print_json({"stopped": True, "guests_running": sorted(left)})
+    elif left:
+        say(f"The cloud is down. {len(left)} guest{'s' if len(left) > 1 else ''} and the network they use go on; "
+            "hanok up finds them again.")  # fmt: skip
+    else:
+        say("The cloud is down.")
+    return 0
+
+
+def guests_off(cloud: Cloud) -> None:
+    """Switch guests off through the APIs, so that the records are right; those that stay are ended."""
+    if api.answers(cloud):
+        try:
+            client = api.API(cloud)
+            client.sign_in()
+            for server in looking.guests_of(cloud):
+                try:
+                    client.post(f"/compute/v2.1/servers/{server}/action", {"os-stop": None})
+                except api.Refused as refused:
+                    warn(f"server {server}: {refused.message}")
+            api.wait_until(lambda: not looking.guests_of(cloud), timeout_s=GUEST_S)
+        except (api.Refused, Failure) as error:
+            warn(f"guests cannot be asked to switch themselves off: {error}")
+
+
+def stop(cloud: Cloud, *, with_guests: bool) -> None:
+    """Nothing of the cloud runs; without with_guests, but guests and what they need.
+
+    Raises:
+        Failure: something does not end.
+    """
+    pid = holder(cloud)
+    if pid:
+        process = Process.open(pid)
+        if process is not None:
+            _ask(cloud, process, with_guests=with_guests)
+            until = time.monotonic() + STOP_S
+            while process.alive and time.monotonic() < until:
+                time.sleep(LOOK_S)
+            alive = process.alive
+            process.close()
+            if alive:
+                fail(f"process {pid} does not end; see hanok logs")
+    if cloud.settings.simulated:
+        return
+    if with_guests:
+        asyncio.run(_end_guests(cloud))
+    keep = bool(looking.guests_of(cloud))
+    # What a killed supervisor left behind.
+    asyncio.run(_end_parts(cloud, keep_data_plane=keep))
+    if not keep:
+        asyncio.run(ovn.teardown(parts.data_plane(cloud)))
+
+
+def _ask(cloud: Cloud, process: Process, *, with_guests: bool) -> None:
+
+    if cloud.settings.simulated:
+        process.send(signal.SIGTERM)
+        return
+    try:
+        door.ask(cloud.socket, {"do": "stop", "guests": with_guests})
+    except door.Silence:
+        process.send(signal.SIGTERM)
+
+
+async def _end_guests(cloud: Cloud) -> None:
+    for pid in looking.guests_of(cloud).values():
+        if (process := Process.open(pid)) is not None:
+            await process.stop(timeout_s=10)
+            process.close()
+
+
+async def _end_parts(cloud: Cloud, *, keep_data_plane: bool) -> None:
+    for part in reversed(parts.parts(cloud)):
+        if part.data_plane and keep_data_plane:
+            continue
+        for pid, _ in leftover_processes(cloud, [part]):
+            if (process := Process.open(pid)) is not None:
+                await process.stop(part.stop_signal, timeout_s=part.stop_s)
+                process.close()

@@ -1,0 +1,162 @@
+"""`hanok status`: what runs, and how it is."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+from hanok import __version__
+from hanok.cli import api, looking
+from hanok.cli.main import as_json, state_dir
+from hanok.cli.output import Failure, ago, mib, print_json, say, table
+from hanok.cli.place import cloud_of, needs_root
+from hanok.supervisor import processes
+from hanok.supervisor.settings import Cloud
+
+ENGINES = (("QEMU", "qemu-system-x86_64", "--version"), ("Open vSwitch", "ovs-vsctl", "--version"),
+           ("OVN", "ovn-controller", "--version"), ("NATS", "nats-server", "--version"))  # fmt: skip
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    state_dir(parser)
+    as_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    cloud = cloud_of(args)
+    needs_root(cloud, "hanok status")
+    facts = collect(cloud)
+    if args.json:
+        print_json(facts)
+    else:
+        _show(cloud, facts)
+    return 0 if facts["serving"] else 3  # as `systemctl status` does for what does not run
+
+
+def collect(cloud: Cloud) -> dict[str, Any]:
+    """Everything that `hanok status` shows."""
+    rows = looking.parts_of(cloud)
+    guests = {
+        server: {"pid": pid, "pss_kib": processes.pss_kib(pid)}
+        for server, pid in looking.guests_of(cloud).items()
+    }
+    serving = api.answers(cloud)
+    facts: dict[str, Any] = {
+        "state_dir": str(cloud.state),
+        "url": cloud.url,
+        "region": cloud.settings.region,
+        "simulated": cloud.settings.simulated,
+        "serving": serving,
+        "processes": rows,
+        "memory_kib": sum(row["pss_kib"] or 0 for row in rows),
+        "guests": guests,
+        "versions": versions(cloud),
+        "services": [],
+        "hosts": [],
+    }
+    if serving:
+        try:
+            facts |= _asked(cloud)
+        except (api.Refused, Failure) as error:
+            facts["trouble"] = f"the services could not be asked: {error}"
+    return facts
+
+
+def _asked(cloud: Cloud) -> dict[str, Any]:
+    client = api.API(cloud)
+    client.sign_in()
+    services = [
+        {"name": row["binary"], "host": row["host"], "state": row["state"], "status": row["status"]}
+        for row in client.get("/compute/v2.1/os-services")["services"]
+    ]
+    hosts = [
+        {
+            "name": row["hypervisor_hostname"],
+            "state": row["state"],
+            "accelerator": accelerator(row),
+        }
+        for row in client.get("/compute/v2.1/os-hypervisors/detail")["hypervisors"]
+    ]
+    found: dict[str, Any] = {"services": services, "hosts": hosts}
+    try:
+        agents = client.get("/network/v2.0/agents")["agents"]
+        found["services"] += [
+            {
+                "name": row["binary"],
+                "host": row["host"],
+                "state": "up" if row["alive"] else "down",
+                "status": "enabled" if row["admin_state_up"] else "disabled",
+            }
+            for row in agents
+        ]
+    except api.Refused:
+        found["trouble"] = "the network's agents could not be asked"
+    return found
+
+
+def accelerator(row: dict[str, Any]) -> str:
+    """How a host runs guests, and why, from the hypervisor's details."""
+    info = row.get("cpu_info")
+    if isinstance(info, dict):
+        kind = info.get("accelerator") or info.get("features_accelerator") or ""
+        reason = info.get("accelerator_reason") or ""
+        if kind:
+            return f"{kind}: {reason}" if reason else str(kind)
+    return str(row.get("hypervisor_type") or "unknown")
+
+
+def versions(cloud: Cloud) -> dict[str, str]:
+    """Ours, Python's, and the engines'."""
+    found = {"Hanok": __version__, "Python": sys.version.split()[0]}
+    for name, program, option in () if cloud.settings.simulated else ENGINES:
+        if shutil.which(program):
+            done = subprocess.run([program, option], capture_output=True, text=True, timeout=10)
+            words = (done.stdout or done.stderr).splitlines()[:1]
+            numbers = [
+                w.strip(":v,") for w in " ".join(words).split() if w.strip(":v")[:1].isdigit()
+            ]
+            found[name] = numbers[0] if numbers else "?"
+        else:
+            found[name] = "not installed"
+    return found
+
+
+def _show(cloud: Cloud, facts: dict[str, Any]) -> None:
+    kind = "simulated cloud" if cloud.settings.simulated else "cloud"
+    state = "serves" if facts["serving"] else "does not serve"
+    say(f"The {kind} in {cloud.state} {state} at {cloud.url} (region {cloud.settings.region}).")
+    say()
+    rows = [
+        [
+            row["name"],
+            row["state"] + (f" ({row['trouble']})" if row.get("trouble") else ""),
+            row["pid"] or "-",
+            ago(row["for_s"]) if row.get("for_s") else "-",
+            mib(row["pss_kib"]),
+        ]
+        for row in facts["processes"]
+    ]
+    rows += [
+        [f"guest {server}", "running", guest["pid"], "-", mib(guest["pss_kib"])]
+        for server, guest in facts["guests"].items()
+    ]
+    say(table(["Process", "State", "PID", "For", "Memory"], rows))
+    say(f"Memory without guests: {mib(facts['memory_kib'])}")
+    if facts["services"]:
+        say()
+        rows = [[s["name"], s["host"], s["state"], s["status"]] for s in facts["services"]]
+        say(table(["Service", "Host", "State", "Status"], rows))
+    if facts["hosts"]:
+        say()
+        shown = facts["hosts"][:20]
+        say(table(["Host", "State", "Guests run on"],
+                  [[h["name"], h["state"], h["accelerator"]] for h in shown]))  # fmt: skip
+        if len(facts["hosts"]) > len(shown):
+            say(f"and {len(facts['hosts']) - len(shown)} more hosts")
+    say()
+    say("Versions: " + ", ".join(f"{name} {number}" for name, number in facts["versions"].items()))
+    if trouble := facts.get("trouble"):
+        say(f"Note: {trouble}")

@@ -1,0 +1,108 @@
+"""`hanok test`: what has to hold before a change is taken: form, lint, types, walls, tests."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from hanok.cli import packages
+from hanok.cli.output import Failure, say
+
+POSTGRES = "postgresql"
+CHECKS = (
+    ("format", ("ruff", "format", "--check", "--quiet")),
+    ("lint", ("ruff", "check", "--quiet")),
+    ("types", ("mypy",)),
+    ("walls between packages", ("lint-imports",)),
+)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Runs the checks, then pytest with the arguments you add (after --)."
+    parser.add_argument("--quick", action="store_true", help="leave out what needs root or engines")
+    parser.add_argument("pytest", nargs="*", metavar="ARGUMENT", help="for pytest")
+
+
+def run(args: argparse.Namespace) -> int:
+    root = _checkout()
+    say("Checks and tests of the checkout")
+    failed = [] if args.pytest else _check(root)
+    left_out = _left_out(quick=args.quick)
+    marks = [f"not {mark}" for mark in left_out]
+    for mark, why in left_out.items():
+        say(f"left out: tests marked {mark!r}: {why}")
+    command = [sys.executable, "-m", "pytest", "-q", *args.pytest]
+    if marks:
+        command += ["-m", " and ".join(marks)]
+    status = subprocess.run(command, cwd=root, env=_environment(root)).returncode
+    if failed:
+        raise Failure(f"these checks do not pass (their words are above): {', '.join(failed)}")
+    return status
+
+
+def _checkout() -> Path:
+    place = os.environ.get("HANOK_CHECKOUT")
+    if not place or not Path(place, "tests").is_dir():
+        raise Failure("the tests are in the source checkout: call ./hanok test there")
+    if importlib.util.find_spec("pytest") is None:
+        raise Failure("this environment has no test tools: call ./hanok test in the checkout")
+    return Path(place)
+
+
+def _check(root: Path) -> list[str]:
+    """Run every check; returns the titles of those that do not pass, after showing their words."""
+    failed = []
+    for number, (title, command) in enumerate(CHECKS, 1):
+        started = time.monotonic()
+        program = Path(sys.executable).with_name(command[0])
+        done = subprocess.run(
+            [program, *command[1:]],
+            cwd=root,
+            env=_environment(root),
+            capture_output=True,
+            text=True,
+        )
+        verdict = "fine" if done.returncode == 0 else "does not pass"
+        say(f"[{number}/{len(CHECKS)}] {title}: {verdict} ({time.monotonic() - started:.1f} s)")
+        if done.returncode:
+            failed.append(title)
+            say((done.stdout + done.stderr).rstrip())
+    return failed
+
+
+def _environment(root: Path) -> dict[str, str]:
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {**os.environ, "PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}", "PATH": programs}
+
+
+def _left_out(*, quick: bool) -> dict[str, str]:
+    """Marks of tests that cannot run here, and why. As root on Debian, what is missing is installed first."""
+    if quick:
+        return {"host": "--quick", "postgres": "--quick"}
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        wanted = packages.missing()
+        if not _has_postgres():
+            wanted.append(POSTGRES)
+        if wanted:
+            say(f"installing for the tests: {', '.join(wanted)}")
+            packages.install(wanted)
+    found = {}
+    if os.geteuid() != 0:
+        found["host"] = "they need root (namespaces, taps)"
+    elif packages.missing() or not os.path.exists("/dev/net/tun"):
+        found["host"] = "QEMU, OVN or /dev/net/tun are not here"
+    if not _has_postgres():
+        found["postgres"] = (
+            "PostgreSQL's server programs are not here (Debian: apt install postgresql)"
+        )
+    return found
+
+
+def _has_postgres() -> bool:
+    return any(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or bool(shutil.which("initdb"))

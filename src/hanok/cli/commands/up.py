@@ -1,0 +1,302 @@
+"""`hanok up`: make what is missing, start what does not run, say what to do next."""
+
+from __future__ import annotations
+
+import argparse
+import compileall
+import json
+import os
+import platform
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from hanok.cli import api, credentials, first_things, making, packages
+from hanok.cli.commands import down
+from hanok.cli.main import as_json, state_dir
+from hanok.cli.output import Failure, Steps, ago, fail, print_json, say
+from hanok.cli.place import state_of
+from hanok.supervisor import door, parts, processes
+from hanok.supervisor.processes import Process
+from hanok.supervisor.settings import Cloud, load
+from hanok.supervisor.supervise import holder, open_log
+
+START_S = 120.0  # a loaded machine; a few seconds when it is quiet
+HOST_S = 60.0
+LOOK_S = 0.05
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    state_dir(parser)
+    parser.add_argument(
+        "--simulated", action="store_true", help="one process, no root, no engines, no packages"
+    )
+    parser.add_argument("--port", type=int, metavar="N", help="where the APIs answer (5000)")
+    parser.add_argument("--listen", metavar="ADDRESS", help="address of the APIs (127.0.0.1)")
+    parser.add_argument("--region", metavar="NAME", help="the region's name (RegionOne)")
+    parser.add_argument(
+        "--hosts", type=int, metavar="N", help="how many hosts a simulated cloud has (1)"
+    )
+    parser.add_argument(
+        "--foreground", action="store_true", help="stay until Ctrl-C, then stop the cloud"
+    )
+    as_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    started = time.monotonic()
+    _check(args)
+    state = state_of(args, simulated=args.simulated)
+    making.directory(state, simulated=args.simulated)
+    wishes = making.Wishes(args.simulated, args.port, args.region, args.listen, args.hosts)
+    if args.foreground:
+        signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with making.one_at_a_time(state):
+            up = _simulated if args.simulated else _real
+            steps = Steps(4 if args.simulated else 8, to_stderr=args.json)
+            cloud, process = up(state, wishes, steps)
+        took_s = time.monotonic() - started
+        if args.json:
+            print_json(_facts(cloud, took_s))
+        else:
+            _goodbye(cloud, took_s)
+        return _stay(cloud, process) if args.foreground else 0
+    except KeyboardInterrupt:
+        if not args.foreground:
+            raise
+        made = load(state)
+        if made is not None:
+            down.stop(made, with_guests=False)
+        return 0
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.port is not None and not 1 <= args.port <= 65535:
+        fail(f"--port wants a number from 1 to 65535, not {args.port}")
+    if args.hosts is not None and not args.simulated:
+        fail("--hosts goes with --simulated; a real cloud has this machine")
+    if args.hosts is not None and not 1 <= args.hosts <= 10_000:
+        fail(f"--hosts wants a number from 1 to 10000, not {args.hosts}")
+    if args.region is not None and not (args.region.strip() and len(args.region) <= 255):
+        fail("--region wants a name")
+    if args.simulated:
+        return
+    if platform.system() != "Linux":
+        fail("the real cloud needs Linux; `hanok up --simulated` runs everywhere")
+    if os.geteuid() != 0:
+        fail("the real cloud needs root: sudo ./hanok up   (or without: ./hanok up --simulated)")
+    if platform.machine() != "x86_64":
+        fail(f"the real cloud runs on x86_64 so far, not on {platform.machine()}; "
+             "`hanok up --simulated` runs here")  # fmt: skip
+    if not os.path.exists("/dev/net/tun"):
+        fail("/dev/net/tun is missing: in a container, start it with --device /dev/net/tun and "
+             "--cap-add NET_ADMIN,SYS_ADMIN; or use `hanok up --simulated`")  # fmt: skip
+
+
+def _real(state: Path, wishes: making.Wishes, steps: Steps) -> tuple[Cloud, Process | None]:
+    with steps.step("Settings"):
+        cloud = making.make(state, wishes)
+    with steps.step("Debian packages"):
+        packages.ensure(steps)
+    with steps.step("Guest image"):
+        image = first_things.build_guest(steps)
+    with steps.step("Secrets and folders"):
+        parts.write_files(cloud)
+        credentials.write(cloud)
+        _compile()
+    with steps.step("Engines, control and node"):
+        process = _supervise(cloud, steps)
+    with steps.step("APIs"):
+        _wait_for_apis(cloud)
+    with steps.step("Flavors and the image cirros"):
+        first_things.register(cloud, image, steps)
+    with steps.step("This machine as a host"):
+        _wait_for_host(cloud)
+    return cloud, process
+
+
+def _simulated(state: Path, wishes: making.Wishes, steps: Steps) -> tuple[Cloud, Process | None]:
+    with steps.step("Settings"):
+        cloud = making.make(state, wishes)
+    with steps.step("Secrets and folders"):
+        parts.write_simulated_files(cloud)
+        credentials.write(cloud)
+    with steps.step("The cloud, simulated"):
+        process = None
+        if holder(cloud) is None:
+            command = (sys.executable, "-P", "-m", "hanok.cli", "simulated")
+            process = _start(cloud, (*command, "--state-dir", str(cloud.state)), "control")
+        _wait_for_apis(cloud, process)
+    with steps.step("Flavors and the image cirros"):
+        path = cloud.state / "cirros.qcow2"
+        if not path.exists():
+            first_things.write_tiny_image(path)
+        first_things.register(cloud, path, steps)
+    return cloud, process
+
+
+def _compile() -> None:
+    """Compile our modules now: control may not write beside them, and would do it at each start."""
+    compileall.compile_dir(Path(__file__).parents[2], quiet=2, workers=1)
+
+
+def _start(cloud: Cloud, argv: tuple[str, ...], part: str) -> Process:
+    with open_log(cloud, part) as file:
+        return processes.start(
+            argv,
+            env=processes.environment(MALLOC_ARENA_MAX="2"),
+            uid=None,
+            gid=None,
+            log=file.fileno(),
+        )
+
+
+def _supervise(cloud: Cloud, steps: Steps) -> Process | None:
+    """Start the supervisor unless it runs, and wait until all its parts do."""
+    process = None
+    if holder(cloud) is None:
+        argv = (sys.executable, "-P", "-m", "hanok.supervisor", str(cloud.state))
+        process = _start(cloud, argv, "supervisor")
+    until = time.monotonic() + START_S
+    seen: dict[str, Any] = {}
+    while time.monotonic() < until:
+        if process is not None and not process.alive:
+            fail(f"the supervisor ended: {why_not(cloud, 'supervisor')}")
+        try:
+            seen = door.ask(cloud.socket, {"do": "status"})
+        except door.Silence:
+            time.sleep(LOOK_S)
+            continue
+        if seen["phase"] == "stopping":
+            fail("the cloud is being stopped by somebody else; run hanok up again when it is down")
+        waiting = [part["name"] for part in seen["parts"] if part["state"] != "running"]
+        if not waiting:
+            return process
+        broken = [part for part in seen["parts"] if part["restarts"] >= 3]
+        if broken:
+            name = broken[0]["name"]
+            known = last_error(cloud, name)
+            fail(
+                f"{name} does not start: {why_not(cloud, name) if known else broken[0]['trouble']}"
+            )
+        steps.busy(", ".join(waiting))
+        time.sleep(LOOK_S)
+    late = [part["name"] for part in seen.get("parts", []) if part["state"] != "running"]
+    fail(f"not everything started within {START_S:.0f} s: {', '.join(late) or 'the supervisor'}; "
+         "see hanok status and hanok logs; a second hanok up goes on waiting")  # fmt: skip
+
+
+def _wait_for_apis(cloud: Cloud, process: Process | None = None) -> None:
+    until = time.monotonic() + START_S
+    while not api.answers(cloud):
+        if process is not None and not process.alive:
+            fail(f"the cloud ended: {why_not(cloud, 'control')}")
+        if time.monotonic() > until:
+            fail(f"the APIs do not answer at {cloud.url}; see hanok logs control")
+        time.sleep(LOOK_S)
+
+
+def _wait_for_host(cloud: Cloud) -> None:
+    """Until servers can be created: the machine has told control what it has."""
+    client = api.API(cloud)
+    try:
+        client.sign_in()
+        path = "/compute/v2.1/os-hypervisors/detail"
+
+        def ready() -> bool:
+            return any(host["state"] == "up" for host in client.get(path)["hypervisors"])
+
+        if not api.wait_until(ready, timeout_s=HOST_S, every_s=LOOK_S):
+            fail("the node did not report within a minute; see hanok logs node")
+    except api.Refused as refused:
+        if refused.status != 401:  # the administrator's password was changed: that is no fault
+            raise Failure(f"compute does not answer: {refused}") from None
+
+
+def last_error(cloud: Cloud, part: str) -> str:
+    """The last error a part wrote, in its own words; nothing when it wrote none."""
+    try:
+        with open(cloud.logs / f"{part}.log", "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 20_000))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    for line in reversed(lines):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            if line.strip():
+                return line.strip()[:300]
+            continue
+        if entry.get("level") in ("error", "critical"):
+            return str(entry["message"])
+    return ""
+
+
+def why_not(cloud: Cloud, part: str) -> str:
+    """Why a part did not start, and what to do."""
+    why = last_error(cloud, part).rstrip(".") or "it left no reason"
+    if "database" in why:
+        why += (
+            f"; the database is {cloud.state}/control/hanok.db: put back a copy of it, or move it away to start "
+            "with an empty one"
+        )
+    return f"{why} (more: {command_name()} logs {part})"
+
+
+def _facts(cloud: Cloud, took_s: float) -> dict[str, Any]:
+    return {
+        "url": cloud.url,
+        "region": cloud.settings.region,
+        "simulated": cloud.settings.simulated,
+        "state_dir": str(cloud.state),
+        "openrc": str(cloud.openrc),
+        "clouds_yaml": str(cloud.clouds_yaml),
+        "seconds": round(took_s, 2),
+    }
+
+
+def _goodbye(cloud: Cloud, took_s: float) -> None:
+    me = command_name()
+    kind = "The simulated cloud" if cloud.settings.simulated else "The cloud"
+    named = "" if _is_default(cloud) else f" --state-dir {cloud.state}"
+    say()
+    say(f"{kind} is up at {cloud.url} (region {cloud.settings.region}), after {ago(took_s)}.")
+    say(f"  for the openstack client   {cloud.openrc}")
+    say(f"  for SDKs and tools         {cloud.clouds_yaml}")
+    say("Next:")
+    say(f"  . {cloud.openrc} && openstack server list")
+    say(f"  {me} launch{named}")
+    say(f"  {me} status{named}")
+    if shutil.which("openstack") is None:
+        say("(The openstack client is not installed here: pip install python-openstackclient)")
+
+
+def _is_default(cloud: Cloud) -> bool:
+    return cloud.state == state_of(argparse.Namespace(state_dir=None))
+
+
+def command_name() -> str:
+    """How this program is called by whoever reads the next line."""
+    return "./hanok" if os.environ.get("HANOK_CHECKOUT") else "hanok"
+
+
+def _stay(cloud: Cloud, process: Process | None) -> int:
+    """Wait for Ctrl-C or SIGTERM, then stop the cloud."""
+    if process is None:
+        pid = holder(cloud)
+        process = Process.open(pid) if pid else None
+    if process is None:
+        return 1
+
+    while process.alive:
+        time.sleep(LOOK_S)
+    fail(f"the cloud ended: {why_not(cloud, 'control')}")

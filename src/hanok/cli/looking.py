@@ -1,0 +1,92 @@
+"""What a cloud has on this machine now: processes, memory, traces. Asked of the machine, not of records."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from hanok.drivers.ovn import engines as ovn
+from hanok.drivers.ovn.errors import OVNError
+from hanok.drivers.qemu import process as guests
+from hanok.supervisor import door, parts, processes
+from hanok.supervisor.settings import Cloud
+from hanok.supervisor.supervise import holder, leftover_processes
+
+
+def supervisor(cloud: Cloud) -> dict[str, Any] | None:
+    """What the supervisor says; None when it does not run or does not answer."""
+    if cloud.settings.simulated:
+        return None
+    try:
+        return door.ask(cloud.socket, {"do": "status"})
+    except door.Silence:
+        return None
+
+
+def parts_of(cloud: Cloud) -> list[dict[str, Any]]:
+    """Every process of the cloud but guests: name, state, pid, memory in KiB."""
+    pid = holder(cloud)
+    if cloud.settings.simulated:
+        return [_row("cloud", "running" if pid else "stopped", pid)]
+    told = supervisor(cloud)
+    rows = [_row("supervisor", "running" if pid else "stopped", pid)]
+    if told is not None:
+        for part in told["parts"]:
+            rows.append(_row(part["name"], part["state"], part["pid"]) | part)
+        return rows
+    running = {name: process for process, name in leftover_processes(cloud)}
+    for part in parts.parts(cloud):
+        found = running.get(part.name)
+        rows.append(_row(part.name, "without supervisor" if found else "stopped", found))
+    return rows
+
+
+def _row(name: str, state: str, pid: int | None) -> dict[str, Any]:
+    memory = processes.pss_kib(pid) if pid else None
+    return {"name": name, "state": state, "pid": pid or None, "pss_kib": memory}
+
+
+def guests_of(cloud: Cloud) -> dict[str, int]:
+    """QEMU processes of this cloud, by server."""
+    if cloud.settings.simulated:
+        return {}
+    return {server: found.pid for server, found in guests.scan(str(cloud.run / "node")).items()}
+
+
+def traces(cloud: Cloud) -> list[str]:
+    """Everything outside of files that the cloud has on the machine, in words. Empty: nothing is left."""
+    found = []
+    pid = holder(cloud)
+    if pid:
+        found.append(f"process {pid} ({'cloud' if cloud.settings.simulated else 'supervisor'})")
+    if cloud.settings.simulated:
+        return found
+    seen = set()
+    for process, name in leftover_processes(cloud):
+        seen.add(process)
+        found.append(f"process {process} ({name})")
+    for server, process in guests_of(cloud).items():
+        seen.add(process)
+        found.append(f"process {process} (guest {server})")
+    try:
+        for line in asyncio.run(ovn.leftovers(parts.data_plane(cloud))):
+            if not (line.startswith("process ") and int(line.split()[1]) in seen):
+                found.append(line)
+    except OVNError as error:
+        found.append(f"the network could not be looked at: {error.message}")
+    found += mounts(cloud)
+    if cloud.run.exists() and any(cloud.run.rglob("*.sock")):
+        found.append(f"sockets in {cloud.run}")
+    return found
+
+
+def mounts(cloud: Cloud) -> list[str]:
+    """Mounts under the cloud's directories, and its namespaces' handles."""
+    ours = (str(cloud.state), str(cloud.run))
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        point = line.split()[4]
+        if any(point == one or point.startswith(f"{one}/") for one in ours):
+            found.append(f"mount {point}")
+    return found

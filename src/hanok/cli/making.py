@@ -1,0 +1,247 @@
+"""Makes a cloud, or takes up the one there is: the checks before anything runs, and its settings."""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from msgspec import structs
+
+from hanok.cli.output import Failure
+from hanok.supervisor import claims, processes
+from hanok.supervisor.settings import (
+    DEFAULT_PORT,
+    BrokenState,
+    Cloud,
+    CloudSettings,
+    load,
+    write_toml,
+)
+from hanok.supervisor.supervise import holder
+
+REAL_NEEDS_MIB, SIMULATED_NEEDS_MIB = 1024, 64
+OURS = {  # everything that a cloud puts into its directory
+    "hanok.toml", "control.toml", "control-extra.toml", "node.toml", "admin-openrc.sh", "clouds.yaml",
+    "lock", "up.lock", "registered", "control", "images", "policy", "node", "logs", "launch", "cirros.qcow2",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the command line asked for; None: as it is, or the usual."""
+
+    simulated: bool
+    port: int | None
+    region: str | None
+    listen: str | None
+    hosts: int | None
+
+
+@contextmanager
+def one_at_a_time(state: Path) -> Iterator[None]:
+    """Refuse a second `up` on the same state directory.
+
+    Raises:
+        Failure: there is one at work.
+    """
+    handle = os.open(state / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            who = os.read(handle, 20).decode().strip()
+            raise Failure(
+                f"another hanok command works on {state} (process {who}); wait for it to end"
+            ) from None
+        os.ftruncate(handle, 0)
+        os.write(handle, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        os.close(handle)
+
+
+def directory(state: Path, *, simulated: bool) -> None:
+    """The state directory is there, ours, and has room.
+
+    Raises:
+        Failure: it cannot be; the text says why.
+    """
+    if state.is_symlink() or (state.exists() and not state.is_dir()):
+        raise Failure(f"{state} is not a directory; name another --state-dir")
+    state.mkdir(parents=True, exist_ok=True, mode=0o711)
+    strangers = {entry.name for entry in state.iterdir()} - OURS
+    strangers = {name for name in strangers if not name.startswith(".")}
+    if strangers and not (state / "hanok.toml").exists():
+        raise Failure(
+            f"{state} holds other things ({sorted(strangers)[0]}, …); name an empty --state-dir"
+        )
+    if not os.access(state, os.W_OK | os.X_OK):
+        raise Failure(f"{state} is not writable for you; name another --state-dir")
+    free_mib = shutil.disk_usage(state).free >> 20
+    needed = SIMULATED_NEEDS_MIB if simulated else REAL_NEEDS_MIB
+    if free_mib < needed:
+        raise Failure(
+            f"the disk is full: {free_mib} MiB are free at {state} and {needed} MiB are needed; make room, "
+            "then run the same command again"
+        )
+    if not simulated:
+        state.chmod(0o711)
+        closed = claims.can_pass(state / "x", 64160)
+        if closed is not None:
+            raise Failure(
+                f"{closed} is closed to other users, and the control process runs as one; "
+                f"name a --state-dir elsewhere, or: chmod o+x {closed}"
+            )
+        _program()
+
+
+def _program() -> None:
+    """The Python and the code that run this can be read by the control process's user too."""
+    for what in (Path(os.path.realpath(sys.executable)), Path(sys.prefix), Path(__file__)):
+        closed = claims.can_pass(what, 64160)
+        if closed is not None:
+            raise Failure(
+                f"{what} lies in {closed}, which is closed to other users, and the control process runs as one; "
+                "start the cloud with ./hanok of a checkout, which takes the system's Python"
+            )
+
+
+def make(state: Path, wishes: Wishes) -> Cloud:
+    """The cloud of this state directory, with its settings written.
+
+    Raises:
+        Failure: what is wished does not go with what is there.
+    """
+    try:
+        cloud = load(state)
+        return _new(state, wishes) if cloud is None else _again(cloud, wishes)
+    except BrokenState as broken:
+        raise Failure(str(broken)) from None
+    except claims.NoRoom as full:
+        raise Failure(str(full)) from None
+    except ValueError as error:
+        raise Failure(str(error)) from None
+
+
+def _new(state: Path, wishes: Wishes) -> Cloud:
+    cloud_id = claims.new_id()
+    settings = CloudSettings(
+        id=cloud_id,
+        simulated=wishes.simulated,
+        region=wishes.region or "RegionOne",
+        listen=_address(wishes.listen or "127.0.0.1"),
+        port=wishes.port or DEFAULT_PORT,
+        hosts=wishes.hosts or 1,
+        host_name=socket.gethostname(),
+    )
+    if wishes.simulated:
+        cloud = Cloud(state, settings)
+        port_is_free(cloud)
+        write_toml(cloud.settings_file, settings)
+        return cloud
+    port_is_free(Cloud(state, settings))
+    with claims.claim(cloud_id, state) as (slot, network, nats_port):
+        settings = structs.replace(settings, slot=slot, external_cidr=network, nats_port=nats_port)
+        cloud = Cloud(state, settings)
+        write_toml(cloud.settings_file, settings)
+    return cloud
+
+
+def _again(cloud: Cloud, wishes: Wishes) -> Cloud:
+    settings = cloud.settings
+    kind = "simulated" if settings.simulated else "real"
+    if wishes.simulated != settings.simulated:
+        other = "with" if settings.simulated else "without"
+        raise Failure(
+            f"the cloud in {cloud.state} is a {kind} one: call `hanok up` {other} --simulated, or name "
+            "another --state-dir"
+        )
+    if wishes.region is not None and wishes.region != settings.region:
+        raise Failure(
+            f"the region of this cloud is {settings.region} and cannot change; for another one: "
+            "hanok destroy, or another --state-dir"
+        )
+    changed = structs.replace(
+        settings,
+        port=wishes.port or settings.port,
+        listen=_address(wishes.listen) if wishes.listen else settings.listen,
+        hosts=wishes.hosts or settings.hosts,
+    )
+    runs = holder(cloud) is not None
+    if changed != settings:
+        if runs:
+            raise Failure("this cloud runs; `hanok down` first, then change its port or address")
+        cloud = Cloud(cloud.state, changed)
+        port_is_free(cloud)
+        write_toml(cloud.settings_file, changed)
+    elif not runs:
+        port_is_free(cloud)
+    return cloud
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise Failure(
+            f"--listen wants an address such as 127.0.0.1 or 0.0.0.0, not {text!r}"
+        ) from None
+
+
+def port_is_free(cloud: Cloud) -> None:
+    """Raises Failure when somebody else listens where this cloud is to; names who, if that can be seen."""
+    address, port = cloud.settings.listen, cloud.settings.port
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((address, port))
+            return
+        except PermissionError:
+            raise Failure(f"port {port} needs root; choose one above 1023 with --port") from None
+        except OSError as error:
+            if error.errno not in (98, 48):  # EADDRINUSE of Linux and of others
+                raise Failure(
+                    f"the cloud cannot listen at {address}: {error.strerror}; see --listen"
+                ) from None
+    listener = _listener(port)
+    if listener is not None and _is_ours(listener, cloud):
+        return  # of a supervisor that was killed: it will be taken up
+    who = f" by {_name(listener)}" if listener is not None else ""
+    raise Failure(f"port {port} is in use{who}; free it, or choose another one: hanok up --port N")
+
+
+def _listener(port: int) -> int | None:
+    """The process that listens on a port; None where that cannot be seen."""
+    inodes = set()
+    for table in ("tcp", "tcp6"):
+        with suppress(OSError):
+            for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                    inodes.add(f"socket:[{fields[9]}]")
+    for pid in processes.every() if inodes else ():
+        with suppress(OSError):
+            for handle in os.listdir(f"/proc/{pid}/fd"):
+                with suppress(OSError):
+                    if os.readlink(f"/proc/{pid}/fd/{handle}") in inodes:
+                        return pid
+    return None
+
+
+def _is_ours(pid: int, cloud: Cloud) -> bool:
+    return processes.arguments(pid)[-1:] == [str(cloud.control_settings)]
+
+
+def _name(pid: int) -> str:
+    with suppress(OSError):
+        return f"{Path(f'/proc/{pid}/comm').read_text().strip()} (process {pid})"
+    return f"process {pid}"

@@ -1,0 +1,131 @@
+"""The control process as the supervisor, systemd or `hanok control` start it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from hanok.base.failpoints import arm_from_environment
+from hanok.bus import Bus, MemoryBus
+from hanok.control.app import Control
+from hanok.control.settings import ControlSettings
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 2048
+FINISH_S = 5  # what requests under way get when we are told to end
+KEEP_ALIVE_S = 75
+
+Beside = Callable[[Bus], Awaitable[None]]
+"""Something that runs in the same process until it is cancelled: the hosts of a simulated cloud."""
+
+
+class PortTaken(Exception):
+    """Somebody else listens at our address; the text names it."""
+
+
+async def main(settings: ControlSettings, *, beside: Sequence[Beside] = ()) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        PortTaken: the address is in use.
+    """
+    arm_from_environment()
+    listener = _listener(settings)
+    try:
+        bus = await _bus(settings)
+        async with Control.running(
+            settings, admin_password=_password(settings), bus=bus
+        ) as control:
+            async with asyncio.TaskGroup() as group:
+                others = [group.create_task(_run(each, bus)) for each in beside]
+                try:
+                    await _serve(control, listener)
+                finally:
+                    for task in others:
+                        task.cancel()
+    finally:
+        listener.close()
+
+
+async def _run(each: Beside, bus: Bus) -> None:
+    await each(bus)
+
+
+async def _bus(settings: ControlSettings) -> Bus:
+    if not settings.bus:
+        return MemoryBus()
+    # Only here: a cloud in one process needs no client for messages.
+    from hanok.bus.nats import NATSBus
+
+    password = ""
+    if settings.bus_password_file:
+        password = Path(settings.bus_password_file).read_text().strip()
+    return await NATSBus.connect(
+        settings.bus, name="control", user=settings.bus_user, password=password
+    )
+
+
+def _password(settings: ControlSettings) -> str:
+    return Path(settings.admin_password_file).read_text().strip()
+
+
+def _listener(settings: ControlSettings) -> socket.socket:
+    """Our address, taken; it is listened to only when there is somebody to answer."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise PortTaken(f"{settings.host}:{settings.port}: {error.strerror}") from error
+    listener.setblocking(False)
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with signals left to us: its own handling ends the process before its work is put away."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        for number in numbers:
+            loop.add_signal_handler(number, self._end)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+    def _end(self) -> None:
+        self.should_exit = True
+
+
+async def _serve(control: Control, listener: socket.socket) -> None:
+    config = uvicorn.Config(
+        control.app,
+        http="httptools",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        backlog=BACKLOG,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=FINISH_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
+    )
+    # What is there now stays for good: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    log.info("serving at %s port %d", *listener.getsockname()[:2])
+    await _Server(config).serve(sockets=[listener])

@@ -1,0 +1,291 @@
+"""What has to run for a cloud, as data; and the files each part is told by."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hanok.drivers.ovn import engines as ovn
+from hanok.supervisor import processes
+from hanok.supervisor.settings import Cloud, write_whole
+
+LOOK_S = 0.5  # how long a part may take to say whether it is ready
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A process of a cloud.
+
+    after: the parts that must be ready before it is started for the first time.
+    tail: the end of its arguments, by which it is found again; nobody else's process has it.
+    then: to be done each time it has become ready.
+    data_plane: goes on while guests run, also when everything else is stopped.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    tail: tuple[str, ...]
+    env: dict[str, str]
+    uid: int | None
+    gid: int | None
+    ready: Callable[[], Awaitable[bool]]
+    then: Callable[[], Awaitable[None]] | None = None
+    after: tuple[str, ...] = ()
+    stop_signal: int = signal.SIGTERM
+    stop_s: float = 10.0
+    data_plane: bool = False
+
+
+def data_plane(cloud: Cloud) -> ovn.DataPlane:
+    """The network's daemons and devices of a cloud."""
+    network = ipaddress.IPv4Network(cloud.settings.external_cidr)
+    return ovn.DataPlane(
+        directory=str(cloud.run),
+        system_id=cloud.host_name,
+        netns=cloud.netns,
+        host_device=cloud.host_device,
+        inner_device=f"{cloud.host_device}-i",
+        host_address=f"{network[1]}/{network.prefixlen}",
+        uid=cloud.control_uid,
+        gid=cloud.control_uid,
+    )
+
+
+def parts(cloud: Cloud) -> list[Part]:
+    """All parts of a cloud; stopped in the reverse order."""
+    found = []
+    before: tuple[str, ...] = ()
+    for engine in ovn.engines(data_plane(cloud)):
+        inner = engine.argv[engine.argv.index("--") + 1 :] if engine.netns else engine.argv
+        found.append(
+            Part(
+                name=engine.name,
+                argv=engine.argv,
+                tail=inner,
+                env={**processes.environment(), **engine.env},
+                uid=engine.uid,
+                gid=engine.gid,
+                ready=engine.ready,
+                then=engine.then,
+                after=before,
+                stop_signal=engine.stop_signal,
+                data_plane=True,
+            )
+        )
+        before = (engine.name,)
+    messages = ("nats-server", "-c", str(cloud.run / "messages" / "nats.conf"))
+    found.append(
+        Part(
+            name="nats-server",
+            argv=messages,
+            tail=messages,
+            env=processes.environment(),
+            uid=cloud.messages_uid,
+            gid=cloud.messages_uid,
+            ready=lambda: _listens("127.0.0.1", cloud.settings.nats_port),
+            # Its gentle signal waits ten seconds for clients that reconnect at once.
+            stop_signal=signal.SIGTERM,
+        )
+    )
+    listen = cloud.settings.listen
+    address = "127.0.0.1" if listen in ("0.0.0.0", "") else listen  # noqa: S104
+    found.append(
+        _python(
+            cloud,
+            "control",
+            ("control", "--settings", str(cloud.control_settings)),
+            uid=cloud.control_uid,
+            after=("nats-server", "ovsdb-nb"),
+            ready=lambda: _listens(address, cloud.settings.port),
+        )
+    )
+    found.append(
+        _python(
+            cloud,
+            "node",
+            ("node", "--settings", str(cloud.node_settings)),
+            uid=None,
+            # After control: a first report that nobody hears is repeated only ten seconds later.
+            after=("nats-server", "ovsdb-conf", "control"),
+            ready=_at_once,
+        )
+    )
+    return found
+
+
+def _python(
+    cloud: Cloud,
+    name: str,
+    arguments: tuple[str, ...],
+    *,
+    uid: int | None,
+    after: tuple[str, ...],
+    ready: Callable[[], Awaitable[bool]],
+) -> Part:
+    # Two allocation arenas instead of one a thread: some megabytes less, no difference seen in speed.
+    env = processes.environment(MALLOC_ARENA_MAX="2", HOME=str(cloud.state))
+    return Part(
+        name=name,
+        argv=(sys.executable, "-P", "-m", "hanok.cli", *arguments),
+        tail=("-m", "hanok.cli", *arguments),
+        env=env,
+        uid=uid,
+        gid=uid,
+        ready=ready,
+        after=after,
+        stop_s=15.0,  # requests and steps under way are finished
+    )
+
+
+async def _at_once() -> bool:
+    return True
+
+
+async def _listens(address: str, port: int) -> bool:
+
+    try:
+        async with asyncio.timeout(LOOK_S):
+            _, writer = await asyncio.open_connection(address, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+def write_files(cloud: Cloud) -> None:
+    """Folders, secrets and settings of all parts; again does no harm. Secrets stay as they are."""
+    state, run = cloud.state, cloud.run
+    uid = cloud.control_uid
+    for folder, mode, who in (
+        (state / "control", 0o700, uid),
+        (state / "images", 0o750, uid),
+        (state / "policy", 0o755, 0),
+        (state / "node", 0o711, 0),
+        (state / "logs", 0o700, 0),
+        (run.parent, 0o755, 0),
+        (run, 0o711, 0),
+        (run / "messages", 0o700, cloud.messages_uid),
+        (run / "node", 0o711, 0),
+    ):
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(mode)
+        os.chown(folder, who, who)
+    secret(cloud.password_file, uid)
+    control_password = secret(state / "control" / "nats-password", uid)
+    node_password = secret(state / "node" / "nats-password", 0)
+    _write_messages(cloud, control_password, node_password)
+    _write_control(cloud)
+    _write_node(cloud)
+
+
+def secret(path: Path, uid: int | None) -> str:
+    """A password in a file of its own, made once."""
+    try:
+        known = path.read_text().strip()
+        if known:
+            return known
+    except FileNotFoundError:
+        pass
+    text = secrets.token_urlsafe(18)
+    write_whole(path, text + "\n", mode=0o600)
+    if uid is not None:
+        os.chown(path, uid, uid)
+    return text
+
+
+def _write_messages(cloud: Cloud, control_password: str, node_password: str) -> None:
+    subject = "node." + "".join(
+        c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in cloud.host_name
+    )
+    text = f"""\
+listen: "127.0.0.1:{cloud.settings.nats_port}"
+max_payload: 8388608
+lame_duck_grace_period: "0s"
+logtime: true
+authorization {{
+  users: [
+    {{ user: "control", password: "{control_password}" }}
+    {{ user: "node", password: "{node_password}", permissions: {{
+        publish: ["control.metadata", "control.instance", "control.heartbeat"]
+        subscribe: ["{subject}.command", "_INBOX.>"]
+        allow_responses: {{ max: 1, expires: "30m" }}
+    }} }}
+  ]
+}}
+"""
+    path = cloud.run / "messages" / "nats.conf"
+    write_whole(path, text, mode=0o600)
+    os.chown(path, cloud.messages_uid, cloud.messages_uid)
+
+
+def _toml(values: dict[str, object]) -> str:
+
+    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+
+
+def _write_control(cloud: Cloud) -> None:
+    """control.toml: ours, and behind it whatever the operator put into control-extra.toml (see ControlSettings)."""
+    network = ipaddress.IPv4Network(cloud.settings.external_cidr)
+    values: dict[str, object] = {
+        "state_dir": str(cloud.state),
+        "region": cloud.settings.region,
+        "host": cloud.settings.listen,
+        "port": cloud.settings.port,
+        "public_cidr": cloud.settings.external_cidr,
+        "public_gateway": str(network[1]),
+        "admin_password_file": str(cloud.password_file),
+    }
+    if cloud.settings.simulated:
+        values |= {"simulated_hosts": cloud.settings.hosts, "durable": False}
+    else:
+        values |= {
+            "bus": f"nats://127.0.0.1:{cloud.settings.nats_port}",
+            "bus_user": "control",
+            "bus_password_file": str(cloud.state / "control" / "nats-password"),
+            "northbound": data_plane(cloud).nb_remote,
+            "physical_network": data_plane(cloud).physical_network,
+            "chassis": [cloud.host_name],
+            "node_name": cloud.host_name,
+        }
+    extra = cloud.state / "control-extra.toml"
+    text = extra.read_text() if extra.exists() else ""
+    write_whole(cloud.control_settings, _toml(values) + text)
+
+
+def _write_node(cloud: Cloud) -> None:
+    first, count = cloud.guest_uids
+    plane = data_plane(cloud)
+    values: dict[str, object] = {
+        "host": cloud.host_name,
+        "state_dir": str(cloud.state / "node"),
+        "run_dir": str(cloud.run / "node"),
+        "image_stores": [str(cloud.state / "images")],
+        "qemu_uid": first,
+        "qemu_gid": first,
+        "qemu_uids": count,
+        "netns": plane.netns,
+        "nats_url": f"nats://127.0.0.1:{cloud.settings.nats_port}",
+        "nats_user": "node",
+        "nats_password_file": str(cloud.state / "node" / "nats-password"),
+        "ovs_db_socket": plane.conf_socket,
+    }
+    if accelerator := os.environ.get("HANOK_ACCELERATOR"):
+        values["accelerator"] = accelerator
+    write_whole(cloud.node_settings, _toml(values))
+
+
+def write_simulated_files(cloud: Cloud) -> None:
+    """The same for a simulated cloud: one process, its owner's."""
+    for folder in (cloud.state / "control", cloud.state / "logs"):
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    secret(cloud.password_file, None)
+    _write_control(cloud)

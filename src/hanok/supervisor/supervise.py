@@ -1,0 +1,325 @@
+"""Keeps a cloud's parts running.
+
+Each part has a task: find the process that runs already or start it, wait until it is ready, watch it, and start it
+again when it ends, later each time. Parts outlive a supervisor that is killed; the next one finds them by what they run
+and takes them up, so nothing is started twice and no connection is cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from hanok.base.errors import HanokError
+from hanok.drivers.qemu import process as guests
+from hanok.supervisor import door, processes
+from hanok.supervisor.parts import LOOK_S, Part, parts
+from hanok.supervisor.processes import Process
+from hanok.supervisor.settings import Cloud
+
+log = logging.getLogger(__name__)
+
+READY_S = 60.0  # a loaded machine; seconds when it is quiet
+POLL_S = 0.02
+FIRST_DELAY_S, LONGEST_DELAY_S = 0.2, 30.0
+STEADY_S = 60.0  # who ran for so long starts again at once
+ROTATE_EVERY_S = 20.0
+LOG_BYTES = 10 << 20
+ENGINE_LOG_BYTES = 1 << 20  # those lie in /run, in memory
+
+State = Literal["waiting", "starting", "running", "failed", "stopping", "stopped"]
+
+
+class AlreadyRunning(Exception):
+    """Another supervisor has this cloud."""
+
+
+@dataclass
+class Running:
+    """A part and what has become of it."""
+
+    part: Part
+    state: State = "waiting"
+    process: Process | None = None
+    adopted: bool = False
+    since_s: float = 0.0
+    restarts: int = 0
+    trouble: str = ""
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Supervisor:
+    """One cloud's."""
+
+    def __init__(
+        self, cloud: Cloud, wanted: Sequence[Part], prepare: Callable[[], Awaitable[None]]
+    ) -> None:
+        """
+        Args:
+            wanted: the parts, in the order to start them. prepare: makes what they stand on; once.
+        """
+        self.cloud = cloud
+        self.parts = {part.name: Running(part) for part in wanted}
+        self._prepare = prepare
+        self.phase = "preparing"
+        self._stop = asyncio.Event()
+        self._with_guests = False
+
+    async def run(self) -> None:
+        """Until somebody says stop.
+
+        Raises:
+            AlreadyRunning: there is another one.
+            HanokError, OSError: what the engines stand on could not be made.
+        """
+        with locked(self.cloud):
+            async with door.opened(self.cloud.socket, self._answer):
+                await self._prepare()
+                self.phase = "running"
+                async with asyncio.TaskGroup() as group:
+                    keepers = {
+                        name: group.create_task(self._keep(running), name=name)
+                        for name, running in self.parts.items()
+                    }
+                    rotation = group.create_task(self._rotate())
+                    await self._stop.wait()
+                    self.phase = "stopping"
+                    rotation.cancel()
+                    await self._stop_all(keepers)
+
+    def stop(self, *, with_guests: bool = False) -> None:
+        """End; with_guests: the data plane too, whoever uses it."""
+        self._with_guests = self._with_guests or with_guests
+        self._stop.set()
+
+    async def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
+        match question.get("do"):
+            case "status":
+                return self.status()
+            case "stop":
+                log.info("told to stop")
+                self.stop(with_guests=bool(question.get("guests")))
+                return {"stopping": True}
+        return {"error": "unknown question"}
+
+    def status(self) -> dict[str, Any]:
+        """For `hanok status`."""
+        now_s = time.monotonic()
+        return {
+            "pid": os.getpid(),
+            "phase": self.phase,
+            "parts": [
+                {
+                    "name": running.part.name,
+                    "state": running.state,
+                    "pid": running.process.pid if running.process else None,
+                    "for_s": round(now_s - running.since_s, 1) if running.since_s else 0.0,
+                    "restarts": running.restarts,
+                    "adopted": running.adopted,
+                    "trouble": running.trouble,
+                }
+                for running in self.parts.values()
+            ],
+        }
+
+    # ---- one part
+
+    async def _keep(self, running: Running) -> None:
+        for name in running.part.after:
+            await self.parts[name].ready.wait()
+        delay_s = FIRST_DELAY_S
+        try:
+            while True:
+                running.state, running.since_s = "starting", time.monotonic()
+                try:
+                    await self._begin(running)
+                    running.state, running.trouble = "running", ""
+                    running.ready.set()
+                    assert running.process is not None
+                    await running.process.ended()
+                    status = running.process.status()
+                    how = "ended" if status is None else f"ended with status {status}"
+                except (OSError, TimeoutError, HanokError) as error:
+                    how = f"did not start: {error or type(error).__name__}"
+                    await self._end(running)
+                self._forget(running)
+                if time.monotonic() - running.since_s >= STEADY_S:
+                    delay_s = FIRST_DELAY_S
+                running.state, running.trouble = "failed", how
+                running.restarts += 1
+                log.error("%s %s; it is started again in %.1f s", running.part.name, how, delay_s)
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, LONGEST_DELAY_S)
+        finally:
+            running.ready.set()  # nobody waits for a part that is being stopped
+
+    async def _begin(self, running: Running) -> None:
+        part = running.part
+        running.process = await self._adopt(part)
+        running.adopted = running.process is not None
+        if running.process is None:
+            with open_log(self.cloud, part.name) as file:
+                running.process = processes.start(
+                    part.argv, env=part.env, uid=part.uid, gid=part.gid, log=file.fileno()
+                )
+        process = running.process
+        async with asyncio.timeout(READY_S):
+            while not await self._is_ready(part):
+                if not process.alive:
+                    status = process.status()
+                    raise OSError(
+                        f"it ended at once with status {status}, see hanok logs {part.name}"
+                    )
+                await asyncio.sleep(POLL_S)
+        if not process.alive:  # somebody else answered in its place
+            raise OSError(f"it ended at once, see hanok logs {part.name}")
+        if part.then is not None:
+            await part.then()
+
+    @staticmethod
+    async def _is_ready(part: Part) -> bool:
+        try:
+            async with asyncio.timeout(LOOK_S):
+                return await part.ready()
+        except (OSError, TimeoutError):
+            return False
+
+    async def _adopt(self, part: Part) -> Process | None:
+        """The process of an earlier supervisor; what is not exactly the same is replaced."""
+        found = await asyncio.to_thread(processes.find, part.tail, part.uid)
+        kept = None
+        for process in found:
+            same = tuple(processes.arguments(process.pid)) in (part.argv, part.tail)
+            if kept is None and same:
+                kept = process
+                log.info("%s runs already (process %d) and is taken up", part.name, process.pid)
+                continue
+            await process.stop(part.stop_signal, timeout_s=part.stop_s)
+            process.close()
+        return kept
+
+    async def _end(self, running: Running) -> None:
+        if running.process is not None:
+            await running.process.stop(running.part.stop_signal, timeout_s=running.part.stop_s)
+
+    @staticmethod
+    def _forget(running: Running) -> None:
+        if running.process is not None:
+            running.process.close()
+            running.process = None
+
+    # ---- all of them
+
+    async def _stop_all(self, keepers: dict[str, asyncio.Task[None]]) -> None:
+        """In the reverse order of starting; the data plane stays while a guest needs it."""
+        for running in reversed(list(self.parts.values())):
+            if running.part.data_plane and not self._with_guests and self._guests_run():
+                log.info("guests run: %s goes on", running.part.name)
+                keepers[running.part.name].cancel()
+                continue
+            running.state = "stopping"
+            keepers[running.part.name].cancel()
+            with suppress(asyncio.CancelledError):
+                await keepers[running.part.name]
+            await self._end(running)
+            self._forget(running)
+            running.state = "stopped"
+
+    def _guests_run(self) -> bool:
+        return bool(guests.scan(str(self.cloud.run / "node")))
+
+    async def _rotate(self) -> None:
+        """Keep logs short. Their writers append, so a file may be cut under their hands."""
+        while True:
+            await asyncio.sleep(ROTATE_EVERY_S)
+            for path in self.cloud.logs.glob("*.log"):
+                rotate(path, LOG_BYTES, keep=True)
+            for folder in ("ovs", "ovn"):
+                for path in (self.cloud.run / folder).glob("*.log"):
+                    rotate(path, ENGINE_LOG_BYTES, keep=False)
+
+
+def rotate(path: Path, limit: int, *, keep: bool) -> None:
+    """Empty a log that is longer than limit bytes; keep: what it held becomes <name>.1."""
+    try:
+        if path.stat().st_size <= limit:
+            return
+        if keep:
+            older = path.with_name(f"{path.name}.1")
+            with open(path, "rb") as source, open(older, "wb") as target:
+                while chunk := source.read(1 << 20):
+                    target.write(chunk)
+        os.truncate(path, 0)
+    except OSError as error:
+        log.warning("%s could not be shortened: %s", path.name, error)
+
+
+class open_log:
+    """A part's log, for appending."""
+
+    def __init__(self, cloud: Cloud, part: str) -> None:
+        self._path = cloud.logs / f"{part}.log"
+
+    def __enter__(self) -> Any:
+        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = os.fdopen(handle, "ab", buffering=0)
+        return self._file
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+class locked:
+    """Held by the one process that runs a cloud: the supervisor, or the simulated cloud itself."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._path = cloud.state / "lock"
+
+    def __enter__(self) -> None:
+        self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._handle)
+            raise AlreadyRunning(str(self._path.parent)) from None
+        os.ftruncate(self._handle, 0)
+        os.write(self._handle, f"{os.getpid()}\n".encode())
+
+    def __exit__(self, *_: object) -> None:
+        os.ftruncate(self._handle, 0)
+        os.close(self._handle)
+
+
+def holder(cloud: Cloud) -> int | None:
+    """The process that runs a cloud; None when nobody does."""
+    path = cloud.state / "lock"
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return None
+    except BlockingIOError:
+        text = path.read_text().strip()
+        return int(text) if text.isdigit() else 0
+    finally:
+        os.close(handle)
+
+
+def leftover_processes(cloud: Cloud, of: Sequence[Part] | None = None) -> list[tuple[int, str]]:
+    """Processes of a cloud's parts that run, by id and name."""
+    found = []
+    for part in of if of is not None else parts(cloud):
+        for process in processes.find(part.tail, part.uid):
+            found.append((process.pid, part.name))
+            process.close()
+    return found

@@ -1,0 +1,130 @@
+"""What a new user gets wrong, and what is said then: one line that says what to do."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from hanok.cli import making
+from hanok.cli.main import main
+from hanok.cli.output import Failure
+from hanok.supervisor.settings import BrokenState, load
+
+SIMULATED = making.Wishes(simulated=True, port=None, region=None, listen=None, hosts=None)
+
+
+def wish(
+    port: int | None = None, region: str | None = None, *, simulated: bool = True
+) -> making.Wishes:
+    return making.Wishes(simulated, port, region, None, None)
+
+
+def free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+def test_settings_are_made_once_and_kept(tmp_path: Path) -> None:
+    port = free_port()
+    first = making.make(tmp_path, wish(port, "Seoul"))
+    again = making.make(tmp_path, wish())
+    assert again.settings == first.settings
+    assert (again.settings.port, again.settings.region) == (port, "Seoul")
+
+
+def test_a_port_in_use_is_named_with_its_owner(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(Failure, match=rf"port {port} is in use by .*process \d+.*--port"):
+            making.make(tmp_path, wish(port))
+    assert load(tmp_path) is None, "nothing is kept of what did not work"
+
+
+def test_a_port_may_change_while_the_cloud_is_down_but_a_region_may_not(tmp_path: Path) -> None:
+    making.make(tmp_path, wish(free_port()))
+    port = free_port()
+    assert making.make(tmp_path, wish(port)).settings.port == port
+    with pytest.raises(Failure, match="region of this cloud is RegionOne"):
+        making.make(tmp_path, wish(region="Seoul"))
+
+
+def test_a_simulated_cloud_does_not_become_a_real_one(tmp_path: Path) -> None:
+    making.make(tmp_path, wish(free_port()))
+    with pytest.raises(Failure, match="is a simulated one: call `hanok up` with --simulated"):
+        making.make(tmp_path, wish(simulated=False))
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", 'id = "abcdef"\n', b"\xff\xfe".decode("latin-1")])
+def test_damaged_settings_are_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "hanok.toml").write_text(text)
+    with pytest.raises(BrokenState, match=r"hanok\.toml is damaged"):
+        load(tmp_path)
+    with pytest.raises(Failure, match="put back a copy"):
+        making.make(tmp_path, SIMULATED)
+
+
+def test_a_directory_with_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.odt").write_text("years of work")
+    with pytest.raises(Failure, match=r"holds other things \(thesis.odt"):
+        making.directory(tmp_path, simulated=True)
+
+
+def test_a_file_is_no_state_directory(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("")
+    with pytest.raises(Failure, match="is not a directory"):
+        making.directory(path, simulated=True)
+
+
+def test_a_full_disk_is_said_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "SIMULATED_NEEDS_MIB", 1 << 40)
+    with pytest.raises(Failure, match=r"the disk is full: \d+ MiB are free"):
+        making.directory(tmp_path, simulated=True)
+
+
+def test_two_commands_on_one_cloud_do_not_meet(tmp_path: Path) -> None:
+    with making.one_at_a_time(tmp_path):
+        with pytest.raises(Failure, match=r"another hanok command works on .* \(process \d+\)"):
+            with making.one_at_a_time(tmp_path):
+                pass
+    with making.one_at_a_time(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["up", "--simulated", "--port", "70000"], "--port wants a number from 1 to 65535"),
+        (["up", "--hosts", "3"], "--hosts goes with --simulated"),
+        (["up", "--simulated", "--hosts", "0"], "--hosts wants a number"),
+        (["up", "--simulated", "--listen", "nowhere"], "--listen wants an address"),
+        (["up", "--simulated", "--region", " "], "--region wants a name"),
+        (["status"], "there is no cloud in"),
+        (["launch"], "there is no cloud in"),
+        (["destroy", "--yes"], "there is no cloud in"),
+        (["down"], "there is no cloud in"),
+        (["doctor"], "there is no cloud in"),
+    ],
+)
+def test_a_wrong_call_gets_one_line(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--state-dir", str(tmp_path / "cloud")]) == 1
+    out, err = capsys.readouterr()
+    assert said in err
+    assert err.count("\n") == 1, err
+    assert "Traceback" not in out + err
+
+
+def test_a_user_without_root_is_told_of_the_simulated_cloud(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert main(["up"]) == 1
+    assert "needs root" in (said := capsys.readouterr().err)
+    assert "--simulated" in said
