@@ -11,7 +11,6 @@ from pathlib import Path
 import msgspec
 import pytest
 import pytest_asyncio
-from tests.node.hosts import A_CONFIG_DRIVE, House, a_nic, eventually, house, server
 
 from hanok.base.failpoints import armed
 from hanok.bus import NobodyThere
@@ -28,6 +27,7 @@ from hanok.commands import (
 )
 from hanok.drivers.qemu.monitor import Monitor
 from hanok.node.images import ImageCache
+from tests.node.hosts import A_CONFIG_DRIVE, House, a_nic, eventually, house, server
 
 
 @pytest_asyncio.fixture

@@ -83,7 +83,11 @@ class Control:
             settings=settings.compute,
         )
         self.worker = Worker(
-            self.database, bus, clock, [(kind, self.compute) for kind in compute.OPERATIONS]
+            self.database,
+            bus,
+            clock,
+            [(kind, self.compute) for kind in compute.OPERATIONS],
+            name=settings.node_name,
         )
         self.reconcilers = ComputeReconcilers(self.compute, settings.node_name)
         self.app = Application(

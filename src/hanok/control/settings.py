@@ -21,6 +21,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     northbound: OVN's northbound database ("unix:/run/…/nb.sock"); empty: a simulated network.
     durable: whether commits wait for the disk.
     admin_password_file: the administrator's first password.
+    node_name: what this control process is called; no two that share a database have the same.
     public_cidr, public_gateway: the external network that `up` makes; empty for none.
     """
 

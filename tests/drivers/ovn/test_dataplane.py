@@ -12,15 +12,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.drivers.ovn.support import (
-    Cloud,
-    Guest,
-    listen,
-    pings,
-    root_and_programs,
-    talk,
-    whole_cloud,
-)
 
 from hanok.drivers.ovn import engines, host, topology
 from hanok.drivers.ovn.chassis import tap_name
@@ -37,6 +28,15 @@ from hanok.drivers.ovn.topology import (
     RuleSpec,
     SecurityGroupSpec,
     SubnetSpec,
+)
+from tests.drivers.ovn.support import (
+    Cloud,
+    Guest,
+    listen,
+    pings,
+    root_and_programs,
+    talk,
+    whole_cloud,
 )
 
 pytestmark = [

@@ -1,0 +1,167 @@
+"""A cloud whose process is killed at each place of a create and a delete, and started again."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.disks import qcow2
+
+CREATE = ("AskPlacement", "WeighHosts", "ClaimHost", "FetchImage", "BindPorts", "StartGuest")
+DELETE = ("RemoveGuest", "ReleasePorts", "ForgetServer")
+PLACES = ("before_do", "after_do", "before_save", "after_save")
+NEWEST = {"OpenStack-API-Version": "compute 2.104"}
+SERVERS = "/compute/v2.1/servers"
+
+
+class Process:
+    """A simulated cloud in a process of its own, its state in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, failpoints: str = "") -> None:
+        root = Path(__file__).parents[2]
+        self.process = subprocess.Popen(
+            [
+                sys.executable, "-m", "hanok.cli", "up", "--simulated", "--foreground",
+                "--state-dir", str(self.folder), "--port", str(self.port),
+            ],
+            env={**os.environ, "PYTHONPATH": str(root / "src"), "HANOK_FAILPOINTS": failpoints},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.wait(self._answers)
+
+    def _answers(self) -> bool:
+        try:
+            return self.http.get("/v3").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def sign_in(self) -> None:
+        user = {
+            "name": "admin",
+            "domain": {"id": "default"},
+            "password": _password(self.folder),
+        }
+        auth = {
+            "identity": {"methods": ["password"], "password": {"user": user}},
+            "scope": {"project": {"name": "admin", "domain": {"id": "default"}}},
+        }
+        answer = self.http.post("/v3/auth/tokens", json={"auth": auth})
+        assert answer.status_code == 201, answer.text
+        self.http.headers["X-Auth-Token"] = answer.headers["X-Subject-Token"]
+
+    def died(self) -> bool:
+        assert self.process is not None
+        return self.process.poll() is not None
+
+    def end(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(timeout=30)
+
+    @staticmethod
+    def wait(condition: Any, timeout_s: float = 60.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline, f"waited {timeout_s:g} s"
+            time.sleep(0.05)
+
+    def get(self, path: str) -> Any:
+        answer = self.http.get(path, headers=NEWEST)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def status(self, server_id: str) -> str:
+        answer = self.http.get(f"{SERVERS}/{server_id}", headers=NEWEST)
+        return "gone" if answer.status_code == 404 else str(answer.json()["server"]["status"])
+
+    def prepare(self) -> dict[str, Any]:
+        """An image, a flavor, a network; returns the body of a server."""
+        body = {"name": "i", "disk_format": "qcow2", "container_format": "bare"}
+        image = self.http.post("/image/v2/images", json=body).json()["id"]
+        octets = {"Content-Type": "application/octet-stream"}
+        self.http.put(f"/image/v2/images/{image}/file", content=qcow2(), headers=octets)
+        made = self.http.post("/network/v2.0/networks", json={"network": {"name": "n"}})
+        network = made.json()["network"]["id"]
+        subnet = {"network_id": network, "cidr": "10.5.0.0/24", "ip_version": 4}
+        self.http.post("/network/v2.0/subnets", json={"subnet": subnet})
+        flavor = {"id": "nano", "name": "nano", "ram": 64, "disk": 1, "vcpus": 1}
+        self.http.post("/compute/v2.1/flavors", json={"flavor": flavor})
+        return {
+            "name": "vm",
+            "imageRef": image,
+            "flavorRef": "nano",
+            "networks": [{"uuid": network}],
+        }
+
+    def differences(self) -> Any:
+        return self.get("/hanok/v1/inventory")["differences"]
+
+
+def _password(folder: Path) -> str:
+    for line in (folder / "admin-openrc.sh").read_text().splitlines():
+        if "OS_PASSWORD" in line:
+            return line.partition("=")[2].strip().strip("'\"")
+    raise AssertionError("the openrc has no password")
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Process]:
+    made = Process(tmp_path / "cloud")
+    made.start()
+    made.wait(lambda: (made.folder / "admin-openrc.sh").exists())
+    made.sign_in()
+    yield made
+    made.end()
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_create_goes_on_after_the_process_was_killed(cloud: Process, place: str) -> None:
+    body = cloud.prepare()
+    made = []
+    for step in CREATE:
+        cloud.end()
+        cloud.start(f"compute.create_server.{step}.{place}=die:1")
+        answer = cloud.http.post(SERVERS, json={"server": body}, headers=NEWEST)
+        assert answer.status_code == 202, answer.text
+        made.append(answer.json()["server"]["id"])
+        cloud.wait(cloud.died)
+        cloud.start()
+        cloud.wait(lambda: cloud.status(made[-1]) not in ("BUILD",))
+        assert cloud.status(made[-1]) == "ACTIVE", step
+    assert cloud.differences() == []
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_delete_goes_on_after_the_process_was_killed(cloud: Process, place: str) -> None:
+    body = cloud.prepare()
+    for step in DELETE:
+        answer = cloud.http.post(SERVERS, json={"server": body}, headers=NEWEST)
+        server_id = answer.json()["server"]["id"]
+        cloud.wait(lambda: cloud.status(server_id) == "ACTIVE")
+        cloud.end()
+        cloud.start(f"compute.delete_server.{step}.{place}=die:1")
+        assert cloud.http.delete(f"{SERVERS}/{server_id}").status_code == 204
+        cloud.wait(cloud.died)
+        cloud.start()
+        cloud.wait(lambda: cloud.status(server_id) == "gone")
+    assert cloud.differences() == []
+    ports = cloud.get("/network/v2.0/ports")["ports"]
+    assert [p for p in ports if p["device_owner"].startswith("compute:")] == []
