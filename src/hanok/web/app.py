@@ -161,6 +161,7 @@ class Application:
         if "\0" in path or b"%00" in request.http.scope["query_string"]:
             raise BadInput("The address contains the character NUL.")
         segments = path.removesuffix("/").split("/")
+        nameless = not service.trailing_slash and path.endswith("/") and len(segments) > 1
         if (
             service.optional_project
             and len(segments) > 2
@@ -168,7 +169,7 @@ class Application:
             and _PROJECT.fullmatch(segments[1])
         ):
             del segments[1]
-        found = mounted.router.find(segments)
+        found = None if nameless else mounted.router.find(segments)
         token_text = request.headers.get("x-auth-token", "")
         method = "GET" if request.method == "HEAD" else request.method
         candidates = (found[0].get(request.method) or found[0].get(method)) if found else None

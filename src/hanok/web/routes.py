@@ -53,6 +53,7 @@ class Service(Struct, frozen=True, kw_only=True):
 
     kind: the type in the catalog. room: handed to every handler. rules: access rules with their defaults.
     mounts: path prefixes ("compute"); "" is the root.
+    trailing_slash: whether "/things/" is the same as "/things"; otherwise it is a thing without a name: not there.
     guards_authority: whether changes here make or widen authority, so that delegated tokens are refused.
     optional_project: the version segment after which older clients put a project id ("v2.1"), or "".
     """
@@ -66,6 +67,7 @@ class Service(Struct, frozen=True, kw_only=True):
     microversions: Range | None = None
     optional_project: str = ""
     guards_authority: bool = False
+    trailing_slash: bool = True
     media_types: tuple[str, ...] = ("application/json",)
 
 

@@ -19,4 +19,5 @@ def service(room: Compute) -> Service:
         fault=faults.compute,
         microversions=MICROVERSIONS,
         optional_project="v2.1",
+        trailing_slash=False,
     )

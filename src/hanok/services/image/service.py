@@ -17,6 +17,7 @@ def service(room: Images) -> Service:
         mounts=("image",),
         routes=ROUTES,
         fault=faults.image,
+        trailing_slash=False,
         media_types=(
             "application/json",
             "application/openstack-images-v2.0-json-patch",

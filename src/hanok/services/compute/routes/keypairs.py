@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -17,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_ssh_public_key,
 )
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from msgspec import UNSET
 from starlette.responses import Response
 
@@ -83,6 +87,39 @@ def _fingerprint(public_key: str) -> str:
     return ":".join(digest[at : at + 2] for at in range(0, 32, 2))
 
 
+def _certificate(name: str, now: datetime) -> tuple[str, str]:
+    """A private key and a certificate of its own for signing in to Windows guests, both as PEM."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=3650))
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return private, made.public_bytes(Encoding.PEM).decode()
+
+
+def _certificate_print(pem: str) -> str:
+    """SHA-1 of a certificate, in pairs.
+
+    Raises:
+        BadInput: it is no certificate.
+    """
+    try:
+        found = x509.load_pem_x509_certificate(pem.encode())
+    except ValueError:
+        raise BadInput("Keypair data is invalid: failed to generate X509 fingerprint") from None
+    digest = found.fingerprint(hashes.SHA1()).hex()  # noqa: S303
+    return ":".join(digest[at : at + 2] for at in range(0, 40, 2))
+
+
 async def create_keypair(request: Request, room: Compute) -> Response:
     """POST /os-keypairs: imports a public key; until 2.91 it can also make a pair and show the private key once."""
     body = await request.body(bodies.CreateKeypair, key="keypair")
@@ -96,18 +133,20 @@ async def create_keypair(request: Request, room: Compute) -> Response:
     kind = "ssh" if body.type is UNSET else body.type
     if kind not in ("ssh", "x509"):
         raise BadInput("Invalid input for field/attribute type. It is ssh or x509.")
-    if kind == "x509":
-        raise BadInput("Key pairs of type x509 are for Windows guests, which are not served here.")
     name = body.name.strip()
     if not name or (version < (2, 92) and any(c in body.name for c in "@.")):
         raise BadInput("Keypair data is invalid: Keypair name contains unsafe characters")
     private_key = None
     if isinstance(body.public_key, str):
         public_key = body.public_key.strip()
+        fingerprint = _fingerprint(public_key) if kind == "ssh" else _certificate_print(public_key)
     elif version >= (2, 92):
         raise BadInput(
             "Invalid input for field/attribute keypair. 'public_key' is a required property"
         )
+    elif kind == "x509":
+        private_key, public_key = _certificate(request.token.user_name or user_id, room.clock.now())
+        fingerprint = _certificate_print(public_key)
     else:
         made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         private_key = made.private_bytes(
@@ -115,7 +154,7 @@ async def create_keypair(request: Request, room: Compute) -> Response:
         ).decode()
         public = made.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
         public_key = f"{public} generated"
-    fingerprint = _fingerprint(public_key)
+        fingerprint = _fingerprint(public_key)
     async with request.transaction() as tx:
         await quotas.check_keypairs(tx, request.token.project_id or "", user_id)
         try:

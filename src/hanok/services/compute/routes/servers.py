@@ -392,6 +392,20 @@ async def show_server(request: Request, room: Compute) -> Response:
     return json_answer({"server": items[0]})
 
 
+# Before 2.75 the answer to a change showed less than the server itself.
+_NOT_IN_UPDATES = frozenset(
+    (
+        "config_drive",
+        "key_name",
+        "OS-SRV-USG:launched_at",
+        "OS-SRV-USG:terminated_at",
+        "os-extended-volumes:volumes_attached",
+        "security_groups",
+        "host_status",
+    )
+)
+
+
 async def update_server(request: Request, room: Compute) -> Response:
     """PUT /servers/{id}: name, description, access addresses, host name."""
     body = await request.body(bodies.UpdateServer, key="server")
@@ -425,7 +439,11 @@ async def update_server(request: Request, room: Compute) -> Response:
         await tx.execute(table.update().where(table.c.id == row.id).values(**changes))
         row = await servers.get(tx, request.token, row.id)
         items = await _full(request, room, tx, [row])
-    return json_answer({"server": items[0]})
+    answer = items[0]
+    if request.microversion < (2, 75):
+        answer = {name: item for name, item in answer.items() if name not in _NOT_IN_UPDATES}
+        answer = {name: item for name, item in answer.items() if not name.startswith("OS-EXT-")}
+    return json_answer({"server": answer})
 
 
 async def delete_server(request: Request, room: Compute) -> Response:

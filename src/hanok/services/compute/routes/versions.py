@@ -25,7 +25,15 @@ def _version(request: Request) -> dict[str, Any]:
 
 
 async def list_versions(request: Request, room: Compute) -> Response:
-    return json_answer({"versions": [_version(request)]})
+    oldest = {
+        "id": "v2.0",
+        "status": "SUPPORTED",
+        "version": "",
+        "min_version": "",
+        "updated": "2011-01-21T11:33:21Z",
+        "links": [{"rel": "self", "href": f"{request.base_url}/v2/"}],
+    }
+    return json_answer({"versions": [oldest, _version(request)]})
 
 
 async def show_version(request: Request, room: Compute) -> Response:
