@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 import time
 
-from bench.client import serving
 from tests.disks import qcow2
+
+from bench.client import serving
 
 NEWEST = {"OpenStack-API-Version": "compute 2.104"}
 PLACEMENT = {"OpenStack-API-Version": "placement 1.39"}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 from uuid import UUID
 
 from hanok.drivers.ovn import plan, reading
 from hanok.drivers.ovn.errors import ConnectError
-from hanok.drivers.ovn.idl import Cells, Operation, Replica
 from hanok.drivers.ovn.rows import Row
+
+if TYPE_CHECKING:
+    from hanok.drivers.ovn.idl import Cells, Operation, Replica
 
 T = TypeVar("T")
 
@@ -59,6 +61,9 @@ class Northbound:
             ConnectError, NegotiateError
         """
         self._index = _Watch(self._on_port) if self._on_port else plan.Index()
+        # Only here: the library is large, and a simulated network does without.
+        from hanok.drivers.ovn.idl import Replica
+
         copy = Replica(remote, "OVN_Northbound", plan.TABLES, self._index, name="ovn-northbound")
         try:
             await copy.connect(self._timeout_s)

@@ -13,11 +13,10 @@ ovn-northd looks only at rows that a switch or router refers to. Every transacti
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 from hanok.drivers.ovn.errors import ExecuteError, MissingParent
-from hanok.drivers.ovn.idl import Atom, Cells, Operation
 from hanok.drivers.ovn.rows import (
     NAT,
     AddressSet,
@@ -31,6 +30,10 @@ from hanok.drivers.ovn.rows import (
     SwitchPort,
     name_of,
 )
+
+if TYPE_CHECKING:
+    # The OVSDB library costs 15 MB and 0.1 s; a simulated network plans without it.
+    from hanok.drivers.ovn.idl import Atom, Cells, Operation
 
 SWITCH, PORT = "Logical_Switch", "Logical_Switch_Port"
 ROUTER, ROUTER_PORT = "Logical_Router", "Logical_Router_Port"
@@ -85,7 +88,7 @@ class Named(NamedTuple):
 
 K = TypeVar("K")
 Ref = UUID | Named
-Child = tuple[tuple[str, frozenset[Atom]], ...]
+Child: TypeAlias = "tuple[tuple[str, frozenset[Atom]], ...]"
 
 
 class Record(NamedTuple):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
-from hanok.drivers.ovn.idl import Cells
 from hanok.drivers.ovn.plan import (
     DHCP,
     DNS,
@@ -39,6 +38,9 @@ from hanok.drivers.ovn.rows import (
     StaticRoute,
     SwitchPort,
 )
+
+if TYPE_CHECKING:
+    from hanok.drivers.ovn.idl import Cells
 
 
 def read(index: Index, copy: Copy, scope: str) -> list[Row]:

@@ -10,8 +10,6 @@ import io
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-import pycdlib
-
 LABEL = "config-2"
 MAX_BYTES = 64 << 20  # the largest that the field's tools expect
 
@@ -24,6 +22,8 @@ def build(files: Mapping[str, bytes]) -> bytes:
     """
     if sum(map(len, files.values())) > MAX_BYTES:
         raise ValueError(f"a config drive has at most {MAX_BYTES >> 20} MiB")
+    import pycdlib  # only for a drive that is made: not every process makes one
+
     disk = pycdlib.PyCdlib()
     disk.new(interchange_level=3, vol_ident=LABEL, joliet=3, rock_ridge="1.09")
     places: dict[PurePosixPath, str] = {PurePosixPath("/"): ""}
