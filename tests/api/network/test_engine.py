@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hanok.base.errors import BadInput, Conflict, Forbidden
+from hanok.base.errors import BadInput, Conflict, Forbidden, Unavailable
 from hanok.drivers.ovn.rows import PortGroup, RouterPort, SwitchPort
 from hanok.drivers.ovn.simulated import SimulatedNorthbound
 from hanok.drivers.ovn.topology import group_name, port_scope, security_group_scope
@@ -31,8 +31,11 @@ async def settled(cloud: Cloud) -> None:
     """OVN holds what the tables say."""
 
     async def same() -> bool:
-        async with cloud.control.database.read() as tx:
-            return await cloud.control.network.differences(tx) == []
+        try:
+            async with cloud.control.database.read() as tx:
+                return await cloud.control.network.differences(tx) == []
+        except Unavailable:  # not connected yet
+            return False
 
     await until(same)
 
