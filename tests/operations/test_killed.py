@@ -71,6 +71,10 @@ class Process:
         assert self.process is not None
         return self.process.poll() is not None
 
+    def close(self) -> None:
+        self.end()
+        self.http.close()
+
     def end(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
@@ -91,6 +95,9 @@ class Process:
     def status(self, server_id: str) -> str:
         answer = self.http.get(f"{SERVERS}/{server_id}", headers=NEWEST)
         return "gone" if answer.status_code == 404 else str(answer.json()["server"]["status"])
+
+    def wait_status(self, server_id: str, wanted: str) -> None:
+        self.wait(lambda: self.status(server_id) == wanted)
 
     def prepare(self) -> dict[str, Any]:
         """An image, a flavor, a network; returns the body of a server."""
@@ -129,7 +136,7 @@ def cloud(tmp_path: Path) -> Iterator[Process]:
     made.wait(lambda: (made.folder / "admin-openrc.sh").exists())
     made.sign_in()
     yield made
-    made.end()
+    made.close()
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -155,13 +162,13 @@ def test_a_delete_goes_on_after_the_process_was_killed(cloud: Process, place: st
     for step in DELETE:
         answer = cloud.http.post(SERVERS, json={"server": body}, headers=NEWEST)
         server_id = answer.json()["server"]["id"]
-        cloud.wait(lambda: cloud.status(server_id) == "ACTIVE")
+        cloud.wait_status(server_id, "ACTIVE")
         cloud.end()
         cloud.start(f"compute.delete_server.{step}.{place}=die:1")
         assert cloud.http.delete(f"{SERVERS}/{server_id}").status_code == 204
         cloud.wait(cloud.died)
         cloud.start()
-        cloud.wait(lambda: cloud.status(server_id) == "gone")
+        cloud.wait_status(server_id, "gone")
     assert cloud.differences() == []
     ports = cloud.get("/network/v2.0/ports")["ports"]
     assert [p for p in ports if p["device_owner"].startswith("compute:")] == []

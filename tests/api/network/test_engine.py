@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from hanok.base.errors import BadInput, Conflict, Forbidden
-from hanok.drivers.ovn.rows import PortGroup, SwitchPort
+from hanok.base.errors import BadInput, Conflict, Forbidden, Unavailable
+from hanok.drivers.ovn.rows import PortGroup, RouterPort, SwitchPort
 from hanok.drivers.ovn.simulated import SimulatedNorthbound
 from hanok.drivers.ovn.topology import group_name, port_scope, security_group_scope
 from hanok.services.network.facade import Network, NICPlan, NICWish, PortChanged
@@ -31,8 +31,11 @@ async def settled(cloud: Cloud) -> None:
     """OVN holds what the tables say."""
 
     async def same() -> bool:
-        async with cloud.control.database.read() as tx:
-            return await cloud.control.network.differences(tx) == []
+        try:
+            async with cloud.control.database.read() as tx:
+                return await cloud.control.network.differences(tx) == []
+        except Unavailable:  # not connected yet
+            return False
 
     await until(same)
 
@@ -270,3 +273,17 @@ async def test_the_public_network_is_made_once(cloud: Cloud) -> None:
             )
     assert len((await admin.get(f"{V2}/networks?name=public"))["networks"]) == 1
     assert len((await admin.get(f"{V2}/subnets"))["subnets"]) == 1
+
+
+async def test_guests_are_told_how_to_get_their_addresses(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    made = await network(member)
+    mode = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+    sub = await subnet(member, made["id"], "2001:db8::/64", **mode)
+    router = (await member.post(f"{V2}/routers", {"router": {}}))["router"]
+    path = f"{V2}/routers/{router['id']}/add_router_interface"
+    await member("PUT", path, {"subnet_id": sub["id"]}, status=200)
+    await settled(cloud)
+    rows = await engine(cloud).dump(f"router:{router['id']}")
+    (face,) = [row for row in rows if isinstance(row, RouterPort)]
+    assert face.ipv6_ra_configs["address_mode"] == "slaac"

@@ -148,7 +148,9 @@ class Replica:
         )
         self._thread.start()
         try:
-            await asyncio.wait_for(future, timeout_s)
+            # Not wait_for: until Python 3.12 it loses a cancellation that comes with the answer.
+            async with asyncio.timeout(timeout_s):
+                await future
         except TimeoutError:
             raise ConnectError(f"no answer from {self._database} within {timeout_s} s") from None
 
@@ -177,7 +179,8 @@ class Replica:
         self._jobs.append(job)
         self._wake()
         try:
-            await asyncio.wait_for(future, timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await future
         except TimeoutError:
             if job.sent:
                 raise Unanswered(f"{self._database} did not answer in {timeout_s} s") from None
@@ -193,7 +196,8 @@ class Replica:
         self._seen = None
         self._wake()
         try:
-            await asyncio.wait_for(future, timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await future
         except TimeoutError:
             return False
         finally:

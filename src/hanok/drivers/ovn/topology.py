@@ -130,13 +130,14 @@ class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouterInterfaceSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """addresses: with prefix length."""
+    """addresses: with prefix length. ra_mode: how guests are told to get their IPv6 addresses."""
 
     port_id: str
     network_id: str
     mac: str
     addresses: tuple[str, ...]
     mtu: int = GENEVE_MTU
+    ra_mode: Literal["slaac", "dhcpv6_stateful", "dhcpv6_stateless"] = "dhcpv6_stateful"
 
 
 class GatewaySpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -477,8 +478,9 @@ def router(spec: RouterSpec) -> list[Row]:
     ports: list[Row] = []
     for interface in spec.interfaces:
         ports += _router_port(
-            name, interface.port_id, interface.network_id, interface.mac, interface.addresses
-        )
+            name, interface.port_id, interface.network_id, interface.mac, interface.addresses,
+            ra_mode=interface.ra_mode,
+        )  # fmt: skip
     if spec.gateway is not None:
         gateway = spec.gateway
         ports += _router_port(
@@ -538,6 +540,7 @@ def _router_port(
     mac: str,
     addresses: Sequence[str],
     chassis: Sequence[str] = (),
+    ra_mode: str = "dhcpv6_stateful",
 ) -> list[Row]:
     name = _router_port_name(port_id)
     networks = frozenset(str(_interface(address)) for address in addresses)
@@ -552,9 +555,7 @@ def _router_port(
                 GatewayChassis(chassis=each, priority=len(chassis) - rank)
                 for rank, each in enumerate(chassis)
             ),
-            ipv6_ra_configs={"address_mode": "dhcpv6_stateful", "send_periodic": "true"}
-            if advertise
-            else {},
+            ipv6_ra_configs={"address_mode": ra_mode, "send_periodic": "true"} if advertise else {},
         ),
         SwitchPort(
             name=_id(port_id),

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from hanok.base.errors import Unavailable
+from hanok.drivers.ovn.errors import OVNError
 from hanok.drivers.ovn.rows import Row, name_of
 from hanok.drivers.ovn.topology import CannotExpress
 from hanok.services.network.logic import specs
@@ -69,12 +70,30 @@ async def wait_applied(room: NetworkRoom, server_id: str, *, timeout_s: float) -
                 pass
     if rows:
         left = min(HOSTS_S, deadline - loop.time())
-        if left > 0 and not await room.northbound.wait_applied(left):
+        try:
+            everywhere = left <= 0 or await room.northbound.wait_applied(left)
+        except OVNError as error:  # the rows are there; the connection was lost since
+            log.info("cannot ask the hosts about server %s: %s", server_id, error.message)
+            return
+        if not everywhere:
             log.info("not every host has taken over the ports of server %s yet", server_id)
 
 
 async def differences(tx: Transaction, room: NetworkRoom) -> list[str]:
-    """A line for each scope that OVN holds otherwise than the tables say."""
+    """A line for each scope that OVN holds otherwise than the tables say.
+
+    Raises:
+        Unavailable: OVN's database does not answer.
+    """
+    try:
+        return await _compared(tx, room)
+    except OVNError as error:
+        raise Unavailable(
+            "The network engine does not answer.", detail=f"{error.message} {error.detail}"
+        ) from error
+
+
+async def _compared(tx: Transaction, room: NetworkRoom) -> list[str]:
     known = await tx.all(_all)
     wanted = await specs.rows_of(tx, room, [row.scope for row in known])
     held = await room.northbound.scopes()

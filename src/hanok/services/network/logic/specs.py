@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -242,6 +242,7 @@ async def _load_routers(
                     mac=port.mac_address,
                     addresses=with_prefix(port.id),
                     mtu=parents[port.network_id].mtu,
+                    ra_mode=_ra_mode(near[one.subnet_id] for one in held.get(port.id, [])),
                 )
                 for port in (their_ports[one] for one in sorted(joined.get(row.id, ())))
             ),
@@ -253,6 +254,14 @@ async def _load_routers(
         )
         found[row.id] = _written(lambda spec=spec: topology.router(spec))  # type: ignore[misc]
     return found
+
+
+def _ra_mode(joined: Iterable[SQLRow[Any]]) -> Any:
+    """How guests on a router's port are told to get their addresses: as the first of its subnets says."""
+    for subnet in joined:
+        if subnet.ip_version == 6 and subnet.ipv6_ra_mode:
+            return str(subnet.ipv6_ra_mode).replace("-", "_")
+    return "dhcpv6_stateful"
 
 
 def _turned(known: Sequence[str], router_id: str) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ from hanok.web.routes import Route
 
 Show = Callable[[Transaction, Sequence[Row[Any]]], Awaitable[list[dict[str, Any]]]]
 Filter = Callable[[list[str]], Where]
+MOST_PAGE = 10_000
 MOST_VALUES = 500  # of one filter
 
 _PAGING = frozenset(
@@ -233,6 +234,7 @@ async def list_all(request: Request, room: NetworkRoom, kind: Kind) -> Response:
     conditions = _where(request, kind)
     statement = sa.select(kind.table).where(kind.visible(reach), *conditions)
     limit = limit_of(request.query.get("limit"))
+    limit = limit and min(limit, MOST_PAGE)
     backwards = request.query.get("page_reverse", "").lower() in ("true", "1")
     keys = _order(request, kind, backwards)
     fields = _fields(request)
