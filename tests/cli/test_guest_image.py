@@ -8,12 +8,12 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.node.hosts import eventually, house, server
 
 from hanok.base.ids import new_uuid
 from hanok.cli.guest import build
 from hanok.commands import DiskFile, EnsureImage, ImageState, SetPower
 from hanok.drivers.image_format import inspect
-from tests.node.hosts import eventually, house, server
 
 LEAST_MIB = 96
 

@@ -6,6 +6,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from tests.node.hosts import (
+    A_CONFIG_DRIVE,
+    ENSURE_IMAGE,
+    IMAGE_ID,
+    TINY,
+    House,
+    a_nic,
+    eventually,
+    house,
+    server,
+)
 
 from hanok.base.failpoints import armed
 from hanok.base.ids import new_uuid
@@ -24,17 +35,6 @@ from hanok.commands import (
     RemoveInstance,
     SetPower,
     Stale,
-)
-from tests.node.hosts import (
-    A_CONFIG_DRIVE,
-    ENSURE_IMAGE,
-    IMAGE_ID,
-    TINY,
-    House,
-    a_nic,
-    eventually,
-    house,
-    server,
 )
 
 

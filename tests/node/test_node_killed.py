@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.node.hosts import A_CONFIG_DRIVE, ENSURE_IMAGE, a_nic, eventually, house, server
 
 from hanok.bus import NobodyThere
 from hanok.bus.nats import NATSBus
@@ -29,7 +30,6 @@ from hanok.commands import (
     wire,
 )
 from hanok.node.settings import NodeSettings
-from tests.node.hosts import A_CONFIG_DRIVE, ENSURE_IMAGE, a_nic, eventually, house, server
 
 PROGRAM = """
 import asyncio, sys, msgspec

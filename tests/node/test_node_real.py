@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import pytest_asyncio
+from tests.node.hosts import A_CONFIG_DRIVE, House, a_nic, eventually, house, server
 
 from hanok.base.failpoints import armed
 from hanok.bus import NobodyThere
@@ -27,7 +28,6 @@ from hanok.commands import (
 )
 from hanok.drivers.qemu.monitor import Monitor
 from hanok.node.images import ImageCache
-from tests.node.hosts import A_CONFIG_DRIVE, House, a_nic, eventually, house, server
 
 
 @pytest_asyncio.fixture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from tests.node.hosts import ENSURE_IMAGE, IMAGE_ID, house, server
+
 from hanok.base.clock import MovableClock
 from hanok.bus import MemoryBus
 from hanok.commands import (
@@ -15,7 +17,6 @@ from hanok.commands import (
     wire,
 )
 from hanok.node.simulated import Shape, SimulatedHost, SimulatedImages, run_simulated
-from tests.node.hosts import ENSURE_IMAGE, IMAGE_ID, house, server
 
 
 async def test_a_crash_and_a_power_off_are_told() -> None:

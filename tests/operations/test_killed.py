@@ -152,7 +152,7 @@ def test_a_create_goes_on_after_the_process_was_killed(cloud: Process, place: st
         cloud.wait(cloud.died)
         cloud.start()
         cloud.wait(lambda: cloud.status(made[-1]) not in ("BUILD",))
-        assert cloud.status(made[-1]) == "ACTIVE", step
+        assert cloud.status(made[-1]) == "ACTIVE", (step, cloud.get(f"{SERVERS}/{made[-1]}"))
     assert cloud.differences() == []
 
 

@@ -138,7 +138,7 @@ class Worker:
     ) -> None:
         """
         Args:
-            name: of the process, the same after a restart, and no other's: what a process of this name held when it died
+            name: of the process, the same after a restart, and no other's: what this process held when it died
                 is taken up at once, without waiting for leases to end. Empty for none.
             kinds: each operation with the tools its steps get.
             at_once: how many operations run at the same time in this process.

@@ -12,6 +12,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.drivers.ovn.support import (
+    Cloud,
+    Guest,
+    listen,
+    pings,
+    root_and_programs,
+    talk,
+    whole_cloud,
+)
 
 from hanok.drivers.ovn import engines, host, topology
 from hanok.drivers.ovn.chassis import tap_name
@@ -28,15 +37,6 @@ from hanok.drivers.ovn.topology import (
     RuleSpec,
     SecurityGroupSpec,
     SubnetSpec,
-)
-from tests.drivers.ovn.support import (
-    Cloud,
-    Guest,
-    listen,
-    pings,
-    root_and_programs,
-    talk,
-    whole_cloud,
 )
 
 pytestmark = [

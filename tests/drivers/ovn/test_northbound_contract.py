@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.drivers.ovn.support import northbound_server
 
 from hanok.drivers.ovn.errors import ExecuteError, MissingParent
 from hanok.drivers.ovn.northbound import Northbound, NorthboundAPI
@@ -25,7 +26,6 @@ from hanok.drivers.ovn.rows import (
     name_of,
 )
 from hanok.drivers.ovn.simulated import SimulatedNorthbound
-from tests.drivers.ovn.support import northbound_server
 
 
 @pytest.fixture(params=["simulated", "real"])

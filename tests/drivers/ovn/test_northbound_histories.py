@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 
 import pytest
+from tests.drivers.ovn.support import northbound_server
 
 from hanok.drivers.ovn.errors import ExecuteError
 from hanok.drivers.ovn.northbound import Northbound, NorthboundAPI
@@ -22,7 +23,6 @@ from hanok.drivers.ovn.rows import (
     name_of,
 )
 from hanok.drivers.ovn.simulated import SimulatedNorthbound
-from tests.drivers.ovn.support import northbound_server
 
 STEPS = 250
 

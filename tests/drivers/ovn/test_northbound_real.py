@@ -7,11 +7,11 @@ import resource
 import threading
 
 import pytest
+from tests.drivers.ovn.support import northbound_server
 
 from hanok.drivers.ovn.errors import ConnectError, ExecuteError, Unanswered
 from hanok.drivers.ovn.northbound import Northbound
 from hanok.drivers.ovn.rows import LogicalSwitch, PortGroup, Router, Row, StaticRoute, SwitchPort
-from tests.drivers.ovn.support import northbound_server
 
 SWITCH = LogicalSwitch(name="net-1")
 

@@ -187,25 +187,31 @@ class ClaimHost(Step["CreateServer", None]):
         await servers.unclaimed(tx, run.args.server_id, run.clock.now())
 
 
+async def ensure_image(run: Run[Any], row: Any) -> None:
+    """The server's image is in its host's cache.
+
+    Raises:
+        StepFailed: the image is not to be had any more, or its bytes are not what they were.
+    """
+    async with run.reading() as tx:
+        image = await images.get(tx, row.image_id)
+    if image is None or image.status != "active":
+        raise StepFailed("The image was deleted or deactivated while the server was being built.")
+    command = EnsureImage(
+        image_id=row.image_id,
+        disk_format=image.disk_format or "raw",
+        size_bytes=image.size_bytes or 0,
+        sha512=image.sha512 or "",
+        request_id=run.request_id,
+    )
+    await run.ask(row.host, command, ImageState, timeout_s=COPY_S)
+
+
 class FetchImage(Step["CreateServer", None]):
     """Bring the image into the host's cache; a second server of it copies nothing (steps 10 and 11)."""
 
     async def do(self, run: Run[CreateServer]) -> None:
-        row = await building(run)
-        async with run.reading() as tx:
-            image = await images.get(tx, row.image_id)
-        if image is None or image.status != "active":
-            raise StepFailed(
-                "The image was deleted or deactivated while the server was being built."
-            )
-        command = EnsureImage(
-            image_id=row.image_id,
-            disk_format=image.disk_format or "raw",
-            size_bytes=image.size_bytes or 0,
-            sha512=image.sha512 or "",
-            request_id=run.request_id,
-        )
-        await run.ask(row.host, command, ImageState, timeout_s=COPY_S)
+        await ensure_image(run, await building(run))
 
     async def save(self, run: Run[CreateServer], tx: Transaction, result: None) -> None:
         await servers.set_task(tx, run.args.server_id, "networking", run.clock.now())
@@ -289,6 +295,8 @@ class StartGuest(Step["CreateServer", None]):
 
     async def do(self, run: Run[CreateServer]) -> None:
         row = await building(run)
+        # Much may have happened since it was fetched: the host restarted, its cache was emptied.
+        await ensure_image(run, row)
         command = await instance_command(run, row, run.args.generation)
         await run.ask(row.host, command, InstanceState, timeout_s=START_S)
 
