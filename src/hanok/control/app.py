@@ -95,7 +95,7 @@ class Control:
             database=self.database,
             authenticate=self.identity.tokens.validate,
             clock=clock,
-            policy_file=self._policy_file,
+            policy_files=self._policy_files,
             pages={"console": Consoles(self.compute).app()},
         )
 
@@ -113,9 +113,9 @@ class Control:
     def _wake(self) -> None:
         self.worker.wake()
 
-    def _policy_file(self, kind: str) -> Path | None:
-        own = self.settings.policies / f"{kind}.yaml"
-        return own if own.exists() else self.settings.policies / "policy.yaml"
+    def _policy_files(self, kind: str) -> tuple[Path, ...]:
+        folder = self.settings.policies
+        return folder / "policy.yaml", folder / f"{kind}.yaml"
 
     async def prepare(self, admin_password: str) -> None:
         """Tables and first rows; what is there stays."""

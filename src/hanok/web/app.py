@@ -67,13 +67,13 @@ class Application:
         database: Database,
         authenticate: Authenticate,
         clock: Clock,
-        policy_file: Callable[[str], Path | None] = lambda kind: None,
+        policy_files: Callable[[str], Sequence[Path]] = lambda kind: (),
         pages: Mapping[str, ASGIApp] | None = None,
     ) -> None:
         """
         Args:
             authenticate: identity's check of a token.
-            policy_file: where an operator's rules for a kind of service are.
+            policy_files: where an operator's rules for a kind of service are, the later ones over the earlier ones.
             pages: ASGI applications by first path segment, for what is no API (consoles, the dashboard).
         """
         self.database = database
@@ -81,7 +81,7 @@ class Application:
         self._pages = dict(pages or {})
         self._mounts: dict[str, _Mounted] = {}
         for service in services:
-            enforcer = Enforcer(service.kind, service.rules, policy_file(service.kind), clock)
+            enforcer = Enforcer(service.kind, service.rules, policy_files(service.kind), clock)
             check_tables(service, enforcer)
             mounted = _Mounted(service, enforcer)
             for mount in service.mounts:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,14 +98,14 @@ class Enforcer:
     """The rules of one service in force."""
 
     def __init__(
-        self, service: str, rules: Iterable[Rule], file: Path | None, clock: Clock
+        self, service: str, rules: Iterable[Rule], files: Sequence[Path], clock: Clock
     ) -> None:
         self.service = service
         self.defaults = {rule.name: rule for rule in rules}
-        self._file = file
+        self._files = tuple(files)
         self._clock = clock
         self._looked = -LOOK_S
-        self._stamp: tuple[int, int] | None = None
+        self._stamps: tuple[tuple[int, int] | None, ...] = (None,) * len(self._files)
         conf = cfg.ConfigOpts()
         conf(args=[], project="hanok", default_config_files=[], default_config_dirs=[])
         with warnings.catch_warnings():
@@ -132,29 +132,25 @@ class Enforcer:
             return False
 
     def _look_again(self) -> None:
-        if self._file is None:
+        if not self._files:
             return
         now = self._clock.monotonic_s()
         if now - self._looked < LOOK_S:
             return
         self._looked = now
-        try:
-            status = self._file.stat()
-            stamp = (status.st_mtime_ns, status.st_size)
-        except FileNotFoundError:
-            stamp = (0, 0)
-        if stamp == self._stamp:
+        stamps = tuple(_stamp(file) for file in self._files)
+        if stamps == self._stamps:
             return
-        self._stamp = stamp
+        self._stamps = stamps
         try:
-            self._load(self._read() if stamp != (0, 0) else {})
+            overrides: dict[str, str] = {}
+            for file, stamp in zip(self._files, stamps, strict=True):
+                if stamp is not None:
+                    overrides.update(_read(file))
+            self._load(overrides)
         except Exception as error:  # whatever an operator wrote: the old rules stay
-            log.error("%s is not used, the rules before it stay in force: %s", self._file, error)
-
-    def _read(self) -> dict[str, str]:
-        assert self._file is not None
-        read = policy.parse_file_contents(self._file.read_text("utf-8"))
-        return {str(name): _check_text(check) for name, check in read.items()}
+            names = ", ".join(str(file) for file in self._files)
+            log.error("%s: not used, the rules before stay in force: %s", names, error)
 
     def _load(self, overrides: Mapping[str, str]) -> None:
         texts = {name: rule.check for name, rule in self.defaults.items()}
@@ -171,8 +167,27 @@ class Enforcer:
             compiled[name] = _compiled(check, compiled, self._enforcer)
         self._allows = compiled
         self._enforcer.set_rules(policy.Rules(checks), overwrite=True, use_conf=False)
-        if unknown and self._file is not None:
-            log.info("%s defines rules of its own: %s", self._file, ", ".join(unknown))
+        if overrides:
+            log.info(
+                "rules of %s in force: %d by the operator, of which %d are no names of this service",
+                self.service,
+                len(overrides),
+                len(unknown),
+            )
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    """What tells one content of a file from another; None without the file."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def _read(file: Path) -> dict[str, str]:
+    read = policy.parse_file_contents(file.read_text("utf-8"))
+    return {str(name): _check_text(check) for name, check in read.items()}
 
 
 def _check_text(check: object) -> str:

@@ -1,0 +1,9 @@
+.PHONY: help check test test-all
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+check: ## format, lint, types, walls
+	./hanok test --checks
+test: ## the tests that need neither root nor engines
+	./hanok test --quick
+test-all: ## everything
+	./hanok test
