@@ -70,9 +70,9 @@ async def test_strict_routes_refuse_an_unknown_key(cloud: Cloud) -> None:
     for kind, mount, route in every():
         if not route.strict:
             continue
-        sent = {"nonsense_key": {"nonsense": 1}}
+        sent: dict[str, object] = {"nonsense_key": {"nonsense": 1}}
         if route.body_key:
-            sent = {route.body_key: {"nonsense_key": 1}}  # type: ignore[dict-item]
+            sent = {route.body_key: {"nonsense_key": 1}}
         answer = await admin(
             route.method, address(mount, route), sent, headers=headers(kind, route)
         )

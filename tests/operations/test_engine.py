@@ -82,7 +82,11 @@ class Site:
         self.wakes: list[Callable[[], None]] = []
 
     async def start(self, operation: Operation, *, cancel_earlier: bool = False) -> str:
-        starter = Starter(self.clock, lambda: [wake() for wake in self.wakes] and None)
+        def wake_all() -> None:
+            for wake in self.wakes:
+                wake()
+
+        starter = Starter(self.clock, wake_all)
         async with self.database.write() as tx:
             if cancel_earlier:
                 await starter.cancel(tx, operation.resource)

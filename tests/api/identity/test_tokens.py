@@ -153,3 +153,57 @@ async def test_access_rules_bound_an_application_credential(cloud: Cloud) -> Non
     delegate = Client(cloud.http, response.headers["X-Subject-Token"])
     assert await _lives(delegate)
     await delegate("GET", f"/v3/users/{one.user_id}", status=403)
+
+
+async def test_leaving_a_group_ends_what_the_group_gave(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    roles = {r["name"]: r["id"] for r in (await admin.get("/v3/roles"))["roles"]}
+    one = await cloud.project_with("p", "member")
+    group = (await admin.post("/v3/groups", {"group": {"name": "g"}}))["group"]
+    other = (await admin.post("/v3/projects", {"project": {"name": "other"}}))["project"]
+    path = f"/v3/projects/{other['id']}/groups/{group['id']}/roles/{roles['reader']}"
+    await admin("PUT", path, status=204)
+    membership = f"/v3/groups/{group['id']}/users/{one.user_id}"
+    await admin("PUT", membership, status=204)
+    there = await cloud.sign_in("p", PASSWORD, project="other")
+    assert [r["name"] for r in there.body["roles"]] == ["reader"] and await _lives(there)
+    await admin("DELETE", membership, status=204)
+    assert not await _lives(there) and await _lives(one)
+
+
+async def test_a_role_that_is_no_longer_implied_is_gone_from_the_next_request(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    boss = (await admin.post("/v3/roles", {"role": {"name": "boss"}}))["role"]
+    roles = {r["name"]: r["id"] for r in (await admin.get("/v3/roles"))["roles"]}
+    implied = f"/v3/roles/{boss['id']}/implies/{roles['reader']}"
+    await admin("PUT", implied, status=201)
+    one = await cloud.project_with("p", "boss")
+    assert {r["name"] for r in one.body["roles"]} == {"boss", "reader"}
+    own = f"/placement/usages?project_id={one.project_id}"
+    version = {"OpenStack-API-Version": "placement 1.39"}
+    await one("GET", own, headers=version, status=200)
+    await admin("DELETE", implied, status=204)
+    await one("GET", own, headers=version, status=403)
+    cycle = f"/v3/roles/{boss['id']}/implies/{boss['id']}"
+    await admin("PUT", cycle, status=400)
+
+
+async def test_inherited_roles_reach_the_projects_below_and_not_the_domain(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    roles = {r["name"]: r["id"] for r in (await admin.get("/v3/roles"))["roles"]}
+    one = await cloud.project_with("p", "reader")
+    base = f"/v3/OS-INHERIT/domains/default/users/{one.user_id}/roles"
+    path = f"{base}/{roles['member']}/inherited_to_projects"
+    await admin("PUT", path, status=204)
+    again = await cloud.sign_in("p", PASSWORD, project="p")
+    assert {r["name"] for r in again.body["roles"]} == {"reader", "member"}
+    await cloud.sign_in("p", PASSWORD, scope={"domain": {"id": "default"}}, status=401)
+    effective = await admin.get(
+        f"/v3/role_assignments?user.id={one.user_id}&effective&include_names=true"
+    )
+    names = {
+        (a["role"]["name"], a["scope"]["project"]["name"]) for a in effective["role_assignments"]
+    }
+    assert {("member", "p"), ("reader", "p"), ("member", "admin")} <= names
+    await admin("DELETE", path, status=204)
+    await cloud.sign_in("p", PASSWORD, project="admin", status=401)

@@ -115,7 +115,7 @@ async def test_every_door_answers_an_unknown_id(cloud: Cloud) -> None:
             continue
         clients: list[Client] = [member, reader]
         for client in clients:
-            body = {} if route.method in ("PUT", "POST") else None
+            body: dict[str, object] | None = {} if route.method in ("PUT", "POST") else None
             answer = await client(route.method, _filled(route.path), body)
             assert answer.status_code in (400, 403, 404), (route.method, route.path, answer.text)
 

@@ -260,7 +260,7 @@ async def test_listing_costs_the_same_for_many(cloud: Cloud) -> None:
         try:
             await member.get(f"{V2}/ports")
         finally:
-            Transaction.execute = plain  # type: ignore[method-assign,assignment]
+            Transaction.execute = plain  # type: ignore[method-assign]
     assert counts[0] == counts[1] < 12
 
 

@@ -60,7 +60,7 @@ def enforcer(*rules: Rule, files: tuple[Path, ...] = ()) -> Enforcer:
 
 def test_null_never_equals_null_and_an_unknown_rule_means_no() -> None:
     rules = enforcer(Rule("own", "project_id:%(project_id)s"))
-    nobody = {"roles": [], "project_id": None}
+    nobody: dict[str, Any] = {"roles": [], "project_id": None}
     assert not rules.allows("own", {"project_id": None}, nobody)
     assert not rules.allows("own", {}, nobody)
     assert not rules.allows("nonsense", {}, {"roles": ["admin"]})
