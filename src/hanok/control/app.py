@@ -13,6 +13,7 @@ from hanok.base.clock import Clock
 from hanok.base.errors import Unavailable
 from hanok.bus import Bus, MemoryBus
 from hanok.control import house
+from hanok.control.inventory import World
 from hanok.control.settings import ControlSettings
 from hanok.drivers.ovn.northbound import Northbound
 from hanok.drivers.ovn.simulated import SimulatedNorthbound
@@ -90,6 +91,14 @@ class Control:
             name=settings.node_name,
         )
         self.reconcilers = ComputeReconcilers(self.compute, settings.node_name)
+        self.world = World(
+            database=self.database,
+            clock=clock,
+            bus=bus,
+            compute=self.compute,
+            images=self.images,
+            network=self.network,
+        )
         self.app = Application(
             self.services(),
             database=self.database,
@@ -107,7 +116,7 @@ class Control:
             image_service(self.images),
             network_service(self.network),
             compute_service(self.compute),
-            house.service(self),
+            house.service(self.world),
         ]
 
     def _wake(self) -> None:

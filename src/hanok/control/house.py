@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from starlette.responses import Response
 
-from hanok.control.inventory import differences
+from hanok.control.inventory import World, differences
 from hanok.web import faults
 from hanok.web.policy import Rule
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import Route, Service
 
-if TYPE_CHECKING:
-    from hanok.control.app import Control
-
 RULES = (Rule("hanok:inventory", "role:admin", "Compare the database with the hosts."),)
 
 
-async def show(request: Request, control: Control) -> Response:
+async def show(request: Request, world: World) -> Response:
     """GET /hanok/v1/inventory: where the database and the world disagree."""
     request.allow()
-    return json_answer({"differences": await differences(control)})
+    return json_answer({"differences": await differences(world)})
 
 
-async def mend(request: Request, control: Control) -> Response:
+async def mend(request: Request, world: World) -> Response:
     """POST /hanok/v1/inventory/mend: puts right what is safe, and says what it did."""
     request.allow()
-    return json_answer({"differences": await differences(control, mend=True)})
+    return json_answer({"differences": await differences(world, mend=True)})
 
 
 ROUTES = (
@@ -36,10 +31,10 @@ ROUTES = (
 )
 
 
-def service(control: Control) -> Service:
+def service(world: World) -> Service:
     return Service(
         kind="hanok",
-        room=control,
+        room=world,
         rules=RULES,
         mounts=("hanok",),
         routes=ROUTES,

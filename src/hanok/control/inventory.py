@@ -5,24 +5,33 @@ Invariants I1, I2, I3 and I6 of the design, asked of the rows, of every host, of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import sqlalchemy as sa
 from msgspec import Struct
 
-from hanok.bus import NobodyThere
+from hanok.base.clock import Clock
+from hanok.bus import Bus, NobodyThere
 from hanok.commands import Done, HostInventory, ListInventory, RemoveInstance
 from hanok.commands.wire import ask
 from hanok.operations.tables import debts
 from hanok.services.compute import facade as compute
 from hanok.services.image import facade as image
+from hanok.services.network.facade import Network
 from hanok.services.placement import facade as placement
-
-if TYPE_CHECKING:
-    from hanok.control.app import Control
+from hanok.store import Database
 
 ASK_S = 20.0
 NEWEST = 2**31  # a generation above every row's: for what no row speaks of any more
+
+
+class World(Struct, frozen=True, kw_only=True):
+    """What is compared: the database, the rooms, and the way to the hosts."""
+
+    database: Database
+    clock: Clock
+    bus: Bus
+    compute: compute.Compute
+    images: image.Images
+    network: Network
 
 
 class Difference(Struct, frozen=True, kw_only=True):
@@ -34,14 +43,14 @@ class Difference(Struct, frozen=True, kw_only=True):
     mended: bool = False
 
 
-async def differences(control: Control, *, mend: bool = False) -> list[Difference]:
+async def differences(world: World, *, mend: bool = False) -> list[Difference]:
     """Compare the database with the hosts, the network and the files.
 
     Args:
         mend: put right what is safe: what belongs to a server that is deleted, counters that do not add up.
     """
     found: list[Difference] = []
-    async with control.database.read() as tx:
+    async with world.database.read() as tx:
         owners = await compute.owners(tx)
         for line in await placement.miscounted(tx):
             found.append(Difference(what="count", detail=line, mendable=True))
@@ -56,27 +65,27 @@ async def differences(control: Control, *, mend: bool = False) -> list[Differenc
                 found.append(Difference(what="allocation", detail=detail))
         for line in await compute.stuck(tx):
             found.append(Difference(what="stuck", detail=line))
-        for line in await image.differences(control.images, tx):
+        for line in await image.differences(world.images, tx):
             found.append(Difference(what="image", detail=line))
         owed = await tx.scalar(sa.select(sa.func.count()).select_from(debts))
         if owed:
             detail = f"{owed} commands wait for hosts that do not answer"
             found.append(Difference(what="debt", detail=detail))
-        hosts = await compute.hosts_up(tx, control.compute)
-        for line in await control.network.differences(tx):
+        hosts = await compute.hosts_up(tx, world.compute)
+        for line in await world.network.differences(tx):
             found.append(Difference(what="network", detail=line))
     for host in hosts:
-        found.extend(await _host(control, host, owners, mend=mend))
+        found.extend(await _host(world, host, owners, mend=mend))
     if mend:
-        found = await _mend(control, found, consumers - set(owners))
+        found = await _mend(world, found, consumers - set(owners))
     return found
 
 
 async def _host(
-    control: Control, host: str, owners: dict[str, str | None], *, mend: bool
+    world: World, host: str, owners: dict[str, str | None], *, mend: bool
 ) -> list[Difference]:
     try:
-        inventory = await ask(control.bus, host, ListInventory(), timeout_s=ASK_S)
+        inventory = await ask(world.bus, host, ListInventory(), timeout_s=ASK_S)
     except NobodyThere:
         return [Difference(what="host", detail=f"host {host} does not answer")]
     if not isinstance(inventory, HostInventory):
@@ -87,12 +96,12 @@ async def _host(
     for one in sorted(there):
         if owners.get(one) == host:
             continue
-        async with control.database.read() as tx:
+        async with world.database.read() as tx:
             known = await compute.was_server(tx, one)
         mended = False
         if mend and known and one not in owners:
             command = RemoveInstance(server_id=one, generation=NEWEST)
-            mended = isinstance(await ask(control.bus, host, command, timeout_s=60), Done)
+            mended = isinstance(await ask(world.bus, host, command, timeout_s=60), Done)
         detail = f"host {host} has a guest of server {one}, which " + (
             "is elsewhere" if one in owners else "is deleted" if known else "nobody knows"
         )
@@ -103,7 +112,7 @@ async def _host(
         )
     for one, where in sorted(owners.items()):
         if where == host and one not in there:
-            async with control.database.read() as tx:
+            async with world.database.read() as tx:
                 if await compute.should_exist(tx, one):
                     found.append(
                         Difference(what="guest", detail=f"server {one} is not on its host {host}")
@@ -112,13 +121,13 @@ async def _host(
 
 
 async def _mend(
-    control: Control, found: list[Difference], leftover_consumers: set[str]
+    world: World, found: list[Difference], leftover_consumers: set[str]
 ) -> list[Difference]:
     made = []
-    async with control.database.write() as tx:
+    async with world.database.write() as tx:
         for one in leftover_consumers:
             if await compute.was_server(tx, one):
-                await placement.release(tx, one, control.clock.now())
+                await placement.release(tx, one, world.clock.now())
         await placement.recount(tx)
     for item in found:
         done = item.mended or item.what == "count" or (item.what == "allocation" and item.mendable)

@@ -1,1 +1,0 @@
-"""Pages in the browser; a client of the public APIs like any other."""
