@@ -1,0 +1,5 @@
+module hanok/tests/gophercloud
+
+go 1.22
+
+require github.com/gophercloud/gophercloud/v2 v2.8.0
