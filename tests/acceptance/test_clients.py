@@ -50,7 +50,7 @@ def test_gophercloud_builds_a_server_and_takes_everything_down_again(tmp_path: P
         assert cli.json("doctor", "--json")["differences"] == []
 
 
-@pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK60Warning")  # the SDK's own
+@pytest.mark.filterwarnings("ignore::openstack.warnings.OpenStackDeprecationWarning")  # its own
 def test_openstacksdk_sees_the_cloud_that_clouds_yaml_names() -> None:
     with simulated() as cli:
         os.environ["OS_CLIENT_CONFIG_FILE"] = str(cli.state / "clouds.yaml")
@@ -66,7 +66,8 @@ def test_openstacksdk_sees_the_cloud_that_clouds_yaml_names() -> None:
                 )
                 assert server.status == "ACTIVE"
                 assert cloud.delete_server("vm", wait=True)
-                assert cloud.network.find_network("public").is_router_external
+                public = cloud.network.find_network("public")
+                assert public is not None and public.is_router_external
             finally:
                 cloud.close()
         finally:
