@@ -15,7 +15,7 @@ from hanok.drivers.ovn.engines import missing_programs
 PACKAGES = (
     "qemu-system-x86", "qemu-utils", "seabios",
     "ovn-central", "ovn-host", "openvswitch-switch",
-    "nats-server", "novnc", "iproute2",
+    "nats-server", "novnc", "iproute2", "openssh-client",
     # for building the guest image
     "e2fsprogs", "dosfstools", "mtools", "syslinux", "syslinux-common", "fdisk",
 )  # fmt: skip
