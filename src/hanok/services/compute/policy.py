@@ -233,9 +233,19 @@ RULES: tuple[Rule, ...] = (
         "POST /servers/{server_id}/action (os-getSerialConsole); POST /servers/{server_id}/action (",
     ),
     Rule(
+        "os_compute_api:os-security-groups:add",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (addSecurityGroup)",
+    ),
+    Rule(
         "os_compute_api:os-security-groups:list",
         "rule:project_reader_or_admin",
         "GET /servers/{server_id}/os-security-groups",
+    ),
+    Rule(
+        "os_compute_api:os-security-groups:remove",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (removeSecurityGroup)",
     ),
     Rule(
         "os_compute_api:os-server-tags:delete",

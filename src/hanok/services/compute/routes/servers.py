@@ -150,7 +150,7 @@ async def list_details(request: Request, room: Compute) -> Response:
     request.allow("os_compute_api:servers:detail", project_id=request.token.project_id)
     async with request.reading() as tx:
         rows, more = await _page(request, room, tx, "os_compute_api:servers:detail:get_all_tenants")
-        items = await _full(request, room, tx, rows)
+        items = await _full(request, room, tx, rows, alone=False)
     answer: dict[str, Any] = {"servers": items}
     if more:
         answer["servers_links"] = more
@@ -158,7 +158,12 @@ async def list_details(request: Request, room: Compute) -> Response:
 
 
 async def _full(
-    request: Request, room: Compute, tx: Transaction, rows: list[Row[Any]]
+    request: Request,
+    room: Compute,
+    tx: Transaction,
+    rows: list[Row[Any]],
+    *,
+    alone: bool = True,
 ) -> list[dict[str, Any]]:
     """Servers in full, with what other rooms know of them, in a fixed number of statements."""
     ids = [row.id for row in rows]
@@ -184,6 +189,7 @@ async def _full(
             ports.get(row.id, ()),
             tags.get(row.id, ()),
             extended=extended,
+            alone=alone,
             host_status=(status.get(row.host or "", "") if show_status else None),
             with_specs=specs,
         )
@@ -406,14 +412,21 @@ _NOT_IN_UPDATES = frozenset(
 )
 
 
+def _pin(row: Row[Any], zone: str | None) -> str | None:
+    """The zone that a server shall stay in: the one that it is in, or any.
+
+    Raises:
+        BadInput: it is not in that zone.
+    """
+    if zone is not None and zone != row.availability_zone:
+        raise BadInput(f"Server {row.id} is not in the availability zone '{zone}'.")
+    return zone
+
+
 async def update_server(request: Request, room: Compute) -> Response:
-    """PUT /servers/{id}: name, description, access addresses, host name."""
+    """PUT /servers/{id}: name, description, access addresses, host name, the zone it is pinned to."""
     body = await request.body(bodies.UpdateServer, key="server")
     bodies.check_since(body, request.microversion)
-    if all(getattr(body, name) is UNSET for name in body.__struct_fields__):
-        raise BadInput(
-            "Invalid input for field/attribute server. {} does not have enough properties"
-        )
     async with request.transaction() as tx:
         row = await readable(request, tx, "os_compute_api:servers:update")
         changes: dict[str, Any] = {"updated_at": room.clock.now()}
@@ -436,6 +449,8 @@ async def update_server(request: Request, room: Compute) -> Response:
                     "Invalid input for field/attribute OS-DCF:diskConfig. It is AUTO or MANUAL."
                 )
             changes["disk_config"] = body.disk_config
+        if body.pinned_availability_zone is not UNSET:
+            changes["requested_zone"] = _pin(row, body.pinned_availability_zone)
         await tx.execute(table.update().where(table.c.id == row.id).values(**changes))
         row = await servers.get(tx, request.token, row.id)
         items = await _full(request, room, tx, [row])

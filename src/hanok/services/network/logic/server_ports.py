@@ -430,6 +430,51 @@ def _fixed(one: Row[Any]) -> FixedIP:
     )
 
 
+_open_ports = (
+    sa.select(ports.c.id, ports.c.port_security_enabled)
+    .where(ports.c.server_id == bindparam("server"))
+    .where(ports.c.id.in_(sa.select(ip_allocations.c.port_id)))
+)
+_memberships = sa.select(port_security_groups.c.port_id).where(
+    port_security_groups.c.port_id.in_(bindparam("ids", expanding=True)),
+    port_security_groups.c.security_group_id == bindparam("group"),
+)
+
+
+async def change_group(
+    tx: Transaction, room: NetworkRoom, server_id: str, project_id: str, name: str, *, join: bool
+) -> None:
+    """Let the ports of a server join or leave a security group of its project."""
+    try:
+        (group,) = await check_groups(tx, room, project_id, [name])
+    except BadInput as error:
+        raise NotFound(error.message) from None
+    found = [row.id for row in await tx.all(_open_ports, {"server": server_id}) if row[1]]
+    if join and not found:
+        raise BadInput(f"Server {server_id} has no port that takes security groups.")
+    if join and group == group_logic.default_id(project_id):
+        await group_logic.ensure_default(tx, room, project_id)
+    members = set(await tx.scalars(_memberships, {"ids": found, "group": group}))
+    if not join and not members:
+        raise NotFound(f"Security group {name[:64]} is not one of server {server_id}'s.")
+    changed = [one for one in found if one not in members] if join else sorted(members)
+    if not changed:
+        return
+    if join:
+        rows = [{"port_id": one, "security_group_id": group} for one in changed]
+        await tx.insert(port_security_groups, rows)
+    else:
+        await tx.execute(
+            port_security_groups.delete().where(
+                port_security_groups.c.port_id.in_(changed),
+                port_security_groups.c.security_group_id == group,
+            )
+        )
+    for one in changed:
+        await change(tx, ports, one, room.clock.now(), {})
+    await touch(tx, room, *(port_scope(one) for one in changed))
+
+
 async def server_at(tx: Transaction, network_id: str, address: str) -> str | None:
     found = await tx.scalar(_at, {"network": network_id, "address": address})
     return None if found is None else str(found)
