@@ -302,6 +302,19 @@ async def test_version_2_0_is_the_oldest_microversion(ground: Ground) -> None:
     assert "locked" not in old
 
 
+async def test_network_cards_of_a_server(ground: Ground) -> None:
+    server_id = await ground.server()
+    await settle(ground.cloud)
+    path = f"{SERVERS}/{server_id}/os-interface"
+    (card,) = (await ground.user.get(path, headers=NEWEST))["interfaceAttachments"]
+    assert card["net_id"] == ground.network and card["tag"] is None
+    (ips,) = (await ground.show(server_id))["addresses"].values()
+    assert card["fixed_ips"][0]["ip_address"] == ips[0]["addr"]
+    one = await ground.user.get(f"{path}/{card['port_id']}")
+    assert one["interfaceAttachment"].items() <= card.items()
+    await ground.user("GET", f"{path}/{server_id}", status=404)
+
+
 async def test_security_groups_of_a_running_server(ground: Ground) -> None:
     server_id = await ground.server()
     await settle(ground.cloud)

@@ -609,6 +609,49 @@ async def list_groups(request: Request, room: Compute) -> Response:
     )
 
 
+# ---- network cards ----
+
+
+async def _cards(
+    request: Request, room: Compute, tx: Transaction, row: Row[Any]
+) -> list[dict[str, Any]]:
+    ports = (await room.network.ports_of(tx, [row.id])).get(row.id, [])
+    tags = {plan["port_id"]: plan["tag"] for plan in row.nics}
+    found: list[dict[str, Any]] = [
+        {
+            "port_id": port.port_id,
+            "net_id": port.network_id,
+            "mac_addr": port.mac,
+            "port_state": port.status,
+            "fixed_ips": [
+                {"subnet_id": ip.subnet_id, "ip_address": ip.address} for ip in port.fixed_ips
+            ],
+        }
+        for port in ports
+    ]
+    if request.microversion >= (2, 70):
+        found = [{**one, "tag": tags.get(one["port_id"])} for one in found]
+    return found
+
+
+async def list_cards(request: Request, room: Compute) -> Response:
+    """GET /servers/{id}/os-interface."""
+    async with request.reading() as tx:
+        row = await readable(request, tx)
+        return json_answer({"interfaceAttachments": await _cards(request, room, tx, row)})
+
+
+async def show_card(request: Request, room: Compute) -> Response:
+    """GET /servers/{id}/os-interface/{port}."""
+    port_id = request.path["port_id"]
+    async with request.reading() as tx:
+        row = await readable(request, tx)
+        found = [c for c in await _cards(request, room, tx, row) if c["port_id"] == port_id]
+    if not found:
+        raise NotFound(f"Server {row.id} has no network card on port {port_id}.")
+    return json_answer({"interfaceAttachment": found[0]})
+
+
 # ---- tags ----
 
 
@@ -725,6 +768,8 @@ ROUTES = (
     Route("GET", _ONE + "/ips", list_addresses, (f"{_A}:ips:index",)),
     Route("GET", _ONE + "/ips/{network_label}", show_addresses, (f"{_A}:ips:show",)),
     Route("GET", _ONE + "/os-security-groups", list_groups, (f"{_A}:os-security-groups:list",)),
+    Route("GET", _ONE + "/os-interface", list_cards, (f"{_A}:os-attach-interfaces:list",)),
+    Route("GET", _ONE + "/os-interface/{port_id}", show_card, (f"{_A}:os-attach-interfaces:show",)),
     Route("GET", _ONE + "/tags", list_tags, (f"{_A}:os-server-tags:index",), minimum=(2, 26)),
     Route(
         "PUT", _ONE + "/tags", replace_tags, (f"{_A}:os-server-tags:update_all",), minimum=(2, 26)

@@ -57,6 +57,7 @@ class ServerPort(Struct, frozen=True, kw_only=True):
     network_name: str
     mac: str
     mtu: int
+    status: str = "DOWN"
     fixed_ips: tuple[FixedIP, ...] = ()
     floating_ip: str | None = None
     security_groups: tuple[str, ...] = ()
@@ -87,6 +88,7 @@ _of_servers = (
         ports.c.server_id,
         ports.c.network_id,
         ports.c.mac_address,
+        ports.c.status,
         networks.c.name.label("network_name"),
         networks.c.mtu,
     )
@@ -410,6 +412,7 @@ async def ports_of(tx: Transaction, server_ids: Sequence[str]) -> dict[str, list
                 network_name=row.network_name,
                 mac=row.mac_address,
                 mtu=row.mtu,
+                status=row.status,
                 fixed_ips=tuple(fixed.get(row.id, ())),
                 floating_ip=floating.get(row.id),
                 security_groups=tuple(groups.get(row.id, ())),
@@ -449,7 +452,11 @@ async def change_group(
         (group,) = await check_groups(tx, room, project_id, [name])
     except BadInput as error:
         raise NotFound(error.message) from None
-    found = [row.id for row in await tx.all(_open_ports, {"server": server_id}) if row[1]]
+    found = [
+        row.id
+        for row in await tx.all(_open_ports, {"server": server_id})
+        if row.port_security_enabled
+    ]
     if join and not found:
         raise BadInput(f"Server {server_id} has no port that takes security groups.")
     if join and group == group_logic.default_id(project_id):
