@@ -162,6 +162,9 @@ class Application:
             raise BadInput("The address contains the character NUL.")
         segments = path.removesuffix("/").split("/")
         nameless = not service.trailing_slash and path.endswith("/") and len(segments) > 1
+        older = bool(service.older) and segments[0] == service.older and len(segments) > 1
+        if older:
+            segments[0] = service.optional_project
         if (
             service.optional_project
             and len(segments) > 2
@@ -186,8 +189,8 @@ class Application:
         if service.microversions is not None:
             legacy = service.microversions.legacy_header
             request.microversion = service.microversions.negotiate(
-                request.headers.get("openstack-api-version"),
-                request.headers.get(legacy) if legacy else None,
+                None if older else request.headers.get("openstack-api-version"),
+                request.headers.get(legacy) if legacy and not older else None,
             )
         if found is None:
             raise NotFound("The resource could not be found.")

@@ -56,6 +56,7 @@ class Service(Struct, frozen=True, kw_only=True):
     trailing_slash: whether "/things/" is the same as "/things"; otherwise it is a thing without a name: not there.
     guards_authority: whether changes here make or widen authority, so that delegated tokens are refused.
     optional_project: the version segment after which older clients put a project id ("v2.1"), or "".
+    older: the version segment ("v2") under which the same is served to clients from before microversions, or "".
     """
 
     kind: str
@@ -66,6 +67,7 @@ class Service(Struct, frozen=True, kw_only=True):
     fault: Fault
     microversions: Range | None = None
     optional_project: str = ""
+    older: str = ""
     guards_authority: bool = False
     trailing_slash: bool = True
     media_types: tuple[str, ...] = ("application/json",)

@@ -263,6 +263,73 @@ async def test_older_microversions_see_the_shape_they_know(ground: Ground) -> No
     await ground.user("GET", SERVERS, headers={"OpenStack-API-Version": "compute x"}, status=400)
 
 
+async def test_answers_differ_between_lists_and_one_server(ground: Ground) -> None:
+    server_id = await ground.server()
+    await settle(ground.cloud)
+    one = await ground.show(server_id)
+    (listed,) = (await ground.user.get(f"{SERVERS}/detail", headers=NEWEST))["servers"]
+    assert one["server_groups"] == [] and "server_groups" not in listed
+    assert one["scheduler_hints"] == listed["scheduler_hints"] == {}
+    assert one["progress"] == 100
+    await ground.act(server_id, "os-stop")
+    await settle(ground.cloud)
+    assert "progress" not in await ground.show(server_id)
+
+
+async def test_a_server_is_pinned_to_its_zone_and_unpinned(ground: Ground) -> None:
+    server_id = await ground.server()
+    await settle(ground.cloud)
+    zone = (await ground.show(server_id))["OS-EXT-AZ:availability_zone"]
+    path = f"{SERVERS}/{server_id}"
+    for wanted in (zone, None):
+        body = {"server": {"pinned_availability_zone": wanted}}
+        changed = await ground.user("PUT", path, body, headers=NEWEST, status=200)
+        assert changed.json()["server"]["pinned_availability_zone"] == wanted
+    body = {"server": {"pinned_availability_zone": "elsewhere"}}
+    await ground.user("PUT", path, body, headers=NEWEST, status=400)
+    before = {"OpenStack-API-Version": "compute 2.103"}
+    await ground.user("PUT", path, body, headers=before, status=400)
+    await ground.user("PUT", path, {"server": {}}, status=200)
+
+
+async def test_version_2_0_is_the_oldest_microversion(ground: Ground) -> None:
+    for version in (await ground.user.get("/compute/"))["versions"]:
+        path = version["links"][0]["href"].removeprefix("http://cloud:5000")
+        found = (await ground.cloud.anonymous.get(path))["version"]
+        assert found["id"] == version["id"]
+    server_id = await ground.server()
+    old = (await ground.user.get(f"/compute/v2/servers/{server_id}", headers=NEWEST))["server"]
+    assert "locked" not in old
+
+
+async def test_network_cards_of_a_server(ground: Ground) -> None:
+    server_id = await ground.server()
+    await settle(ground.cloud)
+    path = f"{SERVERS}/{server_id}/os-interface"
+    (card,) = (await ground.user.get(path, headers=NEWEST))["interfaceAttachments"]
+    assert card["net_id"] == ground.network and card["tag"] is None
+    (ips,) = (await ground.show(server_id))["addresses"].values()
+    assert card["fixed_ips"][0]["ip_address"] == ips[0]["addr"]
+    one = await ground.user.get(f"{path}/{card['port_id']}")
+    assert one["interfaceAttachment"].items() <= card.items()
+    await ground.user("GET", f"{path}/{server_id}", status=404)
+
+
+async def test_security_groups_of_a_running_server(ground: Ground) -> None:
+    server_id = await ground.server()
+    await settle(ground.cloud)
+    body = {"security_group": {"name": "web"}}
+    await ground.user.post("/network/v2.0/security-groups", body)
+    await ground.act(server_id, "addSecurityGroup", value={"name": "web"})
+    names = [one["name"] for one in (await ground.show(server_id))["security_groups"]]
+    assert sorted(names) == ["default", "web"]
+    for name in names:
+        await ground.act(server_id, "removeSecurityGroup", value={"name": name})
+    assert "security_groups" not in await ground.show(server_id)
+    await ground.act(server_id, "removeSecurityGroup", 404, {"name": "web"})
+    await ground.act(server_id, "addSecurityGroup", 404, {"name": "none such"})
+
+
 async def test_a_host_that_is_disabled_gets_no_servers(ground: Ground) -> None:
     found = (await ground.admin.get("/compute/v2.1/os-services", headers=NEWEST))["services"]
     node = next(s for s in found if s["binary"] == "nova-compute")

@@ -207,3 +207,42 @@ async def test_inherited_roles_reach_the_projects_below_and_not_the_domain(cloud
     assert {("member", "p"), ("reader", "p"), ("member", "admin")} <= names
     await admin("DELETE", path, status=204)
     await cloud.sign_in("p", PASSWORD, project="admin", status=401)
+
+
+async def test_a_dead_token_in_a_body_is_not_found(cloud: Cloud) -> None:
+    one = await cloud.project_with("p", "member")
+    await one("DELETE", "/v3/auth/tokens", headers={"X-Subject-Token": one.token}, status=204)
+    auth = {"auth": {"identity": {"methods": ["token"], "token": {"id": one.token}}}}
+    await cloud.anonymous("POST", "/v3/auth/tokens", auth, status=404)
+
+
+async def test_roles_of_a_domain_only_lead_to_others(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    member = await cloud.project_with("p", "member")
+    body = {"role": {"name": "own", "domain_id": "default"}}
+    own = (await admin.post("/v3/roles", body))["role"]["id"]
+    plain = (await admin.post("/v3/roles", {"role": {"name": "plain"}}))["role"]["id"]
+    await admin("PUT", f"/v3/roles/{plain}/implies/{own}", status=403)
+    grant = f"/v3/projects/{member.project_id}/users/{member.user_id}/roles/{own}"
+    await admin("PUT", grant, status=204)
+    query = f"/v3/role_assignments?effective&user.id={member.user_id}"
+    found = (await admin.get(query))["role_assignments"]
+    assert own not in [one["role"]["id"] for one in found]
+    await admin("PUT", f"/v3/roles/{own}/implies/{plain}", status=201)
+    found = (await admin.get(query))["role_assignments"]
+    assert plain in [one["role"]["id"] for one in found]
+
+
+async def test_a_project_that_acts_as_a_domain(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    body = {"project": {"name": "acting", "is_domain": True}}
+    made = (await admin.post("/v3/projects", body))["project"]["id"]
+    assert made in [one["id"] for one in (await admin.get("/v3/domains"))["domains"]]
+    user = {"user": {"name": "u", "domain_id": made}}
+    user_id = (await admin.post("/v3/users", user))["user"]["id"]
+    await admin("DELETE", f"/v3/projects/{made}", status=403)
+    off = {"project": {"enabled": False}}
+    await admin("PATCH", f"/v3/projects/{made}", off, status=200)
+    await admin("DELETE", f"/v3/projects/{made}", status=204)
+    await admin("GET", f"/v3/domains/{made}", status=404)
+    await admin("GET", f"/v3/users/{user_id}", status=404)

@@ -36,6 +36,11 @@ async def test_a_router_from_birth_to_end(cloud: Cloud) -> None:
     assert face["fixed_ips"][0]["ip_address"] == "10.0.0.1"
     error = await refused(member, "DELETE", f"/ports/{face['id']}", None, 409)
     assert error["type"] == "ServicePortInUse"
+    for address in ("10.0.0.200", "10.0.0.1"):  # it may move, within its subnet
+        wish = {"port": {"fixed_ips": [{"subnet_id": sub["id"], "ip_address": address}]}}
+        moved = await member("PUT", f"{V2}/ports/{face['id']}", wish, status=200)
+        assert moved.json()["port"]["fixed_ips"] == wish["port"]["fixed_ips"]
+    await refused(member, "PUT", f"/ports/{face['id']}", {"port": {"fixed_ips": []}}, 400)
     error = await refused(member, "DELETE", f"/routers/{router['id']}", None, 409)
     assert error["type"] == "RouterInUse"
     error = await refused(member, "DELETE", f"/subnets/{sub['id']}", None, 409)
@@ -98,6 +103,16 @@ async def test_a_floating_ip_leads_to_a_port(cloud: Cloud) -> None:
     error = await refused(member, "POST", "/floatingips", body, 404)
     assert error["type"] == "ExternalGatewayForFloatingIPNotFound"
     assert (await member.get(f"{V2}/floatingips"))["floatingips"] == []
+
+
+async def test_loose_floating_ips_go_with_their_network(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    outside = await network(admin, **{"router:external": True})
+    await subnet(admin, outside["id"], "198.51.100.0/24", enable_dhcp=False)
+    body = {"floatingip": {"floating_network_id": outside["id"]}}
+    loose = (await admin.post(f"{V2}/floatingips", body))["floatingip"]
+    await admin("DELETE", f"{V2}/networks/{outside['id']}", status=204)
+    await admin("GET", f"{V2}/floatingips/{loose['id']}", status=404)
 
 
 async def test_labels_open_no_door(cloud: Cloud) -> None:

@@ -24,6 +24,16 @@ RULES: tuple[Rule, ...] = (
         "POST /servers/{server_id}/action (os-resetState)",
     ),
     Rule(
+        "os_compute_api:os-attach-interfaces:list",
+        "rule:project_reader_or_admin",
+        "GET /servers/{server_id}/os-interface",
+    ),
+    Rule(
+        "os_compute_api:os-attach-interfaces:show",
+        "rule:project_reader_or_admin",
+        "GET /servers/{server_id}/os-interface/{port_id}",
+    ),
+    Rule(
         "os_compute_api:os-availability-zone:detail",
         "rule:context_is_admin",
         "GET /os-availability-zone/detail",
@@ -233,9 +243,19 @@ RULES: tuple[Rule, ...] = (
         "POST /servers/{server_id}/action (os-getSerialConsole); POST /servers/{server_id}/action (",
     ),
     Rule(
+        "os_compute_api:os-security-groups:add",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (addSecurityGroup)",
+    ),
+    Rule(
         "os_compute_api:os-security-groups:list",
         "rule:project_reader_or_admin",
         "GET /servers/{server_id}/os-security-groups",
+    ),
+    Rule(
+        "os_compute_api:os-security-groups:remove",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (removeSecurityGroup)",
     ),
     Rule(
         "os_compute_api:os-server-tags:delete",

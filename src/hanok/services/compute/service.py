@@ -19,5 +19,6 @@ def service(room: Compute) -> Service:
         fault=faults.compute,
         microversions=MICROVERSIONS,
         optional_project="v2.1",
+        older="v2",
         trailing_slash=False,
     )

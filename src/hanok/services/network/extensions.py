@@ -42,6 +42,7 @@ EXTENSIONS: dict[str, str] = {
     "standard-attr-revisions": "standard-attr-revisions",
     "standard-attr-tag": "Tag support for resources with standard attribute",
     "standard-attr-timestamp": "standard-attr-timestamp",
+    "subnet-external-network": "Subnet belongs to an external network",
     "tag-creation": "Tag creation extension",
 }
 UPDATED = "2026-01-01T00:00:00-00:00"

@@ -96,6 +96,17 @@ class Network:
         """
         return await server_ports.check_groups(tx, self.room, project_id, names)
 
+    async def change_group(
+        self, tx: Transaction, server_id: str, project_id: str, name: str, *, join: bool
+    ) -> None:
+        """Let the ports of a server join or leave a security group, by name or id.
+
+        Raises:
+            NotFound: there is no such group, several, or the server is not in it.
+            BadInput: the server has no port that takes groups.
+        """
+        await server_ports.change_group(tx, self.room, server_id, project_id, name, join=join)
+
     async def bind(
         self,
         tx: Transaction,

@@ -118,6 +118,17 @@ async def reset_state(request: Request, room: Compute) -> Response:
     return no_content(202)
 
 
+def _group(key: str, join: bool, rule: str) -> Handler:
+    async def handler(request: Request, room: Compute) -> Response:
+        body = convert((await request.json())[key], bodies.GroupRef)
+        async with request.transaction() as tx:
+            row = await readable(request, tx, rule)
+            await room.network.change_group(tx, row.id, row.project_id, body.name, join=join)
+        return no_content(202)
+
+    return handler
+
+
 _A = "os_compute_api"
 _PATH = "/v2.1/servers/{server_id}/action"
 _POWER: tuple[tuple[str, Action, str], ...] = (
@@ -141,6 +152,13 @@ ROUTES = (
         unlock,
         (f"{_A}:os-lock-server:unlock", f"{_A}:os-lock-server:unlock:unlock_override"),
         body_key="unlock",
+    ),
+    *(
+        Route("POST", _PATH, _group(key, join, rule), (rule,), body_key=key, strict=True)
+        for key, join, rule in (
+            ("addSecurityGroup", True, f"{_A}:os-security-groups:add"),
+            ("removeSecurityGroup", False, f"{_A}:os-security-groups:remove"),
+        )
     ),
     Route("POST", _PATH, force_delete, (f"{_A}:os-deferred-delete:force",), body_key="forceDelete"),
     Route(

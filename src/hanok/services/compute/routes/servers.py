@@ -150,7 +150,7 @@ async def list_details(request: Request, room: Compute) -> Response:
     request.allow("os_compute_api:servers:detail", project_id=request.token.project_id)
     async with request.reading() as tx:
         rows, more = await _page(request, room, tx, "os_compute_api:servers:detail:get_all_tenants")
-        items = await _full(request, room, tx, rows)
+        items = await _full(request, room, tx, rows, alone=False)
     answer: dict[str, Any] = {"servers": items}
     if more:
         answer["servers_links"] = more
@@ -158,7 +158,12 @@ async def list_details(request: Request, room: Compute) -> Response:
 
 
 async def _full(
-    request: Request, room: Compute, tx: Transaction, rows: list[Row[Any]]
+    request: Request,
+    room: Compute,
+    tx: Transaction,
+    rows: list[Row[Any]],
+    *,
+    alone: bool = True,
 ) -> list[dict[str, Any]]:
     """Servers in full, with what other rooms know of them, in a fixed number of statements."""
     ids = [row.id for row in rows]
@@ -184,6 +189,7 @@ async def _full(
             ports.get(row.id, ()),
             tags.get(row.id, ()),
             extended=extended,
+            alone=alone,
             host_status=(status.get(row.host or "", "") if show_status else None),
             with_specs=specs,
         )
@@ -406,14 +412,21 @@ _NOT_IN_UPDATES = frozenset(
 )
 
 
+def _pin(row: Row[Any], zone: str | None) -> str | None:
+    """The zone that a server shall stay in: the one that it is in, or any.
+
+    Raises:
+        BadInput: it is not in that zone.
+    """
+    if zone is not None and zone != row.availability_zone:
+        raise BadInput(f"Server {row.id} is not in the availability zone '{zone}'.")
+    return zone
+
+
 async def update_server(request: Request, room: Compute) -> Response:
-    """PUT /servers/{id}: name, description, access addresses, host name."""
+    """PUT /servers/{id}: name, description, access addresses, host name, the zone it is pinned to."""
     body = await request.body(bodies.UpdateServer, key="server")
     bodies.check_since(body, request.microversion)
-    if all(getattr(body, name) is UNSET for name in body.__struct_fields__):
-        raise BadInput(
-            "Invalid input for field/attribute server. {} does not have enough properties"
-        )
     async with request.transaction() as tx:
         row = await readable(request, tx, "os_compute_api:servers:update")
         changes: dict[str, Any] = {"updated_at": room.clock.now()}
@@ -436,6 +449,8 @@ async def update_server(request: Request, room: Compute) -> Response:
                     "Invalid input for field/attribute OS-DCF:diskConfig. It is AUTO or MANUAL."
                 )
             changes["disk_config"] = body.disk_config
+        if body.pinned_availability_zone is not UNSET:
+            changes["requested_zone"] = _pin(row, body.pinned_availability_zone)
         await tx.execute(table.update().where(table.c.id == row.id).values(**changes))
         row = await servers.get(tx, request.token, row.id)
         items = await _full(request, room, tx, [row])
@@ -594,6 +609,49 @@ async def list_groups(request: Request, room: Compute) -> Response:
     )
 
 
+# ---- network cards ----
+
+
+async def _cards(
+    request: Request, room: Compute, tx: Transaction, row: Row[Any]
+) -> list[dict[str, Any]]:
+    ports = (await room.network.ports_of(tx, [row.id])).get(row.id, [])
+    tags = {plan["port_id"]: plan["tag"] for plan in row.nics}
+    found: list[dict[str, Any]] = [
+        {
+            "port_id": port.port_id,
+            "net_id": port.network_id,
+            "mac_addr": port.mac,
+            "port_state": port.status,
+            "fixed_ips": [
+                {"subnet_id": ip.subnet_id, "ip_address": ip.address} for ip in port.fixed_ips
+            ],
+        }
+        for port in ports
+    ]
+    if request.microversion >= (2, 70):
+        found = [{**one, "tag": tags.get(one["port_id"])} for one in found]
+    return found
+
+
+async def list_cards(request: Request, room: Compute) -> Response:
+    """GET /servers/{id}/os-interface."""
+    async with request.reading() as tx:
+        row = await readable(request, tx)
+        return json_answer({"interfaceAttachments": await _cards(request, room, tx, row)})
+
+
+async def show_card(request: Request, room: Compute) -> Response:
+    """GET /servers/{id}/os-interface/{port}."""
+    port_id = request.path["port_id"]
+    async with request.reading() as tx:
+        row = await readable(request, tx)
+        found = [c for c in await _cards(request, room, tx, row) if c["port_id"] == port_id]
+    if not found:
+        raise NotFound(f"Server {row.id} has no network card on port {port_id}.")
+    return json_answer({"interfaceAttachment": found[0]})
+
+
 # ---- tags ----
 
 
@@ -710,6 +768,8 @@ ROUTES = (
     Route("GET", _ONE + "/ips", list_addresses, (f"{_A}:ips:index",)),
     Route("GET", _ONE + "/ips/{network_label}", show_addresses, (f"{_A}:ips:show",)),
     Route("GET", _ONE + "/os-security-groups", list_groups, (f"{_A}:os-security-groups:list",)),
+    Route("GET", _ONE + "/os-interface", list_cards, (f"{_A}:os-attach-interfaces:list",)),
+    Route("GET", _ONE + "/os-interface/{port_id}", show_card, (f"{_A}:os-attach-interfaces:show",)),
     Route("GET", _ONE + "/tags", list_tags, (f"{_A}:os-server-tags:index",), minimum=(2, 26)),
     Route(
         "PUT", _ONE + "/tags", replace_tags, (f"{_A}:os-server-tags:update_all",), minimum=(2, 26)

@@ -24,8 +24,9 @@ def _version(request: Request) -> dict[str, Any]:
     }
 
 
-async def list_versions(request: Request, room: Compute) -> Response:
-    oldest = {
+def _oldest(request: Request) -> dict[str, Any]:
+    """Version 2.0: as 2.1, without microversions."""
+    return {
         "id": "v2.0",
         "status": "SUPPORTED",
         "version": "",
@@ -33,18 +34,31 @@ async def list_versions(request: Request, room: Compute) -> Response:
         "updated": "2011-01-21T11:33:21Z",
         "links": [{"rel": "self", "href": f"{request.base_url}/v2/"}],
     }
-    return json_answer({"versions": [oldest, _version(request)]})
 
 
-async def show_version(request: Request, room: Compute) -> Response:
-    version = _version(request)
+async def list_versions(request: Request, room: Compute) -> Response:
+    return json_answer({"versions": [_oldest(request), _version(request)]})
+
+
+def _document(version: dict[str, Any], number: str) -> Response:
     version["media-types"] = [
-        {"base": "application/json", "type": "application/vnd.openstack.compute+json;version=2.1"}
+        {
+            "base": "application/json",
+            "type": f"application/vnd.openstack.compute+json;version={number}",
+        }
     ]
     version["links"].append(
         {"rel": "describedby", "type": "text/html", "href": "http://docs.openstack.org/"}
     )
     return json_answer({"version": version})
+
+
+async def show_version(request: Request, room: Compute) -> Response:
+    return _document(_version(request), "2.1")
+
+
+async def show_oldest(request: Request, room: Compute) -> Response:
+    return _document(_oldest(request), "2")
 
 
 async def list_extensions(request: Request, room: Compute) -> Response:
@@ -54,6 +68,7 @@ async def list_extensions(request: Request, room: Compute) -> Response:
 
 ROUTES = (
     Route("GET", "/", list_versions, (PUBLIC,)),
+    Route("GET", "/v2", show_oldest, (PUBLIC,)),
     Route("GET", "/v2.1", show_version, (PUBLIC,)),
     Route("GET", "/v2.1/extensions", list_extensions, (SIGNED_IN,)),
 )

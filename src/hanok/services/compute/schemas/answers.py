@@ -111,6 +111,7 @@ def server(
     tags: Sequence[str],
     *,
     extended: bool,
+    alone: bool = True,
     host_status: str | None = None,
     with_specs: bool = True,
 ) -> dict[str, Any]:
@@ -118,6 +119,7 @@ def server(
 
     Args:
         extended: whether the caller may see where it runs.
+        alone: not one of a list, which shows a little less.
         host_status: for those who may see it: UP, DOWN, MAINTENANCE or UNKNOWN.
     """
     version = request.microversion
@@ -151,7 +153,7 @@ def server(
         "OS-EXT-STS:power_state": row.power_state,
         "os-extended-volumes:volumes_attached": [],
     }
-    if status in ("ACTIVE", "BUILD", "REBOOT", "HARD_REBOOT", "PAUSED", "SHUTOFF", "SUSPENDED"):
+    if status in ("ACTIVE", "BUILD"):
         answer["progress"] = 100 if status == "ACTIVE" else 0
     if groups:
         answer["security_groups"] = [{"name": name} for name in groups]
@@ -204,13 +206,13 @@ def server(
         }
     if version >= (2, 63):
         answer["trusted_image_certificates"] = None
-    if version >= (2, 71):
+    if version >= (2, 71) and alone:
         answer["server_groups"] = []
     if version >= (2, 96):
         answer["pinned_availability_zone"] = row.requested_zone
     if version >= (2, 98):
         answer["image"]["properties"] = row.image_properties
-    if version >= (2, 100) and extended:
+    if version >= (2, 100):
         answer["scheduler_hints"] = row.scheduler_hints
     return answer
 

@@ -89,6 +89,7 @@ SINCE: dict[str, Version] = {
     "hypervisor_hostname": (2, 74),
     "hostname": (2, 90),
     "locked_reason": (2, 73),
+    "pinned_availability_zone": (2, 104),
 }
 
 
@@ -113,6 +114,7 @@ class UpdateServer(Struct, forbid_unknown_fields=True, kw_only=True):
     accessIPv6: str | UnsetType | None = UNSET
     description: Annotated[str, Meta(max_length=255)] | UnsetType | None = UNSET
     hostname: Annotated[str, Meta(min_length=1, max_length=255)] | UnsetType = UNSET
+    pinned_availability_zone: Name | UnsetType | None = UNSET
 
 
 class Reboot(Struct, forbid_unknown_fields=True, kw_only=True):

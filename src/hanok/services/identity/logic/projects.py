@@ -167,13 +167,14 @@ async def delete(tx: Transaction, row: Row[Any]) -> None:
     """Remove a project with what hangs on it.
 
     Raises:
-        Forbidden: it has projects below it, or is a domain.
+        Forbidden: it has projects below it, or is an enabled domain.
     """
     check_mutable(row, {}, "project")
-    if row.is_domain:
-        raise Forbidden("A project that acts as a domain is deleted as a domain.")
     if await tx.first(_children, {"id": row.id}) is not None:
         raise Forbidden("The project has projects below it; delete those first.")
+    if row.is_domain:
+        await delete_domain(tx, row)
+        return
     await _forget(tx, row.id)
     await rights.changed(tx)
 

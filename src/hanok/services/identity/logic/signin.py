@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy import Row, bindparam
 
-from hanok.base.errors import BadInput, Forbidden, NotSignedIn
+from hanok.base.errors import BadInput, Forbidden, NotFound, NotSignedIn
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import rights
 from hanok.services.identity.logic.tokens import Payload
@@ -87,6 +87,7 @@ async def prove(database: Database, room: Identity, wanted: schemas.IdentityPart
 
     Raises:
         NotSignedIn: one of them does not hold. The user is not told which.
+        NotFound: the token is not valid.
     """
     proofs = []
     for method in dict.fromkeys(wanted.methods):
@@ -159,7 +160,7 @@ async def _by_token(database: Database, room: Identity, text: str) -> Proof:
     token = await room.tokens.validate(text)
     payload = room.tokens.open(text)
     if token is None or payload is None:
-        raise _refused("the token is not valid")
+        raise NotFound("Could not find token.")
     if token.delegated:
         # A delegated token is for what it was delegated for; it makes no other tokens.
         raise Forbidden("A token from an application credential cannot be exchanged for another.")

@@ -292,6 +292,8 @@ async def _effective(
         if project.parent_id is not None:
             children.setdefault(project.parent_id, []).append(project_id)
     implied: dict[str, list[str]] = {}
+    # Roles of a domain only lead to others: no token has them.
+    global_roles = set(await tx.scalars(sa.select(roles.c.id).where(roles.c.domain_id == "*")))
     done: dict[tuple[str, ...], dict[str, Any]] = {}
     actors: list[tuple[str, dict[str, str]]]
     for row in flat:
@@ -317,7 +319,11 @@ async def _effective(
         else:
             places.append((row["target_kind"], row["target_id"], {}))
         if row["role_id"] not in implied:
-            implied[row["role_id"]] = await rights.with_implied(tx, [row["role_id"]])
+            implied[row["role_id"]] = [
+                one
+                for one in await rights.with_implied(tx, [row["role_id"]])
+                if one in global_roles
+            ]
         for actor_id, via_group in actors:
             for kind, target_id, via_parent in places:
                 for role_id in implied[row["role_id"]]:

@@ -140,9 +140,11 @@ async def update_project(request: Request, room: Identity) -> Response:
 
 
 async def delete_project(request: Request, room: Identity) -> Response:
-    """DELETE /v3/projects/{id}."""
+    """DELETE /v3/projects/{id}; one that acts as a domain takes the right to delete domains."""
     async with request.transaction() as tx:
         row = await _readable(request, tx, "identity:delete_project")
+        if row.is_domain:
+            request.allow("identity:delete_domain", {"target.domain.id": row.id})
         await projects.delete(tx, row)
     return no_content()
 

@@ -188,6 +188,8 @@ async def create_implied(request: Request, room: Identity) -> Response:
         prior, implied, there = await _pair(request, tx)
         if implied.name == "admin":
             raise Forbidden("The role admin cannot be implied by another role.")
+        if prior.domain_id == "*" and implied.domain_id != "*":
+            raise Forbidden("A role of no domain cannot imply a role of a domain.")
         if prior.id in await rights.with_implied(tx, [implied.id]):
             raise BadInput("That would make the role imply itself.")
         if not there:

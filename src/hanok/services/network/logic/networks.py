@@ -13,6 +13,7 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import NotFound
 from hanok.drivers.ovn.topology import GENEVE_MTU
+from hanok.services.network.logic import floating_ips as floating_logic
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic import quotas, subnets
 from hanok.services.network.logic.errors import conflict, invalid, invalid_operation
@@ -45,8 +46,14 @@ _ports_of_others = (
     .where(
         ports.c.network_id == bindparam("network"),
         ports.c.role != "metadata",
+        ports.c.id.not_in(
+            sa.select(floating_ips.c.floating_port_id).where(floating_ips.c.port_id.is_(None))
+        ),
     )
     .limit(20)
+)
+_floating_rows = sa.select(floating_ips).where(
+    floating_ips.c.floating_network_id == bindparam("network")
 )
 _ours = sa.select(ports).where(
     ports.c.network_id == bindparam("network"), ports.c.role == "metadata"
@@ -248,7 +255,7 @@ async def update(
 
 
 async def delete(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
-    """Remove a network with its subnets and the ports that are ours.
+    """Remove a network with its subnets, the ports that are ours and floating IPs that lead nowhere.
 
     Raises:
         Conflict: others have ports there.
@@ -261,6 +268,8 @@ async def delete(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
             f"Unable to complete operation on network {row.id}. There are one or more ports still in "
             f"use on the network, id for these ports is {','.join(used)}.",
         )
+    for floating in await tx.all(_floating_rows, {"network": row.id}):
+        await floating_logic.delete(tx, room, floating)
     for port in await tx.all(_ours, {"network": row.id}):
         await port_logic.remove(tx, room, port)
     for subnet in await tx.all(_subnet_rows, {"network": row.id}):

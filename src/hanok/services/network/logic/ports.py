@@ -546,15 +546,19 @@ async def _change_addresses(
     port: Row[Any],
     wanted: Sequence[Mapping[str, str]],
 ) -> None:
-    """Make a port hold these addresses; one it has already stays with it."""
-    if port.role != "guest":
+    """Make a port hold these addresses; one it has already stays with it.
+
+    A router's port may move within the subnets that it joins.
+    """
+    its_subnets = await tx.all(_subnets, {"network": network.id})
+    joins = port.role == "router" and await _same_subnets(tx, port, its_subnets, wanted)
+    if port.role != "guest" and not joins:
         raise BadInput(
             f"Invalid input for operation: the addresses of port {port.id} are given by its "
             f"{port.device_owner}.",
             code="InvalidInput",
         )
     await tx.serialize("network", network.id)
-    its_subnets = await tx.all(_subnets, {"network": network.id})
     held = await tx.all(_held, {"port": port.id})
     kept: list[tuple[int, Row[Any]]] = []
     open_wishes: list[tuple[int, Mapping[str, str]]] = []
@@ -590,7 +594,26 @@ async def _change_addresses(
         )
     for ordinal, wish in still:
         await _give(tx, network, port, its_subnets, wish, ordinal)
-    await _self_made(tx, port, its_subnets, len(wanted))
+    if port.role == "guest":
+        await _self_made(tx, port, its_subnets, len(wanted))
+
+
+async def _same_subnets(
+    tx: Transaction,
+    port: Row[Any],
+    its_subnets: Sequence[Row[Any]],
+    wanted: Sequence[Mapping[str, str]],
+) -> bool:
+    """Whether these wishes are for one address in each subnet that the port has one in."""
+
+    def subnet_of(wish: Mapping[str, str]) -> str:
+        if "subnet_id" in wish or "ip_address" not in wish:
+            return wish.get("subnet_id", "")
+        address = ipaddress.ip_address(wish["ip_address"])
+        return next((str(s.id) for s in its_subnets if address in network_of(s.cidr)), "")
+
+    held = await tx.all(_held, {"port": port.id})
+    return sorted(map(subnet_of, wanted)) == sorted(str(row.subnet_id) for row in held)
 
 
 async def _let_go(tx: Transaction, room: NetworkRoom, port_id: str, held: Row[Any]) -> None:

@@ -57,6 +57,7 @@ class ServerPort(Struct, frozen=True, kw_only=True):
     network_name: str
     mac: str
     mtu: int
+    status: str = "DOWN"
     fixed_ips: tuple[FixedIP, ...] = ()
     floating_ip: str | None = None
     security_groups: tuple[str, ...] = ()
@@ -87,6 +88,7 @@ _of_servers = (
         ports.c.server_id,
         ports.c.network_id,
         ports.c.mac_address,
+        ports.c.status,
         networks.c.name.label("network_name"),
         networks.c.mtu,
     )
@@ -410,6 +412,7 @@ async def ports_of(tx: Transaction, server_ids: Sequence[str]) -> dict[str, list
                 network_name=row.network_name,
                 mac=row.mac_address,
                 mtu=row.mtu,
+                status=row.status,
                 fixed_ips=tuple(fixed.get(row.id, ())),
                 floating_ip=floating.get(row.id),
                 security_groups=tuple(groups.get(row.id, ())),
@@ -428,6 +431,55 @@ def _fixed(one: Row[Any]) -> FixedIP:
         dhcp=one.enable_dhcp,
         dns=tuple(one.dns_nameservers),
     )
+
+
+_open_ports = (
+    sa.select(ports.c.id, ports.c.port_security_enabled)
+    .where(ports.c.server_id == bindparam("server"))
+    .where(ports.c.id.in_(sa.select(ip_allocations.c.port_id)))
+)
+_memberships = sa.select(port_security_groups.c.port_id).where(
+    port_security_groups.c.port_id.in_(bindparam("ids", expanding=True)),
+    port_security_groups.c.security_group_id == bindparam("group"),
+)
+
+
+async def change_group(
+    tx: Transaction, room: NetworkRoom, server_id: str, project_id: str, name: str, *, join: bool
+) -> None:
+    """Let the ports of a server join or leave a security group of its project."""
+    try:
+        (group,) = await check_groups(tx, room, project_id, [name])
+    except BadInput as error:
+        raise NotFound(error.message) from None
+    found = [
+        row.id
+        for row in await tx.all(_open_ports, {"server": server_id})
+        if row.port_security_enabled
+    ]
+    if join and not found:
+        raise BadInput(f"Server {server_id} has no port that takes security groups.")
+    if join and group == group_logic.default_id(project_id):
+        await group_logic.ensure_default(tx, room, project_id)
+    members = set(await tx.scalars(_memberships, {"ids": found, "group": group}))
+    if not join and not members:
+        raise NotFound(f"Security group {name[:64]} is not one of server {server_id}'s.")
+    changed = [one for one in found if one not in members] if join else sorted(members)
+    if not changed:
+        return
+    if join:
+        rows = [{"port_id": one, "security_group_id": group} for one in changed]
+        await tx.insert(port_security_groups, rows)
+    else:
+        await tx.execute(
+            port_security_groups.delete().where(
+                port_security_groups.c.port_id.in_(changed),
+                port_security_groups.c.security_group_id == group,
+            )
+        )
+    for one in changed:
+        await change(tx, ports, one, room.clock.now(), {})
+    await touch(tx, room, *(port_scope(one) for one in changed))
 
 
 async def server_at(tx: Transaction, network_id: str, address: str) -> str | None:

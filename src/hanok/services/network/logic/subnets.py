@@ -56,6 +56,11 @@ _users = sa.select(ports.c.id).where(
     ports.c.id == ip_allocations.c.port_id,
     ports.c.role != "metadata",
 )
+_own_makers = sa.select(ports.c.id).where(
+    ip_allocations.c.subnet_id == bindparam("subnet"),
+    ports.c.id == ip_allocations.c.port_id,
+    ports.c.role == "guest",
+)
 _metadata_port = sa.select(ports).where(
     ports.c.network_id == bindparam("network"), ports.c.role == "metadata"
 )
@@ -323,6 +328,7 @@ def _of_version(values: Sequence[str], version: int, name: str) -> list[str]:
 
 
 def _routes(routes: Sequence[Mapping[str, str]], version: int) -> list[dict[str, str]]:
+    """Routes for guests, all of one version. DHCPv6 cannot carry them: guests on IPv6 see theirs in the API only."""
     for route in routes:
         if (
             network_of(route["destination"]).version != version
@@ -331,8 +337,6 @@ def _routes(routes: Sequence[Mapping[str, str]], version: int) -> list[dict[str,
             raise invalid(
                 "host_routes", f"the route to {route['destination']} is of another version"
             )
-    if version == 6 and routes:
-        raise invalid("host_routes", "DHCPv6 cannot carry routes")
     return [dict(route) for route in routes]
 
 
@@ -435,16 +439,22 @@ async def delete(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
     """Remove a subnet.
 
     Raises:
-        Conflict: ports have addresses in it.
+        Conflict: ports have addresses in it, other than those that guests make themselves.
     """
     await tx.serialize("network", row.network_id)
-    if await tx.first(_users, {"subnet": row.id}) is not None:
+    automatic = addresses.self_made(row)
+    users = _users.where(ports.c.role != "guest") if automatic else _users
+    if await tx.first(users, {"subnet": row.id}) is not None:
         raise conflict(
             "SubnetInUse",
             f"Unable to complete operation on subnet {row.id}: One or more ports have an IP "
             "allocation from this subnet.",
         )
+    left = await tx.scalars(_own_makers, {"subnet": row.id}) if automatic else ()
     await remove(tx, room, row)
+    for port_id in left:
+        await change(tx, ports, port_id, room.clock.now(), {})
+    await touch_all(tx, room, [port_scope(one) for one in left])
 
 
 async def remove(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:

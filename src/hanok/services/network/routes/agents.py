@@ -31,7 +31,9 @@ def _fits(query: dict[str, str], view: dict[str, Any]) -> bool:
 
 
 async def list_agents(request: Request, room: NetworkRoom) -> Response:
-    _allow(request, "get_agent")
+    """GET /agents: nothing for those who may not look at one."""
+    if not request.may("get_agent"):
+        return json_answer({"agents": []})
     now = room.clock.now()
     async with request.reading() as tx:
         rows = await tx.all(_all)

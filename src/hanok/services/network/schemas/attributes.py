@@ -177,6 +177,12 @@ def prefix_or_address(value: Any) -> str:
     return value if "/" in value else str(ipaddress.ip_network(value))
 
 
+def address_or_prefix(value: Any) -> str:
+    """A bare address in its one spelling, or a prefix as it was sent."""
+    found = prefix_or_address(value)
+    return found if "/" in value else str(ipaddress.ip_address(value))
+
+
 def items(inner: Validator, *, most: int = MOST_ITEMS, unique: bool = True) -> Validator:
     """A list. null is an empty one."""
 

@@ -9,6 +9,7 @@ from hanok.services.network.schemas.attributes import (
     UNSET,
     Attribute,
     address,
+    address_or_prefix,
     items,
     mac,
     one_of,
@@ -96,7 +97,7 @@ SUBNET: dict[str, Attribute] = {
 }
 
 _fixed_ip = record({}, {"subnet_id": uuid, "ip_address": address})
-_pair = record({"ip_address": prefix_or_address}, {"mac_address": mac})
+_pair = record({"ip_address": address_or_prefix}, {"mac_address": mac})
 PORT: dict[str, Attribute] = {
     **_standard(),
     "network_id": Attribute(check=uuid, put=False),
@@ -185,7 +186,7 @@ RULE: dict[str, Attribute] = {
     "port_range_min": Attribute(check=or_none(whole()), default=None, put=False),
     "port_range_max": Attribute(check=or_none(whole()), default=None, put=False),
     "remote_ip_prefix": Attribute(check=or_none(prefix_or_address), default=None, put=False),
-    "remote_group_id": Attribute(check=or_none(uuid), default=None, put=False),
+    "remote_group_id": Attribute(check=or_none(text(36)), default=None, put=False),
     "normalized_cidr": read_only(),
     "belongs_to_default_sg": read_only(),
 }
