@@ -108,9 +108,10 @@ class Server:
 
 
 @contextmanager
-def serving(kind: str, *, hosts: int = 1) -> Iterator[Server]:
+def serving(kind: str, *, hosts: int = 1, state: str = "") -> Iterator[Server]:
+    """A server for the length of the block. state: a cloud's folder; empty: one that goes with it."""
     with tempfile.TemporaryDirectory(prefix="hanok-bench-") as folder:
-        server = Server(kind, *([folder, str(hosts)] if kind == "cloud" else []))
+        server = Server(kind, *([state or folder, str(hosts)] if kind == "cloud" else []))
         try:
             yield server
         finally:

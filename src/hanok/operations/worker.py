@@ -87,7 +87,14 @@ _results = sa.select(steps.c.name, steps.c.result).where(
     steps.c.operation_id == bindparam("of"), steps.c.result.is_not(None)
 )
 _change = operations.update().where(operations.c.id == bindparam("of"))
-_running = _change.values(state="running", step=bindparam("at"), attempts=0)
+# Both hold the operation's row for its worker, and say whether it is to stop; no row: another worker has it.
+_held = _change.where(
+    operations.c.taking == bindparam("mine"), operations.c.active.is_(True)
+).returning(operations.c.cancelled)
+_running = _held.values(state="running", step=bindparam("at"), attempts=0)
+_done = _held.values(
+    state="done", active=False, finished_at=bindparam("when"), step=bindparam("at")
+)
 _step_start = (
     steps.update()
     .where(steps.c.operation_id == bindparam("of"), steps.c.position == bindparam("at"))
@@ -354,9 +361,9 @@ class _Execution:
     def _point(self, step: Step[Any, Any], place: str) -> str:
         return f"{self.row.kind}.{type(step).__name__}.{place}"
 
-    async def _own(self, tx: Transaction) -> None:
-        """Hold the operation's row, or stop: another worker has it."""
-        row = await tx.first(_mine, {"of": self.id, "mine": self.taking})
+    async def _own(self, tx: Transaction, statement: sa.Executable = _mine, **values: Any) -> None:
+        """Hold the operation's row, perhaps changing it, or stop: another worker has it."""
+        row = await tx.first(statement, {"of": self.id, "mine": self.taking, **values})
         if row is None:
             raise LeaseLost(self.id)
         self.stop = bool(row.cancelled)
@@ -398,22 +405,22 @@ class _Execution:
     async def _mark_started(self, position: int) -> None:
         now = self.clock.now()
         async with self.database.write() as tx:
-            await self._own(tx)
-            await tx.execute(_running, {"of": self.id, "at": position})
-            await self._begin_step(tx, position, now)
+            await self._own(tx, _running, at=position)
+            again = self.taking > 1 and await tx.count(_step_start, {"of": self.id, "at": position})
+            if not again:
+                await self._begin_step(tx, position, now)
 
     async def _begin_step(self, tx: Transaction, position: int, now: Any) -> None:
-        if not await tx.count(_step_start, {"of": self.id, "at": position}):
-            await tx.execute(
-                steps.insert(),
-                {
-                    "operation_id": self.id,
-                    "position": position,
-                    "name": type(self.steps[position]).__name__,
-                    "state": "running",
-                    "started_at": now,
-                },
-            )
+        await tx.execute(
+            steps.insert(),
+            {
+                "operation_id": self.id,
+                "position": position,
+                "name": type(self.steps[position]).__name__,
+                "state": "running",
+                "started_at": now,
+            },
+        )
 
     async def _step(self, position: int) -> None:
         step = self.steps[position]
@@ -425,7 +432,10 @@ class _Execution:
         last = position + 1 == len(self.steps)
         kept = encode_result(type(step), result)
         async with self.database.write() as tx:
-            await self._own(tx)
+            if last:
+                await self._own(tx, _done, at=position + 1, when=now)
+            else:
+                await self._own(tx, _running, at=position + 1)
             await step.save(self.run, tx, result)
             await self._owe(tx)
             await tx.execute(
@@ -439,13 +449,7 @@ class _Execution:
                     "on": self.run.host,
                 },
             )
-            if last:
-                await tx.execute(
-                    _change.values(state="done", active=False, finished_at=now, step=position + 1),
-                    {"of": self.id},
-                )
-            else:
-                await tx.execute(_running, {"of": self.id, "at": position + 1})
+            if not last:
                 await self._begin_step(tx, position + 1, now)
         if kept is not None:
             self.results[type(step).__name__] = kept

@@ -184,7 +184,7 @@ class Application:
                 raise NotFound("The resource could not be found.")
             raise NotSignedIn(
                 "The request you have made requires authentication.",
-                headers={"WWW-Authenticate": f'Keystone uri="{_origin(request)}"'},
+                headers={"WWW-Authenticate": f'Keystone uri="{request.origin}"'},
             )
         if service.microversions is not None:
             legacy = service.microversions.legacy_header
@@ -252,10 +252,6 @@ def check_tables(service: Service, enforcer: Enforcer) -> None:
         for rule in route.rules:
             if rule not in (PUBLIC, SIGNED_IN) and not enforcer.knows(rule):
                 raise MisbuiltHouse(f"{service.kind}: {route.path} names an unknown rule: {rule}")
-
-
-def _origin(request: Request) -> str:
-    return f"{request.http.url.scheme}://{request.headers.get('host') or 'localhost'}"
 
 
 @lru_cache(maxsize=512)

@@ -6,6 +6,7 @@ cannot be read keeps the rules that were in force: what is broken does not open 
 
 from __future__ import annotations
 
+import ast
 import logging
 import re
 import warnings
@@ -66,7 +67,29 @@ def _compiled(check: Any, rules: Mapping[str, _Allows], enforcer: Any) -> _Allow
         return lambda target, credentials: any(
             held.lower() == role for held in credentials["roles"]
         )
+    if type(check) is _checks.GenericCheck and _is_name(check.kind):
+        path, text, find = check.kind.split("."), check.match, check._find_in_dict
+
+        def by_attribute(target: Mapping[str, Any], credentials: dict[str, Any]) -> bool:
+            try:
+                wanted = text % target
+            except KeyError:
+                return False
+            return bool(find(credentials, path, wanted))
+
+        return by_attribute
     return lambda target, credentials: bool(check(target, credentials, enforcer))
+
+
+def _is_name(kind: str) -> bool:
+    """Whether the left side of a check names an attribute of the caller, rather than being a value itself."""
+    try:
+        ast.literal_eval(kind)
+    except ValueError:
+        return True
+    except SyntaxError:
+        return False
+    return False
 
 
 @policy.register("field")

@@ -35,6 +35,7 @@ class Request:
         "_allowed",
         "_body",
         "_http",
+        "_origin",
         "_query",
         "_token",
         "database",
@@ -70,6 +71,7 @@ class Request:
         self._allowed = False
         self._body: bytes | None = None
         self._query: list[tuple[str, str]] | None = None
+        self._origin = ""
 
     # ---- the caller ----
 
@@ -225,17 +227,22 @@ class Request:
     # ---- links ----
 
     @property
+    def origin(self) -> str:
+        """The cloud's address as the caller sees it: http://host:5000."""
+        if not self._origin:
+            host = self._http.headers.get("host") or "localhost"
+            self._origin = f"{self._http.scope['scheme']}://{host}"
+        return self._origin
+
+    @property
     def base_url(self) -> str:
         """The service's address as the caller sees it: http://host:5000/compute."""
-        origin = f"{self._http.url.scheme}://{self._http.headers.get('host') or 'localhost'}"
-        return f"{origin}/{self.mount}" if self.mount else origin
+        return f"{self.origin}/{self.mount}" if self.mount else self.origin
 
     @property
     def full_url(self) -> str:
         """The address that was asked, without the query."""
-        return f"{self._http.url.scheme}://{self._http.headers.get('host') or 'localhost'}" + quote(
-            self._http.scope["path"]
-        )
+        return self.origin + quote(self._http.scope["path"])
 
 
 def convert(value: Any, kind: type[T], *, strict: bool = True) -> T:

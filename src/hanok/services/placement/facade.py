@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -141,27 +142,57 @@ async def _by_provider(
     return found
 
 
+@lru_cache(maxsize=64)
+def _with_room(classes: tuple[str, ...]) -> sa.Select[Any]:
+    """Providers with room for an amount of each class, and what is free there; the most free of the first one first."""
+    statement = sa.select(provider_table.c.id, provider_table.c.name)
+    for place, _ in enumerate(classes):
+        one = inventories.alias()
+        free = (one.c.total - one.c.reserved) * one.c.allocation_ratio - one.c.used
+        amount = bindparam(f"amount_{place}", type_=sa.Integer)
+        statement = statement.add_columns(free.label(f"free_{place}")).join(
+            one,
+            sa.and_(
+                one.c.provider_id == provider_table.c.id,
+                one.c.resource_class == bindparam(f"class_{place}"),
+                one.c.max_unit >= amount,
+                free >= amount,
+            ),
+        )
+    most_first = [sa.desc("free_0")] if classes else []
+    return statement.where(provider_table.c.id.not_in(_disabled)).order_by(
+        *most_first, provider_table.c.name
+    )
+
+
 async def candidates(
-    tx: Transaction, resources: Mapping[str, int], *, among: Sequence[str] | None = None
+    tx: Transaction,
+    resources: Mapping[str, int],
+    *,
+    among: Collection[str] | None = None,
+    most: int | None = None,
 ) -> list[Free]:
     """Providers that have room for all of it in one piece, fullest last.
 
     Args:
         among: provider ids to look at; None for all. Providers with COMPUTE_STATUS_DISABLED are left out.
+        most: how many to return at most.
     """
-    asked = {what: amount for what, amount in resources.items() if amount}
-    off = set(await tx.scalars(_disabled))
-    found = []
-    for provider_id, (name, rows) in (await _by_provider(tx, list(asked))).items():
-        if provider_id in off or (among is not None and provider_id not in among):
-            continue
-        if all(
-            what in rows and _free(rows[what]) >= amount and rows[what].max_unit >= amount
-            for what, amount in asked.items()
-        ):
-            free = {what: _free(row) for what, row in rows.items()}
-            found.append(Free(provider_id=provider_id, name=name, free=free))
-    found.sort(key=lambda one: (-one.free.get("MEMORY_MB", 0), one.name))
+    asked = sorted(
+        ((what, amount) for what, amount in resources.items() if amount),
+        key=lambda one: (one[0] != "MEMORY_MB", one[0]),
+    )
+    values: dict[str, Any] = {}
+    for place, (what, amount) in enumerate(asked):
+        values |= {f"class_{place}": what, f"amount_{place}": amount}
+    names = tuple(what for what, _ in asked)
+    found: list[Free] = []
+    for provider_id, name, *free in await tx.all(_with_room(names), values):
+        if among is None or provider_id in among:
+            free_of = dict(zip(names, map(int, free), strict=True))
+            found.append(Free(provider_id=provider_id, name=name, free=free_of))
+            if len(found) == most:
+                break
     return found
 
 

@@ -28,12 +28,17 @@ _seen = (
     .values(seen_at=bindparam("at"), host_state=bindparam("state"))
 )
 _nodes = sa.select(services).where(services.c.binary == "nova-compute").order_by(services.c.host)
-_status = sa.select(
-    services.c.host, services.c.disabled, services.c.forced_down, services.c.seen_at
-).where(
-    services.c.binary == "nova-compute",
-    services.c.host.in_(bindparam("names", expanding=True)),
-)
+_states = sa.select(
+    services.c.host,
+    services.c.zone,
+    services.c.provider_id,
+    services.c.disabled,
+    services.c.forced_down,
+    services.c.seen_at,
+).where(services.c.binary == "nova-compute")
+_status = _states.where(services.c.host.in_(bindparam("names", expanding=True)))
+_status_of_one = _states.where(services.c.host == bindparam("name"))
+_reporting = _states.where(services.c.host_state.is_not(None), services.c.disabled.is_(False))
 _all = sa.select(services).order_by(services.c.number)
 
 
@@ -151,7 +156,11 @@ async def status_of(
     """UP, UNKNOWN (not heard of), MAINTENANCE (disabled) or DOWN (by force), by host."""
     found: dict[str, str] = {}
     if names:
-        for row in await tx.all(_status, {"names": sorted(names)}):
+        if len(names) == 1:
+            rows = await tx.all(_status_of_one, {"name": next(iter(names))})
+        else:
+            rows = await tx.all(_status, {"names": sorted(names)})
+        for row in rows:
             up = "UP" if is_up(row, settings, now) else "UNKNOWN"
             found[row.host] = "DOWN" if row.forced_down else "MAINTENANCE" if row.disabled else up
     return found
@@ -159,11 +168,7 @@ async def status_of(
 
 async def usable(tx: Transaction, settings: ComputeSettings, now: datetime) -> dict[str, Row[Any]]:
     """Hosts that may get new servers, by resource provider."""
-    return {
-        row.provider_id: row
-        for row in await nodes(tx)
-        if row.host_state is not None and not row.disabled and is_up(row, settings, now)
-    }
+    return {row.provider_id: row for row in await tx.all(_reporting) if is_up(row, settings, now)}
 
 
 async def set_disabled(tx: Transaction, row: Row[Any], disabled: bool, reason: str | None) -> None:

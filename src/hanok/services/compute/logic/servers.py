@@ -29,6 +29,34 @@ _claimed = _change.values(
     task_state=bindparam("task"),
     updated_at=bindparam("at"),
 )
+# What changes unless a delete is under way.
+_unless_deleting = _change.where(
+    sa.or_(servers.c.task_state.is_(None), servers.c.task_state != "deleting")
+)
+_task = _unless_deleting.values(task_state=bindparam("task"), updated_at=bindparam("at"))
+_launched = _unless_deleting.values(
+    vm_state="active",
+    task_state=None,
+    power_state=states.RUNNING,
+    launched_at=bindparam("at"),
+    updated_at=bindparam("at"),
+)
+_settled = _unless_deleting.values(
+    vm_state=bindparam("to"),
+    task_state=None,
+    power_state=bindparam("power"),
+    fault=None,
+    updated_at=bindparam("at"),
+)
+_gone = _change.values(
+    deleted=True,
+    vm_state="deleted",
+    task_state=None,
+    power_state=states.NO_STATE,
+    terminated_at=bindparam("at"),
+    updated_at=bindparam("at"),
+)
+_untag = server_tags.delete().where(server_tags.c.server_id == bindparam("of"))
 _tags = (
     sa.select(server_tags.c.tag)
     .where(server_tags.c.server_id == bindparam("id"))
@@ -151,50 +179,18 @@ async def unclaimed(tx: Transaction, server_id: str, now: datetime) -> None:
 
 async def set_task(tx: Transaction, server_id: str, task_state: str | None, now: datetime) -> None:
     """Show what is being done, unless a delete is under way."""
-    await tx.execute(
-        servers.update()
-        .where(
-            servers.c.id == server_id,
-            servers.c.deleted.is_(False),
-            sa.or_(servers.c.task_state.is_(None), servers.c.task_state != "deleting"),
-        )
-        .values(task_state=task_state, updated_at=now)
-    )
+    await tx.execute(_task, {"of": server_id, "task": task_state, "at": now})
 
 
 async def launched(tx: Transaction, server_id: str, now: datetime) -> None:
-    await tx.execute(
-        servers.update()
-        .where(
-            servers.c.id == server_id,
-            servers.c.deleted.is_(False),
-            sa.or_(servers.c.task_state.is_(None), servers.c.task_state != "deleting"),
-        )
-        .values(
-            vm_state="active",
-            task_state=None,
-            power_state=states.RUNNING,
-            launched_at=now,
-            updated_at=now,
-        )
-    )
+    await tx.execute(_launched, {"of": server_id, "at": now})
 
 
 async def settled(
     tx: Transaction, server_id: str, vm_state: str, power_state: int, now: datetime
 ) -> None:
     """An action came to its end."""
-    await tx.execute(
-        servers.update()
-        .where(
-            servers.c.id == server_id,
-            servers.c.deleted.is_(False),
-            sa.or_(servers.c.task_state.is_(None), servers.c.task_state != "deleting"),
-        )
-        .values(
-            vm_state=vm_state, task_state=None, power_state=power_state, fault=None, updated_at=now
-        )
-    )
+    await tx.execute(_settled, {"of": server_id, "to": vm_state, "power": power_state, "at": now})
 
 
 async def failed(
@@ -224,32 +220,13 @@ async def failed(
     if to_error:
         values["vm_state"] = "error"
         values["power_state"] = states.NO_STATE
-    await tx.execute(
-        servers.update()
-        .where(
-            servers.c.id == server_id,
-            servers.c.deleted.is_(False),
-            sa.or_(servers.c.task_state.is_(None), servers.c.task_state != "deleting"),
-        )
-        .values(**values)
-    )
+    await tx.execute(_unless_deleting.values(**values), {"of": server_id})
 
 
 async def gone(tx: Transaction, server_id: str, now: datetime) -> None:
     """The server is deleted; its row stays for those who look back."""
-    await tx.execute(
-        servers.update()
-        .where(servers.c.id == server_id, servers.c.deleted.is_(False))
-        .values(
-            deleted=True,
-            vm_state="deleted",
-            task_state=None,
-            power_state=states.NO_STATE,
-            terminated_at=now,
-            updated_at=now,
-        )
-    )
-    await tx.execute(server_tags.delete().where(server_tags.c.server_id == server_id))
+    await tx.execute(_gone, {"of": server_id, "at": now})
+    await tx.execute(_untag, {"of": server_id})
 
 
 async def tags_of(tx: Transaction, server_id: str) -> list[str]:

@@ -28,6 +28,7 @@ from hanok.store import Transaction
 COPY_S = 600.0  # an image of tens of GiB on a slow disk
 START_S = 120.0  # QEMU under TCG on a busy host answers in seconds; this is for a host that swaps
 APPLY_S = 30.0
+MOST_CANDIDATES = 50  # the emptiest; more than that are never tried
 
 
 class Candidate(Struct, frozen=True):
@@ -87,7 +88,7 @@ class AskPlacement(Step["CreateServer", list[Candidate]]):
                 usable = {
                     one: host for one, host in usable.items() if host.zone == row.requested_zone
                 }
-            found = await placement.candidates(tx, wanted, among=list(usable))
+            found = await placement.candidates(tx, wanted, among=usable, most=MOST_CANDIDATES)
             if not found:
                 why = await self._why(tx, row, wanted, list(usable))
                 raise StepFailed(f"No valid host was found. {why}")
@@ -162,7 +163,7 @@ class ClaimHost(Step["CreateServer", None]):
             await servers.claimed(tx, row.id, one.host, one.zone, now)
             return
         usable = await hosts.usable(tx, room(run).settings, now)
-        for free in await placement.candidates(tx, wanted, among=list(usable)):
+        for free in await placement.candidates(tx, wanted, among=usable):
             host = usable[free.provider_id]
             if row.requested_host and host.host != row.requested_host:
                 continue

@@ -74,11 +74,13 @@ async def _console(request: Request, room: Compute, row: Row[Any], kind: str) ->
                 "expires_at": room.clock.now() + timedelta(seconds=room.settings.console_s),
             },
         )
-    origin = f"{request.http.url.scheme}://{request.headers.get('host') or 'localhost'}"
     if kind == "serial":
-        socket = origin.replace("http", "ws", 1)
+        socket = request.origin.replace("http", "ws", 1)
         return f"{socket}/console/socket?token={token}"
-    return f"{origin}/console/vnc.html?path=console%2Fsocket%3Ftoken%3D{token}"
+    return (
+        f"{request.origin}/console/vnc.html?path=console%2Fsocket%3Ftoken%3D{token}"
+        "&autoconnect=true&resize=scale"
+    )
 
 
 async def vnc_console(request: Request, room: Compute) -> Response:

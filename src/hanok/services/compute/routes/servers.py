@@ -138,7 +138,8 @@ async def list_servers(request: Request, room: Compute) -> Response:
     """GET /servers."""
     request.allow("os_compute_api:servers:index", project_id=request.token.project_id)
     async with request.reading() as tx:
-        rows, more = await _page(request, room, tx, "os_compute_api:servers:index:get_all_tenants")
+        rule = "os_compute_api:servers:index:get_all_tenants"
+        rows, more = await _page(request, room, tx, sa.select(table.c.id, table.c.name), rule)
     answer: dict[str, Any] = {"servers": [answers.short_server(request, row) for row in rows]}
     if more:
         answer["servers_links"] = more
@@ -149,7 +150,8 @@ async def list_details(request: Request, room: Compute) -> Response:
     """GET /servers/detail: a page costs a handful of statements, however many servers are on it."""
     request.allow("os_compute_api:servers:detail", project_id=request.token.project_id)
     async with request.reading() as tx:
-        rows, more = await _page(request, room, tx, "os_compute_api:servers:detail:get_all_tenants")
+        rule = "os_compute_api:servers:detail:get_all_tenants"
+        rows, more = await _page(request, room, tx, sa.select(table), rule)
         items = await _full(request, room, tx, rows, alone=False)
     answer: dict[str, Any] = {"servers": items}
     if more:
@@ -169,7 +171,9 @@ async def _full(
     ids = [row.id for row in rows]
     ports = await room.network.ports_of(tx, ids) if ids else {}
     tags: dict[str, list[str]] = {}
-    if ids and request.microversion >= (2, 26):
+    if len(ids) == 1 and request.microversion >= (2, 26):
+        tags[ids[0]] = await servers.tags_of(tx, ids[0])
+    elif ids and request.microversion >= (2, 26):
         for row in await tx.all(_TAGS_OF, {"ids": ids}):
             tags.setdefault(row.server_id, []).append(row.tag)
     status: dict[str, str] = {}
@@ -239,7 +243,7 @@ def _tags_filter(request: Request, statement: sa.Select[Any]) -> sa.Select[Any]:
 
 
 async def _page(
-    request: Request, room: Compute, tx: Transaction, everywhere: str
+    request: Request, room: Compute, tx: Transaction, statement: sa.Select[Any], everywhere: str
 ) -> tuple[list[Row[Any]], list[dict[str, str]]]:
     query, token, version = request.query, request.token, request.microversion
     admin = request.may("os_compute_api:servers:allow_all_filters")
@@ -250,7 +254,6 @@ async def _page(
             raise BadInput(
                 f"Invalid input for query parameters {unknown[0][:100]}. Additional properties are not allowed"
             )
-    statement = sa.select(table)
     all_projects = query.get("all_tenants")
     if all_projects is not None and bodies.truth(all_projects or "1", "all_tenants"):
         request.allow(everywhere)

@@ -84,7 +84,7 @@ async def _catalog(request: Request, tx: Transaction, token: Token) -> list[dict
         await catalog.rows(tx),
         project_id=token.project_id,
         user_id=token.user_id,
-        origin=f"{request.http.url.scheme}://{request.headers.get('host') or 'localhost'}",
+        origin=request.origin,
     )
 
 

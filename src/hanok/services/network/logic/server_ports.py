@@ -82,7 +82,7 @@ class NICPlan(Struct, frozen=True, kw_only=True):
     tag: str | None = None
 
 
-_of_servers = (
+_with_network = (
     sa.select(
         ports.c.id,
         ports.c.server_id,
@@ -93,9 +93,10 @@ _of_servers = (
         networks.c.mtu,
     )
     .join(networks, networks.c.id == ports.c.network_id)
-    .where(ports.c.server_id.in_(bindparam("ids", expanding=True)))
     .order_by(ports.c.server_id, ports.c.server_position, ports.c.created_at, ports.c.id)
 )
+_of_servers = _with_network.where(ports.c.server_id.in_(bindparam("ids", expanding=True)))
+_of_server = _with_network.where(ports.c.server_id == bindparam("id"))
 _addresses = (
     sa.select(
         ip_allocations.c.port_id,
@@ -391,7 +392,10 @@ async def nics(tx: Transaction, server_id: str) -> tuple[NIC, ...]:
 async def ports_of(tx: Transaction, server_ids: Sequence[str]) -> dict[str, list[ServerPort]]:
     """Four statements however many servers there are."""
     found: dict[str, list[ServerPort]] = {}
-    rows = await tx.all(_of_servers, {"ids": list(server_ids)})
+    if len(server_ids) == 1:
+        rows = await tx.all(_of_server, {"id": server_ids[0]})
+    else:
+        rows = await tx.all(_of_servers, {"ids": list(server_ids)})
     if not rows:
         return found
     ids = [row.id for row in rows]
