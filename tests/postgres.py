@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -103,7 +104,7 @@ def server() -> Iterator[Server]:
     )
     try:
         for _ in range(200):
-            if (folder / ".s.PGSQL.5432").exists():
+            if _takes_connections(folder / ".s.PGSQL.5432"):
                 break
             time.sleep(0.05)
         yield made
@@ -111,6 +112,15 @@ def server() -> Iterator[Server]:
         process.send_signal(signal.SIGINT)
         process.wait(timeout=30)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _takes_connections(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def _known(name: str) -> bool:

@@ -41,8 +41,17 @@ class NorthboundServer:
             f"--unixctl={self.directory}/nb.ctl", str(self.directory / "nb.db"),
         )  # fmt: skip
         async with asyncio.timeout(20):
-            while not (self.directory / "nb.sock").exists():
+            while not self._listens():
                 await asyncio.sleep(0.01)
+
+    def _listens(self) -> bool:
+        """Whether the server takes connections; its socket is there a moment before that."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(self.directory / "nb.sock"))
+            except OSError:
+                return False
+        return True
 
     async def stop(self) -> None:
         if self._process is not None:
