@@ -212,6 +212,8 @@ async def test_lists_filter_sort_and_page(ground: Ground) -> None:
 
     assert await names("sort_key=display_name&sort_dir=asc") == ["db-1", "web-1", "web-2"]
     assert set(await names("name=web")) == {"web-1", "web-2"}
+    assert set(await names("name=%5E.*%5C-%5B12%5D%2B$")) == {"web-1", "web-2", "db-1"}
+    assert await names("name=%5Eweb.%5B02-9%5D") == ["web-2"]
     assert set(await names("status=ACTIVE")) == {"web-1", "web-2", "db-1"}
     assert await names("status=ERROR") == []
     first = await ground.user.get(f"{SERVERS}?limit=2&sort_key=display_name&sort_dir=asc")

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Conflict, NotFound
 from hanok.services.compute import states
-from hanok.services.compute.logic import creating, flavors, hosts, quotas, servers
+from hanok.services.compute.logic import creating, flavors, hosts, patterns, quotas, servers
 from hanok.services.compute.operations import CreateServer, DeleteServer
 from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import answers, bodies
@@ -26,6 +26,8 @@ from hanok.web.request import Request, convert, json_answer, no_content
 from hanok.web.routes import Route
 
 PAGE = 1000
+MOST_NAMES = 20_000  # that a filter looks at outside of the database
+MOST_LOOKS = 5_000_000  # of a filter on names at items of its pattern: a second or two
 
 
 # ---- create ----
@@ -212,13 +214,26 @@ def _when(text: str, name: str) -> datetime:
 
 
 def _like(column: sa.Column[Any], wanted: str) -> sa.ColumnElement[bool]:
-    """A name filter. Upstream takes a regular expression; of those, anchors and ".*" are understood here and the rest
-    is taken as it stands: an expression of a user's is never run [threats, house rule 8]."""
+    """A name filter with nothing but anchors and ".*" in it, for the database."""
     start, end = wanted.startswith("^"), wanted.endswith("$")
     bare = wanted.removeprefix("^").removesuffix("$")
     pieces = [re.sub(r"([%_\\])", r"\\\1", piece) for piece in re.split(r"\.\*|\*", bare)]
     pattern = ("" if start else "%") + "%".join(pieces) + ("" if end else "%")
     return column.like(pattern, escape="\\")
+
+
+async def _matching(
+    tx: Transaction, statement: sa.Select[Any], column: sa.Column[Any], wanted: str
+) -> sa.Select[Any]:
+    """A name filter that the database cannot answer: the names are read, and looked at here."""
+    pattern = patterns.Pattern(wanted)
+    few = statement.with_only_columns(table.c.id, column.label("text")).limit(MOST_NAMES + 1)
+    rows = await tx.all(few)
+    texts = {row.id: row.text or "" for row in rows}
+    if len(texts) > MOST_NAMES or sum(map(pattern.cost, texts.values())) > MOST_LOOKS:
+        raise BadInput("There are too many servers for this filter on names; use a plainer one.")
+    ids = [one for one, text in texts.items() if pattern.found_in(text)]
+    return statement.where(table.c.id.in_(ids))
 
 
 def _tags_filter(request: Request, statement: sa.Select[Any]) -> sa.Select[Any]:
@@ -296,7 +311,9 @@ async def _page(
                 await _known_flavor(request, tx, value)
             statement = statement.where(column == value)
     for name, column in _LIKE.items():
-        if name in query:
+        if name in query and patterns.is_pattern(query[name]):
+            statement = await _matching(tx, statement, column, query[name])
+        elif name in query:
             statement = statement.where(_like(column, query[name]))
     if admin:
         for name in ("host", "node"):
