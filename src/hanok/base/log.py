@@ -46,5 +46,13 @@ def configure(part: str, *, level: str = "INFO", stream: TextIO | None = None) -
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("uvicorn.access", "ovsdbapp", "stevedore", "oslo_policy", "qemu"):
+    # uvicorn.error tells the address of each web socket, and a console's holds its token.
+    for noisy in (
+        "uvicorn.access",
+        "uvicorn.error",
+        "ovsdbapp",
+        "stevedore",
+        "oslo_policy",
+        "qemu",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)

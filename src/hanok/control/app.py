@@ -128,8 +128,14 @@ class Control:
 
     async def prepare(self, admin_password: str) -> None:
         """Tables and first rows; what is there stays."""
-        await migrate.ensure(self.database)
-        hashed = await self.identity.passwords.hash(admin_password)
+        # In a thread, while this one makes the tables.
+        hashing = asyncio.ensure_future(self.identity.passwords.hash(admin_password))
+        try:
+            await asyncio.sleep(0)
+            await migrate.ensure(self.database)
+            hashed = await hashing
+        finally:
+            hashing.cancel()
         async with self.database.write() as tx:
             project_id = await identity.bootstrap(
                 tx,

@@ -95,7 +95,7 @@ class Guests:
         self._run = Path(self.settings.run_dir)
         self._run.mkdir(parents=True, exist_ok=True)
         self._run.chmod(0o711)
-        self._boot_id = host.boot_id()
+        self._boot_id = host.boot_id(self.settings)
 
     # ---- commands
 

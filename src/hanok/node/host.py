@@ -11,9 +11,9 @@ from hanok.drivers.qemu.probe import Accelerator
 from hanok.node.settings import NodeSettings
 
 
-def boot_id() -> str:
+def boot_id(settings: NodeSettings) -> str:
     """Another one after each start of the host's kernel."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return Path(settings.boot_id_file).read_text().strip()
 
 
 def _meminfo() -> dict[str, int]:

@@ -22,6 +22,7 @@ class NodeSettings(Struct, frozen=True, kw_only=True):
     ovs_db_socket: path of the socket of the switch's database; empty: guests get no network.
     nats_url: where messages go; nats_user and nats_password_file: this node's own sign-in.
     accelerator: "kvm" or "tcg" to go without the probe; empty probes.
+    boot_id_file: what holds another text after each start of the host.
     """
 
     host: str
@@ -41,6 +42,7 @@ class NodeSettings(Struct, frozen=True, kw_only=True):
     integration_bridge: str = "br-int"
     qemu_binary: str = "qemu-system-x86_64"
     accelerator: str = ""
+    boot_id_file: str = "/proc/sys/kernel/random/boot_id"
 
     def __post_init__(self) -> None:
         if len(self.run_dir.encode()) > RUN_DIR_LIMIT:

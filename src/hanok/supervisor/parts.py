@@ -255,12 +255,17 @@ def _write_control(cloud: Cloud) -> None:
             "chassis": [cloud.host_name],
             "node_name": cloud.host_name,
         }
-    extra = cloud.state / "control-extra.toml"
-    text = extra.read_text() if extra.exists() else ""
-    write_whole(cloud.control_settings, _toml(values) + text)
+    write_whole(cloud.control_settings, _toml(values) + _extra(cloud, "control"))
+
+
+def _extra(cloud: Cloud, part: str) -> str:
+    """What the operator adds to a part's settings."""
+    extra = cloud.state / f"{part}-extra.toml"
+    return extra.read_text() if extra.exists() else ""
 
 
 def _write_node(cloud: Cloud) -> None:
+    """node.toml: ours, and behind it whatever the operator put into node-extra.toml (see NodeSettings)."""
     first, count = cloud.guest_uids
     plane = data_plane(cloud)
     values: dict[str, object] = {
@@ -279,7 +284,7 @@ def _write_node(cloud: Cloud) -> None:
     }
     if accelerator := os.environ.get("HANOK_ACCELERATOR"):
         values["accelerator"] = accelerator
-    write_whole(cloud.node_settings, _toml(values))
+    write_whole(cloud.node_settings, _toml(values) + _extra(cloud, "node"))
 
 
 def write_simulated_files(cloud: Cloud) -> None:

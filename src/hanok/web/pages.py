@@ -7,6 +7,7 @@ first does.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -53,21 +54,29 @@ def ordered(
         keys: columns and directions; the last one should be unique, or rows of equal keys have no order.
         after: the values of the marker's row by column name. NULL sorts before everything else.
     """
+    statement = _in_order(statement, tuple(keys), limit)
+    if after is None:
+        return statement
+    options: list[sa.ColumnElement[bool]] = []
+    same: list[sa.ColumnElement[bool]] = []
     for column, direction in keys:
-        null_first = column.is_(None)
+        value = after[column.name]
+        options.append(sa.and_(*same, _behind(column, direction, value)))
+        same.append(column.is_(None) if value is None else column == value)
+    return statement.where(sa.or_(*options))
+
+
+@lru_cache(maxsize=128)  # first pages of statements that are themselves built once
+def _in_order(
+    statement: sa.Select[Any], keys: tuple[tuple[sa.Column[Any], Direction], ...], limit: int | None
+) -> sa.Select[Any]:
+    for column, direction in keys:
         if column.nullable:
+            null_first = column.is_(None)
             statement = statement.order_by(
                 null_first.desc() if direction == "asc" else null_first.asc()
             )
         statement = statement.order_by(column.asc() if direction == "asc" else column.desc())
-    if after is not None:
-        options: list[sa.ColumnElement[bool]] = []
-        same: list[sa.ColumnElement[bool]] = []
-        for column, direction in keys:
-            value = after[column.name]
-            options.append(sa.and_(*same, _behind(column, direction, value)))
-            same.append(column.is_(None) if value is None else column == value)
-        statement = statement.where(sa.or_(*options))
     return statement if limit is None else statement.limit(limit)
 
 

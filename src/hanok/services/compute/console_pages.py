@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from hanok.bus import NobodyThere
@@ -33,6 +34,20 @@ NOVNC = Path("/usr/share/novnc")
 OPEN_S = 10.0
 CHUNK = 65_536
 MOST = 50  # consoles open at once in one process
+HEADERS = {
+    "Content-Security-Policy": "frame-ancestors 'self'",
+    "Referrer-Policy": "no-referrer",  # the address holds the token
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class _Pages(StaticFiles):
+    """noVNC's files, which nobody else's page may show in a frame."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers.update(HEADERS)
+        return response
 
 
 class Consoles:
@@ -45,9 +60,11 @@ class Consoles:
     def app(self) -> Starlette:
         routes: list[Route | WebSocketRoute | Mount] = [
             WebSocketRoute("/console/socket", self.socket),
+            # Newer noVNC takes the path of the address as one beside its page.
+            WebSocketRoute("/console/console/socket", self.socket),
         ]
         if NOVNC.is_dir():
-            routes.append(Mount("/console", StaticFiles(directory=NOVNC, follow_symlink=True)))
+            routes.append(Mount("/console", _Pages(directory=NOVNC, follow_symlink=True)))
         else:
             routes.append(Route("/console/{rest:path}", self.plain))
         return Starlette(routes=routes)

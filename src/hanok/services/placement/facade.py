@@ -159,10 +159,10 @@ def _with_room(classes: tuple[str, ...]) -> sa.Select[Any]:
                 free >= amount,
             ),
         )
-    most_first = [sa.desc("free_0")] if classes else []
-    return statement.where(provider_table.c.id.not_in(_disabled)).order_by(
-        *most_first, provider_table.c.name
-    )
+    statement = statement.where(provider_table.c.id.not_in(_disabled))
+    if classes:
+        statement = statement.order_by(sa.desc("free_0"))
+    return statement.order_by(provider_table.c.name)
 
 
 async def candidates(
@@ -187,10 +187,10 @@ async def candidates(
         values |= {f"class_{place}": what, f"amount_{place}": amount}
     names = tuple(what for what, _ in asked)
     found: list[Free] = []
-    for provider_id, name, *free in await tx.all(_with_room(names), values):
-        if among is None or provider_id in among:
-            free_of = dict(zip(names, map(int, free), strict=True))
-            found.append(Free(provider_id=provider_id, name=name, free=free_of))
+    for row in await tx.all(_with_room(names), values):
+        if among is None or row.id in among:
+            free = dict(zip(names, map(int, row[2:]), strict=True))
+            found.append(Free(provider_id=row.id, name=row.name, free=free))
             if len(found) == most:
                 break
     return found

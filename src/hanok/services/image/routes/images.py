@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
 import sqlalchemy as sa
-from sqlalchemy import Row
+from sqlalchemy import Row, bindparam
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound, UnsupportedType
@@ -180,44 +181,45 @@ def _flag(value: str, name: str) -> bool:
     return value.lower() == "true"
 
 
-def _visible(request: Request) -> sa.ColumnElement[bool]:
-    """The images a list shows: by default one's own, public ones, and shared ones that were accepted."""
-    query, token = request.query, request.token
-    visibility = query.get("visibility")
-    status = query.get("member_status", "accepted")
-    if status not in ("pending", "accepted", "rejected", "all"):
-        raise BadInput(f"Invalid status: {status[:50]}")
-    memberships = sa.select(image_members.c.image_id).where(
-        image_members.c.member_id == token.project_id
-    )
+@lru_cache(maxsize=64)
+def _visible(visibility: str | None, status: str, is_admin: bool, hidden: bool) -> sa.Select[Any]:
+    """The images a list shows to the project `me`: by default its own, public ones, and shared ones it accepted."""
+    me = bindparam("me", type_=sa.String)
+    memberships = sa.select(image_members.c.image_id).where(image_members.c.member_id == me)
     if status != "all":
         memberships = memberships.where(image_members.c.status == status)
-    own = table.c.owner == token.project_id
+    own = table.c.owner == me
     shared = sa.and_(table.c.visibility == "shared", sa.or_(own, table.c.id.in_(memberships)))
-    if visibility is None:
-        if token.is_admin:
-            return table.c.visibility != "community"
-        return sa.or_(
-            sa.and_(own, table.c.visibility != "community"), table.c.visibility == "public", shared
-        )
-    if visibility == "all":
-        if token.is_admin:
-            return sa.true()
-        return sa.or_(own, table.c.visibility.in_(("public", "community")), shared)
-    if visibility not in schemas.VISIBILITIES:
-        raise BadInput(f"Invalid visibility value: {visibility[:50]}")
-    if visibility in ("public", "community") or token.is_admin:
-        return table.c.visibility == visibility
-    if visibility == "private":
-        return sa.and_(table.c.visibility == "private", own)
-    return shared
+    shown: sa.ColumnElement[bool]
+    if visibility is None and is_admin:
+        shown = table.c.visibility != "community"
+    elif visibility is None:
+        own_but_community = sa.and_(own, table.c.visibility != "community")
+        shown = sa.or_(own_but_community, table.c.visibility == "public", shared)
+    elif visibility == "all" and is_admin:
+        shown = sa.true()
+    elif visibility == "all":
+        shown = sa.or_(own, table.c.visibility.in_(("public", "community")), shared)
+    elif visibility in ("public", "community") or is_admin:
+        shown = table.c.visibility == visibility
+    elif visibility == "private":
+        shown = sa.and_(table.c.visibility == "private", own)
+    else:
+        shown = shared
+    return sa.select(table).where(shown, table.c.os_hidden.is_(hidden))
 
 
 def _filtered(request: Request) -> sa.Select[Any]:
-    statement = sa.select(table).where(_visible(request))
+    """The statement of a list, with the project as its parameter `me`."""
     query = request.query
+    visibility = query.get("visibility")
+    if visibility not in (None, "all", *schemas.VISIBILITIES):
+        raise BadInput(f"Invalid visibility value: {visibility[:50]}")
+    status = query.get("member_status", "accepted")
+    if status not in ("pending", "accepted", "rejected", "all"):
+        raise BadInput(f"Invalid status: {status[:50]}")
     hidden = _flag(query.get("os_hidden", "false"), "os_hidden")
-    statement = statement.where(table.c.os_hidden.is_(hidden))
+    statement = _visible(visibility, status, request.token.is_admin, hidden)
     for tag in request.query_all("tag"):
         statement = statement.where(
             table.c.id.in_(sa.select(image_tags.c.image_id).where(image_tags.c.tag == tag))
@@ -305,7 +307,8 @@ async def list_images(request: Request, room: Images) -> Response:
             except NotFound:
                 raise BadInput("Invalid marker: image could not be found.") from None
             after = row._mapping
-        rows = await tx.all(ordered(statement, keys, after=after, limit=limit))
+        page = ordered(statement, keys, after=after, limit=limit)
+        rows = await tx.all(page, {"me": request.token.project_id})
         properties, tags = await images.extras(tx, [row.id for row in rows])
     answer: dict[str, Any] = {
         "images": [schemas.image(row, properties[row.id], tags[row.id]) for row in rows],
