@@ -95,7 +95,7 @@ def host() -> Iterator[CLI]:
     folder = Path(tempfile.mkdtemp(prefix="hanok-real-", dir="/var/tmp"))
     folder.chmod(0o755)
     # What has to be fetched is fetched here: the namespace leads nowhere.
-    setup = [ROOT / "hanok", "setup"]
+    setup = [str(ROOT / "hanok"), "setup"]
     subprocess.run(setup, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     subprocess.run(["ip", "netns", "add", name], check=True)
     cli = CLI(folder / "cloud", name)
