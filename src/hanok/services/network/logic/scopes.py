@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
-from sqlalchemy.dialects import postgresql, sqlite
 
 from hanok.drivers.ovn.topology import (
     GROUND,
@@ -31,15 +32,22 @@ __all__ = [
     "touch_gateways",
 ]
 
-_RAISE = {
-    "sqlite": sqlite.insert(scopes)
-    .values(scope=bindparam("name"), wanted=1, applied=0)
-    .on_conflict_do_update(index_elements=["scope"], set_={"wanted": scopes.c.wanted + 1}),
-    "postgresql": postgresql.insert(scopes)
-    .values(scope=bindparam("name"), wanted=1, applied=0)
-    .on_conflict_do_update(index_elements=["scope"], set_={"wanted": scopes.c.wanted + 1}),
-}
 _with_gateway = sa.select(routers.c.id).where(routers.c.gateway_port_id.is_not(None))
+
+
+@cache
+def _raise(dialect: str) -> Any:
+    """One more change is wanted in a scope, known or new."""
+    # Each database says it in its own words; the other one's need not be loaded.
+    if dialect == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert
+    else:
+        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
+    return (
+        insert(scopes)
+        .values(scope=bindparam("name"), wanted=1, applied=0)
+        .on_conflict_do_update(index_elements=["scope"], set_={"wanted": scopes.c.wanted + 1})
+    )
 
 
 async def touch(tx: Transaction, room: NetworkRoom, *names: str) -> None:
@@ -52,7 +60,7 @@ async def touch_all(tx: Transaction, room: NetworkRoom, names: Iterable[str]) ->
     if not wanted:
         return
     # In one order, so that two transactions never wait for each other.
-    await tx.execute(_RAISE[tx.dialect], [{"name": name} for name in wanted])
+    await tx.execute(_raise(tx.dialect), [{"name": name} for name in wanted])
     tx.after_commit(room.wake)
 
 
