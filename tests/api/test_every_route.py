@@ -11,7 +11,7 @@ from hanok.services.network.routes import ROUTES as NETWORK
 from hanok.services.placement.routes import ROUTES as PLACEMENT
 from hanok.web.microversions import text
 from hanok.web.routes import PUBLIC, Route
-from tests.cloud import Client, Cloud
+from tests.cloud import Client, Cloud, a_flavor, a_network, a_server, an_image, settle
 
 MOUNTS = {
     "identity": ("", IDENTITY),
@@ -92,3 +92,60 @@ async def test_a_token_of_nowhere_is_refused_everywhere(cloud: Cloud) -> None:
             continue
         answer = await stranger("GET", address(mount, route), headers=headers(kind, route))
         assert answer.status_code == 401, f"{kind} {route.path}"
+
+
+async def _things(cloud: Cloud) -> tuple[Client, dict[tuple[str, str], str]]:
+    """A project's things by service and name of the path's parameter."""
+    admin = await cloud.sign_in()
+    owner = await cloud.project_with("owner", "member")
+    network = await a_network(owner)
+    server = await a_server(owner, await an_image(owner), await a_flavor(admin), network)
+    await settle(cloud)
+    base = "/network/v2.0"
+    router = await owner.post(f"{base}/routers", {"router": {"name": "r"}})
+    group = await owner.post(f"{base}/security-groups", {"security_group": {"name": "g"}})
+    public = (await owner.get(f"{base}/networks?router:external=true"))["networks"][0]["id"]
+    wanted = {"floatingip": {"floating_network_id": public}}
+    floating = await owner.post(f"{base}/floatingips", wanted)
+    ports = (await owner.get(f"{base}/ports?device_id={server}"))["ports"]
+    subnets = (await owner.get(f"{base}/subnets?network_id={network}"))["subnets"]
+    private = await an_image(owner, "private", visibility="private")
+    return owner, {
+        ("compute", "server_id"): server,
+        ("image", "image_id"): private,
+        ("network", "network_id"): network,
+        ("network", "subnet_id"): str(subnets[0]["id"]),
+        ("network", "port_id"): str(ports[0]["id"]),
+        ("network", "router_id"): str(router["router"]["id"]),
+        ("network", "security_group_id"): str(group["security_group"]["id"]),
+        ("network", "floatingip_id"): str(floating["floatingip"]["id"]),
+    }
+
+
+async def test_a_strangers_thing_answers_as_one_that_never_existed(cloud: Cloud) -> None:
+    _, things = await _things(cloud)
+    stranger = await cloud.project_with("stranger", "member")
+    tried = 0
+    for kind, mount, route in every():
+        names = [part[1:-1] for part in route.path.split("/") if part.startswith("{")]
+        known = [name for name in names if (kind, name) in things]
+        if len(known) != 1:
+            continue
+        theirs = things[kind, known[0]]
+        empty = address(mount, route)
+        path = "/".join(
+            theirs if part == f"{{{known[0]}}}" else NOWHERE if part.startswith("{") else part
+            for part in (mount + route.path).split("/")
+        )
+        body: object = {route.body_key: None} if route.body_key else {}
+        if kind == "network":
+            body = {known[0].removesuffix("_id"): {}}
+        version = headers(kind, route)
+        there = await stranger(route.method, path, body, headers=version)
+        nowhere = await stranger(route.method, empty, body, headers=version)
+        tried += 1
+        assert there.status_code == nowhere.status_code >= 400, (
+            f"{kind} {route.method} {route.path}: {there.status_code} for a stranger's, "
+            f"{nowhere.status_code} for none: {there.text[:200]} / {nowhere.text[:200]}"
+        )
+    assert tried > 60
