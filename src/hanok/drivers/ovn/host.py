@@ -57,7 +57,8 @@ async def run(*argv: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
             await process.wait()
     if process.returncode:
         raise ExecuteError(
-            f"{argv[0]} failed", detail=f"{' '.join(argv)}: {err.decode(errors='replace').strip()}"
+            f"the command {argv[0]} failed on the host",
+            detail=f"{' '.join(argv)}: {err.decode(errors='replace').strip()}",
         )
     return out.decode()
 
