@@ -143,3 +143,52 @@ async def test_a_reply_that_is_lost_does_not_hold_a_delete(site: Site) -> None:
     assert await site.status(server_id) == "gone"
     assert await site.cloud.control.worker.pay_debts() == 0
     await site.assert_nothing_left()
+
+
+POWER = (
+    ("os-stop", None, "ACTIVE", "SHUTOFF"),
+    ("pause", None, "ACTIVE", "PAUSED"),
+    ("suspend", None, "ACTIVE", "SUSPENDED"),
+    ("reboot", {"type": "SOFT"}, "ACTIVE", "ACTIVE"),
+    ("reboot", {"type": "HARD"}, "ERROR", "ACTIVE"),
+)
+
+
+async def act(site: Site, server_id: str, action: str, value: object) -> None:
+    path = f"{SERVERS}/{server_id}/action"
+    await site.admin("POST", path, {action: value}, headers=NEWEST, status=202)
+    await settle(site.cloud)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("action", "value", "broken", "done"), POWER)
+async def test_a_change_of_power_that_breaks_says_so_and_can_be_asked_for_again(
+    site: Site, action: str, value: object, broken: str, done: str, place: str
+) -> None:
+    server_id = await site.create()
+    await settle(site.cloud)
+    with failpoints.armed(f"compute.change_power.AskHost.{place}", "raise"):
+        await act(site, server_id, action, value)
+    assert await site.status(server_id) == broken
+    path = f"{SERVERS}/{server_id}/os-instance-actions"
+    actions = (await site.admin.get(path, headers=NEWEST))["instanceActions"]
+    assert actions[0]["message"] == "Error"
+    await act(site, server_id, "reboot", {"type": "HARD"})
+    assert await site.status(server_id) == "ACTIVE"
+    await act(site, server_id, action, value)
+    assert await site.status(server_id) == done
+    await site.assert_clean()
+
+
+@pytest.mark.parametrize("mode", ["lose", "twice"])
+@pytest.mark.parametrize(("action", "value", "broken", "done"), POWER)
+async def test_a_change_of_power_outlives_lost_and_doubled_replies(
+    site: Site, action: str, value: object, broken: str, done: str, mode: str
+) -> None:
+    server_id = await site.create()
+    await settle(site.cloud)
+    command = "RebootInstance" if action == "reboot" else "SetPower"
+    failpoints.arm(f"command.{command}.send", mode, 1)
+    await act(site, server_id, action, value)
+    assert await site.status(server_id) == done
+    await site.assert_clean()
