@@ -77,6 +77,16 @@ class Transaction:
         """How many rows a change touched."""
         return (await self.execute(statement, parameters)).rowcount
 
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """A part that is undone as a whole when an exception leaves it; the transaction itself goes on."""
+        if isinstance(self._connection, Connection):
+            with self._connection.begin_nested():
+                yield
+        else:
+            async with self._connection.begin_nested():
+                yield
+
     async def insert(self, table: sa.Table, values: Parameters) -> None:
         """Insert one row or several.
 
@@ -84,12 +94,8 @@ class Transaction:
             Duplicate: a unique value is taken. The transaction goes on as if the insert had not been tried.
         """
         try:
-            if isinstance(self._connection, Connection):
-                with self._connection.begin_nested():
-                    self._connection.execute(table.insert(), values)
-            else:
-                async with self._connection.begin_nested():
-                    await self._connection.execute(table.insert(), values)
+            async with self.savepoint():
+                await self.execute(table.insert(), values)
         except IntegrityError as error:
             text = str(error.orig).lower()
             if "unique" in text or "duplicate" in text:

@@ -37,7 +37,7 @@ async def play(actions: list[tuple[str, str, str, int]]) -> None:
                     tx,
                     provider_id=host,
                     name=host,
-                    totals={"VCPU": (total, 0, 1.0)},
+                    totals={"MEMORY_MB": (100, 0, 1.0), "VCPU": (total, 0, 1.0)},
                     traits=(),
                     now=NOW,
                 )
@@ -45,25 +45,25 @@ async def play(actions: list[tuple[str, str, str, int]]) -> None:
         for action, who, host, amount in actions:
             others = sum(n for w, (h, n) in model.items() if h == host and w != who)
             fits = others + amount <= HOSTS[host]
-            try:
-                async with database.write() as tx:
-                    if action == "release":
-                        await placement.release(tx, who, NOW)
-                        model.pop(who, None)
-                    else:
+            async with database.write() as tx:
+                if action == "release":
+                    await placement.release(tx, who, NOW)
+                    model.pop(who, None)
+                else:
+                    try:  # refused, it has done nothing, though the transaction goes on and is kept
                         await placement.claim(
                             tx,
                             consumer_id=who,
                             provider_id=host,
-                            resources={"VCPU": amount},
+                            resources={"MEMORY_MB": amount, "VCPU": amount},
                             project_id="p",
                             user_id="u",
                             now=NOW,
                         )
                         assert fits
                         model[who] = (host, amount)
-            except placement.Full:
-                assert action == "claim" and not fits
+                    except placement.Full:
+                        assert not fits
             async with database.read() as tx:
                 for name in HOSTS:
                     taken = sum(n for h, n in model.values() if h == name)

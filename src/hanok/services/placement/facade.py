@@ -239,20 +239,18 @@ async def claim(
     """Take these amounts for a consumer, in place of what it had.
 
     Raises:
-        Full: they do not fit any more.
+        Full: they do not fit any more; nothing was taken, and what the consumer had it still has.
     """
+    wanted = allocations.Wanted(
+        consumer_id=consumer_id,
+        resources={provider_id: {what: n for what, n in resources.items() if n}},
+        project_id=project_id,
+        user_id=user_id,
+        consumer_type="INSTANCE",
+    )
     try:
-        await allocations.replace(
-            tx,
-            allocations.Wanted(
-                consumer_id=consumer_id,
-                resources={provider_id: {what: n for what, n in resources.items() if n}},
-                project_id=project_id,
-                user_id=user_id,
-                consumer_type="INSTANCE",
-            ),
-            now,
-        )
+        async with tx.savepoint():
+            await allocations.replace(tx, wanted, now)
     except Conflict as error:
         raise Full(error.message) from error
 

@@ -145,23 +145,10 @@ class ClaimHost(Step["CreateServer", None]):
         if row is None:
             raise StepFailed("The server was deleted while it was being built.")
         wanted, now = resources(row), run.clock.now()
-        weighed: list[Candidate] = run.result(WeighHosts) or []
-        # Others weighed the same hosts at the same moment: what was free then may be taken now.
-        for one in weighed:
-            try:
-                await placement.claim(
-                    tx,
-                    consumer_id=row.id,
-                    provider_id=one.provider_id,
-                    resources=wanted,
-                    project_id=row.project_id,
-                    user_id=row.user_id,
-                    now=now,
-                )
-            except placement.Full:
-                continue
-            await servers.claimed(tx, row.id, one.host, one.zone, now)
-            return
+        for one in run.result(WeighHosts) or []:
+            if await self._claim(run, tx, row, one.provider_id, one.host, one.zone):
+                return
+        # Others weighed the same hosts at the same moment: look once more at what is free now.
         usable = await hosts.usable(tx, room(run).settings, now)
         for free in await placement.candidates(tx, wanted, among=usable):
             host = usable[free.provider_id]
@@ -169,19 +156,30 @@ class ClaimHost(Step["CreateServer", None]):
                 continue
             if row.requested_zone and host.zone != row.requested_zone:
                 continue
+            if await self._claim(run, tx, row, free.provider_id, host.host, host.zone):
+                return
+        why = await placement.shortage(tx, wanted, among=list(usable))
+        raise StepFailed(f"No valid host was found. {why}.")
+
+    @staticmethod
+    async def _claim(
+        run: Run[CreateServer], tx: Transaction, row: Any, provider_id: str, host: str, zone: str
+    ) -> bool:
+        """Whether this host took the server."""
+        try:
             await placement.claim(
                 tx,
                 consumer_id=row.id,
-                provider_id=free.provider_id,
-                resources=wanted,
+                provider_id=provider_id,
+                resources=resources(row),
                 project_id=row.project_id,
                 user_id=row.user_id,
-                now=now,
+                now=run.clock.now(),
             )
-            await servers.claimed(tx, row.id, host.host, host.zone, now)
-            return
-        why = await placement.shortage(tx, wanted, among=list(usable))
-        raise StepFailed(f"No valid host was found. {why}.")
+        except placement.Full:
+            return False
+        await servers.claimed(tx, row.id, host, zone, run.clock.now())
+        return True
 
     async def unsave(self, run: Run[CreateServer], tx: Transaction) -> None:
         await placement.release(tx, run.args.server_id, run.clock.now())

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
-from hanok.base.errors import BadInput
+from hanok.base.errors import BadInput, Conflict
 from hanok.services.network.logic import addresses, quotas
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic.addresses import network_of
@@ -416,8 +416,8 @@ async def _add_subnet(
     number = int(ipaddress.ip_address(subnet.gateway_ip))
     try:
         await addresses.take(tx, subnet, number, port_id)
-    except Exception as error:
-        if getattr(error, "code", "") == "IpAddressAlreadyAllocated":
+    except Conflict as error:
+        if error.code == "IpAddressAlreadyAllocated":
             raise port_logic.in_use(network.id, subnet.gateway_ip) from None
         raise
     await _join(tx, router, subnet, port_id)
