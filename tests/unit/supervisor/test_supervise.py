@@ -145,7 +145,7 @@ async def test_the_data_plane_stays_while_guests_run(
     supervisor = Supervisor(cloud, wanted, lambda: asyncio.sleep(0))
     async with asyncio.TaskGroup() as group:
         group.create_task(supervisor.run())
-        await until(runs(supervisor.parts["control"]))
+        await until(lambda: all(one.state == "running" for one in supervisor.parts.values()))
         switch, control = (pid(one) for one in supervisor.parts.values())
         supervisor.stop()
     assert processes.started_ticks(switch) is not None
