@@ -73,6 +73,8 @@ class Control:
                 northbound=settings.northbound,
                 physical_network=settings.physical_network,
                 chassis=settings.chassis,
+                dns_domain=settings.dns_domain,
+                dns_servers=settings.dns_servers,
             ),
         )
         self.compute = compute.build(
