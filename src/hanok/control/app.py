@@ -107,7 +107,7 @@ class Control:
             authenticate=self.identity.tokens.validate,
             clock=clock,
             policy_files=self._policy_files,
-            pages={"console": Consoles(self.compute).app()},
+            pages={"console": Consoles(self.compute, self.identity.tokens.standing).app()},
         )
 
     def services(self) -> list[Service]:

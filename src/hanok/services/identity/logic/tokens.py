@@ -156,6 +156,21 @@ class Tokens:
             self._valid.pop(text, None)
         return token_now
 
+    async def standing(self, text: str) -> Token | None:
+        """What the rights behind a token are worth now, though the token itself may have ended meanwhile.
+
+        For what was begun with a token and goes on: a console that is open closes when the rights go.
+        """
+        raw = self._keys.open(text)
+        if raw is None:
+            return None
+        try:
+            payload = _decode(raw)
+        except msgspec.DecodeError:
+            return None
+        async with self._database.read() as tx:
+            return await self.worth(tx, payload)
+
     async def worth(self, tx: Transaction, payload: Payload) -> Token | None:
         """What a payload is worth, read afresh."""
         user = await tx.first(_user, {"id": payload.user_id})
