@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
 
 from msgspec import Struct
 
@@ -16,6 +17,7 @@ class IdentitySettings(Struct, frozen=True, kw_only=True):
 
     lock_after: wrong passwords in a row before a user is locked out for lock_for_s seconds.
     remember_passwords: how many past passwords may not come back.
+    limit_model: how limits of projects and domains fit together.
     """
 
     token_lifetime_s: int = 3600
@@ -23,6 +25,9 @@ class IdentitySettings(Struct, frozen=True, kw_only=True):
     lock_for_s: int = 1800
     remember_passwords: int = 0
     password_rounds: int = 12
+    password_regex: str = ""
+    password_regex_description: str = ""
+    limit_model: Literal["flat", "strict_two_level"] = "flat"
 
 
 class Identity(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
 from hanok.base.ids import new_hex
-from hanok.services.identity.logic import rights
+from hanok.services.identity.logic import domain_options, endpoint_filters, limits, rights
 from hanok.services.identity.logic.lookup import get
 from hanok.services.identity.tables import (
     application_credentials,
@@ -190,6 +190,9 @@ async def _forget(tx: Transaction, project_id: str) -> None:
         application_credentials.delete().where(application_credentials.c.project_id == project_id)
     )
     await tx.execute(project_tags.delete().where(project_tags.c.project_id == project_id))
+    await endpoint_filters.forget(tx, project=project_id)
+    await limits.forget(tx, project=project_id)
+    await domain_options.delete_rows(tx, project_id)
     await tx.execute(
         users.update()
         .where(users.c.default_project_id == project_id)
