@@ -35,12 +35,20 @@ _project = sa.select(projects.c.id, projects.c.name, projects.c.enabled).where(
 __all__ = ["CatalogEntry", "Identity", "IdentitySettings", "bootstrap", "build", "project_exists"]
 
 
-def build(database: Database, clock: Clock, keys: Path, settings: IdentitySettings) -> Identity:
-    """The room, ready to serve. keys: the folder of token keys."""
+def build(
+    database: Database,
+    clock: Clock,
+    keys: Path,
+    settings: IdentitySettings,
+    *,
+    secret_keys: Path,
+) -> Identity:
+    """The room, ready to serve. keys: the folder of token keys; secret_keys: of those for secrets at rest."""
     return Identity(
         clock=clock,
         tokens=Tokens(database, Keys(keys), clock, lifetime_s=settings.token_lifetime_s),
         passwords=Passwords(clock, rounds=settings.password_rounds),
+        secrets=Keys(secret_keys),
         settings=settings,
     )
 
