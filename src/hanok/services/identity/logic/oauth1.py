@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 from oauthlib.common import Request as SignedRequest
 from oauthlib.oauth1.rfc5849 import signature
-from oauthlib.oauth1.rfc5849.utils import parse_authorization_header
+from oauthlib.oauth1.rfc5849.utils import parse_authorization_header, unescape
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, NotFound, NotSignedIn
@@ -80,7 +80,7 @@ def read(
         pairs = parse_authorization_header(header)
     except ValueError:
         raise BadInput("An Authorization header of OAuth is needed.") from None
-    parameters = dict(pairs)
+    parameters = {name: unescape(value) for name, value in pairs}
     if len(parameters) != len(pairs):
         raise BadInput("The Authorization header names a parameter twice.")
     return Signed(http_method=http_method, url=url, parameters=parameters, query=query)
