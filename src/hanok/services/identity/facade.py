@@ -11,6 +11,7 @@ from sqlalchemy import bindparam
 
 from hanok.base.clock import Clock
 from hanok.base.ids import new_hex
+from hanok.services.identity.logic import sealed
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.logic.passwords import Passwords
 from hanok.services.identity.logic.tokens import Tokens
@@ -32,7 +33,15 @@ _project = sa.select(projects.c.id, projects.c.name, projects.c.enabled).where(
     projects.c.id == bindparam("id")
 )
 
-__all__ = ["CatalogEntry", "Identity", "IdentitySettings", "bootstrap", "build", "project_exists"]
+__all__ = [
+    "CatalogEntry",
+    "Identity",
+    "IdentitySettings",
+    "bootstrap",
+    "build",
+    "project_exists",
+    "rotate_secret_keys",
+]
 
 
 def build(
@@ -209,3 +218,8 @@ async def bootstrap(
                 },
             )
     return str(project_id)
+
+
+async def rotate_secret_keys(database: Database, room: Identity) -> int:
+    """Seal every secret in the database anew with a new key; gives their number."""
+    return await sealed.rotate(database, room.secrets)
