@@ -58,7 +58,13 @@ class Control:
         self.clock = clock
         self.bus = bus
         self.database = Database(settings.database_url, durable=settings.durable)
-        self.identity = identity.build(self.database, clock, settings.keys, settings.identity)
+        self.identity = identity.build(
+            self.database,
+            clock,
+            settings.keys,
+            settings.identity,
+            secret_keys=settings.secret_keys,
+        )
         self.placement = placement.build(clock)
         self.images = image.build(self.database, clock, settings.images, settings.image)
         self.network = Network(

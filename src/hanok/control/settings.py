@@ -68,6 +68,11 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return self.state / "control" / "token-keys"
 
     @property
+    def secret_keys(self) -> Path:
+        """Keys of the secrets that the database holds; a backup of the database is worth little without them."""
+        return self.state / "control" / "secret-keys"
+
+    @property
     def policies(self) -> Path:
         """A folder of <service type>.yaml, or policy.yaml for all."""
         return self.state / "policy"

@@ -267,12 +267,33 @@ def _access_path(pattern: str) -> re.Pattern[str]:
 
 
 def _check_delegation(token: Token, route: Route) -> None:
-    """The one gate: a delegated token makes or widens no authority, whatever the endpoint."""
-    if not token.delegated or route.method in ("GET", "HEAD") or route.delegated == "always":
+    """The one gate: a delegated token makes or widens no authority, whatever the endpoint.
+
+    A token from an EC2 key is for other services only; here it can be looked at and ended, no more.
+    """
+    if not token.delegated or route.delegated == "always":
         return
-    if route.delegated == "unrestricted" and not token.application_credential_restricted:
+    kind = token.delegation
+    closed = kind == "ec2" or kind in route.closed_to
+    if route.method in ("GET", "HEAD") and not closed:
         return
-    raise Forbidden("A token from an application credential may not change identities or rights.")
+    unrestricted = kind == "application_credential" and not token.application_credential_restricted
+    opened = {
+        "": False,
+        "unrestricted": unrestricted,
+        "bounded": unrestricted or kind in ("trust", "oauth1"),
+        "trust": kind == "trust",
+    }
+    if closed or not opened[route.delegated]:
+        raise Forbidden(f"A token from {_FROM[kind]} may not change identities or rights.")
+
+
+_FROM = {
+    "application_credential": "an application credential",
+    "trust": "a trust",
+    "oauth1": "an OAuth access token",
+    "ec2": "an EC2 key",
+}
 
 
 def _check_access_rules(token: Token, kind: str, method: str, path: str) -> None:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from hanok.web.microversions import Range, Version
+from hanok.web.token import Delegation
 
 if TYPE_CHECKING:
     from hanok.web.faults import Fault
@@ -34,7 +35,9 @@ class Route(Struct, frozen=True):
     minimum, maximum: the microversions that serve it.
     strict: whether unknown keys of the body are refused (read by the generated tests).
     delegated: in a service that guards authority, whether this change is open to delegated tokens all the same:
-        "always", or to those of an "unrestricted" application credential.
+        "always", to those of an "unrestricted" application credential, to these and those of trusts and OAuth
+        ("bounded": the handler holds what is made within the token's own bounds), or to those of a "trust".
+    closed_to: the kinds of delegated tokens that may not even read.
     """
 
     method: str
@@ -45,7 +48,8 @@ class Route(Struct, frozen=True):
     minimum: Version | None = None
     maximum: Version | None = None
     strict: bool = False
-    delegated: Literal["", "always", "unrestricted"] = ""
+    delegated: Literal["", "always", "unrestricted", "bounded", "trust"] = ""
+    closed_to: tuple[Delegation, ...] = ()
 
 
 class Service(Struct, frozen=True, kw_only=True):

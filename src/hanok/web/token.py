@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
+
+Delegation = Literal["", "application_credential", "trust", "oauth1", "ec2"]
 
 
 class Token(Struct, frozen=True, kw_only=True, dict=True):
     """A valid token with the rights it carries at this moment.
 
     Exactly one of project_id, domain_id and system is set, or none (unscoped).
-    delegated: the token came from a credential that holds a part of somebody's rights (an application credential, a
-    trust, an EC2 key): it may not make or widen authority.
+    delegation: what the token came from when that holds a part of somebody's rights; such a token may not make or widen
+        authority. In a token of a trust with impersonation, user_id is the trustor's.
     roles: names; role_ids in the same order.
     """
 
@@ -40,7 +42,17 @@ class Token(Struct, frozen=True, kw_only=True, dict=True):
     application_credential_id: str | None = None
     application_credential_restricted: bool = True
     access_rules: tuple[tuple[str, str, str], ...] | None = None
-    delegated: bool = False
+    trust_id: str | None = None
+    trustor_user_id: str | None = None
+    trustee_user_id: str | None = None
+    impersonation: bool = False
+    access_token_id: str | None = None
+    consumer_id: str | None = None
+    delegation: Delegation = ""
+
+    @property
+    def delegated(self) -> bool:
+        return self.delegation != ""
 
     @property
     def is_admin(self) -> bool:
@@ -59,6 +71,9 @@ class Token(Struct, frozen=True, kw_only=True, dict=True):
             "domain_id": self.domain_id,
             "system_scope": "all" if self.system else None,
             "system": "all" if self.system else None,
+            "trust_id": self.trust_id,
+            "trustor_id": self.trustor_user_id,
+            "trustee_id": self.trustee_user_id,
             "roles": list(self.roles),
             "is_admin": self.is_admin,
             "is_admin_project": True,

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam
 
 from hanok.base.clock import Clock
 from hanok.base.ids import new_hex
+from hanok.services.identity.logic import sealed
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.logic.limits import in_force
 from hanok.services.identity.logic.passwords import Passwords
@@ -41,15 +42,24 @@ __all__ = [
     "build",
     "limits",
     "project_exists",
+    "rotate_secret_keys",
 ]
 
 
-def build(database: Database, clock: Clock, keys: Path, settings: IdentitySettings) -> Identity:
-    """The room, ready to serve. keys: the folder of token keys."""
+def build(
+    database: Database,
+    clock: Clock,
+    keys: Path,
+    settings: IdentitySettings,
+    *,
+    secret_keys: Path,
+) -> Identity:
+    """The room, ready to serve. keys: the folder of token keys; secret_keys: of those for secrets at rest."""
     return Identity(
         clock=clock,
         tokens=Tokens(database, Keys(keys), clock, lifetime_s=settings.token_lifetime_s),
         passwords=Passwords(clock, rounds=settings.password_rounds),
+        secrets=Keys(secret_keys),
         settings=settings,
     )
 
@@ -217,3 +227,8 @@ async def bootstrap(
                 },
             )
     return str(project_id)
+
+
+async def rotate_secret_keys(database: Database, room: Identity) -> int:
+    """Seal every secret in the database anew with a new key; gives their number."""
+    return await sealed.rotate(database, room.secrets)

@@ -24,6 +24,11 @@ RULES: tuple[Rule, ...] = (
         "PUT /v3/groups/{group_id}/users/{user_id}",
     ),
     Rule(
+        "identity:authorize_request_token",
+        "rule:admin_required",
+        "PUT /v3/OS-OAUTH1/authorize/{request_token_id}",
+    ),
+    Rule(
         "identity:check_endpoint_in_project",
         "rule:admin_required or (role:reader and system_scope:all)",
         "GET /v3/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}; HEAD /v3/OS-EP-FILTER/",
@@ -77,6 +82,12 @@ RULES: tuple[Rule, ...] = (
         "identity:create_application_credential",
         "user_id:%(user_id)s",
         "POST /v3/users/{user_id}/application_credentials",
+    ),
+    Rule("identity:create_consumer", "rule:admin_required", "POST /v3/OS-OAUTH1/consumers"),
+    Rule(
+        "identity:create_credential",
+        "(rule:admin_required) or user_id:%(target.credential.user_id)s",
+        "POST /v3/credentials",
     ),
     Rule("identity:create_domain", "rule:admin_required", "POST /v3/domains"),
     Rule(
@@ -150,6 +161,11 @@ RULES: tuple[Rule, ...] = (
         "PUT /v3/system/users/{user_id}/roles/{role_id}",
     ),
     Rule(
+        "identity:create_trust",
+        "user_id:%(target.trust.trustor_user_id)s",
+        "POST /v3/OS-TRUST/trusts",
+    ),
+    Rule(
         "identity:create_user",
         "(rule:admin_required) or (role:manager and token.domain.id:%(target.user.domain_id)s)",
         "POST /v3/users",
@@ -160,9 +176,24 @@ RULES: tuple[Rule, ...] = (
         "DELETE /v3/users/{user_id}/access_rules/{access_rule_id}",
     ),
     Rule(
+        "identity:delete_access_token",
+        "rule:admin_required",
+        "DELETE /v3/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}",
+    ),
+    Rule(
         "identity:delete_application_credential",
         "rule:admin_or_owner",
         "DELETE /v3/users/{user_id}/application_credentials/{application_credential_id}",
+    ),
+    Rule(
+        "identity:delete_consumer",
+        "rule:admin_required",
+        "DELETE /v3/OS-OAUTH1/consumers/{consumer_id}",
+    ),
+    Rule(
+        "identity:delete_credential",
+        "(rule:admin_required) or user_id:%(target.credential.user_id)s",
+        "DELETE /v3/credentials/{credential_id}",
     ),
     Rule("identity:delete_domain", "rule:admin_required", "DELETE /v3/domains/{domain_id}"),
     Rule(
@@ -228,19 +259,65 @@ RULES: tuple[Rule, ...] = (
     Rule("identity:delete_role", "rule:admin_required", "DELETE /v3/roles/{role_id}"),
     Rule("identity:delete_service", "rule:admin_required", "DELETE /v3/services/{service_id}"),
     Rule(
+        "identity:delete_trust",
+        "rule:admin_required or user_id:%(target.trust.trustor_user_id)s",
+        "DELETE /v3/OS-TRUST/trusts/{trust_id}",
+    ),
+    Rule(
         "identity:delete_user",
         "(rule:admin_required) or (role:manager and token.domain.id:%(target.user.domain_id)s)",
         "DELETE /v3/users/{user_id}",
     ),
+    Rule(
+        "identity:ec2_create_credential",
+        "(rule:admin_required) or (role:member and user_id:%(target.credential.user_id)s)",
+        "POST /v3/users/{user_id}/credentials/OS-EC2",
+    ),
+    Rule(
+        "identity:ec2_delete_credential",
+        "(rule:admin_required) or (role:member and user_id:%(target.credential.user_id)s)",
+        "DELETE /v3/users/{user_id}/credentials/OS-EC2/{credential_id}",
+    ),
+    Rule(
+        "identity:ec2_get_credential",
+        "(rule:admin_required) or (role:reader and system_scope:all) or user_id:%(target.credential.user_id)s",
+        "GET /v3/users/{user_id}/credentials/OS-EC2/{credential_id}",
+    ),
+    Rule(
+        "identity:ec2_list_credentials",
+        "(rule:admin_required) or (role:reader and system_scope:all) or rule:owner",
+        "GET /v3/users/{user_id}/credentials/OS-EC2",
+    ),
+    Rule("identity:ec2tokens_validate", "rule:service_or_admin", "POST /v3/ec2tokens"),
     Rule(
         "identity:get_access_rule",
         "(role:reader and system_scope:all) or user_id:%(target.user.id)s",
         "GET /v3/users/{user_id}/access_rules/{access_rule_id}; HEAD /v3/users/{user_id}/access_rul",
     ),
     Rule(
+        "identity:get_access_token",
+        "rule:admin_required",
+        "GET /v3/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}",
+    ),
+    Rule(
+        "identity:get_access_token_role",
+        "rule:admin_required",
+        "GET /v3/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}/roles/{role_id}",
+    ),
+    Rule(
         "identity:get_application_credential",
         "(rule:admin_required) or (role:reader and system_scope:all) or rule:owner",
         "GET /v3/users/{user_id}/application_credentials/{application_credential_id}; HEAD /v3/user",
+    ),
+    Rule(
+        "identity:get_consumer",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-OAUTH1/consumers/{consumer_id}",
+    ),
+    Rule(
+        "identity:get_credential",
+        "(rule:admin_required) or (role:reader and system_scope:all) or user_id:%(target.credential.user_id)s",
+        "GET /v3/credentials/{credential_id}",
     ),
     Rule(
         "identity:get_domain",
@@ -324,6 +401,11 @@ RULES: tuple[Rule, ...] = (
         "GET /v3/roles/{role_id}; HEAD /v3/roles/{role_id}",
     ),
     Rule(
+        "identity:get_role_for_trust",
+        "(rule:admin_required) or (role:reader and system_scope:all or user_id:%(target.trust.trustor_user_id)s or user_id:%(target.trust.trustee_user_id)s)",
+        "GET /v3/OS-TRUST/trusts/{trust_id}/roles/{role_id}; HEAD /v3/OS-TRUST/trusts/{trust_id}/ro",
+    ),
+    Rule(
         "identity:get_security_compliance_domain_config",
         "@",
         "GET /v3/domains/{domain_id}/config/security_compliance; HEAD /v3/domains/{domain_id}/confi",
@@ -332,6 +414,11 @@ RULES: tuple[Rule, ...] = (
         "identity:get_service",
         "rule:admin_required or (role:reader and system_scope:all)",
         "GET /v3/services/{service_id}",
+    ),
+    Rule(
+        "identity:get_trust",
+        "(rule:admin_required) or (role:reader and system_scope:all or user_id:%(target.trust.trustor_user_id)s or user_id:%(target.trust.trustee_user_id)s)",
+        "GET /v3/OS-TRUST/trusts/{trust_id}; HEAD /v3/OS-TRUST/trusts/{trust_id}",
     ),
     Rule(
         "identity:get_user",
@@ -344,9 +431,29 @@ RULES: tuple[Rule, ...] = (
         "GET /v3/users/{user_id}/access_rules; HEAD /v3/users/{user_id}/access_rules",
     ),
     Rule(
+        "identity:list_access_token_roles",
+        "rule:admin_required",
+        "GET /v3/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}/roles",
+    ),
+    Rule(
+        "identity:list_access_tokens",
+        "rule:admin_required",
+        "GET /v3/users/{user_id}/OS-OAUTH1/access_tokens",
+    ),
+    Rule(
         "identity:list_application_credentials",
         "(rule:admin_required) or (role:reader and system_scope:all) or rule:owner",
         "GET /v3/users/{user_id}/application_credentials; HEAD /v3/users/{user_id}/application_cred",
+    ),
+    Rule(
+        "identity:list_consumers",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-OAUTH1/consumers",
+    ),
+    Rule(
+        "identity:list_credentials",
+        "(rule:admin_required) or (role:reader and system_scope:all) or user_id:%(target.credential.user_id)s",
+        "GET /v3/credentials",
     ),
     Rule(
         "identity:list_domain_roles",
@@ -439,6 +546,7 @@ RULES: tuple[Rule, ...] = (
         "@",
         "GET /v3/registered_limits; HEAD /v3/registered_limits",
     ),
+    Rule("identity:list_revoke_events", "rule:service_or_admin", "GET /v3/OS-REVOKE/events"),
     Rule(
         "identity:list_role_assignments",
         "(rule:admin_required) or (role:reader and system_scope:all) or (role:reader and domain_id:%(target.domain_id)s)",
@@ -460,6 +568,11 @@ RULES: tuple[Rule, ...] = (
         "GET /v3/roles; HEAD /v3/roles",
     ),
     Rule(
+        "identity:list_roles_for_trust",
+        "(rule:admin_required) or (role:reader and system_scope:all or user_id:%(target.trust.trustor_user_id)s or user_id:%(target.trust.trustee_user_id)s)",
+        "GET /v3/OS-TRUST/trusts/{trust_id}/roles; HEAD /v3/OS-TRUST/trusts/{trust_id}/roles",
+    ),
+    Rule(
         "identity:list_services",
         "rule:admin_required or (role:reader and system_scope:all)",
         "GET /v3/services",
@@ -473,6 +586,21 @@ RULES: tuple[Rule, ...] = (
         "identity:list_system_grants_for_user",
         "rule:admin_required or (role:reader and system_scope:all)",
         "HEAD /v3/system/users/{user_id}/roles; GET /v3/system/users/{user_id}/roles",
+    ),
+    Rule(
+        "identity:list_trusts",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-TRUST/trusts; HEAD /v3/OS-TRUST/trusts",
+    ),
+    Rule(
+        "identity:list_trusts_for_trustee",
+        "(rule:admin_required) or (role:reader and system_scope:all or user_id:%(target.trust.trustee_user_id)s)",
+        "GET /v3/OS-TRUST/trusts?trustee_user_id={trustee_user_id}; HEAD /v3/OS-TRUST/trusts?truste",
+    ),
+    Rule(
+        "identity:list_trusts_for_trustor",
+        "(rule:admin_required) or (role:reader and system_scope:all or user_id:%(target.trust.trustor_user_id)s)",
+        "GET /v3/OS-TRUST/trusts?trustor_user_id={trustor_user_id}; HEAD /v3/OS-TRUST/trusts?trusto",
     ),
     Rule(
         "identity:list_user_projects",
@@ -504,6 +632,7 @@ RULES: tuple[Rule, ...] = (
         "(rule:admin_required) or (role:manager and domain_id:%(target.group.domain_id)s and domain_id:%(target.user.domain_id)s)",
         "DELETE /v3/groups/{group_id}/users/{user_id}",
     ),
+    Rule("identity:revocation_list", "rule:service_or_admin", "GET /v3/auth/tokens/OS-PKI/revoked"),
     Rule(
         "identity:revoke_grant",
         "(rule:admin_required) or ((role:admin and domain_id:%(target.user.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:admin and domain_id:%(target.user.domain_id)s and domain_id:%(target.domain.id)s) or (role:admin and domain_id:%(target.group.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:admin and domain_id:%(target.group.domain_id)s and domain_id:%(target.domain.id)s)) and (domain_id:%(target.role.domain_id)s or None:%(target.role.domain_id)s) or ((role:manager and domain_id:%(target.user.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:manager and domain_id:%(target.user.domain_id)s and domain_id:%(target.domain.id)s) or (role:manager and domain_id:%(target.group.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:manager and domain_id:%(target.group.domain_id)s and domain_id:%(target.domain.id)s)) and rule:domain_managed_target_role",
@@ -523,6 +652,17 @@ RULES: tuple[Rule, ...] = (
         "identity:revoke_token",
         "rule:admin_required or rule:token_subject",
         "DELETE /v3/auth/tokens",
+    ),
+    Rule("identity:s3tokens_validate", "rule:service_or_admin", "POST /v3/s3tokens"),
+    Rule(
+        "identity:update_consumer",
+        "rule:admin_required",
+        "PATCH /v3/OS-OAUTH1/consumers/{consumer_id}",
+    ),
+    Rule(
+        "identity:update_credential",
+        "(rule:admin_required) or user_id:%(target.credential.user_id)s",
+        "PATCH /v3/credentials/{credential_id}",
     ),
     Rule("identity:update_domain", "rule:admin_required", "PATCH /v3/domains/{domain_id}"),
     Rule(
@@ -580,6 +720,7 @@ RULES: tuple[Rule, ...] = (
         "Used by other rules.",
     ),
     Rule("owner", "user_id:%(user_id)s", "Used by other rules."),
+    Rule("service_or_admin", "rule:admin_required or rule:service_role", "Used by other rules."),
     Rule("service_role", "role:service", "Used by other rules."),
     Rule("token_subject", "user_id:%(target.token.user_id)s", "Used by other rules."),
 )

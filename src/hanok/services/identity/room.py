@@ -8,16 +8,29 @@ from typing import Literal
 from msgspec import Struct
 
 from hanok.base.clock import Clock
+from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.logic.passwords import Passwords
 from hanok.services.identity.logic.tokens import Tokens
 
 
 class IdentitySettings(Struct, frozen=True, kw_only=True):
-    """An operator's choices. Zero switches a rule off.
+    """An operator's choices. Zero, and an empty text, switches a rule off.
 
-    lock_after: wrong passwords in a row before a user is locked out for lock_for_s seconds.
+    lock_after: wrong passwords in a row before a user is locked out for lock_for_s seconds; zero seconds: until an
+        administrator enables the user again.
     remember_passwords: how many past passwords may not come back.
     limit_model: how limits of projects and domains fit together.
+    password_regex: what a new password must match; password_regex_description says it in words.
+    password_expires_days: days until a password must be changed.
+    minimum_password_age_days: days before a password that its user chose may be changed by the user again.
+    change_password_upon_first_use: a password that an administrator set is only good for changing it.
+    disable_after_days: days without a sign-in after which a user counts as disabled.
+    receipt_lifetime_s: how long a sign-in with several methods may take.
+    totp_previous_windows: how many passcodes before the current one are taken, too (30 s each).
+    signature_window_s: how far the time in a signed request may be from ours.
+    redelegations: how often a trust can be handed on at most.
+    credentials_each: credentials that a user may have.
+    request_token_s, access_token_s: how long OAuth 1 tokens live; zero: without end.
     """
 
     token_lifetime_s: int = 3600
@@ -28,12 +41,24 @@ class IdentitySettings(Struct, frozen=True, kw_only=True):
     password_regex: str = ""
     password_regex_description: str = ""
     limit_model: Literal["flat", "strict_two_level"] = "flat"
+    password_expires_days: int = 0
+    minimum_password_age_days: int = 0
+    change_password_upon_first_use: bool = False
+    disable_after_days: int = 0
+    receipt_lifetime_s: int = 300
+    totp_previous_windows: int = 1
+    signature_window_s: int = 900
+    redelegations: int = 3
+    credentials_each: int = 1000
+    request_token_s: int = 28_800
+    access_token_s: int = 86_400
 
 
 class Identity(Struct, frozen=True, kw_only=True):
     clock: Clock
     tokens: Tokens
     passwords: Passwords
+    secrets: Keys
     settings: IdentitySettings = IdentitySettings()
 
     @property

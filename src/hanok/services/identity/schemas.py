@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from hanok.base.clock import zulu_micro
 from hanok.base.errors import BadInput
@@ -24,18 +24,27 @@ EXTRA_BYTES = 65_535
 T = TypeVar("T", bound=Struct)
 
 
-class Options(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    immutable: bool | None = None
+class Options(Struct, forbid_unknown_fields=True):
+    immutable: bool | UnsetType | None = UNSET
 
 
-class UserOptions(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    ignore_change_password_upon_first_use: bool | None = None
-    ignore_password_expiry: bool | None = None
-    ignore_lockout_failure_attempts: bool | None = None
-    ignore_user_inactivity: bool | None = None
-    lock_password: bool | None = None
-    multi_factor_auth_enabled: bool | None = None
-    multi_factor_auth_rules: list[list[str]] | None = None
+Rule = Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(min_length=1)]
+
+
+class UserOptions(Struct, forbid_unknown_fields=True):
+    ignore_change_password_upon_first_use: bool | UnsetType | None = UNSET
+    ignore_password_expiry: bool | UnsetType | None = UNSET
+    ignore_lockout_failure_attempts: bool | UnsetType | None = UNSET
+    ignore_user_inactivity: bool | UnsetType | None = UNSET
+    lock_password: bool | UnsetType | None = UNSET
+    multi_factor_auth_enabled: bool | UnsetType | None = UNSET
+    multi_factor_auth_rules: Annotated[list[Rule], Meta(max_length=64)] | UnsetType | None = UNSET
+
+    def __post_init__(self) -> None:
+        rules = self.multi_factor_auth_rules or []
+        sets = [tuple(sorted(rule)) for rule in rules]
+        if len(set(sets)) != len(sets) or any(len(set(rule)) != len(rule) for rule in rules):
+            raise ValueError("multi_factor_auth_rules name something twice")
 
 
 class ProjectBody(Struct, kw_only=True):
@@ -218,15 +227,26 @@ class ProjectRef(Struct, kw_only=True):
     domain: DomainRef | None = None
 
 
-class PasswordUser(Struct, kw_only=True):
+class UserRef(Struct, kw_only=True):
     id: str | None = None
     name: str | None = None
     domain: DomainRef | None = None
+
+
+class PasswordUser(UserRef, kw_only=True):
     password: str = ""
 
 
 class PasswordMethod(Struct, kw_only=True):
     user: PasswordUser
+
+
+class PasscodeUser(UserRef, kw_only=True):
+    passcode: Annotated[str, Meta(max_length=64)] = ""
+
+
+class TOTPMethod(Struct, kw_only=True):
+    user: PasscodeUser
 
 
 class TokenMethod(Struct, kw_only=True):
@@ -237,18 +257,25 @@ class ApplicationCredentialMethod(Struct, kw_only=True):
     secret: str
     id: str | None = None
     name: str | None = None
-    user: PasswordUser | None = None
+    user: UserRef | None = None
+
+
+class OAuth1Method(Struct, kw_only=True):
+    """Empty: what proves it is in the Authorization header."""
 
 
 class IdentityPart(Struct, kw_only=True):
+    """The names of the methods; each method's own part stands beside them under its name."""
+
     methods: Annotated[list[str], Meta(min_length=1, max_length=8)]
-    password: PasswordMethod | None = None
-    token: TokenMethod | None = None
-    application_credential: ApplicationCredentialMethod | None = None
 
 
 class SystemScope(Struct, kw_only=True):
     all: bool
+
+
+class TrustScope(Struct, kw_only=True):
+    id: Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class ScopePart(Struct, kw_only=True):
@@ -256,11 +283,46 @@ class ScopePart(Struct, kw_only=True):
     domain: DomainRef | None = None
     system: SystemScope | None = None
     unscoped: dict[str, Any] | None = None
+    trust: TrustScope | None = field(default=None, name="OS-TRUST:trust")
 
 
 class Auth(Struct, kw_only=True):
-    identity: IdentityPart
+    identity: dict[str, Any]
     scope: ScopePart | str | None = None
+
+
+# ---- credentials and delegation ----
+
+
+class CredentialBody(Struct, kw_only=True):
+    blob: Text | UnsetType = UNSET
+    type: Annotated[str, Meta(min_length=1, max_length=255)] | UnsetType = UNSET
+    user_id: Id | UnsetType = UNSET
+    project_id: Id | UnsetType | None = UNSET
+
+
+class EC2Body(Struct, kw_only=True, forbid_unknown_fields=True):
+    tenant_id: Id
+
+
+class TrustBody(Struct, kw_only=True):
+    trustor_user_id: Id
+    trustee_user_id: Id
+    impersonation: bool
+    project_id: Id | None = None
+    roles: Annotated[list[RoleRef], Meta(max_length=200)] | None = None
+    remaining_uses: Annotated[int, Meta(ge=1, le=2_147_483_647)] | None = None
+    expires_at: str | None = None
+    allow_redelegation: bool | None = None
+    redelegation_count: Annotated[int, Meta(ge=0, le=1000)] | None = None
+
+
+class ConsumerBody(Struct, kw_only=True):
+    description: Text | UnsetType | None = UNSET
+
+
+class AuthorizeBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    roles: Annotated[list[RoleRef], Meta(max_length=200)]
 
 
 # ---- reading bodies ----
@@ -300,8 +362,11 @@ def options(value: Struct | UnsetType, before: dict[str, Any] | None = None) -> 
     kept = dict(before or {})
     if value is UNSET:
         return kept
-    sent = {name: getattr(value, name) for name in value.__struct_fields__}
-    kept.update({name: item for name, item in sent.items() if item is not None})
+    for name, item in given(value).items():
+        if item is None:
+            kept.pop(name, None)
+        else:
+            kept[name] = item
     return kept
 
 
@@ -347,13 +412,14 @@ def domain(request: Request, row: Any, tags: list[str]) -> dict[str, Any]:
     }
 
 
-def user(request: Request, row: Any) -> dict[str, Any]:
+def user(request: Request, row: Any, *, enabled: bool | None = None) -> dict[str, Any]:
+    """A user. enabled: what is shown instead of the row's, for one that was idle too long."""
     answer = {
         **row.extra,
         "id": row.id,
         "name": row.name,
         "domain_id": row.domain_id,
-        "enabled": row.enabled,
+        "enabled": row.enabled if enabled is None else enabled,
         "password_expires_at": zulu_micro(row.password_expires_at),
         "options": row.options,
         "links": link(request, "users", row.id),

@@ -58,6 +58,9 @@ users = sa.Table(
     sa.Column("options", JSON, nullable=False),
     sa.Column("extra", JSON, nullable=False),
     sa.Column("created_at", UTCDateTime),
+    # Whether the user chose the password, rather than an administrator.
+    sa.Column("password_own", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("last_active_at", UTCDateTime),
     sa.UniqueConstraint("domain_id", "name"),
 )
 
@@ -175,6 +178,96 @@ revoked_tokens = sa.Table(
     metadata,
     sa.Column("audit_id", sa.String(32), primary_key=True),
     sa.Column("expires_at", UTCDateTime, nullable=False, index=True),
+    sa.Column("revoked_at", UTCDateTime),
+)
+
+# ---- credentials and delegation ----
+
+credentials = sa.Table(
+    "credentials",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("user_id", sa.String(64), nullable=False, index=True),
+    sa.Column("project_id", sa.String(64), index=True),
+    sa.Column("type", sa.String(255), nullable=False),
+    sa.Column("sealed", sa.Text, nullable=False),
+    sa.Column("sealed_with", sa.String(16), nullable=False, index=True),
+    # What it was made with and is bounded by; never taken from the blob.
+    sa.Column("trust_id", sa.String(64), index=True),
+    sa.Column("application_credential_id", sa.String(64), index=True),
+    sa.Column("access_token_id", sa.String(64), index=True),
+    sa.Column("extra", JSON, nullable=False),
+)
+
+trusts = sa.Table(
+    "trusts",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("trustor_user_id", sa.String(64), nullable=False, index=True),
+    sa.Column("trustee_user_id", sa.String(64), nullable=False, index=True),
+    sa.Column("project_id", sa.String(64), index=True),
+    sa.Column("impersonation", sa.Boolean, nullable=False),
+    sa.Column("expires_at", UTCDateTime),
+    sa.Column("remaining_uses", sa.Integer),
+    sa.Column("redelegated_trust_id", sa.String(64), index=True),
+    sa.Column("redelegation_count", sa.Integer, nullable=False),
+    # A deleted trust stays for a while: its parties are told that it is gone, strangers learn nothing.
+    sa.Column("deleted_at", UTCDateTime),
+    sa.Column("extra", JSON, nullable=False),
+    sa.CheckConstraint("remaining_uses >= 0", name="remaining_uses"),
+)
+
+trust_roles = sa.Table(
+    "trust_roles",
+    metadata,
+    sa.Column("trust_id", sa.String(64), primary_key=True),
+    sa.Column("role_id", sa.String(64), primary_key=True, index=True),
+)
+
+oauth_consumers = sa.Table(
+    "oauth_consumers",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("description", sa.Text),
+    sa.Column("sealed", sa.Text, nullable=False),
+    sa.Column("sealed_with", sa.String(16), nullable=False, index=True),
+    sa.Column("extra", JSON, nullable=False),
+)
+
+oauth_request_tokens = sa.Table(
+    "oauth_request_tokens",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("consumer_id", sa.String(64), nullable=False, index=True),
+    sa.Column("project_id", sa.String(64), nullable=False, index=True),
+    sa.Column("sealed", sa.Text, nullable=False),
+    sa.Column("sealed_with", sa.String(16), nullable=False, index=True),
+    sa.Column("verifier", sa.String(64)),
+    sa.Column("user_id", sa.String(64), index=True),
+    sa.Column("role_ids", JSON),
+    sa.Column("expires_at", UTCDateTime, index=True),
+)
+
+oauth_access_tokens = sa.Table(
+    "oauth_access_tokens",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("consumer_id", sa.String(64), nullable=False, index=True),
+    sa.Column("user_id", sa.String(64), nullable=False, index=True),
+    sa.Column("project_id", sa.String(64), nullable=False, index=True),
+    sa.Column("sealed", sa.Text, nullable=False),
+    sa.Column("sealed_with", sa.String(16), nullable=False, index=True),
+    sa.Column("role_ids", JSON, nullable=False),
+    sa.Column("expires_at", UTCDateTime),
+)
+
+# Signed requests that were answered; the same one is not answered twice.
+oauth_nonces = sa.Table(
+    "oauth_nonces",
+    metadata,
+    sa.Column("consumer_id", sa.String(64), primary_key=True),
+    sa.Column("nonce", sa.String(64), primary_key=True),
+    sa.Column("forget_at", UTCDateTime, nullable=False, index=True),
 )
 
 # ---- policies, and the endpoints that they are for ----

@@ -1,4 +1,8 @@
-"""The keys that tokens are sealed with: files of Fernet keys, newest last; every replica reads the same folder."""
+"""The keys that tokens, and secrets at rest, are sealed with: files of Fernet keys, newest last.
+
+Every replica reads the same folder. Tokens and secrets have a folder each: a token's key may be forgotten after an
+hour, a secret's only once everything was sealed anew.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ class Keys:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._stamp = 0
+        self._newest = ""
         self._fernet = self._load()
 
     def _files(self) -> list[Path]:
@@ -29,6 +34,7 @@ class Keys:
             self._write(1)
             files = self._files()
         self._stamp = self._folder.stat().st_mtime_ns
+        self._newest = files[-1].stem
         return MultiFernet([Fernet(path.read_bytes()) for path in reversed(files)])
 
     def _write(self, number: int) -> None:
@@ -47,11 +53,26 @@ class Keys:
 
     def rotate(self, keep: int = 3) -> None:
         """Seal with a new key from now on; the newest `keep` keys still open."""
+        self.add()
+        self.prune(keep)
+
+    def add(self) -> None:
+        """Seal with a new key from now on; all others still open."""
         files = self._files()
         self._write(int(files[-1].stem) + 1 if files else 1)
+        self._fernet = self._load()
+
+    def prune(self, keep: int) -> None:
+        """Remove all but the newest `keep` keys: what only they open is lost."""
         for old in self._files()[:-keep]:
             old.unlink()
         self._fernet = self._load()
+
+    def newest(self) -> str:
+        """The name of the key that seals, also when another replica has just made it."""
+        if self._folder.stat().st_mtime_ns != self._stamp:
+            self._fernet = self._load()
+        return self._newest
 
     def seal(self, payload: bytes) -> str:
         return self._fernet.encrypt(payload).decode().rstrip("=")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import UNSET
 from sqlalchemy import Row
 
 from hanok.base.errors import BadInput, NotFound
+from hanok.services.identity import schemas
+from hanok.services.identity.tables import roles
 from hanok.store import Transaction
 
 _by_id: dict[str, sa.Select[Any]] = {}
@@ -58,3 +62,41 @@ def filtered(
         else:
             raise BadInput(f"There is no filter {name}.")
     return statement
+
+
+def expiry(text: str, now: datetime) -> datetime:
+    """The end that a body names.
+
+    Raises:
+        BadInput: it is no time, or has passed.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadInput("Invalid input for field 'expires_at': it is no time.") from None
+    if at <= now:
+        raise BadInput("Invalid input for field 'expires_at': it has passed.")
+    return at
+
+
+async def roles_named(tx: Transaction, wanted: Sequence[schemas.RoleRef]) -> list[str]:
+    """Ids of the roles that a body names, by id or by name.
+
+    Raises:
+        NotFound: there is no such role. BadInput: one is not named.
+    """
+    found = []
+    for ref in wanted:
+        statement = sa.select(roles.c.id)
+        if ref.id is not UNSET:
+            statement = statement.where(roles.c.id == ref.id)
+        elif ref.name is not UNSET:
+            statement = statement.where(roles.c.name == ref.name, roles.c.domain_id == "*")
+        else:
+            raise BadInput("A role is named by id or by name.")
+        role_id = await tx.scalar(statement)
+        if role_id is None:
+            raise NotFound(f"Could not find role: {ref.id if ref.id is not UNSET else ref.name}.")
+        found.append(str(role_id))
+    return found

@@ -9,10 +9,15 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
 from hanok.base.ids import new_hex
-from hanok.services.identity.logic import domain_options, endpoint_filters, limits, rights
+from hanok.services.identity.logic import (
+    delegations,
+    domain_options,
+    endpoint_filters,
+    limits,
+    rights,
+)
 from hanok.services.identity.logic.lookup import get
 from hanok.services.identity.tables import (
-    application_credentials,
     assignments,
     group_members,
     groups,
@@ -186,9 +191,7 @@ async def _forget(tx: Transaction, project_id: str) -> None:
             assignments.c.target_id == project_id,
         )
     )
-    await tx.execute(
-        application_credentials.delete().where(application_credentials.c.project_id == project_id)
-    )
+    await delegations.forget_project(tx, project_id)
     await tx.execute(project_tags.delete().where(project_tags.c.project_id == project_id))
     await endpoint_filters.forget(tx, project=project_id)
     await limits.forget(tx, project=project_id)
@@ -229,11 +232,11 @@ async def delete_domain(tx: Transaction, row: Row[Any]) -> None:
             sa.or_(group_members.c.user_id.in_(own_users), group_members.c.group_id.in_(own_groups))
         )
     )
-    await tx.execute(
-        application_credentials.delete().where(application_credentials.c.user_id.in_(own_users))
-    )
+    await delegations.forget_users(tx, own_users)
     own_roles = sa.select(roles.c.id).where(roles.c.domain_id == row.id)
     await tx.execute(assignments.delete().where(assignments.c.role_id.in_(own_roles)))
+    for role_id in await tx.scalars(own_roles):
+        await delegations.forget_role(tx, role_id)
     await tx.execute(users.delete().where(users.c.domain_id == row.id))
     await tx.execute(groups.delete().where(groups.c.domain_id == row.id))
     await tx.execute(roles.delete().where(roles.c.domain_id == row.id))

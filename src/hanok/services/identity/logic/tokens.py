@@ -9,26 +9,30 @@ from __future__ import annotations
 import base64
 import secrets
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
-from sqlalchemy import bindparam
+from sqlalchemy import Row, bindparam
 
 from hanok.base.clock import Clock
-from hanok.services.identity.logic import rights
+from hanok.services.identity.logic import rights, trusts
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.tables import (
     access_rules,
     application_credentials,
+    credentials,
+    oauth_access_tokens,
     projects,
     revoked_tokens,
     users,
 )
 from hanok.store import Database, Transaction
-from hanok.web.token import Token
+from hanok.web.token import Delegation, Token
 
 CACHE_MOST = 4096
+EC2_METHOD = "ec2credential"
 
 _domain = projects.alias("domain")
 _user = (
@@ -43,6 +47,8 @@ _revoked = sa.select(revoked_tokens.c.audit_id).where(
 _credential = sa.select(application_credentials).where(
     application_credentials.c.id == bindparam("id")
 )
+_used_credential = sa.select(credentials.c.id).where(credentials.c.id == bindparam("id"))
+_access_token = sa.select(oauth_access_tokens).where(oauth_access_tokens.c.id == bindparam("id"))
 _rules = sa.select(access_rules).where(access_rules.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -57,8 +63,35 @@ class Payload(Struct, frozen=True, kw_only=True, array_like=True):
     expires_us: int
     audit_ids: tuple[str, ...]
     application_credential_id: str = ""
+    trust_id: str = ""
+    access_token_id: str = ""
+    credential_id: str = ""
 
 
+class Bounds(Struct, frozen=True, kw_only=True):
+    """What a token ends with and is no wider than: the credentials and delegations it was got with, by id."""
+
+    application_credential_id: str = ""
+    trust_id: str = ""
+    access_token_id: str = ""
+    credential_id: str = ""
+
+
+NO_BOUNDS = Bounds()
+
+
+class Receipt(Struct, frozen=True, kw_only=True, array_like=True):
+    """What a receipt says: a user, and the methods that were right."""
+
+    user_id: str
+    methods: tuple[str, ...]
+    issued_at: datetime
+    expires_at: datetime
+    bounds: Bounds = NO_BOUNDS
+
+
+_RECEIPT = b"R"  # no token's payload begins with it: neither can stand for the other
+_decode_receipt = msgspec.msgpack.Decoder(Receipt).decode
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Payload).decode
 
@@ -69,6 +102,39 @@ def _time(microseconds: int) -> datetime:
 
 def new_audit_id() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+
+
+class _Bound:
+    """What was found of a payload's bounds. role_ids: what it is no wider than; a trust's are held by the trustor."""
+
+    def __init__(self) -> None:
+        self.application_credential: Row[Any] | None = None
+        self.access_token: Row[Any] | None = None
+        self.trust: Row[Any] | None = None
+        self.trustor: Row[Any] | None = None
+        self.role_ids: list[str] | None = None
+        self.ends: list[datetime] = []
+
+
+def _delegation(payload: Payload) -> Delegation:
+    if EC2_METHOD in payload.methods:
+        return "ec2"
+    if payload.trust_id:
+        return "trust"
+    if payload.access_token_id:
+        return "oauth1"
+    return "application_credential" if payload.application_credential_id else ""
+
+
+async def _held(
+    tx: Transaction, payload: Payload, user_id: str, project: Row[Any] | None
+) -> list[str]:
+    """Role ids that a user holds where the token is for."""
+    if payload.scope == "s":
+        return await rights.on_system(tx, user_id)
+    if payload.scope == "d" or (project is not None and project.is_domain):
+        return await rights.on_domain(tx, user_id, payload.scope_id)
+    return await rights.on_project(tx, user_id, payload.scope_id) if payload.scope else []
 
 
 class Tokens:
@@ -94,7 +160,7 @@ class Tokens:
         scope_id: str = "",
         no_later_than: datetime | None = None,
         parent_audit_ids: tuple[str, ...] = (),
-        application_credential_id: str = "",
+        bounds: Bounds = NO_BOUNDS,
     ) -> tuple[str, Payload]:
         """A new token and its payload.
 
@@ -114,7 +180,10 @@ class Tokens:
             issued_us=int(self._clock.now().timestamp() * 1_000_000),
             expires_us=int(expires.timestamp() * 1_000_000),
             audit_ids=(new_audit_id(), *parent_audit_ids[-1:]),
-            application_credential_id=application_credential_id,
+            application_credential_id=bounds.application_credential_id,
+            trust_id=bounds.trust_id,
+            access_token_id=bounds.access_token_id,
+            credential_id=bounds.credential_id,
         )
         return self._keys.seal(_encode(payload)), payload
 
@@ -168,31 +237,24 @@ class Tokens:
             payload = _decode(raw)
         except msgspec.DecodeError:
             return None
+        a_while = int((self._clock.now() + self.lifetime).timestamp() * 1_000_000)
         async with self._database.read() as tx:
-            return await self.worth(tx, payload)
+            return await self.worth(tx, msgspec.structs.replace(payload, expires_us=a_while))
 
     async def worth(self, tx: Transaction, payload: Payload) -> Token | None:
         """What a payload is worth, read afresh."""
-        user = await tx.first(_user, {"id": payload.user_id})
-        if user is None or not user.enabled or not user.domain_enabled:
-            return None
-        issued = _time(payload.issued_us)
-        if user.tokens_valid_from is not None and issued < user.tokens_valid_from:
+        user = await self._standing(tx, payload.user_id, payload)
+        if user is None:
             return None
         if await tx.first(_revoked, {"ids": list(payload.audit_ids)}) is not None:
             return None
-        expires = _time(payload.expires_us)
-        credential = None
-        if payload.application_credential_id:
-            credential = await tx.first(_credential, {"id": payload.application_credential_id})
-            if credential is None or credential.user_id != payload.user_id:
-                return None
-            if credential.expires_at is not None:
-                expires = min(expires, credential.expires_at)
-                if expires <= self._clock.now():
-                    return None
+        bound = await self._bound(tx, payload)
+        if bound is None:
+            return None
+        expires = min([_time(payload.expires_us), *bound.ends])
+        if expires <= self._clock.now():
+            return None
         project = domain = project_domain = None
-        role_ids: list[str] = []
         if payload.scope in ("p", "d"):
             row = await tx.first(_project, {"id": payload.scope_id})
             if row is None or not row.enabled:
@@ -202,23 +264,22 @@ class Tokens:
                 project_domain = await tx.first(_project, {"id": row.domain_id or row.id})
                 if project_domain is None or not project_domain.enabled:
                     return None
-                if project.is_domain:
-                    role_ids = await rights.on_domain(tx, user.id, row.id)
-                else:
-                    role_ids = await rights.on_project(tx, user.id, row.id)
-            else:
-                if not row.is_domain:
-                    return None
+            elif row.is_domain:
                 domain = row
-                role_ids = await rights.on_domain(tx, user.id, row.id)
-        elif payload.scope == "s":
-            role_ids = await rights.on_system(tx, user.id)
-        if credential is not None:
-            held = set(role_ids)
-            role_ids = await rights.with_implied(tx, [r for r in credential.role_ids if r in held])
-        named = await rights.named(tx, role_ids)
+            else:
+                return None
+        trust = bound.trust
+        role_ids = await _held(tx, payload, user.id, project) if trust is None else bound.role_ids
+        if trust is None and bound.role_ids is not None:
+            held = set(role_ids or ())
+            role_ids = await rights.with_implied(tx, [r for r in bound.role_ids if r in held])
+        named = await rights.named(tx, role_ids or ())
         if payload.scope and not named:
             return None
+        if trust is not None and trust.impersonation:
+            user = bound.trustor
+            assert user is not None
+        credential = bound.application_credential
         rules = None
         if credential is not None and credential.access_rule_ids is not None:
             rows = await tx.all(_rules, {"ids": list(credential.access_rule_ids)})
@@ -240,13 +301,65 @@ class Tokens:
             methods=payload.methods,
             audit_ids=payload.audit_ids,
             password_expires_at=user.password_expires_at,
-            issued_at=issued,
+            issued_at=_time(payload.issued_us),
             expires_at=expires,
             application_credential_id=payload.application_credential_id or None,
             application_credential_restricted=credential is None or not credential.unrestricted,
             access_rules=rules,
-            delegated=bool(payload.application_credential_id),
+            trust_id=None if trust is None else trust.id,
+            trustor_user_id=None if trust is None else trust.trustor_user_id,
+            trustee_user_id=None if trust is None else trust.trustee_user_id,
+            impersonation=trust is not None and trust.impersonation,
+            access_token_id=payload.access_token_id or None,
+            consumer_id=None if bound.access_token is None else bound.access_token.consumer_id,
+            delegation=_delegation(payload),
         )
+
+    async def _standing(self, tx: Transaction, user_id: str, payload: Payload) -> Row[Any] | None:
+        """The user whose rights a token carries, unless switched off or without tokens of that age."""
+        user = await tx.first(_user, {"id": user_id})
+        if user is None or not user.enabled or not user.domain_enabled:
+            return None
+        from_then = user.tokens_valid_from
+        return None if from_then is not None and _time(payload.issued_us) < from_then else user
+
+    async def _bound(self, tx: Transaction, payload: Payload) -> _Bound | None:
+        """What bounds a payload, or None: one of them is gone, or is not of this user and project."""
+        found = _Bound()
+        if payload.credential_id:
+            used = await tx.first(_used_credential, {"id": payload.credential_id})
+            if used is None:
+                return None
+        if payload.application_credential_id:
+            row = await tx.first(_credential, {"id": payload.application_credential_id})
+            if row is None or row.user_id != payload.user_id or row.project_id != payload.scope_id:
+                return None
+            found.application_credential = row
+            found.role_ids = list(row.role_ids)
+            found.ends += [row.expires_at] if row.expires_at is not None else []
+        if payload.access_token_id:
+            row = await tx.first(_access_token, {"id": payload.access_token_id})
+            if row is None or row.user_id != payload.user_id or row.project_id != payload.scope_id:
+                return None
+            found.access_token = row
+            found.role_ids = list(row.role_ids)
+            found.ends += [row.expires_at] if row.expires_at is not None else []
+        if payload.trust_id:
+            trust = await trusts.alive(tx, payload.trust_id, self._clock.now(), spent=True)
+            if (
+                trust is None
+                or trust.trustee_user_id != payload.user_id
+                or (trust.project_id or "") != payload.scope_id
+            ):
+                return None
+            found.trust = trust
+            found.trustor = await self._standing(tx, trust.trustor_user_id, payload)
+            delegated = await trusts.delegated(tx, trust, self._clock.now())
+            if found.trustor is None or delegated is None:
+                return None
+            found.role_ids = delegated
+            found.ends += [trust.expires_at] if trust.expires_at is not None else []
+        return found
 
     async def fresh(self, tx: Transaction, payload: Payload) -> Token | None:
         """What a payload is worth that was issued this moment; of the last one for the same, only the times differ."""
@@ -255,6 +368,9 @@ class Tokens:
             payload.scope,
             payload.scope_id,
             payload.application_credential_id,
+            payload.trust_id,
+            payload.access_token_id,
+            payload.credential_id,
             payload.methods,
         )
         revision = await rights.revision(tx)
@@ -282,6 +398,39 @@ class Tokens:
         if await tx.first(_revoked, {"ids": [payload.audit_ids[0]]}) is None:
             await tx.insert(
                 revoked_tokens,
-                {"audit_id": payload.audit_ids[0], "expires_at": _time(payload.expires_us)},
+                {
+                    "audit_id": payload.audit_ids[0],
+                    "expires_at": _time(payload.expires_us),
+                    "revoked_at": self._clock.now(),
+                },
             )
         await rights.changed(tx)
+
+    # ---- receipts: proof of some of the methods that a sign-in needs ----
+
+    def issue_receipt(
+        self, user_id: str, methods: tuple[str, ...], bounds: Bounds, lifetime: timedelta
+    ) -> tuple[str, Receipt]:
+        """A receipt for the methods that were right so far."""
+        now = self._clock.now()
+        receipt = Receipt(
+            user_id=user_id,
+            methods=methods,
+            issued_at=now,
+            expires_at=now + lifetime,
+            bounds=bounds,
+        )
+        return self._keys.seal(_RECEIPT + _encode(receipt)), receipt
+
+    def open_receipt(self, text: str) -> Receipt | None:
+        """The content of a receipt that is ours and has not ended."""
+        raw = self._keys.open(text) if len(text) < 2048 and text.isascii() else None
+        if raw is None or not raw.startswith(_RECEIPT):
+            return None
+        receipt = _decode_receipt(raw.removeprefix(_RECEIPT))
+        return receipt if receipt.expires_at > self._clock.now() else None
+
+    @staticmethod
+    def bounds_of(payload: Payload) -> Bounds:
+        """What a token is bounded by, for one that is got with it."""
+        return Bounds(**{name: getattr(payload, name) for name in Bounds.__struct_fields__})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,11 +11,10 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, Conflict, NotFound
 from hanok.base.ids import new_hex
-from hanok.services.identity.logic import projects, rights
+from hanok.services.identity.logic import delegations, projects, rights
 from hanok.services.identity.logic.lookup import get
+from hanok.services.identity.room import IdentitySettings
 from hanok.services.identity.tables import (
-    access_rules,
-    application_credentials,
     assignments,
     group_members,
     groups,
@@ -33,10 +33,10 @@ async def create(
     values: dict[str, Any],
     extra: dict[str, Any],
     *,
-    password_hash: str | None,
+    password: dict[str, Any],
     now: datetime,
 ) -> Row[Any]:
-    """A new user.
+    """A new user. password: the columns that `password_set` gave.
 
     Raises:
         NotFound: no such domain. Conflict: the name is taken there.
@@ -54,9 +54,10 @@ async def create(
                 "domain_id": values["domain_id"],
                 "enabled": values.get("enabled", True),
                 "default_project_id": values.get("default_project_id"),
-                "password_hash": password_hash,
-                "password_changed_at": now if password_hash else None,
+                "password_own": False,
                 "past_hashes": [],
+                "last_active_at": now,
+                **password,
                 "options": values.get("options", {}),
                 "extra": extra,
                 "created_at": now,
@@ -77,10 +78,14 @@ async def update(
     values: dict[str, Any],
     extra: dict[str, Any],
     *,
-    password_hash: str | None,
+    password: dict[str, Any],
     now: datetime,
 ) -> Row[Any]:
-    """Change a user; a new password or a disabling ends the user's tokens."""
+    """Change a user; a new password or a disabling ends the user's tokens.
+
+    Args:
+        password: the columns that `password_change` gave, or none.
+    """
     if values.get("domain_id", row.domain_id) != row.domain_id:
         raise BadInput("A user's domain cannot be changed.")
     changes = {
@@ -101,24 +106,58 @@ async def update(
         )
         if await tx.first(taken) is not None:
             raise Conflict(f"The name {changes['name']} is taken by another user of the domain.")
-    if "password" in values:
-        changes.update(password_change(row, password_hash, now))
+    changes.update(password)
     if values.get("enabled") is False:
         changes["tokens_valid_from"] = now
     if values.get("enabled") is True:
-        changes.update(failed_sign_ins=0, failed_at=None)
+        changes.update(failed_sign_ins=0, failed_at=None, last_active_at=now)
     if changes:
         await tx.execute(users.update().where(users.c.id == row.id).values(**changes))
     await rights.changed(tx)
     return await get(tx, users, "user", row.id)
 
 
-def password_change(row: Row[Any], password_hash: str | None, now: datetime) -> dict[str, Any]:
-    """The columns a new password changes."""
-    past = [row.password_hash, *row.past_hashes] if row.password_hash else list(row.past_hashes)
+def password_set(
+    password_hash: str | None,
+    options: dict[str, Any],
+    settings: IdentitySettings,
+    now: datetime,
+    *,
+    own: bool = False,
+) -> dict[str, Any]:
+    """The columns of a password.
+
+    Args:
+        own: whether the user chose it, rather than an administrator.
+    """
+    expires_at = None
+    if password_hash is not None:
+        if settings.password_expires_days and not options.get("ignore_password_expiry"):
+            expires_at = now + timedelta(days=settings.password_expires_days)
+        ignored = options.get("ignore_change_password_upon_first_use")
+        if settings.change_password_upon_first_use and not own and not ignored:
+            expires_at = now
     return {
         "password_hash": password_hash,
-        "password_changed_at": now,
+        "password_changed_at": now if password_hash else None,
+        "password_expires_at": expires_at,
+        "password_own": own,
+    }
+
+
+def password_change(
+    row: Row[Any],
+    password_hash: str | None,
+    options: dict[str, Any],
+    settings: IdentitySettings,
+    now: datetime,
+    *,
+    own: bool = False,
+) -> dict[str, Any]:
+    """The columns that a new password changes; it ends the user's tokens."""
+    past = [row.password_hash, *row.past_hashes] if row.password_hash else list(row.past_hashes)
+    return {
+        **password_set(password_hash, options, settings, now, own=own),
         "past_hashes": past[:24],
         "tokens_valid_from": now,
         "failed_sign_ins": 0,
@@ -126,18 +165,48 @@ def password_change(row: Row[Any], password_hash: str | None, now: datetime) -> 
     }
 
 
+def check_strength(password: str, settings: IdentitySettings) -> None:
+    """Hold a new password against the operator's pattern.
+
+    Raises:
+        BadInput: it does not match; the text says what is wanted.
+    """
+    pattern = settings.password_regex
+    if pattern and re.match(pattern, password) is None:
+        wanted = settings.password_regex_description or "the pattern is the operator's"
+        raise BadInput(f"The password does not match the requirements: {wanted}.")
+
+
+def check_own_change(row: Row[Any], settings: IdentitySettings, now: datetime) -> None:
+    """Whether a user may change the own password at this moment.
+
+    Raises:
+        BadInput: it is locked, or too new.
+    """
+    if row.options.get("lock_password"):
+        raise BadInput(
+            "You cannot change your password at this time due to password policy disallowing "
+            "password changes. Please contact your administrator to reset your password."
+        )
+    days = settings.minimum_password_age_days
+    if days and row.password_own and row.password_changed_at is not None:
+        left = row.password_changed_at + timedelta(days=days) - now
+        if left > timedelta():
+            raise BadInput(
+                f"The password must be used for {days} day(s) before it can be changed. "
+                f"Please try again in {left.days} day(s), or ask an administrator to reset it."
+            )
+
+
 async def delete(tx: Transaction, row: Row[Any]) -> None:
-    """Remove a user with memberships, assignments and application credentials."""
+    """Remove a user with memberships, assignments and all that was delegated by it or to it."""
     await tx.execute(
         assignments.delete().where(
             assignments.c.actor_kind == "user", assignments.c.actor_id == row.id
         )
     )
     await tx.execute(group_members.delete().where(group_members.c.user_id == row.id))
-    await tx.execute(
-        application_credentials.delete().where(application_credentials.c.user_id == row.id)
-    )
-    await tx.execute(access_rules.delete().where(access_rules.c.user_id == row.id))
+    await delegations.forget_users(tx, [row.id])
     await tx.execute(users.delete().where(users.c.id == row.id))
     await rights.changed(tx)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,7 +13,8 @@ from starlette.responses import Response
 from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
 from hanok.base.ids import new_hex
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import rights
+from hanok.services.identity.logic import delegations, rights
+from hanok.services.identity.logic.lookup import expiry, roles_named
 from hanok.services.identity.room import Identity
 from hanok.services.identity.routes.users import readable
 from hanok.services.identity.tables import access_rules, roles
@@ -21,6 +22,7 @@ from hanok.services.identity.tables import application_credentials as table
 from hanok.store import Duplicate, Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
+from hanok.web.token import Delegation
 
 
 async def _body(request: Request, tx: Transaction, row: Any) -> dict[str, Any]:
@@ -123,16 +125,7 @@ async def create_credential(request: Request, room: Identity) -> Response:
 
 
 def _expiry(text: str | None, room: Identity) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadInput("Invalid input for field 'expires_at': it is no time.") from None
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    if at <= room.clock.now():
-        raise BadInput("Invalid input for field 'expires_at': it has passed.")
-    return at
+    return None if text is None else expiry(text, room.clock.now())
 
 
 async def _roles(
@@ -140,21 +133,9 @@ async def _roles(
 ) -> list[str]:
     if not wanted:
         return held
-    found = []
-    for ref in wanted:
-        statement = sa.select(roles)
-        if ref.id is not UNSET:
-            statement = statement.where(roles.c.id == ref.id)
-        elif ref.name is not UNSET:
-            statement = statement.where(roles.c.name == ref.name, roles.c.domain_id == "*")
-        else:
-            raise BadInput("A role is named by id or by name.")
-        row = await tx.first(statement)
-        if row is None:
-            raise NotFound(f"Could not find role: {ref.id if ref.id is not UNSET else ref.name}.")
-        if row.id not in held:
-            raise BadInput("Invalid application credential: the caller does not hold the role.")
-        found.append(row.id)
+    found = await roles_named(tx, wanted)
+    if not set(found) <= set(held):
+        raise BadInput("Invalid application credential: the caller does not hold the role.")
     return found
 
 
@@ -208,7 +189,7 @@ async def delete_credential(request: Request, room: Identity) -> Response:
     """DELETE: ends its tokens."""
     async with request.transaction() as tx:
         row = await _one(request, tx, "identity:delete_application_credential")
-        await tx.execute(table.delete().where(table.c.id == row.id))
+        await delegations.forget_application_credential(tx, row.id)
         await rights.changed(tx)
     return no_content()
 
@@ -259,9 +240,18 @@ async def delete_rule(request: Request, room: Identity) -> Response:
 
 _OWN = "/v3/users/{user_id}/application_credentials"
 _ONE = _OWN + "/{application_credential_id}"
-_RULE = "/v3/users/{user_id}/access_rules/{access_rule_id}"
+_RULES = "/v3/users/{user_id}/access_rules"
+_RULE = _RULES + "/{access_rule_id}"
+# What is lent for a while is not to learn of, or make, what lasts.
+_LENT: tuple[Delegation, ...] = ("trust", "oauth1")
 ROUTES = (
-    Route("GET", _OWN, list_credentials, ("identity:list_application_credentials",)),
+    Route(
+        "GET",
+        _OWN,
+        list_credentials,
+        ("identity:list_application_credentials",),
+        closed_to=_LENT,
+    ),
     Route(
         "POST",
         _OWN,
@@ -269,7 +259,7 @@ ROUTES = (
         ("identity:create_application_credential",),
         delegated="unrestricted",
     ),
-    Route("GET", _ONE, show_credential, ("identity:get_application_credential",)),
+    Route("GET", _ONE, show_credential, ("identity:get_application_credential",), closed_to=_LENT),
     Route(
         "DELETE",
         _ONE,
@@ -277,7 +267,7 @@ ROUTES = (
         ("identity:delete_application_credential",),
         delegated="unrestricted",
     ),
-    Route("GET", "/v3/users/{user_id}/access_rules", list_rules, ("identity:list_access_rules",)),
-    Route("GET", _RULE, show_rule, ("identity:get_access_rule",)),
+    Route("GET", _RULES, list_rules, ("identity:list_access_rules",), closed_to=_LENT),
+    Route("GET", _RULE, show_rule, ("identity:get_access_rule",), closed_to=_LENT),
     Route("DELETE", _RULE, delete_rule, ("identity:delete_access_rule",)),
 )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from starlette.responses import Response
 
 from hanok.base.clock import zulu_micro
 from hanok.base.errors import NotFound, NotSignedIn
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import catalog, rights, signin
-from hanok.services.identity.logic.projects import tags_of
+from hanok.services.identity.logic import catalog, rights, signin, trusts
+from hanok.services.identity.logic.projects import domain, tags_of
+from hanok.services.identity.logic.proofs import Attempt, Proof
 from hanok.services.identity.room import Identity
 from hanok.services.identity.tables import application_credentials, projects
 from hanok.store import Transaction
@@ -24,7 +27,7 @@ def _nocatalog(request: Request) -> bool:
     return "nocatalog" in request.query
 
 
-async def _body(
+async def token_body(
     request: Request, tx: Transaction, token: Token, with_catalog: bool
 ) -> dict[str, Any]:
     """A token as its holder sees it."""
@@ -47,7 +50,8 @@ async def _body(
             "name": token.project_name,
             "domain": {"id": token.project_domain_id, "name": token.project_domain_name},
         }
-        body["is_domain"] = token.project_id == token.project_domain_id
+        if not token.trust_id:
+            body["is_domain"] = token.project_id == token.project_domain_id
     elif token.domain_id:
         body["domain"] = {"id": token.domain_id, "name": token.domain_name}
     elif token.system:
@@ -59,6 +63,18 @@ async def _body(
         ]
         if with_catalog:
             body["catalog"] = await _catalog(request, tx, token)
+    if token.trust_id:
+        body["OS-TRUST:trust"] = {
+            "id": token.trust_id,
+            "trustor_user": {"id": token.trustor_user_id},
+            "trustee_user": {"id": token.trustee_user_id},
+            "impersonation": token.impersonation,
+        }
+    if token.access_token_id:
+        body["OS-OAUTH1"] = {
+            "access_token_id": token.access_token_id,
+            "consumer_id": token.consumer_id,
+        }
     if token.application_credential_id:
         credential = await tx.first(
             sa.select(application_credentials).where(
@@ -83,34 +99,97 @@ async def _catalog(request: Request, tx: Transaction, token: Token) -> list[dict
     return catalog.catalog(
         await catalog.rows_for(tx, token.project_id),
         project_id=token.project_id,
-        user_id=token.user_id,
+        user_id=token.trustor_user_id or token.user_id,
         origin=request.origin,
     )
 
 
+def attempt_of(request: Request, room: Identity) -> Attempt:
+    """The request as sign-in methods look at it."""
+    return Attempt(
+        database=request.database,
+        room=room,
+        http_method=request.method,
+        url=request.full_url,
+        query=request.pairs,
+        headers=request.headers,
+    )
+
+
 async def create_token(request: Request, room: Identity) -> Response:
-    """POST /v3/auth/tokens: 201 with the token in X-Subject-Token.
+    """POST /v3/auth/tokens: 201 with the token in X-Subject-Token; 401 with a receipt when methods are missing.
 
     Source: Identity API reference, "Authentication and token management".
     """
     wanted = await request.body(schemas.Auth, key="auth")
-    proof = await signin.prove(request.database, room, wanted.identity)
+    attempt = attempt_of(request, room)
+    proof = await signin.prove(attempt, wanted.identity)
+    receipt = request.headers.get("openstack-auth-receipt", "")
+    proof, missing = await signin.enough(attempt, proof, receipt)
+    if missing is not None:
+        return await _receipt(request, room, proof, missing)
+    text, token = await issue(request, room, proof, wanted.scope)
     async with request.reading() as tx:
-        kind, scope_id = await signin.scope(tx, proof, wanted.scope)
+        body = await token_body(request, tx, token, not _nocatalog(request))
+    return json_answer({"token": body}, 201, {"X-Subject-Token": text})
+
+
+async def issue(
+    request: Request, room: Identity, proof: Proof, wanted: schemas.ScopePart | str | None
+) -> tuple[str, Token]:
+    """A token for what was proved, and what it is worth.
+
+    Raises:
+        NotSignedIn: the user has no role there, or the trust has no use left.
+    """
+    async with request.reading() as tx:
+        scope = await signin.scope(tx, room, proof, wanted)
+        ends = [proof.no_later_than, None if scope.trust is None else scope.trust.expires_at]
+        known = [end for end in ends if end is not None]
+        trust_id = "" if scope.trust is None else scope.trust.id
         text, payload = room.tokens.issue(
             user_id=proof.user_id,
             methods=proof.methods,
-            scope=kind,
-            scope_id=scope_id,
-            no_later_than=proof.no_later_than,
+            scope=scope.kind,
+            scope_id=scope.id,
+            no_later_than=min(known) if known else None,
             parent_audit_ids=proof.parent_audit_ids,
-            application_credential_id=proof.application_credential_id,
+            bounds=msgspec.structs.replace(proof.bounds, trust_id=trust_id),
         )
         token = await room.tokens.fresh(tx, payload)
-        if token is None:
-            raise NotSignedIn(signin.REFUSED)
-        body = await _body(request, tx, token, not _nocatalog(request))
-    return json_answer({"token": body}, 201, {"X-Subject-Token": text})
+    if token is None:
+        raise NotSignedIn(signin.REFUSED)
+    if scope.trust is not None and scope.trust.remaining_uses is not None:
+        async with request.transaction() as tx:
+            if not await trusts.use(tx, scope.trust):
+                raise NotSignedIn(signin.REFUSED, detail="the trust has no use left")
+    return text, token
+
+
+async def _receipt(
+    request: Request, room: Identity, proof: Proof, missing: signin.Missing
+) -> Response:
+    lifetime = timedelta(seconds=room.settings.receipt_lifetime_s)
+    text, receipt = room.tokens.issue_receipt(
+        proof.user_id, missing.methods, proof.bounds, lifetime
+    )
+    user = missing.user
+    async with request.reading() as tx:
+        home = await domain(tx, user.domain_id)
+    body = {
+        "receipt": {
+            "methods": list(missing.methods),
+            "user": {
+                "id": user.id,
+                "name": user.name,
+                "domain": {"id": home.id, "name": home.name},
+            },
+            "issued_at": zulu_micro(receipt.issued_at),
+            "expires_at": zulu_micro(receipt.expires_at),
+        },
+        "required_auth_methods": missing.required,
+    }
+    return json_answer(body, 401, {"Openstack-Auth-Receipt": text})
 
 
 async def _subject(request: Request, room: Identity, rule: str) -> tuple[str, Token]:
@@ -127,7 +206,7 @@ async def show_token(request: Request, room: Identity) -> Response:
     """GET /v3/auth/tokens: what a token is worth now."""
     text, token = await _subject(request, room, "identity:validate_token")
     async with request.reading() as tx:
-        body = await _body(request, tx, token, not _nocatalog(request))
+        body = await token_body(request, tx, token, not _nocatalog(request))
     return json_answer({"token": body}, 200, {"X-Subject-Token": text})
 
 

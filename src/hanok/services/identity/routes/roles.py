@@ -10,7 +10,7 @@ from starlette.responses import Response
 from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
 from hanok.base.ids import new_hex
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import rights
+from hanok.services.identity.logic import delegations, rights
 from hanok.services.identity.logic.lookup import filtered, get
 from hanok.services.identity.logic.projects import check_mutable, domain
 from hanok.services.identity.room import Identity
@@ -114,11 +114,12 @@ async def update_role(request: Request, room: Identity) -> Response:
 
 
 async def delete_role(request: Request, room: Identity) -> Response:
-    """DELETE /v3/roles/{id}: with every assignment of it."""
+    """DELETE /v3/roles/{id}: with every assignment of it and every trust that delegates it."""
     async with request.transaction() as tx:
         row = await _role(request, tx, "delete")
         check_mutable(row, {}, "role")
         await tx.execute(assignments.delete().where(assignments.c.role_id == row.id))
+        await delegations.forget_role(tx, row.id)
         await tx.execute(
             implied_roles.delete().where(
                 sa.or_(implied_roles.c.prior_id == row.id, implied_roles.c.implied_id == row.id)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,7 +12,7 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Forbidden, NotFound, NotSignedIn
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import projects, rights, users
+from hanok.services.identity.logic import projects, rights, standing, users
 from hanok.services.identity.logic.lookup import filtered
 from hanok.services.identity.room import Identity
 from hanok.services.identity.tables import group_members, groups
@@ -35,17 +38,49 @@ async def readable(request: Request, tx: Transaction, rule: str) -> Any:
     return row
 
 
+def _answer(request: Request, room: Identity, row: Any) -> dict[str, Any]:
+    return schemas.user(request, row, enabled=standing.is_enabled(row, room))
+
+
+_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+    "lt": operator.lt,
+    "lte": operator.le,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "eq": operator.eq,
+    "neq": operator.ne,
+}
+
+
+def _expires(text: str) -> Any:
+    """The filter "lt:2026-01-31T12:00:00Z" on the end of passwords; a time alone means that very time."""
+    how, _, when = text.partition(":")
+    if how not in _COMPARE:
+        how, when = "eq", text
+    try:
+        at = datetime.fromisoformat(when)
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadInput(
+            "Invalid input for the filter password_expires_at: {operator}:{timestamp} is wanted, "
+            "with lt, lte, gt, gte, eq or neq and a time like 2026-01-31T12:00:00Z."
+        ) from None
+    return _COMPARE[how](table.c.password_expires_at, at)
+
+
 async def list_users(request: Request, room: Identity) -> Response:
     """GET /v3/users."""
     query = request.query
     own = request.token.domain_id
     request.allow("identity:list_users", {"target.domain_id": query.get("domain_id") or own})
     statement = filtered(sa.select(table), table, query, ("name", "domain_id", "enabled"))
+    for text in request.query_all("password_expires_at"):
+        statement = statement.where(_expires(text))
     if own and not (request.token.is_admin and "domain_id" in query):
         statement = statement.where(table.c.domain_id == own)
     async with request.reading() as tx:
         rows = await tx.all(statement.order_by(table.c.name, table.c.id))
-    items = [schemas.user(request, row) for row in rows]
+    items = [_answer(request, room, row) for row in rows]
     return json_answer(schemas.collection(request, "users", items))
 
 
@@ -61,18 +96,26 @@ async def create_user(request: Request, room: Identity) -> Response:
         )
     request.allow("identity:create_user", {"target.user.domain_id": values["domain_id"]})
     values["options"] = schemas.options(body.options)
-    password = values.pop("password", None)
-    hashed = None if password is None else await room.passwords.hash(password)
+    hashed, now = await _hashed(room, values.pop("password", None)), room.clock.now()
+    password = users.password_set(hashed, values["options"], room.settings, now)
     async with request.transaction() as tx:
-        row = await users.create(tx, values, extra, password_hash=hashed, now=room.clock.now())
-    return json_answer({"user": schemas.user(request, row)}, 201)
+        row = await users.create(tx, values, extra, password=password, now=now)
+    return json_answer({"user": _answer(request, room, row)}, 201)
+
+
+async def _hashed(room: Identity, password: str | None) -> str | None:
+    """The hash of a new password that is good enough."""
+    if password is None:
+        return None
+    users.check_strength(password, room.settings)
+    return await room.passwords.hash(password)
 
 
 async def show_user(request: Request, room: Identity) -> Response:
     """GET /v3/users/{id}."""
     async with request.reading() as tx:
         row = await readable(request, tx, "identity:get_user")
-    return json_answer({"user": schemas.user(request, row)})
+    return json_answer({"user": _answer(request, room, row)})
 
 
 async def update_user(request: Request, room: Identity) -> Response:
@@ -81,15 +124,17 @@ async def update_user(request: Request, room: Identity) -> Response:
     values = schemas.given(body)
     async with request.reading() as tx:
         await readable(request, tx, "identity:update_user")
-    hashed = None
-    if values.get("password") is not None:
-        hashed = await room.passwords.hash(values["password"])
+    hashed, now = await _hashed(room, values.get("password")), room.clock.now()
     async with request.transaction() as tx:
         row = await readable(request, tx, "identity:update_user")
         if "options" in values:
             values["options"] = schemas.options(body.options, row.options)
-        row = await users.update(tx, row, values, extra, password_hash=hashed, now=room.clock.now())
-    return json_answer({"user": schemas.user(request, row)})
+        changes = {}
+        if "password" in values:
+            options = values.get("options", row.options)
+            changes = users.password_change(row, hashed, options, room.settings, now)
+        row = await users.update(tx, row, values, extra, password=changes, now=now)
+    return json_answer({"user": _answer(request, room, row)})
 
 
 async def delete_user(request: Request, room: Identity) -> Response:
@@ -114,11 +159,8 @@ async def change_own_password(request: Request, room: Identity) -> Response:
         raise NotSignedIn("The request you have made requires authentication.")
     assert row is not None
     if request.optional_token is not None and request.optional_token.delegated:
-        raise Forbidden(
-            "A token from an application credential may not change identities or rights."
-        )
-    if row.options.get("lock_password"):
-        raise BadInput("The password of this user is locked.")
+        raise Forbidden("A delegated token may not change identities or rights.")
+    users.check_own_change(row, room.settings, room.clock.now())
     if not body.password:
         raise BadInput("The new password is empty.")
     keep = room.settings.remember_passwords
@@ -126,12 +168,13 @@ async def change_own_password(request: Request, room: Identity) -> Response:
         for old in [row.password_hash, *row.past_hashes][:keep]:
             if await room.passwords.matches(body.password, old):
                 raise BadInput(f"The new password must not be one of the last {keep}.")
-    hashed = await room.passwords.hash(body.password)
+    hashed, now = await _hashed(room, body.password), room.clock.now()
+    columns = users.password_change(row, hashed, row.options, room.settings, now, own=True)
     async with request.transaction() as tx:
         changed = (
             table.update()
             .where(table.c.id == user_id, table.c.password_hash == row.password_hash)
-            .values(**users.password_change(row, hashed, room.clock.now()))
+            .values(**columns)
         )
         if not await tx.count(changed):
             raise NotSignedIn("The request you have made requires authentication.")

@@ -1,0 +1,79 @@
+"""Secrets at rest: sealed with keys that are no part of the database.
+
+A row that holds one has the columns `sealed` and `sealed_with` (the key's name), so that rotation finds what an older
+key has sealed.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy import Row
+
+from hanok.base.errors import Unavailable
+from hanok.services.identity.logic.keys import Keys
+from hanok.services.identity.tables import (
+    credentials,
+    oauth_access_tokens,
+    oauth_consumers,
+    oauth_request_tokens,
+)
+from hanok.store import Database
+
+TABLES = (credentials, oauth_consumers, oauth_request_tokens, oauth_access_tokens)
+AT_ONCE = 200  # rows a transaction seals anew: short enough for other writers
+
+
+def seal(keys: Keys, secret: str) -> dict[str, str]:
+    """The columns that keep a secret."""
+    name = keys.newest()
+    return {"sealed": keys.seal(secret.encode()), "sealed_with": name}
+
+
+def unseal(keys: Keys, row: Row[tuple[str, ...]]) -> str:
+    """The secret of a row.
+
+    Raises:
+        Unavailable: the key that sealed it is gone.
+    """
+    opened = keys.open(row.sealed)
+    if opened is None:
+        raise Unavailable(
+            "The secret cannot be opened.", detail=f"key {row.sealed_with} is not in the folder"
+        )
+    return opened.decode()
+
+
+async def rotate(database: Database, keys: Keys) -> int:
+    """Seal every secret anew with a new key; gives their number.
+
+    The key before it stays until the next rotation: another replica may just be sealing with it.
+    """
+    keys.add()
+    return await seal_anew(database, keys)
+
+
+async def seal_anew(database: Database, keys: Keys) -> int:
+    """Seal with the newest key what an older one has sealed. May be repeated after it broke off."""
+    newest = keys.newest()
+    done = 0
+    for table in TABLES:
+        older = (
+            sa.select(table.c.id, table.c.sealed, table.c.sealed_with)
+            .where(table.c.sealed_with != newest)
+            .limit(AT_ONCE)
+        )
+        while True:
+            async with database.write() as tx:
+                rows = await tx.all(older)
+                for row in rows:
+                    same = table.c.sealed == row.sealed  # unless it was changed meanwhile
+                    await tx.execute(
+                        table.update()
+                        .where(table.c.id == row.id, same)
+                        .values(**seal(keys, unseal(keys, row)))
+                    )
+            done += len(rows)
+            if len(rows) < AT_ONCE:
+                break
+    keys.prune(2)
+    return done

@@ -1,0 +1,218 @@
+"""Keys of EC2 and S3, and the exchange of a signed request for a token, for services that take such requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy import Row, bindparam
+from starlette.responses import Response
+
+from hanok.base.errors import BadInput, Forbidden, NotFound, NotSignedIn
+from hanok.base.ids import new_hex
+from hanok.services.identity import schemas
+from hanok.services.identity.logic import credentials, proofs, signatures, standing, trusts
+from hanok.services.identity.logic.lookup import get
+from hanok.services.identity.logic.signatures import Signed
+from hanok.services.identity.logic.tokens import EC2_METHOD, Bounds
+from hanok.services.identity.room import Identity
+from hanok.services.identity.routes.auth import token_body
+from hanok.services.identity.routes.users import readable
+from hanok.services.identity.tables import credentials as table
+from hanok.services.identity.tables import users
+from hanok.store import Transaction
+from hanok.web.request import Request, convert, json_answer, no_content
+from hanok.web.routes import Route
+from hanok.web.token import Token
+
+_by_id = sa.select(table).where(table.c.id == bindparam("id"), table.c.type == credentials.EC2)
+
+
+def _answer(request: Request, room: Identity, row: Row[Any]) -> dict[str, Any]:
+    access, secret = credentials.ec2_parts(room.secrets, row)
+    return {
+        "access": access,
+        "secret": secret,
+        "user_id": row.user_id,
+        "tenant_id": row.project_id,
+        "trust_id": row.trust_id,
+        "links": schemas.link(request, "users", row.user_id, "credentials", "OS-EC2", access),
+    }
+
+
+def _check_reach(token: Token, project_id: str | None) -> None:
+    if not credentials.in_reach(token, project_id):
+        raise Forbidden("A delegated token reaches the credentials of its own project only.")
+
+
+async def list_keys(request: Request, room: Identity) -> Response:
+    """GET /v3/users/{id}/credentials/OS-EC2."""
+    async with request.reading() as tx:
+        user = await readable(request, tx, "identity:ec2_list_credentials")
+        rows = await credentials.of_type(tx, user.id, credentials.EC2)
+    items = [
+        _answer(request, room, row)
+        for row in rows
+        if credentials.in_reach(request.token, row.project_id)
+    ]
+    return json_answer(schemas.collection(request, "credentials", items))
+
+
+async def create_key(request: Request, room: Identity) -> Response:
+    """POST /v3/users/{id}/credentials/OS-EC2: a pair of access key and secret for a project.
+
+    Source: Identity API v3 extensions, "OS-EC2".
+    """
+    body = await request.body(schemas.EC2Body)
+    user_id = request.path["user_id"]
+    request.allow("identity:ec2_create_credential", {"target.credential.user_id": user_id})
+    _check_reach(request.token, body.tenant_id)
+    blob = {"access": new_hex(), "secret": new_hex()}
+    values = {
+        "user_id": user_id,
+        "project_id": body.tenant_id,
+        "type": credentials.EC2,
+        "blob": msgspec.json.encode(blob).decode(),
+    }
+    async with request.transaction() as tx:
+        row = await credentials.create(tx, room, request.token, values, {})
+    return json_answer({"credential": _answer(request, room, row)}, 201)
+
+
+async def _key(request: Request, tx: Transaction, rule: str) -> Row[Any]:
+    """The key of the path. An access key is its own secret name: one that is not there is 404 to everybody."""
+    access = request.path["access"]
+    row = await tx.first(_by_id, {"id": credentials.id_of_access(access)})
+    if row is None:
+        request.allowed_by_hand()
+        raise NotFound(f"Could not find credential: {access}.")
+    request.allow(rule, {"target.credential.user_id": row.user_id})
+    await get(tx, users, "user", request.path["user_id"])
+    _check_reach(request.token, row.project_id)
+    return row
+
+
+async def show_key(request: Request, room: Identity) -> Response:
+    """GET /v3/users/{id}/credentials/OS-EC2/{access}."""
+    async with request.reading() as tx:
+        row = await _key(request, tx, "identity:ec2_get_credential")
+    return json_answer({"credential": _answer(request, room, row)})
+
+
+async def delete_key(request: Request, room: Identity) -> Response:
+    """DELETE /v3/users/{id}/credentials/OS-EC2/{access}: ends the tokens got with it."""
+    async with request.transaction() as tx:
+        row = await _key(request, tx, "identity:ec2_delete_credential")
+        await credentials.delete(tx, row)
+    return no_content()
+
+
+# ---- signed requests ----
+
+_Check = Callable[[str, Signed], None]
+_CheckTime = Callable[[Signed, datetime, timedelta], None]
+
+
+async def _signed(request: Request) -> Signed:
+    body = await request.json()
+    if not isinstance(body, dict) or not body:
+        raise BadInput("request must include a request body")
+    part = body.get("credentials") or body.get("credential") or body.get("ec2Credentials") or {}
+    signed = convert(part, Signed)
+    if not signed.access:
+        raise NotSignedIn("EC2 Signature not supplied")
+    return signed
+
+
+async def _exchange(
+    request: Request, room: Identity, check: _Check, check_time: _CheckTime
+) -> tuple[str, dict[str, Any]]:
+    """A token with the rights of the key that signed; and its body.
+
+    Raises:
+        NotFound: no such access key.
+        NotSignedIn: it was not signed so, not now, or the key is worth nothing any more.
+    """
+    signed = await _signed(request)
+    async with request.reading() as tx:
+        row = await tx.first(_by_id, {"id": credentials.id_of_access(signed.access)})
+        if row is None:
+            raise NotFound("EC2 access key not found.")
+        _, secret = credentials.ec2_parts(room.secrets, row)
+        check(secret, signed)
+        window = timedelta(seconds=room.settings.signature_window_s)
+        check_time(signed, room.clock.now(), window)
+        owner = await proofs.user_by_id(tx, row.user_id)
+        if owner is None or not standing.is_enabled(owner, room):
+            raise proofs.refused("the owner of the key is switched off")
+        text, payload = room.tokens.issue(
+            user_id=await _holder(tx, row),
+            methods=(EC2_METHOD,),
+            scope="p",
+            scope_id=row.project_id,
+            bounds=Bounds(
+                credential_id=row.id,
+                trust_id=row.trust_id or "",
+                application_credential_id=row.application_credential_id or "",
+                access_token_id=row.access_token_id or "",
+            ),
+        )
+        token = await room.tokens.worth(tx, payload)
+        if token is None:
+            raise proofs.refused("the key is worth nothing any more")
+        return text, await token_body(request, tx, token, "nocatalog" not in request.query)
+
+
+async def _holder(tx: Transaction, row: Row[Any]) -> str:
+    """Whose token a key gives: that of a trust is the trustee's, though the key may bear the trustor's name."""
+    if row.trust_id is None:
+        return str(row.user_id)
+    trust = await trusts.find(tx, row.trust_id)
+    if trust is None:
+        raise proofs.refused("the trust of the key is gone")
+    speaks_for = trust.trustor_user_id if trust.impersonation else trust.trustee_user_id
+    if row.user_id != speaks_for:
+        raise proofs.refused("the key is not of the trust's user")
+    return str(trust.trustee_user_id)
+
+
+async def exchange_ec2(request: Request, room: Identity) -> Response:
+    """POST /v3/ec2tokens: for services, and administrators.
+
+    Source: Identity API v3 extensions, "OS-EC2".
+    """
+    request.allow("identity:ec2tokens_validate")
+    text, body = await _exchange(request, room, signatures.check_ec2, signatures.check_ec2_time)
+    return json_answer({"token": body}, 200, {"X-Subject-Token": text})
+
+
+async def exchange_s3(request: Request, room: Identity) -> Response:
+    """POST /v3/s3tokens: for services, and administrators; whose rights they are is told, the token itself is not."""
+    request.allow("identity:s3tokens_validate")
+    _, body = await _exchange(request, room, signatures.check_s3, signatures.check_s3_time)
+    return json_answer({"token": body})
+
+
+_OWN = "/v3/users/{user_id}/credentials/OS-EC2"
+_ONE = _OWN + "/{access}"
+ROUTES = (
+    Route("GET", _OWN, list_keys, ("identity:ec2_list_credentials",)),
+    Route(
+        "POST",
+        _OWN,
+        create_key,
+        ("identity:ec2_create_credential",),
+        strict=True,
+        delegated="bounded",
+    ),
+    Route("GET", _ONE, show_key, ("identity:ec2_get_credential",)),
+    Route("DELETE", _ONE, delete_key, ("identity:ec2_delete_credential",), delegated="bounded"),
+    # These make no authority: whose request it is was decided by who signed it.
+    Route(
+        "POST", "/v3/ec2tokens", exchange_ec2, ("identity:ec2tokens_validate",), delegated="always"
+    ),
+    Route("POST", "/v3/s3tokens", exchange_s3, ("identity:s3tokens_validate",), delegated="always"),
+)
