@@ -14,6 +14,7 @@ from hanok.base.ids import new_hex
 from hanok.services.identity.logic import sealed
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.logic.limits import in_force
+from hanok.services.identity.logic.openid import OpenIDProvider
 from hanok.services.identity.logic.passwords import Passwords
 from hanok.services.identity.logic.tokens import Tokens
 from hanok.services.identity.room import Identity, IdentitySettings
@@ -61,6 +62,7 @@ def build(
         passwords=Passwords(clock, rounds=settings.password_rounds),
         secrets=Keys(secret_keys),
         settings=settings,
+        openid={name: OpenIDProvider(one, clock) for name, one in settings.openid.items()},
     )
 
 

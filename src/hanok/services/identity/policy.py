@@ -111,11 +111,21 @@ RULES: tuple[Rule, ...] = (
         "POST /v3/groups",
     ),
     Rule(
+        "identity:create_identity_provider",
+        "rule:admin_required",
+        "PUT /v3/OS-FEDERATION/identity_providers/{idp_id}",
+    ),
+    Rule(
         "identity:create_implied_role",
         "rule:admin_required",
         "PUT /v3/roles/{prior_role_id}/implies/{implied_role_id}",
     ),
     Rule("identity:create_limits", "rule:admin_required", "POST /v3/limits"),
+    Rule(
+        "identity:create_mapping",
+        "rule:admin_required",
+        "PUT /v3/OS-FEDERATION/mappings/{mapping_id}",
+    ),
     Rule("identity:create_policy", "rule:admin_required", "POST /v3/policies"),
     Rule(
         "identity:create_policy_association_for_endpoint",
@@ -143,6 +153,11 @@ RULES: tuple[Rule, ...] = (
         "PUT /v3/projects/{project_id}/tags/{value}",
     ),
     Rule(
+        "identity:create_protocol",
+        "rule:admin_required",
+        "PUT /v3/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}",
+    ),
+    Rule(
         "identity:create_region",
         "rule:admin_required",
         "POST /v3/regions; PUT /v3/regions/{region_id}",
@@ -150,6 +165,11 @@ RULES: tuple[Rule, ...] = (
     Rule("identity:create_registered_limits", "rule:admin_required", "POST /v3/registered_limits"),
     Rule("identity:create_role", "rule:admin_required", "POST /v3/roles"),
     Rule("identity:create_service", "rule:admin_required", "POST /v3/services"),
+    Rule(
+        "identity:create_service_provider",
+        "rule:admin_required",
+        "PUT /v3/OS-FEDERATION/service_providers/{service_provider_id}",
+    ),
     Rule(
         "identity:create_system_grant_for_group",
         "rule:admin_required",
@@ -214,11 +234,21 @@ RULES: tuple[Rule, ...] = (
         "DELETE /v3/groups/{group_id}",
     ),
     Rule(
+        "identity:delete_identity_provider",
+        "rule:admin_required",
+        "DELETE /v3/OS-FEDERATION/identity_providers/{idp_id}",
+    ),
+    Rule(
         "identity:delete_implied_role",
         "rule:admin_required",
         "DELETE /v3/roles/{prior_role_id}/implies/{implied_role_id}",
     ),
     Rule("identity:delete_limit", "rule:admin_required", "DELETE /v3/limits/{limit_id}"),
+    Rule(
+        "identity:delete_mapping",
+        "rule:admin_required",
+        "DELETE /v3/OS-FEDERATION/mappings/{mapping_id}",
+    ),
     Rule("identity:delete_policy", "rule:admin_required", "DELETE /v3/policies/{policy_id}"),
     Rule(
         "identity:delete_policy_association_for_endpoint",
@@ -250,6 +280,11 @@ RULES: tuple[Rule, ...] = (
         "(rule:admin_required) or (role:manager and domain_id:%(target.project.domain_id)s and not None:%(target.project.domain_id)s)",
         "DELETE /v3/projects/{project_id}/tags",
     ),
+    Rule(
+        "identity:delete_protocol",
+        "rule:admin_required",
+        "DELETE /v3/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}",
+    ),
     Rule("identity:delete_region", "rule:admin_required", "DELETE /v3/regions/{region_id}"),
     Rule(
         "identity:delete_registered_limit",
@@ -258,6 +293,11 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule("identity:delete_role", "rule:admin_required", "DELETE /v3/roles/{role_id}"),
     Rule("identity:delete_service", "rule:admin_required", "DELETE /v3/services/{service_id}"),
+    Rule(
+        "identity:delete_service_provider",
+        "rule:admin_required",
+        "DELETE /v3/OS-FEDERATION/service_providers/{service_provider_id}",
+    ),
     Rule(
         "identity:delete_trust",
         "rule:admin_required or user_id:%(target.trust.trustor_user_id)s",
@@ -360,6 +400,11 @@ RULES: tuple[Rule, ...] = (
         "GET /v3/groups/{group_id}; HEAD /v3/groups/{group_id}",
     ),
     Rule(
+        "identity:get_identity_provider",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-FEDERATION/identity_providers/{idp_id}; HEAD /v3/OS-FEDERATION/identity_provide",
+    ),
+    Rule(
         "identity:get_implied_role",
         "rule:admin_required or (role:reader and system_scope:all)",
         "GET /v3/roles/{prior_role_id}/implies/{implied_role_id}",
@@ -370,6 +415,11 @@ RULES: tuple[Rule, ...] = (
         "GET /v3/limits/{limit_id}; HEAD /v3/limits/{limit_id}",
     ),
     Rule("identity:get_limit_model", "@", "GET /v3/limits/model; HEAD /v3/limits/model"),
+    Rule(
+        "identity:get_mapping",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-FEDERATION/mappings/{mapping_id}; HEAD /v3/OS-FEDERATION/mappings/{mapping_id}",
+    ),
     Rule(
         "identity:get_policy",
         "rule:admin_required or (role:reader and system_scope:all)",
@@ -389,6 +439,11 @@ RULES: tuple[Rule, ...] = (
         "identity:get_project_tag",
         "(rule:admin_required) or (role:reader and system_scope:all) or (role:reader and domain_id:%(target.project.domain_id)s and not None:%(target.project.domain_id)s) or project_id:%(target.project.id)s",
         "GET /v3/projects/{project_id}/tags/{value}; HEAD /v3/projects/{project_id}/tags/{value}",
+    ),
+    Rule(
+        "identity:get_protocol",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}",
     ),
     Rule(
         "identity:get_registered_limit",
@@ -414,6 +469,11 @@ RULES: tuple[Rule, ...] = (
         "identity:get_service",
         "rule:admin_required or (role:reader and system_scope:all)",
         "GET /v3/services/{service_id}",
+    ),
+    Rule(
+        "identity:get_service_provider",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-FEDERATION/service_providers/{service_provider_id}; HEAD /v3/OS-FEDERATION/serv",
     ),
     Rule(
         "identity:get_trust",
@@ -511,11 +571,21 @@ RULES: tuple[Rule, ...] = (
         "GET /v3/users/{user_id}/groups; HEAD /v3/users/{user_id}/groups",
     ),
     Rule(
+        "identity:list_identity_providers",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-FEDERATION/identity_providers; HEAD /v3/OS-FEDERATION/identity_providers",
+    ),
+    Rule(
         "identity:list_implied_roles",
         "rule:admin_required or (role:reader and system_scope:all)",
         "GET /v3/roles/{prior_role_id}/implies; HEAD /v3/roles/{prior_role_id}/implies",
     ),
     Rule("identity:list_limits", "@", "GET /v3/limits; HEAD /v3/limits"),
+    Rule(
+        "identity:list_mappings",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-FEDERATION/mappings; HEAD /v3/OS-FEDERATION/mappings",
+    ),
     Rule(
         "identity:list_policies",
         "rule:admin_required or (role:reader and system_scope:all)",
@@ -540,6 +610,11 @@ RULES: tuple[Rule, ...] = (
         "identity:list_projects_for_endpoint",
         "rule:admin_required or (role:reader and system_scope:all)",
         "GET /v3/OS-EP-FILTER/endpoints/{endpoint_id}/projects",
+    ),
+    Rule(
+        "identity:list_protocols",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-FEDERATION/identity_providers/{idp_id}/protocols",
     ),
     Rule(
         "identity:list_registered_limits",
@@ -571,6 +646,11 @@ RULES: tuple[Rule, ...] = (
         "identity:list_roles_for_trust",
         "(rule:admin_required) or (role:reader and system_scope:all or user_id:%(target.trust.trustor_user_id)s or user_id:%(target.trust.trustee_user_id)s)",
         "GET /v3/OS-TRUST/trusts/{trust_id}/roles; HEAD /v3/OS-TRUST/trusts/{trust_id}/roles",
+    ),
+    Rule(
+        "identity:list_service_providers",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-FEDERATION/service_providers; HEAD /v3/OS-FEDERATION/service_providers",
     ),
     Rule(
         "identity:list_services",
@@ -682,7 +762,17 @@ RULES: tuple[Rule, ...] = (
         "(rule:admin_required) or (role:manager and domain_id:%(target.group.domain_id)s)",
         "PATCH /v3/groups/{group_id}",
     ),
+    Rule(
+        "identity:update_identity_provider",
+        "rule:admin_required",
+        "PATCH /v3/OS-FEDERATION/identity_providers/{idp_id}",
+    ),
     Rule("identity:update_limit", "rule:admin_required", "PATCH /v3/limits/{limit_id}"),
+    Rule(
+        "identity:update_mapping",
+        "rule:admin_required",
+        "PATCH /v3/OS-FEDERATION/mappings/{mapping_id}",
+    ),
     Rule("identity:update_policy", "rule:admin_required", "PATCH /v3/policies/{policy_id}"),
     Rule(
         "identity:update_project",
@@ -694,6 +784,11 @@ RULES: tuple[Rule, ...] = (
         "(rule:admin_required) or (role:manager and domain_id:%(target.project.domain_id)s and not None:%(target.project.domain_id)s)",
         "PUT /v3/projects/{project_id}/tags",
     ),
+    Rule(
+        "identity:update_protocol",
+        "rule:admin_required",
+        "PATCH /v3/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}",
+    ),
     Rule("identity:update_region", "rule:admin_required", "PATCH /v3/regions/{region_id}"),
     Rule(
         "identity:update_registered_limit",
@@ -702,6 +797,11 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule("identity:update_role", "rule:admin_required", "PATCH /v3/roles/{role_id}"),
     Rule("identity:update_service", "rule:admin_required", "PATCH /v3/services/{service_id}"),
+    Rule(
+        "identity:update_service_provider",
+        "rule:admin_required",
+        "PATCH /v3/OS-FEDERATION/service_providers/{service_provider_id}",
+    ),
     Rule(
         "identity:update_user",
         "(rule:admin_required) or (role:manager and token.domain.id:%(target.user.domain_id)s)",
