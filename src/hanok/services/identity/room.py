@@ -20,6 +20,7 @@ class IdentitySettings(Struct, frozen=True, kw_only=True):
     lock_after: wrong passwords in a row before a user is locked out for lock_for_s seconds; zero seconds: until an
         administrator enables the user again.
     remember_passwords: how many past passwords may not come back.
+    rotate_keys_days: how old the keys of tokens and secrets become before they are replaced.
     limit_model: how limits of projects and domains fit together.
     openid: identity providers that speak OpenID Connect, by the id they have here.
     trusted_dashboards: pages that may be handed a token after a sign-in in the browser.
@@ -44,6 +45,7 @@ class IdentitySettings(Struct, frozen=True, kw_only=True):
     password_rounds: int = 12
     password_regex: str = ""
     password_regex_description: str = ""
+    rotate_keys_days: int = 30
     limit_model: Literal["flat", "strict_two_level"] = "flat"
     openid: dict[str, OpenIDSettings] = {}
     trusted_dashboards: tuple[str, ...] = ()

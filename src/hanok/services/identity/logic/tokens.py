@@ -215,6 +215,10 @@ class Tokens:
         )
         return self._keys.seal(_encode(payload)), payload
 
+    def rotate_keys(self) -> None:
+        """Seal with a new key from now on; tokens that live go on."""
+        self._keys.rotate(self.lifetime.total_seconds())
+
     def open(self, text: str) -> Payload | None:
         """The payload of a token that is ours and has not ended; it may still be revoked."""
         if text in self._opened:
