@@ -20,7 +20,7 @@ PACKAGES = (
     "e2fsprogs", "dosfstools", "mtools", "syslinux", "syslinux-common", "fdisk",
 )  # fmt: skip
 PROGRAMS = ("qemu-system-x86_64", "qemu-img", "nats-server")
-SERVICES = ("ovn-central", "ovn-host", "openvswitch-switch", "nats-server")
+SERVICES = ("ovn-central", "ovn-host", "openvswitch-switch", "nats-server", "postgresql", "slapd")
 INSTALL_S = 1800  # a slow line; usually a minute
 POLICY = Path("/usr/sbin/policy-rc.d")
 POLICY_TEXT = "#!/bin/sh\n# hanok: packages are being installed; their services are not to be started\nexit 101\n"

@@ -198,6 +198,7 @@ class Control:
             NetworkReconciler(self.network.room).run,
             self._mend_images,
             self._rotate_keys,
+            self._follow_directories,
         ]
 
     async def _rotate_keys(self) -> None:
@@ -208,6 +209,14 @@ class Control:
             except (Unavailable, OSError) as error:
                 log.warning("keys are not rotated: %s", error)
             await asyncio.sleep(ROTATE_S)
+
+    async def _follow_directories(self) -> None:
+        while True:
+            try:
+                await identity.follow_directories(self.database, self.identity)
+            except Unavailable as error:
+                log.warning("directories are not followed: %s", error.message)
+            await asyncio.sleep(self.settings.identity.directory_s)
 
     async def _mend_images(self) -> None:
         while True:

@@ -15,6 +15,7 @@ from hanok.cli import packages
 from hanok.cli.output import Failure, say
 
 POSTGRES = "postgresql"
+SERVERS = {"slapd": "/usr/sbin/slapd", "ldap-utils": "/usr/bin/ldapadd"}  # a directory for tests
 CHECKS = (
     ("format", ("ruff", "format", "--check", "--quiet")),
     ("lint", ("ruff", "check", "--quiet")),
@@ -92,6 +93,7 @@ def _left_out(*, quick: bool) -> dict[str, str]:
         wanted = packages.missing()
         if not _has_postgres():
             wanted.append(POSTGRES)
+        wanted += [name for name, program in SERVERS.items() if not Path(program).exists()]
         if wanted:
             say(f"installing for the tests: {', '.join(wanted)}")
             packages.install(wanted)

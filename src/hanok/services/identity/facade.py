@@ -12,6 +12,7 @@ from sqlalchemy import bindparam
 from hanok.base.clock import Clock
 from hanok.base.ids import new_hex
 from hanok.services.identity.logic import sealed
+from hanok.services.identity.logic.directories import Directories, follow_all
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.logic.limits import in_force
 from hanok.services.identity.logic.openid import OpenIDProvider
@@ -41,6 +42,7 @@ __all__ = [
     "IdentitySettings",
     "bootstrap",
     "build",
+    "follow_directories",
     "limits",
     "project_exists",
     "rotate_keys",
@@ -57,11 +59,13 @@ def build(
     secret_keys: Path,
 ) -> Identity:
     """The room, ready to serve. keys: the folder of token keys; secret_keys: of those for secrets at rest."""
+    secrets = Keys(secret_keys)
     return Identity(
         clock=clock,
         tokens=Tokens(database, Keys(keys), clock, lifetime_s=settings.token_lifetime_s),
         passwords=Passwords(clock, rounds=settings.password_rounds),
-        secrets=Keys(secret_keys),
+        secrets=secrets,
+        directories=Directories(secrets),
         settings=settings,
         openid={name: OpenIDProvider(one, clock) for name, one in settings.openid.items()},
     )
@@ -230,6 +234,11 @@ async def bootstrap(
                 },
             )
     return str(project_id)
+
+
+async def follow_directories(database: Database, room: Identity) -> None:
+    """Bring the people and groups of domains with a directory up to date."""
+    await follow_all(database, room.directories)
 
 
 async def rotate_keys(database: Database, room: Identity) -> int:

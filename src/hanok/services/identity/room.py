@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from hanok.base.clock import Clock
+from hanok.services.identity.logic.directories import Directories
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.logic.openid import OpenIDProvider, OpenIDSettings
 from hanok.services.identity.logic.passwords import Passwords
@@ -21,6 +22,7 @@ class IdentitySettings(Struct, frozen=True, kw_only=True):
         administrator enables the user again.
     remember_passwords: how many past passwords may not come back.
     rotate_keys_days: how old the keys of tokens and secrets become before they are replaced.
+    directory_s: how often the rows of people and groups in directories are brought up to date.
     limit_model: how limits of projects and domains fit together.
     openid: identity providers that speak OpenID Connect, by the id they have here.
     trusted_dashboards: pages that may be handed a token after a sign-in in the browser.
@@ -46,6 +48,7 @@ class IdentitySettings(Struct, frozen=True, kw_only=True):
     password_regex: str = ""
     password_regex_description: str = ""
     rotate_keys_days: int = 30
+    directory_s: int = 60
     limit_model: Literal["flat", "strict_two_level"] = "flat"
     openid: dict[str, OpenIDSettings] = {}
     trusted_dashboards: tuple[str, ...] = ()
@@ -69,6 +72,7 @@ class Identity(Struct, frozen=True, kw_only=True):
     passwords: Passwords
     secrets: Keys
     settings: IdentitySettings = IdentitySettings()
+    directories: Directories
     openid: dict[str, OpenIDProvider] = {}
 
     @property

@@ -324,7 +324,10 @@ domain_options = sa.Table(
     sa.Column("domain_id", sa.String(64), primary_key=True),
     sa.Column("group", sa.String(255), primary_key=True),
     sa.Column("option", sa.String(255), primary_key=True),
-    sa.Column("value", JSON, nullable=False),
+    sa.Column("value", JSON),
+    # A secret is sealed instead; see `logic.sealed`.
+    sa.Column("sealed", sa.Text, nullable=False, server_default=""),
+    sa.Column("sealed_with", sa.String(16), nullable=False, server_default=""),
 )
 
 # ---- limits that services hold their projects to ----
@@ -421,4 +424,16 @@ federated_memberships = sa.Table(
     sa.Column("group_id", sa.String(64), primary_key=True, index=True),
     sa.Column("idp_id", sa.String(64), nullable=False, index=True),
     sa.Column("expires_at", UTCDateTime, nullable=False),
+)
+
+# ---- accounts that are in a directory ----
+
+directory_entries = sa.Table(
+    "directory_entries",
+    metadata,
+    sa.Column("public_id", sa.String(64), primary_key=True),
+    sa.Column("domain_id", sa.String(64), nullable=False),
+    sa.Column("kind", sa.String(5), nullable=False),  # user, group
+    sa.Column("local_id", sa.String(255), nullable=False),
+    sa.UniqueConstraint("domain_id", "kind", "local_id"),
 )

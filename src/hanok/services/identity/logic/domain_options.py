@@ -11,6 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from hanok.base.errors import Forbidden, NotFound
+from hanok.services.identity.logic import sealed
+from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.tables import domain_options
 from hanok.store import Transaction
 
@@ -111,10 +113,21 @@ def missing(domain_id: str, group: str | None, option: str | None) -> NotFound:
     )
 
 
+async def read_all(tx: Transaction, domain_id: str, secrets: Keys) -> Options:
+    """All that is set, secrets too. For what goes on inside the house."""
+    found = await read(tx, domain_id)
+    sealed_ones = sa.select(domain_options).where(
+        domain_options.c.domain_id == domain_id, domain_options.c.sealed != ""
+    )
+    for row in await tx.all(sealed_ones):
+        found[row.group][row.option] = sealed.unseal(secrets, row)
+    return found
+
+
 async def read(
     tx: Transaction, domain_id: str, group: str | None = None, option: str | None = None
 ) -> Options:
-    """What is set, secrets too. For what goes on inside the house."""
+    """What is set; of secrets only that they are."""
     table = domain_options
     wanted = sa.select(table).where(table.c.domain_id == domain_id)
     if group is not None:
@@ -136,17 +149,17 @@ def shown(config: Options) -> Options:
     return {group: values for group, values in kept.items() if values}
 
 
-async def _write(tx: Transaction, domain_id: str, config: Options) -> None:
+async def _write(tx: Transaction, secrets: Keys, domain_id: str, config: Options) -> None:
     for group, values in config.items():
         for option, value in values.items():
             await delete_rows(tx, domain_id, group, option)
-            await tx.insert(
-                domain_options,
-                {"domain_id": domain_id, "group": group, "option": option, "value": value},
-            )
+            row = {"domain_id": domain_id, "group": group, "option": option, "value": value}
+            if (group, option) in SECRET:
+                row |= {"value": None, **sealed.seal(secrets, str(value))}
+            await tx.insert(domain_options, row)
 
 
-async def replace(tx: Transaction, domain_id: str, config: Any) -> bool:
+async def replace(tx: Transaction, secrets: Keys, domain_id: str, config: Any) -> bool:
     """Set these options and no others; returns whether some were set before.
 
     Raises:
@@ -156,12 +169,17 @@ async def replace(tx: Transaction, domain_id: str, config: Any) -> bool:
     await tx.serialize("domain", domain_id)
     before = await read(tx, domain_id)
     await delete_rows(tx, domain_id)
-    await _write(tx, domain_id, wanted)
+    await _write(tx, secrets, domain_id, wanted)
     return bool(before)
 
 
 async def update(
-    tx: Transaction, domain_id: str, config: Any, group: str | None, option: str | None
+    tx: Transaction,
+    secrets: Keys,
+    domain_id: str,
+    config: Any,
+    group: str | None,
+    option: str | None,
 ) -> None:
     """Set these options beside the others. With a group or option named: that one, which must be set already.
 
@@ -176,7 +194,7 @@ async def update(
     await tx.serialize("domain", domain_id)
     if group and not await read(tx, domain_id, group, option):
         raise missing(domain_id, group, option)
-    await _write(tx, domain_id, wanted)
+    await _write(tx, secrets, domain_id, wanted)
 
 
 async def remove(tx: Transaction, domain_id: str, group: str | None, option: str | None) -> None:

@@ -19,6 +19,7 @@ from hanok.services.identity.logic import (
 from hanok.services.identity.logic.lookup import get
 from hanok.services.identity.tables import (
     assignments,
+    directory_entries,
     federated_memberships,
     federated_users,
     federation_protocols,
@@ -201,6 +202,7 @@ async def _forget(tx: Transaction, project_id: str) -> None:
     await endpoint_filters.forget(tx, project=project_id)
     await limits.forget(tx, project=project_id)
     await domain_options.delete_rows(tx, project_id)
+    await tx.execute(directory_entries.delete().where(directory_entries.c.domain_id == project_id))
     await tx.execute(
         users.update()
         .where(users.c.default_project_id == project_id)

@@ -13,13 +13,14 @@ from hanok.base.errors import Unavailable
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.tables import (
     credentials,
+    domain_options,
     oauth_access_tokens,
     oauth_consumers,
     oauth_request_tokens,
 )
 from hanok.store import Database
 
-TABLES = (credentials, oauth_consumers, oauth_request_tokens, oauth_access_tokens)
+TABLES = (credentials, domain_options, oauth_consumers, oauth_request_tokens, oauth_access_tokens)
 AT_ONCE = 200  # rows a transaction seals anew: short enough for other writers
 
 
@@ -58,18 +59,18 @@ async def seal_anew(database: Database, keys: Keys) -> int:
     done = 0
     for table in TABLES:
         older = (
-            sa.select(table.c.id, table.c.sealed, table.c.sealed_with)
-            .where(table.c.sealed_with != newest)
+            sa.select(table.c.sealed, table.c.sealed_with)
+            .where(table.c.sealed_with != newest, table.c.sealed != "")
             .limit(AT_ONCE)
         )
         while True:
             async with database.write() as tx:
                 rows = await tx.all(older)
                 for row in rows:
-                    same = table.c.sealed == row.sealed  # unless it was changed meanwhile
+                    # No two are sealed alike; one that was changed meanwhile is not there any more.
                     await tx.execute(
                         table.update()
-                        .where(table.c.id == row.id, same)
+                        .where(table.c.sealed == row.sealed)
                         .values(**seal(keys, unseal(keys, row)))
                     )
             done += len(rows)

@@ -42,7 +42,7 @@ async def create(request: Request, room: Identity) -> Response:
     config = await _config(request)
     async with request.transaction() as tx:
         domain_id = await _domain(request, tx)
-        known = await domain_options.replace(tx, domain_id, config)
+        known = await domain_options.replace(tx, room.secrets, domain_id, config)
         found = await domain_options.read(tx, domain_id)
     return json_answer({"config": domain_options.shown(found)}, 200 if known else 201)
 
@@ -66,7 +66,7 @@ async def update(request: Request, room: Identity) -> Response:
     config = await _config(request)
     async with request.transaction() as tx:
         domain_id = await _domain(request, tx)
-        await domain_options.update(tx, domain_id, config, *_part(request))
+        await domain_options.update(tx, room.secrets, domain_id, config, *_part(request))
         found = domain_options.shown(await domain_options.read(tx, domain_id))
     return json_answer({"config": found})
 

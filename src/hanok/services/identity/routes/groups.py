@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput, NotFound
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import users
+from hanok.services.identity.logic import directories, users
 from hanok.services.identity.logic.lookup import filtered, get
 from hanok.services.identity.room import Identity
 from hanok.services.identity.tables import group_members
@@ -60,6 +60,7 @@ async def create_group(request: Request, room: Identity) -> Response:
         )
     request.allow("identity:create_group", {"target.group.domain_id": values["domain_id"]})
     async with request.transaction() as tx:
+        await directories.check_domain(tx, "group", values["domain_id"])
         row = await users.create_group(tx, values, extra)
     return json_answer({"group": schemas.group(request, row)}, 201)
 
@@ -74,6 +75,7 @@ async def update_group(request: Request, room: Identity) -> Response:
     body, extra = await schemas.read(request, "group", schemas.GroupBody)
     async with request.transaction() as tx:
         row = await readable(request, tx, "identity:update_group")
+        await directories.check_ours(tx, "group", row.id)
         row = await users.update_group(tx, row, schemas.given(body), extra)
     return json_answer({"group": schemas.group(request, row)})
 
@@ -81,6 +83,7 @@ async def update_group(request: Request, room: Identity) -> Response:
 async def delete_group(request: Request, room: Identity) -> Response:
     async with request.transaction() as tx:
         row = await readable(request, tx, "identity:delete_group")
+        await directories.check_ours(tx, "group", row.id)
         await users.delete_group(tx, row)
     return no_content()
 
@@ -113,6 +116,7 @@ async def _both(request: Request, tx: Transaction, rule: str) -> tuple[Any, Any]
 async def add_member(request: Request, room: Identity) -> Response:
     async with request.transaction() as tx:
         group, user = await _both(request, tx, "identity:add_user_to_group")
+        await directories.check_ours(tx, "group", group.id)
         await users.add_member(tx, group.id, user.id)
     return no_content()
 
@@ -128,6 +132,7 @@ async def check_member(request: Request, room: Identity) -> Response:
 async def remove_member(request: Request, room: Identity) -> Response:
     async with request.transaction() as tx:
         group, user = await _both(request, tx, "identity:remove_user_from_group")
+        await directories.check_ours(tx, "group", group.id)
         await users.remove_member(tx, group.id, user.id)
     return no_content()
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Forbidden, NotFound, NotSignedIn
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import projects, rights, standing, users
+from hanok.services.identity.logic import directories, projects, rights, standing, users
 from hanok.services.identity.logic.lookup import filtered
 from hanok.services.identity.room import Identity
 from hanok.services.identity.tables import group_members, groups
@@ -95,6 +95,8 @@ async def create_user(request: Request, room: Identity) -> Response:
             request.token.domain_id or request.token.project_domain_id or "default"
         )
     request.allow("identity:create_user", {"target.user.domain_id": values["domain_id"]})
+    async with request.reading() as tx:
+        await directories.check_domain(tx, "user", values["domain_id"])
     values["options"] = schemas.options(body.options)
     hashed, now = await _hashed(room, values.pop("password", None)), room.clock.now()
     password = users.password_set(hashed, values["options"], room.settings, now)
@@ -127,6 +129,7 @@ async def update_user(request: Request, room: Identity) -> Response:
     hashed, now = await _hashed(room, values.get("password")), room.clock.now()
     async with request.transaction() as tx:
         row = await readable(request, tx, "identity:update_user")
+        await directories.check_ours(tx, "user", row.id)
         if "options" in values:
             values["options"] = schemas.options(body.options, row.options)
         changes = {}
@@ -141,6 +144,7 @@ async def delete_user(request: Request, room: Identity) -> Response:
     """DELETE /v3/users/{id}."""
     async with request.transaction() as tx:
         row = await readable(request, tx, "identity:delete_user")
+        await directories.check_ours(tx, "user", row.id)
         await users.delete(tx, row)
     return no_content()
 
