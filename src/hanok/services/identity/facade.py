@@ -12,6 +12,7 @@ from sqlalchemy import bindparam
 from hanok.base.clock import Clock
 from hanok.base.ids import new_hex
 from hanok.services.identity.logic import sealed
+from hanok.services.identity.logic.catalog import Catalogs
 from hanok.services.identity.logic.directories import Directories, follow_all
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.logic.limits import in_force
@@ -66,6 +67,7 @@ def build(
         passwords=Passwords(clock, rounds=settings.password_rounds),
         secrets=secrets,
         directories=Directories(secrets),
+        catalogs=Catalogs(),
         settings=settings,
         openid={name: OpenIDProvider(one, clock) for name, one in settings.openid.items()},
     )

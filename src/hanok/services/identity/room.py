@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from hanok.base.clock import Clock
+from hanok.services.identity.logic.catalog import Catalogs
 from hanok.services.identity.logic.directories import Directories
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.logic.openid import OpenIDProvider, OpenIDSettings
@@ -73,6 +74,7 @@ class Identity(Struct, frozen=True, kw_only=True):
     secrets: Keys
     settings: IdentitySettings = IdentitySettings()
     directories: Directories
+    catalogs: Catalogs
     openid: dict[str, OpenIDProvider] = {}
 
     @property

@@ -7,8 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Row
 
-from hanok.services.identity.logic import endpoint_filters
-from hanok.services.identity.tables import endpoints, services
+from hanok.services.identity.logic import endpoint_filters, rights
+from hanok.services.identity.tables import endpoints, service_providers, services
 from hanok.store import Transaction
 
 _enabled = (
@@ -27,15 +27,49 @@ _enabled = (
 )
 
 
-async def rows(tx: Transaction) -> list[Row[Any]]:
-    return list(await tx.all(_enabled))
+_providers = (
+    sa.select(service_providers)
+    .where(service_providers.c.enabled.is_(True))
+    .order_by(service_providers.c.id)
+)
+KEEP_MOST = 4096
 
 
-async def rows_for(tx: Transaction, project_id: str | None) -> list[Row[Any]]:
-    """The endpoints that a caller in this scope sees."""
-    found = await rows(tx)
-    shown = None if project_id is None else await endpoint_filters.shown(tx, project_id)
-    return found if shown is None else [row for row in found if row.id in shown]
+class Catalogs:
+    """What catalogs are made of, kept for as long as no fact changes that they hang on (`rights.revision`)."""
+
+    def __init__(self) -> None:
+        self._revision = -1
+        self._rows: list[Row[Any]] = []
+        self._of_projects: dict[str, list[Row[Any]]] = {}
+        self._providers: list[dict[str, str]] = []
+
+    async def of(
+        self, tx: Transaction, project_id: str | None
+    ) -> tuple[list[Row[Any]], list[dict[str, str]]]:
+        """The endpoints that a caller in this scope sees, and the service providers that tokens tell of."""
+        revision = await rights.revision(tx)
+        if revision != self._revision:
+            await self._look(tx)
+            self._revision = revision
+        if project_id is None:
+            return self._rows, self._providers
+        if project_id not in self._of_projects:
+            shown = await endpoint_filters.shown(tx, project_id)
+            if len(self._of_projects) >= KEEP_MOST:
+                self._of_projects.clear()
+            self._of_projects[project_id] = (
+                self._rows if shown is None else [row for row in self._rows if row.id in shown]
+            )
+        return self._of_projects[project_id], self._providers
+
+    async def _look(self, tx: Transaction) -> None:
+        self._rows = list(await tx.all(_enabled))
+        self._providers = [
+            {"id": row.id, "auth_url": row.auth_url, "sp_url": row.sp_url}
+            for row in await tx.all(_providers)
+        ]
+        self._of_projects = {}
 
 
 def catalog(

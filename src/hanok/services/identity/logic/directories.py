@@ -66,6 +66,10 @@ class Directories:
     def __init__(self, secrets: Keys) -> None:
         self._secrets = secrets
 
+    async def there_are(self, tx: Transaction) -> bool:
+        """Whether any domain has one."""
+        return await tx.first(_driver) is not None
+
     async def all(self, database: Database) -> Mapping[str, Directory]:
         """By domain, as they are set at this moment."""
         async with database.read() as tx:

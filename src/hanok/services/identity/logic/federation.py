@@ -32,7 +32,6 @@ from hanok.services.identity.tables import (
     idp_remote_ids,
     mappings,
     roles,
-    service_providers,
     users,
 )
 from hanok.services.identity.tables import projects as project_table
@@ -67,11 +66,6 @@ _groups_now = (
         federated_memberships.c.expires_at > bindparam("now", callable_=Clock().now),
     )
     .order_by(federated_memberships.c.group_id)
-)
-_enabled_services = (
-    sa.select(service_providers)
-    .where(service_providers.c.enabled.is_(True))
-    .order_by(service_providers.c.id)
 )
 _assigned = sa.select(assignments).where(
     assignments.c.actor_kind == "user",
@@ -159,24 +153,6 @@ async def protocol(tx: Transaction, idp_id: str, protocol_id: str) -> Row[Any]:
             f"Could not find federated protocol {protocol_id} for Identity Provider: {idp_id}."
         )
     return row
-
-
-async def services(tx: Transaction) -> list[dict[str, str]]:
-    """The service providers that a token tells of."""
-    return [
-        {"id": row.id, "auth_url": row.auth_url, "sp_url": row.sp_url}
-        for row in await tx.all(_enabled_services)
-    ]
-
-
-async def stands(tx: Transaction, idp_id: str, protocol_id: str) -> bool:
-    """Whether a provider is trusted at this moment."""
-    idp = await tx.first(
-        sa.select(identity_providers.c.enabled).where(identity_providers.c.id == idp_id)
-    )
-    if idp is None or not idp.enabled:
-        return False
-    return await tx.first(_protocol, {"idp": idp_id, "protocol": protocol_id}) is not None
 
 
 async def groups_now(tx: Transaction, user_id: str, idp_id: str) -> list[str]:

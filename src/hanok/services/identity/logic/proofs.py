@@ -102,18 +102,19 @@ async def project_by_id(tx: Transaction, project_id: str) -> Row[Any] | None:
 
 async def user(tx: Transaction, room: Identity, ref: schemas.UserRef) -> Row[Any] | None:
     """The user meant; None when there is none, or it or its domain is switched off."""
+    row = home = None
     if ref.id is not None:
         row = await tx.first(_user_by_id, {"id": ref.id})
+        if row is not None:
+            home = await tx.first(_project_by_id, {"id": row.domain_id})
     elif ref.name is not None:
         home = await domain(tx, ref.domain)
-        row = None
         if home is not None:
             row = await tx.first(_user_by_name, {"domain_id": home.id, "name": ref.name})
     else:
         raise BadInput("Expecting to find id or name in user.")
     if row is None or not standing.is_enabled(row, room):
         return None
-    home = await tx.first(_project_by_id, {"id": row.domain_id})
     return row if home is not None and home.enabled else None
 
 

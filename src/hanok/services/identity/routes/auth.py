@@ -28,7 +28,7 @@ def _nocatalog(request: Request) -> bool:
 
 
 async def token_body(
-    request: Request, tx: Transaction, token: Token, with_catalog: bool
+    request: Request, room: Identity, tx: Transaction, token: Token, with_catalog: bool
 ) -> dict[str, Any]:
     """A token as its holder sees it."""
     body: dict[str, Any] = {
@@ -62,7 +62,9 @@ async def token_body(
             for role_id, name in zip(token.role_ids, token.roles, strict=True)
         ]
         if with_catalog:
-            body["catalog"] = await _catalog(request, tx, token)
+            body["catalog"], providers = await _catalog(request, room, tx, token)
+            if providers:
+                body["service_providers"] = providers
     if token.trust_id:
         body["OS-TRUST:trust"] = {
             "id": token.trust_id,
@@ -99,18 +101,21 @@ async def token_body(
             "protocol": {"id": token.protocol_id},
             "groups": [{"id": one} for one in groups],
         }
-    if with_catalog and (providers := await federation.services(tx)):
-        body["service_providers"] = providers
     return body
 
 
-async def _catalog(request: Request, tx: Transaction, token: Token) -> list[dict[str, Any]]:
-    return catalog.catalog(
-        await catalog.rows_for(tx, token.project_id),
+async def _catalog(
+    request: Request, room: Identity, tx: Transaction, token: Token
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """The catalog of a token's scope, and the service providers that it tells of."""
+    rows, providers = await room.catalogs.of(tx, token.project_id)
+    found = catalog.catalog(
+        rows,
         project_id=token.project_id,
         user_id=token.trustor_user_id or token.user_id,
         origin=request.origin,
     )
+    return found, providers
 
 
 def attempt_of(request: Request, room: Identity) -> Attempt:
@@ -139,7 +144,7 @@ async def create_token(request: Request, room: Identity) -> Response:
         return await _receipt(request, room, proof, missing)
     text, token = await issue(request, room, proof, wanted.scope)
     async with request.reading() as tx:
-        body = await token_body(request, tx, token, not _nocatalog(request))
+        body = await token_body(request, room, tx, token, not _nocatalog(request))
     return json_answer({"token": body}, 201, {"X-Subject-Token": text})
 
 
@@ -215,7 +220,7 @@ async def show_token(request: Request, room: Identity) -> Response:
     """GET /v3/auth/tokens: what a token is worth now."""
     text, token = await _subject(request, room, "identity:validate_token")
     async with request.reading() as tx:
-        body = await token_body(request, tx, token, not _nocatalog(request))
+        body = await token_body(request, room, tx, token, not _nocatalog(request))
     return json_answer({"token": body}, 200, {"X-Subject-Token": text})
 
 
@@ -242,7 +247,7 @@ async def show_catalog(request: Request, room: Identity) -> Response:
     async with request.reading() as tx:
         if not (token.project_id or token.domain_id or token.system):
             raise NotSignedIn("A catalog needs a scoped token.")
-        found = await _catalog(request, tx, token)
+        found, _ = await _catalog(request, room, tx, token)
     return json_answer(
         {"catalog": found, "links": {"self": request.full_url, "next": None, "previous": None}}
     )

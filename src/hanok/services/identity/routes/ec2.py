@@ -163,7 +163,7 @@ async def _exchange(
         token = await room.tokens.worth(tx, payload)
         if token is None:
             raise proofs.refused("the key is worth nothing any more")
-        return text, await token_body(request, tx, token, "nocatalog" not in request.query)
+        return text, await token_body(request, room, tx, token, "nocatalog" not in request.query)
 
 
 async def _holder(tx: Transaction, row: Row[Any]) -> str:

@@ -94,7 +94,7 @@ async def sign_in(request: Request, room: Identity) -> Response:
         raise NotSignedIn(signin.REFUSED, detail=str(error)) from error
     ours, token = await _admitted(request, room, idp_id, protocol_id, claims)
     async with request.reading() as tx:
-        body = await token_body(request, tx, token, False)
+        body = await token_body(request, room, tx, token, False)
     return json_answer({"token": body}, 201, {"X-Subject-Token": ours})
 
 

@@ -256,6 +256,7 @@ async def create_service(request: Request, room: Identity) -> Response:
         "relay_state_prefix": values.get("relay_state_prefix") or PREFIX,
     }
     async with request.transaction() as tx:
+        await rights.changed(tx)
         try:
             await tx.insert(service_providers, row)
         except Duplicate as error:
@@ -282,6 +283,7 @@ async def update_service(request: Request, room: Identity) -> Response:
         values["relay_state_prefix"] = values["relay_state_prefix"] or PREFIX
     table = service_providers
     async with request.transaction() as tx:
+        await rights.changed(tx)
         row = await _service(request, tx)
         if values:
             await tx.execute(table.update().where(table.c.id == row.id).values(**values))
@@ -292,6 +294,7 @@ async def update_service(request: Request, room: Identity) -> Response:
 async def delete_service(request: Request, room: Identity) -> Response:
     request.allow()
     async with request.transaction() as tx:
+        await rights.changed(tx)
         row = await _service(request, tx)
         await tx.execute(service_providers.delete().where(service_providers.c.id == row.id))
     return no_content()

@@ -11,9 +11,13 @@ from hanok.services.identity.logic.proofs import Attempt, Method, Proof
 
 async def _prove(attempt: Attempt, wanted: schemas.PasswordMethod) -> Proof:
     room, ref = attempt.room, wanted.user
-    found = await _in_directory(attempt, ref)
+    found = None
     async with attempt.database.read() as tx:
+        somewhere = await room.directories.there_are(tx)
         user = await proofs.user(tx, room, ref)
+    if somewhere and (found := await _in_directory(attempt, ref)) is not None:
+        async with attempt.database.read() as tx:  # the row may have come just now
+            user = await proofs.user(tx, room, ref)
     if standing.is_locked(user, room):
         await room.passwords.matches(ref.password, None)
         raise proofs.refused("the user is locked out")
@@ -41,8 +45,6 @@ async def _in_directory(
 ) -> tuple[Directory, str, str] | None:
     """Who is meant (the directory, the id here and the DN there), if the domain's accounts are in a directory."""
     known = attempt.room.directories
-    if not await known.all(attempt.database):
-        return None
     if ref.id is not None:
         return await directories.seek_by_id(attempt.database, known, ref.id)
     if ref.name is None:
