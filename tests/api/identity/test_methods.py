@@ -169,7 +169,8 @@ async def test_rules_hold_for_every_method_and_can_be_switched_off(cloud: Cloud)
     await sign_in(cloud, by_password(one.user_id))
     await options(multi_factor_auth_rules=[["telepathy"]])
     await sign_in(cloud, by_password(one.user_id))
-    for bad in ("text", [[]], [["a", "a"]], [["a", "b"], ["b", "a"]], [[1]], ["a"]):
+    wrong: list[Any] = ["text", [[]], [["a", "a"]], [["a", "b"], ["b", "a"]], [[1]], ["a"]]
+    for bad in wrong:
         await options(400, multi_factor_auth_rules=bad)
     await options(400, no_such_option=True)
     await options(multi_factor_auth_rules=None)
