@@ -17,6 +17,7 @@ RULES: tuple[Rule, ...] = (
         "identity:authorize_request_token",
         "rule:admin_required",
         "PUT /v3/OS-OAUTH1/authorize/{request_token_id}",
+        scopes=("project",),
     ),
     Rule(
         "identity:check_grant",
@@ -52,8 +53,14 @@ RULES: tuple[Rule, ...] = (
         "identity:create_application_credential",
         "user_id:%(user_id)s",
         "POST /v3/users/{user_id}/application_credentials",
+        scopes=("project",),
     ),
-    Rule("identity:create_consumer", "rule:admin_required", "POST /v3/OS-OAUTH1/consumers"),
+    Rule(
+        "identity:create_consumer",
+        "rule:admin_required",
+        "POST /v3/OS-OAUTH1/consumers",
+        scopes=("system", "project"),
+    ),
     Rule(
         "identity:create_credential",
         "(rule:admin_required) or user_id:%(target.credential.user_id)s",
@@ -108,6 +115,7 @@ RULES: tuple[Rule, ...] = (
         "identity:create_trust",
         "user_id:%(target.trust.trustor_user_id)s",
         "POST /v3/OS-TRUST/trusts",
+        scopes=("project",),
     ),
     Rule(
         "identity:create_user",
@@ -118,21 +126,25 @@ RULES: tuple[Rule, ...] = (
         "identity:delete_access_rule",
         "(role:admin and system_scope:all) or user_id:%(target.user.id)s",
         "DELETE /v3/users/{user_id}/access_rules/{access_rule_id}",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:delete_access_token",
         "rule:admin_required",
         "DELETE /v3/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}",
+        scopes=("project",),
     ),
     Rule(
         "identity:delete_application_credential",
         "rule:admin_or_owner",
         "DELETE /v3/users/{user_id}/application_credentials/{application_credential_id}",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:delete_consumer",
         "rule:admin_required",
         "DELETE /v3/OS-OAUTH1/consumers/{consumer_id}",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:delete_credential",
@@ -174,6 +186,7 @@ RULES: tuple[Rule, ...] = (
         "identity:delete_trust",
         "rule:admin_required or user_id:%(target.trust.trustor_user_id)s",
         "DELETE /v3/OS-TRUST/trusts/{trust_id}",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:delete_user",
@@ -184,47 +197,56 @@ RULES: tuple[Rule, ...] = (
         "identity:ec2_create_credential",
         "(rule:admin_required) or (role:member and user_id:%(target.credential.user_id)s)",
         "POST /v3/users/{user_id}/credentials/OS-EC2",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:ec2_delete_credential",
         "(rule:admin_required) or (role:member and user_id:%(target.credential.user_id)s)",
         "DELETE /v3/users/{user_id}/credentials/OS-EC2/{credential_id}",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:ec2_get_credential",
         "(rule:admin_required) or (role:reader and system_scope:all) or user_id:%(target.credential.user_id)s",
         "GET /v3/users/{user_id}/credentials/OS-EC2/{credential_id}",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:ec2_list_credentials",
         "(rule:admin_required) or (role:reader and system_scope:all) or rule:owner",
         "GET /v3/users/{user_id}/credentials/OS-EC2",
+        scopes=("system", "project"),
     ),
     Rule("identity:ec2tokens_validate", "rule:service_or_admin", "POST /v3/ec2tokens"),
     Rule(
         "identity:get_access_rule",
         "(role:reader and system_scope:all) or user_id:%(target.user.id)s",
         "GET /v3/users/{user_id}/access_rules/{access_rule_id}; HEAD /v3/users/{user_id}/access_rul",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:get_access_token",
         "rule:admin_required",
         "GET /v3/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}",
+        scopes=("project",),
     ),
     Rule(
         "identity:get_access_token_role",
         "rule:admin_required",
         "GET /v3/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}/roles/{role_id}",
+        scopes=("project",),
     ),
     Rule(
         "identity:get_application_credential",
         "(rule:admin_required) or (role:reader and system_scope:all) or rule:owner",
         "GET /v3/users/{user_id}/application_credentials/{application_credential_id}; HEAD /v3/user",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:get_consumer",
         "rule:admin_required or (role:reader and system_scope:all)",
         "GET /v3/OS-OAUTH1/consumers/{consumer_id}",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:get_credential",
@@ -275,6 +297,7 @@ RULES: tuple[Rule, ...] = (
         "identity:get_role_for_trust",
         "(rule:admin_required) or (role:reader and system_scope:all or user_id:%(target.trust.trustor_user_id)s or user_id:%(target.trust.trustee_user_id)s)",
         "GET /v3/OS-TRUST/trusts/{trust_id}/roles/{role_id}; HEAD /v3/OS-TRUST/trusts/{trust_id}/ro",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:get_service",
@@ -285,6 +308,7 @@ RULES: tuple[Rule, ...] = (
         "identity:get_trust",
         "(rule:admin_required) or (role:reader and system_scope:all or user_id:%(target.trust.trustor_user_id)s or user_id:%(target.trust.trustee_user_id)s)",
         "GET /v3/OS-TRUST/trusts/{trust_id}; HEAD /v3/OS-TRUST/trusts/{trust_id}",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:get_user",
@@ -295,26 +319,31 @@ RULES: tuple[Rule, ...] = (
         "identity:list_access_rules",
         "(role:reader and system_scope:all) or user_id:%(target.user.id)s",
         "GET /v3/users/{user_id}/access_rules; HEAD /v3/users/{user_id}/access_rules",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:list_access_token_roles",
         "rule:admin_required",
         "GET /v3/users/{user_id}/OS-OAUTH1/access_tokens/{access_token_id}/roles",
+        scopes=("project",),
     ),
     Rule(
         "identity:list_access_tokens",
         "rule:admin_required",
         "GET /v3/users/{user_id}/OS-OAUTH1/access_tokens",
+        scopes=("project",),
     ),
     Rule(
         "identity:list_application_credentials",
         "(rule:admin_required) or (role:reader and system_scope:all) or rule:owner",
         "GET /v3/users/{user_id}/application_credentials; HEAD /v3/users/{user_id}/application_cred",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:list_consumers",
         "rule:admin_required or (role:reader and system_scope:all)",
         "GET /v3/OS-OAUTH1/consumers",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:list_credentials",
@@ -366,7 +395,12 @@ RULES: tuple[Rule, ...] = (
         "(rule:admin_required) or (role:reader and system_scope:all) or (role:reader and domain_id:%(target.domain_id)s)",
         "GET /v3/projects",
     ),
-    Rule("identity:list_revoke_events", "rule:service_or_admin", "GET /v3/OS-REVOKE/events"),
+    Rule(
+        "identity:list_revoke_events",
+        "rule:service_or_admin",
+        "GET /v3/OS-REVOKE/events",
+        scopes=("system", "project"),
+    ),
     Rule(
         "identity:list_role_assignments",
         "(rule:admin_required) or (role:reader and system_scope:all) or (role:reader and domain_id:%(target.domain_id)s)",
@@ -391,6 +425,7 @@ RULES: tuple[Rule, ...] = (
         "identity:list_roles_for_trust",
         "(rule:admin_required) or (role:reader and system_scope:all or user_id:%(target.trust.trustor_user_id)s or user_id:%(target.trust.trustee_user_id)s)",
         "GET /v3/OS-TRUST/trusts/{trust_id}/roles; HEAD /v3/OS-TRUST/trusts/{trust_id}/roles",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:list_services",
@@ -411,16 +446,19 @@ RULES: tuple[Rule, ...] = (
         "identity:list_trusts",
         "rule:admin_required or (role:reader and system_scope:all)",
         "GET /v3/OS-TRUST/trusts; HEAD /v3/OS-TRUST/trusts",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:list_trusts_for_trustee",
         "(rule:admin_required) or (role:reader and system_scope:all or user_id:%(target.trust.trustee_user_id)s)",
         "GET /v3/OS-TRUST/trusts?trustee_user_id={trustee_user_id}; HEAD /v3/OS-TRUST/trusts?truste",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:list_trusts_for_trustor",
         "(rule:admin_required) or (role:reader and system_scope:all or user_id:%(target.trust.trustor_user_id)s)",
         "GET /v3/OS-TRUST/trusts?trustor_user_id={trustor_user_id}; HEAD /v3/OS-TRUST/trusts?trusto",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:list_user_projects",
@@ -442,7 +480,12 @@ RULES: tuple[Rule, ...] = (
         "(rule:admin_required) or (role:manager and domain_id:%(target.group.domain_id)s and domain_id:%(target.user.domain_id)s)",
         "DELETE /v3/groups/{group_id}/users/{user_id}",
     ),
-    Rule("identity:revocation_list", "rule:service_or_admin", "GET /v3/auth/tokens/OS-PKI/revoked"),
+    Rule(
+        "identity:revocation_list",
+        "rule:service_or_admin",
+        "GET /v3/auth/tokens/OS-PKI/revoked",
+        scopes=("system", "project"),
+    ),
     Rule(
         "identity:revoke_grant",
         "(rule:admin_required) or ((role:admin and domain_id:%(target.user.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:admin and domain_id:%(target.user.domain_id)s and domain_id:%(target.domain.id)s) or (role:admin and domain_id:%(target.group.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:admin and domain_id:%(target.group.domain_id)s and domain_id:%(target.domain.id)s)) and (domain_id:%(target.role.domain_id)s or None:%(target.role.domain_id)s) or ((role:manager and domain_id:%(target.user.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:manager and domain_id:%(target.user.domain_id)s and domain_id:%(target.domain.id)s) or (role:manager and domain_id:%(target.group.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:manager and domain_id:%(target.group.domain_id)s and domain_id:%(target.domain.id)s)) and rule:domain_managed_target_role",
@@ -468,6 +511,7 @@ RULES: tuple[Rule, ...] = (
         "identity:update_consumer",
         "rule:admin_required",
         "PATCH /v3/OS-OAUTH1/consumers/{consumer_id}",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:update_credential",

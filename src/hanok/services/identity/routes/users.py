@@ -90,11 +90,12 @@ async def create_user(request: Request, room: Identity) -> Response:
     values = schemas.given(body)
     if "name" not in values:
         raise BadInput("'name' is a required property")
+    # Who may create users of one domain only has to name it.
+    request.allow("identity:create_user", {"target.user.domain_id": values.get("domain_id")})
     if values.get("domain_id") is None:
         values["domain_id"] = (
             request.token.domain_id or request.token.project_domain_id or "default"
         )
-    request.allow("identity:create_user", {"target.user.domain_id": values["domain_id"]})
     values["options"] = schemas.options(body.options)
     hashed, now = await _hashed(room, values.pop("password", None)), room.clock.now()
     password = users.password_set(hashed, values["options"], room.settings, now)
