@@ -87,6 +87,8 @@ async def test_signatures_that_do_not_hold(cloud: Cloud) -> None:
     await tried(401, oauth_headers(REQUEST, consumer, signature_method="PLAINTEXT"))
     await tried(401, oauth_headers(REQUEST, {**consumer, "secret": "guessed"}))
     await tried(401, oauth_headers(REQUEST, {**consumer, "id": "nobody"}))
+    await tried(201, oauth_headers(f"/identity{REQUEST}", consumer))  # the same service
+    await tried(401, oauth_headers(f"/elsewhere{REQUEST}", consumer))
     await tried(401, oauth_headers(ACCESS, consumer))
     old = str(int(datetime.now(UTC).timestamp()) - 3600)
     await tried(401, oauth_headers(REQUEST, consumer, timestamp=old))
