@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from hanok.base.ids import new_uuid
 from hanok.bus import MemoryBus
@@ -18,6 +18,7 @@ from hanok.commands import (
     NIC,
     Answer,
     Command,
+    ConsoleAddress,
     DiskFile,
     EnsureImage,
     EnsureInstance,
@@ -28,6 +29,7 @@ from hanok.commands import (
     InstanceState,
     ListInventory,
     MetadataPort,
+    OpenConsole,
     ReadConsole,
     wire,
 )
@@ -189,6 +191,16 @@ def a_nic(network_id: str | None = None) -> NIC:
         mac="fa:16:3e:00:00:01",
         metadata=port,
     )
+
+
+async def connect(
+    host: House, server_id: str, kind: Literal["vnc", "serial"]
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, ConsoleAddress]:
+    address = await host.ask(OpenConsole(server_id=server_id, kind=kind))
+    assert isinstance(address, ConsoleAddress)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    writer.write(address.ticket.encode() + b"\n")
+    return reader, writer, address
 
 
 A_CONFIG_DRIVE = (DiskFile(path="openstack/latest/meta_data.json", content=b"{}"),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -13,6 +14,7 @@ from tests.node.hosts import (
     TINY,
     House,
     a_nic,
+    connect,
     eventually,
     house,
     server,
@@ -234,3 +236,20 @@ async def test_a_server_that_came_back_stays(host: House) -> None:
     await host.start()
     assert (await host.inventory()).directories == (sid,)
     assert await host.ask(server(generation=2, server_id=sid)) == Stale(seen_generation=3)
+
+
+async def test_a_ticket_opens_one_console_once(host: House) -> None:
+    wanted = server()
+    await host.instance(wanted)
+    reader, writer, address = await connect(host, wanted.server_id, "vnc")
+    assert await reader.readexactly(12) == b"RFB 003.008\n"
+    writer.close()
+    for line in (address.ticket.encode() + b"\n", b"guess\n", b"x" * 200 + b"\n", b""):
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(line)
+        writer.write_eof()
+        assert await reader.read() == b""
+        writer.close()
+    await host.ask(SetPower(server_id=wanted.server_id, generation=2, power="stopped", soft=False))
+    answer = await host.ask(OpenConsole(server_id=wanted.server_id))
+    assert isinstance(answer, Failed) and "not running" in answer.message

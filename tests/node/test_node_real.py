@@ -11,17 +11,15 @@ from pathlib import Path
 import msgspec
 import pytest
 import pytest_asyncio
-from tests.node.hosts import A_CONFIG_DRIVE, House, a_nic, eventually, house, server
+from tests.node.hosts import A_CONFIG_DRIVE, House, a_nic, connect, eventually, house, server
 
 from hanok.base.failpoints import armed
 from hanok.bus import NobodyThere
 from hanok.commands import (
-    ConsoleAddress,
     DiskFile,
     Done,
     Failed,
     MetadataDocument,
-    OpenConsole,
     RemoveInstance,
     SetPower,
     wire,
@@ -35,16 +33,6 @@ async def host() -> AsyncIterator[House]:
     async with house("real") as one:
         await one.image()
         yield one
-
-
-async def connect(
-    host: House, server_id: str, kind: str
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, ConsoleAddress]:
-    address = await host.ask(OpenConsole(server_id=server_id, kind=kind))  # type: ignore[arg-type]
-    assert isinstance(address, ConsoleAddress)
-    reader, writer = await asyncio.open_connection(address.host, address.port)
-    writer.write(address.ticket.encode() + b"\n")
-    return reader, writer, address
 
 
 async def told(host: House) -> bool:
@@ -112,23 +100,6 @@ async def test_a_soft_stop_is_a_hard_one_in_the_end(host: House) -> None:
     deaf = SetPower(server_id=wanted.server_id, generation=2, power="stopped", timeout_s=0.2)
     assert (await host.instance(deaf)).power == "stopped"
     assert host.events == []
-
-
-async def test_a_ticket_opens_one_console_once(host: House) -> None:
-    wanted = server()
-    await host.instance(wanted)
-    reader, writer, address = await connect(host, wanted.server_id, "vnc")
-    assert await reader.readexactly(12) == b"RFB 003.008\n"
-    writer.close()
-    for line in (address.ticket.encode() + b"\n", b"guess\n", b"x" * 200 + b"\n", b""):
-        reader, writer = await asyncio.open_connection(address.host, address.port)
-        writer.write(line)
-        writer.write_eof()
-        assert await reader.read() == b""
-        writer.close()
-    await host.ask(SetPower(server_id=wanted.server_id, generation=2, power="stopped", soft=False))
-    answer = await host.ask(OpenConsole(server_id=wanted.server_id))
-    assert isinstance(answer, Failed) and "not running" in answer.message
 
 
 async def test_the_disk_grows_and_is_never_replaced(host: House) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 
-from tests.node.hosts import ENSURE_IMAGE, IMAGE_ID, house, server
+from tests.node.hosts import ENSURE_IMAGE, IMAGE_ID, connect, house, server
 
 from hanok.base.clock import MovableClock
 from hanok.bus import MemoryBus
@@ -75,3 +76,43 @@ async def test_many_hosts_in_one_process() -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await bus.close()
+
+
+async def test_a_line_ends_in_a_prompt_that_lets_nobody_in() -> None:
+    async with house("simulated") as host:
+        await host.image()
+        one = server(hostname="web-1.example")
+        await host.instance(one)
+        reader, writer, _ = await connect(host, one.server_id, "serial")
+        boot = await reader.readuntil(b"web-1 login: ")
+        assert boot.decode() == await host.console(one.server_id)
+        writer.write(b"cirros\n")
+        assert await reader.readuntil(b"Password: ") == b"cirros\r\nPassword: "
+        writer.write(b"guess\n")
+        answer = await reader.readuntil(b"login: ")
+        assert b"incorrect" in answer and b"guess" not in answer
+        writer.close()
+
+
+async def test_a_screen_is_black() -> None:
+    async with house("simulated") as host:
+        await host.image()
+        one = server()
+        await host.instance(one)
+        reader, writer, _ = await connect(host, one.server_id, "vnc")
+        assert await reader.readexactly(12) == b"RFB 003.008\n"
+        writer.write(b"RFB 003.008\n")
+        assert await reader.readexactly(2) == b"\x01\x01"
+        writer.write(b"\x01")
+        assert await reader.readexactly(4) == bytes(4)
+        writer.write(b"\x01")
+        width, height = struct.unpack("!HH", await reader.readexactly(4))
+        await reader.readexactly(16)
+        (length,) = struct.unpack("!I", await reader.readexactly(4))
+        assert await reader.readexactly(length) == b"tiny"
+        writer.write(struct.pack("!BxHi", 2, 1, 0) + struct.pack("!B7x", 4))
+        writer.write(struct.pack("!BBHHHH", 3, 0, 0, 0, width, height))
+        head = struct.unpack("!BxHHHHHi", await reader.readexactly(16))
+        assert head == (0, 1, 0, 0, width, height, 0)
+        assert await reader.readexactly(width * height * 4) == bytes(width * height * 4)
+        writer.close()

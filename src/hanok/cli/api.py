@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import http.client
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any, BinaryIO
@@ -14,6 +16,8 @@ from hanok.supervisor.settings import Cloud
 
 ANSWER_S = 60.0
 COMPUTE_VERSION = "2.87"  # the last one whose hypervisors say how they run guests
+
+_TAG = re.compile(r"<[^<>]*>")
 
 
 class Refused(Exception):
@@ -114,7 +118,10 @@ def message_of(answer: Any, raw: bytes) -> str:
         if isinstance(answer.get("errors"), list) and answer["errors"]:
             first = answer["errors"][0]
             return str(first.get("detail") or first.get("title"))
-    return raw.decode(errors="replace")[:200].strip() or "no reason was given"
+    text = raw.decode(errors="replace")
+    if "<body>" in text:  # the image service answers with a page: a heading, and the words below it
+        text = html.unescape(_TAG.sub(" ", text.rpartition("</h1>")[2]))
+    return " ".join(text.split())[:200] or "no reason was given"
 
 
 def answers(cloud: Cloud, *, timeout_s: float = 1.0) -> bool:

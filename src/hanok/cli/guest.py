@@ -213,18 +213,31 @@ def _run(*argv: str | Path, cwd: Path) -> str:
 def _fetch(folder: Path) -> None:
     """Download the packages and unpack each into a folder of its own."""
     folder.mkdir()
+    try:
+        kernel = _download(folder)
+    except BuildFailed:
+        if os.geteuid() != 0:
+            raise
+        # A machine that was made from an image often has no lists of packages, or old ones.
+        _run("apt-get", "-q", "update", cwd=folder)
+        kernel = _download(folder)
+    for deb in sorted(folder.glob("*.deb")):
+        package = deb.name.partition("_")[0]
+        to = folder / ("kernel" if package == kernel else package)
+        _run("dpkg", "-x", deb, to, cwd=folder)
+        deb.unlink()
+
+
+def _download(folder: Path) -> str:
+    """Fetch the packages; returns the name of the kernel's."""
     depends = _run("apt-cache", "depends", "--important", KERNEL_PACKAGE, cwd=folder)
     kernel = re.search(r"Depends: (linux-image-\S+)", depends)
     if kernel is None:
         raise BuildFailed(f"apt knows no package {KERNEL_PACKAGE}: apt-get update may help")
-    names = [kernel[1], *WANTED]
     # apt warns that its own user may not write here; as that it would not matter.
+    names = [kernel[1], *WANTED]
     _run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *names, cwd=folder)
-    for deb in sorted(folder.glob("*.deb")):
-        package = deb.name.partition("_")[0]
-        to = folder / ("kernel" if package == kernel[1] else package)
-        _run("dpkg", "-x", deb, to, cwd=folder)
-        deb.unlink()
+    return kernel[1]
 
 
 def _root(folder: Path) -> str:

@@ -79,6 +79,8 @@ class Control:
                 northbound=settings.northbound,
                 physical_network=settings.physical_network,
                 chassis=settings.chassis,
+                dns_domain=settings.dns_domain,
+                dns_servers=settings.dns_servers,
             ),
         )
         self.compute = compute.build(
@@ -111,7 +113,7 @@ class Control:
             authenticate=self.identity.tokens.validate,
             clock=clock,
             policy_files=self._policy_files,
-            pages={"console": Consoles(self.compute).app()},
+            pages={"console": Consoles(self.compute, self.identity.tokens.standing).app()},
         )
 
     def services(self) -> list[Service]:

@@ -23,6 +23,8 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     admin_password_file: the administrator's first password.
     node_name: what this control process is called; no two that share a database have the same.
     public_cidr, public_gateway: the external network that `up` makes; empty for none.
+    dns_servers: name servers for guests whose subnet names none; `up` gives those of the host.
+    dns_domain: what follows the name of a server within its network.
     """
 
     state_dir: str
@@ -41,6 +43,8 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     node_name: str = "hanok"
     public_cidr: str = ""
     public_gateway: str = ""
+    dns_servers: tuple[str, ...] = ()
+    dns_domain: str = "openstacklocal"
     admin_password_file: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     identity: IdentitySettings = IdentitySettings()

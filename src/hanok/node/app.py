@@ -51,7 +51,7 @@ async def run_node(
                 settings, records, images, chassis, accelerator, clock, tasks, tell, metadata.serve
             )
             try:
-                async with ConsoleDoor(settings.console_address, guests.socket, clock) as door:
+                async with ConsoleDoor(settings.console_address, guests.connect, clock) as door:
                     version = await _version(settings.qemu_binary)
                     handlers = Handlers(settings, guests, images, chassis, door, version)
                     await guests.adopt()

@@ -11,7 +11,7 @@ import contextlib
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from hanok.base.clock import Clock
@@ -26,6 +26,8 @@ TICKET_WAIT_S = 10.0
 MAX_CONNECTIONS = 256
 MAX_TICKETS = 4096
 BUFFER = 64 * 1024
+
+Connect = Callable[[str, str], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
 def read_log(path: Path, lines: int | None) -> str:
@@ -78,12 +80,12 @@ def _read(path: Path) -> bytes:
 class ConsoleDoor:
     """Listens while it is entered; connections end when it is left.
 
-    socket_of: where a guest's console listens, by server id and kind.
+    connect: opens a line to a guest's console, by server id and kind.
     """
 
-    def __init__(self, address: str, socket_of: Callable[[str, str], Path], clock: Clock) -> None:
+    def __init__(self, address: str, connect: Connect, clock: Clock) -> None:
         self._address = address
-        self._socket_of = socket_of
+        self._connect = connect
         self._clock = clock
         self._tickets: dict[str, tuple[float, str, str]] = {}
         self._serial: dict[str, asyncio.StreamWriter] = {}
@@ -153,9 +155,7 @@ class ConsoleDoor:
         if ticket is None or ticket[0] < self._clock.monotonic_s():
             return
         _, server_id, kind = ticket
-        guest_reader, guest_writer = await asyncio.open_unix_connection(
-            self._socket_of(server_id, kind), limit=BUFFER
-        )
+        guest_reader, guest_writer = await self._connect(server_id, kind)
         try:
             if kind == "serial":
                 # QEMU talks to one client at a time: the newest gets the line.

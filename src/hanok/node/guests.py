@@ -47,6 +47,7 @@ from hanok.node.settings import NodeSettings
 
 log = logging.getLogger(__name__)
 
+CONSOLE_BUFFER = 64 * 1024  # bytes
 START_S = 30.0  # 0.3 s when the host is quiet
 MEMORY_MOVE_S = 600.0  # suspending a large guest to a slow disk
 QUIT_S = 5.0  # QEMU writes its caches out; then it is killed
@@ -212,6 +213,14 @@ class Guests:
 
     def socket(self, server_id: str, name: str) -> Path:
         return self._run / server_id / name
+
+    async def connect(
+        self, server_id: str, kind: str
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A line to a guest's console."""
+        return await asyncio.open_unix_connection(
+            self.socket(server_id, kind), limit=CONSOLE_BUFFER
+        )
 
     # ---- life of this process
 

@@ -14,6 +14,7 @@ import asyncio
 import hashlib
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,6 +44,7 @@ from hanok.commands import (
     wire,
 )
 from hanok.drivers.image_format import Inspector
+from hanok.node.console import ConsoleDoor
 from hanok.node.errors import NotDone
 from hanok.node.handlers import handle
 from hanok.node.images import (
@@ -55,6 +57,7 @@ from hanok.node.images import (
 )
 from hanok.node.power import check_power
 from hanok.node.records import Record, Records, changed, check_generation
+from hanok.node.simulated_console import Consoles
 
 GIB = 1 << 30
 KEEP_BOOTS = 4
@@ -148,13 +151,19 @@ class SimulatedHost:
         clock: Clock,
         tell: Callable[[InstanceChanged], Awaitable[None]],
         records: Records | None = None,
+        door: ConsoleDoor | None = None,
     ) -> None:
+        """
+        Args:
+            records: where guests are kept; None for memory only. door: to their consoles; None for none.
+        """
         self.name = name
         self.shape = shape
         self._images = images
         self._clock = clock
         self._tell = tell
         self._records = records
+        self._door = door
         self._cached: dict[str, CachedImage] = {}
         self._guests: dict[str, SimulatedGuest] = {}
         self._removed: dict[str, int] = {}
@@ -191,10 +200,9 @@ class SimulatedHost:
             case ReadConsole():
                 return ConsoleLog(text=self._log(self._get(command.server_id), command.lines))
             case OpenConsole():
-                self._get(command.server_id)
-                raise NotDone(
-                    "A simulated server has no live console; its console log can be read."
-                )
+                if not self._get(command.server_id).pid or self._door is None:
+                    raise NotDone("The server is not running, so it has no console.")
+                return self._door.open(command.server_id, command.kind)
             case EnsureInstance() | SetPower() | RebootInstance() | RemoveInstance():
                 return self._change(command)
         raise NotDone("This host does not know that command.", detail=type(command).__name__)
@@ -297,6 +305,8 @@ class SimulatedHost:
 
     def _remove(self, server_id: str, generation: int) -> None:
         self._guests.pop(server_id, None)
+        if self._door is not None:
+            self._door.withdraw(server_id)
         self._removed[server_id] = generation
         if self._records is not None:
             self._records.bury(server_id, generation)
@@ -317,6 +327,16 @@ class SimulatedHost:
         )
 
     # ---- pieces
+
+    def has(self, server_id: str) -> bool:
+        return server_id in self._guests
+
+    def console_log(self, server_id: str) -> str:
+        return self._log(self._get(server_id), None)
+
+    def short_name(self, server_id: str) -> str:
+        """The name that a guest gives itself at its prompt."""
+        return self._get(server_id).record.spec.hostname.partition(".")[0]
 
     def _get(self, server_id: str) -> SimulatedGuest:
         if (guest := self._guests.get(server_id)) is None:
@@ -374,7 +394,7 @@ class SimulatedHost:
         }
         done = (self._clock.monotonic_s() - started) / (self.shape.boot_s or 1e-9)
         text = "".join(f"{line.format(**words)}\r\n" for at, line in BOOT_LINES if at <= done)
-        return text + (f"{spec.hostname.partition('.')[0]} login: " if done >= 1 else "")
+        return text + (f"{self.short_name(spec.server_id)} login: " if done >= 1 else "")
 
 
 async def run_simulated(
@@ -400,18 +420,33 @@ async def run_simulated(
     async def tell(event: InstanceChanged) -> None:
         await bus.publish(wire.INSTANCE, wire.encode(event))
 
-    for name in names:
-        subject = wire.node_subject(name)
-        folder = None if state_dir is None else state_dir / subject
-        records = None if folder is None else Records(folder, clock, durable=False)
-        host = hosts[name] = SimulatedHost(name, shape or Shape(), images, clock, tell, records)
-        await bus.listen(subject, _receiver(host))
-    if ready is not None:
-        ready.set()
-    while True:
+    def of(server_id: str) -> SimulatedHost:
         for host in hosts.values():
-            await bus.publish(wire.HEARTBEAT, wire.encode(host.host_state()))
-        await asyncio.sleep(wire.HEARTBEAT_S)
+            if host.has(server_id):
+                return host
+        raise ConnectionRefusedError("the server is gone")
+
+    async with AsyncExitStack() as stack:
+        consoles = Consoles(
+            await stack.enter_async_context(asyncio.TaskGroup()),
+            log=lambda server_id: of(server_id).console_log(server_id),
+            host_name=lambda server_id: of(server_id).short_name(server_id),
+        )
+        door = await stack.enter_async_context(ConsoleDoor("127.0.0.1", consoles.connect, clock))
+        for name in names:
+            subject = wire.node_subject(name)
+            folder = None if state_dir is None else state_dir / subject
+            records = None if folder is None else Records(folder, clock, durable=False)
+            host = hosts[name] = SimulatedHost(
+                name, shape or Shape(), images, clock, tell, records, door
+            )
+            await bus.listen(subject, _receiver(host))
+        if ready is not None:
+            ready.set()
+        while True:
+            for host in hosts.values():
+                await bus.publish(wire.HEARTBEAT, wire.encode(host.host_state()))
+            await asyncio.sleep(wire.HEARTBEAT_S)
 
 
 def _receiver(host: SimulatedHost) -> Callable[[bytes], Awaitable[bytes | None]]:

@@ -93,13 +93,24 @@ class Transaction:
         Raises:
             Duplicate: a unique value is taken. The transaction goes on as if the insert had not been tried.
         """
+        await self._unique(table.insert(), values)
+
+    async def alter(self, statement: Executable, parameters: Parameters = None) -> None:
+        """Change rows in a way that may touch unique values.
+
+        Raises:
+            Duplicate: a unique value is taken. The transaction goes on as if the change had not been tried.
+        """
+        await self._unique(statement, parameters)
+
+    async def _unique(self, statement: Executable, parameters: Parameters) -> None:
         try:
             async with self.savepoint():
-                await self.execute(table.insert(), values)
+                await self.execute(statement, parameters)
         except IntegrityError as error:
             text = str(error.orig).lower()
             if "unique" in text or "duplicate" in text:
-                raise Duplicate(table.name) from error
+                raise Duplicate(text[:200]) from error
             raise
 
     async def serialize(self, *what: str) -> None:

@@ -9,7 +9,8 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+import tomllib
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -227,7 +228,6 @@ authorization {{
 
 
 def _toml(values: dict[str, object]) -> str:
-
     return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
 
 
@@ -253,15 +253,45 @@ def _write_control(cloud: Cloud) -> None:
             "northbound": data_plane(cloud).nb_remote,
             "physical_network": data_plane(cloud).physical_network,
             "chassis": [cloud.host_name],
+            "dns_servers": list(name_servers()),
             "node_name": cloud.host_name,
         }
-    write_whole(cloud.control_settings, _toml(values) + _extra(cloud, "control"))
+    write_whole(cloud.control_settings, _with_extra(cloud, "control", values))
 
 
-def _extra(cloud: Cloud, part: str) -> str:
-    """What the operator adds to a part's settings."""
-    extra = cloud.state / f"{part}-extra.toml"
-    return extra.read_text() if extra.exists() else ""
+def _with_extra(cloud: Cloud, part: str, values: dict[str, object]) -> str:
+    """A part's settings: ours, but for those that the operator gives, and the operator's."""
+    path = cloud.state / f"{part}-extra.toml"
+    extra = path.read_text() if path.exists() else ""
+    try:
+        theirs = tomllib.loads(extra)
+    except tomllib.TOMLDecodeError:
+        theirs = {}  # the part itself says what is wrong with it
+    return _toml({name: value for name, value in values.items() if name not in theirs}) + extra
+
+
+RESOLVERS = (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf"))
+
+
+def name_servers(files: Sequence[Path] = RESOLVERS) -> tuple[str, ...]:
+    """The host's name servers that guests can reach too: none of them on the host's own loopback."""
+    for file in files:
+        try:
+            lines = file.read_text().splitlines()
+        except OSError:
+            continue
+        found = [line.split()[1] for line in lines if line.startswith("nameserver ")]
+        reached = []
+        for one in found:
+            try:
+                address = ipaddress.ip_address(one)
+            except ValueError:
+                continue  # also those that name an interface of this host
+            if not address.is_loopback and not address.is_link_local:
+                reached.append(one)
+        if reached:
+            return tuple(reached)
+    return ()
 
 
 def _write_node(cloud: Cloud) -> None:
@@ -284,7 +314,7 @@ def _write_node(cloud: Cloud) -> None:
     }
     if accelerator := os.environ.get("HANOK_ACCELERATOR"):
         values["accelerator"] = accelerator
-    write_whole(cloud.node_settings, _toml(values) + _extra(cloud, "node"))
+    write_whole(cloud.node_settings, _with_extra(cloud, "node", values))
 
 
 def write_simulated_files(cloud: Cloud) -> None:

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from hanok.services.compute.console_pages import USES, Consoles
 from hanok.services.compute.tables import console_tokens
 from tests.cloud import NEWEST, Client, Cloud, a_flavor, a_server, an_image, settle
 
-REFUSED, NO_CONSOLE = 1008, 1011
+REFUSED = 1008
+PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+PUBLIC = b'[{"op": "replace", "path": "/visibility", "value": "public"}]'
 SOCKET = "/console/socket"
 
 
 async def knock(cloud: Cloud, path: str, query: str, origin: str = "") -> dict[str, Any]:
     """Open a web socket; returns the first thing that the cloud says."""
+    scope = door(path, query, origin)
+    said: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.disconnect" if said else "websocket.connect", "code": 1000}
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    await cloud.control.app(scope, receive, send)
+    return said[0]
+
+
+def door(path: str, query: str, origin: str = "") -> dict[str, Any]:
+    """A web socket as a browser opens it."""
     headers = [(b"host", b"cloud:5000")]
     if origin:
         headers.append((b"origin", origin.encode()))
-    scope = {
+    return {
         "type": "websocket",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
@@ -32,16 +51,6 @@ async def knock(cloud: Cloud, path: str, query: str, origin: str = "") -> dict[s
         "client": ("127.0.0.1", 1),
         "server": ("cloud", 5000),
     }
-    said: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "websocket.disconnect" if said else "websocket.connect", "code": 1000}
-
-    async def send(message: Any) -> None:
-        said.append(message)
-
-    await cloud.control.app(scope, receive, send)
-    return said[0]
 
 
 async def a_console(client: Client, server_id: str) -> tuple[str, str]:
@@ -62,11 +71,9 @@ async def test_a_token_opens_its_own_console_until_it_ends(cloud: Cloud) -> None
     path, query = await a_console(admin, server_id)
     assert path == SOCKET
 
-    # A simulated guest has no screen: only who was let in is told so by the host.
     for origin in ("", "http://cloud:5000"):
-        said = await knock(cloud, path, query, origin)
-        assert (said["type"], said["code"]) == ("websocket.close", NO_CONSOLE), said
-    assert (await knock(cloud, f"/console{path}", query))["code"] == NO_CONSOLE
+        assert (await knock(cloud, path, query, origin))["type"] == "websocket.accept"
+    assert (await knock(cloud, f"/console{path}", query))["type"] == "websocket.accept"
 
     for origin in ("http://elsewhere:5000", "http://cloud:5001", "null"):
         assert (await knock(cloud, path, query, origin))["code"] == REFUSED
@@ -77,6 +84,52 @@ async def test_a_token_opens_its_own_console_until_it_ends(cloud: Cloud) -> None
         past = cloud.control.compute.clock.now() - timedelta(seconds=1)
         await tx.execute(console_tokens.update().values(expires_at=past))
     assert (await knock(cloud, path, query))["code"] == REFUSED
+
+
+async def test_a_token_is_good_a_few_times(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    server_id = await a_server(admin, await an_image(admin), await a_flavor(admin))
+    await settle(cloud)
+    path, query = await a_console(admin, server_id)
+    said = [(await knock(cloud, path, query))["type"] for _ in range(USES + 2)]
+    assert said == ["websocket.accept"] * USES + ["websocket.close"] * 2
+
+
+async def test_a_console_ends_with_the_role(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    member = await cloud.project_with("p", "member", "reader")
+    image, flavor = await an_image(admin), await a_flavor(admin)
+    await admin("PATCH", f"/image/v2/images/{image}", content=PUBLIC, headers=PATCH, status=200)
+    server_id = await a_server(member, image, flavor)
+    await settle(cloud)
+    path, query = await a_console(member, server_id)
+    assert (await knock(cloud, path, query))["type"] == "websocket.accept"
+
+    page = Consoles(cloud.control.compute, cloud.control.identity.tokens.standing, look_s=0.05)
+    sent: asyncio.Queue[Any] = asyncio.Queue()
+    gone = asyncio.Event()
+    asked = iter([{"type": "websocket.connect"}])
+
+    async def receive() -> Any:
+        if (first := next(asked, None)) is not None:
+            return first
+        await gone.wait()
+        return {"type": "websocket.disconnect", "code": 1000}
+
+    scope = door(path, query)
+    looking = asyncio.ensure_future(page.app()(scope, receive, sent.put))
+    assert (await sent.get())["type"] == "websocket.accept"
+    assert (await sent.get())["bytes"] == b"RFB 003.008\n"
+    await asyncio.sleep(0.2)
+    assert not looking.done() and sent.empty()
+    roles = {role["name"]: role["id"] for role in (await admin.get("/v3/roles"))["roles"]}
+    granted = f"/v3/projects/{member.project_id}/users/{member.user_id}/roles/{roles['member']}"
+    await admin("DELETE", granted, status=204)
+    async with asyncio.timeout(10):
+        await looking
+    assert (await sent.get())["type"] == "websocket.close"
+    assert (await knock(cloud, path, query))["code"] == REFUSED
+    gone.set()
 
 
 async def test_a_token_ends_with_its_server(cloud: Cloud) -> None:

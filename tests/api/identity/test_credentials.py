@@ -226,8 +226,8 @@ async def test_a_signature_that_does_not_fit_is_refused(cloud: Cloud) -> None:
         at = datetime.now(UTC) + timedelta(minutes=minutes)
         late = signed_ec2(key["access"], key["secret"], at)
         await admin("POST", "/v3/ec2tokens", {"credentials": late}, status=401)
-    bodies: tuple[Any, ...] = ({}, [], {"credentials": {}}, {"credentials": []})
-    for body in bodies:
+    nonsense: list[Any] = [{}, [], {"credentials": {}}, {"credentials": []}]
+    for body in nonsense:
         answer = await admin("POST", "/v3/ec2tokens", body)
         assert answer.status_code in (400, 401)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.cloud import PASSWORD, Client, Cloud
+from pathlib import Path
+
+from hanok.base.clock import MovableClock
+from tests.cloud import PASSWORD, Client, Cloud, running
 
 
 async def test_version_document_answers_300_and_names_v3(cloud: Cloud) -> None:
@@ -246,3 +249,18 @@ async def test_a_project_that_acts_as_a_domain(cloud: Cloud) -> None:
     await admin("DELETE", f"/v3/projects/{made}", status=204)
     await admin("GET", f"/v3/domains/{made}", status=404)
     await admin("GET", f"/v3/users/{user_id}", status=404)
+
+
+async def test_what_was_begun_with_a_token_stands_while_its_rights_do(tmp_path: Path) -> None:
+    clock = MovableClock()
+    async with running(tmp_path, clock=clock) as cloud:
+        member = await cloud.project_with("p", "member")
+        tokens = cloud.control.identity.tokens
+        clock.move(2 * 3600)
+        assert await tokens.validate(member.token) is None
+        standing = await tokens.standing(member.token)
+        assert standing is not None and standing.roles == ("member", "reader")
+        admin = await cloud.sign_in()
+        await admin("DELETE", f"/v3/users/{member.user_id}", status=204)
+        assert await tokens.standing(member.token) is None
+        assert await tokens.standing("nothing") is None

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from hanok.base.errors import BadInput, Conflict, Forbidden, Unavailable
-from hanok.drivers.ovn.rows import PortGroup, RouterPort, SwitchPort
+from hanok.drivers.ovn.rows import DHCPOptions, DNSRecords, PortGroup, RouterPort, SwitchPort
 from hanok.drivers.ovn.simulated import SimulatedNorthbound
 from hanok.drivers.ovn.topology import group_name, port_scope, security_group_scope
 from hanok.services.network.facade import Network, NICPlan, NICWish, PortChanged
@@ -202,6 +203,56 @@ async def test_a_server_gets_its_ports_and_gives_them_back(cloud: Cloud) -> None
         (own["id"], "DOWN", "")
     ]
     await settled(cloud)
+
+
+async def test_servers_are_found_by_name_while_they_have_the_port(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    made = await network(member)
+    await subnet(member, made["id"])
+    own = await port(member, made["id"])
+    rooms: Network = cloud.control.network
+    plans = await plan(cloud, member, [NICWish(port_id=own["id"])])
+    await bind(cloud, member, "s1", plans)
+
+    async def names() -> dict[str, str]:
+        await settled(cloud)
+        rows = await engine(cloud).dump(port_scope(own["id"]))
+        return {k: v for row in rows if isinstance(row, DNSRecords) for k, v in row.records.items()}
+
+    address = own["fixed_ips"][0]["ip_address"]
+    found = await names()
+    assert found["vm"] == found["vm.openstacklocal"] == address
+    assert "vm.openstacklocal" in found.values()
+    for hostname, label in (("Other.example.org", "other"), ("no name", None)):
+        async with cloud.control.database.write() as tx:
+            await rooms.rename(tx, "s1", hostname)
+        found = await names()
+        assert [k for k, v in found.items() if v == address and "." not in k] == (
+            [label] if label else []
+        )
+    async with cloud.control.database.write() as tx:
+        await rooms.rename(tx, "s1", "vm")
+        await rooms.release(tx, "s1")
+    assert await names() == {}
+
+
+async def test_a_subnet_without_name_servers_has_those_of_the_house(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+
+    async def told(**more: Any) -> str:
+        made = await network(member)
+        await subnet(member, made["id"], **more)
+        await settled(cloud)
+        rows = await engine(cloud).dump(f"network:{made['id']}")
+        (found,) = [row for row in rows if isinstance(row, DHCPOptions)]
+        return found.options["dns_server"]
+
+    assert await told(dns_nameservers=["9.9.9.9"]) == "{9.9.9.9}"
+    assert await told() == "{10.0.0.2}"
+    room = cloud.control.network.room
+    room.settings = structs.replace(room.settings, dns_servers=("192.0.2.53", "2001:db8::53"))
+    await NetworkReconciler(room).start()  # settings change with a restart
+    assert await told() == "{192.0.2.53}"
 
 
 async def test_wishes_are_looked_at_with_the_callers_eyes(cloud: Cloud) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -133,6 +134,54 @@ async def test_lease_and_security_groups(cloud: Cloud) -> None:
         )  # fmt: skip
         assert await talk(first.namespace, "10.0.0.12", 2222, listener) == "10.0.0.11"
     assert not await first.pings("10.0.0.12", within_s=1)
+
+
+async def test_names_of_neighbours_are_answered_by_the_switch(cloud: Cloud) -> None:
+    one = net(1)
+    await network(cloud, one)
+    await group(cloud, EGRESS)
+    first = await guest(cloud, 1, one, "10.0.0.11")
+    named = msgspec.structs.replace(
+        port(2, one, "10.0.0.12"), dns_names=("web", "web.openstacklocal")
+    )
+    await cloud.apply(topology.port_scope(named.id), topology.port(named, one.subnets))
+    assert await cloud.northbound.wait_applied(20)
+    for name in ("web", "WEB.openstacklocal"):
+        assert await look_up(first, name) == "10.0.0.12"
+    # Under another name, and gone with the port.
+    renamed = msgspec.structs.replace(named, dns_names=("db",))
+    await cloud.apply(topology.port_scope(named.id), topology.port(renamed, one.subnets))
+    assert await cloud.northbound.wait_applied(20)
+    assert await look_up(first, "db") == "10.0.0.12"
+    await cloud.apply(topology.port_scope(named.id), [])
+    assert await cloud.northbound.wait_applied(20)
+    with pytest.raises(TimeoutError):
+        await look_up(first, "db", tries=2)
+
+
+async def look_up(guest: Guest, name: str, tries: int = 10) -> str:
+    """The first IPv4 address for a name, as a guest is told it that asks its metadata port."""
+    loop = asyncio.get_running_loop()
+    labels = b"".join(bytes([len(one)]) + one.encode() for one in name.split("."))
+    query = struct.pack("!HHHHHH", 0x4A4B, 0x0100, 1, 0, 0, 0) + labels + b"\0\0\x01\0\x01"
+
+    def make() -> socket.socket:
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        made.setblocking(False)
+        return made
+
+    with await host.inside(guest.namespace, make) as client:
+        for _ in range(tries):
+            await loop.sock_sendto(client, query, ("10.0.0.2", 53))
+            try:
+                async with asyncio.timeout(1):
+                    answer = await loop.sock_recv(client, 4096)
+            except TimeoutError:
+                continue
+            assert answer[:2] == query[:2]
+            assert answer[6:8] == b"\0\x01", "one answer"
+            return ".".join(map(str, answer[-4:]))
+    raise TimeoutError
 
 
 async def test_no_foreign_address_leaves_a_port(cloud: Cloud) -> None:

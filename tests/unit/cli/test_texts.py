@@ -16,6 +16,7 @@ from hanok.cli.output import ago, table
 from hanok.drivers.image_format import inspect
 from hanok.supervisor.parts import secret, write_simulated_files
 from hanok.supervisor.settings import Cloud, CloudSettings, write_toml
+from hanok.web import faults
 
 
 @pytest.fixture
@@ -149,3 +150,8 @@ def test_tables_and_durations() -> None:
     text = table(["Name", "N"], [["a", 1], ["bcd", 22]])
     assert text == "Name   N\na      1\nbcd   22"
     assert [ago(5), ago(150), ago(7300), ago(200_000)] == ["5 s", "2 min", "2 h", "2 d"]
+
+
+def test_the_words_of_a_page_are_found() -> None:
+    page = faults.image(503, "", "The disk is full: 5 < 6 MiB.", "req-1", {})
+    assert message_of(None, bytes(page.body)) == "The disk is full: 5 < 6 MiB."

@@ -10,6 +10,7 @@ from hanok.drivers.ovn import topology
 from hanok.drivers.ovn.rows import (
     NAT,
     DHCPOptions,
+    DNSRecords,
     LogicalSwitch,
     PortGroup,
     Router,
@@ -281,4 +282,28 @@ def test_a_router_with_gateway_and_floating_ip() -> None:
 def test_names_from_outside_are_not_domains() -> None:
     for bad in ('a"b', "a b", "", "a..b", "x" * 64):
         with pytest.raises(CannotExpress):
-            topology.dns("net-1", {bad: ("10.0.0.5",)})
+            topology.port(named(bad))
+
+
+def test_a_port_has_its_names_and_their_way_back() -> None:
+    *_, records = topology.port(named("vm", "VM.example.org"))
+    assert records == DNSRecords(
+        name="p-1",
+        switches=frozenset({"net-1"}),
+        records={
+            "vm": "10.0.0.5",
+            "vm.example.org": "10.0.0.5",
+            "5.0.0.10.in-addr.arpa": "vm.example.org",
+        },
+    )
+    assert len(topology.port(named("vm", addressed=False))) == 1
+
+
+def named(*names: str, addressed: bool = True) -> PortSpec:
+    return PortSpec(
+        id="p-1",
+        network_id="net-1",
+        mac="fa:16:3e:00:00:0a",
+        fixed_ips=(FixedIP(subnet_id="sub-1", address="10.0.0.5"),) if addressed else (),
+        dns_names=names,
+    )

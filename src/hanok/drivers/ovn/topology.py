@@ -127,6 +127,8 @@ class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     admin_up: bool = True
     host: str = ""
     """System id of the chassis that may bind the port; "" for any."""
+    dns_names: tuple[str, ...] = ()
+    """Names under which its network's switch finds the port's addresses."""
 
 
 class RouterInterfaceSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,10 +214,6 @@ def floating_ip_scope(floating_ip_id: str) -> str:
 
 def security_group_scope(group_id: str) -> str:
     return f"security_group:{group_id}"
-
-
-def dns_scope(network_id: str) -> str:
-    return f"dns:{network_id}"
 
 
 def ground() -> list[Row]:
@@ -356,7 +354,7 @@ def port(spec: PortSpec, subnets: Sequence[SubnetSpec] = ()) -> list[Row]:
     reachable = {" ".join([mac, *addresses])}
     if not secured:
         reachable.add("unknown")
-    return [
+    rows: list[Row] = [
         SwitchPort(
             name=_id(spec.id),
             switch=_id(spec.network_id),
@@ -372,6 +370,21 @@ def port(spec: PortSpec, subnets: Sequence[SubnetSpec] = ()) -> list[Row]:
             options={"requested-chassis": spec.host} if spec.host else {},
         )
     ]
+    if spec.dns_names and addresses:
+        rows.append(_names(spec, addresses))
+    return rows
+
+
+def _names(spec: PortSpec, addresses: Sequence[str]) -> DNSRecords:
+    """A port's names and, of its addresses, the last of these names: what the switch answers itself.
+
+    Each port has records of its own, so a new server writes its line and not those of all its neighbours.
+    """
+    names = [_domain(name) for name in spec.dns_names]
+    records = dict.fromkeys(names, " ".join(addresses))
+    for address in addresses:
+        records[_address(address).reverse_pointer] = names[-1]
+    return DNSRecords(name=_id(spec.id), switches=frozenset({spec.network_id}), records=records)
 
 
 def group_name(group_id: str) -> str:
@@ -579,15 +592,6 @@ def floating_ip(spec: FloatingIPSpec) -> list[Row]:
             logical_ip=str(_v4(spec.fixed_address)),
         )
     ]
-
-
-def dns(network_id: str, records: dict[str, tuple[str, ...]]) -> list[Row]:
-    """Names that a network's switch answers itself."""
-    written = {
-        _domain(name): " ".join(str(_address(address)) for address in addresses)
-        for name, addresses in records.items()
-    }
-    return [DNSRecords(name=_id(network_id), switches=frozenset({network_id}), records=written)]
 
 
 def _acl(direction: Direction, priority: int, match: str, action: Action) -> ACL:

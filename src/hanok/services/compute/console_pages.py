@@ -1,17 +1,22 @@
 """The console in the browser: pages under /console, and the web socket that leads to one guest's screen.
 
-The token of the address opens that one server's console: it is looked up by hash when the socket is opened, and the
-server must still be there. The page is noVNC's where that is installed; a plain page says so where it is not.
+The token of the address opens that one server's console, a few times and for a short while: it is looked up by hash
+when the socket is opened, the server must still be there, and who asked for it must still have the rights it was asked
+for with. That is looked at again and again while the console is open. The page is noVNC's where that is installed; a
+plain page says so where it is not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
+from sqlalchemy import Row, bindparam
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -25,8 +30,10 @@ from hanok.commands import ConsoleAddress, OpenConsole
 from hanok.commands.wire import ask
 from hanok.services.compute.logic import servers
 from hanok.services.compute.room import Compute
-from hanok.services.compute.routes.consoles import token_hash
+from hanok.services.compute.routes.consoles import token_hash, unseal
 from hanok.services.compute.tables import console_tokens
+from hanok.services.compute.tables import servers as servers_table
+from hanok.web.token import Authenticate
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +41,30 @@ NOVNC = Path("/usr/share/novnc")
 OPEN_S = 10.0
 CHUNK = 65_536
 MOST = 50  # consoles open at once in one process
+USES = 10  # how often an address is good: a page is loaded again, a connection breaks
+LOOK_S = 15.0  # how long a console stays open after the rights to it have gone
 HEADERS = {
     "Content-Security-Policy": "frame-ancestors 'self'",
     "Referrer-Policy": "no-referrer",  # the address holds the token
     "X-Content-Type-Options": "nosniff",
 }
+
+
+_find = (
+    sa.select(console_tokens, servers_table.c.host)
+    .join(servers_table, servers_table.c.id == console_tokens.c.server_id)
+    .where(
+        console_tokens.c.token_hash == bindparam("hash"),
+        console_tokens.c.expires_at > bindparam("now"),
+        servers_table.c.deleted.is_(False),
+        servers_table.c.host.is_not(None),
+    )
+)
+_use = (
+    console_tokens.update()
+    .where(console_tokens.c.token_hash == bindparam("hash"), console_tokens.c.uses < USES)
+    .values(uses=console_tokens.c.uses + 1)
+)
 
 
 class _Pages(StaticFiles):
@@ -53,8 +79,14 @@ class _Pages(StaticFiles):
 class Consoles:
     """The pages and sockets."""
 
-    def __init__(self, room: Compute) -> None:
+    def __init__(self, room: Compute, standing: Authenticate, *, look_s: float = LOOK_S) -> None:
+        """
+        Args:
+            standing: what the rights behind a token are worth, though it may have ended.
+        """
         self._room = room
+        self._standing = standing
+        self._look_s = look_s
         self._open = 0
 
     def app(self) -> Starlette:
@@ -78,20 +110,31 @@ class Consoles:
         )
         return HTMLResponse(page, headers={"Content-Security-Policy": "default-src 'none'"})
 
-    async def _server_of(self, token: str) -> tuple[str, str, str] | None:
-        """(server id, host, kind) that a token opens now."""
+    async def _enter(self, token: str) -> Row[Any] | None:
+        """The row of a token that opens its console now; that is one of its uses."""
         room = self._room
         async with room.database.read() as tx:
-            row = await tx.first(
-                sa.select(console_tokens).where(
-                    console_tokens.c.token_hash == token_hash(token),
-                    console_tokens.c.expires_at > room.clock.now(),
-                )
-            )
-            server = None if row is None else await servers.get_any(tx, row.server_id)
-        if row is None or server is None or not server.host:
+            row = await tx.first(_find, {"hash": token_hash(token), "now": room.clock.now()})
+        if row is None or not await self._still_may(row, token):
             return None
-        return server.id, server.host, row.kind
+        async with room.database.write() as tx:
+            used = await tx.count(_use, {"hash": row.token_hash})
+        return row if used else None
+
+    async def _still_may(self, row: Row[Any], token: str) -> bool:
+        """Whether the server is there, and who asked has all the rights that were asked with."""
+        asked = unseal(token, row.asked_with)
+        rights = None if asked is None else await self._standing(asked.token)
+        if asked is None or rights is None or not set(asked.roles) <= set(rights.roles):
+            return False
+        async with self._room.database.read() as tx:
+            server = await servers.get_any(tx, row.server_id)
+        return server is not None and server.host == row.host
+
+    async def _watch(self, row: Row[Any], token: str) -> None:
+        """Return when the rights to an open console are gone."""
+        while await self._still_may(row, token):  # noqa: ASYNC110 - nobody is told when rights go
+            await asyncio.sleep(self._look_s)
 
     async def socket(self, websocket: WebSocket) -> None:
         """Bytes between the browser and the guest, for as long as both are there."""
@@ -99,14 +142,15 @@ class Consoles:
         if origin is not None and urlsplit(origin).netloc != websocket.headers.get("host"):
             await websocket.close(1008, "Another origin.")
             return
-        found = await self._server_of(websocket.query_params.get("token", ""))
-        if found is None or self._open >= MOST:
+        token = websocket.query_params.get("token", "")
+        row = None if self._open >= MOST else await self._enter(token)
+        if row is None:
             await websocket.close(1008, "This console address is not valid any more.")
             return
-        server_id, host, kind = found
         try:
-            command = OpenConsole(server_id=server_id, kind="serial" if kind == "serial" else "vnc")
-            address = await ask(self._room.bus, host, command, timeout_s=OPEN_S)
+            kind: Literal["serial", "vnc"] = "serial" if row.kind == "serial" else "vnc"
+            command = OpenConsole(server_id=row.server_id, kind=kind)
+            address = await ask(self._room.bus, row.host, command, timeout_s=OPEN_S)
         except NobodyThere:
             await websocket.close(1011, "The host does not answer.")
             return
@@ -124,14 +168,17 @@ class Consoles:
             writer.write(f"{address.ticket}\n".encode())
             offered = websocket.scope.get("subprotocols") or []
             await websocket.accept("binary" if "binary" in offered else None)
-            await self._carry(websocket, reader, writer)
+            await self._carry(websocket, reader, writer, self._watch(row, token))
         finally:
             self._open -= 1
             writer.close()
 
     @staticmethod
     async def _carry(
-        websocket: WebSocket, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        websocket: WebSocket,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        ended: Coroutine[Any, Any, None],
     ) -> None:
         async def to_browser() -> None:
             while data := await reader.read(CHUNK):
@@ -146,7 +193,7 @@ class Consoles:
                 writer.write(data if data is not None else message["text"].encode())
                 await writer.drain()
 
-        tasks = [asyncio.ensure_future(to_browser()), asyncio.ensure_future(to_guest())]
+        tasks = [asyncio.ensure_future(one) for one in (to_browser(), to_guest(), ended)]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -141,5 +141,8 @@ console_tokens = sa.Table(
     sa.Column("server_id", sa.String(36), nullable=False),
     sa.Column("user_id", sa.String(64), nullable=False),
     sa.Column("kind", sa.String(16), nullable=False),
+    # With what rights it was asked for, sealed with the token itself: only who has the address can read it.
+    sa.Column("asked_with", sa.Text, nullable=False, server_default=""),
+    sa.Column("uses", sa.Integer, nullable=False, server_default="0"),
     sa.Column("expires_at", UTCDateTime, nullable=False, index=True),
 )

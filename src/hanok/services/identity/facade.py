@@ -13,6 +13,7 @@ from hanok.base.clock import Clock
 from hanok.base.ids import new_hex
 from hanok.services.identity.logic import sealed
 from hanok.services.identity.logic.keys import Keys
+from hanok.services.identity.logic.limits import in_force
 from hanok.services.identity.logic.passwords import Passwords
 from hanok.services.identity.logic.tokens import Tokens
 from hanok.services.identity.room import Identity, IdentitySettings
@@ -39,6 +40,7 @@ __all__ = [
     "IdentitySettings",
     "bootstrap",
     "build",
+    "limits",
     "project_exists",
     "rotate_secret_keys",
 ]
@@ -74,6 +76,13 @@ class CatalogEntry(Struct, frozen=True):
 async def project_exists(tx: Transaction, project_id: str) -> bool:
     """Whether there is a project with this id."""
     return await tx.first(_project, {"id": project_id}) is not None
+
+
+async def limits(
+    tx: Transaction, service_type: str, project_id: str, region: str
+) -> dict[str, int]:
+    """What a project may use of a service's resources, by name; -1 is without limit, a missing name has none."""
+    return await in_force(tx, service_type, project_id, region)
 
 
 async def bootstrap(

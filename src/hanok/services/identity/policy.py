@@ -9,6 +9,16 @@ from hanok.web.policy import Rule
 
 RULES: tuple[Rule, ...] = (
     Rule(
+        "identity:add_endpoint_group_to_project",
+        "rule:admin_required",
+        "PUT /v3/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}",
+    ),
+    Rule(
+        "identity:add_endpoint_to_project",
+        "rule:admin_required",
+        "PUT /v3/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
+    ),
+    Rule(
         "identity:add_user_to_group",
         "(rule:admin_required) or (role:manager and domain_id:%(target.group.domain_id)s and domain_id:%(target.user.domain_id)s)",
         "PUT /v3/groups/{group_id}/users/{user_id}",
@@ -20,6 +30,11 @@ RULES: tuple[Rule, ...] = (
         scopes=("project",),
     ),
     Rule(
+        "identity:check_endpoint_in_project",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}; HEAD /v3/OS-EP-FILTER/",
+    ),
+    Rule(
         "identity:check_grant",
         "(rule:admin_required) or ((role:reader and system_scope:all) or ((role:reader and domain_id:%(target.user.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:reader and domain_id:%(target.user.domain_id)s and domain_id:%(target.domain.id)s) or (role:reader and domain_id:%(target.group.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:reader and domain_id:%(target.group.domain_id)s and domain_id:%(target.domain.id)s)) and (domain_id:%(target.role.domain_id)s or None:%(target.role.domain_id)s))",
         "HEAD /v3/projects/{project_id}/users/{user_id}/roles/{role_id}; GET /v3/projects/{project_",
@@ -28,6 +43,21 @@ RULES: tuple[Rule, ...] = (
         "identity:check_implied_role",
         "rule:admin_required or (role:reader and system_scope:all)",
         "HEAD /v3/roles/{prior_role_id}/implies/{implied_role_id}",
+    ),
+    Rule(
+        "identity:check_policy_association_for_endpoint",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/policies/{policy_id}/OS-ENDPOINT-POLICY/endpoints/{endpoint_id}; HEAD /v3/policies",
+    ),
+    Rule(
+        "identity:check_policy_association_for_region_and_service",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/policies/{policy_id}/OS-ENDPOINT-POLICY/services/{service_id}/regions/{region_id};",
+    ),
+    Rule(
+        "identity:check_policy_association_for_service",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/policies/{policy_id}/OS-ENDPOINT-POLICY/services/{service_id}; HEAD /v3/policies/{",
     ),
     Rule(
         "identity:check_system_grant_for_group",
@@ -67,8 +97,16 @@ RULES: tuple[Rule, ...] = (
         "POST /v3/credentials",
     ),
     Rule("identity:create_domain", "rule:admin_required", "POST /v3/domains"),
+    Rule(
+        "identity:create_domain_config", "rule:admin_required", "PUT /v3/domains/{domain_id}/config"
+    ),
     Rule("identity:create_domain_role", "rule:admin_required", "POST /v3/roles"),
     Rule("identity:create_endpoint", "rule:admin_required", "POST /v3/endpoints"),
+    Rule(
+        "identity:create_endpoint_group",
+        "rule:admin_required",
+        "POST /v3/OS-EP-FILTER/endpoint_groups",
+    ),
     Rule(
         "identity:create_grant",
         "(rule:admin_required) or ((role:admin and domain_id:%(target.user.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:admin and domain_id:%(target.user.domain_id)s and domain_id:%(target.domain.id)s) or (role:admin and domain_id:%(target.group.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:admin and domain_id:%(target.group.domain_id)s and domain_id:%(target.domain.id)s)) and (domain_id:%(target.role.domain_id)s or None:%(target.role.domain_id)s) or ((role:manager and domain_id:%(target.user.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:manager and domain_id:%(target.user.domain_id)s and domain_id:%(target.domain.id)s) or (role:manager and domain_id:%(target.group.domain_id)s and domain_id:%(target.project.domain_id)s) or (role:manager and domain_id:%(target.group.domain_id)s and domain_id:%(target.domain.id)s)) and rule:domain_managed_target_role",
@@ -83,6 +121,23 @@ RULES: tuple[Rule, ...] = (
         "identity:create_implied_role",
         "rule:admin_required",
         "PUT /v3/roles/{prior_role_id}/implies/{implied_role_id}",
+    ),
+    Rule("identity:create_limits", "rule:admin_required", "POST /v3/limits"),
+    Rule("identity:create_policy", "rule:admin_required", "POST /v3/policies"),
+    Rule(
+        "identity:create_policy_association_for_endpoint",
+        "rule:admin_required",
+        "PUT /v3/policies/{policy_id}/OS-ENDPOINT-POLICY/endpoints/{endpoint_id}",
+    ),
+    Rule(
+        "identity:create_policy_association_for_region_and_service",
+        "rule:admin_required",
+        "PUT /v3/policies/{policy_id}/OS-ENDPOINT-POLICY/services/{service_id}/regions/{region_id}",
+    ),
+    Rule(
+        "identity:create_policy_association_for_service",
+        "rule:admin_required",
+        "PUT /v3/policies/{policy_id}/OS-ENDPOINT-POLICY/services/{service_id}",
     ),
     Rule(
         "identity:create_project",
@@ -99,6 +154,7 @@ RULES: tuple[Rule, ...] = (
         "rule:admin_required",
         "POST /v3/regions; PUT /v3/regions/{region_id}",
     ),
+    Rule("identity:create_registered_limits", "rule:admin_required", "POST /v3/registered_limits"),
     Rule("identity:create_role", "rule:admin_required", "POST /v3/roles"),
     Rule("identity:create_service", "rule:admin_required", "POST /v3/services"),
     Rule(
@@ -152,8 +208,18 @@ RULES: tuple[Rule, ...] = (
         "DELETE /v3/credentials/{credential_id}",
     ),
     Rule("identity:delete_domain", "rule:admin_required", "DELETE /v3/domains/{domain_id}"),
+    Rule(
+        "identity:delete_domain_config",
+        "rule:admin_required",
+        "DELETE /v3/domains/{domain_id}/config; DELETE /v3/domains/{domain_id}/config/{group}; DELE",
+    ),
     Rule("identity:delete_domain_role", "rule:admin_required", "DELETE /v3/roles/{role_id}"),
     Rule("identity:delete_endpoint", "rule:admin_required", "DELETE /v3/endpoints/{endpoint_id}"),
+    Rule(
+        "identity:delete_endpoint_group",
+        "rule:admin_required",
+        "DELETE /v3/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}",
+    ),
     Rule(
         "identity:delete_group",
         "(rule:admin_required) or (role:manager and domain_id:%(target.group.domain_id)s)",
@@ -163,6 +229,23 @@ RULES: tuple[Rule, ...] = (
         "identity:delete_implied_role",
         "rule:admin_required",
         "DELETE /v3/roles/{prior_role_id}/implies/{implied_role_id}",
+    ),
+    Rule("identity:delete_limit", "rule:admin_required", "DELETE /v3/limits/{limit_id}"),
+    Rule("identity:delete_policy", "rule:admin_required", "DELETE /v3/policies/{policy_id}"),
+    Rule(
+        "identity:delete_policy_association_for_endpoint",
+        "rule:admin_required",
+        "DELETE /v3/policies/{policy_id}/OS-ENDPOINT-POLICY/endpoints/{endpoint_id}",
+    ),
+    Rule(
+        "identity:delete_policy_association_for_region_and_service",
+        "rule:admin_required",
+        "DELETE /v3/policies/{policy_id}/OS-ENDPOINT-POLICY/services/{service_id}/regions/{region_i",
+    ),
+    Rule(
+        "identity:delete_policy_association_for_service",
+        "rule:admin_required",
+        "DELETE /v3/policies/{policy_id}/OS-ENDPOINT-POLICY/services/{service_id}",
     ),
     Rule(
         "identity:delete_project",
@@ -180,6 +263,11 @@ RULES: tuple[Rule, ...] = (
         "DELETE /v3/projects/{project_id}/tags",
     ),
     Rule("identity:delete_region", "rule:admin_required", "DELETE /v3/regions/{region_id}"),
+    Rule(
+        "identity:delete_registered_limit",
+        "rule:admin_required",
+        "DELETE /v3/registered_limits/{registered_limit_id}",
+    ),
     Rule("identity:delete_role", "rule:admin_required", "DELETE /v3/roles/{role_id}"),
     Rule("identity:delete_service", "rule:admin_required", "DELETE /v3/services/{service_id}"),
     Rule(
@@ -259,6 +347,16 @@ RULES: tuple[Rule, ...] = (
         "GET /v3/domains/{domain_id}",
     ),
     Rule(
+        "identity:get_domain_config",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/domains/{domain_id}/config; HEAD /v3/domains/{domain_id}/config; GET /v3/domains/{",
+    ),
+    Rule(
+        "identity:get_domain_config_default",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/domains/config/default; HEAD /v3/domains/config/default; GET /v3/domains/config/{g",
+    ),
+    Rule(
         "identity:get_domain_role",
         "rule:admin_required or (role:reader and system_scope:all)",
         "GET /v3/roles/{role_id}; HEAD /v3/roles/{role_id}",
@@ -267,6 +365,16 @@ RULES: tuple[Rule, ...] = (
         "identity:get_endpoint",
         "rule:admin_required or (role:reader and system_scope:all)",
         "GET /v3/endpoints/{endpoint_id}",
+    ),
+    Rule(
+        "identity:get_endpoint_group",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}; HEAD /v3/OS-EP-FILTER/endpoint_g",
+    ),
+    Rule(
+        "identity:get_endpoint_group_in_project",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}; HEAD /v3/O",
     ),
     Rule(
         "identity:get_group",
@@ -279,6 +387,22 @@ RULES: tuple[Rule, ...] = (
         "GET /v3/roles/{prior_role_id}/implies/{implied_role_id}",
     ),
     Rule(
+        "identity:get_limit",
+        "rule:admin_required or (role:reader and system_scope:all) or (domain_id:%(target.limit.domain.id)s or domain_id:%(target.limit.project.domain_id)s) or (project_id:%(target.limit.project_id)s and not None:%(target.limit.project_id)s)",
+        "GET /v3/limits/{limit_id}; HEAD /v3/limits/{limit_id}",
+    ),
+    Rule("identity:get_limit_model", "@", "GET /v3/limits/model; HEAD /v3/limits/model"),
+    Rule(
+        "identity:get_policy",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/policies/{policy_id}",
+    ),
+    Rule(
+        "identity:get_policy_for_endpoint",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/endpoints/{endpoint_id}/OS-ENDPOINT-POLICY/policy; HEAD /v3/endpoints/{endpoint_id",
+    ),
+    Rule(
         "identity:get_project",
         "(rule:admin_required) or (role:reader and system_scope:all) or (role:reader and domain_id:%(target.project.domain_id)s and not None:%(target.project.domain_id)s) or project_id:%(target.project.id)s",
         "GET /v3/projects/{project_id}",
@@ -287,6 +411,11 @@ RULES: tuple[Rule, ...] = (
         "identity:get_project_tag",
         "(rule:admin_required) or (role:reader and system_scope:all) or (role:reader and domain_id:%(target.project.domain_id)s and not None:%(target.project.domain_id)s) or project_id:%(target.project.id)s",
         "GET /v3/projects/{project_id}/tags/{value}; HEAD /v3/projects/{project_id}/tags/{value}",
+    ),
+    Rule(
+        "identity:get_registered_limit",
+        "@",
+        "GET /v3/registered_limits/{registered_limit_id}; HEAD /v3/registered_limits/{registered_li",
     ),
     Rule(
         "identity:get_role",
@@ -298,6 +427,11 @@ RULES: tuple[Rule, ...] = (
         "(rule:admin_required) or (role:reader and system_scope:all or user_id:%(target.trust.trustor_user_id)s or user_id:%(target.trust.trustee_user_id)s)",
         "GET /v3/OS-TRUST/trusts/{trust_id}/roles/{role_id}; HEAD /v3/OS-TRUST/trusts/{trust_id}/ro",
         scopes=("system", "project"),
+    ),
+    Rule(
+        "identity:get_security_compliance_domain_config",
+        "@",
+        "GET /v3/domains/{domain_id}/config/security_compliance; HEAD /v3/domains/{domain_id}/confi",
     ),
     Rule(
         "identity:get_service",
@@ -361,9 +495,34 @@ RULES: tuple[Rule, ...] = (
         "GET /v3/domains",
     ),
     Rule(
+        "identity:list_endpoint_groups",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-EP-FILTER/endpoint_groups",
+    ),
+    Rule(
+        "identity:list_endpoint_groups_for_project",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-EP-FILTER/projects/{project_id}/endpoint_groups",
+    ),
+    Rule(
         "identity:list_endpoints",
         "rule:admin_required or (role:reader and system_scope:all)",
         "GET /v3/endpoints",
+    ),
+    Rule(
+        "identity:list_endpoints_associated_with_endpoint_group",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/endpoints",
+    ),
+    Rule(
+        "identity:list_endpoints_for_policy",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/policies/{policy_id}/OS-ENDPOINT-POLICY/endpoints",
+    ),
+    Rule(
+        "identity:list_endpoints_for_project",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-EP-FILTER/projects/{project_id}/endpoints",
     ),
     Rule(
         "identity:list_grants",
@@ -385,6 +544,12 @@ RULES: tuple[Rule, ...] = (
         "rule:admin_required or (role:reader and system_scope:all)",
         "GET /v3/roles/{prior_role_id}/implies; HEAD /v3/roles/{prior_role_id}/implies",
     ),
+    Rule("identity:list_limits", "@", "GET /v3/limits; HEAD /v3/limits"),
+    Rule(
+        "identity:list_policies",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/policies",
+    ),
     Rule(
         "identity:list_project_tags",
         "(rule:admin_required) or (role:reader and system_scope:all) or (role:reader and domain_id:%(target.project.domain_id)s and not None:%(target.project.domain_id)s) or project_id:%(target.project.id)s",
@@ -394,6 +559,21 @@ RULES: tuple[Rule, ...] = (
         "identity:list_projects",
         "(rule:admin_required) or (role:reader and system_scope:all) or (role:reader and domain_id:%(target.domain_id)s)",
         "GET /v3/projects",
+    ),
+    Rule(
+        "identity:list_projects_associated_with_endpoint_group",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects",
+    ),
+    Rule(
+        "identity:list_projects_for_endpoint",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-EP-FILTER/endpoints/{endpoint_id}/projects",
+    ),
+    Rule(
+        "identity:list_registered_limits",
+        "@",
+        "GET /v3/registered_limits; HEAD /v3/registered_limits",
     ),
     Rule(
         "identity:list_revoke_events",
@@ -476,6 +656,16 @@ RULES: tuple[Rule, ...] = (
         "GET /v3/groups/{group_id}/users; HEAD /v3/groups/{group_id}/users",
     ),
     Rule(
+        "identity:remove_endpoint_from_project",
+        "rule:admin_required",
+        "DELETE /v3/OS-EP-FILTER/projects/{project_id}/endpoints/{endpoint_id}",
+    ),
+    Rule(
+        "identity:remove_endpoint_group_from_project",
+        "rule:admin_required",
+        "DELETE /v3/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/projects/{project_id}",
+    ),
+    Rule(
         "identity:remove_user_from_group",
         "(rule:admin_required) or (role:manager and domain_id:%(target.group.domain_id)s and domain_id:%(target.user.domain_id)s)",
         "DELETE /v3/groups/{group_id}/users/{user_id}",
@@ -519,13 +709,25 @@ RULES: tuple[Rule, ...] = (
         "PATCH /v3/credentials/{credential_id}",
     ),
     Rule("identity:update_domain", "rule:admin_required", "PATCH /v3/domains/{domain_id}"),
+    Rule(
+        "identity:update_domain_config",
+        "rule:admin_required",
+        "PATCH /v3/domains/{domain_id}/config; PATCH /v3/domains/{domain_id}/config/{group}; PATCH ",
+    ),
     Rule("identity:update_domain_role", "rule:admin_required", "PATCH /v3/roles/{role_id}"),
     Rule("identity:update_endpoint", "rule:admin_required", "PATCH /v3/endpoints/{endpoint_id}"),
+    Rule(
+        "identity:update_endpoint_group",
+        "rule:admin_required",
+        "PATCH /v3/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}",
+    ),
     Rule(
         "identity:update_group",
         "(rule:admin_required) or (role:manager and domain_id:%(target.group.domain_id)s)",
         "PATCH /v3/groups/{group_id}",
     ),
+    Rule("identity:update_limit", "rule:admin_required", "PATCH /v3/limits/{limit_id}"),
+    Rule("identity:update_policy", "rule:admin_required", "PATCH /v3/policies/{policy_id}"),
     Rule(
         "identity:update_project",
         "(rule:admin_required) or (role:manager and domain_id:%(target.project.domain_id)s and not None:%(target.project.domain_id)s)",
@@ -537,6 +739,11 @@ RULES: tuple[Rule, ...] = (
         "PUT /v3/projects/{project_id}/tags",
     ),
     Rule("identity:update_region", "rule:admin_required", "PATCH /v3/regions/{region_id}"),
+    Rule(
+        "identity:update_registered_limit",
+        "rule:admin_required",
+        "PATCH /v3/registered_limits/{registered_limit_id}",
+    ),
     Rule("identity:update_role", "rule:admin_required", "PATCH /v3/roles/{role_id}"),
     Rule("identity:update_service", "rule:admin_required", "PATCH /v3/services/{service_id}"),
     Rule(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
 
 from msgspec import Struct
 
@@ -18,6 +19,7 @@ class IdentitySettings(Struct, frozen=True, kw_only=True):
     lock_after: wrong passwords in a row before a user is locked out for lock_for_s seconds; zero seconds: until an
         administrator enables the user again.
     remember_passwords: how many past passwords may not come back.
+    limit_model: how limits of projects and domains fit together.
     password_regex: what a new password must match; password_regex_description says it in words.
     password_expires_days: days until a password must be changed.
     minimum_password_age_days: days before a password that its user chose may be changed by the user again.
@@ -38,6 +40,7 @@ class IdentitySettings(Struct, frozen=True, kw_only=True):
     password_rounds: int = 12
     password_regex: str = ""
     password_regex_description: str = ""
+    limit_model: Literal["flat", "strict_two_level"] = "flat"
     password_expires_days: int = 0
     minimum_password_age_days: int = 0
     change_password_upon_first_use: bool = False

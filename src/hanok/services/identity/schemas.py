@@ -142,6 +142,77 @@ class ApplicationCredentialBody(Struct, kw_only=True):
     access_rules: list[AccessRuleBody] | None = None
 
 
+class PolicyBody(Struct, kw_only=True):
+    blob: Text | UnsetType = UNSET
+    type: Annotated[str, Meta(max_length=255)] | UnsetType = UNSET
+
+
+class EndpointGroupBody(Struct, kw_only=True):
+    name: Name255 | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+    filters: dict[str, Any] | UnsetType = UNSET
+
+
+Limit = Annotated[int, Meta(ge=-1, le=0x7FFFFFFF)]
+RegionId = Annotated[str, Meta(max_length=255)]
+
+
+class RegisteredLimitBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    service_id: Id
+    resource_name: Name255
+    default_limit: Limit
+    region_id: RegionId | UnsetType | None = UNSET
+    description: Text | UnsetType | None = UNSET
+
+
+class RegisteredLimitsBody(Struct, forbid_unknown_fields=True):
+    registered_limits: Annotated[list[RegisteredLimitBody], Meta(min_length=1, max_length=1000)]
+
+
+class RegisteredLimitChanges(Struct, kw_only=True, forbid_unknown_fields=True):
+    service_id: Id | UnsetType = UNSET
+    resource_name: Name255 | UnsetType = UNSET
+    default_limit: Limit | UnsetType = UNSET
+    region_id: RegionId | UnsetType | None = UNSET
+    description: Text | UnsetType | None = UNSET
+
+
+class RegisteredLimitChangesBody(Struct, forbid_unknown_fields=True):
+    registered_limit: RegisteredLimitChanges
+
+
+class LimitBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    service_id: Id
+    resource_name: Name255
+    resource_limit: Limit
+    region_id: RegionId | UnsetType | None = UNSET
+    project_id: Id | UnsetType | None = UNSET
+    domain_id: Id | UnsetType | None = UNSET
+    description: Text | UnsetType | None = UNSET
+
+
+class LimitsBody(Struct, forbid_unknown_fields=True):
+    limits: Annotated[list[LimitBody], Meta(min_length=1, max_length=1000)]
+
+
+class LimitChanges(Struct, kw_only=True, forbid_unknown_fields=True):
+    resource_limit: Limit | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+
+
+class LimitChangesBody(Struct, forbid_unknown_fields=True):
+    limit: LimitChanges
+
+
+def check_limit(body: LimitBody) -> None:
+    """
+    Raises:
+        BadInput: it is for nobody, or for a project and a domain.
+    """
+    if bool(body.project_id or None) == bool(body.domain_id or None):
+        raise BadInput("A limit is for one project_id or one domain_id.")
+
+
 # ---- sign-in ----
 
 
@@ -417,4 +488,50 @@ def endpoint(request: Request, row: Any) -> dict[str, Any]:
         "url": row.url,
         "enabled": row.enabled,
         "links": link(request, "endpoints", row.id),
+    }
+
+
+def policy(request: Request, row: Any) -> dict[str, Any]:
+    return {
+        **row.extra,
+        "id": row.id,
+        "type": row.type,
+        "blob": row.blob,
+        "links": link(request, "policies", row.id),
+    }
+
+
+def endpoint_group(request: Request, row: Any) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "description": row.description,
+        "filters": row.filters,
+        "links": link(request, "OS-EP-FILTER", "endpoint_groups", row.id),
+    }
+
+
+def registered_limit(request: Request, row: Any) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "service_id": row.service_id,
+        "region_id": row.region_id or None,
+        "resource_name": row.resource_name,
+        "default_limit": row.default_limit,
+        "description": row.description,
+        "links": link(request, "registered_limits", row.id),
+    }
+
+
+def limit(request: Request, row: Any) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "service_id": row.service_id,
+        "region_id": row.region_id or None,
+        "resource_name": row.resource_name,
+        "resource_limit": row.resource_limit,
+        "project_id": row.project_id or None,
+        "domain_id": row.domain_id or None,
+        "description": row.description,
+        "links": link(request, "limits", row.id),
     }

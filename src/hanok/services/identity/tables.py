@@ -269,3 +269,88 @@ oauth_nonces = sa.Table(
     sa.Column("nonce", sa.String(64), primary_key=True),
     sa.Column("forget_at", UTCDateTime, nullable=False, index=True),
 )
+
+# ---- policies, and the endpoints that they are for ----
+
+policies = sa.Table(
+    "policies",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("type", sa.String(255), nullable=False),
+    sa.Column("blob", sa.Text, nullable=False),
+    sa.Column("extra", JSON, nullable=False),
+)
+
+# An endpoint, a service, or a service in a region has one policy; "" stands for what is not named.
+policy_associations = sa.Table(
+    "policy_associations",
+    metadata,
+    sa.Column("endpoint_id", sa.String(64), primary_key=True),
+    sa.Column("service_id", sa.String(64), primary_key=True),
+    sa.Column("region_id", sa.String(255), primary_key=True),
+    sa.Column("policy_id", sa.String(64), nullable=False, index=True),
+)
+
+# ---- which endpoints a project's catalog shows; all of them where nothing is named ----
+
+project_endpoints = sa.Table(
+    "project_endpoints",
+    metadata,
+    sa.Column("project_id", sa.String(64), primary_key=True),
+    sa.Column("endpoint_id", sa.String(64), primary_key=True, index=True),
+)
+
+endpoint_groups = sa.Table(
+    "endpoint_groups",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("filters", JSON, nullable=False),
+)
+
+project_endpoint_groups = sa.Table(
+    "project_endpoint_groups",
+    metadata,
+    sa.Column("project_id", sa.String(64), primary_key=True),
+    sa.Column("endpoint_group_id", sa.String(64), primary_key=True, index=True),
+)
+
+# ---- settings of domains ----
+
+domain_options = sa.Table(
+    "domain_options",
+    metadata,
+    sa.Column("domain_id", sa.String(64), primary_key=True),
+    sa.Column("group", sa.String(255), primary_key=True),
+    sa.Column("option", sa.String(255), primary_key=True),
+    sa.Column("value", JSON, nullable=False),
+)
+
+# ---- limits that services hold their projects to ----
+
+# region_id "" stands for every region.
+registered_limits = sa.Table(
+    "registered_limits",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("service_id", sa.String(64), nullable=False),
+    sa.Column("region_id", sa.String(255), nullable=False),
+    sa.Column("resource_name", sa.String(255), nullable=False),
+    sa.Column("default_limit", sa.Integer, nullable=False),
+    sa.Column("description", sa.Text),
+    sa.UniqueConstraint("service_id", "region_id", "resource_name"),
+)
+
+# One of project_id and domain_id is "".
+limits = sa.Table(
+    "limits",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("registered_limit_id", sa.ForeignKey("registered_limits.id"), nullable=False),
+    sa.Column("project_id", sa.String(64), nullable=False, index=True),
+    sa.Column("domain_id", sa.String(64), nullable=False),
+    sa.Column("resource_limit", sa.Integer, nullable=False),
+    sa.Column("description", sa.Text),
+    sa.UniqueConstraint("registered_limit_id", "project_id", "domain_id"),
+)

@@ -122,6 +122,7 @@ class Network:
         """Make the ports that are ours, with addresses; set owner and host on all. Doing it twice changes nothing.
 
         Args:
+            hostname: the name under which other guests of the networks find the server.
             security_groups: names or ids, for the ports that are ours; empty for the project's default group.
 
         Raises:
@@ -135,9 +136,14 @@ class Network:
             server_id=server_id,
             project_id=project_id,
             host=host,
+            hostname=hostname,
             zone=zone,
             security_groups=security_groups,
         )
+
+    async def rename(self, tx: Transaction, server_id: str, hostname: str) -> None:
+        """Other guests of its networks find the server under another name."""
+        await server_ports.rename(tx, self.room, server_id, hostname)
 
     async def release(self, tx: Transaction, server_id: str) -> None:
         """Remove the ports that were made for a server and let go of the others; nothing is fine too."""

@@ -21,6 +21,8 @@ class NetworkSettings(Struct, frozen=True, kw_only=True):
     chassis: system ids that may carry routers' gateways; empty for every host that was heard of.
     down_after_s: a host that has not been heard of for so long counts as down.
     compare_s: how often everything is compared with everything.
+    dns_domain: what follows the name of a server within its network.
+    dns_servers: name servers for subnets that name none.
     """
 
     northbound: str = ""
@@ -29,6 +31,8 @@ class NetworkSettings(Struct, frozen=True, kw_only=True):
     down_after_s: int = 75
     compare_s: float = 60.0
     zone: str = "nova"
+    dns_domain: str = "openstacklocal"
+    dns_servers: tuple[str, ...] = ()
 
 
 class Engine(NorthboundAPI, Protocol):

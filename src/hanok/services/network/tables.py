@@ -93,6 +93,8 @@ ports = sa.Table(
     sa.Column("server_id", sa.String(36), index=True),
     sa.Column("server_position", sa.Integer, nullable=False, default=0),
     sa.Column("made_for_server", sa.Boolean, nullable=False, default=False),
+    # The label under which its network finds the port: the host name of its server.
+    sa.Column("dns_name", sa.String(63), nullable=False, default="", server_default=""),
     sa.UniqueConstraint("network_id", "mac_address"),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import re
 import secrets
 from typing import Any
 
@@ -39,6 +40,24 @@ HINTS = frozenset(
         "target_cell",
     }
 )
+
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]")
+_QUALIFIED = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*[A-Za-z0-9]")
+
+
+def host_name(text: str, version: Version) -> str:
+    """A host name as a user gives it; from 2.94 it may be a fully qualified one.
+
+    Raises:
+        BadInput: it is none.
+    """
+    most, pattern = (255, _QUALIFIED) if version >= (2, 94) else (63, _LABEL)
+    if len(text) > most or not pattern.fullmatch(text):
+        raise BadInput(
+            f"Invalid input for field/attribute hostname. Value: {text[:100]}. It has 2 to {most} letters, "
+            "digits and hyphens, and begins and ends with a letter or a digit."
+        )
+    return text
 
 
 def address(value: Any, name: str, version: int) -> str:
@@ -180,8 +199,10 @@ async def create(
         plans = await room.network.plan(tx, token, wishes, count=most)
         name = body.name.strip() if most == 1 else f"{body.name.strip()}-{index + 1}"
         hostname = hostname_of(name, server_id)
-        if body.hostname is not UNSET and isinstance(body.hostname, str):
-            hostname = body.hostname
+        if body.hostname is not UNSET:
+            if most > 1:
+                raise BadInput("Several servers cannot have one and the same hostname.")
+            hostname = host_name(body.hostname, version)
         drive = body.config_drive
         await tx.execute(
             servers.insert(),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
+from cryptography.fernet import Fernet, InvalidToken
+from msgspec import Struct
 from sqlalchemy import Row
 from starlette.responses import Response
 
@@ -29,6 +34,31 @@ MOST_LINES = 100_000
 def token_hash(token: str) -> str:
     """What is kept of a console's token: who reads the database cannot open consoles."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+class AskedWith(Struct, frozen=True):
+    """The token that a console was asked for with, and the roles it carried."""
+
+    token: str
+    roles: tuple[str, ...]
+
+
+def _box(token: str) -> Fernet:
+    key = hashlib.sha256(b"console rights " + token.encode()).digest()
+    return Fernet(base64.urlsafe_b64encode(key))
+
+
+def seal(token: str, asked_with: str, roles: Sequence[str]) -> str:
+    plain = msgspec.msgpack.encode(AskedWith(asked_with, tuple(roles)))
+    return _box(token).encrypt(plain).decode()
+
+
+def unseal(token: str, sealed: str) -> AskedWith | None:
+    """None when it was not sealed with this token."""
+    try:
+        return msgspec.msgpack.decode(_box(token).decrypt(sealed.encode()), type=AskedWith)
+    except InvalidToken:
+        return None
 
 
 async def console_output(request: Request, room: Compute) -> Response:
@@ -71,6 +101,8 @@ async def _console(request: Request, room: Compute, row: Row[Any], kind: str) ->
                 "server_id": row.id,
                 "user_id": request.token.user_id,
                 "kind": kind,
+                "asked_with": seal(token, request.headers["x-auth-token"], request.token.roles),
+                "uses": 0,
                 "expires_at": room.clock.now() + timedelta(seconds=room.settings.console_s),
             },
         )

@@ -455,7 +455,8 @@ async def update_server(request: Request, room: Compute) -> Response:
         if body.description is not UNSET:
             changes["description"] = body.description
         if body.hostname is not UNSET:
-            changes["hostname"] = body.hostname
+            changes["hostname"] = creating.host_name(body.hostname, request.microversion)
+            await room.network.rename(tx, row.id, changes["hostname"])
         for name, column, version in (
             ("accessIPv4", "access_ip_v4", 4),
             ("accessIPv6", "access_ip_v6", 6),

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Row
 
+from hanok.services.identity.logic import endpoint_filters
 from hanok.services.identity.tables import endpoints, services
 from hanok.store import Transaction
 
@@ -28,6 +29,13 @@ _enabled = (
 
 async def rows(tx: Transaction) -> list[Row[Any]]:
     return list(await tx.all(_enabled))
+
+
+async def rows_for(tx: Transaction, project_id: str | None) -> list[Row[Any]]:
+    """The endpoints that a caller in this scope sees."""
+    found = await rows(tx)
+    shown = None if project_id is None else await endpoint_filters.shown(tx, project_id)
+    return found if shown is None else [row for row in found if row.id in shown]
 
 
 def catalog(

@@ -9,7 +9,13 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
 from hanok.base.ids import new_hex
-from hanok.services.identity.logic import delegations, rights
+from hanok.services.identity.logic import (
+    delegations,
+    domain_options,
+    endpoint_filters,
+    limits,
+    rights,
+)
 from hanok.services.identity.logic.lookup import get
 from hanok.services.identity.tables import (
     assignments,
@@ -187,6 +193,9 @@ async def _forget(tx: Transaction, project_id: str) -> None:
     )
     await delegations.forget_project(tx, project_id)
     await tx.execute(project_tags.delete().where(project_tags.c.project_id == project_id))
+    await endpoint_filters.forget(tx, project=project_id)
+    await limits.forget(tx, project=project_id)
+    await domain_options.delete_rows(tx, project_id)
     await tx.execute(
         users.update()
         .where(users.c.default_project_id == project_id)

@@ -225,6 +225,22 @@ class Tokens:
             self._valid.pop(text, None)
         return token_now
 
+    async def standing(self, text: str) -> Token | None:
+        """What the rights behind a token are worth now, though the token itself may have ended meanwhile.
+
+        For what was begun with a token and goes on: a console that is open closes when the rights go.
+        """
+        raw = self._keys.open(text)
+        if raw is None:
+            return None
+        try:
+            payload = _decode(raw)
+        except msgspec.DecodeError:
+            return None
+        a_while = int((self._clock.now() + self.lifetime).timestamp() * 1_000_000)
+        async with self._database.read() as tx:
+            return await self.worth(tx, msgspec.structs.replace(payload, expires_us=a_while))
+
     async def worth(self, tx: Transaction, payload: Payload) -> Token | None:
         """What a payload is worth, read afresh."""
         user = await self._standing(tx, payload.user_id, payload)

@@ -97,7 +97,7 @@ async def token_body(
 
 async def _catalog(request: Request, tx: Transaction, token: Token) -> list[dict[str, Any]]:
     return catalog.catalog(
-        await catalog.rows(tx),
+        await catalog.rows_for(tx, token.project_id),
         project_id=token.project_id,
         user_id=token.trustor_user_id or token.user_id,
         origin=request.origin,

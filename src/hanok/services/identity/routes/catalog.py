@@ -10,9 +10,10 @@ from starlette.responses import Response
 from hanok.base.errors import BadInput, Conflict
 from hanok.base.ids import new_hex
 from hanok.services.identity import schemas
+from hanok.services.identity.logic import endpoint_filters, endpoint_policies
 from hanok.services.identity.logic.lookup import filtered, get
 from hanok.services.identity.room import Identity
-from hanok.services.identity.tables import endpoints, regions, services
+from hanok.services.identity.tables import endpoints, regions, registered_limits, services
 from hanok.store import Duplicate, Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import SIGNED_IN, Route
@@ -96,6 +97,14 @@ async def delete_region(request: Request, room: Identity) -> Response:
             raise Conflict(
                 f"Unable to delete region {row.id} because it or its child regions have endpoints."
             )
+        registered = sa.select(registered_limits.c.id).where(
+            registered_limits.c.region_id == row.id
+        )
+        if await tx.first(registered) is not None:
+            raise Conflict(
+                f"Unable to delete region {row.id} because limits are registered for it."
+            )
+        await endpoint_policies.forget(tx, region=row.id)
         await tx.execute(regions.delete().where(regions.c.id == row.id))
     return no_content()
 
@@ -161,7 +170,17 @@ async def delete_service(request: Request, room: Identity) -> Response:
     request.allow()
     async with request.transaction() as tx:
         row = await get(tx, services, "service", request.path["service_id"])
-        await tx.execute(endpoints.delete().where(endpoints.c.service_id == row.id))
+        registered = sa.select(registered_limits.c.id).where(
+            registered_limits.c.service_id == row.id
+        )
+        if await tx.first(registered) is not None:
+            raise Conflict(
+                f"Unable to delete service {row.id} because limits are registered for it."
+            )
+        of_service = sa.select(endpoints.c.id).where(endpoints.c.service_id == row.id)
+        for endpoint_id in await tx.scalars(of_service):
+            await _delete_endpoint(tx, endpoint_id)
+        await endpoint_policies.forget(tx, service=row.id)
         await tx.execute(services.delete().where(services.c.id == row.id))
     return no_content()
 
@@ -248,8 +267,14 @@ async def delete_endpoint(request: Request, room: Identity) -> Response:
     request.allow()
     async with request.transaction() as tx:
         row = await get(tx, endpoints, "endpoint", request.path["endpoint_id"])
-        await tx.execute(endpoints.delete().where(endpoints.c.id == row.id))
+        await _delete_endpoint(tx, row.id)
     return no_content()
+
+
+async def _delete_endpoint(tx: Transaction, endpoint_id: str) -> None:
+    await endpoint_policies.forget(tx, endpoint=endpoint_id)
+    await endpoint_filters.forget(tx, endpoint=endpoint_id)
+    await tx.execute(endpoints.delete().where(endpoints.c.id == endpoint_id))
 
 
 ROUTES = (

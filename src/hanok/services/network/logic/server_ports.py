@@ -6,6 +6,7 @@ Only `bind` makes a port a server's. A port that was made for a server goes with
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -81,6 +82,8 @@ class NICPlan(Struct, frozen=True, kw_only=True):
     fixed_ip: str | None = None
     tag: str | None = None
 
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 _with_network = (
     sa.select(
@@ -280,9 +283,11 @@ async def bind(
     server_id: str,
     project_id: str,
     host: str,
+    hostname: str,
     zone: str,
     security_groups: Sequence[str],
 ) -> None:
+    label = dns_label(hostname)
     groups: list[str] | None = None
     owner = f"compute:{zone or room.settings.zone}"
     for place, each in enumerate(plans):
@@ -315,6 +320,7 @@ async def bind(
                 server_id=server_id,
                 server_position=place,
                 made_for_server=True,
+                dns_name=label,
             )
             continue
         if port.server_id is None and (
@@ -327,6 +333,7 @@ async def bind(
             "device_id": server_id,
             "device_owner": owner,
             "host": host,
+            "dns_name": label,
         }
         if all(getattr(port, name) == value for name, value in wanted.items()):
             continue
@@ -334,6 +341,20 @@ async def bind(
             wanted["status"] = "DOWN"
         await change(tx, ports, port.id, room.clock.now(), wanted)
         await touch(tx, room, port_scope(port.id))
+
+
+async def rename(tx: Transaction, room: NetworkRoom, server_id: str, hostname: str) -> None:
+    label = dns_label(hostname)
+    for port in await tx.all(_mine, {"server": server_id}):
+        if port.dns_name != label:
+            await change(tx, ports, port.id, room.clock.now(), {"dns_name": label})
+            await touch(tx, room, port_scope(port.id))
+
+
+def dns_label(hostname: str) -> str:
+    """The first label of a host name; "" if it is none that DNS has."""
+    label = hostname.partition(".")[0].lower()
+    return label if _LABEL.fullmatch(label) else ""
 
 
 async def release(
@@ -353,6 +374,7 @@ async def release(
             "device_owner": "",
             "host": "",
             "status": "DOWN",
+            "dns_name": "",
         }
         await change(tx, ports, port.id, room.clock.now(), freed)
         await touch(tx, room, port_scope(port.id))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -93,14 +94,34 @@ def _written(build: Callable[[], list[Row]]) -> Wanted:
         return error
 
 
-def _subnet_spec(row: SQLRow[Any]) -> topology.SubnetSpec:
+def _name_servers(room: NetworkRoom, row: SQLRow[Any], metadata_address: str) -> tuple[str, ...]:
+    """A subnet's own name servers, or those of the house that its guests can speak to.
+
+    Without any, guests are told the metadata port, which is always there: the switch answers for the names of servers
+    whomever a guest asks, and a guest asks nobody if it knows no name server.
+    """
+    if row.dns_nameservers:
+        return tuple(row.dns_nameservers)
+    ours = tuple(
+        one
+        for one in room.settings.dns_servers
+        if ipaddress.ip_address(one).version == row.ip_version
+    )
+    if ours or row.ip_version == 6:
+        return ours
+    return tuple(filter(None, [metadata_address or row.gateway_ip]))
+
+
+def _subnet_spec(
+    room: NetworkRoom, row: SQLRow[Any], metadata_address: str = ""
+) -> topology.SubnetSpec:
     return topology.SubnetSpec(
         id=row.id,
         cidr=row.cidr,
         server_mac=server_mac(row.id),
         gateway_ip=row.gateway_ip or "",
         enable_dhcp=row.enable_dhcp and row.ipv6_address_mode != "slaac",
-        dns_servers=tuple(row.dns_nameservers),
+        dns_servers=_name_servers(room, row, metadata_address),
         host_routes=tuple(
             topology.HostRoute(destination=route["destination"], next_hop=route["nexthop"])
             for route in row.host_routes
@@ -132,19 +153,23 @@ async def _load_networks(
     found: dict[str, Wanted] = {}
     for row in await tx.all(_networks, {"ids": list(ids)}):
         port = metadata.get(row.id)
+        reached = {one.subnet_id: one.address for one in held.get(port.id, [])} if port else {}
         spec = topology.NetworkSpec(
             id=row.id,
             mtu=row.mtu,
-            subnets=tuple(_subnet_spec(one) for one in theirs.get(row.id, [])),
+            subnets=tuple(
+                _subnet_spec(room, one, reached.get(one.id, "")) for one in theirs.get(row.id, [])
+            ),
             metadata_port=None
             if port is None
             else topology.MetadataPortSpec(
                 id=port.id,
                 mac=port.mac_address,
-                addresses={one.subnet_id: one.address for one in held.get(port.id, [])},
+                addresses=reached,
             ),
             physical_network=row.physical_network or "",
             vlan=row.segmentation_id if row.network_type == "vlan" else None,
+            dns_domain=room.settings.dns_domain,
         )
         found[row.id] = _written(lambda spec=spec: topology.network(spec))  # type: ignore[misc]
     return found
@@ -180,10 +205,18 @@ async def _load_ports(tx: Transaction, room: NetworkRoom, ids: Sequence[str]) ->
             port_security=row.port_security_enabled,
             admin_up=row.admin_state_up and parents[row.network_id].admin_state_up,
             host=row.host,
+            dns_names=_names(room, row.dns_name),
         )
-        near = [_subnet_spec(one) for one in theirs.get(row.network_id, [])]
+        near = [_subnet_spec(room, one) for one in theirs.get(row.network_id, [])]
         found[row.id] = _written(lambda spec=spec, near=near: topology.port(spec, near))  # type: ignore[misc]
     return found
+
+
+def _names(room: NetworkRoom, label: str) -> tuple[str, ...]:
+    if not label:
+        return ()
+    domain = room.settings.dns_domain
+    return (label, f"{label}.{domain}") if domain else (label,)
 
 
 async def _load_routers(
