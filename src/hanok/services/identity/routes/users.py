@@ -76,7 +76,7 @@ async def list_users(request: Request, room: Identity) -> Response:
     statement = filtered(sa.select(table), table, query, ("name", "domain_id", "enabled"))
     for text in request.query_all("password_expires_at"):
         statement = statement.where(_expires(text))
-    if own and not (request.token.is_admin and "domain_id" in query):
+    if own:
         statement = statement.where(table.c.domain_id == own)
     async with request.reading() as tx:
         rows = await tx.all(statement.order_by(table.c.name, table.c.id))
@@ -189,6 +189,8 @@ async def list_groups_of_user(request: Request, room: Identity) -> Response:
         row = await readable(request, tx, "identity:list_groups_for_user")
         mine = sa.select(group_members.c.group_id).where(group_members.c.user_id == row.id)
         statement = filtered(sa.select(groups), groups, request.query, ("name",))
+        if request.token.domain_id:
+            statement = statement.where(groups.c.domain_id == request.token.domain_id)
         rows = await tx.all(statement.where(groups.c.id.in_(mine)).order_by(groups.c.name))
     items = [schemas.group(request, one) for one in rows]
     return json_answer(schemas.collection(request, "groups", items))
