@@ -92,7 +92,9 @@ async def test_signatures_that_do_not_hold(cloud: Cloud) -> None:
     await tried(401, oauth_headers(ACCESS, consumer))
     old = str(int(datetime.now(UTC).timestamp()) - 3600)
     await tried(401, oauth_headers(REQUEST, consumer, timestamp=old))
-    await tried(401, oauth_headers(REQUEST, consumer, timestamp="tomorrow"))
+    for odd in ("tomorrow", "-1", "9" * 12, "٣"):
+        await tried(401, oauth_headers(REQUEST, consumer, timestamp=odd))
+    await tried(401, oauth_headers(REQUEST, consumer, nonce="n" * 65))
     await tried(400, {})
     await tried(400, {"Authorization": "Basic eDp5"})
     await tried(400, {"Authorization": "OAuth realm"})

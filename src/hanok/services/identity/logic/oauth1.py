@@ -134,7 +134,7 @@ async def _check(
     if not _matches(signed, sealed.unseal(room.secrets, consumer), token_secret):
         raise refused
     nonce, at = signed.needs("oauth_nonce"), signed.needs("oauth_timestamp")
-    if not (at.isascii() and at.isdecimal() and len(at) <= 12) or len(nonce) > 64:
+    if not (at.isascii() and at.isdecimal() and len(at) <= 10) or len(nonce) > 64:
         raise refused
     now, window = room.clock.now(), timedelta(seconds=room.settings.signature_window_s)
     signed_at = datetime.fromtimestamp(int(at), UTC)
