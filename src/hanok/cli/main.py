@@ -28,6 +28,7 @@ COMMANDS = {
     "routes": "list the API operations that are implemented",
     "test": "run the checks and tests of a checkout",
     "guest": "build the small guest image",
+    "keys": "replace the keys of tokens and secrets; nobody is signed out",
     "db": "bring a database up to date",
 }
 INTERNAL = ("control", "node", "simulated")

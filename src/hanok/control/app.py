@@ -36,6 +36,7 @@ from hanok.web.app import Application
 from hanok.web.routes import Service
 
 MEND_S = 60.0
+ROTATE_S = 3600.0
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +107,7 @@ class Control:
             compute=self.compute,
             images=self.images,
             network=self.network,
+            identity=self.identity,
         )
         self.app = Application(
             self.services(),
@@ -195,7 +197,17 @@ class Control:
             self.reconcilers.run,
             NetworkReconciler(self.network.room).run,
             self._mend_images,
+            self._rotate_keys,
         ]
+
+    async def _rotate_keys(self) -> None:
+        while True:
+            try:
+                if await identity.rotate_keys_in_time(self.database, self.identity):
+                    log.info("the keys of tokens and secrets were rotated")
+            except (Unavailable, OSError) as error:
+                log.warning("keys are not rotated: %s", error)
+            await asyncio.sleep(ROTATE_S)
 
     async def _mend_images(self) -> None:
         while True:

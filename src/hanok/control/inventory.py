@@ -14,6 +14,7 @@ from hanok.commands import Done, HostInventory, ListInventory, RemoveInstance
 from hanok.commands.wire import ask
 from hanok.operations.tables import debts
 from hanok.services.compute import facade as compute
+from hanok.services.identity import facade as identity
 from hanok.services.image import facade as image
 from hanok.services.network.facade import Network
 from hanok.services.placement import facade as placement
@@ -32,6 +33,7 @@ class World(Struct, frozen=True, kw_only=True):
     compute: compute.Compute
     images: image.Images
     network: Network
+    identity: identity.Identity
 
 
 class Difference(Struct, frozen=True, kw_only=True):

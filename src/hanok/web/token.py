@@ -49,6 +49,8 @@ class Token(Struct, frozen=True, kw_only=True, dict=True):
     access_token_id: str | None = None
     consumer_id: str | None = None
     delegation: Delegation = ""
+    identity_provider_id: str | None = None
+    protocol_id: str | None = None
 
     @property
     def delegated(self) -> bool:

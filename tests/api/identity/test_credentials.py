@@ -160,7 +160,7 @@ async def test_credentials_are_sealed_anew_when_keys_change(cloud: Cloud) -> Non
 
     before = await sealed()
     for _ in range(3):  # the first key is gone after that
-        assert await facade.rotate_secret_keys(database, room) == 1
+        assert await facade.rotate_keys(database, room) == 1
     assert (await sealed())[0] != before[0] and (await sealed())[1] > before[1]
     folder = cloud.control.settings.secret_keys
     assert len(list(folder.glob("*.key"))) == 2

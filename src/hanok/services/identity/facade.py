@@ -14,6 +14,7 @@ from hanok.base.ids import new_hex
 from hanok.services.identity.logic import sealed
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.logic.limits import in_force
+from hanok.services.identity.logic.openid import OpenIDProvider
 from hanok.services.identity.logic.passwords import Passwords
 from hanok.services.identity.logic.tokens import Tokens
 from hanok.services.identity.room import Identity, IdentitySettings
@@ -42,7 +43,8 @@ __all__ = [
     "build",
     "limits",
     "project_exists",
-    "rotate_secret_keys",
+    "rotate_keys",
+    "rotate_keys_in_time",
 ]
 
 
@@ -61,6 +63,7 @@ def build(
         passwords=Passwords(clock, rounds=settings.password_rounds),
         secrets=Keys(secret_keys),
         settings=settings,
+        openid={name: OpenIDProvider(one, clock) for name, one in settings.openid.items()},
     )
 
 
@@ -229,6 +232,19 @@ async def bootstrap(
     return str(project_id)
 
 
-async def rotate_secret_keys(database: Database, room: Identity) -> int:
-    """Seal every secret in the database anew with a new key; gives their number."""
+async def rotate_keys(database: Database, room: Identity) -> int:
+    """Seal tokens with a new key from now on, and every secret in the database anew; gives the number of those.
+
+    Nobody is signed out: a key opens for as long as what it has sealed lives.
+    """
+    room.tokens.rotate_keys()
     return await sealed.rotate(database, room.secrets)
+
+
+async def rotate_keys_in_time(database: Database, room: Identity) -> bool:
+    """Rotate if the newest key is as old as the operator's settings allow; returns whether that was so."""
+    days = room.settings.rotate_keys_days
+    if not days or room.secrets.age_s() < days * 86_400:
+        return False
+    await rotate_keys(database, room)
+    return True

@@ -146,6 +146,12 @@ RULES: tuple[Rule, ...] = (
         "POST /v3/groups",
     ),
     Rule(
+        "identity:create_identity_provider",
+        "rule:admin_required",
+        "PUT /v3/OS-FEDERATION/identity_providers/{idp_id}",
+        scopes=("system", "project"),
+    ),
+    Rule(
         "identity:create_implied_role",
         "rule:admin_required",
         "PUT /v3/roles/{prior_role_id}/implies/{implied_role_id}",
@@ -161,6 +167,12 @@ RULES: tuple[Rule, ...] = (
         "identity:create_policy",
         "rule:admin_required",
         "POST /v3/policies",
+        scopes=("system", "project"),
+    ),
+    Rule(
+        "identity:create_mapping",
+        "rule:admin_required",
+        "PUT /v3/OS-FEDERATION/mappings/{mapping_id}",
         scopes=("system", "project"),
     ),
     Rule(
@@ -192,6 +204,12 @@ RULES: tuple[Rule, ...] = (
         "PUT /v3/projects/{project_id}/tags/{value}",
     ),
     Rule(
+        "identity:create_protocol",
+        "rule:admin_required",
+        "PUT /v3/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}",
+        scopes=("system", "project"),
+    ),
+    Rule(
         "identity:create_region",
         "rule:admin_required",
         "POST /v3/regions; PUT /v3/regions/{region_id}",
@@ -213,6 +231,12 @@ RULES: tuple[Rule, ...] = (
         "identity:create_service",
         "rule:admin_required",
         "POST /v3/services",
+        scopes=("system", "project"),
+    ),
+    Rule(
+        "identity:create_service_provider",
+        "rule:admin_required",
+        "PUT /v3/OS-FEDERATION/service_providers/{service_provider_id}",
         scopes=("system", "project"),
     ),
     Rule(
@@ -303,6 +327,12 @@ RULES: tuple[Rule, ...] = (
         "DELETE /v3/groups/{group_id}",
     ),
     Rule(
+        "identity:delete_identity_provider",
+        "rule:admin_required",
+        "DELETE /v3/OS-FEDERATION/identity_providers/{idp_id}",
+        scopes=("system", "project"),
+    ),
+    Rule(
         "identity:delete_implied_role",
         "rule:admin_required",
         "DELETE /v3/roles/{prior_role_id}/implies/{implied_role_id}",
@@ -318,6 +348,12 @@ RULES: tuple[Rule, ...] = (
         "identity:delete_policy",
         "rule:admin_required",
         "DELETE /v3/policies/{policy_id}",
+        scopes=("system", "project"),
+    ),
+    Rule(
+        "identity:delete_mapping",
+        "rule:admin_required",
+        "DELETE /v3/OS-FEDERATION/mappings/{mapping_id}",
         scopes=("system", "project"),
     ),
     Rule(
@@ -354,6 +390,12 @@ RULES: tuple[Rule, ...] = (
         "DELETE /v3/projects/{project_id}/tags",
     ),
     Rule(
+        "identity:delete_protocol",
+        "rule:admin_required",
+        "DELETE /v3/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}",
+        scopes=("system", "project"),
+    ),
+    Rule(
         "identity:delete_region",
         "rule:admin_required",
         "DELETE /v3/regions/{region_id}",
@@ -375,6 +417,12 @@ RULES: tuple[Rule, ...] = (
         "identity:delete_service",
         "rule:admin_required",
         "DELETE /v3/services/{service_id}",
+        scopes=("system", "project"),
+    ),
+    Rule(
+        "identity:delete_service_provider",
+        "rule:admin_required",
+        "DELETE /v3/OS-FEDERATION/service_providers/{service_provider_id}",
         scopes=("system", "project"),
     ),
     Rule(
@@ -495,6 +543,12 @@ RULES: tuple[Rule, ...] = (
         "GET /v3/groups/{group_id}; HEAD /v3/groups/{group_id}",
     ),
     Rule(
+        "identity:get_identity_provider",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-FEDERATION/identity_providers/{idp_id}; HEAD /v3/OS-FEDERATION/identity_provide",
+        scopes=("system", "project"),
+    ),
+    Rule(
         "identity:get_implied_role",
         "rule:admin_required or (role:reader and system_scope:all)",
         "GET /v3/roles/{prior_role_id}/implies/{implied_role_id}",
@@ -506,6 +560,12 @@ RULES: tuple[Rule, ...] = (
         "GET /v3/limits/{limit_id}; HEAD /v3/limits/{limit_id}",
     ),
     Rule("identity:get_limit_model", "@", "GET /v3/limits/model; HEAD /v3/limits/model"),
+    Rule(
+        "identity:get_mapping",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-FEDERATION/mappings/{mapping_id}; HEAD /v3/OS-FEDERATION/mappings/{mapping_id}",
+        scopes=("system", "project"),
+    ),
     Rule(
         "identity:get_policy",
         "rule:admin_required or (role:reader and system_scope:all)",
@@ -527,6 +587,12 @@ RULES: tuple[Rule, ...] = (
         "identity:get_project_tag",
         "(rule:admin_required) or (role:reader and system_scope:all) or (role:reader and domain_id:%(target.project.domain_id)s and not None:%(target.project.domain_id)s) or project_id:%(target.project.id)s",
         "GET /v3/projects/{project_id}/tags/{value}; HEAD /v3/projects/{project_id}/tags/{value}",
+    ),
+    Rule(
+        "identity:get_protocol",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:get_registered_limit",
@@ -553,6 +619,12 @@ RULES: tuple[Rule, ...] = (
         "identity:get_service",
         "rule:admin_required or (role:reader and system_scope:all)",
         "GET /v3/services/{service_id}",
+        scopes=("system", "project"),
+    ),
+    Rule(
+        "identity:get_service_provider",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-FEDERATION/service_providers/{service_provider_id}; HEAD /v3/OS-FEDERATION/serv",
         scopes=("system", "project"),
     ),
     Rule(
@@ -664,12 +736,24 @@ RULES: tuple[Rule, ...] = (
         "GET /v3/users/{user_id}/groups; HEAD /v3/users/{user_id}/groups",
     ),
     Rule(
+        "identity:list_identity_providers",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-FEDERATION/identity_providers; HEAD /v3/OS-FEDERATION/identity_providers",
+        scopes=("system", "project"),
+    ),
+    Rule(
         "identity:list_implied_roles",
         "rule:admin_required or (role:reader and system_scope:all)",
         "GET /v3/roles/{prior_role_id}/implies; HEAD /v3/roles/{prior_role_id}/implies",
         scopes=("system", "project"),
     ),
     Rule("identity:list_limits", "@", "GET /v3/limits; HEAD /v3/limits"),
+    Rule(
+        "identity:list_mappings",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-FEDERATION/mappings; HEAD /v3/OS-FEDERATION/mappings",
+        scopes=("system", "project"),
+    ),
     Rule(
         "identity:list_policies",
         "rule:admin_required or (role:reader and system_scope:all)",
@@ -696,6 +780,12 @@ RULES: tuple[Rule, ...] = (
         "identity:list_projects_for_endpoint",
         "rule:admin_required or (role:reader and system_scope:all)",
         "GET /v3/OS-EP-FILTER/endpoints/{endpoint_id}/projects",
+        scopes=("system", "project"),
+    ),
+    Rule(
+        "identity:list_protocols",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-FEDERATION/identity_providers/{idp_id}/protocols",
         scopes=("system", "project"),
     ),
     Rule(
@@ -734,6 +824,12 @@ RULES: tuple[Rule, ...] = (
         "identity:list_roles_for_trust",
         "(rule:admin_required) or (role:reader and system_scope:all or user_id:%(target.trust.trustor_user_id)s or user_id:%(target.trust.trustee_user_id)s)",
         "GET /v3/OS-TRUST/trusts/{trust_id}/roles; HEAD /v3/OS-TRUST/trusts/{trust_id}/roles",
+        scopes=("system", "project"),
+    ),
+    Rule(
+        "identity:list_service_providers",
+        "rule:admin_required or (role:reader and system_scope:all)",
+        "GET /v3/OS-FEDERATION/service_providers; HEAD /v3/OS-FEDERATION/service_providers",
         scopes=("system", "project"),
     ),
     Rule(
@@ -880,9 +976,21 @@ RULES: tuple[Rule, ...] = (
         "PATCH /v3/groups/{group_id}",
     ),
     Rule(
+        "identity:update_identity_provider",
+        "rule:admin_required",
+        "PATCH /v3/OS-FEDERATION/identity_providers/{idp_id}",
+        scopes=("system", "project"),
+    ),
+    Rule(
         "identity:update_limit",
         "rule:admin_required",
         "PATCH /v3/limits/{limit_id}",
+        scopes=("system", "project"),
+    ),
+    Rule(
+        "identity:update_mapping",
+        "rule:admin_required",
+        "PATCH /v3/OS-FEDERATION/mappings/{mapping_id}",
         scopes=("system", "project"),
     ),
     Rule(
@@ -900,6 +1008,12 @@ RULES: tuple[Rule, ...] = (
         "identity:update_project_tags",
         "(rule:admin_required) or (role:manager and domain_id:%(target.project.domain_id)s and not None:%(target.project.domain_id)s)",
         "PUT /v3/projects/{project_id}/tags",
+    ),
+    Rule(
+        "identity:update_protocol",
+        "rule:admin_required",
+        "PATCH /v3/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}",
+        scopes=("system", "project"),
     ),
     Rule(
         "identity:update_region",
@@ -923,6 +1037,12 @@ RULES: tuple[Rule, ...] = (
         "identity:update_service",
         "rule:admin_required",
         "PATCH /v3/services/{service_id}",
+        scopes=("system", "project"),
+    ),
+    Rule(
+        "identity:update_service_provider",
+        "rule:admin_required",
+        "PATCH /v3/OS-FEDERATION/service_providers/{service_provider_id}",
         scopes=("system", "project"),
     ),
     Rule(

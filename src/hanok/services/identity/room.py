@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from hanok.base.clock import Clock
 from hanok.services.identity.logic.keys import Keys
+from hanok.services.identity.logic.openid import OpenIDProvider, OpenIDSettings
 from hanok.services.identity.logic.passwords import Passwords
 from hanok.services.identity.logic.tokens import Tokens
 
@@ -19,7 +20,11 @@ class IdentitySettings(Struct, frozen=True, kw_only=True):
     lock_after: wrong passwords in a row before a user is locked out for lock_for_s seconds; zero seconds: until an
         administrator enables the user again.
     remember_passwords: how many past passwords may not come back.
+    rotate_keys_days: how old the keys of tokens and secrets become before they are replaced.
     limit_model: how limits of projects and domains fit together.
+    openid: identity providers that speak OpenID Connect, by the id they have here.
+    trusted_dashboards: pages that may be handed a token after a sign-in in the browser.
+    authorization_ttl_minutes: how long the groups that a provider gave stay, where it does not say so itself.
     password_regex: what a new password must match; password_regex_description says it in words.
     password_expires_days: days until a password must be changed.
     minimum_password_age_days: days before a password that its user chose may be changed by the user again.
@@ -40,7 +45,11 @@ class IdentitySettings(Struct, frozen=True, kw_only=True):
     password_rounds: int = 12
     password_regex: str = ""
     password_regex_description: str = ""
+    rotate_keys_days: int = 30
     limit_model: Literal["flat", "strict_two_level"] = "flat"
+    openid: dict[str, OpenIDSettings] = {}
+    trusted_dashboards: tuple[str, ...] = ()
+    authorization_ttl_minutes: int = 0
     password_expires_days: int = 0
     minimum_password_age_days: int = 0
     change_password_upon_first_use: bool = False
@@ -60,6 +69,7 @@ class Identity(Struct, frozen=True, kw_only=True):
     passwords: Passwords
     secrets: Keys
     settings: IdentitySettings = IdentitySettings()
+    openid: dict[str, OpenIDProvider] = {}
 
     @property
     def lock_for(self) -> timedelta:

@@ -20,6 +20,7 @@ Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9-]+$"
 Text = Annotated[str, Meta(max_length=65_535)]
 Tag = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^,/]+$")]
 EXTRA_BYTES = 65_535
+URL = Annotated[str, Meta(min_length=1, max_length=225, pattern=r"^[a-zA-Z0-9+.-]+:.+")]
 
 T = TypeVar("T", bound=Struct)
 
@@ -140,6 +141,36 @@ class ApplicationCredentialBody(Struct, kw_only=True):
     unrestricted: bool | None = None
     roles: list[RoleRef] | None = None
     access_rules: list[AccessRuleBody] | None = None
+
+
+class IdentityProviderBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    domain_id: Id | UnsetType | None = UNSET
+    enabled: bool | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+    remote_ids: (
+        Annotated[list[Annotated[str, Meta(min_length=1, max_length=255)]], Meta(max_length=100)]
+        | UnsetType
+        | None
+    ) = UNSET
+    authorization_ttl: Annotated[int, Meta(ge=0, le=0x7FFFFFFF)] | UnsetType | None = UNSET
+
+
+class ProtocolBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    mapping_id: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+    remote_id_attribute: Annotated[str, Meta(max_length=64)] | UnsetType | None = UNSET
+
+
+class MappingBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    rules: list[Any]
+    schema_version: str | None = None
+
+
+class ServiceProviderBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    auth_url: URL | UnsetType = UNSET
+    sp_url: URL | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+    enabled: bool | UnsetType = UNSET
+    relay_state_prefix: Annotated[str, Meta(max_length=256)] | UnsetType | None = UNSET
 
 
 class PolicyBody(Struct, kw_only=True):
@@ -534,4 +565,48 @@ def limit(request: Request, row: Any) -> dict[str, Any]:
         "domain_id": row.domain_id or None,
         "description": row.description,
         "links": link(request, "limits", row.id),
+    }
+
+
+def identity_provider(request: Request, row: Any, remote_ids: list[str]) -> dict[str, Any]:
+    own = link(request, "OS-FEDERATION", "identity_providers", row.id)
+    return {
+        "id": row.id,
+        "enabled": row.enabled,
+        "description": row.description,
+        "domain_id": row.domain_id,
+        "remote_ids": remote_ids,
+        "authorization_ttl": row.authorization_ttl,
+        "links": {**own, "protocols": f"{own['self']}/protocols"},
+    }
+
+
+def protocol(request: Request, row: Any) -> dict[str, Any]:
+    provider = link(request, "OS-FEDERATION", "identity_providers", row.idp_id)["self"]
+    return {
+        "id": row.id,
+        "mapping_id": row.mapping_id,
+        "remote_id_attribute": row.remote_id_attribute,
+        "links": {"self": f"{provider}/protocols/{row.id}", "identity_provider": provider},
+    }
+
+
+def mapping(request: Request, row: Any) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "rules": row.rules,
+        "schema_version": row.schema_version,
+        "links": link(request, "OS-FEDERATION", "mappings", row.id),
+    }
+
+
+def service_provider(request: Request, row: Any) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "auth_url": row.auth_url,
+        "sp_url": row.sp_url,
+        "description": row.description,
+        "enabled": row.enabled,
+        "relay_state_prefix": row.relay_state_prefix,
+        "links": link(request, "OS-FEDERATION", "service_providers", row.id),
     }

@@ -354,3 +354,71 @@ limits = sa.Table(
     sa.Column("description", sa.Text),
     sa.UniqueConstraint("registered_limit_id", "project_id", "domain_id"),
 )
+
+# ---- federation: who else may say who somebody is ----
+
+identity_providers = sa.Table(
+    "identity_providers",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("domain_id", sa.String(64), nullable=False, index=True),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("authorization_ttl", sa.Integer),
+)
+
+idp_remote_ids = sa.Table(
+    "idp_remote_ids",
+    metadata,
+    sa.Column("remote_id", sa.String(255), primary_key=True),
+    sa.Column("idp_id", sa.String(64), nullable=False, index=True),
+    sa.Column("ordinal", sa.Integer, nullable=False),
+)
+
+federation_protocols = sa.Table(
+    "federation_protocols",
+    metadata,
+    sa.Column("idp_id", sa.String(64), primary_key=True),
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("mapping_id", sa.String(64), nullable=False, index=True),
+    sa.Column("remote_id_attribute", sa.String(64)),
+)
+
+mappings = sa.Table(
+    "mappings",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("rules", JSON, nullable=False),
+    sa.Column("schema_version", sa.String(5), nullable=False),
+)
+
+service_providers = sa.Table(
+    "service_providers",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("auth_url", sa.String(256), nullable=False),
+    sa.Column("sp_url", sa.String(256), nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("relay_state_prefix", sa.String(256), nullable=False),
+)
+
+# A user of ours for each user of a provider.
+federated_users = sa.Table(
+    "federated_users",
+    metadata,
+    sa.Column("idp_id", sa.String(64), primary_key=True),
+    sa.Column("unique_id", sa.String(255), primary_key=True),
+    sa.Column("user_id", sa.String(64), nullable=False, unique=True),
+    sa.Column("protocol_id", sa.String(64), nullable=False),
+)
+
+# The groups that a provider put a user into, each time the user signs in; they end by themselves.
+federated_memberships = sa.Table(
+    "federated_memberships",
+    metadata,
+    sa.Column("user_id", sa.String(64), primary_key=True),
+    sa.Column("group_id", sa.String(64), primary_key=True, index=True),
+    sa.Column("idp_id", sa.String(64), nullable=False, index=True),
+    sa.Column("expires_at", UTCDateTime, nullable=False),
+)

@@ -6,13 +6,24 @@ hour, a secret's only once everything was sealed anew.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from hanok.base.clock import Clock
+
+SLACK_S = 60.0  # a replica may be sealing at this moment
+
+
 _NAME = re.compile(r"\d{6}\.key")
+
+
+def _now() -> float:
+    """The time as files have it, whatever clock the rest goes by."""
+    return Clock().now().timestamp()
 
 
 class Keys:
@@ -51,10 +62,23 @@ class Keys:
         finally:
             temporary.unlink()
 
-    def rotate(self, keep: int = 3) -> None:
-        """Seal with a new key from now on; the newest `keep` keys still open."""
+    def rotate(self, lifetime_s: float) -> None:
+        """Seal with a new key from now on, and forget keys that nothing alive was sealed with.
+
+        Args:
+            lifetime_s: how long what is sealed lives; a key opens for so long after the next one was made.
+        """
         self.add()
-        self.prune(keep)
+        files = self._files()
+        until = _now() - lifetime_s - SLACK_S
+        for old, successor in itertools.pairwise(files):
+            if successor.stat().st_mtime < until:
+                old.unlink(missing_ok=True)
+        self._fernet = self._load()
+
+    def age_s(self) -> float:
+        """Seconds since the newest key was made."""
+        return _now() - (self._folder / f"{self.newest()}.key").stat().st_mtime
 
     def add(self) -> None:
         """Seal with a new key from now on; all others still open."""
@@ -65,7 +89,7 @@ class Keys:
     def prune(self, keep: int) -> None:
         """Remove all but the newest `keep` keys: what only they open is lost."""
         for old in self._files()[:-keep]:
-            old.unlink()
+            old.unlink(missing_ok=True)
         self._fernet = self._load()
 
     def newest(self) -> str:
@@ -75,6 +99,7 @@ class Keys:
         return self._newest
 
     def seal(self, payload: bytes) -> str:
+        self.newest()  # not with a key that another replica will soon forget
         return self._fernet.encrypt(payload).decode().rstrip("=")
 
     def open(self, text: str) -> bytes | None:

@@ -19,8 +19,13 @@ from hanok.services.identity.logic import (
 from hanok.services.identity.logic.lookup import get
 from hanok.services.identity.tables import (
     assignments,
+    federated_memberships,
+    federated_users,
+    federation_protocols,
     group_members,
     groups,
+    identity_providers,
+    idp_remote_ids,
     project_tags,
     projects,
     roles,
@@ -232,6 +237,17 @@ async def delete_domain(tx: Transaction, row: Row[Any]) -> None:
             sa.or_(group_members.c.user_id.in_(own_users), group_members.c.group_id.in_(own_groups))
         )
     )
+    for column, own in (("user_id", own_users), ("group_id", own_groups)):
+        await tx.execute(
+            federated_memberships.delete().where(federated_memberships.c[column].in_(own))
+        )
+    await tx.execute(federated_users.delete().where(federated_users.c.user_id.in_(own_users)))
+    own_providers = sa.select(identity_providers.c.id).where(
+        identity_providers.c.domain_id == row.id
+    )
+    for table in (federation_protocols, idp_remote_ids):
+        await tx.execute(table.delete().where(table.c.idp_id.in_(own_providers)))
+    await tx.execute(identity_providers.delete().where(identity_providers.c.domain_id == row.id))
     await delegations.forget_users(tx, own_users)
     own_roles = sa.select(roles.c.id).where(roles.c.domain_id == row.id)
     await tx.execute(assignments.delete().where(assignments.c.role_id.in_(own_roles)))

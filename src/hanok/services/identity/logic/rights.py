@@ -10,8 +10,10 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
+from hanok.base.clock import Clock
 from hanok.services.identity.tables import (
     assignments,
+    federated_memberships,
     group_members,
     implied_roles,
     projects,
@@ -20,8 +22,16 @@ from hanok.services.identity.tables import (
 )
 from hanok.store import Transaction
 
-_groups_of = sa.select(group_members.c.group_id).where(
-    group_members.c.user_id == bindparam("user_id")
+_wall = Clock()
+_groups_of = (
+    sa.select(group_members.c.group_id)
+    .where(group_members.c.user_id == bindparam("user_id"))
+    .union_all(
+        sa.select(federated_memberships.c.group_id).where(
+            federated_memberships.c.user_id == bindparam("user_id"),
+            federated_memberships.c.expires_at > bindparam("now", callable_=_wall.now),
+        )
+    )
 )
 _actor = sa.or_(
     sa.and_(assignments.c.actor_kind == "user", assignments.c.actor_id == bindparam("user_id")),

@@ -23,6 +23,9 @@ from hanok.services.identity.tables import (
     access_rules,
     application_credentials,
     credentials,
+    federated_memberships,
+    federation_protocols,
+    identity_providers,
     oauth_access_tokens,
     projects,
     revoked_tokens,
@@ -49,6 +52,25 @@ _credential = sa.select(application_credentials).where(
 )
 _used_credential = sa.select(credentials.c.id).where(credentials.c.id == bindparam("id"))
 _access_token = sa.select(oauth_access_tokens).where(oauth_access_tokens.c.id == bindparam("id"))
+_trusted = (
+    sa.select(federation_protocols.c.id)
+    .join(identity_providers, identity_providers.c.id == federation_protocols.c.idp_id)
+    .where(
+        federation_protocols.c.idp_id == bindparam("idp"),
+        federation_protocols.c.id == bindparam("protocol"),
+        identity_providers.c.enabled.is_(True),
+    )
+)
+# A token ends with the first of the groups that a provider put its user into; those that have ended give nothing.
+_membership_ends = (
+    sa.select(federated_memberships.c.expires_at)
+    .where(
+        federated_memberships.c.user_id == bindparam("user"),
+        federated_memberships.c.expires_at > bindparam("now", callable_=Clock().now),
+    )
+    .order_by(federated_memberships.c.expires_at)
+    .limit(1)
+)
 _rules = sa.select(access_rules).where(access_rules.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -66,6 +88,8 @@ class Payload(Struct, frozen=True, kw_only=True, array_like=True):
     trust_id: str = ""
     access_token_id: str = ""
     credential_id: str = ""
+    idp_id: str = ""
+    protocol_id: str = ""
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
@@ -75,6 +99,8 @@ class Bounds(Struct, frozen=True, kw_only=True):
     trust_id: str = ""
     access_token_id: str = ""
     credential_id: str = ""
+    idp_id: str = ""
+    protocol_id: str = ""
 
 
 NO_BOUNDS = Bounds()
@@ -184,8 +210,14 @@ class Tokens:
             trust_id=bounds.trust_id,
             access_token_id=bounds.access_token_id,
             credential_id=bounds.credential_id,
+            idp_id=bounds.idp_id,
+            protocol_id=bounds.protocol_id,
         )
         return self._keys.seal(_encode(payload)), payload
+
+    def rotate_keys(self) -> None:
+        """Seal with a new key from now on; tokens that live go on."""
+        self._keys.rotate(self.lifetime.total_seconds())
 
     def open(self, text: str) -> Payload | None:
         """The payload of a token that is ours and has not ended; it may still be revoked."""
@@ -313,6 +345,8 @@ class Tokens:
             access_token_id=payload.access_token_id or None,
             consumer_id=None if bound.access_token is None else bound.access_token.consumer_id,
             delegation=_delegation(payload),
+            identity_provider_id=payload.idp_id or None,
+            protocol_id=payload.protocol_id or None,
         )
 
     async def _standing(self, tx: Transaction, user_id: str, payload: Payload) -> Row[Any] | None:
@@ -330,6 +364,12 @@ class Tokens:
             used = await tx.first(_used_credential, {"id": payload.credential_id})
             if used is None:
                 return None
+        if payload.idp_id:
+            named = {"idp": payload.idp_id, "protocol": payload.protocol_id}
+            if await tx.first(_trusted, named) is None:
+                return None
+        membership_ends = await tx.scalar(_membership_ends, {"user": payload.user_id})
+        found.ends += [membership_ends] if membership_ends is not None else []
         if payload.application_credential_id:
             row = await tx.first(_credential, {"id": payload.application_credential_id})
             if row is None or row.user_id != payload.user_id or row.project_id != payload.scope_id:
@@ -371,6 +411,8 @@ class Tokens:
             payload.trust_id,
             payload.access_token_id,
             payload.credential_id,
+            payload.idp_id,
+            payload.protocol_id,
             payload.methods,
         )
         revision = await rights.revision(tx)

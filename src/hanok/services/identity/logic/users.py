@@ -16,6 +16,8 @@ from hanok.services.identity.logic.lookup import get
 from hanok.services.identity.room import IdentitySettings
 from hanok.services.identity.tables import (
     assignments,
+    federated_memberships,
+    federated_users,
     group_members,
     groups,
     users,
@@ -206,6 +208,8 @@ async def delete(tx: Transaction, row: Row[Any]) -> None:
         )
     )
     await tx.execute(group_members.delete().where(group_members.c.user_id == row.id))
+    for table in (federated_users, federated_memberships):
+        await tx.execute(table.delete().where(table.c.user_id == row.id))
     await delegations.forget_users(tx, [row.id])
     await tx.execute(users.delete().where(users.c.id == row.id))
     await rights.changed(tx)
@@ -261,6 +265,9 @@ async def delete_group(tx: Transaction, row: Row[Any]) -> None:
         )
     )
     await tx.execute(group_members.delete().where(group_members.c.group_id == row.id))
+    await tx.execute(
+        federated_memberships.delete().where(federated_memberships.c.group_id == row.id)
+    )
     await tx.execute(groups.delete().where(groups.c.id == row.id))
     await rights.changed(tx)
 

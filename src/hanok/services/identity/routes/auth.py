@@ -12,7 +12,7 @@ from starlette.responses import Response
 from hanok.base.clock import zulu_micro
 from hanok.base.errors import NotFound, NotSignedIn
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import catalog, rights, signin, trusts
+from hanok.services.identity.logic import catalog, federation, rights, signin, trusts
 from hanok.services.identity.logic.projects import domain, tags_of
 from hanok.services.identity.logic.proofs import Attempt, Proof
 from hanok.services.identity.room import Identity
@@ -92,6 +92,15 @@ async def token_body(
                     {"service": service, "method": method, "path": path}
                     for service, method, path in token.access_rules
                 ]
+    if token.identity_provider_id:
+        groups = await federation.groups_now(tx, token.user_id, token.identity_provider_id)
+        body["user"]["OS-FEDERATION"] = {
+            "identity_provider": {"id": token.identity_provider_id},
+            "protocol": {"id": token.protocol_id},
+            "groups": [{"id": one} for one in groups],
+        }
+    if with_catalog and (providers := await federation.services(tx)):
+        body["service_providers"] = providers
     return body
 
 

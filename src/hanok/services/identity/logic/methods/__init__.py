@@ -18,5 +18,6 @@ METHODS = {
         application_credential.METHOD,
         totp.METHOD,
         oauth1.METHOD,
+        *token.FEDERATED,
     )
 }

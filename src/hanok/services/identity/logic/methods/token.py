@@ -31,3 +31,17 @@ async def _prove(attempt: Attempt, wanted: schemas.TokenMethod) -> Proof:
 
 
 METHOD = Method(name="token", shape=schemas.TokenMethod, prove=_prove)
+
+
+async def _prove_federated(attempt: Attempt, wanted: schemas.TokenMethod) -> Proof:
+    proof = await _prove(attempt, wanted)
+    if not proof.bounds.idp_id:
+        raise proofs.refused("the token is not from an identity provider")
+    return proof
+
+
+# Older clients name the way a token of an identity provider was got, and mean the token.
+FEDERATED = tuple(
+    Method(name=name, shape=schemas.TokenMethod, prove=_prove_federated)
+    for name in ("mapped", "openid", "saml2")
+)
