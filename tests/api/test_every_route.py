@@ -11,7 +11,7 @@ from hanok.services.network.routes import ROUTES as NETWORK
 from hanok.services.placement.routes import ROUTES as PLACEMENT
 from hanok.web.microversions import text
 from hanok.web.routes import PUBLIC, Route
-from tests.cloud import Client, Cloud, a_flavor, a_network, a_server, an_image, settle
+from tests.cloud import PASSWORD, Client, Cloud, a_flavor, a_network, a_server, an_image, settle
 
 MOUNTS = {
     "identity": ("", IDENTITY),
@@ -94,6 +94,23 @@ async def test_a_token_of_nowhere_is_refused_everywhere(cloud: Cloud) -> None:
         assert answer.status_code == 401, f"{kind} {route.path}"
 
 
+async def _authority(cloud: Cloud, owner: Client) -> tuple[str, str, str]:
+    """A credential and a trust of the owner, and a consumer."""
+    admin = await cloud.sign_in()
+    secret = {"credential": {"user_id": owner.user_id, "type": "cert", "blob": "secret"}}
+    credential = (await owner.post("/v3/credentials", secret))["credential"]
+    trust = {
+        "trustor_user_id": owner.user_id,
+        "trustee_user_id": admin.user_id,
+        "project_id": owner.project_id,
+        "impersonation": True,
+        "roles": [{"name": "member"}],
+    }
+    made = (await owner.post("/v3/OS-TRUST/trusts", {"trust": trust}))["trust"]
+    consumer = (await admin.post("/v3/OS-OAUTH1/consumers", {"consumer": {}}))["consumer"]
+    return credential["id"], made["id"], consumer["id"]
+
+
 async def _things(cloud: Cloud) -> tuple[Client, dict[tuple[str, str], str]]:
     """A project's things by service and name of the path's parameter."""
     admin = await cloud.sign_in()
@@ -110,7 +127,11 @@ async def _things(cloud: Cloud) -> tuple[Client, dict[tuple[str, str], str]]:
     ports = (await owner.get(f"{base}/ports?device_id={server}"))["ports"]
     subnets = (await owner.get(f"{base}/subnets?network_id={network}"))["subnets"]
     private = await an_image(owner, "private", visibility="private")
+    credential, trust, consumer = await _authority(cloud, owner)
     return owner, {
+        ("identity", "credential_id"): credential,
+        ("identity", "trust_id"): trust,
+        ("identity", "consumer_id"): consumer,
         ("compute", "server_id"): server,
         ("image", "image_id"): private,
         ("network", "network_id"): network,
@@ -149,3 +170,54 @@ async def test_a_strangers_thing_answers_as_one_that_never_existed(cloud: Cloud)
             f"{nowhere.status_code} for none: {there.text[:200]} / {nowhere.text[:200]}"
         )
     assert tried > 60
+
+
+async def _lent(cloud: Cloud) -> dict[str, Client]:
+    """Tokens with all of an administrator's rights on a project, delegated in each way."""
+    admin = await cloud.sign_in()
+    owner = await cloud.project_with("lender", "admin")
+    found = {}
+
+    async def enter(identity: object, scope: object = None) -> Client:
+        auth = {"auth": {"identity": identity, "scope": scope}}
+        answer = await cloud.anonymous("POST", "/v3/auth/tokens", auth, status=201)
+        return Client(cloud.http, answer.headers["X-Subject-Token"], answer.json()["token"])
+
+    for name, unrestricted in (("restricted", False), ("unrestricted", True)):
+        path = f"/v3/users/{owner.user_id}/application_credentials"
+        wanted = {"application_credential": {"name": name, "unrestricted": unrestricted}}
+        made = (await owner.post(path, wanted))["application_credential"]
+        method = "application_credential"
+        part = {"id": made["id"], "secret": made["secret"]}
+        found[name] = await enter({"methods": [method], method: part})
+    trust = {
+        "trustor_user_id": owner.user_id,
+        "trustee_user_id": admin.user_id,
+        "project_id": owner.project_id,
+        "impersonation": True,
+        "roles": [{"name": "admin"}],
+    }
+    made = (await owner.post("/v3/OS-TRUST/trusts", {"trust": trust}))["trust"]
+    password = {"user": {"id": admin.user_id, "password": PASSWORD}}
+    identity = {"methods": ["password"], "password": password}
+    found["trust"] = await enter(identity, {"OS-TRUST:trust": {"id": made["id"]}})
+    return found
+
+
+async def test_delegated_tokens_change_nothing_where_authority_is_made(cloud: Cloud) -> None:
+    opened = {
+        "restricted": ("always",),
+        "unrestricted": ("always", "unrestricted", "bounded"),
+        "trust": ("always", "bounded", "trust"),
+    }
+    for name, client in (await _lent(cloud)).items():
+        assert "admin" in {role["name"] for role in client.body["roles"]}
+        for kind, mount, route in every():
+            if kind != "identity" or route.rules[0] == PUBLIC or route.method in ("GET", "HEAD"):
+                continue
+            if route.delegated in opened[name]:
+                continue
+            answer = await client(route.method, address(mount, route), {})
+            assert answer.status_code == 403, (
+                f"{name}: {route.method} {route.path}: {answer.status_code} {answer.text[:200]}"
+            )

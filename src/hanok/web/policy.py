@@ -26,11 +26,16 @@ LOOK_S = 1.0  # how often the file's time stamp is looked at
 
 
 class Rule(Struct, frozen=True):
-    """A rule by its upstream name, its default check, and what it is for in one line."""
+    """A rule by its upstream name, its default check, and what it is for in one line.
+
+    scopes: what a token must be for ("project", "domain", "system"; one for nothing counts as a project's), whatever
+        the check says; empty: no matter what.
+    """
 
     name: str
     check: str
     description: str = ""
+    scopes: tuple[str, ...] = ()
 
 
 _Allows = Callable[[Mapping[str, Any], dict[str, Any]], bool]
@@ -117,6 +122,13 @@ class FieldCheck(_checks.Check):
         return str(value) == wanted
 
 
+def _scope(credentials: dict[str, Any]) -> str:
+    """What a caller's token is for, as rules name it."""
+    if credentials["system_scope"]:
+        return "system"
+    return "domain" if credentials["domain_id"] else "project"
+
+
 class Enforcer:
     """The rules of one service in force."""
 
@@ -125,6 +137,7 @@ class Enforcer:
     ) -> None:
         self.service = service
         self.defaults = {rule.name: rule for rule in rules}
+        self._scopes = {name: rule.scopes for name, rule in self.defaults.items() if rule.scopes}
         self._files = tuple(files)
         self._clock = clock
         self._looked = -LOOK_S
@@ -145,6 +158,9 @@ class Enforcer:
         self._look_again()
         check = self._allows.get(rule)
         if check is None:
+            return False
+        scopes = self._scopes.get(rule)
+        if scopes is not None and _scope(credentials) not in scopes:
             return False
         # Null never equals null: an attribute without a value matches nobody.
         known = {name: value for name, value in target.items() if value is not None}

@@ -240,6 +240,13 @@ class Request:
         return f"{self.origin}/{self.mount}" if self.mount else self.origin
 
     @property
+    def same_urls(self) -> list[str]:
+        """The addresses, without the query, at which the service answers the same; the one that was asked first."""
+        path = self.full_url.removeprefix(self.base_url)
+        mounts = sorted(self.service.mounts, key=lambda mount: mount != self.mount)
+        return [f"{self.origin}/{mount}{path}" if mount else self.origin + path for mount in mounts]
+
+    @property
     def full_url(self) -> str:
         """The address that was asked, without the query."""
         return self.origin + quote(self._http.scope["path"])

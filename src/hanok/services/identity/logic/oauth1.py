@@ -48,10 +48,13 @@ _access_token = sa.select(oauth_access_tokens).where(oauth_access_tokens.c.id ==
 
 
 class Signed(Struct, frozen=True, kw_only=True):
-    """A signed request: what is signed, and the parameters of the Authorization header."""
+    """A signed request: what is signed, and the parameters of the Authorization header.
+
+    urls: the addresses that the client may have asked and signed; all lead here.
+    """
 
     http_method: str
-    url: str
+    urls: Sequence[str]
     parameters: Mapping[str, str]
     query: Sequence[tuple[str, str]]
 
@@ -68,7 +71,10 @@ class Signed(Struct, frozen=True, kw_only=True):
 
 
 def read(
-    http_method: str, url: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str]
+    http_method: str,
+    urls: Sequence[str],
+    query: Sequence[tuple[str, str]],
+    headers: Mapping[str, str],
 ) -> Signed:
     """The signed request.
 
@@ -83,7 +89,7 @@ def read(
     parameters = {name: unescape(value) for name, value in pairs}
     if len(parameters) != len(pairs):
         raise BadInput("The Authorization header names a parameter twice.")
-    return Signed(http_method=http_method, url=url, parameters=parameters, query=query)
+    return Signed(http_method=http_method, urls=urls, parameters=parameters, query=query)
 
 
 def _matches(signed: Signed, consumer_secret: str, token_secret: str) -> bool:
@@ -91,8 +97,7 @@ def _matches(signed: Signed, consumer_secret: str, token_secret: str) -> bool:
     given = signed.parameters.get("oauth_signature", "")
     if method not in _verify or signed.parameters.get("oauth_version", "1.0") != "1.0":
         return False
-    request = SignedRequest(signed.url, http_method=signed.http_method)
-    request.params = [
+    params = [
         *signed.query,
         *(
             (name, value)
@@ -100,11 +105,15 @@ def _matches(signed: Signed, consumer_secret: str, token_secret: str) -> bool:
             if name not in ("oauth_signature", "realm")
         ),
     ]
-    request.signature = given
-    try:
-        return bool(_verify[method](request, consumer_secret, token_secret))
-    except ValueError:
-        return False
+    for url in signed.urls:
+        request = SignedRequest(url, http_method=signed.http_method)
+        request.params, request.signature = params, given
+        try:
+            if _verify[method](request, consumer_secret, token_secret):
+                return True
+        except ValueError:
+            return False
+    return False
 
 
 async def _check(
@@ -125,7 +134,7 @@ async def _check(
     if not _matches(signed, sealed.unseal(room.secrets, consumer), token_secret):
         raise refused
     nonce, at = signed.needs("oauth_nonce"), signed.needs("oauth_timestamp")
-    if not (at.isascii() and at.isdecimal() and len(at) <= 12) or len(nonce) > 64:
+    if not (at.isascii() and at.isdecimal() and len(at) <= 10) or len(nonce) > 64:
         raise refused
     now, window = room.clock.now(), timedelta(seconds=room.settings.signature_window_s)
     signed_at = datetime.fromtimestamp(int(at), UTC)

@@ -34,12 +34,12 @@ _user_by_id = sa.select(users).where(users.c.id == bindparam("id"))
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
-    """A request to sign in. http_method, url, query and headers: for methods that sign the request itself."""
+    """A request to sign in. http_method, urls, query, headers: for methods that sign it itself."""
 
     database: Database
     room: Identity
     http_method: str
-    url: str
+    urls: Sequence[str]
     query: Sequence[tuple[str, str]]
     headers: Mapping[str, str]
 

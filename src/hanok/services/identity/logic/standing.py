@@ -8,11 +8,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row
+import sqlalchemy as sa
+from sqlalchemy import Row, bindparam
 
 from hanok.services.identity.room import Identity
 from hanok.services.identity.tables import users
 from hanok.store import Database
+
+_by_id = sa.select(users).where(users.c.id == bindparam("id"))
 
 
 def is_enabled(row: Row[Any], room: Identity) -> bool:
@@ -68,11 +71,20 @@ async def failed(database: Database, room: Identity, row: Row[Any] | None) -> No
 
 
 async def succeeded(database: Database, room: Identity, row: Row[Any]) -> bool:
-    """Forget wrong guesses; False when others have locked the user out in the meantime."""
-    if not row.failed_sign_ins:
-        return True
-    changed = users.update().where(users.c.id == row.id)
+    """Forget wrong guesses; False when others, sent at the same time, have locked the user out.
+
+    Args:
+        row: as it was before the guess was looked at.
+    """
     if _counts(row, room):
-        changed = changed.where(users.c.failed_sign_ins <= row.failed_sign_ins)
-    async with database.write() as tx:
-        return bool(await tx.count(changed.values(failed_sign_ins=0, failed_at=None)))
+        async with database.read() as tx:
+            now = await tx.first(_by_id, {"id": row.id})
+        if now is None or is_locked(now, room):
+            return False
+    if row.failed_sign_ins:
+        same = users.c.failed_at == row.failed_at
+        few = users.c.failed_sign_ins < room.settings.lock_after
+        unlocked = users.update().where(users.c.id == row.id, sa.or_(same, few))
+        async with database.write() as tx:
+            await tx.execute(unlocked.values(failed_sign_ins=0, failed_at=None))
+    return True

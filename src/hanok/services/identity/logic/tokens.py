@@ -469,7 +469,10 @@ class Tokens:
         raw = self._keys.open(text) if len(text) < 2048 and text.isascii() else None
         if raw is None or not raw.startswith(_RECEIPT):
             return None
-        receipt = _decode_receipt(raw.removeprefix(_RECEIPT))
+        try:
+            receipt = _decode_receipt(raw.removeprefix(_RECEIPT))
+        except msgspec.DecodeError:
+            return None  # sealed by another version
         return receipt if receipt.expires_at > self._clock.now() else None
 
     @staticmethod

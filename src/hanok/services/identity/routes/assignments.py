@@ -223,7 +223,7 @@ async def list_assignments(request: Request, room: Identity) -> Response:
         raise BadInput("Combining effective and group filter will always result in an empty list.")
     async with request.reading() as tx:
         found = await _assignments(tx, query, tree=tree, effective=effective)
-        if own_domain and not (request.token.is_admin or request.token.system):
+        if own_domain:
             found = await _only_domain(tx, found, own_domain)
         items = await _answer(request, tx, found, with_names)
     return json_answer(schemas.collection(request, "role_assignments", items))

@@ -124,7 +124,7 @@ def attempt_of(request: Request, room: Identity) -> Attempt:
         database=request.database,
         room=room,
         http_method=request.method,
-        url=request.full_url,
+        urls=request.same_urls,
         query=request.pairs,
         headers=request.headers,
     )

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput, NotFound
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import directories, users
+from hanok.services.identity.logic import directories, standing, users
 from hanok.services.identity.logic.lookup import filtered, get
 from hanok.services.identity.room import Identity
 from hanok.services.identity.tables import group_members
@@ -39,7 +39,7 @@ async def list_groups(request: Request, room: Identity) -> Response:
     own = request.token.domain_id
     request.allow("identity:list_groups", {"target.group.domain_id": query.get("domain_id") or own})
     statement = filtered(sa.select(table), table, query, ("name", "domain_id"))
-    if own and not (request.token.is_admin and "domain_id" in query):
+    if own:
         statement = statement.where(table.c.domain_id == own)
     async with request.reading() as tx:
         rows = await tx.all(statement.order_by(table.c.name, table.c.id))
@@ -94,10 +94,12 @@ async def list_members(request: Request, room: Identity) -> Response:
         row = await readable(request, tx, "identity:list_users_in_group")
         members = sa.select(group_members.c.user_id).where(group_members.c.group_id == row.id)
         statement = filtered(sa.select(user_table), user_table, request.query, ("name", "enabled"))
+        if request.token.domain_id:
+            statement = statement.where(user_table.c.domain_id == request.token.domain_id)
         rows = await tx.all(
             statement.where(user_table.c.id.in_(members)).order_by(user_table.c.name)
         )
-    items = [schemas.user(request, one) for one in rows]
+    items = [schemas.user(request, one, enabled=standing.is_enabled(one, room)) for one in rows]
     return json_answer(schemas.collection(request, "users", items))
 
 

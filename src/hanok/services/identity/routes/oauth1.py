@@ -98,7 +98,7 @@ async def delete_consumer(request: Request, room: Identity) -> Response:
 
 
 def _signed(request: Request) -> oauth1.Signed:
-    return oauth1.read(request.method, request.full_url, request.pairs, request.headers)
+    return oauth1.read(request.method, request.same_urls, request.pairs, request.headers)
 
 
 def _form(token_id: str, secret: str, expires_at: datetime | None) -> Response:

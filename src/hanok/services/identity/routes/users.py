@@ -76,7 +76,7 @@ async def list_users(request: Request, room: Identity) -> Response:
     statement = filtered(sa.select(table), table, query, ("name", "domain_id", "enabled"))
     for text in request.query_all("password_expires_at"):
         statement = statement.where(_expires(text))
-    if own and not (request.token.is_admin and "domain_id" in query):
+    if own:
         statement = statement.where(table.c.domain_id == own)
     async with request.reading() as tx:
         rows = await tx.all(statement.order_by(table.c.name, table.c.id))
@@ -90,11 +90,12 @@ async def create_user(request: Request, room: Identity) -> Response:
     values = schemas.given(body)
     if "name" not in values:
         raise BadInput("'name' is a required property")
+    # Who may create users of one domain only has to name it.
+    request.allow("identity:create_user", {"target.user.domain_id": values.get("domain_id")})
     if values.get("domain_id") is None:
         values["domain_id"] = (
             request.token.domain_id or request.token.project_domain_id or "default"
         )
-    request.allow("identity:create_user", {"target.user.domain_id": values["domain_id"]})
     async with request.reading() as tx:
         await directories.check_domain(tx, "user", values["domain_id"])
     values["options"] = schemas.options(body.options)
@@ -192,6 +193,8 @@ async def list_groups_of_user(request: Request, room: Identity) -> Response:
         row = await readable(request, tx, "identity:list_groups_for_user")
         mine = sa.select(group_members.c.group_id).where(group_members.c.user_id == row.id)
         statement = filtered(sa.select(groups), groups, request.query, ("name",))
+        if request.token.domain_id:
+            statement = statement.where(groups.c.domain_id == request.token.domain_id)
         rows = await tx.all(statement.where(groups.c.id.in_(mine)).order_by(groups.c.name))
     items = [schemas.group(request, one) for one in rows]
     return json_answer(schemas.collection(request, "groups", items))

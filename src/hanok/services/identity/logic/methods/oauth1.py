@@ -10,7 +10,7 @@ from hanok.services.identity.logic.tokens import Bounds
 
 async def _prove(attempt: Attempt, wanted: schemas.OAuth1Method) -> Proof:
     room = attempt.room
-    signed = oauth1.read(attempt.http_method, attempt.url, attempt.query, attempt.headers)
+    signed = oauth1.read(attempt.http_method, attempt.urls, attempt.query, attempt.headers)
     row = await oauth1.prove_access(attempt.database, room, signed)
     async with attempt.database.read() as tx:
         user = await proofs.user(tx, room, schemas.UserRef(id=row.user_id))
