@@ -1,0 +1,102 @@
+"""A store in a folder: one file an object."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from hanok.drivers.image_stores import StoreBroken, StoreFull
+
+PIECE = 1 << 20
+
+
+class FileStore:
+    kind = "file"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def _partial(self, key: str, attempt: str) -> Path:
+        return self.folder / f".{key}.{attempt}.part"
+
+    async def put(self, key: str, pieces: AsyncIterator[bytes], *, attempt: str) -> int:
+        partial = self._partial(key, attempt)
+        size = 0
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            try:
+                async for piece in pieces:
+                    await asyncio.to_thread(_write, descriptor, piece)
+                    size += len(piece)
+                await asyncio.to_thread(os.fsync, descriptor)
+            finally:
+                os.close(descriptor)
+            os.replace(partial, self.folder / key)
+            await asyncio.to_thread(_sync_folder, self.folder)
+        except OSError as error:
+            raise translated(error) from error
+        finally:
+            partial.unlink(missing_ok=True)
+        return size
+
+    async def abandon(self, key: str, *, attempt: str) -> None:
+        self._partial(key, attempt).unlink(missing_ok=True)
+
+    async def get(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
+        try:
+            descriptor = os.open(self.folder / key, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError as error:
+            raise StoreBroken(f"{self.folder / key}: {error.strerror}") from error
+        try:
+            at, end = start, start + length
+            while at < end:
+                piece = await asyncio.to_thread(os.pread, descriptor, min(PIECE, end - at), at)
+                if not piece:
+                    raise StoreBroken(f"{self.folder / key} ends after {at} bytes")
+                at += len(piece)
+                yield piece
+        finally:
+            os.close(descriptor)
+
+    async def delete(self, key: str) -> None:
+        try:
+            (self.folder / key).unlink(missing_ok=True)
+        except OSError as error:
+            raise translated(error) from error
+
+    async def size(self, key: str) -> int | None:
+        try:
+            return (self.folder / key).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def url(self, key: str) -> str:
+        return f"file://{self.folder / key}"
+
+    def path(self, key: str) -> Path | None:
+        return self.folder / key
+
+
+def translated(error: OSError) -> StoreBroken:
+    """An error of the file system as a store's."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StoreFull(str(error))
+    return StoreBroken(str(error))
+
+
+def _write(descriptor: int, piece: bytes) -> None:
+    view = memoryview(piece)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
