@@ -35,7 +35,7 @@ async def main() -> None:
         asyncio.TaskGroup() as group,
     ):
         ready = asyncio.Event()
-        stores = (str(settings.images),)
+        stores = settings.image_stores
         host = group.create_task(run_simulated(["host-1"], bus, image_stores=stores, ready=ready))
         await ready.wait()
         await server(control.app, int(sys.argv[1])).serve()

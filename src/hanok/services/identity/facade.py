@@ -28,11 +28,32 @@ from hanok.services.identity.tables import (
 )
 from hanok.store import Database, Transaction
 
+_endpoint = (
+    sa.select(endpoints.c.url)
+    .join(services, services.c.id == endpoints.c.service_id)
+    .where(
+        services.c.type == bindparam("kind"),
+        services.c.enabled.is_(True),
+        endpoints.c.enabled.is_(True),
+        endpoints.c.region_id == bindparam("region"),
+        endpoints.c.interface.in_(("public", "internal")),
+        endpoints.c.url.like("http%"),
+    )
+    .order_by(endpoints.c.interface)
+)
 _project = sa.select(projects.c.id, projects.c.name, projects.c.enabled).where(
     projects.c.id == bindparam("id")
 )
 
-__all__ = ["CatalogEntry", "Identity", "IdentitySettings", "bootstrap", "build", "project_exists"]
+__all__ = [
+    "CatalogEntry",
+    "Identity",
+    "IdentitySettings",
+    "bootstrap",
+    "build",
+    "endpoint",
+    "project_exists",
+]
 
 
 def build(database: Database, clock: Clock, keys: Path, settings: IdentitySettings) -> Identity:
@@ -57,6 +78,12 @@ class CatalogEntry(Struct, frozen=True):
 async def project_exists(tx: Transaction, project_id: str) -> bool:
     """Whether there is a project with this id."""
     return await tx.first(_project, {"id": project_id}) is not None
+
+
+async def endpoint(tx: Transaction, kind: str, region: str) -> str | None:
+    """The address of a service outside of this house, as the catalog has it; internal before public."""
+    url = await tx.scalar(_endpoint, {"kind": kind, "region": region})
+    return None if url is None else str(url)
 
 
 async def bootstrap(
