@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hanok.drivers.image_stores import StoreBroken, StoreFull
@@ -25,26 +26,29 @@ class FileStore:
     async def put(self, key: str, pieces: AsyncIterator[bytes], *, attempt: str) -> int:
         partial = self._partial(key, attempt)
         size = 0
-        try:
+        with _own():
             self.folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
             try:
                 async for piece in pieces:
-                    await asyncio.to_thread(_write, descriptor, piece)
+                    with _own():
+                        await asyncio.to_thread(_write, descriptor, piece)
                     size += len(piece)
-                await asyncio.to_thread(os.fsync, descriptor)
+                with _own():
+                    await asyncio.to_thread(os.fsync, descriptor)
             finally:
                 os.close(descriptor)
-            os.replace(partial, self.folder / key)
-            await asyncio.to_thread(_sync_folder, self.folder)
-        except OSError as error:
-            raise translated(error) from error
+            with _own():
+                os.replace(partial, self.folder / key)
+                await asyncio.to_thread(_sync_folder, self.folder)
         finally:
             partial.unlink(missing_ok=True)
         return size
 
     async def abandon(self, key: str, *, attempt: str) -> None:
-        self._partial(key, attempt).unlink(missing_ok=True)
+        with _own():
+            self._partial(key, attempt).unlink(missing_ok=True)
 
     async def get(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
         try:
@@ -63,15 +67,13 @@ class FileStore:
             os.close(descriptor)
 
     async def delete(self, key: str) -> None:
-        try:
+        with _own():
             (self.folder / key).unlink(missing_ok=True)
-        except OSError as error:
-            raise translated(error) from error
 
     async def size(self, key: str) -> int | None:
         try:
             return (self.folder / key).stat().st_size
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def url(self, key: str) -> str:
@@ -81,11 +83,15 @@ class FileStore:
         return self.folder / key
 
 
-def translated(error: OSError) -> StoreBroken:
-    """An error of the file system as a store's."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return StoreFull(str(error))
-    return StoreBroken(str(error))
+@contextmanager
+def _own() -> Iterator[None]:
+    """The file system's errors as a store's; those of the stream that comes in stay what they are."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StoreFull(str(error)) from error
+        raise StoreBroken(str(error)) from error
 
 
 def _write(descriptor: int, piece: bytes) -> None:
