@@ -28,6 +28,7 @@ COMMANDS = {
     "routes": "list the API operations that are implemented",
     "test": "run the checks and tests of a checkout",
     "guest": "build the small guest image",
+    "image": "load definitions of the properties of images",
     "db": "bring a database up to date",
 }
 INTERNAL = ("control", "node", "simulated")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import subprocess
@@ -146,7 +147,7 @@ async def test_an_image_that_is_deleted_while_it_is_imported(open_cloud: Cloud, 
         body = {"method": {"name": "web-download", "uri": web.url("/i")}}
         await one("POST", f"{IMAGES}/{image_id}/import", body, status=202)
         while not failpoints.waiting(place):
-            await _soon()
+            await asyncio.sleep(0.01)
         again = await one("POST", f"{IMAGES}/{image_id}/import", body, status=409)
         assert "queued" in again.text
         await one("DELETE", f"{IMAGES}/{image_id}", status=204)

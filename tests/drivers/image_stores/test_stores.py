@@ -91,14 +91,14 @@ async def test_an_s3_upload_that_nobody_ended_is_found_and_freed(s3_server: s3.S
     upload = store._begin(address)
     store._part(address, upload, 1, os.urandom(PART))
     await store.abandon(KEY, attempt="1")
-    with pytest.raises(StoreBroken, match="NoSuchUpload|404"):
+    with pytest.raises(StoreBroken, match=r"NoSuchUpload|404"):
         store._part(address, upload, 2, b"more")
     store.close()
 
 
 async def test_a_wrong_secret_is_said(s3_server: s3.Server) -> None:
     store = s3_store(s3_server, "wrong")
-    with pytest.raises(StoreBroken, match="SignatureDoesNotMatch|403"):
+    with pytest.raises(StoreBroken, match=r"SignatureDoesNotMatch|403"):
         await store.put(KEY, pieces(b"data"), attempt="1")
     store.close()
     with httpx.Client() as plain:
