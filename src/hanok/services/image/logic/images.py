@@ -376,3 +376,12 @@ async def change_import(
             .values(updated_at=now, **values)
         )
     )
+
+
+async def nothing_to_import(tx: Transaction, row: Row[Any], now: datetime) -> None:
+    """An import that ended before it began."""
+    await tx.execute(
+        images.update()
+        .where(images.c.id == row.id, images.c.import_task.is_(None))
+        .values(importing_to="", failed_import="", updated_at=now)
+    )

@@ -287,6 +287,8 @@ class ImportImage(Operation, frozen=True, kw_only=True, tag="image.import_image"
         values: dict[str, Any] = {"import_task": None, "importing_to": ""}
         if self.method != "copy-image":
             values |= {"status": "queued", "size": None}
+        if self.method != "copy-image" or self.all_stores_must_succeed:
+            values["failed_import"] = ",".join(self.stores)
         await images.change_import(tx, self.image_id, self.task_id, values, run.clock.now())
         await tasks.ended(tx, self.task_id, run.clock.now(), message=why)
 

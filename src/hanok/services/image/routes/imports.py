@@ -119,6 +119,8 @@ async def import_image(request: Request, room: Images) -> Response:
             if body.get("all_stores", False):
                 stores = [store for store in stores if store not in there]
                 if not stores:
+                    # Nothing is left to do: whoever waits for the copies sees that.
+                    await images.nothing_to_import(tx, row, room.clock.now())
                     return no_content(202)
             for store in stores:
                 if store in there:
