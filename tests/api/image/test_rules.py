@@ -198,11 +198,13 @@ def signed(key: Any, data: bytes) -> tuple[str, bytes]:
 
 @pytest.mark.parametrize("kind", ["rsa", "dsa", "ec"])
 async def test_signed_data_is_verified(tmp_path: Path, database_url: str, kind: str) -> None:
-    key: Any = {
-        "rsa": lambda: rsa.generate_private_key(65537, 2048),
-        "dsa": lambda: dsa.generate_private_key(2048),
-        "ec": lambda: ec.generate_private_key(ec.SECP384R1()),
-    }[kind]()
+    key: Any
+    if kind == "rsa":
+        key = rsa.generate_private_key(65537, 2048)
+    elif kind == "dsa":
+        key = dsa.generate_private_key(2048)
+    else:
+        key = ec.generate_private_key(ec.SECP384R1())
     key_type, signature = signed(key, qcow2())
     with serving() as manager:
         path = f"/v1/secrets/{SECRET}/payload"

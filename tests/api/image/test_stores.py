@@ -122,8 +122,14 @@ async def test_a_store_that_does_not_take_data(stores: Cloud, tmp_path: Path) ->
     (tmp_path / "fast").write_text("a file where the folder should be")
     image_id = await image(one)
     await stage(one, image_id, qcow2())
-    some = {"stores": ["file", "fast"], "all_stores_must_succeed": False}
-    shown = await bring_in(stores, one, image_id, "glance-direct", **some)
+    shown = await bring_in(
+        stores,
+        one,
+        image_id,
+        "glance-direct",
+        stores=["file", "fast"],
+        all_stores_must_succeed=False,
+    )
     assert (shown["status"], shown["stores"]) == ("active", "file")
     assert shown["os_glance_failed_import"] == "fast"
     other = await image(one)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import mmap
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from pathlib import Path
 from hanok.drivers.image_stores import StoreBroken, StoreFull
 
 PIECE = 1 << 20
+MAPPED = 4 << 20  # of a file that is handed out
+POPULATE_READ = 22  # linux/mman.h: MADV_POPULATE_READ
 
 
 class FileStore:
@@ -66,6 +69,26 @@ class FileStore:
         finally:
             os.close(descriptor)
 
+    async def mapped(self, key: str, start: int, length: int) -> AsyncIterator[memoryview]:
+        """The same as get, without a copy: views into the page cache, filled by a thread before they are given."""
+        try:
+            descriptor = os.open(self.folder / key, os.O_RDONLY | os.O_NOFOLLOW)
+        except OSError as error:
+            raise StoreBroken(f"{self.folder / key}: {error.strerror}") from error
+        try:
+            if os.fstat(descriptor).st_size < start + length:
+                raise StoreBroken(f"{self.folder / key} is shorter than {start + length} bytes")
+            at, end = start, start + length
+            while at < end:
+                first = at - at % mmap.ALLOCATIONGRANULARITY
+                last = min(end, first + MAPPED)
+                made = mmap.mmap(descriptor, last - first, prot=mmap.PROT_READ, offset=first)
+                await asyncio.to_thread(_populate, made)
+                yield memoryview(made)[at - first :]
+                at = last
+        finally:
+            os.close(descriptor)
+
     async def delete(self, key: str) -> None:
         with _own():
             (self.folder / key).unlink(missing_ok=True)
@@ -98,6 +121,14 @@ def _write(descriptor: int, piece: bytes) -> None:
     view = memoryview(piece)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def _populate(made: mmap.mmap) -> None:
+    try:
+        made.madvise(POPULATE_READ)
+    except OSError:  # an older kernel: touch each page instead
+        for at in range(0, len(made), mmap.PAGESIZE):
+            made[at]
 
 
 def _sync_folder(folder: Path) -> None:

@@ -246,19 +246,21 @@ async def download(request: Request, room: Images) -> Response:
     if part is not None:
         headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{row.size}"
     cached = cache.copy_of(room, row) if copy is not None and copy.status == "cached" else None
-    stream: AsyncIterator[bytes]
+    stream: AsyncIterator[bytes | memoryview]
     if cached is not None:
         async with request.transaction() as tx:
             await cache.touch(tx, row.id, room.clock.now())
-        stream = FileStore(cached.parent).get(cached.name, start, length)
+        stream = FileStore(cached.parent).mapped(cached.name, start, length)
     else:
-        stream = await _begun(data.read_any(room, there, start, length))
+        stream = await _begun(data.hand_out(room, there, start, length))
     return StreamingResponse(
         stream, 206 if part else 200, headers=headers, media_type="application/octet-stream"
     )
 
 
-async def _begun(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _begun(
+    stream: AsyncIterator[bytes | memoryview],
+) -> AsyncIterator[bytes | memoryview]:
     """The stream, once its first bytes are there: until then its errors can still be answered.
 
     Raises:
@@ -267,11 +269,10 @@ async def _begun(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     try:
         first = await anext(stream)
     except StopAsyncIteration:
-        first = b""
+        return stream
 
-    async def rest() -> AsyncIterator[bytes]:
-        if first:
-            yield first
+    async def rest() -> AsyncIterator[bytes | memoryview]:
+        yield first
         async for piece in stream:
             yield piece
 

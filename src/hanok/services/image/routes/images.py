@@ -76,6 +76,8 @@ _TEXTS = (
     "owner",
 )
 _NUMBERS = {
+    "size": table.c.size,
+    "virtual_size": table.c.virtual_size,
     "size_min": table.c.size,
     "size_max": table.c.size,
     "min_ram": table.c.min_ram,
