@@ -19,6 +19,7 @@ from hanok.base.errors import BadInput, TooLarge, Unavailable, UnsupportedType
 from hanok.drivers.image_format import Inspector
 from hanok.drivers.image_stores import Store, StoreBroken, StoreFull, web
 from hanok.drivers.image_stores.files import FileStore
+from hanok.services.image.logic import images
 from hanok.services.image.logic.signatures import Verifier
 from hanok.services.image.room import Images
 from hanok.services.image.tables import image_trash
@@ -287,7 +288,12 @@ async def hand_out(
         yield piece
 
 
-_of_key = sa.select(image_trash).where(image_trash.c.address == sa.bindparam("key"))
+_of_key = sa.select(image_trash).where(
+    sa.or_(
+        image_trash.c.address == sa.bindparam("key"),
+        image_trash.c.address.startswith(sa.bindparam("key") + images.ATTEMPT),
+    )
+)
 _of_all = sa.select(image_trash).order_by(image_trash.c.created_at).limit(500)
 
 
@@ -299,7 +305,11 @@ async def empty_trash(room: Images, key: str | None = None) -> None:
         if row.store not in room.stores and row.store != STAGING:
             continue
         try:
-            await store_of(room, row.store).delete(row.address)
+            key_there, _, attempt = row.address.partition(images.ATTEMPT)
+            if attempt:
+                await store_of(room, row.store).abandon(key_there, attempt=attempt)
+            else:
+                await store_of(room, row.store).delete(key_there)
         except StoreBroken:
             continue
         async with room.database.write() as tx:

@@ -44,6 +44,7 @@ _locations = (
     .order_by(image_locations.c.position)
 )
 _WEB = ("http://", "https://")
+ATTEMPT = "#"  # in the trash: stands between a key and the attempt that left something
 
 
 def missing(image_id: str) -> NotFound:
@@ -235,10 +236,14 @@ async def set_tags(tx: Transaction, image_id: str, tags: Sequence[str]) -> None:
         await tx.execute(image_tags.insert(), [{"image_id": image_id, "tag": tag} for tag in tags])
 
 
-async def forget(tx: Transaction, image_id: str, now: datetime) -> None:
-    """Remove an image's rows; its bytes go to the trash. Its id stays used."""
+async def forget(tx: Transaction, image: Row[Any], now: datetime) -> None:
+    """Remove an image's rows; its bytes go to the trash, also those of an upload. Its id stays used."""
+    image_id = image.id
     for row in (await locations(tx, [image_id]))[image_id]:
         await remove_location(tx, row, now)
+    if image.upload_seen_at is not None and image.upload_store:
+        left = f"{image_id}{ATTEMPT}{image.upload}"
+        await throw_away(tx, image.upload_store, left, now)
     for table in (image_properties, image_tags, image_members, image_cache):
         await tx.execute(table.delete().where(table.c.image_id == image_id))
     await tx.execute(images.delete().where(images.c.id == image_id))

@@ -166,12 +166,19 @@ async def _take(
             else:
                 gone = True
     except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
+        gone = await _is_gone(room, row.id)
+        if not gone:
+            raise errors.exceptions[0] from None
     finally:
         if not done:
             await asyncio.shield(_give_up(room, row.id, number, store))
     if gone:
         raise Gone("The image was deleted while its data was uploaded.")
+
+
+async def _is_gone(room: Images, image_id: str) -> bool:
+    async with room.database.read() as tx:
+        return await images.get_any(tx, image_id) is None
 
 
 async def _give_up(room: Images, image_id: str, number: int, store: str) -> None:

@@ -367,7 +367,7 @@ async def delete_image(request: Request, room: Images) -> Response:
             raise Forbidden(f"Image {row.id} is protected and cannot be deleted.")
         now = room.clock.now()
         await room.operations.cancel(tx, f"image:{row.id}")
-        await images.forget(tx, row.id, now)
+        await images.forget(tx, row, now)
         await images.throw_away(tx, data.STAGING, row.id, now)
     await data.empty_trash(room, row.id)
     await cache.drop(room, row.id)
