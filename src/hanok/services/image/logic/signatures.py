@@ -12,15 +12,13 @@ import base64
 import binascii
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
-
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa, utils
+from typing import TYPE_CHECKING, Any
 
 from hanok.base.errors import BadInput
 from hanok.base.ids import is_uuid
+
+if TYPE_CHECKING:  # imported where it is used: few images are signed, and it takes a start's time
+    from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
 SIGNATURE, HASH, KEY_TYPE, CERTIFICATE = (
     "img_signature",
@@ -28,12 +26,7 @@ SIGNATURE, HASH, KEY_TYPE, CERTIFICATE = (
     "img_signature_key_type",
     "img_signature_certificate_uuid",
 )
-HASHES: dict[str, type[hashes.HashAlgorithm]] = {
-    "SHA-224": hashes.SHA224,
-    "SHA-256": hashes.SHA256,
-    "SHA-384": hashes.SHA384,
-    "SHA-512": hashes.SHA512,
-}
+HASHES = {"SHA-224": "SHA224", "SHA-256": "SHA256", "SHA-384": "SHA384", "SHA-512": "SHA512"}
 CURVES = (
     "ECC_SECT571K1", "ECC_SECT409K1", "ECC_SECT571R1", "ECC_SECT409R1", "ECC_SECP521R1", "ECC_SECP384R1",
 )  # fmt: skip
@@ -52,9 +45,9 @@ class SignatureProblem(BadInput):
 class Verifier:
     """One signature over bytes that pass."""
 
-    def __init__(
-        self, key: Any, algorithm: hashes.HashAlgorithm, signature: bytes, key_type: str
-    ) -> None:
+    def __init__(self, key: Any, algorithm: HashAlgorithm, signature: bytes, key_type: str) -> None:
+        from cryptography.hazmat.primitives import hashes
+
         self._key, self._algorithm, self._signature = key, algorithm, signature
         self._key_type = key_type
         self._hash = hashes.Hash(algorithm)
@@ -64,6 +57,9 @@ class Verifier:
 
     def check(self) -> None:
         """Raises SignatureProblem when the signature is not of these bytes."""
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
+
         digest = self._hash.finalize()
         known = utils.Prehashed(self._algorithm)
         try:
@@ -107,6 +103,10 @@ def verifier(properties: Mapping[str, str], certificate: bytes, now: datetime) -
     Raises:
         SignatureProblem: the certificate cannot be used for this, or not today.
     """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+
     try:
         signature = base64.b64decode(properties[SIGNATURE], validate=True)
     except (binascii.Error, ValueError) as error:
@@ -132,7 +132,7 @@ def verifier(properties: Mapping[str, str], certificate: bytes, now: datetime) -
     )
     if not fits:
         raise SignatureProblem(f"the certificate's key is no {key_type} key.")
-    return Verifier(key, HASHES[properties[HASH]](), signature, key_type)
+    return Verifier(key, getattr(hashes, HASHES[properties[HASH]])(), signature, key_type)
 
 
 async def fetch_certificate(endpoint: str, secret_id: str, token: str) -> bytes:
