@@ -65,7 +65,7 @@ async def cloud(port: int, state: Path, hosts: int) -> None:
         ready = asyncio.Event()
         names = [f"host-{number:03}" for number in range(hosts)]
         simulated = group.create_task(
-            run_simulated(names, bus, image_stores=(str(settings.images),), ready=ready)
+            run_simulated(names, bus, image_stores=settings.image_stores, ready=ready)
         )
         await ready.wait()
         await server(control.app, port).serve()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import postgres
+from tests import postgres, s3
 from tests.cloud import Cloud, running
 
 
@@ -37,3 +37,13 @@ async def cloud(tmp_path: Path, database_url: str) -> AsyncIterator[Cloud]:
     """A cloud with one simulated host."""
     async with running(tmp_path, database=database_url) as cloud:
         yield cloud
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.Server]:
+    """A real S3 server for the whole session."""
+    program = s3.program(tmp_path_factory.mktemp("versitygw"))
+    if program is None:
+        pytest.skip("neither versitygw nor Go to build it is installed")
+    with s3.server(program) as server:
+        yield server

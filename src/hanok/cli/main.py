@@ -29,6 +29,7 @@ COMMANDS = {
     "test": "run the checks and tests of a checkout",
     "guest": "build the small guest image",
     "keys": "replace the keys of tokens and secrets; nobody is signed out",
+    "image": "load definitions of the properties of images",
     "db": "bring a database up to date",
 }
 INTERNAL = ("control", "node", "simulated")

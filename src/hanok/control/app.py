@@ -31,7 +31,7 @@ from hanok.services.network.reconcilers import NetworkReconciler
 from hanok.services.network.service import service as network_service
 from hanok.services.placement import facade as placement
 from hanok.services.placement.service import service as placement_service
-from hanok.store import Database, migrate
+from hanok.store import Database, Transaction, migrate
 from hanok.web.app import Application
 from hanok.web.routes import Service
 
@@ -67,7 +67,16 @@ class Control:
             secret_keys=settings.secret_keys,
         )
         self.placement = placement.build(clock)
-        self.images = image.build(self.database, clock, settings.images, settings.image)
+        self.images = image.build(
+            self.database,
+            clock,
+            settings.images,
+            settings.image,
+            folder=settings.image_folder,
+            wake=self._wake,
+            endpoint=self._endpoint,
+            limits=self._image_limits,
+        )
         self.network = Network(
             database=self.database,
             clock=clock,
@@ -90,13 +99,17 @@ class Control:
             bus=bus,
             wake=self._wake,
             network=self.network,
+            images=self.images,
             settings=settings.compute,
         )
         self.worker = Worker(
             self.database,
             bus,
             clock,
-            [(kind, self.compute) for kind in compute.OPERATIONS],
+            [
+                *((kind, self.compute) for kind in compute.OPERATIONS),
+                *((kind, self.images) for kind in image.OPERATIONS),
+            ],
             name=settings.node_name,
         )
         self.reconcilers = ComputeReconcilers(self.compute, settings.node_name)
@@ -129,8 +142,16 @@ class Control:
             house.service(self.world),
         ]
 
+    async def _image_limits(self, tx: Transaction, project_id: str) -> dict[str, int]:
+        """What is registered with identity counts; where nothing is, the operator's settings do."""
+        registered = await identity.limits(tx, "image", project_id, self.settings.region)
+        return {**self.settings.image.limits, **registered}
+
     def _wake(self) -> None:
         self.worker.wake()
+
+    async def _endpoint(self, tx: Transaction, kind: str) -> str | None:
+        return await identity.endpoint(tx, kind, self.settings.region)
 
     def _policy_files(self, kind: str) -> tuple[Path, ...]:
         folder = self.settings.policies
@@ -154,6 +175,7 @@ class Control:
                 region=self.settings.region,
                 catalog=CATALOG,
             )
+            await image.bootstrap(tx, self.clock)
             if self.settings.public_cidr:
                 await self.network.ensure_public(
                     tx,
@@ -187,6 +209,7 @@ class Control:
                     for task in tasks:
                         task.cancel()
         finally:
+            image.close(control.images)
             await own_bus.close()
             await control.database.close()
 

@@ -64,6 +64,16 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return self.state / "images"
 
     @property
+    def image_folder(self) -> Path:
+        """Staged data, and copies of images from slow stores."""
+        return self.state / "control" / "images"
+
+    @property
+    def image_stores(self) -> tuple[str, ...]:
+        """Where hosts on this machine find images."""
+        return str(self.images), str(self.image_folder / "cache")
+
+    @property
     def keys(self) -> Path:
         return self.state / "control" / "token-keys"
 

@@ -302,7 +302,10 @@ def _write_node(cloud: Cloud) -> None:
         "host": cloud.host_name,
         "state_dir": str(cloud.state / "node"),
         "run_dir": str(cloud.run / "node"),
-        "image_stores": [str(cloud.state / "images")],
+        "image_stores": [
+            str(cloud.state / "images"),
+            str(cloud.state / "control" / "images" / "cache"),
+        ],
         "qemu_uid": first,
         "qemu_gid": first,
         "qemu_uids": count,

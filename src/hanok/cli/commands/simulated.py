@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
             await run_simulated(
                 names(cloud.settings.hosts),
                 bus,
-                image_stores=[str(settings.images)],
+                image_stores=settings.image_stores,
                 state_dir=cloud.state / "node",
             )
 

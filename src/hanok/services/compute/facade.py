@@ -13,6 +13,7 @@ from hanok.services.compute.logic import hosts
 from hanok.services.compute.operations import OPERATIONS
 from hanok.services.compute.room import Compute, ComputeSettings
 from hanok.services.compute.tables import servers
+from hanok.services.image.facade import Images
 from hanok.services.network.facade import Network
 from hanok.store import Database, Transaction
 
@@ -76,6 +77,7 @@ def build(
     bus: Bus,
     wake: Callable[[], None],
     network: Network,
+    images: Images,
     settings: ComputeSettings,
 ) -> Compute:
     """The room. wake: called when an operation was started."""
@@ -85,5 +87,6 @@ def build(
         bus=bus,
         operations=Starter(clock, wake),
         network=network,
+        images=images,
         settings=settings,
     )

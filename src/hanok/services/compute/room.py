@@ -7,6 +7,7 @@ from msgspec import Struct
 from hanok.base.clock import Clock
 from hanok.bus import Bus
 from hanok.operations import Starter
+from hanok.services.image.facade import Images
 from hanok.services.network.facade import Network
 from hanok.store import Database
 
@@ -35,4 +36,5 @@ class Compute(Struct, frozen=True, kw_only=True):
     bus: Bus
     operations: Starter
     network: Network
+    images: Images
     settings: ComputeSettings = ComputeSettings()

@@ -33,6 +33,19 @@ from hanok.services.identity.tables import (
 )
 from hanok.store import Database, Transaction
 
+_endpoint = (
+    sa.select(endpoints.c.url)
+    .join(services, services.c.id == endpoints.c.service_id)
+    .where(
+        services.c.type == bindparam("kind"),
+        services.c.enabled.is_(True),
+        endpoints.c.enabled.is_(True),
+        endpoints.c.region_id == bindparam("region"),
+        endpoints.c.interface.in_(("public", "internal")),
+        endpoints.c.url.like("http%"),
+    )
+    .order_by(endpoints.c.interface)
+)
 _project = sa.select(projects.c.id, projects.c.name, projects.c.enabled).where(
     projects.c.id == bindparam("id")
 )
@@ -43,6 +56,7 @@ __all__ = [
     "IdentitySettings",
     "bootstrap",
     "build",
+    "endpoint",
     "follow_directories",
     "limits",
     "project_exists",
@@ -92,6 +106,12 @@ async def limits(
 ) -> dict[str, int]:
     """What a project may use of a service's resources, by name; -1 is without limit, a missing name has none."""
     return await in_force(tx, service_type, project_id, region)
+
+
+async def endpoint(tx: Transaction, kind: str, region: str) -> str | None:
+    """The address of a service outside of this house, as the catalog has it; internal before public."""
+    url = await tx.scalar(_endpoint, {"kind": kind, "region": region})
+    return None if url is None else str(url)
 
 
 async def bootstrap(

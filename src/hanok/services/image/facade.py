@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,15 +13,40 @@ from msgspec import Struct
 from sqlalchemy import Row
 
 from hanok.base.clock import Clock
-from hanok.services.image.logic import data, images
-from hanok.services.image.room import Images, ImageSettings
+from hanok.base.errors import Unavailable
+from hanok.drivers.image_stores import Store, StoreBroken
+from hanok.drivers.image_stores.files import FileStore
+from hanok.drivers.image_stores.s3 import S3Store
+from hanok.operations import Starter
+from hanok.services.image.logic import cache, data, images, metadefs, tasks
+from hanok.services.image.operations import OPERATIONS
+from hanok.services.image.room import Endpoint, Images, ImageSettings, Limits, StoreSettings
 from hanok.services.image.tables import images as image_table
 from hanok.store import Database, Transaction
 from hanok.web.token import Token
 
-__all__ = ["ImageInfo", "ImageSettings", "Images", "build", "differences", "get", "mend", "visible"]
+__all__ = [
+    "OPERATIONS",
+    "ImageInfo",
+    "ImageSettings",
+    "Images",
+    "StoreSettings",
+    "WrongSettings",
+    "bootstrap",
+    "bring",
+    "build",
+    "close",
+    "differences",
+    "get",
+    "mend",
+    "visible",
+]
 
 UPLOAD_DEAD_S = 120  # an upload under way says so every 10 s
+
+
+class WrongSettings(Exception):
+    """The stores in the settings cannot be; the text says why."""
 
 
 class ImageInfo(Struct, frozen=True, kw_only=True):
@@ -40,8 +67,91 @@ class ImageInfo(Struct, frozen=True, kw_only=True):
     properties: dict[str, Any]
 
 
-def build(database: Database, clock: Clock, files: Path, settings: ImageSettings) -> Images:
-    return Images(database=database, clock=clock, files=files, settings=settings)
+def build(
+    database: Database,
+    clock: Clock,
+    files: Path,
+    settings: ImageSettings,
+    *,
+    folder: Path,
+    wake: Callable[[], None],
+    limits: Limits | None = None,
+    endpoint: Endpoint | None = None,
+) -> Images:
+    """The room.
+
+    Args:
+        files: the folder of the usual file store; hosts read it. folder: control's own, for staging and the cache.
+        wake: called when an operation was started.
+        limits: a project's limits; the settings' when left out. endpoint: where a kind of service is in the catalog.
+
+    Raises:
+        WrongSettings: two stores have one name, or one is not described.
+    """
+
+    async def same_limits(tx: Transaction, project_id: str) -> Mapping[str, int]:
+        return settings.limits
+
+    async def no_endpoint(tx: Transaction, kind: str) -> str | None:
+        return None
+
+    stores = _stores(settings, files)
+    default = settings.default_store or next(iter(stores), "")
+    if default not in stores:
+        raise WrongSettings(f"the default store {default!r} keeps no images")
+    return Images(
+        database=database,
+        clock=clock,
+        settings=settings,
+        stores=stores,
+        default_store=default,
+        web_store=next((one.id for one in settings.stores if one.kind == "http"), ""),
+        folder=folder,
+        operations=Starter(clock, wake),
+        limits=limits or same_limits,
+        endpoint=endpoint or no_endpoint,
+    )
+
+
+def _stores(settings: ImageSettings, files: Path) -> dict[str, Store]:
+    made: dict[str, Store] = {}
+    ids = [one.id for one in settings.stores]
+    if len(set(ids)) != len(ids) or [one.kind for one in settings.stores].count("http") > 1:
+        raise WrongSettings("two stores have one name, or there is more than one store 'http'")
+    for one in settings.stores:
+        if not one.id or len(one.id) > 64 or "," in one.id:
+            raise WrongSettings(f"{one.id!r} is no name for a store")
+        if one.kind == "file":
+            made[one.id] = FileStore(Path(one.folder) if one.folder else files)
+        elif one.kind == "s3":
+            if not (one.endpoint and one.bucket and one.access_key and one.secret_key_file):
+                raise WrongSettings(
+                    f"the store {one.id!r} needs endpoint, bucket, access_key and secret_key_file"
+                )
+            try:
+                secret = Path(one.secret_key_file).read_text().strip()
+            except OSError as error:
+                raise WrongSettings(f"{one.secret_key_file}: {error.strerror}") from error
+            made[one.id] = S3Store(
+                endpoint=one.endpoint,
+                bucket=one.bucket,
+                region=one.region,
+                access_key=one.access_key,
+                secret_key=secret,
+            )
+    return made
+
+
+async def bootstrap(tx: Transaction, clock: Clock) -> None:
+    """First rows: the types of resources that definitions may be about."""
+    await metadefs.ensure_resource_types(tx, clock.now())
+
+
+def close(room: Images) -> None:
+    """End connections to stores."""
+    for store in room.stores.values():
+        if isinstance(store, S3Store):
+            store.close()
 
 
 async def _info(tx: Transaction, row: Row[Any]) -> ImageInfo:
@@ -54,7 +164,7 @@ async def _info(tx: Transaction, row: Row[Any]) -> ImageInfo:
         container_format=row.container_format,
         size_bytes=row.size,
         virtual_size_bytes=row.virtual_size,
-        sha512=row.os_hash_value,
+        sha512=row.os_hash_value if row.os_hash_algo == "sha512" else None,
         min_disk_gib=row.min_disk,
         min_ram_mib=row.min_ram,
         owner=row.owner,
@@ -78,32 +188,79 @@ async def get(tx: Transaction, image_id: str) -> ImageInfo | None:
     return None if row is None else await _info(tx, row)
 
 
+async def bring(room: Images, image_id: str) -> None:
+    """Have the data where hosts of this house read it: the usual file store, or control's cache.
+
+    Raises:
+        Unavailable: no store gives it, or there is no room for it.
+    """
+    async with room.database.read() as tx:
+        row = await images.get_any(tx, image_id)
+        if row is None or row.size is None:
+            return
+        there = (await images.locations(tx, [image_id]))[image_id]
+    usual = next((one.id for one in room.settings.stores if _is_usual(one)), None)
+    if any(one.store == usual for one in there) or cache.copy_of(room, row) is not None:
+        return
+    try:
+        size = await cache.fill(room, row, attempt="host")
+    except StoreBroken as error:
+        raise Unavailable("The image cannot be copied for its host.", detail=str(error)) from error
+    async with room.database.write() as tx:
+        await cache.queue(tx, image_id, room.clock.now())
+        await cache.cached(tx, image_id, size, room.clock.now())
+
+
+def _is_usual(one: StoreSettings) -> bool:
+    return one.kind == "file" and not one.folder
+
+
 async def mend(room: Images) -> None:
     """Take up what a process that died left: its uploads wait for data again, and their bytes are freed."""
     now = room.clock.now()
-    async with room.database.write() as tx:
-        for row in await images.broken_uploads(tx, now - timedelta(seconds=UPLOAD_DEAD_S)):
+    async with room.database.read() as tx:
+        broken = await images.broken_uploads(tx, now - timedelta(seconds=UPLOAD_DEAD_S))
+    for row in broken:
+        store = row.upload_store or room.default_store
+        with contextlib.suppress(StoreBroken, Unavailable):
+            await data.store_of(room, store).abandon(row.id, attempt=str(row.upload))
+        async with room.database.write() as tx:
             await images.give_up_upload(tx, row.id, row.upload, now)
-            data.partial_path(room, row.id, row.upload).unlink(missing_ok=True)
+    async with room.database.write() as tx:
+        await tasks.forget_old(tx, now)
+    await data.empty_trash(room)
 
 
 async def differences(room: Images, tx: Transaction) -> list[str]:
-    """Where rows and files disagree; for the inventory."""
+    """Where rows and files disagree; for the inventory. Stores elsewhere are not asked."""
     rows = {row.id: row for row in await tx.all(sa.select(image_table))}
+    places = await images.locations(tx, list(rows))
     found = []
-    there = {path.name for path in room.files.iterdir()} if room.files.is_dir() else set()
     for image_id, image in rows.items():
-        if image.status in ("active", "deactivated"):
-            path = data.path_of(room, image_id)
-            if image_id not in there:
+        if image.status not in ("active", "deactivated"):
+            continue
+        if not places[image_id]:
+            found.append(f"image {image_id} is {image.status} and has no data")
+        for one in places[image_id]:
+            path = room.stores[one.store].path(one.address) if one.store in room.stores else None
+            if path is None:
+                continue
+            if not path.exists():
                 found.append(f"image {image_id} is {image.status} and has no file")
             elif path.stat().st_size != image.size:
                 found.append(f"image {image_id} has {path.stat().st_size} bytes, not {image.size}")
-    for name in sorted(there):
-        image_id = name[1:37] if name.startswith(".") else name
-        row = rows.get(image_id)
-        if row is None or (name.startswith(".") and row.status != "saving"):
-            found.append(f"the file {name} belongs to no image")
-        elif not name.startswith(".") and row.status == "queued":
-            found.append(f"the file {name} belongs to an image without data")
+    for store, kept in room.stores.items():
+        if not isinstance(kept, FileStore) or not kept.folder.is_dir():
+            continue
+        for path in sorted(kept.folder.iterdir()):
+            name = path.name
+            row = rows.get(name[1:37] if name.startswith(".") else name)
+            if row is None or (name.startswith(".") and row.status not in ("saving", "importing")):
+                if row is None or row.import_task is None:
+                    found.append(f"the file {name} belongs to no image")
+            elif not name.startswith(".") and row.status == "queued":
+                found.append(f"the file {name} belongs to an image without data")
+            elif not name.startswith(".") and row.import_task is None and row.status == "active":
+                if store not in {one.store for one in places[row.id]}:
+                    found.append(f"the file {name} in store {store} belongs to nothing")
     return found

@@ -2,28 +2,111 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from hanok.base.clock import Clock
-from hanok.store import Database
+from hanok.drivers.image_stores import Store
+from hanok.drivers.image_stores.web import WebRules
+from hanok.operations import Starter
+from hanok.store import Database, Transaction
+
+IMPORT_METHODS = ("glance-direct", "web-download", "copy-image")
+
+Limits = Callable[[Transaction, str], Awaitable[Mapping[str, int]]]
+"""A project's limits by resource (image_count_total, …); -1 or missing: none."""
+
+Endpoint = Callable[[Transaction, str], Awaitable[str | None]]
+"""The address of a kind of service in the catalog; None without one."""
 
 
-class ImageSettings(Struct, frozen=True, kw_only=True):
+class StoreSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A store of images.
+
+    id: its name in the API. weight: the store with the most is read from first.
+    folder: of a file store, also readable by the hosts; empty for the usual one.
+    endpoint, bucket, region, access_key, secret_key_file: of an S3 store.
+    kind "http" keeps nothing: it lets images be locations on the web.
+    """
+
+    id: str
+    kind: Literal["file", "s3", "http"] = "file"
+    description: str = ""
+    weight: int = 0
+    folder: str = ""
+    endpoint: str = ""
+    bucket: str = ""
+    region: str = "us-east-1"
+    access_key: str = ""
+    secret_key_file: str = ""
+
+
+class ImageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An operator's choices.
 
     most_bytes: the largest image taken. match_format: whether bytes must be what disk_format says.
+    stores: where images are kept; default_store: where uploads go that name none, the first one when empty.
+    import_methods: the ways of import that are served. web: where web-download and locations may lead.
+    conversion: the disk format ("raw" or "qcow2") that imports are turned into; empty leaves them.
+    show_multiple_locations: whether owners see and change the locations of their images.
+    show_image_direct_url: whether images show their first location as direct_url.
+    secure_hash: whether data at a new location is read and hashed.
+    property_protections: a file that says who may create, read, update and delete which properties;
+    protections_by: whether it names roles or policies.
+    key_manager: the address of a key manager with certificates for signatures; empty asks the catalog.
+    cache_bytes: how much pruning leaves of the cache.
+    limits: for projects that no other limit is set for.
     """
 
     most_bytes: int = 1 << 40
     match_format: bool = True
+    stores: tuple[StoreSettings, ...] = (StoreSettings(id="file", description="Files"),)
+    default_store: str = ""
+    import_methods: tuple[Literal["glance-direct", "web-download", "copy-image"], ...] = (
+        "glance-direct",
+        "web-download",
+        "copy-image",
+    )
+    web: WebRules = WebRules()
+    conversion: Literal["", "raw", "qcow2"] = ""
+    show_multiple_locations: bool = False
+    show_image_direct_url: bool = False
+    secure_hash: bool = True
+    property_protections: str = ""
+    protections_by: Literal["roles", "policies"] = "roles"
+    key_manager: str = ""
+    cache_bytes: int = 10 << 30
+    limits: dict[str, int] = field(default_factory=dict)
 
 
 class Images(Struct, frozen=True, kw_only=True):
-    """files: the folder of the images' data, one file an image, named by its id."""
+    """stores: by id, those that keep bytes, the heaviest first. web_store: the id of the store "http", or "".
+
+    folder: ours alone, for what is being staged and for the cache.
+    """
 
     clock: Clock
     database: Database
-    files: Path
-    settings: ImageSettings = ImageSettings()
+    settings: ImageSettings
+    stores: dict[str, Store]
+    default_store: str
+    web_store: str
+    folder: Path
+    operations: Starter
+    limits: Limits
+    endpoint: Endpoint
+
+    def store_settings(self, store: str) -> StoreSettings:
+        return next(one for one in self.settings.stores if one.id == store)
+
+    @property
+    def staging(self) -> Path:
+        return self.folder / "staging"
+
+    @property
+    def cache(self) -> Path:
+        """Named by the images' ids, like a file store: hosts read from it."""
+        return self.folder / "cache"

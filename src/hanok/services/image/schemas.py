@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Row
 
 from hanok.base.clock import zulu
 from hanok.base.errors import BadInput, Forbidden
-from hanok.base.ids import is_uuid
+from hanok.base.ids import is_uuid, new_uuid
 
 DISK_FORMATS = (
     "ami",
@@ -27,15 +28,24 @@ DISK_FORMATS = (
 )
 CONTAINER_FORMATS = ("ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed")
 VISIBILITIES = ("community", "public", "private", "shared")
+OWN = (
+    "name",
+    "visibility",
+    "protected",
+    "os_hidden",
+    "disk_format",
+    "container_format",
+    "min_disk",
+    "min_ram",
+    "owner",
+)
 READ_ONLY = frozenset(
     (
         "status checksum os_hash_algo os_hash_value size virtual_size created_at updated_at "
-        "direct_url self file schema"
+        "direct_url self file schema stores"
     ).split()
 )
-RESERVED = frozenset(
-    "deleted deleted_at upload upload_seen_at is_public properties members location".split()
-)
+RESERVED = frozenset("deleted deleted_at is_public properties members location".split())
 MOST = 2_147_483_647
 MOST_PROPERTIES = 128
 MOST_TAGS = 128
@@ -114,6 +124,32 @@ PROPERTIES: dict[str, dict[str, Any]] = {
     },
     "min_ram": {"type": "integer", "description": "MiB of memory it needs"},
     "min_disk": {"type": "integer", "description": "GiB of disk it needs"},
+    "locations": {
+        "type": "array",
+        "description": "Where its data is",
+        "items": {
+            "type": "object",
+            "properties": {
+                "url": {"type": "string", "maxLength": 255},
+                "metadata": {"type": "object"},
+                "validation_data": {
+                    "type": "object",
+                    "description": "Checksums the data has",
+                    "writeOnly": True,
+                    "additionalProperties": False,
+                    "properties": {
+                        "checksum": {"type": "string", "minLength": 32, "maxLength": 32},
+                        "os_hash_algo": {"type": "string", "maxLength": 64},
+                        "os_hash_value": {"type": "string", "maxLength": 128},
+                    },
+                    "required": ["os_hash_algo", "os_hash_value"],
+                },
+            },
+            "required": ["url", "metadata"],
+        },
+    },
+    "direct_url": {"type": "string", "readOnly": True, "description": "Where its data is first"},
+    "stores": {"type": "string", "readOnly": True, "description": "The stores that have its data"},
     "self": {"type": "string", "readOnly": True, "description": "Its address"},
     "file": {"type": "string", "readOnly": True, "description": "The address of its data"},
     "schema": {"type": "string", "readOnly": True, "description": "The address of its schema"},
@@ -134,20 +170,7 @@ def image_schema() -> dict[str, Any]:
 
 
 def images_schema() -> dict[str, Any]:
-    return {
-        "name": "images",
-        "properties": {
-            "images": {"type": "array", "items": image_schema()},
-            "first": {"type": "string"},
-            "next": {"type": "string"},
-            "schema": {"type": "string"},
-        },
-        "links": [
-            {"href": "{first}", "rel": "first"},
-            {"href": "{next}", "rel": "next"},
-            {"href": "{schema}", "rel": "describedby"},
-        ],
-    }
+    return collection("images", image_schema())
 
 
 def member_schema() -> dict[str, Any]:
@@ -176,6 +199,60 @@ def members_schema() -> dict[str, Any]:
             "schema": {"type": "string"},
         },
         "links": [{"href": "{schema}", "rel": "describedby"}],
+    }
+
+
+def task_schema(*, whole: bool = True) -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        "id": {
+            "type": "string",
+            "description": "An identifier for the task",
+            "pattern": PROPERTIES["id"]["pattern"],
+        },
+        "type": {
+            "type": "string",
+            "description": "What it does",
+            "enum": ["import", "api_image_import", "location_import"],
+        },
+        "status": {
+            "type": "string",
+            "description": "Where it stands",
+            "enum": ["pending", "processing", "success", "failure"],
+        },
+        "owner": {"type": "string", "description": "The project that began it"},
+        "image_id": {"type": "string", "description": "The image it works on"},
+        "request_id": {"type": "string", "description": "The request that began it"},
+        "user_id": {"type": "string", "description": "Who began it"},
+        "expires_at": {"type": ["null", "string"], "description": "When it is forgotten"},
+        "created_at": {"type": "string", "description": "When it was begun"},
+        "updated_at": {"type": "string", "description": "When it last changed"},
+        "self": {"type": "string", "readOnly": True},
+        "schema": {"type": "string", "readOnly": True},
+    }
+    if whole:
+        properties |= {
+            "input": {"type": ["null", "object"], "description": "What it was given"},
+            "result": {"type": ["null", "object"], "description": "What came of it"},
+            "message": {"type": "string", "description": "Why it failed"},
+        }
+    return {"name": "task", "properties": properties}
+
+
+def collection(name: str, one: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a page of things."""
+    return {
+        "name": name,
+        "properties": {
+            name: {"type": "array", "items": one},
+            "first": {"type": "string"},
+            "next": {"type": "string"},
+            "schema": {"type": "string"},
+        },
+        "links": [
+            {"href": "{first}", "rel": "first"},
+            {"href": "{next}", "rel": "next"},
+            {"href": "{schema}", "rel": "describedby"},
+        ],
     }
 
 
@@ -234,6 +311,8 @@ def checked(name: str, value: Any) -> Any:
         if len(set(value)) > MOST_TAGS:
             raise BadInput(f"An image has at most {MOST_TAGS} tags.")
         return list(dict.fromkeys(value))
+    if name == "locations":
+        return value
     if not name or len(name) > 255 or name.startswith("os_glance"):
         raise Forbidden(f"Attribute '{name[:100]}' is reserved.")
     if not isinstance(value, str) or len(value) > 65_535:
@@ -241,13 +320,44 @@ def checked(name: str, value: Any) -> Any:
     return value
 
 
-class Change:
-    """One line of a JSON patch: what is done to which attribute."""
+def new_image(
+    project_id: str | None, body: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, str], list[str]]:
+    """Own columns, further properties and tags of a new image.
 
-    def __init__(self, op: str, name: str, value: Any) -> None:
+    Raises:
+        BadInput: they do not fit. Forbidden: one is not for the caller to set.
+    """
+    values: dict[str, Any] = {"id": new_uuid(), "owner": project_id, "visibility": "shared"}
+    properties: dict[str, str] = {}
+    tags: list[str] = []
+    for name, value in body.items():
+        kept = checked(name, value)
+        if name == "tags":
+            tags = kept
+        elif name == "locations":
+            raise Forbidden("Locations are added to an image that exists.")
+        elif name == "id" or name in OWN:
+            if not (name == "owner" and kept is None):
+                values[name] = kept
+        else:
+            properties[name] = kept
+    if len(properties) > MOST_PROPERTIES:
+        raise BadInput(f"An image has at most {MOST_PROPERTIES} further properties.")
+    return values, properties, tags
+
+
+class Change:
+    """One line of a JSON patch: what is done to which attribute.
+
+    place: of locations, the one that is added or removed ("-" for behind the last); else "".
+    """
+
+    def __init__(self, op: str, name: str, value: Any, place: str = "") -> None:
         self.op = op
         self.name = name
         self.value = value
+        self.place = place
 
 
 def read_patch(body: Any, *, oldest: bool) -> list[Change]:
@@ -281,19 +391,37 @@ def read_patch(body: Any, *, oldest: bool) -> list[Change]:
         if re.search(r"~(?![01])", path) or "//" in path or path.endswith("/"):
             raise BadInput(f"Pointer `{path[:100]}` is not valid.")
         pieces = [p.replace("~1", "/").replace("~0", "~") for p in path[1:].split("/")]
-        if len(pieces) != 1:
+        deep = 2 if pieces[0] == "locations" and op != "replace" else 1
+        if len(pieces) != deep:
             raise BadInput(f"Invalid JSON pointer for this resource: '{path[:100]}'")
         if op != "remove" and "value" not in line:
             raise BadInput(f'Operation "{op}" requires a member named "value".')
-        changes.append(Change(op, pieces[0], line.get("value")))
+        place = pieces[1] if deep == 2 else ""
+        if place not in ("", "-") and not (place.isdigit() and len(place) < 5):
+            raise BadInput(f"Invalid JSON pointer for this resource: '{path[:100]}'")
+        changes.append(Change(op, pieces[0], line.get("value"), place))
     return changes
 
 
 # ---- answers ----
 
 
-def image(row: Row[Any], properties: dict[str, str], tags: list[str]) -> dict[str, Any]:
-    answer: dict[str, Any] = dict(properties)
+class View(Struct, frozen=True, kw_only=True):
+    """What is shown of an image beside its row.
+
+    stores: ids of the stores that have it. locations: as the API shows them; None when they are not shown.
+    direct_url: None when it is not shown.
+    """
+
+    properties: dict[str, str]
+    tags: list[str]
+    stores: list[str]
+    locations: list[dict[str, Any]] | None = None
+    direct_url: str | None = None
+
+
+def image(row: Row[Any], view: View) -> dict[str, Any]:
+    answer: dict[str, Any] = dict(view.properties)
     answer.update(
         id=row.id,
         name=row.name,
@@ -313,13 +441,44 @@ def image(row: Row[Any], properties: dict[str, str], tags: list[str]) -> dict[st
         owner=row.owner,
         created_at=zulu(row.created_at),
         updated_at=zulu(row.updated_at),
-        tags=tags,
+        tags=view.tags,
         self=f"/v2/images/{row.id}",
         file=f"/v2/images/{row.id}/file",
         schema="/v2/schemas/image",
     )
-    if row.status == "active":
-        answer["stores"] = "file"
+    if view.stores:
+        answer["stores"] = ",".join(view.stores)
+    if view.locations is not None:
+        answer["locations"] = view.locations
+    if view.direct_url is not None:
+        answer["direct_url"] = view.direct_url
+    if row.import_task is not None:
+        answer["os_glance_import_task"] = row.import_task
+    if row.importing_to is not None:
+        answer["os_glance_importing_to_stores"] = row.importing_to
+        answer["os_glance_failed_import"] = row.failed_import or ""
+    return answer
+
+
+def task(row: Row[Any], *, whole: bool) -> dict[str, Any]:
+    """A task; in lists without what it was given and what came of it."""
+    answer: dict[str, Any] = {
+        "id": row.id,
+        "type": row.type,
+        "status": row.status,
+        "owner": row.owner,
+        "created_at": zulu(row.created_at),
+        "updated_at": zulu(row.updated_at),
+        "self": f"/v2/tasks/{row.id}",
+        "schema": "/v2/schemas/task",
+    }
+    if row.expires_at is not None:
+        answer["expires_at"] = zulu(row.expires_at)
+    if whole:
+        answer |= {"input": row.input, "result": row.result, "message": row.message}
+        for name in ("image_id", "request_id", "user_id"):
+            if getattr(row, name) is not None:
+                answer[name] = getattr(row, name)
     return answer
 
 

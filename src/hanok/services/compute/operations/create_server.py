@@ -196,6 +196,7 @@ async def ensure_image(run: Run[Any], row: Any) -> None:
         image = await images.get(tx, row.image_id)
     if image is None or image.status != "active":
         raise StepFailed("The image was deleted or deactivated while the server was being built.")
+    await images.bring(room(run).images, row.image_id)
     command = EnsureImage(
         image_id=row.image_id,
         disk_format=image.disk_format or "raw",

@@ -1,25 +1,31 @@
 """The bytes of images: taken in and handed out as streams, in constant memory.
 
-An upload goes to a file of its own beside the images; it takes the image's name when it is whole, on the disk and found
-to be what it claims. Hashes and writes run in threads, at the same time, a piece behind the network.
+While a store writes a piece, threads hash and inspect it. A store shows the bytes when they are whole, on the disk and
+found to be what they claim.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import hashlib
-import os
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
+import sqlalchemy as sa
 from msgspec import Struct
+from sqlalchemy import Row
 
 from hanok.base.errors import BadInput, TooLarge, Unavailable, UnsupportedType
 from hanok.drivers.image_format import Inspector
+from hanok.drivers.image_stores import Store, StoreBroken, StoreFull, web
+from hanok.drivers.image_stores.files import FileStore
+from hanok.services.image.logic import images
+from hanok.services.image.logic.signatures import Verifier
 from hanok.services.image.room import Images
+from hanok.services.image.tables import image_trash
 
 PIECE = 1 << 20
+STAGING = "(staging)"  # no store's id: where the trash has staged data
 
 
 class Taken(Struct, frozen=True, kw_only=True):
@@ -31,118 +37,194 @@ class Taken(Struct, frozen=True, kw_only=True):
     sha512: str
 
 
-def path_of(room: Images, image_id: str) -> Path:
-    return room.files / image_id
+def store_of(room: Images, store: str) -> Store:
+    """A store by its id; staging among them.
+
+    Raises:
+        Unavailable: the operator took it away.
+    """
+    if store == STAGING:
+        return FileStore(room.staging)
+    if store not in room.stores:
+        raise Unavailable("The store of this image is not available.", detail=store)
+    return room.stores[store]
 
 
-def partial_path(room: Images, image_id: str, number: int) -> Path:
-    return room.files / f".{image_id}.{number}.part"
+class _Passing:
+    """Looks at a stream that passes: size, hashes, format."""
 
-
-class _Sink:
-    """One upload's file, hashes and inspector."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, room: Images, verifier: Verifier | None, *, inspect: bool = True) -> None:
+        self._most = room.settings.most_bytes
+        self._verifier = verifier
         self.md5 = hashlib.md5(usedforsecurity=False)
         self.sha512 = hashlib.sha512()
-        self.inspector = Inspector()
+        self.inspector = Inspector() if inspect else None
         self.size = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
 
-    def _write(self, piece: bytes) -> None:
-        view = memoryview(piece)
-        while view:
-            view = view[os.write(self._file, view) :]
-        self.inspector.feed(piece)
+    def _second(self, piece: bytes) -> None:
+        self.md5.update(piece)
+        if self.inspector is not None:
+            self.inspector.feed(piece)
+        if self._verifier is not None:
+            self._verifier.update(piece)
 
-    async def take(self, piece: bytes) -> None:
-        self.size += len(piece)
-        await asyncio.gather(
-            asyncio.to_thread(self.md5.update, piece),
-            asyncio.to_thread(self.sha512.update, piece),
-            asyncio.to_thread(self._write, piece),
-        )
+    async def through(self, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The same bytes in larger pieces. The store's writing and our hashing run at the same time."""
+        loop = asyncio.get_running_loop()
+        async for piece in _gathered(stream):
+            self.size += len(piece)
+            if self.size > self._most:
+                raise TooLarge(f"Image exceeds the limit of {self._most} bytes.")
+            looking = [
+                loop.run_in_executor(None, self.sha512.update, piece),
+                loop.run_in_executor(None, self._second, piece),
+            ]
+            try:
+                yield piece
+            finally:
+                await asyncio.gather(*looking)
 
-    def sync(self) -> None:
-        os.fsync(self._file)
 
-    def close(self) -> None:
-        os.close(self._file)
+async def _gathered(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in stream:
+        parts.append(chunk)
+        size += len(chunk)
+        if size >= PIECE:
+            yield b"".join(parts)
+            parts, size = [], 0
+    if parts:
+        yield b"".join(parts)
 
 
 async def take(
     room: Images,
     stream: AsyncIterator[bytes],
     *,
-    image_id: str,
-    number: int,
+    store: str,
+    key: str,
+    attempt: str,
     disk_format: str | None,
     container_format: str | None,
     promised: int | None,
+    verifier: Verifier | None = None,
+    inspect: bool = True,
 ) -> Taken:
-    """Read a stream to its end into the image's file.
+    """Read a stream to its end into a store.
 
     Args:
-        number: the upload's, part of the name of the file while it is not whole.
+        attempt: part of the name of what is not whole.
         promised: bytes that were announced, if any.
+        inspect: whether the bytes are held against the label.
 
     Raises:
         UnsupportedType: the bytes are not what disk_format says, or something that must not be opened.
-        BadInput: the stream ended early. TooLarge: more than an image may have. Unavailable: the disk is full.
+        BadInput: the stream ended early, or the signature is not of these bytes.
+        TooLarge: more than an image may have, or than the store has room for.
+        Unavailable: the store is in trouble.
     """
-    partial = partial_path(room, image_id, number)
-    sink = None
-    try:
-        sink = _Sink(partial)
-        buffer = bytearray()
-        async for chunk in stream:
-            buffer += chunk
-            if sink.size + len(buffer) > room.settings.most_bytes:
-                raise TooLarge(f"Image exceeds the limit of {room.settings.most_bytes} bytes.")
-            if len(buffer) >= PIECE:
-                piece, buffer = bytes(buffer), bytearray()
-                await sink.take(piece)
-        if buffer:
-            await sink.take(bytes(buffer))
-        if promised is not None and sink.size != promised:
+    passing = _Passing(room, verifier, inspect=inspect)
+    virtual: list[int | None] = [None]
+
+    async def checked() -> AsyncIterator[bytes]:
+        async for piece in passing.through(stream):
+            yield piece
+        if promised is not None and passing.size != promised:
             raise BadInput(
-                f"Size mismatch: {promised} bytes were announced, {sink.size} came. The upload was cut short."
+                f"Size mismatch: {promised} bytes were announced, {passing.size} came. The upload was cut short."
             )
-        virtual = _inspect(room, sink, disk_format, container_format)
-        await asyncio.to_thread(sink.sync)
-        os.replace(partial, path_of(room, image_id))
-        await asyncio.to_thread(_sync_folder, room.files)
-        return Taken(
-            size=sink.size,
-            virtual_size=virtual,
-            md5=sink.md5.hexdigest(),
-            sha512=sink.sha512.hexdigest(),
-        )
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if verifier is not None:
+            verifier.check()
+        if passing.inspector is not None:
+            virtual[0] = inspected(
+                room, passing.inspector, passing.size, disk_format, container_format
+            )
+
+    target = store_of(room, store)
+    with translated("written"):
+        await target.put(key, checked(), attempt=attempt)
+    return Taken(
+        size=passing.size,
+        virtual_size=virtual[0],
+        md5=passing.md5.hexdigest(),
+        sha512=passing.sha512.hexdigest(),
+    )
+
+
+async def look(
+    room: Images,
+    stream: AsyncIterator[bytes],
+    *,
+    disk_format: str | None,
+    container_format: str | None,
+) -> Taken:
+    """Read a stream to its end without keeping it: hashes, and what it really is.
+
+    Raises:
+        UnsupportedType, TooLarge: as for `take`.
+    """
+    passing = _Passing(room, None)
+    async for _ in passing.through(stream):
+        pass
+    assert passing.inspector is not None
+    return Taken(
+        size=passing.size,
+        virtual_size=inspected(
+            room, passing.inspector, passing.size, disk_format, container_format
+        ),
+        md5=passing.md5.hexdigest(),
+        sha512=passing.sha512.hexdigest(),
+    )
+
+
+async def in_threads(piece: bytes, *chains: Sequence[Callable[[bytes], object]]) -> None:
+    """Give a piece to several, each chain in a thread of its own."""
+
+    def run(chain: Sequence[Callable[[bytes], object]]) -> None:
+        for call in chain:
+            call(piece)
+
+    await asyncio.gather(*(asyncio.to_thread(run, chain) for chain in chains))
+
+
+class translated:
+    """A store's trouble as this service's errors. doing: written, read or deleted."""
+
+    def __init__(self, doing: str) -> None:
+        self.doing = doing
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, StoreFull):
+            raise TooLarge("Image storage media is full.", detail=str(error)) from error
+        if isinstance(error, StoreBroken):
             raise Unavailable(
-                "The disk that holds the images is full.", detail=str(error)
+                f"The image's data could not be {self.doing}.", detail=str(error)
             ) from error
-        raise Unavailable("The image's data could not be written.", detail=str(error)) from error
-    finally:
-        if sink is not None:
-            sink.close()
-        partial.unlink(missing_ok=True)
 
 
-def _inspect(
-    room: Images, sink: _Sink, disk_format: str | None, container_format: str | None
+def inspected(
+    room: Images,
+    inspector: Inspector,
+    size: int,
+    disk_format: str | None,
+    container_format: str | None,
 ) -> int | None:
-    """Hold the bytes against the label. Returns the size of the disk in the image, where it can be told."""
+    """Hold the bytes against the label. Returns the size of the disk in the image, where it can be told.
+
+    Raises:
+        UnsupportedType: they are something else, or must not be opened.
+    """
     if container_format not in (None, "bare") or disk_format in (None, "ami", "ari", "aki"):
         return None
-    found = sink.inspector.finish()
+    found = inspector.finish()
     if found.format == disk_format and found.problems:
         raise UnsupportedType(f"The image must not be used: {'; '.join(found.problems)}")
     if disk_format == "raw" and found.format in ("raw", "iso"):
-        return sink.size
+        return size
     if room.settings.match_format and found.format != disk_format:
         raise UnsupportedType(
             f"Image format mismatch: the image says it is {disk_format}, its data is {found.format}."
@@ -150,31 +232,89 @@ def _inspect(
     return found.virtual_size_bytes or None
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def by_weight(room: Images, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """Locations in the order in which they are read: the heaviest store first."""
+    weights = {one.id: one.weight for one in room.settings.stores}
+    return sorted(rows, key=lambda row: -weights.get(row.store, 0))
 
 
-async def pieces(path: Path, start: int, length: int) -> AsyncIterator[bytes]:
-    """A part of a file, piece by piece."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        at, end = start, start + length
-        while at < end:
-            piece = await asyncio.to_thread(os.pread, descriptor, min(PIECE, end - at), at)
-            if not piece:
-                return
-            at += len(piece)
-            yield piece
-    finally:
-        os.close(descriptor)
+def read(room: Images, row: Row[Any], start: int, length: int) -> AsyncIterator[bytes]:
+    """A part of the bytes at one location. Raises StoreBroken, WebBroken, NotAllowed."""
+    if row.store == room.web_store:
+        return web.read(
+            room.settings.web, row.address, start=start, length=length, most=max(length, 1)
+        )
+    return store_of(room, row.store).get(row.address, start, length)
 
 
-def remove(room: Images, image_id: str) -> None:
-    """Free the image's bytes; also works on a full disk, and where there are none."""
-    path_of(room, image_id).unlink(missing_ok=True)
-    for partial in room.files.glob(f".{image_id}.*.part"):
-        partial.unlink(missing_ok=True)
+async def read_any(
+    room: Images, rows: Sequence[Row[Any]], start: int, length: int
+) -> AsyncIterator[bytes]:
+    """The same from the first location that gives anything.
+
+    Raises:
+        Unavailable: none does, or one stopped half-way.
+    """
+    given, why = 0, "there is none"
+    for row in by_weight(room, rows):
+        try:
+            async for piece in read(room, row, start, length):
+                given += len(piece)
+                yield piece
+            return
+        except (StoreBroken, web.WebBroken, web.NotAllowed) as error:
+            why = f"{row.store}: {error}"
+            if given:
+                break
+    raise Unavailable("The data of this image cannot be read.", detail=why)
+
+
+async def hand_out(
+    room: Images, rows: Sequence[Row[Any]], start: int, length: int
+) -> AsyncIterator[bytes | memoryview]:
+    """The same for an answer: files of this machine are not copied on the way.
+
+    Raises:
+        Unavailable: as for `read_any`.
+    """
+    first = by_weight(room, rows)[0]
+    kept = room.stores.get(first.store)
+    if isinstance(kept, FileStore) and await kept.size(first.address) is not None:
+        with translated("read"):
+            async for view in kept.mapped(first.address, start, length):
+                yield view
+        return
+    async for piece in read_any(room, rows, start, length):
+        yield piece
+
+
+_of_key = sa.select(image_trash).where(
+    sa.or_(
+        image_trash.c.address == sa.bindparam("key"),
+        image_trash.c.address.startswith(sa.bindparam("key") + images.ATTEMPT),
+    )
+)
+_of_all = sa.select(image_trash).order_by(image_trash.c.created_at).limit(500)
+
+
+async def empty_trash(room: Images, key: str | None = None) -> None:
+    """Free objects that nobody needs: those of one key, or all. What cannot be freed now stays for later."""
+    async with room.database.read() as tx:
+        rows = await (tx.all(_of_all) if key is None else tx.all(_of_key, {"key": key}))
+    for row in rows:
+        if row.store not in room.stores and row.store != STAGING:
+            continue
+        try:
+            key_there, _, attempt = row.address.partition(images.ATTEMPT)
+            if attempt:
+                await store_of(room, row.store).abandon(key_there, attempt=attempt)
+            else:
+                await store_of(room, row.store).delete(key_there)
+        except StoreBroken:
+            continue
+        async with room.database.write() as tx:
+            await tx.execute(
+                image_trash.delete().where(
+                    image_trash.c.store == row.store, image_trash.c.address == row.address
+                )
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -10,10 +11,14 @@ import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import Conflict, NotFound
+from hanok.base.ids import new_uuid
 from hanok.services.image.tables import (
+    image_cache,
+    image_locations,
     image_members,
     image_properties,
     image_tags,
+    image_trash,
     images,
     used_ids,
 )
@@ -33,6 +38,13 @@ _tags = (
     .where(image_tags.c.image_id.in_(bindparam("ids", expanding=True)))
     .order_by(image_tags.c.tag)
 )
+_locations = (
+    sa.select(image_locations)
+    .where(image_locations.c.image_id.in_(bindparam("ids", expanding=True)))
+    .order_by(image_locations.c.position)
+)
+_WEB = ("http://", "https://")
+ATTEMPT = "#"  # in the trash: stands between a key and the attempt that left something
 
 
 def missing(image_id: str) -> NotFound:
@@ -85,6 +97,88 @@ async def extras(
         for row in await tx.all(_tags, {"ids": list(ids)}):
             tags[row.image_id].append(row.tag)
     return properties, tags
+
+
+async def locations(tx: Transaction, ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
+    """Where the bytes of images are, by image, in their order."""
+    found: dict[str, list[Row[Any]]] = {one: [] for one in ids}
+    if ids:
+        for row in await tx.all(_locations, {"ids": list(ids)}):
+            found[row.image_id].append(row)
+    return found
+
+
+async def add_location(
+    tx: Transaction,
+    image_id: str,
+    store: str,
+    address: str,
+    *,
+    metadata: dict[str, Any] | None = None,
+    position: int | None = None,
+) -> None:
+    """The image's bytes are here, too.
+
+    Args:
+        position: its place among the locations; the last one when left out.
+
+    Raises:
+        Conflict: the image has this location already.
+    """
+    there = (await locations(tx, [image_id]))[image_id]
+    place = len(there) if position is None else position
+    for number, row in enumerate(there):
+        wanted = number + (number >= place)
+        if row.position != wanted:
+            await tx.execute(
+                image_locations.update()
+                .where(image_locations.c.id == row.id)
+                .values(position=wanted)
+            )
+    values = {
+        "id": new_uuid(),
+        "image_id": image_id,
+        "position": place,
+        "store": store,
+        "address": address,
+        "metadata": metadata or {},
+    }
+    try:
+        await tx.insert(image_locations, values)
+    except Duplicate as error:
+        raise Conflict(f"Image {image_id} is already there.") from error
+
+
+async def remove_location(tx: Transaction, row: Row[Any], now: datetime) -> bool:
+    """A location is no more; bytes that are ours go to the trash. False when it was gone already."""
+    gone = await tx.count(image_locations.delete().where(image_locations.c.id == row.id))
+    if gone:
+        await throw_away(tx, row.store, row.address, now)
+    return bool(gone)
+
+
+async def throw_away(tx: Transaction, store: str, address: str, now: datetime) -> None:
+    """Have an object freed after this transaction."""
+    if address.startswith(_WEB):
+        return
+    still = sa.select(image_locations.c.id).where(
+        image_locations.c.store == store, image_locations.c.address == address
+    )
+    if await tx.first(still) is None:
+        with contextlib.suppress(Duplicate):
+            await tx.insert(image_trash, {"store": store, "address": address, "created_at": now})
+
+
+async def in_trash(tx: Transaction, store: str, address: str) -> bool:
+    """Whether the object is still to be freed: until then nothing is put there."""
+    return (
+        await tx.first(
+            sa.select(image_trash.c.store).where(
+                image_trash.c.store == store, image_trash.c.address == address
+            )
+        )
+        is not None
+    )
 
 
 async def create(
@@ -142,15 +236,27 @@ async def set_tags(tx: Transaction, image_id: str, tags: Sequence[str]) -> None:
         await tx.execute(image_tags.insert(), [{"image_id": image_id, "tag": tag} for tag in tags])
 
 
-async def forget(tx: Transaction, image_id: str) -> None:
-    """Remove an image's rows. Its id stays used."""
-    for table in (image_properties, image_tags, image_members):
+async def forget(tx: Transaction, image: Row[Any], now: datetime) -> None:
+    """Remove an image's rows; its bytes go to the trash, also those of an upload. Its id stays used."""
+    image_id = image.id
+    for row in (await locations(tx, [image_id]))[image_id]:
+        await remove_location(tx, row, now)
+    if image.upload_seen_at is not None and image.upload_store:
+        left = f"{image_id}{ATTEMPT}{image.upload}"
+        await throw_away(tx, image.upload_store, left, now)
+    for table in (image_properties, image_tags, image_members, image_cache):
         await tx.execute(table.delete().where(table.c.image_id == image_id))
     await tx.execute(images.delete().where(images.c.id == image_id))
 
 
-async def begin_upload(tx: Transaction, row: Row[Any], now: datetime) -> int:
+async def begin_upload(
+    tx: Transaction, row: Row[Any], store: str, now: datetime, *, status: str = "saving"
+) -> int:
     """Claim the image for one upload: of two at once, one goes on.
+
+    Args:
+        store: where the bytes go; "" for staging.
+        status: saving, or uploading for data that is only staged.
 
     Returns:
         The upload's number, for `finish_upload` and `give_up_upload`.
@@ -161,14 +267,29 @@ async def begin_upload(tx: Transaction, row: Row[Any], now: datetime) -> int:
     claimed = (
         images.update()
         .where(images.c.id == row.id, images.c.status == "queued", images.c.upload == row.upload)
-        .values(status="saving", upload=row.upload + 1, upload_seen_at=now, updated_at=now)
+        .values(
+            status=status,
+            upload=row.upload + 1,
+            upload_seen_at=now,
+            upload_store=store,
+            updated_at=now,
+        )
     )
     if not await tx.count(claimed):
         fresh = await get_any(tx, row.id)
         if fresh is None:
             raise missing(row.id)
-        raise Conflict(f"Image status transition from {fresh.status} to saving is not allowed")
+        raise Conflict(f"Image status transition from {fresh.status} to {status} is not allowed")
     return int(row.upload) + 1
+
+
+def _of_upload(image_id: str, number: int) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        images.c.id == image_id,
+        images.c.upload == number,
+        images.c.status.in_(("saving", "uploading")),
+        images.c.upload_seen_at.is_not(None),
+    )
 
 
 async def finish_upload(
@@ -178,8 +299,8 @@ async def finish_upload(
     return bool(
         await tx.count(
             images.update()
-            .where(images.c.id == image_id, images.c.upload == number, images.c.status == "saving")
-            .values(status="active", updated_at=now, upload_seen_at=None, **values)
+            .where(_of_upload(image_id, number))
+            .values(updated_at=now, upload_seen_at=None, **values)
         )
     )
 
@@ -188,17 +309,17 @@ async def give_up_upload(tx: Transaction, image_id: str, number: int, now: datet
     """The upload broke: the image waits for data as before."""
     await tx.execute(
         images.update()
-        .where(images.c.id == image_id, images.c.upload == number, images.c.status == "saving")
-        .values(status="queued", updated_at=now, upload_seen_at=None)
+        .where(_of_upload(image_id, number))
+        .values(status="queued", updated_at=now, upload_seen_at=None, size=None)
     )
 
 
-async def touch_upload(tx: Transaction, image_id: str, number: int, now: datetime) -> None:
-    """The upload is alive."""
-    await tx.execute(
-        images.update()
-        .where(images.c.id == image_id, images.c.upload == number)
-        .values(upload_seen_at=now)
+async def touch_upload(tx: Transaction, image_id: str, number: int, now: datetime) -> bool:
+    """The upload is alive. False when it is not the image's upload any more."""
+    return bool(
+        await tx.count(
+            images.update().where(_of_upload(image_id, number)).values(upload_seen_at=now)
+        )
     )
 
 
@@ -206,6 +327,66 @@ async def broken_uploads(tx: Transaction, before: datetime) -> list[Row[Any]]:
     """Uploads that nobody has been heard of since."""
     return list(
         await tx.all(
-            sa.select(images).where(images.c.status == "saving", images.c.upload_seen_at < before)
+            sa.select(images).where(
+                images.c.status.in_(("saving", "uploading")), images.c.upload_seen_at < before
+            )
         )
+    )
+
+
+async def begin_import(
+    tx: Transaction,
+    row: Row[Any],
+    task_id: str,
+    stores: Sequence[str],
+    now: datetime,
+    *,
+    status: str | None = "importing",
+) -> None:
+    """Claim the image for one import.
+
+    Args:
+        status: what it shows meanwhile; None leaves it (a copy of an active image).
+
+    Raises:
+        Conflict: it is in another state by now, or another import is under way.
+    """
+    values: dict[str, Any] = {
+        "import_task": task_id,
+        "importing_to": ",".join(stores),
+        "failed_import": "",
+        "updated_at": now,
+    }
+    if status is not None:
+        values["status"] = status
+    claimed = (
+        images.update()
+        .where(images.c.id == row.id, images.c.status == row.status, images.c.import_task.is_(None))
+        .values(**values)
+    )
+    if not await tx.count(claimed):
+        raise Conflict(
+            f"New operation on image '{row.id}' is not permitted as prior operation is still in progress"
+        )
+
+
+async def change_import(
+    tx: Transaction, image_id: str, task_id: str, values: dict[str, Any], now: datetime
+) -> bool:
+    """Change an image that this task imports into. False when it is not, or gone."""
+    return bool(
+        await tx.count(
+            images.update()
+            .where(images.c.id == image_id, images.c.import_task == task_id)
+            .values(updated_at=now, **values)
+        )
+    )
+
+
+async def nothing_to_import(tx: Transaction, row: Row[Any], now: datetime) -> None:
+    """An import that ended before it began."""
+    await tx.execute(
+        images.update()
+        .where(images.c.id == row.id, images.c.import_task.is_(None))
+        .values(importing_to="", failed_import="", updated_at=now)
     )

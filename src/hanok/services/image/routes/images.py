@@ -12,58 +12,19 @@ from sqlalchemy import Row, bindparam
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound, UnsupportedType
-from hanok.base.ids import new_uuid
 from hanok.services.image import schemas
-from hanok.services.image.logic import data, images
+from hanok.services.image.logic import cache, data, images, quotas
 from hanok.services.image.room import Images
+from hanok.services.image.routes import guards, locations
+from hanok.services.image.routes.seen import allow, answer, answers, readable
 from hanok.services.image.tables import image_members, image_properties, image_tags
 from hanok.services.image.tables import images as table
-from hanok.store import Transaction
 from hanok.web.pages import Direction, limit_of, ordered
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
 
 PAGE = 25
 MOST = 1000
-_OWN = (
-    "name",
-    "visibility",
-    "protected",
-    "os_hidden",
-    "disk_format",
-    "container_format",
-    "min_disk",
-    "min_ram",
-    "owner",
-)
-
-
-def target(row: Row[Any], member_id: str | None = None) -> dict[str, Any]:
-    return {
-        "project_id": row.owner,
-        "owner": row.owner,
-        "visibility": row.visibility,
-        "member_id": member_id,
-    }
-
-
-async def readable(request: Request, tx: Transaction, rule: str) -> Row[Any]:
-    """The image of the path, if the caller may see it and do this to it."""
-    image_id = request.path["image_id"]
-    try:
-        row = await images.get(tx, request.token, image_id)
-    except NotFound:
-        request.allowed_by_hand()
-        raise
-    mine = await images.membership(tx, image_id, request.token.project_id)
-    if not request.may(rule, target(row, None if mine is None else mine.member_id)):
-        raise Forbidden(f"You are not authorized to complete {rule} action.")
-    return row
-
-
-async def _answer(tx: Transaction, row: Row[Any]) -> dict[str, Any]:
-    properties, tags = await images.extras(tx, [row.id])
-    return schemas.image(row, properties[row.id], tags[row.id])
 
 
 async def create_image(request: Request, room: Images) -> Response:
@@ -71,39 +32,27 @@ async def create_image(request: Request, room: Images) -> Response:
     body = await request.json()
     if not isinstance(body, dict):
         raise BadInput("The body is an object of attributes.")
-    token = request.token
-    values: dict[str, Any] = {"id": new_uuid(), "owner": token.project_id, "visibility": "shared"}
-    properties: dict[str, str] = {}
-    tags: list[str] = []
-    for name, value in body.items():
-        kept = schemas.checked(name, value)
-        if name == "tags":
-            tags = kept
-        elif name == "id" or name in _OWN:
-            if not (name == "owner" and kept is None):
-                values[name] = kept
-        else:
-            properties[name] = kept
-    if len(properties) > schemas.MOST_PROPERTIES:
-        raise BadInput(f"An image has at most {schemas.MOST_PROPERTIES} further properties.")
-    _allow(request, "add_image", {"project_id": values["owner"], "owner": values["owner"]})
+    values, properties, tags = schemas.new_image(request.token.project_id, body)
+    allow(request, "add_image", {"project_id": values["owner"], "owner": values["owner"]})
     _check_visibility(request, values["visibility"], values["owner"])
+    guards.of(request, room).check_change({}, properties)
     async with request.transaction() as tx:
+        await quotas.check(tx, room, values["owner"], quotas.COUNT, more=1)
         row = await images.create(tx, values, properties, tags, room.clock.now())
-        answer = await _answer(tx, row)
-    where = f"{request.base_url}/v2/images/{row.id}"
-    return json_answer(answer, 201, {"Location": where})
-
-
-def _allow(request: Request, rule: str, fields: dict[str, Any]) -> None:
-    if not request.may(rule, fields):
-        raise Forbidden(f"You are not authorized to complete {rule} action.")
+        shown = await answer(request, room, tx, row)
+    headers = {
+        "Location": f"{request.base_url}/v2/images/{row.id}",
+        "OpenStack-image-store-ids": ",".join(one.id for one in room.settings.stores),
+    }
+    if room.settings.import_methods:
+        headers["OpenStack-image-import-methods"] = ",".join(room.settings.import_methods)
+    return json_answer(shown, 201, headers)
 
 
 def _check_visibility(request: Request, visibility: str, owner: str | None) -> None:
     rule = {"public": "publicize_image", "community": "communitize_image"}.get(visibility)
     if rule is not None:
-        _allow(request, rule, {"project_id": owner, "owner": owner})
+        allow(request, rule, {"project_id": owner, "owner": owner})
 
 
 # ---- list ----
@@ -127,6 +76,8 @@ _TEXTS = (
     "owner",
 )
 _NUMBERS = {
+    "size": table.c.size,
+    "virtual_size": table.c.virtual_size,
     "size_min": table.c.size,
     "size_max": table.c.size,
     "min_ram": table.c.min_ram,
@@ -292,7 +243,7 @@ def _sorting(request: Request) -> list[tuple[Any, Direction]]:
 
 async def list_images(request: Request, room: Images) -> Response:
     """GET /v2/images: a page with three statements."""
-    _allow(request, "get_images", {"project_id": request.token.project_id})
+    allow(request, "get_images", {"project_id": request.token.project_id})
     query = request.query
     statement = _filtered(request)
     keys = _sorting(request)
@@ -309,16 +260,16 @@ async def list_images(request: Request, room: Images) -> Response:
             after = row._mapping
         page = ordered(statement, keys, after=after, limit=limit)
         rows = await tx.all(page, {"me": request.token.project_id})
-        properties, tags = await images.extras(tx, [row.id for row in rows])
-    answer: dict[str, Any] = {
-        "images": [schemas.image(row, properties[row.id], tags[row.id]) for row in rows],
+        shown = await answers(request, room, tx, rows)
+    page_of: dict[str, Any] = {
+        "images": shown,
         "schema": "/v2/schemas/images",
     }
     kept = [(name, value) for name, value in request.pairs if name != "marker"]
-    answer["first"] = f"/v2/images?{urlencode(kept)}" if kept else "/v2/images"
+    page_of["first"] = f"/v2/images?{urlencode(kept)}" if kept else "/v2/images"
     if limit and len(rows) == limit:
-        answer["next"] = f"/v2/images?{urlencode([*kept, ('marker', rows[-1].id)])}"
-    return json_answer(answer)
+        page_of["next"] = f"/v2/images?{urlencode([*kept, ('marker', rows[-1].id)])}"
+    return json_answer(page_of)
 
 
 # ---- one ----
@@ -327,7 +278,7 @@ async def list_images(request: Request, room: Images) -> Response:
 async def show_image(request: Request, room: Images) -> Response:
     async with request.reading() as tx:
         row = await readable(request, tx, "get_image")
-        return json_answer(await _answer(tx, row))
+        return json_answer(await answer(request, room, tx, row))
 
 
 async def update_image(request: Request, room: Images) -> Response:
@@ -339,13 +290,22 @@ async def update_image(request: Request, room: Images) -> Response:
             headers={"Accept-Patch": ",".join(request.service.media_types[1:])},
         )
     changes = schemas.read_patch(await request.json(), oldest="v2.0" in kind)
+    sizes = await locations.look_up(room, changes)
     async with request.transaction() as tx:
         row = await readable(request, tx, "modify_image")
         properties, tags = await images.extras(tx, [row.id])
         own: dict[str, Any] = {}
-        further, words = dict(properties[row.id]), tags[row.id]
+        guard = guards.of(request, room)
+        further, words = guard.readable(properties[row.id]), tags[row.id]
+        hidden = {k: v for k, v in properties[row.id].items() if k not in further}
+        before = dict(further)
         for change in changes:
-            words = _apply(request, row, change, own, further, words)
+            if change.name == "locations":
+                own |= await locations.change(request, room, tx, row, change, sizes)
+            else:
+                words = _apply(request, row, change, own, further, words)
+        guard.check_change({**before, **hidden}, {**hidden, **further})
+        further = {**hidden, **further}
         if len(further) > schemas.MOST_PROPERTIES:
             raise BadInput(f"An image has at most {schemas.MOST_PROPERTIES} further properties.")
         if "owner" in own and own["owner"] != row.owner and not request.token.is_admin:
@@ -359,7 +319,9 @@ async def update_image(request: Request, room: Images) -> Response:
         await images.set_tags(tx, row.id, words)
         fresh = await images.get_any(tx, row.id)
         assert fresh is not None
-        return json_answer(await _answer(tx, fresh))
+        shown = await answer(request, room, tx, fresh)
+    await data.empty_trash(room, row.id)
+    return json_answer(shown)
 
 
 def _apply(
@@ -372,8 +334,6 @@ def _apply(
 ) -> list[str]:
     """One line of a patch onto what will be written. Returns the tags as they are then."""
     name = change.name
-    if name == "locations":
-        raise Forbidden("It's not allowed to change the locations of an image.")
     if name == "id":
         raise Forbidden("Attribute 'id' is read-only.")
     if change.op == "remove":
@@ -388,7 +348,7 @@ def _apply(
     value = schemas.checked(name, change.value)
     if name == "tags":
         return list(value)
-    if name in _OWN:
+    if name in schemas.OWN:
         if name in ("disk_format", "container_format") and row.status != "queued":
             raise Forbidden(f"Attribute {name} can be only replaced for a queued image.")
         own[name] = value
@@ -405,8 +365,12 @@ async def delete_image(request: Request, room: Images) -> Response:
         row = await readable(request, tx, "delete_image")
         if row.protected:
             raise Forbidden(f"Image {row.id} is protected and cannot be deleted.")
-        await images.forget(tx, row.id)
-    data.remove(room, row.id)
+        now = room.clock.now()
+        await room.operations.cancel(tx, f"image:{row.id}")
+        await images.forget(tx, row, now)
+        await images.throw_away(tx, data.STAGING, row.id, now)
+    await data.empty_trash(room, row.id)
+    await cache.drop(room, row.id)
     return no_content()
 
 
@@ -462,9 +426,20 @@ ROUTES = (
     Route(
         "POST", "/v2/images", create_image, ("add_image", "publicize_image", "communitize_image")
     ),
-    Route("GET", "/v2/images", list_images, ("get_images",)),
-    Route("GET", _ONE, show_image, ("get_image",)),
-    Route("PATCH", _ONE, update_image, ("modify_image", "publicize_image", "communitize_image")),
+    Route("GET", "/v2/images", list_images, ("get_images", "get_image_location")),
+    Route("GET", _ONE, show_image, ("get_image", "get_image_location")),
+    Route(
+        "PATCH",
+        _ONE,
+        update_image,
+        (
+            "modify_image",
+            "publicize_image",
+            "communitize_image",
+            "set_image_location",
+            "delete_image_location",
+        ),
+    ),
     Route("DELETE", _ONE, delete_image, ("delete_image",)),
     Route("PUT", _ONE + "/tags/{tag}", add_tag, ("modify_image",)),
     Route("DELETE", _ONE + "/tags/{tag}", remove_tag, ("modify_image",)),

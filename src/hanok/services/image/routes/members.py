@@ -12,7 +12,7 @@ from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
 from hanok.services.image import schemas
 from hanok.services.image.logic import images
 from hanok.services.image.room import Images
-from hanok.services.image.routes.images import readable
+from hanok.services.image.routes.seen import readable
 from hanok.services.image.tables import image_members as table
 from hanok.store import Duplicate, Transaction
 from hanok.web.request import Request, json_answer, no_content

@@ -7,26 +7,12 @@ from typing import Any
 
 from starlette.responses import Response
 
-from hanok.services.image import schemas
+from hanok.services.image import metadef_schemas, schemas
 from hanok.services.image.room import Images
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import PUBLIC, SIGNED_IN, Handler, Route
 
-VERSIONS = (
-    "v2.17",
-    "v2.16",
-    "v2.15",
-    "v2.13",
-    "v2.9",
-    "v2.7",
-    "v2.6",
-    "v2.5",
-    "v2.4",
-    "v2.3",
-    "v2.2",
-    "v2.1",
-    "v2.0",
-)
+VERSIONS = tuple(f"v2.{minor}" for minor in range(18, -1, -1))
 
 
 def _versions(status: int) -> Handler:
@@ -56,27 +42,8 @@ def _schema(make: Callable[[], dict[str, Any]]) -> Handler:
     return handler
 
 
-async def import_info(request: Request, room: Images) -> Response:
-    """GET /v2/info/import: the ways of import that are served; uploads are not among them by definition."""
-    return json_answer(
-        {
-            "import-methods": {
-                "description": "Import methods available.",
-                "type": "array",
-                "value": [],
-            }
-        }
-    )
-
-
-async def stores_info(request: Request, room: Images) -> Response:
-    """GET /v2/info/stores."""
-    return json_answer({"stores": [{"id": "file", "default": "true", "description": "Files"}]})
-
-
-async def usage_info(request: Request, room: Images) -> Response:
-    """GET /v2/info/usage: no limits are set."""
-    return json_answer({"usage": {}})
+def _tasks_schema() -> dict[str, Any]:
+    return schemas.collection("tasks", schemas.task_schema(whole=False))
 
 
 ROUTES = (
@@ -86,7 +53,10 @@ ROUTES = (
     Route("GET", "/v2/schemas/images", _schema(schemas.images_schema), (SIGNED_IN,)),
     Route("GET", "/v2/schemas/member", _schema(schemas.member_schema), (SIGNED_IN,)),
     Route("GET", "/v2/schemas/members", _schema(schemas.members_schema), (SIGNED_IN,)),
-    Route("GET", "/v2/info/import", import_info, (SIGNED_IN,)),
-    Route("GET", "/v2/info/stores", stores_info, (SIGNED_IN,)),
-    Route("GET", "/v2/info/usage", usage_info, (SIGNED_IN,)),
+    Route("GET", "/v2/schemas/task", _schema(schemas.task_schema), (SIGNED_IN,)),
+    Route("GET", "/v2/schemas/tasks", _schema(_tasks_schema), (SIGNED_IN,)),
+    *(
+        Route("GET", f"/v2/schemas/metadefs/{name}", _schema(make), (SIGNED_IN,))
+        for name, make in metadef_schemas.SCHEMAS.items()
+    ),
 )

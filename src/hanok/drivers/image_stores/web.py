@@ -1,0 +1,225 @@
+"""Reading from addresses on the web that a user gave.
+
+What a user writes may lead inside: to this machine, to the data plane, to the operator's network. Names are resolved
+here, every address is held against the rules, and the connection goes to the address that was checked: a name that says
+something else a moment later leads nowhere. Redirects begin all of it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    import httpx
+
+PIECE = 1 << 20
+CONNECT_S = 20.0
+READ_S = 60.0  # without a byte
+MOST_REDIRECTS = 5
+
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class NotAllowed(Exception):
+    """The address, or where it leads, is not to be asked."""
+
+
+class WebBroken(Exception):
+    """Nobody answers there, or not with what was asked for."""
+
+
+class WebRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where users' addresses may lead.
+
+    schemes, ports: those allowed. hosts: when given, only these names; not_hosts: never these.
+    networks: addresses that are allowed although they are not of the public Internet ("10.20.0.0/16").
+    """
+
+    schemes: tuple[str, ...] = ("http", "https")
+    ports: tuple[int, ...] = (80, 443)
+    hosts: tuple[str, ...] = ()
+    not_hosts: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+
+
+def check_url(rules: WebRules, url: str) -> None:
+    """Look at an address without asking anybody.
+
+    Raises:
+        NotAllowed: scheme, host or port are not allowed, or it names an address that is not.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise NotAllowed("it is no address") from None
+    if parts.scheme not in rules.schemes or parts.scheme not in ("http", "https"):
+        raise NotAllowed(f"the scheme {parts.scheme[:20]!r} is not allowed")
+    if parts.username is not None or parts.password is not None:
+        raise NotAllowed("it carries a user's name")
+    if not host or any(ord(letter) < 33 for letter in url):
+        raise NotAllowed("it names no host")
+    if (rules.hosts and host not in rules.hosts) or host in rules.not_hosts:
+        raise NotAllowed("the host is not allowed")
+    if (port or {"http": 80, "https": 443}[parts.scheme]) not in rules.ports:
+        raise NotAllowed("the port is not allowed")
+    try:
+        literal = _plain(ipaddress.ip_address(host))
+    except ValueError:
+        return
+    if not _allowed(rules, literal):
+        raise NotAllowed("it leads to an address that is not public")
+
+
+def _plain(address: _Address) -> _Address:
+    """An IPv4 address that is written as IPv6, as what it is."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and address.teredo is not None:
+            inner = address.teredo[1]
+        if inner is None and address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return inner
+    return address
+
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+def _allowed(rules: WebRules, address: _Address) -> bool:
+    networks: Iterable[_Network] = (ipaddress.ip_network(text) for text in rules.networks)
+    if any(address.version == one.version and address in one for one in networks):
+        return True
+    return address.is_global and not address.is_multicast
+
+
+async def resolve(rules: WebRules, host: str, port: int) -> list[str]:
+    """The addresses of a host, all of them allowed.
+
+    Raises:
+        NotAllowed: one of them is not. WebBroken: there is none.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError, TimeoutError) as error:
+        raise WebBroken(f"the host {host[:255]} has no address: {error}") from error
+    made = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    for text in made:
+        if not _allowed(rules, _plain(ipaddress.ip_address(text.partition("%")[0]))):
+            raise NotAllowed("it leads to an address that is not public")
+    return made
+
+
+def _transport(rules: WebRules) -> httpx.AsyncHTTPTransport:
+    """A transport whose connections end only at addresses that were checked."""
+    import httpcore
+    import httpx
+    from httpcore._backends.auto import AutoBackend
+
+    class Checked(httpcore.AsyncNetworkBackend):
+        def __init__(self) -> None:
+            self.plain = AutoBackend()
+
+        async def connect_tcp(
+            self, host: str, port: int, *args: Any, **more: Any
+        ) -> httpcore.AsyncNetworkStream:
+            trouble: Exception | None = None
+            for address in await resolve(rules, host, port):
+                try:
+                    return await self.plain.connect_tcp(address, port, *args, **more)
+                except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                    trouble = error
+            raise trouble or httpcore.ConnectError("no address")
+
+        async def connect_unix_socket(self, *args: Any, **more: Any) -> httpcore.AsyncNetworkStream:
+            raise NotAllowed("sockets of this machine are not asked")
+
+        async def sleep(self, seconds: float) -> None:
+            await self.plain.sleep(seconds)
+
+    made = httpx.AsyncHTTPTransport(trust_env=False)
+    made._pool._network_backend = Checked()
+    return made
+
+
+@asynccontextmanager
+async def opened(
+    rules: WebRules, url: str, *, start: int = 0, length: int | None = None, method: str = "GET"
+) -> AsyncIterator[httpx.Response]:
+    """The answer to a request for an address, redirects followed and checked.
+
+    Raises:
+        NotAllowed: it, or one of its redirects, leads where it may not. WebBroken: no good answer.
+    """
+    import httpx
+
+    headers = {"Accept-Encoding": "identity", "User-Agent": "hanok"}
+    if length is not None:
+        headers["Range"] = f"bytes={start}-{start + length - 1}"
+    timeout = httpx.Timeout(READ_S, connect=CONNECT_S)
+    try:
+        async with httpx.AsyncClient(
+            transport=_transport(rules), timeout=timeout, trust_env=False
+        ) as client:
+            for _ in range(MOST_REDIRECTS + 1):
+                check_url(rules, url)
+                async with client.stream(method, url, headers=headers) as answer:
+                    if answer.is_redirect:
+                        url = urljoin(url, answer.headers["location"])
+                        continue
+                    if answer.status_code not in (200, 206):
+                        raise WebBroken(f"the server answers {answer.status_code}")
+                    yield answer
+                    return
+            raise WebBroken(f"it leads on more than {MOST_REDIRECTS} times")
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        raise WebBroken(f"{type(error).__name__}: {error}") from error
+
+
+async def read(
+    rules: WebRules, url: str, *, start: int = 0, length: int | None = None, most: int
+) -> AsyncIterator[bytes]:
+    """The bytes at an address, piece by piece.
+
+    Args:
+        most: bytes after which it is given up.
+
+    Raises:
+        NotAllowed, WebBroken: as for `opened`, or there is more than `most`, or less than was announced.
+    """
+    async with opened(rules, url, start=start, length=length) as answer:
+        announced = answer.headers.get("content-length")
+        if announced is not None and announced.isdigit() and int(announced) > most:
+            raise WebBroken(f"there are {announced} bytes, more than the {most} that are taken")
+        skip = start if answer.status_code == 200 else 0
+        got = 0
+        async for piece in answer.aiter_raw(PIECE):
+            got += len(piece)
+            if got > most + skip:
+                raise WebBroken(f"there are more than the {most} bytes that are taken")
+            if skip:
+                cut, skip = piece[skip:], max(0, skip - len(piece))
+                piece = cut
+            if piece:
+                yield piece
+        if announced is not None and announced.isdigit() and got != int(announced):
+            raise WebBroken(f"it ended after {got} of {announced} bytes")
+
+
+async def size(rules: WebRules, url: str) -> int | None:
+    """Bytes at an address as its server announces them."""
+    async with opened(rules, url, method="HEAD") as answer:
+        announced = answer.headers.get("content-length", "")
+        return int(announced) if announced.isdigit() else None

@@ -1,0 +1,296 @@
+"""Import: from staged data, an address on the web, or the image itself into one or more stores.
+
+The bytes stand in the staging folder until they are in the stores, so a store that fails is tried without fetching them
+again. Objects are named by the image's id, and each step finds what it made before: all may run twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from msgspec import Struct
+
+from hanok.base.errors import HanokError, StepFailed
+from hanok.drivers.image_stores import StoreBroken, web
+from hanok.drivers.image_stores.convert import ConversionFailed, convert
+from hanok.drivers.image_stores.files import FileStore
+from hanok.operations import Operation, Run, Step
+from hanok.services.image.logic import data, images, quotas, tasks
+from hanok.services.image.room import Images
+from hanok.store import Transaction
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 64 << 20  # bytes after which it is looked whether the image is still there
+
+
+def room_of(run: Run[Any]) -> Images:
+    tools = run.tools
+    assert isinstance(tools, Images)
+    return tools
+
+
+async def imported(run: Run[Any]) -> Any:
+    """The image's row, if this task still imports into it.
+
+    Raises:
+        StepFailed: it was deleted.
+    """
+    row = await run.read(images.get_any, run.args.image_id)
+    if row is None or row.import_task != run.args.task_id:
+        raise StepFailed("The image was deleted while its data was being imported.")
+    return row
+
+
+async def watched(run: Run[Any], stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The stream, ended when the image is deleted meanwhile."""
+    passed = 0
+    async for piece in stream:
+        passed += len(piece)
+        if passed >= LOOK_EVERY:
+            passed = 0
+            await imported(run)
+        yield piece
+
+
+class Looked(Struct, frozen=True, kw_only=True):
+    """What is to be stored: a key of the staging folder, and what is known of its bytes."""
+
+    key: str
+    size: int
+    virtual_size: int | None
+    md5: str
+    sha512: str
+    disk_format: str
+
+
+class FetchData(Step["ImportImage", None]):
+    """The bytes are in the staging folder."""
+
+    async def do(self, run: Run[ImportImage]) -> None:
+        room, args = room_of(run), run.args
+        async with run.transaction() as tx:
+            await tasks.begun(tx, args.task_id, run.clock.now())
+        await imported(run)
+        staging = FileStore(room.staging)
+        if args.method == "glance-direct" and await staging.size(args.image_id) is None:
+            raise StepFailed("The staged data is not there.")
+        if args.method == "web-download":
+            stream = web.read(room.settings.web, args.uri, most=room.settings.most_bytes)
+            try:
+                await staging.put(args.image_id, watched(run, stream), attempt=run.operation_id)
+            except (web.NotAllowed, web.WebBroken) as error:
+                raise StepFailed(f"The data could not be downloaded: {error}.") from error
+            except StoreBroken as error:
+                raise StepFailed("The data could not be staged.", detail=str(error)) from error
+
+    async def undo(self, run: Run[ImportImage]) -> None:
+        await forget_staged(run)
+
+
+async def forget_staged(run: Run[ImportImage]) -> None:
+    if run.args.method == "copy-image":
+        return
+    staging = FileStore(room_of(run).staging)
+    for key in (run.args.image_id, f"{run.args.image_id}.converted"):
+        await staging.abandon(key, attempt=run.operation_id)
+        await staging.delete(key)
+
+
+class LookAtData(Step["ImportImage", Looked | None]):
+    """The bytes are hashed and found to be what the image says; converted, where the operator wants that."""
+
+    result_type = Looked | None
+
+    async def do(self, run: Run[ImportImage]) -> Looked | None:
+        room, args = room_of(run), run.args
+        row = await imported(run)
+        if args.method == "copy-image":
+            return None
+        key, disk_format = args.image_id, row.disk_format
+        found = await self._look(run, key, disk_format, row.container_format)
+        wanted = room.settings.conversion
+        if wanted and disk_format in ("raw", "qcow2") and row.container_format == "bare":
+            if wanted != disk_format:
+                key = f"{args.image_id}.converted"
+                try:
+                    await convert(
+                        room.staging / args.image_id, disk_format, room.staging / key, wanted
+                    )
+                except ConversionFailed as error:
+                    raise StepFailed(f"The image could not be converted: {error}.") from error
+                disk_format = wanted
+                found = await self._look(run, key, disk_format, row.container_format)
+        return Looked(
+            key=key,
+            size=found.size,
+            virtual_size=found.virtual_size,
+            md5=found.md5,
+            sha512=found.sha512,
+            disk_format=disk_format,
+        )
+
+    async def _look(
+        self, run: Run[ImportImage], key: str, disk_format: str, container_format: str
+    ) -> data.Taken:
+        room = room_of(run)
+        size = await FileStore(room.staging).size(key)
+        if size is None:
+            raise StepFailed("The staged data is not there.")
+        stream = watched(run, FileStore(room.staging).get(key, 0, size))
+        try:
+            return await data.look(
+                room, stream, disk_format=disk_format, container_format=container_format
+            )
+        except StoreBroken as error:
+            raise StepFailed("The staged data could not be read.", detail=str(error)) from error
+
+    async def save(self, run: Run[ImportImage], tx: Transaction, result: Looked | None) -> None:
+        row = await images.get_any(tx, run.args.image_id)
+        if row is None:
+            raise StepFailed("The image was deleted while its data was being imported.")
+        each = row.size or 0 if result is None else result.size
+        await quotas.check(
+            tx, room_of(run), row.owner, quotas.SIZE, more=each * len(run.args.stores)
+        )
+
+
+class StoreData(Step["ImportImage", None]):
+    """The bytes are in the stores; the image is active."""
+
+    async def do(self, run: Run[ImportImage]) -> None:
+        args = run.args
+        row = await imported(run)
+        looked = run.result(LookAtData)
+        there = {one.store for one in (await self._locations(run))}
+        done = 0
+        for store in args.stores:
+            if store not in there:
+                try:
+                    await self._put(run, store, row, looked)
+                except StoreBroken as error:
+                    log.warning("image %s does not get into store %s: %s", row.id, store, error)
+                    await self._tell(run, store, failed=True)
+                    if args.all_stores_must_succeed:
+                        raise StepFailed(
+                            f"The data could not be written to store {store}.", detail=str(error)
+                        ) from error
+                    continue
+                await self._tell(run, store, failed=False)
+            done += 1
+        if not done:
+            raise StepFailed("None of the stores took the data.")
+
+    async def _locations(self, run: Run[ImportImage]) -> list[Any]:
+        return (await run.read(images.locations, [run.args.image_id]))[run.args.image_id]
+
+    async def _put(
+        self, run: Run[ImportImage], store: str, row: Any, looked: Looked | None
+    ) -> None:
+        room = room_of(run)
+        if await run.read(images.in_trash, store, row.id):
+            raise StoreBroken("what it had of the image before is not deleted yet")
+        target = data.store_of(room, store)
+        await target.abandon(row.id, attempt=run.operation_id)
+        if looked is not None:
+            stream = FileStore(room.staging).get(looked.key, 0, looked.size)
+        else:
+            stream = data.read_any(room, await self._locations(run), 0, row.size or 0)
+        try:
+            size = await target.put(row.id, watched(run, stream), attempt=run.operation_id)
+        except HanokError as error:
+            if isinstance(error, StepFailed):
+                raise
+            raise StoreBroken(f"{error.message} {error.detail}") from error
+        if size != (row.size if looked is None else looked.size):
+            await target.delete(row.id)
+            raise StoreBroken("it did not get all of the data")
+
+    async def _tell(self, run: Run[ImportImage], store: str, *, failed: bool) -> None:
+        """Say on the image that this store has it, or that it has not."""
+        args, now = run.args, run.clock.now()
+        async with run.transaction() as tx:
+            row = await images.get_any(tx, args.image_id)
+            if row is None or row.import_task != args.task_id:
+                raise StepFailed("The image was deleted while its data was being imported.")
+            left = [one for one in (row.importing_to or "").split(",") if one not in ("", store)]
+            values = {"importing_to": ",".join(left)}
+            if failed:
+                bad = [one for one in (row.failed_import or "").split(",") if one]
+                values["failed_import"] = ",".join(dict.fromkeys([*bad, store]))
+            else:
+                await images.add_location(tx, args.image_id, store, args.image_id)
+            await images.change_import(tx, args.image_id, args.task_id, values, now)
+
+    async def save(self, run: Run[ImportImage], tx: Transaction, result: None) -> None:
+        args, looked, now = run.args, run.result(LookAtData), run.clock.now()
+        values: dict[str, Any] = {"import_task": None, "importing_to": ""}
+        if looked is not None:
+            values |= {
+                "status": "active",
+                "disk_format": looked.disk_format,
+                "size": looked.size,
+                "virtual_size": looked.virtual_size,
+                "checksum": looked.md5,
+                "os_hash_algo": "sha512",
+                "os_hash_value": looked.sha512,
+            }
+        if not await images.change_import(tx, args.image_id, args.task_id, values, now):
+            raise StepFailed("The image was deleted while its data was being imported.")
+        await tasks.ended(tx, args.task_id, now, result={"image_id": args.image_id})
+
+    async def undo(self, run: Run[ImportImage]) -> None:
+        room, args = room_of(run), run.args
+        for store in args.stores:
+            with contextlib.suppress(StoreBroken, HanokError):
+                await data.store_of(room, store).abandon(args.image_id, attempt=run.operation_id)
+        async with run.transaction() as tx:
+            rows = (await images.locations(tx, [args.image_id]))[args.image_id]
+            for row in rows:
+                if row.store in args.stores:
+                    await images.remove_location(tx, row, run.clock.now())
+            for store in args.stores:
+                await images.throw_away(tx, store, args.image_id, run.clock.now())
+        await data.empty_trash(room, args.image_id)
+
+
+class ForgetStaged(Step["ImportImage", None]):
+    """The staging folder is free again."""
+
+    async def do(self, run: Run[ImportImage]) -> None:
+        with contextlib.suppress(StoreBroken):
+            await asyncio.shield(forget_staged(run))
+
+
+class ImportImage(Operation, frozen=True, kw_only=True, tag="image.import_image"):
+    """From an image that is importing (or active, for a copy) to one with data in all of the stores."""
+
+    steps = (FetchData, LookAtData, StoreData, ForgetStaged)
+    resource_kind = "image"
+
+    image_id: str
+    task_id: str
+    method: str
+    uri: str = ""
+    stores: tuple[str, ...]
+    all_stores_must_succeed: bool = True
+
+    @property
+    def resource(self) -> str:
+        return f"image:{self.image_id}"
+
+    async def failed(self, run: Run[Any], tx: Transaction, why: str) -> None:
+        values: dict[str, Any] = {"import_task": None, "importing_to": ""}
+        if self.method != "copy-image":
+            values |= {"status": "queued", "size": None}
+        if self.method != "copy-image" or self.all_stores_must_succeed:
+            values["failed_import"] = ",".join(self.stores)
+        await images.change_import(tx, self.image_id, self.task_id, values, run.clock.now())
+        await tasks.ended(tx, self.task_id, run.clock.now(), message=why)
+
+    async def cancelled(self, run: Run[Any], tx: Transaction) -> None:
+        await self.failed(run, tx, "The image was deleted.")

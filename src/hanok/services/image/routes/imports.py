@@ -1,0 +1,329 @@
+"""Import, and the tasks that show how far it is."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+import sqlalchemy as sa
+from sqlalchemy import Row
+from starlette.responses import Response
+
+from hanok.base.errors import BadInput, Conflict, Forbidden, MethodNotAllowed, NotFound
+from hanok.base.ids import is_uuid, new_uuid
+from hanok.drivers.image_stores import web
+from hanok.services.image import schemas
+from hanok.services.image.logic import images, quotas, tasks
+from hanok.services.image.operations import ImportImage
+from hanok.services.image.room import Images
+from hanok.services.image.routes import guards
+from hanok.services.image.routes.seen import allow, readable, target
+from hanok.services.image.tables import image_tasks
+from hanok.store import Transaction
+from hanok.web.pages import limit_of, ordered
+from hanok.web.request import Request, json_answer, no_content
+from hanok.web.routes import Route
+
+PAGE, MOST = 25, 1000
+
+
+def _stores(request: Request, room: Images, body: dict[str, Any]) -> list[str]:
+    """The stores that an import names, or the default one.
+
+    Raises:
+        BadInput: named twice over. Conflict: one that is not there.
+    """
+    header = request.headers.get("x-image-meta-store")
+    every = body.get("all_stores", False)
+    if every and ("stores" in body or header):
+        raise BadInput(
+            "All_stores parameter can't be used with x-image-meta-store header or stores parameter"
+        )
+    if header and "stores" in body:
+        raise BadInput("Stores parameter and x-image-meta-store header can't be both specified")
+    stores = list(room.stores) if every else body.get("stores", [header or room.default_store])
+    if not isinstance(stores, list) or not stores or not all(isinstance(s, str) for s in stores):
+        raise BadInput("'stores' is a list of stores.")
+    for store in stores:
+        if store not in room.stores:
+            raise Conflict(f"Store {store[:64]} is not available.")
+    return list(dict.fromkeys(stores))
+
+
+def _method(room: Images, body: Any) -> tuple[str, str]:
+    """Name of the method and address, as they were sent."""
+    method = body.get("method") if isinstance(body, dict) else None
+    if not isinstance(method, dict):
+        raise BadInput("Import request requires a 'method' field.")
+    name = method.get("name")
+    if not isinstance(name, str):
+        raise BadInput("Import request requires a 'name' field.")
+    if name not in room.settings.import_methods:
+        raise BadInput(f"Unknown import method name '{name[:50]}'.")
+    for key in ("all_stores_must_succeed", "all_stores"):
+        if not isinstance(body.get(key, True), bool):
+            raise BadInput(f"'{key}' must be boolean value only")
+    uri = method.get("uri", "")
+    return name, uri if isinstance(uri, str) else ""
+
+
+def _check_state(row: Row[Any], name: str) -> None:
+    if row.status == "active" and name != "copy-image":
+        raise Conflict("Image with status active cannot be target for import")
+    if row.status != "active" and name == "copy-image":
+        raise Conflict("Only images with status active can be targeted for copying")
+    if row.status != "queued" and name == "web-download":
+        raise Conflict(f"Image needs to be in 'queued' state to use '{name}' method")
+    if name == "glance-direct":
+        if row.status != "uploading":
+            raise Conflict("Image needs to be staged before 'glance-direct' method can be used")
+        if row.upload_seen_at is not None:
+            raise Conflict("The image's data is still being staged.")
+    for attribute in ("container_format", "disk_format"):
+        if not getattr(row, attribute):
+            raise Conflict(f"'{attribute}' needs to be set before import")
+    if row.import_task is not None:
+        raise Conflict(
+            f"New operation on image '{row.id}' is not permitted as prior operation is still in progress"
+        )
+
+
+def check_web(room: Images, uri: str) -> None:
+    """Raises BadInput for an address that is not to be downloaded from."""
+    try:
+        web.check_url(room.settings.web, uri)
+    except web.NotAllowed as error:
+        raise BadInput(
+            f"URI for web-download does not pass filtering: {uri[:200]}: {error}"
+        ) from None
+
+
+async def import_image(request: Request, room: Images) -> Response:
+    """POST /v2/images/{id}/import: answered when the import is on record; a task shows the rest.
+
+    Source: Image API reference, "Import an image".
+    """
+    body = await request.json()
+    name, uri = _method(room, body)
+    async with request.transaction() as tx:
+        row = await readable(request, tx, "get_image")
+        await quotas.check(tx, room, row.owner, quotas.SIZE)
+        if name != "copy-image":
+            allow(request, "modify_image", target(row))
+        _check_state(row, name)
+        if name == "copy-image":
+            allow(request, "copy_image", target(row))
+        stores = _stores(request, room, body)
+        there = {one.store for one in (await images.locations(tx, [row.id]))[row.id]}
+        if name == "copy-image":
+            if body.get("all_stores", False):
+                stores = [store for store in stores if store not in there]
+                if not stores:
+                    # Nothing is left to do: whoever waits for the copies sees that.
+                    await images.nothing_to_import(tx, row, room.clock.now())
+                    return no_content(202)
+            for store in stores:
+                if store in there:
+                    raise BadInput(f"Image is already present at store '{store}'")
+        if name == "web-download":
+            check_web(room, uri)
+        now, task_id = room.clock.now(), new_uuid()
+        given = {"image_id": row.id, "import_req": body, "backend": stores}
+        await tasks.create(
+            tx, request.token, task_id=task_id, kind="api_image_import", image_id=row.id,
+            given=given, now=now,
+        )  # fmt: skip
+        status = None if name == "copy-image" else "importing"
+        await images.begin_import(tx, row, task_id, stores, now, status=status)
+        await quotas.check(tx, room, row.owner, quotas.UPLOADING)
+        await room.operations.start(
+            tx,
+            ImportImage(
+                image_id=row.id,
+                task_id=task_id,
+                method=name,
+                uri=uri,
+                stores=tuple(stores),
+                all_stores_must_succeed=body.get("all_stores_must_succeed", True),
+            ),
+            user_id=request.token.user_id,
+            project_id=request.token.project_id,
+        )
+    return no_content(202)
+
+
+async def image_tasks_of(request: Request, room: Images) -> Response:
+    """GET /v2/images/{id}/tasks."""
+    async with request.reading() as tx:
+        row = await readable(request, tx, "get_image")
+        rows = await tasks.of_image(tx, row.id)
+    return json_answer({"tasks": [schemas.task(one, whole=True) for one in rows]})
+
+
+# ---- tasks ----
+
+
+async def list_tasks(request: Request, room: Images) -> Response:
+    """GET /v2/tasks: of one's project; an administrator sees all."""
+    request.allow("tasks_api_access")
+    query = request.query
+    statement = sa.select(image_tasks)
+    if query.get("status") is not None:
+        if query["status"] not in ("pending", "processing", "success", "failure"):
+            raise BadInput(f"Invalid status value: {query['status'][:50]}")
+        statement = statement.where(image_tasks.c.status == query["status"])
+    if query.get("type") is not None:
+        if query["type"] not in ("import", "api_image_import", "location_import"):
+            raise BadInput(f"Invalid type value: {query['type'][:50]}")
+        statement = statement.where(image_tasks.c.type == query["type"])
+    key, direction = query.get("sort_key", "created_at"), query.get("sort_dir", "desc")
+    if key not in ("created_at", "updated_at", "id", "type", "status", "owner", "expires_at"):
+        raise BadInput(f"Invalid sort key: {key[:50]}.")
+    if direction not in ("asc", "desc"):
+        raise BadInput(f"Invalid sort direction: {direction[:50]}")
+    limit = limit_of(query.get("limit"), maximum=MOST) if "limit" in query else PAGE
+    async with request.reading() as tx:
+        after = None
+        if "marker" in query:
+            if not is_uuid(query["marker"]):
+                raise BadInput("Invalid marker format")
+            row = await tasks.get(tx, query["marker"])
+            if row is None or not _mine(request, row):
+                raise BadInput("Invalid marker: task could not be found.")
+            after = row._mapping
+        if not request.token.is_admin:
+            statement = statement.where(image_tasks.c.owner == (request.token.project_id or ""))
+        way: Any = direction
+        rows = await tx.all(
+            ordered(
+                statement,
+                [(image_tasks.c[key], way), (image_tasks.c.id, way)]
+                if key != "id"
+                else [(image_tasks.c.id, way)],
+                after=after,
+                limit=limit,
+            )
+        )
+    kept = [(name, value) for name, value in request.pairs if name != "marker"]
+    answer: dict[str, Any] = {
+        "tasks": [schemas.task(row, whole=False) for row in rows],
+        "first": f"/v2/tasks?{urlencode(kept)}" if kept else "/v2/tasks",
+        "schema": "/v2/schemas/tasks",
+    }
+    if limit and len(rows) == limit:
+        answer["next"] = f"/v2/tasks?{urlencode([*kept, ('marker', rows[-1].id)])}"
+    return json_answer(answer)
+
+
+def _mine(request: Request, row: Row[Any]) -> bool:
+    return request.token.is_admin or row.owner == request.token.project_id
+
+
+async def show_task(request: Request, room: Images) -> Response:
+    request.allow("tasks_api_access")
+    async with request.reading() as tx:
+        row = await tasks.get(tx, request.path["task_id"])
+    if row is None or not _mine(request, row):
+        raise NotFound(f"No task found with ID {request.path['task_id']}")
+    return json_answer(schemas.task(row, whole=True))
+
+
+async def delete_task(request: Request, room: Images) -> Response:
+    """DELETE /v2/tasks/{id}: tasks go by themselves."""
+    request.allow("tasks_api_access")
+    raise MethodNotAllowed(
+        "Tasks are not deleted by request: they go at the time of their expires_at.",
+        headers={"Allow": "GET"},
+    )
+
+
+async def create_task(request: Request, room: Images) -> Response:
+    """POST /v2/tasks: the older way of import: a new image from an address on the web.
+
+    Source: Image API reference, "Create task".
+    """
+    request.allow("tasks_api_access")
+    body = await request.json()
+    if not isinstance(body, dict):
+        raise BadInput("The body is an object.")
+    for name in ("type", "input"):
+        if name not in body:
+            raise BadInput(f"Task '{name}' is required")
+    wanted = body["input"]
+    if body["type"] != "import" or not isinstance(wanted, dict):
+        raise BadInput("Tasks are of the type 'import', with an object as input.")
+    properties = wanted.get("image_properties")
+    uri = wanted.get("import_from")
+    if not isinstance(properties, dict) or not isinstance(uri, str):
+        raise BadInput("Input needs import_from, import_from_format and image_properties.")
+    if "web-download" not in room.settings.import_methods:
+        raise Forbidden("Images are not downloaded here.")
+    check_web(room, uri)
+    values, further, tags = schemas.new_image(request.token.project_id, properties)
+    if not values.get("disk_format") or not values.get("container_format"):
+        raise BadInput("image_properties need disk_format and container_format.")
+    guards.of(request, room).check_change({}, further)
+    if wanted.get("import_from_format") not in (None, values["disk_format"]):
+        raise BadInput("import_from_format must be the image's disk_format.")
+    async with request.transaction() as tx:
+        row = await _start(request, room, tx, values, further, tags, body)
+    return json_answer(schemas.task(row, whole=True), 201, {"Location": f"/v2/tasks/{row.id}"})
+
+
+async def _start(
+    request: Request,
+    room: Images,
+    tx: Transaction,
+    values: dict[str, Any],
+    further: dict[str, str],
+    tags: list[str],
+    body: dict[str, Any],
+) -> Row[Any]:
+    """The image, its task and its operation."""
+    fields = {"project_id": values["owner"], "owner": values["owner"]}
+    allow(request, "add_image", fields)
+    rule = {"public": "publicize_image", "community": "communitize_image"}.get(values["visibility"])
+    if rule is not None:
+        allow(request, rule, fields)
+    now, task_id = room.clock.now(), new_uuid()
+    await quotas.check(tx, room, values["owner"], quotas.COUNT, more=1)
+    image = await images.create(tx, values, further, tags, now)
+    row = await tasks.create(
+        tx, request.token, task_id=task_id, kind="import", image_id=image.id,
+        given=body["input"], now=now,
+    )  # fmt: skip
+    await images.begin_import(tx, image, task_id, [room.default_store], now)
+    await quotas.check(tx, room, values["owner"], quotas.UPLOADING)
+    await room.operations.start(
+        tx,
+        ImportImage(
+            image_id=image.id,
+            task_id=task_id,
+            method="web-download",
+            uri=body["input"]["import_from"],
+            stores=(room.default_store,),
+        ),
+        user_id=request.token.user_id,
+        project_id=request.token.project_id,
+    )
+    return row
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/v2/images/{image_id}/import",
+        import_image,
+        ("get_image", "modify_image", "copy_image"),
+    ),
+    Route("GET", "/v2/images/{image_id}/tasks", image_tasks_of, ("get_image",)),
+    Route("GET", "/v2/tasks", list_tasks, ("tasks_api_access",)),
+    Route(
+        "POST",
+        "/v2/tasks",
+        create_task,
+        ("tasks_api_access", "add_image", "publicize_image", "communitize_image"),
+    ),
+    Route("GET", "/v2/tasks/{task_id}", show_task, ("tasks_api_access",)),
+    Route("DELETE", "/v2/tasks/{task_id}", delete_task, ("tasks_api_access",)),
+)
