@@ -12,16 +12,17 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-import httpx
-import jwt
 import msgspec
 from msgspec import Struct
 
 from hanok.base.clock import Clock
 from hanok.base.errors import Unavailable
+
+if TYPE_CHECKING:  # loaded where they are used: most clouds trust no other provider
+    import jwt
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
 ANSWER_S = 10.0
@@ -86,6 +87,8 @@ class OpenIDProvider:
         Raises:
             NotTrusted: it is not to be believed. Unavailable: the provider does not answer.
         """
+        import jwt
+
         try:
             header = jwt.get_unverified_header(token)
             key = await self._key(str(header.get("kid") or ""))
@@ -215,6 +218,8 @@ class OpenIDProvider:
         return self._document
 
     async def _look(self) -> None:
+        import jwt
+
         base = self.settings.issuer.rstrip("/")
         raw = await self._fetch("GET", f"{base}/.well-known/openid-configuration")
         try:
@@ -243,6 +248,8 @@ class OpenIDProvider:
         Raises:
             Unavailable: there is none, or it is too long.
         """
+        import httpx
+
         try:
             async with (
                 httpx.AsyncClient(timeout=ANSWER_S, follow_redirects=False) as client,
