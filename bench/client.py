@@ -108,10 +108,15 @@ class Server:
 
 
 @contextmanager
-def serving(kind: str, *, hosts: int = 1, state: str = "") -> Iterator[Server]:
-    """A server for the length of the block. state: a cloud's folder; empty: one that goes with it."""
+def serving(kind: str, *, hosts: int = 1, state: str = "", rounds: int = 12) -> Iterator[Server]:
+    """A server for the length of the block.
+
+    state: a cloud's folder; empty: one that goes with it. rounds: 2 to the power of so many make a password's hash.
+    """
     with tempfile.TemporaryDirectory(prefix="hanok-bench-") as folder:
-        server = Server(kind, *([state or folder, str(hosts)] if kind == "cloud" else []))
+        server = Server(
+            kind, *([state or folder, str(hosts), str(rounds)] if kind == "cloud" else [])
+        )
         try:
             yield server
         finally:

@@ -1,4 +1,4 @@
-"""Servers to measure: `python -m bench.serve bare|cloud PORT [STATE_DIR]`; prints "ready" when it listens."""
+"""Servers to measure: `python -m bench.serve bare|cloud PORT [STATE_DIR HOSTS ROUNDS]`; prints "ready" when it listens."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def server(app: Any, port: int) -> uvicorn.Server:
     )
 
 
-async def cloud(port: int, state: Path, hosts: int) -> None:
+async def cloud(port: int, state: Path, hosts: int, rounds: int) -> None:
     """A simulated cloud in this process."""
     from hanok.bus import MemoryBus
     from hanok.control.app import Control
@@ -55,7 +55,7 @@ async def cloud(port: int, state: Path, hosts: int) -> None:
         durable=False,
         public_cidr="172.24.4.0/24",
         public_gateway="172.24.4.1",
-        identity=IdentitySettings(password_rounds=12),
+        identity=IdentitySettings(password_rounds=rounds),
     )
     bus = MemoryBus()
     async with (
@@ -83,7 +83,8 @@ def main() -> None:
         import uvloop
 
         hosts = int(sys.argv[4]) if len(sys.argv) > 4 else 1
-        uvloop.run(cloud(port, Path(sys.argv[3]), hosts))
+        rounds = int(sys.argv[5]) if len(sys.argv) > 5 else 12
+        uvloop.run(cloud(port, Path(sys.argv[3]), hosts, rounds))
 
 
 if __name__ == "__main__":

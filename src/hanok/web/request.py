@@ -33,6 +33,7 @@ class Request:
 
     __slots__ = (
         "_allowed",
+        "_base_url",
         "_body",
         "_http",
         "_origin",
@@ -71,7 +72,7 @@ class Request:
         self._allowed = False
         self._body: bytes | None = None
         self._query: list[tuple[str, str]] | None = None
-        self._origin = ""
+        self._origin = self._base_url = ""
 
     # ---- the caller ----
 
@@ -237,7 +238,9 @@ class Request:
     @property
     def base_url(self) -> str:
         """The service's address as the caller sees it: http://host:5000/compute."""
-        return f"{self.origin}/{self.mount}" if self.mount else self.origin
+        if not self._base_url:
+            self._base_url = f"{self.origin}/{self.mount}" if self.mount else self.origin
+        return self._base_url
 
     @property
     def same_urls(self) -> list[str]:

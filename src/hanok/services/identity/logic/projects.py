@@ -36,9 +36,10 @@ from hanok.store import Duplicate, Transaction
 
 DEEPEST = 5  # projects below a domain, as upstream's default
 
-_tags = sa.select(project_tags.c.project_id, project_tags.c.name).where(
-    project_tags.c.project_id.in_(bindparam("ids", expanding=True))
-)
+MANY = 100  # from so many projects on, naming each costs more than reading the tags of all
+
+_all_tags = sa.select(project_tags.c.project_id, project_tags.c.name).order_by(project_tags.c.name)
+_tags = _all_tags.where(project_tags.c.project_id.in_(bindparam("ids", expanding=True)))
 _children = sa.select(projects).where(projects.c.parent_id == bindparam("id"))
 _domain = sa.select(projects).where(
     projects.c.id == bindparam("id"), projects.c.is_domain.is_(True)
@@ -48,8 +49,12 @@ _domain = sa.select(projects).where(
 async def tags_of(tx: Transaction, ids: list[str]) -> dict[str, list[str]]:
     """Tags of projects, in order of their names."""
     found: dict[str, list[str]] = {one: [] for one in ids}
-    if ids:
-        for row in await tx.all(_tags.order_by(project_tags.c.name), {"ids": ids}):
+    if len(ids) > MANY:
+        rows = await tx.all(_all_tags)
+    else:
+        rows = await tx.all(_tags, {"ids": ids}) if ids else []
+    for row in rows:
+        if row.project_id in found:
             found[row.project_id].append(row.name)
     return found
 
