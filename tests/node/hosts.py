@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
+import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -39,18 +40,15 @@ from hanok.node.chassis import NullChassis
 from hanok.node.settings import NodeSettings
 from hanok.node.simulated import Shape, SimulatedHost, run_simulated
 
-# A disk whose boot sector says "tiny login: " on the serial line, and switches the machine off (PM1a control
-# register of q35) when it reads a "q" there.
+# A disk whose boot sector says "tiny login: " on the serial line, writes to the disk and says "." when it reads a "w"
+# there, and switches the machine off (PM1a control register of q35) when it reads a "q".
 _CODE = bytes.fromhex(
-    "31c0 8ed8 be2f7c ac 84c0 7406 baf803 ee ebf5"  # print the text at 0x7c2f
-    "f4 bafd03 ec a801 74f7 baf803 ec 3c71 75ef"  # wait for a tick, then for a "q"
-    "ba0406 b80020 ef ebe6"
+    "31c0 8ed8 8ec0 be487c ac 84c0 7406 baf803 ee ebf5"  # print the text at 0x7c48
+    "f4 bafd03 ec a801 74f7 baf803 ec 3c77 740d 3c71 75eb"  # wait for a tick, then for a "w" or "q"
+    "ba0406 b80020 ef ebe2"  # "q"
+    "b80103 b90200 ba8000 bb007c cd13 baf803 b02e ee ebcc"  # "w": the second sector, by the BIOS
 )
-TINY = (
-    (_CODE.ljust(0x2F, b"\0") + b"tiny login: \0").ljust(510, b"\0")
-    + b"\x55\xaa"
-    + bytes((1 << 20) - 512)
-)
+TINY = (_CODE + b"tiny login: \0").ljust(510, b"\0") + b"\x55\xaa" + bytes((1 << 20) - 512)
 IMAGE_ID = "9c0d0000-0000-4000-8000-000000000001"
 ENSURE_IMAGE = EnsureImage(
     image_id=IMAGE_ID,
@@ -139,9 +137,15 @@ class House:
 
 
 @asynccontextmanager
-async def house(kind: str, **changes: Any) -> AsyncIterator[House]:
-    """A running host; at the end nothing of it is left, its guests' processes neither."""
+async def house(kind: str, *, disk_mib: int = 0, **changes: Any) -> AsyncIterator[House]:
+    """A running host; at the end nothing of it is left, its guests' processes neither.
+
+    disk_mib: its files are on a disk of this size; needs root.
+    """
     folder = Path(tempfile.mkdtemp(prefix="hk-", dir="/tmp"))
+    if disk_mib:
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={disk_mib}m,mode=711", "hanok-test"]
+        subprocess.run([*mount, str(folder)], check=True, timeout=30)
     (folder / "store").mkdir()
     (folder / "store" / IMAGE_ID).write_bytes(TINY)
     settings = NodeSettings(
@@ -163,6 +167,8 @@ async def house(kind: str, **changes: Any) -> AsyncIterator[House]:
             if found := process.find(identity, server_id=server_id, folder=settings.run_dir):
                 await found.kill()
                 found.close()
+        if disk_mib:
+            subprocess.run(["umount", "-l", str(folder)], check=True, timeout=30)
         shutil.rmtree(folder)
 
 

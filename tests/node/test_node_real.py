@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -284,3 +285,39 @@ async def test_a_guest_that_stands_still_is_seen_at_the_next_start(host: House) 
     assert host.events[0].power == "paused"
     again = SetPower(server_id=wanted.server_id, generation=2, power="running")
     assert (await host.instance(again)).power == "running"
+
+
+@pytest.mark.host
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: the host's disk is one of its own")
+async def test_a_guest_waits_for_room_on_a_full_disk() -> None:
+    async with house("real", disk_mib=1200) as host:
+        await host.image()
+        wanted = server()
+        await host.instance(wanted)
+
+        async def up() -> bool:
+            return "login" in await host.console(wanted.server_id)
+
+        await eventually(up)
+        ballast = host.folder / "ballast"
+        with ballast.open("wb", buffering=0) as file:
+            for size in (1 << 20, 1 << 12):
+                with contextlib.suppress(OSError):
+                    while file.write(bytes(size)) == size:
+                        pass
+        _, writer, _ = await connect(host, wanted.server_id, "serial")
+        writer.write(b"w")
+        await eventually(lambda: told(host))
+        event = host.events[0]
+        assert event.power == "paused" and "no room left" in event.reason
+        assert "." not in await host.console(wanted.server_id)
+
+        ballast.unlink()
+        on = SetPower(server_id=wanted.server_id, generation=2, power="running", soft=False)
+        assert (await host.instance(on)).power == "running"
+
+        async def written() -> bool:
+            return "." in await host.console(wanted.server_id)
+
+        await eventually(written)
+        writer.close()

@@ -557,7 +557,12 @@ class Guests:
         process, monitor = guest.process, guest.monitor
         if process is None or monitor is None:
             return
-        await process.ended()
+        disks = asyncio.ensure_future(self._watch_disks(guest, process, monitor))
+        try:
+            await process.ended()
+        finally:
+            disks.cancel()
+            await asyncio.gather(disks, return_exceptions=True)
         itself = await monitor.switched_itself_off()
         try:
             async with self._lock(guest.record.server_id):
@@ -565,6 +570,26 @@ class Guests:
                     await self._mourn(guest, itself=itself)
         except (HanokError, OSError, TimeoutError) as error:
             log.error("server %s: its end could not be told: %r", guest.record.server_id, error)
+
+    async def _watch_disks(self, guest: Guest, process: Process, monitor: Monitor) -> None:
+        """Tell when the guest was stopped over a disk; it goes on where it was when it is unpaused."""
+        server_id = guest.record.server_id
+        while True:
+            full = await monitor.stopped_by_disk()
+            why = "there is no room left on the host" if full else "the host's disk has an error"
+            log.error("server %s stands still: %s", server_id, why)
+            try:
+                async with self._lock(server_id):
+                    if guest.process is process and guest.record.actual == "running":
+                        with contextlib.suppress(OSError):  # the record's disk may be full, too
+                            await self._remember(guest, actual="paused")
+                        await self._tell(
+                            guest,
+                            f"A disk could not be written or read: {why}. Once that is mended, "
+                            "`openstack server unpause` lets it go on where it was.",
+                        )
+            except (HanokError, OSError, TimeoutError) as error:
+                log.error("server %s: that it stands still could not be told: %r", server_id, error)
 
     async def _mourn(self, guest: Guest, *, itself: bool) -> None:
         await self._kill(guest)

@@ -49,9 +49,12 @@ class _umask:
 class Monitor:
     """A connected QMP session."""
 
-    def __init__(self, client: QMPClient, shutdowns: EventListener) -> None:
+    def __init__(
+        self, client: QMPClient, shutdowns: EventListener, disk_errors: EventListener
+    ) -> None:
         self._client = client
         self._shutdowns = shutdowns
+        self._disk_errors = disk_errors
 
     @classmethod
     async def connect(cls, path: Path, *, timeout_s: float = COMMAND_S) -> Monitor:
@@ -61,8 +64,9 @@ class Monitor:
             MonitorLost: nobody there, or no greeting in time.
         """
         client = QMPClient(None)
-        shutdowns = EventListener("SHUTDOWN")
+        shutdowns, disk_errors = EventListener("SHUTDOWN"), EventListener("BLOCK_IO_ERROR")
         client.register_listener(shutdowns)
+        client.register_listener(disk_errors)
         try:
             async with asyncio.timeout(timeout_s):
                 await client.connect(str(path))
@@ -70,7 +74,7 @@ class Monitor:
             raise MonitorLost(
                 "the hypervisor's monitor does not answer", detail=repr(error)
             ) from error
-        return cls(client, shutdowns)
+        return cls(client, shutdowns, disk_errors)
 
     async def execute(
         self,
@@ -114,6 +118,16 @@ class Monitor:
         await self._give(fd, "memory")
         await self.execute("migrate-incoming", {"uri": "fd:memory"})
         await self._migrated(timeout_s)
+
+    async def stopped_by_disk(self) -> bool:
+        """Wait until QEMU has stopped the guest because a disk could not be read or written.
+
+        Returns whether there was no room for what was to be written.
+        """
+        while True:
+            data = (await self._disk_errors.get()).get("data")
+            if isinstance(data, dict) and data.get("action") == "stop":
+                return bool(data.get("nospace"))
 
     async def switched_itself_off(self) -> bool:
         """Call when the process has ended: whether the guest asked for that."""

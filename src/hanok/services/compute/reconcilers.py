@@ -120,7 +120,7 @@ class Reconcilers:
             return
         if row.vm_state != wanted or row.power_state != number:
             await servers.settled(tx, row.id, wanted, number, now)
-            if power == "crashed":
+            if power == "crashed" or (power == "paused" and reason):
                 why = reason or "The guest's process ended."
                 await servers.failed(tx, row.id, why, "", now, to_error=False)
 
