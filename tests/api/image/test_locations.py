@@ -11,7 +11,7 @@ import pytest
 
 from hanok.drivers.image_stores.web import WebRules
 from hanok.services.image.facade import ImageSettings, StoreSettings
-from tests.api.image.helpers import IMAGES, data_of, image, patch, upload
+from tests.api.image.helpers import IMAGES, OCTETS, data_of, image, patch, upload
 from tests.cloud import Client, Cloud, running, settle
 from tests.disks import qcow2
 from tests.web import Page, Web, serving
@@ -171,11 +171,20 @@ async def test_a_location_is_hashed_and_looked_at(
         made = await add(
             one, cloud, image_id, web.url("/disk"), os_hash_algo="sha256", os_hash_value="0" * 64
         )
-        assert made["status"] == "queued" and made["os_hash_value"] is None and "stores" not in made
-        for path in ("/other", "/nothing"):
+        # Nothing at the location is ours to free: the image shows where it was said to be, until it has data.
+        assert made["status"] == "queued" and made["os_hash_value"] is None
+        assert made["stores"] == "web"
+        file = f"{IMAGES}/{image_id}/file"
+        await one("GET", file, status=204)
+        await one("PUT", file, content=qcow2(), headers=OCTETS, status=204)
+        made = await one.get(f"{IMAGES}/{image_id}")
+        assert (made["status"], made["stores"]) == ("active", "file")
+        for path, stores in (("/other", "web"), ("/nothing", None)):
             image_id = await image(one)
             made = await add(one, cloud, image_id, web.url(path))
-            assert made["status"] == "queued" and "stores" not in made
+            assert made["status"] == "queued" and made.get("stores") == stores
+        made = await add(one, cloud, image_id, web.url("/disk"))
+        assert (made["status"], made["stores"]) == ("active", "web")
         for body in (
             {},
             {"url": 1},

@@ -275,12 +275,20 @@ async def begin_upload(
             updated_at=now,
         )
     )
-    if not await tx.count(claimed):
+    if await tx.count(claimed):
+        await _forget_failed(tx, row.id, now)
+    else:
         fresh = await get_any(tx, row.id)
         if fresh is None:
             raise missing(row.id)
         raise Conflict(f"Image status transition from {fresh.status} to {status} is not allowed")
     return int(row.upload) + 1
+
+
+async def _forget_failed(tx: Transaction, image_id: str, now: datetime) -> None:
+    """A queued image may still show a location on the web that was not good; new data takes its place."""
+    for location in (await locations(tx, [image_id]))[image_id]:
+        await remove_location(tx, location, now)
 
 
 def _of_upload(image_id: str, number: int) -> sa.ColumnElement[bool]:
@@ -368,6 +376,8 @@ async def begin_import(
         raise Conflict(
             f"New operation on image '{row.id}' is not permitted as prior operation is still in progress"
         )
+    if row.status == "queued":
+        await _forget_failed(tx, row.id, now)
 
 
 async def change_import(

@@ -56,6 +56,8 @@ class CheckLocation(Step["AddLocation", int]):
 
     async def unsave(self, run: Run[AddLocation], tx: Transaction) -> None:
         args = run.args
+        if args.store == room_of(run).web_store:
+            return  # nothing there is ours to free; the image shows where it was said to be, as upstream's does
         for row in (await images.locations(tx, [args.image_id]))[args.image_id]:
             if (row.store, row.address) == (args.store, args.address):
                 await images.remove_location(tx, row, run.clock.now())
