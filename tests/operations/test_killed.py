@@ -118,6 +118,10 @@ class Process:
             "networks": [{"uuid": network}],
         }
 
+    def settled(self) -> None:
+        """Nothing is left over. A host may be heard of a moment after the control process: debts are paid then."""
+        self.wait(lambda: self.differences() == [], timeout_s=30)
+
     def differences(self) -> Any:
         return self.get("/hanok/v1/inventory")["differences"]
 
@@ -153,7 +157,7 @@ def test_a_create_goes_on_after_the_process_was_killed(cloud: Process, place: st
         cloud.start()
         cloud.wait(lambda: cloud.status(made[-1]) not in ("BUILD",))
         assert cloud.status(made[-1]) == "ACTIVE", (step, cloud.get(f"{SERVERS}/{made[-1]}"))
-    assert cloud.differences() == []
+    cloud.settled()
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -169,6 +173,6 @@ def test_a_delete_goes_on_after_the_process_was_killed(cloud: Process, place: st
         cloud.wait(cloud.died)
         cloud.start()
         cloud.wait_status(server_id, "gone")
-    assert cloud.differences() == []
+    cloud.settled()
     ports = cloud.get("/network/v2.0/ports")["ports"]
     assert [p for p in ports if p["device_owner"].startswith("compute:")] == []
