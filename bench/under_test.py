@@ -3,12 +3,21 @@
 One host, an external network, the user `admin` with the password `secret` in the project `admin`, region `RegionOne`.
 Users are locked for 5 seconds after two wrong passwords, and the last two passwords are remembered. FILE is TOML with the
 operator's settings of images, as under [image] in control's settings.
+
+--database: postgresql://… instead of a SQLite file in STATE_DIR, or "postgresql" for a server that is started for it.
+--processes: how many control processes share the port, STATE_DIR and the database; the kernel hands each a part of the
+connections. Each has a bus of its own and only the first has the host, so that is for identity: it needs no bus.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import socket
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -22,15 +31,58 @@ from hanok.node.simulated import run_simulated
 from hanok.services.identity.facade import IdentitySettings
 from hanok.services.image.facade import ImageSettings
 
+END_S = 30.0  # an answer under way is finished first
 
-async def main() -> None:
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("bench.under_test")
+    parser.add_argument("port", type=int)
+    parser.add_argument("state_dir")
+    parser.add_argument("file", nargs="?", type=Path)
+    parser.add_argument("--database", default="")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--number", type=int, default=1, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def shared_socket(port: int) -> socket.socket:
+    """A listening socket on a port that other processes may share."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    made.bind(("127.0.0.1", port))
+    return made
+
+
+@contextmanager
+def others(given: argparse.Namespace) -> Iterator[None]:
+    """The second process and those after it, for the time of a with block."""
+    started: list[subprocess.Popen[bytes]] = []
+    words = [str(given.port), given.state_dir, *([str(given.file)] if given.file else [])]
+    try:
+        if given.number == 1:
+            for number in range(2, given.processes + 1):
+                more = ["--database", given.database, "--number", str(number)]
+                command = [sys.executable, "-m", "bench.under_test", *words, *more]
+                started.append(subprocess.Popen(command))
+        yield
+    finally:
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.wait(timeout=END_S)
+
+
+async def main(given: argparse.Namespace) -> None:
     image = ImageSettings()
-    if len(sys.argv) > 3:
-        image = msgspec.toml.decode(Path(sys.argv[3]).read_bytes(), type=ImageSettings)
+    if given.file:
+        image = msgspec.toml.decode(given.file.read_bytes(), type=ImageSettings)
     settings = ControlSettings(
         image=image,
-        state_dir=sys.argv[2],
+        state_dir=given.state_dir,
+        database=given.database,
         durable=False,
+        node_name=f"control-{given.number}",
         public_cidr="172.24.4.0/24",
         public_gateway="172.24.4.1",
         identity=IdentitySettings(
@@ -43,12 +95,22 @@ async def main() -> None:
         asyncio.TaskGroup() as group,
     ):
         ready = asyncio.Event()
+        names = ["host-1"] if given.number == 1 else []
         stores = settings.image_stores
-        host = group.create_task(run_simulated(["host-1"], bus, image_stores=stores, ready=ready))
+        host = group.create_task(run_simulated(names, bus, image_stores=stores, ready=ready))
         await ready.wait()
-        await server(control.app, int(sys.argv[1])).serve()
+        with others(given):
+            await server(control.app, given.port).serve([shared_socket(given.port)])
         host.cancel()
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    given = arguments()
+    if given.database == "postgresql":
+        from tests import postgres
+
+        with postgres.server() as running:
+            given.database = running.new_database()
+            uvloop.run(main(given))
+    else:
+        uvloop.run(main(given))

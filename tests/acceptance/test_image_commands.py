@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.metadata
-import io
 import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.acceptance.client import OpenStack
 from tests.acceptance.clouds import CLI, free_port
 from tests.disks import qcow2
 from tests.web import Page, Web, serving
@@ -37,67 +31,6 @@ folder = "{folder}"
 """
 
 
-class Terminal(io.StringIO):
-    """A standard input that is nobody's file: else the client takes an image's data from there."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-class OpenStack:
-    """The client, in this process; what was called is remembered."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.environment = environment
-        self.called: set[str] = set()
-        names = importlib.metadata.entry_points(group="openstack.image.v2")
-        self.commands = {one.name.replace("_", " ") for one in names}
-
-    def run(self, *words: str, status: int = 0) -> str:
-        """Run a command; returns what it printed."""
-        plain = " ".join(words)
-        match = max((c for c in self.commands if plain.startswith(c)), key=len, default="")
-        if status == 0:
-            self.called.add(match)
-        from openstackclient import shell  # warns while it is imported
-
-        out, err = io.StringIO(), io.StringIO()
-        before, stdin = dict(os.environ), sys.stdin
-        os.environ.update(self.environment)
-        sys.stdin = Terminal()
-        try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                ended = shell.main(list(words))
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
-            sys.stdin = stdin
-        assert ended == status, f"openstack {plain}: {ended}\n{out.getvalue()}{err.getvalue()}"
-        return out.getvalue()
-
-    def json(self, *words: str) -> Any:
-        return json.loads(self.run(*words, "-f", "json"))
-
-    def elsewhere(self, *words: str) -> Any:
-        """The same in a process of its own."""
-        client = Path(sys.executable).with_name("openstack")
-        done = subprocess.run(
-            [str(client), *words, "-f", "json"],
-            env={**os.environ, **self.environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=True,
-            timeout=120,
-        )
-        return json.loads(done.stdout)
-
-    def wait(self, look: Callable[[], bool]) -> None:
-        for _ in range(600):
-            if look():
-                return
-        raise AssertionError("it never came to that")
-
-
 @pytest.fixture(scope="module")
 def web() -> Iterator[Web]:
     with serving() as made:
@@ -115,7 +48,8 @@ def openstack(web: Web) -> Iterator[OpenStack]:
     (cli.state / "control-extra.toml").write_text(settings)
     try:
         cli("up", "--simulated", "--port", str(free_port()))
-        made = OpenStack({**cli.openrc(), "HANOK_STATE_DIR": str(cli.state)})
+        environment = {**cli.openrc(), "HANOK_STATE_DIR": str(cli.state)}
+        made = OpenStack(environment, "openstack.image.v2")
         assert "OS::Compute::Watchdog: loaded" in cli("image", "metadefs", "load").stdout
         assert "OS::Compute::Watchdog: there already" in cli("image", "metadefs", "load").stdout
         yield made

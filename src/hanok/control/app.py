@@ -168,6 +168,9 @@ class Control:
         finally:
             hashing.cancel()
         async with self.database.write() as tx:
+            await tx.serialize(
+                "first rows"
+            )  # another control process may start at this moment, too
             project_id = await identity.bootstrap(
                 tx,
                 self.clock,

@@ -2,8 +2,8 @@
 
 SQLite (WAL) runs inline on the event loop: a look-up is shorter than a hop to a thread and back. Because nothing
 yields inside a statement, one reading and one writing connection serve the whole process; writers queue on a lock.
-Another process that holds the file's write lock is waited for without blocking the loop. PostgreSQL goes through
-asyncpg and a pool.
+Another process that holds the file's write lock is waited for without blocking the loop, and who has waited for long
+comes before all others (a lock on a file beside the database says so). PostgreSQL goes through asyncpg and a pool.
 
 A transaction must not be held across an await that leaves the process (messages, OVSDB, HTTP): read, close, act, save.
 """
@@ -11,11 +11,13 @@ A transaction must not be held across an await that leaves the process (messages
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Executable, Row, event
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BUSY_S = 30.0  # a writer in another process: longer than any transaction of ours
+PATIENT_S = 0.02  # some transactions long: who waits longer than that is next
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
@@ -149,9 +152,11 @@ class Database:
         self._reader: Connection | None = None
         self._writer: Connection | None = None
         self._engine: sa.Engine | None = None
+        self._turn: BinaryIO | None = None
+        self._path = ""
         self._async_engine: AsyncEngine | None = None
         if self.dialect == "sqlite":
-            path = url.removeprefix("sqlite:///")
+            path = self._path = url.removeprefix("sqlite:///")
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             self._engine = sa.create_engine(
                 f"sqlite:///{path}",
@@ -185,6 +190,7 @@ class Database:
                     isolation_level="AUTOCOMMIT"
                 )
                 self._writer = self._engine.connect()
+                self._turn = _beside(self._path)
             elif self._async_engine is not None:
                 async with self._async_engine.connect() as connection:
                     await connection.execute(sa.select(1))
@@ -195,6 +201,9 @@ class Database:
             if connection is not None:
                 connection.close()
         self._reader = self._writer = None
+        if self._turn is not None:
+            self._turn.close()
+            self._turn = None
         if self._engine is not None:
             self._engine.dispose()
         if self._async_engine is not None:
@@ -241,18 +250,35 @@ class Database:
         tx._committed()
 
     async def _begin(self, connection: Connection) -> None:
+        """Begin to write. A process that has waited for PATIENT_S holds the turn, and others let it go first."""
+        assert self._turn is not None, "the database is not open"
         loop = asyncio.get_running_loop()
-        deadline, wait_s = loop.time() + BUSY_S, 0.002
-        while True:
-            try:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-                return
-            except OperationalError as error:
-                connection.rollback()
-                if "locked" not in str(error.orig) or loop.time() > deadline:
-                    raise
-            await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 1.5, 0.05)
+        began, wait_s, next_is_me = loop.time(), 0.001, False
+        try:
+            while True:
+                late = loop.time() - began
+                if not next_is_me and late > PATIENT_S:
+                    next_is_me = _locked(self._turn, fcntl.LOCK_EX)
+                if late > BUSY_S or next_is_me or self._nobody_is_next():
+                    try:
+                        connection.exec_driver_sql("BEGIN IMMEDIATE")
+                        return
+                    except OperationalError as error:
+                        connection.rollback()
+                        if "locked" not in str(error.orig) or late > BUSY_S:
+                            raise
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 1.5, 0.01)
+        finally:
+            if next_is_me:
+                fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+    def _nobody_is_next(self) -> bool:
+        assert self._turn is not None
+        free = _locked(self._turn, fcntl.LOCK_SH)
+        if free:
+            fcntl.flock(self._turn, fcntl.LOCK_UN)
+        return free
 
     async def create_tables(self) -> None:
         """Make all tables as they are in the code; for tests. Installations go through `migrations`."""
@@ -268,12 +294,30 @@ class Database:
         with _translated():
             if self._engine is not None:
                 with self._engine.connect() as connection:
-                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                    await self._begin(connection)
                     work(connection)
                     connection.exec_driver_sql("COMMIT")
             elif self._async_engine is not None:
                 async with self._async_engine.begin() as opened:
                     await opened.run_sync(work)
+
+
+def _beside(path: str) -> BinaryIO:
+    """The file beside a database that says who is next. Made by root, it is the database's owner's all the same."""
+    file = open(f"{path}-turn", "ab")
+    if os.geteuid() == 0:
+        owner = os.stat(path)
+        os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+    return file
+
+
+def _locked(file: BinaryIO, how: int) -> bool:
+    """Lock a file, unless that would mean to wait for another process."""
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _in_transaction(connection: Connection) -> bool:

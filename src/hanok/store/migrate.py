@@ -33,6 +33,11 @@ def head() -> str:
 
 
 def _bring(connection: sa.Connection) -> None:
+    if (
+        connection.dialect.name == "postgresql"
+    ):  # several may start at once; SQLite has one writer anyway
+        name = sa.func.hashtextextended("migrations", 0)
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(name)))
     tables = set(sa.inspect(connection).get_table_names())
     if not tables:
         metadata.create_all(connection)

@@ -10,7 +10,7 @@ import ast
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,17 @@ class Rule(Struct, frozen=True):
 
 
 _Allows = Callable[[Mapping[str, Any], dict[str, Any]], bool]
+
+
+class _Target(dict[str, Any]):
+    """The attributes of a target that have a value. nulls: the names of those without, for `None:%(name)s`."""
+
+    nulls: Set[str] = frozenset()
+
+
+def _names_in(text: str) -> set[str]:
+    """The attributes that the right side of a check is made of; one that nothing is called for a plain text."""
+    return set(re.findall(r"%\(([^)]+)\)s", text)) or {""}
 
 
 def _compiled(check: Any, rules: Mapping[str, _Allows], enforcer: Any) -> _Allows:
@@ -72,6 +83,9 @@ def _compiled(check: Any, rules: Mapping[str, _Allows], enforcer: Any) -> _Allow
         return lambda target, credentials: any(
             held.lower() == role for held in credentials["roles"]
         )
+    if type(check) is _checks.GenericCheck and check.kind == "None":
+        names = _names_in(check.match)
+        return lambda target, credentials: isinstance(target, _Target) and names <= target.nulls
     if type(check) is _checks.GenericCheck and _is_name(check.kind):
         path, text, find = check.kind.split("."), check.match, check._find_in_dict
 
@@ -163,7 +177,8 @@ class Enforcer:
         if scopes is not None and _scope(credentials) not in scopes:
             return False
         # Null never equals null: an attribute without a value matches nobody.
-        known = {name: value for name, value in target.items() if value is not None}
+        known = _Target((name, value) for name, value in target.items() if value is not None)
+        known.nulls = target.keys() - known.keys()
         try:
             return check(known, credentials)
         except RecursionError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from hanok.store import Database, Duplicate, metadata
+from hanok.store.database import BUSY_S
 
 counters = sa.Table(
     "test_counters",
@@ -92,5 +94,88 @@ async def test_a_writer_of_another_connection_is_waited_for(tmp_path: Path) -> N
 
     await asyncio.gather(hold(), wait())
     assert await value(one) == 2
+    await one.close()
+    await two.close()
+
+
+HAMMER = """
+import asyncio, sys
+import sqlalchemy as sa
+from hanok.store import Database
+
+async def main() -> None:
+    database = Database(sys.argv[1], durable=False)
+    await database.open()
+    async def add() -> None:
+        for _ in range(100):
+            async with database.write() as tx:
+                await tx.execute(sa.text("UPDATE test_counters SET value = value + 1"))
+                await asyncio.sleep(0)
+    await asyncio.gather(*(add() for _ in range(10)))
+    await database.close()
+
+asyncio.run(main())
+"""
+
+
+async def test_writers_of_several_processes_lose_nothing_and_none_is_refused(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path}/db"
+    database = Database(url, durable=False)
+    await database.open()
+    await database.run_sync(lambda connection: counters.create(connection))
+    async with database.write() as tx:
+        await tx.insert(counters, {"name": "a", "value": 0})
+    started = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", HAMMER, url) for _ in range(3)
+    ]
+    for process in started:
+        assert await process.wait() == 0
+    assert await value(database) == 3000
+    await database.close()
+
+
+async def test_who_has_waited_comes_before_one_who_never_stops(tmp_path: Path) -> None:
+    """Between two of its transactions the busy one leaves no more than a moment."""
+    busy = Database(f"sqlite:///{tmp_path}/db", durable=False)
+    late = Database(f"sqlite:///{tmp_path}/db", durable=False)
+    await busy.open()
+    await late.open()
+    await busy.run_sync(lambda connection: counters.create(connection))
+    written = asyncio.Event()
+
+    async def never_stop() -> None:
+        while not written.is_set():
+            async with busy.write():
+                await asyncio.sleep(0.03)
+
+    async def once() -> None:
+        await asyncio.sleep(0.01)
+        async with late.write() as tx:
+            await tx.insert(counters, {"name": "a", "value": 1})
+        written.set()
+
+    async with asyncio.timeout(BUSY_S / 2):
+        await asyncio.gather(never_stop(), never_stop(), once())
+    assert await value(busy) == 1
+    await busy.close()
+    await late.close()
+
+
+async def test_tables_are_made_while_another_process_writes(tmp_path: Path) -> None:
+    one = Database(f"sqlite:///{tmp_path}/db", durable=False)
+    two = Database(f"sqlite:///{tmp_path}/db", durable=False)
+    await one.open()
+    await two.open()
+
+    async def hold() -> None:
+        async with one.write():
+            await asyncio.sleep(0.05)
+
+    await asyncio.gather(hold(), two.run_sync(lambda connection: counters.create(connection)))
+    async with one.write() as tx:
+        await tx.insert(counters, {"name": "a", "value": 7})
+    assert await value(two) == 7
     await one.close()
     await two.close()

@@ -51,7 +51,7 @@ users = sa.Table(
     sa.Column("password_changed_at", UTCDateTime),
     sa.Column("password_expires_at", UTCDateTime),
     sa.Column("past_hashes", JSON, nullable=False),
-    # Tokens issued before this moment are dead: a password change, a disabling.
+    # Tokens whose sign-in saw another value are dead: a password change, a disabling.
     sa.Column("tokens_valid_from", UTCDateTime),
     sa.Column("failed_sign_ins", sa.Integer, nullable=False, default=0),
     sa.Column("failed_at", UTCDateTime),

@@ -13,7 +13,7 @@ from sqlalchemy import Row, bindparam
 from hanok.base.errors import BadInput, NotSignedIn
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import standing
-from hanok.services.identity.logic.tokens import NO_BOUNDS, Bounds, Payload
+from hanok.services.identity.logic.tokens import Bounds, Payload
 from hanok.services.identity.room import Identity
 from hanok.services.identity.tables import projects, users
 from hanok.store import Database, Transaction
@@ -50,10 +50,10 @@ class Proof(Struct, frozen=True, kw_only=True):
     user_id: str
     default_project_id: str | None
     methods: tuple[str, ...]
+    bounds: Bounds
     no_later_than: datetime | None = None
     parent_audit_ids: tuple[str, ...] = ()
     parent: Payload | None = None
-    bounds: Bounds = NO_BOUNDS
     bound_project_id: str = ""
 
 

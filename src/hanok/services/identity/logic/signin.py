@@ -15,7 +15,7 @@ from hanok.services.identity import schemas
 from hanok.services.identity.logic import proofs, rights, standing, trusts
 from hanok.services.identity.logic.methods import METHODS
 from hanok.services.identity.logic.proofs import REFUSED, Attempt, Proof, refused
-from hanok.services.identity.logic.tokens import Bounds, Receipt
+from hanok.services.identity.logic.tokens import Bounds, Receipt, since
 from hanok.services.identity.room import Identity
 from hanok.store import Transaction
 from hanok.web.request import convert
@@ -66,10 +66,13 @@ def _together(found: list[Proof]) -> Proof:
         return found[0]
     if sum(proof.bound_project_id != "" for proof in found) > 1:
         raise refused("the methods are delegated in different ways")
+    if len({proof.bounds.since_us for proof in found}) != 1:
+        raise refused("the user's tokens were ended meanwhile")
     ends = [proof.no_later_than for proof in found if proof.no_later_than is not None]
     bounds = {
-        name: next((value for p in found if (value := getattr(p.bounds, name))), "")
+        name: value
         for name in Bounds.__struct_fields__
+        if (value := next((v for p in found if (v := getattr(p.bounds, name))), None))
     }
     return Proof(
         user_id=found[0].user_id,
@@ -94,6 +97,8 @@ async def enough(attempt: Attempt, proof: Proof, receipt_text: str) -> tuple[Pro
         user = await proofs.user_by_id(tx, proof.user_id)
     if user is None or not standing.is_enabled(user, room):
         raise refused("the user is switched off")
+    if proof.bounds.since_us != since(user):
+        raise refused("the user's tokens were ended meanwhile")
     methods = proof.methods
     receipt = None
     if receipt_text:
@@ -122,8 +127,7 @@ def _replaced(proof: Proof, methods: tuple[str, ...], bounds: Bounds) -> Proof:
 
 
 def _is_of(receipt: Receipt, user: Row[Any]) -> bool:
-    since: Any = user.tokens_valid_from
-    return receipt.user_id == user.id and (since is None or receipt.issued_at >= since)
+    return receipt.user_id == user.id and receipt.bounds.since_us == since(user)
 
 
 def _rules(user: Row[Any]) -> list[list[str]]:

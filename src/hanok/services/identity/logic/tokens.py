@@ -2,6 +2,10 @@
 
 A payload names the user, the methods, the scope, when it was issued and ends, its audit ids and the credential it came
 from. Rights are not in it: they are read when the token is used.
+
+What ends all tokens of a user (a new password, being switched off) changes the user's `tokens_valid_from`. A payload
+says which value was read together with what proved the sign-in, and the token is worth something as long as that one
+stands. So no token outlives a change that its sign-in overlapped, whatever the clocks of several replicas say.
 """
 
 from __future__ import annotations
@@ -90,10 +94,15 @@ class Payload(Struct, frozen=True, kw_only=True, array_like=True):
     credential_id: str = ""
     idp_id: str = ""
     protocol_id: str = ""
+    since_us: int = 0
+    trustor_since_us: int = 0
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
-    """What a token ends with and is no wider than: the credentials and delegations it was got with, by id."""
+    """What a token ends with and is no wider than: the credentials and delegations it was got with, by id.
+
+    since_us, trustor_since_us: `since` of the user, and of the trust's trustor, as it was when the sign-in was proved.
+    """
 
     application_credential_id: str = ""
     trust_id: str = ""
@@ -101,9 +110,8 @@ class Bounds(Struct, frozen=True, kw_only=True):
     credential_id: str = ""
     idp_id: str = ""
     protocol_id: str = ""
-
-
-NO_BOUNDS = Bounds()
+    since_us: int = 0
+    trustor_since_us: int = 0
 
 
 class Receipt(Struct, frozen=True, kw_only=True, array_like=True):
@@ -113,7 +121,7 @@ class Receipt(Struct, frozen=True, kw_only=True, array_like=True):
     methods: tuple[str, ...]
     issued_at: datetime
     expires_at: datetime
-    bounds: Bounds = NO_BOUNDS
+    bounds: Bounds = Bounds()
 
 
 _RECEIPT = b"R"  # no token's payload begins with it: neither can stand for the other
@@ -124,6 +132,18 @@ _decode = msgspec.msgpack.Decoder(Payload).decode
 
 def _time(microseconds: int) -> datetime:
     return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+
+
+def since(user: Row[Any]) -> int:
+    """From when on a user's tokens are worth something, in microseconds since 1970; 0: always were."""
+    at: datetime | None = user.tokens_valid_from
+    return 0 if at is None else round(at.timestamp() * 1_000_000)
+
+
+async def trustor_since(tx: Transaction, trust: Row[Any]) -> int:
+    """`since` of the trustor of a trust."""
+    trustor = await tx.first(_user, {"id": trust.trustor_user_id})
+    return 0 if trustor is None else since(trustor)
 
 
 def new_audit_id() -> str:
@@ -186,7 +206,7 @@ class Tokens:
         scope_id: str = "",
         no_later_than: datetime | None = None,
         parent_audit_ids: tuple[str, ...] = (),
-        bounds: Bounds = NO_BOUNDS,
+        bounds: Bounds,
     ) -> tuple[str, Payload]:
         """A new token and its payload.
 
@@ -206,12 +226,7 @@ class Tokens:
             issued_us=int(self._clock.now().timestamp() * 1_000_000),
             expires_us=int(expires.timestamp() * 1_000_000),
             audit_ids=(new_audit_id(), *parent_audit_ids[-1:]),
-            application_credential_id=bounds.application_credential_id,
-            trust_id=bounds.trust_id,
-            access_token_id=bounds.access_token_id,
-            credential_id=bounds.credential_id,
-            idp_id=bounds.idp_id,
-            protocol_id=bounds.protocol_id,
+            **msgspec.structs.asdict(bounds),
         )
         return self._keys.seal(_encode(payload)), payload
 
@@ -275,7 +290,7 @@ class Tokens:
 
     async def worth(self, tx: Transaction, payload: Payload) -> Token | None:
         """What a payload is worth, read afresh."""
-        user = await self._standing(tx, payload.user_id, payload)
+        user = await self._standing(tx, payload.user_id, payload.since_us)
         if user is None:
             return None
         if await tx.first(_revoked, {"ids": list(payload.audit_ids)}) is not None:
@@ -349,13 +364,12 @@ class Tokens:
             protocol_id=payload.protocol_id or None,
         )
 
-    async def _standing(self, tx: Transaction, user_id: str, payload: Payload) -> Row[Any] | None:
-        """The user whose rights a token carries, unless switched off or without tokens of that age."""
+    async def _standing(self, tx: Transaction, user_id: str, since_us: int) -> Row[Any] | None:
+        """The user whose rights a token carries, unless switched off, or its tokens were ended since the sign-in."""
         user = await tx.first(_user, {"id": user_id})
         if user is None or not user.enabled or not user.domain_enabled:
             return None
-        from_then = user.tokens_valid_from
-        return None if from_then is not None and _time(payload.issued_us) < from_then else user
+        return user if since(user) == since_us else None
 
     async def _bound(self, tx: Transaction, payload: Payload) -> _Bound | None:
         """What bounds a payload, or None: one of them is gone, or is not of this user and project."""
@@ -393,7 +407,9 @@ class Tokens:
             ):
                 return None
             found.trust = trust
-            found.trustor = await self._standing(tx, trust.trustor_user_id, payload)
+            found.trustor = await self._standing(
+                tx, trust.trustor_user_id, payload.trustor_since_us
+            )
             delegated = await trusts.delegated(tx, trust, self._clock.now())
             if found.trustor is None or delegated is None:
                 return None
@@ -407,13 +423,8 @@ class Tokens:
             payload.user_id,
             payload.scope,
             payload.scope_id,
-            payload.application_credential_id,
-            payload.trust_id,
-            payload.access_token_id,
-            payload.credential_id,
-            payload.idp_id,
-            payload.protocol_id,
             payload.methods,
+            self.bounds_of(payload),
         )
         revision = await rights.revision(tx)
         known = self._fresh.get(what)

@@ -110,7 +110,7 @@ async def update(
             raise Conflict(f"The name {changes['name']} is taken by another user of the domain.")
     changes.update(password)
     if values.get("enabled") is False:
-        changes["tokens_valid_from"] = now
+        changes["tokens_valid_from"] = _later(row, now)
     if values.get("enabled") is True:
         changes.update(failed_sign_ins=0, failed_at=None, last_active_at=now)
     if changes:
@@ -161,10 +161,16 @@ def password_change(
     return {
         **password_set(password_hash, options, settings, now, own=own),
         "past_hashes": past[:24],
-        "tokens_valid_from": now,
+        "tokens_valid_from": _later(row, now),
         "failed_sign_ins": 0,
         "failed_at": None,
     }
+
+
+def _later(row: Row[Any], now: datetime) -> datetime:
+    """A new beginning of a user's tokens: never the same twice, whatever the clock says."""
+    before: datetime | None = row.tokens_valid_from
+    return now if before is None else max(now, before + timedelta(microseconds=1))
 
 
 def check_strength(password: str, settings: IdentitySettings) -> None:

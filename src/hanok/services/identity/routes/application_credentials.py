@@ -14,10 +14,10 @@ from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
 from hanok.base.ids import new_hex
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import delegations, rights
-from hanok.services.identity.logic.lookup import expiry, roles_named
+from hanok.services.identity.logic.lookup import expiry, get, roles_named
 from hanok.services.identity.room import Identity
-from hanok.services.identity.routes.users import readable
-from hanok.services.identity.tables import access_rules, roles
+from hanok.services.identity.routes.users import readable, target
+from hanok.services.identity.tables import access_rules, roles, users
 from hanok.services.identity.tables import application_credentials as table
 from hanok.store import Duplicate, Transaction
 from hanok.web.request import Request, json_answer, no_content
@@ -165,16 +165,14 @@ async def _access_rule(tx: Transaction, user_id: str, rule: schemas.AccessRuleBo
 
 
 async def _one(request: Request, tx: Transaction, rule: str) -> Any:
+    """The credential of the path, if the caller may do this to its owner's, whoever the path says that is."""
     user = await readable(request, tx, rule)
-    row = await tx.first(
-        sa.select(table).where(
-            table.c.id == request.path["application_credential_id"], table.c.user_id == user.id
-        )
-    )
-    if row is None:
-        raise NotFound(
-            f"Could not find application credential: {request.path['application_credential_id']}."
-        )
+    credential_id = request.path["application_credential_id"]
+    row = await tx.first(sa.select(table).where(table.c.id == credential_id))
+    if row is not None and row.user_id != user.id:
+        request.allow(rule, target(await get(tx, users, "user", row.user_id)))
+    if row is None or row.user_id != user.id:
+        raise NotFound(f"Could not find application credential: {credential_id}.")
     return row
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from starlette.responses import Response
 
-from hanok.base.errors import BadInput, NotFound
+from hanok.base.errors import BadInput, Forbidden, NotFound
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import rights
 from hanok.services.identity.logic.lookup import truth
@@ -38,8 +38,8 @@ class _Grant:
         self.role_id = request.path.get("role_id")
         self.inherited = inherited
 
-    async def check(self, request: Request, tx: Transaction, verb: str) -> Any:
-        """Look the parts up and ask for permission. Returns the role's row, if one is named."""
+    async def check(self, request: Request, tx: Transaction, verb: str) -> tuple[Any, Any]:
+        """Look the parts up and ask for permission. Returns the rows of role and target, where they are named."""
         actor = await tx.first(
             sa.select(self.actor_table).where(self.actor_table.c.id == self.actor_id)
         )
@@ -67,8 +67,7 @@ class _Grant:
             role = await tx.first(sa.select(roles).where(roles.c.id == self.role_id))
             if role is not None:
                 fields["target.role.name"] = role.name
-                if role.domain_id != "*":
-                    fields["target.role.domain_id"] = role.domain_id
+                fields["target.role.domain_id"] = None if role.domain_id == "*" else role.domain_id
         request.allow(rule, fields)
         if actor is None and verb not in ("revoke",):
             raise NotFound(f"Could not find {self.actor_kind}: {self.actor_id}.")
@@ -76,7 +75,13 @@ class _Grant:
             raise NotFound(f"Could not find {self.target_kind}: {self.target_id}.")
         if self.role_id is not None and role is None:
             raise NotFound(f"Could not find role: {self.role_id}.")
-        return role
+        return role, target
+
+    async def check_new(self, request: Request, tx: Transaction) -> None:
+        """Ask for permission to make it, and whether it may be at all."""
+        role, target = await self.check(request, tx, "create")
+        if self.target_kind == "project" and role.domain_id not in ("*", target.domain_id):
+            raise Forbidden("A role of a domain is only given on projects of that domain.")
 
     @property
     def where(self) -> sa.ColumnElement[bool]:
@@ -111,7 +116,7 @@ def _handlers(
     async def create_grant(request: Request, room: Identity) -> Response:
         grant = _Grant(request, actor, target, inherited)
         async with request.transaction() as tx:
-            await grant.check(request, tx, "create")
+            await grant.check_new(request, tx)
             mine = sa.select(assignments).where(grant.where, assignments.c.role_id == grant.role_id)
             if await tx.first(mine) is None:
                 await tx.insert(

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from hanok.base.clock import zulu_micro
 from hanok.base.errors import NotFound, NotSignedIn
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import catalog, federation, rights, signin, trusts
+from hanok.services.identity.logic import catalog, federation, rights, signin, tokens, trusts
 from hanok.services.identity.logic.projects import domain, tags_of
 from hanok.services.identity.logic.proofs import Attempt, Proof
 from hanok.services.identity.room import Identity
@@ -160,7 +160,12 @@ async def issue(
         scope = await signin.scope(tx, room, proof, wanted)
         ends = [proof.no_later_than, None if scope.trust is None else scope.trust.expires_at]
         known = [end for end in ends if end is not None]
-        trust_id = "" if scope.trust is None else scope.trust.id
+        bounds = proof.bounds
+        if scope.trust is not None:
+            trustor_since_us = await tokens.trustor_since(tx, scope.trust)
+            bounds = msgspec.structs.replace(
+                bounds, trust_id=scope.trust.id, trustor_since_us=trustor_since_us
+            )
         text, payload = room.tokens.issue(
             user_id=proof.user_id,
             methods=proof.methods,
@@ -168,7 +173,7 @@ async def issue(
             scope_id=scope.id,
             no_later_than=min(known) if known else None,
             parent_audit_ids=proof.parent_audit_ids,
-            bounds=msgspec.structs.replace(proof.bounds, trust_id=trust_id),
+            bounds=bounds,
         )
         token = await room.tokens.fresh(tx, payload)
     if token is None:

@@ -17,7 +17,7 @@ from hanok.services.identity import schemas
 from hanok.services.identity.logic import credentials, proofs, signatures, standing, trusts
 from hanok.services.identity.logic.lookup import get
 from hanok.services.identity.logic.signatures import Signed
-from hanok.services.identity.logic.tokens import EC2_METHOD, Bounds
+from hanok.services.identity.logic.tokens import EC2_METHOD, Bounds, since, trustor_since
 from hanok.services.identity.room import Identity
 from hanok.services.identity.routes.auth import token_body
 from hanok.services.identity.routes.users import readable
@@ -148,8 +148,9 @@ async def _exchange(
         owner = await proofs.user_by_id(tx, row.user_id)
         if owner is None or not standing.is_enabled(owner, room):
             raise proofs.refused("the owner of the key is switched off")
+        holder = await get(tx, users, "user", await _holder(tx, row))
         text, payload = room.tokens.issue(
-            user_id=await _holder(tx, row),
+            user_id=holder.id,
             methods=(EC2_METHOD,),
             scope="p",
             scope_id=row.project_id,
@@ -158,6 +159,8 @@ async def _exchange(
                 trust_id=row.trust_id or "",
                 application_credential_id=row.application_credential_id or "",
                 access_token_id=row.access_token_id or "",
+                since_us=since(holder),
+                trustor_since_us=await _trustor_since(tx, row),
             ),
         )
         token = await room.tokens.worth(tx, payload)
@@ -177,6 +180,11 @@ async def _holder(tx: Transaction, row: Row[Any]) -> str:
     if row.user_id != speaks_for:
         raise proofs.refused("the key is not of the trust's user")
     return str(trust.trustee_user_id)
+
+
+async def _trustor_since(tx: Transaction, row: Row[Any]) -> int:
+    trust = None if row.trust_id is None else await trusts.find(tx, row.trust_id)
+    return 0 if trust is None else await trustor_since(tx, trust)
 
 
 async def exchange_ec2(request: Request, room: Identity) -> Response:

@@ -21,9 +21,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from hanok.base.errors import BadInput, NotFound, NotSignedIn
 from hanok.services.identity.logic import federation, openid, signin
+from hanok.services.identity.logic.lookup import get
 from hanok.services.identity.logic.openid import NotTrusted, OpenIDProvider
 from hanok.services.identity.logic.proofs import Proof
-from hanok.services.identity.logic.tokens import NO_BOUNDS, Bounds
+from hanok.services.identity.logic.tokens import Bounds, since
 from hanok.services.identity.room import Identity
 from hanok.services.identity.routes.auth import (
     attempt_of,
@@ -32,7 +33,7 @@ from hanok.services.identity.routes.auth import (
     list_own_projects,
     token_body,
 )
-from hanok.services.identity.tables import federation_protocols, idp_remote_ids
+from hanok.services.identity.tables import federation_protocols, idp_remote_ids, users
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import PUBLIC, SIGNED_IN, Route
 from hanok.web.token import Token
@@ -71,7 +72,10 @@ async def _admitted(
     async with request.transaction() as tx:
         idp, via = await federation.trusted(tx, idp_id, protocol_id)
         user_id, theirs = await federation.admit(tx, room, idp, via, openid.assertion(claims))
-    bounds = Bounds(idp_id=idp_id, protocol_id=protocol_id) if theirs else NO_BOUNDS
+        user = await get(tx, users, "user", user_id)
+    bounds = Bounds(since_us=since(user))
+    if theirs:
+        bounds = msgspec.structs.replace(bounds, idp_id=idp_id, protocol_id=protocol_id)
     proof = Proof(user_id=user_id, default_project_id=None, methods=(protocol_id,), bounds=bounds)
     proof, missing = await signin.enough(attempt_of(request, room), proof, "")
     if missing is not None:

@@ -82,6 +82,8 @@ async def update_group(request: Request, room: Identity) -> Response:
 
 async def delete_group(request: Request, room: Identity) -> Response:
     async with request.transaction() as tx:
+        request.allowed_by_hand()  # everybody is told that there is no such group, as upstream does
+        await get(tx, table, "group", request.path["group_id"])
         row = await readable(request, tx, "identity:delete_group")
         await directories.check_ours(tx, "group", row.id)
         await users.delete_group(tx, row)

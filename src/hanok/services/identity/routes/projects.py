@@ -259,6 +259,8 @@ async def show_domain(request: Request, room: Identity) -> Response:
 async def update_domain(request: Request, room: Identity) -> Response:
     body, extra = await schemas.read(request, "domain", schemas.DomainBody)
     async with request.transaction() as tx:
+        request.allowed_by_hand()  # everybody is told that there is no such domain, as upstream does
+        await projects.domain(tx, request.path["domain_id"])
         row = await _domain(request, tx, "identity:update_domain")
         values = schemas.given(body)
         values.pop("explicit_domain_id", None)

@@ -9,7 +9,7 @@ from hanok.base.errors import BadInput
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import proofs
 from hanok.services.identity.logic.proofs import Attempt, Method, Proof
-from hanok.services.identity.logic.tokens import Bounds
+from hanok.services.identity.logic.tokens import Bounds, since
 from hanok.services.identity.tables import application_credentials
 
 _by_id = sa.select(application_credentials).where(application_credentials.c.id == bindparam("id"))
@@ -37,7 +37,7 @@ async def _prove(attempt: Attempt, wanted: schemas.ApplicationCredentialMethod) 
     stored = None if credential is None or owner is None else credential.secret_hash
     if not await room.passwords.matches(wanted.secret, stored):
         raise proofs.refused("wrong application credential")
-    assert credential is not None
+    assert credential is not None and owner is not None
     if credential.expires_at is not None and credential.expires_at <= room.clock.now():
         raise proofs.refused("the application credential has expired")
     return Proof(
@@ -45,7 +45,7 @@ async def _prove(attempt: Attempt, wanted: schemas.ApplicationCredentialMethod) 
         default_project_id=None,
         methods=("application_credential",),
         no_later_than=credential.expires_at,
-        bounds=Bounds(application_credential_id=credential.id),
+        bounds=Bounds(application_credential_id=credential.id, since_us=since(owner)),
         bound_project_id=credential.project_id,
     )
 

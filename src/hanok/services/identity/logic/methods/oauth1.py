@@ -5,7 +5,7 @@ from __future__ import annotations
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import oauth1, proofs
 from hanok.services.identity.logic.proofs import Attempt, Method, Proof
-from hanok.services.identity.logic.tokens import Bounds
+from hanok.services.identity.logic.tokens import Bounds, since
 
 
 async def _prove(attempt: Attempt, wanted: schemas.OAuth1Method) -> Proof:
@@ -21,7 +21,7 @@ async def _prove(attempt: Attempt, wanted: schemas.OAuth1Method) -> Proof:
         default_project_id=None,
         methods=("oauth1",),
         no_later_than=row.expires_at,
-        bounds=Bounds(access_token_id=row.id),
+        bounds=Bounds(access_token_id=row.id, since_us=since(user)),
         bound_project_id=row.project_id,
     )
 

@@ -7,6 +7,7 @@ from hanok.services.identity import schemas
 from hanok.services.identity.logic import directories, proofs, standing
 from hanok.services.identity.logic.directory import Directory
 from hanok.services.identity.logic.proofs import Attempt, Method, Proof
+from hanok.services.identity.logic.tokens import Bounds, since
 
 
 async def _prove(attempt: Attempt, wanted: schemas.PasswordMethod) -> Proof:
@@ -37,7 +38,12 @@ async def _prove(attempt: Attempt, wanted: schemas.PasswordMethod) -> Proof:
         raise proofs.refused("the user was locked out meanwhile")
     if user.password_expires_at is not None and user.password_expires_at <= room.clock.now():
         raise NotSignedIn(f"The password is expired and needs to be changed for user: {user.id}.")
-    return Proof(user_id=user.id, default_project_id=user.default_project_id, methods=("password",))
+    return Proof(
+        user_id=user.id,
+        default_project_id=user.default_project_id,
+        methods=("password",),
+        bounds=Bounds(since_us=since(user)),
+    )
 
 
 async def _in_directory(

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import credentials, proofs, standing
 from hanok.services.identity.logic.proofs import Attempt, Method, Proof
-from hanok.services.identity.logic.tokens import Bounds
+from hanok.services.identity.logic.tokens import Bounds, since
 
 DIGITS = 6
 PERIOD_S = 30
@@ -64,7 +64,7 @@ async def _prove(attempt: Attempt, wanted: schemas.TOTPMethod) -> Proof:
         user_id=user.id,
         default_project_id=user.default_project_id,
         methods=("totp",),
-        bounds=Bounds(credential_id=used),
+        bounds=Bounds(credential_id=used, since_us=since(user)),
     )
 
 
