@@ -162,7 +162,15 @@ ROUTES = (
         body_key="unlock",
     ),
     *(
-        Route("POST", _PATH, _group(key, join, rule), (rule,), body_key=key, strict=True)
+        Route(
+            "POST",
+            _PATH,
+            _group(key, join, rule),
+            (rule,),
+            body_key=key,
+            strict=True,
+            body=bodies.GroupRef,
+        )
         for key, join, rule in (
             ("addSecurityGroup", True, f"{_A}:os-security-groups:add"),
             ("removeSecurityGroup", False, f"{_A}:os-security-groups:remove"),
