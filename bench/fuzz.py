@@ -49,6 +49,7 @@ class Found(Struct):
     failed: Counter[str] = field(default_factory=Counter)
     slow: list[str] = field(default_factory=list)
     operations: set[str] = field(default_factory=set)
+    succeeded: set[str] = field(default_factory=set)
 
     def fail(self, kind: str, example: str) -> None:
         self.failed[kind] += 1
@@ -465,6 +466,8 @@ async def _one(
         kind = f"{status} {frames[-1] if frames else where[0]} {where[-1][:160]}"
         found.fail(kind, f"{example}\n{said}")
     log.said.clear()
+    if 200 <= status < 300:
+        found.succeeded.add(sent.operation.partition(": ")[2])
     if sent.method == "POST" and status in (200, 201, 202):
         _remember(known, document, sent, body)
 
@@ -475,6 +478,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--service")
     parser.add_argument("--postgres", action="store_true")
+    parser.add_argument("--never", action="store_true", help="list what never succeeded")
     args = parser.parse_args()
     begun = time.monotonic()
     with postgres.server() if args.postgres else nullcontext() as server:
@@ -492,9 +496,11 @@ def main() -> int:
     for text in found.slow:
         print(text)
     total = sum(found.statuses.values())
-    print(
-        f"{total} requests of {len(found.operations)} operations in {time.monotonic() - begun:.0f} s"
-    )
+    seconds = time.monotonic() - begun
+    print(f"{total} requests of {len(found.operations)} operations in {seconds:.0f} s")
+    print(f"{len(found.succeeded)} operations succeeded at least once")
+    if args.never:
+        print(*sorted(found.operations - found.succeeded), sep="\n")
     print(", ".join(f"{status}: {times}" for status, times in sorted(found.statuses.items())))
     print(f"{sum(found.failed.values())} failures")
     return 1 if found.failed else 0

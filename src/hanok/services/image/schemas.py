@@ -399,6 +399,8 @@ def new_image(
                 values[name] = kept
         else:
             properties[name] = kept
+    if values["owner"] is None:
+        raise BadInput("An image belongs to a project: name its owner, or use a project's token.")
     if len(properties) > MOST_PROPERTIES:
         raise BadInput(f"An image has at most {MOST_PROPERTIES} further properties.")
     return values, properties, tags
