@@ -48,6 +48,7 @@ class Found(Struct):
     failures: dict[str, str] = field(default_factory=dict)
     failed: Counter[str] = field(default_factory=Counter)
     slow: list[str] = field(default_factory=list)
+    worn_out: list[str] = field(default_factory=list)
     operations: set[str] = field(default_factory=set)
     succeeded: set[str] = field(default_factory=set)
 
@@ -169,15 +170,15 @@ async def _furnish(cloud: Cloud, known: Known, number: int) -> list[Caller]:
     await _the_rest(cloud, admin, owner, known, number)
     tokens = [await _lent(cloud, each) for each in lent]
     return [
-        Caller("admin", admin.token),
-        Caller("member", owner.token),
+        Caller("admin", admin.token, 40),
+        Caller("member", owner.token, 20),
         Caller("reader", reader.token),
         Caller("manager", manager.token),
         Caller("system", system.token),
         Caller("domain", domain.token),
         *(Caller(f"application credential {at}", token) for at, token in enumerate(tokens)),
-        Caller("nobody", "gAAAAABnonsense"),
-        Caller("anonymous", ""),
+        Caller("nobody", "gAAAAABnonsense", 1),
+        Caller("anonymous", "", 3),
     ]
 
 
@@ -252,8 +253,8 @@ async def _identity(
     }
     limited = await admin.post("/v3/limits", {"limits": [own]})
     known.add("identity", "limit_id", limited["limits"][0]["id"])
-    for value in ("identity", "password_regex", "a"):
-        known.add("identity", {"identity": "group", "a": "tag"}.get(value, "option"), value)
+    for slot, value in (("group", "identity"), ("option", "driver"), ("tags/tag", "a")):
+        known.add("identity", slot, value)
     found = []
     for restricted in (True, False):
         wanted = {"name": f"{name}-{restricted}", "unrestricted": not restricted}
@@ -286,7 +287,7 @@ async def _the_rest(cloud: Cloud, admin: Client, owner: Client, known: Known, nu
         {"extra_specs": {"hw:cpu_policy": "shared"}},
         200,
     )
-    add("compute", "key", "hw:cpu_policy")
+    add("compute", "os-extra_specs/key", "hw:cpu_policy")
     for _ in range(2):
         add("compute", "server_id", await a_server(owner, image, flavor, network))
     async with asyncio.timeout(60):
@@ -316,8 +317,6 @@ async def _the_rest(cloud: Cloud, admin: Client, owner: Client, known: Known, nu
         "security_group_rule_id",
         group["security_group"]["security_group_rules"][0]["id"],
     )
-    for kind in ("network_id", "port_id", "router_id", "subnet_id"):
-        add("network", "resource_id", known.things[("network", kind)][-1])
     key = await owner("POST", "/compute/v2.1/os-keypairs", {"keypair": {"name": f"key-{number}"}})
     if key.status_code == 200:
         add("compute", "keypair_name", f"key-{number}")
@@ -335,14 +334,14 @@ async def _the_rest(cloud: Cloud, admin: Client, owner: Client, known: Known, nu
         "resource_providers"
     ]
     for each in (providers[0]["uuid"], provider["uuid"]):
-        add("placement", "uuid", each)
+        add("placement", "resource_providers/uuid", each)
     servers = known.things[("compute", "server_id")]
     add("placement", "consumer_uuid", servers[-1])
     for word in ("VCPU", "MEMORY_MB", "DISK_GB"):
         add("placement", "resource_class", word)
     space = f"Space::{number}"
     await admin.post("/image/v2/metadefs/namespaces", {"namespace": space, "visibility": "public"})
-    add("image", "namespace", space)
+    add("image", "namespace_name", space)
     for kind, key_name in (
         ("objects", "object_name"),
         ("properties", "property_name"),
@@ -359,20 +358,41 @@ async def _the_rest(cloud: Cloud, admin: Client, owner: Client, known: Known, nu
         add("image", key_name, "t")
 
 
-def _remember(known: Known, document: dict[str, Any], sent: Sent, body: bytes) -> None:
-    """The id of what was just made, under the name of the parameter that takes it."""
-    path = sent.operation.rpartition(" ")[2]
-    item = next(
-        (each for each in document["paths"] if re.fullmatch(re.escape(path) + r"/\{[^/]*\}", each)),
-        None,
-    )
-    if item is None:
-        return
-    with suppress(ValueError, KeyError, TypeError, StopIteration):
-        made = json.loads(body)
-        if "id" not in made:
-            made = next(iter(made.values()))
-        known.add(item.split("/")[1], item.rpartition("/")[2][1:-1], str(made["id"]))
+class _Memory:
+    """Remembers what answers name, under the parameter that takes it."""
+
+    def __init__(self, document: dict[str, Any], known: Known) -> None:
+        self._known = known
+        self._items: dict[str, list[str]] = {}
+        for path in document["paths"]:
+            collection, _, last = path.rpartition("/")
+            if last.startswith("{"):
+                self._items.setdefault(collection, []).append(path)
+
+    def look(self, sent: Sent, body: bytes) -> None:
+        path = sent.operation.rpartition(" ")[2].removesuffix("/detail")
+        for item in self._items.get(path, ()):
+            with suppress(ValueError):
+                self._keep(item, json.loads(body))
+
+    def _keep(self, item: str, answer: Any) -> None:
+        if not isinstance(answer, dict):
+            return
+        values = answer.values() if len(answer) < 6 else [answer]
+        for value in values:
+            things = value[:3] if isinstance(value, list) else [value]
+            for thing in things:
+                self._keep_one(item, thing)
+
+    def _keep_one(self, item: str, thing: Any) -> None:
+        pieces = item.split("/")
+        name = pieces[-1][1:-1]
+        found: Any = thing if isinstance(thing, str) else None
+        if isinstance(thing, dict):
+            names = (name, name.rpartition("_")[2], name.partition("_")[0], "id", "uuid", "name")
+            found = next((thing[each] for each in names if each in thing), None)
+        if isinstance(found, str | int) and found:
+            self._known.add(pieces[1], self._known.slot(item, len(pieces) - 1), str(found))
 
 
 # ---- the run ----
@@ -400,8 +420,9 @@ async def fuzz(
                     running(Path(folder), database=new_database()) as cloud,
                     _listening(cloud) as port,
                 ):
-                    await _one_life(cloud, port, document, count, f"{seed}.{done}", found, log)
-            done += count
+                    done += await _one_life(
+                        cloud, port, document, count, f"{seed}.{done}", found, log
+                    )
             say(f"{done} requests, {sum(found.failed.values())} failures")
     finally:
         logging.getLogger().removeHandler(log)
@@ -416,32 +437,39 @@ async def _one_life(
     seed: str,
     found: Found,
     log: _Log,
-) -> None:
+) -> int:
+    """Requests to one cloud until it is worn out; how many."""
     dice = random.Random(seed)
     connection = _Connection(port)
     generator = Generator(document, dice, Known())
+    memory = _Memory(document, generator.known)
+    await _spare(cloud, generator.known)
     log.said.clear()
     for number in range(count):
         if number % FRESH == 0:
             try:
                 generator.callers = await _furnish(cloud, generator.known, number // FRESH)
-            except AssertionError as error:
-                if not number:
+            except (AssertionError, LookupError) as error:
+                if not number or log.said:
                     raise
-                # An administrator's request has shut everybody out, say: the rest goes to the cloud as it is.
-                found.slow.append(f"not furnished after {number}: {str(error)[:200]}")
-        sent = generator.next()
-        await _one(connection, sent, document, generator.known, found, log)
+                # An administrator has taken away what signing in needs, say.
+                found.worn_out.append(f"after {number}: {str(error)[:200]}")
+                count = number
+                break
+        await _one(connection, generator.next(), memory, found, log)
     connection.close()
+    return count
+
+
+async def _spare(cloud: Cloud, known: Known) -> None:
+    """What is there from the beginning is not handed out."""
+    admin = await cloud.sign_in()
+    for name in ("users", "projects", "domains", "roles", "services", "endpoints", "regions"):
+        known.untouched |= {str(each["id"]) for each in (await admin.get(f"/v3/{name}"))[name]}
 
 
 async def _one(
-    connection: _Connection,
-    sent: Sent,
-    document: dict[str, Any],
-    known: Known,
-    found: Found,
-    log: _Log,
+    connection: _Connection, sent: Sent, memory: _Memory, found: Found, log: _Log
 ) -> None:
     begun = time.monotonic()
     status, body = 0, b""
@@ -468,8 +496,8 @@ async def _one(
     log.said.clear()
     if 200 <= status < 300:
         found.succeeded.add(sent.operation.partition(": ")[2])
-    if sent.method == "POST" and status in (200, 201, 202):
-        _remember(known, document, sent, body)
+    if sent.method in ("GET", "POST") and status in (200, 201, 202):
+        memory.look(sent, body)
 
 
 def main() -> int:
@@ -493,7 +521,7 @@ def main() -> int:
         )
     for kind, times in found.failed.most_common():
         print(f"---- {times} times: {kind}\n{found.failures[kind]}\n")
-    for text in found.slow:
+    for text in [*found.slow, *found.worn_out]:
         print(text)
     total = sum(found.statuses.values())
     seconds = time.monotonic() - begun

@@ -81,6 +81,24 @@ HEADER_VALUES = (
 )  # fmt: skip
 
 
+GENERIC = ("name", "key", "tag", "uuid", "id", "tenant_id")
+WORDS = {
+    "url": "http://service.test/v1", "interface": "public", "password": "Secret-1", "original_password": "secret", "cidr": "10.9.0.0/24",
+    "interface_id": "public", "email": "a@b.test", "auth_url": "http://idp.test/v3", "sp_url": "http://idp.test/sp",
+    "expires_at": "2099-01-01T00:00:00.000000Z", "blob": "{}", "region": "RegionOne", "region_id": "RegionOne", "ip_version": 4,
+    "binary": "nova-compute", "host": "host-1", "generation": 0, "resource_provider_generation": 0, "consumer_generation": None,
+    "consumer_type": "INSTANCE", "status": "enabled", "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJjZ2JyHkZg8Wl0Yv1o0pF3n0c6hU2Jb3b8y0p9tQm1h a",
+    "domain_id": "default", "type": "novnc", "protocol": "vnc", "networks": "none",
+}  # fmt: skip
+
+
+SPELLED = {
+    "imageRef": "image_id", "flavorRef": "flavor_id", "uuid": "network_id", "port": "port_id", "member": "project_id",
+    "tenant": "project_id", "id": "role_id", "external_network": "network_id", "consumer_uuid": "consumer_uuid", "key_name": "keypair_name",
+    "root_provider_uuid": "resource_providers/uuid", "parent_provider_uuid": "resource_providers/uuid", "project": "project_id",
+}  # fmt: skip
+
+
 class Sent(Struct):
     """A request, ready for the wire. whole: whether its framing is sound, so that the connection can go on."""
 
@@ -96,12 +114,24 @@ class Known:
 
     def __init__(self) -> None:
         self.things: dict[tuple[str, str], list[str]] = {}
+        self.untouched: set[str] = set()  # what a cloud cannot do without
 
     def add(self, service: str, name: str, value: str) -> None:
+        if value in self.untouched:
+            return
         found = self.things.setdefault((service, name), [])
         if value not in found:
             found.append(value)
             del found[:-MOST_KNOWN]
+
+    @staticmethod
+    def slot(path: str, at: int) -> str:
+        """What the parameter at this piece of a path is known by: its name, or with the collection before it."""
+        pieces = path.split("/")
+        name = pieces[at][1:-1]
+        if name == "resource_id":
+            return f"{pieces[at - 1].removesuffix('s').replace('-', '_')}_id"
+        return f"{pieces[at - 1]}/{name}" if name in GENERIC else name
 
     def some(self, dice: random.Random, service: str, name: str) -> str:
         """One that fits the name, or any other."""
@@ -118,6 +148,7 @@ class Known:
 class Caller(Struct):
     name: str
     token: str
+    weight: int = 4
 
 
 class Generator:
@@ -127,6 +158,7 @@ class Generator:
         self.dice = dice
         self.known = known
         self.callers: list[Caller] = [Caller("anonymous", "")]
+        self._sincere = False  # whether this request means well: nothing odd in it
         self._components = document["components"]["schemas"]
         self._operations = [
             (path, method.upper(), operation)
@@ -137,26 +169,33 @@ class Generator:
     def chance(self, share: float) -> bool:
         return self.dice.random() < share
 
+    def odd(self, share: float) -> bool:
+        """Whether something odd is done here."""
+        return not self._sincere and self.chance(share)
+
     def next(self) -> Sent:
         dice = self.dice
         path, method, operation = dice.choice(self._operations)
+        if method == "DELETE" and self.chance(0.6):  # or nothing would be left to look at
+            path, method, operation = dice.choice(self._operations)
+        self._sincere = self.chance(0.4)
         service = operation["tags"][0]
         label = f"{method} {path}"
-        if self.chance(0.02):
+        if self.odd(0.02):
             method = dice.choice(
                 ("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS", "TRACE")
             )
         target = self._path(service, path).encode("utf-8", "surrogatepass")
         if query := self._query(service, operation):
             target += b"?" + query
-        caller = dice.choices(self.callers, weights=[8] + [3] * (len(self.callers) - 1))[0]
+        caller = dice.choices(self.callers, weights=[each.weight for each in self.callers])[0]
         headers = [(b"Host", b"cloud:5000")]
         if caller.token:
             headers.append((b"X-Auth-Token", caller.token.encode()))
         kind, body = self._body(service, operation, method)
         if kind or body:
             headers.append((b"Content-Type", kind.encode("latin-1", "replace")))
-        headers += self._headers(service, caller)
+        headers += self._headers(service, path, method)
         whole, framed = self._framed(headers, body, method)
         head = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
         line = method.encode() + b" " + target + b" HTTP/1.1\r\n"
@@ -165,12 +204,14 @@ class Generator:
     # ---- address ----
 
     def _path(self, service: str, path: str) -> str:
-        odd = self.chance(0.15)
+        odd = self.odd(0.2)
         pieces = [
-            self._segment(service, piece[1:-1], odd) if piece.startswith("{") else piece
-            for piece in path.split("/")
+            self._segment(service, self.known.slot(path, at), odd)
+            if piece.startswith("{")
+            else piece
+            for at, piece in enumerate(path.split("/"))
         ]
-        if self.chance(0.02):
+        if self.odd(0.02):
             pieces.insert(self.dice.randrange(len(pieces) + 1), self.dice.choice(SEGMENTS))
         found = "/".join(pieces)
         return found if found.startswith("/") else f"/{found}"
@@ -178,12 +219,12 @@ class Generator:
     def _segment(self, service: str, name: str, odd: bool) -> str:
         if odd and self.chance(0.6):
             return self.dice.choice(SEGMENTS)
-        if self.chance(0.05):
+        if self.odd(0.05):
             return quote(self.dice.choice(STRINGS).encode("utf-8", "surrogatepass"), safe="")
         return quote(self.known.some(self.dice, service, name), safe="")
 
     def _query(self, service: str, operation: dict[str, Any]) -> bytes:
-        if not self.chance(0.35):
+        if not self.odd(0.4):
             return b""
         dice = self.dice
         if self.chance(0.03):
@@ -218,20 +259,18 @@ class Generator:
 
     # ---- headers and framing ----
 
-    def _headers(self, service: str, caller: Caller) -> list[tuple[bytes, bytes]]:
+    def _headers(self, service: str, path: str, method: str) -> list[tuple[bytes, bytes]]:
         dice = self.dice
         found: list[tuple[bytes, bytes]] = []
         if service in ("compute", "placement") and self.chance(0.8):
             major, newest = (2, 104) if service == "compute" else (1, 39)
             minor = newest if self.chance(0.6) else dice.randint(0, newest)
             found.append((b"OpenStack-API-Version", f"{service} {major}.{minor}".encode()))
-        if service == "identity" and self.chance(0.1):
-            token = dice.choice(self.callers).token if self.chance(0.6) else ""
-            # A caller's own token may be revoked; those of the others would spoil what follows.
-            if token == caller.token:
-                token += "x"
+        if service == "identity" and self.chance(0.9 if "auth/tokens" in path else 0.05):
+            # Tokens may be revoked here, and those of the callers must last.
+            token = dice.choice(self.callers).token + ("x" if method == "DELETE" else "")
             found.append((b"X-Subject-Token", token.encode()))
-        while self.chance(0.08):
+        while self.odd(0.1):
             value = (
                 dice.choice(HEADER_VALUES)
                 if self.chance(0.8)
@@ -246,11 +285,11 @@ class Generator:
     ) -> tuple[bool, bytes]:
         """The body with what announces it; whether the announcement is true."""
         dice = self.dice
-        if not body and self.chance(0.9):
+        if not body and not self.odd(0.1):
             if method in ("POST", "PUT", "PATCH"):
                 headers.append((b"Content-Length", b"0"))
             return True, b"\r\n"
-        if self.chance(0.01):
+        if self.odd(0.02):
             odd = (b"-1", b"a", b"", b"+1", b"1_0", b"\xb2", b"9" * 30, b"0x1", b"1, 1")
             headers.append((b"Content-Length", dice.choice(odd)))
             return False, b"\r\n" + body
@@ -269,24 +308,24 @@ class Generator:
     def _body(self, service: str, operation: dict[str, Any], method: str) -> tuple[str, bytes]:
         dice = self.dice
         content = operation.get("requestBody", {}).get("content", {})
-        if not content and not self.chance(0.08):
+        if not content and not self.odd(0.12):
             return "", b""
-        if not content or self.chance(0.05):
+        if not content or self.odd(0.07):
             kind = dice.choice(list(content) or ["application/json"])
             raw = dice.choice(RAW)
             return kind, raw if len(raw) < 10_000 or self.chance(0.2) else raw[:50]
         kind, form = dice.choice(list(content.items()))
-        sent_kind = dice.choice(TYPES) if self.chance(0.04) else kind
+        sent_kind = dice.choice(TYPES) if self.odd(0.05) else kind
         if kind == "application/octet-stream":
             return sent_kind, dice.choice(
                 (b"", b"x", b"\x00" * 70_000, b"QFI\xfb" + b"\xff" * 600, dice.randbytes(512))
             )
         value = self.value(service, form["schema"], "", 0)
-        if self.chance(0.5):
+        if self.odd(0.8):
             for _ in range(dice.choice((1, 1, 1, 2, 4))):
                 value = self.spoiled(value)
         text = json.dumps(value)
-        if self.chance(0.05):
+        if self.odd(0.07):
             text = self._spelled_oddly(text)
         return sent_kind, text.encode("utf-8", "surrogatepass")
 
@@ -337,6 +376,8 @@ class Generator:
             found = dice.choice(schema["examples"])
             refers = isinstance(found, str) and (name.endswith("_id") or found == NOWHERE)
             return self.known.some(dice, service, name) if refers else found
+        if name in WORDS and self.chance(0.8 if self._sincere else 0.3):
+            return WORDS[name]
         kind = schema.get("type")
         if isinstance(kind, list):
             kind = dice.choice(kind)
@@ -355,7 +396,7 @@ class Generator:
 
     def _object(self, service: str, schema: dict[str, Any], depth: int) -> dict[str, Any]:
         required = schema.get("required", ())
-        share = self.dice.choice((0.1, 0.3, 0.7)) if depth < 5 else 0
+        share = self.dice.choice((0.1, 0.4, 0.8, 1.0)) if depth < 5 else 0
         found = {
             name: self.value(service, inner, name, depth + 1)
             for name, inner in schema.get("properties", {}).items()
@@ -377,21 +418,10 @@ class Generator:
         return [self.value(service, inner, name.removesuffix("s"), depth + 1) for _ in range(count)]
 
     def _text(self, service: str, schema: dict[str, Any], name: str) -> str:
-        refers = name.endswith(("_id", "Ref", "uuid")) or name in (
-            "id",
-            "port",
-            "external_network",
-            "port_id",
-        )
+        refers = name in SPELLED or name.endswith(("_id", "_uuid"))
         if (refers and self.chance(0.85)) or ("pattern" in schema and self.chance(0.7)):
-            names = {
-                "imageRef": "image_id",
-                "flavorRef": "flavor_id",
-                "uuid": "network_id",
-                "port": "port_id",
-            }
-            return self.known.some(self.dice, service, names.get(name, name))
-        text = self._word() if self.chance(0.8) else self.dice.choice(STRINGS)
+            return self.known.some(self.dice, service, SPELLED.get(name, name))
+        text = self._word() if not self.odd(0.3) else self.dice.choice(STRINGS)
         least, most = int(schema.get("minLength", 0)), int(schema.get("maxLength", 300))
         return text[:most].ljust(least, "a")
 

@@ -144,7 +144,8 @@ async def create(
         Their ids, in order.
 
     Raises:
-        BadInput: a reference leads nowhere or does not fit, or the token is of no project. OverQuota: instances, cores or ram (MiB).
+        BadInput: a reference leads nowhere or does not fit, or the token is of no project.
+        OverQuota: instances, cores or ram (MiB).
         Forbidden: a host was named by somebody who may not.
     """
     if token.project_id is None:
