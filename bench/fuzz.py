@@ -27,6 +27,7 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import uvicorn
 from msgspec import Struct, field
 from tests import postgres
@@ -253,6 +254,14 @@ async def _identity(
     }
     limited = await admin.post("/v3/limits", {"limits": [own]})
     known.add("identity", "limit_id", limited["limits"][0]["id"])
+    config = {
+        "config": {
+            "identity": {"driver": "ldap"},
+            "ldap": {"url": "ldap://127.0.0.1:1", "password": "a"},
+        }
+    }
+    domain = known.things["identity", "domain_id"][-1]
+    await admin("PUT", f"/v3/domains/{domain}/config", config)
     for slot, value in (("group", "identity"), ("option", "driver"), ("tags/tag", "a")):
         known.add("identity", slot, value)
     found = []
@@ -309,6 +318,9 @@ async def _the_rest(cloud: Cloud, admin: Client, owner: Client, known: Known, nu
         if one.status_code == 201:
             add("network", "floatingip_id", one.json()["floatingip"]["id"])
     router = await owner.post(f"{base}/routers", {"router": {"name": "r"}})
+    subnet = known.things["network", "subnet_id"][-1]
+    path = f"{base}/routers/{router['router']['id']}"
+    await owner("PUT", f"{path}/add_router_interface", {"subnet_id": subnet})
     add("network", "router_id", router["router"]["id"])
     group = await owner.post(f"{base}/security-groups", {"security_group": {"name": "g"}})
     add("network", "security_group_id", group["security_group"]["id"])
@@ -339,6 +351,16 @@ async def _the_rest(cloud: Cloud, admin: Client, owner: Client, known: Known, nu
     add("placement", "consumer_uuid", servers[-1])
     for word in ("VCPU", "MEMORY_MB", "DISK_GB"):
         add("placement", "resource_class", word)
+    for kind in ("traits", "resource_classes"):
+        add("placement", f"{kind}/name", "CUSTOM_A")
+        await admin("PUT", f"/placement/{kind}/CUSTOM_A", headers=newest)
+    here = f"/placement/resource_providers/{provider['uuid']}"
+    stock = {"resource_provider_generation": 0, "inventories": {"VCPU": {"total": 64}}}
+    await admin("PUT", f"{here}/inventories", stock, headers=newest)
+    kept = {"resource_provider_generation": 1, "aggregates": [provider["uuid"]]}
+    await admin("PUT", f"{here}/aggregates", kept, headers=newest)
+    kept = {"resource_provider_generation": 2, "traits": ["CUSTOM_A"]}
+    await admin("PUT", f"{here}/traits", kept, headers=newest)
     space = f"Space::{number}"
     await admin.post("/image/v2/metadefs/namespaces", {"namespace": space, "visibility": "public"})
     add("image", "namespace_name", space)
@@ -364,13 +386,33 @@ class _Memory:
     def __init__(self, document: dict[str, Any], known: Known) -> None:
         self._known = known
         self._items: dict[str, list[str]] = {}
+        self._patterns = {
+            path: re.compile(re.sub(r"\{[^}]*\}", "[^/]+", path)) for path in document["paths"]
+        }
         for path in document["paths"]:
             collection, _, last = path.rpartition("/")
             if last.startswith("{"):
                 self._items.setdefault(collection, []).append(path)
 
+    async def watch(self, request: httpx.Request) -> None:
+        """Keep what the helpers send that make things."""
+        path = request.url.path
+        if path.startswith("/v3"):
+            path = f"/identity{path}"
+        fitting = [each for each, pattern in self._patterns.items() if pattern.fullmatch(path)]
+        body = request.read()
+        if fitting and "json" in request.headers.get("content-type", ""):
+            self._known.taken(f"{request.method} {min(fitting, key=lambda x: x.count('{'))}", body)
+
     def look(self, sent: Sent, body: bytes) -> None:
-        path = sent.operation.rpartition(" ")[2].removesuffix("/detail")
+        operation = sent.operation.partition(": ")[2]
+        if "json" in sent.kind:
+            with suppress(ValueError, RecursionError):
+                json.loads(sent.body)
+                self._known.taken(operation, sent.body)
+        if sent.method not in ("GET", "POST"):
+            return
+        path = operation.rpartition(" ")[2].removesuffix("/detail")
         for item in self._items.get(path, ()):
             with suppress(ValueError):
                 self._keep(item, json.loads(body))
@@ -444,6 +486,7 @@ async def _one_life(
     generator = Generator(document, dice, Known())
     memory = _Memory(document, generator.known)
     await _spare(cloud, generator.known)
+    cloud.http.event_hooks = {"request": [memory.watch]}
     log.said.clear()
     for number in range(count):
         if number % FRESH == 0:
@@ -496,7 +539,6 @@ async def _one(
     log.said.clear()
     if 200 <= status < 300:
         found.succeeded.add(sent.operation.partition(": ")[2])
-    if sent.method in ("GET", "POST") and status in (200, 201, 202):
         memory.look(sent, body)
 
 

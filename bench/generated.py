@@ -99,6 +99,15 @@ SPELLED = {
 }  # fmt: skip
 
 
+QUERIES = (
+    b"limit=2", b"limit=1&sort_key=id&sort_dir=desc", b"resources=VCPU:1", b"resources1=VCPU:1&resources2=MEMORY_MB:64&group_policy=none",
+    b"project_id=a", b"name=admin", b"enabled=true", b"all_tenants=1", b"fields=id&fields=name", b"sort=name:asc,id:desc",
+    b"changes-since=2026-01-01T00:00:00Z", b"effective&include_names", b"is_domain=true", b"parents_as_list&subtree_as_list",
+    b"name=in:a,b", b"created_at=gt:2026-01-01T00:00:00Z", b"member_of=in:" + NOWHERE.encode(), b"required=CUSTOM_A,!CUSTOM_B",
+    b"resources=VCPU:1,DISK_GB:1&required=in:CUSTOM_A,CUSTOM_B&limit=3", b"in_tree=" + NOWHERE.encode(), b"tags=a,b&not-tags=c",
+)  # fmt: skip
+
+
 class Sent(Struct):
     """A request, ready for the wire. whole: whether its framing is sound, so that the connection can go on."""
 
@@ -106,6 +115,8 @@ class Sent(Struct):
     method: str
     target: bytes
     data: bytes
+    kind: str
+    body: bytes
     whole: bool = True
 
 
@@ -115,6 +126,7 @@ class Known:
     def __init__(self) -> None:
         self.things: dict[tuple[str, str], list[str]] = {}
         self.untouched: set[str] = set()  # what a cloud cannot do without
+        self.bodies: dict[str, list[bytes]] = {}  # that were taken, by operation
 
     def add(self, service: str, name: str, value: str) -> None:
         if value in self.untouched:
@@ -123,6 +135,13 @@ class Known:
         if value not in found:
             found.append(value)
             del found[:-MOST_KNOWN]
+
+    def taken(self, operation: str, body: bytes) -> None:
+        """Keep a body that an operation took: what is made from it gets further."""
+        found = self.bodies.setdefault(operation, [])
+        if 0 < len(body) < 20_000 and body not in found:
+            found.append(body)
+            del found[1:-MOST_KNOWN]  # the first one was made by hand
 
     @staticmethod
     def slot(path: str, at: int) -> str:
@@ -192,14 +211,15 @@ class Generator:
         headers = [(b"Host", b"cloud:5000")]
         if caller.token:
             headers.append((b"X-Auth-Token", caller.token.encode()))
-        kind, body = self._body(service, operation, method)
+        kind, body = self._body(service, label, operation)
         if kind or body:
             headers.append((b"Content-Type", kind.encode("latin-1", "replace")))
         headers += self._headers(service, path, method)
         whole, framed = self._framed(headers, body, method)
         head = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
         line = method.encode() + b" " + target + b" HTTP/1.1\r\n"
-        return Sent(f"{caller.name}: {label}", method, target, line + head + framed, whole)
+        data = line + head + framed
+        return Sent(f"{caller.name}: {label}", method, target, data, kind, body, whole)
 
     # ---- address ----
 
@@ -224,9 +244,11 @@ class Generator:
         return quote(self.known.some(self.dice, service, name), safe="")
 
     def _query(self, service: str, operation: dict[str, Any]) -> bytes:
+        dice = self.dice
+        if self._sincere and self.chance(0.4):
+            return dice.choice(QUERIES)
         if not self.odd(0.4):
             return b""
-        dice = self.dice
         if self.chance(0.03):
             odd = (
                 b"%",
@@ -305,7 +327,7 @@ class Generator:
 
     # ---- body ----
 
-    def _body(self, service: str, operation: dict[str, Any], method: str) -> tuple[str, bytes]:
+    def _body(self, service: str, label: str, operation: dict[str, Any]) -> tuple[str, bytes]:
         dice = self.dice
         content = operation.get("requestBody", {}).get("content", {})
         if not content and not self.odd(0.12):
@@ -320,7 +342,11 @@ class Generator:
             return sent_kind, dice.choice(
                 (b"", b"x", b"\x00" * 70_000, b"QFI\xfb" + b"\xff" * 600, dice.randbytes(512))
             )
-        value = self.value(service, form["schema"], "", 0)
+        taken = self.known.bodies.get(label)
+        if taken and self.chance(0.5):
+            value = self._renewed(service, json.loads(dice.choice(taken)), "")
+        else:
+            value = self.value(service, form["schema"], "", 0)
         if self.odd(0.8):
             for _ in range(dice.choice((1, 1, 1, 2, 4))):
                 value = self.spoiled(value)
@@ -328,6 +354,18 @@ class Generator:
         if self.odd(0.07):
             text = self._spelled_oddly(text)
         return sent_kind, text.encode("utf-8", "surrogatepass")
+
+    def _renewed(self, service: str, value: Any, name: str) -> Any:
+        """A body that was taken before, with other names and ids."""
+        if isinstance(value, dict):
+            return {key: self._renewed(service, item, key) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._renewed(service, item, name.removesuffix("s")) for item in value]
+        if name in ("name", "namespace", "nonce") and isinstance(value, str) and self.chance(0.7):
+            return self._word()
+        if name.endswith("_id") and isinstance(value, str) and self.chance(0.3):
+            return self.known.some(self.dice, service, name)
+        return value
 
     def _spelled_oddly(self, text: str) -> str:
         """The text with a key twice, a literal JSON does not know, or a piece missing."""
