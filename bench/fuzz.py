@@ -529,7 +529,7 @@ async def _one(
     took = time.monotonic() - begun
     if took > SLOW_S:
         found.slow.append(f"{took:.1f} s: {example[:600]}")
-    if status >= 500 and status != 503 and not log.said:
+    if status >= 500 and not log.said:
         found.fail(f"{status}: {sent.operation}", f"{example}\n{body[:500]!r}")
     for said in log.said:
         where = said.strip().splitlines()

@@ -38,6 +38,7 @@ NUMBERS = (
 RAW = (
     b"", b"{", b"[", b"null", b"NaN", b'{"a": NaN}', b"Infinity", b'{"a": 1e999}', b'"\xff"', b'"\xed\xa0\x80"', b"\x00",
     b'{"a": "\x00"}', b"\xef\xbb\xbf{}", "{}".encode("utf-16"), b"[" * 100_000, b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
+    b"grant_type=client_credentials&client_id=%00&client_secret=%00", b"token=%00&SAMLResponse=%ff", b"a=%ed%a0%80&grant_type=%ff",
     b"{}{}", b"{'a': 1}", b'{"a": 1,}', b'"\\ud800"', b'"\\u0000"', b"\x1f\x8b\x08\x00", b"a=b&c=d", b"1" * 10_000, b"-",
     b'{"\\u0000": 1}', b'{"\xff": 1}', b" " * 2_000, b'{"a": "' + b"x" * 1_100_000 + b'"}',
 )  # fmt: skip
@@ -76,7 +77,9 @@ HEADER_VALUES = (
     b"compute", b"placement 1.39", b"placement latest", b"compute 2.1, placement 1.10", b"latest", b"2.1", b"2.\xb2", b"-1.5",
     b"9" * 5_000, b"bytes=0-1", b"bytes=5-2", b"bytes=-", b"bytes=a-b", b"bytes=-99999999999999999999", b"bytes=0-0,2-3",
     b"bytes 0-1/2", b"bytes 0-1/*", b"revision_number=1", b"revision_number=\xb2", b"100-continue", b"true", b"gAAAAA",
-    b"Basic ", b"Basic %%%", b"Basic YTpi", b"Basic Og==", b"Bearer x", b"OAuth oauth_token=\"a\"", b"AWS a:b", b"application/json;q=x",
+    b"Basic ", b"Basic %%%", b"Basic YTpi", b"Basic Og==", b"Basic AGE6AGI=", b"Basic //46YQ==", b'OAuth oauth_consumer_key="%00",oauth_nonce="a",oauth_timestamp="1",oauth_signature_method="HMAC-SHA1",oauth_signature="a"',
+    b'OAuth oauth_consumer_key="a",oauth_token="%ff",oauth_nonce="%00",oauth_timestamp="\xb2",oauth_signature_method="HMAC-SHA1",oauth_signature="%"',
+    b"Bearer %00", b"Bearer x", b"OAuth oauth_token=\"a\"", b"AWS a:b", b"application/json;q=x",
     b"AWS4-HMAC-SHA256 Credential=a/b/c/d/e, SignedHeaders=, Signature=", b"websocket", b"\x01",
 )  # fmt: skip
 
