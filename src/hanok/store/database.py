@@ -294,20 +294,15 @@ def _pragmas(durable: bool) -> Callable[[Any, Any], None]:
     return set_pragmas
 
 
-# SQL's "data exception": too long, out of range (numbers, times), a character that no text may hold.
-_UNFIT = frozenset(("22001", "22003", "22008", "22021", "22P05"))
+# SQL's "data exception": asyncpg's own refusal, too long, out of range, a character that no text may hold.
+_UNFIT = frozenset(("22000", "22001", "22003", "22008", "22021", "22P05"))
 
 
 def _is_unfit(error: BaseException | None) -> bool:
     """Whether a value was sent that this database cannot hold; the drivers say so in many ways."""
     if isinstance(error, OverflowError | UnicodeEncodeError | DataError):
         return True
-    if not isinstance(error, DBAPIError) or error.orig is None:
-        return False
-    # asyncpg's own refusal, before anything is sent, is a ValueError.
-    return getattr(error.orig, "sqlstate", None) in _UNFIT or isinstance(
-        error.orig.__cause__, ValueError
-    )
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", "") in _UNFIT
 
 
 class _translated:
