@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Executable, Row, event
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from hanok.base.errors import Unavailable
+from hanok.base.errors import BadInput, Unavailable
 from hanok.store.schema import metadata
 
 if TYPE_CHECKING:
@@ -338,13 +338,28 @@ def _pragmas(durable: bool) -> Callable[[Any, Any], None]:
     return set_pragmas
 
 
+# SQL's "data exception": asyncpg's own refusal, too long, out of range, a character that no text may hold.
+_UNFIT = frozenset(("22000", "22001", "22003", "22008", "22021", "22P05"))
+
+
+def _is_unfit(error: BaseException | None) -> bool:
+    """Whether a value was sent that this database cannot hold; the drivers say so in many ways."""
+    if isinstance(error, OverflowError | UnicodeEncodeError | DataError):
+        return True
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", "") in _UNFIT
+
+
 class _translated:
-    """Turns what a driver says when a database is not there into Unavailable."""
+    """Turns what a driver says into Unavailable, when the database is not there, or BadInput, when a value is unfit."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if _is_unfit(error):
+            raise BadInput(
+                "Invalid input: a value is out of range or holds a character that no text may."
+            ) from error
         if isinstance(error, OperationalError | InterfaceError) or (
             isinstance(error, DBAPIError) and error.connection_invalidated
         ):

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from sqlalchemy.exc import DataError
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response
@@ -130,8 +129,8 @@ class Application:
             response = faults.answer(service.fault, error, request_id)
         except ClientDisconnect:
             return None
-        except (OverflowError, DataError) as error:
-            log.info("%s %s: a value the database cannot hold: %s", http.method, path, error)
+        except OverflowError as error:
+            log.info("%s %s: a number out of range: %s", http.method, path, error)
             response = faults.answer(
                 service.fault, BadInput("Invalid input: a value is out of range."), request_id
             )

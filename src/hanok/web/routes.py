@@ -38,6 +38,9 @@ class Route(Struct, frozen=True):
         "always", to those of an "unrestricted" application credential, to these and those of trusts and OAuth
         ("bounded": the handler holds what is made within the token's own bounds), or to those of a "trust".
     closed_to: the kinds of delegated tokens that may not even read.
+    body: what the body is read into: a type, bytes for data that is streamed, or a function that makes a JSON schema
+        where another table decides. member: the top-level key that holds it. media_type: where it is not the usual one.
+    query: the parameters of the query that are looked at, where a table says so.
     """
 
     method: str
@@ -50,6 +53,10 @@ class Route(Struct, frozen=True):
     strict: bool = False
     delegated: Literal["", "always", "unrestricted", "bounded", "trust"] = ""
     closed_to: tuple[Delegation, ...] = ()
+    body: Any = None
+    member: str = ""
+    media_type: str = ""
+    query: tuple[str, ...] = ()
 
 
 class Service(Struct, frozen=True, kw_only=True):

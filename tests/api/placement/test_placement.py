@@ -54,6 +54,22 @@ async def test_microversion_is_negotiated_and_named_in_the_answer(cloud: Cloud) 
     await admin("GET", "/placement/traits", status=404)  # not before 1.6
 
 
+async def test_a_capacity_beyond_all_numbers_is_shown_as_the_largest(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    made = await admin.post("/placement/resource_providers", {"name": "h"}, 200, headers=LATEST)
+    stock = {"total": 2_147_483_647, "allocation_ratio": 3.4e38}
+    await admin(
+        "PUT",
+        f"/placement/resource_providers/{made['uuid']}/inventories",
+        {"resource_provider_generation": 0, "inventories": {"PCPU": stock}},
+        headers=LATEST,
+        status=200,
+    )
+    found = await admin.get("/placement/allocation_candidates?resources=PCPU:1", headers=LATEST)
+    summary = found["provider_summaries"][made["uuid"]]["resources"]["PCPU"]
+    assert summary == {"capacity": 2**63 - 1, "used": 0}
+
+
 async def test_a_claim_takes_and_a_full_provider_refuses(cloud: Cloud) -> None:
     admin = await cloud.sign_in()
     host = await provider(admin, "h", VCPU=4, MEMORY_MB=1024)

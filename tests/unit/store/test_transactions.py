@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from hanok.base.errors import BadInput
 from hanok.store import Database, Duplicate, metadata
 from hanok.store.database import BUSY_S
 
@@ -47,6 +48,19 @@ async def test_an_exception_rolls_everything_back_and_calls_no_hook(database: Da
             tx.after_commit(lambda: called.append(1))
             raise RuntimeError
     assert await value(database) == 0 and called == []
+
+
+async def test_a_value_that_cannot_be_kept_is_bad_input(database: Database) -> None:
+    unfit: list[dict[str, object]] = [{"name": "n", "value": 2**63}, {"name": "\ud800", "value": 1}]
+    if database.dialect == "postgresql":  # SQLite keeps the character NUL
+        unfit.append({"name": "a\0b", "value": 1})
+        unfit.append({"name": "n" * 21, "value": 1})
+    for row in unfit:
+        with pytest.raises(BadInput):
+            async with database.write() as tx:
+                await tx.execute(counters.update().values(value=5))
+                await tx.insert(counters, row)
+    assert await value(database) == 0
 
 
 async def test_a_duplicate_leaves_the_transaction_usable(database: Database) -> None:

@@ -7,19 +7,26 @@ import importlib
 import importlib.util
 import json
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import hanok.services
+from hanok import __version__
 from hanok.cli.output import say, table
+from hanok.web import openapi
 from hanok.web.routes import Route
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON line an operation")
+    parser.add_argument("--openapi", action="store_true", help="an OpenAPI 3.1 document")
     parser.add_argument("--service", metavar="NAME", help="of this service only")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.openapi:
+        say(json.dumps(openapi_document(args.service), indent=1))
+        return 0
     rows = sorted({row for row in operations() if args.service in (None, row[0])})
     if args.json:
         for service, method, path, body_key in rows:
@@ -32,10 +39,24 @@ def run(args: argparse.Namespace) -> int:
 
 def operations() -> Iterator[tuple[str, str, str, str]]:
     """Service, method, path from the version segment on, body key: of every room that has doors."""
-    for room in pkgutil.iter_modules(hanok.services.__path__):
-        name = f"hanok.services.{room.name}"
-        routes: tuple[Route, ...] = ()
-        if importlib.util.find_spec(f"{name}.routes") is not None:
-            routes = importlib.import_module(f"{name}.routes").ROUTES
+    for service, routes in tables().items():
         for route in routes:
-            yield room.name, route.method, route.path, route.body_key
+            yield service, route.method, route.path, route.body_key
+
+
+def tables() -> dict[str, Sequence[Route]]:
+    """The routes of every room that has doors."""
+    found = {}
+    for room in pkgutil.iter_modules(hanok.services.__path__):
+        name = f"hanok.services.{room.name}.routes"
+        if importlib.util.find_spec(name) is not None:
+            found[room.name] = importlib.import_module(name).ROUTES
+    return found
+
+
+def openapi_document(service: str | None = None) -> dict[str, Any]:
+    """The APIs of one service, or of all, at the addresses where they are mounted first."""
+    mounted = {
+        name: (f"/{name}", routes) for name, routes in tables().items() if service in (None, name)
+    }
+    return openapi.document("Hanok", __version__, mounted)

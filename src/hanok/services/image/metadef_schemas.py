@@ -226,6 +226,8 @@ def properties_schema() -> dict[str, Any]:
     }
 
 
+tags_schema = _page("tags", tag_schema)
+
 SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "namespace": namespace_schema,
     "namespaces": _page("namespaces", namespace_schema),
@@ -236,7 +238,7 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "object": object_schema,
     "objects": _page("objects", object_schema),
     "tag": tag_schema,
-    "tags": _page("tags", tag_schema),
+    "tags": tags_schema,
 }
 
 

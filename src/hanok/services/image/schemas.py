@@ -256,6 +256,63 @@ def collection(name: str, one: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+# ---- what is sent beside images ----
+
+
+def _object(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {**required, **optional},
+        "required": list(required),
+    }
+
+
+def patch_body() -> dict[str, Any]:
+    line = _object(
+        {
+            "op": {"type": "string", "enum": ["add", "replace", "remove"]},
+            "path": {"type": "string", "enum": [f"/{name}" for name in PROPERTIES]},
+        },
+        value={},
+    )
+    return {"type": "array", "items": line}
+
+
+def new_member_body() -> dict[str, Any]:
+    return _object({"member": {"type": "string", "minLength": 1, "maxLength": 255}})
+
+
+def member_body() -> dict[str, Any]:
+    return _object({"status": member_schema()["properties"]["status"]})
+
+
+def import_body() -> dict[str, Any]:
+    names = ["glance-direct", "web-download", "copy-image"]
+    method = _object({"name": {"type": "string", "enum": names}}, uri={"type": "string"})
+    return _object(
+        {"method": method},
+        stores={"type": "array", "items": {"type": "string"}},
+        all_stores={"type": "boolean"},
+        all_stores_must_succeed={"type": "boolean"},
+    )
+
+
+def task_body() -> dict[str, Any]:
+    given = _object(
+        {"import_from": {"type": "string"}},
+        import_from_format={"type": "string"},
+        image_properties={"type": "object"},
+    )
+    return _object({"type": {"type": "string", "enum": ["import"]}, "input": given})
+
+
+def location_body() -> dict[str, Any]:
+    return _object(
+        {"url": {"type": "string"}},
+        validation_data=PROPERTIES["locations"]["items"]["properties"]["validation_data"],
+    )
+
+
 # ---- reading ----
 
 
@@ -342,6 +399,8 @@ def new_image(
                 values[name] = kept
         else:
             properties[name] = kept
+    if values["owner"] is None:
+        raise BadInput("An image belongs to a project: name its owner, or use a project's token.")
     if len(properties) > MOST_PROPERTIES:
         raise BadInput(f"An image has at most {MOST_PROPERTIES} further properties.")
     return values, properties, tags

@@ -130,7 +130,7 @@ async def remove_provider(tx: Transaction, provider_id: str) -> None:
 
 
 def _free(row: Any) -> int:
-    return int((row.total - row.reserved) * row.allocation_ratio) - int(row.used)
+    return allocations.capacity(row) - int(row.used)
 
 
 async def _by_provider(

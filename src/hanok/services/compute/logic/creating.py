@@ -144,10 +144,12 @@ async def create(
         Their ids, in order.
 
     Raises:
-        BadInput: a reference leads nowhere or does not fit. OverQuota: instances, cores or ram (MiB).
+        BadInput: a reference leads nowhere or does not fit, or the token is of no project.
+        OverQuota: instances, cores or ram (MiB).
         Forbidden: a host was named by somebody who may not.
     """
-    assert token.project_id is not None
+    if token.project_id is None:
+        raise BadInput("A server belongs to a project: use a project's token.")
     _, most = _counts(body)
     image = await _image(tx, token, _image_of(body))
     flavor = await _flavor(tx, token, body.flavorRef)

@@ -144,7 +144,15 @@ ROUTES = (
         Route("POST", _PATH, _power(action, rule), (rule,), body_key=key)
         for key, action, rule in _POWER
     ),
-    Route("POST", _PATH, reboot, (f"{_A}:servers:reboot",), body_key="reboot", strict=True),
+    Route(
+        "POST",
+        _PATH,
+        reboot,
+        (f"{_A}:servers:reboot",),
+        body_key="reboot",
+        strict=True,
+        body=bodies.Reboot,
+    ),
     Route("POST", _PATH, lock, (f"{_A}:os-lock-server:lock",), body_key="lock"),
     Route(
         "POST",
@@ -154,7 +162,15 @@ ROUTES = (
         body_key="unlock",
     ),
     *(
-        Route("POST", _PATH, _group(key, join, rule), (rule,), body_key=key, strict=True)
+        Route(
+            "POST",
+            _PATH,
+            _group(key, join, rule),
+            (rule,),
+            body_key=key,
+            strict=True,
+            body=bodies.GroupRef,
+        )
         for key, join, rule in (
             ("addSecurityGroup", True, f"{_A}:os-security-groups:add"),
             ("removeSecurityGroup", False, f"{_A}:os-security-groups:remove"),
@@ -168,5 +184,6 @@ ROUTES = (
         (f"{_A}:os-admin-actions:reset_state",),
         body_key="os-resetState",
         strict=True,
+        body=bodies.ResetState,
     ),
 )

@@ -195,9 +195,23 @@ ROUTES = (
         body_key="os-getConsoleOutput",
         strict=True,
     ),
-    Route("POST", _ACTION, vnc_console, _CONSOLE, body_key="os-getVNCConsole", maximum=(2, 5)),
     Route(
-        "POST", _ACTION, serial_console, _CONSOLE, body_key="os-getSerialConsole", maximum=(2, 5)
+        "POST",
+        _ACTION,
+        vnc_console,
+        _CONSOLE,
+        body_key="os-getVNCConsole",
+        maximum=(2, 5),
+        body=bodies.VNCConsole,
+    ),
+    Route(
+        "POST",
+        _ACTION,
+        serial_console,
+        _CONSOLE,
+        body_key="os-getSerialConsole",
+        maximum=(2, 5),
+        body=bodies.VNCConsole,
     ),
     Route(
         "POST",
@@ -206,6 +220,8 @@ ROUTES = (
         _CONSOLE,
         minimum=(2, 6),
         strict=True,
+        body=bodies.RemoteConsole,
+        member="remote_console",
     ),
     Route(
         "GET",

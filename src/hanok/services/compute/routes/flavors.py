@@ -297,18 +297,46 @@ _SPECS = _ONE + "/os-extra_specs"
 _INDEX = (f"{_A}:os-flavor-extra-specs:index",)
 ROUTES = (
     Route("GET", "/v2.1/flavors", list_flavors, _INDEX),
-    Route("POST", "/v2.1/flavors", create_flavor, (f"{_A}:os-flavor-manage:create",), strict=True),
+    Route(
+        "POST",
+        "/v2.1/flavors",
+        create_flavor,
+        (f"{_A}:os-flavor-manage:create",),
+        strict=True,
+        body=bodies.CreateFlavor,
+        member="flavor",
+    ),
     Route("GET", "/v2.1/flavors/detail", list_details, _INDEX),
     Route("GET", _ONE, show_flavor, _INDEX),
     Route(
-        "PUT", _ONE, update_flavor, (f"{_A}:os-flavor-manage:update",), minimum=(2, 55), strict=True
+        "PUT",
+        _ONE,
+        update_flavor,
+        (f"{_A}:os-flavor-manage:update",),
+        minimum=(2, 55),
+        strict=True,
+        body=bodies.UpdateFlavor,
+        member="flavor",
     ),
     Route("DELETE", _ONE, delete_flavor, (f"{_A}:os-flavor-manage:delete",)),
     Route("GET", _SPECS, list_specs, _INDEX),
-    Route("POST", _SPECS, create_specs, (f"{_A}:os-flavor-extra-specs:create",), strict=True),
+    Route(
+        "POST",
+        _SPECS,
+        create_specs,
+        (f"{_A}:os-flavor-extra-specs:create",),
+        strict=True,
+        body=dict[str, str],
+        member="extra_specs",
+    ),
     Route("GET", _SPECS + "/{key}", show_spec, (f"{_A}:os-flavor-extra-specs:show",)),
     Route(
-        "PUT", _SPECS + "/{key}", update_spec, (f"{_A}:os-flavor-extra-specs:update",), strict=True
+        "PUT",
+        _SPECS + "/{key}",
+        update_spec,
+        (f"{_A}:os-flavor-extra-specs:update",),
+        strict=True,
+        body=dict[str, str],
     ),
     Route("DELETE", _SPECS + "/{key}", delete_spec, (f"{_A}:os-flavor-extra-specs:delete",)),
     Route("GET", _ONE + "/os-flavor-access", list_access, (f"{_A}:os-flavor-access",)),
@@ -319,6 +347,7 @@ ROUTES = (
         (f"{_A}:os-flavor-access:add_tenant_access",),
         body_key="addTenantAccess",
         strict=True,
+        body=bodies.TenantAccess,
     ),
     Route(
         "POST",
@@ -327,5 +356,6 @@ ROUTES = (
         (f"{_A}:os-flavor-access:remove_tenant_access",),
         body_key="removeTenantAccess",
         strict=True,
+        body=bodies.TenantAccess,
     ),
 )

@@ -411,6 +411,7 @@ ROUTES = (
             minimum=(2, 11) if verb == "force-down" else None,
             maximum=(2, 52),
             strict=True,
+            body=bodies.ServiceByHost,
         )
         for verb in ("enable", "disable", "disable-log-reason", "force-down")
     ),
@@ -421,6 +422,7 @@ ROUTES = (
         _UPDATE,
         minimum=(2, 53),
         strict=True,
+        body=bodies.UpdateService,
     ),
     Route(
         "DELETE", "/v2.1/os-services/{service_id}", delete_service, (f"{_A}:os-services:delete",)

@@ -207,7 +207,15 @@ _A = "os_compute_api:os-keypairs"
 _ONE = "/v2.1/os-keypairs/{keypair_name}"
 ROUTES = (
     Route("GET", "/v2.1/os-keypairs", list_keypairs, (f"{_A}:index",)),
-    Route("POST", "/v2.1/os-keypairs", create_keypair, (f"{_A}:create",), strict=True),
+    Route(
+        "POST",
+        "/v2.1/os-keypairs",
+        create_keypair,
+        (f"{_A}:create",),
+        strict=True,
+        body=bodies.CreateKeypair,
+        member="keypair",
+    ),
     Route("GET", _ONE, show_keypair, (f"{_A}:show",)),
     Route("DELETE", _ONE, delete_keypair, (f"{_A}:delete",)),
 )

@@ -752,7 +752,15 @@ _EXTENDED = (
     f"{_A}:servers:show:flavor-extra-specs",
 )
 ROUTES = (
-    Route("POST", "/v2.1/servers", create_server, (f"{_A}:servers:create",), strict=True),
+    Route(
+        "POST",
+        "/v2.1/servers",
+        create_server,
+        (f"{_A}:servers:create",),
+        strict=True,
+        body=bodies.CreateServer,
+        member="server",
+    ),
     Route(
         "GET",
         "/v2.1/servers",
@@ -770,20 +778,44 @@ ROUTES = (
         (f"{_A}:servers:detail", f"{_A}:servers:detail:get_all_tenants", *_EXTENDED),
     ),
     Route("GET", _ONE, show_server, (f"{_A}:servers:show", *_EXTENDED)),
-    Route("PUT", _ONE, update_server, (f"{_A}:servers:update",), strict=True),
+    Route(
+        "PUT",
+        _ONE,
+        update_server,
+        (f"{_A}:servers:update",),
+        strict=True,
+        body=bodies.UpdateServer,
+        member="server",
+    ),
     Route("DELETE", _ONE, delete_server, (f"{_A}:servers:delete",)),
     Route("GET", _ONE + "/metadata", list_metadata, (f"{_A}:server-metadata:index",)),
-    Route("POST", _ONE + "/metadata", add_metadata, (f"{_A}:server-metadata:create",), strict=True),
+    Route(
+        "POST",
+        _ONE + "/metadata",
+        add_metadata,
+        (f"{_A}:server-metadata:create",),
+        strict=True,
+        body=bodies.MetadataMap,
+        member="metadata",
+    ),
     Route(
         "PUT",
         _ONE + "/metadata",
         replace_metadata,
         (f"{_A}:server-metadata:update_all",),
         strict=True,
+        body=bodies.MetadataMap,
+        member="metadata",
     ),
     Route("GET", _ONE + "/metadata/{key}", show_item, (f"{_A}:server-metadata:show",)),
     Route(
-        "PUT", _ONE + "/metadata/{key}", put_item, (f"{_A}:server-metadata:update",), strict=True
+        "PUT",
+        _ONE + "/metadata/{key}",
+        put_item,
+        (f"{_A}:server-metadata:update",),
+        strict=True,
+        body=bodies.MetadataMap,
+        member="meta",
     ),
     Route("DELETE", _ONE + "/metadata/{key}", delete_item, (f"{_A}:server-metadata:delete",)),
     Route("GET", _ONE + "/ips", list_addresses, (f"{_A}:ips:index",)),
@@ -793,7 +825,13 @@ ROUTES = (
     Route("GET", _ONE + "/os-interface/{port_id}", show_card, (f"{_A}:os-attach-interfaces:show",)),
     Route("GET", _ONE + "/tags", list_tags, (f"{_A}:os-server-tags:index",), minimum=(2, 26)),
     Route(
-        "PUT", _ONE + "/tags", replace_tags, (f"{_A}:os-server-tags:update_all",), minimum=(2, 26)
+        "PUT",
+        _ONE + "/tags",
+        replace_tags,
+        (f"{_A}:os-server-tags:update_all",),
+        minimum=(2, 26),
+        body=list[str],
+        member="tags",
     ),
     Route(
         "DELETE", _ONE + "/tags", delete_tags, (f"{_A}:os-server-tags:delete_all",), minimum=(2, 26)

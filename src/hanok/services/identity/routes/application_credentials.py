@@ -256,6 +256,8 @@ ROUTES = (
         create_credential,
         ("identity:create_application_credential",),
         delegated="unrestricted",
+        body=schemas.ApplicationCredentialBody,
+        member="application_credential",
     ),
     Route("GET", _ONE, show_credential, ("identity:get_application_credential",), closed_to=_LENT),
     Route(

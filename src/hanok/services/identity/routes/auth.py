@@ -301,7 +301,7 @@ async def list_own_system(request: Request, room: Identity) -> Response:
 
 
 ROUTES = (
-    Route("POST", "/v3/auth/tokens", create_token, (PUBLIC,)),
+    Route("POST", "/v3/auth/tokens", create_token, (PUBLIC,), body=schemas.Auth, member="auth"),
     Route("GET", "/v3/auth/tokens", show_token, ("identity:validate_token",)),
     Route("HEAD", "/v3/auth/tokens", check_token, ("identity:check_token",)),
     Route(

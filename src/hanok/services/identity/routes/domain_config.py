@@ -124,10 +124,21 @@ _C = "/v3/domains/{domain_id}/config"
 _D = "/v3/domains/config"
 _PARTS = ("", "/{group}", "/{group}/{option}")
 _COMPLIANCE = ("identity:get_security_compliance_domain_config",)
+_BODY = dict[str, dict[str, str | int]]
 ROUTES = (
-    Route("PUT", _C, create, ("identity:create_domain_config",)),
+    Route("PUT", _C, create, ("identity:create_domain_config",), body=_BODY, member="config"),
     *(Route("GET", _C + part, show, ("identity:get_domain_config",)) for part in _PARTS),
-    *(Route("PATCH", _C + part, update, ("identity:update_domain_config",)) for part in _PARTS),
+    *(
+        Route(
+            "PATCH",
+            _C + part,
+            update,
+            ("identity:update_domain_config",),
+            body=_BODY,
+            member="config",
+        )
+        for part in _PARTS
+    ),
     *(Route("DELETE", _C + part, delete, ("identity:delete_domain_config",)) for part in _PARTS),
     *(
         Route("GET", f"{_D}{part}/default", show_default, ("identity:get_domain_config_default",))

@@ -215,6 +215,7 @@ ROUTES = (
         ("identity:ec2_create_credential",),
         strict=True,
         delegated="bounded",
+        body=schemas.EC2Body,
     ),
     Route("GET", _ONE, show_key, ("identity:ec2_get_credential",)),
     Route("DELETE", _ONE, delete_key, ("identity:ec2_delete_credential",), delegated="bounded"),

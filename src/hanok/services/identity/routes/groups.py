@@ -144,9 +144,23 @@ async def remove_member(request: Request, room: Identity) -> Response:
 _MEMBER = "/v3/groups/{group_id}/users/{user_id}"
 ROUTES = (
     Route("GET", "/v3/groups", list_groups, ("identity:list_groups",)),
-    Route("POST", "/v3/groups", create_group, ("identity:create_group",)),
+    Route(
+        "POST",
+        "/v3/groups",
+        create_group,
+        ("identity:create_group",),
+        body=schemas.GroupBody,
+        member="group",
+    ),
     Route("GET", "/v3/groups/{group_id}", show_group, ("identity:get_group",)),
-    Route("PATCH", "/v3/groups/{group_id}", update_group, ("identity:update_group",)),
+    Route(
+        "PATCH",
+        "/v3/groups/{group_id}",
+        update_group,
+        ("identity:update_group",),
+        body=schemas.GroupBody,
+        member="group",
+    ),
     Route("DELETE", "/v3/groups/{group_id}", delete_group, ("identity:delete_group",)),
     Route("GET", "/v3/groups/{group_id}/users", list_members, ("identity:list_users_in_group",)),
     Route("PUT", _MEMBER, add_member, ("identity:add_user_to_group",)),

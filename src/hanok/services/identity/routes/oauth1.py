@@ -227,9 +227,23 @@ _TOKEN = _TOKENS + "/{access_token_id}"
 _CLOSED: tuple[Delegation, ...] = ("application_credential", "trust", "oauth1")
 ROUTES = (
     Route("GET", "/v3/OS-OAUTH1/consumers", list_consumers, ("identity:list_consumers",)),
-    Route("POST", "/v3/OS-OAUTH1/consumers", create_consumer, ("identity:create_consumer",)),
+    Route(
+        "POST",
+        "/v3/OS-OAUTH1/consumers",
+        create_consumer,
+        ("identity:create_consumer",),
+        body=schemas.ConsumerBody,
+        member="consumer",
+    ),
     Route("GET", _CONSUMER, show_consumer, ("identity:get_consumer",)),
-    Route("PATCH", _CONSUMER, update_consumer, ("identity:update_consumer",)),
+    Route(
+        "PATCH",
+        _CONSUMER,
+        update_consumer,
+        ("identity:update_consumer",),
+        body=schemas.ConsumerBody,
+        member="consumer",
+    ),
     Route("DELETE", _CONSUMER, delete_consumer, ("identity:delete_consumer",)),
     Route("POST", "/v3/OS-OAUTH1/request_token", create_request_token, (PUBLIC,)),
     Route(
@@ -238,6 +252,7 @@ ROUTES = (
         authorize,
         ("identity:authorize_request_token",),
         strict=True,
+        body=schemas.AuthorizeBody,
     ),
     Route("POST", "/v3/OS-OAUTH1/access_token", create_access_token, (PUBLIC,)),
     Route("GET", _TOKENS, list_access_tokens, ("identity:list_access_tokens",), closed_to=_CLOSED),

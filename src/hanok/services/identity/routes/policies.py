@@ -153,9 +153,23 @@ _TARGETS = {
 }
 ROUTES = (
     Route("GET", "/v3/policies", list_policies, ("identity:list_policies",)),
-    Route("POST", "/v3/policies", create_policy, ("identity:create_policy",)),
+    Route(
+        "POST",
+        "/v3/policies",
+        create_policy,
+        ("identity:create_policy",),
+        body=schemas.PolicyBody,
+        member="policy",
+    ),
     Route("GET", "/v3/policies/{policy_id}", show_policy, ("identity:get_policy",)),
-    Route("PATCH", "/v3/policies/{policy_id}", update_policy, ("identity:update_policy",)),
+    Route(
+        "PATCH",
+        "/v3/policies/{policy_id}",
+        update_policy,
+        ("identity:update_policy",),
+        body=schemas.PolicyBody,
+        member="policy",
+    ),
     Route("DELETE", "/v3/policies/{policy_id}", delete_policy, ("identity:delete_policy",)),
     *(
         Route(method, _OF + path, handler, (f"identity:{verb}_policy_association_for_{what}",))

@@ -280,12 +280,32 @@ async def delete_domain(request: Request, room: Identity) -> Response:
 
 ROUTES = (
     Route("GET", "/v3/projects", list_projects, ("identity:list_projects",)),
-    Route("POST", "/v3/projects", create_project, ("identity:create_project",)),
+    Route(
+        "POST",
+        "/v3/projects",
+        create_project,
+        ("identity:create_project",),
+        body=schemas.ProjectBody,
+        member="project",
+    ),
     Route("GET", "/v3/projects/{project_id}", show_project, ("identity:get_project",)),
-    Route("PATCH", "/v3/projects/{project_id}", update_project, ("identity:update_project",)),
+    Route(
+        "PATCH",
+        "/v3/projects/{project_id}",
+        update_project,
+        ("identity:update_project",),
+        body=schemas.ProjectBody,
+        member="project",
+    ),
     Route("DELETE", "/v3/projects/{project_id}", delete_project, ("identity:delete_project",)),
     Route("GET", "/v3/projects/{project_id}/tags", list_tags, ("identity:list_project_tags",)),
-    Route("PUT", "/v3/projects/{project_id}/tags", replace_tags, ("identity:update_project_tags",)),
+    Route(
+        "PUT",
+        "/v3/projects/{project_id}/tags",
+        replace_tags,
+        ("identity:update_project_tags",),
+        body=schemas.ProjectBody,
+    ),
     Route(
         "DELETE", "/v3/projects/{project_id}/tags", delete_tags, ("identity:delete_project_tags",)
     ),
@@ -298,8 +318,22 @@ ROUTES = (
         ("identity:delete_project_tag",),
     ),
     Route("GET", "/v3/domains", list_domains, ("identity:list_domains",)),
-    Route("POST", "/v3/domains", create_domain, ("identity:create_domain",)),
+    Route(
+        "POST",
+        "/v3/domains",
+        create_domain,
+        ("identity:create_domain",),
+        body=schemas.DomainBody,
+        member="domain",
+    ),
     Route("GET", "/v3/domains/{domain_id}", show_domain, ("identity:get_domain",)),
-    Route("PATCH", "/v3/domains/{domain_id}", update_domain, ("identity:update_domain",)),
+    Route(
+        "PATCH",
+        "/v3/domains/{domain_id}",
+        update_domain,
+        ("identity:update_domain",),
+        body=schemas.DomainBody,
+        member="domain",
+    ),
     Route("DELETE", "/v3/domains/{domain_id}", delete_domain, ("identity:delete_domain",)),
 )

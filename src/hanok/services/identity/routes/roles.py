@@ -259,7 +259,12 @@ _IMPLIED = "/v3/roles/{prior_role_id}/implies/{implied_role_id}"
 ROUTES = (
     Route("GET", "/v3/roles", list_roles, ("identity:list_roles", "identity:list_domain_roles")),
     Route(
-        "POST", "/v3/roles", create_role, ("identity:create_role", "identity:create_domain_role")
+        "POST",
+        "/v3/roles",
+        create_role,
+        ("identity:create_role", "identity:create_domain_role"),
+        body=schemas.RoleBody,
+        member="role",
     ),
     Route(
         "GET", "/v3/roles/{role_id}", show_role, ("identity:get_role", "identity:get_domain_role")
@@ -269,6 +274,8 @@ ROUTES = (
         "/v3/roles/{role_id}",
         update_role,
         ("identity:update_role", "identity:update_domain_role"),
+        body=schemas.RoleBody,
+        member="role",
     ),
     Route(
         "DELETE",

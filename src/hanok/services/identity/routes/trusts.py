@@ -202,7 +202,15 @@ ROUTES = (
         ),
         closed_to=_CLOSED,
     ),
-    Route("POST", _ALL, create_trust, ("identity:create_trust",), delegated="trust"),
+    Route(
+        "POST",
+        _ALL,
+        create_trust,
+        ("identity:create_trust",),
+        delegated="trust",
+        body=schemas.TrustBody,
+        member="trust",
+    ),
     Route("GET", _ONE, show_trust, ("identity:get_trust",), closed_to=_CLOSED),
     Route("DELETE", _ONE, delete_trust, ("identity:delete_trust",), delegated="trust"),
     Route(

@@ -230,11 +230,32 @@ async def list_projects_of_user(request: Request, room: Identity) -> Response:
 
 ROUTES = (
     Route("GET", "/v3/users", list_users, ("identity:list_users",)),
-    Route("POST", "/v3/users", create_user, ("identity:create_user",)),
+    Route(
+        "POST",
+        "/v3/users",
+        create_user,
+        ("identity:create_user",),
+        body=schemas.UserBody,
+        member="user",
+    ),
     Route("GET", "/v3/users/{user_id}", show_user, ("identity:get_user",)),
-    Route("PATCH", "/v3/users/{user_id}", update_user, ("identity:update_user",)),
+    Route(
+        "PATCH",
+        "/v3/users/{user_id}",
+        update_user,
+        ("identity:update_user",),
+        body=schemas.UserBody,
+        member="user",
+    ),
     Route("DELETE", "/v3/users/{user_id}", delete_user, ("identity:delete_user",)),
-    Route("POST", "/v3/users/{user_id}/password", change_own_password, (PUBLIC,)),
+    Route(
+        "POST",
+        "/v3/users/{user_id}/password",
+        change_own_password,
+        (PUBLIC,),
+        body=schemas.PasswordBody,
+        member="user",
+    ),
     Route(
         "GET", "/v3/users/{user_id}/groups", list_groups_of_user, ("identity:list_groups_for_user",)
     ),

@@ -288,7 +288,7 @@ async def _begun(
 
 _ONE = "/v2/images/{image_id}"
 ROUTES = (
-    Route("PUT", _ONE + "/file", upload, ("upload_image",)),
+    Route("PUT", _ONE + "/file", upload, ("upload_image",), body=bytes),
     Route("GET", _ONE + "/file", download, ("download_image",)),
-    Route("PUT", _ONE + "/stage", stage, ("modify_image",)),
+    Route("PUT", _ONE + "/stage", stage, ("modify_image",), body=bytes),
 )

@@ -424,7 +424,11 @@ async def reactivate(request: Request, room: Images) -> Response:
 _ONE = "/v2/images/{image_id}"
 ROUTES = (
     Route(
-        "POST", "/v2/images", create_image, ("add_image", "publicize_image", "communitize_image")
+        "POST",
+        "/v2/images",
+        create_image,
+        ("add_image", "publicize_image", "communitize_image"),
+        body=schemas.image_schema,
     ),
     Route("GET", "/v2/images", list_images, ("get_images", "get_image_location")),
     Route("GET", _ONE, show_image, ("get_image", "get_image_location")),
@@ -439,6 +443,8 @@ ROUTES = (
             "set_image_location",
             "delete_image_location",
         ),
+        body=schemas.patch_body,
+        media_type="application/openstack-images-v2.1-json-patch",
     ),
     Route("DELETE", _ONE, delete_image, ("delete_image",)),
     Route("PUT", _ONE + "/tags/{tag}", add_tag, ("modify_image",)),

@@ -302,6 +302,6 @@ async def show_locations(request: Request, room: Images) -> Response:
 
 _ALL = "/v2/images/{image_id}/locations"
 ROUTES = (
-    Route("POST", _ALL, add_location, ("add_image_location",)),
+    Route("POST", _ALL, add_location, ("add_image_location",), body=schemas.location_body),
     Route("GET", _ALL, show_locations, ("fetch_image_location",)),
 )

@@ -128,8 +128,8 @@ _ALL = "/v2/images/{image_id}/members"
 _ONE = _ALL + "/{member_id}"
 ROUTES = (
     Route("GET", _ALL, list_members, ("get_members",)),
-    Route("POST", _ALL, add_member, ("add_member",)),
+    Route("POST", _ALL, add_member, ("add_member",), body=schemas.new_member_body),
     Route("GET", _ONE, show_member, ("get_member",)),
-    Route("PUT", _ONE, update_member, ("modify_member",)),
+    Route("PUT", _ONE, update_member, ("modify_member",), body=schemas.member_body),
     Route("DELETE", _ONE, remove_member, ("delete_member",)),
 )

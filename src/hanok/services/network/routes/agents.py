@@ -71,6 +71,14 @@ async def delete_agent(request: Request, room: NetworkRoom) -> Response:
 ROUTES = (
     Route("GET", "/v2.0/agents", list_agents, ("get_agent",)),
     Route("GET", "/v2.0/agents/{agent_id}", show_agent, ("get_agent",)),
-    Route("PUT", "/v2.0/agents/{agent_id}", update_agent, ("update_agent",), strict=True),
+    Route(
+        "PUT",
+        "/v2.0/agents/{agent_id}",
+        update_agent,
+        ("update_agent",),
+        strict=True,
+        body=lambda: attr.schema(AGENT, "PUT"),
+        member="agent",
+    ),
     Route("DELETE", "/v2.0/agents/{agent_id}", delete_agent, ("delete_agent",)),
 )

@@ -440,13 +440,39 @@ def routes(kind: Kind) -> list[Route]:
     base = f"/v2.0/{kind.path}"
     one = f"{base}/{{{kind.name}_id}}"
     found = [
-        Route("GET", base, index, (f"get_{kind.name}",)),
+        Route(
+            "GET",
+            base,
+            index,
+            (f"get_{kind.name}",),
+            query=(*sorted(_PAGING), *kind.columns, *kind.filters),
+        ),
         Route("GET", one, show, (f"get_{kind.name}",)),
     ]
     if kind.create:
-        found.append(Route("POST", base, create, (f"create_{kind.name}",), strict=True))
+        found.append(
+            Route(
+                "POST",
+                base,
+                create,
+                (f"create_{kind.name}",),
+                strict=True,
+                body=lambda: attr.schema(kind.attributes, "POST"),
+                member=kind.name,
+            )
+        )
     if kind.update:
-        found.append(Route("PUT", one, update, (f"update_{kind.name}",), strict=True))
+        found.append(
+            Route(
+                "PUT",
+                one,
+                update,
+                (f"update_{kind.name}",),
+                strict=True,
+                body=lambda: attr.schema(kind.attributes, "PUT"),
+                member=kind.name,
+            )
+        )
     if kind.delete:
         found.append(Route("DELETE", one, delete, (f"delete_{kind.name}",)))
     return found

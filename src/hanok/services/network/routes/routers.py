@@ -36,9 +36,15 @@ async def remove_interface(request: Request, room: NetworkRoom) -> Response:
     return json_answer(answer)
 
 
+_ROUTES = {"routes": attr.Attribute(check=ROUTE_LIST)}
+
+
+def _routes_body() -> dict[str, Any]:
+    return attr.schema(_ROUTES, "PUT")
+
+
 async def _routes(request: Request, room: NetworkRoom, action: str) -> Response:
-    given = {"routes": attr.Attribute(check=ROUTE_LIST)}
-    values = attr.changed(await request.json(), "router", given)
+    values = attr.changed(await request.json(), "router", _ROUTES)
     wanted: list[dict[str, Any]] = values.get("routes", [])
     reach = reach_of(request)
     async with request.transaction() as tx:
@@ -62,7 +68,12 @@ async def remove_routes(request: Request, room: NetworkRoom) -> Response:
 _ONE = "/v2.0/routers/{router_id}"
 ROUTES = (
     Route(
-        "PUT", f"{_ONE}/add_router_interface", add_interface, ("add_router_interface",), strict=True
+        "PUT",
+        f"{_ONE}/add_router_interface",
+        add_interface,
+        ("add_router_interface",),
+        strict=True,
+        body=dict[str, str],
     ),
     Route(
         "PUT",
@@ -70,7 +81,24 @@ ROUTES = (
         remove_interface,
         ("remove_router_interface",),
         strict=True,
+        body=dict[str, str],
     ),
-    Route("PUT", f"{_ONE}/add_extraroutes", add_routes, ("add_extraroutes",), strict=True),
-    Route("PUT", f"{_ONE}/remove_extraroutes", remove_routes, ("remove_extraroutes",), strict=True),
+    Route(
+        "PUT",
+        f"{_ONE}/add_extraroutes",
+        add_routes,
+        ("add_extraroutes",),
+        strict=True,
+        body=_routes_body,
+        member="router",
+    ),
+    Route(
+        "PUT",
+        f"{_ONE}/remove_extraroutes",
+        remove_routes,
+        ("remove_extraroutes",),
+        strict=True,
+        body=_routes_body,
+        member="router",
+    ),
 )

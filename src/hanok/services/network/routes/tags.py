@@ -108,8 +108,8 @@ def routes(kind: Kind) -> list[Route]:
     base = f"/v2.0/{kind.path}/{{resource_id}}/tags"
     return [
         Route("GET", base, list_tags, (get,)),
-        Route("PUT", base, replace, (update,), strict=True),
-        Route("POST", base, add_several, (create,), strict=True),
+        Route("PUT", base, replace, (update,), strict=True, body=list[str], member="tags"),
+        Route("POST", base, add_several, (create,), strict=True, body=list[str], member="tags"),
         Route("DELETE", base, remove_all, (delete,)),
         Route("GET", f"{base}/{{tag}}", show_tag, (get,)),
         Route("PUT", f"{base}/{{tag}}", add, (update,)),

@@ -253,6 +253,48 @@ def tag_list(value: Any) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+_SAMPLES: tuple[Any, ...] = (
+    None, True, 1, 4, 6, 64, 4094, "text", "10.20.0.0/24", "10.20.0.9", "fa:16:3e:01:02:03", "tcp", "ingress", "IPv4",
+    "ACTIVE", "ipv4", "00000000-0000-4000-8000-000000000000", [], {},
+    ["00000000-0000-4000-8000-000000000000"], ["10.20.0.9"], ["text"],
+    [{"start": "10.20.0.5", "end": "10.20.0.7"}], [{"destination": "10.30.0.0/24", "nexthop": "10.20.0.9"}],
+    [{"ip_address": "10.20.0.8"}], {"network_id": "00000000-0000-4000-8000-000000000000"},
+)  # fmt: skip
+
+
+def schema(attributes: Mapping[str, Attribute], method: str) -> dict[str, Any]:
+    """The attributes that a POST or a PUT takes, as a JSON schema with examples.
+
+    A validator is a function; what it takes is found by asking it.
+    """
+    sent = {
+        name: attribute
+        for name, attribute in attributes.items()
+        if (attribute.post if method == "POST" else attribute.put)
+    }
+    return {
+        "type": "object",
+        "properties": {name: _examples(attribute.check) for name, attribute in sent.items()},
+        "required": [
+            name
+            for name, attribute in sent.items()
+            if method == "POST" and attribute.default is REQUIRED
+        ],
+        "additionalProperties": False,
+    }
+
+
+def _examples(check: Validator) -> dict[str, Any]:
+    found = []
+    for sample in _SAMPLES:
+        try:
+            check(sample)
+        except Wrong:
+            continue
+        found.append(sample)
+    return {"examples": found} if found else {}
+
+
 # ---- bodies ----
 
 

@@ -54,6 +54,7 @@ _bump_provider = (
 )
 _delete = allocations.delete().where(allocations.c.consumer_id == bindparam("id"))
 _delete_consumer = consumers.delete().where(consumers.c.id == bindparam("id"))
+MOST_CAPACITY = 2**63 - 1
 _known_classes = sa.select(resource_classes.c.name)
 _inventory = sa.select(inventories).where(
     inventories.c.provider_id == bindparam("at"), inventories.c.resource_class == bindparam("what")
@@ -72,6 +73,11 @@ class Wanted(Struct, frozen=True, kw_only=True):
     user_id: str
     expected_generation: Any = ...
     consumer_type: str | None = None
+
+
+def capacity(row: Any) -> int:
+    """What may be taken of an inventory in all; no more than an answer can say, whatever the ratio is."""
+    return min(int((row.total - row.reserved) * row.allocation_ratio), MOST_CAPACITY)
 
 
 async def of_consumer(tx: Transaction, consumer_id: str) -> list[Row[Any]]:
@@ -162,7 +168,7 @@ async def _refuse(tx: Transaction, provider_id: str, name: str, amount: int) -> 
             f"Unable to allocate inventory: Inventory for '{name}' on resource provider '{provider_id}' "
             "invalid: there is none."
         )
-    free = int((row.total - row.reserved) * row.allocation_ratio) - row.used
+    free = capacity(row) - row.used
     raise Conflict(
         f"Unable to allocate inventory: Unable to create allocation for '{name}' on resource provider "
         f"'{provider_id}'. The requested amount would exceed the capacity: {amount} wanted, {free} free "

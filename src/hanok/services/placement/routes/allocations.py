@@ -217,6 +217,7 @@ ROUTES = (
         put_allocations,
         ("placement:allocations:update",),
         strict=True,
+        body=schemas.AllocationsBody,
     ),
     Route(
         "DELETE",
@@ -225,10 +226,21 @@ ROUTES = (
         ("placement:allocations:delete",),
     ),
     Route(
-        "POST", "/allocations", post_allocations, ("placement:allocations:manage",), minimum=(1, 13)
+        "POST",
+        "/allocations",
+        post_allocations,
+        ("placement:allocations:manage",),
+        minimum=(1, 13),
+        body=dict[schemas.UUIDText, schemas.AllocationsBody],
     ),
     Route(
-        "POST", "/reshaper", reshape, ("placement:reshaper:reshape",), minimum=(1, 30), strict=True
+        "POST",
+        "/reshaper",
+        reshape,
+        ("placement:reshaper:reshape",),
+        minimum=(1, 30),
+        strict=True,
+        body=schemas.ReshapeBody,
     ),
     Route("GET", "/usages", show_usages, ("placement:usages",), minimum=(1, 9)),
 )

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput
-from hanok.services.placement.logic import candidates, providers
+from hanok.services.placement.logic import allocations, candidates, providers
 from hanok.services.placement.room import Placement
 from hanok.services.placement.routes.query import KEY, groups_of
 from hanok.services.placement.standard import CLASS_SET
@@ -123,7 +123,7 @@ def _answer(
         summary: dict[str, Any] = {
             "resources": {
                 name: {
-                    "capacity": int((item.total - item.reserved) * item.allocation_ratio),
+                    "capacity": allocations.capacity(item),
                     "used": item.used,
                 }
                 for name, item in world.inventories.get(provider_id, {}).items()

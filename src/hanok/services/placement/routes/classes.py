@@ -214,6 +214,7 @@ ROUTES = (
         ("placement:resource_classes:create",),
         minimum=(1, 2),
         strict=True,
+        body=schemas.ResourceClassBody,
     ),
     Route("GET", _CLASS, show_class, ("placement:resource_classes:show",), minimum=(1, 2)),
     Route(
@@ -224,6 +225,7 @@ ROUTES = (
         minimum=(1, 2),
         maximum=(1, 6),
         strict=True,
+        body=schemas.ResourceClassBody,
     ),
     Route("PUT", _CLASS, ensure_class, ("placement:resource_classes:update",), minimum=(1, 7)),
     Route("DELETE", _CLASS, delete_class, ("placement:resource_classes:delete",), minimum=(1, 2)),

@@ -448,9 +448,16 @@ _ONE = "/resource_providers/{uuid}"
 _ITEM = _ONE + "/inventories/{resource_class}"
 ROUTES = (
     Route("GET", "/resource_providers", list_providers, (f"{_P}:list",)),
-    Route("POST", "/resource_providers", create_provider, (f"{_P}:create",), strict=True),
+    Route(
+        "POST",
+        "/resource_providers",
+        create_provider,
+        (f"{_P}:create",),
+        strict=True,
+        body=schemas.ProviderBody,
+    ),
     Route("GET", _ONE, show_provider, (f"{_P}:show",)),
-    Route("PUT", _ONE, update_provider, (f"{_P}:update",), strict=True),
+    Route("PUT", _ONE, update_provider, (f"{_P}:update",), strict=True, body=schemas.ProviderBody),
     Route("DELETE", _ONE, delete_provider, (f"{_P}:delete",)),
     Route("GET", _ONE + "/inventories", list_inventories, (f"{_P}:inventories:list",)),
     Route(
@@ -459,9 +466,15 @@ ROUTES = (
         replace_inventories,
         (f"{_P}:inventories:update",),
         strict=True,
+        body=schemas.InventoriesBody,
     ),
     Route(
-        "POST", _ONE + "/inventories", create_inventory, (f"{_P}:inventories:create",), strict=True
+        "POST",
+        _ONE + "/inventories",
+        create_inventory,
+        (f"{_P}:inventories:create",),
+        strict=True,
+        body=schemas.NewInventoryBody,
     ),
     Route(
         "DELETE",
@@ -471,7 +484,14 @@ ROUTES = (
         minimum=(1, 5),
     ),
     Route("GET", _ITEM, show_inventory, (f"{_P}:inventories:show",)),
-    Route("PUT", _ITEM, update_inventory, (f"{_P}:inventories:update",), strict=True),
+    Route(
+        "PUT",
+        _ITEM,
+        update_inventory,
+        (f"{_P}:inventories:update",),
+        strict=True,
+        body=schemas.InventoryBody,
+    ),
     Route("DELETE", _ITEM, delete_inventory, (f"{_P}:inventories:delete",)),
     Route("GET", _ONE + "/traits", list_traits, (f"{_P}:traits:list",), minimum=(1, 6)),
     Route(
@@ -481,6 +501,7 @@ ROUTES = (
         (f"{_P}:traits:update",),
         minimum=(1, 6),
         strict=True,
+        body=schemas.TraitsBody,
     ),
     Route("DELETE", _ONE + "/traits", delete_traits, (f"{_P}:traits:delete",), minimum=(1, 6)),
     Route("GET", _ONE + "/aggregates", list_aggregates, (f"{_P}:aggregates:list",), minimum=(1, 1)),
@@ -490,6 +511,7 @@ ROUTES = (
         replace_aggregates,
         (f"{_P}:aggregates:update",),
         minimum=(1, 1),
+        body=schemas.AggregatesBody,
     ),
     Route("GET", _ONE + "/usages", show_usages, (f"{_P}:usages",)),
     Route("GET", _ONE + "/allocations", list_allocations, (f"{_P}:allocations:list",)),

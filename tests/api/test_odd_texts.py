@@ -1,0 +1,90 @@
+"""Characters that no database keeps, by every way a text comes in: refused, never an error of ours."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+
+from tests.cloud import Cloud
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+GRANT = b"grant_type=client_credentials"
+
+
+async def test_in_a_form(cloud: Cloud) -> None:
+    for odd in (b"%00", b"%ff", b"%ed%a0%80", b"%", b"\xff"):
+        body = b"%b&client_id=%b&client_secret=%b" % (GRANT, odd, odd)
+        answer = await cloud.anonymous("POST", "/v3/OS-OAUTH2/token", content=body, headers=FORM)
+        assert answer.status_code in (400, 401), answer.text
+
+
+async def test_in_a_name_and_password(cloud: Cloud) -> None:
+    for pair in (b"a\0:b\0", b"\xff\xfe:a", b"\xed\xa0\x80:a", b":", b"a"):
+        headers = {**FORM, "Authorization": f"Basic {b64encode(pair).decode()}"}
+        answer = await cloud.anonymous(
+            "POST", "/v3/OS-OAUTH2/token", content=GRANT, headers=headers
+        )
+        assert answer.status_code in (400, 401), answer.text
+
+
+async def test_in_a_signed_request(cloud: Cloud) -> None:
+    for path in ("request_token", "access_token"):
+        for odd in ("%00", "%ff", "%ed%a0%80", "%"):
+            values = {
+                "oauth_consumer_key": odd,
+                "oauth_token": odd,
+                "oauth_verifier": odd,
+                "oauth_nonce": odd,
+                "oauth_timestamp": "1",
+                "oauth_signature_method": "HMAC-SHA1",
+                "oauth_signature": odd,
+            }
+            said = ",".join(f'{name}="{value}"' for name, value in values.items())
+            headers = {"Authorization": f"OAuth {said}", "Requested-Project-Id": "a"}
+            answer = await cloud.anonymous("POST", f"/v3/OS-OAUTH1/{path}", headers=headers)
+            assert answer.status_code in (400, 401, 404), answer.text
+
+
+async def test_in_a_document_inside_a_document(cloud: Cloud) -> None:
+    """Who reads the inner one meets the character only then."""
+    admin = await cloud.sign_in()
+    blob = r"{\"access\": \"\\u000\u0030\", \"secret\": \"a\"}"
+    mine = f'"user_id": "{admin.user_id}", "project_id": "{admin.project_id}"'
+    for path, content in (
+        ("credentials", f'{{"credential": {{"type": "ec2", {mine}, "blob": "{blob}"}}}}'),
+        ("policies", f'{{"policy": {{"type": "application/json", "blob": "{blob}"}}}}'),
+    ):
+        answer = await admin("POST", f"/v3/{path}", content=content.encode())
+        assert answer.status_code in (201, 400), answer.text
+
+
+async def test_in_a_name(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    for text in (r"\u0000", r"\ud800", r"\ud800\u0041", r"\udfff", r"\uffff", r"\u202e"):
+        for path, body in (
+            ("/v3/projects", '{"project": {"name": "%s"}}'),
+            ("/v3/users", '{"user": {"name": "a", "%s": "%s"}}'),
+            ("/image/v2/images", '{"name": "%s", "%s": "a"}'),
+            ("/network/v2.0/networks", '{"network": {"name": "%s"}}'),
+            ("/compute/v2.1/os-keypairs", '{"keypair": {"name": "%s"}}'),
+            ("/placement/resource_providers", '{"name": "%s"}'),
+        ):
+            answer = await admin("POST", path, content=body.replace("%s", text).encode())
+            assert answer.status_code < 500, f"{path}: {answer.text}"
+            if text in (r"\u0000", r"\ud800", r"\udfff"):
+                assert answer.status_code == 400, f"{path} {text}: {answer.text}"
+
+
+async def test_in_a_header(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    for header in (
+        b"X-Subject-Token",
+        b"X-Auth-Token",
+        b"X-Image-Meta-Store",
+        b"If-Match",
+        b"Range",
+    ):
+        for path in ("/v3/auth/tokens", "/image/v2/images", "/network/v2.0/networks"):
+            for value in (b"\xff\xfe", "é".encode(), b"x" * 9_000, b"9" * 5_000, b""):
+                headers = {b"X-Auth-Token": admin.token.encode(), header: value}
+                answer = await cloud.http.request("GET", path, headers=headers)
+                assert answer.status_code < 500, f"{path} {header!r}: {answer.text}"
