@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -128,7 +129,14 @@ async def test_writers_of_several_processes_lose_nothing_and_none_is_refused(
     async with database.write() as tx:
         await tx.insert(counters, {"name": "a", "value": 0})
     started = [
-        await asyncio.create_subprocess_exec(sys.executable, "-c", HAMMER, url) for _ in range(3)
+        await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            HAMMER,
+            url,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        for _ in range(3)
     ]
     for process in started:
         assert await process.wait() == 0
