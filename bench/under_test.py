@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import socket
 import subprocess
 import sys
@@ -106,6 +107,8 @@ async def main(given: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     given = arguments()
+    # The server raises the signal that ended it once more; what was started is ended before this process is.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if given.database == "postgresql":
         from tests import postgres
 

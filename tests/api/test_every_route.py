@@ -172,6 +172,60 @@ async def test_a_strangers_thing_answers_as_one_that_never_existed(cloud: Cloud)
     assert tried > 60
 
 
+# What upstream tells everybody apart, and clients are written for: 404 when it is not there, 403 when it is not theirs.
+# Of domains and groups that is told by one method alone; ids are random. docs/conformance.md has the reasons.
+TOLD_APART = {
+    ("GET", "/v3/roles/{role_id}"),
+    ("PATCH", "/v3/roles/{role_id}"),
+    ("DELETE", "/v3/roles/{role_id}"),
+    ("PATCH", "/v3/domains/{domain_id}"),
+    ("DELETE", "/v3/groups/{group_id}"),
+}
+
+
+async def test_identity_tells_a_stranger_what_exists_only_where_upstream_does(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    stranger = await cloud.project_with("stranger", "member")
+    domain = (await admin.post("/v3/domains", {"domain": {"name": "d"}}))["domain"]["id"]
+    things = {"domain_id": domain}
+    for kind in ("role", "group", "user", "project"):
+        wanted = {kind: {"name": kind} if kind == "role" else {"name": kind, "domain_id": domain}}
+        things[f"{kind}_id"] = (await admin.post(f"/v3/{kind}s", wanted))[kind]["id"]
+    told = set()
+    for route in IDENTITY:
+        named = [part[1:-1] for part in route.path.split("/") if part[1:-1] in things]
+        for name in named if route.rules[0] != PUBLIC else ():
+            path = "/".join(
+                things[name] if part == f"{{{name}}}" else NOWHERE if part[:1] == "{" else part
+                for part in route.path.split("/")
+            )
+            body = {name.removesuffix("_id"): {"description": "changed"}}
+            there = await stranger(route.method, path, body)
+            nowhere = await stranger(route.method, address("", route), body)
+            assert min(there.status_code, nowhere.status_code) >= 400, f"{route.method} {path}"
+            if there.status_code != nowhere.status_code:
+                assert (there.status_code, nowhere.status_code) == (403, 404)
+                told.add((route.method, route.path))
+    assert told == TOLD_APART
+
+
+async def test_anothers_application_credential_is_refused_under_ones_own_name(cloud: Cloud) -> None:
+    owner = await cloud.project_with("owner", "member")
+    stranger = await cloud.project_with("stranger", "member")
+    path = f"/v3/users/{owner.user_id}/application_credentials"
+    wanted = {"application_credential": {"name": "n"}}
+    theirs = (await owner.post(path, wanted))["application_credential"]["id"]
+    for user, one, status in (
+        (stranger, theirs, 403),
+        (stranger, NOWHERE, 404),
+        (owner, theirs, 403),
+        (owner, NOWHERE, 403),
+    ):
+        for method in ("GET", "DELETE"):
+            path = f"/v3/users/{user.user_id}/application_credentials/{one}"
+            await stranger(method, path, status=status)
+
+
 async def _lent(cloud: Cloud) -> dict[str, Client]:
     """Tokens with all of an administrator's rights on a project, delegated in each way."""
     admin = await cloud.sign_in()

@@ -98,6 +98,14 @@ class Transaction:
         """
         await self._unique(table.insert(), values)
 
+    async def insert_missing(self, table: sa.Table, values: Mapping[str, Any]) -> bool:
+        """Insert a row unless one with its unique values is there. Returns whether it was inserted."""
+        try:
+            await self.insert(table, values)
+        except Duplicate:
+            return False
+        return True
+
     async def alter(self, statement: Executable, parameters: Parameters = None) -> None:
         """Change rows in a way that may touch unique values.
 

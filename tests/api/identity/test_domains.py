@@ -38,6 +38,27 @@ async def test_lists_hold_what_is_in_the_domain(cloud: Cloud) -> None:
         await admin("DELETE", f"/v3/groups/{group_id}", status=204)
 
 
+async def test_readers_of_a_domain_look_at_grants_of_roles_of_no_domain(cloud: Cloud) -> None:
+    owner, client, _ = await _of_domain(cloud, "mine", "reader")
+    known = await roles_of(cloud)
+    path = f"/v3/projects/{owner.project_id}/users/{owner.user_id}/roles"
+    await client("HEAD", f"{path}/{known['member']}", status=204)
+    await client("HEAD", f"{path}/{known['admin']}", status=404)
+    _, stranger, _ = await _of_domain(cloud, "other", "reader")
+    await stranger("HEAD", f"{path}/{known['member']}", status=403)
+
+
+async def test_a_role_of_a_domain_is_given_on_its_projects_only(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    owner, _, domain = await _of_domain(cloud, "mine", "reader")
+    role = {"role": {"name": "local", "domain_id": domain}}
+    role_id = (await admin.post("/v3/roles", role))["role"]["id"]
+    mine, other = owner.project_id, admin.project_id
+    for project_id, status in ((mine, 204), (other, 403)):
+        path = f"/v3/projects/{project_id}/users/{owner.user_id}/roles/{role_id}"
+        await admin("PUT", path, status=status)
+
+
 async def test_an_administrator_of_a_domain_is_none_of_the_cloud(cloud: Cloud) -> None:
     owner, client, _ = await _of_domain(cloud, "mine", "admin")
     for method, path, body in (

@@ -155,6 +155,55 @@ async def test_a_sign_in_that_a_new_password_overtakes_gives_nothing(clouds: lis
         await overtake(number, client)
 
 
+async def test_the_same_said_many_times_at_once_is_said_once(clouds: list[Cloud]) -> None:
+    admin, role_id, people = await _people(clouds[0], 4)
+    group = (await admin.post("/v3/groups", {"group": {"name": "g"}}))["group"]["id"]
+    role = {"role": {"name": "new"}}
+    new = (await admin.post("/v3/roles", role))["role"]["id"]
+    client = people[0]
+    project, user = f"/v3/projects/{client.project_id}", f"users/{client.user_id}"
+    for path, status in (
+        (f"{project}/{user}/roles/{new}", 204),
+        (f"/v3/groups/{group}/{user}", 204),
+        (f"/v3/roles/{role_id}/implies/{new}", 201),
+    ):
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(20):
+                cloud = clouds[number % len(clouds)]
+                tasks.create_task(_on(cloud, admin)("PUT", path, status=status))
+    subject = {"X-Subject-Token": client.token}
+    async with asyncio.TaskGroup() as tasks:
+        ends = [
+            tasks.create_task(
+                _on(clouds[number % len(clouds)], admin)(
+                    "DELETE", "/v3/auth/tokens", headers=subject
+                )
+            )
+            for number in range(20)
+        ]
+    assert {task.result().status_code for task in ends} <= {204, 404}
+    assert not await _alive(clouds[-1], admin, client.token)
+
+
+@pytest.mark.parametrize("kind", ["user", "group", "project", "role", "domain"])
+async def test_one_of_many_gets_the_name(clouds: list[Cloud], kind: str) -> None:
+    admin = await clouds[0].sign_in()
+    ids = []
+    for number in range(8):
+        wanted = {kind: {"name": f"n{number}"}}
+        ids.append((await admin.post(f"/v3/{kind}s", wanted))[kind]["id"])
+    async with asyncio.TaskGroup() as tasks:
+        renamed = [
+            tasks.create_task(
+                _on(clouds[number % len(clouds)], admin)(
+                    "PATCH", f"/v3/{kind}s/{one}", {kind: {"name": "wanted"}}
+                )
+            )
+            for number, one in enumerate(ids)
+        ]
+    assert sorted(task.result().status_code for task in renamed) == [200] + [409] * 7
+
+
 async def test_two_processes_may_start_on_an_empty_database_at_once(
     tmp_path: Path, database_url: str
 ) -> None:

@@ -67,6 +67,21 @@ def test_null_never_equals_null_and_an_unknown_rule_means_no() -> None:
     assert rules.allows("own", {"project_id": "p"}, {"roles": [], "project_id": "p"})
 
 
+def test_a_check_against_none_looks_for_an_attribute_that_is_there_without_a_value() -> None:
+    rules = enforcer(
+        Rule("of nobody", "None:%(role.domain_id)s"),
+        Rule("of somebody", "not None:%(role.domain_id)s"),
+        Rule("text", "None:None"),
+    )
+    caller: dict[str, Any] = {"roles": [], "domain_id": None}
+    assert rules.allows("of nobody", {"role.domain_id": None}, caller)
+    assert not rules.allows("of somebody", {"role.domain_id": None}, caller)
+    for target in ({"role.domain_id": "d"}, {"role.domain_id": "None"}, {}):
+        assert not rules.allows("of nobody", target, caller), target
+        assert rules.allows("of somebody", target, caller), target
+    assert not rules.allows("text", {}, caller)
+
+
 def test_rules_that_lead_back_to_themselves_mean_no() -> None:
     rules = enforcer(Rule("a", "rule:b"), Rule("b", "rule:a"))
     assert not rules.allows("a", {}, {"roles": ["admin"]})

@@ -161,6 +161,9 @@ class ProtocolBody(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class MappingBody(Struct, kw_only=True, forbid_unknown_fields=True):
+    """id: the one of the path once more, which the client of the command line sends along."""
+
+    id: str | UnsetType = UNSET
     rules: list[Any]
     schema_version: str | None = None
 
@@ -181,7 +184,7 @@ class PolicyBody(Struct, kw_only=True):
 class EndpointGroupBody(Struct, kw_only=True):
     name: Name255 | UnsetType = UNSET
     description: Text | UnsetType | None = UNSET
-    filters: dict[str, Any] | UnsetType = UNSET
+    filters: dict[str, Any] | UnsetType | None = UNSET
 
 
 Limit = Annotated[int, Meta(ge=-1, le=0x7FFFFFFF)]

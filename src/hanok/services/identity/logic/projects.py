@@ -167,14 +167,10 @@ async def update(
     if extra:
         changes["extra"] = {**row.extra, **extra}
     if changes:
-        taken = sa.select(projects.c.id).where(
-            projects.c.name == changes.get("name"),
-            projects.c.name_scope == row.name_scope,
-            projects.c.id != row.id,
-        )
-        if "name" in changes and await tx.first(taken) is not None:
-            raise Conflict(f"The name {changes['name']} is taken by another {what}.")
-        await tx.execute(projects.update().where(projects.c.id == row.id).values(**changes))
+        try:
+            await tx.alter(projects.update().where(projects.c.id == row.id).values(**changes))
+        except Duplicate as error:
+            raise Conflict(f"The name {changes['name']} is taken by another {what}.") from error
     await rights.changed(tx)
     return await get(tx, projects, what, row.id)
 

@@ -448,15 +448,14 @@ class Tokens:
         await tx.execute(
             revoked_tokens.delete().where(revoked_tokens.c.expires_at < self._clock.now())
         )
-        if await tx.first(_revoked, {"ids": [payload.audit_ids[0]]}) is None:
-            await tx.insert(
-                revoked_tokens,
-                {
-                    "audit_id": payload.audit_ids[0],
-                    "expires_at": _time(payload.expires_us),
-                    "revoked_at": self._clock.now(),
-                },
-            )
+        await tx.insert_missing(
+            revoked_tokens,
+            {
+                "audit_id": payload.audit_ids[0],
+                "expires_at": _time(payload.expires_us),
+                "revoked_at": self._clock.now(),
+            },
+        )
         await rights.changed(tx)
 
     # ---- receipts: proof of some of the methods that a sign-in needs ----

@@ -100,21 +100,17 @@ async def update(
     if extra:
         merged = {**row.extra, **extra}
         changes["extra"] = {name: value for name, value in merged.items() if value is not None}
-    if "name" in changes:
-        taken = sa.select(users.c.id).where(
-            users.c.domain_id == row.domain_id,
-            users.c.name == changes["name"],
-            users.c.id != row.id,
-        )
-        if await tx.first(taken) is not None:
-            raise Conflict(f"The name {changes['name']} is taken by another user of the domain.")
     changes.update(password)
     if values.get("enabled") is False:
         changes["tokens_valid_from"] = _later(row, now)
     if values.get("enabled") is True:
         changes.update(failed_sign_ins=0, failed_at=None, last_active_at=now)
     if changes:
-        await tx.execute(users.update().where(users.c.id == row.id).values(**changes))
+        try:
+            await tx.alter(users.update().where(users.c.id == row.id).values(**changes))
+        except Duplicate as error:
+            text = f"The name {changes['name']} is taken by another user of the domain."
+            raise Conflict(text) from error
     await rights.changed(tx)
     return await get(tx, users, "user", row.id)
 
@@ -251,16 +247,12 @@ async def update_group(
     changes = {name: value for name, value in values.items() if name in ("name", "description")}
     if extra:
         changes["extra"] = {**row.extra, **extra}
-    if "name" in changes:
-        taken = sa.select(groups.c.id).where(
-            groups.c.domain_id == row.domain_id,
-            groups.c.name == changes["name"],
-            groups.c.id != row.id,
-        )
-        if await tx.first(taken) is not None:
-            raise Conflict(f"The name {changes['name']} is taken by another group of the domain.")
     if changes:
-        await tx.execute(groups.update().where(groups.c.id == row.id).values(**changes))
+        try:
+            await tx.alter(groups.update().where(groups.c.id == row.id).values(**changes))
+        except Duplicate as error:
+            text = f"The name {changes['name']} is taken by another group of the domain."
+            raise Conflict(text) from error
     return await get(tx, groups, "group", row.id)
 
 
@@ -283,8 +275,7 @@ async def is_member(tx: Transaction, group_id: str, user_id: str) -> bool:
 
 
 async def add_member(tx: Transaction, group_id: str, user_id: str) -> None:
-    if not await is_member(tx, group_id, user_id):
-        await tx.insert(group_members, {"group_id": group_id, "user_id": user_id})
+    if await tx.insert_missing(group_members, {"group_id": group_id, "user_id": user_id}):
         await rights.changed(tx)
 
 

@@ -117,19 +117,15 @@ def _handlers(
         grant = _Grant(request, actor, target, inherited)
         async with request.transaction() as tx:
             await grant.check_new(request, tx)
-            mine = sa.select(assignments).where(grant.where, assignments.c.role_id == grant.role_id)
-            if await tx.first(mine) is None:
-                await tx.insert(
-                    assignments,
-                    {
-                        "actor_kind": grant.actor_kind,
-                        "actor_id": grant.actor_id,
-                        "target_kind": grant.target_kind,
-                        "target_id": grant.target_id,
-                        "role_id": grant.role_id,
-                        "inherited": inherited,
-                    },
-                )
+            row = {
+                "actor_kind": grant.actor_kind,
+                "actor_id": grant.actor_id,
+                "target_kind": grant.target_kind,
+                "target_id": grant.target_id,
+                "role_id": grant.role_id,
+                "inherited": inherited,
+            }
+            if await tx.insert_missing(assignments, row):
                 await rights.changed(tx)
         return no_content()
 

@@ -219,9 +219,8 @@ async def _checked(tx: Transaction, values: dict[str, Any]) -> dict[str, Any]:
             await get(tx, regions, "region", values["region_id"])
     elif "region" in values:
         changes["region_id"] = values["region"]
-        known = sa.select(regions.c.id).where(regions.c.id == values["region"])
-        if values["region"] is not None and await tx.first(known) is None:
-            await tx.insert(
+        if values["region"] is not None:
+            await tx.insert_missing(
                 regions,
                 {"id": values["region"], "parent_region_id": None, "description": "", "extra": {}},
             )

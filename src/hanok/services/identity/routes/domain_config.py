@@ -98,9 +98,7 @@ async def show_compliance(request: Request, room: Identity) -> Response:
     """GET /v3/domains/{id}/config/security_compliance: the rule for passwords, for whoever must choose one."""
     request.allow()
     option = request.path.get("option")
-    async with request.reading() as tx:
-        domain_id = await _domain(request, tx)
-    if domain_id != "default":
+    if request.path["domain_id"] != "default":  # whether there is such a domain or not
         raise Forbidden(
             "Invalid domain specific configuration: Reading security compliance information for any domain "
             "other than the default domain is not allowed or supported."

@@ -157,6 +157,9 @@ async def update_group(request: Request, room: Identity) -> Response:
     request.allow()
     body, _ = await schemas.read(request, "endpoint_group", schemas.EndpointGroupBody)
     values = schemas.given(body)
+    if values.get("filters", {}) is None:
+        # No group is without filters: the client of the command line sends null for what it was not told to change.
+        values = {name: value for name, value in values.items() if value is not None}
     if "filters" in values:
         _check_filters(values["filters"])
     async with request.transaction() as tx:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import UNSET
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Conflict, NotFound
@@ -170,6 +171,8 @@ async def list_mappings(request: Request, room: Identity) -> Response:
 
 async def _rules(request: Request) -> dict[str, Any]:
     body = await request.body(schemas.MappingBody, key="mapping")
+    if body.id not in (UNSET, request.path["mapping_id"]):
+        raise BadInput("The id in the body is not the one of the path.")
     version = body.schema_version or "1.0"
     mapping.rules_of(body.rules, version)
     return {"rules": body.rules, "schema_version": version}

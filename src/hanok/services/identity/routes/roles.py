@@ -98,16 +98,11 @@ async def update_role(request: Request, room: Identity) -> Response:
         values.pop("domain_id", None)
         if extra:
             values["extra"] = {**row.extra, **extra}
-        if "name" in values:
-            taken = sa.select(table.c.id).where(
-                table.c.domain_id == row.domain_id,
-                table.c.name == values["name"],
-                table.c.id != row.id,
-            )
-            if await tx.first(taken) is not None:
-                raise Conflict(f"The name {values['name']} is taken by another role.")
         if values:
-            await tx.execute(table.update().where(table.c.id == row.id).values(**values))
+            try:
+                await tx.alter(table.update().where(table.c.id == row.id).values(**values))
+            except Duplicate as error:
+                raise Conflict(f"The name {values['name']} is taken by another role.") from error
             await rights.changed(tx)
         row = await get(tx, table, "role", row.id)
     return json_answer({"role": schemas.role(request, row)})
@@ -186,15 +181,16 @@ async def create_implied(request: Request, room: Identity) -> Response:
     """PUT /v3/roles/{id}/implies/{id}."""
     request.allow("identity:create_implied_role")
     async with request.transaction() as tx:
-        prior, implied, there = await _pair(request, tx)
+        await tx.serialize("implied roles")  # two at once could make a circle
+        prior, implied, _ = await _pair(request, tx)
         if implied.name == "admin":
             raise Forbidden("The role admin cannot be implied by another role.")
         if prior.domain_id == "*" and implied.domain_id != "*":
             raise Forbidden("A role of no domain cannot imply a role of a domain.")
         if prior.id in await rights.with_implied(tx, [implied.id]):
             raise BadInput("That would make the role imply itself.")
-        if not there:
-            await tx.insert(implied_roles, {"prior_id": prior.id, "implied_id": implied.id})
+        pair = {"prior_id": prior.id, "implied_id": implied.id}
+        if await tx.insert_missing(implied_roles, pair):
             await rights.changed(tx)
     return json_answer(_inference(request, prior, implied), 201)
 
