@@ -494,7 +494,7 @@ class Generator:
             return [self.anything(depth - 1) for _ in range(dice.choice((1, 2, 300)))]
         if way == 7:
             deep: Any = 1
-            for _ in range(dice.choice((5, 60, 400))):
+            for _ in range(dice.choice((5, 60, 90, 400, 960, 980, 3_000))):
                 deep = [deep] if dice.random() < 0.5 else {"a": deep}
             return deep
         return {dice.choice(STRINGS): self.anything(depth - 1) for _ in range(dice.randint(1, 3))}

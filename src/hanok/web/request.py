@@ -19,6 +19,7 @@ from hanok.web.policy import Enforcer
 from hanok.web.routes import Route, Service
 from hanok.web.token import Token
 
+DEEPEST = 100  # arrays and objects in each other; what is kept is written out again, by code that recurses
 BODY_LIMIT = 1 << 20  # bytes of a JSON body; image data is read as a stream instead
 
 T = TypeVar("T")
@@ -195,9 +196,12 @@ class Request:
         if b"\\u0000" in raw:
             raise BadInput("Malformed request body: a text contains the character NUL.")
         try:
-            return _decode(raw)
+            value = _decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadInput(f"Malformed request body: {error}") from None
+        if raw.count(b"[") + raw.count(b"{") > DEEPEST and _deeper(value, DEEPEST):
+            raise BadInput(f"Malformed request body: it is nested more than {DEEPEST} levels deep.")
+        return value
 
     async def body(self, kind: type[T], *, key: str = "") -> T:
         """The body as a Struct, checked: unknown keys, wrong types, wrong sizes are refused.
@@ -250,6 +254,14 @@ class Request:
     def full_url(self) -> str:
         """The address that was asked, without the query."""
         return self.origin + quote(self._http.scope["path"])
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    """Whether arrays and objects are in each other to more than so many levels."""
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper(item, levels - 1) for item in inner)
 
 
 def convert(value: Any, kind: type[T], *, strict: bool = True) -> T:
