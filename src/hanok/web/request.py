@@ -281,13 +281,26 @@ def json_answer(
 ) -> Response:
     """A JSON answer."""
     return Response(
-        msgspec.json.encode(value), status, headers=headers, media_type="application/json"
+        msgspec.json.encode(value), status, headers=_plain(headers), media_type="application/json"
     )
 
 
 def no_content(status: int = 204, headers: Mapping[str, str] | None = None) -> Response:
     """An answer without a body."""
-    return Response(None, status, headers=headers)
+    return Response(None, status, headers=_plain(headers))
+
+
+_PRINTED = "".join(map(chr, range(0x20, 0x7F)))
+
+
+def _plain(headers: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """Headers with everything but printable ASCII percent-encoded: addresses name what users have named.
+
+    Line breaks above all: the server below writes headers as they are.
+    """
+    if headers is None:
+        return None
+    return {name: quote(value, safe=_PRINTED) for name, value in headers.items()}
 
 
 ASGI = tuple[Scope, Receive, Send]
