@@ -55,6 +55,8 @@ class Found(Struct):
 
     def fail(self, kind: str, example: str) -> None:
         self.failed[kind] += 1
+        if kind not in self.failures:
+            print(f"{kind}\n{example}", file=sys.stderr, flush=True)
         self.failures.setdefault(kind, example)
 
 
