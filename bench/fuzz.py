@@ -492,6 +492,7 @@ async def _one_life(
     log.said.clear()
     for number in range(count):
         if number % FRESH == 0:
+            connection.close()  # the server would end it meanwhile: idle for too long
             try:
                 generator.callers = await _furnish(cloud, generator.known, number // FRESH)
             except (AssertionError, LookupError) as error:
