@@ -55,6 +55,8 @@ class Found(Struct):
 
     def fail(self, kind: str, example: str) -> None:
         self.failed[kind] += 1
+        if kind not in self.failures:
+            print(f"{kind}\n{example}", file=sys.stderr, flush=True)
         self.failures.setdefault(kind, example)
 
 
@@ -490,6 +492,7 @@ async def _one_life(
     log.said.clear()
     for number in range(count):
         if number % FRESH == 0:
+            connection.close()  # the server would end it meanwhile: idle for too long
             try:
                 generator.callers = await _furnish(cloud, generator.known, number // FRESH)
             except (AssertionError, LookupError) as error:

@@ -1,10 +1,10 @@
-"""Characters that no database keeps, by every way a text comes in: refused, never an error of ours."""
+"""Characters that no database keeps, by every way a text comes in, and bodies too deep: refused, no error of ours."""
 
 from __future__ import annotations
 
 from base64 import b64encode
 
-from tests.cloud import Cloud
+from tests.cloud import NEWEST, Cloud, a_flavor, a_server, an_image, settle
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 GRANT = b"grant_type=client_credentials"
@@ -72,6 +72,35 @@ async def test_in_a_name(cloud: Cloud) -> None:
             assert answer.status_code < 500, f"{path}: {answer.text}"
             if text in (r"\u0000", r"\ud800", r"\udfff"):
                 assert answer.status_code == 400, f"{path} {text}: {answer.text}"
+
+
+async def test_a_body_is_nested_so_deep_and_no_deeper(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    for left, right in (("[", "]"), ('{"a":', "}")):
+        for deep, status in ((90, 201), (101, 400), (970, 400), (50_000, 400)):
+            nested = left * deep + "1" + right * deep
+            content = f'{{"user": {{"name": "u{len(left)}-{deep}", "more": {nested}}}}}'
+            answer = await admin("POST", "/v3/users", content=content.encode())
+            assert answer.status_code == status, f"{deep}: {answer.text[:200]}"
+            blob = {"user_id": admin.user_id, "project_id": admin.project_id, "type": "ec2"}
+            body = {"credential": {**blob, "blob": nested}}
+            answer = await admin("POST", "/v3/credentials", body)
+            assert answer.status_code in (400, 201), f"{deep}: {answer.text[:200]}"
+    await admin.get("/v3/users")
+
+
+async def test_in_an_address_that_is_answered(cloud: Cloud) -> None:
+    owner = await cloud.project_with("owner", "member")
+    admin = await cloud.sign_in()
+    server = await a_server(owner, await an_image(owner), await a_flavor(admin))
+    await settle(cloud)
+    path = f"/compute/v2.1/servers/{server}/tags"
+    for odd in ("%C4%B1", "%F0%9F%98%80", "%0D%0ASet-Cookie:%20a=b", "%7F", "%C3%A9"):
+        answer = await owner("PUT", f"{path}/{odd}", headers=NEWEST)
+        assert answer.status_code in (201, 400), answer.text
+        said = answer.headers.get("Location", "")
+        assert said.isascii() and said.isprintable() and "Set-Cookie" not in answer.headers
+        assert answer.status_code == 400 or said.endswith(f"/{odd}".replace("%20", " "))
 
 
 async def test_in_a_header(cloud: Cloud) -> None:

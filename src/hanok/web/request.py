@@ -19,6 +19,7 @@ from hanok.web.policy import Enforcer
 from hanok.web.routes import Route, Service
 from hanok.web.token import Token
 
+DEEPEST = 100  # arrays and objects in each other; what is kept is written out again, by code that recurses
 BODY_LIMIT = 1 << 20  # bytes of a JSON body; image data is read as a stream instead
 
 T = TypeVar("T")
@@ -196,9 +197,12 @@ class Request:
         if b"\\u0000" in raw:
             raise BadInput("Malformed request body: a text contains the character NUL.")
         try:
-            return _decode(raw)
+            value = _decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadInput(f"Malformed request body: {error}") from None
+        if raw.count(b"[") + raw.count(b"{") > DEEPEST and _deeper(value, DEEPEST):
+            raise BadInput(f"Malformed request body: it is nested more than {DEEPEST} levels deep.")
+        return value
 
     async def body(self, kind: type[T], *, key: str = "") -> T:
         """The body as a Struct, checked: unknown keys, wrong types, wrong sizes are refused.
@@ -255,6 +259,14 @@ class Request:
         return self.origin + quote(self._http.scope["path"])
 
 
+def _deeper(value: Any, levels: int) -> bool:
+    """Whether arrays and objects are in each other to more than so many levels."""
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper(item, levels - 1) for item in inner)
+
+
 def convert(value: Any, kind: type[T], *, strict: bool = True) -> T:
     """A plain value as a Struct.
 
@@ -272,13 +284,26 @@ def json_answer(
 ) -> Response:
     """A JSON answer."""
     return Response(
-        msgspec.json.encode(value), status, headers=headers, media_type="application/json"
+        msgspec.json.encode(value), status, headers=_plain(headers), media_type="application/json"
     )
 
 
 def no_content(status: int = 204, headers: Mapping[str, str] | None = None) -> Response:
     """An answer without a body."""
-    return Response(None, status, headers=headers)
+    return Response(None, status, headers=_plain(headers))
+
+
+_PRINTED = "".join(map(chr, range(0x20, 0x7F)))
+
+
+def _plain(headers: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    """Headers with everything but printable ASCII percent-encoded: addresses name what users have named.
+
+    Line breaks above all: the server below writes headers as they are.
+    """
+    if headers is None:
+        return None
+    return {name: quote(value, safe=_PRINTED) for name, value in headers.items()}
 
 
 ASGI = tuple[Scope, Receive, Send]

@@ -118,6 +118,15 @@ def test_routes_are_listed_with_version_and_action() -> None:
     assert {service for service, *_ in rows} >= {"identity", "compute", "placement"}
 
 
+def test_routes_as_a_document_of_one_service(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["routes", "--openapi", "image"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert "post" in document["paths"]["/image/v2/images"]
+    assert all(path.startswith("/image/") for path in document["paths"])
+    assert main(["routes", "--openapi", "imaginary"]) == 1
+    assert "no service imaginary" in capsys.readouterr().err
+
+
 def test_routes_as_json_are_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["routes", "--json", "--service", "identity"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

@@ -12,20 +12,29 @@ from typing import Any
 
 import hanok.services
 from hanok import __version__
-from hanok.cli.output import say, table
+from hanok.cli.output import Failure, say, table
 from hanok.web import openapi
 from hanok.web.routes import Route
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON line an operation")
-    parser.add_argument("--openapi", action="store_true", help="an OpenAPI 3.1 document")
+    parser.add_argument(
+        "--openapi",
+        nargs="?",
+        const="",
+        metavar="SERVICE",
+        help="an OpenAPI 3.1 document, of this service or of all",
+    )
     parser.add_argument("--service", metavar="NAME", help="of this service only")
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.openapi:
-        say(json.dumps(openapi_document(args.service), indent=1))
+    if args.openapi is not None:
+        service = args.openapi or args.service
+        if service not in (None, *tables()):
+            raise Failure(f"there is no service {service}; there are {', '.join(tables())}")
+        say(json.dumps(openapi_document(service), indent=1))
         return 0
     rows = sorted({row for row in operations() if args.service in (None, row[0])})
     if args.json:
