@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hanok.base.clock import Clock
-from hanok.base.errors import Unavailable
+from hanok.base.errors import HanokError, Unavailable
 from hanok.bus import Bus, MemoryBus
 from hanok.control import house
 from hanok.control.inventory import World
@@ -240,8 +240,8 @@ class Control:
         while True:
             try:
                 await identity.follow_directories(self.database, self.identity)
-            except Unavailable as error:
-                log.warning("directories are not followed: %s", error.message)
+            except HanokError as error:
+                log.warning("directories are not followed: %s %s", error.message, error.detail)
             await asyncio.sleep(self.settings.identity.directory_s)
 
     async def _mend_images(self) -> None:

@@ -278,3 +278,24 @@ async def test_options(
     await follow(cloud)
     found = (await admin.get(f"/v3/users?domain_id={domain}&name=jane"))["users"]
     assert [one["enabled"] for one in found] == ([] if enabled is None else [enabled])
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"user_enabled_mask": "many"},
+        {"page_size": {"a": 1}},
+        {"url": "nowhere at all"},
+        {"tls_cacertfile": "/nowhere", "use_tls": True},
+        {"user_filter": "(((", "query_scope": ["x"]},
+    ],
+)
+async def test_a_directory_that_is_set_oddly_stops_only_itself(
+    cloud: Cloud, ldap: LDAP, odd: dict[str, Any]
+) -> None:
+    admin = await cloud.sign_in()
+    domain = await a_domain(admin, ldap, **odd)
+    await follow(cloud)
+    await sign_in(cloud, "jane", "janeword", 503)
+    assert (await admin.get(f"/v3/users?domain_id={domain}"))["users"] == []
+    await cloud.sign_in()

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
-from hanok.base.errors import Forbidden, Unavailable
+from hanok.base.errors import Forbidden, HanokError
 from hanok.services.identity.logic import domain_options, rights
 from hanok.services.identity.logic.directory import Directory, Person, Team
 from hanok.services.identity.logic.keys import Keys
@@ -155,8 +155,10 @@ async def follow_all(database: Database, directories: Directories) -> None:
     for domain_id, directory in (await directories.all(database)).items():
         try:
             await follow(database, domain_id, directory)
-        except Unavailable as error:
+        except HanokError as error:
             log.warning("the directory of domain %s: %s %s", domain_id, error.message, error.detail)
+        except Exception:  # one domain's directory stops only itself
+            log.exception("the directory of domain %s cannot be followed", domain_id)
 
 
 async def follow(database: Database, domain_id: str, directory: Directory) -> None:
@@ -211,7 +213,7 @@ async def _write_person(
     tx: Transaction, domain_id: str, person: Person, row: Row[Any] | None
 ) -> bool:
     user_id = public_id(domain_id, "user", person.local_id)
-    values = {"name": person.name[:255], "enabled": person.enabled, "extra": _extra(person)}
+    values = {"name": person.name, "enabled": person.enabled, "extra": _extra(person)}
     try:
         if row is not None:
             await tx.alter(users.update().where(users.c.id == user_id).values(**values))
@@ -244,7 +246,7 @@ async def _remember(tx: Transaction, domain_id: str, kind: str, thing: Person | 
             "public_id": public_id(domain_id, kind, thing.local_id),
             "domain_id": domain_id,
             "kind": kind,
-            "local_id": thing.local_id[:255],
+            "local_id": thing.local_id,
         },
     )
 
@@ -263,7 +265,7 @@ async def _follow_teams(
     for team in teams:
         group_id = public_id(domain_id, "group", team.local_id)
         row = rows.get(group_id)
-        values = {"name": team.name[:64], "description": team.description}
+        values = {"name": team.name, "description": team.description}
         if row is not None and all(getattr(row, name) == value for name, value in values.items()):
             continue
         try:

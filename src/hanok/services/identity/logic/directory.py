@@ -24,6 +24,7 @@ from hanok.services.identity.logic.domain_options import KNOWN
 CONNECT_S = 5
 ANSWER_S = 20
 PAGE = 500
+LONGEST, LONGEST_TEAM = 255, 64  # characters of a name here
 MOST = 100_000  # entries that are taken from one directory
 
 T = TypeVar("T")
@@ -131,6 +132,14 @@ class Directory:
             raise Unavailable(
                 "The directory of the domain does not answer.", detail=repr(error)
             ) from error
+        except (
+            ValueError,
+            TypeError,
+            OSError,
+        ) as error:  # what was set makes no sense to the library
+            raise Unavailable(
+                "The directory of the domain cannot be used as it is set.", detail=repr(error)
+            ) from error
 
     async def _one(self, attribute: str, value: str) -> Person | None:
         match = f"({self.options[attribute]}={_escaped(value)})"
@@ -204,7 +213,9 @@ class Directory:
                 if entry.get("type") != "searchResEntry":
                     continue
                 raw = {
-                    name.lower(): [value.decode(errors="replace") for value in values]
+                    name.lower(): [
+                        value.decode(errors="replace").replace("\0", "") for value in values
+                    ]
                     for name, values in entry["raw_attributes"].items()
                 }
                 found.append((str(entry["dn"]), {**raw, "dn": [str(entry["dn"])]}))
@@ -221,7 +232,7 @@ class Directory:
         for dn, entry in rows:
             local_id = _first(entry, names["id"])
             name = _first(entry, names["name"])
-            if not local_id or not name:
+            if not 0 < len(local_id) <= LONGEST or not 0 < len(name) <= LONGEST:
                 continue  # an entry that nobody could name
             people.append(
                 Person(
@@ -265,7 +276,7 @@ class Directory:
         for dn, entry in self._search(self._teams_base, self._filter("group"), names.values()):
             local_id = _first(entry, names["id"])
             name = _first(entry, names["name"])
-            if local_id and name:
+            if 0 < len(local_id) <= LONGEST and 0 < len(name) <= LONGEST_TEAM:
                 teams.append(
                     Team(
                         local_id=local_id,

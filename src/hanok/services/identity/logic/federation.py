@@ -207,7 +207,8 @@ async def admit(
     if minutes is None:
         minutes = room.settings.authorization_ttl_minutes
     lasts = max(timedelta(minutes=minutes), room.tokens.lifetime + timedelta(minutes=1))
-    await _join(tx, user_id, idp.id, wanted, room.clock.now() + lasts)
+    now = room.clock.now()
+    await _join(tx, user_id, idp.id, wanted, now=now, until=now + lasts)
     if mapped.projects or row.schema_version == "3.0":
         await _provision(tx, user_id, idp.domain_id, mapped.projects, row.schema_version)
     return user_id, True
@@ -292,10 +293,18 @@ async def _groups(tx: Transaction, room: Identity, mapped: Mapped) -> list[str]:
 
 
 async def _join(
-    tx: Transaction, user_id: str, idp_id: str, wanted: Sequence[str], until: datetime
+    tx: Transaction,
+    user_id: str,
+    idp_id: str,
+    wanted: Sequence[str],
+    *,
+    now: datetime,
+    until: datetime,
 ) -> None:
+    """Put a user into these groups of a provider and no others; forget whatever has ended, of whomever."""
     table = federated_memberships
-    await tx.execute(table.delete().where(table.c.user_id == user_id, table.c.idp_id == idp_id))
+    own = sa.and_(table.c.user_id == user_id, table.c.idp_id == idp_id)
+    await tx.execute(table.delete().where(sa.or_(own, table.c.expires_at < now)))
     if wanted:
         await tx.execute(
             table.insert(),
