@@ -17,6 +17,7 @@ import bcrypt
 from hanok.base.clock import Clock
 from hanok.base.errors import BadInput
 
+_DIGITS = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 LONGEST_BYTES = 4096  # before hashing; a longer one only costs time [CVE-2012-1572]
 REMEMBERED_S = 300.0
 REMEMBERED_MOST = 10_000
@@ -27,6 +28,11 @@ def _short(password: str) -> bytes:
     return base64.b64encode(hashlib.sha256(password.encode()).digest())
 
 
+def _nobody(rounds: int) -> str:
+    """A hash that no password has. Comparing with it costs what comparing with a real one costs; making it, nothing."""
+    return bcrypt.gensalt(rounds).decode() + "".join(secrets.choice(_DIGITS) for _ in range(31))
+
+
 class Passwords:
     """Makes and compares hashes."""
 
@@ -35,7 +41,7 @@ class Passwords:
         self._rounds = rounds
         self._key = secrets.token_bytes(32)
         self._matched: dict[bytes, float] = {}
-        self._nobody = bcrypt.hashpw(_short(secrets.token_hex()), bcrypt.gensalt(rounds)).decode()
+        self._nobody = _nobody(rounds)
 
     async def hash(self, password: str) -> str:
         """A hash to keep.
