@@ -97,8 +97,10 @@ async def main(given: argparse.Namespace) -> None:
     ):
         ready = asyncio.Event()
         names = ["host-1"] if given.number == 1 else []
-        stores = settings.image_stores
-        host = group.create_task(run_simulated(names, bus, image_stores=stores, ready=ready))
+        stores, copies = settings.image_stores, settings.snapshots
+        host = group.create_task(
+            run_simulated(names, bus, image_stores=stores, snapshots=copies, ready=ready)
+        )
         await ready.wait()
         with others(given):
             await server(control.app, given.port).serve([shared_socket(given.port)])

@@ -141,7 +141,14 @@ async def running(
     ):
         ready = asyncio.Event()
         simulated = group.create_task(
-            run_simulated(names, bus, image_stores=wanted.image_stores, clock=clock, ready=ready)
+            run_simulated(
+                names,
+                bus,
+                image_stores=wanted.image_stores,
+                snapshots=wanted.snapshots,
+                clock=clock,
+                ready=ready,
+            )
         )
         await ready.wait()
         await _heard_of(control, hosts)

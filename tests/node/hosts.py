@@ -107,6 +107,7 @@ class House:
                 shape=Shape(memory_mib=4096, boot_s=0.05),
                 image_stores=self.settings.image_stores,
                 state_dir=self.folder / "state",
+                snapshots=self.settings.snapshot_folder,
                 ready=ready,
                 hosts=self.simulated,
             )

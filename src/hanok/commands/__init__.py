@@ -22,8 +22,10 @@ from hanok.commands.messages import (
     Done,
     EnsureImage,
     EnsureInstance,
+    EnsureSnapshot,
     Failed,
     ForgetImage,
+    ForgetSnapshot,
     HostInventory,
     HostState,
     ImageState,
@@ -39,6 +41,7 @@ from hanok.commands.messages import (
     RebootInstance,
     RemoveInstance,
     SetPower,
+    SnapshotState,
     Stale,
 )
 
@@ -54,8 +57,10 @@ __all__ = [
     "Done",
     "EnsureImage",
     "EnsureInstance",
+    "EnsureSnapshot",
     "Failed",
     "ForgetImage",
+    "ForgetSnapshot",
     "HostInventory",
     "HostState",
     "ImageState",
@@ -71,5 +76,6 @@ __all__ = [
     "RebootInstance",
     "RemoveInstance",
     "SetPower",
+    "SnapshotState",
     "Stale",
 ]

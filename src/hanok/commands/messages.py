@@ -137,6 +137,24 @@ class RemoveInstance(Command, frozen=True, kw_only=True, tag="remove_instance"):
     generation: int
 
 
+class EnsureSnapshot(Command, frozen=True, kw_only=True, tag="ensure_snapshot"):
+    """The guest's root disk, as it was at one moment, is a file of its own in the host's snapshot folder.
+
+    The guest goes on meanwhile. Answer: SnapshotState, after at most wait_s; ask again until it is done.
+    """
+
+    server_id: str
+    snapshot_id: str
+    wait_s: float = 5.0
+
+
+class ForgetSnapshot(Command, frozen=True, kw_only=True, tag="forget_snapshot"):
+    """Nothing of the snapshot is on the host, and nothing makes it any more. Answer: Done."""
+
+    server_id: str
+    snapshot_id: str
+
+
 class ReadConsole(Command, frozen=True, kw_only=True, tag="read_console"):
     """The end of the guest's serial log. lines: how many; None for all that is kept. Answer: ConsoleLog."""
 
@@ -160,6 +178,8 @@ COMMAND_TYPES = (
     | SetPower
     | RebootInstance
     | RemoveInstance
+    | EnsureSnapshot
+    | ForgetSnapshot
     | ReadConsole
     | OpenConsole
 )
@@ -204,6 +224,16 @@ class InstanceState(Struct, frozen=True, kw_only=True, tag_field="answer", tag="
     accelerator: str = ""
 
 
+class SnapshotState(Struct, frozen=True, kw_only=True, tag_field="answer", tag="snapshot"):
+    """A snapshot. done: whether it is whole. disk_format: of the file. copied, total: bytes of the disk, 0 if unknown."""
+
+    snapshot_id: str
+    done: bool
+    disk_format: str = "qcow2"
+    copied: int = 0
+    total: int = 0
+
+
 class ConsoleLog(Struct, frozen=True, kw_only=True, tag_field="answer", tag="console_log"):
     text: str
 
@@ -245,7 +275,8 @@ class HostInventory(Struct, frozen=True, kw_only=True, tag_field="answer", tag="
     """Everything of ours on a host.
 
     instances: with records or processes; processes: server id → process id; taps: port ids; directories:
-    server ids that have files; images: ids in the cache; metadata_networks: network ids served.
+    server ids that have files; images: ids in the cache; snapshots: ids of finished copies of disks;
+    metadata_networks: network ids served.
     """
 
     host: str
@@ -254,6 +285,7 @@ class HostInventory(Struct, frozen=True, kw_only=True, tag_field="answer", tag="
     taps: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
+    snapshots: tuple[str, ...] = ()
     metadata_networks: tuple[str, ...] = ()
 
 
@@ -263,6 +295,7 @@ Answer = (
     | Stale
     | ImageState
     | InstanceState
+    | SnapshotState
     | ConsoleLog
     | ConsoleAddress
     | HostState

@@ -74,6 +74,11 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return str(self.images), str(self.image_folder / "cache")
 
     @property
+    def snapshots(self) -> Path:
+        """Where hosts on this machine leave copies of disks."""
+        return self.state / "snapshots"
+
+    @property
     def keys(self) -> Path:
         return self.state / "control" / "token-keys"
 

@@ -18,6 +18,7 @@ from hanok.node.images import ImageCache
 from hanok.node.metadata import MetadataServer
 from hanok.node.records import Records
 from hanok.node.settings import NodeSettings
+from hanok.node.snapshots import Snapshots
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +54,12 @@ async def run_node(
             try:
                 async with ConsoleDoor(settings.console_address, guests.connect, clock) as door:
                     version = await _version(settings.qemu_binary)
-                    handlers = Handlers(settings, guests, images, chassis, door, version)
+                    snapshots = Snapshots(guests, settings.snapshot_folder, tasks)
+                    handlers = Handlers(
+                        settings, guests, images, snapshots, chassis, door, version
+                    )
                     await guests.adopt()
+                    await snapshots.clean()
                     await bus.listen(wire.node_subject(settings.host), handlers.handle)
                     if ready is not None:
                         ready.set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from hanok.drivers.image_format import HEAD_BYTES, inspect
 from hanok.drivers.qemu import config_drive
 from hanok.drivers.qemu.images import Tools
 from hanok.node.errors import NotDone
-from hanok.node.images import GIB, check_fits
+from hanok.node.images import GIB, RESERVE, check_fits
 
+COPY = "copy"
 ROOM = 64 << 20  # an overlay needs little at first, but a guest on a full disk does not get far
 
 
@@ -50,15 +52,64 @@ class Disks:
         temporary.rename(self._folder / "disk")
         await failpoint("node.make_root.after")
 
-    def to_grow(self, disk_gib: int) -> int:
-        """The size the root disk has to be grown to; 0 when it is large enough."""
+    def root_bytes(self) -> int:
+        """The size of the root disk as the guest sees it."""
         fd = os.open(self._folder / "disk", os.O_RDONLY | os.O_NOFOLLOW)
         with open(fd, "rb") as file:
-            found = inspect(file.read(HEAD_BYTES))
-        return disk_gib * GIB if found.virtual_size_bytes < disk_gib * GIB else 0
+            return inspect(file.read(HEAD_BYTES)).virtual_size_bytes
+
+    def to_grow(self, disk_gib: int) -> int:
+        """The size the root disk has to be grown to; 0 when it is large enough."""
+        return disk_gib * GIB if self.root_bytes() < disk_gib * GIB else 0
 
     async def grow_root(self, size_bytes: int) -> None:
         await self._tools.grow(self._folder / "disk", size_bytes)
+
+    def check_room_for_copy(self, base: Path) -> None:
+        """Raises NotDone when a copy of the root disk could leave the guests no room to write."""
+        used = sum(os.lstat(path).st_blocks * 512 for path in (self._folder / "disk", base))
+        space = os.statvfs(self._folder)
+        if space.f_bavail * space.f_frsize < used + RESERVE:
+            raise NotDone(
+                f"The host has not enough disk space for a snapshot: {used + RESERVE >> 20} MiB are needed.",
+                detail=f"{space.f_bavail * space.f_frsize >> 20} MiB are free",
+            )
+
+    async def make_copy_target(self) -> Path:
+        """An empty qcow2 as large as the root disk, for a copy of it."""
+        target = self._fresh(COPY)
+        await self._tools.make_empty(target, self.root_bytes())
+        return target
+
+    async def copy_root(self, base: Path, base_format: str) -> Path:
+        """A copy of the root disk that stands on nothing; the guest has no process."""
+        target = self._fresh(COPY)
+        await self._tools.flatten(self._folder / "disk", base, base_format, target)
+        return target
+
+    def hand_over_copy(self, path: Path) -> None:
+        """Move the finished copy out of the reach of the guest's user; it belongs to the owner of the new folder then."""
+        source, owner = self._folder / f".{COPY}.new", os.stat(path.parent)
+        fd = os.open(source, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            found = os.fstat(fd)
+            mine = self._uid is None or found.st_uid == self._uid
+            if not (stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and mine):
+                raise NotDone("The snapshot's file is not what was made.", detail=str(source))
+            if self._uid is not None:
+                os.fchown(fd, owner.st_uid, owner.st_gid)
+            os.fchmod(fd, 0o400)
+            os.fsync(fd)
+            os.rename(source, path)
+            moved = os.lstat(path)
+            if (moved.st_dev, moved.st_ino) != (found.st_dev, found.st_ino):
+                path.unlink()
+                raise NotDone("The snapshot's file is not what was made.", detail=str(source))
+        finally:
+            os.close(fd)
+
+    def forget_copy(self) -> None:
+        (self._folder / f".{COPY}.new").unlink(missing_ok=True)
 
     async def make_blank(self, name: str, size_bytes: int) -> None:
         """A plain disk that takes no room before it is written to: swap space, or an ext4 file system."""

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -192,6 +192,9 @@ class Guests:
             accelerator=self.accelerator.kind,
         )
 
+    def all(self) -> tuple[Guest, ...]:
+        return tuple(self._known.values())
+
     def states(self) -> tuple[InstanceState, ...]:
         return tuple(self.state(guest) for guest in self._known.values())
 
@@ -200,6 +203,22 @@ class Guests:
         if (guest := self._known.get(server_id)) is None:
             raise NotDone("This host has no such server.", detail=server_id)
         return guest
+
+    @contextlib.asynccontextmanager
+    async def holding(self, server_id: str) -> AsyncIterator[Guest]:
+        """The guest, which no command changes meanwhile.
+
+        Raises:
+            NotDone: there is none.
+        """
+        async with self._lock(server_id):
+            yield self.get(server_id)
+
+    def disks(self, record: Record) -> Disks:
+        gid = self.settings.qemu_gid
+        return Disks(
+            self.records.folder(record.server_id), Tools(record.uid, gid), record.uid, gid
+        )
 
     def uses_image(self, image_id: str) -> bool:
         return any(guest.record.image_id == image_id for guest in self._known.values())
@@ -607,12 +626,7 @@ class Guests:
 
     async def _make_disks(self, guest: Guest) -> None:
         spec, record = guest.record.spec, guest.record
-        disks = Disks(
-            self.records.folder(record.server_id),
-            Tools(record.uid, self.settings.qemu_gid),
-            record.uid,
-            self.settings.qemu_gid,
-        )
+        disks = self.disks(record)
         disks.make_folder()
         known = None
         if not disks.has_root():

@@ -20,8 +20,10 @@ from hanok.commands import (
     Done,
     EnsureImage,
     EnsureInstance,
+    EnsureSnapshot,
     Failed,
     ForgetImage,
+    ForgetSnapshot,
     HostInventory,
     HostState,
     ListInventory,
@@ -41,6 +43,7 @@ from hanok.node.errors import Late, NotDone
 from hanok.node.guests import Guests
 from hanok.node.images import ImageCache
 from hanok.node.settings import NodeSettings
+from hanok.node.snapshots import Snapshots
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +55,7 @@ class Handlers:
     settings: NodeSettings
     guests: Guests
     images: ImageCache
+    snapshots: Snapshots
     chassis: Chassis
     door: ConsoleDoor
     qemu_version: str
@@ -77,7 +81,13 @@ class Handlers:
                 return await self.guests.reboot(command)
             case RemoveInstance():
                 self.door.withdraw(command.server_id)
+                await self.snapshots.end(command.server_id)
                 await self.guests.remove(command)
+                return Done()
+            case EnsureSnapshot():
+                return await self.snapshots.ensure(command)
+            case ForgetSnapshot():
+                await self.snapshots.forget(command)
                 return Done()
             case ReadConsole():
                 self.guests.get(command.server_id)
@@ -106,6 +116,7 @@ class Handlers:
             taps=tuple(await self.chassis.ports()),
             directories=tuple(self.guests.records.directories()),
             images=tuple(self.images.list()),
+            snapshots=tuple(await asyncio.to_thread(self.snapshots.list)),
             metadata_networks=tuple(await self.chassis.metadata_networks()),
         )
 
@@ -163,7 +174,8 @@ def check_ids(command: Command) -> None:
     Raises:
         NotDone: something that should be a UUID is not.
     """
-    ids = [getattr(command, name) for name in ("server_id", "image_id") if hasattr(command, name)]
+    names = ("server_id", "image_id", "snapshot_id")
+    ids = [getattr(command, name) for name in names if hasattr(command, name)]
     if isinstance(command, EnsureInstance):
         for nic in command.nics:
             ids += [nic.port_id, nic.network_id]

@@ -15,6 +15,8 @@ class NodeSettings(Struct, frozen=True, kw_only=True):
     host: its name in the cloud; address: what control tells administrators.
     state_dir: survives a reboot of the host; run_dir: sockets, need not survive.
     image_stores: folders with images, one file an image, named by its id.
+    snapshots: the folder of finished copies of disks, on the file system of state_dir; they belong to whom it belongs.
+    Empty: "snapshots" in state_dir.
     qemu_uid, qemu_gid: the first of `qemu_uids` user ids that guests run as, one a guest, and their group. None: guests
     run as the node's own user (tests without root).
     console_address: the address on which control reaches consoles.
@@ -30,6 +32,7 @@ class NodeSettings(Struct, frozen=True, kw_only=True):
     run_dir: str
     address: str = "127.0.0.1"
     image_stores: tuple[str, ...] = ()
+    snapshots: str = ""
     qemu_uid: int | None = None
     qemu_gid: int | None = None
     qemu_uids: int = 1000
@@ -49,6 +52,10 @@ class NodeSettings(Struct, frozen=True, kw_only=True):
             raise ValueError(
                 f"run_dir has {len(self.run_dir.encode())} bytes; sockets in it need at most {RUN_DIR_LIMIT}"
             )
-        for name in (self.state_dir, self.run_dir, *self.image_stores):
-            if not Path(name).is_absolute():
+        for name in (self.state_dir, self.run_dir, *self.image_stores, self.snapshots):
+            if name and not Path(name).is_absolute():
                 raise ValueError(f"not an absolute path: {name}")
+
+    @property
+    def snapshot_folder(self) -> Path:
+        return Path(self.snapshots or f"{self.state_dir}/snapshots")

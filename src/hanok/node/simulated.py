@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import itertools
+import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from hanok.base.clock import Clock
+from hanok.base.ids import is_uuid
 from hanok.bus import Bus
 from hanok.commands import (
     Answer,
@@ -28,7 +32,9 @@ from hanok.commands import (
     Done,
     EnsureImage,
     EnsureInstance,
+    EnsureSnapshot,
     ForgetImage,
+    ForgetSnapshot,
     HostInventory,
     HostState,
     ImageState,
@@ -41,8 +47,10 @@ from hanok.commands import (
     RebootInstance,
     RemoveInstance,
     SetPower,
+    SnapshotState,
     wire,
 )
+from hanok.drivers import qcow2
 from hanok.drivers.image_format import Inspector
 from hanok.node.console import ConsoleDoor
 from hanok.node.errors import NotDone
@@ -60,6 +68,7 @@ from hanok.node.records import Record, Records, changed, check_generation
 from hanok.node.simulated_console import Consoles
 
 GIB = 1 << 30
+SECTOR = 512
 KEEP_BOOTS = 4
 FIRST_PID = 100_000
 
@@ -122,6 +131,24 @@ class SimulatedImages:
                 self._known[key] = await asyncio.to_thread(self._read, wanted)
             return self._known[key]
 
+    def copy(self, image_id: str, image_format: str, disk_gib: int, path: Path) -> None:
+        """Write a guest's disk as a qcow2: it is its image, as no guest ever writes. Call it in a thread."""
+        temporary = path.with_name(f".{path.name}.new")
+        with temporary.open("wb") as target:
+            try:
+                source: BinaryIO = open(open_in_store(self._stores, image_id), "rb")
+            except NotDone:  # the image is deleted by now: what was on it is not kept a second time
+                source, image_format = io.BytesIO(), "raw"
+            with source:
+                if image_format == "qcow2":
+                    shutil.copyfileobj(source, target, CHUNK)
+                else:
+                    size = source.seek(0, io.SEEK_END)
+                    source.seek(0)
+                    whole = max(disk_gib * GIB, -(-size // SECTOR) * SECTOR, SECTOR)
+                    qcow2.write(source, target, whole)
+        temporary.rename(path)
+
     def _read(self, wanted: EnsureImage) -> CachedImage:
         if not self._stores:
             return CachedImage(
@@ -152,10 +179,12 @@ class SimulatedHost:
         tell: Callable[[InstanceChanged], Awaitable[None]],
         records: Records | None = None,
         door: ConsoleDoor | None = None,
+        snapshots: Path | None = None,
     ) -> None:
         """
         Args:
             records: where guests are kept; None for memory only. door: to their consoles; None for none.
+            snapshots: the folder of copies of disks; None: no copies are made.
         """
         self.name = name
         self.shape = shape
@@ -164,6 +193,7 @@ class SimulatedHost:
         self._tell = tell
         self._records = records
         self._door = door
+        self._snapshots = snapshots
         self._cached: dict[str, CachedImage] = {}
         self._guests: dict[str, SimulatedGuest] = {}
         self._removed: dict[str, int] = {}
@@ -205,6 +235,12 @@ class SimulatedHost:
                 return self._door.open(command.server_id, command.kind)
             case EnsureInstance() | SetPower() | RebootInstance() | RemoveInstance():
                 return self._change(command)
+            case EnsureSnapshot():
+                return await self._snapshot(command)
+            case ForgetSnapshot():
+                if self._snapshots is not None:
+                    (self._snapshots / command.snapshot_id).unlink(missing_ok=True)
+                return Done()
         raise NotDone("This host does not know that command.", detail=type(command).__name__)
 
     def host_state(self) -> HostState:
@@ -236,6 +272,15 @@ class SimulatedHost:
     async def switch_off(self, server_id: str) -> None:
         """Somebody inside the guest switches it off."""
         await self._ended(server_id, "stopped", "It switched itself off.")
+
+    async def _snapshot(self, wanted: EnsureSnapshot) -> SnapshotState:
+        if self._snapshots is None:
+            raise NotDone("This host keeps no snapshots.")
+        path, record = self._snapshots / wanted.snapshot_id, self._get(wanted.server_id).record
+        if not path.exists():
+            disk = (record.image_id, record.image_format, record.spec.disk_gib)
+            await asyncio.to_thread(self._images.copy, *disk, path)
+        return SnapshotState(snapshot_id=wanted.snapshot_id, done=True)
 
     # ---- commands on one guest
 
@@ -371,10 +416,16 @@ class SimulatedHost:
             taps=tuple(sorted(nic.port_id for nic in nics)),
             directories=tuple(sorted(self._guests)),
             images=tuple(sorted(self._cached)),
+            snapshots=self._copies(),
             metadata_networks=tuple(
                 sorted({nic.network_id for nic in nics if nic.metadata is not None})
             ),
         )
+
+    def _copies(self) -> tuple[str, ...]:
+        if self._snapshots is None:
+            return ()
+        return tuple(sorted(path.name for path in self._snapshots.iterdir() if is_uuid(path.name)))
 
     def _log(self, guest: SimulatedGuest, lines: int | None) -> str:
         text = "\r\n".join(self._boot_text(guest, started) for started in guest.boots)
@@ -404,18 +455,22 @@ async def run_simulated(
     shape: Shape | None = None,
     image_stores: Sequence[str] = (),
     state_dir: Path | None = None,
+    snapshots: Path | None = None,
     clock: Clock | None = None,
     ready: asyncio.Event | None = None,
     hosts: dict[str, SimulatedHost] | None = None,
 ) -> None:
     """Be these hosts until cancelled.
 
-    state_dir: where guests are kept; None for memory only. ready: set when all listen. hosts: filled with the hosts,
+    state_dir: where guests are kept; None for memory only. snapshots: where copies of disks are left for control; all
+    hosts share it. ready: set when all listen. hosts: filled with the hosts,
     for whoever wants to make a guest crash.
     """
     clock = clock or Clock()
     images = SimulatedImages(image_stores)
     hosts = {} if hosts is None else hosts
+    if snapshots is not None:
+        snapshots.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     async def tell(event: InstanceChanged) -> None:
         await bus.publish(wire.INSTANCE, wire.encode(event))
@@ -438,7 +493,7 @@ async def run_simulated(
             folder = None if state_dir is None else state_dir / subject
             records = None if folder is None else Records(folder, clock, durable=False)
             host = hosts[name] = SimulatedHost(
-                name, shape or Shape(), images, clock, tell, records, door
+                name, shape or Shape(), images, clock, tell, records, door, snapshots
             )
             await bus.listen(subject, _receiver(host))
         if ready is not None:

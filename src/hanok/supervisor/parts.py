@@ -168,6 +168,7 @@ def write_files(cloud: Cloud) -> None:
     for folder, mode, who in (
         (state / "control", 0o700, uid),
         (state / "images", 0o750, uid),
+        (state / "snapshots", 0o700, uid),
         (state / "policy", 0o755, 0),
         (state / "node", 0o711, 0),
         (state / "logs", 0o700, 0),
@@ -306,6 +307,7 @@ def _write_node(cloud: Cloud) -> None:
             str(cloud.state / "images"),
             str(cloud.state / "control" / "images" / "cache"),
         ],
+        "snapshots": str(cloud.state / "snapshots"),
         "qemu_uid": first,
         "qemu_gid": first,
         "qemu_uids": count,

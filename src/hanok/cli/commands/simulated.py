@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
                 bus,
                 image_stores=settings.image_stores,
                 state_dir=cloud.state / "node",
+                snapshots=settings.snapshots,
             )
 
         with locked(cloud), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

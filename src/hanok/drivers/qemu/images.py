@@ -7,6 +7,7 @@ them to another file. What may be an image at all is decided before, by `hanok.d
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from hanok.drivers.qemu.errors import ImageFailed
 
 TOOL_S = 60.0
 TOOL_CPU_S = 30
+COPY_S = 4 * 3600.0  # of a whole disk
+COPY_CPU_S = 3600
 TOOL_MEMORY = 2 << 30  # address space: qemu-img maps much and uses little
 TOOL_FILES = 64
 
@@ -40,6 +43,29 @@ class Tools:
             self.qemu_img, "resize", "-q", "-f", "qcow2", str(path.absolute()), str(size_bytes)
         )
 
+    async def make_empty(self, path: Path, size_bytes: int) -> None:
+        """A qcow2 that stands on nothing."""
+        await self._run(
+            self.qemu_img, "create", "-q", "-f", "qcow2", str(path.absolute()), str(size_bytes)
+        )
+
+    async def flatten(self, path: Path, base: Path, base_format: str, target: Path) -> None:
+        """Write what an overlay shows into a qcow2 that stands on nothing; nobody else may have the overlay open."""
+        source = {
+            "driver": "qcow2",
+            "file": {"driver": "file", "filename": str(path.absolute())},
+            "backing": {
+                "driver": base_format,
+                "file": {"driver": "file", "filename": str(base.absolute())},
+                **({"backing": None} if base_format == "qcow2" else {}),
+            },
+        }
+        await self._run(
+            self.qemu_img, "convert", "-q", "-O", "qcow2", "--", f"json:{json.dumps(source)}",
+            str(target.absolute()),
+            cpu_s=COPY_CPU_S, run_s=COPY_S,
+        )  # fmt: skip
+
     async def make_swap(self, path: Path) -> None:
         """Write swap space's header into a plain disk."""
         await self._run("mkswap", "-L", "swap", str(path.absolute()))
@@ -48,10 +74,10 @@ class Tools:
         """Make a file system in a plain disk."""
         await self._run("mke2fs", "-q", "-F", "-t", "ext4", "-L", label, str(path.absolute()))
 
-    async def _run(self, *argv: str) -> None:
+    async def _run(self, *argv: str, cpu_s: int = TOOL_CPU_S, run_s: float = TOOL_S) -> None:
         # prlimit sets the limits and becomes the tool: no code of ours runs between fork and exec.
         limits = (
-            f"--cpu={TOOL_CPU_S}",
+            f"--cpu={cpu_s}",
             f"--as={TOOL_MEMORY}",
             f"--nofile={TOOL_FILES}",
             "--core=0",
@@ -71,10 +97,10 @@ class Tools:
         except OSError as error:
             raise ImageFailed(f"{argv[0]} could not be started", detail=str(error)) from error
         try:
-            async with asyncio.timeout(TOOL_S):
+            async with asyncio.timeout(run_s):
                 _, words = await process.communicate()
         except TimeoutError:
-            raise ImageFailed(f"{argv[0]} did not end within {TOOL_S:g} s") from None
+            raise ImageFailed(f"{argv[0]} did not end within {run_s:g} s") from None
         finally:
             if process.returncode is None:
                 process.kill()

@@ -8,10 +8,12 @@ must not hold a caller for ever.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from qemu.qmp import EventListener, ExecuteError, QMPClient, QMPError, Runstate
 
@@ -19,6 +21,7 @@ from hanok.drivers.qemu.errors import CommandFailed, MonitorLost
 
 COMMAND_S = 15.0  # commands answer in milliseconds; a host that swaps takes longer
 POLL_S = 0.05
+BACKUP = "backup"  # the job that copies a disk, and the node it writes to: one a guest at a time
 
 
 def listening_socket(path: Path) -> socket.socket:
@@ -118,6 +121,55 @@ class Monitor:
         await self._give(fd, "memory")
         await self.execute("migrate-incoming", {"uri": "fd:memory"})
         await self._migrated(timeout_s)
+
+    async def begin_backup(self, device: str, target: str) -> None:
+        """Begin to copy a disk, as it is at this moment, into an empty qcow2; the guest goes on meanwhile.
+
+        Args:
+            device: the node name of the disk. target: the file, as large as the disk.
+        """
+        file = {"driver": "file", "filename": target}
+        node = {"driver": "qcow2", "node-name": BACKUP, "file": file, "backing": None}
+        await self.execute("blockdev-add", node)
+        job = {"job-id": BACKUP, "device": device, "target": BACKUP, "sync": "full"}
+        try:
+            await self.execute("blockdev-backup", {**job, "auto-dismiss": False})
+        except CommandFailed:
+            await self.execute("blockdev-del", {"node-name": BACKUP})
+            raise
+
+    async def backup_progress(self) -> tuple[int, int] | None:
+        """How many of how many bytes are looked at; None when all of it is copied.
+
+        Raises:
+            CommandFailed: it broke, or there is none; detail says why.
+        """
+        job = await self._backup_job()
+        if job is None:
+            raise CommandFailed("the disk is not being copied")
+        if error := job.get("error"):
+            raise CommandFailed("the disk could not be copied", detail=str(error))
+        if job.get("status") == "concluded":
+            return None
+        return int(job.get("current-progress", 0)), int(job.get("total-progress", 0))
+
+    async def end_backup(self) -> None:
+        """No copy is under way, and the target's file is closed. Also where there was none."""
+        if (job := await self._backup_job()) is not None and job.get("status") != "concluded":
+            await self.execute("job-cancel", {"id": BACKUP})
+        async with asyncio.timeout(COMMAND_S):
+            while (job := await self._backup_job()) is not None:
+                if job.get("status") == "concluded":
+                    await self.execute("job-dismiss", {"id": BACKUP})
+                else:
+                    await asyncio.sleep(POLL_S)
+        with contextlib.suppress(CommandFailed):  # there is no such node
+            await self.execute("blockdev-del", {"node-name": BACKUP})
+
+    async def _backup_job(self) -> dict[str, Any] | None:
+        jobs = await self.execute("query-jobs")
+        found = jobs if isinstance(jobs, list) else []
+        return next((job for job in found if job.get("id") == BACKUP), None)
 
     async def stopped_by_disk(self) -> bool:
         """Wait until QEMU has stopped the guest because a disk could not be read or written.
