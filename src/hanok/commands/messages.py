@@ -225,7 +225,7 @@ class InstanceState(Struct, frozen=True, kw_only=True, tag_field="answer", tag="
 
 
 class SnapshotState(Struct, frozen=True, kw_only=True, tag_field="answer", tag="snapshot"):
-    """A snapshot. done: whether it is whole. disk_format: of the file. copied, total: bytes of the disk, 0 if unknown."""
+    """A snapshot. done: whether it is whole. copied, total: bytes of the disk; 0 if unknown."""
 
     snapshot_id: str
     done: bool

@@ -100,6 +100,7 @@ class Control:
             wake=self._wake,
             network=self.network,
             images=self.images,
+            snapshots=settings.snapshots,
             settings=settings.compute,
         )
         self.worker = Worker(

@@ -55,9 +55,7 @@ async def run_node(
                 async with ConsoleDoor(settings.console_address, guests.connect, clock) as door:
                     version = await _version(settings.qemu_binary)
                     snapshots = Snapshots(guests, settings.snapshot_folder, tasks)
-                    handlers = Handlers(
-                        settings, guests, images, snapshots, chassis, door, version
-                    )
+                    handlers = Handlers(settings, guests, images, snapshots, chassis, door, version)
                     await guests.adopt()
                     await snapshots.clean()
                     await bus.listen(wire.node_subject(settings.host), handlers.handle)

@@ -88,7 +88,7 @@ class Disks:
         return target
 
     def hand_over_copy(self, path: Path) -> None:
-        """Move the finished copy out of the reach of the guest's user; it belongs to the owner of the new folder then."""
+        """Move the finished copy out of the reach of the guest's user, to the owner of the folder it goes to."""
         source, owner = self._folder / f".{COPY}.new", os.stat(path.parent)
         fd = os.open(source, os.O_RDONLY | os.O_NOFOLLOW)
         try:

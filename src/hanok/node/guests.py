@@ -216,9 +216,7 @@ class Guests:
 
     def disks(self, record: Record) -> Disks:
         gid = self.settings.qemu_gid
-        return Disks(
-            self.records.folder(record.server_id), Tools(record.uid, gid), record.uid, gid
-        )
+        return Disks(self.records.folder(record.server_id), Tools(record.uid, gid), record.uid, gid)
 
     def uses_image(self, image_id: str) -> bool:
         return any(guest.record.image_id == image_id for guest in self._known.values())

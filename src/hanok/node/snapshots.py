@@ -1,7 +1,8 @@
 """Copies of guests' root disks, each as the disk was at one moment, for the image service to take.
 
-Of a guest with a process QEMU itself makes the copy, while the guest goes on; its own disk is never moved or rearranged, so
-a node or a QEMU that dies half-way costs the copy and nothing else. A disk that nobody has open is copied by qemu-img.
+Of a guest with a process QEMU itself makes the copy, while the guest goes on; its own disk is never moved or
+rearranged, so a node or a QEMU that dies half-way costs the copy and nothing else. A disk that nobody has open is
+copied by qemu-img.
 What is not whole is among the guest's files; what is whole is in the snapshot folder, named by the snapshot's id.
 """
 
@@ -76,9 +77,7 @@ class Snapshots:
                 raise NotDone("The snapshot was given up.")
             if (error := copying.task.result()) is not None:
                 raise error
-        return SnapshotState(
-            snapshot_id=wanted.snapshot_id, done=done, copied=copied, total=total
-        )
+        return SnapshotState(snapshot_id=wanted.snapshot_id, done=done, copied=copied, total=total)
 
     async def forget(self, unwanted: ForgetSnapshot) -> None:
         copying = self._under_way.get(unwanted.server_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -78,9 +79,10 @@ def build(
     wake: Callable[[], None],
     network: Network,
     images: Images,
+    snapshots: Path,
     settings: ComputeSettings,
 ) -> Compute:
-    """The room. wake: called when an operation was started."""
+    """The room. wake: called when an operation was started. snapshots: where hosts leave copies of disks."""
     return Compute(
         clock=clock,
         database=database,
@@ -88,5 +90,6 @@ def build(
         operations=Starter(clock, wake),
         network=network,
         images=images,
+        snapshots=snapshots,
         settings=settings,
     )

@@ -50,6 +50,11 @@ RULES: tuple[Rule, ...] = (
         "POST /servers/{server_id}/action (os-getConsoleOutput)",
     ),
     Rule(
+        "os_compute_api:os-create-backup",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (createBackup)",
+    ),
+    Rule(
         "os_compute_api:os-deferred-delete:force",
         "rule:project_member_or_admin",
         "POST /servers/{server_id}/action (forceDelete)",
@@ -344,6 +349,11 @@ RULES: tuple[Rule, ...] = (
         "GET /servers; GET /servers/detail",
     ),
     Rule("os_compute_api:servers:create", "rule:project_member_or_admin", "POST /servers"),
+    Rule(
+        "os_compute_api:servers:create_image",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (createImage)",
+    ),
     Rule(
         "os_compute_api:servers:delete",
         "rule:project_member_or_admin",

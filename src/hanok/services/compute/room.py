@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from msgspec import Struct
 
 from hanok.base.clock import Clock
@@ -31,10 +33,13 @@ class ComputeSettings(Struct, frozen=True, kw_only=True):
 
 
 class Compute(Struct, frozen=True, kw_only=True):
+    """snapshots: where hosts leave copies of disks."""
+
     clock: Clock
     database: Database
     bus: Bus
     operations: Starter
     network: Network
     images: Images
+    snapshots: Path
     settings: ComputeSettings = ComputeSettings()

@@ -62,6 +62,7 @@ def states_of(wanted: str) -> tuple[list[str], list[str]] | None:
     return (vm_states, task_states) if vm_states else None
 
 
+_SETTLED = frozenset({"active", "stopped", "paused", "suspended"})
 # What a request wants a server to be in: vm states; and the task state that it then shows.
 ACTIONS: dict[str, tuple[frozenset[str], str]] = {
     "start": (frozenset({"stopped"}), "powering-on"),
@@ -75,4 +76,6 @@ ACTIONS: dict[str, tuple[frozenset[str], str]] = {
     "unpause": (frozenset({"paused"}), "unpausing"),
     "suspend": (frozenset({"active"}), "suspending"),
     "resume": (frozenset({"suspended"}), "resuming"),
+    "createImage": (_SETTLED, "image_snapshot_pending"),
+    "createBackup": (_SETTLED, "image_backup"),
 }

@@ -18,7 +18,7 @@ from hanok.drivers.image_stores import Store, StoreBroken
 from hanok.drivers.image_stores.files import FileStore
 from hanok.drivers.image_stores.s3 import S3Store
 from hanok.operations import Starter
-from hanok.services.image.logic import cache, data, images, metadefs, tasks
+from hanok.services.image.logic import cache, data, images, metadefs, snapshots, tasks
 from hanok.services.image.operations import OPERATIONS
 from hanok.services.image.room import Endpoint, Images, ImageSettings, Limits, StoreSettings
 from hanok.services.image.tables import images as image_table
@@ -39,6 +39,7 @@ __all__ = [
     "differences",
     "get",
     "mend",
+    "snapshots",
     "visible",
 ]
 

@@ -511,7 +511,7 @@ def image(row: Row[Any], view: View) -> dict[str, Any]:
         answer["locations"] = view.locations
     if view.direct_url is not None:
         answer["direct_url"] = view.direct_url
-    if row.import_task is not None:
+    if row.import_task not in (None, row.id):  # its own: the image is made from a server's disk
         answer["os_glance_import_task"] = row.import_task
     if row.importing_to is not None:
         answer["os_glance_importing_to_stores"] = row.importing_to

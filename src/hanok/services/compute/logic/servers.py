@@ -98,8 +98,13 @@ def check_unlocked(row: Row[Any], token: Token) -> None:
         raise Conflict(f"Instance {row.id} is locked")
 
 
-async def begin(tx: Transaction, row: Row[Any], action: str, now: datetime) -> int:
+async def begin(
+    tx: Transaction, row: Row[Any], action: str, now: datetime, *, changes: bool = True
+) -> int:
     """Let an action begin: the task state is set and the generation raised, if the states allow it.
+
+    Args:
+        changes: whether it changes the guest; if not, the generation stays.
 
     Returns:
         The generation for the commands of this action.
@@ -108,7 +113,7 @@ async def begin(tx: Transaction, row: Row[Any], action: str, now: datetime) -> i
         Conflict: in this state the action is not possible, or another one is under way.
     """
     wanted, task_state = states.ACTIONS[action]
-    generation = int(row.generation) + 1
+    generation = int(row.generation) + changes
     changed = (
         servers.update()
         .where(

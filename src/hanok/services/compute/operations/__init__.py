@@ -8,9 +8,10 @@ for candidates, 7-8 they are filtered and weighed, 9 a host is claimed, 10-11 th
 from __future__ import annotations
 
 from hanok.services.compute.operations.change_power import ChangePower
+from hanok.services.compute.operations.create_image import CreateImage
 from hanok.services.compute.operations.create_server import CreateServer
 from hanok.services.compute.operations.delete_server import DeleteServer
 
-OPERATIONS = (CreateServer, DeleteServer, ChangePower)
+OPERATIONS = (CreateServer, DeleteServer, ChangePower, CreateImage)
 
-__all__ = ["OPERATIONS", "ChangePower", "CreateServer", "DeleteServer"]
+__all__ = ["OPERATIONS", "ChangePower", "CreateImage", "CreateServer", "DeleteServer"]

@@ -8,14 +8,14 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput
 from hanok.services.compute import states
-from hanok.services.compute.logic import servers
-from hanok.services.compute.operations import ChangePower
+from hanok.services.compute.logic import servers, snapshots
+from hanok.services.compute.operations import ChangePower, CreateImage
 from hanok.services.compute.operations.change_power import Action
 from hanok.services.compute.room import Compute
 from hanok.services.compute.routes.servers import readable, start_delete
 from hanok.services.compute.schemas import bodies
 from hanok.services.compute.tables import servers as table
-from hanok.web.request import Request, convert, no_content
+from hanok.web.request import Request, convert, json_answer, no_content
 from hanok.web.routes import Handler, Route
 
 
@@ -54,6 +54,68 @@ async def reboot(request: Request, room: Compute) -> Response:
         room,
         "reboot" if kind == "SOFT" else "reboot_hard",
         "os_compute_api:servers:reboot",
+    )
+
+
+async def _make_image(
+    request: Request,
+    room: Compute,
+    action: str,
+    rule: str,
+    body: bodies.CreateImage | bodies.CreateBackup,
+    **more: Any,
+) -> Response:
+    """Start an operation that makes an image of the server; the server goes on meanwhile."""
+    metadata = body.metadata if isinstance(body.metadata, dict) else {}
+    async with request.transaction() as tx:
+        row = await readable(request, tx, rule)
+        image_id = await snapshots.begin(
+            tx,
+            room,
+            request.token,
+            row,
+            action,
+            body.name.strip(),
+            metadata | ({"backup_type": more["backup_type"]} if more else {}),
+            request.microversion,
+        )
+        await room.operations.start(
+            tx,
+            CreateImage(
+                server_id=row.id, image_id=image_id, owner=request.token.project_id or "", **more
+            ),
+            user_id=request.token.user_id,
+            project_id=row.project_id,
+        )
+    if request.microversion >= (2, 45):
+        return json_answer({"image_id": image_id}, 202)
+    if more.get("rotation") == 0:
+        return no_content(202)
+    return no_content(202, {"Location": f"{request.origin}/image/v2/images/{image_id}"})
+
+
+async def create_image(request: Request, room: Compute) -> Response:
+    """createImage: an image of the server's disk as it is now.
+
+    Source: Compute API reference, "Create Image (createImage Action)".
+    """
+    body = convert((await request.json())["createImage"], bodies.CreateImage)
+    rule = "os_compute_api:servers:create_image"
+    return await _make_image(request, room, "createImage", rule, body)
+
+
+async def create_backup(request: Request, room: Compute) -> Response:
+    """createBackup: the same; of the backups of one type the newest are kept, `rotation` of them."""
+    body = convert((await request.json())["createBackup"], bodies.CreateBackup)
+    rotation = bodies.whole(body.rotation, "rotation")
+    return await _make_image(
+        request,
+        room,
+        "createBackup",
+        "os_compute_api:os-create-backup",
+        body,
+        backup_type=body.backup_type,
+        rotation=rotation,
     )
 
 
@@ -152,6 +214,24 @@ ROUTES = (
         body_key="reboot",
         strict=True,
         body=bodies.Reboot,
+    ),
+    Route(
+        "POST",
+        _PATH,
+        create_image,
+        (f"{_A}:servers:create_image",),
+        body_key="createImage",
+        strict=True,
+        body=bodies.CreateImage,
+    ),
+    Route(
+        "POST",
+        _PATH,
+        create_backup,
+        (f"{_A}:os-create-backup",),
+        body_key="createBackup",
+        strict=True,
+        body=bodies.CreateBackup,
     ),
     Route("POST", _PATH, lock, (f"{_A}:os-lock-server:lock",), body_key="lock"),
     Route(

@@ -26,6 +26,8 @@ def _name(one: Record) -> str:
     """The action's name as upstream has it."""
     if one.kind == "compute.change_power":
         return str(one.arguments["action"]).removesuffix("_hard")
+    if one.kind == "compute.create_image":
+        return "createImage" if one.arguments.get("rotation") is None else "createBackup"
     return one.kind.removeprefix("compute.").removesuffix("_server")
 
 

@@ -121,6 +121,18 @@ class Reboot(Struct, forbid_unknown_fields=True, kw_only=True):
     type: str
 
 
+class CreateImage(Struct, forbid_unknown_fields=True, kw_only=True):
+    name: Name
+    metadata: MetadataMap | UnsetType = UNSET
+
+
+class CreateBackup(Struct, forbid_unknown_fields=True, kw_only=True):
+    name: Name
+    backup_type: str
+    rotation: int | str
+    metadata: MetadataMap | UnsetType = UNSET
+
+
 class Lock(Struct, forbid_unknown_fields=True, kw_only=True):
     locked_reason: Annotated[str, Meta(min_length=1, max_length=255)]
 

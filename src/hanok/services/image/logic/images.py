@@ -63,6 +63,28 @@ async def membership(tx: Transaction, image_id: str, project_id: str | None) -> 
     return await tx.first(_member, {"image_id": image_id, "member_id": project_id})
 
 
+async def add_member(
+    tx: Transaction, image_id: str, member_id: str, now: datetime
+) -> Row[Any] | None:
+    """A project may see the image; it shows in its lists when it has accepted.
+
+    Raises:
+        Conflict: it is a member already.
+    """
+    values = {
+        "image_id": image_id,
+        "member_id": member_id,
+        "status": "pending",
+        "created_at": now,
+        "updated_at": now,
+    }
+    try:
+        await tx.insert(image_members, values)
+    except Duplicate as error:
+        raise Conflict(f"Member {member_id} is duplicated for image {image_id}") from error
+    return await membership(tx, image_id, member_id)
+
+
 async def get(tx: Transaction, token: Token, image_id: str) -> Row[Any]:
     """An image with the caller's eyes: its own, public and community ones, and those shared with it.
 
@@ -266,7 +288,12 @@ async def begin_upload(
     """
     claimed = (
         images.update()
-        .where(images.c.id == row.id, images.c.status == "queued", images.c.upload == row.upload)
+        .where(
+            images.c.id == row.id,
+            images.c.status == "queued",
+            images.c.upload == row.upload,
+            images.c.import_task.is_(None),
+        )
         .values(
             status=status,
             upload=row.upload + 1,

@@ -8,13 +8,13 @@ import sqlalchemy as sa
 from sqlalchemy import Row
 from starlette.responses import Response
 
-from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
+from hanok.base.errors import BadInput, Forbidden, NotFound
 from hanok.services.image import schemas
 from hanok.services.image.logic import images
 from hanok.services.image.room import Images
 from hanok.services.image.routes.seen import readable
 from hanok.services.image.tables import image_members as table
-from hanok.store import Duplicate, Transaction
+from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
 
@@ -63,21 +63,7 @@ async def add_member(request: Request, room: Images) -> Response:
         )
         if int(count or 0) >= MOST:
             raise Forbidden(f"An image has at most {MOST} members.")
-        now = room.clock.now()
-        try:
-            await tx.insert(
-                table,
-                {
-                    "image_id": row.id,
-                    "member_id": member_id,
-                    "status": "pending",
-                    "created_at": now,
-                    "updated_at": now,
-                },
-            )
-        except Duplicate as error:
-            raise Conflict(f"Member {member_id} is duplicated for image {row.id}") from error
-        found = await images.membership(tx, row.id, member_id)
+        found = await images.add_member(tx, row.id, member_id, room.clock.now())
     assert found is not None
     return json_answer(schemas.member(found))
 

@@ -1,0 +1,94 @@
+"""What a request for an image of a server means: the image's row, and the server busy with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Row
+
+from hanok.base.errors import BadInput, Conflict, OverQuota, TooLarge
+from hanok.services.compute.logic import quotas, servers
+from hanok.services.compute.room import Compute
+from hanok.services.image import facade as images
+from hanok.store import Transaction
+from hanok.web.microversions import Version
+from hanok.web.token import Token
+
+# What says something of an image's own bytes, or of how they are kept, is not said of another's.
+NOT_INHERITED = frozenset(
+    (
+        "cache_in_nova",
+        "bittorrent",
+        "cinder_encryption_key_id",
+        "cinder_encryption_key_deletion_policy",
+    )
+)
+NOT_INHERITED_PREFIXES = ("img_signature", "os_glance", "os_hash_", "os_hidden")
+
+
+def _inherited(properties: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in properties.items()
+        if name not in NOT_INHERITED and not name.startswith(NOT_INHERITED_PREFIXES)
+    }
+
+
+async def begin(
+    tx: Transaction,
+    room: Compute,
+    token: Token,
+    row: Row[Any],
+    action: str,
+    name: str,
+    metadata: Mapping[str, str],
+    version: Version,
+) -> str:
+    """Write the row of the new image and have the server show that it is copied; returns the image's id.
+
+    Args:
+        action: createImage or createBackup.
+
+    Raises:
+        Conflict: the server's state does not allow it, or its image asks for what is not served.
+        OverQuota: too much metadata, or too many images.
+        BadInput: metadata that no image can have.
+    """
+    if token.project_id is None:
+        raise BadInput("An image belongs to a project: use a project's token.")
+    if version < (2, 39):
+        try:
+            await quotas.check_metadata(tx, token.project_id, metadata)
+        except OverQuota as error:
+            raise OverQuota("Image metadata limit exceeded") from error
+    if row.image_properties.get("os_require_quiesce", "").lower() in ("yes", "true", "1"):
+        raise Conflict(
+            f"Failed to quiesce instance {row.id}: guests are not asked to flush their file systems here yet, "
+            "and its image wants that (os_require_quiesce)."
+        )
+    await servers.begin(tx, row, action, room.clock.now(), changes=False)
+    base = await images.get(tx, row.image_id)
+    foreign = token.project_id != row.project_id
+    properties = {
+        **_inherited(row.image_properties),
+        "base_image_ref": row.image_id,
+        "instance_uuid": row.id,
+        "user_id": token.user_id,
+        "image_type": "backup" if action == "createBackup" else "snapshot",
+        **metadata,
+        **({"instance_owner": row.project_id} if foreign else {}),
+    }
+    try:
+        return await images.snapshots.begin(
+            tx,
+            room.images,
+            owner=token.project_id,
+            name=name,
+            min_disk_gib=max(row.disk_gib, base.min_disk_gib if base else 0),
+            min_ram_mib=base.min_ram_mib if base else 0,
+            properties=properties,
+            shared_with=row.project_id if foreign else None,
+        )
+    except TooLarge as error:
+        raise OverQuota(error.message) from error

@@ -1,0 +1,130 @@
+"""From an image that waits and a server that goes on, to an image of the server's disk."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from hanok.base.errors import StepFailed
+from hanok.commands import Done, EnsureSnapshot, ForgetSnapshot, SnapshotState
+from hanok.operations import Operation, Run, Step
+from hanok.services.compute.logic import servers
+from hanok.services.compute.operations.create_server import room
+from hanok.services.image.facade import snapshots
+from hanok.store import Transaction
+
+ASK_S = 60.0  # a host answers at once how far it is
+FORGET_S = 30.0
+
+
+async def drop_copy(run: Run[CreateImage], host: str | None) -> None:
+    """The copy on the host is not needed any more; a host that does not answer owes that."""
+    if host:
+        command = ForgetSnapshot(
+            server_id=run.args.server_id,
+            snapshot_id=run.args.image_id,
+            request_id=run.request_id,
+        )
+        await run.ask_or_owe(host, command, Done, timeout_s=FORGET_S)
+
+
+class CopyDisk(Step["CreateImage", str]):
+    """The host copies the guest's disk, as it is at one moment. Returns the host."""
+
+    result_type: ClassVar[Any] = str
+
+    async def do(self, run: Run[CreateImage]) -> str:
+        row = await run.read(servers.get_any, run.args.server_id)
+        if row is None or not row.host:
+            raise StepFailed("The server was deleted while its image was being made.")
+        command = EnsureSnapshot(
+            server_id=row.id, snapshot_id=run.args.image_id, request_id=run.request_id
+        )
+        while not (await run.ask(row.host, command, SnapshotState, timeout_s=ASK_S)).done:
+            run.check_cancelled()
+        return str(row.host)
+
+    async def save(self, run: Run[CreateImage], tx: Transaction, result: str) -> None:
+        await servers.set_task(tx, run.args.server_id, "image_uploading", run.clock.now())
+
+    async def undo(self, run: Run[CreateImage]) -> None:
+        row = await run.read(servers.get_even_deleted, run.args.server_id)
+        await drop_copy(run, None if row is None else row.host)
+
+
+class StoreImage(Step["CreateImage", snapshots.Stored]):
+    """The copy is looked at, hashed and put into the image service's store; the image is active, the server free."""
+
+    result_type: ClassVar[Any] = snapshots.Stored
+
+    async def do(self, run: Run[CreateImage]) -> snapshots.Stored:
+        tools, image_id = room(run), run.args.image_id
+        return await snapshots.take(
+            tools.images,
+            image_id,
+            tools.snapshots / image_id,
+            "qcow2",
+            attempt=run.operation_id,
+            still_wanted=run.check_cancelled,
+        )
+
+    async def save(self, run: Run[CreateImage], tx: Transaction, result: snapshots.Stored) -> None:
+        row = await servers.get_any(tx, run.args.server_id)
+        if row is None or row.task_state == "deleting":
+            raise StepFailed("The server was deleted while its image was being made.")
+        told = {
+            "image_location": "snapshot",
+            "image_state": "available",
+            "owner_id": row.project_id,
+        }
+        await snapshots.finish(tx, room(run).images, run.args.image_id, result, told)
+        await servers.set_task(tx, run.args.server_id, None, run.clock.now())
+
+    async def undo(self, run: Run[CreateImage]) -> None:
+        await snapshots.forget(room(run).images, run.args.image_id, attempt=run.operation_id)
+
+
+class TidyUp(Step["CreateImage", None]):
+    """The host's copy is gone, and so are the backups that are too many."""
+
+    async def do(self, run: Run[CreateImage]) -> None:
+        await drop_copy(run, run.result(CopyDisk))
+        args = run.args
+        if args.rotation is not None:
+            same = {
+                "image_type": "backup",
+                "backup_type": args.backup_type,
+                "instance_uuid": args.server_id,
+            }
+            await snapshots.rotate(room(run).images, args.owner, same, args.rotation)
+
+
+class CreateImage(Operation, frozen=True, kw_only=True, tag="compute.create_image"):
+    """Make an image, whose row is written, of a server's disk.
+
+    owner: the project of the image. rotation: how many backups of a type are kept; None for a plain snapshot.
+    """
+
+    server_id: str
+    image_id: str
+    owner: str
+    backup_type: str = ""
+    rotation: int | None = None
+    steps = (CopyDisk, StoreImage, TidyUp)
+
+    @property
+    def resource(self) -> str:
+        return f"server:{self.server_id}"
+
+    async def failed(self, run: Run[Any], tx: Transaction, why: str) -> None:
+        await snapshots.give_up(tx, room(run).images, self.image_id)
+        await servers.failed(
+            tx,
+            self.server_id,
+            f"The image of the server could not be made: {why}",
+            "",
+            run.clock.now(),
+            to_error=False,
+        )
+
+    async def cancelled(self, run: Run[Any], tx: Transaction) -> None:
+        await snapshots.give_up(tx, room(run).images, self.image_id)
