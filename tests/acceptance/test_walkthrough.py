@@ -67,13 +67,46 @@ def test_launch_gives_an_address_that_ssh_reaches() -> None:
         done = subprocess.run(cli.inside(ssh), capture_output=True, text=True, timeout=120)
         assert done.stdout.strip() == "hello", done.stderr
 
+        # What the guest keeps is in an image of it, and another server has it from there.
+        keep = [
+            *found["ssh"].split(),
+            "-o",
+            "UserKnownHostsFile=/dev/null",
+            "echo kept >kept && sync",
+        ]
+        subprocess.run(cli.inside(keep), check=True, capture_output=True, timeout=120)
+        client = [str(Path(sys.executable).with_name("openstack"))]
+        make = [
+            *client,
+            "server",
+            "image",
+            "create",
+            "--wait",
+            "--name",
+            "kept",
+            found["server_id"],
+        ]
+        subprocess.run(
+            cli.inside(make),
+            check=True,
+            capture_output=True,
+            timeout=120,
+            env={**os.environ, **cli.openrc()},
+        )
+        twin = cli.json("launch", "--image", "kept", "--name", "twin")
+        look = [*twin["ssh"].split(), "-o", "UserKnownHostsFile=/dev/null", "cat kept"]
+        done = subprocess.run(cli.inside(look), capture_output=True, text=True, timeout=120)
+        assert done.stdout.strip() == "kept", done.stderr
+        assert cli.json("doctor")["differences"] == []
+
         # Guests and their network go on when everything else is down.
         cli("down")
-        assert list(cli.json("status", status=3)["guests"]) == [found["server_id"]]
+        guests = sorted([found["server_id"], twin["server_id"]])
+        assert sorted(cli.json("status", status=3)["guests"]) == guests
         done = subprocess.run(cli.inside(ssh), capture_output=True, text=True, timeout=120)
         assert done.stdout.strip() == "hello", done.stderr
         cli("up")
-        assert list(cli.json("status")["guests"]) == [found["server_id"]]
+        assert sorted(cli.json("status")["guests"]) == guests
         assert cli.json("doctor")["differences"] == []
         assert cli.json("destroy", "--yes") == {"destroyed": True, "left": []}
 

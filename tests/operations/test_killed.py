@@ -176,3 +176,25 @@ def test_a_delete_goes_on_after_the_process_was_killed(cloud: Process, place: st
     cloud.settled()
     ports = cloud.get("/network/v2.0/ports")["ports"]
     assert [p for p in ports if p["device_owner"].startswith("compute:")] == []
+
+
+@pytest.mark.parametrize("place", ["after_do", "before_save"])
+def test_an_image_of_a_server_is_made_though_the_process_was_killed(
+    cloud: Process, place: str
+) -> None:
+    answer = cloud.http.post(SERVERS, json={"server": cloud.prepare()}, headers=NEWEST)
+    path = f"{SERVERS}/{answer.json()['server']['id']}"
+    cloud.wait_status(path.rpartition("/")[2], "ACTIVE")
+    for step in ("CopyDisk", "StoreImage", "TidyUp"):
+        cloud.end()
+        cloud.start(f"compute.create_image.{step}.{place}=die:1")
+        body = {"createImage": {"name": step}}
+        answer = cloud.http.post(f"{path}/action", json=body, headers=NEWEST)
+        assert answer.status_code == 202, answer.text
+        image = f"/image/v2/images/{answer.json()['image_id']}"
+        cloud.wait(cloud.died)
+        cloud.start()
+        cloud.wait(lambda image=image: cloud.get(image)["status"] == "active")
+        cloud.wait(lambda: cloud.get(path)["server"]["OS-EXT-STS:task_state"] is None)
+    cloud.settled()
+    cloud.wait(lambda: not list((cloud.folder / "snapshots").iterdir()))
