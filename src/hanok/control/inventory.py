@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from hanok.base.clock import Clock
 from hanok.bus import Bus, NobodyThere
-from hanok.commands import Done, HostInventory, ListInventory, RemoveInstance
+from hanok.commands import Done, ForgetSnapshot, HostInventory, ListInventory, RemoveInstance
 from hanok.commands.wire import ask
 from hanok.operations.tables import debts
 from hanok.services.compute import facade as compute
@@ -86,6 +86,8 @@ async def differences(world: World, *, mend: bool = False) -> list[Difference]:
 async def _host(
     world: World, host: str, owners: dict[str, str | None], *, mend: bool
 ) -> list[Difference]:
+    async with world.database.read() as tx:
+        copied = await compute.copied_disks(tx)
     try:
         inventory = await ask(world.bus, host, ListInventory(), timeout_s=ASK_S)
     except NobodyThere:
@@ -112,6 +114,15 @@ async def _host(
                 what="guest", detail=detail, mendable=known and one not in owners, mended=mended
             )
         )
+    async with world.database.read() as tx:
+        copied |= await compute.copied_disks(tx)
+    for one in sorted(set(inventory.snapshots) - copied):
+        mended = False
+        if mend:
+            forget = ForgetSnapshot(server_id=one, snapshot_id=one)  # nothing makes it any more
+            mended = isinstance(await ask(world.bus, host, forget, timeout_s=60), Done)
+        detail = f"host {host} has the copy {one} of a disk, and no image is being made of it"
+        found.append(Difference(what="copy", detail=detail, mendable=True, mended=mended))
     for one, where in sorted(owners.items()):
         if where == host and one not in there:
             async with world.database.read() as tx:

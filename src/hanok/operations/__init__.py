@@ -20,7 +20,15 @@ Source: docs/architecture.md, "A durable operation".
 from __future__ import annotations
 
 from hanok.operations.model import Cancelled, Operation, Run, Step
-from hanok.operations.records import Record, Starter, StepRecord, is_active, record, records_of
+from hanok.operations.records import (
+    Record,
+    Starter,
+    StepRecord,
+    active_arguments,
+    is_active,
+    record,
+    records_of,
+)
 from hanok.operations.worker import Worker
 
 __all__ = [
@@ -32,6 +40,7 @@ __all__ = [
     "Step",
     "StepRecord",
     "Worker",
+    "active_arguments",
     "is_active",
     "record",
     "records_of",

@@ -31,6 +31,9 @@ _operation_rows = (
 _step_rows = (
     sa.select(steps).where(steps.c.operation_id == bindparam("of")).order_by(steps.c.position)
 )
+_active_kind = sa.select(operations.c.arguments).where(
+    operations.c.active.is_(True), operations.c.kind == sa.bindparam("kind")
+)
 _active = sa.select(operations.c.kind).where(
     operations.c.resource == bindparam("of"), operations.c.active.is_(True)
 )
@@ -154,6 +157,11 @@ async def record(tx: Transaction, resource: str, request_id: str) -> Record | No
         if row.request_id == request_id:
             return _record(row, await tx.all(_step_rows, {"of": row.id}))
     return None
+
+
+async def active_arguments(tx: Transaction, kind: str) -> list[dict[str, Any]]:
+    """The arguments of the operations of a kind that wait or run."""
+    return [row.arguments for row in await tx.all(_active_kind, {"kind": kind})]
 
 
 async def is_active(tx: Transaction, resource: str) -> bool:

@@ -279,6 +279,16 @@ async def test_a_delete_wins_wherever_it_stands(
     assert len([path for path in store.iterdir() if made in path.name]) == 0
 
 
+async def test_a_copy_that_nobody_needs_is_found_and_removed(site: Site) -> None:
+    left = site.cloud.control.settings.snapshots / site.id
+    left.write_bytes(b"left over")
+    found = (await site.admin.get("/hanok/v1/inventory"))["differences"]
+    assert [(one["what"], one["mendable"]) for one in found] == [("copy", True)]
+    await site.admin("POST", "/hanok/v1/inventory/mend", status=200)
+    assert not left.exists()
+    await site.clean()
+
+
 async def test_backups_rotate_by_type(site: Site) -> None:
     async def back_up(name: str, kind: str, rotation: Any, version: str = "2.104") -> Any:
         body = {"name": name, "backup_type": kind, "rotation": rotation}

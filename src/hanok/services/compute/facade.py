@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from hanok.base.clock import Clock
 from hanok.bus import Bus
-from hanok.operations import Starter, is_active
+from hanok.operations import Starter, active_arguments, is_active
 from hanok.services.compute.logic import hosts
 from hanok.services.compute.operations import OPERATIONS
 from hanok.services.compute.room import Compute, ComputeSettings
@@ -23,6 +23,7 @@ __all__ = [
     "Compute",
     "ComputeSettings",
     "build",
+    "copied_disks",
     "hosts_up",
     "owners",
     "should_exist",
@@ -63,6 +64,11 @@ async def stuck(tx: Transaction) -> list[str]:
         for row in await tx.all(_busy)
         if not await is_active(tx, f"server:{row.id}")
     ]
+
+
+async def copied_disks(tx: Transaction) -> set[str]:
+    """Ids of the copies of disks that images are being made of."""
+    return {one["image_id"] for one in await active_arguments(tx, "compute.create_image")}
 
 
 async def hosts_up(tx: Transaction, room: Compute) -> list[str]:
