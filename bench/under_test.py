@@ -6,7 +6,7 @@ operator's settings of images, as under [image] in control's settings.
 
 --database: postgresql://… instead of a SQLite file in STATE_DIR, or "postgresql" for a server that is started for it.
 --processes: how many control processes share the port, STATE_DIR and the database; the kernel hands each a part of the
-connections. Each has a bus of its own and only the first has the host, so that is for identity: it needs no bus.
+connections. They meet over a NATS server that is started for them; the first process has the host.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 import uvloop
 
 from bench.serve import server
-from hanok.bus import MemoryBus
+from hanok.bus import Bus, MemoryBus
+from hanok.bus.nats import NATSBus
 from hanok.control.app import Control
 from hanok.control.settings import ControlSettings
 from hanok.node.simulated import run_simulated
@@ -42,6 +43,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("file", nargs="?", type=Path)
     parser.add_argument("--database", default="")
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--bus", default="", help=argparse.SUPPRESS)
     parser.add_argument("--number", type=int, default=1, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -56,6 +58,21 @@ def shared_socket(port: int) -> socket.socket:
 
 
 @contextmanager
+def messages() -> Iterator[str]:
+    """A NATS server for the time of a with block; gives its address."""
+    with socket.create_server(("127.0.0.1", 0)) as trial:
+        port = int(trial.getsockname()[1])
+    process = subprocess.Popen(
+        ["nats-server", "-a", "127.0.0.1", "-p", str(port)], stderr=subprocess.DEVNULL
+    )
+    try:
+        yield f"nats://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=END_S)
+
+
+@contextmanager
 def others(given: argparse.Namespace) -> Iterator[None]:
     """The second process and those after it, for the time of a with block."""
     started: list[subprocess.Popen[bytes]] = []
@@ -63,7 +80,7 @@ def others(given: argparse.Namespace) -> Iterator[None]:
     try:
         if given.number == 1:
             for number in range(2, given.processes + 1):
-                more = ["--database", given.database, "--number", str(number)]
+                more = ["--database", given.database, "--bus", given.bus, "--number", str(number)]
                 command = [sys.executable, "-m", "bench.under_test", *words, *more]
                 started.append(subprocess.Popen(command))
         yield
@@ -90,7 +107,9 @@ async def main(given: argparse.Namespace) -> None:
             password_rounds=4, lock_after=2, lock_for_s=5, remember_passwords=2
         ),
     )
-    bus = MemoryBus()
+    bus: Bus = MemoryBus()
+    if given.bus:
+        bus = await NATSBus.connect(given.bus, name=settings.node_name)
     async with (
         Control.running(settings, admin_password="secret", bus=bus) as control,
         asyncio.TaskGroup() as group,
@@ -111,11 +130,11 @@ if __name__ == "__main__":
     given = arguments()
     # The server raises the signal that ended it once more; what was started is ended before this process is.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if given.database == "postgresql":
-        from tests import postgres
+    with ExitStack() as started:
+        if given.database == "postgresql":
+            from tests import postgres
 
-        with postgres.server() as running:
-            given.database = running.new_database()
-            uvloop.run(main(given))
-    else:
+            given.database = started.enter_context(postgres.server()).new_database()
+        if given.processes > 1:
+            given.bus = started.enter_context(messages())
         uvloop.run(main(given))
