@@ -40,15 +40,16 @@ async def begin(
     room: Compute,
     token: Token,
     row: Row[Any],
-    action: str,
     name: str,
     metadata: Mapping[str, str],
     version: Version,
+    *,
+    backup_type: str | None = None,
 ) -> str:
     """Write the row of the new image and have the server show that it is copied; returns the image's id.
 
     Args:
-        action: createImage or createBackup.
+        backup_type: of a backup ("daily"); None for a plain snapshot.
 
     Raises:
         Conflict: the server's state does not allow it, or its image asks for what is not served.
@@ -67,6 +68,7 @@ async def begin(
             f"Failed to quiesce instance {row.id}: guests are not asked to flush their file systems here yet, "
             "and its image wants that (os_require_quiesce)."
         )
+    action = "createImage" if backup_type is None else "createBackup"
     await servers.begin(tx, row, action, room.clock.now(), changes=False)
     base = await images.get(tx, row.image_id)
     foreign = token.project_id != row.project_id
@@ -75,8 +77,9 @@ async def begin(
         "base_image_ref": row.image_id,
         "instance_uuid": row.id,
         "user_id": token.user_id,
-        "image_type": "backup" if action == "createBackup" else "snapshot",
+        "image_type": "snapshot" if backup_type is None else "backup",
         **metadata,
+        **({} if backup_type is None else {"backup_type": backup_type}),
         **({"instance_owner": row.project_id} if foreign else {}),
     }
     try:

@@ -92,7 +92,7 @@ class TidyUp(Step["CreateImage", None]):
         if args.rotation is not None:
             same = {
                 "image_type": "backup",
-                "backup_type": args.backup_type,
+                "backup_type": args.backup_type or "",
                 "instance_uuid": args.server_id,
             }
             await snapshots.rotate(room(run).images, args.owner, same, args.rotation)
@@ -107,7 +107,7 @@ class CreateImage(Operation, frozen=True, kw_only=True, tag="compute.create_imag
     server_id: str
     image_id: str
     owner: str
-    backup_type: str = ""
+    backup_type: str | None = None
     rotation: int | None = None
     steps = (CopyDisk, StoreImage, TidyUp)
 

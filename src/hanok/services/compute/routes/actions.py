@@ -60,10 +60,11 @@ async def reboot(request: Request, room: Compute) -> Response:
 async def _make_image(
     request: Request,
     room: Compute,
-    action: str,
     rule: str,
     body: bodies.CreateImage | bodies.CreateBackup,
-    **more: Any,
+    *,
+    backup_type: str | None = None,
+    rotation: int | None = None,
 ) -> Response:
     """Start an operation that makes an image of the server; the server goes on meanwhile."""
     metadata = body.metadata if isinstance(body.metadata, dict) else {}
@@ -74,22 +75,26 @@ async def _make_image(
             room,
             request.token,
             row,
-            action,
             body.name.strip(),
-            metadata | ({"backup_type": more["backup_type"]} if more else {}),
+            metadata,
             request.microversion,
+            backup_type=backup_type,
         )
         await room.operations.start(
             tx,
             CreateImage(
-                server_id=row.id, image_id=image_id, owner=request.token.project_id or "", **more
+                server_id=row.id,
+                image_id=image_id,
+                owner=request.token.project_id or "",
+                backup_type=backup_type,
+                rotation=rotation,
             ),
             user_id=request.token.user_id,
             project_id=row.project_id,
         )
     if request.microversion >= (2, 45):
         return json_answer({"image_id": image_id}, 202)
-    if more.get("rotation") == 0:
+    if rotation == 0:
         return no_content(202)
     return no_content(202, {"Location": f"{request.origin}/image/v2/images/{image_id}"})
 
@@ -101,7 +106,7 @@ async def create_image(request: Request, room: Compute) -> Response:
     """
     body = convert((await request.json())["createImage"], bodies.CreateImage)
     rule = "os_compute_api:servers:create_image"
-    return await _make_image(request, room, "createImage", rule, body)
+    return await _make_image(request, room, rule, body)
 
 
 async def create_backup(request: Request, room: Compute) -> Response:
@@ -111,7 +116,6 @@ async def create_backup(request: Request, room: Compute) -> Response:
     return await _make_image(
         request,
         room,
-        "createBackup",
         "os_compute_api:os-create-backup",
         body,
         backup_type=body.backup_type,
