@@ -12,7 +12,7 @@ from hanok.bus import Bus
 from hanok.operations import Starter, active_arguments, is_active
 from hanok.services.compute.logic import hosts
 from hanok.services.compute.operations import OPERATIONS
-from hanok.services.compute.room import Compute, ComputeSettings
+from hanok.services.compute.room import AskImage, Compute, ComputeSettings
 from hanok.services.compute.tables import servers
 from hanok.services.image.facade import Images
 from hanok.services.network.facade import Network
@@ -86,9 +86,15 @@ def build(
     network: Network,
     images: Images,
     snapshots: Path,
+    ask_image: AskImage,
     settings: ComputeSettings,
 ) -> Compute:
-    """The room. wake: called when an operation was started. snapshots: where hosts leave copies of disks."""
+    """The room.
+
+    Args:
+        wake: called when an operation was started. snapshots: where hosts leave copies of disks.
+        ask_image: the image service, asked as a user asks it.
+    """
     return Compute(
         clock=clock,
         database=database,
@@ -97,5 +103,6 @@ def build(
         network=network,
         images=images,
         snapshots=snapshots,
+        ask_image=ask_image,
         settings=settings,
     )

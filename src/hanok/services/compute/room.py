@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -32,8 +33,12 @@ class ComputeSettings(Struct, frozen=True, kw_only=True):
     zone: str = "nova"
 
 
+AskImage = Callable[[str, str, Mapping[str, str], bytes], Awaitable[tuple[int, bytes]]]
+"""A request to the image service: method, address, headers and body; gives the status and the body."""
+
+
 class Compute(Struct, frozen=True, kw_only=True):
-    """snapshots: where hosts leave copies of disks."""
+    """snapshots: where hosts leave copies of disks. ask_image: the image service, asked as a user asks it."""
 
     clock: Clock
     database: Database
@@ -42,4 +47,5 @@ class Compute(Struct, frozen=True, kw_only=True):
     network: Network
     images: Images
     snapshots: Path
+    ask_image: AskImage
     settings: ComputeSettings = ComputeSettings()

@@ -1,0 +1,328 @@
+"""Images by way of compute, for clients from before 2.36: each request is one to the image service, in older words.
+
+The image service is asked as the caller, with the caller's token, so its rules are those that hold.
+
+Source: Compute API reference, "Images (DEPRECATED)".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from starlette.responses import Response
+
+from hanok.base.errors import (
+    BadInput,
+    Conflict,
+    Forbidden,
+    HanokError,
+    NotFound,
+    NotSignedIn,
+    Unavailable,
+)
+from hanok.base.ids import is_uuid
+from hanok.services.compute.logic import quotas
+from hanok.services.compute.room import Compute
+from hanok.services.compute.schemas import answers, bodies
+from hanok.web.pages import limit_of, next_link
+from hanok.web.request import Request, convert, json_answer, no_content
+from hanok.web.routes import SIGNED_IN, Route
+
+PAGE = 1000
+PATCH = "application/openstack-images-v2.1-json-patch"
+FILTERS = {
+    "name": "name",
+    "minRam": "min_ram",
+    "minDisk": "min_disk",
+    "type": "image_type",
+}
+# What the image service says of every image; the rest are an image's own properties.
+COMMON = frozenset(
+    (
+        "id name status visibility protected os_hidden checksum os_hash_algo os_hash_value owner size virtual_size "
+        "container_format disk_format created_at updated_at tags min_ram min_disk locations direct_url stores self "
+        "file schema"
+    ).split()
+)
+STATUS = {"active": "ACTIVE", "queued": "SAVING", "saving": "SAVING", "killed": "ERROR"}
+PROGRESS = {"queued": 25, "saving": 50, "active": 100}
+_REFUSED: dict[int, type[HanokError]] = {
+    400: BadInput,
+    401: NotSignedIn,
+    403: Forbidden,
+    409: Conflict,
+    413: Forbidden,
+}
+
+
+async def _ask(
+    request: Request, room: Compute, method: str, path: str, body: Any = None
+) -> dict[str, Any]:
+    """Ask the image service as the caller; what it refuses is refused."""
+    headers = {
+        name: request.headers[name]
+        for name in ("x-auth-token", "authorization")
+        if name in request.headers
+    }
+    content = b""
+    if body is not None:
+        content, headers["content-type"] = msgspec.json.encode(body), PATCH
+    status, text = await room.ask_image(method, f"{request.origin}{path}", headers, content)
+    if status == 404:
+        raise NotFound("Image not found.")
+    if status in _REFUSED:
+        raise _REFUSED[status](_plain(text))
+    if status >= 400:
+        raise Unavailable("The image service does not answer as it should.", detail=_plain(text))
+    return dict(msgspec.json.decode(text)) if text else {}
+
+
+def _plain(page: bytes) -> str:
+    """The words of the image service's HTML page of an error."""
+    text = page.decode(errors="replace")
+    words = text.partition("</h1>")[2].partition("<br")[0].strip()
+    return words or "The image service refuses this."
+
+
+def _path(request: Request) -> str:
+    image_id = request.path["image_id"]
+    if not is_uuid(image_id):
+        raise NotFound("Image not found.")
+    return f"/image/v2/images/{image_id}"
+
+
+def _properties(image: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in image.items()
+        if name not in COMMON and not name.startswith("os_glance")
+    }
+
+
+def _links(request: Request, image_id: str) -> list[dict[str, str]]:
+    return [
+        *answers.links(request, "images", image_id),
+        {
+            "rel": "alternate",
+            "type": "application/vnd.openstack.image",
+            "href": f"{request.origin}/image/images/{image_id}",
+        },
+    ]
+
+
+def _basic(request: Request, image: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": image["id"],
+        "name": image["name"],
+        "links": _links(request, image["id"]),
+    }
+
+
+def _whole(request: Request, image: Mapping[str, Any]) -> dict[str, Any]:
+    properties = _properties(image)
+    shown = {
+        **_basic(request, image),
+        "minRam": image["min_ram"],
+        "minDisk": image["min_disk"],
+        "metadata": properties,
+        "created": image["created_at"],
+        "updated": image["updated_at"],
+        "status": STATUS.get(image["status"], "UNKNOWN"),
+        "progress": PROGRESS.get(image["status"], 0),
+        "OS-EXT-IMG-SIZE:size": image.get("size"),
+    }
+    if (server_id := properties.get("instance_uuid")) is not None:
+        links = answers.links(request, "servers", server_id)
+        shown["server"] = {"id": server_id, "links": links}
+    if (resized := properties.get("auto_disk_config")) is not None:
+        auto = resized.lower() in ("true", "1", "yes", "on", "t", "y")
+        shown["OS-DCF:diskConfig"] = "AUTO" if auto else "MANUAL"
+    return shown
+
+
+# ---- images ----
+
+
+async def _list(request: Request, room: Compute) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    query = request.query
+    wanted: list[tuple[str, str]] = []
+    for name, value in request.pairs:
+        if name in FILTERS:
+            wanted.append((FILTERS[name], value))
+        elif name == "status":
+            wanted.append(("status", value.lower()))
+        elif name == "server":
+            wanted.append(("instance_uuid", value.rsplit("/", 1)[-1]))
+        elif name == "changes-since":
+            wanted.append(("updated_at", f"gte:{value}"))
+        elif name == "marker":
+            wanted.append(("marker", value))
+        elif name.startswith("property-") and name != "property-":
+            wanted.append((name.removeprefix("property-"), value))
+    limit = limit_of(query.get("limit") or query.get("page_size"), maximum=PAGE)
+    found = (
+        await _ask(
+            request, room, "GET", f"/image/v2/images?{urlencode([*wanted, ('limit', limit)])}"
+        )
+    )["images"]
+    more: dict[str, Any] = {}
+    if found and len(found) == limit:
+        link = next_link(request.full_url, request.pairs, found[-1]["id"])
+        more["images_links"] = [{"rel": "next", "href": link}]
+    return found, more
+
+
+async def list_images(request: Request, room: Compute) -> Response:
+    """GET /images."""
+    found, more = await _list(request, room)
+    return json_answer({"images": [_basic(request, one) for one in found], **more})
+
+
+async def list_details(request: Request, room: Compute) -> Response:
+    """GET /images/detail."""
+    found, more = await _list(request, room)
+    return json_answer({"images": [_whole(request, one) for one in found], **more})
+
+
+async def show_image(request: Request, room: Compute) -> Response:
+    """GET /images/{id}."""
+    found = await _ask(request, room, "GET", _path(request))
+    return json_answer({"image": _whole(request, found)})
+
+
+async def delete_image(request: Request, room: Compute) -> Response:
+    """DELETE /images/{id}."""
+    await _ask(request, room, "DELETE", _path(request))
+    return no_content()
+
+
+# ---- their properties ----
+
+
+async def _metadata(request: Request, room: Compute) -> dict[str, str]:
+    return _properties(await _ask(request, room, "GET", _path(request)))
+
+
+async def _write(
+    request: Request, room: Compute, before: Mapping[str, str], after: Mapping[str, str]
+) -> None:
+    """Have the image's properties be these."""
+    for name in after:
+        if name in COMMON:
+            raise BadInput(f"{name!r} is an attribute of images and no metadata.")
+    if request.token.project_id is not None:
+        async with request.reading() as tx:
+            await quotas.check_metadata(tx, request.token.project_id, after)
+    changes: list[dict[str, str]] = [
+        {"op": "remove", "path": _pointer(name)} for name in before if name not in after
+    ]
+    changes += [
+        {"op": "add", "path": _pointer(name), "value": value}
+        for name, value in after.items()
+        if before.get(name) != value
+    ]
+    if changes:
+        await _ask(request, room, "PATCH", _path(request), changes)
+
+
+def _pointer(name: str) -> str:
+    return "/" + name.replace("~", "~0").replace("/", "~1")
+
+
+async def list_metadata(request: Request, room: Compute) -> Response:
+    """GET /images/{id}/metadata."""
+    return json_answer({"metadata": await _metadata(request, room)})
+
+
+async def _sent(request: Request) -> dict[str, str]:
+    body = await request.json()
+    if not isinstance(body, dict) or set(body) != {"metadata"}:
+        raise BadInput("Invalid input: the body is {'metadata': {…}}.")
+    return convert(body["metadata"], bodies.MetadataMap)
+
+
+async def add_metadata(request: Request, room: Compute) -> Response:
+    """POST /images/{id}/metadata: what is not named stays."""
+    wanted = await _sent(request)
+    before = await _metadata(request, room)
+    await _write(request, room, before, {**before, **wanted})
+    return json_answer({"metadata": {**before, **wanted}})
+
+
+async def replace_metadata(request: Request, room: Compute) -> Response:
+    """PUT /images/{id}/metadata: what is not named goes."""
+    wanted = await _sent(request)
+    await _write(request, room, await _metadata(request, room), wanted)
+    return json_answer({"metadata": wanted})
+
+
+async def show_item(request: Request, room: Compute) -> Response:
+    """GET /images/{id}/metadata/{key}."""
+    key = request.path["key"]
+    found = await _metadata(request, room)
+    if key not in found:
+        raise NotFound("The resource could not be found.")
+    return json_answer({"meta": {key: found[key]}})
+
+
+async def put_item(request: Request, room: Compute) -> Response:
+    """PUT /images/{id}/metadata/{key}."""
+    body = await request.json()
+    if not isinstance(body, dict) or set(body) != {"meta"}:
+        raise BadInput("Invalid input: the body is {'meta': {…}}.")
+    wanted, key = convert(body["meta"], bodies.MetadataMap), request.path["key"]
+    if len(wanted) != 1:
+        raise BadInput("Invalid input for field/attribute meta: it has one key.")
+    if key not in wanted:
+        raise BadInput("Request body and URI mismatch")
+    before = await _metadata(request, room)
+    await _write(request, room, before, {**before, **wanted})
+    return json_answer({"meta": wanted})
+
+
+async def delete_item(request: Request, room: Compute) -> Response:
+    """DELETE /images/{id}/metadata/{key}."""
+    key = request.path["key"]
+    before = await _metadata(request, room)
+    if key not in before:
+        raise NotFound("Invalid metadata key")
+    after = {name: value for name, value in before.items() if name != key}
+    await _write(request, room, before, after)
+    return no_content()
+
+
+_ALL = "/v2.1/images"
+_ONE = _ALL + "/{image_id}"
+_META = _ONE + "/metadata"
+_KEY = _META + "/{key}"
+_LAST, _LAST_META = (2, 35), (2, 38)
+
+
+def _route(method: str, path: str, handler: Any, member: str = "") -> Route:
+    return Route(
+        method,
+        path,
+        handler,
+        (SIGNED_IN,),
+        maximum=_LAST_META if "/metadata" in path else _LAST,
+        strict=bool(member),
+        body=bodies.MetadataMap if member else None,
+        member=member,
+    )
+
+
+ROUTES = (
+    _route("GET", _ALL, list_images),
+    _route("GET", _ALL + "/detail", list_details),
+    _route("GET", _ONE, show_image),
+    _route("DELETE", _ONE, delete_image),
+    _route("GET", _META, list_metadata),
+    _route("POST", _META, add_metadata, "metadata"),
+    _route("PUT", _META, replace_metadata, "metadata"),
+    _route("GET", _KEY, show_item),
+    _route("PUT", _KEY, put_item, "meta"),
+    _route("DELETE", _KEY, delete_item),
+)
