@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from hanok.services.network.service import service as network_service
 from hanok.services.placement import facade as placement
 from hanok.services.placement.service import service as placement_service
 from hanok.store import Database, Transaction, migrate
+from hanok.web import inside
 from hanok.web.app import Application
 from hanok.web.routes import Service
 
@@ -101,7 +102,7 @@ class Control:
             network=self.network,
             images=self.images,
             snapshots=settings.snapshots,
-            ask_image=self._ask,
+            ask_image=lambda *asked: inside.ask(self.app, *asked),
             settings=settings.compute,
         )
         self.worker = Worker(
@@ -151,17 +152,6 @@ class Control:
 
     def _wake(self) -> None:
         self.worker.wake()
-
-    async def _ask(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, bytes]:
-        """A request to one of our own services, as it would come over the network."""
-        import httpx  # few ask, and it takes a start's time
-
-        transport = httpx.ASGITransport(app=self.app)
-        async with httpx.AsyncClient(transport=transport) as client:
-            answer = await client.request(method, url, headers=dict(headers), content=body)
-        return answer.status_code, answer.content
 
     async def _endpoint(self, tx: Transaction, kind: str) -> str | None:
         return await identity.endpoint(tx, kind, self.settings.region)

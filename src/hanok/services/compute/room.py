@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from msgspec import Struct
@@ -13,6 +13,7 @@ from hanok.operations import Starter
 from hanok.services.image.facade import Images
 from hanok.services.network.facade import Network
 from hanok.store import Database
+from hanok.web.request import Request
 
 
 class ComputeSettings(Struct, frozen=True, kw_only=True):
@@ -33,8 +34,8 @@ class ComputeSettings(Struct, frozen=True, kw_only=True):
     zone: str = "nova"
 
 
-AskImage = Callable[[str, str, Mapping[str, str], bytes], Awaitable[tuple[int, bytes]]]
-"""A request to the image service: method, address, headers and body; gives the status and the body."""
+AskImage = Callable[[Request, str, str, bytes, str], Awaitable[tuple[int, bytes]]]
+"""A request to the image service in the name of another: method, path, body and its media type. See web.inside."""
 
 
 class Compute(Struct, frozen=True, kw_only=True):

@@ -62,15 +62,8 @@ async def _ask(
     request: Request, room: Compute, method: str, path: str, body: Any = None
 ) -> dict[str, Any]:
     """Ask the image service as the caller; what it refuses is refused."""
-    headers = {
-        name: request.headers[name]
-        for name in ("x-auth-token", "authorization")
-        if name in request.headers
-    }
-    content = b""
-    if body is not None:
-        content, headers["content-type"] = msgspec.json.encode(body), PATCH
-    status, text = await room.ask_image(method, f"{request.origin}{path}", headers, content)
+    content = b"" if body is None else msgspec.json.encode(body)
+    status, text = await room.ask_image(request, method, path, content, PATCH)
     if status == 404:
         raise NotFound("Image not found.")
     if status in _REFUSED:
