@@ -172,7 +172,7 @@ class Application:
         ):
             del segments[1]
         found = None if nameless else mounted.router.find(segments)
-        token_text = request.headers.get("x-auth-token", "")
+        token_text = request.token_text
         method = "GET" if request.method == "HEAD" else request.method
         candidates = (found[0].get(request.method) or found[0].get(method)) if found else None
         public = candidates is not None and candidates[0].rules[0] == PUBLIC

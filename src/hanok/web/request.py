@@ -87,6 +87,20 @@ class Request:
     def optional_token(self) -> Token | None:
         return self._token
 
+    @property
+    def token_text(self) -> str:
+        """The token that was sent, as it was sent; empty: none.
+
+        X-Auth-Token is OpenStack's own header and decides where it is there; clients of OAuth 2.0 send
+        "Authorization: Bearer". Any token of ours may come either way.
+        Source: RFC 6750, section 2.1; RFC 9110, section 11.1 (a scheme's name is not case-sensitive).
+        """
+        text = self.headers.get("x-auth-token", "")
+        if text:
+            return text
+        scheme, _, rest = self.headers.get("authorization", "").partition(" ")
+        return rest.strip() if scheme.lower() == "bearer" else ""
+
     def allow(
         self, rule: str = "", target: Mapping[str, Any] | None = None, /, **fields: Any
     ) -> None:
