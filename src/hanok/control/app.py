@@ -65,6 +65,7 @@ class Control:
             settings.keys,
             settings.identity,
             secret_keys=settings.secret_keys,
+            saml_keys=settings.saml_keys,
         )
         self.placement = placement.build(clock)
         self.images = image.build(

@@ -88,6 +88,11 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return self.state / "control" / "secret-keys"
 
     @property
+    def saml_keys(self) -> Path:
+        """What assertions to other clouds are signed with, where the operator names no key."""
+        return self.state / "control" / "saml-keys"
+
+    @property
     def policies(self) -> Path:
         """A folder of <service type>.yaml, or policy.yaml for all."""
         return self.state / "policy"

@@ -302,6 +302,14 @@ def json_answer(
     )
 
 
+def answer(
+    content: bytes, kind: str, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """An answer of this content type, to the letter: no character set is added."""
+    plain = {**(_plain(headers) or {}), "content-type": kind}
+    return Response(content, status, headers=plain)
+
+
 def no_content(status: int = 204, headers: Mapping[str, str] | None = None) -> Response:
     """An answer without a body."""
     return Response(None, status, headers=_plain(headers))

@@ -18,6 +18,7 @@ from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.logic.limits import in_force
 from hanok.services.identity.logic.openid import OpenIDProvider
 from hanok.services.identity.logic.passwords import Passwords
+from hanok.services.identity.logic.saml import SAMLProvider
 from hanok.services.identity.logic.tokens import Tokens
 from hanok.services.identity.room import Identity, IdentitySettings
 from hanok.services.identity.tables import (
@@ -72,9 +73,16 @@ def build(
     settings: IdentitySettings,
     *,
     secret_keys: Path,
+    saml_keys: Path,
 ) -> Identity:
-    """The room, ready to serve. keys: the folder of token keys; secret_keys: of those for secrets at rest."""
+    """The room, ready to serve.
+
+    Args:
+        keys: the folder of token keys. secret_keys: of those for secrets at rest. saml_keys: of what assertions are
+            signed with.
+    """
     secrets = Keys(secret_keys)
+    saml = settings.saml
     return Identity(
         clock=clock,
         tokens=Tokens(database, Keys(keys), clock, lifetime_s=settings.token_lifetime_s),
@@ -84,6 +92,7 @@ def build(
         catalogs=Catalogs(),
         settings=settings,
         openid={name: OpenIDProvider(one, clock) for name, one in settings.openid.items()},
+        saml=None if saml is None else SAMLProvider(saml, saml_keys, clock),
     )
 
 

@@ -49,6 +49,11 @@ _raise = state.update().where(state.c.id == 1).values(revision=state.c.revision 
 _revision = sa.select(state.c.revision).where(state.c.id == 1)
 
 
+async def groups_of(tx: Transaction, user_id: str) -> list[str]:
+    """Ids of the groups a user is in now, those that a provider gave included."""
+    return list(await tx.scalars(_groups_of, {"user_id": user_id}))
+
+
 async def changed(tx: Transaction) -> None:
     """Say that a fact has changed which the rights of a token hang on. Part of the same transaction."""
     await tx.execute(_raise)
