@@ -106,8 +106,9 @@ def test_an_account_of_this_cloud_opens_another(cli: CLI) -> None:
         openstack.run("service", "provider", "create", *urls, "--enable", "theirs")
         described = httpx.get(f"{here}/v3/OS-FEDERATION/saml2/metadata")
         other.provider = ServiceProvider(described.content, other.url(ECP))
-        abroad = ("--os-service-provider", "theirs", "--os-remote-project-name", "abroad")
-        abroad = (*abroad, "--os-remote-project-domain-name", "Default")
+        project = ("--os-remote-project-name", "abroad")
+        home = ("--os-remote-project-domain-name", "Default")
+        abroad = ("--os-service-provider", "theirs", *project, *home)
         issued = json.loads(openstack.run(*abroad, "token", "issue", "-f", "json"))
         visitor = openstack.json("user", "show", "visitor")
         assert issued["user_id"] == visitor["id"]

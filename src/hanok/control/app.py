@@ -244,6 +244,7 @@ class Control:
     async def _rotate_keys(self) -> None:
         while True:
             try:
+                await identity.forget_past(self.database, self.identity)
                 if await identity.rotate_keys_in_time(self.database, self.identity):
                     log.info("the keys of tokens and secrets were rotated")
             except (Unavailable, OSError) as error:

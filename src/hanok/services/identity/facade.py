@@ -11,7 +11,7 @@ from sqlalchemy import bindparam
 
 from hanok.base.clock import Clock
 from hanok.base.ids import new_hex
-from hanok.services.identity.logic import sealed
+from hanok.services.identity.logic import revocations, sealed
 from hanok.services.identity.logic.catalog import Catalogs
 from hanok.services.identity.logic.directories import Directories, follow_all
 from hanok.services.identity.logic.keys import Keys
@@ -59,6 +59,7 @@ __all__ = [
     "build",
     "endpoint",
     "follow_directories",
+    "forget_past",
     "limits",
     "project_exists",
     "rotate_keys",
@@ -270,6 +271,12 @@ async def bootstrap(
 async def follow_directories(database: Database, room: Identity) -> None:
     """Bring the people and groups of domains with a directory up to date."""
     await follow_all(database, room.directories)
+
+
+async def forget_past(database: Database, room: Identity) -> None:
+    """Remove what was kept to be told to others for a while."""
+    async with database.write() as tx:
+        await revocations.forget(tx, room.clock.now(), room.tokens.lifetime)
 
 
 async def rotate_keys(database: Database, room: Identity) -> int:

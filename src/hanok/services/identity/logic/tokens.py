@@ -21,7 +21,7 @@ from msgspec import Struct
 from sqlalchemy import Row, bindparam
 
 from hanok.base.clock import Clock
-from hanok.services.identity.logic import rights, trusts
+from hanok.services.identity.logic import revocations, rights, trusts
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.tables import (
     access_rules,
@@ -448,14 +448,10 @@ class Tokens:
         await tx.execute(
             revoked_tokens.delete().where(revoked_tokens.c.expires_at < self._clock.now())
         )
-        await tx.insert_missing(
-            revoked_tokens,
-            {
-                "audit_id": payload.audit_ids[0],
-                "expires_at": _time(payload.expires_us),
-                "revoked_at": self._clock.now(),
-            },
-        )
+        audit_id, now = payload.audit_ids[0], self._clock.now()
+        row = {"audit_id": audit_id, "expires_at": _time(payload.expires_us)}
+        if await tx.insert_missing(revoked_tokens, row):
+            await revocations.note(tx, "audit", [audit_id], now)
         await rights.changed(tx)
 
     # ---- receipts: proof of some of the methods that a sign-in needs ----
