@@ -131,6 +131,7 @@ class Control:
             authenticate=self.identity.tokens.validate,
             clock=clock,
             policy_files=self._policy_files,
+            front=settings.front,
             pages={"console": Consoles(self.compute, self.identity.tokens.standing).app()},
         )
 

@@ -27,6 +27,7 @@ class IdentitySettings(Struct, frozen=True, kw_only=True):
     directory_s: how often the rows of people and groups in directories are brought up to date.
     limit_model: how limits of projects and domains fit together.
     openid: identity providers that speak OpenID Connect, by the id they have here.
+    certificate_mapping: the mapping that makes users of clients' certificates.
     saml: this cloud as an identity provider of others by SAML 2; none: it is not.
     trusted_dashboards: pages that may be handed a token after a sign-in in the browser.
     authorization_ttl_minutes: how long the groups that a provider gave stay, where it does not say so itself.
@@ -54,6 +55,7 @@ class IdentitySettings(Struct, frozen=True, kw_only=True):
     directory_s: int = 60
     limit_model: Literal["flat", "strict_two_level"] = "flat"
     openid: dict[str, OpenIDSettings] = {}
+    certificate_mapping: str = "oauth2_mapping"
     saml: SAMLSettings | None = None
     trusted_dashboards: tuple[str, ...] = ()
     authorization_ttl_minutes: int = 0

@@ -96,12 +96,14 @@ class Payload(Struct, frozen=True, kw_only=True, array_like=True):
     protocol_id: str = ""
     since_us: int = 0
     trustor_since_us: int = 0
+    thumbprint: str = ""
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
     """What a token ends with and is no wider than: the credentials and delegations it was got with, by id.
 
     since_us, trustor_since_us: `since` of the user, and of the trust's trustor, as it was when the sign-in was proved.
+    thumbprint: of the certificate that every request with the token has to come with.
     """
 
     application_credential_id: str = ""
@@ -112,6 +114,7 @@ class Bounds(Struct, frozen=True, kw_only=True):
     protocol_id: str = ""
     since_us: int = 0
     trustor_since_us: int = 0
+    thumbprint: str = ""
 
 
 class Receipt(Struct, frozen=True, kw_only=True, array_like=True):
@@ -362,6 +365,7 @@ class Tokens:
             delegation=_delegation(payload),
             identity_provider_id=payload.idp_id or None,
             protocol_id=payload.protocol_id or None,
+            thumbprint=payload.thumbprint,
         )
 
     async def _standing(self, tx: Transaction, user_id: str, since_us: int) -> Row[Any] | None:

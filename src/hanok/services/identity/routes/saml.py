@@ -46,7 +46,7 @@ async def _asked(request: Request, room: Identity) -> tuple[sa.Row[Any], Said]:
     wanted = await request.body(schemas.AssertionBody, key="auth")
     ours = _ours(room)
     token = await room.tokens.validate(wanted.identity.token.id)
-    if token is None:
+    if token is None or not request.may_use(token):
         raise NotFound("Could not find token.")
     if token.delegated:
         # An assertion tells of the user's groups, too, and opens a session elsewhere.
