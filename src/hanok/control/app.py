@@ -155,12 +155,12 @@ class Control:
         self.worker.wake()
 
     async def _ask(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, peer: str
     ) -> tuple[int, bytes]:
-        """A request to one of our own services, as it would come over the network."""
+        """A request to one of our own services, as it would come over the network from peer."""
         import httpx  # few ask, and it takes a start's time
 
-        transport = httpx.ASGITransport(app=self.app)
+        transport = httpx.ASGITransport(app=self.app, client=(peer, 0))
         async with httpx.AsyncClient(transport=transport) as client:
             answer = await client.request(method, url, headers=dict(headers), content=body)
         return answer.status_code, answer.content

@@ -118,6 +118,16 @@ class Request:
             return None
         return certificate(self._http.headers.getlist(self._front.client_certificate_header))
 
+    @property
+    def caller(self) -> tuple[dict[str, str], str]:
+        """What another service is asked with in the caller's name: headers, and the address that they came from."""
+        names = ["x-auth-token", "authorization"]
+        if self._front is not None:
+            names.append(self._front.client_certificate_header)
+        peer = self._http.client
+        headers = {name: self.headers[name] for name in names if name in self.headers}
+        return headers, "" if peer is None else peer.host
+
     def may_use(self, token: Token) -> bool:
         """Whether the client has the certificate that a token is bound to, if it is bound to one.
 

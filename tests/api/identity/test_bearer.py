@@ -17,6 +17,7 @@ EVERYWHERE = (
     "/identity/v3/auth/projects",
     "/image/v2/images",
     "/compute/v2.1/servers",
+    "/compute/v2.1/images",  # which asks the image service
     "/network/v2.0/networks",
     "/placement/resource_providers",
     "/hanok/v1/inventory",

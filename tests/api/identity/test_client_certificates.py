@@ -31,6 +31,7 @@ EVERYWHERE = (
     "/v3/auth/projects",
     "/image/v2/images",
     "/compute/v2.1/servers",
+    "/compute/v2.1/images",  # which asks the image service
     "/network/v2.0/networks",
     "/placement/resource_providers",  # which a member may not see
 )

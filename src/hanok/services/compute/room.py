@@ -33,8 +33,8 @@ class ComputeSettings(Struct, frozen=True, kw_only=True):
     zone: str = "nova"
 
 
-AskImage = Callable[[str, str, Mapping[str, str], bytes], Awaitable[tuple[int, bytes]]]
-"""A request to the image service: method, address, headers and body; gives the status and the body."""
+AskImage = Callable[[str, str, Mapping[str, str], bytes, str], Awaitable[tuple[int, bytes]]]
+"""A request to the image service: method, address, headers, body, the IP address it is from; gives status and body."""
 
 
 class Compute(Struct, frozen=True, kw_only=True):

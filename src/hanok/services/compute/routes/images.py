@@ -62,15 +62,11 @@ async def _ask(
     request: Request, room: Compute, method: str, path: str, body: Any = None
 ) -> dict[str, Any]:
     """Ask the image service as the caller; what it refuses is refused."""
-    headers = {
-        name: request.headers[name]
-        for name in ("x-auth-token", "authorization")
-        if name in request.headers
-    }
+    headers, peer = request.caller
     content = b""
     if body is not None:
         content, headers["content-type"] = msgspec.json.encode(body), PATCH
-    status, text = await room.ask_image(method, f"{request.origin}{path}", headers, content)
+    status, text = await room.ask_image(method, f"{request.origin}{path}", headers, content, peer)
     if status == 404:
         raise NotFound("Image not found.")
     if status in _REFUSED:
