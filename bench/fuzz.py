@@ -35,7 +35,17 @@ from tests.cloud import PASSWORD, Client, Cloud, a_flavor, a_network, a_server, 
 
 from bench.generated import Caller, Generator, Known, Sent
 from hanok.cli.commands.routes import openapi_document
+from hanok.services.identity.facade import IdentitySettings
+from hanok.services.identity.logic.saml import SAMLSettings
+from hanok.web.front import FrontSettings
 
+# What is off until an operator wants it, on: its doors are to be tried, too.
+SETTINGS: dict[str, Any] = {
+    "identity": IdentitySettings(
+        password_rounds=4, saml=SAMLSettings(entity_id="https://cloud.example.org/idp")
+    ),
+    "front": FrontSettings(proxies=("127.0.0.1",), client_certificate_header="X-Front-Certificate"),
+}
 LIFE = 4_000  # requests of one cloud
 FRESH = 500  # requests until its things are made anew
 WAIT_S = 60.0  # for an answer; a machine under load is no failure
@@ -461,7 +471,7 @@ async def fuzz(
             count = min(LIFE, requests - done)
             with tempfile.TemporaryDirectory(prefix="hanok-fuzz-") as folder:
                 async with (
-                    running(Path(folder), database=new_database()) as cloud,
+                    running(Path(folder), database=new_database(), **SETTINGS) as cloud,
                     _listening(cloud) as port,
                 ):
                     done += await _one_life(

@@ -70,7 +70,7 @@ NAMES = (
 HEADERS = (
     "X-Subject-Token", "OpenStack-API-Version", "X-OpenStack-Nova-API-Version", "Accept", "Range", "Content-Range", "If-Match",
     "If-None-Match", "Expect", "X-Image-Meta-Store", "X-OpenStack-Image-Size", "X-Openstack-Append", "Authorization",
-    "OpenStack-Auth-Receipt", "Openstack-Identity-Access-Rules", "X-Forwarded-For", "X-Forwarded-Proto", "Cookie", "Origin",
+    "OpenStack-Auth-Receipt", "Openstack-Identity-Access-Rules", "X-Forwarded-For", "X-Forwarded-Proto", "X-Front-Certificate", "Cookie", "Origin",
     "X-Service-Token", "X-Project-Id", "X-Roles", "Accept-Language", "Content-Encoding", "X-HTTP-Method-Override", "Upgrade",
 )  # fmt: skip
 HEADER_VALUES = (
@@ -215,7 +215,9 @@ class Generator:
         caller = dice.choices(self.callers, weights=[each.weight for each in self.callers])[0]
         headers = [(b"Host", b"cloud:5000")]
         if caller.token:
-            headers.append((b"X-Auth-Token", caller.token.encode()))
+            as_oauth2 = self.chance(0.1)
+            name, word = (b"Authorization", b"Bearer ") if as_oauth2 else (b"X-Auth-Token", b"")
+            headers.append((name, word + caller.token.encode()))
         kind, body = self._body(service, label, operation)
         if kind or body:
             headers.append((b"Content-Type", kind.encode("latin-1", "replace")))

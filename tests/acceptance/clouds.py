@@ -75,10 +75,13 @@ class CLI:
 
 
 @contextmanager
-def simulated(*words: str) -> Iterator[CLI]:
-    """A simulated cloud, up; destroyed when the block is left."""
+def simulated(*words: str, settings: str = "") -> Iterator[CLI]:
+    """A simulated cloud, up, with these settings of the operator; destroyed when the block is left."""
     folder = Path(tempfile.mkdtemp(prefix="hanok-simulated-"))
     cli = CLI(folder / "cloud")
+    if settings:
+        cli.state.mkdir()
+        (cli.state / "control-extra.toml").write_text(settings)
     try:
         cli("up", "--simulated", "--port", str(free_port()), *words)
         yield cli

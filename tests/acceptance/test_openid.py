@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -198,6 +199,20 @@ async def test_a_person_signs_in_by_the_browser(program: Path, tmp_path: Path) -
         headers = {"X-Auth-Token": stranger, "X-Subject-Token": stranger}
         third = (await cloud.http.get("/v3/auth/tokens", headers=headers)).json()["token"]
         assert third["user"]["id"] != shown["user"]["id"]
+
+        # Services that keep tokens are told when a provider gives somebody other groups, not when it gives the same.
+        async def told() -> list[dict[str, str]]:
+            events = (await admin.get("/v3/OS-REVOKE/events"))["events"]
+            return [one for one in events if one.get("user_id") == shown["user"]["id"]]
+
+        assert await told() == []
+        without = [{**rule, "local": [rule["local"][0]]} for rule in RULES[:1]]
+        changed = {"mapping": {"rules": without}}
+        await admin("PATCH", "/v3/OS-FEDERATION/mappings/m", changed, status=200)
+        handed_over(await one.browse("test-user@localhost"))
+        (event,) = await told()
+        times = [datetime.fromisoformat(event[name]) for name in ("revoked_at", "issued_before")]
+        assert times[0] - times[1] == timedelta(seconds=1)
 
         # A provider that is switched off vouches for nobody, and has not for those who are here.
         off = {"identity_provider": {"enabled": False}}

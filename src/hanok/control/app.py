@@ -66,6 +66,7 @@ class Control:
             settings.keys,
             settings.identity,
             secret_keys=settings.secret_keys,
+            saml_keys=settings.saml_keys,
         )
         self.placement = placement.build(clock)
         self.images = image.build(
@@ -131,6 +132,7 @@ class Control:
             authenticate=self.identity.tokens.validate,
             clock=clock,
             policy_files=self._policy_files,
+            front=settings.front,
             pages={"console": Consoles(self.compute, self.identity.tokens.standing).app()},
         )
 
@@ -233,6 +235,7 @@ class Control:
     async def _rotate_keys(self) -> None:
         while True:
             try:
+                await identity.forget_past(self.database, self.identity)
                 if await identity.rotate_keys_in_time(self.database, self.identity):
                     log.info("the keys of tokens and secrets were rotated")
             except (Unavailable, OSError) as error:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from hanok.services.compute.facade import ComputeSettings
 from hanok.services.identity.facade import IdentitySettings
 from hanok.services.image.facade import ImageSettings
+from hanok.web.front import FrontSettings
 
 
 class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,6 +25,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     node_name: what this control process is called; no two that share a database have the same.
     public_cidr, public_gateway: the external network that `up` makes; empty for none.
     dns_servers: name servers for guests whose subnet names none; `up` gives those of the host.
+    front: the proxies before us that are believed; none: nobody is.
     dns_domain: what follows the name of a server within its network.
     """
 
@@ -47,6 +49,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     dns_domain: str = "openstacklocal"
     admin_password_file: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
+    front: FrontSettings | None = None
     identity: IdentitySettings = IdentitySettings()
     image: ImageSettings = ImageSettings()
     compute: ComputeSettings = ComputeSettings()
@@ -86,6 +89,11 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def secret_keys(self) -> Path:
         """Keys of the secrets that the database holds; a backup of the database is worth little without them."""
         return self.state / "control" / "secret-keys"
+
+    @property
+    def saml_keys(self) -> Path:
+        """What assertions to other clouds are signed with, where the operator names no key."""
+        return self.state / "control" / "saml-keys"
 
     @property
     def policies(self) -> Path:

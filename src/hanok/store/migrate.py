@@ -57,7 +57,7 @@ def _bring(connection: sa.Connection) -> None:
     upgrade(connection)
 
 
-def upgrade(connection: sa.Connection) -> None:
+def upgrade(connection: sa.Connection, until: str = "head") -> None:
     """Run the migrations that are missing, over this connection."""
     from alembic import command  # only needed here: it costs a process 40 MB
     from alembic.config import Config
@@ -66,7 +66,7 @@ def upgrade(connection: sa.Connection) -> None:
     config.set_main_option("script_location", str(FOLDER))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, until)
 
 
 async def ensure(database: Database) -> None:

@@ -34,6 +34,7 @@ from hanok.base.ids import new_request_id
 from hanok.base.log import request_id as current_request_id
 from hanok.store import Database
 from hanok.web import faults
+from hanok.web.front import FrontSettings
 from hanok.web.policy import Enforcer
 from hanok.web.request import Request
 from hanok.web.routes import PUBLIC, SIGNED_IN, Route, Router, Service, parameter_names
@@ -68,15 +69,18 @@ class Application:
         clock: Clock,
         policy_files: Callable[[str], Sequence[Path]] = lambda kind: (),
         pages: Mapping[str, ASGIApp] | None = None,
+        front: FrontSettings | None = None,
     ) -> None:
         """
         Args:
             authenticate: identity's check of a token.
             policy_files: where an operator's rules for a kind of service are, the later ones over the earlier ones.
             pages: ASGI applications by first path segment, for what is no API (consoles, the dashboard).
+            front: the proxies that are believed, if there are any.
         """
         self.database = database
         self._authenticate = authenticate
+        self._front = front
         self._pages = dict(pages or {})
         self._mounts: dict[str, _Mounted] = {}
         for service in services:
@@ -120,6 +124,7 @@ class Application:
             mount=mount,
             database=self.database,
             enforcer=mounted.enforcer,
+            front=self._front,
         )
         try:
             response = await self._handle(request, mounted, path)
@@ -172,12 +177,14 @@ class Application:
         ):
             del segments[1]
         found = None if nameless else mounted.router.find(segments)
-        token_text = request.headers.get("x-auth-token", "")
+        token_text = request.token_text
         method = "GET" if request.method == "HEAD" else request.method
         candidates = (found[0].get(request.method) or found[0].get(method)) if found else None
         public = candidates is not None and candidates[0].rules[0] == PUBLIC
         if token_text:
-            request._token = await self._authenticate(token_text)
+            token = await self._authenticate(token_text)
+            if token is not None and request.may_use(token):
+                request._token = token
         if request._token is None and not public:
             if found is None and service.kind == "identity":
                 raise NotFound("The resource could not be found.")

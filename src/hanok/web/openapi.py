@@ -51,7 +51,8 @@ def document(
         "components": {
             "schemas": components,
             "securitySchemes": {
-                "token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"}
+                "token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
+                "bearer": {"type": "http", "scheme": "bearer"},
             },
         },
     }
@@ -82,7 +83,7 @@ def _operation(service: str, path: str, route: Route) -> dict[str, Any]:
     return {
         "tags": [service],
         "parameters": parameters,
-        "security": [] if route.rules[0] == PUBLIC else [{"token": []}],
+        "security": [] if route.rules[0] == PUBLIC else [{"token": []}, {"bearer": []}],
         "responses": {"default": {"description": "As the API's reference says."}},
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from hanok.base.errors import BadInput, Forbidden, TooLarge, UnsupportedType
 from hanok.store import Database, Transaction
+from hanok.web.front import FrontSettings, certificate, thumbprint
 from hanok.web.microversions import Version
 from hanok.web.policy import Enforcer
 from hanok.web.routes import Route, Service
@@ -36,6 +38,7 @@ class Request:
         "_allowed",
         "_base_url",
         "_body",
+        "_front",
         "_http",
         "_origin",
         "_query",
@@ -59,6 +62,7 @@ class Request:
         mount: str,
         database: Database,
         enforcer: Enforcer,
+        front: FrontSettings | None = None,
     ) -> None:
         self._http = http
         self.id = request_id
@@ -66,6 +70,7 @@ class Request:
         self.mount = mount
         self.database = database
         self.enforcer = enforcer
+        self._front = front
         self.microversion: Version = (0, 0)
         self.path: dict[str, str] = {}
         self.route: Route | None = None
@@ -86,6 +91,53 @@ class Request:
     @property
     def optional_token(self) -> Token | None:
         return self._token
+
+    @property
+    def token_text(self) -> str:
+        """The token that was sent, as it was sent; empty: none.
+
+        X-Auth-Token is OpenStack's own header and decides where it is there; clients of OAuth 2.0 send
+        "Authorization: Bearer". Any token of ours may come either way.
+        Source: RFC 6750, section 2.1; RFC 9110, section 11.1 (a scheme's name is not case-sensitive).
+        """
+        text = self.headers.get("x-auth-token", "")
+        if text:
+            return text
+        scheme, _, rest = self.headers.get("authorization", "").partition(" ")
+        return rest.strip() if scheme.lower() == "bearer" else ""
+
+    @property
+    def client_certificate(self) -> bytes | None:
+        """The certificate (DER) that the client showed to the proxy in front of us; None: none, or nobody to say so.
+
+        Raises:
+            BadInput: the proxy passes what is none.
+        """
+        peer = self._http.client
+        if self._front is None or peer is None or not self._front.is_believed(peer.host):
+            return None
+        return certificate(self._http.headers.getlist(self._front.client_certificate_header))
+
+    @property
+    def caller(self) -> tuple[dict[str, str], str]:
+        """What another service is asked with in the caller's name: headers, and the address that they came from."""
+        names = ["x-auth-token", "authorization"]
+        if self._front is not None:
+            names.append(self._front.client_certificate_header)
+        peer = self._http.client
+        headers = {name: self.headers[name] for name in names if name in self.headers}
+        return headers, "" if peer is None else peer.host
+
+    def may_use(self, token: Token) -> bool:
+        """Whether the client has the certificate that a token is bound to, if it is bound to one.
+
+        Raises:
+            BadInput: the proxy passes what is none.
+        """
+        if not token.thumbprint:
+            return True
+        shown = self.client_certificate
+        return shown is not None and hmac.compare_digest(thumbprint(shown), token.thumbprint)
 
     def allow(
         self, rule: str = "", target: Mapping[str, Any] | None = None, /, **fields: Any
@@ -286,6 +338,14 @@ def json_answer(
     return Response(
         msgspec.json.encode(value), status, headers=_plain(headers), media_type="application/json"
     )
+
+
+def answer(
+    content: bytes, kind: str, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """An answer of this content type, to the letter: no character set is added."""
+    plain = {**(_plain(headers) or {}), "content-type": kind}
+    return Response(content, status, headers=plain)
 
 
 def no_content(status: int = 204, headers: Mapping[str, str] | None = None) -> Response:

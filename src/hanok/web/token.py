@@ -19,6 +19,7 @@ class Token(Struct, frozen=True, kw_only=True, dict=True):
     delegation: what the token came from when that holds a part of somebody's rights; such a token may not make or widen
         authority. In a token of a trust with impersonation, user_id is the trustor's.
     roles: names; role_ids in the same order.
+    thumbprint: of the certificate that the token is bound to; empty: to none.
     """
 
     user_id: str
@@ -51,6 +52,7 @@ class Token(Struct, frozen=True, kw_only=True, dict=True):
     delegation: Delegation = ""
     identity_provider_id: str | None = None
     protocol_id: str | None = None
+    thumbprint: str = ""
 
     @property
     def delegated(self) -> bool:

@@ -337,21 +337,11 @@ async def test_a_lock_out_without_end_is_lifted_by_an_administrator(
         await sign_in(cloud, by_password(one.user_id))
 
 
-# ---- what was revoked ----
+# ---- doors from when tokens were certificates ----
 
 
-async def test_revocations_are_told_to_services(cloud: Cloud) -> None:
-    one = await cloud.project_with("p", "member")
+async def test_tokens_are_no_certificates_any_more(cloud: Cloud) -> None:
     service = await cloud.project_with("s", "service")
-    await one("GET", "/v3/OS-REVOKE/events", status=403)
-    subject = {"X-Subject-Token": one.token}
-    await one("DELETE", "/v3/auth/tokens", headers=subject, status=204)
-    events = (await service.get("/v3/OS-REVOKE/events"))["events"]
-    revoked = next(event for event in events if "audit_id" in event)
-    assert revoked["audit_id"] == one.body["audit_ids"][0]
-    later = await service.get("/v3/OS-REVOKE/events?since=2100-01-01T00:00:00Z")
-    assert later["events"] == []
-    await service("GET", "/v3/OS-REVOKE/events?since=whenever", status=400)
     await service("GET", "/v3/auth/tokens/OS-PKI/revoked", status=403)
     for path in ("ca", "certificates"):
         await cloud.anonymous("GET", f"/v3/OS-SIMPLE-CERT/{path}", status=410)

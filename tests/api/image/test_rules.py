@@ -221,7 +221,10 @@ async def test_signed_data_is_verified(tmp_path: Path, database_url: str, kind: 
             good = await image(one, **properties)
             await upload(one, good, qcow2())
             assert (await one.get(f"{IMAGES}/{good}"))["status"] == "active"
-            assert manager.tokens == [one.token]
+            bearer = {**OCTETS, "Authorization": f"Bearer {one.token}"}
+            path_of = f"{IMAGES}/{await image(one, **properties)}/file"
+            await cloud.anonymous("PUT", path_of, content=qcow2(), headers=bearer, status=204)
+            assert manager.tokens == [one.token] * 2
             forged = await image(one, **properties)
             assert "not of this data" in await upload(one, forged, qcow2(2 << 20), 400)
             assert (await one.get(f"{IMAGES}/{forged}"))["status"] == "queued"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from hanok.base.errors import Unavailable
+from hanok.services.identity.tables import revocation_events, revoked_tokens
 from hanok.store import Database, metadata, migrate
 from hanok.store.new_migration import import_all_tables
 
@@ -60,3 +62,43 @@ async def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="damaged or is no database"):
         await database.open()
     await database.close()
+
+
+async def test_events_that_were_told_before_an_upgrade_are_told_after_it(
+    tmp_path: Path, database_url: str
+) -> None:
+    database = Database(database_url or f"sqlite:///{tmp_path}/db", durable=False)
+    await database.open()
+    stored = 1_793_534_400_250_000  # microseconds since 1970, as times are kept
+    at = datetime(2026, 11, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+    found: list[Any] = []
+
+    def walk(connection: sa.Connection) -> None:
+        migrate.upgrade(connection, "0006")
+        old = sa.MetaData()
+        old.reflect(connection, only=["users", "revoked_tokens"])
+        tokens, users = old.tables["revoked_tokens"], old.tables["users"]
+        user = {
+            "domain_id": "default",
+            "enabled": True,
+            "past_hashes": "[]",
+            "failed_sign_ins": 0,
+            "options": "{}",
+            "extra": "{}",
+            "created_at": stored,
+        }
+        for name, since in (("ended", stored), ("never", None)):
+            row = {**user, "id": name, "name": name, "tokens_valid_from": since}
+            connection.execute(users.insert(), [row])
+        revoked = {"audit_id": "a", "expires_at": stored, "revoked_at": stored}
+        connection.execute(tokens.insert(), [revoked])
+        migrate.upgrade(connection)
+        statement = sa.select(revocation_events).order_by(revocation_events.c.sequence)
+        found.extend(connection.execute(statement))
+        left = connection.execute(sa.select(revoked_tokens)).one()
+        assert left.audit_id == "a" and left.expires_at == at
+
+    await database.run_sync(walk)
+    await database.close()
+    assert [(one.kind, one.subject) for one in found] == [("audit", "a"), ("user", "ended")]
+    assert {one.issued_before for one in found} == {one.revoked_at for one in found} == {at}

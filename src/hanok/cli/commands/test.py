@@ -15,7 +15,10 @@ from hanok.cli import packages
 from hanok.cli.output import Failure, say
 
 POSTGRES = "postgresql"
-SERVERS = {"slapd": "/usr/sbin/slapd", "ldap-utils": "/usr/bin/ldapadd"}  # a directory for tests
+SERVERS = {
+    "slapd": "/usr/sbin/slapd", "ldap-utils": "/usr/bin/ldapadd",  # a directory for tests
+    "xmlsec1": "/usr/bin/xmlsec1",  # what a service provider checks signatures with
+}  # fmt: skip
 CHECKS = (
     ("format", ("ruff", "format", "--check", "--quiet")),
     ("lint", ("ruff", "check", "--quiet")),

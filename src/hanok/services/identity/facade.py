@@ -11,13 +11,14 @@ from sqlalchemy import bindparam
 
 from hanok.base.clock import Clock
 from hanok.base.ids import new_hex
-from hanok.services.identity.logic import sealed
+from hanok.services.identity.logic import revocations, sealed
 from hanok.services.identity.logic.catalog import Catalogs
 from hanok.services.identity.logic.directories import Directories, follow_all
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.logic.limits import in_force
 from hanok.services.identity.logic.openid import OpenIDProvider
 from hanok.services.identity.logic.passwords import Passwords
+from hanok.services.identity.logic.saml import SAMLProvider
 from hanok.services.identity.logic.tokens import Tokens
 from hanok.services.identity.room import Identity, IdentitySettings
 from hanok.services.identity.tables import (
@@ -58,6 +59,7 @@ __all__ = [
     "build",
     "endpoint",
     "follow_directories",
+    "forget_past",
     "limits",
     "project_exists",
     "rotate_keys",
@@ -72,9 +74,16 @@ def build(
     settings: IdentitySettings,
     *,
     secret_keys: Path,
+    saml_keys: Path,
 ) -> Identity:
-    """The room, ready to serve. keys: the folder of token keys; secret_keys: of those for secrets at rest."""
+    """The room, ready to serve.
+
+    Args:
+        keys: the folder of token keys. secret_keys: of those for secrets at rest. saml_keys: of what assertions are
+            signed with.
+    """
     secrets = Keys(secret_keys)
+    saml = settings.saml
     return Identity(
         clock=clock,
         tokens=Tokens(database, Keys(keys), clock, lifetime_s=settings.token_lifetime_s),
@@ -84,6 +93,7 @@ def build(
         catalogs=Catalogs(),
         settings=settings,
         openid={name: OpenIDProvider(one, clock) for name, one in settings.openid.items()},
+        saml=None if saml is None else SAMLProvider(saml, saml_keys, clock),
     )
 
 
@@ -261,6 +271,12 @@ async def bootstrap(
 async def follow_directories(database: Database, room: Identity) -> None:
     """Bring the people and groups of domains with a directory up to date."""
     await follow_all(database, room.directories)
+
+
+async def forget_past(database: Database, room: Identity) -> None:
+    """Remove what was kept to be told to others for a while."""
+    async with database.write() as tx:
+        await revocations.forget(tx, room.clock.now(), room.tokens.lifetime)
 
 
 async def rotate_keys(database: Database, room: Identity) -> int:

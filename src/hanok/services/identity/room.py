@@ -13,6 +13,7 @@ from hanok.services.identity.logic.directories import Directories
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.logic.openid import OpenIDProvider, OpenIDSettings
 from hanok.services.identity.logic.passwords import Passwords
+from hanok.services.identity.logic.saml import SAMLProvider, SAMLSettings
 from hanok.services.identity.logic.tokens import Tokens
 
 
@@ -26,6 +27,8 @@ class IdentitySettings(Struct, frozen=True, kw_only=True):
     directory_s: how often the rows of people and groups in directories are brought up to date.
     limit_model: how limits of projects and domains fit together.
     openid: identity providers that speak OpenID Connect, by the id they have here.
+    certificate_mapping: the mapping that makes users of clients' certificates.
+    saml: this cloud as an identity provider of others by SAML 2; none: it is not.
     trusted_dashboards: pages that may be handed a token after a sign-in in the browser.
     authorization_ttl_minutes: how long the groups that a provider gave stay, where it does not say so itself.
     password_regex: what a new password must match; password_regex_description says it in words.
@@ -52,6 +55,8 @@ class IdentitySettings(Struct, frozen=True, kw_only=True):
     directory_s: int = 60
     limit_model: Literal["flat", "strict_two_level"] = "flat"
     openid: dict[str, OpenIDSettings] = {}
+    certificate_mapping: str = "oauth2_mapping"
+    saml: SAMLSettings | None = None
     trusted_dashboards: tuple[str, ...] = ()
     authorization_ttl_minutes: int = 0
     password_expires_days: int = 0
@@ -76,6 +81,7 @@ class Identity(Struct, frozen=True, kw_only=True):
     directories: Directories
     catalogs: Catalogs
     openid: dict[str, OpenIDProvider] = {}
+    saml: SAMLProvider | None = None
 
     @property
     def lock_for(self) -> timedelta:

@@ -325,6 +325,26 @@ class Auth(Struct, kw_only=True):
     scope: ScopePart | str | None = None
 
 
+class OnlyId(Struct, forbid_unknown_fields=True):
+    id: str
+
+
+class AssertionIdentity(Struct, kw_only=True, forbid_unknown_fields=True):
+    token: OnlyId
+    methods: list[Any] = []
+
+
+class AssertionScope(Struct, forbid_unknown_fields=True):
+    service_provider: OnlyId
+
+
+class AssertionBody(Struct, forbid_unknown_fields=True):
+    """Who asks, by a token, and which service provider is to be told."""
+
+    identity: AssertionIdentity
+    scope: AssertionScope
+
+
 # ---- credentials and delegation ----
 
 

@@ -178,7 +178,17 @@ revoked_tokens = sa.Table(
     metadata,
     sa.Column("audit_id", sa.String(32), primary_key=True),
     sa.Column("expires_at", UTCDateTime, nullable=False, index=True),
-    sa.Column("revoked_at", UTCDateTime),
+)
+
+# Told to others; what ends a token here is not in it.
+revocation_events = sa.Table(
+    "revocation_events",
+    metadata,
+    sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("subject", sa.String(64), nullable=False),
+    sa.Column("issued_before", UTCDateTime, nullable=False),
+    sa.Column("revoked_at", UTCDateTime, nullable=False, index=True),
 )
 
 # ---- credentials and delegation ----

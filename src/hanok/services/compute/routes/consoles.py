@@ -101,7 +101,7 @@ async def _console(request: Request, room: Compute, row: Row[Any], kind: str) ->
                 "server_id": row.id,
                 "user_id": request.token.user_id,
                 "kind": kind,
-                "asked_with": seal(token, request.headers["x-auth-token"], request.token.roles),
+                "asked_with": seal(token, request.token_text, request.token.roles),
                 "uses": 0,
                 "expires_at": room.clock.now() + timedelta(seconds=room.settings.console_s),
             },

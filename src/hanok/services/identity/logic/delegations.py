@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from hanok.services.identity.logic import revocations
 from hanok.services.identity.tables import (
     access_rules,
     application_credentials,
@@ -76,7 +77,7 @@ async def forget_access_token(tx: Transaction, token_id: str) -> None:
     await tx.execute(oauth_access_tokens.delete().where(oauth_access_tokens.c.id == token_id))
 
 
-async def forget_consumer(tx: Transaction, consumer_id: str) -> None:
+async def forget_consumer(tx: Transaction, consumer_id: str, now: datetime) -> None:
     """Remove an OAuth consumer with all its tokens."""
     own = sa.select(oauth_access_tokens.c.id).where(
         oauth_access_tokens.c.consumer_id == consumer_id
@@ -85,6 +86,7 @@ async def forget_consumer(tx: Transaction, consumer_id: str) -> None:
     for table in (oauth_access_tokens, oauth_request_tokens, oauth_nonces):
         await tx.execute(table.delete().where(table.c.consumer_id == consumer_id))
     await tx.execute(oauth_consumers.delete().where(oauth_consumers.c.id == consumer_id))
+    await revocations.note(tx, "consumer", [consumer_id], now)
 
 
 async def with_redelegated(tx: Transaction, trust_ids: Sequence[str]) -> list[str]:
@@ -101,6 +103,9 @@ async def with_redelegated(tx: Transaction, trust_ids: Sequence[str]) -> list[st
 async def delete_trust(tx: Transaction, trust_id: str, now: datetime) -> None:
     """End a trust with all that were handed on from it, and the keys made with them."""
     ids = await with_redelegated(tx, [trust_id])
+    alive = sa.select(trusts.c.id).where(trusts.c.id.in_(ids), trusts.c.deleted_at.is_(None))
+    standing = set(await tx.scalars(alive))
+    await revocations.note(tx, "trust", [one for one in reversed(ids) if one in standing], now)
     await tx.execute(credentials.delete().where(credentials.c.trust_id.in_(ids)))
     await tx.execute(trusts.update().where(trusts.c.id.in_(ids)).values(deleted_at=now))
     long_ago = sa.select(trusts.c.id).where(trusts.c.deleted_at < now - REMEMBERED)

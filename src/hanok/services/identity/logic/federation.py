@@ -17,7 +17,7 @@ from sqlalchemy import Row, bindparam
 from hanok.base.clock import Clock
 from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound, NotSignedIn
 from hanok.base.ids import new_hex
-from hanok.services.identity.logic import mapping, projects, rights
+from hanok.services.identity.logic import mapping, projects, revocations, rights
 from hanok.services.identity.logic.lookup import get
 from hanok.services.identity.logic.mapping import Assertion, Mapped, MappedProject
 from hanok.services.identity.logic.proofs import REFUSED
@@ -201,13 +201,15 @@ async def admit(
     if not unique:
         raise NotSignedIn(REFUSED, detail="the mapping names no user")
     await tx.serialize("federated user", idp.id, unique)
-    user_id = await _shadow(tx, room, idp, via.id, unique, mapped)
+    user_id, was_here = await _shadow(tx, room, idp, via.id, unique, mapped)
     wanted = await _groups(tx, room, mapped)
     minutes = idp.authorization_ttl
     if minutes is None:
         minutes = room.settings.authorization_ttl_minutes
     lasts = max(timedelta(minutes=minutes), room.tokens.lifetime + timedelta(minutes=1))
     now = room.clock.now()
+    if was_here and set(await groups_now(tx, user_id, idp.id)) != set(wanted):
+        await revocations.note(tx, "user", [user_id], now, before=now - timedelta(seconds=1))
     await _join(tx, user_id, idp.id, wanted, now=now, until=now + lasts)
     if mapped.projects or row.schema_version == "3.0":
         await _provision(tx, user_id, idp.domain_id, mapped.projects, row.schema_version)
@@ -237,8 +239,8 @@ async def _domain(tx: Transaction, named: mapping.Domain) -> str | None:
 
 async def _shadow(
     tx: Transaction, room: Identity, idp: Row[Any], protocol_id: str, unique: str, mapped: Mapped
-) -> str:
-    """The user of ours that stands for one of the provider's."""
+) -> tuple[str, bool]:
+    """The user of ours that stands for one of the provider's, and whether it was here before."""
     if len(unique) > 255:
         raise BadInput("What the provider calls the user is longer than 255 characters.")
     name = (mapped.user.name or unique)[:255]
@@ -249,7 +251,7 @@ async def _shadow(
             await tx.alter(changed.values(name=name))
         except Duplicate:
             pass  # the name is somebody else's here: the user keeps the one it has
-        return str(row.user_id)
+        return str(row.user_id), True
     user_id = new_hex()
     values = {
         "id": user_id,
@@ -275,7 +277,7 @@ async def _shadow(
         federated_users,
         {"idp_id": idp.id, "unique_id": unique, "user_id": user_id, "protocol_id": protocol_id},
     )
-    return user_id
+    return user_id, False
 
 
 async def _groups(tx: Transaction, room: Identity, mapped: Mapped) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from hanok.services.identity.logic import (
     domain_options,
     endpoint_filters,
     limits,
+    revocations,
     rights,
 )
 from hanok.services.identity.logic.lookup import get
@@ -175,7 +177,7 @@ async def update(
     return await get(tx, projects, what, row.id)
 
 
-async def delete(tx: Transaction, row: Row[Any]) -> None:
+async def delete(tx: Transaction, row: Row[Any], now: datetime) -> None:
     """Remove a project with what hangs on it.
 
     Raises:
@@ -185,13 +187,13 @@ async def delete(tx: Transaction, row: Row[Any]) -> None:
     if await tx.first(_children, {"id": row.id}) is not None:
         raise Forbidden("The project has projects below it; delete those first.")
     if row.is_domain:
-        await delete_domain(tx, row)
+        await delete_domain(tx, row, now)
         return
-    await _forget(tx, row.id)
+    await _forget(tx, row.id, now)
     await rights.changed(tx)
 
 
-async def _forget(tx: Transaction, project_id: str) -> None:
+async def _forget(tx: Transaction, project_id: str, now: datetime) -> None:
     await tx.execute(
         assignments.delete().where(
             assignments.c.target_kind.in_(("project", "domain")),
@@ -210,9 +212,10 @@ async def _forget(tx: Transaction, project_id: str) -> None:
         .values(default_project_id=None)
     )
     await tx.execute(projects.delete().where(projects.c.id == project_id))
+    await revocations.note(tx, "project", [project_id], now)
 
 
-async def delete_domain(tx: Transaction, row: Row[Any]) -> None:
+async def delete_domain(tx: Transaction, row: Row[Any], now: datetime) -> None:
     """Remove a disabled domain with everything in it.
 
     Raises:
@@ -225,7 +228,11 @@ async def delete_domain(tx: Transaction, row: Row[Any]) -> None:
         raise Forbidden("The default domain cannot be deleted.")
     inside = await tx.scalars(sa.select(projects.c.id).where(projects.c.domain_id == row.id))
     for project_id in inside:
-        await _forget(tx, project_id)
+        await _forget(tx, project_id, now)
+    own_users = sa.select(users.c.id).where(users.c.domain_id == row.id)
+    own_groups = sa.select(groups.c.id).where(groups.c.domain_id == row.id)
+    await revocations.note(tx, "user", await rights.members_with_roles(tx, own_groups), now)
+    await revocations.note(tx, "user", list(await tx.scalars(own_users)), now)
     for table, kind in ((users, "user"), (groups, "group")):
         own = sa.select(table.c.id).where(table.c.domain_id == row.id)
         await tx.execute(
@@ -233,8 +240,6 @@ async def delete_domain(tx: Transaction, row: Row[Any]) -> None:
                 assignments.c.actor_kind == kind, assignments.c.actor_id.in_(own)
             )
         )
-    own_users = sa.select(users.c.id).where(users.c.domain_id == row.id)
-    own_groups = sa.select(groups.c.id).where(groups.c.domain_id == row.id)
     await tx.execute(
         group_members.delete().where(
             sa.or_(group_members.c.user_id.in_(own_users), group_members.c.group_id.in_(own_groups))
@@ -259,7 +264,7 @@ async def delete_domain(tx: Transaction, row: Row[Any]) -> None:
     await tx.execute(users.delete().where(users.c.domain_id == row.id))
     await tx.execute(groups.delete().where(groups.c.domain_id == row.id))
     await tx.execute(roles.delete().where(roles.c.domain_id == row.id))
-    await _forget(tx, row.id)
+    await _forget(tx, row.id, now)
     await rights.changed(tx)
 
 

@@ -49,6 +49,23 @@ _raise = state.update().where(state.c.id == 1).values(revision=state.c.revision 
 _revision = sa.select(state.c.revision).where(state.c.id == 1)
 
 
+async def groups_of(tx: Transaction, user_id: str) -> list[str]:
+    """Ids of the groups a user is in now, those that a provider gave included."""
+    return list(await tx.scalars(_groups_of, {"user_id": user_id}))
+
+
+async def members_with_roles(tx: Transaction, group_ids: sa.Select[tuple[str]]) -> list[str]:
+    """Ids of the users in those of these groups that have a role somewhere."""
+    given = sa.select(assignments.c.actor_id).where(assignments.c.actor_kind == "group")
+    members = [
+        sa.select(table.c.user_id).where(
+            table.c.group_id.in_(group_ids), table.c.group_id.in_(given)
+        )
+        for table in (group_members, federated_memberships)
+    ]
+    return list(await tx.scalars(sa.union(*members)))
+
+
 async def changed(tx: Transaction) -> None:
     """Say that a fact has changed which the rights of a token hang on. Part of the same transaction."""
     await tx.execute(_raise)

@@ -21,7 +21,7 @@ from msgspec import Struct
 from sqlalchemy import Row, bindparam
 
 from hanok.base.clock import Clock
-from hanok.services.identity.logic import rights, trusts
+from hanok.services.identity.logic import revocations, rights, trusts
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.tables import (
     access_rules,
@@ -96,12 +96,14 @@ class Payload(Struct, frozen=True, kw_only=True, array_like=True):
     protocol_id: str = ""
     since_us: int = 0
     trustor_since_us: int = 0
+    thumbprint: str = ""
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
     """What a token ends with and is no wider than: the credentials and delegations it was got with, by id.
 
     since_us, trustor_since_us: `since` of the user, and of the trust's trustor, as it was when the sign-in was proved.
+    thumbprint: of the certificate that every request with the token has to come with.
     """
 
     application_credential_id: str = ""
@@ -112,6 +114,7 @@ class Bounds(Struct, frozen=True, kw_only=True):
     protocol_id: str = ""
     since_us: int = 0
     trustor_since_us: int = 0
+    thumbprint: str = ""
 
 
 class Receipt(Struct, frozen=True, kw_only=True, array_like=True):
@@ -362,6 +365,7 @@ class Tokens:
             delegation=_delegation(payload),
             identity_provider_id=payload.idp_id or None,
             protocol_id=payload.protocol_id or None,
+            thumbprint=payload.thumbprint,
         )
 
     async def _standing(self, tx: Transaction, user_id: str, since_us: int) -> Row[Any] | None:
@@ -448,14 +452,10 @@ class Tokens:
         await tx.execute(
             revoked_tokens.delete().where(revoked_tokens.c.expires_at < self._clock.now())
         )
-        await tx.insert_missing(
-            revoked_tokens,
-            {
-                "audit_id": payload.audit_ids[0],
-                "expires_at": _time(payload.expires_us),
-                "revoked_at": self._clock.now(),
-            },
-        )
+        audit_id, now = payload.audit_ids[0], self._clock.now()
+        row = {"audit_id": audit_id, "expires_at": _time(payload.expires_us)}
+        if await tx.insert_missing(revoked_tokens, row):
+            await revocations.note(tx, "audit", [audit_id], now)
         await rights.changed(tx)
 
     # ---- receipts: proof of some of the methods that a sign-in needs ----

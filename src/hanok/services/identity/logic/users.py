@@ -11,7 +11,7 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, Conflict, NotFound
 from hanok.base.ids import new_hex
-from hanok.services.identity.logic import delegations, projects, rights
+from hanok.services.identity.logic import delegations, projects, revocations, rights
 from hanok.services.identity.logic.lookup import get
 from hanok.services.identity.room import IdentitySettings
 from hanok.services.identity.tables import (
@@ -111,6 +111,8 @@ async def update(
         except Duplicate as error:
             text = f"The name {changes['name']} is taken by another user of the domain."
             raise Conflict(text) from error
+    if password or (values.get("enabled") is False and row.enabled):
+        await revocations.note(tx, "user", [row.id], now)
     await rights.changed(tx)
     return await get(tx, users, "user", row.id)
 
@@ -202,7 +204,7 @@ def check_own_change(row: Row[Any], settings: IdentitySettings, now: datetime) -
             )
 
 
-async def delete(tx: Transaction, row: Row[Any]) -> None:
+async def delete(tx: Transaction, row: Row[Any], now: datetime) -> None:
     """Remove a user with memberships, assignments and all that was delegated by it or to it."""
     await tx.execute(
         assignments.delete().where(
@@ -214,6 +216,7 @@ async def delete(tx: Transaction, row: Row[Any]) -> None:
         await tx.execute(table.delete().where(table.c.user_id == row.id))
     await delegations.forget_users(tx, [row.id])
     await tx.execute(users.delete().where(users.c.id == row.id))
+    await revocations.note(tx, "user", [row.id], now)
     await rights.changed(tx)
 
 
@@ -256,7 +259,9 @@ async def update_group(
     return await get(tx, groups, "group", row.id)
 
 
-async def delete_group(tx: Transaction, row: Row[Any]) -> None:
+async def delete_group(tx: Transaction, row: Row[Any], now: datetime) -> None:
+    own = sa.select(groups.c.id).where(groups.c.id == row.id)
+    await revocations.note(tx, "user", await rights.members_with_roles(tx, own), now)
     await tx.execute(
         assignments.delete().where(
             assignments.c.actor_kind == "group", assignments.c.actor_id == row.id
@@ -279,10 +284,11 @@ async def add_member(tx: Transaction, group_id: str, user_id: str) -> None:
         await rights.changed(tx)
 
 
-async def remove_member(tx: Transaction, group_id: str, user_id: str) -> None:
+async def remove_member(tx: Transaction, group_id: str, user_id: str, now: datetime) -> None:
     gone = group_members.delete().where(
         group_members.c.group_id == group_id, group_members.c.user_id == user_id
     )
     if not await tx.count(gone):
         raise NotFound(f"Could not find user: {user_id} in group: {group_id}.")
+    await revocations.note(tx, "user", [user_id], now)
     await rights.changed(tx)

@@ -72,6 +72,8 @@ async def token_body(
             "trustee_user": {"id": token.trustee_user_id},
             "impersonation": token.impersonation,
         }
+    if token.thumbprint:
+        body["oauth2_credential"] = {"x5t#S256": token.thumbprint}
     if token.access_token_id:
         body["OS-OAUTH1"] = {
             "access_token_id": token.access_token_id,

@@ -222,13 +222,20 @@ async def delete_mapping(request: Request, room: Identity) -> Response:
 # ---- service providers ----
 
 
-async def _service(request: Request, tx: Transaction) -> Any:
-    row = await tx.first(
-        sa.select(service_providers).where(service_providers.c.id == request.path["sp_id"])
-    )
+async def service_provider(tx: Transaction, sp_id: str) -> Any:
+    """A service provider by its id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = await tx.first(sa.select(service_providers).where(service_providers.c.id == sp_id))
     if row is None:
-        raise NotFound(f"Could not find Service Provider: {request.path['sp_id']}.")
+        raise NotFound(f"Could not find Service Provider: {sp_id}.")
     return row
+
+
+async def _service(request: Request, tx: Transaction) -> Any:
+    return await service_provider(tx, request.path["sp_id"])
 
 
 async def list_services(request: Request, room: Identity) -> Response:

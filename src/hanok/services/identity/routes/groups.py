@@ -86,7 +86,7 @@ async def delete_group(request: Request, room: Identity) -> Response:
         await get(tx, table, "group", request.path["group_id"])
         row = await readable(request, tx, "identity:delete_group")
         await directories.check_ours(tx, "group", row.id)
-        await users.delete_group(tx, row)
+        await users.delete_group(tx, row, room.clock.now())
     return no_content()
 
 
@@ -137,7 +137,7 @@ async def remove_member(request: Request, room: Identity) -> Response:
     async with request.transaction() as tx:
         group, user = await _both(request, tx, "identity:remove_user_from_group")
         await directories.check_ours(tx, "group", group.id)
-        await users.remove_member(tx, group.id, user.id)
+        await users.remove_member(tx, group.id, user.id, room.clock.now())
     return no_content()
 
 

@@ -89,7 +89,7 @@ async def delete_consumer(request: Request, room: Identity) -> Response:
     request.allow("identity:delete_consumer")
     async with request.transaction() as tx:
         row = await oauth1.consumer(tx, request.path["consumer_id"])
-        await delegations.forget_consumer(tx, row.id)
+        await delegations.forget_consumer(tx, row.id, room.clock.now())
         await rights.changed(tx)
     return no_content()
 

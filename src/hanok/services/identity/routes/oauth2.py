@@ -1,6 +1,6 @@
-"""OAuth 2.0 client credentials: an application credential's id and secret for a bearer token.
+"""OAuth 2.0 client credentials: a bearer token for an application credential, or for a user with a certificate.
 
-Source: RFC 6749, section 4.4; Identity API v3 extensions, "OS-OAUTH2".
+Source: RFC 6749, section 4.4; RFC 8705, section 2; Identity API v3 extensions, "OS-OAUTH2".
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl
 from starlette.responses import Response
 
 from hanok.base.errors import Refused
-from hanok.services.identity.logic import signin
+from hanok.services.identity.logic import certificates, signin
+from hanok.services.identity.logic.proofs import Attempt, Proof
 from hanok.services.identity.room import Identity
 from hanok.services.identity.routes.auth import attempt_of, issue
 from hanok.web.request import Request, json_answer
@@ -53,6 +54,24 @@ def _client(request: Request, form: dict[str, str]) -> tuple[str, str]:
     return form.get("client_id", ""), form.get("client_secret", "")
 
 
+async def _proved(request: Request, attempt: Attempt, form: dict[str, str]) -> Proof | None:
+    """Who the client is: by its certificate, if it has one, else by its secret; None: it says neither.
+
+    Raises:
+        NotSignedIn: it is somebody else.
+    """
+    certificate = request.client_certificate
+    if certificate is not None:
+        name = form.get("client_id", "")
+        return await certificates.prove(attempt, name, certificate) if name else None
+    name, secret = _client(request, form)
+    if not name or not secret:
+        return None
+    method = "application_credential"
+    identity = {"methods": [method], method: {"id": name, "secret": secret}}
+    return await signin.prove(attempt, identity)
+
+
 async def create_access_token(request: Request, room: Identity) -> Response:
     """POST /v3/OS-OAUTH2/token."""
     form = await _form(request)
@@ -62,14 +81,11 @@ async def create_access_token(request: Request, room: Identity) -> Response:
     if grant != "client_credentials":
         message = f"The parameter grant_type {grant} is not supported."
         return _error(request, 400, "unsupported_grant_type", message)
-    name, secret = _client(request, form)
-    if not name or not secret:
-        return _error(request, 401, "invalid_client", "Client authentication failed.")
-    method = "application_credential"
-    identity = {"methods": [method], method: {"id": name, "secret": secret}}
     attempt = attempt_of(request, room)
     try:
-        proof = await signin.prove(attempt, identity)
+        proof = await _proved(request, attempt, form)
+        if proof is None:
+            return _error(request, 401, "invalid_client", "Client authentication failed.")
         proof, missing = await signin.enough(attempt, proof, "")
         if missing is not None:
             return _error(request, 401, "invalid_client", "Client authentication failed.")

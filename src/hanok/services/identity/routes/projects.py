@@ -145,7 +145,7 @@ async def delete_project(request: Request, room: Identity) -> Response:
         row = await _readable(request, tx, "identity:delete_project")
         if row.is_domain:
             request.allow("identity:delete_domain", {"target.domain.id": row.id})
-        await projects.delete(tx, row)
+        await projects.delete(tx, row, room.clock.now())
     return no_content()
 
 
@@ -274,7 +274,7 @@ async def update_domain(request: Request, room: Identity) -> Response:
 async def delete_domain(request: Request, room: Identity) -> Response:
     async with request.transaction() as tx:
         row = await _domain(request, tx, "identity:delete_domain")
-        await projects.delete_domain(tx, row)
+        await projects.delete_domain(tx, row, room.clock.now())
     return no_content()
 
 

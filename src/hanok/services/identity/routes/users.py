@@ -12,7 +12,14 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Forbidden, NotFound, NotSignedIn
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import directories, projects, rights, standing, users
+from hanok.services.identity.logic import (
+    directories,
+    projects,
+    revocations,
+    rights,
+    standing,
+    users,
+)
 from hanok.services.identity.logic.lookup import filtered
 from hanok.services.identity.room import Identity
 from hanok.services.identity.tables import group_members, groups
@@ -160,7 +167,7 @@ async def delete_user(request: Request, room: Identity) -> Response:
     async with request.transaction() as tx:
         row = await readable(request, tx, "identity:delete_user")
         await directories.check_ours(tx, "user", row.id)
-        await users.delete(tx, row)
+        await users.delete(tx, row, room.clock.now())
     return no_content()
 
 
@@ -197,6 +204,7 @@ async def change_own_password(request: Request, room: Identity) -> Response:
         )
         if not await tx.count(changed):
             raise NotSignedIn("The request you have made requires authentication.")
+        await revocations.note(tx, "user", [user_id], now)
         await rights.changed(tx)
     return no_content()
 

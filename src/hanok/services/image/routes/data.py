@@ -46,8 +46,7 @@ async def _verifier(request: Request, room: Images, image_id: str) -> Verifier |
         endpoint = room.settings.key_manager or await room.endpoint(tx, "key-manager")
     if not endpoint:
         raise SignatureProblem("this cloud has no key manager to take the certificate from.")
-    token = request.headers.get("x-auth-token", "")
-    certificate = await signatures.fetch_certificate(endpoint, secret_id, token)
+    certificate = await signatures.fetch_certificate(endpoint, secret_id, request.token_text)
     return signatures.verifier(properties, certificate, room.clock.now())
 
 
