@@ -97,6 +97,18 @@ async def catalog(client: Client) -> list[str]:
     return sorted(endpoint["id"] for service in found for endpoint in service["endpoints"])
 
 
+async def test_a_catalog_is_a_projects(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    found = await admin.get("/v3/auth/catalog")
+    assert found["links"] == {"self": "http://cloud:5000/v3/auth/catalog"} and found["catalog"]
+    for other in (
+        await cloud.sign_in(scope={"system": {"all": True}}),
+        await cloud.sign_in(project=None),
+    ):
+        await other("GET", "/v3/auth/catalog", status=403)
+    await cloud.anonymous("GET", "/v3/auth/catalog", status=401)
+
+
 async def test_a_project_sees_the_endpoints_it_was_given(cloud: Cloud) -> None:
     admin = await cloud.sign_in()
     member = await cloud.project_with("p", "member")

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from starlette.responses import Response
 
 from hanok.base.clock import zulu_micro
-from hanok.base.errors import NotFound, NotSignedIn
+from hanok.base.errors import Forbidden, NotFound, NotSignedIn
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import catalog, federation, rights, signin, tokens, trusts
 from hanok.services.identity.logic.projects import domain, tags_of
@@ -251,13 +251,11 @@ async def revoke_token(request: Request, room: Identity) -> Response:
 async def show_catalog(request: Request, room: Identity) -> Response:
     """GET /v3/auth/catalog."""
     token = request.token
+    if token.project_id is None:
+        raise Forbidden("A project-scoped token is required to produce a service catalog.")
     async with request.reading() as tx:
-        if not (token.project_id or token.domain_id or token.system):
-            raise NotSignedIn("A catalog needs a scoped token.")
         found, _ = await _catalog(request, room, tx, token)
-    return json_answer(
-        {"catalog": found, "links": {"self": request.full_url, "next": None, "previous": None}}
-    )
+    return json_answer({"catalog": found, "links": {"self": request.full_url}})
 
 
 async def list_own_projects(request: Request, room: Identity) -> Response:
