@@ -19,6 +19,7 @@ SERVERS = {
     "slapd": "/usr/sbin/slapd", "ldap-utils": "/usr/bin/ldapadd",  # a directory for tests
     "xmlsec1": "/usr/bin/xmlsec1",  # what a service provider checks signatures with
 }  # fmt: skip
+MOST_AT_ONCE = 4  # each has clouds and databases of its own
 CHECKS = (
     ("format", ("ruff", "format", "--check", "--quiet")),
     ("lint", ("ruff", "check", "--quiet")),
@@ -44,13 +45,25 @@ def run(args: argparse.Namespace) -> int:
     marks = [f"not {mark}" for mark in left_out]
     for mark, why in left_out.items():
         say(f"left out: tests marked {mark!r}: {why}")
-    command = [sys.executable, "-m", "pytest", "-q", *args.pytest]
-    if marks:
-        command += ["-m", " and ".join(marks)]
-    status = subprocess.run(command, cwd=root, env=_environment(root)).returncode
+    if args.pytest:
+        status = _pytest(root, marks, args.pytest)
+    else:
+        # What plays a whole host has the machine for itself; the rest share its processors.
+        shared = ["-n", str(min(os.cpu_count() or 1, MOST_AT_ONCE)), "--dist", "loadfile"]
+        status = _pytest(root, [*marks, *([] if "host" in left_out else ["not host"])], shared)
+        if "host" not in left_out:
+            status = _pytest(root, [*marks, "host"], []) or status
     if failed:
         raise Failure(f"these checks do not pass (their words are above): {', '.join(failed)}")
     return status
+
+
+def _pytest(root: Path, marks: list[str], more: list[str]) -> int:
+    """Run tests; returns how pytest ended."""
+    command = [sys.executable, "-m", "pytest", "-q", *more]
+    if marks:
+        command += ["-m", " and ".join(marks)]
+    return subprocess.run(command, cwd=root, env=_environment(root)).returncode
 
 
 def _checkout() -> Path:
