@@ -19,7 +19,8 @@ from hanok.drivers.image_stores import StoreBroken, web
 from hanok.drivers.image_stores.convert import ConversionFailed, convert
 from hanok.drivers.image_stores.files import FileStore
 from hanok.operations import Operation, Run, Step
-from hanok.services.image.logic import data, images, quotas, tasks
+from hanok.services.image.logic import data, images, quotas, signatures, tasks
+from hanok.services.image.logic.signatures import Certificate, SignatureProblem, Verifier
 from hanok.services.image.room import Images
 from hanok.store import Transaction
 
@@ -55,6 +56,25 @@ async def watched(run: Run[Any], stream: AsyncIterator[bytes]) -> AsyncIterator[
             passed = 0
             await imported(run)
         yield piece
+
+
+async def verifier_of(run: Run[ImportImage]) -> Verifier | None:
+    """What checks the signature that the image now says it has; None where it says nothing.
+
+    Raises:
+        SignatureProblem: it cannot be checked.
+    """
+    image_id = run.args.image_id
+    properties, _ = await run.read(images.extras, [image_id])
+    return signatures.verifier(properties[image_id], run.args.certificate, run.clock.now())
+
+
+async def verified(verifier: Verifier, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The stream, which ends in SignatureProblem when the signature is not of it."""
+    async for piece in stream:
+        await data.in_threads(piece, [verifier.update])
+        yield piece
+    verifier.check()
 
 
 class Looked(Struct, frozen=True, kw_only=True):
@@ -112,19 +132,22 @@ class LookAtData(Step["ImportImage", Looked | None]):
         if args.method == "copy-image":
             return None
         key, disk_format = args.image_id, row.disk_format
-        found = await self._look(run, key, disk_format, row.container_format)
+        # What is signed is what the image will hold: who downloads it can check that, and not what it once was.
+        verifier = await verifier_of(run)
         wanted = room.settings.conversion
-        if wanted and disk_format in ("raw", "qcow2") and row.container_format == "bare":
-            if wanted != disk_format:
-                key = f"{args.image_id}.converted"
-                try:
-                    await convert(
-                        room.staging / args.image_id, disk_format, room.staging / key, wanted
-                    )
-                except ConversionFailed as error:
-                    raise StepFailed(f"The image could not be converted: {error}.") from error
-                disk_format = wanted
-                found = await self._look(run, key, disk_format, row.container_format)
+        if (
+            wanted not in ("", disk_format)
+            and disk_format in ("raw", "qcow2")
+            and row.container_format == "bare"
+        ):
+            await self._look(run, key, disk_format, row.container_format, None)
+            key = f"{args.image_id}.converted"
+            try:
+                await convert(room.staging / args.image_id, disk_format, room.staging / key, wanted)
+            except ConversionFailed as error:
+                raise StepFailed(f"The image could not be converted: {error}.") from error
+            disk_format = wanted
+        found = await self._look(run, key, disk_format, row.container_format, verifier)
         return Looked(
             key=key,
             size=found.size,
@@ -135,7 +158,12 @@ class LookAtData(Step["ImportImage", Looked | None]):
         )
 
     async def _look(
-        self, run: Run[ImportImage], key: str, disk_format: str, container_format: str
+        self,
+        run: Run[ImportImage],
+        key: str,
+        disk_format: str,
+        container_format: str,
+        verifier: Verifier | None,
     ) -> data.Taken:
         room = room_of(run)
         size = await FileStore(room.staging).size(key)
@@ -144,7 +172,11 @@ class LookAtData(Step["ImportImage", Looked | None]):
         stream = watched(run, FileStore(room.staging).get(key, 0, size))
         try:
             return await data.look(
-                room, stream, disk_format=disk_format, container_format=container_format
+                room,
+                stream,
+                disk_format=disk_format,
+                container_format=container_format,
+                verifier=verifier,
             )
         except StoreBroken as error:
             raise StepFailed("The staged data could not be read.", detail=str(error)) from error
@@ -200,11 +232,14 @@ class StoreData(Step["ImportImage", None]):
             stream = FileStore(room.staging).get(looked.key, 0, looked.size)
         else:
             stream = data.read_any(room, await self._locations(run), 0, row.size or 0)
+            verifier = await verifier_of(run)
+            if verifier is not None:
+                stream = verified(verifier, stream)
         try:
             size = await target.put(row.id, watched(run, stream), attempt=run.operation_id)
+        except (StepFailed, SignatureProblem):
+            raise
         except HanokError as error:
-            if isinstance(error, StepFailed):
-                raise
             raise StoreBroken(f"{error.message} {error.detail}") from error
         if size != (row.size if looked is None else looked.size):
             await target.delete(row.id)
@@ -278,6 +313,7 @@ class ImportImage(Operation, frozen=True, kw_only=True, tag="image.import_image"
     uri: str = ""
     stores: tuple[str, ...]
     all_stores_must_succeed: bool = True
+    certificate: Certificate | None = None
 
     @property
     def resource(self) -> str:

@@ -14,9 +14,10 @@ from hanok.base.ids import is_uuid, new_uuid
 from hanok.drivers.image_stores import web
 from hanok.services.image import schemas
 from hanok.services.image.logic import images, quotas, tasks
+from hanok.services.image.logic.signatures import Certificate
 from hanok.services.image.operations import ImportImage
 from hanok.services.image.room import Images
-from hanok.services.image.routes import guards
+from hanok.services.image.routes import guards, signed
 from hanok.services.image.routes.seen import allow, readable, target
 from hanok.services.image.tables import image_tasks
 from hanok.store import Transaction
@@ -98,6 +99,17 @@ def check_web(room: Images, uri: str) -> None:
         ) from None
 
 
+async def _importable(request: Request, tx: Transaction, method: str) -> Row[Any]:
+    """The image of the path, if it may be and can be imported that way."""
+    row = await readable(request, tx, "get_image")
+    if method != "copy-image":
+        allow(request, "modify_image", target(row))
+    _check_state(row, method)
+    if method == "copy-image":
+        allow(request, "copy_image", target(row))
+    return row
+
+
 async def import_image(request: Request, room: Images) -> Response:
     """POST /v2/images/{id}/import: answered when the import is on record; a task shows the rest.
 
@@ -105,14 +117,13 @@ async def import_image(request: Request, room: Images) -> Response:
     """
     body = await request.json()
     name, uri = _method(room, body)
+    async with request.reading() as tx:
+        row = await _importable(request, tx, name)
+        properties = (await images.extras(tx, [row.id]))[0][row.id]
+    certificate = await signed.certificate(request, room, properties)
     async with request.transaction() as tx:
-        row = await readable(request, tx, "get_image")
+        row = await _importable(request, tx, name)
         await quotas.check(tx, room, row.owner, quotas.SIZE)
-        if name != "copy-image":
-            allow(request, "modify_image", target(row))
-        _check_state(row, name)
-        if name == "copy-image":
-            allow(request, "copy_image", target(row))
         stores = _stores(request, room, body)
         there = {one.store for one in (await images.locations(tx, [row.id]))[row.id]}
         if name == "copy-image":
@@ -145,6 +156,7 @@ async def import_image(request: Request, room: Images) -> Response:
                 uri=uri,
                 stores=tuple(stores),
                 all_stores_must_succeed=body.get("all_stores_must_succeed", True),
+                certificate=certificate,
             ),
             user_id=request.token.user_id,
             project_id=request.token.project_id,
@@ -265,8 +277,9 @@ async def create_task(request: Request, room: Images) -> Response:
     guards.of(request, room).check_change({}, further)
     if wanted.get("import_from_format") not in (None, values["disk_format"]):
         raise BadInput("import_from_format must be the image's disk_format.")
+    certificate = await signed.certificate(request, room, further)
     async with request.transaction() as tx:
-        row = await _start(request, room, tx, values, further, tags, body)
+        row = await _start(request, room, tx, values, further, tags, body, certificate)
     return json_answer(schemas.task(row, whole=True), 201, {"Location": f"/v2/tasks/{row.id}"})
 
 
@@ -278,6 +291,7 @@ async def _start(
     further: dict[str, str],
     tags: list[str],
     body: dict[str, Any],
+    certificate: Certificate | None,
 ) -> Row[Any]:
     """The image, its task and its operation."""
     fields = {"project_id": values["owner"], "owner": values["owner"]}
@@ -302,6 +316,7 @@ async def _start(
             method="web-download",
             uri=body["input"]["import_from"],
             stores=(room.default_store,),
+            certificate=certificate,
         ),
         user_id=request.token.user_id,
         project_id=request.token.project_id,
