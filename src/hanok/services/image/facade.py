@@ -12,15 +12,24 @@ from msgspec import Struct
 from sqlalchemy import Row
 
 from hanok.base.clock import Clock
-from hanok.base.errors import Unavailable
+from hanok.base.errors import HanokError, Unavailable
 from hanok.drivers.image_stores import Store, StoreBroken
 from hanok.drivers.image_stores.files import FileStore
 from hanok.drivers.image_stores.s3 import S3Store
 from hanok.operations import Starter
+from hanok.services.image import schemas
 from hanok.services.image.logic import cache, data, images, metadefs, snapshots, tasks
 from hanok.services.image.logic.inventory import differences, differences_elsewhere
 from hanok.services.image.operations import OPERATIONS
-from hanok.services.image.room import Endpoint, Images, ImageSettings, Limits, StoreSettings
+from hanok.services.image.room import (
+    Endpoint,
+    Images,
+    ImageService,
+    ImageSettings,
+    Limits,
+    Sealer,
+    StoreSettings,
+)
 from hanok.store import Database, Transaction
 from hanok.web.token import Token
 
@@ -79,6 +88,8 @@ def build(
     wake: Callable[[], None],
     limits: Limits | None = None,
     endpoint: Endpoint | None = None,
+    image_service: ImageService | None = None,
+    secrets: Sealer | None = None,
 ) -> Images:
     """The room.
 
@@ -86,9 +97,10 @@ def build(
         files: the folder of the usual file store; hosts read it. folder: control's own, for staging and the cache.
         wake: called when an operation was started.
         limits: a project's limits; the settings' when left out. endpoint: where a kind of service is in the catalog.
+        image_service: where a region's is. secrets: seals tokens that wait for an import.
 
     Raises:
-        WrongSettings: two stores have one name, or one is not described.
+        WrongSettings: two stores have one name, or one is not described; a property cannot be set by imports.
     """
 
     async def same_limits(tx: Transaction, project_id: str) -> Mapping[str, int]:
@@ -97,6 +109,16 @@ def build(
     async def no_endpoint(tx: Transaction, kind: str) -> str | None:
         return None
 
+    async def no_image_service(tx: Transaction, region: str, interface: str) -> str | None:
+        return None
+
+    try:
+        for name, value in settings.inject.items():
+            schemas.checked(name, value)
+    except HanokError as error:
+        raise WrongSettings(f"inject: {error.message}") from error
+    if "glance-download" in settings.import_methods and secrets is None:
+        raise WrongSettings("glance-download needs keys that tokens are sealed with")
     stores = _stores(settings, files)
     default = settings.default_store or next(iter(stores), "")
     if default not in stores:
@@ -112,6 +134,8 @@ def build(
         operations=Starter(clock, wake),
         limits=limits or same_limits,
         endpoint=endpoint or no_endpoint,
+        image_service=image_service or no_image_service,
+        secrets=secrets,
     )
 
 

@@ -13,7 +13,8 @@ from hanok.base.errors import BadInput, Conflict, Forbidden, MethodNotAllowed, N
 from hanok.base.ids import is_uuid, new_uuid
 from hanok.drivers.image_stores import web
 from hanok.services.image import schemas
-from hanok.services.image.logic import images, quotas, tasks
+from hanok.services.image.logic import elsewhere, images, quotas, tasks
+from hanok.services.image.logic.elsewhere import Source
 from hanok.services.image.logic.signatures import Certificate
 from hanok.services.image.operations import ImportImage
 from hanok.services.image.room import Images
@@ -73,7 +74,7 @@ def _check_state(row: Row[Any], name: str) -> None:
         raise Conflict("Image with status active cannot be target for import")
     if row.status != "active" and name == "copy-image":
         raise Conflict("Only images with status active can be targeted for copying")
-    if row.status != "queued" and name == "web-download":
+    if row.status != "queued" and name in ("web-download", "glance-download"):
         raise Conflict(f"Image needs to be in 'queued' state to use '{name}' method")
     if name == "glance-direct":
         if row.status != "uploading":
@@ -138,6 +139,9 @@ async def import_image(request: Request, room: Images) -> Response:
                     raise BadInput(f"Image is already present at store '{store}'")
         if name == "web-download":
             check_web(room, uri)
+        source = None
+        if name == "glance-download":
+            source = await _elsewhere(request, room, tx, body["method"])
         now, task_id = room.clock.now(), new_uuid()
         given = {"image_id": row.id, "import_req": body, "backend": stores}
         await tasks.create(
@@ -157,11 +161,38 @@ async def import_image(request: Request, room: Images) -> Response:
                 stores=tuple(stores),
                 all_stores_must_succeed=body.get("all_stores_must_succeed", True),
                 certificate=certificate,
+                source=source,
+                roles=tuple(role.lower() for role in request.token.roles),
             ),
             user_id=request.token.user_id,
             project_id=request.token.project_id,
         )
     return no_content(202)
+
+
+async def _elsewhere(
+    request: Request, room: Images, tx: Transaction, method: dict[str, Any]
+) -> Source:
+    """The image in another region that an import names.
+
+    Raises:
+        BadInput: it names none.
+    """
+    for key in ("glance_region", "glance_image_id"):
+        if not isinstance(method.get(key), str):
+            raise BadInput(f"'{key}' needs to be set for glance-download import method")
+    interface = method.get("glance_service_interface", "public")
+    if not isinstance(interface, str):
+        raise BadInput("'glance_service_interface' is public, internal or admin.")
+    if not is_uuid(method["glance_image_id"]):
+        raise BadInput(
+            f"Remote image id does not look like a UUID: {method['glance_image_id'][:100]}"
+        )
+    assert room.secrets is not None
+    address = await room.image_service(tx, method["glance_region"], interface)
+    token = request.headers.get("x-auth-token", "")
+    sealed = room.secrets.seal(token.encode())
+    return elsewhere.source(address, request.origin, method["glance_image_id"], sealed)
 
 
 async def image_tasks_of(request: Request, room: Images) -> Response:
@@ -317,6 +348,7 @@ async def _start(
             uri=body["input"]["import_from"],
             stores=(room.default_store,),
             certificate=certificate,
+            roles=tuple(role.lower() for role in request.token.roles),
         ),
         user_id=request.token.user_id,
         project_id=request.token.project_id,
