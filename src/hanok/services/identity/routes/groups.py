@@ -9,9 +9,10 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput, NotFound
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import directories, standing, users
+from hanok.services.identity.logic import directories, users
 from hanok.services.identity.logic.lookup import filtered, get
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes.users import SHOWN, listed
 from hanok.services.identity.tables import group_members
 from hanok.services.identity.tables import groups as table
 from hanok.services.identity.tables import users as user_table
@@ -95,14 +96,11 @@ async def list_members(request: Request, room: Identity) -> Response:
     async with request.reading() as tx:
         row = await readable(request, tx, "identity:list_users_in_group")
         members = sa.select(group_members.c.user_id).where(group_members.c.group_id == row.id)
-        statement = filtered(sa.select(user_table), user_table, request.query, ("name", "enabled"))
+        statement = filtered(sa.select(*SHOWN), user_table, request.query, ("name", "enabled"))
         if request.token.domain_id:
             statement = statement.where(user_table.c.domain_id == request.token.domain_id)
-        rows = await tx.all(
-            statement.where(user_table.c.id.in_(members)).order_by(user_table.c.name)
-        )
-    items = [schemas.user(request, one, enabled=standing.is_enabled(one, room)) for one in rows]
-    return json_answer(schemas.collection(request, "users", items))
+        statement = statement.where(user_table.c.id.in_(members)).order_by(user_table.c.name)
+        return await listed(request, room, tx, statement)
 
 
 async def _both(request: Request, tx: Transaction, rule: str) -> tuple[Any, Any]:
