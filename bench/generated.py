@@ -16,6 +16,8 @@ from urllib.parse import quote, urlencode
 
 from msgspec import Struct
 
+from bench.valid import Wanted
+
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 MOST_KNOWN = 12  # ids that are remembered of a kind
 
@@ -131,6 +133,9 @@ class Known:
         self.things: dict[tuple[str, str], list[str]] = {}
         self.untouched: set[str] = set()  # what a cloud cannot do without
         self.bodies: dict[str, list[bytes]] = {}  # that were taken, by operation
+        self.paths: dict[
+            str, list[str]
+        ] = {}  # whole ones that led somewhere, by their form in the document
 
     def add(self, service: str, name: str, value: str) -> None:
         if value in self.untouched:
@@ -147,6 +152,17 @@ class Known:
         if 0 < len(body) < 20_000 and deep < 200 and body not in found:
             found.append(body)
             del found[1:-MOST_KNOWN]  # the first one was made by hand
+
+    def went(self, form: str, path: str) -> None:
+        """Keep a path: things that are only there together (a role of a user on a project) are found again by it."""
+        found = self.paths.setdefault(form, [])
+        if "{" in form and path not in found:
+            found.append(path)
+            del found[:-MOST_KNOWN]
+
+    def gone(self, form: str, path: str) -> None:
+        if path in self.paths.get(form, ()):
+            self.paths[form].remove(path)
 
     @staticmethod
     def slot(path: str, at: int) -> str:
@@ -222,15 +238,68 @@ class Generator:
         if kind or body:
             headers.append((b"Content-Type", kind.encode("latin-1", "replace")))
         headers += self._headers(service, path, method)
+        return self._sent(f"{caller.name}: {label}", method, target, headers, kind, body)
+
+    def _sent(
+        self,
+        operation: str,
+        method: str,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        kind: str,
+        body: bytes,
+    ) -> Sent:
         whole, framed = self._framed(headers, body, method)
         head = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
         line = method.encode() + b" " + target + b" HTTP/1.1\r\n"
-        data = line + head + framed
-        return Sent(f"{caller.name}: {label}", method, target, data, kind, body, whole)
+        return Sent(operation, method, target, line + head + framed, kind, body, whole)
+
+    def bent(self, wanted: Wanted, share: float) -> Sent:
+        """A request that is right to the letter; this share of them with one thing in it bent."""
+        dice = self.dice
+        self._sincere = not self.chance(share)
+        headers = {"Host": "cloud:5000", **wanted.headers}
+        if wanted.token:
+            headers["X-Auth-Token"] = wanted.token
+        path, body = wanted.path, wanted.body
+        if body is not None:
+            headers["Content-Type"] = wanted.kind
+        way = "" if self._sincere else dice.choice(("header", "path", "body", "body"))
+        if way == "body" and not isinstance(body, bytes | None):
+            body = self.spoiled(body)
+        elif way == "header" and (named := sorted(wanted.headers)):
+            name = dice.choice(named)
+            cut = dice.randrange(len(headers[name]) + 1)
+            headers[name] = headers[name][:cut] + dice.choice(("", "x", '"', ",", "%00", "="))
+        elif way == "path":
+            pieces = path.split("/")
+            pieces[dice.randrange(1, len(pieces))] = dice.choice(SEGMENTS)
+            path = "/".join(pieces)
+        if body is None:
+            content = b""
+        elif isinstance(body, bytes):
+            content = body
+        else:
+            try:
+                content = json.dumps(body).encode("utf-8", "surrogatepass")
+            except RecursionError:
+                content = b"{"
+        pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        method = wanted.operation.partition(" ")[0]
+        return self._sent(
+            f"to the letter: {wanted.operation}",
+            method,
+            path.encode("utf-8", "surrogatepass"),
+            pairs,
+            wanted.kind,
+            content,
+        )
 
     # ---- address ----
 
     def _path(self, service: str, path: str) -> str:
+        if (whole := self.known.paths.get(path)) and self.chance(0.6 if self._sincere else 0.3):
+            return self.dice.choice(whole)
         odd = self.odd(0.2)
         pieces = [
             self._segment(service, self.known.slot(path, at), odd)
