@@ -114,6 +114,26 @@ QUERIES = (
 )  # fmt: skip
 
 
+# Values of parameters that mean what they say; those of others are ids and names of what exists.
+FITTING = {
+    "limit": ("1", "2", "100"), "sort_key": ("created_at", "name", "id", "status"), "sort_dir": ("asc", "desc"),
+    "sort": ("name:asc", "id:desc,name", "created_at"), "enabled": ("true", "false"), "is_domain": ("true", "false"),
+    "is_public": ("none", "true", "false"), "minRam": ("1",), "minDisk": ("1",), "resources": ("VCPU:1", "VCPU:1,DISK_GB:1"),
+    "required": ("CUSTOM_A", "!CUSTOM_A", "in:CUSTOM_A,HW_CPU_X86_AVX"), "root_required": ("CUSTOM_A", "!CUSTOM_A"),
+    "member_of": (NOWHERE, "in:" + NOWHERE, "!" + NOWHERE), "in_tree": (NOWHERE,), "group_policy": ("none", "isolate"),
+    "same_subtree": ("1,2",), "all_tenants": ("1", "0"), "changes-since": ("2026-01-01T00:00:00Z",), "deleted": ("false", "true"),
+    "changes-before": ("2099-01-01T00:00:00Z",), "status": ("ACTIVE", "active", "success"), "ip": ("10.",), "ip6": ("fe80",),
+    "tags": ("a", "a,b"), "tags-any": ("a,b",), "not-tags": ("a",), "not-tags-any": ("b",), "visibility": ("public", "shared", "all"),
+    "member_status": ("accepted", "all"), "os_hidden": ("false", "true"), "protected": ("false",), "size_min": ("1",),
+    "size_max": ("9999999",), "created_at": ("gt:2026-01-01T00:00:00Z",), "updated_at": ("lte:2099-01-01T00:00:00Z",),
+    "password_expires_at": ("lt:2099-01-01T00:00:00Z",), "since": ("2026-01-01T00:00:00Z",), "type": ("import", "image", "cert"),
+    "with_servers": ("true",), "interface": ("public",), "binary": ("nova-compute",), "host": ("host-1",), "page_reverse": ("true",),
+    "fields": ("id", "name"), "associated": ("true", "1"), "consumer_type": ("all", "INSTANCE"), "effective": ("",),
+    "include_names": ("",), "include_subtree": ("0",), "scope.system": ("all",), "nocatalog": ("",), "parents_as_list": ("",),
+    "subtree_as_ids": ("",), "resource_types": ("OS::Nova::Server",), "locked": ("true",), "power_state": ("1",),
+}  # fmt: skip
+
+
 class Sent(Struct):
     """A request, ready for the wire. whole: whether its framing is sound, so that the connection can go on."""
 
@@ -321,7 +341,11 @@ class Generator:
 
     def _query(self, service: str, operation: dict[str, Any]) -> bytes:
         dice = self.dice
-        if self._sincere and self.chance(0.4):
+        documented = [each["name"] for each in operation["parameters"] if each["in"] == "query"]
+        if self._sincere and documented and self.chance(0.6):
+            named = dice.sample(documented, min(len(documented), dice.choice((1, 1, 2, 3))))
+            return urlencode([(name, self._fitting(service, name)) for name in named]).encode()
+        if self._sincere and self.chance(0.2):
             return dice.choice(QUERIES)
         if not self.odd(0.4):
             return b""
@@ -339,12 +363,20 @@ class Generator:
                 b"?" * 50,
             )
             return dice.choice(odd)
-        documented = [each["name"] for each in operation["parameters"] if each["in"] == "query"]
         pairs = []
         for _ in range(dice.choice((1, 1, 1, 2, 2, 3, 5))):
             name = dice.choice(documented if documented and self.chance(0.7) else NAMES)
             pairs.append((name.encode(), self._query_value(service, name)))
         return urlencode(pairs).encode()
+
+    def _fitting(self, service: str, name: str) -> str:
+        """A value that the parameter may well have."""
+        if name in FITTING:
+            return self.dice.choice(FITTING[name])
+        id_of = name.rpartition(".")[0]  # scope.project.id
+        return self.known.some(
+            self.dice, service, f"{id_of.rpartition('.')[2]}_id" if id_of else name
+        )
 
     def _query_value(self, service: str, name: str) -> bytes:
         if self.chance(0.35):

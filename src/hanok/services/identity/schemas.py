@@ -438,8 +438,8 @@ def collection(request: Request, key: str, items: list[dict[str, Any]]) -> dict[
     return {key: items, "links": {"next": None, "self": own, "previous": None}}
 
 
-# The columns that answers show. Lists select these and take each row apart at once: to ask a row for a column by its name
-# costs more than all else that becomes of it.
+# The columns that answers show. Lists select these and take each row apart at once: asking a row for a column by
+# its name costs more than all else that becomes of it.
 PROJECT = (
     "id", "name", "domain_id", "description", "enabled", "parent_id", "is_domain", "options", "extra",
 )  # fmt: skip

@@ -189,10 +189,8 @@ async def candidates(
     found: list[Free] = []
     for row in await tx.all(_with_room(names), values):
         if among is None or row.id in among:
-            free = {
-                name: min(int(amount), allocations.MOST_CAPACITY)
-                for name, amount in zip(names, row[2:], strict=True)
-            }
+            amounts = (min(int(there), allocations.MOST_CAPACITY) for there in row[2:])
+            free = dict(zip(names, amounts, strict=True))
             found.append(Free(provider_id=row.id, name=row.name, free=free))
             if len(found) == most:
                 break

@@ -300,8 +300,16 @@ async def list_own_system(request: Request, room: Identity) -> Response:
 
 
 ROUTES = (
-    Route("POST", "/v3/auth/tokens", create_token, (PUBLIC,), body=schemas.Auth, member="auth"),
-    Route("GET", "/v3/auth/tokens", show_token, ("identity:validate_token",)),
+    Route(
+        "POST",
+        "/v3/auth/tokens",
+        create_token,
+        (PUBLIC,),
+        body=schemas.Auth,
+        member="auth",
+        query=("nocatalog",),
+    ),
+    Route("GET", "/v3/auth/tokens", show_token, ("identity:validate_token",), query=("nocatalog",)),
     Route("HEAD", "/v3/auth/tokens", check_token, ("identity:check_token",)),
     Route(
         "DELETE", "/v3/auth/tokens", revoke_token, ("identity:revoke_token",), delegated="always"

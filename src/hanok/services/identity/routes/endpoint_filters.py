@@ -271,7 +271,7 @@ ROUTES = (
         list_projects,
         ("identity:list_projects_for_endpoint",),
     ),
-    Route("GET", _GROUPS, list_groups, ("identity:list_endpoint_groups",)),
+    Route("GET", _GROUPS, list_groups, ("identity:list_endpoint_groups",), query=("name",)),
     Route(
         "POST",
         _GROUPS,

@@ -141,7 +141,7 @@ async def remove_member(request: Request, room: Identity) -> Response:
 
 _MEMBER = "/v3/groups/{group_id}/users/{user_id}"
 ROUTES = (
-    Route("GET", "/v3/groups", list_groups, ("identity:list_groups",)),
+    Route("GET", "/v3/groups", list_groups, ("identity:list_groups",), query=("domain_id", "name")),
     Route(
         "POST",
         "/v3/groups",
@@ -160,7 +160,13 @@ ROUTES = (
         member="group",
     ),
     Route("DELETE", "/v3/groups/{group_id}", delete_group, ("identity:delete_group",)),
-    Route("GET", "/v3/groups/{group_id}/users", list_members, ("identity:list_users_in_group",)),
+    Route(
+        "GET",
+        "/v3/groups/{group_id}/users",
+        list_members,
+        ("identity:list_users_in_group",),
+        query=("enabled", "name"),
+    ),
     Route("PUT", _MEMBER, add_member, ("identity:add_user_to_group",)),
     Route("HEAD", _MEMBER, check_member, ("identity:check_user_in_group",)),
     Route("DELETE", _MEMBER, remove_member, ("identity:remove_user_from_group",)),

@@ -290,7 +290,23 @@ async def delete_domain(request: Request, room: Identity) -> Response:
 
 
 ROUTES = (
-    Route("GET", "/v3/projects", list_projects, ("identity:list_projects",)),
+    Route(
+        "GET",
+        "/v3/projects",
+        list_projects,
+        ("identity:list_projects",),
+        query=(
+            "domain_id",
+            "enabled",
+            "is_domain",
+            "name",
+            "not-tags",
+            "not-tags-any",
+            "parent_id",
+            "tags",
+            "tags-any",
+        ),
+    ),
     Route(
         "POST",
         "/v3/projects",
@@ -299,7 +315,13 @@ ROUTES = (
         body=schemas.ProjectBody,
         member="project",
     ),
-    Route("GET", "/v3/projects/{project_id}", show_project, ("identity:get_project",)),
+    Route(
+        "GET",
+        "/v3/projects/{project_id}",
+        show_project,
+        ("identity:get_project",),
+        query=("parents_as_ids", "parents_as_list", "subtree_as_ids", "subtree_as_list"),
+    ),
     Route(
         "PATCH",
         "/v3/projects/{project_id}",
@@ -328,7 +350,9 @@ ROUTES = (
         remove_tag,
         ("identity:delete_project_tag",),
     ),
-    Route("GET", "/v3/domains", list_domains, ("identity:list_domains",)),
+    Route(
+        "GET", "/v3/domains", list_domains, ("identity:list_domains",), query=("enabled", "name")
+    ),
     Route(
         "POST",
         "/v3/domains",

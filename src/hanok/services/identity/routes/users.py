@@ -231,7 +231,13 @@ async def list_projects_of_user(request: Request, room: Identity) -> Response:
 
 
 ROUTES = (
-    Route("GET", "/v3/users", list_users, ("identity:list_users",)),
+    Route(
+        "GET",
+        "/v3/users",
+        list_users,
+        ("identity:list_users",),
+        query=("domain_id", "enabled", "name", "password_expires_at"),
+    ),
     Route(
         "POST",
         "/v3/users",
@@ -259,12 +265,17 @@ ROUTES = (
         member="user",
     ),
     Route(
-        "GET", "/v3/users/{user_id}/groups", list_groups_of_user, ("identity:list_groups_for_user",)
+        "GET",
+        "/v3/users/{user_id}/groups",
+        list_groups_of_user,
+        ("identity:list_groups_for_user",),
+        query=("name",),
     ),
     Route(
         "GET",
         "/v3/users/{user_id}/projects",
         list_projects_of_user,
         ("identity:list_user_projects",),
+        query=("domain_id", "enabled", "name"),
     ),
 )

@@ -365,7 +365,13 @@ ROUTES = (
         body=schemas.import_body,
     ),
     Route("GET", "/v2/images/{image_id}/tasks", image_tasks_of, ("get_image",)),
-    Route("GET", "/v2/tasks", list_tasks, ("tasks_api_access",)),
+    Route(
+        "GET",
+        "/v2/tasks",
+        list_tasks,
+        ("tasks_api_access",),
+        query=("limit", "marker", "sort_dir", "sort_key", "status", "type"),
+    ),
     Route(
         "POST",
         "/v2/tasks",
