@@ -189,7 +189,7 @@ async def candidates(
     found: list[Free] = []
     for row in await tx.all(_with_room(names), values):
         if among is None or row.id in among:
-            amounts = (min(int(there), allocations.MOST_CAPACITY) for there in row[2:])
+            amounts = [min(amount, allocations.MOST_CAPACITY) for amount in map(int, row[2:])]
             free = dict(zip(names, amounts, strict=True))
             found.append(Free(provider_id=row.id, name=row.name, free=free))
             if len(found) == most:
