@@ -453,11 +453,6 @@ async def _related_elsewhere(admin: Client, owner: Client, known: Known, number:
     await owner("PUT", f"{here}/metadata/a", {"meta": {"a": "b"}})
     await owner("PUT", f"{here}/tags/a", headers=newest)
     await owner("GET", f"{here}/ips/net")
-    body = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
-    said = await owner("POST", f"{here}/remote-consoles", body, headers=newest)
-    if said.status_code == 200:
-        token = said.json()["remote_console"]["url"].rpartition("token%3D")[2]
-        await admin("GET", f"/compute/v2.1/os-console-auth-tokens/{token}", headers=newest)
     private = await a_flavor(admin, f"private-{number}", **{"os-flavor-access:is_public": False})
     access = {"addTenantAccess": {"tenant": owner.project_id}}
     await admin("POST", f"/compute/v2.1/flavors/{private}/action", access)
@@ -656,7 +651,10 @@ async def _one(
         async with asyncio.timeout(WAIT_S):
             status, body = await connection.ask(sent)
     except (OSError, asyncio.IncompleteReadError) as error:
-        found.fail(f"no answer: {type(error).__name__}: {error}", example)
+        # Whoever announces less than they send may lose the answer: the server closes with bytes unread, which TCP
+        # tells by a reset.
+        if sent.whole or not isinstance(error, ConnectionResetError):
+            found.fail(f"no answer: {type(error).__name__}: {error}", example)
     except TimeoutError:
         found.fail(f"no answer in time: {sent.operation}", example)
     found.statuses[status] += 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import re
 from collections.abc import Awaitable, Callable
 from email.utils import format_datetime
 from typing import Any
@@ -281,6 +282,18 @@ def configured(part: str) -> Recipe:
     return recipe
 
 
+async def mapping(world: World) -> Wanted:
+    path = "/v3/OS-FEDERATION/mappings"
+    name = new_hex()
+    await world.admin("PUT", f"{path}/{name}", _RULES, status=201)
+    return Wanted(
+        operation=f"PATCH /identity{path}/{{mapping_id}}",
+        path=f"/identity{path}/{name}",
+        token=world.admin.token,
+        body=_RULES,
+    )
+
+
 # ---- placement: what counts generations ----
 
 
@@ -372,6 +385,24 @@ async def service_enabled(world: World) -> Wanted:
     )
 
 
+async def console_token(world: World) -> Wanted:
+    """What an address of a console leads to."""
+    base, version = "/compute/v2.1", _version("/compute")
+    servers = (await world.owner.get(f"{base}/servers?status=ACTIVE"))["servers"]
+    body = {"remote_console": {"protocol": "serial", "type": "serial"}}
+    path = f"{base}/servers/{servers[0]['id']}/remote-consoles"
+    said = await world.owner.post(path, body, 200, headers=version)
+    found = re.search(r"token(?:=|%3D)([\w-]+)", said["remote_console"]["url"])
+    assert found is not None
+    place = f"{base}/os-console-auth-tokens"
+    return Wanted(
+        operation=f"GET {place}/{{console_token}}",
+        path=f"{place}/{found[1]}",
+        token=world.manager.token,
+        headers=version,
+    )
+
+
 # ---- images ----
 
 
@@ -386,6 +417,17 @@ async def image_import(world: World) -> Wanted:
         path=f"{path}/import",
         token=world.owner.token,
         body={"method": {"name": "glance-direct"}, "stores": ["file"]},
+    )
+
+
+async def tags_of_definitions(world: World) -> Wanted:
+    path, space = "/image/v2/metadefs/namespaces", f"Space::{new_hex()}"
+    await world.admin.post(path, {"namespace": space})
+    return Wanted(
+        operation=f"POST {path}/{{namespace_name}}/tags",
+        path=f"{path}/{space}/tags",
+        token=world.admin.token,
+        body={"tags": [{"name": "one"}, {"name": "two"}]},
     )
 
 
@@ -474,6 +516,9 @@ RECIPES: tuple[Recipe, ...] = (
     application_credential,
     revoked,
     service_enabled,
+    console_token,
+    mapping,
+    tags_of_definitions,
     configured(""),
     configured("/{group}"),
     configured("/{group}/{option}"),
