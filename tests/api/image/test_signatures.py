@@ -19,7 +19,17 @@ from cryptography.x509.oid import NameOID
 from hanok.base import failpoints
 from hanok.drivers.image_stores.web import WebRules
 from hanok.services.image.facade import ImageSettings, StoreSettings
-from tests.api.image.helpers import IMAGES, bring_in, data_of, files_in, image, patch, stage, upload
+from tests.api.image.helpers import (
+    IMAGES,
+    OCTETS,
+    bring_in,
+    data_of,
+    files_in,
+    image,
+    patch,
+    stage,
+    upload,
+)
 from tests.cloud import Client, Cloud, running, settle
 from tests.disks import qcow2
 from tests.web import Page, Web, serving
@@ -79,7 +89,10 @@ async def test_signed_data_is_verified(tmp_path: Path, database_url: str, kind: 
             good = await image(one, **properties)
             await upload(one, good, qcow2())
             assert (await one.get(f"{IMAGES}/{good}"))["status"] == "active"
-            assert manager.tokens == [one.token]
+            bearer = {**OCTETS, "Authorization": f"Bearer {one.token}"}
+            path_of = f"{IMAGES}/{await image(one, **properties)}/file"
+            await cloud.anonymous("PUT", path_of, content=qcow2(), headers=bearer, status=204)
+            assert manager.tokens == [one.token] * 2
             forged = await image(one, **properties)
             assert "not of this data" in await upload(one, forged, qcow2(2 << 20), 400)
             assert (await one.get(f"{IMAGES}/{forged}"))["status"] == "queued"

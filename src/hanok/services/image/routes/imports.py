@@ -190,8 +190,7 @@ async def _elsewhere(
         )
     assert room.secrets is not None
     address = await room.image_service(tx, method["glance_region"], interface)
-    token = request.headers.get("x-auth-token", "")
-    sealed = room.secrets.seal(token.encode())
+    sealed = room.secrets.seal(request.token_text.encode())
     return elsewhere.source(address, request.origin, method["glance_image_id"], sealed)
 
 
