@@ -16,6 +16,8 @@ from urllib.parse import quote, urlencode
 
 from msgspec import Struct
 
+from bench.valid import Wanted
+
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 MOST_KNOWN = 12  # ids that are remembered of a kind
 
@@ -112,6 +114,26 @@ QUERIES = (
 )  # fmt: skip
 
 
+# Values of parameters that mean what they say; those of others are ids and names of what exists.
+FITTING = {
+    "limit": ("1", "2", "100"), "sort_key": ("created_at", "name", "id", "status"), "sort_dir": ("asc", "desc"),
+    "sort": ("name:asc", "id:desc,name", "created_at"), "enabled": ("true", "false"), "is_domain": ("true", "false"),
+    "is_public": ("none", "true", "false"), "minRam": ("1",), "minDisk": ("1",), "resources": ("VCPU:1", "VCPU:1,DISK_GB:1"),
+    "required": ("CUSTOM_A", "!CUSTOM_A", "in:CUSTOM_A,HW_CPU_X86_AVX"), "root_required": ("CUSTOM_A", "!CUSTOM_A"),
+    "member_of": (NOWHERE, "in:" + NOWHERE, "!" + NOWHERE), "in_tree": (NOWHERE,), "group_policy": ("none", "isolate"),
+    "same_subtree": ("1,2",), "all_tenants": ("1", "0"), "changes-since": ("2026-01-01T00:00:00Z",), "deleted": ("false", "true"),
+    "changes-before": ("2099-01-01T00:00:00Z",), "status": ("ACTIVE", "active", "success"), "ip": ("10.",), "ip6": ("fe80",),
+    "tags": ("a", "a,b"), "tags-any": ("a,b",), "not-tags": ("a",), "not-tags-any": ("b",), "visibility": ("public", "shared", "all"),
+    "member_status": ("accepted", "all"), "os_hidden": ("false", "true"), "protected": ("false",), "size_min": ("1",),
+    "size_max": ("9999999",), "created_at": ("gt:2026-01-01T00:00:00Z",), "updated_at": ("lte:2099-01-01T00:00:00Z",),
+    "password_expires_at": ("lt:2099-01-01T00:00:00Z",), "since": ("2026-01-01T00:00:00Z",), "type": ("import", "image", "cert"),
+    "with_servers": ("true",), "interface": ("public",), "binary": ("nova-compute",), "host": ("host-1",), "page_reverse": ("true",),
+    "fields": ("id", "name"), "associated": ("true", "1"), "consumer_type": ("all", "INSTANCE"), "effective": ("",),
+    "include_names": ("",), "include_subtree": ("0",), "scope.system": ("all",), "nocatalog": ("",), "parents_as_list": ("",),
+    "subtree_as_ids": ("",), "resource_types": ("OS::Nova::Server",), "locked": ("true",), "power_state": ("1",),
+}  # fmt: skip
+
+
 class Sent(Struct):
     """A request, ready for the wire. whole: whether its framing is sound, so that the connection can go on."""
 
@@ -131,6 +153,9 @@ class Known:
         self.things: dict[tuple[str, str], list[str]] = {}
         self.untouched: set[str] = set()  # what a cloud cannot do without
         self.bodies: dict[str, list[bytes]] = {}  # that were taken, by operation
+        self.paths: dict[
+            str, list[str]
+        ] = {}  # whole ones that led somewhere, by their form in the document
 
     def add(self, service: str, name: str, value: str) -> None:
         if value in self.untouched:
@@ -147,6 +172,17 @@ class Known:
         if 0 < len(body) < 20_000 and deep < 200 and body not in found:
             found.append(body)
             del found[1:-MOST_KNOWN]  # the first one was made by hand
+
+    def went(self, form: str, path: str) -> None:
+        """Keep a path: things that are only there together (a role of a user on a project) are found again by it."""
+        found = self.paths.setdefault(form, [])
+        if "{" in form and path not in found:
+            found.append(path)
+            del found[:-MOST_KNOWN]
+
+    def gone(self, form: str, path: str) -> None:
+        if path in self.paths.get(form, ()):
+            self.paths[form].remove(path)
 
     @staticmethod
     def slot(path: str, at: int) -> str:
@@ -222,15 +258,68 @@ class Generator:
         if kind or body:
             headers.append((b"Content-Type", kind.encode("latin-1", "replace")))
         headers += self._headers(service, path, method)
+        return self._sent(f"{caller.name}: {label}", method, target, headers, kind, body)
+
+    def _sent(
+        self,
+        operation: str,
+        method: str,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        kind: str,
+        body: bytes,
+    ) -> Sent:
         whole, framed = self._framed(headers, body, method)
         head = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
         line = method.encode() + b" " + target + b" HTTP/1.1\r\n"
-        data = line + head + framed
-        return Sent(f"{caller.name}: {label}", method, target, data, kind, body, whole)
+        return Sent(operation, method, target, line + head + framed, kind, body, whole)
+
+    def bent(self, wanted: Wanted, share: float) -> Sent:
+        """A request that is right to the letter; this share of them with one thing in it bent."""
+        dice = self.dice
+        self._sincere = not self.chance(share)
+        headers = {"Host": "cloud:5000", **wanted.headers}
+        if wanted.token:
+            headers["X-Auth-Token"] = wanted.token
+        path, body = wanted.path, wanted.body
+        if body is not None:
+            headers["Content-Type"] = wanted.kind
+        way = "" if self._sincere else dice.choice(("header", "path", "body", "body"))
+        if way == "body" and not isinstance(body, bytes | None):
+            body = self.spoiled(body)
+        elif way == "header" and (named := sorted(wanted.headers)):
+            name = dice.choice(named)
+            cut = dice.randrange(len(headers[name]) + 1)
+            headers[name] = headers[name][:cut] + dice.choice(("", "x", '"', ",", "%00", "="))
+        elif way == "path":
+            pieces = path.split("/")
+            pieces[dice.randrange(1, len(pieces))] = dice.choice(SEGMENTS)
+            path = "/".join(pieces)
+        if body is None:
+            content = b""
+        elif isinstance(body, bytes):
+            content = body
+        else:
+            try:
+                content = json.dumps(body).encode("utf-8", "surrogatepass")
+            except RecursionError:
+                content = b"{"
+        pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        method = wanted.operation.partition(" ")[0]
+        return self._sent(
+            f"to the letter: {wanted.operation}",
+            method,
+            path.encode("utf-8", "surrogatepass"),
+            pairs,
+            wanted.kind,
+            content,
+        )
 
     # ---- address ----
 
     def _path(self, service: str, path: str) -> str:
+        if (whole := self.known.paths.get(path)) and self.chance(0.6 if self._sincere else 0.3):
+            return self.dice.choice(whole)
         odd = self.odd(0.2)
         pieces = [
             self._segment(service, self.known.slot(path, at), odd)
@@ -252,7 +341,11 @@ class Generator:
 
     def _query(self, service: str, operation: dict[str, Any]) -> bytes:
         dice = self.dice
-        if self._sincere and self.chance(0.4):
+        documented = [each["name"] for each in operation["parameters"] if each["in"] == "query"]
+        if self._sincere and documented and self.chance(0.6):
+            named = dice.sample(documented, min(len(documented), dice.choice((1, 1, 2, 3))))
+            return urlencode([(name, self._fitting(service, name)) for name in named]).encode()
+        if self._sincere and self.chance(0.2):
             return dice.choice(QUERIES)
         if not self.odd(0.4):
             return b""
@@ -270,12 +363,20 @@ class Generator:
                 b"?" * 50,
             )
             return dice.choice(odd)
-        documented = [each["name"] for each in operation["parameters"] if each["in"] == "query"]
         pairs = []
         for _ in range(dice.choice((1, 1, 1, 2, 2, 3, 5))):
             name = dice.choice(documented if documented and self.chance(0.7) else NAMES)
             pairs.append((name.encode(), self._query_value(service, name)))
         return urlencode(pairs).encode()
+
+    def _fitting(self, service: str, name: str) -> str:
+        """A value that the parameter may well have."""
+        if name in FITTING:
+            return self.dice.choice(FITTING[name])
+        id_of = name.rpartition(".")[0]  # scope.project.id
+        return self.known.some(
+            self.dice, service, f"{id_of.rpartition('.')[2]}_id" if id_of else name
+        )
 
     def _query_value(self, service: str, name: str) -> bytes:
         if self.chance(0.35):

@@ -22,12 +22,15 @@ def postgres_server() -> Iterator[postgres.Server]:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The address of an empty database, of each kind in turn; "" for a SQLite file in the cloud's own folder."""
+    """The address of a database of each kind in turn; "" for a SQLite file in the cloud's own folder.
+
+    Its tables are there and empty, and are not even that for tests that are marked so (`no_tables`).
+    """
     if request.param == "sqlite":
         yield ""
         return
     server: postgres.Server = request.getfixturevalue("postgres_server")
-    url = server.new_database()
+    url = server.new_database(empty=request.node.get_closest_marker("no_tables") is not None)
     yield url
     server.drop(url)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import pwd
@@ -12,10 +13,24 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from hanok.store import Database, migrate
+from hanok.store.new_migration import import_all_tables
+
+TABLES = "tables"
+
 _numbers = itertools.count(1)
+
+
+async def _make_tables(url: str) -> None:
+    import_all_tables()
+    database = Database(url, durable=False)
+    await database.open()
+    await migrate.ensure(database)
+    await database.close()
 
 
 def programs() -> Path | None:
@@ -31,6 +46,8 @@ class Server:
         self.folder = folder
         self._bin = bin_dir
         self._user = user
+        self._beside = ThreadPoolExecutor(1)  # what is done while tests go on
+        self._next: Future[str] | None = None
 
     def run(self, program: str, *args: str) -> None:
         subprocess.run(
@@ -44,15 +61,36 @@ class Server:
             timeout=60,
         )
 
-    def new_database(self) -> str:
-        """The address of a new, empty database."""
-        name = f"t{next(_numbers)}"
-        self.run("createdb", "-h", str(self.folder), "-U", "hanok", "-T", "template0", name)
+    def new_database(self, *, empty: bool = False) -> str:
+        """The address of a new database with the tables of this version, or with nothing in it.
+
+        The tables are made once, in a database of which the others are copies. The next copy is made while this one is
+        used.
+        """
+        if empty:
+            return self._copy("template0", f"t{next(_numbers)}")
+        if self._next is None:
+            made = self._copy("template0", TABLES)
+            self._beside.submit(asyncio.run, _make_tables(made)).result()
+            self._next = self._beside.submit(self._copy, TABLES, f"t{next(_numbers)}")
+        url = self._next.result()
+        self._next = self._beside.submit(self._copy, TABLES, f"t{next(_numbers)}")
+        return url
+
+    def _copy(self, template: str, name: str) -> str:
+        where = ("-h", str(self.folder), "-U", "hanok")
+        self.run("createdb", *where, "-S", "file_copy", "-T", template, name)
         return f"postgresql://hanok@/{name}?host={self.folder}"
 
     def drop(self, url: str) -> None:
+        """Remove a database, some time soon."""
         name = url.split("/")[3].partition("?")[0]
-        self.run("dropdb", "-h", str(self.folder), "-U", "hanok", "--force", name)
+        where = ("-h", str(self.folder), "-U", "hanok")
+        self._beside.submit(self.run, "dropdb", *where, "--force", name)
+
+    def settle(self) -> None:
+        """Wait for what is done beside."""
+        self._beside.shutdown()
 
 
 @contextmanager
@@ -109,6 +147,7 @@ def server() -> Iterator[Server]:
             time.sleep(0.05)
         yield made
     finally:
+        made.settle()
         process.send_signal(signal.SIGINT)
         process.wait(timeout=30)
         shutil.rmtree(folder, ignore_errors=True)

@@ -26,10 +26,10 @@ async def test_the_image_boots_and_knows_who_it_is(tmp_path: Path) -> None:
     assert words and inspect(data).problems == []
     assert len(data) < 30_000_000
     async with house("real") as host:
-        image_id, sha512 = new_uuid(), hashlib.sha512(data).hexdigest()
+        image_id, value = new_uuid(), hashlib.sha512(data).hexdigest()
         (host.folder / "store" / image_id).write_bytes(data)
         image = EnsureImage(
-            image_id=image_id, disk_format="qcow2", size_bytes=len(data), sha512=sha512
+            image_id=image_id, disk_format="qcow2", size_bytes=len(data), hash_value=value
         )
         assert isinstance(await host.ask(image), ImageState)
         identity = {

@@ -54,7 +54,7 @@ ENSURE_IMAGE = EnsureImage(
     image_id=IMAGE_ID,
     disk_format="raw",
     size_bytes=len(TINY),
-    sha512=hashlib.sha512(TINY).hexdigest(),
+    hash_value=hashlib.sha512(TINY).hexdigest(),
 )
 WAIT_S = 60.0  # a machine that is busy with other things
 T = TypeVar("T")

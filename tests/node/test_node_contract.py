@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
+from hashlib import md5, sha1
 
+import msgspec
 import pytest
 import pytest_asyncio
 from tests.node.hosts import (
@@ -62,7 +65,13 @@ async def test_an_image_is_copied_once(host: House) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"sha512": "0" * 128}, "checksum"),
+        ({"hash_value": "0" * 128}, "checksum"),
+        ({"hash_value": ""}, "no checksum"),
+        ({"hash_algorithm": "sha256"}, "checksum differs"),
+        ({"hash_algorithm": "sha256", "hash_value": "0" * 64}, "checksum differs"),
+        ({"hash_algorithm": "sha1", "hash_value": sha1(TINY).hexdigest()}, "kind sha1"),
+        ({"hash_algorithm": "md5", "hash_value": md5(TINY).hexdigest()}, "kind md5"),
+        ({"hash_algorithm": "shake_128", "hash_value": "00"}, "kind shake_128"),
         ({"size_bytes": 5}, "checksum"),
         ({"disk_format": "qcow2"}, "said to be qcow2"),
         ({"disk_format": "vmdk"}, "cannot be booted"),
@@ -78,6 +87,15 @@ async def test_a_wrong_image_is_refused(
     answer = await host.ask(EnsureImage(**(values | changes)))
     assert isinstance(answer, Failed) and words in answer.message
     assert (await host.inventory()).images == ()
+
+
+@pytest.mark.parametrize("algorithm", ["sha224", "sha256", "sha384"])
+async def test_an_image_with_another_good_hash_is_taken(host: House, algorithm: str) -> None:
+    await host.ask(ForgetImage(image_id=IMAGE_ID))
+    value = hashlib.new(algorithm, TINY).hexdigest()
+    wanted = msgspec.structs.replace(ENSURE_IMAGE, hash_algorithm=algorithm, hash_value=value)
+    answer = await host.ask(wanted)
+    assert answer == ImageState(image_id=IMAGE_ID, virtual_size_bytes=len(TINY), copied=True)
 
 
 async def test_a_server_lives_and_goes(host: House) -> None:

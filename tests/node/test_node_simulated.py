@@ -64,7 +64,7 @@ async def test_many_hosts_in_one_process() -> None:
     names = [f"host-{number}" for number in range(100)]
     task = asyncio.ensure_future(run_simulated(names, bus, ready=ready))
     await ready.wait()
-    image = EnsureImage(image_id=IMAGE_ID, disk_format="qcow2", size_bytes=1, sha512="0" * 128)
+    image = EnsureImage(image_id=IMAGE_ID, disk_format="qcow2", size_bytes=1, hash_value="0" * 128)
 
     async def fill(name: str) -> None:
         await wire.ask(bus, name, image, timeout_s=30)

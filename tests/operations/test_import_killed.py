@@ -15,7 +15,7 @@ from tests.operations.test_killed import PLACES, Process, cloud
 
 __all__ = ["cloud"]
 
-STEPS = ("FetchData", "LookAtData", "StoreData", "ForgetStaged")
+STEPS = ("DescribeData", "FetchData", "LookAtData", "StoreData", "ForgetStaged")
 IMAGES = "/image/v2/images"
 OCTETS = {"Content-Type": "application/octet-stream"}
 

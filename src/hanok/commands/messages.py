@@ -62,13 +62,15 @@ class ListInventory(Command, frozen=True, kw_only=True, tag="list_inventory"):
 class EnsureImage(Command, frozen=True, kw_only=True, tag="ensure_image"):
     """The image is in the host's cache, its hash checked when it was first taken. Answer: ImageState.
 
-    disk_format: raw, qcow2 or iso. The bytes come from the node's configured image stores, by id.
+    disk_format: raw, qcow2 or iso. hash_algorithm, hash_value: of the bytes (sha224, sha256, sha384 or sha512; in
+    hexadecimal); an image with another one is refused. The bytes come from the node's configured image stores, by id.
     """
 
     image_id: str
     disk_format: str
     size_bytes: int
-    sha512: str
+    hash_algorithm: str = "sha512"
+    hash_value: str
 
 
 class ForgetImage(Command, frozen=True, kw_only=True, tag="forget_image"):

@@ -77,7 +77,9 @@ class Control:
             folder=settings.image_folder,
             wake=self._wake,
             endpoint=self._endpoint,
+            image_service=self._image_service,
             limits=self._image_limits,
+            secrets=self.identity.secrets,
         )
         self.network = Network(
             database=self.database,
@@ -157,6 +159,9 @@ class Control:
 
     async def _endpoint(self, tx: Transaction, kind: str) -> str | None:
         return await identity.endpoint(tx, kind, self.settings.region)
+
+    async def _image_service(self, tx: Transaction, region: str, interface: str) -> str | None:
+        return await identity.service_address(tx, "image", region, interface)
 
     def _policy_files(self, kind: str) -> tuple[Path, ...]:
         folder = self.settings.policies

@@ -76,6 +76,8 @@ async def differences(world: World, *, mend: bool = False) -> list[Difference]:
         hosts = await compute.hosts_up(tx, world.compute)
         for line in await world.network.differences(tx):
             found.append(Difference(what="network", detail=line))
+    for line in await image.differences_elsewhere(world.images):
+        found.append(Difference(what="image", detail=line))
     for host in hosts:
         found.extend(await _host(world, host, owners, mend=mend))
     if mend:

@@ -30,6 +30,7 @@ from hanok.node.records import write_whole
 CHUNK = 1 << 20
 GIB = 1 << 30
 FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file, copy on write
+HASHES = ("sha224", "sha256", "sha384", "sha512")  # that nobody can make other bytes for
 RESERVE = 256 << 20  # disk space that a copy leaves for guests that run already
 
 
@@ -41,7 +42,6 @@ class CachedImage(Struct, frozen=True, kw_only=True):
     format: str
     size_bytes: int
     virtual_size_bytes: int
-    sha512: str
 
 
 class ImageCache:
@@ -94,12 +94,7 @@ class ImageCache:
 
     def _take(self, wanted: EnsureImage) -> CachedImage:
         """Copy, hash and inspect in one pass (in a thread)."""
-        if wanted.disk_format not in ("raw", "qcow2", "iso"):
-            raise NotDone(f"Images of the format {wanted.disk_format} cannot be booted here.")
-        if not wanted.sha512:
-            raise NotDone(
-                "The image has no checksum, so it cannot be trusted.", detail=wanted.image_id
-            )
+        check_wanted(wanted)
         path = self.path(wanted.image_id)
         temporary = path.with_name(f".{path.name}.new")
         space = os.statvfs(self.folder)
@@ -109,7 +104,7 @@ class ImageCache:
         try:
             target = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             try:
-                digest, inspector = _copy(source, target)
+                digest, inspector = _copy(source, target, wanted.hash_algorithm)
                 known = checked(wanted, digest, inspector)
                 if self._gid is not None:
                     os.fchown(target, -1, self._gid)
@@ -142,8 +137,13 @@ def check_wanted(wanted: EnsureImage) -> None:
     """Raises NotDone for an image that cannot be taken, whatever its data is."""
     if wanted.disk_format not in ("raw", "qcow2", "iso"):
         raise NotDone(f"Images of the format {wanted.disk_format} cannot be booted here.")
-    if not wanted.sha512:
+    if not wanted.hash_value:
         raise NotDone("The image has no checksum, so it cannot be trusted.", detail=wanted.image_id)
+    if wanted.hash_algorithm not in HASHES:
+        raise NotDone(
+            f"The image's checksum is of the kind {wanted.hash_algorithm[:20]}, which does not prove what it is. "
+            f"Hosts trust {', '.join(HASHES)}."
+        )
 
 
 def open_in_store(stores: Sequence[Path], image_id: str) -> int:
@@ -161,13 +161,13 @@ def open_in_store(stores: Sequence[Path], image_id: str) -> int:
     )
 
 
-def _copy(source: int, target: int) -> tuple[str, Inspector]:
+def _copy(source: int, target: int, algorithm: str) -> tuple[str, Inspector]:
     try:
         fcntl.ioctl(target, FICLONE, source)
         cloned = True
     except OSError:
         cloned = False
-    digest, inspector = hashlib.sha512(), Inspector()
+    digest, inspector = hashlib.new(algorithm), Inspector()
     read_from = target if cloned else source
     while chunk := os.read(read_from, CHUNK):
         digest.update(chunk)
@@ -181,10 +181,10 @@ def _copy(source: int, target: int) -> tuple[str, Inspector]:
 
 def checked(wanted: EnsureImage, digest: str, inspector: Inspector) -> CachedImage:
     """What passed is what was uploaded, and is what it is said to be; else NotDone."""
-    if inspector.size_bytes != wanted.size_bytes or digest != wanted.sha512.lower():
+    if inspector.size_bytes != wanted.size_bytes or digest != wanted.hash_value.lower():
         raise NotDone(
             "The image's data is not what was uploaded: its checksum differs.",
-            detail=f"{inspector.size_bytes} bytes, sha512 {digest}",
+            detail=f"{inspector.size_bytes} bytes, {wanted.hash_algorithm} {digest}",
         )
     found = inspector.finish()
     if found.problems:
@@ -198,5 +198,4 @@ def checked(wanted: EnsureImage, digest: str, inspector: Inspector) -> CachedIma
         format="qcow2" if found.format == "qcow2" else "raw",
         size_bytes=inspector.size_bytes,
         virtual_size_bytes=found.virtual_size_bytes,
-        sha512=digest,
     )

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
+
 from hanok.base.clock import Clock
 from hanok.base.ids import is_uuid
 from hanok.bus import Bus
@@ -120,12 +122,12 @@ class SimulatedImages:
 
     def __init__(self, stores: Sequence[str] = ()) -> None:
         self._stores = [Path(store) for store in stores]
-        self._known: dict[tuple[str, str, int, str], CachedImage] = {}
+        self._known: dict[EnsureImage, CachedImage] = {}
         self._lock = asyncio.Lock()
 
     async def check(self, wanted: EnsureImage) -> CachedImage:
         check_wanted(wanted)
-        key = (wanted.image_id, wanted.sha512, wanted.size_bytes, wanted.disk_format)
+        key = msgspec.structs.replace(wanted, request_id="")
         async with self._lock:
             if key not in self._known:
                 self._known[key] = await asyncio.to_thread(self._read, wanted)
@@ -157,9 +159,8 @@ class SimulatedImages:
                 format="raw" if wanted.disk_format == "iso" else wanted.disk_format,
                 size_bytes=wanted.size_bytes,
                 virtual_size_bytes=wanted.size_bytes,
-                sha512=wanted.sha512,
             )
-        digest, inspector = hashlib.sha512(), Inspector()
+        digest, inspector = hashlib.new(wanted.hash_algorithm), Inspector()
         with open(open_in_store(self._stores, wanted.image_id), "rb") as file:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)

@@ -40,7 +40,7 @@ class Route(Struct, frozen=True):
     closed_to: the kinds of delegated tokens that may not even read.
     body: what the body is read into: a type, bytes for data that is streamed, or a function that makes a JSON schema
         where another table decides. member: the top-level key that holds it. media_type: where it is not the usual one.
-    query: the parameters of the query that are looked at, where a table says so.
+    query: the parameters of the query that are looked at (a test compares that with the handler).
     """
 
     method: str

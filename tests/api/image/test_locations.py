@@ -12,7 +12,7 @@ import pytest
 from hanok.drivers.image_stores.web import WebRules
 from hanok.services.image.facade import ImageSettings, StoreSettings
 from tests.api.image.helpers import IMAGES, OCTETS, data_of, image, patch, upload
-from tests.cloud import Client, Cloud, running, settle
+from tests.cloud import Client, Cloud, a_flavor, a_server, running, settle
 from tests.disks import qcow2
 from tests.web import Page, Web, serving
 
@@ -199,6 +199,24 @@ async def test_a_location_is_hashed_and_looked_at(
             },
         ):
             await one("POST", f"{IMAGES}/{image_id}/locations", body, status=400)
+
+
+@pytest.mark.parametrize(("algorithm", "boots"), [("sha256", True), ("sha1", False)])
+async def test_a_server_of_an_image_with_another_hash(
+    tmp_path: Path, database_url: str, web: Web, algorithm: str, boots: bool
+) -> None:
+    async with running(tmp_path / "state", database=database_url, image=settings(web)) as cloud:
+        one, admin = await cloud.project_with("p", "member"), await cloud.sign_in()
+        value = hashlib.new(algorithm, qcow2()).hexdigest()
+        image_id = await image(one)
+        await add(
+            one, cloud, image_id, web.url("/disk"), os_hash_algo=algorithm, os_hash_value=value
+        )
+        server = await a_server(one, image_id, await a_flavor(admin))
+        await settle(cloud)
+        shown = (await one.get(f"/compute/v2.1/servers/{server}"))["server"]
+        assert shown["status"] == ("ACTIVE" if boots else "ERROR")
+        assert boots or "of the kind sha1" in shown["fault"]["message"]
 
 
 async def test_a_location_without_hashing(tmp_path: Path, database_url: str, web: Web) -> None:

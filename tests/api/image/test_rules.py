@@ -1,24 +1,15 @@
-"""What an operator sets: limits, protected properties, signatures."""
+"""What an operator sets: limits and protected properties."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa
-from cryptography.x509.oid import NameOID
-
 from hanok.services.image.facade import ImageSettings, StoreSettings
 from tests.api.image.helpers import IMAGES, OCTETS, bring_in, image, patch, stage, upload
-from tests.cloud import Cloud, running
+from tests.cloud import running
 from tests.disks import qcow2
-from tests.web import Page, serving
 
 RAW = {"disk_format": "raw"}
 MIB = bytes(range(256)) * 4096
@@ -162,98 +153,3 @@ async def test_properties_are_protected_by_policies(tmp_path: Path, database_url
         image_id = await image(admin, visibility="public", a="1")
         assert (await one.get(f"{IMAGES}/{image_id}"))["a"] == "1"
         await patch(admin, image_id, {"op": "remove", "path": "/a"}, status=403)
-
-
-# ---- signatures ----
-
-SECRET = "b5d2d8ee-2f3b-4a0e-9d7e-0d5f1f0c7a11"
-
-
-def certificate(key: Any, *, days: int = 1) -> bytes:
-    """A certificate of the key that began yesterday."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "images")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=3))
-        .not_valid_after(now + datetime.timedelta(days=days))
-        .sign(key, hashes.SHA256())
-    )
-    return made.public_bytes(serialization.Encoding.PEM)
-
-
-def signed(key: Any, data: bytes) -> tuple[str, bytes]:
-    """The kind of key as images name it, and the signature."""
-    if isinstance(key, rsa.RSAPrivateKey):
-        form = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.MAX_LENGTH)
-        return "RSA-PSS", key.sign(data, form, hashes.SHA256())
-    if isinstance(key, dsa.DSAPrivateKey):
-        return "DSA", key.sign(data, hashes.SHA256())
-    return f"ECC_{key.curve.name.upper()}", key.sign(data, ec.ECDSA(hashes.SHA256()))
-
-
-@pytest.mark.parametrize("kind", ["rsa", "dsa", "ec"])
-async def test_signed_data_is_verified(tmp_path: Path, database_url: str, kind: str) -> None:
-    key: Any
-    if kind == "rsa":
-        key = rsa.generate_private_key(65537, 2048)
-    elif kind == "dsa":
-        key = dsa.generate_private_key(2048)
-    else:
-        key = ec.generate_private_key(ec.SECP384R1())
-    key_type, signature = signed(key, qcow2())
-    with serving() as manager:
-        path = f"/v1/secrets/{SECRET}/payload"
-        manager.pages[path] = Page(data=certificate(key))
-        wanted = ImageSettings(key_manager=manager.url(""))
-        async with running(tmp_path, database=database_url, image=wanted) as cloud:
-            one = await cloud.project_with("p", "member")
-            properties = {
-                "img_signature": base64.b64encode(signature).decode(),
-                "img_signature_hash_method": "SHA-256",
-                "img_signature_key_type": key_type,
-                "img_signature_certificate_uuid": SECRET,
-            }
-            good = await image(one, **properties)
-            await upload(one, good, qcow2())
-            assert (await one.get(f"{IMAGES}/{good}"))["status"] == "active"
-            bearer = {**OCTETS, "Authorization": f"Bearer {one.token}"}
-            path_of = f"{IMAGES}/{await image(one, **properties)}/file"
-            await cloud.anonymous("PUT", path_of, content=qcow2(), headers=bearer, status=204)
-            assert manager.tokens == [one.token] * 2
-            forged = await image(one, **properties)
-            assert "not of this data" in await upload(one, forged, qcow2(2 << 20), 400)
-            assert (await one.get(f"{IMAGES}/{forged}"))["status"] == "queued"
-            for change, word in (
-                ({"img_signature": "!"}, "base64"),
-                ({"img_signature_hash_method": "MD5"}, "one of"),
-                ({"img_signature_key_type": "RSA"}, "one of"),
-                ({"img_signature_certificate_uuid": "x"}, "UUID"),
-                ({"img_signature_certificate_uuid": good}, "does not give"),
-            ):
-                bad = await image(one, **{**properties, **change})
-                assert word in await upload(one, bad, qcow2(), 400)
-            part = await image(one, img_signature=properties["img_signature"])
-            assert "missing" in await upload(one, part, qcow2(), 400)
-            manager.pages[path] = Page(data=certificate(key, days=-1))
-            old = await image(one, **properties)
-            assert "not valid today" in await upload(one, old, qcow2(), 400)
-            manager.pages[path] = Page(data=b"no certificate")
-            assert "no certificate" in await upload(one, old, qcow2(), 400)
-
-
-async def test_signed_data_is_refused_where_there_is_no_key_manager(cloud: Cloud) -> None:
-    one = await cloud.project_with("p", "member")
-    image_id = await image(
-        one,
-        img_signature="AA==",
-        img_signature_hash_method="SHA-256",
-        img_signature_key_type="RSA-PSS",
-        img_signature_certificate_uuid=SECRET,
-    )
-    assert "no key manager" in await upload(one, image_id, qcow2(), 400)
-    assert (await one.get(f"{IMAGES}/{image_id}"))["status"] == "queued"

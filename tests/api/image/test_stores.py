@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from hanok.drivers.image_stores.s3 import S3Store
 from hanok.services.image.facade import ImageSettings, StoreSettings
 from tests import s3
 from tests.api.image.helpers import IMAGES, bring_in, data_of, image, stage, upload
@@ -14,7 +17,7 @@ from tests.cloud import Cloud, a_flavor, a_server, running, settle
 from tests.disks import qcow2
 
 
-def three(tmp_path: Path, server: s3.Server) -> ImageSettings:
+def three(tmp_path: Path, server: s3.Server, bucket: str = "images") -> ImageSettings:
     secret = tmp_path / "s3-secret"
     secret.write_text(s3.SECRET + "\n")
     return ImageSettings(
@@ -25,7 +28,7 @@ def three(tmp_path: Path, server: s3.Server) -> ImageSettings:
                 id="far",
                 kind="s3",
                 endpoint=server.endpoint,
-                bucket="images",
+                bucket=bucket,
                 access_key=s3.ACCESS,
                 secret_key_file=str(secret),
             ),
@@ -182,3 +185,73 @@ async def test_the_cache_holds_what_is_slow(stores: Cloud, s3_server: s3.Server)
     assert "cannot be read" in lost.text
     await admin("DELETE", "/image/v2/cache/nothing", status=404)
     await admin("DELETE", "/image/v2/cache", status=204)
+
+
+async def looked(cloud: Cloud) -> list[str]:
+    """What the inventory says of images."""
+    admin = await cloud.sign_in()
+    found = (await admin.get("/hanok/v1/inventory"))["differences"]
+    return [one["detail"] for one in found if one["what"] == "image"]
+
+
+@pytest.fixture
+def own_server(s3_server: s3.Server) -> Iterator[s3.Server]:
+    """The server with a bucket of the test's own."""
+    bucket = s3_server.folder / "looked"
+    bucket.mkdir()
+    yield s3_server
+    shutil.rmtree(bucket, ignore_errors=True)
+
+
+async def test_the_inventory_looks_into_buckets(
+    tmp_path: Path, database_url: str, own_server: s3.Server
+) -> None:
+    bucket = own_server.folder / "looked"
+    wanted = three(tmp_path, own_server, bucket="looked")
+    async with running(tmp_path / "state", database=database_url, image=wanted) as cloud:
+        one = await cloud.project_with("p", "member")
+        assert await looked(cloud) == []
+        (bucket / "somebody else's").write_bytes(b"x")
+        for _ in range(3):
+            await upload(one, await image(one), qcow2(), store="far")
+        assert await looked(cloud) == []
+        ids = sorted(entry["id"] for entry in (await one.get(IMAGES))["images"])
+        (bucket / ids[0]).unlink()
+        (bucket / ids[1]).write_bytes(b"short")
+        stray = "00000000-0000-4000-8000-000000000000"
+        (bucket / stray).write_bytes(b"x")
+        assert await looked(cloud) == [
+            f"image {ids[0]} has no object in store far",
+            f"image {ids[1]} has 5 bytes in store far, not {len(qcow2())}",
+            f"the object {stray} in store far belongs to no image",
+        ]
+        shutil.rmtree(bucket)
+        (line,) = await looked(cloud)
+        assert "store far cannot be looked into" in line and "404" in line
+
+
+async def test_the_inventory_says_that_a_store_is_out_of_reach(
+    tmp_path: Path, database_url: str, s3_server: s3.Server
+) -> None:
+    gone = msgspec.structs.replace(s3_server, endpoint="http://127.0.0.1:1")
+    wanted = three(tmp_path, gone)
+    async with running(tmp_path / "state", database=database_url, image=wanted) as cloud:
+        (line,) = await looked(cloud)
+        assert "store far cannot be looked into" in line and "ConnectError" in line
+
+
+async def test_a_bucket_is_listed_page_by_page(own_server: s3.Server) -> None:
+    for number in range(1003):
+        (own_server.folder / "looked" / f"{number:04d} & <more>").write_bytes(b"12")
+    store = S3Store(
+        endpoint=own_server.endpoint,
+        bucket="looked",
+        region="us-east-1",
+        access_key=s3.ACCESS,
+        secret_key=s3.SECRET,
+    )
+    first, last = await store.listed("", timeout_s=30)
+    assert len(first) == 1000 and not last and first["0000 & <more>"] == 2
+    rest, last = await store.listed(max(first), timeout_s=30)
+    assert sorted(rest) == [f"{number} & <more>" for number in (1000, 1001, 1002)] and last
+    store.close()

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from typing import Any
 
-from tests.cloud import Client, Cloud
+from tests.cloud import Client, Cloud, a_flavor, a_server, an_image, settle
 
 LATEST = {"OpenStack-API-Version": "placement 1.39"}
 
@@ -142,3 +142,19 @@ async def test_a_member_sees_nothing_but_its_own_usages(cloud: Cloud) -> None:
     own = f"/placement/usages?project_id={member.project_id}"
     await member("GET", own, headers=LATEST, status=200)
     await member("GET", "/placement/usages?project_id=other", headers=LATEST, status=403)
+
+
+async def test_a_host_with_more_than_can_be_counted_takes_servers(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    (host,) = (await admin.get("/placement/resource_providers", headers=LATEST))[
+        "resource_providers"
+    ]
+    path = f"/placement/resource_providers/{host['uuid']}/inventories"
+    stock = await admin.get(path, headers=LATEST)
+    for one in stock["inventories"].values():
+        one |= {"total": 2**31 - 1, "allocation_ratio": 3.4e38}
+    await admin("PUT", path, stock, headers=LATEST, status=200)
+    server = await a_server(admin, await an_image(admin), await a_flavor(admin))
+    await settle(cloud)
+    shown = (await admin.get(f"/compute/v2.1/servers/{server}"))["server"]
+    assert shown["status"] == "ACTIVE", shown

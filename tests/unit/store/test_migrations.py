@@ -16,6 +16,8 @@ from hanok.services.identity.tables import revocation_events, revoked_tokens
 from hanok.store import Database, metadata, migrate
 from hanok.store.new_migration import import_all_tables
 
+pytestmark = pytest.mark.no_tables
+
 
 async def test_migrations_from_nothing_end_where_the_tables_are(
     tmp_path: Path, database_url: str

@@ -15,6 +15,8 @@ from hanok.base.errors import BadInput
 from hanok.store import Database, Duplicate, metadata
 from hanok.store.database import BUSY_S
 
+pytestmark = pytest.mark.no_tables
+
 counters = sa.Table(
     "test_counters",
     metadata,

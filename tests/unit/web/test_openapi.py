@@ -6,6 +6,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterator
+from contextlib import suppress
 from types import FunctionType
 from typing import Any
 
@@ -57,6 +58,92 @@ def _reads(handler: Handler | FunctionType, seen: set[str]) -> Iterator[tuple[st
                 and function not in seen
             ):
                 yield from _reads(inner, seen)
+
+
+@pytest.mark.parametrize("route", handlers())
+def test_a_route_names_the_query_that_its_handler_reads(route: Route) -> None:
+    reading = _Reading()
+    reading.follow(route.handler)
+    declared = set(route.query)
+    if reading.any_name:  # by a table; there are parameters beside those that are read by name
+        assert declared >= reading.names and declared
+    else:
+        assert declared == reading.names
+
+
+class _Reading:
+    """The parameters of the query that a handler reads, itself or through functions that it hands the request.
+
+    names: by name. any_name: whether it also goes through whatever was sent.
+    """
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.any_name = False
+        self._seen: set[FunctionType] = set()
+
+    def follow(self, function: Any) -> None:
+        if function in self._seen or not function.__module__.startswith("hanok.services"):
+            return
+        self._seen.add(function)
+        names = {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        loops = _loops(tree, names)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Subscript) and _is_query(node.value):
+                self._read(node.slice, loops)
+            elif isinstance(node, ast.Compare) and _is_query(node.comparators[0]):
+                if isinstance(node.ops[0], ast.In | ast.NotIn):
+                    self._read(node.left, loops)
+            elif isinstance(node, ast.Call):
+                self._call(node, names, loops)
+            if isinstance(node, ast.For):
+                self.any_name |= ast.unparse(node.iter) in ("request.pairs", "query.items()")
+            self.any_name |= ast.unparse(node) == "set(query)"
+
+    def _call(self, call: ast.Call, names: dict[str, Any], loops: dict[str, set[str]]) -> None:
+        function = call.func
+        if isinstance(function, ast.Attribute) and function.attr == "get":
+            if _is_query(function.value):
+                self._read(call.args[0], loops)
+        elif ast.unparse(function) == "request.query_all":
+            self._read(call.args[0], loops)
+        elif ast.unparse(function) == "filtered":
+            self.names |= set(_value(call.args[3], names))
+        elif any(ast.unparse(arg) == "request" or _is_query(arg) for arg in call.args):
+            with suppress(NameError, AttributeError):
+                inner = _value(function, names)
+                if isinstance(inner, FunctionType):
+                    self.follow(inner)
+
+    def _read(self, key: ast.expr, loops: dict[str, set[str]]) -> None:
+        if isinstance(key, ast.Constant):
+            self.names.add(str(key.value))
+        elif isinstance(key, ast.Name) and (found := loops.get(key.id)):
+            self.names |= found
+
+
+def _is_query(node: ast.expr) -> bool:
+    return ast.unparse(node) in ("query", "request.query")
+
+
+def _loops(tree: ast.AST, names: dict[str, Any]) -> dict[str, set[str]]:
+    """The texts that a loop's variable stands for, one after the other."""
+    found: dict[str, set[str]] = {}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.For | ast.comprehension):
+            continue
+        first = node.target.elts[0] if isinstance(node.target, ast.Tuple) else node.target
+        iterated = node.iter
+        if isinstance(iterated, ast.Call) and ast.unparse(iterated.func).endswith(".items"):
+            iterated = iterated.func.value  # type: ignore[attr-defined]
+        if isinstance(iterated, ast.Tuple) and isinstance(node.target, ast.Tuple):
+            iterated = ast.Tuple([each.elts[0] for each in iterated.elts], ast.Load())  # type: ignore[attr-defined]
+        with suppress(NameError, TypeError, AttributeError, SyntaxError):
+            values = _value(iterated, names)
+            if isinstance(first, ast.Name):
+                found.setdefault(first.id, set()).update(x for x in values if isinstance(x, str))
+    return found
 
 
 def _value(node: ast.expr | None, names: dict[str, Any]) -> Any:

@@ -33,6 +33,8 @@ TRIES = 3
 _UPLOAD_ID = re.compile(r"<UploadId>([^<]+)</UploadId>")
 _UPLOADS = re.compile(r"<Upload>.*?</Upload>", re.DOTALL)
 _KEY = re.compile(r"<Key>([^<]+)</Key>")
+_OBJECTS = re.compile(r"<Contents>.*?</Contents>", re.DOTALL)
+_SIZE = re.compile(r"<Size>(\d+)</Size>")
 
 
 class S3Store:
@@ -81,14 +83,18 @@ class S3Store:
         params: dict[str, str] | None = None,
         content: bytes = b"",
         good: tuple[int, ...] = (200, 204),
+        tries: int = TRIES,
+        timeout_s: float = TIMEOUT_S,
     ) -> httpx.Response:
         """One request, tried again when the server was in trouble (in a thread)."""
         import httpx
 
         why = ""
-        for _ in range(TRIES):
+        for _ in range(tries):
             try:
-                answer = self._client.request(method, address, params=params, content=content)
+                answer = self._client.request(
+                    method, address, params=params, content=content, timeout=timeout_s
+                )
             except httpx.TransportError as error:
                 why = f"{type(error).__name__}: {error}"
                 continue
@@ -202,6 +208,25 @@ class S3Store:
             self._send, "HEAD", self._address(key), good=(200, 404, 403)
         )
         return int(answer.headers["content-length"]) if answer.status_code == 200 else None
+
+    async def listed(self, after: str, *, timeout_s: float) -> tuple[dict[str, int], bool]:
+        """Up to 1,000 objects whose keys come after this one, with their bytes; and whether these were the last."""
+        params = {"list-type": "2", **({"start-after": after} if after else {})}
+        answer = await asyncio.to_thread(
+            self._send,
+            "GET",
+            f"{self.endpoint}/{self.bucket}",
+            params=params,
+            good=(200,),
+            tries=1,
+            timeout_s=timeout_s,
+        )
+        found = {}
+        for one in _OBJECTS.findall(answer.text):
+            key, size = _KEY.search(one), _SIZE.search(one)
+            if key and size:
+                found[unescape(key[1])] = int(size[1])
+        return found, not found or "<IsTruncated>true</IsTruncated>" not in answer.text
 
     def url(self, key: str) -> str:
         return f"s3://{urlsplit(self.endpoint).netloc}/{self.bucket}/{key}"

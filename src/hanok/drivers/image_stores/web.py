@@ -122,21 +122,22 @@ async def resolve(rules: WebRules, host: str, port: int) -> list[str]:
     return made
 
 
-def _transport(rules: WebRules) -> httpx.AsyncHTTPTransport:
-    """A transport whose connections end only at addresses that were checked."""
+def _transport(rules: WebRules | None) -> httpx.AsyncHTTPTransport:
+    """A transport whose connections end only at addresses that were checked; at any, without rules."""
     import httpcore
     import httpx
     from httpcore._backends.auto import AutoBackend
 
     class Checked(httpcore.AsyncNetworkBackend):
-        def __init__(self) -> None:
+        def __init__(self, rules: WebRules) -> None:
+            self.rules = rules
             self.plain = AutoBackend()
 
         async def connect_tcp(
             self, host: str, port: int, *args: Any, **more: Any
         ) -> httpcore.AsyncNetworkStream:
             trouble: Exception | None = None
-            for address in await resolve(rules, host, port):
+            for address in await resolve(self.rules, host, port):
                 try:
                     return await self.plain.connect_tcp(address, port, *args, **more)
                 except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -150,15 +151,26 @@ def _transport(rules: WebRules) -> httpx.AsyncHTTPTransport:
             await self.plain.sleep(seconds)
 
     made = httpx.AsyncHTTPTransport(trust_env=False)
-    made._pool._network_backend = Checked()
+    if rules is not None:
+        made._pool._network_backend = Checked(rules)
     return made
 
 
 @asynccontextmanager
 async def opened(
-    rules: WebRules, url: str, *, start: int = 0, length: int | None = None, method: str = "GET"
+    rules: WebRules | None,
+    url: str,
+    *,
+    start: int = 0,
+    length: int | None = None,
+    method: str = "GET",
+    token: str = "",
 ) -> AsyncIterator[httpx.Response]:
     """The answer to a request for an address, redirects followed and checked.
+
+    Args:
+        rules: None for an address that no user gave.
+        token: for the server there; no redirect is followed then, as it would come along.
 
     Raises:
         NotAllowed: it, or one of its redirects, leads where it may not. WebBroken: no good answer.
@@ -166,6 +178,8 @@ async def opened(
     import httpx
 
     headers = {"Accept-Encoding": "identity", "User-Agent": "hanok"}
+    if token:
+        headers["X-Auth-Token"] = token
     if length is not None:
         headers["Range"] = f"bytes={start}-{start + length - 1}"
     timeout = httpx.Timeout(READ_S, connect=CONNECT_S)
@@ -174,8 +188,11 @@ async def opened(
             transport=_transport(rules), timeout=timeout, trust_env=False
         ) as client:
             for _ in range(MOST_REDIRECTS + 1):
-                check_url(rules, url)
+                if rules is not None:
+                    check_url(rules, url)
                 async with client.stream(method, url, headers=headers) as answer:
+                    if answer.is_redirect and token:
+                        raise WebBroken("it leads elsewhere, where a token does not go")
                     if answer.is_redirect:
                         url = urljoin(url, answer.headers["location"])
                         continue
@@ -189,17 +206,23 @@ async def opened(
 
 
 async def read(
-    rules: WebRules, url: str, *, start: int = 0, length: int | None = None, most: int
+    rules: WebRules | None,
+    url: str,
+    *,
+    start: int = 0,
+    length: int | None = None,
+    most: int,
+    token: str = "",
 ) -> AsyncIterator[bytes]:
     """The bytes at an address, piece by piece.
 
     Args:
-        most: bytes after which it is given up.
+        most: bytes after which it is given up. rules, token: as for `opened`.
 
     Raises:
         NotAllowed, WebBroken: as for `opened`, or there is more than `most`, or less than was announced.
     """
-    async with opened(rules, url, start=start, length=length) as answer:
+    async with opened(rules, url, start=start, length=length, token=token) as answer:
         announced = answer.headers.get("content-length")
         if announced is not None and announced.isdigit() and int(announced) > most:
             raise WebBroken(f"there are {announced} bytes, more than the {most} that are taken")

@@ -47,6 +47,18 @@ _endpoint = (
     )
     .order_by(endpoints.c.interface)
 )
+_in_region = (
+    sa.select(endpoints.c.url)
+    .join(services, services.c.id == endpoints.c.service_id)
+    .where(
+        services.c.type == bindparam("kind"),
+        services.c.enabled.is_(True),
+        endpoints.c.enabled.is_(True),
+        sa.func.lower(endpoints.c.region_id) == sa.func.lower(bindparam("region")),
+        endpoints.c.interface == bindparam("interface"),
+    )
+    .order_by(endpoints.c.id)
+)
 _project = sa.select(projects.c.id, projects.c.name, projects.c.enabled).where(
     projects.c.id == bindparam("id")
 )
@@ -64,6 +76,7 @@ __all__ = [
     "project_exists",
     "rotate_keys",
     "rotate_keys_in_time",
+    "service_address",
 ]
 
 
@@ -121,6 +134,13 @@ async def limits(
 async def endpoint(tx: Transaction, kind: str, region: str) -> str | None:
     """The address of a service outside of this house, as the catalog has it; internal before public."""
     url = await tx.scalar(_endpoint, {"kind": kind, "region": region})
+    return None if url is None else str(url)
+
+
+async def service_address(tx: Transaction, kind: str, region: str, interface: str) -> str | None:
+    """The address of a service in a region, as the catalog has it: "$(origin)s" begins those of this house."""
+    wanted = {"kind": kind, "region": region, "interface": interface}
+    url = await tx.scalar(_in_region, wanted)
     return None if url is None else str(url)
 
 

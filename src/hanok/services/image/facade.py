@@ -8,20 +8,28 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy import Row
 
 from hanok.base.clock import Clock
-from hanok.base.errors import Unavailable
+from hanok.base.errors import HanokError, Unavailable
 from hanok.drivers.image_stores import Store, StoreBroken
 from hanok.drivers.image_stores.files import FileStore
 from hanok.drivers.image_stores.s3 import S3Store
 from hanok.operations import Starter
+from hanok.services.image import schemas
 from hanok.services.image.logic import cache, data, images, metadefs, snapshots, tasks
+from hanok.services.image.logic.inventory import differences, differences_elsewhere
 from hanok.services.image.operations import OPERATIONS
-from hanok.services.image.room import Endpoint, Images, ImageSettings, Limits, StoreSettings
-from hanok.services.image.tables import images as image_table
+from hanok.services.image.room import (
+    Endpoint,
+    Images,
+    ImageService,
+    ImageSettings,
+    Limits,
+    Sealer,
+    StoreSettings,
+)
 from hanok.store import Database, Transaction
 from hanok.web.token import Token
 
@@ -37,6 +45,7 @@ __all__ = [
     "build",
     "close",
     "differences",
+    "differences_elsewhere",
     "get",
     "mend",
     "snapshots",
@@ -60,7 +69,8 @@ class ImageInfo(Struct, frozen=True, kw_only=True):
     container_format: str | None
     size_bytes: int | None
     virtual_size_bytes: int | None
-    sha512: str | None
+    hash_algorithm: str | None
+    hash_value: str | None
     min_disk_gib: int
     min_ram_mib: int
     owner: str | None
@@ -78,6 +88,8 @@ def build(
     wake: Callable[[], None],
     limits: Limits | None = None,
     endpoint: Endpoint | None = None,
+    image_service: ImageService | None = None,
+    secrets: Sealer | None = None,
 ) -> Images:
     """The room.
 
@@ -85,9 +97,10 @@ def build(
         files: the folder of the usual file store; hosts read it. folder: control's own, for staging and the cache.
         wake: called when an operation was started.
         limits: a project's limits; the settings' when left out. endpoint: where a kind of service is in the catalog.
+        image_service: where a region's is. secrets: seals tokens that wait for an import.
 
     Raises:
-        WrongSettings: two stores have one name, or one is not described.
+        WrongSettings: two stores have one name, or one is not described; a property cannot be set by imports.
     """
 
     async def same_limits(tx: Transaction, project_id: str) -> Mapping[str, int]:
@@ -96,6 +109,16 @@ def build(
     async def no_endpoint(tx: Transaction, kind: str) -> str | None:
         return None
 
+    async def no_image_service(tx: Transaction, region: str, interface: str) -> str | None:
+        return None
+
+    try:
+        for name, value in settings.inject.items():
+            schemas.checked(name, value)
+    except HanokError as error:
+        raise WrongSettings(f"inject: {error.message}") from error
+    if "glance-download" in settings.import_methods and secrets is None:
+        raise WrongSettings("glance-download needs keys that tokens are sealed with")
     stores = _stores(settings, files)
     default = settings.default_store or next(iter(stores), "")
     if default not in stores:
@@ -111,6 +134,8 @@ def build(
         operations=Starter(clock, wake),
         limits=limits or same_limits,
         endpoint=endpoint or no_endpoint,
+        image_service=image_service or no_image_service,
+        secrets=secrets,
     )
 
 
@@ -165,7 +190,8 @@ async def _info(tx: Transaction, row: Row[Any]) -> ImageInfo:
         container_format=row.container_format,
         size_bytes=row.size,
         virtual_size_bytes=row.virtual_size,
-        sha512=row.os_hash_value if row.os_hash_algo == "sha512" else None,
+        hash_algorithm=row.os_hash_algo,
+        hash_value=row.os_hash_value,
         min_disk_gib=row.min_disk,
         min_ram_mib=row.min_ram,
         owner=row.owner,
@@ -230,38 +256,3 @@ async def mend(room: Images) -> None:
     async with room.database.write() as tx:
         await tasks.forget_old(tx, now)
     await data.empty_trash(room)
-
-
-async def differences(room: Images, tx: Transaction) -> list[str]:
-    """Where rows and files disagree; for the inventory. Stores elsewhere are not asked."""
-    rows = {row.id: row for row in await tx.all(sa.select(image_table))}
-    places = await images.locations(tx, list(rows))
-    found = []
-    for image_id, image in rows.items():
-        if image.status not in ("active", "deactivated"):
-            continue
-        if not places[image_id]:
-            found.append(f"image {image_id} is {image.status} and has no data")
-        for one in places[image_id]:
-            path = room.stores[one.store].path(one.address) if one.store in room.stores else None
-            if path is None:
-                continue
-            if not path.exists():
-                found.append(f"image {image_id} is {image.status} and has no file")
-            elif path.stat().st_size != image.size:
-                found.append(f"image {image_id} has {path.stat().st_size} bytes, not {image.size}")
-    for store, kept in room.stores.items():
-        if not isinstance(kept, FileStore) or not kept.folder.is_dir():
-            continue
-        for path in sorted(kept.folder.iterdir()):
-            name = path.name
-            row = rows.get(name[1:37] if name.startswith(".") else name)
-            if row is None or (name.startswith(".") and row.status not in ("saving", "importing")):
-                if row is None or row.import_task is None:
-                    found.append(f"the file {name} belongs to no image")
-            elif not name.startswith(".") and row.status == "queued":
-                found.append(f"the file {name} belongs to an image without data")
-            elif not name.startswith(".") and row.import_task is None and row.status == "active":
-                if store not in {one.store for one in places[row.id]}:
-                    found.append(f"the file {name} in store {store} belongs to nothing")
-    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
@@ -14,13 +14,23 @@ from hanok.drivers.image_stores.web import WebRules
 from hanok.operations import Starter
 from hanok.store import Database, Transaction
 
-IMPORT_METHODS = ("glance-direct", "web-download", "copy-image")
-
 Limits = Callable[[Transaction, str], Awaitable[Mapping[str, int]]]
 """A project's limits by resource (image_count_total, …); -1 or missing: none."""
 
 Endpoint = Callable[[Transaction, str], Awaitable[str | None]]
 """The address of a kind of service in the catalog; None without one."""
+
+
+ImageService = Callable[[Transaction, str, str], Awaitable[str | None]]
+"""The address of the image service of a region and interface, as the catalog has it; None without one."""
+
+
+class Sealer(Protocol):
+    """Keeps a secret closed while it is in the database."""
+
+    def seal(self, payload: bytes) -> str: ...
+
+    def open(self, text: str) -> bytes | None: ...
 
 
 class StoreSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,7 +59,10 @@ class ImageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     most_bytes: the largest image taken. match_format: whether bytes must be what disk_format says.
     stores: where images are kept; default_store: where uploads go that name none, the first one when empty.
-    import_methods: the ways of import that are served. web: where web-download and locations may lead.
+    import_methods: the ways of import that are served; glance-download (from another region of the catalog) only if
+    named. web: where web-download and locations may lead.
+    glance_download_properties: how names begin of properties that glance-download takes over.
+    inject: properties that every import sets, unless who asks has a role of inject_ignore_roles.
     conversion: the disk format ("raw" or "qcow2") that imports are turned into; empty leaves them.
     show_multiple_locations: whether owners see and change the locations of their images.
     show_image_direct_url: whether images show their first location as direct_url.
@@ -65,12 +78,19 @@ class ImageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     match_format: bool = True
     stores: tuple[StoreSettings, ...] = (StoreSettings(id="file", description="Files"),)
     default_store: str = ""
-    import_methods: tuple[Literal["glance-direct", "web-download", "copy-image"], ...] = (
+    import_methods: tuple[
+        Literal["glance-direct", "web-download", "copy-image", "glance-download"], ...
+    ] = (
         "glance-direct",
         "web-download",
         "copy-image",
     )
     web: WebRules = WebRules()
+    glance_download_properties: tuple[str, ...] = (
+        "hw_", "trait:", "os_distro", "os_secure_boot", "os_type",
+    )  # fmt: skip
+    inject: dict[str, str] = field(default_factory=dict)
+    inject_ignore_roles: tuple[str, ...] = ("admin",)
     conversion: Literal["", "raw", "qcow2"] = ""
     show_multiple_locations: bool = False
     show_image_direct_url: bool = False
@@ -85,7 +105,7 @@ class ImageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Images(Struct, frozen=True, kw_only=True):
     """stores: by id, those that keep bytes, the heaviest first. web_store: the id of the store "http", or "".
 
-    folder: ours alone, for what is being staged and for the cache.
+    folder: ours alone, for what is being staged and for the cache. secrets: None serves no glance-download.
     """
 
     clock: Clock
@@ -98,6 +118,8 @@ class Images(Struct, frozen=True, kw_only=True):
     operations: Starter
     limits: Limits
     endpoint: Endpoint
+    image_service: ImageService
+    secrets: Sealer | None
 
     def store_settings(self, store: str) -> StoreSettings:
         return next(one for one in self.settings.stores if one.id == store)

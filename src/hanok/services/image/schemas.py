@@ -287,8 +287,14 @@ def member_body() -> dict[str, Any]:
 
 
 def import_body() -> dict[str, Any]:
-    names = ["glance-direct", "web-download", "copy-image"]
-    method = _object({"name": {"type": "string", "enum": names}}, uri={"type": "string"})
+    names = ["glance-direct", "web-download", "copy-image", "glance-download"]
+    method = _object(
+        {"name": {"type": "string", "enum": names}},
+        uri={"type": "string"},
+        glance_image_id={"type": "string"},
+        glance_region={"type": "string"},
+        glance_service_interface={"type": "string"},
+    )
     return _object(
         {"method": method},
         stores={"type": "array", "items": {"type": "string"}},

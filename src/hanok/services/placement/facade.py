@@ -41,7 +41,7 @@ class Full(Exception):
 
 
 class Free(Struct, frozen=True, kw_only=True):
-    """A provider that has room, and how much of each class is free there (after overcommit)."""
+    """A provider that has room, and how much of each class is free there (after overcommit, at most 2^63 - 1)."""
 
     provider_id: str
     name: str
@@ -189,7 +189,8 @@ async def candidates(
     found: list[Free] = []
     for row in await tx.all(_with_room(names), values):
         if among is None or row.id in among:
-            free = dict(zip(names, map(int, row[2:]), strict=True))
+            amounts = [min(amount, allocations.MOST_CAPACITY) for amount in map(int, row[2:])]
+            free = dict(zip(names, amounts, strict=True))
             found.append(Free(provider_id=row.id, name=row.name, free=free))
             if len(found) == most:
                 break

@@ -201,7 +201,8 @@ async def ensure_image(run: Run[Any], row: Any) -> None:
         image_id=row.image_id,
         disk_format=image.disk_format or "raw",
         size_bytes=image.size_bytes or 0,
-        sha512=image.sha512 or "",
+        hash_algorithm=image.hash_algorithm or "",
+        hash_value=image.hash_value or "",
         request_id=run.request_id,
     )
     await run.ask(row.host, command, ImageState, timeout_s=COPY_S)

@@ -158,7 +158,13 @@ def _events(
 _A = "os_compute_api:os-instance-actions"
 _ALL = "/v2.1/servers/{server_id}/os-instance-actions"
 ROUTES = (
-    Route("GET", _ALL, list_actions, (f"{_A}:list",)),
+    Route(
+        "GET",
+        _ALL,
+        list_actions,
+        (f"{_A}:list",),
+        query=("changes-before", "changes-since", "limit", "marker"),
+    ),
     Route(
         "GET",
         _ALL + "/{request_id}",

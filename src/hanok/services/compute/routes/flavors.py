@@ -31,6 +31,7 @@ _SORT = {
     "swap": table.c.swap_mib,
     "created_at": table.c.created_at,
 }
+_FILTERS = ("is_public", "limit", "marker", "minDisk", "minRam", "sort_dir", "sort_key")
 _SPEC = re.compile(r"[\w\- .:]{1,255}")
 
 
@@ -296,7 +297,13 @@ _ONE = "/v2.1/flavors/{flavor_id}"
 _SPECS = _ONE + "/os-extra_specs"
 _INDEX = (f"{_A}:os-flavor-extra-specs:index",)
 ROUTES = (
-    Route("GET", "/v2.1/flavors", list_flavors, _INDEX),
+    Route(
+        "GET",
+        "/v2.1/flavors",
+        list_flavors,
+        _INDEX,
+        query=_FILTERS,
+    ),
     Route(
         "POST",
         "/v2.1/flavors",
@@ -306,7 +313,13 @@ ROUTES = (
         body=bodies.CreateFlavor,
         member="flavor",
     ),
-    Route("GET", "/v2.1/flavors/detail", list_details, _INDEX),
+    Route(
+        "GET",
+        "/v2.1/flavors/detail",
+        list_details,
+        _INDEX,
+        query=_FILTERS,
+    ),
     Route("GET", _ONE, show_flavor, _INDEX),
     Route(
         "PUT",

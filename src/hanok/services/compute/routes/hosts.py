@@ -400,8 +400,15 @@ def _zones(detail: bool) -> Any:
 _A = "os_compute_api"
 _HYPERVISOR = "/v2.1/os-hypervisors/{hypervisor_id}"
 _UPDATE = (f"{_A}:os-services:update",)
+_FILTERS = ("hypervisor_hostname_pattern", "limit", "marker", "with_servers")
 ROUTES = (
-    Route("GET", "/v2.1/os-services", list_services, (f"{_A}:os-services:list",)),
+    Route(
+        "GET",
+        "/v2.1/os-services",
+        list_services,
+        (f"{_A}:os-services:list",),
+        query=("binary", "host"),
+    ),
     *(
         Route(
             "PUT",
@@ -427,9 +434,19 @@ ROUTES = (
     Route(
         "DELETE", "/v2.1/os-services/{service_id}", delete_service, (f"{_A}:os-services:delete",)
     ),
-    Route("GET", "/v2.1/os-hypervisors", _lister(False), (f"{_A}:os-hypervisors:list",)),
     Route(
-        "GET", "/v2.1/os-hypervisors/detail", _lister(True), (f"{_A}:os-hypervisors:list-detail",)
+        "GET",
+        "/v2.1/os-hypervisors",
+        _lister(False),
+        (f"{_A}:os-hypervisors:list",),
+        query=_FILTERS,
+    ),
+    Route(
+        "GET",
+        "/v2.1/os-hypervisors/detail",
+        _lister(True),
+        (f"{_A}:os-hypervisors:list-detail",),
+        query=_FILTERS,
     ),
     Route(
         "GET",
@@ -438,7 +455,9 @@ ROUTES = (
         (f"{_A}:os-hypervisors:statistics",),
         maximum=(2, 87),
     ),
-    Route("GET", _HYPERVISOR, show_hypervisor, (f"{_A}:os-hypervisors:show",)),
+    Route(
+        "GET", _HYPERVISOR, show_hypervisor, (f"{_A}:os-hypervisors:show",), query=("with_servers",)
+    ),
     Route(
         "GET",
         _HYPERVISOR + "/uptime",

@@ -292,9 +292,12 @@ _ONE = _ALL + "/{image_id}"
 _META = _ONE + "/metadata"
 _KEY = _META + "/{key}"
 _LAST, _LAST_META = (2, 35), (2, 38)
+_FILTERS = (*FILTERS, "status", "server", "changes-since", "marker", "limit", "page_size")
 
 
-def _route(method: str, path: str, handler: Any, member: str = "") -> Route:
+def _route(
+    method: str, path: str, handler: Any, member: str = "", query: tuple[str, ...] = ()
+) -> Route:
     return Route(
         method,
         path,
@@ -304,12 +307,13 @@ def _route(method: str, path: str, handler: Any, member: str = "") -> Route:
         strict=bool(member),
         body=bodies.MetadataMap if member else None,
         member=member,
+        query=query,
     )
 
 
 ROUTES = (
-    _route("GET", _ALL, list_images),
-    _route("GET", _ALL + "/detail", list_details),
+    _route("GET", _ALL, list_images, query=_FILTERS),
+    _route("GET", _ALL + "/detail", list_details, query=_FILTERS),
     _route("GET", _ONE, show_image),
     _route("DELETE", _ONE, delete_image),
     _route("GET", _META, list_metadata),

@@ -206,7 +206,13 @@ async def delete_keypair(request: Request, room: Compute) -> Response:
 _A = "os_compute_api:os-keypairs"
 _ONE = "/v2.1/os-keypairs/{keypair_name}"
 ROUTES = (
-    Route("GET", "/v2.1/os-keypairs", list_keypairs, (f"{_A}:index",)),
+    Route(
+        "GET",
+        "/v2.1/os-keypairs",
+        list_keypairs,
+        (f"{_A}:index",),
+        query=("limit", "marker", "user_id"),
+    ),
     Route(
         "POST",
         "/v2.1/os-keypairs",
@@ -216,6 +222,6 @@ ROUTES = (
         body=bodies.CreateKeypair,
         member="keypair",
     ),
-    Route("GET", _ONE, show_keypair, (f"{_A}:show",)),
-    Route("DELETE", _ONE, delete_keypair, (f"{_A}:delete",)),
+    Route("GET", _ONE, show_keypair, (f"{_A}:show",), query=("user_id",)),
+    Route("DELETE", _ONE, delete_keypair, (f"{_A}:delete",), query=("user_id",)),
 )

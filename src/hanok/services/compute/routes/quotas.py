@@ -183,7 +183,13 @@ _A = "os_compute_api"
 _SET = "/v2.1/os-quota-sets/{tenant_id}"
 _CLASS = "/v2.1/os-quota-class-sets/{id}"
 ROUTES = (
-    Route("GET", "/v2.1/limits", show_limits, (f"{_A}:limits", f"{_A}:limits:other_project")),
+    Route(
+        "GET",
+        "/v2.1/limits",
+        show_limits,
+        (f"{_A}:limits", f"{_A}:limits:other_project"),
+        query=("tenant_id",),
+    ),
     Route("GET", _SET, show_quotas, (f"{_A}:os-quota-sets:show",)),
     Route("GET", _SET + "/detail", show_detail, (f"{_A}:os-quota-sets:detail",)),
     Route("GET", _SET + "/defaults", show_defaults, (f"{_A}:os-quota-sets:defaults",)),

@@ -134,6 +134,7 @@ _IGNORED = {
     "terminated_at", "updated_at", "user_data", "security_groups", "soft_deleted", "system_metadata",
     "default_ephemeral_device", "default_swap_device", "metadata", "all_projects", "detail",
 }  # fmt: skip
+_KNOWN = _IGNORED | set(_SORT) | set(_EQUAL) | set(_LIKE) | set(_FOR_ADMINS)
 
 
 async def list_servers(request: Request, room: Compute) -> Response:
@@ -263,8 +264,7 @@ async def _page(
     query, token, version = request.query, request.token, request.microversion
     admin = request.may("os_compute_api:servers:allow_all_filters")
     if version >= (2, 75):
-        known = _IGNORED | set(_SORT) | set(_EQUAL) | set(_LIKE) | set(_FOR_ADMINS)
-        unknown = sorted(set(query) - known)
+        unknown = sorted(set(query) - _KNOWN)
         if unknown:
             raise BadInput(
                 f"Invalid input for query parameters {unknown[0][:100]}. Additional properties are not allowed"
@@ -770,12 +770,14 @@ ROUTES = (
             f"{_A}:servers:index:get_all_tenants",
             f"{_A}:servers:allow_all_filters",
         ),
+        query=tuple(sorted(_KNOWN)),
     ),
     Route(
         "GET",
         "/v2.1/servers/detail",
         list_details,
         (f"{_A}:servers:detail", f"{_A}:servers:detail:get_all_tenants", *_EXTENDED),
+        query=tuple(sorted(_KNOWN)),
     ),
     Route("GET", _ONE, show_server, (f"{_A}:servers:show", *_EXTENDED)),
     Route(

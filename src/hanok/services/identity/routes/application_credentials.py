@@ -249,6 +249,7 @@ ROUTES = (
         list_credentials,
         ("identity:list_application_credentials",),
         closed_to=_LENT,
+        query=("name",),
     ),
     Route(
         "POST",

@@ -432,5 +432,17 @@ ROUTES = (
         "/v3/role_assignments",
         list_assignments,
         ("identity:list_role_assignments", "identity:list_role_assignments_for_tree"),
+        query=(
+            "effective",
+            "group.id",
+            "include_names",
+            "include_subtree",
+            "role.id",
+            "scope.OS-INHERIT:inherited_to",
+            "scope.domain.id",
+            "scope.project.id",
+            "scope.system",
+            "user.id",
+        ),
     ),
 )

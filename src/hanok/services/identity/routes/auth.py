@@ -16,6 +16,7 @@ from hanok.services.identity.logic import catalog, federation, rights, signin, t
 from hanok.services.identity.logic.projects import domain, tags_of
 from hanok.services.identity.logic.proofs import Attempt, Proof
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes.projects import SHOWN, listed
 from hanok.services.identity.tables import application_credentials, projects
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
@@ -262,14 +263,10 @@ async def list_own_projects(request: Request, room: Identity) -> Response:
     """GET /v3/auth/projects: the projects the caller could have a token for."""
     async with request.reading() as tx:
         ids = await rights.projects_of(tx, request.token.user_id)
-        rows = await tx.all(
-            sa.select(projects)
-            .where(projects.c.id.in_(ids), projects.c.enabled.is_(True), ~projects.c.is_domain)
-            .order_by(projects.c.name)
+        own = sa.select(*SHOWN).where(
+            projects.c.id.in_(ids), projects.c.enabled.is_(True), ~projects.c.is_domain
         )
-        tags = await tags_of(tx, [row.id for row in rows])
-    items = [schemas.project(request, row, tags[row.id]) for row in rows]
-    return json_answer(schemas.collection(request, "projects", items))
+        return await listed(request, tx, own.order_by(projects.c.name))
 
 
 async def list_own_domains(request: Request, room: Identity) -> Response:
@@ -301,8 +298,16 @@ async def list_own_system(request: Request, room: Identity) -> Response:
 
 
 ROUTES = (
-    Route("POST", "/v3/auth/tokens", create_token, (PUBLIC,), body=schemas.Auth, member="auth"),
-    Route("GET", "/v3/auth/tokens", show_token, ("identity:validate_token",)),
+    Route(
+        "POST",
+        "/v3/auth/tokens",
+        create_token,
+        (PUBLIC,),
+        body=schemas.Auth,
+        member="auth",
+        query=("nocatalog",),
+    ),
+    Route("GET", "/v3/auth/tokens", show_token, ("identity:validate_token",), query=("nocatalog",)),
     Route("HEAD", "/v3/auth/tokens", check_token, ("identity:check_token",)),
     Route(
         "DELETE", "/v3/auth/tokens", revoke_token, ("identity:revoke_token",), delegated="always"

@@ -283,7 +283,7 @@ async def _delete_endpoint(tx: Transaction, endpoint_id: str) -> None:
 
 
 ROUTES = (
-    Route("GET", "/v3/regions", list_regions, (SIGNED_IN,)),
+    Route("GET", "/v3/regions", list_regions, (SIGNED_IN,), query=("parent_region_id",)),
     Route(
         "POST",
         "/v3/regions",
@@ -310,7 +310,9 @@ ROUTES = (
         member="region",
     ),
     Route("DELETE", "/v3/regions/{region_id}", delete_region, ("identity:delete_region",)),
-    Route("GET", "/v3/services", list_services, ("identity:list_services",)),
+    Route(
+        "GET", "/v3/services", list_services, ("identity:list_services",), query=("name", "type")
+    ),
     Route(
         "POST",
         "/v3/services",
@@ -329,7 +331,13 @@ ROUTES = (
         member="service",
     ),
     Route("DELETE", "/v3/services/{service_id}", delete_service, ("identity:delete_service",)),
-    Route("GET", "/v3/endpoints", list_endpoints, ("identity:list_endpoints",)),
+    Route(
+        "GET",
+        "/v3/endpoints",
+        list_endpoints,
+        ("identity:list_endpoints",),
+        query=("interface", "region_id", "service_id"),
+    ),
     Route(
         "POST",
         "/v3/endpoints",

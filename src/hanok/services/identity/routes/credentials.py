@@ -120,7 +120,13 @@ async def delete_credential(request: Request, room: Identity) -> Response:
 
 _ONE = "/v3/credentials/{credential_id}"
 ROUTES = (
-    Route("GET", "/v3/credentials", list_credentials, ("identity:list_credentials",)),
+    Route(
+        "GET",
+        "/v3/credentials",
+        list_credentials,
+        ("identity:list_credentials",),
+        query=("type", "user_id"),
+    ),
     Route(
         "POST",
         "/v3/credentials",

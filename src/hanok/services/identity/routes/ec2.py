@@ -221,7 +221,19 @@ ROUTES = (
     Route("DELETE", _ONE, delete_key, ("identity:ec2_delete_credential",), delegated="bounded"),
     # These make no authority: whose request it is was decided by who signed it.
     Route(
-        "POST", "/v3/ec2tokens", exchange_ec2, ("identity:ec2tokens_validate",), delegated="always"
+        "POST",
+        "/v3/ec2tokens",
+        exchange_ec2,
+        ("identity:ec2tokens_validate",),
+        delegated="always",
+        query=("nocatalog",),
     ),
-    Route("POST", "/v3/s3tokens", exchange_s3, ("identity:s3tokens_validate",), delegated="always"),
+    Route(
+        "POST",
+        "/v3/s3tokens",
+        exchange_s3,
+        ("identity:s3tokens_validate",),
+        delegated="always",
+        query=("nocatalog",),
+    ),
 )

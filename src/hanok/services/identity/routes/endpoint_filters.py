@@ -12,8 +12,8 @@ from hanok.base.ids import new_hex
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import endpoint_filters, rights
 from hanok.services.identity.logic.lookup import filtered, get
-from hanok.services.identity.logic.projects import tags_of
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes.projects import SHOWN, listed
 from hanok.services.identity.tables import (
     endpoint_groups,
     endpoints,
@@ -90,12 +90,8 @@ async def list_endpoints(request: Request, room: Identity) -> Response:
 
 
 async def _projects(request: Request, tx: Transaction, ids: sa.Select[Any]) -> Response:
-    rows = await tx.all(
-        sa.select(projects).where(projects.c.id.in_(ids)).order_by(projects.c.name, projects.c.id)
-    )
-    tags = await tags_of(tx, [row.id for row in rows])
-    items = [schemas.project(request, row, tags[row.id]) for row in rows]
-    return json_answer(schemas.collection(request, "projects", items))
+    statement = sa.select(*SHOWN).where(projects.c.id.in_(ids))
+    return await listed(request, tx, statement.order_by(projects.c.name, projects.c.id))
 
 
 async def list_projects(request: Request, room: Identity) -> Response:
@@ -275,7 +271,7 @@ ROUTES = (
         list_projects,
         ("identity:list_projects_for_endpoint",),
     ),
-    Route("GET", _GROUPS, list_groups, ("identity:list_endpoint_groups",)),
+    Route("GET", _GROUPS, list_groups, ("identity:list_endpoint_groups",), query=("name",)),
     Route(
         "POST",
         _GROUPS,

@@ -233,15 +233,29 @@ _PUBLIC = (PUBLIC,)
 ROUTES = (
     Route("GET", _ONE, sign_in, _PUBLIC),
     Route("POST", _ONE, sign_in, _PUBLIC),
-    Route("GET", _SSO + "/websso/{protocol_id}", leave, _PUBLIC),
+    Route("GET", _SSO + "/websso/{protocol_id}", leave, _PUBLIC, query=("origin",)),
     Route(
-        "GET", _SSO + "/identity_providers/{idp_id}/protocols/{protocol_id}/websso", leave, _PUBLIC
+        "GET",
+        _SSO + "/identity_providers/{idp_id}/protocols/{protocol_id}/websso",
+        leave,
+        _PUBLIC,
+        query=("origin",),
     ),
     # The API reference writes it so; clients use the other.
     Route(
-        "GET", _SSO + "/identity_providers/{idp_id}/protocol/{protocol_id}/websso", leave, _PUBLIC
+        "GET",
+        _SSO + "/identity_providers/{idp_id}/protocol/{protocol_id}/websso",
+        leave,
+        _PUBLIC,
+        query=("origin",),
     ),
-    Route("GET", f"{_SSO}/websso", come_back, _PUBLIC),
+    Route(
+        "GET",
+        f"{_SSO}/websso",
+        come_back,
+        _PUBLIC,
+        query=("code", "error", "error_description", "state"),
+    ),
     Route("GET", "/v3/OS-FEDERATION/projects", list_own_projects, (SIGNED_IN,)),
     Route("GET", "/v3/OS-FEDERATION/domains", list_own_domains, (SIGNED_IN,)),
 )

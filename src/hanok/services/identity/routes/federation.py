@@ -316,7 +316,9 @@ _PROTOCOL = _IDP + "/protocols/{protocol_id}"
 _MAPPINGS, _MAPPING = f"{_A}/mappings", _A + "/mappings/{mapping_id}"
 _SPS, _SP = f"{_A}/service_providers", _A + "/service_providers/{sp_id}"
 ROUTES = (
-    Route("GET", _IDPS, list_providers, ("identity:list_identity_providers",)),
+    Route(
+        "GET", _IDPS, list_providers, ("identity:list_identity_providers",), query=("enabled", "id")
+    ),
     Route(
         "PUT",
         _IDP,
@@ -379,7 +381,9 @@ ROUTES = (
         member="mapping",
     ),
     Route("DELETE", _MAPPING, delete_mapping, ("identity:delete_mapping",)),
-    Route("GET", _SPS, list_services, ("identity:list_service_providers",)),
+    Route(
+        "GET", _SPS, list_services, ("identity:list_service_providers",), query=("enabled", "id")
+    ),
     Route(
         "PUT",
         _SP,

@@ -9,9 +9,10 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput, NotFound
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import directories, standing, users
+from hanok.services.identity.logic import directories, users
 from hanok.services.identity.logic.lookup import filtered, get
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes.users import SHOWN, listed
 from hanok.services.identity.tables import group_members
 from hanok.services.identity.tables import groups as table
 from hanok.services.identity.tables import users as user_table
@@ -95,14 +96,11 @@ async def list_members(request: Request, room: Identity) -> Response:
     async with request.reading() as tx:
         row = await readable(request, tx, "identity:list_users_in_group")
         members = sa.select(group_members.c.user_id).where(group_members.c.group_id == row.id)
-        statement = filtered(sa.select(user_table), user_table, request.query, ("name", "enabled"))
+        statement = filtered(sa.select(*SHOWN), user_table, request.query, ("name", "enabled"))
         if request.token.domain_id:
             statement = statement.where(user_table.c.domain_id == request.token.domain_id)
-        rows = await tx.all(
-            statement.where(user_table.c.id.in_(members)).order_by(user_table.c.name)
-        )
-    items = [schemas.user(request, one, enabled=standing.is_enabled(one, room)) for one in rows]
-    return json_answer(schemas.collection(request, "users", items))
+        statement = statement.where(user_table.c.id.in_(members)).order_by(user_table.c.name)
+        return await listed(request, room, tx, statement)
 
 
 async def _both(request: Request, tx: Transaction, rule: str) -> tuple[Any, Any]:
@@ -143,7 +141,7 @@ async def remove_member(request: Request, room: Identity) -> Response:
 
 _MEMBER = "/v3/groups/{group_id}/users/{user_id}"
 ROUTES = (
-    Route("GET", "/v3/groups", list_groups, ("identity:list_groups",)),
+    Route("GET", "/v3/groups", list_groups, ("identity:list_groups",), query=("domain_id", "name")),
     Route(
         "POST",
         "/v3/groups",
@@ -162,7 +160,13 @@ ROUTES = (
         member="group",
     ),
     Route("DELETE", "/v3/groups/{group_id}", delete_group, ("identity:delete_group",)),
-    Route("GET", "/v3/groups/{group_id}/users", list_members, ("identity:list_users_in_group",)),
+    Route(
+        "GET",
+        "/v3/groups/{group_id}/users",
+        list_members,
+        ("identity:list_users_in_group",),
+        query=("enabled", "name"),
+    ),
     Route("PUT", _MEMBER, add_member, ("identity:add_user_to_group",)),
     Route("HEAD", _MEMBER, check_member, ("identity:check_user_in_group",)),
     Route("DELETE", _MEMBER, remove_member, ("identity:remove_user_from_group",)),

@@ -175,7 +175,13 @@ async def delete_limit(request: Request, room: Identity) -> Response:
 _R, _RS = "/v3/registered_limits/{registered_limit_id}", "/v3/registered_limits"
 _L, _LS = "/v3/limits/{limit_id}", "/v3/limits"
 ROUTES = (
-    Route("GET", _RS, list_registered, ("identity:list_registered_limits",)),
+    Route(
+        "GET",
+        _RS,
+        list_registered,
+        ("identity:list_registered_limits",),
+        query=("region_id", "resource_name", "service_id"),
+    ),
     Route(
         "POST",
         _RS,
@@ -194,7 +200,13 @@ ROUTES = (
         body=schemas.RegisteredLimitChangesBody,
     ),
     Route("DELETE", _R, delete_registered, ("identity:delete_registered_limit",)),
-    Route("GET", _LS, list_limits, ("identity:list_limits",)),
+    Route(
+        "GET",
+        _LS,
+        list_limits,
+        ("identity:list_limits",),
+        query=("domain_id", "project_id", "region_id", "resource_name", "service_id"),
+    ),
     Route(
         "POST",
         _LS,

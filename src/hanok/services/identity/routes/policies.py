@@ -152,7 +152,7 @@ _TARGETS = {
     "region_and_service": "/services/{service_id}/regions/{region_id}",
 }
 ROUTES = (
-    Route("GET", "/v3/policies", list_policies, ("identity:list_policies",)),
+    Route("GET", "/v3/policies", list_policies, ("identity:list_policies",), query=("type",)),
     Route(
         "POST",
         "/v3/policies",

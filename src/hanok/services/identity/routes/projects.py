@@ -18,6 +18,17 @@ from hanok.store import Transaction
 from hanok.web.request import Request, convert, json_answer, no_content
 from hanok.web.routes import Route
 
+SHOWN = tuple(table.c[name] for name in schemas.PROJECT)
+
+
+async def listed(request: Request, tx: Transaction, statement: sa.Select[Any]) -> Response:
+    """The answer to a list of projects. statement: of SHOWN."""
+    rows = await tx.all(statement)
+    tags = await projects.tags_of(tx, [row[0] for row in rows])
+    return json_answer(
+        schemas.collection(request, "projects", schemas.projects(request, rows, tags))
+    )
+
 
 def _target(row: Any) -> dict[str, Any]:
     return {"target.project.id": row.id, "target.project.domain_id": row.domain_id}
@@ -35,7 +46,10 @@ async def list_projects(request: Request, room: Identity) -> Response:
     domain_id = query.get("domain_id") or own_domain
     request.allow("identity:list_projects", {"target.domain_id": domain_id})
     statement = filtered(
-        sa.select(table), table, query, ("name", "domain_id", "parent_id", "enabled", "is_domain")
+        sa.select(*SHOWN),
+        table,
+        query,
+        ("name", "domain_id", "parent_id", "enabled", "is_domain"),
     )
     if "is_domain" not in query:
         statement = statement.where(table.c.is_domain.is_(False))
@@ -54,10 +68,7 @@ async def list_projects(request: Request, room: Identity) -> Response:
         condition = sa.and_(*each) if together else sa.or_(*each)
         statement = statement.where(sa.not_(condition) if negative else condition)
     async with request.reading() as tx:
-        rows = await tx.all(statement.order_by(table.c.name, table.c.id))
-        tags = await projects.tags_of(tx, [row.id for row in rows])
-    items = [schemas.project(request, row, tags[row.id]) for row in rows]
-    return json_answer(schemas.collection(request, "projects", items))
+        return await listed(request, tx, statement.order_by(table.c.name, table.c.id))
 
 
 async def create_project(request: Request, room: Identity) -> Response:
@@ -279,7 +290,23 @@ async def delete_domain(request: Request, room: Identity) -> Response:
 
 
 ROUTES = (
-    Route("GET", "/v3/projects", list_projects, ("identity:list_projects",)),
+    Route(
+        "GET",
+        "/v3/projects",
+        list_projects,
+        ("identity:list_projects",),
+        query=(
+            "domain_id",
+            "enabled",
+            "is_domain",
+            "name",
+            "not-tags",
+            "not-tags-any",
+            "parent_id",
+            "tags",
+            "tags-any",
+        ),
+    ),
     Route(
         "POST",
         "/v3/projects",
@@ -288,7 +315,13 @@ ROUTES = (
         body=schemas.ProjectBody,
         member="project",
     ),
-    Route("GET", "/v3/projects/{project_id}", show_project, ("identity:get_project",)),
+    Route(
+        "GET",
+        "/v3/projects/{project_id}",
+        show_project,
+        ("identity:get_project",),
+        query=("parents_as_ids", "parents_as_list", "subtree_as_ids", "subtree_as_list"),
+    ),
     Route(
         "PATCH",
         "/v3/projects/{project_id}",
@@ -317,7 +350,9 @@ ROUTES = (
         remove_tag,
         ("identity:delete_project_tag",),
     ),
-    Route("GET", "/v3/domains", list_domains, ("identity:list_domains",)),
+    Route(
+        "GET", "/v3/domains", list_domains, ("identity:list_domains",), query=("enabled", "name")
+    ),
     Route(
         "POST",
         "/v3/domains",

@@ -67,7 +67,13 @@ async def show_certificate(request: Request, room: Identity) -> Response:
 
 
 ROUTES = (
-    Route("GET", "/v3/OS-REVOKE/events", list_events, ("identity:list_revoke_events",)),
+    Route(
+        "GET",
+        "/v3/OS-REVOKE/events",
+        list_events,
+        ("identity:list_revoke_events",),
+        query=("since",),
+    ),
     Route("GET", "/v3/auth/tokens/OS-PKI/revoked", list_revoked, ("identity:revocation_list",)),
     Route("GET", "/v3/OS-SIMPLE-CERT/ca", show_certificate, (PUBLIC,)),
     Route("GET", "/v3/OS-SIMPLE-CERT/certificates", show_certificate, (PUBLIC,)),

@@ -253,7 +253,13 @@ async def list_inferences(request: Request, room: Identity) -> Response:
 
 _IMPLIED = "/v3/roles/{prior_role_id}/implies/{implied_role_id}"
 ROUTES = (
-    Route("GET", "/v3/roles", list_roles, ("identity:list_roles", "identity:list_domain_roles")),
+    Route(
+        "GET",
+        "/v3/roles",
+        list_roles,
+        ("identity:list_roles", "identity:list_domain_roles"),
+        query=("domain_id", "name"),
+    ),
     Route(
         "POST",
         "/v3/roles",

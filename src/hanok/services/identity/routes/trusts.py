@@ -201,6 +201,7 @@ ROUTES = (
             "identity:list_trusts_for_trustee",
         ),
         closed_to=_CLOSED,
+        query=("trustee_user_id", "trustor_user_id"),
     ),
     Route(
         "POST",

@@ -12,16 +12,11 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Forbidden, NotFound, NotSignedIn
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import (
-    directories,
-    projects,
-    revocations,
-    rights,
-    standing,
-    users,
-)
+from hanok.services.identity.logic import directories, revocations, rights, standing, users
 from hanok.services.identity.logic.lookup import filtered
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes.projects import SHOWN as SHOWN_PROJECTS
+from hanok.services.identity.routes.projects import listed as listed_projects
 from hanok.services.identity.tables import group_members, groups
 from hanok.services.identity.tables import projects as project_table
 from hanok.services.identity.tables import users as table
@@ -45,22 +40,23 @@ async def readable(request: Request, tx: Transaction, rule: str) -> Any:
     return row
 
 
-# What a list needs: reading all columns costs more than the rest of it.
-_SHOWN = (
-    table.c.id,
-    table.c.name,
-    table.c.domain_id,
-    table.c.enabled,
-    table.c.default_project_id,
-    table.c.password_expires_at,
-    table.c.last_active_at,
-    table.c.options,
-    table.c.extra,
-)
+SHOWN = tuple(table.c[name] for name in schemas.USER)
 
 
 def _answer(request: Request, room: Identity, row: Any) -> dict[str, Any]:
-    return schemas.user(request, row, enabled=standing.is_enabled(row, room))
+    return schemas.user(request, row, idle=not standing.is_enabled(row, room))
+
+
+async def listed(
+    request: Request, room: Identity, tx: Transaction, statement: sa.Select[Any]
+) -> Response:
+    """The answer to a list of users. statement: of SHOWN."""
+    rows = await tx.all(statement)
+    idle: set[str] = set()
+    if room.settings.disable_after_days:
+        idle = {row.id for row in rows if not standing.is_enabled(row, room)}
+    items = schemas.users(request, rows, idle)
+    return json_answer(schemas.collection(request, "users", items))
 
 
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
@@ -94,15 +90,13 @@ async def list_users(request: Request, room: Identity) -> Response:
     query = request.query
     own = request.token.domain_id
     request.allow("identity:list_users", {"target.domain_id": query.get("domain_id") or own})
-    statement = filtered(sa.select(*_SHOWN), table, query, ("name", "domain_id", "enabled"))
+    statement = filtered(sa.select(*SHOWN), table, query, ("name", "domain_id", "enabled"))
     for text in request.query_all("password_expires_at"):
         statement = statement.where(_expires(text))
     if own:
         statement = statement.where(table.c.domain_id == own)
     async with request.reading() as tx:
-        rows = await tx.all(statement.order_by(table.c.name, table.c.id))
-    items = [_answer(request, room, row) for row in rows]
-    return json_answer(schemas.collection(request, "users", items))
+        return await listed(request, room, tx, statement.order_by(table.c.name, table.c.id))
 
 
 async def create_user(request: Request, room: Identity) -> Response:
@@ -228,16 +222,22 @@ async def list_projects_of_user(request: Request, room: Identity) -> Response:
         row = await readable(request, tx, "identity:list_user_projects")
         ids = await rights.projects_of(tx, row.id)
         statement = filtered(
-            sa.select(project_table), project_table, request.query, ("name", "enabled", "domain_id")
+            sa.select(*SHOWN_PROJECTS),
+            project_table,
+            request.query,
+            ("name", "enabled", "domain_id"),
         ).where(project_table.c.id.in_(ids), ~project_table.c.is_domain)
-        rows = await tx.all(statement.order_by(project_table.c.name))
-        tags = await projects.tags_of(tx, [one.id for one in rows])
-    items = [schemas.project(request, one, tags[one.id]) for one in rows]
-    return json_answer(schemas.collection(request, "projects", items))
+        return await listed_projects(request, tx, statement.order_by(project_table.c.name))
 
 
 ROUTES = (
-    Route("GET", "/v3/users", list_users, ("identity:list_users",)),
+    Route(
+        "GET",
+        "/v3/users",
+        list_users,
+        ("identity:list_users",),
+        query=("domain_id", "enabled", "name", "password_expires_at"),
+    ),
     Route(
         "POST",
         "/v3/users",
@@ -265,12 +265,17 @@ ROUTES = (
         member="user",
     ),
     Route(
-        "GET", "/v3/users/{user_id}/groups", list_groups_of_user, ("identity:list_groups_for_user",)
+        "GET",
+        "/v3/users/{user_id}/groups",
+        list_groups_of_user,
+        ("identity:list_groups_for_user",),
+        query=("name",),
     ),
     Route(
         "GET",
         "/v3/users/{user_id}/projects",
         list_projects_of_user,
         ("identity:list_user_projects",),
+        query=("domain_id", "enabled", "name"),
     ),
 )

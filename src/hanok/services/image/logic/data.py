@@ -158,15 +158,18 @@ async def look(
     *,
     disk_format: str | None,
     container_format: str | None,
+    verifier: Verifier | None = None,
 ) -> Taken:
     """Read a stream to its end without keeping it: hashes, and what it really is.
 
     Raises:
-        UnsupportedType, TooLarge: as for `take`.
+        UnsupportedType, TooLarge: as for `take`. SignatureProblem: the signature is not of these bytes.
     """
-    passing = _Passing(room, None)
+    passing = _Passing(room, verifier)
     async for _ in passing.through(stream):
         pass
+    if verifier is not None:
+        verifier.check()
     assert passing.inspector is not None
     return Taken(
         size=passing.size,

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from hanok.base.errors import BadInput
 from hanok.base.ids import is_uuid
 
@@ -97,8 +99,20 @@ def certificate_id(properties: Mapping[str, str]) -> str:
     return properties[CERTIFICATE]
 
 
-def verifier(properties: Mapping[str, str], certificate: bytes, now: datetime) -> Verifier:
-    """What looks at the bytes.
+class Certificate(Struct, frozen=True):
+    """What the key manager gave for a secret."""
+
+    secret_id: str
+    payload: bytes
+
+
+def verifier(
+    properties: Mapping[str, str], fetched: Certificate | None, now: datetime
+) -> Verifier | None:
+    """What looks at the bytes; None for an image that is not signed.
+
+    Args:
+        fetched: the certificate, as it was when somebody asked for this with a token.
 
     Raises:
         SignatureProblem: the certificate cannot be used for this, or not today.
@@ -107,6 +121,11 @@ def verifier(properties: Mapping[str, str], certificate: bytes, now: datetime) -
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 
+    if not wanted(properties):
+        return None
+    if fetched is None or fetched.secret_id != certificate_id(properties):
+        raise SignatureProblem("the image's properties were changed meanwhile.")
+    certificate = fetched.payload
     try:
         signature = base64.b64decode(properties[SIGNATURE], validate=True)
     except (binascii.Error, ValueError) as error:
@@ -135,7 +154,7 @@ def verifier(properties: Mapping[str, str], certificate: bytes, now: datetime) -
     return Verifier(key, getattr(hashes, HASHES[properties[HASH]])(), signature, key_type)
 
 
-async def fetch_certificate(endpoint: str, secret_id: str, token: str) -> bytes:
+async def fetch_certificate(endpoint: str, secret_id: str, token: str) -> Certificate:
     """The payload of a secret, read with the caller's token.
 
     Raises:
@@ -157,4 +176,4 @@ async def fetch_certificate(endpoint: str, secret_id: str, token: str) -> bytes:
         )
     if len(answer.content) > CERTIFICATE_BYTES:
         raise SignatureProblem("what the key manager has is no certificate.")
-    return answer.content
+    return Certificate(secret_id, answer.content)

@@ -10,8 +10,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from hanok.base.errors import HanokError, StepFailed
@@ -19,7 +21,17 @@ from hanok.drivers.image_stores import StoreBroken, web
 from hanok.drivers.image_stores.convert import ConversionFailed, convert
 from hanok.drivers.image_stores.files import FileStore
 from hanok.operations import Operation, Run, Step
-from hanok.services.image.logic import data, images, quotas, tasks
+from hanok.services.image.logic import (
+    data,
+    elsewhere,
+    images,
+    protections,
+    quotas,
+    signatures,
+    tasks,
+)
+from hanok.services.image.logic.protections import BadProtections
+from hanok.services.image.logic.signatures import Certificate, SignatureProblem, Verifier
 from hanok.services.image.room import Images
 from hanok.store import Transaction
 
@@ -57,6 +69,25 @@ async def watched(run: Run[Any], stream: AsyncIterator[bytes]) -> AsyncIterator[
         yield piece
 
 
+async def verifier_of(run: Run[ImportImage]) -> Verifier | None:
+    """What checks the signature that the image now says it has; None where it says nothing.
+
+    Raises:
+        SignatureProblem: it cannot be checked.
+    """
+    image_id = run.args.image_id
+    properties, _ = await run.read(images.extras, [image_id])
+    return signatures.verifier(properties[image_id], run.args.certificate, run.clock.now())
+
+
+async def verified(verifier: Verifier, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The stream, which ends in SignatureProblem when the signature is not of it."""
+    async for piece in stream:
+        await data.in_threads(piece, [verifier.update])
+        yield piece
+    verifier.check()
+
+
 class Looked(Struct, frozen=True, kw_only=True):
     """What is to be stored: a key of the staging folder, and what is known of its bytes."""
 
@@ -68,25 +99,111 @@ class Looked(Struct, frozen=True, kw_only=True):
     disk_format: str
 
 
+class Before(Struct, frozen=True, kw_only=True):
+    """What the image said of itself, and what it says by the word of another cloud."""
+
+    disk_format: str
+    container_format: str
+    properties: dict[str, str]
+    now: elsewhere.Described
+
+
+class DescribeData(Step["ImportImage", Before | None]):
+    """The import is under way; the image is described as another cloud describes what is to come from there."""
+
+    result_type = Before | None
+
+    async def do(self, run: Run[ImportImage]) -> Before | None:
+        room, args = room_of(run), run.args
+        async with run.transaction() as tx:
+            await tasks.begun(tx, args.task_id, run.clock.now())
+        row = await imported(run)
+        if args.source is None:
+            return None
+        found = await elsewhere.describe(
+            room, args.source, room.settings.glance_download_properties
+        )
+        properties, _ = await run.read(images.extras, [args.image_id])
+        return Before(
+            disk_format=row.disk_format,
+            container_format=row.container_format,
+            properties=properties[args.image_id],
+            now=msgspec.structs.replace(found, properties=_permitted(room, args, found.properties)),
+        )
+
+    async def save(self, run: Run[ImportImage], tx: Transaction, result: Before | None) -> None:
+        if result is not None:
+            now = result.now
+            await self._describe(
+                run, tx, now.disk_format, now.container_format, result.properties | now.properties
+            )
+
+    async def unsave(self, run: Run[ImportImage], tx: Transaction) -> None:
+        before = run.result(DescribeData)
+        if before is not None:
+            await self._describe(
+                run, tx, before.disk_format, before.container_format, before.properties
+            )
+
+    async def _describe(
+        self,
+        run: Run[ImportImage],
+        tx: Transaction,
+        disk_format: str,
+        container_format: str,
+        properties: dict[str, str],
+    ) -> None:
+        args = run.args
+        values = {"disk_format": disk_format, "container_format": container_format}
+        if await images.change_import(tx, args.image_id, args.task_id, values, run.clock.now()):
+            await images.set_properties(tx, args.image_id, properties)
+
+
+def _permitted(room: Images, args: ImportImage, properties: dict[str, str]) -> dict[str, str]:
+    """Those that who asked may set. Where policies protect them, which want a request, none."""
+    settings = room.settings
+    if not settings.property_protections:
+        return properties
+    try:
+        rules = protections.load(Path(settings.property_protections), settings.protections_by)
+    except BadProtections as error:
+        raise StepFailed("The rules of properties cannot be read.", detail=str(error)) from error
+
+    def holds(word: str) -> bool:
+        return settings.protections_by == "roles" and word.lower() in args.roles
+
+    return {
+        name: value
+        for name, value in properties.items()
+        if rules.allows(name, "create", holds) and rules.allows(name, "update", holds)
+    }
+
+
 class FetchData(Step["ImportImage", None]):
     """The bytes are in the staging folder."""
 
     async def do(self, run: Run[ImportImage]) -> None:
         room, args = room_of(run), run.args
-        async with run.transaction() as tx:
-            await tasks.begun(tx, args.task_id, run.clock.now())
         await imported(run)
         staging = FileStore(room.staging)
         if args.method == "glance-direct" and await staging.size(args.image_id) is None:
             raise StepFailed("The staged data is not there.")
-        if args.method == "web-download":
-            stream = web.read(room.settings.web, args.uri, most=room.settings.most_bytes)
+        if args.method in ("web-download", "glance-download"):
+            if args.source is None:
+                stream = web.read(room.settings.web, args.uri, most=room.settings.most_bytes)
+            else:
+                stream = elsewhere.data(room, args.source)
             try:
-                await staging.put(args.image_id, watched(run, stream), attempt=run.operation_id)
+                got = await staging.put(
+                    args.image_id, watched(run, stream), attempt=run.operation_id
+                )
             except (web.NotAllowed, web.WebBroken) as error:
                 raise StepFailed(f"The data could not be downloaded: {error}.") from error
             except StoreBroken as error:
                 raise StepFailed("The data could not be staged.", detail=str(error)) from error
+            said = run.result(DescribeData)
+            if said is not None and got != said.now.size:
+                raise StepFailed(f"{got} bytes came, not the {said.now.size} that the image has.")
 
     async def undo(self, run: Run[ImportImage]) -> None:
         await forget_staged(run)
@@ -112,19 +229,22 @@ class LookAtData(Step["ImportImage", Looked | None]):
         if args.method == "copy-image":
             return None
         key, disk_format = args.image_id, row.disk_format
-        found = await self._look(run, key, disk_format, row.container_format)
+        # What is signed is what the image will hold: who downloads it can check that, and not what it once was.
+        verifier = await verifier_of(run)
         wanted = room.settings.conversion
-        if wanted and disk_format in ("raw", "qcow2") and row.container_format == "bare":
-            if wanted != disk_format:
-                key = f"{args.image_id}.converted"
-                try:
-                    await convert(
-                        room.staging / args.image_id, disk_format, room.staging / key, wanted
-                    )
-                except ConversionFailed as error:
-                    raise StepFailed(f"The image could not be converted: {error}.") from error
-                disk_format = wanted
-                found = await self._look(run, key, disk_format, row.container_format)
+        if (
+            wanted not in ("", disk_format)
+            and disk_format in ("raw", "qcow2")
+            and row.container_format == "bare"
+        ):
+            await self._look(run, key, disk_format, row.container_format, None)
+            key = f"{args.image_id}.converted"
+            try:
+                await convert(room.staging / args.image_id, disk_format, room.staging / key, wanted)
+            except ConversionFailed as error:
+                raise StepFailed(f"The image could not be converted: {error}.") from error
+            disk_format = wanted
+        found = await self._look(run, key, disk_format, row.container_format, verifier)
         return Looked(
             key=key,
             size=found.size,
@@ -135,7 +255,12 @@ class LookAtData(Step["ImportImage", Looked | None]):
         )
 
     async def _look(
-        self, run: Run[ImportImage], key: str, disk_format: str, container_format: str
+        self,
+        run: Run[ImportImage],
+        key: str,
+        disk_format: str,
+        container_format: str,
+        verifier: Verifier | None,
     ) -> data.Taken:
         room = room_of(run)
         size = await FileStore(room.staging).size(key)
@@ -144,7 +269,11 @@ class LookAtData(Step["ImportImage", Looked | None]):
         stream = watched(run, FileStore(room.staging).get(key, 0, size))
         try:
             return await data.look(
-                room, stream, disk_format=disk_format, container_format=container_format
+                room,
+                stream,
+                disk_format=disk_format,
+                container_format=container_format,
+                verifier=verifier,
             )
         except StoreBroken as error:
             raise StepFailed("The staged data could not be read.", detail=str(error)) from error
@@ -200,11 +329,14 @@ class StoreData(Step["ImportImage", None]):
             stream = FileStore(room.staging).get(looked.key, 0, looked.size)
         else:
             stream = data.read_any(room, await self._locations(run), 0, row.size or 0)
+            verifier = await verifier_of(run)
+            if verifier is not None:
+                stream = verified(verifier, stream)
         try:
             size = await target.put(row.id, watched(run, stream), attempt=run.operation_id)
+        except (StepFailed, SignatureProblem):
+            raise
         except HanokError as error:
-            if isinstance(error, StepFailed):
-                raise
             raise StoreBroken(f"{error.message} {error.detail}") from error
         if size != (row.size if looked is None else looked.size):
             await target.delete(row.id)
@@ -241,6 +373,13 @@ class StoreData(Step["ImportImage", None]):
             }
         if not await images.change_import(tx, args.image_id, args.task_id, values, now):
             raise StepFailed("The image was deleted while its data was being imported.")
+        settings = room_of(run).settings
+        spared = {role.lower() for role in settings.inject_ignore_roles} & set(args.roles)
+        if looked is not None and settings.inject and not spared:
+            properties, _ = await images.extras(tx, [args.image_id])
+            await images.set_properties(
+                tx, args.image_id, properties[args.image_id] | settings.inject
+            )
         await tasks.ended(tx, args.task_id, now, result={"image_id": args.image_id})
 
     async def undo(self, run: Run[ImportImage]) -> None:
@@ -267,9 +406,12 @@ class ForgetStaged(Step["ImportImage", None]):
 
 
 class ImportImage(Operation, frozen=True, kw_only=True, tag="image.import_image"):
-    """From an image that is importing (or active, for a copy) to one with data in all of the stores."""
+    """From an image that is importing (or active, for a copy) to one with data in all of the stores.
 
-    steps = (FetchData, LookAtData, StoreData, ForgetStaged)
+    source: for glance-download. roles: of who asked, in small letters.
+    """
+
+    steps = (DescribeData, FetchData, LookAtData, StoreData, ForgetStaged)
     resource_kind = "image"
 
     image_id: str
@@ -278,6 +420,9 @@ class ImportImage(Operation, frozen=True, kw_only=True, tag="image.import_image"
     uri: str = ""
     stores: tuple[str, ...]
     all_stores_must_succeed: bool = True
+    certificate: Certificate | None = None
+    source: elsewhere.Source | None = None
+    roles: tuple[str, ...] = ()
 
     @property
     def resource(self) -> str:

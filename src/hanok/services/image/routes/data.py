@@ -13,8 +13,9 @@ from starlette.responses import Response, StreamingResponse
 from hanok.base.errors import BadInput, Conflict, Forbidden, Gone, UnsupportedType
 from hanok.drivers.image_stores.files import FileStore
 from hanok.services.image.logic import cache, data, images, quotas, signatures
-from hanok.services.image.logic.signatures import SignatureProblem, Verifier
+from hanok.services.image.logic.signatures import Verifier
 from hanok.services.image.room import Images
+from hanok.services.image.routes import signed
 from hanok.services.image.routes.seen import readable
 from hanok.store import Transaction
 from hanok.web.request import Request, no_content
@@ -36,20 +37,6 @@ def _promised(request: Request) -> int | None:
     return None if text is None else int(text)
 
 
-async def _verifier(request: Request, room: Images, image_id: str) -> Verifier | None:
-    """What checks the data's signature; None for images that are not signed."""
-    async with request.reading() as tx:
-        properties = (await images.extras(tx, [image_id]))[0][image_id]
-        if not signatures.wanted(properties):
-            return None
-        secret_id = signatures.certificate_id(properties)
-        endpoint = room.settings.key_manager or await room.endpoint(tx, "key-manager")
-    if not endpoint:
-        raise SignatureProblem("this cloud has no key manager to take the certificate from.")
-    certificate = await signatures.fetch_certificate(endpoint, secret_id, request.token_text)
-    return signatures.verifier(properties, certificate, room.clock.now())
-
-
 async def upload(request: Request, room: Images) -> Response:
     """PUT /v2/images/{id}/file: a broken upload leaves the image queued and no bytes.
 
@@ -59,11 +46,13 @@ async def upload(request: Request, room: Images) -> Response:
     store = request.headers.get("x-image-meta-store") or room.default_store
     async with request.reading() as tx:
         row = await readable(request, tx, "upload_image")
+        properties = (await images.extras(tx, [row.id]))[0][row.id]
     if store not in room.stores:
         raise BadInput(f"Store {store[:64]} is not available for uploads.")
     if row.disk_format is None or row.container_format is None:
         raise BadInput("Properties disk_format, container_format must be set prior to saving data.")
-    verifier = await _verifier(request, room, row.id)
+    fetched = await signed.certificate(request, room, properties)
+    verifier = signatures.verifier(properties, fetched, room.clock.now())
     async with request.transaction() as tx:
         row = await readable(request, tx, "upload_image")
         if await images.in_trash(tx, store, row.id):

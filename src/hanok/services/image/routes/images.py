@@ -75,6 +75,10 @@ _TEXTS = (
     "os_hash_algo",
     "owner",
 )
+_OTHERWISE = (  # not filters on what an image says of itself
+    "limit", "marker", "sort", "sort_key", "sort_dir", "visibility", "member_status", "os_hidden", "tag",
+    "changes-since",
+)  # fmt: skip
 _NUMBERS = {
     "size": table.c.size,
     "virtual_size": table.c.virtual_size,
@@ -175,12 +179,8 @@ def _filtered(request: Request) -> sa.Select[Any]:
         statement = statement.where(
             table.c.id.in_(sa.select(image_tags.c.image_id).where(image_tags.c.tag == tag))
         )
-    known = {
-        "limit", "marker", "sort", "sort_key", "sort_dir", "visibility", "member_status", "os_hidden", "tag",
-        "changes-since",
-    }  # fmt: skip
     for name, value in query.items():
-        if name in known:
+        if name in _OTHERWISE:
             continue
         if name in _TEXTS:
             choices = _choices(value) if name != "owner" else [value]
@@ -422,6 +422,7 @@ async def reactivate(request: Request, room: Images) -> Response:
 
 
 _ONE = "/v2/images/{image_id}"
+_FILTERS = (*_OTHERWISE, *_TEXTS, *_NUMBERS, "protected", "created_at", "updated_at")
 ROUTES = (
     Route(
         "POST",
@@ -430,7 +431,13 @@ ROUTES = (
         ("add_image", "publicize_image", "communitize_image"),
         body=schemas.image_schema,
     ),
-    Route("GET", "/v2/images", list_images, ("get_images", "get_image_location")),
+    Route(
+        "GET",
+        "/v2/images",
+        list_images,
+        ("get_images", "get_image_location"),
+        query=_FILTERS,
+    ),
     Route("GET", _ONE, show_image, ("get_image", "get_image_location")),
     Route(
         "PATCH",

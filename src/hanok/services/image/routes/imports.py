@@ -13,10 +13,12 @@ from hanok.base.errors import BadInput, Conflict, Forbidden, MethodNotAllowed, N
 from hanok.base.ids import is_uuid, new_uuid
 from hanok.drivers.image_stores import web
 from hanok.services.image import schemas
-from hanok.services.image.logic import images, quotas, tasks
+from hanok.services.image.logic import elsewhere, images, quotas, tasks
+from hanok.services.image.logic.elsewhere import Source
+from hanok.services.image.logic.signatures import Certificate
 from hanok.services.image.operations import ImportImage
 from hanok.services.image.room import Images
-from hanok.services.image.routes import guards
+from hanok.services.image.routes import guards, signed
 from hanok.services.image.routes.seen import allow, readable, target
 from hanok.services.image.tables import image_tasks
 from hanok.store import Transaction
@@ -72,7 +74,7 @@ def _check_state(row: Row[Any], name: str) -> None:
         raise Conflict("Image with status active cannot be target for import")
     if row.status != "active" and name == "copy-image":
         raise Conflict("Only images with status active can be targeted for copying")
-    if row.status != "queued" and name == "web-download":
+    if row.status != "queued" and name in ("web-download", "glance-download"):
         raise Conflict(f"Image needs to be in 'queued' state to use '{name}' method")
     if name == "glance-direct":
         if row.status != "uploading":
@@ -98,6 +100,17 @@ def check_web(room: Images, uri: str) -> None:
         ) from None
 
 
+async def _importable(request: Request, tx: Transaction, method: str) -> Row[Any]:
+    """The image of the path, if it may be and can be imported that way."""
+    row = await readable(request, tx, "get_image")
+    if method != "copy-image":
+        allow(request, "modify_image", target(row))
+    _check_state(row, method)
+    if method == "copy-image":
+        allow(request, "copy_image", target(row))
+    return row
+
+
 async def import_image(request: Request, room: Images) -> Response:
     """POST /v2/images/{id}/import: answered when the import is on record; a task shows the rest.
 
@@ -105,14 +118,13 @@ async def import_image(request: Request, room: Images) -> Response:
     """
     body = await request.json()
     name, uri = _method(room, body)
+    async with request.reading() as tx:
+        row = await _importable(request, tx, name)
+        properties = (await images.extras(tx, [row.id]))[0][row.id]
+    certificate = await signed.certificate(request, room, properties)
     async with request.transaction() as tx:
-        row = await readable(request, tx, "get_image")
+        row = await _importable(request, tx, name)
         await quotas.check(tx, room, row.owner, quotas.SIZE)
-        if name != "copy-image":
-            allow(request, "modify_image", target(row))
-        _check_state(row, name)
-        if name == "copy-image":
-            allow(request, "copy_image", target(row))
         stores = _stores(request, room, body)
         there = {one.store for one in (await images.locations(tx, [row.id]))[row.id]}
         if name == "copy-image":
@@ -127,6 +139,9 @@ async def import_image(request: Request, room: Images) -> Response:
                     raise BadInput(f"Image is already present at store '{store}'")
         if name == "web-download":
             check_web(room, uri)
+        source = None
+        if name == "glance-download":
+            source = await _elsewhere(request, room, tx, body["method"])
         now, task_id = room.clock.now(), new_uuid()
         given = {"image_id": row.id, "import_req": body, "backend": stores}
         await tasks.create(
@@ -145,11 +160,38 @@ async def import_image(request: Request, room: Images) -> Response:
                 uri=uri,
                 stores=tuple(stores),
                 all_stores_must_succeed=body.get("all_stores_must_succeed", True),
+                certificate=certificate,
+                source=source,
+                roles=tuple(role.lower() for role in request.token.roles),
             ),
             user_id=request.token.user_id,
             project_id=request.token.project_id,
         )
     return no_content(202)
+
+
+async def _elsewhere(
+    request: Request, room: Images, tx: Transaction, method: dict[str, Any]
+) -> Source:
+    """The image in another region that an import names.
+
+    Raises:
+        BadInput: it names none.
+    """
+    for key in ("glance_region", "glance_image_id"):
+        if not isinstance(method.get(key), str):
+            raise BadInput(f"'{key}' needs to be set for glance-download import method")
+    interface = method.get("glance_service_interface", "public")
+    if not isinstance(interface, str):
+        raise BadInput("'glance_service_interface' is public, internal or admin.")
+    if not is_uuid(method["glance_image_id"]):
+        raise BadInput(
+            f"Remote image id does not look like a UUID: {method['glance_image_id'][:100]}"
+        )
+    assert room.secrets is not None
+    address = await room.image_service(tx, method["glance_region"], interface)
+    sealed = room.secrets.seal(request.token_text.encode())
+    return elsewhere.source(address, request.origin, method["glance_image_id"], sealed)
 
 
 async def image_tasks_of(request: Request, room: Images) -> Response:
@@ -265,8 +307,9 @@ async def create_task(request: Request, room: Images) -> Response:
     guards.of(request, room).check_change({}, further)
     if wanted.get("import_from_format") not in (None, values["disk_format"]):
         raise BadInput("import_from_format must be the image's disk_format.")
+    certificate = await signed.certificate(request, room, further)
     async with request.transaction() as tx:
-        row = await _start(request, room, tx, values, further, tags, body)
+        row = await _start(request, room, tx, values, further, tags, body, certificate)
     return json_answer(schemas.task(row, whole=True), 201, {"Location": f"/v2/tasks/{row.id}"})
 
 
@@ -278,6 +321,7 @@ async def _start(
     further: dict[str, str],
     tags: list[str],
     body: dict[str, Any],
+    certificate: Certificate | None,
 ) -> Row[Any]:
     """The image, its task and its operation."""
     fields = {"project_id": values["owner"], "owner": values["owner"]}
@@ -302,6 +346,8 @@ async def _start(
             method="web-download",
             uri=body["input"]["import_from"],
             stores=(room.default_store,),
+            certificate=certificate,
+            roles=tuple(role.lower() for role in request.token.roles),
         ),
         user_id=request.token.user_id,
         project_id=request.token.project_id,
@@ -318,7 +364,13 @@ ROUTES = (
         body=schemas.import_body,
     ),
     Route("GET", "/v2/images/{image_id}/tasks", image_tasks_of, ("get_image",)),
-    Route("GET", "/v2/tasks", list_tasks, ("tasks_api_access",)),
+    Route(
+        "GET",
+        "/v2/tasks",
+        list_tasks,
+        ("tasks_api_access",),
+        query=("limit", "marker", "sort_dir", "sort_key", "status", "type"),
+    ),
     Route(
         "POST",
         "/v2/tasks",

@@ -465,11 +465,13 @@ _TYPES = _ONE + "/resource_types"
 _PROPERTIES, _PROPERTY = _ONE + "/properties", _ONE + "/properties/{property_name}"
 _OBJECTS, _OBJECT = _ONE + "/objects", _ONE + "/objects/{object_name}"
 _TAGS, _TAG = _ONE + "/tags", _ONE + "/tags/{tag_name}"
+_KIND = ("resource_type",)
+_PAGED = ("limit", "marker", "sort_dir", "sort_key")
 ROUTES = (
     Route(
         "GET", _ALL, list_namespaces,
         ("get_metadef_namespaces", "get_metadef_namespace", "list_metadef_resource_types"),
-    ),
+    query=("limit", "marker", "resource_types", "sort_dir", "sort_key", "visibility")),
     Route(
         "POST", _ALL, create_namespace,
         (
@@ -485,7 +487,7 @@ ROUTES = (
             "get_metadef_namespace", "list_metadef_resource_types", "get_metadef_objects",
             "get_metadef_properties", "get_metadef_tags",
         ),
-    ),
+    query=("resource_type", "visibility")),
     Route("PUT", _ONE, update_namespace, ("modify_metadef_namespace",), strict=True, body=schemas.namespace_schema),
     Route("DELETE", _ONE, delete_namespace, ("delete_metadef_namespace",)),
     Route("GET", "/v2/metadefs/resource_types", list_resource_types, ("list_metadef_resource_types",)),
@@ -498,16 +500,16 @@ ROUTES = (
     Route("GET", _PROPERTIES, list_properties, ("get_metadef_properties",)),
     Route("POST", _PROPERTIES, create_property, ("add_metadef_property",), strict=True, body=schemas.property_schema),
     Route("DELETE", _PROPERTIES, delete_properties, ("delete_metadef_namespace",)),
-    Route("GET", _PROPERTY, show_property, ("get_metadef_property", "get_metadef_resource_type")),
+    Route("GET", _PROPERTY, show_property, ("get_metadef_property", "get_metadef_resource_type"), query=_KIND),
     Route("PUT", _PROPERTY, update_property, ("modify_metadef_property",), strict=True, body=schemas.property_schema),
     Route("DELETE", _PROPERTY, delete_property, ("remove_metadef_property",)),
-    Route("GET", _OBJECTS, list_objects, ("get_metadef_objects", "get_metadef_object")),
+    Route("GET", _OBJECTS, list_objects, ("get_metadef_objects", "get_metadef_object"), query=_PAGED),
     Route("POST", _OBJECTS, create_object, ("add_metadef_object",), strict=True, body=schemas.object_schema),
     Route("DELETE", _OBJECTS, delete_objects, ("delete_metadef_namespace",)),
     Route("GET", _OBJECT, show_object, ("get_metadef_object",)),
     Route("PUT", _OBJECT, update_object, ("modify_metadef_object",), strict=True, body=schemas.object_schema),
     Route("DELETE", _OBJECT, delete_object, ("delete_metadef_object",)),
-    Route("GET", _TAGS, list_tags, ("get_metadef_tags",)),
+    Route("GET", _TAGS, list_tags, ("get_metadef_tags",), query=_PAGED),
     Route("POST", _TAGS, create_tags, ("add_metadef_tags",), strict=True, body=schemas.tags_schema),
     Route("DELETE", _TAGS, delete_tags, ("delete_metadef_tags",)),
     Route("GET", _TAG, show_tag, ("get_metadef_tag",)),

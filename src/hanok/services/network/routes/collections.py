@@ -447,7 +447,7 @@ def routes(kind: Kind) -> list[Route]:
             (f"get_{kind.name}",),
             query=(*sorted(_PAGING), *kind.columns, *kind.filters),
         ),
-        Route("GET", one, show, (f"get_{kind.name}",)),
+        Route("GET", one, show, (f"get_{kind.name}",), query=("fields",)),
     ]
     if kind.create:
         found.append(

@@ -242,5 +242,12 @@ ROUTES = (
         strict=True,
         body=schemas.ReshapeBody,
     ),
-    Route("GET", "/usages", show_usages, ("placement:usages",), minimum=(1, 9)),
+    Route(
+        "GET",
+        "/usages",
+        show_usages,
+        ("placement:usages",),
+        minimum=(1, 9),
+        query=("consumer_type", "project_id", "user_id"),
+    ),
 )

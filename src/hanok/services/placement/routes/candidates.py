@@ -11,7 +11,7 @@ from starlette.responses import Response
 from hanok.base.errors import BadInput
 from hanok.services.placement.logic import allocations, candidates, providers
 from hanok.services.placement.room import Placement
-from hanok.services.placement.routes.query import KEY, groups_of
+from hanok.services.placement.routes.query import GROUP, KEY, groups_of
 from hanok.services.placement.standard import CLASS_SET
 from hanok.services.placement.tables import resource_classes
 from hanok.web.request import Request, json_answer
@@ -146,5 +146,6 @@ ROUTES = (
         list_candidates,
         ("placement:allocation_candidates:list",),
         minimum=(1, 10),
+        query=(*GROUP, "limit", "group_policy", "same_subtree", "root_required"),
     ),
 )

@@ -14,7 +14,7 @@ from hanok.services.placement import schemas
 from hanok.services.placement.logic import providers
 from hanok.services.placement.logic.providers import dashed
 from hanok.services.placement.room import Placement
-from hanok.services.placement.routes.query import groups_of
+from hanok.services.placement.routes.query import GROUP, groups_of
 from hanok.services.placement.tables import (
     allocations,
     inventories,
@@ -447,7 +447,13 @@ _P = "placement:resource_providers"
 _ONE = "/resource_providers/{uuid}"
 _ITEM = _ONE + "/inventories/{resource_class}"
 ROUTES = (
-    Route("GET", "/resource_providers", list_providers, (f"{_P}:list",)),
+    Route(
+        "GET",
+        "/resource_providers",
+        list_providers,
+        (f"{_P}:list",),
+        query=("name", "uuid", *GROUP),
+    ),
     Route(
         "POST",
         "/resource_providers",

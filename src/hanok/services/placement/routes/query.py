@@ -11,7 +11,8 @@ from hanok.services.placement.logic.candidates import Group
 from hanok.services.placement.logic.providers import dashed
 from hanok.web.request import Request
 
-KEY = re.compile(r"(resources|required|member_of|in_tree)([a-zA-Z0-9_-]{0,64})")
+GROUP = ("resources", "required", "member_of", "in_tree")
+KEY = re.compile(rf"({'|'.join(GROUP)})([a-zA-Z0-9_-]{{0,64}})")
 _RESOURCE = re.compile(r"([A-Z0-9_]+):([1-9]\d{0,17})")
 _TRAIT = re.compile(r"[A-Z0-9_]{1,255}")
 
