@@ -47,6 +47,9 @@ FRESH = 500  # requests until its things are made anew
 TO_THE_LETTER = 0.08  # the share of requests that recipes make
 WAIT_S = 60.0  # for an answer; a machine under load is no failure
 SLOW_S = 5.0
+IDLE_S = (
+    2.0  # after which a connection is not used again: the server ends it after 5, perhaps just now
+)
 
 
 class Found(Struct):
@@ -86,6 +89,7 @@ class _Connection:
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._used_s = 0.0
 
     async def ask(self, sent: Sent) -> tuple[int, bytes]:
         """Status and body.
@@ -93,6 +97,8 @@ class _Connection:
         Raises:
             ConnectionError: it ended without an answer.
         """
+        if time.monotonic() - self._used_s > IDLE_S:
+            self.close()
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 22)
         reader, writer = self._streams
@@ -122,6 +128,7 @@ class _Connection:
             keep = sent.whole and b"connection: close" not in lower and length is not None
             return status, body
         finally:
+            self._used_s = time.monotonic()
             if not keep:
                 self.close()
 
@@ -609,7 +616,6 @@ async def _one_life(
     world: World | None = None
     for number in range(count):
         if number % FRESH == 0:
-            connection.close()  # the server would end it meanwhile: idle for too long
             try:
                 generator.callers, world = await _furnish(
                     cloud, generator.known, number // FRESH, provider
