@@ -117,3 +117,21 @@ async def test_in_a_header(cloud: Cloud) -> None:
                 headers = {b"X-Auth-Token": admin.token.encode(), header: value}
                 answer = await cloud.http.request("GET", path, headers=headers)
                 assert answer.status_code < 500, f"{path} {header!r}: {answer.text}"
+
+
+async def test_numbers_that_are_none_or_too_long(cloud: Cloud) -> None:
+    """Digits of other scripts, and more digits than Python turns into a number."""
+    admin = await cloud.sign_in()
+    network = (await admin.post("/network/v2.0/networks", {"network": {}}))["network"]["id"]
+    newest = {"OpenStack-API-Version": "placement 1.39"}
+    for odd in ("%C2%B2", "%D9%A3", "9" * 5000, "1" * 25):
+        await admin("DELETE", f"/compute/v2.1/os-services/{odd}", status=400)
+        await admin("GET", f"/compute/v2.1/servers?power_state={odd}", status=200)
+        await admin("GET", f"/image/v2/images?size_min={odd}", status=400)
+        await admin("GET", f"/image/v2/images?min_ram=-{odd}", status=400)
+        path = f"/placement/allocation_candidates?resources=VCPU:1&limit={odd}"
+        await admin("GET", path, headers=newest, status=400)
+    for odd in ("9" * 5000, "1" * 25, "1.5"):
+        path, change = f"/network/v2.0/networks/{network}", {"network": {"name": "n"}}
+        headers = {"If-Match": f"revision_number={odd}"}
+        await admin("PUT", path, change, headers=headers, status=400)

@@ -18,6 +18,11 @@ from hanok.base.errors import BadInput
 Direction = Literal["asc", "desc"]
 
 
+def number_of(text: str) -> int | None:
+    """A whole number that a database holds, written in plain digits; None for all else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
 def limit_of(text: str | None, *, maximum: int | None = None, zero: bool = True) -> int | None:
     """A limit as it was sent.
 

@@ -19,7 +19,7 @@ from hanok.services.compute.tables import servers as server_table
 from hanok.services.compute.tables import services as table
 from hanok.services.placement import facade as placement
 from hanok.store import Transaction
-from hanok.web.pages import limit_of, next_link
+from hanok.web.pages import limit_of, next_link, number_of
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
 
@@ -121,9 +121,9 @@ async def delete_service(request: Request, room: Compute) -> Response:
     request.allow()
     wanted = request.path["service_id"]
     column = table.c.id if request.microversion >= (2, 53) else table.c.number
-    if request.microversion < (2, 53) and not wanted.isdigit():
+    value: Any = wanted if request.microversion >= (2, 53) else number_of(wanted)
+    if value is None:
         raise BadInput(f"Invalid service id {wanted[:50]}")
-    value: Any = wanted if request.microversion >= (2, 53) else int(wanted)
     async with request.transaction() as tx:
         row = await tx.first(sa.select(table).where(column == value))
         if row is None:

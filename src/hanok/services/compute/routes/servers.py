@@ -21,7 +21,7 @@ from hanok.services.compute.schemas import answers, bodies
 from hanok.services.compute.tables import server_tags
 from hanok.services.compute.tables import servers as table
 from hanok.store import Transaction
-from hanok.web.pages import Direction, limit_of, next_link, ordered
+from hanok.web.pages import Direction, limit_of, next_link, number_of, ordered
 from hanok.web.request import Request, convert, json_answer, no_content
 from hanok.web.routes import Route
 
@@ -319,8 +319,8 @@ async def _page(
         for name in ("host", "node"):
             if name in query:
                 statement = statement.where(table.c.host == query[name])
-    if "power_state" in query and query["power_state"].isdigit():
-        statement = statement.where(table.c.power_state == int(query["power_state"]))
+    if (power_state := number_of(query.get("power_state", ""))) is not None:
+        statement = statement.where(table.c.power_state == power_state)
     if "locked" in query and version >= (2, 73):
         statement = statement.where(table.c.locked.is_(bodies.truth(query["locked"], "locked")))
     statement = _tags_filter(request, statement)

@@ -19,7 +19,7 @@ from hanok.services.image.routes import guards, locations
 from hanok.services.image.routes.seen import allow, answer, answers, readable
 from hanok.services.image.tables import image_members, image_properties, image_tags
 from hanok.services.image.tables import images as table
-from hanok.web.pages import Direction, limit_of, ordered
+from hanok.web.pages import Direction, limit_of, number_of, ordered
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
 
@@ -186,11 +186,11 @@ def _filtered(request: Request) -> sa.Select[Any]:
             choices = _choices(value) if name != "owner" else [value]
             statement = statement.where(table.c[name].in_(choices))
         elif name in _NUMBERS:
-            if not value.lstrip("-").isdigit():
-                raise BadInput(f"Cannot convert '{value[:50]}' to an integer for {name}.")
-            number = int(value)
-            if number < 0:
+            if value.startswith("-"):
                 raise BadInput(f"The filter {name} must not be negative.")
+            number = number_of(value)
+            if number is None:
+                raise BadInput(f"Cannot convert '{value[:50]}' to an integer for {name}.")
             column = _NUMBERS[name]
             if name == "size_min":
                 statement = statement.where(column >= number)

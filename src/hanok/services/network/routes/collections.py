@@ -28,7 +28,7 @@ from hanok.services.network.schemas import attributes as attr
 from hanok.services.network.schemas.attributes import Attribute
 from hanok.services.network.tables import tags
 from hanok.store import Transaction
-from hanok.web.pages import Direction, limit_of, ordered
+from hanok.web.pages import Direction, limit_of, number_of, ordered
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
 
@@ -396,11 +396,12 @@ def _revision_fits(request: Request, row: Row[Any]) -> None:
     name, _, number = wanted.partition("=")
     if name.strip() != "revision_number":
         return
-    if not number.strip().isdigit():
+    revision = number_of(number.strip())
+    if revision is None:
         raise BadInput(f"Invalid If-Match header: {wanted[:100]}")
-    if int(number) != row.revision_number:
+    if revision != row.revision_number:
         raise RevisionDiffers(
-            f"Constrained to {number.strip()}, but current revision is {row.revision_number}",
+            f"Constrained to {revision}, but current revision is {row.revision_number}",
             code="RevisionNumberConstraintFailed",
         )
 

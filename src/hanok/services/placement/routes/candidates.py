@@ -14,6 +14,7 @@ from hanok.services.placement.room import Placement
 from hanok.services.placement.routes.query import GROUP, KEY, groups_of
 from hanok.services.placement.standard import CLASS_SET
 from hanok.services.placement.tables import resource_classes
+from hanok.web.pages import number_of
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import Route
 
@@ -35,9 +36,9 @@ async def list_candidates(request: Request, room: Placement) -> Response:
         if KEY.fullmatch(key):
             continue
         if key == "limit" and version >= (1, 16):
-            if not value.isdigit() or int(value) < 1:
+            limit = number_of(value)
+            if not limit:
                 raise BadInput(f"Invalid query string parameters: limit={value[:50]}")
-            limit = int(value)
         elif key == "group_policy" and version >= (1, 25):
             if value not in ("none", "isolate"):
                 raise BadInput("Invalid query string parameters: group_policy is none or isolate")
