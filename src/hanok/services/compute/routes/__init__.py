@@ -12,6 +12,8 @@ from hanok.services.compute.routes import (
     images,
     keypairs,
     quotas,
+    server_metadata,
+    server_tags,
     servers,
     versions,
 )
@@ -21,6 +23,8 @@ ROUTES: tuple[Route, ...] = (
     *versions.ROUTES,
     *flavors.ROUTES,
     *servers.ROUTES,
+    *server_metadata.ROUTES,
+    *server_tags.ROUTES,
     *actions.ROUTES,
     *consoles.ROUTES,
     *events.ROUTES,

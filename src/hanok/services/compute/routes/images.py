@@ -28,7 +28,7 @@ from hanok.services.compute.logic import quotas
 from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import answers, bodies
 from hanok.web.pages import limit_of, next_link
-from hanok.web.request import Request, convert, json_answer, no_content
+from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import SIGNED_IN, Route
 
 PAGE = 1000
@@ -230,16 +230,9 @@ async def list_metadata(request: Request, room: Compute) -> Response:
     return json_answer({"metadata": await _metadata(request, room)})
 
 
-async def _sent(request: Request) -> dict[str, str]:
-    body = await request.json()
-    if not isinstance(body, dict) or set(body) != {"metadata"}:
-        raise BadInput("Invalid input: the body is {'metadata': {…}}.")
-    return convert(body["metadata"], bodies.MetadataMap)
-
-
 async def add_metadata(request: Request, room: Compute) -> Response:
     """POST /images/{id}/metadata: what is not named stays."""
-    wanted = await _sent(request)
+    wanted = await request.body(bodies.MetadataMap, key="metadata")
     before = await _metadata(request, room)
     await _write(request, room, before, {**before, **wanted})
     return json_answer({"metadata": {**before, **wanted}})
@@ -247,7 +240,7 @@ async def add_metadata(request: Request, room: Compute) -> Response:
 
 async def replace_metadata(request: Request, room: Compute) -> Response:
     """PUT /images/{id}/metadata: what is not named goes."""
-    wanted = await _sent(request)
+    wanted = await request.body(bodies.MetadataMap, key="metadata")
     await _write(request, room, await _metadata(request, room), wanted)
     return json_answer({"metadata": wanted})
 
@@ -263,12 +256,9 @@ async def show_item(request: Request, room: Compute) -> Response:
 
 async def put_item(request: Request, room: Compute) -> Response:
     """PUT /images/{id}/metadata/{key}."""
-    body = await request.json()
-    if not isinstance(body, dict) or set(body) != {"meta"}:
-        raise BadInput("Invalid input: the body is {'meta': {…}}.")
-    wanted, key = convert(body["meta"], bodies.MetadataMap), request.path["key"]
+    wanted, key = await request.body(bodies.MetadataMap, key="meta"), request.path["key"]
     if len(wanted) != 1:
-        raise BadInput("Invalid input for field/attribute meta: it has one key.")
+        raise BadInput("Request body contains too many items")
     if key not in wanted:
         raise BadInput("Request body and URI mismatch")
     before = await _metadata(request, room)

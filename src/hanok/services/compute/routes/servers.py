@@ -1,4 +1,4 @@
-"""Servers: create, list, show, update, delete; their metadata, addresses and tags."""
+"""Servers: create, list, show, update, delete; their addresses and network cards."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from msgspec import UNSET
 from sqlalchemy import Row
 from starlette.responses import Response
 
-from hanok.base.errors import BadInput, Conflict, NotFound
+from hanok.base.errors import BadInput, NotFound
 from hanok.services.compute import states
-from hanok.services.compute.logic import creating, flavors, hosts, patterns, quotas, servers
+from hanok.services.compute.logic import creating, flavors, hosts, patterns, servers
 from hanok.services.compute.operations import CreateServer, DeleteServer
 from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import answers, bodies
@@ -506,81 +506,6 @@ async def start_delete(request: Request, room: Compute, tx: Transaction, row: Ro
     )
 
 
-# ---- metadata ----
-
-
-async def list_metadata(request: Request, room: Compute) -> Response:
-    async with request.reading() as tx:
-        row = await readable(request, tx)
-    return json_answer({"metadata": row.metadata})
-
-
-async def _set_metadata(
-    request: Request, room: Compute, tx: Transaction, row: Row[Any], metadata: dict[str, str]
-) -> None:
-    servers.check_unlocked(row, request.token)
-    if row.vm_state not in ("active", "paused", "suspended", "stopped"):
-        raise Conflict(
-            f"Cannot 'update_server_metadata' instance {row.id} while it is in vm_state {row.vm_state}"
-        )
-    await quotas.check_metadata(tx, row.project_id, metadata)
-    await tx.execute(
-        table.update()
-        .where(table.c.id == row.id)
-        .values(metadata=metadata, updated_at=room.clock.now())
-    )
-
-
-async def replace_metadata(request: Request, room: Compute) -> Response:
-    wanted = await request.body(bodies.MetadataMap, key="metadata")
-    async with request.transaction() as tx:
-        row = await readable(request, tx)
-        await _set_metadata(request, room, tx, row, wanted)
-    return json_answer({"metadata": wanted})
-
-
-async def add_metadata(request: Request, room: Compute) -> Response:
-    wanted = await request.body(bodies.MetadataMap, key="metadata")
-    async with request.transaction() as tx:
-        row = await readable(request, tx)
-        merged = {**row.metadata, **wanted}
-        await _set_metadata(request, room, tx, row, merged)
-    return json_answer({"metadata": merged})
-
-
-async def show_item(request: Request, room: Compute) -> Response:
-    key = request.path["key"]
-    async with request.reading() as tx:
-        row = await readable(request, tx)
-    if key not in row.metadata:
-        raise NotFound("Metadata item was not found")
-    return json_answer({"meta": {key: row.metadata[key]}})
-
-
-async def put_item(request: Request, room: Compute) -> Response:
-    key = request.path["key"]
-    wanted = await request.body(bodies.MetadataMap, key="meta")
-    if len(wanted) != 1:
-        raise BadInput("Request body contains too many items")
-    if key not in wanted:
-        raise BadInput("Request body and URI mismatch")
-    async with request.transaction() as tx:
-        row = await readable(request, tx)
-        await _set_metadata(request, room, tx, row, {**row.metadata, **wanted})
-    return json_answer({"meta": wanted})
-
-
-async def delete_item(request: Request, room: Compute) -> Response:
-    key = request.path["key"]
-    async with request.transaction() as tx:
-        row = await readable(request, tx)
-        if key not in row.metadata:
-            raise NotFound("Metadata item was not found")
-        kept = {name: value for name, value in row.metadata.items() if name != key}
-        await _set_metadata(request, room, tx, row, kept)
-    return no_content()
-
-
 # ---- addresses ----
 
 
@@ -673,79 +598,8 @@ async def show_card(request: Request, room: Compute) -> Response:
     return json_answer({"interfaceAttachment": found[0]})
 
 
-# ---- tags ----
-
-
-async def list_tags(request: Request, room: Compute) -> Response:
-    async with request.reading() as tx:
-        row = await readable(request, tx)
-        return json_answer({"tags": await servers.tags_of(tx, row.id)})
-
-
-async def _write_tags(tx: Transaction, row: Row[Any], tags: list[str]) -> None:
-    if row.vm_state not in ("active", "paused", "suspended", "stopped"):
-        raise Conflict(
-            f"Cannot 'update_tags' instance {row.id} while it is in vm_state {row.vm_state}"
-        )
-    await tx.execute(server_tags.delete().where(server_tags.c.server_id == row.id))
-    if tags:
-        await tx.execute(server_tags.insert(), [{"server_id": row.id, "tag": tag} for tag in tags])
-
-
-async def replace_tags(request: Request, room: Compute) -> Response:
-    body = await request.json()
-    if not isinstance(body, dict) or set(body) != {"tags"}:
-        raise BadInput("Invalid input: the body is {'tags': […]}.")
-    tags = sorted(set(convert(body["tags"], list[bodies.Tag])))
-    if len(tags) > 50:
-        raise BadInput("The number of tags exceeded the per-server limit 50")
-    async with request.transaction() as tx:
-        row = await readable(request, tx)
-        await _write_tags(tx, row, tags)
-    return json_answer({"tags": tags})
-
-
-async def delete_tags(request: Request, room: Compute) -> Response:
-    async with request.transaction() as tx:
-        row = await readable(request, tx)
-        await _write_tags(tx, row, [])
-    return no_content()
-
-
-async def check_tag(request: Request, room: Compute) -> Response:
-    async with request.reading() as tx:
-        row = await readable(request, tx)
-        if request.path["tag"] not in await servers.tags_of(tx, row.id):
-            raise NotFound(f"Server {row.id} has no tag '{request.path['tag']}'")
-    return no_content()
-
-
-async def add_tag(request: Request, room: Compute) -> Response:
-    tag = convert(request.path["tag"], bodies.Tag)
-    async with request.transaction() as tx:
-        row = await readable(request, tx)
-        tags = await servers.tags_of(tx, row.id)
-        if tag in tags:
-            return no_content()
-        if len(tags) >= 50:
-            raise BadInput("The number of tags exceeded the per-server limit 50")
-        await _write_tags(tx, row, sorted([*tags, tag]))
-    return no_content(201, {"Location": f"{request.base_url}/v2.1/servers/{row.id}/tags/{tag}"})
-
-
-async def remove_tag(request: Request, room: Compute) -> Response:
-    async with request.transaction() as tx:
-        row = await readable(request, tx)
-        tags = await servers.tags_of(tx, row.id)
-        if request.path["tag"] not in tags:
-            raise NotFound(f"Server {row.id} has no tag '{request.path['tag']}'")
-        await _write_tags(tx, row, [tag for tag in tags if tag != request.path["tag"]])
-    return no_content()
-
-
 _A = "os_compute_api"
 _ONE = "/v2.1/servers/{server_id}"
-_TAG = _ONE + "/tags/{tag}"
 _EXTENDED = (
     f"{_A}:os-extended-server-attributes",
     f"{_A}:servers:show:host_status",
@@ -790,55 +644,9 @@ ROUTES = (
         member="server",
     ),
     Route("DELETE", _ONE, delete_server, (f"{_A}:servers:delete",)),
-    Route("GET", _ONE + "/metadata", list_metadata, (f"{_A}:server-metadata:index",)),
-    Route(
-        "POST",
-        _ONE + "/metadata",
-        add_metadata,
-        (f"{_A}:server-metadata:create",),
-        strict=True,
-        body=bodies.MetadataMap,
-        member="metadata",
-    ),
-    Route(
-        "PUT",
-        _ONE + "/metadata",
-        replace_metadata,
-        (f"{_A}:server-metadata:update_all",),
-        strict=True,
-        body=bodies.MetadataMap,
-        member="metadata",
-    ),
-    Route("GET", _ONE + "/metadata/{key}", show_item, (f"{_A}:server-metadata:show",)),
-    Route(
-        "PUT",
-        _ONE + "/metadata/{key}",
-        put_item,
-        (f"{_A}:server-metadata:update",),
-        strict=True,
-        body=bodies.MetadataMap,
-        member="meta",
-    ),
-    Route("DELETE", _ONE + "/metadata/{key}", delete_item, (f"{_A}:server-metadata:delete",)),
     Route("GET", _ONE + "/ips", list_addresses, (f"{_A}:ips:index",)),
     Route("GET", _ONE + "/ips/{network_label}", show_addresses, (f"{_A}:ips:show",)),
     Route("GET", _ONE + "/os-security-groups", list_groups, (f"{_A}:os-security-groups:list",)),
     Route("GET", _ONE + "/os-interface", list_cards, (f"{_A}:os-attach-interfaces:list",)),
     Route("GET", _ONE + "/os-interface/{port_id}", show_card, (f"{_A}:os-attach-interfaces:show",)),
-    Route("GET", _ONE + "/tags", list_tags, (f"{_A}:os-server-tags:index",), minimum=(2, 26)),
-    Route(
-        "PUT",
-        _ONE + "/tags",
-        replace_tags,
-        (f"{_A}:os-server-tags:update_all",),
-        minimum=(2, 26),
-        body=list[str],
-        member="tags",
-    ),
-    Route(
-        "DELETE", _ONE + "/tags", delete_tags, (f"{_A}:os-server-tags:delete_all",), minimum=(2, 26)
-    ),
-    Route("GET", _TAG, check_tag, (f"{_A}:os-server-tags:show",), minimum=(2, 26)),
-    Route("PUT", _TAG, add_tag, (f"{_A}:os-server-tags:update",), minimum=(2, 26)),
-    Route("DELETE", _TAG, remove_tag, (f"{_A}:os-server-tags:delete",), minimum=(2, 26)),
 )

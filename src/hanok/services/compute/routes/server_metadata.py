@@ -1,0 +1,126 @@
+"""What users write onto servers: pairs of words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row
+from starlette.responses import Response
+
+from hanok.base.errors import BadInput, Conflict, NotFound
+from hanok.services.compute.logic import quotas, servers
+from hanok.services.compute.room import Compute
+from hanok.services.compute.routes.servers import readable
+from hanok.services.compute.schemas import bodies
+from hanok.services.compute.tables import servers as table
+from hanok.store import Transaction
+from hanok.web.request import Request, json_answer, no_content
+from hanok.web.routes import Route
+
+
+async def list_metadata(request: Request, room: Compute) -> Response:
+    async with request.reading() as tx:
+        row = await readable(request, tx)
+    return json_answer({"metadata": row.metadata})
+
+
+async def _set_metadata(
+    request: Request, room: Compute, tx: Transaction, row: Row[Any], metadata: dict[str, str]
+) -> None:
+    servers.check_unlocked(row, request.token)
+    if row.vm_state not in ("active", "paused", "suspended", "stopped"):
+        raise Conflict(
+            f"Cannot 'update_server_metadata' instance {row.id} while it is in vm_state {row.vm_state}"
+        )
+    await quotas.check_metadata(tx, row.project_id, metadata)
+    await tx.execute(
+        table.update()
+        .where(table.c.id == row.id)
+        .values(metadata=metadata, updated_at=room.clock.now())
+    )
+
+
+async def replace_metadata(request: Request, room: Compute) -> Response:
+    wanted = await request.body(bodies.MetadataMap, key="metadata")
+    async with request.transaction() as tx:
+        row = await readable(request, tx)
+        await _set_metadata(request, room, tx, row, wanted)
+    return json_answer({"metadata": wanted})
+
+
+async def add_metadata(request: Request, room: Compute) -> Response:
+    wanted = await request.body(bodies.MetadataMap, key="metadata")
+    async with request.transaction() as tx:
+        row = await readable(request, tx)
+        merged = {**row.metadata, **wanted}
+        await _set_metadata(request, room, tx, row, merged)
+    return json_answer({"metadata": merged})
+
+
+async def show_item(request: Request, room: Compute) -> Response:
+    key = request.path["key"]
+    async with request.reading() as tx:
+        row = await readable(request, tx)
+    if key not in row.metadata:
+        raise NotFound("Metadata item was not found")
+    return json_answer({"meta": {key: row.metadata[key]}})
+
+
+async def put_item(request: Request, room: Compute) -> Response:
+    key = request.path["key"]
+    wanted = await request.body(bodies.MetadataMap, key="meta")
+    if len(wanted) != 1:
+        raise BadInput("Request body contains too many items")
+    if key not in wanted:
+        raise BadInput("Request body and URI mismatch")
+    async with request.transaction() as tx:
+        row = await readable(request, tx)
+        await _set_metadata(request, room, tx, row, {**row.metadata, **wanted})
+    return json_answer({"meta": wanted})
+
+
+async def delete_item(request: Request, room: Compute) -> Response:
+    key = request.path["key"]
+    async with request.transaction() as tx:
+        row = await readable(request, tx)
+        if key not in row.metadata:
+            raise NotFound("Metadata item was not found")
+        kept = {name: value for name, value in row.metadata.items() if name != key}
+        await _set_metadata(request, room, tx, row, kept)
+    return no_content()
+
+
+_A = "os_compute_api"
+_ONE = "/v2.1/servers/{server_id}"
+ROUTES = (
+    Route("GET", _ONE + "/metadata", list_metadata, (f"{_A}:server-metadata:index",)),
+    Route(
+        "POST",
+        _ONE + "/metadata",
+        add_metadata,
+        (f"{_A}:server-metadata:create",),
+        strict=True,
+        body=bodies.MetadataMap,
+        member="metadata",
+    ),
+    Route(
+        "PUT",
+        _ONE + "/metadata",
+        replace_metadata,
+        (f"{_A}:server-metadata:update_all",),
+        strict=True,
+        body=bodies.MetadataMap,
+        member="metadata",
+    ),
+    Route("GET", _ONE + "/metadata/{key}", show_item, (f"{_A}:server-metadata:show",)),
+    Route(
+        "PUT",
+        _ONE + "/metadata/{key}",
+        put_item,
+        (f"{_A}:server-metadata:update",),
+        strict=True,
+        body=bodies.MetadataMap,
+        member="meta",
+    ),
+    Route("DELETE", _ONE + "/metadata/{key}", delete_item, (f"{_A}:server-metadata:delete",)),
+)
