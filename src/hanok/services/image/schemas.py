@@ -486,42 +486,48 @@ class View(Struct, frozen=True, kw_only=True):
 
 
 def image(row: Row[Any], view: View) -> dict[str, Any]:
-    answer: dict[str, Any] = dict(view.properties)
-    answer.update(
-        id=row.id,
-        name=row.name,
-        status=row.status,
-        visibility=row.visibility,
-        protected=row.protected,
-        os_hidden=row.os_hidden,
-        checksum=row.checksum,
-        os_hash_algo=row.os_hash_algo,
-        os_hash_value=row.os_hash_value,
-        size=row.size,
-        virtual_size=row.virtual_size,
-        container_format=row.container_format,
-        disk_format=row.disk_format,
-        min_disk=row.min_disk,
-        min_ram=row.min_ram,
-        owner=row.owner,
-        created_at=zulu(row.created_at),
-        updated_at=zulu(row.updated_at),
-        tags=view.tags,
-        self=f"/v2/images/{row.id}",
-        file=f"/v2/images/{row.id}/file",
-        schema="/v2/schemas/image",
-    )
+    """An image; row: all columns of the table, in its order. Taken apart at once: by name it costs twice as much."""
+    (
+        image_id, name, owner, status, visibility, protected, os_hidden, disk_format, container_format, size,
+        virtual_size, checksum, os_hash_algo, os_hash_value, min_disk, min_ram, created_at, updated_at, _, _, _,
+        import_task, importing_to, failed_import,
+    ) = row  # fmt: skip
+    answer: dict[str, Any] = {
+        **view.properties,
+        "id": image_id,
+        "name": name,
+        "status": status,
+        "visibility": visibility,
+        "protected": protected,
+        "os_hidden": os_hidden,
+        "checksum": checksum,
+        "os_hash_algo": os_hash_algo,
+        "os_hash_value": os_hash_value,
+        "size": size,
+        "virtual_size": virtual_size,
+        "container_format": container_format,
+        "disk_format": disk_format,
+        "min_disk": min_disk,
+        "min_ram": min_ram,
+        "owner": owner,
+        "created_at": zulu(created_at),
+        "updated_at": zulu(updated_at),
+        "tags": view.tags,
+        "self": f"/v2/images/{image_id}",
+        "file": f"/v2/images/{image_id}/file",
+        "schema": "/v2/schemas/image",
+    }
     if view.stores:
         answer["stores"] = ",".join(view.stores)
     if view.locations is not None:
         answer["locations"] = view.locations
     if view.direct_url is not None:
         answer["direct_url"] = view.direct_url
-    if row.import_task not in (None, row.id):  # its own: the image is made from a server's disk
-        answer["os_glance_import_task"] = row.import_task
-    if row.importing_to is not None:
-        answer["os_glance_importing_to_stores"] = row.importing_to
-        answer["os_glance_failed_import"] = row.failed_import or ""
+    if import_task not in (None, image_id):  # its own: the image is made from a server's disk
+        answer["os_glance_import_task"] = import_task
+    if importing_to is not None:
+        answer["os_glance_importing_to_stores"] = importing_to
+        answer["os_glance_failed_import"] = failed_import or ""
     return answer
 
 

@@ -237,6 +237,8 @@ def inspected(
 
 def by_weight(room: Images, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
     """Locations in the order in which they are read: the heaviest store first."""
+    if len(rows) < 2:
+        return list(rows)
     weights = {one.id: one.weight for one in room.settings.stores}
     return sorted(rows, key=lambda row: -weights.get(row.store, 0))
 
