@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -485,7 +486,7 @@ class View(Struct, frozen=True, kw_only=True):
     direct_url: str | None = None
 
 
-def image(row: Row[Any], view: View) -> dict[str, Any]:
+def image(row: Sequence[Any], view: View) -> dict[str, Any]:
     """An image; row: all columns of the table, in its order. Taken apart at once: by name it costs twice as much."""
     (
         image_id, name, owner, status, visibility, protected, os_hidden, disk_format, container_format, size,
