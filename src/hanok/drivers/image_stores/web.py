@@ -224,7 +224,7 @@ async def read(
     """
     async with opened(rules, url, start=start, length=length, token=token) as answer:
         announced = answer.headers.get("content-length")
-        if announced is not None and announced.isdigit() and int(announced) > most:
+        if announced is not None and announced.isdecimal() and int(announced) > most:
             raise WebBroken(f"there are {announced} bytes, more than the {most} that are taken")
         skip = start if answer.status_code == 200 else 0
         got = 0
@@ -237,7 +237,7 @@ async def read(
                 piece = cut
             if piece:
                 yield piece
-        if announced is not None and announced.isdigit() and got != int(announced):
+        if announced is not None and announced.isdecimal() and got != int(announced):
             raise WebBroken(f"it ended after {got} of {announced} bytes")
 
 
@@ -245,4 +245,4 @@ async def size(rules: WebRules, url: str) -> int | None:
     """Bytes at an address as its server announces them."""
     async with opened(rules, url, method="HEAD") as answer:
         announced = answer.headers.get("content-length", "")
-        return int(announced) if announced.isdigit() else None
+        return int(announced) if announced.isdecimal() else None

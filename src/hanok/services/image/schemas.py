@@ -463,7 +463,7 @@ def read_patch(body: Any, *, oldest: bool) -> list[Change]:
         if op != "remove" and "value" not in line:
             raise BadInput(f'Operation "{op}" requires a member named "value".')
         place = pieces[1] if deep == 2 else ""
-        if place not in ("", "-") and not (place.isdigit() and len(place) < 5):
+        if place not in ("", "-") and not (place.isdecimal() and len(place) < 5):
             raise BadInput(f"Invalid JSON pointer for this resource: '{path[:100]}'")
         changes.append(Change(op, pieces[0], line.get("value"), place))
     return changes

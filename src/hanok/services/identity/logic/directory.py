@@ -252,7 +252,10 @@ class Directory:
         mask = int(self.options["user_enabled_mask"] or 0)
         value = values[0] if values else str(self.options["user_enabled_default"])
         if mask:
-            return not (int(value) if value.lstrip("-").isdigit() else 0) & mask
+            try:
+                return not int(value) & mask
+            except ValueError:  # whatever the directory has there, it is no mask that says "off"
+                return True
         return _truth(value) != (_truth(self.options["user_enabled_invert"]) and values is not None)
 
     def _emulated(self) -> set[str]:
