@@ -105,7 +105,7 @@ class Control:
             network=self.network,
             images=self.images,
             snapshots=settings.snapshots,
-            ask_image=lambda *asked: inside.ask(self.app, *asked),
+            ask=lambda *asked: inside.ask(self.app, *asked),
             settings=settings.compute,
         )
         self.worker = Worker(

@@ -12,7 +12,7 @@ from hanok.bus import Bus
 from hanok.operations import Starter, active_arguments, is_active
 from hanok.services.compute.logic import hosts
 from hanok.services.compute.operations import OPERATIONS
-from hanok.services.compute.room import AskImage, Compute, ComputeSettings
+from hanok.services.compute.room import Ask, Compute, ComputeSettings
 from hanok.services.compute.tables import servers
 from hanok.services.image.facade import Images
 from hanok.services.network.facade import Network
@@ -86,14 +86,14 @@ def build(
     network: Network,
     images: Images,
     snapshots: Path,
-    ask_image: AskImage,
+    ask: Ask,
     settings: ComputeSettings,
 ) -> Compute:
     """The room.
 
     Args:
         wake: called when an operation was started. snapshots: where hosts leave copies of disks.
-        ask_image: the image service, asked as a user asks it.
+        ask: another service, asked as a user asks it.
     """
     return Compute(
         clock=clock,
@@ -103,6 +103,6 @@ def build(
         network=network,
         images=images,
         snapshots=snapshots,
-        ask_image=ask_image,
+        ask=ask,
         settings=settings,
     )

@@ -34,12 +34,12 @@ class ComputeSettings(Struct, frozen=True, kw_only=True):
     zone: str = "nova"
 
 
-AskImage = Callable[[Request, str, str, bytes, str], Awaitable[tuple[int, bytes]]]
-"""A request to the image service in the name of another: method, path, body and its media type. See web.inside."""
+Ask = Callable[[Request, str, str, bytes, str], Awaitable[tuple[int, bytes]]]
+"""A request to another service in the name of whoever asked this one: method, path, body, its type. See web.inside."""
 
 
 class Compute(Struct, frozen=True, kw_only=True):
-    """snapshots: where hosts leave copies of disks. ask_image: the image service, asked as a user asks it."""
+    """snapshots: where hosts leave copies of disks. ask: another service, asked as a user asks it."""
 
     clock: Clock
     database: Database
@@ -48,5 +48,5 @@ class Compute(Struct, frozen=True, kw_only=True):
     network: Network
     images: Images
     snapshots: Path
-    ask_image: AskImage
+    ask: Ask
     settings: ComputeSettings = ComputeSettings()

@@ -11,21 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-import msgspec
 from starlette.responses import Response
 
-from hanok.base.errors import (
-    BadInput,
-    Conflict,
-    Forbidden,
-    HanokError,
-    NotFound,
-    NotSignedIn,
-    Unavailable,
-)
+from hanok.base.errors import BadInput, NotFound
 from hanok.base.ids import is_uuid
 from hanok.services.compute.logic import quotas
 from hanok.services.compute.room import Compute
+from hanok.services.compute.routes.asked import ask
 from hanok.services.compute.schemas import answers, bodies
 from hanok.web.pages import limit_of, next_link
 from hanok.web.request import Request, json_answer, no_content
@@ -49,35 +41,15 @@ COMMON = frozenset(
 )
 STATUS = {"active": "ACTIVE", "queued": "SAVING", "saving": "SAVING", "killed": "ERROR"}
 PROGRESS = {"queued": 25, "saving": 50, "active": 100}
-_REFUSED: dict[int, type[HanokError]] = {
-    400: BadInput,
-    401: NotSignedIn,
-    403: Forbidden,
-    409: Conflict,
-    413: Forbidden,
-}
 
 
 async def _ask(
     request: Request, room: Compute, method: str, path: str, body: Any = None
 ) -> dict[str, Any]:
-    """Ask the image service as the caller; what it refuses is refused."""
-    content = b"" if body is None else msgspec.json.encode(body)
-    status, text = await room.ask_image(request, method, path, content, PATCH)
-    if status == 404:
-        raise NotFound("Image not found.")
-    if status in _REFUSED:
-        raise _REFUSED[status](_plain(text))
-    if status >= 400:
-        raise Unavailable("The image service does not answer as it should.", detail=_plain(text))
-    return dict(msgspec.json.decode(text)) if text else {}
-
-
-def _plain(page: bytes) -> str:
-    """The words of the image service's HTML page of an error."""
-    text = page.decode(errors="replace")
-    words = text.partition("</h1>")[2].partition("<br")[0].strip()
-    return words or "The image service refuses this."
+    try:
+        return await ask(request, room, method, path, body, media_type=PATCH)
+    except NotFound as error:
+        raise NotFound("Image not found.") from error
 
 
 def _path(request: Request) -> str:
