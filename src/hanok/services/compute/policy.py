@@ -115,6 +115,41 @@ RULES: tuple[Rule, ...] = (
         "rule:context_is_admin",
         "PUT /flavors/{flavor_id}",
     ),
+    Rule(
+        "os_compute_api:os-floating-ip-pools",
+        "@",
+        "GET /os-floating-ip-pools",
+    ),
+    Rule(
+        "os_compute_api:os-floating-ips:add",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (addFloatingIp)",
+    ),
+    Rule(
+        "os_compute_api:os-floating-ips:create",
+        "rule:project_member_or_admin",
+        "POST /os-floating-ips",
+    ),
+    Rule(
+        "os_compute_api:os-floating-ips:delete",
+        "rule:project_member_or_admin",
+        "DELETE /os-floating-ips/{floating_ip_id}",
+    ),
+    Rule(
+        "os_compute_api:os-floating-ips:list",
+        "rule:project_reader_or_admin",
+        "GET /os-floating-ips",
+    ),
+    Rule(
+        "os_compute_api:os-floating-ips:remove",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (removeFloatingIp)",
+    ),
+    Rule(
+        "os_compute_api:os-floating-ips:show",
+        "rule:project_reader_or_admin",
+        "GET /os-floating-ips/{floating_ip_id}",
+    ),
     Rule("os_compute_api:os-hypervisors:list", "rule:context_is_admin", "GET /os-hypervisors"),
     Rule(
         "os_compute_api:os-hypervisors:list-detail",
@@ -200,6 +235,26 @@ RULES: tuple[Rule, ...] = (
         "os_compute_api:os-lock-server:unlock:unlock_override",
         "rule:context_is_admin",
         "POST /servers/{server_id}/action (unlock)",
+    ),
+    Rule(
+        "os_compute_api:os-multinic:add",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (addFixedIp)",
+    ),
+    Rule(
+        "os_compute_api:os-multinic:remove",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/action (removeFixedIp)",
+    ),
+    Rule(
+        "os_compute_api:os-networks:list",
+        "rule:project_reader_or_admin",
+        "GET /os-networks",
+    ),
+    Rule(
+        "os_compute_api:os-networks:show",
+        "rule:project_reader_or_admin",
+        "GET /os-networks/{network_id}",
     ),
     Rule(
         "os_compute_api:os-pause-server:pause",
@@ -312,6 +367,16 @@ RULES: tuple[Rule, ...] = (
         "os_compute_api:os-suspend-server:suspend",
         "rule:project_member_or_admin",
         "POST /servers/{server_id}/action (suspend)",
+    ),
+    Rule(
+        "os_compute_api:os-tenant-networks:list",
+        "rule:project_reader_or_admin",
+        "GET /os-tenant-networks",
+    ),
+    Rule(
+        "os_compute_api:os-tenant-networks:show",
+        "rule:project_reader_or_admin",
+        "GET /os-tenant-networks/{network_id}",
     ),
     Rule(
         "os_compute_api:server-metadata:create",

@@ -23,6 +23,7 @@ class ComputeSettings(Struct, frozen=True, kw_only=True):
     reserved_memory_mib: of each host, for the host itself.
     down_after_s: a host that has not been heard of for so long counts as down.
     console_s: how long a console address is good for.
+    default_floating_pool: the external network, by name or id, of floating IPs that old clients want of no certain one.
     """
 
     cpu_ratio: float = 16.0
@@ -32,6 +33,7 @@ class ComputeSettings(Struct, frozen=True, kw_only=True):
     down_after_s: int = 60
     console_s: int = 600
     zone: str = "nova"
+    default_floating_pool: str = "public"
 
 
 Ask = Callable[[Request, str, str, bytes, str], Awaitable[tuple[int, bytes]]]

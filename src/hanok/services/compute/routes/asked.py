@@ -16,6 +16,7 @@ from hanok.base.errors import (
     HanokError,
     NotFound,
     NotSignedIn,
+    OverQuota,
     Unavailable,
 )
 from hanok.services.compute.room import Compute
@@ -47,20 +48,26 @@ async def ask(
 
     Raises:
         BadInput, NotSignedIn, Forbidden, NotFound, Conflict: as the other service refuses it.
+        OverQuota: a limit there would be passed, whatever status it says that with.
     """
     content = b"" if body is None else msgspec.json.encode(body)
     status, text = await room.ask(request, method, path, content, media_type)
-    if status in _REFUSED:
-        raise _REFUSED[status](_words(text))
     if status >= 400:
-        raise Unavailable("Another service does not answer as it should.", detail=_words(text))
+        kind, words = _said(text)
+        if kind == "OverQuota":
+            raise OverQuota(words)
+        if status in _REFUSED:
+            raise _REFUSED[status](words)
+        raise Unavailable("Another service does not answer as it should.", detail=words)
     return dict(msgspec.json.decode(text)) if text else {}
 
 
-def _words(text: bytes) -> str:
-    """The words of an error: of image's HTML, or of network's JSON."""
+def _said(text: bytes) -> tuple[str, str]:
+    """The name of an error, if it has one, and its words: of image's HTML, or of network's JSON."""
+    kind = ""
     try:
-        said = msgspec.json.decode(text)["NeutronError"]["message"]
+        error = msgspec.json.decode(text)["NeutronError"]
+        kind, said = error["type"], error["message"]
     except (msgspec.DecodeError, KeyError, TypeError):
         said = text.decode(errors="replace").partition("</h1>")[2].partition("<br")[0].strip()
-    return str(said) or "The service that was asked refuses this."
+    return kind, str(said) or "The service that was asked refuses this."

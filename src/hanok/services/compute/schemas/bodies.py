@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -154,6 +155,25 @@ class ResetState(Struct, forbid_unknown_fields=True, kw_only=True):
     state: str
 
 
+class FloatingIPPool(Struct, kw_only=True):
+    """Where a floating IP is wanted from; what else was sent is not looked at, as ever."""
+
+    pool: Annotated[str, Meta(max_length=255)] | None = None
+
+
+class AddFloatingIP(Struct, forbid_unknown_fields=True, kw_only=True):
+    address: str
+    fixed_address: str | UnsetType = UNSET
+
+
+class AddressRef(Struct, forbid_unknown_fields=True, kw_only=True):
+    address: str
+
+
+class AddFixedIP(Struct, forbid_unknown_fields=True, kw_only=True):
+    networkId: Annotated[str, Meta(min_length=1, max_length=36)] | int
+
+
 class CreateFlavor(Struct, forbid_unknown_fields=True, kw_only=True):
     name: Name
     ram: int | str
@@ -193,6 +213,22 @@ class ServiceByHost(Struct, forbid_unknown_fields=True, kw_only=True):
     binary: str
     disabled_reason: Annotated[str, Meta(min_length=1, max_length=255)] | UnsetType = UNSET
     forced_down: bool | str | UnsetType = UNSET
+
+
+def ip_address(value: str, name: str) -> str:
+    """An address of IPv4 or IPv6, in the form that the network service writes.
+
+    Raises:
+        BadInput: it is none.
+    """
+    try:
+        if "%" in value:  # a zone: an address of one host's
+            raise ValueError
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise BadInput(
+            f"Invalid input for field/attribute {name}. Value: {value[:64]}. It is no IP address"
+        ) from None
 
 
 def truth(value: object, name: str) -> bool:
