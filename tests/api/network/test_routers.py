@@ -105,6 +105,22 @@ async def test_a_floating_ip_leads_to_a_port(cloud: Cloud) -> None:
     assert (await member.get(f"{V2}/floatingips"))["floatingips"] == []
 
 
+async def test_floating_ips_lead_nowhere_side_by_side(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    made, _, _ = await lab(member)
+    outside = await public(member)
+    body = {"floatingip": {"floating_network_id": outside["id"]}}
+    await member.post(f"{V2}/floatingips", body)
+    body["floatingip"]["port_id"] = (await port(member, made["id"]))["id"]
+    fip = (await member.post(f"{V2}/floatingips", body))["floatingip"]
+    path = f"{V2}/floatingips/{fip['id']}"
+    for _ in range(2):
+        loose = await member("PUT", path, {"floatingip": {"port_id": None}}, status=200)
+        fip = loose.json()["floatingip"]
+        assert (fip["status"], fip["port_id"], fip["router_id"]) == ("DOWN", None, None)
+        assert fip["fixed_ip_address"] is None
+
+
 async def test_loose_floating_ips_go_with_their_network(cloud: Cloud) -> None:
     admin = await cloud.sign_in()
     outside = await network(admin, **{"router:external": True})

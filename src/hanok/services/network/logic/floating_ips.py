@@ -147,7 +147,7 @@ async def create(
         wanted = await _association(
             tx, reach, floating, values["port_id"], values["fixed_ip_address"]
         )
-        await _associate(tx, floating, wanted)
+        await _lead(tx, floating, wanted)
     elif values["fixed_ip_address"] is not None:
         raise bad("floatingip", "fixed_ip_address cannot be specified without a port_id")
     await touch(tx, room, floating_ip_scope(row["id"]))
@@ -229,6 +229,7 @@ async def _association(
             code="ExternalGatewayForFloatingIPNotFound",
         )
     await tx.serialize("network.router", router_id)
+    await _check_free(tx, floating, port.id, match.address)
     return {
         "port_id": port.id,
         "fixed_ip_address": match.address,
@@ -237,11 +238,14 @@ async def _association(
     }
 
 
-async def _associate(tx: Transaction, floating: Row[Any], wanted: Mapping[str, Any]) -> None:
+async def _check_free(
+    tx: Transaction, floating: Row[Any], port_id: str, fixed_address: str
+) -> None:
+    """Raises Conflict when another floating IP leads there."""
     taken = await tx.first(
         sa.select(floating_ips.c.id).where(
-            floating_ips.c.port_id == wanted["port_id"],
-            floating_ips.c.fixed_ip_address == wanted["fixed_ip_address"],
+            floating_ips.c.port_id == port_id,
+            floating_ips.c.fixed_ip_address == fixed_address,
             floating_ips.c.id != floating.id,
         )
     )
@@ -249,9 +253,12 @@ async def _associate(tx: Transaction, floating: Row[Any], wanted: Mapping[str, A
         raise conflict(
             "FloatingIPPortAlreadyAssociated",
             f"Cannot associate floating IP {floating.floating_ip_address} ({floating.id}) with port "
-            f"{wanted['port_id']} using fixed IP {wanted['fixed_ip_address']}, as that fixed IP already "
+            f"{port_id} using fixed IP {fixed_address}, as that fixed IP already "
             f"has a floating IP on external network {floating.floating_network_id}.",
         )
+
+
+async def _lead(tx: Transaction, floating: Row[Any], wanted: Mapping[str, Any]) -> None:
     await tx.execute(floating_ips.update().where(floating_ips.c.id == floating.id).values(**wanted))
 
 
@@ -280,7 +287,7 @@ async def update(
             wanted = await _association(
                 tx, reach, row, values["port_id"], values.get("fixed_ip_address")
             )
-        await _associate(tx, row, wanted)
+        await _lead(tx, row, wanted)
     elif values.get("fixed_ip_address") is not None:
         raise bad("floatingip", "fixed_ip_address cannot be specified without a port_id")
     plain = {name: values[name] for name in ("description",) if name in values}
