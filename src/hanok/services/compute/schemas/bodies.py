@@ -171,7 +171,9 @@ class AddressRef(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class AddFixedIP(Struct, forbid_unknown_fields=True, kw_only=True):
-    networkId: Annotated[str, Meta(min_length=1, max_length=36)] | int
+    networkId: (
+        Annotated[str, Meta(min_length=1, max_length=36)] | Annotated[int, Meta(ge=0, le=MOST)]
+    )
 
 
 class CreateFlavor(Struct, forbid_unknown_fields=True, kw_only=True):
