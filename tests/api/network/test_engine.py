@@ -153,6 +153,17 @@ async def test_rules_and_members_reach_the_engine(cloud: Cloud) -> None:
     (switch_port,) = await northbound.dump(port_scope(one["id"]))
     assert isinstance(switch_port, SwitchPort)
     assert switch_port.guard == "pg_drop"
+    other = await member.post(f"{V2}/security-groups", {"security_group": {"name": "other"}})
+    other_id = other["security_group"]["id"]
+    body = {"security_group_id": group, "direction": "ingress", "remote_group_id": other_id}
+    await member.post(f"{V2}/security-group-rules", {"security_group_rule": body})
+    await settled(cloud)
+    (row,) = await northbound.dump(security_group_scope(group))
+    assert isinstance(row, PortGroup) and len(row.acls) == 6
+    await member("DELETE", f"{V2}/security-groups/{other_id}", status=204)
+    await settled(cloud)
+    (row,) = await northbound.dump(security_group_scope(group))
+    assert isinstance(row, PortGroup) and len(row.acls) == 5
 
 
 async def test_a_server_gets_its_ports_and_gives_them_back(cloud: Cloud) -> None:

@@ -167,6 +167,29 @@ async def test_looking_at_groups_writes_none(cloud: Cloud) -> None:
     assert error["type"] == "SecurityGroupCannotRemoveDefault"
 
 
+async def test_the_default_group_is_changed_before_anything_needs_it(cloud: Cloud) -> None:
+    member, reader = (
+        await cloud.project_with("p", "member"),
+        await cloud.project_with("r", "reader"),
+    )
+    (default,) = (await member.get(f"{V2}/security-groups"))["security_groups"]
+    first, *others = [rule["id"] for rule in default["security_group_rules"]]
+    await member("DELETE", f"{V2}/security-group-rules/{first}", status=204)
+    await member("DELETE", f"{V2}/security-group-rules/{first}", status=404)
+    (after,) = (await member.get(f"{V2}/security-groups"))["security_groups"]
+    assert after["id"] == default["id"]
+    assert {rule["id"] for rule in after["security_group_rules"]} == set(others)
+    (default,) = (await reader.get(f"{V2}/security-groups"))["security_groups"]
+    path, body = f"{V2}/security-groups/{default['id']}", {"security_group": {"description": "x"}}
+    await reader("PUT", path, body, status=403)
+    third = await cloud.project_with("q", "member")
+    (own,) = (await third.get(f"{V2}/security-groups"))["security_groups"]
+    path = f"{V2}/security-groups/{own['id']}"
+    await member("PUT", path, body, status=404)
+    await third("PUT", path, body, status=200)
+    assert (await third.get(path))["security_group"]["description"] == "x"
+
+
 async def test_rules_mean_what_they_say(cloud: Cloud) -> None:
     member = await cloud.project_with("p", "member")
     group = (await member.post(f"{V2}/security-groups", {"security_group": {"name": "web"}}))[
@@ -241,8 +264,9 @@ async def test_a_group_in_use_stays(cloud: Cloud) -> None:
         "remote_group_id": groups[0],
     }
     await member.post(f"{V2}/security-group-rules", {"security_group_rule": named})
-    await refused(member, "DELETE", f"/security-groups/{groups[0]}", None, 409)
-    await member("DELETE", f"{V2}/security-groups/{groups[1]}", status=204)
     await member("DELETE", f"{V2}/security-groups/{groups[0]}", status=204)
+    other = (await member.get(f"{V2}/security-groups/{groups[1]}"))["security_group"]
+    assert {rule["direction"] for rule in other["security_group_rules"]} == {"egress"}
+    await member("DELETE", f"{V2}/security-groups/{groups[1]}", status=204)
     off = {"port": {"port_security_enabled": False}}
     await member("PUT", f"{V2}/ports/{one['id']}", off, status=200)

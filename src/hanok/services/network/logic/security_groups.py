@@ -66,6 +66,19 @@ def default_id(project_id: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, project_id))
 
 
+def _default_rule_id(project_id: str, direction: str, ethertype: str) -> str:
+    return str(uuid.uuid5(_NAMESPACE, f"{project_id}/{direction}/{ethertype}"))
+
+
+def is_of_default(wanted: str, project_id: str) -> bool:
+    """Whether this is the id of a project's default group, or of a rule that the group begins with."""
+    first = (
+        _default_rule_id(project_id, one["direction"], one["ethertype"])
+        for one in _first_rules("", own_group=True)
+    )
+    return wanted == default_id(project_id) or wanted in first
+
+
 def _first_rules(group_id: str, *, own_group: bool) -> list[dict[str, Any]]:
     """What a new group allows: everything out, and in a default group everything from its members in."""
     found: list[tuple[str, str, str | None]] = []
@@ -116,9 +129,7 @@ def _default_rows(project_id: str, now: datetime) -> tuple[dict[str, Any], list[
     found = []
     for values in _first_rules(group_id, own_group=True):
         row = _rule_row(group_id, project_id, values, now)
-        row["id"] = str(
-            uuid.uuid5(_NAMESPACE, f"{project_id}/{row['direction']}/{row['ethertype']}")
-        )
+        row["id"] = _default_rule_id(project_id, row["direction"], row["ethertype"])
         found.append(row)
     return group, found
 
@@ -240,7 +251,7 @@ async def update(
 
 
 async def delete(tx: Transaction, room: NetworkRoom, reach: Reach, row: Row[Any]) -> None:
-    """Remove a group that no port and no other group's rule uses; its own rules go with it.
+    """Remove a group that no port uses; its rules go with it, and those of other groups that name it.
 
     Raises:
         Conflict
@@ -251,10 +262,14 @@ async def delete(tx: Transaction, room: NetworkRoom, reach: Reach, row: Row[Any]
             "Insufficient rights for removing default security group.",
         )
     await tx.serialize("network.group", row.id)
-    others = [one for one in await tx.scalars(_named_by, {"group": row.id}) if one != row.id]
-    if others or await tx.first(_members, {"group": row.id}) is not None:
+    if await tx.first(_members, {"group": row.id}) is not None:
         raise conflict("SecurityGroupInUse", f"Security Group {row.id} in use.")
-    await tx.execute(rules.delete().where(rules.c.security_group_id == row.id))
+    others = set(await tx.scalars(_named_by, {"group": row.id})) - {row.id}
+    gone = sa.or_(rules.c.security_group_id == row.id, rules.c.remote_group_id == row.id)
+    await tx.execute(rules.delete().where(gone))
+    for other in sorted(others):
+        await change(tx, security_groups, other, room.clock.now(), {})
+        await touch(tx, room, security_group_scope(other))
     await set_tags(tx, row.id, ())
     await tx.execute(security_groups.delete().where(security_groups.c.id == row.id))
     await touch(tx, room, security_group_scope(row.id))

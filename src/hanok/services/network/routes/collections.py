@@ -73,6 +73,8 @@ class Kind(Struct, frozen=True, kw_only=True):
     ) = None
     more: Callable[[Transaction, NetworkRoom, Reach], Awaitable[list[dict[str, Any]]]] | None = None
     """What is not in the database yet, shown at the end of a list's last page."""
+    before_change: Callable[[Transaction, NetworkRoom, Reach, str], Awaitable[None]] | None = None
+    """Writes what `more` shows, if it is what this id names."""
     tagged: bool = True
 
 
@@ -376,6 +378,8 @@ async def update_one(request: Request, room: NetworkRoom, kind: Kind) -> Respons
     reach = reach_of(request)
     action = f"update_{kind.name}"
     async with request.transaction() as tx:
+        if kind.before_change is not None:
+            await kind.before_change(tx, room, reach, request.path[f"{kind.name}_id"])
         row, view = await changeable(request, tx, kind, reach, action)
         target = target_of(view)
         if "device_owner" in values:  # the rule is about the value that is to be set
@@ -414,6 +418,8 @@ async def delete_one(request: Request, room: NetworkRoom, kind: Kind) -> Respons
     assert kind.delete is not None
     reach = reach_of(request)
     async with request.transaction() as tx:
+        if kind.before_change is not None:
+            await kind.before_change(tx, room, reach, request.path[f"{kind.name}_id"])
         row, _ = await changeable(request, tx, kind, reach, f"delete_{kind.name}")
         _revision_fits(request, row)
         await kind.delete(tx, room, reach, row)

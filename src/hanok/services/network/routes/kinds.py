@@ -307,6 +307,11 @@ async def _default_group(tx: Transaction, room: NetworkRoom, reach: Reach) -> li
     return [found] if found else []
 
 
+async def _write_default(tx: Transaction, room: NetworkRoom, reach: Reach, wanted: str) -> None:
+    if reach.project_id and security_groups.is_of_default(wanted, reach.project_id):
+        await security_groups.ensure_default(tx, room, reach.project_id)
+
+
 SECURITY_GROUP = Kind(
     name="security_group",
     plural="security_groups",
@@ -321,6 +326,7 @@ SECURITY_GROUP = Kind(
     update=_update_group,
     delete=security_groups.delete,
     more=_default_group,
+    before_change=_write_default,
 )
 
 
@@ -383,6 +389,7 @@ RULE = Kind(
     create=_create_rule,
     delete=_delete_rule,
     target=_rule_target,
+    before_change=_write_default,
     tagged=False,
 )
 
