@@ -308,6 +308,21 @@ RULES: tuple[Rule, ...] = (
         "POST /servers/{server_id}/action (addSecurityGroup)",
     ),
     Rule(
+        "os_compute_api:os-security-groups:create",
+        "rule:project_member_or_admin",
+        "POST /os-security-groups",
+    ),
+    Rule(
+        "os_compute_api:os-security-groups:delete",
+        "rule:project_member_or_admin",
+        "DELETE /os-security-groups/{security_group_id}",
+    ),
+    Rule(
+        "os_compute_api:os-security-groups:get",
+        "rule:project_reader_or_admin",
+        "GET /os-security-groups",
+    ),
+    Rule(
         "os_compute_api:os-security-groups:list",
         "rule:project_reader_or_admin",
         "GET /servers/{server_id}/os-security-groups",
@@ -316,6 +331,26 @@ RULES: tuple[Rule, ...] = (
         "os_compute_api:os-security-groups:remove",
         "rule:project_member_or_admin",
         "POST /servers/{server_id}/action (removeSecurityGroup)",
+    ),
+    Rule(
+        "os_compute_api:os-security-groups:rule:create",
+        "rule:project_member_or_admin",
+        "POST /os-security-group-rules",
+    ),
+    Rule(
+        "os_compute_api:os-security-groups:rule:delete",
+        "rule:project_member_or_admin",
+        "DELETE /os-security-group-rules/{security_group_id}",
+    ),
+    Rule(
+        "os_compute_api:os-security-groups:show",
+        "rule:project_reader_or_admin",
+        "GET /os-security-groups/{security_group_id}",
+    ),
+    Rule(
+        "os_compute_api:os-security-groups:update",
+        "rule:project_member_or_admin",
+        "PUT /os-security-groups/{security_group_id}",
     ),
     Rule(
         "os_compute_api:os-server-tags:delete",

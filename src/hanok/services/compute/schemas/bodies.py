@@ -233,6 +233,24 @@ def ip_address(value: str, name: str) -> str:
         ) from None
 
 
+class SecurityGroup(Struct, kw_only=True):
+    """Other keys are passed over, as upstream does here and for rules."""
+
+    name: Annotated[str, Meta(max_length=255)]
+    description: Annotated[str, Meta(max_length=255)]
+
+
+class SecurityGroupRule(Struct, kw_only=True):
+    """Traffic to the parent group's members from a prefix, or from the members of group_id."""
+
+    parent_group_id: UUIDText
+    group_id: UUIDText | None = None
+    cidr: str | None = None
+    ip_protocol: str | None = None
+    from_port: int | str | None = None
+    to_port: int | str | None = None
+
+
 def truth(value: object, name: str) -> bool:
     """A flag that may come as text.
 
