@@ -343,12 +343,10 @@ async def _the_rest(cloud: Cloud, admin: Client, owner: Client, known: Known, nu
     await owner("PUT", f"{path}/add_router_interface", {"subnet_id": subnet})
     add("network", "router_id", router["router"]["id"])
     group = await owner.post(f"{base}/security-groups", {"security_group": {"name": "g"}})
-    add("network", "security_group_id", group["security_group"]["id"])
-    add(
-        "network",
-        "security_group_rule_id",
-        group["security_group"]["security_group_rules"][0]["id"],
-    )
+    first_rule = group["security_group"]["security_group_rules"][0]["id"]
+    for service in ("network", "compute"):
+        add(service, "security_group_id", group["security_group"]["id"])
+        add(service, "security_group_rule_id", first_rule)
     key = await owner("POST", "/compute/v2.1/os-keypairs", {"keypair": {"name": f"key-{number}"}})
     if key.status_code == 200:
         add("compute", "keypair_name", f"key-{number}")

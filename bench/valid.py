@@ -385,6 +385,26 @@ async def service_enabled(world: World) -> Wanted:
     )
 
 
+async def rule_by_compute(world: World) -> Wanted:
+    base = "/compute/v2.1"
+    group = {"security_group": {"name": "a", "description": ""}}
+    made = (await world.owner.post(f"{base}/os-security-groups", group, 200))["security_group"]
+    rule = {
+        "parent_group_id": made["id"],
+        "ip_protocol": "tcp",
+        "from_port": 22,
+        "to_port": 23,
+        "cidr": "10.0.0.0/8",
+    }
+    path = f"{base}/os-security-group-rules"
+    return Wanted(
+        operation=f"POST {path}",
+        path=path,
+        token=world.owner.token,
+        body={"security_group_rule": rule},
+    )
+
+
 async def console_token(world: World) -> Wanted:
     """What an address of a console leads to."""
     base, version = "/compute/v2.1", _version("/compute")
@@ -516,6 +536,7 @@ RECIPES: tuple[Recipe, ...] = (
     application_credential,
     revoked,
     service_enabled,
+    rule_by_compute,
     console_token,
     mapping,
     tags_of_definitions,
