@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -16,6 +17,7 @@ from hanok.base import failpoints
 from hanok.base.ids import new_uuid
 from hanok.bus import NobodyThere
 from hanok.commands import (
+    Answer,
     Done,
     EnsureInstance,
     EnsureSnapshot,
@@ -67,6 +69,16 @@ async def snapshot(host: House, server_id: str, snapshot_id: str = "") -> bytes:
         begin = file.read(len(TINY))
     disk.unlink()
     return begin
+
+
+async def begun(host: House, server_id: str) -> tuple[EnsureSnapshot, asyncio.Future[Answer]]:
+    """Ask for a snapshot, and wait until QEMU copies."""
+    failpoints.arm("node.snapshot.begun", "hang", 1)
+    ask = EnsureSnapshot(server_id=server_id, snapshot_id=new_uuid(), wait_s=30)
+    asking = asyncio.ensure_future(host.ask(ask))
+    while not failpoints.waiting("node.snapshot.begun"):
+        await asyncio.sleep(0.01)
+    return ask, asking
 
 
 async def booted(host: House, wanted: EnsureInstance) -> None:
@@ -147,11 +159,7 @@ async def test_a_snapshot_that_breaks_leaves_nothing_and_can_be_taken_again(real
 async def test_a_guest_that_dies_meanwhile_is_copied_from_its_files(real: House) -> None:
     wanted = server()
     await booted(real, wanted)
-    failpoints.arm("node.snapshot.begun", "hang", 1)
-    ask = EnsureSnapshot(server_id=wanted.server_id, snapshot_id=new_uuid(), wait_s=30)
-    asking = asyncio.ensure_future(real.ask(ask))
-    while not failpoints.waiting("node.snapshot.begun"):
-        await asyncio.sleep(0.01)
+    ask, asking = await begun(real, wanted.server_id)
     os.kill((await real.inventory()).processes[wanted.server_id], signal.SIGKILL)
 
     async def told() -> bool:
@@ -167,27 +175,33 @@ async def test_a_guest_that_dies_meanwhile_is_copied_from_its_files(real: House)
 async def test_a_removed_server_ends_its_snapshot(real: House) -> None:
     wanted = server()
     await booted(real, wanted)
-    failpoints.arm("node.snapshot.begun", "hang", 1)
-    ask = EnsureSnapshot(server_id=wanted.server_id, snapshot_id=new_uuid(), wait_s=30)
-    asking = asyncio.ensure_future(real.ask(ask))
-    while not failpoints.waiting("node.snapshot.begun"):
-        await asyncio.sleep(0.01)
+    _, asking = await begun(real, wanted.server_id)
     assert await real.ask(RemoveInstance(server_id=wanted.server_id, generation=2)) == Done()
     assert isinstance(await asking, Failed)
     inventory = await real.inventory()
     assert not inventory.directories and not inventory.processes and not inventory.snapshots
 
 
+async def test_a_snapshot_that_is_given_up_is_copied_no_further(real: House) -> None:
+    wanted = server()
+    await booted(real, wanted)
+    ask, asking = await begun(real, wanted.server_id)
+    forget = ForgetSnapshot(server_id=wanted.server_id, snapshot_id=ask.snapshot_id)
+    assert await real.ask(forget) == Done()
+    assert isinstance(await asking, Failed)
+    pid = (await real.inventory()).processes[wanted.server_id]
+    opened = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    assert not [name for name in opened if "copy" in name]
+    assert await snapshot(real, wanted.server_id) == TINY
+
+
 async def test_what_a_node_that_died_had_begun_is_ended(real: House) -> None:
     wanted = server()
     await booted(real, wanted)
-    failpoints.arm("node.snapshot.begun", "hang", 1)
-    ask = EnsureSnapshot(server_id=wanted.server_id, snapshot_id=new_uuid(), wait_s=0)
-    await real.ask(ask)
-    while not failpoints.waiting("node.snapshot.begun"):
-        await asyncio.sleep(0.01)
+    ask, asking = await begun(real, wanted.server_id)
     failpoints.disarm()
     await real.stop()
+    await asyncio.gather(asking, return_exceptions=True)
     await real.start()
     files = real.folder / "state" / "instances" / wanted.server_id / "files"
     assert not [path for path in files.iterdir() if "copy" in path.name]

@@ -115,7 +115,7 @@ class Snapshots:
         return None
 
     async def _copied(self, server_id: str, path: Path) -> None:
-        async with self._turns:
+        async with self._turns, contextlib.AsyncExitStack() as begun:
             async with self.guests.holding(server_id) as guest:
                 disks, record = self.guests.disks(guest.record), guest.record
                 base = self.guests.images.path(record.image_id)
@@ -123,24 +123,24 @@ class Snapshots:
                     raise NotDone("The server has no disk on this host.", detail=server_id)
                 monitor = guest.monitor
                 await asyncio.to_thread(disks.check_room_for_copy, base)
+                begun.push_async_callback(asyncio.to_thread, disks.forget_copy)
                 if monitor is not None:
-                    await monitor.end_backup()  # of a node that died
+                    begun.push_async_callback(self._end_backup, guest, monitor)
+                    await monitor.end_backup()  # one that could not be ended before
                     target = await disks.make_copy_target()
                     await monitor.begin_backup("root", str(target))
             # The lock is free from here on: a delete need not wait, and a guest may end by itself.
-            try:
-                await failpoint("node.snapshot.begun")
-                if monitor is not None:
-                    await self._follow(server_id, guest, monitor)
-                else:
-                    await disks.copy_root(base, record.image_format)
-                await failpoint("node.snapshot.after_copy")
-                await asyncio.to_thread(disks.hand_over_copy, path)
-            finally:
-                await asyncio.to_thread(disks.forget_copy)
+            await failpoint("node.snapshot.begun")
+            if monitor is not None:
+                await self._follow(server_id, monitor)
+                await self._end_backup(guest, monitor)  # QEMU lets go of the file
+            else:
+                await disks.copy_root(base, record.image_format)
+            await failpoint("node.snapshot.after_copy")
+            await asyncio.to_thread(disks.hand_over_copy, path)
         log.info("server %s: its disk was copied to %s", server_id, path.name)
 
-    async def _follow(self, server_id: str, guest: Guest, monitor: Monitor) -> None:
+    async def _follow(self, server_id: str, monitor: Monitor) -> None:
         """Wait until QEMU has copied the disk, and say how far it is."""
         try:
             while (progress := await monitor.backup_progress()) is not None:
@@ -151,7 +151,9 @@ class Snapshots:
             if "No space left" in error.detail:
                 raise NotDone("The host's disk is full.", detail=error.detail) from error
             raise
-        finally:
-            if guest.monitor is monitor:
-                with contextlib.suppress(QEMUError, TimeoutError):
-                    await asyncio.shield(monitor.end_backup())
+
+    @staticmethod
+    async def _end_backup(guest: Guest, monitor: Monitor) -> None:
+        if guest.monitor is monitor:  # else the process is gone
+            with contextlib.suppress(QEMUError, TimeoutError):
+                await asyncio.shield(monitor.end_backup())
