@@ -89,5 +89,16 @@ class Token(Struct, frozen=True, kw_only=True, dict=True):
         }
 
 
+class Caller(Struct, frozen=True, kw_only=True):
+    """Who asks, as decisions need to know it: made from a token and the rules in force, so no decision looks at a role.
+
+    everywhere: whether the rules of the service let the caller reach what is other projects'.
+    """
+
+    user_id: str
+    project_id: str | None
+    everywhere: bool = False
+
+
 Authenticate = Callable[[str], Awaitable[Token | None]]
 """Takes the text of a token; None when it is not valid. Identity's, handed in when the house is built."""

@@ -11,7 +11,7 @@ from hanok.services.network.logic.reach import Reach
 from hanok.services.network.logic.server_ports import FixedIP, NICPlan, NICWish, ServerPort
 from hanok.services.network.room import Engine, NetworkRoom, NetworkSettings, PortChanged
 from hanok.store import Database, Transaction
-from hanok.web.token import Token
+from hanok.web.token import Caller
 
 __all__ = [
     "Engine",
@@ -70,7 +70,7 @@ class Network:
         return await inventory.differences(tx, self.room)
 
     async def plan(
-        self, tx: Transaction, token: Token, wishes: Sequence[NICWish] | str, *, count: int = 1
+        self, tx: Transaction, caller: Caller, wishes: Sequence[NICWish] | str, *, count: int = 1
     ) -> list[NICPlan]:
         """Check a server's wishes with the caller's eyes and give each card a port id.
 
@@ -83,7 +83,7 @@ class Network:
             Conflict: the port is in use; "auto" and several networks to choose from; an address that is taken.
             Forbidden: an external network, for others than admins.
         """
-        reach = Reach(token.project_id, everything=token.is_admin)
+        reach = Reach(caller.project_id, everything=caller.everywhere)
         return await server_ports.plan(tx, reach, wishes, count=count)
 
     async def check_security_groups(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -14,6 +15,7 @@ from hanok.services.identity import facade as identity
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
+from hanok.web.versions import Parameter, Query
 
 _ABSOLUTE = {
     "instances": "maxTotalInstances",
@@ -33,34 +35,44 @@ _ABSOLUTE = {
 
 async def show_limits(request: Request, room: Compute) -> Response:
     """GET /limits: what the project may have and has."""
-    wanted = request.query.get("tenant_id")
-    project_id = request.token.project_id or ""
-    if wanted is not None and wanted != project_id:
-        request.allow("os_compute_api:limits:other_project")
-        project_id = wanted
+    request.allow("os_compute_api:limits")
+    project_id = request.query.get("tenant_id")
+    if project_id is not None:
+        request.allow("os_compute_api:limits:other_project", project_id=project_id)
     else:
-        request.allow("os_compute_api:limits")
+        project_id = request.token.project_id or ""
     async with request.reading() as tx:
-        most = answers.quota_set(await quotas.limits(tx, project_id), request)
+        most = await quotas.limits(tx, project_id)
         used = await quotas.used(tx, project_id)
-    absolute: dict[str, int] = {
-        shown: most[name] for name, shown in _ABSOLUTE.items() if name in most
+    absolute = {
+        **{shown: most[name] for name, shown in _ABSOLUTE.items() if name in most},
+        "maxImageMeta": most["metadata_items"],
+        "totalInstancesUsed": used["instances"],
+        "totalCoresUsed": used["cores"],
+        "totalRAMUsed": used["ram"],
+        "totalServerGroupsUsed": 0,
+        "totalFloatingIpsUsed": 0,
+        "totalSecurityGroupsUsed": 0,
     }
-    if request.microversion < (2, 57):
-        absolute.setdefault("maxImageMeta", most["metadata_items"])
-    if request.microversion < (2, 39):
-        absolute["maxImageMeta"] = most["metadata_items"]
-    else:
-        absolute.pop("maxImageMeta", None)
-    absolute.update(
-        totalInstancesUsed=used["instances"],
-        totalCoresUsed=used["cores"],
-        totalRAMUsed=used["ram"],
-        totalServerGroupsUsed=0,
+    return json_answer(
+        {"limits": {"rate": [], "absolute": request.shown(answers.LIMITS)(absolute)}}
     )
-    if request.microversion < (2, 36):
-        absolute.update(totalFloatingIpsUsed=0, totalSecurityGroupsUsed=0)
-    return json_answer({"limits": {"rate": [], "absolute": absolute}})
+
+
+def _set(request: Request, most: Mapping[str, Any]) -> dict[str, Any]:
+    """The limits that this version still speaks of."""
+    return request.shown(answers.QUOTAS)(dict(most))
+
+
+def _of_class(request: Request, most: Mapping[str, Any]) -> dict[str, Any]:
+    return request.shown(answers.QUOTA_CLASS)(dict(most))
+
+
+def _of_no_user(name: str, values: list[str]) -> None:
+    if any(values):
+        raise BadInput(
+            "Invalid input for query parameters user_id: quotas of single users are not supported."
+        )
 
 
 async def _checked_project(request: Request, tx: Transaction) -> str:
@@ -77,7 +89,7 @@ async def show_quotas(request: Request, room: Compute) -> Response:
     async with request.reading() as tx:
         await _checked_project(request, tx)
         most = await quotas.limits(tx, project_id)
-    return json_answer({"quota_set": {"id": project_id, **answers.quota_set(most, request)}})
+    return json_answer({"quota_set": {"id": project_id, **_set(request, most)}})
 
 
 async def show_detail(request: Request, room: Compute) -> Response:
@@ -86,7 +98,7 @@ async def show_detail(request: Request, room: Compute) -> Response:
     request.allow("os_compute_api:os-quota-sets:detail", project_id=project_id)
     async with request.reading() as tx:
         await _checked_project(request, tx)
-        most = answers.quota_set(await quotas.limits(tx, project_id), request)
+        most = _set(request, await quotas.limits(tx, project_id))
         used = await quotas.used(tx, project_id)
     detail = {
         name: {"limit": limit, "in_use": used.get(name, 0), "reserved": 0}
@@ -100,16 +112,14 @@ async def show_defaults(request: Request, room: Compute) -> Response:
     async with request.reading() as tx:
         await _checked_project(request, tx)
         most = await quotas.defaults(tx)
-    return json_answer(
-        {"quota_set": {"id": request.path["tenant_id"], **answers.quota_set(most, request)}}
-    )
+    return json_answer({"quota_set": {"id": request.path["tenant_id"], **_set(request, most)}})
 
 
 async def _wanted(request: Request, key: str) -> tuple[dict[str, int], bool]:
     body = await request.json()
     if not isinstance(body, dict) or set(body) != {key} or not isinstance(body[key], dict):
         raise BadInput(f"Invalid input: the body is {{'{key}': {{…}}}}.")
-    known = answers.quota_set(quotas.DEFAULTS, request)
+    known = _set(request, quotas.DEFAULTS)
     wanted: dict[str, int] = {}
     force = False
     for name, value in body[key].items():
@@ -141,7 +151,7 @@ async def update_quotas(request: Request, room: Compute) -> Response:
                     )
         await quotas.set_limits(tx, project_id, wanted)
         now = await quotas.limits(tx, project_id)
-    return json_answer({"quota_set": answers.quota_set(now, request)})
+    return json_answer({"quota_set": _set(request, now)})
 
 
 async def delete_quotas(request: Request, room: Compute) -> Response:
@@ -156,12 +166,7 @@ async def show_class(request: Request, room: Compute) -> Response:
     request.allow()
     async with request.reading() as tx:
         most: dict[str, Any] = dict(await quotas.defaults(tx))
-    answer = answers.quota_set(most, request)
-    if request.microversion < (2, 50):
-        answer = {
-            k: v for k, v in answer.items() if k not in ("server_groups", "server_group_members")
-        }
-    return json_answer({"quota_class_set": {"id": request.path["id"], **answer}})
+    return json_answer({"quota_class_set": {"id": request.path["id"], **_of_class(request, most)}})
 
 
 async def update_class(request: Request, room: Compute) -> Response:
@@ -171,27 +176,24 @@ async def update_class(request: Request, room: Compute) -> Response:
         if request.path["id"] == "default":
             await quotas.set_limits(tx, quotas.CLASS, wanted)
         most = {**await quotas.defaults(tx), **wanted}
-    answer = answers.quota_set(most, request)
-    if request.microversion < (2, 50):
-        answer = {
-            k: v for k, v in answer.items() if k not in ("server_groups", "server_group_members")
-        }
-    return json_answer({"quota_class_set": answer})
+    return json_answer({"quota_class_set": _of_class(request, most)})
 
 
 _A = "os_compute_api"
 _SET = "/v2.1/os-quota-sets/{tenant_id}"
 _CLASS = "/v2.1/os-quota-class-sets/{id}"
+# user_id: limits of one user in a project are not kept; what says whose they are is refused, not passed over.
+_CLOSED = Query(Parameter(name="user_id", check=_of_no_user), closed=(2, 75))
 ROUTES = (
     Route(
         "GET",
         "/v2.1/limits",
         show_limits,
         (f"{_A}:limits", f"{_A}:limits:other_project"),
-        query=("tenant_id",),
+        query=Query("tenant_id", closed=(2, 75)),
     ),
-    Route("GET", _SET, show_quotas, (f"{_A}:os-quota-sets:show",)),
-    Route("GET", _SET + "/detail", show_detail, (f"{_A}:os-quota-sets:detail",)),
+    Route("GET", _SET, show_quotas, (f"{_A}:os-quota-sets:show",), query=_CLOSED),
+    Route("GET", _SET + "/detail", show_detail, (f"{_A}:os-quota-sets:detail",), query=_CLOSED),
     Route("GET", _SET + "/defaults", show_defaults, (f"{_A}:os-quota-sets:defaults",)),
     Route(
         "PUT",
@@ -201,8 +203,9 @@ ROUTES = (
         strict=True,
         body=dict[str, int],
         member="quota_set",
+        query=_CLOSED,
     ),
-    Route("DELETE", _SET, delete_quotas, (f"{_A}:os-quota-sets:delete",)),
+    Route("DELETE", _SET, delete_quotas, (f"{_A}:os-quota-sets:delete",), query=_CLOSED),
     Route("GET", _CLASS, show_class, (f"{_A}:os-quota-class-sets:show",)),
     Route(
         "PUT",

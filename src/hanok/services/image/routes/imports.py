@@ -233,7 +233,7 @@ async def list_tasks(request: Request, room: Images) -> Response:
             if row is None or not _mine(request, row):
                 raise BadInput("Invalid marker: task could not be found.")
             after = row._mapping
-        if not request.token.is_admin:
+        if not request.reaching().everywhere:
             statement = statement.where(image_tasks.c.owner == (request.token.project_id or ""))
         way: Any = direction
         rows = await tx.all(
@@ -258,7 +258,7 @@ async def list_tasks(request: Request, room: Images) -> Response:
 
 
 def _mine(request: Request, row: Row[Any]) -> bool:
-    return request.token.is_admin or row.owner == request.token.project_id
+    return request.reaching().everywhere or row.owner == request.token.project_id
 
 
 async def show_task(request: Request, room: Images) -> Response:
