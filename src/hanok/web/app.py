@@ -188,6 +188,7 @@ class Application:
         nameless = not service.trailing_slash and path.endswith("/") and len(segments) > 1
         named = ""
         older = bool(service.older) and segments[0] == service.older and len(segments) > 1
+        request.is_older = older
         if older:
             segments[0] = service.optional_project
         if (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
@@ -35,6 +36,7 @@ class Request:
     """A request with its caller, its route and the database.
 
     path: the parameters of the path by name. query: the last value of each query parameter.
+    is_older: whether it came by the address for clients from before microversions (`Service.older`).
     """
 
     __slots__ = (
@@ -51,6 +53,7 @@ class Request:
         "database",
         "enforcer",
         "id",
+        "is_older",
         "microversion",
         "mount",
         "path",
@@ -79,6 +82,7 @@ class Request:
         self._enforcers = enforcers or {}
         self._front = front
         self.microversion: Version = (0, 0)
+        self.is_older = False
         self.path: dict[str, str] = {}
         self.route: Route | None = None
         self._token: Token | None = None
@@ -359,6 +363,11 @@ def _deeper(value: Any, levels: int) -> bool:
     return levels == 0 or any(_deeper(item, levels - 1) for item in inner)
 
 
+# What a pattern looks like tells nobody what to write instead.
+_PATTERN = re.compile(r"Expected `str` matching regex '.*'(?= - at |$)", re.DOTALL)
+_UNFIT = "The value has characters or a form that are not valid here"
+
+
 def convert(value: Any, kind: type[T], *, strict: bool = True) -> T:
     """A plain value as a Struct.
 
@@ -368,7 +377,7 @@ def convert(value: Any, kind: type[T], *, strict: bool = True) -> T:
     try:
         return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
-        raise BadInput(f"Invalid input: {error}") from None
+        raise BadInput(f"Invalid input: {_PATTERN.sub(_UNFIT, str(error))}") from None
 
 
 def json_answer(

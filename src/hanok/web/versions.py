@@ -182,8 +182,19 @@ def newest(value: Any, kind: Any, version: Version) -> Any:
     Raises:
         BadInput: a field that this version does not know, or without one that it needs.
     """
-    plan = _plan(kind, version) if isinstance(kind, type) and issubclass(kind, Struct) else None
+    plan = _plan(kind, version) if _is_struct(kind) else _plan_of_many(kind, version)
     return value if plan is None else _turned(value, plan)
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and not get_args(kind) and issubclass(kind, Struct)
+
+
+def _plan_of_many(kind: Any, version: Version) -> _Plan | None:
+    """The plan of a body that is a list or a map of Structs."""
+    for below in _structs_in(kind):
+        return _map_plan(kind, below, version)
+    return None
 
 
 def _turned(value: Any, plan: _Plan) -> Any:

@@ -15,6 +15,7 @@ from hanok.drivers.ovn.simulated import SimulatedNorthbound
 from hanok.drivers.ovn.topology import group_name, port_scope, security_group_scope
 from hanok.services.network.facade import Network, NICPlan, NICWish, PortChanged
 from hanok.services.network.reconcilers import NetworkReconciler
+from hanok.web.token import Caller
 from tests.api.network.test_networks import V2, network, port, subnet
 from tests.api.network.test_routers import lab, public
 from tests.cloud import Client, Cloud
@@ -52,8 +53,9 @@ async def plan(
 ) -> list[NICPlan]:
     token = await cloud.control.identity.tokens.validate(client.token)
     assert token is not None
+    caller = Caller(user_id=token.user_id, project_id=token.project_id)
     async with cloud.control.database.read() as tx:
-        return await cloud.control.network.plan(tx, token, wishes, count=count)
+        return await cloud.control.network.plan(tx, caller, wishes, count=count)
 
 
 async def bind(cloud: Cloud, client: Client, server_id: str, plans: list[NICPlan]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hanok.services.placement.policy import RULES
 from hanok.services.placement.room import Placement
 from hanok.services.placement.routes import MICROVERSIONS, ROUTES
+from hanok.services.placement.routes.fresh import SINCE
 from hanok.web import faults
 from hanok.web.routes import Service
 
@@ -18,4 +19,5 @@ def service(room: Placement) -> Service:
         routes=ROUTES,
         fault=faults.placement,
         microversions=MICROVERSIONS,
+        header_since=SINCE,
     )

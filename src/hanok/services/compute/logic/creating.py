@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import UNSET, Struct
 
-from hanok.base.errors import BadInput, NotFound
+from hanok.base.errors import BadInput, Forbidden, NotFound
 from hanok.base.ids import is_uuid, new_uuid
 from hanok.services.compute import states
 from hanok.services.compute.logic import flavors, hosts, quotas, requirements
@@ -120,11 +120,16 @@ def _image_id(server: bodies.NewServer) -> str:
 
 
 class Callers(Struct, frozen=True, kw_only=True):
-    """Who wants servers, and what each service lets them reach."""
+    """Who wants servers, and what each service lets them reach.
+
+    no_disk: whether flavors without a disk may be used. external: whether external networks may be.
+    """
 
     compute: Caller
     image: Caller
     network: Caller
+    no_disk: bool = False
+    external: bool = False
 
 
 class _Parts(Struct, frozen=True, kw_only=True):
@@ -151,7 +156,7 @@ async def create(
     Raises:
         BadInput: a reference leads nowhere or does not fit, something is asked for that no server would have, or the
             caller has no project.
-        OverQuota: instances, cores or ram (MiB).
+        OverQuota: instances, cores or ram (MiB). Forbidden: a flavor without a disk, or an external network.
     """
     project_id = callers.compute.project_id
     if project_id is None:
@@ -170,7 +175,9 @@ async def create(
     shared = _shared_values(server, parts, callers.compute, room.clock.now())
     made = []
     for index in range(count):
-        plans = await room.network.plan(tx, callers.network, parts.wishes, count=count)
+        plans = await room.network.plan(
+            tx, callers.network, parts.wishes, count=count, external=callers.external
+        )
         values = {**shared, **_own_values(server, index, count), "nics": msgspec.to_builtins(plans)}
         await tx.execute(servers.insert(), values)
         await _tag(tx, values["id"], server)
@@ -207,6 +214,8 @@ async def _resolved(
     flavor = await _flavor(tx, callers.compute, server.flavorRef)
     requirements.check_specs(flavor.extra_specs)
     _check_fit(image, flavor)
+    if not flavor.disk_gib and not callers.no_disk:
+        raise Forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
     await quotas.check_metadata(tx, project_id, {} if server.metadata is UNSET else server.metadata)
     _check_user_data(server.user_data)
     zone, host = await _place(tx, server)

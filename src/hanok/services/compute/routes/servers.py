@@ -47,6 +47,8 @@ async def create_server(request: Request, room: Compute) -> Response:
         compute=request.reaching(),
         image=request.reaching("image"),
         network=request.reaching("network"),
+        no_disk=request.may("os_compute_api:servers:create:zero_disk_flavor"),
+        external=request.may("network:attach_external_network"),
     )
     async with request.transaction() as tx:
         made = await creating.create(tx, room, callers, body)
@@ -153,9 +155,9 @@ async def _full(
         for row in await tx.all(_TAGS_OF, {"ids": ids}):
             tags.setdefault(row.server_id, []).append(row.tag)
     status: dict[str, str] = {}
-    show_status = shown.shows("host_status") and request.may(
-        "os_compute_api:servers:show:host_status"
-    )
+    whole_status = request.may("os_compute_api:servers:show:host_status")
+    unknown_only = request.may("os_compute_api:servers:show:host_status:unknown-only")
+    show_status = shown.shows("host_status") and (whole_status or unknown_only)
     if show_status:
         names = {row.host for row in rows if row.host}
         status = await hosts.status_of(tx, names, room.settings, room.clock.now())
@@ -170,12 +172,19 @@ async def _full(
             tags.get(row.id, ()),
             extended=extended,
             alone=alone,
-            host_status=(status.get(row.host or "", "") if show_status else None),
+            host_status=_told_status(status.get(row.host or "", ""), whole_status)
+            if show_status
+            else None,
             with_specs=specs,
             shape=shape,
         )
         for row in rows
     ]
+
+
+def _told_status(status: str, whole: bool) -> str | None:
+    """A host's status for who may see it, or at least may see that nobody knows it."""
+    return status if whole or status == "UNKNOWN" else None
 
 
 def _like(column: sa.Column[Any], wanted: str) -> sa.ColumnElement[bool]:
@@ -448,6 +457,7 @@ _ONE = "/v2.1/servers/{server_id}"
 _EXTENDED = (
     f"{_A}:os-extended-server-attributes",
     f"{_A}:servers:show:host_status",
+    f"{_A}:servers:show:host_status:unknown-only",
     f"{_A}:servers:show:flavor-extra-specs",
 )
 _CREATE = (
@@ -456,6 +466,8 @@ _CREATE = (
     f"{_A}:servers:create:attach_network",
     f"{_A}:servers:create:attach_volume",
     f"{_A}:servers:create:trusted_certs",
+    f"{_A}:servers:create:zero_disk_flavor",
+    "network:attach_external_network",
 )
 _OVERRIDE = f"{_A}:os-lock-server:unlock:unlock_override"
 ROUTES = (
@@ -495,7 +507,7 @@ ROUTES = (
         "PUT",
         _ONE,
         update_server,
-        (f"{_A}:servers:update",),
+        (f"{_A}:servers:update", *_EXTENDED),
         strict=True,
         body=bodies.UpdateServer,
         member="server",

@@ -16,12 +16,13 @@ from hanok.services.identity.room import Identity
 from hanok.services.identity.tables import endpoints, regions, registered_limits, services
 from hanok.store import Duplicate, Transaction
 from hanok.web.request import Request, json_answer, no_content
-from hanok.web.routes import SIGNED_IN, Route
+from hanok.web.routes import Route
 
 # ---- regions ----
 
 
 async def list_regions(request: Request, room: Identity) -> Response:
+    request.allow()
     statement = filtered(sa.select(regions), regions, request.query, ("parent_region_id",))
     async with request.reading() as tx:
         rows = await tx.all(statement.order_by(regions.c.id))
@@ -30,6 +31,7 @@ async def list_regions(request: Request, room: Identity) -> Response:
 
 
 async def show_region(request: Request, room: Identity) -> Response:
+    request.allow()
     async with request.reading() as tx:
         row = await get(tx, regions, "region", request.path["region_id"])
     return json_answer({"region": schemas.region(request, row)})
@@ -283,7 +285,9 @@ async def _delete_endpoint(tx: Transaction, endpoint_id: str) -> None:
 
 
 ROUTES = (
-    Route("GET", "/v3/regions", list_regions, (SIGNED_IN,), query=("parent_region_id",)),
+    Route(
+        "GET", "/v3/regions", list_regions, ("identity:list_regions",), query=("parent_region_id",)
+    ),
     Route(
         "POST",
         "/v3/regions",
@@ -292,7 +296,7 @@ ROUTES = (
         body=schemas.RegionBody,
         member="region",
     ),
-    Route("GET", "/v3/regions/{region_id}", show_region, (SIGNED_IN,)),
+    Route("GET", "/v3/regions/{region_id}", show_region, ("identity:get_region",)),
     Route(
         "PUT",
         "/v3/regions/{region_id}",

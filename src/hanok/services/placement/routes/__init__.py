@@ -6,7 +6,7 @@ from hanok.services.placement.routes import allocations, candidates, classes, pr
 from hanok.web.microversions import Range
 from hanok.web.routes import Route
 
-MICROVERSIONS = Range(header_type="placement", minimum=(1, 0), maximum=(1, 39))
+MICROVERSIONS = Range(header_type="placement", minimum=(1, 0), maximum=(1, 39), told_range=True)
 
 ROUTES: tuple[Route, ...] = (
     *classes.ROUTES,
