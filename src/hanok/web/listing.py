@@ -115,14 +115,18 @@ class Listing(Struct, frozen=True, kw_only=True):
         more = limit + 1 if limit is not None and self.style.exact else limit
         rows = list(await tx.all(ordered(statement, keys, after=after, limit=more)))
         full = limit is not None and len(rows) >= limit + self.style.exact
-        rows = rows[:limit]
+        rows = rows if limit is None else rows[:limit]
         return Page(rows, str(rows[-1]._mapping[self.marker.name]) if full and rows else None)
 
     def answer(
-        self, request: Request, page: Page, items: list[dict[str, Any]], **more: Any
+        self, request: Request, page: Page, content: list[dict[str, Any]] | dict[str, Any]
     ) -> dict[str, Any]:
-        """The body of an answer: the items with the links that belong to them."""
-        answer: dict[str, Any] = {self.name: items, **more}
+        """The body of an answer with the links that belong to a page.
+
+        Args:
+            content: the items, or the body as it would be without pages.
+        """
+        answer = content if isinstance(content, dict) else {self.name: content}
         link = None
         if page.following is not None:
             link = next_link(request.full_url, request.pairs, page.following)

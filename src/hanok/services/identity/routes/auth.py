@@ -16,6 +16,7 @@ from hanok.services.identity.logic import catalog, federation, rights, signin, t
 from hanok.services.identity.logic.projects import domain, tags_of
 from hanok.services.identity.logic.proofs import Attempt, Proof
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes.lists import PAGING
 from hanok.services.identity.routes.projects import SHOWN, listed
 from hanok.services.identity.tables import application_credentials, projects
 from hanok.store import Transaction
@@ -268,7 +269,7 @@ async def list_own_projects(request: Request, room: Identity) -> Response:
         own = sa.select(*SHOWN).where(
             projects.c.id.in_(ids), projects.c.enabled.is_(True), ~projects.c.is_domain
         )
-        return await listed(request, tx, own.order_by(projects.c.name))
+        return await listed(request, tx, own)
 
 
 async def list_own_domains(request: Request, room: Identity) -> Response:
@@ -317,7 +318,9 @@ ROUTES = (
         "DELETE", "/v3/auth/tokens", revoke_token, ("identity:revoke_token",), delegated="always"
     ),
     Route("GET", "/v3/auth/catalog", show_catalog, ("identity:get_auth_catalog",)),
-    Route("GET", "/v3/auth/projects", list_own_projects, ("identity:get_auth_projects",)),
+    Route(
+        "GET", "/v3/auth/projects", list_own_projects, ("identity:get_auth_projects",), query=PAGING
+    ),
     Route("GET", "/v3/auth/domains", list_own_domains, ("identity:get_auth_domains",)),
     Route("GET", "/v3/auth/system", list_own_system, ("identity:get_auth_system",)),
 )

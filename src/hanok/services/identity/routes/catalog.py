@@ -13,6 +13,8 @@ from hanok.services.identity import schemas
 from hanok.services.identity.logic import endpoint_filters, endpoint_policies, rights
 from hanok.services.identity.logic.lookup import filtered, get
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes import lists
+from hanok.services.identity.routes.lists import PAGING
 from hanok.services.identity.tables import endpoints, regions, registered_limits, services
 from hanok.store import Duplicate, Transaction
 from hanok.web.request import Request, json_answer, no_content
@@ -25,9 +27,9 @@ async def list_regions(request: Request, room: Identity) -> Response:
     request.allow()
     statement = filtered(sa.select(regions), regions, request.query, ("parent_region_id",))
     async with request.reading() as tx:
-        rows = await tx.all(statement.order_by(regions.c.id))
-    items = [schemas.region(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "regions", items))
+        page = await lists.REGIONS.page(request, tx, statement)
+    items = [schemas.region(request, row) for row in page.rows]
+    return lists.paged(request, lists.REGIONS, page, items)
 
 
 async def show_region(request: Request, room: Identity) -> Response:
@@ -118,9 +120,9 @@ async def list_services(request: Request, room: Identity) -> Response:
     request.allow()
     statement = filtered(sa.select(services), services, request.query, ("type", "name"))
     async with request.reading() as tx:
-        rows = await tx.all(statement.order_by(services.c.type, services.c.id))
-    items = [schemas.service(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "services", items))
+        page = await lists.SERVICES.page(request, tx, statement)
+    items = [schemas.service(request, row) for row in page.rows]
+    return lists.paged(request, lists.SERVICES, page, items)
 
 
 async def create_service(request: Request, room: Identity) -> Response:
@@ -199,9 +201,9 @@ async def list_endpoints(request: Request, room: Identity) -> Response:
         sa.select(endpoints), endpoints, request.query, ("interface", "service_id", "region_id")
     )
     async with request.reading() as tx:
-        rows = await tx.all(statement.order_by(endpoints.c.service_id, endpoints.c.interface))
-    items = [schemas.endpoint(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "endpoints", items))
+        page = await lists.ENDPOINTS.page(request, tx, statement)
+    items = [schemas.endpoint(request, row) for row in page.rows]
+    return lists.paged(request, lists.ENDPOINTS, page, items)
 
 
 async def _checked(tx: Transaction, values: dict[str, Any]) -> dict[str, Any]:
@@ -286,7 +288,11 @@ async def _delete_endpoint(tx: Transaction, endpoint_id: str) -> None:
 
 ROUTES = (
     Route(
-        "GET", "/v3/regions", list_regions, ("identity:list_regions",), query=("parent_region_id",)
+        "GET",
+        "/v3/regions",
+        list_regions,
+        ("identity:list_regions",),
+        query=("parent_region_id", *PAGING),
     ),
     Route(
         "POST",
@@ -315,7 +321,11 @@ ROUTES = (
     ),
     Route("DELETE", "/v3/regions/{region_id}", delete_region, ("identity:delete_region",)),
     Route(
-        "GET", "/v3/services", list_services, ("identity:list_services",), query=("name", "type")
+        "GET",
+        "/v3/services",
+        list_services,
+        ("identity:list_services",),
+        query=("name", "type", *PAGING),
     ),
     Route(
         "POST",
@@ -340,7 +350,7 @@ ROUTES = (
         "/v3/endpoints",
         list_endpoints,
         ("identity:list_endpoints",),
-        query=("interface", "region_id", "service_id"),
+        query=("interface", "region_id", "service_id", *PAGING),
     ),
     Route(
         "POST",

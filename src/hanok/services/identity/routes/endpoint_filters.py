@@ -13,6 +13,7 @@ from hanok.services.identity import schemas
 from hanok.services.identity.logic import endpoint_filters, rights
 from hanok.services.identity.logic.lookup import filtered, get
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes.lists import PAGING
 from hanok.services.identity.routes.projects import SHOWN, listed
 from hanok.services.identity.tables import (
     endpoint_groups,
@@ -91,7 +92,7 @@ async def list_endpoints(request: Request, room: Identity) -> Response:
 
 async def _projects(request: Request, tx: Transaction, ids: sa.Select[Any]) -> Response:
     statement = sa.select(*SHOWN).where(projects.c.id.in_(ids))
-    return await listed(request, tx, statement.order_by(projects.c.name, projects.c.id))
+    return await listed(request, tx, statement)
 
 
 async def list_projects(request: Request, room: Identity) -> Response:
@@ -270,6 +271,7 @@ ROUTES = (
         _A + "/endpoints/{endpoint_id}/projects",
         list_projects,
         ("identity:list_projects_for_endpoint",),
+        query=PAGING,
     ),
     Route("GET", _GROUPS, list_groups, ("identity:list_endpoint_groups",), query=("name",)),
     Route(
@@ -301,6 +303,7 @@ ROUTES = (
         _GROUP + "/projects",
         list_projects_of_group,
         ("identity:list_projects_associated_with_endpoint_group",),
+        query=PAGING,
     ),
     Route(
         "GET",

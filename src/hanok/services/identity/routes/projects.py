@@ -12,6 +12,8 @@ from hanok.services.identity import schemas
 from hanok.services.identity.logic import projects, rights
 from hanok.services.identity.logic.lookup import filtered, get
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes import lists
+from hanok.services.identity.routes.lists import PAGING
 from hanok.services.identity.tables import project_tags
 from hanok.services.identity.tables import projects as table
 from hanok.store import Transaction
@@ -23,11 +25,10 @@ SHOWN = tuple(table.c[name] for name in schemas.PROJECT)
 
 async def listed(request: Request, tx: Transaction, statement: sa.Select[Any]) -> Response:
     """The answer to a list of projects. statement: of SHOWN."""
-    rows = await tx.all(statement)
-    tags = await projects.tags_of(tx, [row[0] for row in rows])
-    return json_answer(
-        schemas.collection(request, "projects", schemas.projects(request, rows, tags))
-    )
+    page = await lists.PROJECTS.page(request, tx, statement)
+    tags = await projects.tags_of(tx, [row[0] for row in page.rows])
+    items = schemas.projects(request, page.rows, tags)
+    return lists.paged(request, lists.PROJECTS, page, items)
 
 
 def _target(row: Any) -> dict[str, Any]:
@@ -68,7 +69,7 @@ async def list_projects(request: Request, room: Identity) -> Response:
         condition = sa.and_(*each) if together else sa.or_(*each)
         statement = statement.where(sa.not_(condition) if negative else condition)
     async with request.reading() as tx:
-        return await listed(request, tx, statement.order_by(table.c.name, table.c.id))
+        return await listed(request, tx, statement)
 
 
 async def create_project(request: Request, room: Identity) -> Response:
@@ -233,10 +234,10 @@ async def list_domains(request: Request, room: Identity) -> Response:
     if own:
         statement = statement.where(table.c.id == own)
     async with request.reading() as tx:
-        rows = await tx.all(statement.order_by(table.c.name))
-        tags = await projects.tags_of(tx, [row.id for row in rows])
-    items = [schemas.domain(request, row, tags[row.id]) for row in rows]
-    return json_answer(schemas.collection(request, "domains", items))
+        page = await lists.DOMAINS.page(request, tx, statement)
+        tags = await projects.tags_of(tx, [row.id for row in page.rows])
+    items = [schemas.domain(request, row, tags[row.id]) for row in page.rows]
+    return lists.paged(request, lists.DOMAINS, page, items)
 
 
 async def create_domain(request: Request, room: Identity) -> Response:
@@ -305,6 +306,7 @@ ROUTES = (
             "parent_id",
             "tags",
             "tags-any",
+            *PAGING,
         ),
     ),
     Route(
@@ -351,7 +353,11 @@ ROUTES = (
         ("identity:delete_project_tag",),
     ),
     Route(
-        "GET", "/v3/domains", list_domains, ("identity:list_domains",), query=("enabled", "name")
+        "GET",
+        "/v3/domains",
+        list_domains,
+        ("identity:list_domains",),
+        query=("enabled", "name", *PAGING),
     ),
     Route(
         "POST",

@@ -14,6 +14,8 @@ from hanok.services.identity.logic import delegations, rights
 from hanok.services.identity.logic.lookup import filtered, get
 from hanok.services.identity.logic.projects import check_mutable, domain
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes import lists
+from hanok.services.identity.routes.lists import PAGING
 from hanok.services.identity.tables import assignments, implied_roles
 from hanok.services.identity.tables import roles as table
 from hanok.store import Duplicate, Transaction
@@ -29,9 +31,9 @@ async def list_roles(request: Request, room: Identity) -> Response:
     statement = filtered(sa.select(table), table, query, ("name",))
     statement = statement.where(table.c.domain_id == (domain_id or "*"))
     async with request.reading() as tx:
-        rows = await tx.all(statement.order_by(table.c.name))
-    items = [schemas.role(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "roles", items))
+        page = await lists.ROLES.page(request, tx, statement)
+    items = [schemas.role(request, row) for row in page.rows]
+    return lists.paged(request, lists.ROLES, page, items)
 
 
 async def create_role(request: Request, room: Identity) -> Response:
@@ -258,7 +260,7 @@ ROUTES = (
         "/v3/roles",
         list_roles,
         ("identity:list_roles", "identity:list_domain_roles"),
-        query=("domain_id", "name"),
+        query=("domain_id", "name", *PAGING),
     ),
     Route(
         "POST",

@@ -15,6 +15,8 @@ from hanok.services.identity import schemas
 from hanok.services.identity.logic import directories, revocations, rights, standing, users
 from hanok.services.identity.logic.lookup import filtered
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes import lists
+from hanok.services.identity.routes.lists import PAGING
 from hanok.services.identity.routes.projects import SHOWN as SHOWN_PROJECTS
 from hanok.services.identity.routes.projects import listed as listed_projects
 from hanok.services.identity.tables import group_members, groups
@@ -51,12 +53,13 @@ async def listed(
     request: Request, room: Identity, tx: Transaction, statement: sa.Select[Any]
 ) -> Response:
     """The answer to a list of users. statement: of SHOWN."""
-    rows = await tx.all(statement)
+    page = await lists.USERS.page(request, tx, statement)
+    rows = page.rows
     idle: set[str] = set()
     if room.settings.disable_after_days:
         idle = {row.id for row in rows if not standing.is_enabled(row, room)}
     items = schemas.users(request, rows, idle)
-    return json_answer(schemas.collection(request, "users", items))
+    return lists.paged(request, lists.USERS, page, items)
 
 
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
@@ -96,7 +99,7 @@ async def list_users(request: Request, room: Identity) -> Response:
     if own:
         statement = statement.where(table.c.domain_id == own)
     async with request.reading() as tx:
-        return await listed(request, room, tx, statement.order_by(table.c.name, table.c.id))
+        return await listed(request, room, tx, statement)
 
 
 async def create_user(request: Request, room: Identity) -> Response:
@@ -211,9 +214,9 @@ async def list_groups_of_user(request: Request, room: Identity) -> Response:
         statement = filtered(sa.select(groups), groups, request.query, ("name",))
         if request.token.domain_id:
             statement = statement.where(groups.c.domain_id == request.token.domain_id)
-        rows = await tx.all(statement.where(groups.c.id.in_(mine)).order_by(groups.c.name))
-    items = [schemas.group(request, one) for one in rows]
-    return json_answer(schemas.collection(request, "groups", items))
+        page = await lists.GROUPS.page(request, tx, statement.where(groups.c.id.in_(mine)))
+    items = [schemas.group(request, one) for one in page.rows]
+    return lists.paged(request, lists.GROUPS, page, items)
 
 
 async def list_projects_of_user(request: Request, room: Identity) -> Response:
@@ -227,7 +230,7 @@ async def list_projects_of_user(request: Request, room: Identity) -> Response:
             request.query,
             ("name", "enabled", "domain_id"),
         ).where(project_table.c.id.in_(ids), ~project_table.c.is_domain)
-        return await listed_projects(request, tx, statement.order_by(project_table.c.name))
+        return await listed_projects(request, tx, statement)
 
 
 ROUTES = (
@@ -236,7 +239,7 @@ ROUTES = (
         "/v3/users",
         list_users,
         ("identity:list_users",),
-        query=("domain_id", "enabled", "name", "password_expires_at"),
+        query=("domain_id", "enabled", "name", "password_expires_at", *PAGING),
     ),
     Route(
         "POST",
@@ -269,13 +272,13 @@ ROUTES = (
         "/v3/users/{user_id}/groups",
         list_groups_of_user,
         ("identity:list_groups_for_user",),
-        query=("name",),
+        query=("name", *PAGING),
     ),
     Route(
         "GET",
         "/v3/users/{user_id}/projects",
         list_projects_of_user,
         ("identity:list_user_projects",),
-        query=("domain_id", "enabled", "name"),
+        query=("domain_id", "enabled", "name", *PAGING),
     ),
 )
