@@ -11,7 +11,7 @@ from sqlalchemy import bindparam
 
 from hanok.base.clock import Clock
 from hanok.base.ids import new_hex
-from hanok.services.identity.logic import revocations, sealed
+from hanok.services.identity.logic import revocations, rights, sealed
 from hanok.services.identity.logic.catalog import Catalogs
 from hanok.services.identity.logic.directories import Directories, follow_all
 from hanok.services.identity.logic.keys import Keys
@@ -95,6 +95,7 @@ def build(
         keys: the folder of token keys. secret_keys: of those for secrets at rest. saml_keys: of what assertions are
             signed with.
     """
+    rights.watch(database)
     secrets = Keys(secret_keys)
     saml = settings.saml
     return Identity(

@@ -173,7 +173,6 @@ async def update(
             await tx.alter(projects.update().where(projects.c.id == row.id).values(**changes))
         except Duplicate as error:
             raise Conflict(f"The name {changes['name']} is taken by another {what}.") from error
-    await rights.changed(tx)
     return await get(tx, projects, what, row.id)
 
 
@@ -190,7 +189,6 @@ async def delete(tx: Transaction, row: Row[Any], now: datetime) -> None:
         await delete_domain(tx, row, now)
         return
     await _forget(tx, row.id, now)
-    await rights.changed(tx)
 
 
 async def _forget(tx: Transaction, project_id: str, now: datetime) -> None:
@@ -265,7 +263,6 @@ async def delete_domain(tx: Transaction, row: Row[Any], now: datetime) -> None:
     await tx.execute(groups.delete().where(groups.c.domain_id == row.id))
     await tx.execute(roles.delete().where(roles.c.domain_id == row.id))
     await _forget(tx, row.id, now)
-    await rights.changed(tx)
 
 
 def check_mutable(row: Row[Any], values: dict[str, Any], what: str) -> None:

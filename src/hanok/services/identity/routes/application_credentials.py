@@ -13,7 +13,7 @@ from starlette.responses import Response
 from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
 from hanok.base.ids import new_hex
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import delegations, rights
+from hanok.services.identity.logic import delegations
 from hanok.services.identity.logic.lookup import expiry, get, roles_named
 from hanok.services.identity.room import Identity
 from hanok.services.identity.routes.users import readable, target
@@ -188,7 +188,6 @@ async def delete_credential(request: Request, room: Identity) -> Response:
     async with request.transaction() as tx:
         row = await _one(request, tx, "identity:delete_application_credential")
         await delegations.forget_application_credential(tx, row.id)
-        await rights.changed(tx)
     return no_content()
 
 

@@ -105,7 +105,6 @@ async def update_role(request: Request, room: Identity) -> Response:
                 await tx.alter(table.update().where(table.c.id == row.id).values(**values))
             except Duplicate as error:
                 raise Conflict(f"The name {values['name']} is taken by another role.") from error
-            await rights.changed(tx)
         row = await get(tx, table, "role", row.id)
     return json_answer({"role": schemas.role(request, row)})
 
@@ -123,7 +122,6 @@ async def delete_role(request: Request, room: Identity) -> Response:
             )
         )
         await tx.execute(table.delete().where(table.c.id == row.id))
-        await rights.changed(tx)
     return no_content()
 
 
@@ -192,8 +190,7 @@ async def create_implied(request: Request, room: Identity) -> Response:
         if prior.id in await rights.with_implied(tx, [implied.id]):
             raise BadInput("That would make the role imply itself.")
         pair = {"prior_id": prior.id, "implied_id": implied.id}
-        if await tx.insert_missing(implied_roles, pair):
-            await rights.changed(tx)
+        await tx.insert_missing(implied_roles, pair)
     return json_answer(_inference(request, prior, implied), 201)
 
 
@@ -226,7 +223,6 @@ async def delete_implied(request: Request, room: Identity) -> Response:
                 implied_roles.c.prior_id == prior.id, implied_roles.c.implied_id == implied.id
             )
         )
-        await rights.changed(tx)
     return no_content()
 
 

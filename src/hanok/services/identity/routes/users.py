@@ -202,7 +202,6 @@ async def change_own_password(request: Request, room: Identity) -> Response:
         if not await tx.count(changed):
             raise NotSignedIn("The request you have made requires authentication.")
         await revocations.note(tx, "user", [user_id], now)
-        await rights.changed(tx)
     return no_content()
 
 
