@@ -106,6 +106,10 @@ class Application:
             for mount in service.mounts:
                 self._mounts[mount] = mounted
 
+    def enforcer(self, kind: str) -> Enforcer:
+        """The rules of a service in force."""
+        return self._enforcers[kind]
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)

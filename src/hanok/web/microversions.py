@@ -19,6 +19,14 @@ def text(version: Version) -> str:
     return f"{version[0]}.{version[1]}"
 
 
+class Change(Struct, frozen=True):
+    """A version: what it brought, and where that shows; empty: nowhere yet."""
+
+    version: Version
+    line: str
+    where: str = ""
+
+
 class Range(Struct, frozen=True, kw_only=True):
     """The versions a service speaks.
 

@@ -180,7 +180,7 @@ class Enforcer:
             warnings.simplefilter("ignore")
             self._enforcer = policy.Enforcer(conf, use_conf=False, policy_file="hanok-no-file")
         self._allows: dict[str, _Allows] = {}
-        self._load({})
+        self.override({})
 
     def knows(self, name: str) -> bool:
         return name in self.defaults
@@ -219,12 +219,17 @@ class Enforcer:
             for file, stamp in zip(self._files, stamps, strict=True):
                 if stamp is not None:
                     overrides.update(_read(file))
-            self._load(overrides)
+            self.override(overrides)
         except Exception as error:  # whatever an operator wrote: the old rules stay
             names = ", ".join(str(file) for file in self._files)
             log.error("%s: not used, the rules before stay in force: %s", names, error)
 
-    def _load(self, overrides: Mapping[str, str]) -> None:
+    def override(self, overrides: Mapping[str, str]) -> None:
+        """Put these rules over the defaults, as an operator's file does, in place of what was put over them before.
+
+        Raises:
+            ValueError: one of them cannot be read.
+        """
         former = {rule.formerly for rule in self.defaults.values()}
         unknown = sorted(set(overrides) - set(self.defaults) - former)
         with _built_in_checks():

@@ -58,10 +58,6 @@ class Token(Struct, frozen=True, kw_only=True, dict=True):
     def delegated(self) -> bool:
         return self.delegation != ""
 
-    @property
-    def is_admin(self) -> bool:
-        return "admin" in self.roles
-
     @cached_property
     def credentials(self) -> dict[str, Any]:
         """The caller as oslo.policy's checks name it."""
@@ -79,7 +75,7 @@ class Token(Struct, frozen=True, kw_only=True, dict=True):
             "trustor_id": self.trustor_user_id,
             "trustee_id": self.trustee_user_id,
             "roles": list(self.roles),
-            "is_admin": self.is_admin,
+            "is_admin": "admin" in self.roles,
             "is_admin_project": True,
             "service_roles": [],
             "token": {
