@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -277,3 +278,21 @@ def test_each_parameter_is_known_in_its_versions_and_in_no_other(
         known = set(names) | {one.name for one in patterns}
         for name, its in spans.items():
             assert (name in known) == any(span.holds(version) for span in its), (name, version)
+
+
+@pytest.mark.parametrize("module", [hanok.services.compute, hanok.services.placement])
+def test_nobody_compares_versions_by_hand(module: ModuleType) -> None:
+    """Versions are declared; only web/versions.py compares them."""
+    for file in sorted(Path(module.__path__[0]).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Compare):
+                sides = [node.left, *node.comparators]
+                assert not any(
+                    "version" in ast.unparse(side) for side in sides if _is_name(side)
+                ), f"{file}:{node.lineno} {ast.unparse(node)}"
+
+
+def _is_name(node: ast.expr) -> bool:
+    """Whether it is a version, rather than a text or a number that is called so (qemu_version, say)."""
+    text = ast.unparse(node)
+    return text.endswith("microversion") or text in ("version", "request.version")

@@ -28,14 +28,14 @@ from hanok.store import Transaction
 from hanok.web.token import Caller
 
 
-def address(value: Any, name: str, version: int) -> str:
+def address(value: Any, name: str, family: int) -> str:
     if value in (UNSET, None, ""):
         return ""
     try:
         found = ipaddress.ip_address(value)
     except ValueError:
         found = None
-    if found is None or found.version != version:
+    if found is None or found.version != family:
         raise BadInput(f"Invalid input for field/attribute {name}. Value: {value}.")
     return str(found)
 

@@ -227,7 +227,6 @@ _POWER: tuple[tuple[str, Action, str], ...] = (
     ("suspend", "suspend", f"{_A}:os-suspend-server:suspend"),
     ("resume", "resume", f"{_A}:os-suspend-server:resume"),
 )
-_OVERRIDE = f"{_A}:os-lock-server:unlock:unlock_override"
 # From, until, whether the answer names the image, whether compute's quota of metadata holds.
 _IMAGE_HISTORY: tuple[tuple[Version | None, Version | None, bool, bool], ...] = (
     (None, (2, 38), False, True),
@@ -236,14 +235,14 @@ _IMAGE_HISTORY: tuple[tuple[Version | None, Version | None, bool, bool], ...] = 
 )
 ROUTES = (
     *(
-        Route("POST", _PATH, _power(action, rule), (rule, _OVERRIDE), body_key=key)
+        Route("POST", _PATH, _power(action, rule), (rule,), body_key=key)
         for key, action, rule in _POWER
     ),
     Route(
         "POST",
         _PATH,
         reboot,
-        (f"{_A}:servers:reboot", _OVERRIDE),
+        (f"{_A}:servers:reboot",),
         body_key="reboot",
         strict=True,
         body=bodies.Reboot,
@@ -300,7 +299,7 @@ ROUTES = (
         "POST",
         _PATH,
         force_delete,
-        (f"{_A}:os-deferred-delete:force", _OVERRIDE),
+        (f"{_A}:os-deferred-delete:force",),
         body_key="forceDelete",
     ),
     Route(

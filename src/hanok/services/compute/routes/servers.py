@@ -277,10 +277,7 @@ async def readable(request: Request, tx: Transaction, rule: str = "") -> Row[Any
 
 def check_unlocked(request: Request, row: Row[Any]) -> None:
     """Raises Conflict when the server is locked and the rules do not let the caller pass over that."""
-    override = row.locked and request.may(
-        "os_compute_api:os-lock-server:unlock:unlock_override", project_id=row.project_id
-    )
-    servers.check_unlocked(row, override=bool(override))
+    servers.check_unlocked(row, override=request.reaching().everywhere)
 
 
 async def show_server(request: Request, room: Compute) -> Response:
@@ -469,7 +466,6 @@ _CREATE = (
     f"{_A}:servers:create:zero_disk_flavor",
     "network:attach_external_network",
 )
-_OVERRIDE = f"{_A}:os-lock-server:unlock:unlock_override"
 ROUTES = (
     Route(
         "POST",
@@ -512,7 +508,7 @@ ROUTES = (
         body=bodies.UpdateServer,
         member="server",
     ),
-    Route("DELETE", _ONE, delete_server, (f"{_A}:servers:delete", _OVERRIDE)),
+    Route("DELETE", _ONE, delete_server, (f"{_A}:servers:delete",)),
     Route("GET", _ONE + "/ips", list_addresses, (f"{_A}:ips:index",)),
     Route("GET", _ONE + "/ips/{network_label}", show_addresses, (f"{_A}:ips:show",)),
     Route("GET", _ONE + "/os-security-groups", list_groups, (f"{_A}:os-security-groups:list",)),
