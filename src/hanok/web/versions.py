@@ -354,8 +354,15 @@ class View:
                 if not Span(change.since, change.until).holds(version):
                     dropped.append(change.name)
             elif isinstance(change, Inside):
-                self._inner.append((change.name, change.shape.at(version)))
+                inner = change.shape.at(version)
+                if inner.changes:
+                    self._inner.append((change.name, inner))
         self._dropped = (*dropped, *shape.private)
+
+    @property
+    def changes(self) -> bool:
+        """Whether an answer in its newest form is another than this version's."""
+        return bool(self._older or self._inner or self._dropped)
 
     def shows(self, name: str) -> bool:
         """Whether an attribute is shown at all: what costs something to find need not be looked for if not."""
@@ -367,10 +374,8 @@ class View:
             older(answer)
         for name, view in self._inner:
             inner = answer.get(name)
-            if isinstance(inner, dict):
-                view(inner)
-            elif isinstance(inner, list):
-                for item in inner:
+            for item in inner if isinstance(inner, list) else (inner,):
+                if isinstance(item, dict):
                     view(item)
         for name in self._dropped:
             answer.pop(name, None)

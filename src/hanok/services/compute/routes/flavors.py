@@ -114,11 +114,8 @@ async def list_details(request: Request, room: Compute) -> Response:
     specs = _sees_specs(request)
     async with request.reading() as tx:
         page = await LIST.page(request, tx, _shown(request))
-    return json_answer(
-        LIST.answer(
-            request, page, [answers.flavor(request, row, with_specs=specs) for row in page.rows]
-        )
-    )
+    items = answers.flavors(request, page.rows, with_specs=specs)
+    return json_answer(LIST.answer(request, page, items))
 
 
 async def show_flavor(request: Request, room: Compute) -> Response:

@@ -49,6 +49,18 @@ FLAVOR = Shape(
 
 
 def flavor(request: Request, row: Row[Any], *, with_specs: bool) -> dict[str, Any]:
+    return flavors(request, [row], with_specs=with_specs)[0]
+
+
+def flavors(
+    request: Request, rows: Sequence[Row[Any]], *, with_specs: bool
+) -> list[dict[str, Any]]:
+    """Flavors in full."""
+    shown = request.shown(FLAVOR)
+    return [shown(_flavor(request, row, with_specs)) for row in rows]
+
+
+def _flavor(request: Request, row: Row[Any], with_specs: bool) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "id": row.id,
         "name": row.name,
@@ -65,7 +77,7 @@ def flavor(request: Request, row: Row[Any], *, with_specs: bool) -> dict[str, An
     }
     if with_specs:
         answer["extra_specs"] = row.extra_specs
-    return request.shown(FLAVOR)(answer)
+    return answer
 
 
 def short_flavor(request: Request, row: Row[Any]) -> dict[str, Any]:
