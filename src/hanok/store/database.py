@@ -298,7 +298,7 @@ class Database:
                     await connection.run_sync(metadata.create_all)
 
     async def run_sync(self, work: Callable[[Connection], None]) -> None:
-        """Run work that wants a plain connection (migrations), in one transaction."""
+        """Run work that wants a plain connection, in one transaction."""
         with _translated():
             if self._engine is not None:
                 with self._engine.connect() as connection:
@@ -308,6 +308,43 @@ class Database:
             elif self._async_engine is not None:
                 async with self._async_engine.begin() as opened:
                     await opened.run_sync(work)
+
+    async def rebuild(self, work: Callable[[Connection], None]) -> None:
+        """Run work that may build tables anew (migrations), in one transaction.
+
+        SQLite obeys foreign keys at once, also while a table is dropped to be replaced: its rows' children would be
+        deleted, or the drop refused. So they are off meanwhile, and all of them are checked before the commit.
+
+        Raises:
+            Unavailable: a row would refer to one that is not there; nothing was changed.
+        """
+        if self._engine is None:
+            await self.run_sync(work)
+            return
+        with _translated(), self._engine.connect() as connection:
+            connection.exec_driver_sql(
+                "PRAGMA foreign_keys=OFF"
+            )  # has no effect inside a transaction
+            connection.rollback()
+            await self._begin(connection)
+            try:
+                before = _broken_references(connection)
+                work(connection)
+                if broken := sorted(_broken_references(connection) - before):
+                    raise Unavailable(
+                        "The database was not changed: rows would refer to others that are not there.",
+                        detail=", ".join(f"{child} to {parent}" for child, parent in broken),
+                    )
+                connection.exec_driver_sql("COMMIT")
+            except BaseException:
+                if _in_transaction(connection):
+                    connection.exec_driver_sql("ROLLBACK")
+                raise
+
+
+def _broken_references(connection: Connection) -> set[tuple[str, str]]:
+    """Tables with rows that refer to a row that is not there, each with the table referred to."""
+    return {(row[0], row[2]) for row in connection.exec_driver_sql("PRAGMA foreign_key_check")}
 
 
 def _beside(path: str) -> BinaryIO:
@@ -376,7 +413,12 @@ class _translated:
             raise Unavailable("The database does not answer.", detail=str(error)) from error
         if isinstance(error, DBAPIError):
             text = str(error.orig).lower()
-            if "deadlock" in text or "could not serialize" in text or "disk" in text:
+            if (
+                "deadlock" in text
+                or "lock timeout" in text
+                or "could not serialize" in text
+                or "disk" in text
+            ):
                 raise Unavailable(_why(text), detail=str(error)) from error
             if "not a database" in text or "malformed" in text:
                 raise Unavailable(_why(text), detail=str(error)) from error
@@ -386,7 +428,7 @@ def _why(text: str) -> str:
     text = text.lower()
     if "disk is full" in text or "disk full" in text or "no space" in text:
         return "The disk that holds the database is full."
-    if "locked" in text:
+    if "locked" in text or "lock timeout" in text:
         return "The database is busy."
     if "not a database" in text or "malformed" in text:
         return "The database file is damaged or is no database."
