@@ -8,5 +8,6 @@ from __future__ import annotations
 
 from hanok.bus.interface import Bus, Handler, NobodyThere
 from hanok.bus.memory import MemoryBus
+from hanok.bus.wakes import Wakes
 
-__all__ = ["Bus", "Handler", "MemoryBus", "NobodyThere"]
+__all__ = ["Bus", "Handler", "MemoryBus", "NobodyThere", "Wakes"]

@@ -4,7 +4,7 @@ node.<host>.command     request/reply: a Command, an Answer
 control.metadata        request/reply: a MetadataQuestion, a MetadataDocument
 control.instance        event: InstanceChanged
 control.heartbeat       event: HostState, every HEARTBEAT_S
-control.wake            event: operation ids that are worth a look
+control.wake            event: what is worth a look (hanok.bus.wakes)
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ HEARTBEAT_S = 10.0
 METADATA = "control.metadata"
 INSTANCE = "control.instance"
 HEARTBEAT = "control.heartbeat"
-WAKE = "control.wake"
 
 encode = msgspec.msgpack.Encoder().encode
 decode_command = msgspec.msgpack.Decoder(COMMAND_TYPES).decode

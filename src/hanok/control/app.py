@@ -11,13 +11,13 @@ from typing import Any
 
 from hanok.base.clock import Clock
 from hanok.base.errors import HanokError, Unavailable
-from hanok.bus import Bus, MemoryBus
+from hanok.bus import Bus, MemoryBus, Wakes
 from hanok.control import house
 from hanok.control.inventory import World
 from hanok.control.settings import ControlSettings
 from hanok.drivers.ovn.northbound import Northbound
 from hanok.drivers.ovn.simulated import SimulatedNorthbound
-from hanok.operations import Worker
+from hanok.operations import Debts, Leases, Starter, Worker
 from hanok.services.compute import facade as compute
 from hanok.services.compute.console_pages import Consoles
 from hanok.services.compute.reconcilers import Reconcilers as ComputeReconcilers
@@ -59,7 +59,10 @@ class Control:
         self.settings = settings
         self.clock = clock
         self.bus = bus
+        self.wakes = Wakes(bus)
+        self.operations = Starter(clock, self.wakes)
         self.database = Database(settings.database_url, durable=settings.durable)
+        self.leases = Leases(self.database, clock, settings.node_name)
         self.identity = identity.build(
             self.database,
             clock,
@@ -75,7 +78,7 @@ class Control:
             settings.images,
             settings.image,
             folder=settings.image_folder,
-            wake=self._wake,
+            operations=self.operations,
             endpoint=self._endpoint,
             image_service=self._image_service,
             limits=self._image_limits,
@@ -101,7 +104,7 @@ class Control:
             database=self.database,
             clock=clock,
             bus=bus,
-            wake=self._wake,
+            operations=self.operations,
             network=self.network,
             images=self.images,
             snapshots=settings.snapshots,
@@ -116,8 +119,11 @@ class Control:
                 *((kind, self.compute) for kind in compute.OPERATIONS),
                 *((kind, self.images) for kind in image.OPERATIONS),
             ],
+            wakes=self.wakes,
             name=settings.node_name,
         )
+        self.debts = Debts(self.database, bus)
+        self.leases.add("debts", self.debts.run)
         self.reconcilers = ComputeReconcilers(self.compute, settings.node_name)
         self.world = World(
             database=self.database,
@@ -153,9 +159,6 @@ class Control:
         """What is registered with identity counts; where nothing is, the operator's settings do."""
         registered = await identity.limits(tx, "image", project_id, self.settings.region)
         return {**self.settings.image.limits, **registered}
-
-    def _wake(self) -> None:
-        self.worker.wake()
 
     async def _endpoint(self, tx: Transaction, kind: str) -> str | None:
         return await identity.endpoint(tx, kind, self.settings.region)
@@ -229,7 +232,9 @@ class Control:
     def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """Everything that runs beside requests, for as long as the process does."""
         return [
+            self.wakes.run,
             self.worker.run,
+            self.leases.run,
             self.reconcilers.run,
             NetworkReconciler(self.network.room).run,
             self._mend_images,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -82,7 +81,7 @@ def build(
     database: Database,
     clock: Clock,
     bus: Bus,
-    wake: Callable[[], None],
+    operations: Starter,
     network: Network,
     images: Images,
     snapshots: Path,
@@ -92,14 +91,14 @@ def build(
     """The room.
 
     Args:
-        wake: called when an operation was started. snapshots: where hosts leave copies of disks.
+        operations: starts the room's operations. snapshots: where hosts leave copies of disks.
         ask: another service, asked as a user asks it.
     """
     return Compute(
         clock=clock,
         database=database,
         bus=bus,
-        operations=Starter(clock, wake),
+        operations=operations,
         network=network,
         images=images,
         snapshots=snapshots,

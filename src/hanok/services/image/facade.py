@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def build(
     settings: ImageSettings,
     *,
     folder: Path,
-    wake: Callable[[], None],
+    operations: Starter,
     limits: Limits | None = None,
     endpoint: Endpoint | None = None,
     image_service: ImageService | None = None,
@@ -95,7 +95,7 @@ def build(
 
     Args:
         files: the folder of the usual file store; hosts read it. folder: control's own, for staging and the cache.
-        wake: called when an operation was started.
+        operations: starts the room's operations.
         limits: a project's limits; the settings' when left out. endpoint: where a kind of service is in the catalog.
         image_service: where a region's is. secrets: seals tokens that wait for an import.
 
@@ -131,7 +131,7 @@ def build(
         default_store=default,
         web_store=next((one.id for one in settings.stores if one.kind == "http"), ""),
         folder=folder,
-        operations=Starter(clock, wake),
+        operations=operations,
         limits=limits or same_limits,
         endpoint=endpoint or no_endpoint,
         image_service=image_service or no_image_service,

@@ -9,6 +9,7 @@ from hanok.commands import InstanceState, RebootInstance, SetPower
 from hanok.operations import Operation, Run, Step
 from hanok.services.compute import states
 from hanok.services.compute.logic import servers
+from hanok.services.compute.room import Compute
 from hanok.store import Transaction
 
 STOP_S = 60.0  # what a guest gets to shut down by itself before its power is cut
@@ -27,12 +28,12 @@ ENDS: dict[str, tuple[str, Literal["running", "paused", "suspended", "stopped"]]
 }
 
 
-class AskHost(Step["ChangePower", str]):
+class AskHost(Step["ChangePower", Compute, str], name="ask_host"):
     """The host brings the guest into the wanted state."""
 
     result_type: ClassVar[Any] = str
 
-    async def do(self, run: Run[ChangePower]) -> str:
+    async def do(self, run: Run[ChangePower, Compute]) -> str:
         row = await run.read(servers.get_any, run.args.server_id)
         if row is None:
             raise StepFailed("The server was deleted.")
@@ -68,7 +69,7 @@ class AskHost(Step["ChangePower", str]):
             )
         return state.power
 
-    async def save(self, run: Run[ChangePower], tx: Transaction, result: str) -> None:
+    async def save(self, run: Run[ChangePower, Compute], tx: Transaction, result: str) -> None:
         vm_state = ENDS[run.args.action][0]
         await servers.settled(
             tx,
@@ -91,7 +92,7 @@ class ChangePower(Operation, frozen=True, kw_only=True, tag="compute.change_powe
     def resource(self) -> str:
         return f"server:{self.server_id}"
 
-    async def failed(self, run: Run[Any], tx: Transaction, why: str) -> None:
+    async def failed(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
         # The guest goes on as it was; the action says on its record why it did not work.
         hard = self.action in ("start", "reboot_hard", "resume")
         await servers.failed(
@@ -103,5 +104,5 @@ class ChangePower(Operation, frozen=True, kw_only=True, tag="compute.change_powe
             to_error=hard,
         )
 
-    async def cancelled(self, run: Run[Any], tx: Transaction) -> None:
+    async def cancelled(self, run: Run[Any, Compute], tx: Transaction) -> None:
         return None
