@@ -133,6 +133,7 @@ class Control:
             images=self.images,
             network=self.network,
             identity=self.identity,
+            worker=self.worker,
         )
         self.app = Application(
             self.services(),

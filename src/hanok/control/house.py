@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import Response
 
+from hanok import operations
+from hanok.base.clock import zulu
+from hanok.base.errors import Conflict, NotFound
 from hanok.control.inventory import World, differences
 from hanok.services.identity import facade as identity
 from hanok.web import faults
 from hanok.web.policy import Rule
-from hanok.web.request import Request, json_answer
+from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route, Service
 
 RULES = (
     Rule("hanok:inventory", "role:admin", "Compare the database with the hosts."),
+    Rule("hanok:operations", "role:admin", "List, retry and end operations that are under way."),
     Rule("hanok:rotate_keys", "role:admin", "Replace the keys of tokens and secrets."),
 )
 
@@ -36,7 +42,57 @@ async def rotate_keys(request: Request, world: World) -> Response:
     return json_answer({"secrets": sealed})
 
 
+async def list_operations(request: Request, world: World) -> Response:
+    """GET /hanok/v1/operations: what waits, runs or is being undone, oldest first."""
+    request.allow()
+    async with request.reading() as tx:
+        found = await operations.active(tx)
+    return json_answer({"operations": [_shown(one) for one in found]})
+
+
+def _shown(one: operations.Record) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "kind": one.kind,
+        "resource": one.resource,
+        "project_id": one.project_id,
+        "request_id": one.request_id,
+        "state": one.state,
+        "step": one.step,
+        "progress": one.progress,
+        "waits_for": one.waits_for,
+        "queue": one.queue,
+        "parent_id": one.parent,
+        "started_at": zulu(one.started_at),
+        "stuck_since": zulu(one.stuck_since),
+        "stuck_why": one.stuck_why,
+        "error": one.error,
+    }
+
+
+async def retry_operation(request: Request, world: World) -> Response:
+    """POST /hanok/v1/operations/{id}/retry: what waits for its next try is tried now."""
+    request.allow()
+    operation_id = request.path["operation_id"]
+    if not await world.worker.retry(operation_id):
+        raise NotFound(f"No operation {operation_id} is under way.")
+    return no_content()
+
+
+async def abandon_operation(request: Request, world: World) -> Response:
+    """POST /hanok/v1/operations/{id}/abandon: one that is stuck is ended as it is."""
+    request.allow()
+    operation_id = request.path["operation_id"]
+    if not await world.worker.abandon(operation_id):
+        raise Conflict(f"Operation {operation_id} is not stuck.")
+    return no_content()
+
+
+_OPERATIONS = "hanok:operations"
 ROUTES = (
+    Route("GET", "/v1/operations", list_operations, (_OPERATIONS,)),
+    Route("POST", "/v1/operations/{operation_id}/retry", retry_operation, (_OPERATIONS,)),
+    Route("POST", "/v1/operations/{operation_id}/abandon", abandon_operation, (_OPERATIONS,)),
     Route("GET", "/v1/inventory", show, ("hanok:inventory",)),
     Route("POST", "/v1/inventory/mend", mend, ("hanok:inventory",)),
     Route("POST", "/v1/keys/rotate", rotate_keys, ("hanok:rotate_keys",)),

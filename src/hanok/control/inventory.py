@@ -5,14 +5,13 @@ Invariants I1, I2, I3 and I6 of the design, asked of the rows, of every host, of
 
 from __future__ import annotations
 
-import sqlalchemy as sa
 from msgspec import Struct
 
+from hanok import operations
 from hanok.base.clock import Clock
 from hanok.bus import Bus, NobodyThere
 from hanok.commands import Done, ForgetSnapshot, HostInventory, ListInventory, RemoveInstance
 from hanok.commands.wire import ask
-from hanok.operations.tables import debts
 from hanok.services.compute import facade as compute
 from hanok.services.identity import facade as identity
 from hanok.services.image import facade as image
@@ -34,6 +33,7 @@ class World(Struct, frozen=True, kw_only=True):
     images: image.Images
     network: Network
     identity: identity.Identity
+    worker: operations.Worker
 
 
 class Difference(Struct, frozen=True, kw_only=True):
@@ -69,10 +69,10 @@ async def differences(world: World, *, mend: bool = False) -> list[Difference]:
             found.append(Difference(what="stuck", detail=line))
         for line in await image.differences(world.images, tx):
             found.append(Difference(what="image", detail=line))
-        owed = await tx.scalar(sa.select(sa.func.count()).select_from(debts))
-        if owed:
-            detail = f"{owed} commands wait for hosts that do not answer"
-            found.append(Difference(what="debt", detail=detail))
+        for late in await operations.stuck(tx):
+            found.append(Difference(what="stuck", detail=_stuck(late)))
+        for due in await operations.owed(tx):
+            found.append(Difference(what="debt", detail=_owed(due)))
         hosts = await compute.hosts_up(tx, world.compute)
         for line in await world.network.differences(tx):
             found.append(Difference(what="network", detail=line))
@@ -83,6 +83,22 @@ async def differences(world: World, *, mend: bool = False) -> list[Difference]:
     if mend:
         found = await _mend(world, found, consumers - set(owners))
     return found
+
+
+def _stuck(one: operations.Record) -> str:
+    return (
+        f"operation {one.id} ({one.kind} of {one.resource}): {one.stuck_why} "
+        f"To try it now: hanok operations retry {one.id}; to end it as it is: "
+        f"hanok operations abandon {one.id}"
+    )
+
+
+def _owed(due: operations.Owed) -> str:
+    since = due.since.isoformat(sep=" ", timespec="seconds")
+    what = f"{due.commands} command{'s' if due.commands > 1 else ''}"
+    if due.error is not None:
+        return f"host {due.host} has refused {what} since {since}: {due.error}"
+    return f"{what} wait{'' if due.commands > 1 else 's'} since {since} for host {due.host}, which does not answer"
 
 
 async def _host(

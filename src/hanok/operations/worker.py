@@ -115,6 +115,27 @@ _give_back = (
 _cancelled = sa.select(operations.c.id).where(
     operations.c.id.in_(bindparam("ids", expanding=True)), operations.c.cancelled.is_(True)
 )
+_retry = (
+    operations.update()
+    .where(operations.c.id == bindparam("of"), operations.c.active.is_(True))
+    .values(not_before=None, attempts=0)
+)
+_end = (
+    operations.update()
+    .where(
+        operations.c.id == bindparam("of"),
+        operations.c.active.is_(True),
+        operations.c.stuck_since.is_not(None),
+    )
+    .values(
+        active=False,
+        state="failed",
+        finished_at=bindparam("when"),
+        taking=operations.c.taking + 1,
+        error=sa.func.coalesce(operations.c.error, operations.c.stuck_why),
+    )
+    .returning(operations)
+)
 _late = sa.select(operations).where(
     operations.c.active.is_(True),
     operations.c.deadline_at < bindparam("now"),
@@ -394,6 +415,37 @@ class Worker:
                     why = await self._why(tx, row)
                     found += await mark_stuck(tx, Execution(self, row, kind, tools), why)
         return found
+
+    # ---- for operators ----
+
+    async def retry(self, operation_id: str) -> bool:
+        """Try now what waits for its next try. Returns whether there is such an operation under way."""
+        async with self.database.write() as tx:
+            found = await tx.count(_retry, {"of": operation_id})
+        self.tell()
+        return bool(found)
+
+    async def abandon(self, operation_id: str) -> bool:
+        """End an operation that is stuck, without undoing it further: what it left is for `hanok doctor` to find.
+
+        Returns:
+            Whether there is such an operation that is stuck.
+        """
+        async with self.database.write() as tx:
+            # Raising the number of its taking shuts out a worker that may still be at it.
+            row = await tx.first(_end, {"of": operation_id, "when": self.clock.now()})
+            if row is None:
+                return False
+            if row.kind in self._kinds:
+                kind, tools = self._kinds[row.kind]
+                execution = Execution(self, row, kind, tools)
+                why = f"{row.error or row.stuck_why} An operator ended it as it was."
+                await execution.args.failed(execution.run, tx, why)
+        log.warning(
+            "operation %s (%s of %s) was ended by an operator", row.id, row.kind, row.resource
+        )
+        self.tell(stopped=[operation_id])
+        return True
 
     async def _why(self, tx: Transaction, row: Any) -> str:
         """What keeps an operation from ending, in words, and what can be done."""

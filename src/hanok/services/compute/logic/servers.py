@@ -228,6 +228,18 @@ async def failed(
     await tx.execute(_unless_deleting.values(**values), {"of": server_id})
 
 
+async def stuck(tx: Transaction, server_id: str, why: str, now: datetime) -> None:
+    """Say that what is under way for the server neither ends nor can be undone. It is tried on; the task shows."""
+    fault = {
+        "code": 500,
+        "message": why,
+        "details": "",
+        "created": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    values = {"vm_state": "error", "fault": fault, "updated_at": now}
+    await tx.execute(_change.values(**values), {"of": server_id})
+
+
 async def gone(tx: Transaction, server_id: str, now: datetime) -> None:
     """The server is deleted; its row stays for those who look back."""
     await tx.execute(_gone, {"of": server_id, "at": now})

@@ -92,6 +92,9 @@ class ChangePower(Operation, frozen=True, kw_only=True, tag="compute.change_powe
     def resource(self) -> str:
         return f"server:{self.server_id}"
 
+    async def stuck(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
+        await servers.stuck(tx, self.server_id, why, run.clock.now())
+
     async def failed(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
         # The guest goes on as it was; the action says on its record why it did not work.
         hard = self.action in ("start", "reboot_hard", "resume")

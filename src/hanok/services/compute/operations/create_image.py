@@ -31,6 +31,7 @@ class CopyDisk(Step["CreateImage", Compute, str], name="copy_disk"):
     """The host copies the guest's disk, as it is at one moment. Returns the host."""
 
     result_type: ClassVar[Any] = str
+    deadline_s = 3 * 3600.0  # 1 TiB at 100 MiB/s
 
     async def do(self, run: Run[CreateImage, Compute]) -> str:
         row = await run.read(servers.get_any, run.args.server_id)
@@ -55,6 +56,7 @@ class StoreImage(Step["CreateImage", Compute, snapshots.Stored], name="store_ima
     """The copy is looked at, hashed and put into the image service's store; the image is active, the server free."""
 
     result_type: ClassVar[Any] = snapshots.Stored
+    deadline_s = 3 * 3600.0
 
     async def do(self, run: Run[CreateImage, Compute]) -> snapshots.Stored:
         tools, image_id = run.tools, run.args.image_id
@@ -111,11 +113,16 @@ class CreateImage(Operation, frozen=True, kw_only=True, tag="compute.create_imag
     owner: str
     backup_type: str | None = None
     rotation: int | None = None
+    pool = "transfer"
+    deadline_s = 8 * 3600.0
     steps = (CopyDisk, StoreImage, TidyUp)
 
     @property
     def resource(self) -> str:
         return f"server:{self.server_id}"
+
+    async def stuck(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
+        await servers.stuck(tx, self.server_id, why, run.clock.now())
 
     async def failed(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
         await snapshots.give_up(tx, run.tools.images, self.image_id)

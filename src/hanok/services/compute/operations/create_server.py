@@ -210,6 +210,10 @@ async def ensure_image(run: Run[Any, Compute], row: Any) -> None:
 class FetchImage(Step["CreateServer", Compute, None], name="fetch_image"):
     """Bring the image into the host's cache; a second server of it copies nothing (steps 10 and 11)."""
 
+    deadline_s = (
+        3 * COPY_S
+    )  # two tries of a host that copies slowly, and what comes from a far store before
+
     async def do(self, run: Run[CreateServer, Compute]) -> None:
         await ensure_image(run, await building(run))
 
@@ -293,6 +297,8 @@ async def instance_command(run: Run[Any, Compute], row: Any, generation: int) ->
 class StartGuest(Step["CreateServer", Compute, None], name="start_guest"):
     """Start the guest on the claimed host; it is named by the server's id (step 12)."""
 
+    deadline_s = 3 * COPY_S  # the image may have to come once more
+
     async def do(self, run: Run[CreateServer, Compute]) -> None:
         row = await building(run)
         # Much may have happened since it was fetched: the host restarted, its cache was emptied.
@@ -326,6 +332,9 @@ class CreateServer(Operation, frozen=True, kw_only=True, tag="compute.create_ser
     @property
     def resource(self) -> str:
         return f"server:{self.server_id}"
+
+    async def stuck(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
+        await servers.stuck(tx, self.server_id, why, run.clock.now())
 
     async def failed(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
         await servers.failed(tx, self.server_id, why, "", run.clock.now())

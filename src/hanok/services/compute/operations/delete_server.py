@@ -65,6 +65,9 @@ class DeleteServer(Operation, frozen=True, kw_only=True, tag="compute.delete_ser
     def resource(self) -> str:
         return f"server:{self.server_id}"
 
+    async def stuck(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
+        await servers.stuck(tx, self.server_id, why, run.clock.now())
+
     async def failed(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
         # Whatever kept it from ending, the server can be deleted again.
         row = await servers.get_any(tx, self.server_id)

@@ -12,7 +12,7 @@ from hanok.drivers.image_format import Inspector
 from hanok.drivers.image_stores import StoreBroken, web
 from hanok.operations import Operation, Run, Step
 from hanok.services.image.logic import data, images, tasks
-from hanok.services.image.operations.import_image import imported, watched
+from hanok.services.image.operations.import_image import TRANSFER_S, imported, watched
 from hanok.services.image.room import Images
 from hanok.store import Transaction
 
@@ -74,6 +74,8 @@ class Hashed(Struct, frozen=True, kw_only=True):
 class HashLocation(Step["AddLocation", Images, Hashed | None], name="hash_location"):
     """The bytes are what was said of them. Data that cannot be read now leaves an image without hash."""
 
+    deadline_s = TRANSFER_S
+
     result_type = Hashed | None
 
     async def do(self, run: Run[AddLocation, Images]) -> Hashed | None:
@@ -130,6 +132,8 @@ class AddLocation(Operation, frozen=True, kw_only=True, tag="image.add_location"
     """
 
     steps = (CheckLocation, HashLocation)
+    pool = "transfer"
+    deadline_s = 3 * TRANSFER_S
 
     image_id: str
     task_id: str
@@ -141,6 +145,9 @@ class AddLocation(Operation, frozen=True, kw_only=True, tag="image.add_location"
     @property
     def resource(self) -> str:
         return f"image:{self.image_id}"
+
+    async def stuck(self, run: Run[Any, Images], tx: Transaction, why: str) -> None:
+        await tasks.told(tx, self.task_id, why, run.clock.now())
 
     async def failed(self, run: Run[Any, Images], tx: Transaction, why: str) -> None:
         empty = dict.fromkeys(

@@ -9,6 +9,7 @@ from hanok.drivers.image_stores import StoreBroken
 from hanok.drivers.image_stores.files import FileStore
 from hanok.operations import Operation, Run, Step
 from hanok.services.image.logic import cache, images
+from hanok.services.image.operations.import_image import TRANSFER_S
 from hanok.services.image.room import Images
 from hanok.services.image.tables import image_cache
 from hanok.store import Transaction
@@ -16,6 +17,8 @@ from hanok.store import Transaction
 
 class FillCache(Step["CacheImage", Images, int], name="fill_cache"):
     """The copy is there."""
+
+    deadline_s = TRANSFER_S
 
     async def do(self, run: Run[CacheImage, Images]) -> int:
         room, image_id = run.tools, run.args.image_id
@@ -43,6 +46,8 @@ class CacheImage(Operation, frozen=True, kw_only=True, tag="image.cache_image"):
     """From a wish for a copy to the copy."""
 
     steps = (FillCache,)
+    pool = "transfer"
+    deadline_s = 3 * TRANSFER_S
 
     image_id: str
 

@@ -37,6 +37,7 @@ from hanok.store import Transaction
 
 log = logging.getLogger(__name__)
 
+TRANSFER_S = 6 * 3600.0  # 1 TiB at 50 MiB/s
 LOOK_EVERY = 64 << 20  # bytes after which it is looked whether the image is still there
 
 
@@ -178,6 +179,8 @@ def _permitted(room: Images, args: ImportImage, properties: dict[str, str]) -> d
 class FetchData(Step["ImportImage", Images, None], name="fetch_data"):
     """The bytes are in the staging folder."""
 
+    deadline_s = TRANSFER_S
+
     async def do(self, run: Run[ImportImage, Images]) -> None:
         room, args = run.tools, run.args
         await imported(run)
@@ -216,6 +219,8 @@ async def forget_staged(run: Run[ImportImage, Images]) -> None:
 
 class LookAtData(Step["ImportImage", Images, Looked | None], name="look_at_data"):
     """The bytes are hashed and found to be what the image says; converted, where the operator wants that."""
+
+    deadline_s = TRANSFER_S
 
     result_type = Looked | None
 
@@ -286,6 +291,8 @@ class LookAtData(Step["ImportImage", Images, Looked | None], name="look_at_data"
 
 class StoreData(Step["ImportImage", Images, None], name="store_data"):
     """The bytes are in the stores; the image is active."""
+
+    deadline_s = TRANSFER_S
 
     async def do(self, run: Run[ImportImage, Images]) -> None:
         args = run.args
@@ -408,6 +415,8 @@ class ImportImage(Operation, frozen=True, kw_only=True, tag="image.import_image"
     """
 
     steps = (DescribeData, FetchData, LookAtData, StoreData, ForgetStaged)
+    pool = "transfer"
+    deadline_s = 3 * TRANSFER_S
 
     image_id: str
     task_id: str
@@ -422,6 +431,9 @@ class ImportImage(Operation, frozen=True, kw_only=True, tag="image.import_image"
     @property
     def resource(self) -> str:
         return f"image:{self.image_id}"
+
+    async def stuck(self, run: Run[Any, Images], tx: Transaction, why: str) -> None:
+        await tasks.told(tx, self.task_id, why, run.clock.now())
 
     async def failed(self, run: Run[Any, Images], tx: Transaction, why: str) -> None:
         values: dict[str, Any] = {"import_task": None, "importing_to": ""}
