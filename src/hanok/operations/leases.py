@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -51,6 +51,7 @@ class Leases:
         self._holder = holder[:64]
         self._loops: dict[str, Callable[[], Awaitable[None]]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._added = asyncio.Event()
 
     def add(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
         """Run this loop whenever its lease is held here.
@@ -59,14 +60,30 @@ class Leases:
             name: of the loop, the same in every process.
         """
         self._loops[name] = loop
+        self._added.set()
+
+    async def remove(self, names: Iterable[str]) -> None:
+        """Run these loops here no more; another process may."""
+        ended = []
+        for name in names:
+            self._loops.pop(name, None)
+            if (task := self._tasks.pop(name, None)) is not None:
+                task.cancel()
+                ended.append(task)
+        await asyncio.gather(*ended, return_exceptions=True)
 
     async def run(self) -> None:
         """Take and renew leases, and run the loops of those that are held, until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
                 while True:
+                    self._added.clear()
                     await self._round(group)
-                    await asyncio.sleep(RENEW_S)
+                    try:
+                        async with asyncio.timeout(RENEW_S):
+                            await self._added.wait()
+                    except TimeoutError:
+                        pass
         finally:
             await self._let_go()
 
@@ -112,6 +129,10 @@ class Leases:
                 await tx.execute(_give_back, {"me": self._holder, "now": self._clock.now()})
         except Unavailable:
             return  # then they have to end by themselves
+
+    def running(self) -> set[str]:
+        """The names of the loops that run here."""
+        return {name for name, task in self._tasks.items() if not task.done()}
 
     async def holders(self) -> dict[str, str]:
         """Which process runs each loop."""

@@ -24,6 +24,7 @@ from hanok.base.ids import new_uuid
 from hanok.base.log import request_id as current_request_id
 from hanok.bus import Bus, Wakes
 from hanok.commands import COMMAND_TYPES
+from hanok.events import Event, Outbox
 from hanok.operations.execution import Execution, LeaseLost, UnknownStep, mark_stuck
 from hanok.operations.model import Operation
 from hanok.operations.records import CANCELLED, STARTED, kind_of
@@ -136,6 +137,14 @@ _end = (
     )
     .returning(operations)
 )
+_waiting = sa.select(operations.c.id).where(
+    operations.c.waits_on == bindparam("topic"), operations.c.active.is_(True)
+)
+_no_wait = (
+    operations.update()
+    .where(operations.c.waits_on == bindparam("topic"), operations.c.active.is_(True))
+    .values(not_before=None)
+)
 _late = sa.select(operations).where(
     operations.c.active.is_(True),
     operations.c.deadline_at < bindparam("now"),
@@ -190,7 +199,7 @@ class Worker:
         database: Database,
         bus: Bus,
         clock: Clock,
-        kinds: Iterable[tuple[type[Operation], Any]],
+        kinds: Iterable[tuple[type[Operation], Any]] = (),
         *,
         wakes: Wakes,
         name: str = "",
@@ -210,17 +219,35 @@ class Worker:
         self.database = database
         self.bus = bus
         self.clock = clock
-        self._kinds = {kind_of(kind): (kind, tools) for kind, tools in kinds}
-        for kind, _ in self._kinds.values():
-            names = [step.name for step in kind.steps]
-            if not all(names) or len(set(names)) < len(names):
-                raise ValueError(f"Each step of {kind.__name__} needs a name: {names}.")
+        self._kinds: dict[str, tuple[type[Operation], Any]] = {}
+        self.add(kinds)
         self._wakes = wakes
         self._slots = slots
         self._wake = asyncio.Event()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._executions: dict[str, Execution] = {}
         self._idle = asyncio.Event()
+
+    def add(self, kinds: Iterable[tuple[type[Operation], Any]]) -> None:
+        """Run these kinds of operations, too.
+
+        Raises:
+            ValueError: a step has no name of its own in its operation.
+        """
+        for kind, tools in kinds:
+            names = [step.name for step in kind.steps]
+            if not all(names) or len(set(names)) < len(names):
+                raise ValueError(f"Each step of {kind.__name__} needs a name: {names}.")
+            self._kinds[kind_of(kind)] = (kind, tools)
+
+    def remove(self, kinds: Iterable[tuple[type[Operation], Any]]) -> None:
+        """Take up no more of these kinds, and let go of those that run: they go on when somebody runs them again."""
+        gone = {kind_of(kind) for kind, _ in kinds}
+        for one in gone:
+            self._kinds.pop(one, None)
+        for operation_id, execution in list(self._executions.items()):
+            if execution.row.kind in gone:
+                self._running[operation_id].cancel()
 
     # ---- wake-ups ----
 
@@ -246,6 +273,18 @@ class Worker:
             self._wakes.wake(STARTED)
         else:
             self._wakes.wake(CANCELLED, stopped)
+
+    def follow(self, events: Outbox) -> None:
+        """Wake the operations that wait for the resources of events."""
+        events.on("", self._news)
+
+    async def _news(self, event: Event) -> None:
+        async with self.database.read() as tx:
+            if await tx.first(_waiting, {"topic": event.resource}) is None:
+                return
+        async with self.database.write() as tx:
+            await tx.execute(_no_wait, {"topic": event.resource})
+        self.tell()
 
     def _woken(self, _words: list[str]) -> None:
         self.wake()

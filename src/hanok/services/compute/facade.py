@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from hanok.base.clock import Clock
 from hanok.bus import Bus
 from hanok.operations import Starter, active_arguments, is_active
+from hanok.rooms import Ask
 from hanok.services.compute.logic import hosts
 from hanok.services.compute.operations import OPERATIONS
-from hanok.services.compute.room import Ask, Compute, ComputeSettings
+from hanok.services.compute.room import Compute, ComputeSettings
 from hanok.services.compute.tables import servers
 from hanok.services.image.facade import Images
 from hanok.services.network.facade import Network

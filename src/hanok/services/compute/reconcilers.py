@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlalchemy import Row
 from hanok.base.errors import Unavailable
 from hanok.base.ids import new_request_id
 from hanok.base.log import request_id as current_request_id
-from hanok.bus import NobodyThere
+from hanok.bus import Listening, NobodyThere
 from hanok.commands import HostInventory, HostState, ListInventory, MetadataDocument
 from hanok.commands.wire import (
     HEARTBEAT,
@@ -45,35 +46,50 @@ class Reconcilers:
         self._room = room
         self._host = host
         self._compare = asyncio.Event()
+        self._listening: list[Listening] = []
 
     async def listen(self) -> None:
         """Start listening; before the first request is served."""
         bus = self._room.bus
-        await bus.listen(HEARTBEAT, self._heartbeat, group="control")
-        await bus.listen(INSTANCE, self._instance_changed, group="control")
-        await bus.listen(METADATA, self._metadata, group="control")
+        self._listening = [
+            await bus.listen(HEARTBEAT, self._heartbeat, group="control"),
+            await bus.listen(INSTANCE, self._instance_changed, group="control"),
+            await bus.listen(METADATA, self._metadata, group="control"),
+        ]
+
+    async def unlisten(self) -> None:
+        """Stop listening."""
+        for one in self._listening:
+            await one.end()
+        self._listening = []
+
+    async def register_always(self) -> None:
+        """Say that this process is there, in every process."""
+        while True:
+            await self._round(self._register)
+            await asyncio.sleep(REGISTER_S)
 
     async def run(self) -> None:
-        """Say that this process is there, compare guests with hosts, forget what has expired."""
-        next_compare = 0.0
+        """Compare guests with hosts, forget what has expired; in one process of a cloud."""
         while True:
-            current_request_id.set(new_request_id())
+            self._compare.clear()
+            await self._round(self._forget)
+            await self._round(self.compare)
             try:
-                await self._register()
-                now_s = self._room.clock.monotonic_s()
-                if now_s >= next_compare or self._compare.is_set():
-                    self._compare.clear()
-                    next_compare = now_s + COMPARE_S
-                    await self.compare()
-            except Unavailable as error:
-                log.warning("compute's reconcilers wait: %s", error.message)
-            except Exception:
-                log.exception("a round of compute's reconcilers failed")
-            try:
-                async with asyncio.timeout(REGISTER_S):
+                async with asyncio.timeout(COMPARE_S):
                     await self._compare.wait()
             except TimeoutError:
                 pass
+
+    @staticmethod
+    async def _round(work: Callable[[], Awaitable[None]]) -> None:
+        current_request_id.set(new_request_id())
+        try:
+            await work()
+        except Unavailable as error:
+            log.warning("compute's reconcilers wait: %s", error.message)
+        except Exception:
+            log.exception("a round of compute's reconcilers failed")
 
     async def _register(self) -> None:
         room = self._room
@@ -81,6 +97,10 @@ class Reconcilers:
         async with room.database.write() as tx:
             for binary in ("nova-conductor", "nova-scheduler"):
                 await hosts.register(tx, binary=binary, host=self._host, zone="internal", now=now)
+
+    async def _forget(self) -> None:
+        now = self._room.clock.now()
+        async with self._room.database.write() as tx:
             await tx.execute(console_tokens.delete().where(console_tokens.c.expires_at < now))
 
     async def _heartbeat(self, payload: bytes) -> bytes | None:

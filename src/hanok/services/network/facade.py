@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hanok.base.clock import Clock
+from hanok.bus import Wakes
 from hanok.commands import NIC
 from hanok.services.network.logic import agents, inventory, outside, server_ports
 from hanok.services.network.logic.reach import Reach
@@ -34,6 +35,7 @@ class Network:
         *,
         database: Database,
         clock: Clock,
+        wakes: Wakes,
         northbound: Callable[[Callable[[str, bool], None]], Engine],
         settings: NetworkSettings,
     ) -> None:
@@ -43,7 +45,11 @@ class Network:
                 of each port that comes up or goes down. The reconciler connects and closes it.
         """
         self.room = NetworkRoom(
-            database=database, clock=clock, northbound=northbound, settings=settings
+            database=database,
+            clock=clock,
+            wakes=wakes,
+            northbound=northbound,
+            settings=settings,
         )
 
     def on_port(self, listener: Callable[[PortChanged], None]) -> None:

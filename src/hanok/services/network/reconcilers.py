@@ -71,44 +71,53 @@ class NetworkReconciler:
     async def run(self) -> None:
         """Keep OVN as SQL says, until cancelled."""
         room = self._room
-        retry_s, connected, next_compare = RETRY_S, False, 0.0
+        retry_s, started, next_compare = RETRY_S, False, 0.0
+        await room.connected.wait()
+        while True:
+            current_request_id.set(new_request_id())
+            room.dirty.clear()
+            try:
+                if not started:
+                    await self.start()
+                    started = True
+                    next_compare = room.clock.monotonic_s() + room.settings.compare_s
+                elif room.clock.monotonic_s() >= next_compare:
+                    await self.compare()
+                    next_compare = room.clock.monotonic_s() + room.settings.compare_s
+                await self.mend()
+                retry_s = RETRY_S
+                wait_s = max(0.1, next_compare - room.clock.monotonic_s())
+            except (OVNError, Unavailable) as error:
+                log.warning("the network engine is behind: %s %s", error.message, error.detail)
+                wait_s, retry_s = retry_s, min(retry_s * 2, MOST_RETRY_S)
+                self._room.written()  # who waits looks why
+            except Exception:
+                log.exception("a round of network's reconciler failed")
+                wait_s, retry_s = retry_s, min(retry_s * 2, MOST_RETRY_S)
+            try:
+                async with asyncio.timeout(wait_s):
+                    await room.dirty.wait()
+            except TimeoutError:
+                pass
+
+    async def stay_connected(self) -> None:
+        """Keep this process's connection to the engine, for who writes and for who looks, until cancelled."""
+        room, retry_s = self._room, RETRY_S
         try:
-            while True:
-                current_request_id.set(new_request_id())
-                room.dirty.clear()
+            while not room.connected.is_set():
                 try:
-                    if not connected:
-                        await self._connect()
-                        await self.start()
-                        connected = True
-                        next_compare = room.clock.monotonic_s() + room.settings.compare_s
-                    elif room.clock.monotonic_s() >= next_compare:
-                        await self.compare()
-                        next_compare = room.clock.monotonic_s() + room.settings.compare_s
-                    await self.mend()
-                    retry_s = RETRY_S
-                    wait_s = max(0.1, next_compare - room.clock.monotonic_s())
-                except (OVNError, Unavailable) as error:
-                    log.warning("the network engine is behind: %s %s", error.message, error.detail)
-                    wait_s, retry_s = retry_s, min(retry_s * 2, MOST_RETRY_S)
-                except Exception:
-                    log.exception("a round of network's reconciler failed")
-                    wait_s, retry_s = retry_s, min(retry_s * 2, MOST_RETRY_S)
-                await self._tell()
-                try:
-                    async with asyncio.timeout(wait_s):
-                        await room.dirty.wait()
-                except TimeoutError:
-                    pass
+                    await room.northbound.connect(room.settings.northbound)
+                    room.connected.set()
+                except OVNError as error:
+                    log.warning(
+                        "the network engine is not there: %s %s", error.message, error.detail
+                    )
+                    await asyncio.sleep(retry_s)
+                    retry_s = min(retry_s * 2, MOST_RETRY_S)
+            await asyncio.Event().wait()  # from here on it comes back by itself
         finally:
+            room.connected.clear()
             await room.northbound.close()
-
-    async def _connect(self) -> None:
-        await self._room.northbound.connect(self._room.settings.northbound)
-
-    async def _tell(self) -> None:
-        async with self._room.round_done:
-            self._room.round_done.notify_all()
 
     async def start(self) -> None:
         """Nothing is known of what OVN holds: write all of it again, and ask which ports are up."""
@@ -193,7 +202,7 @@ class NetworkReconciler:
                 else:
                     await self.compare()
             await self._ports_moved()
-            await self._tell()
+            room.written()
 
     async def _write(
         self, batch: Sequence[tuple[str, int]], wanted: dict[str, specs.Wanted]
