@@ -19,6 +19,7 @@ from hanok.base.clock import Clock
 from hanok.base.errors import HanokError
 from hanok.bus import Bus, Wakes
 from hanok.events import Outbox
+from hanok.limits import Registered
 from hanok.operations import Operation, Starter
 from hanok.store import Database, Transaction
 from hanok.web.request import Request
@@ -116,6 +117,12 @@ class Room:
     async def switched(self, tx: Transaction, entry: CatalogEntry, *, on: bool) -> None:
         """A service was switched on or off: show it in the catalog, or do not."""
 
+    async def unified_limits(
+        self, tx: Transaction, service: str, project_id: str
+    ) -> Mapping[str, int]:
+        """A project's unified limits for a service, as far as they are registered with this room."""
+        return {}
+
     async def rotate_keys(self) -> int:
         """Use new keys from now on. Returns how many secrets were sealed anew."""
         return 0
@@ -160,6 +167,17 @@ class House(Struct, kw_only=True):
             if isinstance(one.facade, kind):
                 return one.facade
         raise WrongSettings(f"The service that gives {kind.__name__} is switched off.")
+
+    def unified_limits(self, service: str) -> Registered:
+        """A way to ask for projects' unified limits for a service."""
+
+        async def ask(tx: Transaction, project_id: str) -> Mapping[str, int]:
+            found: dict[str, int] = {}
+            for room in self.rooms.values():
+                found.update(await room.unified_limits(tx, service, project_id))
+            return found
+
+        return ask
 
     def catalog(self) -> list[CatalogEntry]:
         """The services that are switched on, as the catalog shows them."""

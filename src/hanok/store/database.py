@@ -30,9 +30,12 @@ from hanok.store.schema import metadata
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+    from hanok.store.direct import Looker
+
 log = logging.getLogger(__name__)
 
 BUSY_S = 30.0  # a writer in another process: longer than any transaction of ours
+CONNECTIONS = 16  # of a process, for reading and for writing each
 PATIENT_S = 0.02  # some transactions long: who waits longer than that is next
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -44,10 +47,17 @@ class Duplicate(Exception):
 class Transaction:
     """What statements run in. Leaving the block that gave it commits; an exception rolls back."""
 
-    __slots__ = ("_after", "_connection", "dialect")
+    __slots__ = ("_after", "_connection", "_direct", "dialect")
 
-    def __init__(self, connection: Connection | AsyncConnection, dialect: str) -> None:
+    def __init__(
+        self,
+        connection: Connection | AsyncConnection,
+        dialect: str,
+        direct: tuple[Looker, Any] | None = None,
+    ) -> None:
+        """direct: the short way to PostgreSQL for what only looks."""
         self._connection = connection
+        self._direct = direct
         self._after: list[Callable[[], None]] = []
         self.dialect = dialect
 
@@ -59,22 +69,29 @@ class Transaction:
             return self._connection.execute(statement, parameters)
         return await self._connection.execute(statement, parameters)
 
+    async def _result(self, statement: Executable, parameters: Parameters) -> sa.Result[Any]:
+        if self._direct is not None and self._direct[0].takes(statement):
+            looker, driver = self._direct
+            assert parameters is None or isinstance(parameters, Mapping)
+            return await looker.run(driver, statement, parameters)
+        return await self.execute(statement, parameters)
+
     async def all(self, statement: Executable, parameters: Parameters = None) -> Sequence[Row[Any]]:
         """All rows."""
-        return (await self.execute(statement, parameters)).all()
+        return (await self._result(statement, parameters)).all()
 
     async def first(self, statement: Executable, parameters: Parameters = None) -> Row[Any] | None:
         """The first row, or None."""
-        return (await self.execute(statement, parameters)).first()
+        return (await self._result(statement, parameters)).first()
 
     async def scalar(self, statement: Executable, parameters: Parameters = None) -> Any:
         """The first column of the first row, or None."""
-        row = (await self.execute(statement, parameters)).first()
+        row = (await self._result(statement, parameters)).first()
         return None if row is None else row[0]
 
     async def scalars(self, statement: Executable, parameters: Parameters = None) -> Sequence[Any]:
         """The first column of each row."""
-        return [row[0] for row in (await self.execute(statement, parameters)).all()]
+        return [row[0] for row in (await self._result(statement, parameters)).all()]
 
     async def count(self, statement: Executable, parameters: Parameters = None) -> int:
         """How many rows a change touched."""
@@ -163,6 +180,8 @@ class Database:
         self._turn: BinaryIO | None = None
         self._path = ""
         self._async_engine: AsyncEngine | None = None
+        self._readers: _Connections
+        self._writers: _Connections
         if self.dialect == "sqlite":
             path = self._path = url.removeprefix("sqlite:///")
             Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -179,11 +198,13 @@ class Database:
 
             self._async_engine = create_async_engine(
                 url.replace("postgresql://", "postgresql+asyncpg://", 1),
-                pool_size=8,
-                max_overflow=8,
-                pool_timeout=BUSY_S,
+                poolclass=NullPool,
+                isolation_level="AUTOCOMMIT",  # what begins and ends stands below
                 query_cache_size=1500,
+                connect_args={"prepared_statement_cache_size": 1500, "statement_cache_size": 1500},
             )
+            self._readers = _Connections(self._async_engine)
+            self._writers = _Connections(self._async_engine)
 
     async def open(self) -> None:
         """Connect.
@@ -200,8 +221,8 @@ class Database:
                 self._writer = self._engine.connect()
                 self._turn = _beside(self._path)
             elif self._async_engine is not None:
-                async with self._async_engine.connect() as connection:
-                    await connection.execute(sa.select(1))
+                async with self._readers.one():
+                    pass
 
     async def close(self) -> None:
         """Disconnect; transactions under way are rolled back."""
@@ -215,6 +236,8 @@ class Database:
         if self._engine is not None:
             self._engine.dispose()
         if self._async_engine is not None:
+            await self._readers.close()
+            await self._writers.close()
             await self._async_engine.dispose()
 
     @asynccontextmanager
@@ -225,9 +248,8 @@ class Database:
                 yield Transaction(self._reader, self.dialect)
             else:
                 assert self._async_engine is not None, "the database is not open"
-                async with self._async_engine.connect() as connection:
-                    await connection.execution_options(isolation_level="AUTOCOMMIT")
-                    yield Transaction(connection, self.dialect)
+                async with self._readers.one() as held:
+                    yield Transaction(held.connection, self.dialect, held.direct)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Transaction]:
@@ -252,8 +274,8 @@ class Database:
                         self._writer.rollback()
             else:
                 assert self._async_engine is not None, "the database is not open"
-                async with self._async_engine.begin() as connection:
-                    tx = Transaction(connection, self.dialect)
+                async with self._writers.one() as held, held.transaction():
+                    tx = Transaction(held.connection, self.dialect, held.direct)
                     yield tx
         tx._committed()
 
@@ -340,6 +362,96 @@ class Database:
                 if _in_transaction(connection):
                     connection.exec_driver_sql("ROLLBACK")
                 raise
+
+
+class _Held:
+    """A connection to PostgreSQL that stays open."""
+
+    def __init__(self, connection: AsyncConnection, looker: Looker, driver: Any) -> None:
+        self.connection = connection
+        self.direct = (looker, driver)
+        self._driver = driver
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """A transaction, by the driver's own words: the toolkit would begin it only with its first statement."""
+        await self._driver.execute("BEGIN")
+        try:
+            yield
+        except Exception:
+            await self._driver.execute("ROLLBACK")
+            await self.connection.rollback()
+            raise
+        else:
+            await self._driver.execute("COMMIT")
+            await self.connection.rollback()  # nothing is left to roll back; the toolkit forgets
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is there, and in the middle of nothing."""
+        return not self._driver.is_closed() and not self._driver.is_in_transaction()
+
+    async def end(self) -> None:
+        """Close it, whatever state it is in."""
+        try:
+            await self.connection.invalidate()
+            await self.connection.close()
+        except DBAPIError as error:
+            log.info("a connection to the database did not end well: %s", error)
+
+
+class _Connections:
+    """Connections to PostgreSQL that stay open, with what they have prepared.
+
+    A pool that cleans each connection when it comes back costs five times what a look-up does. Nothing is to be cleaned
+    here: those for reading begin no transaction, those for writing end theirs before they come back.
+    """
+
+    def __init__(self, engine: AsyncEngine, most: int = CONNECTIONS) -> None:
+        from hanok.store.direct import Looker  # a cloud on SQLite has no use for the driver
+
+        self._engine = engine
+        self._looker = Looker(engine.dialect)
+        self._slots = asyncio.Semaphore(most)
+        self._free: list[_Held] = []
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[_Held]:
+        """A connection, which nobody else uses meanwhile.
+
+        Raises:
+            Unavailable: none comes free within BUSY_S.
+        """
+        try:
+            async with asyncio.timeout(BUSY_S):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise Unavailable("The database is busy.") from None
+        try:
+            held = self._free.pop() if self._free else await self._open()
+            whole = False
+            try:
+                yield held
+                whole = True
+            except Exception:
+                whole = held.usable
+                raise
+            finally:
+                if whole:
+                    self._free.append(held)
+                else:  # it may be in the middle of a statement, or lost
+                    await asyncio.shield(held.end())
+        finally:
+            self._slots.release()
+
+    async def _open(self) -> _Held:
+        connection = await self._engine.connect()
+        raw = await connection.get_raw_connection()
+        return _Held(connection, self._looker, raw.driver_connection)
+
+    async def close(self) -> None:
+        while self._free:
+            await self._free.pop().end()
 
 
 def _broken_references(connection: Connection) -> set[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 
 from hanok.base.errors import HanokError, Unavailable
 from hanok.rooms import CatalogEntry, House, Loop, Room
@@ -71,6 +72,11 @@ class IdentityRoom(Room):
             region=self._house.region,
             catalog=self._house.catalog(),
         )
+
+    async def unified_limits(
+        self, tx: Transaction, service: str, project_id: str
+    ) -> Mapping[str, int]:
+        return await facade.limits(tx, service, project_id, self._house.region)
 
     async def switched(self, tx: Transaction, entry: CatalogEntry, *, on: bool) -> None:
         await facade.show_in_catalog(tx, entry.type, shown=on)

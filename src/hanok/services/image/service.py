@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 
 from hanok.base.errors import Unavailable
 from hanok.rooms import CatalogEntry, Difference, House, Loop, Room
@@ -47,15 +46,14 @@ class ImageRoom(Room):
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._settings = house.settings("image", ImageSettings)
         self.facade: Images = facade.build(
             house.database,
             house.clock,
             house.state / "images",
-            self._settings,
+            house.settings("image", ImageSettings),
             folder=house.state / "control" / "images",
             operations=house.operations,
-            limits=self._limits,
+            registered=house.unified_limits("image"),
             endpoint=self._endpoint,
             image_service=self._image_service,
             secrets=house.facade(identity.Identity).secrets,
@@ -63,11 +61,6 @@ class ImageRoom(Room):
         self.service = service(self.facade)
         self.operations = [(kind, self.facade) for kind in facade.OPERATIONS]
         self.loops = (Loop(name="image.mend", run=self._mend, alone=True),)
-
-    async def _limits(self, tx: Transaction, project_id: str) -> Mapping[str, int]:
-        """What is registered with identity counts; where nothing is, the operator's settings do."""
-        registered = await identity.limits(tx, "image", project_id, self._house.region)
-        return {**self._settings.limits, **registered}
 
     async def _endpoint(self, tx: Transaction, kind: str) -> str | None:
         return await identity.endpoint(tx, kind, self._house.region)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from hanok.base.clock import Clock
 from hanok.bus import Wakes
 from hanok.commands import NIC
-from hanok.services.network.logic import agents, inventory, outside, server_ports
+from hanok.limits import Limits, Registered
+from hanok.services.network.logic import agents, inventory, outside, quotas, server_ports
 from hanok.services.network.logic.reach import Reach
 from hanok.services.network.logic.server_ports import FixedIP, NICPlan, NICWish, ServerPort
 from hanok.services.network.room import Engine, NetworkRoom, NetworkSettings, PortChanged
@@ -38,11 +39,13 @@ class Network:
         wakes: Wakes,
         northbound: Callable[[Callable[[str, bool], None]], Engine],
         settings: NetworkSettings,
+        registered: Registered | None = None,
     ) -> None:
         """
         Args:
             northbound: makes the client of OVN's database, which is to tell the function it is given (port id, up)
                 of each port that comes up or goes down. The reconciler connects and closes it.
+            registered: a project's unified limits.
         """
         self.room = NetworkRoom(
             database=database,
@@ -50,6 +53,7 @@ class Network:
             wakes=wakes,
             northbound=northbound,
             settings=settings,
+            limits=Limits("network", quotas.RESOURCES, registered),
         )
 
     def on_port(self, listener: Callable[[PortChanged], None]) -> None:

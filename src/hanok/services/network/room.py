@@ -11,6 +11,7 @@ from msgspec import Struct
 from hanok.base.clock import Clock
 from hanok.bus import Wakes
 from hanok.drivers.ovn.northbound import NorthboundAPI
+from hanok.limits import Limits
 from hanok.store import Database
 
 CHANGED, WRITTEN = "network.changed", "network.written"  # topics of wake-ups
@@ -81,7 +82,9 @@ class NetworkRoom:
         wakes: Wakes,
         northbound: Callable[[Callable[[str, bool], None]], Engine],
         settings: NetworkSettings,
+        limits: Limits,
     ) -> None:
+        self.limits = limits
         self.database = database
         self.clock = clock
         self.settings = settings

@@ -44,6 +44,7 @@ class NetworkRoom(Room):
                 Northbound(on_port=tell) if real else SimulatedNorthbound(on_port=tell)
             ),
             settings=settings,
+            registered=house.unified_limits("network"),
         )
         self.service = service(self.facade)
         reconciler = NetworkReconciler(self.facade.room)
