@@ -119,7 +119,7 @@ def test_the_bus_forgets_who_listens_no_more() -> None:
     async def go() -> list[bytes]:
         bus, heard = MemoryBus(), list[bytes]()
 
-        async def hear(payload: bytes) -> None:
+        async def hear(_subject: str, payload: bytes) -> None:
             heard.append(payload)
 
         listening = await bus.listen("a.b", hear)

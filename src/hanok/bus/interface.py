@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-Handler = Callable[[bytes], Awaitable[bytes | None]]
-"""Takes a payload; what it returns is the reply, if one was asked for."""
+Handler = Callable[[str, bytes], Awaitable[bytes | None]]
+"""Takes the subject a message came by and its payload; what it returns is the reply, if one was asked for."""
 
 
 class NobodyThere(Exception):

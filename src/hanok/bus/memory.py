@@ -54,7 +54,7 @@ class MemoryBus:
 
     async def publish(self, subject: str, payload: bytes) -> None:
         for handler in self._receivers(subject):
-            self._start(handler, payload).add_done_callback(self._report)
+            self._start(handler, subject, payload).add_done_callback(self._report)
 
     async def ask(self, subject: str, payload: bytes, *, timeout_s: float) -> bytes:
         receivers = self._receivers(subject)
@@ -62,7 +62,7 @@ class MemoryBus:
             raise NobodyThere(f"nobody listens to {subject}")
         try:
             async with asyncio.timeout(timeout_s):
-                reply = await self._start(receivers[0], payload)
+                reply = await self._start(receivers[0], subject, payload)
         except TimeoutError:
             raise NobodyThere(f"no reply from {subject} within {timeout_s:g} s") from None
         except asyncio.CancelledError:
@@ -84,8 +84,10 @@ class MemoryBus:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _start(self, handler: Handler, payload: bytes) -> asyncio.Future[bytes | None]:
-        task = asyncio.ensure_future(handler(payload))
+    def _start(
+        self, handler: Handler, subject: str, payload: bytes
+    ) -> asyncio.Future[bytes | None]:
+        task = asyncio.ensure_future(handler(subject, payload))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

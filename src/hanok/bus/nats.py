@@ -75,7 +75,7 @@ class NATSBus:
     async def _handle(self, handler: Handler, message: Msg) -> None:
         reply: bytes | None = None
         try:
-            reply = await handler(message.data)
+            reply = await handler(message.subject, message.data)
         except Exception:
             log.exception("a listener of %s failed", message.subject)
         if message.reply:

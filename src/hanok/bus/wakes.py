@@ -59,7 +59,7 @@ class Wakes:
         for listener in list(self._listeners.get(topic, ())):
             listener(words)
 
-    async def _heard(self, payload: bytes) -> None:
+    async def _heard(self, _subject: str, payload: bytes) -> None:
         message = _decode(payload)
         if message.sender != self._name:
             for topic, words in message.topics.items():

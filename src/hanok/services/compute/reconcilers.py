@@ -24,6 +24,7 @@ from hanok.commands.wire import (
     decode_instance_changed,
     decode_question,
     encode,
+    speaks_for,
 )
 from hanok.services.compute import states
 from hanok.services.compute.logic import hosts, metadata, servers
@@ -36,6 +37,14 @@ log = logging.getLogger(__name__)
 REGISTER_S = 20.0  # a third of the time after which a process counts as down
 COMPARE_S = 60.0
 ASK_S = 10.0
+
+
+def _is_of(subject: str, host: str) -> bool:
+    """Whether a host speaks for itself."""
+    if speaks_for(subject, host):
+        return True
+    log.error("what came by %s speaks for host %s; it is not heeded", subject, host)
+    return False
 
 
 class Reconcilers:
@@ -52,9 +61,9 @@ class Reconcilers:
         """Start listening; before the first request is served."""
         bus = self._room.bus
         self._listening = [
-            await bus.listen(HEARTBEAT, self._heartbeat, group="control"),
-            await bus.listen(INSTANCE, self._instance_changed, group="control"),
-            await bus.listen(METADATA, self._metadata, group="control"),
+            await bus.listen(f"{HEARTBEAT}.*", self._heartbeat, group="control"),
+            await bus.listen(f"{INSTANCE}.*", self._instance_changed, group="control"),
+            await bus.listen(f"{METADATA}.*", self._metadata, group="control"),
         ]
 
     async def unlisten(self) -> None:
@@ -103,8 +112,10 @@ class Reconcilers:
         async with self._room.database.write() as tx:
             await tx.execute(console_tokens.delete().where(console_tokens.c.expires_at < now))
 
-    async def _heartbeat(self, payload: bytes) -> bytes | None:
-        await self.heard(decode_host_state(payload))
+    async def _heartbeat(self, subject: str, payload: bytes) -> bytes | None:
+        state = decode_host_state(payload)
+        if _is_of(subject, state.host):
+            await self.heard(state)
         return None
 
     async def heard(self, state: HostState) -> None:
@@ -115,8 +126,10 @@ class Reconcilers:
                 self._compare.set()
             await room.network.heard(tx, state.host)
 
-    async def _instance_changed(self, payload: bytes) -> bytes | None:
+    async def _instance_changed(self, subject: str, payload: bytes) -> bytes | None:
         event = decode_instance_changed(payload)
+        if not _is_of(subject, event.host):
+            return None
         room = self._room
         async with room.database.write() as tx:
             row = await servers.get_any(tx, event.server_id)
@@ -173,13 +186,14 @@ class Reconcilers:
                 if state.generation >= row.generation or state.power == "running":
                     await self._take_over(tx, row, state.power, "")
 
-    async def _metadata(self, payload: bytes) -> bytes | None:
+    async def _metadata(self, subject: str, payload: bytes) -> bytes | None:
         question = decode_question(payload)
         room = self._room
         async with room.database.read() as tx:
             server_id = await room.network.server_at(tx, question.network_id, question.address)
             row = None if server_id is None else await servers.get_any(tx, server_id)
-            if row is None:
+            # A host is told of its own guests only.
+            if row is None or not row.host or not _is_of(subject, row.host):
                 return encode(MetadataDocument(found=False))
             ports = (await room.network.ports_of(tx, [row.id])).get(row.id, [])
         return encode(MetadataDocument(found=True, files=metadata.files(row, ports)))
