@@ -25,6 +25,7 @@ from hanok.base.failpoints import Broken, failpoint
 from hanok.base.ids import new_uuid
 from hanok.bus import Bus, NobodyThere
 from hanok.commands.wire import encode
+from hanok.events import Event, Outbox
 from hanok.operations.model import Cancelled, Child, Operation, Run, Step, Waiting, encode_result
 from hanok.operations.records import cancel_with_children, step_name, write
 from hanok.operations.tables import debts, operations, steps
@@ -123,6 +124,7 @@ class Host(Protocol):
     database: Database
     bus: Bus
     clock: Clock
+    events: Outbox | None
 
     def wake(self) -> None: ...
 
@@ -250,6 +252,7 @@ class Execution:
             if not self._begun:
                 await self._own(tx, _running, at=0, deadline=self._new_deadline(place))
                 await self._begin_step(tx, place)
+                await self._emit(tx, "start")
                 return
             # A step that was given up by a process that died begins anew; one that waited goes on.
             if self.row.lease_until is not None or self._deadline is None:
@@ -300,6 +303,7 @@ class Execution:
                 if not last:
                     await self._begin_step(tx, place + 1)
                 else:
+                    await self._emit(tx, "end")
                     await self._tell_parent(tx)
         except BaseException:
             self._begun = begun
@@ -459,6 +463,25 @@ class Execution:
             for row in rows
         ]
 
+    async def _emit(self, tx: Transaction, end: str, why: str = "") -> None:
+        """Emit the operation's event, if it has one."""
+        if not self.args.event or self.host.events is None:
+            return
+        payload = await self.args.news(self.run, tx)
+        if why:
+            payload["fault"] = {"message": why}
+        await self.host.events.emit(
+            tx,
+            Event(
+                kind=f"{self.args.event}.{end}",
+                resource=self.row.resource,
+                project_id=self.row.project_id,
+                user_id=self.row.user_id,
+                request_id=self.row.request_id,
+                payload=payload,
+            ),
+        )
+
     async def _tell_parent(self, tx: Transaction) -> None:
         if self.row.parent is not None:
             await tx.execute(_wake_parent, {"of": self.row.parent})
@@ -610,6 +633,7 @@ class Execution:
                 "finished_at": self.clock.now(),
             }
             await tx.execute(_change.values(**values), {"of": self.id})
+            await self._emit(tx, "error", message or "It was stopped on request.")
             await self._tell_parent(tx)
 
 

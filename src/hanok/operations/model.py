@@ -116,6 +116,18 @@ class Operation(Struct, frozen=True, kw_only=True):
         """Which workers take it: "any"; "host:<name>", a few of one host at a time; "controller:<name>", that one."""
         return "any"
 
+    @property
+    def event(self) -> str:
+        """What events of it are called, without the end: "compute.instance.create"; "" for none.
+
+        ".start", ".end" and ".error" are emitted when it begins, is done, or has failed or was stopped.
+        """
+        return ""
+
+    async def news(self, run: Run[Any, Any], tx: Transaction) -> dict[str, Any]:
+        """The payload of its events: the resource as it is now, as the field's notifications have it."""
+        return {}
+
     async def failed(self, run: Run[Any, Any], tx: Transaction, why: str) -> None:
         """Say on the resource that the operation failed, in the transaction that ends it. All steps are undone."""
 

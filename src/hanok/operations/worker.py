@@ -219,6 +219,7 @@ class Worker:
         self.database = database
         self.bus = bus
         self.clock = clock
+        self.events: Outbox | None = None
         self._kinds: dict[str, tuple[type[Operation], Any]] = {}
         self.add(kinds)
         self._wakes = wakes
@@ -275,7 +276,8 @@ class Worker:
             self._wakes.wake(CANCELLED, stopped)
 
     def follow(self, events: Outbox) -> None:
-        """Wake the operations that wait for the resources of events."""
+        """Emit the events of operations, and wake those that wait for the resources of events."""
+        self.events = events
         events.on("", self._news)
 
     async def _news(self, event: Event) -> None:

@@ -13,7 +13,8 @@ from hanok.base.errors import BadInput, Conflict, Forbidden, Unavailable
 from hanok.drivers.ovn.rows import DHCPOptions, DNSRecords, PortGroup, RouterPort, SwitchPort
 from hanok.drivers.ovn.simulated import SimulatedNorthbound
 from hanok.drivers.ovn.topology import group_name, port_scope, security_group_scope
-from hanok.services.network.facade import Network, NICPlan, NICWish, PortChanged
+from hanok.events import Event
+from hanok.services.network.facade import Network, NICPlan, NICWish
 from hanok.services.network.reconcilers import NetworkReconciler
 from tests.api.network.test_networks import V2, network, port, subnet
 from tests.api.network.test_routers import lab, public
@@ -171,9 +172,13 @@ async def test_a_server_gets_its_ports_and_gives_them_back(cloud: Cloud) -> None
     made = await network(member, name="lab")
     await subnet(member, made["id"], dns_nameservers=["9.9.9.9"])
     own = await port(member, made["id"])
-    told: list[PortChanged] = []
+    told: list[Event] = []
     rooms: Network = cloud.network
-    rooms.on_port(told.append)
+
+    async def tell(event: Event) -> None:
+        told.append(event)
+
+    cloud.control.events.on("network.port.", tell)
     plans = await plan(
         cloud,
         member,
@@ -199,7 +204,12 @@ async def test_a_server_gets_its_ports_and_gives_them_back(cloud: Cloud) -> None
         return [one["status"] for one in ports] == ["ACTIVE", "ACTIVE"]
 
     await until(active)
-    assert {one.server_id for one in told if one.status == "ACTIVE"} == {"s1"}
+
+    async def heard() -> bool:
+        news = [one.payload["port"] for one in told]
+        return {one["device_id"] for one in news if one["status"] == "ACTIVE"} == {"s1"}
+
+    await until(heard)
     with pytest.raises(Conflict):
         await bind(cloud, member, "s2", [NICPlan(port_id=own["id"], network_id="", ours=False)])
     with pytest.raises(Conflict):

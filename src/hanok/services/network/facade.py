@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from hanok.base.clock import Clock
 from hanok.bus import Wakes
 from hanok.commands import NIC
+from hanok.events import Outbox
 from hanok.limits import Limits, Registered
 from hanok.services.network.logic import agents, inventory, outside, quotas, server_ports
 from hanok.services.network.logic.reach import Reach
 from hanok.services.network.logic.server_ports import FixedIP, NICPlan, NICWish, ServerPort
-from hanok.services.network.room import Engine, NetworkRoom, NetworkSettings, PortChanged
+from hanok.services.network.room import Engine, NetworkRoom, NetworkSettings
 from hanok.store import Database, Transaction
 from hanok.web.token import Token
 
@@ -23,7 +24,6 @@ __all__ = [
     "Network",
     "NetworkRoom",
     "NetworkSettings",
-    "PortChanged",
     "ServerPort",
 ]
 
@@ -39,6 +39,7 @@ class Network:
         wakes: Wakes,
         northbound: Callable[[Callable[[str, bool], None]], Engine],
         settings: NetworkSettings,
+        events: Outbox,
         registered: Registered | None = None,
     ) -> None:
         """
@@ -53,12 +54,9 @@ class Network:
             wakes=wakes,
             northbound=northbound,
             settings=settings,
+            events=events,
             limits=Limits("network", quotas.RESOURCES, registered),
         )
-
-    def on_port(self, listener: Callable[[PortChanged], None]) -> None:
-        """Tell listener of each port whose status has changed, once that is in the database."""
-        self.room.listeners.append(listener)
 
     async def heard(self, tx: Transaction, host: str) -> None:
         """A host is alive; with its first word it becomes one that may carry routers' gateways."""

@@ -21,6 +21,7 @@ from hanok.base.ids import new_request_id
 from hanok.base.log import request_id as current_request_id
 from hanok.drivers.ovn.errors import ConnectError, MissingParent, OVNError, Unanswered
 from hanok.drivers.ovn.topology import GROUND, CannotExpress
+from hanok.events import Event
 from hanok.services.network.logic import specs
 from hanok.services.network.logic.scopes import touch
 from hanok.services.network.room import NetworkRoom, PortChanged
@@ -52,9 +53,9 @@ _raise = (
     .values(wanted=bindparam("seen") + 1)
 )
 _all_again = scopes.update().values(applied=0)
-_port = sa.select(ports.c.id, ports.c.status, ports.c.host, ports.c.server_id).where(
-    ports.c.id.in_(bindparam("ids", expanding=True)), ports.c.role == "guest"
-)
+_port = sa.select(
+    ports.c.id, ports.c.status, ports.c.host, ports.c.server_id, ports.c.project_id
+).where(ports.c.id.in_(bindparam("ids", expanding=True)), ports.c.role == "guest")
 _bound = sa.select(ports.c.id).where(ports.c.host != "", ports.c.role == "guest")
 _set_status = ports.update().where(ports.c.id == bindparam("port")).values(status=bindparam("now"))
 
@@ -263,12 +264,11 @@ class NetworkReconciler:
                     await tx.execute(_applied, {"name": scope, "revision": seen[scope]})
 
     async def _ports_moved(self) -> None:
-        """Write which ports came up or went down, and tell who listens."""
+        """Write which ports came up or went down, with the news of it."""
         room = self._room
         if not room.moved:
             return
         moved, room.moved = room.moved, {}
-        changed: list[PortChanged] = []
         try:
             async with room.database.read() as tx:
                 if not await self._differing(tx, moved):
@@ -277,15 +277,22 @@ class NetworkReconciler:
                 changed = await self._differing(tx, moved)
                 for one in changed:
                     await tx.execute(_set_status, {"port": one.port_id, "now": one.status})
+                    await self._emit(tx, one)
         except Unavailable:
             room.moved = {**moved, **room.moved}
             raise
-        for one in changed:
-            for listener in room.listeners:
-                try:
-                    listener(one)
-                except Exception:
-                    log.exception("a listener of port %s failed", one.port_id)
+
+    async def _emit(self, tx: Transaction, change: PortChanged) -> None:
+        port = {"id": change.port_id, "status": change.status, "device_id": change.server_id or ""}
+        await self._room.events.emit(
+            tx,
+            Event(
+                kind="network.port.update.end",
+                resource=f"port:{change.port_id}",
+                project_id=change.project_id,
+                payload={"port": port},
+            ),
+        )
 
     @staticmethod
     async def _differing(tx: Transaction, moved: dict[str, bool]) -> list[PortChanged]:
@@ -293,5 +300,5 @@ class NetworkReconciler:
         for row in await tx.all(_port, {"ids": list(moved)}):
             status = "ACTIVE" if moved[row.id] and row.host else "DOWN"
             if status != row.status:
-                found.append(PortChanged(row.id, status, row.server_id))
+                found.append(PortChanged(row.id, status, row.server_id, row.project_id))
         return found

@@ -11,6 +11,7 @@ from msgspec import Struct
 from hanok.base.clock import Clock
 from hanok.bus import Wakes
 from hanok.drivers.ovn.northbound import NorthboundAPI
+from hanok.events import Outbox
 from hanok.limits import Limits
 from hanok.store import Database
 
@@ -69,6 +70,7 @@ class PortChanged(Struct, frozen=True):
     port_id: str
     status: str
     server_id: str | None
+    project_id: str
 
 
 class NetworkRoom:
@@ -83,13 +85,14 @@ class NetworkRoom:
         northbound: Callable[[Callable[[str, bool], None]], Engine],
         settings: NetworkSettings,
         limits: Limits,
+        events: Outbox,
     ) -> None:
         self.limits = limits
         self.database = database
         self.clock = clock
         self.settings = settings
         self.northbound = northbound(self._port_moved)
-        self.listeners: list[Callable[[PortChanged], None]] = []
+        self.events = events
         self.moved: dict[str, bool] = {}
         """Ports that the engine said are up or down, until the reconciler has written it."""
         self.dirty = asyncio.Event()

@@ -40,6 +40,7 @@ class NetworkRoom(Room):
             database=house.database,
             clock=house.clock,
             wakes=house.wakes,
+            events=house.events,
             northbound=lambda tell: (
                 Northbound(on_port=tell) if real else SimulatedNorthbound(on_port=tell)
             ),

@@ -16,6 +16,16 @@ STOP_S = 60.0  # what a guest gets to shut down by itself before its power is cu
 SLACK_S = 60.0
 
 Action = Literal["start", "stop", "reboot", "reboot_hard", "pause", "unpause", "suspend", "resume"]
+EVENTS: dict[str, str] = {  # as the field's notifications call them
+    "start": "power_on",
+    "stop": "power_off",
+    "reboot": "reboot",
+    "reboot_hard": "reboot",
+    "pause": "pause",
+    "unpause": "unpause",
+    "suspend": "suspend",
+    "resume": "resume",
+}
 ENDS: dict[str, tuple[str, Literal["running", "paused", "suspended", "stopped"]]] = {
     "start": ("active", "running"),
     "stop": ("stopped", "stopped"),
@@ -91,6 +101,13 @@ class ChangePower(Operation, frozen=True, kw_only=True, tag="compute.change_powe
     @property
     def resource(self) -> str:
         return f"server:{self.server_id}"
+
+    @property
+    def event(self) -> str:
+        return f"compute.instance.{EVENTS[self.action]}"
+
+    async def news(self, run: Run[Any, Compute], tx: Transaction) -> dict[str, Any]:
+        return await servers.news(tx, self.server_id)
 
     async def stuck(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
         await servers.stuck(tx, self.server_id, why, run.clock.now())

@@ -65,6 +65,13 @@ class DeleteServer(Operation, frozen=True, kw_only=True, tag="compute.delete_ser
     def resource(self) -> str:
         return f"server:{self.server_id}"
 
+    @property
+    def event(self) -> str:
+        return "compute.instance.delete"
+
+    async def news(self, run: Run[Any, Compute], tx: Transaction) -> dict[str, Any]:
+        return await servers.news(tx, self.server_id)
+
     async def stuck(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
         await servers.stuck(tx, self.server_id, why, run.clock.now())
 

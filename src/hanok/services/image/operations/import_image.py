@@ -432,6 +432,13 @@ class ImportImage(Operation, frozen=True, kw_only=True, tag="image.import_image"
     def resource(self) -> str:
         return f"image:{self.image_id}"
 
+    @property
+    def event(self) -> str:
+        return "image.image.import"
+
+    async def news(self, run: Run[Any, Images], tx: Transaction) -> dict[str, Any]:
+        return {"id": self.image_id, "method": self.method, "stores": list(self.stores)}
+
     async def stuck(self, run: Run[Any, Images], tx: Transaction, why: str) -> None:
         await tasks.told(tx, self.task_id, why, run.clock.now())
 
