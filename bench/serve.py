@@ -55,7 +55,7 @@ async def cloud(port: int, state: Path, hosts: int, rounds: int) -> None:
         durable=False,
         public_cidr="172.24.4.0/24",
         public_gateway="172.24.4.1",
-        identity=IdentitySettings(password_rounds=rounds),
+        sections={"identity": IdentitySettings(password_rounds=rounds)},
     )
     bus = MemoryBus()
     async with (

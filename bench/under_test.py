@@ -96,16 +96,18 @@ async def main(given: argparse.Namespace) -> None:
     if given.file:
         image = msgspec.toml.decode(given.file.read_bytes(), type=ImageSettings)
     settings = ControlSettings(
-        image=image,
         state_dir=given.state_dir,
         database=given.database,
         durable=False,
         node_name=f"control-{given.number}",
         public_cidr="172.24.4.0/24",
         public_gateway="172.24.4.1",
-        identity=IdentitySettings(
-            password_rounds=4, lock_after=2, lock_for_s=5, remember_passwords=2
-        ),
+        sections={
+            "image": image,
+            "identity": IdentitySettings(
+                password_rounds=4, lock_after=2, lock_for_s=5, remember_passwords=2
+            ),
+        },
     )
     bus: Bus = MemoryBus()
     if given.bus:

@@ -13,10 +13,13 @@ import httpx
 from hanok.base.clock import Clock
 from hanok.bus import MemoryBus
 from hanok.control.app import Control
-from hanok.control.settings import ControlSettings
+from hanok.control.settings import ROOMS, ControlSettings
 from hanok.node.simulated import run_simulated
 from hanok.services.compute import facade as compute
-from hanok.services.identity.facade import IdentitySettings
+from hanok.services.compute.facade import Compute
+from hanok.services.identity.facade import Identity, IdentitySettings
+from hanok.services.image.facade import Images
+from hanok.services.network.facade import Network
 from tests.disks import qcow2
 
 PASSWORD = "secret"
@@ -77,6 +80,22 @@ class Cloud:
         self.http = http
         self.anonymous = Client(http)
 
+    @property
+    def identity(self) -> Identity:
+        return self.control.house.facade(Identity)
+
+    @property
+    def images(self) -> Images:
+        return self.control.house.facade(Images)
+
+    @property
+    def network(self) -> Network:
+        return self.control.house.facade(Network)
+
+    @property
+    def compute(self) -> Compute:
+        return self.control.house.facade(Compute)
+
     async def sign_in(
         self,
         user: str = "admin",
@@ -122,6 +141,8 @@ async def running(
     state: Path, *, database: str = "", hosts: int = 1, clock: Clock | None = None, **settings: Any
 ) -> AsyncIterator[Cloud]:
     """A cloud whose files are in state; ended, with everything it started, when the block is left."""
+    sections = {name: settings.pop(name) for name in ROOMS if name in settings}
+    sections.setdefault("identity", IdentitySettings(password_rounds=4))
     wanted = ControlSettings(
         state_dir=str(state),
         database=database,
@@ -129,7 +150,7 @@ async def running(
         simulated_hosts=hosts,
         public_cidr="172.24.4.0/24",
         public_gateway="172.24.4.1",
-        identity=settings.pop("identity", IdentitySettings(password_rounds=4)),
+        sections=sections,
         **settings,
     )
     bus = MemoryBus()
@@ -151,7 +172,8 @@ async def running(
             )
         )
         await ready.wait()
-        await _heard_of(control, hosts)
+        if hosts:
+            await _heard_of(control, hosts)
         transport = httpx.ASGITransport(app=control.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://cloud:5000") as http:
             yield Cloud(control, http)
@@ -163,7 +185,7 @@ async def _heard_of(control: Control, hosts: int) -> None:
     async with asyncio.timeout(30):
         while True:
             async with control.database.read() as tx:
-                if len(await compute.hosts_up(tx, control.compute)) == hosts:
+                if len(await compute.hosts_up(tx, control.house.facade(Compute))) == hosts:
                     return
             await asyncio.sleep(0.01)
 

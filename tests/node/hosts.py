@@ -97,8 +97,8 @@ class House:
 
     async def start(self) -> None:
         self.bus = MemoryBus()
-        await self.bus.listen(wire.INSTANCE, self._changed)
-        await self.bus.listen(wire.HEARTBEAT, self._beat)
+        await self.bus.listen(f"{wire.INSTANCE}.*", self._changed)
+        await self.bus.listen(f"{wire.HEARTBEAT}.*", self._beat)
         ready = asyncio.Event()
         if self.kind == "simulated":
             running = run_simulated(
@@ -130,10 +130,10 @@ class House:
             self.task = None
         await self.bus.close()
 
-    async def _changed(self, payload: bytes) -> None:
+    async def _changed(self, _subject: str, payload: bytes) -> None:
         self.events.append(wire.decode_instance_changed(payload))
 
-    async def _beat(self, payload: bytes) -> None:
+    async def _beat(self, _subject: str, payload: bytes) -> None:
         self.beats.append(wire.decode_host_state(payload))
 
 

@@ -120,14 +120,14 @@ async def test_the_disk_grows_and_is_never_replaced(host: House) -> None:
 async def test_metadata_is_asked_of_control_by_network_and_address(host: House) -> None:
     questions = []
 
-    async def answer(payload: bytes) -> bytes:
+    async def answer(_subject: str, payload: bytes) -> bytes:
         question = wire.decode_question(payload)
         questions.append(question)
         found = question.network_id == wanted.nics[0].network_id
         return wire.encode(MetadataDocument(found=found, files={"latest/user-data": b"#!"}))
 
     wanted = server(nics=(a_nic(), a_nic()), power="stopped")
-    await host.bus.listen(wire.METADATA, answer)
+    await host.bus.listen(f"{wire.METADATA}.*", answer)
     await host.instance(wanted)
 
     async def get(nic: int, request: bytes) -> bytes:

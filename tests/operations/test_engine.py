@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from hanok.base import failpoints
 from hanok.base.clock import Clock, MovableClock
 from hanok.base.errors import StepFailed
-from hanok.bus import MemoryBus
+from hanok.bus import MemoryBus, Wakes
 from hanok.operations import Operation, Run, Starter, Step, Worker, records_of
 from hanok.operations.tables import operations
 from hanok.store import Database, Transaction
@@ -22,36 +22,36 @@ from hanok.store import Database, Transaction
 Diary = list[str]
 
 
-class _Step(Step["Build", str]):
+class _Step(Step["Build", Diary, str]):
     result_type: ClassVar[Any] = str
 
-    async def do(self, run: Run[Build]) -> str:
+    async def do(self, run: Run[Build, Diary]) -> str:
         run.tools.append(f"do {type(self).__name__}")
         return f"made by {type(self).__name__}"
 
-    async def save(self, run: Run[Build], tx: Transaction, result: str) -> None:
+    async def save(self, run: Run[Build, Diary], tx: Transaction, result: str) -> None:
         run.tools.append(f"save {type(self).__name__}")
 
-    async def undo(self, run: Run[Build]) -> None:
+    async def undo(self, run: Run[Build, Diary]) -> None:
         run.tools.append(f"undo {type(self).__name__}")
 
-    async def unsave(self, run: Run[Build], tx: Transaction) -> None:
+    async def unsave(self, run: Run[Build, Diary], tx: Transaction) -> None:
         run.tools.append(f"unsave {type(self).__name__}")
 
 
-class First(_Step):
+class First(_Step, name="first"):
     pass
 
 
-class Second(_Step):
-    async def do(self, run: Run[Build]) -> str:
+class Second(_Step, name="second"):
+    async def do(self, run: Run[Build, Diary]) -> str:
         if run.args.refuse:
             raise StepFailed("Not enough bricks: 10 wanted, 3 there.")
         assert run.result(First) == "made by First"
         return await super().do(run)
 
 
-class Third(_Step):
+class Third(_Step, name="third"):
     pass
 
 
@@ -64,10 +64,10 @@ class Build(Operation, frozen=True, kw_only=True, tag="test.build"):
     def resource(self) -> str:
         return f"house:{self.name}"
 
-    async def failed(self, run: Run[Any], tx: Transaction, why: str) -> None:
+    async def failed(self, run: Run[Any, Any], tx: Transaction, why: str) -> None:
         run.tools.append(f"failed: {why}")
 
-    async def cancelled(self, run: Run[Any], tx: Transaction) -> None:
+    async def cancelled(self, run: Run[Any, Any], tx: Transaction) -> None:
         run.tools.append("cancelled")
 
 
@@ -79,14 +79,10 @@ class Site:
         self.clock = clock
         self.bus = MemoryBus()
         self.diary: Diary = []
-        self.wakes: list[Callable[[], None]] = []
+        self.wakes = Wakes(self.bus)
 
     async def start(self, operation: Operation, *, cancel_earlier: bool = False) -> str:
-        def wake_all() -> None:
-            for wake in self.wakes:
-                wake()
-
-        starter = Starter(self.clock, wake_all)
+        starter = Starter(self.clock, self.wakes)
         async with self.database.write() as tx:
             if cancel_earlier:
                 await starter.cancel(tx, operation.resource)
@@ -94,13 +90,12 @@ class Site:
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[Worker]:
-        worker = Worker(self.database, self.bus, self.clock, [(Build, self.diary)])
-        self.wakes.append(worker.wake)
+        kinds = [(Build, self.diary)]
+        worker = Worker(self.database, self.bus, self.clock, kinds, wakes=self.wakes)
         task = asyncio.ensure_future(worker.run())
         try:
             yield worker
         finally:
-            self.wakes.remove(worker.wake)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 

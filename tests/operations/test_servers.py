@@ -141,7 +141,7 @@ async def test_a_reply_that_is_lost_does_not_hold_a_delete(site: Site) -> None:
     await site.delete(server_id)
     await settle(site.cloud)
     assert await site.status(server_id) == "gone"
-    assert await site.cloud.control.worker.pay_debts() == 0
+    assert await site.cloud.control.debts.pay() == 0
     await site.assert_nothing_left()
 
 

@@ -6,7 +6,8 @@ Delivery is at most once: whoever needs more asks again.
 
 from __future__ import annotations
 
-from hanok.bus.interface import Bus, Handler, NobodyThere
+from hanok.bus.interface import Bus, Handler, Listening, NobodyThere
 from hanok.bus.memory import MemoryBus
+from hanok.bus.wakes import Wakes
 
-__all__ = ["Bus", "Handler", "MemoryBus", "NobodyThere"]
+__all__ = ["Bus", "Handler", "Listening", "MemoryBus", "NobodyThere", "Wakes"]

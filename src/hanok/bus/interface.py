@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-Handler = Callable[[bytes], Awaitable[bytes | None]]
-"""Takes a payload; what it returns is the reply, if one was asked for."""
+Handler = Callable[[str, bytes], Awaitable[bytes | None]]
+"""Takes the subject a message came by and its payload; what it returns is the reply, if one was asked for."""
 
 
 class NobodyThere(Exception):
     """No answer: nobody listens to the subject, or the time was up."""
+
+
+class Listening(Protocol):
+    """Somebody who listens to a subject."""
+
+    async def end(self) -> None:
+        """Listen no more."""
 
 
 class Bus(Protocol):
@@ -26,7 +33,7 @@ class Bus(Protocol):
             NobodyThere: nobody listens, or no reply within timeout_s seconds.
         """
 
-    async def listen(self, subject: str, handler: Handler, *, group: str = "") -> None:
+    async def listen(self, subject: str, handler: Handler, *, group: str = "") -> Listening:
         """Call handler for each message of a subject ("*" matches one token, ">" the rest).
 
         group: of the listeners that name the same group, one gets each message.

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import logging
 
-from hanok.bus.interface import Handler, NobodyThere
+from hanok.bus.interface import Handler, Listening, NobodyThere
 
 log = logging.getLogger(__name__)
 
@@ -20,11 +20,22 @@ def _matches(pattern: tuple[str, ...], subject: tuple[str, ...]) -> bool:
     return len(pattern) == len(subject)
 
 
+_Entry = tuple[tuple[str, ...], Handler, str]
+
+
+class _Listener:
+    def __init__(self, among: list[_Entry], mine: _Entry) -> None:
+        self._among, self._mine = among, mine
+
+    async def end(self) -> None:
+        self._among[:] = [one for one in self._among if one is not self._mine]
+
+
 class MemoryBus:
     """The same contract as `NATSBus`, without a server."""
 
     def __init__(self) -> None:
-        self._listeners: list[tuple[tuple[str, ...], Handler, str]] = []
+        self._listeners: list[_Entry] = []
         self._tasks: set[asyncio.Future[bytes | None]] = set()
         self._turn = itertools.count()
 
@@ -43,7 +54,7 @@ class MemoryBus:
 
     async def publish(self, subject: str, payload: bytes) -> None:
         for handler in self._receivers(subject):
-            self._start(handler, payload).add_done_callback(self._report)
+            self._start(handler, subject, payload).add_done_callback(self._report)
 
     async def ask(self, subject: str, payload: bytes, *, timeout_s: float) -> bytes:
         receivers = self._receivers(subject)
@@ -51,7 +62,7 @@ class MemoryBus:
             raise NobodyThere(f"nobody listens to {subject}")
         try:
             async with asyncio.timeout(timeout_s):
-                reply = await self._start(receivers[0], payload)
+                reply = await self._start(receivers[0], subject, payload)
         except TimeoutError:
             raise NobodyThere(f"no reply from {subject} within {timeout_s:g} s") from None
         except asyncio.CancelledError:
@@ -62,8 +73,10 @@ class MemoryBus:
             raise NobodyThere(f"no reply from {subject}")
         return reply
 
-    async def listen(self, subject: str, handler: Handler, *, group: str = "") -> None:
-        self._listeners.append((tuple(subject.split(".")), handler, group))
+    async def listen(self, subject: str, handler: Handler, *, group: str = "") -> Listening:
+        listener = (tuple(subject.split(".")), handler, group)
+        self._listeners.append(listener)
+        return _Listener(self._listeners, listener)
 
     async def close(self) -> None:
         self._listeners.clear()
@@ -71,8 +84,10 @@ class MemoryBus:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _start(self, handler: Handler, payload: bytes) -> asyncio.Future[bytes | None]:
-        task = asyncio.ensure_future(handler(payload))
+    def _start(
+        self, handler: Handler, subject: str, payload: bytes
+    ) -> asyncio.Future[bytes | None]:
+        task = asyncio.ensure_future(handler(subject, payload))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

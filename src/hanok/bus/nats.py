@@ -8,12 +8,21 @@ import logging
 import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NATSTimeout
 
-from hanok.bus.interface import Handler, NobodyThere
+from hanok.bus.interface import Handler, Listening, NobodyThere
 
 log = logging.getLogger(__name__)
+
+
+class _Subscribed:
+    def __init__(self, subscription: Subscription) -> None:
+        self._subscription = subscription
+
+    async def end(self) -> None:
+        await self._subscription.unsubscribe()
 
 
 class NATSBus:
@@ -52,20 +61,21 @@ class NATSBus:
             raise NobodyThere(f"no reply from {subject}: it failed")
         return reply.data
 
-    async def listen(self, subject: str, handler: Handler, *, group: str = "") -> None:
+    async def listen(self, subject: str, handler: Handler, *, group: str = "") -> Listening:
         async def receive(message: Msg) -> None:
             # One task a message: a slow command must not hold up the next one.
             task = asyncio.ensure_future(self._handle(handler, message))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-        await self._client.subscribe(subject, queue=group, cb=receive)
+        subscription = await self._client.subscribe(subject, queue=group, cb=receive)
         await self._client.flush()
+        return _Subscribed(subscription)
 
     async def _handle(self, handler: Handler, message: Msg) -> None:
         reply: bytes | None = None
         try:
-            reply = await handler(message.data)
+            reply = await handler(message.subject, message.data)
         except Exception:
             log.exception("a listener of %s failed", message.subject)
         if message.reply:

@@ -28,6 +28,8 @@ COMMANDS = {
     "routes": "list the API operations that are implemented",
     "test": "run the checks and tests of a checkout",
     "guest": "build the small guest image",
+    "services": "list the services, and switch one on or off while the cloud runs",
+    "operations": "list the work that is under way, and what is stuck",
     "keys": "replace the keys of tokens and secrets; nobody is signed out",
     "image": "load definitions of the properties of images",
     "db": "bring a database up to date",

@@ -1,10 +1,10 @@
 """Commands over a bus: subjects, encoding, asking.
 
-node.<host>.command     request/reply: a Command, an Answer
-control.metadata        request/reply: a MetadataQuestion, a MetadataDocument
-control.instance        event: InstanceChanged
-control.heartbeat       event: HostState, every HEARTBEAT_S
-control.wake            event: operation ids that are worth a look
+node.<host>.command       request/reply: a Command, an Answer
+control.metadata.<host>   request/reply: a MetadataQuestion, a MetadataDocument
+control.instance.<host>   event: InstanceChanged
+control.heartbeat.<host>  event: HostState, every HEARTBEAT_S
+control.wake              event: what is worth a look (hanok.bus.wakes)
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ HEARTBEAT_S = 10.0
 METADATA = "control.metadata"
 INSTANCE = "control.instance"
 HEARTBEAT = "control.heartbeat"
-WAKE = "control.wake"
 
 encode = msgspec.msgpack.Encoder().encode
 decode_command = msgspec.msgpack.Decoder(COMMAND_TYPES).decode
@@ -40,9 +39,24 @@ decode_question = msgspec.msgpack.Decoder(MetadataQuestion).decode
 decode_document = msgspec.msgpack.Decoder(MetadataDocument).decode
 
 
+def host_token(host: str) -> str:
+    """A host's name as a part of a subject: dots and wildcards in it would be subject syntax."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", host)
+
+
 def node_subject(host: str) -> str:
-    """Where a host listens. Dots and wildcards in its name would be subject syntax."""
-    return f"node.{re.sub(r'[^A-Za-z0-9_-]', '_', host)}.command"
+    """Where a host listens."""
+    return f"node.{host_token(host)}.command"
+
+
+def from_host(topic: str, host: str) -> str:
+    """Where a host speaks. The bus lets each host speak under its own name only."""
+    return f"{topic}.{host_token(host)}"
+
+
+def speaks_for(subject: str, host: str) -> bool:
+    """Whether what came by this subject is of that host."""
+    return subject.rpartition(".")[2] == host_token(host)
 
 
 async def ask(bus: Bus, host: str, command: Command, *, timeout_s: float) -> Answer:

@@ -10,46 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from hanok.base.clock import Clock
-from hanok.base.errors import HanokError, Unavailable
-from hanok.bus import Bus, MemoryBus
-from hanok.control import house
-from hanok.control.inventory import World
-from hanok.control.settings import ControlSettings
-from hanok.drivers.ovn.northbound import Northbound
-from hanok.drivers.ovn.simulated import SimulatedNorthbound
-from hanok.operations import Worker
-from hanok.services.compute import facade as compute
-from hanok.services.compute.console_pages import Consoles
-from hanok.services.compute.reconcilers import Reconcilers as ComputeReconcilers
-from hanok.services.compute.service import service as compute_service
-from hanok.services.identity import facade as identity
-from hanok.services.identity.service import service as identity_service
-from hanok.services.image import facade as image
-from hanok.services.image.service import service as image_service
-from hanok.services.network.facade import Network, NetworkSettings
-from hanok.services.network.reconcilers import NetworkReconciler
-from hanok.services.network.service import service as network_service
-from hanok.services.placement import facade as placement
-from hanok.services.placement.service import service as placement_service
+from hanok.base.errors import Unavailable
+from hanok.bus import Bus, MemoryBus, Wakes
+from hanok.control import doors, switches
+from hanok.control.settings import ROOMS, ControlSettings, room_class
+from hanok.events import Outbox
+from hanok.operations import Debts, Leases, Starter, Worker
+from hanok.rooms import House, Loop, Room, WrongSettings
 from hanok.store import Database, Transaction, migrate
 from hanok.web import inside
 from hanok.web.app import Application
-from hanok.web.routes import Service
-
-MEND_S = 60.0
-ROTATE_S = 3600.0
 
 log = logging.getLogger(__name__)
 
-CATALOG = (
-    identity.CatalogEntry("identity", "keystone", "Who may sign in, and what they may do", "/v3"),
-    identity.CatalogEntry("image", "glance", "Images of disks", "/image"),
-    identity.CatalogEntry("compute", "nova", "Servers", "/compute/v2.1"),
-    identity.CatalogEntry(
-        "placement", "placement", "What hosts have and who uses it", "/placement"
-    ),
-    identity.CatalogEntry("network", "neutron", "Networks, addresses, routers", "/network"),
-)
+FOLLOW_S = 10.0  # between looks at what is switched on; a switch also wakes
 
 
 class Control:
@@ -59,143 +33,162 @@ class Control:
         self.settings = settings
         self.clock = clock
         self.bus = bus
+        self.wakes = Wakes(bus)
         self.database = Database(settings.database_url, durable=settings.durable)
-        self.identity = identity.build(
-            self.database,
-            clock,
-            settings.keys,
-            settings.identity,
-            secret_keys=settings.secret_keys,
-            saml_keys=settings.saml_keys,
-        )
-        self.placement = placement.build(clock)
-        self.images = image.build(
-            self.database,
-            clock,
-            settings.images,
-            settings.image,
-            folder=settings.image_folder,
-            wake=self._wake,
-            endpoint=self._endpoint,
-            image_service=self._image_service,
-            limits=self._image_limits,
-            secrets=self.identity.secrets,
-        )
-        self.network = Network(
-            database=self.database,
+        self.events = Outbox(self.database, bus, clock, self.wakes)
+        self.worker = Worker(self.database, bus, clock, wakes=self.wakes, name=settings.node_name)
+        self.worker.follow(self.events)
+        self.debts = Debts(self.database, bus)
+        self.leases = Leases(self.database, clock, settings.node_name)
+        self.house = House(
             clock=clock,
-            northbound=lambda tell: (
-                Northbound(on_port=tell)
-                if settings.northbound
-                else SimulatedNorthbound(on_port=tell)
-            ),
-            settings=NetworkSettings(
-                northbound=settings.northbound,
-                physical_network=settings.physical_network,
-                chassis=settings.chassis,
-                dns_domain=settings.dns_domain,
-                dns_servers=settings.dns_servers,
-            ),
-        )
-        self.compute = compute.build(
             database=self.database,
-            clock=clock,
             bus=bus,
-            wake=self._wake,
-            network=self.network,
-            images=self.images,
-            snapshots=settings.snapshots,
+            wakes=self.wakes,
+            operations=Starter(clock, self.wakes),
+            events=self.events,
             ask=lambda *asked: inside.ask(self.app, *asked),
-            settings=settings.compute,
+            node_name=settings.node_name,
+            region=settings.region,
+            state=settings.state,
+            admin_password="",
+            sections={},
         )
-        self.worker = Worker(
-            self.database,
-            bus,
-            clock,
-            [
-                *((kind, self.compute) for kind in compute.OPERATIONS),
-                *((kind, self.images) for kind in image.OPERATIONS),
-            ],
-            name=settings.node_name,
+        self._tasks: dict[str, list[asyncio.Task[None]]] = {}
+        self._switched = asyncio.Event()
+        self.wakes.on(switches.TOPIC, lambda _words: self._switched.set())
+
+    # ---- rooms ----
+
+    def _build(self, name: str) -> Room:
+        """Build a room, those below it being there, and show its doors.
+
+        Raises:
+            WrongSettings
+        """
+        kind = room_class(name)
+        if missing := [other for other in kind.needs if other not in self.house.rooms]:
+            raise WrongSettings(
+                f"The service {name} needs {', '.join(missing)}; switch on that, or both off."
+            )
+        self.house.sections[name] = self.settings.of_room(name)
+        room = room_class(name)(self.house)
+        self.house.rooms[name] = room
+        self.worker.add(room.operations)
+        return room
+
+    def _application(self) -> Application:
+        authenticate = next(
+            one.authenticate for one in self.house.rooms.values() if one.authenticate
         )
-        self.reconcilers = ComputeReconcilers(self.compute, settings.node_name)
-        self.world = World(
+        app = Application(
+            [doors.service(self)],
             database=self.database,
-            clock=clock,
-            bus=bus,
-            compute=self.compute,
-            images=self.images,
-            network=self.network,
-            identity=self.identity,
-        )
-        self.app = Application(
-            self.services(),
-            database=self.database,
-            authenticate=self.identity.tokens.validate,
-            clock=clock,
+            authenticate=authenticate,
+            clock=self.clock,
             policy_files=self._policy_files,
-            front=settings.front,
-            pages={"console": Consoles(self.compute, self.identity.tokens.standing).app()},
+            front=self.settings.front,
         )
+        for name, room in self.house.rooms.items():
+            app.mount(name, room.service, room.pages)
+        return app
 
-    def services(self) -> list[Service]:
-        """Every room's doors."""
-        return [
-            identity_service(self.identity),
-            placement_service(self.placement),
-            image_service(self.images),
-            network_service(self.network),
-            compute_service(self.compute),
-            house.service(self.world),
-        ]
+    async def _open(self, group: asyncio.TaskGroup, name: str) -> None:
+        """Let a room work: its loops, here or wherever their leases are."""
+        room = self.house.rooms[name]
+        await room.listen()
+        self._tasks[name] = []
+        for loop in room.loops:
+            if loop.alone:
+                self.leases.add(loop.name, loop.run)
+            else:
+                self._tasks[name].append(group.create_task(_run(loop)))
 
-    async def _image_limits(self, tx: Transaction, project_id: str) -> dict[str, int]:
-        """What is registered with identity counts; where nothing is, the operator's settings do."""
-        registered = await identity.limits(tx, "image", project_id, self.settings.region)
-        return {**self.settings.image.limits, **registered}
+    async def _close(self, name: str) -> None:
+        """Switch a room off in this process."""
+        room = self.house.rooms.pop(name)
+        self.app.unmount(name)
+        self.worker.remove(room.operations)
+        await room.unlisten()
+        await self.leases.remove(one.name for one in room.loops if one.alone)
+        tasks = self._tasks.pop(name)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        room.close()
+        log.info("the service %s is switched off", name)
 
-    def _wake(self) -> None:
+    async def _wanted(self) -> list[str]:
+        async with self.database.read() as tx:
+            return [one.name for one in await switches.look(tx, self.settings) if one.on]
+
+    async def _follow_switches(self, group: asyncio.TaskGroup) -> None:
+        """Have the rooms that operators want, until cancelled."""
+        while True:
+            self._switched.clear()
+            try:
+                wanted = await self._wanted()
+                for name in reversed(list(self.house.rooms)):
+                    if name not in wanted:
+                        await self._close(name)
+                for name in wanted:
+                    if name not in self.house.rooms:
+                        await self._switch_on(group, name)
+            except Unavailable as error:
+                log.warning("switches are not followed: %s", error.message)
+            try:
+                async with asyncio.timeout(FOLLOW_S):
+                    await self._switched.wait()
+            except TimeoutError:
+                pass
+
+    async def _switch_on(self, group: asyncio.TaskGroup, name: str) -> None:
+        room = self._build(name)
+        await room.prepare()
+        async with self.database.write() as tx:
+            await tx.serialize("first rows")
+            await room.first_rows(tx)
+        self.app.mount(name, room.service, room.pages)
+        await self._open(group, name)
         self.worker.wake()
+        log.info("the service %s is switched on", name)
 
-    async def _endpoint(self, tx: Transaction, kind: str) -> str | None:
-        return await identity.endpoint(tx, kind, self.settings.region)
-
-    async def _image_service(self, tx: Transaction, region: str, interface: str) -> str | None:
-        return await identity.service_address(tx, "image", region, interface)
+    async def switch(self, tx: Transaction, name: str, *, on: bool) -> None:
+        """Switch a service on or off, for all processes of the cloud. See switches.switch."""
+        await switches.switch(tx, self.house, self.settings, name, on=on)
 
     def _policy_files(self, kind: str) -> tuple[Path, ...]:
         folder = self.settings.policies
         return folder / "policy.yaml", folder / f"{kind}.yaml"
 
+    # ---- life ----
+
     async def prepare(self, admin_password: str) -> None:
-        """Tables and first rows; what is there stays."""
+        """Tables, rooms and first rows; what is there stays."""
+        self.house.admin_password = admin_password
+        for name in ROOMS:  # their tables have to be known before a database gets them
+            room_class(name)
+        first = [name for name in ROOMS if name not in self.settings.services_off]
+        for name in first:
+            self._build(name)
         # In a thread, while this one makes the tables.
-        hashing = asyncio.ensure_future(self.identity.passwords.hash(admin_password))
+        preparing = [asyncio.ensure_future(room.prepare()) for room in self.house.rooms.values()]
         try:
             await asyncio.sleep(0)
             await migrate.ensure(self.database)
-            hashed = await hashing
+            await asyncio.gather(*preparing)
         finally:
-            hashing.cancel()
+            for one in preparing:
+                one.cancel()
+        wanted = await self._wanted()
+        for name in [one for one in reversed(first) if one not in wanted]:
+            self.worker.remove(self.house.rooms.pop(name).operations)
         async with self.database.write() as tx:
-            await tx.serialize(
-                "first rows"
-            )  # another control process may start at this moment, too
-            project_id = await identity.bootstrap(
-                tx,
-                self.clock,
-                admin_password_hash=hashed,
-                region=self.settings.region,
-                catalog=CATALOG,
-            )
-            await image.bootstrap(tx, self.clock)
-            if self.settings.public_cidr:
-                await self.network.ensure_public(
-                    tx,
-                    cidr=self.settings.public_cidr,
-                    gateway=self.settings.public_gateway,
-                    project_id=project_id,
-                )
+            # Another control process may start at this moment, too.
+            await tx.serialize("first rows")
+            for room in self.house.rooms.values():
+                await room.first_rows(tx)
+        self.app = self._application()
 
     @classmethod
     @asynccontextmanager
@@ -213,52 +206,33 @@ class Control:
         await control.database.open()
         try:
             await control.prepare(admin_password)
-            await control.reconcilers.listen()
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(loop()) for loop in control.loops()]
+                for name in control.house.rooms:
+                    await control._open(group, name)
+                tasks = [group.create_task(loop()) for loop in control.loops(group)]
                 try:
                     yield control
                 finally:
-                    for task in tasks:
+                    of_rooms = [task for some in control._tasks.values() for task in some]
+                    for task in [*tasks, *of_rooms]:
                         task.cancel()
         finally:
-            image.close(control.images)
+            for room in control.house.rooms.values():
+                room.close()
             await own_bus.close()
             await control.database.close()
 
-    def loops(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
-        """Everything that runs beside requests, for as long as the process does."""
+    def loops(self, group: asyncio.TaskGroup) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        """What runs beside requests and rooms, for as long as the process does."""
+        self.leases.add("debts", self.debts.run)
+        self.leases.add("events", self.events.run)
         return [
+            self.wakes.run,
             self.worker.run,
-            self.reconcilers.run,
-            NetworkReconciler(self.network.room).run,
-            self._mend_images,
-            self._rotate_keys,
-            self._follow_directories,
+            self.leases.run,
+            lambda: self._follow_switches(group),
         ]
 
-    async def _rotate_keys(self) -> None:
-        while True:
-            try:
-                await identity.forget_past(self.database, self.identity)
-                if await identity.rotate_keys_in_time(self.database, self.identity):
-                    log.info("the keys of tokens and secrets were rotated")
-            except (Unavailable, OSError) as error:
-                log.warning("keys are not rotated: %s", error)
-            await asyncio.sleep(ROTATE_S)
 
-    async def _follow_directories(self) -> None:
-        while True:
-            try:
-                await identity.follow_directories(self.database, self.identity)
-            except HanokError as error:
-                log.warning("directories are not followed: %s %s", error.message, error.detail)
-            await asyncio.sleep(self.settings.identity.directory_s)
-
-    async def _mend_images(self) -> None:
-        while True:
-            try:
-                await image.mend(self.images)
-            except Unavailable as error:
-                log.warning("images wait: %s", error.message)
-            await asyncio.sleep(MEND_S)
+async def _run(loop: Loop) -> None:
+    await loop.run()

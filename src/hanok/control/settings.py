@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
-from hanok.services.compute.facade import ComputeSettings
-from hanok.services.identity.facade import IdentitySettings
-from hanok.services.image.facade import ImageSettings
+from hanok.rooms import Room
 from hanok.web.front import FrontSettings
+
+ROOMS = ("identity", "placement", "image", "network", "compute")
+"""The services of this house, those that others need first. A new one is its folder, and its name here."""
+
+
+def room_class(name: str) -> type[Room]:
+    """A service's room; its code is loaded only now."""
+    found: type[Room] = importlib.import_module(f"hanok.services.{name}.service").build
+    return found
 
 
 class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,6 +35,8 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     dns_servers: name servers for guests whose subnet names none; `up` gives those of the host.
     front: the proxies before us that are believed; none: nobody is.
     dns_domain: what follows the name of a server within its network.
+    services_off: services that are switched off: neither their code nor their rows are touched.
+    sections: each service's own settings, a table of its name in the file.
     """
 
     state_dir: str
@@ -50,9 +60,24 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     admin_password_file: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     front: FrontSettings | None = None
-    identity: IdentitySettings = IdentitySettings()
-    image: ImageSettings = ImageSettings()
-    compute: ComputeSettings = ComputeSettings()
+    services_off: tuple[str, ...] = ()
+    sections: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.services_off) - set(ROOMS):
+            raise ValueError(f"services_off: {sorted(unknown)[0]!r} is not a service")
+
+    def of_room(self, name: str) -> Struct:
+        """A service's settings: its section, and before that what stands under the same names at the top.
+
+        Raises:
+            msgspec.ValidationError: the section does not fit.
+        """
+        kind, given = room_class(name).settings, self.sections.get(name, {})
+        if isinstance(given, kind):
+            return given
+        top = set(kind.__struct_fields__) & set(self.__struct_fields__)
+        return msgspec.convert({**{one: getattr(self, one) for one in top}, **given}, kind)
 
     @property
     def state(self) -> Path:
@@ -82,20 +107,6 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return self.state / "snapshots"
 
     @property
-    def keys(self) -> Path:
-        return self.state / "control" / "token-keys"
-
-    @property
-    def secret_keys(self) -> Path:
-        """Keys of the secrets that the database holds; a backup of the database is worth little without them."""
-        return self.state / "control" / "secret-keys"
-
-    @property
-    def saml_keys(self) -> Path:
-        """What assertions to other clouds are signed with, where the operator names no key."""
-        return self.state / "control" / "saml-keys"
-
-    @property
     def policies(self) -> Path:
         """A folder of <service type>.yaml, or policy.yaml for all."""
         return self.state / "policy"
@@ -107,4 +118,12 @@ def load(path: Path) -> ControlSettings:
     Raises:
         msgspec.ValidationError, msgspec.DecodeError: the file does not fit; the message says where.
     """
-    return msgspec.toml.decode(path.read_bytes(), type=ControlSettings)
+    raw = msgspec.toml.decode(path.read_bytes())
+    sections = {name: raw.pop(name) for name in ROOMS if name in raw}
+    settings = msgspec.convert({**raw, "sections": sections}, ControlSettings)
+    for name in sections:
+        try:
+            settings.of_room(name)
+        except msgspec.ValidationError as error:
+            raise msgspec.ValidationError(f"{error} (in the section [{name}])") from None
+    return settings

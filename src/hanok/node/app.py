@@ -41,10 +41,10 @@ async def run_node(
     state = Path(settings.state_dir)
     records = Records(state, clock)
     images = ImageCache(state / "images", settings.image_stores, gid=settings.qemu_gid)
-    metadata = MetadataServer(bus, chassis, clock)
+    metadata = MetadataServer(bus, chassis, clock, settings.host)
 
     async def tell(event: InstanceChanged) -> None:
-        await bus.publish(wire.INSTANCE, wire.encode(event))
+        await bus.publish(wire.from_host(wire.INSTANCE, event.host), wire.encode(event))
 
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -58,7 +58,7 @@ async def run_node(
                     handlers = Handlers(settings, guests, images, snapshots, chassis, door, version)
                     await guests.adopt()
                     await snapshots.clean()
-                    await bus.listen(wire.node_subject(settings.host), handlers.handle)
+                    await bus.listen(wire.node_subject(settings.host), handlers.hear)
                     if ready is not None:
                         ready.set()
                     await _beat(handlers, bus)
@@ -73,7 +73,8 @@ async def _beat(handlers: Handlers, bus: Bus) -> None:
     guests = handlers.guests
     while True:
         try:
-            await bus.publish(wire.HEARTBEAT, wire.encode(await handlers.host_state()))
+            host = await handlers.host_state()
+            await bus.publish(wire.from_host(wire.HEARTBEAT, host.host), wire.encode(host))
             for state in guests.states():
                 path = guests.records.files(state.server_id) / "console.log"
                 await asyncio.to_thread(trim_log, path)

@@ -120,6 +120,10 @@ class Handlers:
             metadata_networks=tuple(await self.chassis.metadata_networks()),
         )
 
+    async def hear(self, _subject: str, payload: bytes) -> bytes | None:
+        """A command that came over the bus."""
+        return await self.handle(payload)
+
     async def handle(self, payload: bytes) -> bytes | None:
         """What the bus calls."""
         return await handle(self.do, payload)

@@ -39,6 +39,7 @@ class MetadataServer:
     bus: Bus
     chassis: Chassis
     clock: Clock
+    host: str
     _servers: dict[str, asyncio.Server] = field(default_factory=dict)
     _cached: dict[tuple[str, str], tuple[float, MetadataDocument]] = field(default_factory=dict)
     _connections: dict[str, set[asyncio.Task[None]]] = field(default_factory=dict)
@@ -123,7 +124,7 @@ class MetadataServer:
             return known[1]
         question = wire.encode(MetadataQuestion(network_id=network_id, address=address))
         document = wire.decode_document(
-            await self.bus.ask(wire.METADATA, question, timeout_s=ASK_S)
+            await self.bus.ask(wire.from_host(wire.METADATA, self.host), question, timeout_s=ASK_S)
         )
         if len(self._cached) >= MAX_CACHED:
             self._cached.clear()

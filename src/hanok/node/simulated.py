@@ -25,7 +25,7 @@ import msgspec
 
 from hanok.base.clock import Clock
 from hanok.base.ids import is_uuid
-from hanok.bus import Bus
+from hanok.bus import Bus, Handler
 from hanok.commands import (
     Answer,
     Command,
@@ -474,7 +474,7 @@ async def run_simulated(
         snapshots.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     async def tell(event: InstanceChanged) -> None:
-        await bus.publish(wire.INSTANCE, wire.encode(event))
+        await bus.publish(wire.from_host(wire.INSTANCE, event.host), wire.encode(event))
 
     def of(server_id: str) -> SimulatedHost:
         for host in hosts.values():
@@ -501,12 +501,14 @@ async def run_simulated(
             ready.set()
         while True:
             for host in hosts.values():
-                await bus.publish(wire.HEARTBEAT, wire.encode(host.host_state()))
+                state = host.host_state()
+                subject = wire.from_host(wire.HEARTBEAT, state.host)
+                await bus.publish(subject, wire.encode(state))
             await asyncio.sleep(wire.HEARTBEAT_S)
 
 
-def _receiver(host: SimulatedHost) -> Callable[[bytes], Awaitable[bytes | None]]:
-    async def receive(payload: bytes) -> bytes | None:
+def _receiver(host: SimulatedHost) -> Handler:
+    async def receive(_subject: str, payload: bytes) -> bytes | None:
         return await handle(host.do, payload)
 
     return receive

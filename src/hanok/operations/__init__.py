@@ -9,39 +9,58 @@ A lease is not a lock. Each taking-over raises the operation's `taking` number; 
 that slept past its lease writes nothing. Effects outside are named by ids that are in the database before they exist
 and carry the resource's generation, so doing one twice, or late, does no harm.
 
-Operations of one resource run one after another in the order they were started; `cancel_earlier` makes those before
-(a create under way, say) stop at the next step and undo.
+Operations of one resource run one after another in the order they were started; `Starter.cancel` makes those before
+(a create under way, say) stop at once, wherever the running step is, and undo.
 
-What a host that does not answer still has to do is kept as a debt and paid by a reconciler.
+A step that has to wait raises `Waiting` and gives its slot back; it runs again when there is news of what it waits for,
+or after a while. A step may start operations of its own that run side by side (`Run.children`).
+
+Steps and operations have deadlines. A step that is late has failed. An operation that is late, or whose undo keeps
+failing, is stuck: it is tried on, and the resource, the log and `hanok doctor` say so.
+
+What a host that does not answer still has to do is kept as a debt and paid when it is back (`debts`). What must run
+once in a cloud, however many processes it has, runs under a lease (`leases`).
 
 Source: docs/architecture.md, "A durable operation".
 """
 
 from __future__ import annotations
 
-from hanok.operations.model import Cancelled, Operation, Run, Step
+from hanok.operations.debts import Debts, Owed, owed
+from hanok.operations.leases import Leases
+from hanok.operations.model import Cancelled, Child, Operation, Run, Step, Waiting
 from hanok.operations.records import (
     Record,
     Starter,
     StepRecord,
+    active,
     active_arguments,
     is_active,
     record,
     records_of,
+    stuck,
 )
 from hanok.operations.worker import Worker
 
 __all__ = [
     "Cancelled",
+    "Child",
+    "Debts",
+    "Leases",
     "Operation",
+    "Owed",
     "Record",
     "Run",
     "Starter",
     "Step",
     "StepRecord",
+    "Waiting",
     "Worker",
+    "active",
     "active_arguments",
     "is_active",
+    "owed",
     "record",
     "records_of",
+    "stuck",
 ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar
+from typing import Any, ClassVar, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from hanok.base.clock import Clock
@@ -17,37 +18,80 @@ from hanok.commands.wire import ask, decode_answer, encode
 from hanok.store import Database, Transaction
 
 OperationT = TypeVar("OperationT", bound="Operation")
+ToolsT = TypeVar("ToolsT")
 ResultT = TypeVar("ResultT")
 AnswerT = TypeVar("AnswerT")
 P = ParamSpec("P")
 
-__all__ = ["Cancelled", "Operation", "Run", "Step", "decode_answer"]
+Pool = Literal["quick", "transfer"]
+
+__all__ = ["Cancelled", "Child", "Operation", "Pool", "Run", "Step", "Waiting", "decode_answer"]
 
 
 class Cancelled(Exception):
     """Somebody asked for the operation to stop; it is being undone."""
 
 
-class Step(Generic[OperationT, ResultT]):
-    """One step. Its name is the class's name.
+class Waiting(Exception):
+    """The step waits for something and gives its slot back; it is done again from its start after that.
 
-    `do` reaches outside and may run twice. `undo` takes that back; it may run twice, and where `do` never ran.
-    `save` and `unsave` are the only effects on the database, in the transaction that marks the step done or undone.
-    result_type: what `do` returns, kept in the step's row for later steps; None keeps nothing.
+    Args:
+        reason: in the user's words ("the volume is being copied"). on: the topic of the news that ends the waiting
+            (a resource, "port:<id>"); "" for none. poll_s: when to look again without any news.
+        still: whether it still has to wait, asked in the transaction that gives the slot back: news may have come
+            since the step looked.
     """
 
-    result_type: ClassVar[Any] = None
+    def __init__(
+        self,
+        reason: str,
+        *,
+        on: str = "",
+        poll_s: float = 5.0,
+        still: Callable[[Transaction], Awaitable[bool]] | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.on = on
+        self.poll_s = poll_s
+        self.still = still
 
-    async def do(self, run: Run[OperationT]) -> ResultT:
+
+class Step(Generic[OperationT, ToolsT, ResultT]):
+    """One step.
+
+    `do` reaches outside, may run twice, and may be interrupted anywhere. `undo` takes that back; it may run twice, and
+    after a `do` that never got anywhere. `save` and `unsave` are the only effects on the database, in the transaction
+    that marks the step done or undone.
+
+    name: as it stands in rows and in what users read ("fetch_image"), given with the class; it stays when the class is
+        renamed. formerly: names under which older versions began this step.
+    result_type: what `do` returns, kept in the step's row for later steps; None keeps nothing.
+    deadline_s: how long `do`, all its tries and waits together, may take before the step has failed; and one try of
+        `undo`. A step that a restarted worker takes up begins anew.
+    interruptible: whether a cancel ends `do` at once. Otherwise it is heeded where `do` calls `check_cancelled`.
+    """
+
+    name: ClassVar[str] = ""
+    formerly: ClassVar[tuple[str, ...]] = ()
+    result_type: ClassVar[Any] = None
+    deadline_s: ClassVar[float] = 600.0
+    interruptible: ClassVar[bool] = True
+
+    def __init_subclass__(cls, *, name: str = "", formerly: tuple[str, ...] = ()) -> None:
+        super().__init_subclass__()
+        cls.name, cls.formerly = name, formerly
+
+    async def do(self, run: Run[OperationT, ToolsT]) -> ResultT:
         raise NotImplementedError
 
-    async def save(self, run: Run[OperationT], tx: Transaction, result: ResultT) -> None:
+    async def save(self, run: Run[OperationT, ToolsT], tx: Transaction, result: ResultT) -> None:
         return None
 
-    async def undo(self, run: Run[OperationT]) -> None:
+    async def undo(self, run: Run[OperationT, ToolsT]) -> None:
         return None
 
-    async def unsave(self, run: Run[OperationT], tx: Transaction) -> None:
+    async def unsave(self, run: Run[OperationT, ToolsT], tx: Transaction) -> None:
         return None
 
 
@@ -55,26 +99,77 @@ class Operation(Struct, frozen=True, kw_only=True):
     """The arguments of an operation; its class lists the steps.
 
     resource: "server:<id>": operations of one resource run one after another.
+    pool: whose slots it takes: "transfer" for what waits on users' far ends and on disks, so that it holds up no other.
+    deadline_s: after so long, all queues and waits included, an operation that has not ended is stuck.
     """
 
-    steps: ClassVar[tuple[type[Step[Any, Any]], ...]] = ()
-    resource_kind: ClassVar[str] = ""
+    steps: ClassVar[tuple[type[Step[Any, Any, Any]], ...]] = ()
+    pool: ClassVar[Pool] = "quick"
+    deadline_s: ClassVar[float] = 3600.0
 
     @property
     def resource(self) -> str:
         raise NotImplementedError
 
-    async def failed(self, run: Run[Any], tx: Transaction, why: str) -> None:
+    @property
+    def queue(self) -> str:
+        """Which workers take it: "any"; "host:<name>", a few of one host at a time; "controller:<name>", that one."""
+        return "any"
+
+    @property
+    def event(self) -> str:
+        """What events of it are called, without the end: "compute.instance.create"; "" for none.
+
+        ".start", ".end" and ".error" are emitted when it begins, is done, or has failed or was stopped.
+        """
+        return ""
+
+    async def news(self, run: Run[Any, Any], tx: Transaction) -> dict[str, Any]:
+        """The payload of its events: the resource as it is now, as the field's notifications have it."""
+        return {}
+
+    async def failed(self, run: Run[Any, Any], tx: Transaction, why: str) -> None:
         """Say on the resource that the operation failed, in the transaction that ends it. All steps are undone."""
 
-    async def cancelled(self, run: Run[Any], tx: Transaction) -> None:
+    async def cancelled(self, run: Run[Any, Any], tx: Transaction) -> None:
         """The operation was stopped on request and undone."""
 
+    async def stuck(self, run: Run[Any, Any], tx: Transaction, why: str) -> None:
+        """Say on the resource that the operation neither ends nor can be undone; it is tried on."""
 
-class Run(Generic[OperationT]):
+
+class Child(Struct, frozen=True, kw_only=True):
+    """An operation that a step started, at its end. state: done, failed, cancelled."""
+
+    id: str
+    state: str
+    error: str | None
+    last_result: bytes | None
+
+    def result(self, step: type[Step[Any, Any, ResultT]]) -> ResultT | None:
+        """What its last step, which is this one, returned."""
+        if self.last_result is None:
+            return None
+        found: ResultT = msgspec.msgpack.decode(self.last_result, type=step.result_type)
+        return found
+
+
+class Engine(Protocol):
+    """What a run asks of the engine that runs it."""
+
+    @property
+    def stop(self) -> bool:
+        """Whether the operation was cancelled."""
+
+    async def children(self, operations: Sequence[Operation]) -> list[Child]: ...
+
+    async def progress(self, percent: float) -> None: ...
+
+
+class Run(Generic[OperationT, ToolsT]):
     """One taking of an operation: its arguments and what its steps work with.
 
-    tools: what control handed to the engine for this kind of operation (the room's facades).
+    tools: what control handed to the engine for this kind of operation (the room's context).
     """
 
     def __init__(
@@ -85,10 +180,10 @@ class Run(Generic[OperationT]):
         database: Database,
         bus: Bus,
         clock: Clock,
-        tools: Any,
+        tools: ToolsT,
         request_id: str,
         results: dict[str, bytes],
-        is_cancelled: Callable[[], bool],
+        engine: Engine,
     ) -> None:
         self.operation_id = operation_id
         self.args = args
@@ -100,16 +195,32 @@ class Run(Generic[OperationT]):
         self.host: str | None = None
         self.debts: list[tuple[str, Command]] = []
         self._results = results
-        self._is_cancelled = is_cancelled
+        self._engine = engine
 
     def check_cancelled(self) -> None:
-        """For loops inside long steps.
+        """For loops inside steps that are not interruptible.
 
         Raises:
             Cancelled: the operation is to stop.
         """
-        if self._is_cancelled():
+        if self._engine.stop:
             raise Cancelled
+
+    async def children(self, *operations: Operation) -> list[Child]:
+        """Run operations side by side as parts of this step; call it again with the same ones to find them.
+
+        They are rows of their own, survive this process, and are cancelled with this operation. The step's undo
+        begins when those that still run have ended, undone; those that are done are for its `undo` to take back.
+
+        Raises:
+            Waiting: they have not all ended.
+            StepFailed: one of them failed; the message is its own.
+        """
+        return await self._engine.children(operations)
+
+    async def progress(self, percent: float) -> None:
+        """Say how far the operation is; cheap to call often."""
+        await self._engine.progress(percent)
 
     async def read(
         self,
@@ -128,12 +239,13 @@ class Run(Generic[OperationT]):
         """For the rare step that must write before it reaches outside."""
         return self.database.write()
 
-    def result(self, step: type[Step[Any, ResultT]]) -> ResultT | None:
+    def result(self, step: type[Step[Any, Any, ResultT]]) -> ResultT | None:
         """What an earlier step returned, if it declares a result_type and was done."""
-        import msgspec
-
-        raw = self._results.get(step.__name__)
-        return None if raw is None else msgspec.msgpack.decode(raw, type=step.result_type)
+        for name in (step.name, *step.formerly):
+            if (raw := self._results.get(name)) is not None:
+                found: ResultT = msgspec.msgpack.decode(raw, type=step.result_type)
+                return found
+        return None
 
     async def ask(
         self, host: str, command: Command, answer: type[AnswerT], *, timeout_s: float
@@ -156,12 +268,12 @@ class Run(Generic[OperationT]):
             raise StepFailed(reply.message, detail=reply.detail)
         if isinstance(reply, Stale):
             raise StepFailed(
-                "This was overtaken by a newer request.",
+                "A newer request for this resource came before this one.",
                 detail=f"{type(command).__name__}: host {host} has seen generation {reply.seen_generation}",
             )
         if not isinstance(reply, answer):
             raise StepFailed(
-                "The host answered something else than was asked.",
+                "The host gave an answer that does not fit the request.",
                 detail=f"{host}: {reply!r}"[:500],
             )
         return reply
@@ -186,5 +298,5 @@ class Run(Generic[OperationT]):
             return None
 
 
-def encode_result(step: type[Step[Any, Any]], result: Any) -> bytes | None:
+def encode_result(step: type[Step[Any, Any, Any]], result: Any) -> bytes | None:
     return None if step.result_type is None else encode(result)

@@ -1,4 +1,4 @@
-"""Operations, their steps, and debts."""
+"""Operations, their steps, debts, and who runs which loop."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ operations = sa.Table(
     # waiting, running, undoing, done, failed, cancelled
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("active", sa.Boolean, nullable=False),
+    # The position, among its step rows, of the step that runs or is being undone.
     sa.Column("step", sa.Integer, nullable=False, default=0),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("cancelled", sa.Boolean, nullable=False, default=False),
@@ -32,8 +33,24 @@ operations = sa.Table(
     sa.Column("project_id", sa.String(64)),
     sa.Column("started_at", UTCDateTime, nullable=False),
     sa.Column("finished_at", UTCDateTime),
+    # The operation whose step started this one, and that step's name.
+    sa.Column("parent", sa.String(36), index=True),
+    sa.Column("parent_step", sa.String(64)),
+    # Which workers may take it: "any", "host:<name>" (a few of a host at a time), "controller:<name>".
+    sa.Column("queue", sa.String(300), nullable=False, server_default="any"),
+    # Whose slots it takes: "quick", or "transfer" for what waits on far ends and disks.
+    sa.Column("pool", sa.String(16), nullable=False, server_default="quick"),
+    sa.Column("deadline_at", UTCDateTime),
+    sa.Column("step_deadline_at", UTCDateTime),
+    sa.Column("progress", sa.Integer),  # per cent
+    # What it waits for without a slot: in the user's words, and as the topic of the news that ends the waiting.
+    sa.Column("waits_for", sa.Text),
+    sa.Column("waits_on", sa.String(255), index=True),
+    sa.Column("stuck_since", UTCDateTime),
+    sa.Column("stuck_why", sa.Text),
     sa.Index("ix_operations_resource", "resource", "sequence"),
     sa.Index("ix_operations_active", "active", "sequence"),
+    sa.Index("ix_operations_shares", "active", "pool", "project_id"),
 )
 
 steps = sa.Table(
@@ -42,7 +59,7 @@ steps = sa.Table(
     sa.Column("operation_id", sa.String(36), primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True),
     sa.Column("name", sa.String(64), nullable=False),
-    # running, done, failed, undoing, undone
+    # running, done, failed, undone
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("started_at", UTCDateTime, nullable=False),
     sa.Column("finished_at", UTCDateTime),
@@ -58,4 +75,13 @@ debts = sa.Table(
     sa.Column("host", sa.String(255), nullable=False, index=True),
     sa.Column("command", sa.LargeBinary, nullable=False),
     sa.Column("created_at", UTCDateTime, nullable=False),
+    sa.Column("error", sa.Text),  # what the host said when it last refused to pay
+)
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("holder", sa.String(64), nullable=False),
+    sa.Column("until", UTCDateTime, nullable=False),
 )

@@ -1,28 +1,34 @@
-"""The engine: takes operations under leases and runs them."""
+"""The engine: takes operations under leases and runs them.
+
+Slots are shared by pool and by project. What waits on users' far ends has slots of its own, so that it holds up nothing
+else; and of each pool's slots a project has at most its share: all of them divided by the projects that have something
+to do, and never more than half, so that one who comes always finds a slot that is free soon.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from hanok.base.clock import Clock
-from hanok.base.errors import HanokError, Refused, StepFailed, Unavailable
-from hanok.base.failpoints import Broken, failpoint
+from hanok.base.errors import Unavailable
+from hanok.base.failpoints import Broken
 from hanok.base.ids import new_uuid
 from hanok.base.log import request_id as current_request_id
-from hanok.bus import Bus, NobodyThere
-from hanok.commands import COMMAND_TYPES, Failed
-from hanok.commands.wire import WAKE, ask, decode_command, encode
-from hanok.operations.model import Cancelled, Operation, Run, Step, encode_result
-from hanok.operations.records import kind_of
-from hanok.operations.tables import debts, operations, steps
+from hanok.bus import Bus, Wakes
+from hanok.commands import COMMAND_TYPES
+from hanok.events import Event, Outbox
+from hanok.operations.execution import Execution, LeaseLost, UnknownStep, mark_stuck
+from hanok.operations.model import Operation
+from hanok.operations.records import CANCELLED, STARTED, kind_of
+from hanok.operations.tables import operations
 from hanok.store import Database, Transaction
 
 log = logging.getLogger(__name__)
@@ -30,25 +36,54 @@ log = logging.getLogger(__name__)
 LEASE_S = 30.0  # three missed renewals of 10 s
 RENEW_S = 10.0
 POLL_S = 5.0  # catches what a lost wake-up left lying
-RETRY_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # between tries of a step that may yet succeed
-UNDO_RETRY_S = 5.0
-DEBT_S = 10.0  # between rounds of paying debts
+WATCH_S = 15.0  # between looks for operations that are past their deadline
+LET_GO_S = 0.5  # until an operation that met a database out of reach is taken up again
+SLOTS: Mapping[str, int] = {"quick": 32, "transfer": 16}
+OF_A_HOST = 4  # operations in one host's queue at a time: more only compete for its disk
+PAST = datetime(1970, 1, 1, tzinfo=UTC)
 
 _earlier = operations.alias("earlier")
+_beside = operations.alias("beside")
 _runnable = (
     sa.select(operations)
     .where(
         operations.c.active.is_(True),
+        operations.c.pool == bindparam("pool"),
         sa.or_(operations.c.lease_until.is_(None), operations.c.lease_until < bindparam("now")),
         sa.or_(operations.c.not_before.is_(None), operations.c.not_before <= bindparam("now")),
+        operations.c.kind.in_(bindparam("kinds", expanding=True)),
+        sa.func.coalesce(operations.c.project_id, "").not_in(bindparam("full", expanding=True)),
+        sa.or_(
+            operations.c.queue == "any",
+            operations.c.queue == bindparam("mine"),
+            sa.and_(
+                operations.c.queue.like("host:%"),
+                sa.select(sa.func.count())
+                .select_from(_beside)
+                .where(
+                    _beside.c.active.is_(True),
+                    _beside.c.queue == operations.c.queue,
+                    _beside.c.lease_until >= bindparam("now"),
+                )
+                .scalar_subquery()
+                < OF_A_HOST,
+            ),
+        ),
+        # Those of one resource wait for each other; only a part does not wait for what it is a part of.
         ~sa.exists().where(
             _earlier.c.resource == operations.c.resource,
             _earlier.c.active.is_(True),
             _earlier.c.sequence < operations.c.sequence,
+            _earlier.c.id != sa.func.coalesce(operations.c.parent, ""),
         ),
     )
     .order_by(operations.c.sequence)
-    .limit(bindparam("room"))
+    .limit(bindparam("free"))
+)
+_projects = (
+    sa.select(operations.c.pool, sa.func.count(sa.distinct(operations.c.project_id)).label("some"))
+    .where(operations.c.active.is_(True))
+    .group_by(operations.c.pool)
 )
 _take = (
     operations.update()
@@ -66,68 +101,94 @@ _renew = (
 )
 _mine_before = (
     operations.update()
-    .where(operations.c.active.is_(True), operations.c.worker == bindparam("me"))
-    .values(lease_until=None)
+    .where(
+        operations.c.active.is_(True),
+        operations.c.worker == bindparam("me"),
+        operations.c.lease_until.is_not(None),
+    )
+    .values(lease_until=PAST)
 )
 _give_back = (
     operations.update()
     .where(operations.c.id == bindparam("of"), operations.c.taking == bindparam("mine"))
     .values(lease_until=None, not_before=bindparam("later"))
 )
-_mine = (
-    sa.select(operations.c.cancelled)
+_cancelled = sa.select(operations.c.id).where(
+    operations.c.id.in_(bindparam("ids", expanding=True)), operations.c.cancelled.is_(True)
+)
+_retry = (
+    operations.update()
+    .where(operations.c.id == bindparam("of"), operations.c.active.is_(True))
+    .values(not_before=None, attempts=0)
+)
+_end = (
+    operations.update()
     .where(
         operations.c.id == bindparam("of"),
-        operations.c.taking == bindparam("mine"),
         operations.c.active.is_(True),
+        operations.c.stuck_since.is_not(None),
     )
-    .with_for_update()
-)
-_results = sa.select(steps.c.name, steps.c.result).where(
-    steps.c.operation_id == bindparam("of"), steps.c.result.is_not(None)
-)
-_change = operations.update().where(operations.c.id == bindparam("of"))
-# Both hold the operation's row for its worker, and say whether it is to stop; no row: another worker has it.
-_held = _change.where(
-    operations.c.taking == bindparam("mine"), operations.c.active.is_(True)
-).returning(operations.c.cancelled)
-_running = _held.values(state="running", step=bindparam("at"), attempts=0)
-_done = _held.values(
-    state="done", active=False, finished_at=bindparam("when"), step=bindparam("at")
-)
-_step_start = (
-    steps.update()
-    .where(steps.c.operation_id == bindparam("of"), steps.c.position == bindparam("at"))
-    .values(state="running", error=None, finished_at=None)
-)
-_step_end = (
-    steps.update()
-    .where(steps.c.operation_id == bindparam("of"), steps.c.position == bindparam("at"))
     .values(
-        state=bindparam("to"),
+        active=False,
+        state="failed",
         finished_at=bindparam("when"),
-        result=bindparam("kept"),
-        host=bindparam("on"),
+        taking=operations.c.taking + 1,
+        error=sa.func.coalesce(operations.c.error, operations.c.stuck_why),
     )
+    .returning(operations)
 )
-_step_failed = (
-    steps.update()
-    .where(steps.c.operation_id == bindparam("of"), steps.c.position == bindparam("at"))
-    .values(
-        state="failed", finished_at=bindparam("when"), error=bindparam("why"), host=bindparam("on")
+_waiting = sa.select(operations.c.id).where(
+    operations.c.waits_on == bindparam("topic"), operations.c.active.is_(True)
+)
+_no_wait = (
+    operations.update()
+    .where(operations.c.waits_on == bindparam("topic"), operations.c.active.is_(True))
+    .values(not_before=None)
+)
+_late = sa.select(operations).where(
+    operations.c.active.is_(True),
+    operations.c.deadline_at < bindparam("now"),
+    operations.c.stuck_since.is_(None),
+)
+_before_it = (
+    sa.select(operations.c.kind, operations.c.started_at)
+    .where(
+        operations.c.resource == bindparam("of"),
+        operations.c.active.is_(True),
+        operations.c.sequence < bindparam("at"),
     )
+    .order_by(operations.c.sequence)
+    .limit(1)
 )
-_step_state = (
-    steps.update()
-    .where(steps.c.operation_id == bindparam("of"), steps.c.position == bindparam("at"))
-    .values(state=bindparam("to"))
-)
-_debts = sa.select(debts).order_by(debts.c.created_at).limit(200)
-_forget_debt = debts.delete().where(debts.c.id == bindparam("of"))
 
 
-class LeaseLost(Exception):
-    """Another worker has taken the operation over; this one writes nothing more."""
+class _Choice:
+    """What is taken of a pool in one look, beside what runs already."""
+
+    def __init__(self, slots: int, running: list[Any], pool: str) -> None:
+        mine = [row for row in running if row.pool == pool]
+        self.rows: list[Any] = []
+        self.free = slots - len(mine)
+        self._seen = {row.id for row in mine}
+        self._held = Counter(row.project_id or "" for row in mine)
+        self._of_host = Counter(row.queue for row in mine)
+
+    def full(self, share: int) -> list[str]:
+        """The projects that have their share."""
+        return [project for project, count in self._held.items() if count >= share]
+
+    def take(self, row: Any, share: int) -> None:
+        """Take an operation, if its project and its host have slots left."""
+        project, host = row.project_id or "", row.queue.startswith("host:")
+        if row.id in self._seen or self.free <= 0 or self._held[project] >= share:
+            return
+        if host and self._of_host[row.queue] >= OF_A_HOST:
+            return
+        self._seen.add(row.id)
+        self._held[project] += 1
+        self._of_host[row.queue] += 1
+        self.free -= 1
+        self.rows.append(row)
 
 
 class Worker:
@@ -138,117 +199,197 @@ class Worker:
         database: Database,
         bus: Bus,
         clock: Clock,
-        kinds: Iterable[tuple[type[Operation], Any]],
+        kinds: Iterable[tuple[type[Operation], Any]] = (),
         *,
+        wakes: Wakes,
         name: str = "",
-        at_once: int = 32,
+        slots: Mapping[str, int] = SLOTS,
     ) -> None:
         """
         Args:
             name: of the process, the same after a restart, and no other's: what this process held when it died
                 is taken up at once, without waiting for leases to end. Empty for none.
             kinds: each operation with the tools its steps get.
-            at_once: how many operations run at the same time in this process.
+            slots: by pool, how many operations run at the same time in this process.
+
+        Raises:
+            ValueError: a step has no name of its own in its operation.
         """
         self.name = name[:64] or new_uuid()
-        self._database = database
-        self._bus = bus
-        self._clock = clock
-        self._kinds = {kind_of(kind): (kind, tools) for kind, tools in kinds}
-        self._at_once = at_once
+        self.database = database
+        self.bus = bus
+        self.clock = clock
+        self.events: Outbox | None = None
+        self._kinds: dict[str, tuple[type[Operation], Any]] = {}
+        self.add(kinds)
+        self._wakes = wakes
+        self._slots = slots
         self._wake = asyncio.Event()
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._takings: dict[str, int] = {}
-        self._cancelled: set[str] = set()
+        self._executions: dict[str, Execution] = {}
         self._idle = asyncio.Event()
+
+    def add(self, kinds: Iterable[tuple[type[Operation], Any]]) -> None:
+        """Run these kinds of operations, too.
+
+        Raises:
+            ValueError: a step has no name of its own in its operation.
+        """
+        for kind, tools in kinds:
+            names = [step.name for step in kind.steps]
+            if not all(names) or len(set(names)) < len(names):
+                raise ValueError(f"Each step of {kind.__name__} needs a name: {names}.")
+            self._kinds[kind_of(kind)] = (kind, tools)
+
+    def remove(self, kinds: Iterable[tuple[type[Operation], Any]]) -> None:
+        """Take up no more of these kinds, and let go of those that run: they go on when somebody runs them again."""
+        gone = {kind_of(kind) for kind, _ in kinds}
+        for one in gone:
+            self._kinds.pop(one, None)
+        for operation_id, execution in list(self._executions.items()):
+            if execution.row.kind in gone:
+                self._running[operation_id].cancel()
+
+    # ---- wake-ups ----
 
     def wake(self) -> None:
         """There may be something to do: look now."""
         self._wake.set()
         self._idle.clear()
 
+    def later(self, seconds: float) -> None:
+        """Look again after so many seconds."""
+        asyncio.get_running_loop().call_later(seconds, self.wake)
+
+    def stop(self, operation_ids: list[str]) -> None:
+        """These operations were cancelled: end what they do here."""
+        for one in operation_ids:
+            if (execution := self._executions.get(one)) is not None:
+                execution.cancel()
+        self.wake()
+
+    def tell(self, *, stopped: list[str] | None = None) -> None:
+        """Wake the workers of all processes."""
+        if stopped is None:
+            self._wakes.wake(STARTED)
+        else:
+            self._wakes.wake(CANCELLED, stopped)
+
+    def follow(self, events: Outbox) -> None:
+        """Emit the events of operations, and wake those that wait for the resources of events."""
+        self.events = events
+        events.on("", self._news)
+
+    async def _news(self, event: Event) -> None:
+        async with self.database.read() as tx:
+            if await tx.first(_waiting, {"topic": event.resource}) is None:
+                return
+        async with self.database.write() as tx:
+            await tx.execute(_no_wait, {"topic": event.resource})
+        self.tell()
+
+    def _woken(self, _words: list[str]) -> None:
+        self.wake()
+
+    # ---- taking ----
+
     async def run(self) -> None:
         """Take and run operations until cancelled."""
-
-        async def woken(_payload: bytes) -> None:
-            self.wake()
-
-        await self._bus.listen(WAKE, woken)
-        async with self._database.write() as tx:
+        self._wakes.on(STARTED, self._woken)
+        self._wakes.on(CANCELLED, self.stop)
+        async with self.database.write() as tx:
             await tx.execute(_mine_before, {"me": self.name})
         self.wake()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._renew_leases())
-                group.create_task(self._pay_debts())
+                group.create_task(self._watch())
                 while True:
-                    self._wake.clear()
-                    try:
-                        await self._look(group)
-                    except Unavailable as error:
-                        log.warning("operations wait: %s", error.message)
-                    if not self._running and not self._wake.is_set():
-                        self._idle.set()
-                    try:
-                        async with asyncio.timeout(POLL_S):
-                            await self._wake.wait()
-                    except TimeoutError:
-                        pass
+                    await self._round(group)
         finally:
+            self._wakes.off(STARTED, self._woken)
+            self._wakes.off(CANCELLED, self.stop)
             for task in self._running.values():
                 task.cancel()
+
+    async def _round(self, group: asyncio.TaskGroup) -> None:
+        self._wake.clear()
+        try:
+            await self._look(group)
+        except Unavailable as error:
+            log.warning("operations wait: %s", error.message)
+        if not self._running and not self._wake.is_set():
+            self._idle.set()
+        try:
+            async with asyncio.timeout(POLL_S):
+                await self._wake.wait()
+        except TimeoutError:
+            await self._look_for_cancelled()
 
     async def settled(self, timeout_s: float = 60.0) -> None:
         """Wait until nothing runs and nothing that could run waits; for tests and orderly stops."""
         async with asyncio.timeout(timeout_s):
             await self._idle.wait()
 
-    async def _look(self, group: asyncio.TaskGroup) -> None:
-        room = self._at_once - len(self._running)
-        if room <= 0:
+    async def _look_for_cancelled(self) -> None:
+        """Catch a signal that was lost on its way from another process."""
+        if not self._executions:
             return
-        now = self._clock.now()
-        async with self._database.read() as tx:
-            rows = await tx.all(_runnable, {"now": now, "room": room})
-        soonest: list[Any] = []
-        for row in rows:
-            if row.id in self._running:
-                continue
-            if row.kind not in self._kinds:
-                log.error(
-                    "operation %s is of a kind this version does not know: %s", row.id, row.kind
-                )
-                continue
-            soonest.append(row)
-        if not soonest:
+        try:
+            async with self.database.read() as tx:
+                self.stop(list(await tx.scalars(_cancelled, {"ids": list(self._executions)})))
+        except Unavailable as error:
+            log.warning("operations wait: %s", error.message)
+
+    async def _look(self, group: asyncio.TaskGroup) -> None:
+        now = self.clock.now()
+        rows: list[Any] = []
+        async with self.database.read() as tx:
+            for pool in await tx.all(_projects):
+                rows += await self._choose(tx, pool.pool, max(1, pool.some), now)
+        if not rows:
             return
         taken: list[Any] = []
-        async with self._database.write() as tx:
-            for row in soonest:
-                if await tx.count(
-                    _take,
-                    {
-                        "of": row.id,
-                        "was": row.taking,
-                        "now_taking": row.taking + 1,
-                        "by": self.name,
-                        "until": now + timedelta(seconds=LEASE_S),
-                    },
-                ):
+        until = now + timedelta(seconds=LEASE_S)
+        async with self.database.write() as tx:
+            for row in rows:
+                values = {"of": row.id, "was": row.taking, "now_taking": row.taking + 1}
+                if await tx.count(_take, {**values, "by": self.name, "until": until}):
                     taken.append(row)
         for row in taken:
-            self._takings[row.id] = row.taking + 1
-            self._running[row.id] = group.create_task(self._run_one(row))
+            kind, tools = self._kinds[row.kind]
+            self._executions[row.id] = execution = Execution(self, row, kind, tools)
+            self._running[row.id] = group.create_task(self._run_one(execution))
 
-    async def _run_one(self, row: Any) -> None:
+    async def _choose(self, tx: Transaction, pool: str, projects: int, now: datetime) -> list[Any]:
+        """The operations to take now: the oldest, of projects that have not got their share yet.
+
+        Slots that do not divide evenly go to who is next when each has had what does.
+        """
+        slots = self._slots.get(pool, 0)
+        chosen = _Choice(slots, [one.row for one in self._executions.values()], pool)
+        half = max(1, slots // 2)
+        for share in sorted({min(half, slots // projects), min(half, -(-slots // projects))}):
+            if chosen.free <= 0 or share < 1:
+                continue
+            values = {"pool": pool, "now": now, "kinds": list(self._kinds)}
+            values |= {"mine": f"controller:{self.name}", "full": chosen.full(share)}
+            for row in await tx.all(_runnable, {**values, "free": slots}):
+                chosen.take(row, share)
+        return chosen.rows
+
+    async def _run_one(self, execution: Execution) -> None:
+        row = execution.row
         mark = current_request_id.set(row.request_id)
         try:
-            await _Execution(self, row).go()
+            await execution.go()
         except LeaseLost:
             log.warning("operation %s was taken over by another worker", row.id)
         except Unavailable as error:
             log.warning("operation %s waits: %s %s", row.id, error.message, error.detail)
-            await self._let_go(row.id, row.taking + 1)
+            await self._let_go(execution)
+        except UnknownStep as error:
+            await self._not_known(execution, str(error))
         except Broken:
             log.warning("operation %s stopped at a failpoint", row.id)
         except Exception:
@@ -256,322 +397,111 @@ class Worker:
         finally:
             current_request_id.reset(mark)
             self._running.pop(row.id, None)
-            self._takings.pop(row.id, None)
-            self._cancelled.discard(row.id)
+            self._executions.pop(row.id, None)
             self.wake()
 
-    async def _let_go(self, operation_id: str, taking: int) -> None:
+    async def _let_go(self, execution: Execution) -> None:
         """Give an operation back before its lease ends, to be taken up again soon."""
-        later = self._clock.now() + timedelta(seconds=RETRY_S[0])
+        later = self.clock.now() + timedelta(seconds=LET_GO_S)
+        values = {"of": execution.id, "mine": execution.taking, "later": later}
         try:
-            async with self._database.write() as tx:
-                await tx.execute(_give_back, {"of": operation_id, "mine": taking, "later": later})
+            async with self.database.write() as tx:
+                await tx.execute(_give_back, values)
         except Unavailable:
             return  # then the lease has to end by itself
-        self._later(RETRY_S[0] + 0.05)
+        self.later(LET_GO_S + 0.05)
 
-    def _later(self, seconds: float) -> None:
-        asyncio.get_running_loop().call_later(seconds, self.wake)
+    async def _not_known(self, execution: Execution, step: str) -> None:
+        why = (
+            f"It was begun by a version of Hanok that has a step '{step}', which this one does not know. "
+            "It goes on when a process of that version runs."
+        )
+        async with self.database.write() as tx:
+            await mark_stuck(tx, execution, why)
+
+    # ---- leases and deadlines ----
 
     async def _renew_leases(self) -> None:
         while True:
             await asyncio.sleep(RENEW_S)
-            if not self._takings:
+            if not self._executions:
                 continue
-            until = self._clock.now() + timedelta(seconds=LEASE_S)
+            until = self.clock.now() + timedelta(seconds=LEASE_S)
             try:
-                async with self._database.write() as tx:
-                    for operation_id, taking in list(self._takings.items()):
-                        await tx.execute(
-                            _renew, {"of": operation_id, "mine": taking, "until": until}
-                        )
+                async with self.database.write() as tx:
+                    for one in list(self._executions.values()):
+                        await tx.execute(_renew, {"of": one.id, "mine": one.taking, "until": until})
             except Unavailable as error:
                 log.warning("leases could not be renewed: %s", error.message)
 
-    async def is_cancelled(self, operation_id: str) -> bool:
-        """Whether somebody has asked for the operation to stop."""
-        async with self._database.read() as tx:
-            return bool(
-                await tx.scalar(
-                    sa.select(operations.c.cancelled).where(operations.c.id == operation_id)
-                )
-            )
-
-    async def _pay_debts(self) -> None:
+    async def _watch(self) -> None:
         while True:
             try:
-                await self.pay_debts()
+                await self.find_stuck()
             except Unavailable as error:
-                log.warning("debts wait: %s", error.message)
-            await asyncio.sleep(DEBT_S)
+                log.warning("deadlines are not watched: %s", error.message)
+            except Exception:
+                log.exception("a look for operations past their deadline failed")
+            await asyncio.sleep(WATCH_S)
 
-    async def pay_debts(self) -> int:
-        """Send what hosts still have to do once more. Returns how many debts are left."""
-        async with self._database.read() as tx:
-            rows = await tx.all(_debts)
-        left, silent = 0, set()
-        for row in rows:
-            if row.host in silent:
-                left += 1
-                continue
-            try:
-                reply = await ask(self._bus, row.host, decode_command(row.command), timeout_s=20)
-            except NobodyThere:
-                silent.add(row.host)
-                left += 1
-                continue
-            if isinstance(reply, Failed):
-                log.warning(
-                    "host %s cannot pay a debt: %s %s", row.host, reply.message, reply.detail
-                )
-                left += 1
-                continue
-            async with self._database.write() as tx:
-                await tx.execute(_forget_debt, {"of": row.id})
-        return left
-
-
-class _Execution:
-    """One taking of one operation."""
-
-    def __init__(self, worker: Worker, row: Any) -> None:
-        kind, tools = worker._kinds[row.kind]
-        self.worker = worker
-        self.database = worker._database
-        self.clock = worker._clock
-        self.id: str = row.id
-        self.taking: int = row.taking + 1
-        self.kind = kind
-        self.steps: tuple[Step[Any, Any], ...] = tuple(step() for step in kind.steps)
-        self.row = row
-        self.results: dict[str, bytes] = {}
-        self.stop = bool(row.cancelled)
-        self.run: Run[Any] = Run(
-            operation_id=row.id,
-            args=msgspec.convert(row.arguments, kind),
-            database=self.database,
-            bus=worker._bus,
-            clock=self.clock,
-            tools=tools,
-            request_id=row.request_id,
-            results=self.results,
-            is_cancelled=lambda: self.stop,
-        )
-
-    def _point(self, step: Step[Any, Any], place: str) -> str:
-        return f"{self.row.kind}.{type(step).__name__}.{place}"
-
-    async def _own(self, tx: Transaction, statement: sa.Executable = _mine, **values: Any) -> None:
-        """Hold the operation's row, perhaps changing it, or stop: another worker has it."""
-        row = await tx.first(statement, {"of": self.id, "mine": self.taking, **values})
-        if row is None:
-            raise LeaseLost(self.id)
-        self.stop = bool(row.cancelled)
-
-    async def go(self) -> None:
+    async def find_stuck(self) -> int:
+        """Say of each operation past its deadline that it is stuck. Returns how many were found."""
         async with self.database.read() as tx:
-            for kept in await tx.all(_results, {"of": self.id}):
-                self.results[kept.name] = kept.result
-        if self.row.state == "undoing":
-            await self._undo(self.row.step, self.row.error or "")
-            return
-        at = self.row.step
-        try:
-            if self.stop:
-                raise Cancelled
-            await self._mark_started(at)
-            for position in range(at, len(self.steps)):
-                at = position
-                if self.stop:
-                    raise Cancelled
-                await self._step(position)
-        except LeaseLost:
-            raise
-        except Cancelled:
-            await self._give_up(at, "", "")
-        except (HanokError, Broken, NobodyThere) as error:
-            message = error.message if isinstance(error, HanokError) else str(error)
-            detail = error.detail if isinstance(error, HanokError) else ""
-            log.warning("%s failed: %s %s", self._point(self.steps[at], "do"), message, detail)
-            await self._give_up(at, message, detail)
-        except Exception as error:
-            log.exception("%s failed", self._point(self.steps[at], "do"))
-            await self._give_up(
-                at,
-                f"An unexpected error stopped this. Its id is {self.row.request_id}.",
-                f"{type(error).__name__}: {error}",
-            )
+            rows = await tx.all(_late, {"now": self.clock.now()})
+        found = 0
+        for row in rows:
+            if row.kind in self._kinds:
+                kind, tools = self._kinds[row.kind]
+                async with self.database.write() as tx:
+                    why = await self._why(tx, row)
+                    found += await mark_stuck(tx, Execution(self, row, kind, tools), why)
+        return found
 
-    async def _mark_started(self, position: int) -> None:
-        now = self.clock.now()
+    # ---- for operators ----
+
+    async def retry(self, operation_id: str) -> bool:
+        """Try now what waits for its next try. Returns whether there is such an operation under way."""
         async with self.database.write() as tx:
-            await self._own(tx, _running, at=position)
-            again = self.taking > 1 and await tx.count(_step_start, {"of": self.id, "at": position})
-            if not again:
-                await self._begin_step(tx, position, now)
+            found = await tx.count(_retry, {"of": operation_id})
+        self.tell()
+        return bool(found)
 
-    async def _begin_step(self, tx: Transaction, position: int, now: Any) -> None:
-        await tx.execute(
-            steps.insert(),
-            {
-                "operation_id": self.id,
-                "position": position,
-                "name": type(self.steps[position]).__name__,
-                "state": "running",
-                "started_at": now,
-            },
+    async def abandon(self, operation_id: str) -> bool:
+        """End an operation that is stuck, without undoing it further: what it left is for `hanok doctor` to find.
+
+        Returns:
+            Whether there is such an operation that is stuck.
+        """
+        async with self.database.write() as tx:
+            # Raising the number of its taking shuts out a worker that may still be at it.
+            row = await tx.first(_end, {"of": operation_id, "when": self.clock.now()})
+            if row is None:
+                return False
+            if row.kind in self._kinds:
+                kind, tools = self._kinds[row.kind]
+                execution = Execution(self, row, kind, tools)
+                why = f"{row.error or row.stuck_why} An operator ended it as it was."
+                await execution.args.failed(execution.run, tx, why)
+        log.warning(
+            "operation %s (%s of %s) was ended by an operator", row.id, row.kind, row.resource
         )
+        self.tell(stopped=[operation_id])
+        return True
 
-    async def _step(self, position: int) -> None:
-        step = self.steps[position]
-        self.run.host = None
-        self.run.debts.clear()
-        result = await self._do(step)
-        await failpoint(self._point(step, "before_save"))
-        now = self.clock.now()
-        last = position + 1 == len(self.steps)
-        kept = encode_result(type(step), result)
-        async with self.database.write() as tx:
-            if last:
-                await self._own(tx, _done, at=position + 1, when=now)
-            else:
-                await self._own(tx, _running, at=position + 1)
-            await step.save(self.run, tx, result)
-            await self._owe(tx)
-            await tx.execute(
-                _step_end,
-                {
-                    "of": self.id,
-                    "at": position,
-                    "to": "done",
-                    "when": now,
-                    "kept": kept,
-                    "on": self.run.host,
-                },
-            )
-            if not last:
-                await self._begin_step(tx, position + 1, now)
-        if kept is not None:
-            self.results[type(step).__name__] = kept
-        await failpoint(self._point(step, "after_save"))
-
-    async def _owe(self, tx: Transaction) -> None:
-        """Write down what silent hosts still have to do."""
-        for host, command in self.run.debts:
-            await tx.execute(
-                debts.insert(),
-                {
-                    "id": new_uuid(),
-                    "host": host,
-                    "command": encode(command),
-                    "created_at": self.clock.now(),
-                },
-            )
-        self.run.debts.clear()
-
-    async def _do(self, step: Step[Any, Any]) -> Any:
-        """Run a step's effect; what may yet succeed is tried again, a few times."""
-        tries = iter(RETRY_S)
-        while True:
-            try:
-                twice = await failpoint(self._point(step, "before_do"))
-                result = await step.do(self.run)
-                if twice == "twice":
-                    result = await step.do(self.run)
-                await failpoint(self._point(step, "after_do"))
-                return result
-            except Unavailable as error:
-                wait_s = next(tries, None)
-                if wait_s is None:
-                    raise StepFailed(error.message, detail=error.detail) from error
-                log.info(
-                    "%s is tried again in %g s: %s", type(step).__name__, wait_s, error.message
-                )
-                await asyncio.sleep(wait_s)
-                self.stop = self.stop or await self.worker.is_cancelled(self.id)
-                if self.stop:
-                    raise Cancelled from error
-
-    async def _give_up(self, position: int, message: str, detail: str) -> None:
-        now = self.clock.now()
-        async with self.database.write() as tx:
-            await self._own(tx)
-            await tx.execute(
-                _change.values(
-                    state="undoing",
-                    step=position,
-                    error=message or None,
-                    error_detail=detail or None,
-                    failed_step=type(self.steps[position]).__name__,
-                    attempts=0,
-                ),
-                {"of": self.id},
-            )
-            await tx.execute(
-                _step_failed,
-                {
-                    "of": self.id,
-                    "at": position,
-                    "when": now,
-                    "why": message or "Stopped on request.",
-                    "on": self.run.host,
-                },
-            )
-        await self._undo(position, message)
-
-    async def _undo(self, position: int, message: str) -> None:
-        """Undo from this step backwards; then say on the resource how it ended."""
-        for at in range(position, -1, -1):
-            step = self.steps[at]
-            self.run.debts.clear()
-            try:
-                twice = await failpoint(self._point(step, "before_undo"))
-                await step.undo(self.run)
-                if twice == "twice":
-                    await step.undo(self.run)
-                await failpoint(self._point(step, "after_undo"))
-            except (Unavailable, NobodyThere, StepFailed, Refused, Broken) as error:
-                log.warning("%s waits: %s", self._point(step, "undo"), error)
-                await self._postpone(at)
-                return
-            async with self.database.write() as tx:
-                await self._own(tx)
-                await step.unsave(self.run, tx)
-                await self._owe(tx)
-                if at == position:  # the failed step keeps its word for the user
-                    await tx.execute(_change.values(step=at - 1), {"of": self.id})
-                else:
-                    await tx.execute(_step_state, {"of": self.id, "at": at, "to": "undone"})
-                    await tx.execute(_change.values(step=at - 1), {"of": self.id})
-        async with self.database.write() as tx:
-            await self._own(tx)
-            if message:
-                await self.run.args.failed(self.run, tx, message)
-            else:
-                await self.run.args.cancelled(self.run, tx)
-            await tx.execute(
-                _change.values(
-                    state="failed" if message else "cancelled",
-                    active=False,
-                    finished_at=self.clock.now(),
-                ),
-                {"of": self.id},
-            )
-
-    async def _postpone(self, position: int) -> None:
-        later = self.clock.now() + timedelta(seconds=UNDO_RETRY_S)
-        async with self.database.write() as tx:
-            await self._own(tx)
-            await tx.execute(
-                _change.values(
-                    step=position,
-                    not_before=later,
-                    lease_until=None,
-                    attempts=operations.c.attempts + 1,
-                ),
-                {"of": self.id},
-            )
-        self.worker._later(UNDO_RETRY_S + 0.1)
+    async def _why(self, tx: Transaction, row: Any) -> str:
+        """What keeps an operation from ending, in words, and what can be done."""
+        earlier = await tx.first(_before_it, {"of": row.resource, "at": row.sequence})
+        since = row.started_at.isoformat(sep=" ", timespec="seconds")
+        begin = f"It was asked for at {since} and has not ended. "
+        if row.waits_for:
+            return f"{begin}It waits: {row.waits_for}."
+        if row.state == "waiting" and earlier is not None:
+            return f"{begin}It waits for an earlier operation of the same resource: {earlier.kind}."
+        if row.state == "waiting" and row.queue != "any":
+            return f"{begin}No process takes up the work of {row.queue}."
+        if row.state == "undoing":
+            return f"{begin}It is being undone: {row.error_detail or row.error or 'it was stopped'}"
+        return f"{begin}It is at a step that takes longer than it should."
 
 
 __all__ = ["COMMAND_TYPES", "LEASE_S", "LeaseLost", "Worker"]

@@ -32,9 +32,12 @@ from hanok.store.schema import metadata
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+    from hanok.store.direct import Looker
+
 log = logging.getLogger(__name__)
 
 BUSY_S = 30.0  # a writer in another process: longer than any transaction of ours
+CONNECTIONS = 16  # of a process, for reading and for writing each
 PATIENT_S = 0.02  # some transactions long: who waits longer than that is next
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -83,15 +86,18 @@ def _written(statement: Any, parameters: Parameters) -> set[str]:
 class Transaction:
     """What statements run in. Leaving the block that gave it commits; an exception rolls back."""
 
-    __slots__ = ("_after", "_connection", "_due", "_watches", "dialect")
+    __slots__ = ("_after", "_connection", "_direct", "_due", "_watches", "dialect")
 
     def __init__(
         self,
         connection: Connection | AsyncConnection,
         dialect: str,
+        direct: tuple[Looker, Any] | None = None,
         watches: Sequence[_Watch] = (),
     ) -> None:
+        """direct: the short way to PostgreSQL for what only looks. watches: who wants to hear of changes."""
         self._connection = connection
+        self._direct = direct
         self._watches = watches
         self._due: dict[int, _Watch] = {}
         self._after: list[Callable[[], None]] = []
@@ -111,22 +117,29 @@ class Transaction:
                     self._due[id(watch)] = watch
         return result
 
+    async def _result(self, statement: Executable, parameters: Parameters) -> sa.Result[Any]:
+        if self._direct is not None and self._direct[0].takes(statement):
+            looker, driver = self._direct
+            assert parameters is None or isinstance(parameters, Mapping)
+            return await looker.run(driver, statement, parameters)
+        return await self.execute(statement, parameters)
+
     async def all(self, statement: Executable, parameters: Parameters = None) -> Sequence[Row[Any]]:
         """All rows."""
-        return (await self.execute(statement, parameters)).all()
+        return (await self._result(statement, parameters)).all()
 
     async def first(self, statement: Executable, parameters: Parameters = None) -> Row[Any] | None:
         """The first row, or None."""
-        return (await self.execute(statement, parameters)).first()
+        return (await self._result(statement, parameters)).first()
 
     async def scalar(self, statement: Executable, parameters: Parameters = None) -> Any:
         """The first column of the first row, or None."""
-        row = (await self.execute(statement, parameters)).first()
+        row = (await self._result(statement, parameters)).first()
         return None if row is None else row[0]
 
     async def scalars(self, statement: Executable, parameters: Parameters = None) -> Sequence[Any]:
         """The first column of each row."""
-        return [row[0] for row in (await self.execute(statement, parameters)).all()]
+        return [row[0] for row in (await self._result(statement, parameters)).all()]
 
     async def count(self, statement: Executable, parameters: Parameters = None) -> int:
         """How many rows a change touched."""
@@ -221,6 +234,8 @@ class Database:
         self._path = ""
         self._async_engine: AsyncEngine | None = None
         self._watches: list[_Watch] = []
+        self._readers: _Connections
+        self._writers: _Connections
         if self.dialect == "sqlite":
             path = self._path = url.removeprefix("sqlite:///")
             Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -237,11 +252,13 @@ class Database:
 
             self._async_engine = create_async_engine(
                 url.replace("postgresql://", "postgresql+asyncpg://", 1),
-                pool_size=8,
-                max_overflow=8,
-                pool_timeout=BUSY_S,
+                poolclass=NullPool,
+                isolation_level="AUTOCOMMIT",  # what begins and ends stands below
                 query_cache_size=1500,
+                connect_args={"prepared_statement_cache_size": 1500, "statement_cache_size": 1500},
             )
+            self._readers = _Connections(self._async_engine)
+            self._writers = _Connections(self._async_engine)
 
     async def open(self) -> None:
         """Connect.
@@ -258,8 +275,8 @@ class Database:
                 self._writer = self._engine.connect()
                 self._turn = _beside(self._path)
             elif self._async_engine is not None:
-                async with self._async_engine.connect() as connection:
-                    await connection.execute(sa.select(1))
+                async with self._readers.one():
+                    pass
 
     async def close(self) -> None:
         """Disconnect; transactions under way are rolled back."""
@@ -273,6 +290,8 @@ class Database:
         if self._engine is not None:
             self._engine.dispose()
         if self._async_engine is not None:
+            await self._readers.close()
+            await self._writers.close()
             await self._async_engine.dispose()
 
     @asynccontextmanager
@@ -283,9 +302,8 @@ class Database:
                 yield Transaction(self._reader, self.dialect)
             else:
                 assert self._async_engine is not None, "the database is not open"
-                async with self._async_engine.connect() as connection:
-                    await connection.execution_options(isolation_level="AUTOCOMMIT")
-                    yield Transaction(connection, self.dialect)
+                async with self._readers.one() as held:
+                    yield Transaction(held.connection, self.dialect, held.direct)
 
     def watch(
         self,
@@ -305,7 +323,7 @@ class Database:
         with _translated():
             if self._writer is not None:
                 async with self._lock:
-                    tx = Transaction(self._writer, self.dialect, self._watches)
+                    tx = Transaction(self._writer, self.dialect, watches=self._watches)
                     await self._begin(self._writer)
                     try:
                         yield tx
@@ -319,8 +337,8 @@ class Database:
                         self._writer.rollback()
             else:
                 assert self._async_engine is not None, "the database is not open"
-                async with self._async_engine.begin() as connection:
-                    tx = Transaction(connection, self.dialect, self._watches)
+                async with self._writers.one() as held, held.transaction():
+                    tx = Transaction(held.connection, self.dialect, held.direct, self._watches)
                     yield tx
                     await tx._before_commit()
         tx._committed()
@@ -366,7 +384,7 @@ class Database:
                     await connection.run_sync(metadata.create_all)
 
     async def run_sync(self, work: Callable[[Connection], None]) -> None:
-        """Run work that wants a plain connection (migrations), in one transaction."""
+        """Run work that wants a plain connection, in one transaction."""
         with _translated():
             if self._engine is not None:
                 with self._engine.connect() as connection:
@@ -376,6 +394,133 @@ class Database:
             elif self._async_engine is not None:
                 async with self._async_engine.begin() as opened:
                     await opened.run_sync(work)
+
+    async def rebuild(self, work: Callable[[Connection], None]) -> None:
+        """Run work that may build tables anew (migrations), in one transaction.
+
+        SQLite obeys foreign keys at once, also while a table is dropped to be replaced: its rows' children would be
+        deleted, or the drop refused. So they are off meanwhile, and all of them are checked before the commit.
+
+        Raises:
+            Unavailable: a row would refer to one that is not there; nothing was changed.
+        """
+        if self._engine is None:
+            await self.run_sync(work)
+            return
+        with _translated(), self._engine.connect() as connection:
+            connection.exec_driver_sql(
+                "PRAGMA foreign_keys=OFF"
+            )  # has no effect inside a transaction
+            connection.rollback()
+            await self._begin(connection)
+            try:
+                before = _broken_references(connection)
+                work(connection)
+                if broken := sorted(_broken_references(connection) - before):
+                    raise Unavailable(
+                        "The database was not changed: rows would refer to others that are not there.",
+                        detail=", ".join(f"{child} to {parent}" for child, parent in broken),
+                    )
+                connection.exec_driver_sql("COMMIT")
+            except BaseException:
+                if _in_transaction(connection):
+                    connection.exec_driver_sql("ROLLBACK")
+                raise
+
+
+class _Held:
+    """A connection to PostgreSQL that stays open."""
+
+    def __init__(self, connection: AsyncConnection, looker: Looker, driver: Any) -> None:
+        self.connection = connection
+        self.direct = (looker, driver)
+        self._driver = driver
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """A transaction, by the driver's own words: the toolkit would begin it only with its first statement."""
+        await self._driver.execute("BEGIN")
+        try:
+            yield
+        except Exception:
+            await self._driver.execute("ROLLBACK")
+            await self.connection.rollback()
+            raise
+        else:
+            await self._driver.execute("COMMIT")
+            await self.connection.rollback()  # nothing is left to roll back; the toolkit forgets
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is there, and in the middle of nothing."""
+        return not self._driver.is_closed() and not self._driver.is_in_transaction()
+
+    async def end(self) -> None:
+        """Close it, whatever state it is in."""
+        try:
+            await self.connection.invalidate()
+            await self.connection.close()
+        except DBAPIError as error:
+            log.info("a connection to the database did not end well: %s", error)
+
+
+class _Connections:
+    """Connections to PostgreSQL that stay open, with what they have prepared.
+
+    A pool that cleans each connection when it comes back costs five times what a look-up does. Nothing is to be cleaned
+    here: those for reading begin no transaction, those for writing end theirs before they come back.
+    """
+
+    def __init__(self, engine: AsyncEngine, most: int = CONNECTIONS) -> None:
+        from hanok.store.direct import Looker  # a cloud on SQLite has no use for the driver
+
+        self._engine = engine
+        self._looker = Looker(engine.dialect)
+        self._slots = asyncio.Semaphore(most)
+        self._free: list[_Held] = []
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[_Held]:
+        """A connection, which nobody else uses meanwhile.
+
+        Raises:
+            Unavailable: none comes free within BUSY_S.
+        """
+        try:
+            async with asyncio.timeout(BUSY_S):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise Unavailable("The database is busy.") from None
+        try:
+            held = self._free.pop() if self._free else await self._open()
+            whole = False
+            try:
+                yield held
+                whole = True
+            except Exception:
+                whole = held.usable
+                raise
+            finally:
+                if whole:
+                    self._free.append(held)
+                else:  # it may be in the middle of a statement, or lost
+                    await asyncio.shield(held.end())
+        finally:
+            self._slots.release()
+
+    async def _open(self) -> _Held:
+        connection = await self._engine.connect()
+        raw = await connection.get_raw_connection()
+        return _Held(connection, self._looker, raw.driver_connection)
+
+    async def close(self) -> None:
+        while self._free:
+            await self._free.pop().end()
+
+
+def _broken_references(connection: Connection) -> set[tuple[str, str]]:
+    """Tables with rows that refer to a row that is not there, each with the table referred to."""
+    return {(row[0], row[2]) for row in connection.exec_driver_sql("PRAGMA foreign_key_check")}
 
 
 def _beside(path: str) -> BinaryIO:
@@ -444,7 +589,12 @@ class _translated:
             raise Unavailable("The database does not answer.", detail=str(error)) from error
         if isinstance(error, DBAPIError):
             text = str(error.orig).lower()
-            if "deadlock" in text or "could not serialize" in text or "disk" in text:
+            if (
+                "deadlock" in text
+                or "lock timeout" in text
+                or "could not serialize" in text
+                or "disk" in text
+            ):
                 raise Unavailable(_why(text), detail=str(error)) from error
             if "not a database" in text or "malformed" in text:
                 raise Unavailable(_why(text), detail=str(error)) from error
@@ -454,7 +604,7 @@ def _why(text: str) -> str:
     text = text.lower()
     if "disk is full" in text or "disk full" in text or "no space" in text:
         return "The disk that holds the database is full."
-    if "locked" in text:
+    if "locked" in text or "lock timeout" in text:
         return "The database is busy."
     if "not a database" in text or "malformed" in text:
         return "The database file is damaged or is no database."

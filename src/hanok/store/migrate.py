@@ -1,11 +1,21 @@
 """Brings a database to the tables of this version.
 
-An empty database gets the tables as the code has them, and the number of the newest migration: that costs no migration
+An empty database gets the tables as the code has them, and the id of the newest migration: that costs no migration
 run. An older one is migrated, step by step, forward only. One that is newer than the code is refused.
+
+A migration never deletes what it does not name. On SQLite a table is changed by building it anew, and while the old
+one is dropped, foreign keys would delete the rows that refer to it: they are off for that time, and every reference is
+checked before the commit (`Database.rebuild`). On PostgreSQL a migration that waits for a lock would hold up everybody
+who asks after it, so it gives up after LOCK_S.
+
+Ids are random, so that two migrations written side by side do not collide: which one comes after which stands in the
+files. Two that come after the same one are refused here, and by a test.
 """
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -15,6 +25,7 @@ from hanok.store.database import Database
 from hanok.store.schema import metadata
 
 FOLDER = Path(__file__).parent / "migrations"
+LOCK_S = 10  # much longer than any transaction of ours: what holds a table longer is somebody's own work on it
 _version = sa.Table(
     "alembic_version",
     sa.MetaData(),
@@ -22,13 +33,38 @@ _version = sa.Table(
 )
 
 
-def revisions() -> list[str]:
-    """The numbers of all migrations, in order."""
-    return sorted(path.name[:4] for path in (FOLDER / "versions").glob("[0-9]*.py"))
+_ID = re.compile(r"^revision\b.*?= ['\"](\w+)['\"]", re.MULTILINE)
+_AFTER = re.compile(r"^down_revision\b.*?= ['\"](\w+)['\"]", re.MULTILINE)
+_HEAD_BYTES = 2000  # of a file: the ids stand at its top
+
+
+@lru_cache(maxsize=1)
+def revisions() -> tuple[str, ...]:
+    """The ids of all migrations, in order. Read from the files' heads: Alembic takes 40 MB to do it.
+
+    Raises:
+        ValueError: they are not one line.
+    """
+    after: dict[str | None, list[str]] = {}
+    for path in (FOLDER / "versions").glob("[0-9]*.py"):
+        with path.open(encoding="utf-8") as file:
+            head_of_file = file.read(_HEAD_BYTES)
+        found, before = _ID.search(head_of_file), _AFTER.search(head_of_file)
+        if found is None:
+            raise ValueError(f"The migration {path.name} has no id.")
+        after.setdefault(before[1] if before else None, []).append(found[1])
+    line: list[str] = []
+    while following := after.pop(line[-1] if line else None, None):
+        if len(following) > 1:
+            raise ValueError(f"Two migrations come after the same one: {', '.join(following)}.")
+        line += following
+    if after:
+        raise ValueError(f"Migrations come after some that are not there: {list(after)}.")
+    return tuple(line)
 
 
 def head() -> str:
-    """The number of the newest migration."""
+    """The id of the newest migration."""
     return revisions()[-1]
 
 
@@ -38,6 +74,7 @@ def _bring(connection: sa.Connection) -> None:
     ):  # several may start at once; SQLite has one writer anyway
         name = sa.func.hashtextextended("migrations", 0)
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(name)))
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_S}s'")
     tables = set(sa.inspect(connection).get_table_names())
     if not tables:
         metadata.create_all(connection)
@@ -51,7 +88,7 @@ def _bring(connection: sa.Connection) -> None:
         return
     if found is not None and found not in revisions():
         raise Unavailable(
-            f"The database was made by a newer version of Hanok (its number is {found}, this one knows "
+            f"The database was made by a newer version of Hanok (it is at {found}, this one knows "
             f"{head()}). Use that version."
         )
     upgrade(connection)
@@ -75,4 +112,4 @@ async def ensure(database: Database) -> None:
     Raises:
         Unavailable: it is newer than this version, or cannot be reached.
     """
-    await database.run_sync(_bring)
+    await database.rebuild(_bring)

@@ -16,7 +16,7 @@ from alembic import command
 from alembic.config import Config
 
 import hanok
-from hanok.store.migrate import FOLDER, revisions, upgrade
+from hanok.store.migrate import FOLDER, upgrade
 
 
 def import_all_tables() -> None:
@@ -28,18 +28,17 @@ def import_all_tables() -> None:
 
 def main() -> None:
     import_all_tables()
-    number = f"{int(revisions()[-1]) + 1 if revisions() else 1:04}"
     with tempfile.TemporaryDirectory() as folder:
         engine = sa.create_engine(f"sqlite:///{Path(folder) / 'db'}")
         with engine.connect() as connection:
-            if revisions():
-                upgrade(connection)
+            upgrade(connection)
             config = Config()
             config.set_main_option("script_location", str(FOLDER))
             config.set_main_option("path_separator", "os")
-            config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+            name = "%%(year)d_%%(month).2d_%%(day).2d_%%(rev)s_%%(slug)s"
+            config.set_main_option("file_template", name)
             config.attributes["connection"] = connection
-            command.revision(config, sys.argv[1], autogenerate=True, rev_id=number)
+            command.revision(config, sys.argv[1], autogenerate=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hanok.commands.wire import host_token
 from hanok.drivers.ovn import engines as ovn
 from hanok.supervisor import processes
 from hanok.supervisor.settings import Cloud, write_whole
@@ -204,9 +205,7 @@ def secret(path: Path, uid: int | None) -> str:
 
 
 def _write_messages(cloud: Cloud, control_password: str, node_password: str) -> None:
-    subject = "node." + "".join(
-        c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in cloud.host_name
-    )
+    host = host_token(cloud.host_name)
     text = f"""\
 listen: "127.0.0.1:{cloud.settings.nats_port}"
 max_payload: 8388608
@@ -216,8 +215,8 @@ authorization {{
   users: [
     {{ user: "control", password: "{control_password}" }}
     {{ user: "node", password: "{node_password}", permissions: {{
-        publish: ["control.metadata", "control.instance", "control.heartbeat"]
-        subscribe: ["{subject}.command", "_INBOX.>"]
+        publish: ["control.metadata.{host}", "control.instance.{host}", "control.heartbeat.{host}"]
+        subscribe: ["node.{host}.command", "_INBOX.>"]
         allow_responses: {{ max: 1, expires: "30m" }}
     }} }}
   ]

@@ -82,29 +82,53 @@ class Application:
         authenticate: Authenticate,
         clock: Clock,
         policy_files: Callable[[str], Sequence[Path]] = lambda kind: (),
-        pages: Mapping[str, ASGIApp] | None = None,
         front: FrontSettings | None = None,
     ) -> None:
         """
         Args:
             authenticate: identity's check of a token.
             policy_files: where an operator's rules for a kind of service are, the later ones over the earlier ones.
-            pages: ASGI applications by first path segment, for what is no API (consoles, the dashboard).
             front: the proxies that are believed, if there are any.
         """
         self.database = database
         self._authenticate = authenticate
         self._front = front
-        self._pages = dict(pages or {})
+        self._clock = clock
+        self._policy_files = policy_files
+        self._pages: dict[str, ASGIApp] = {}
         self._mounts: dict[str, _Mounted] = {}
         self._enforcers: dict[str, Enforcer] = {}
+        self._of: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
         for service in services:
-            enforcer = Enforcer(service.kind, service.rules, policy_files(service.kind), clock)
-            check_tables(service, enforcer)
-            mounted = _Mounted(service, enforcer)
-            self._enforcers[service.kind] = enforcer
-            for mount in service.mounts:
-                self._mounts[mount] = mounted
+            self.mount(service.kind, service)
+
+    def mount(
+        self, name: str, service: Service, pages: Mapping[str, ASGIApp] | None = None
+    ) -> None:
+        """Serve a service from now on.
+
+        Args:
+            name: to unmount it by. pages: ASGI applications by first path segment, for what is no API (consoles).
+
+        Raises:
+            MisbuiltHouse: its tables contradict each other.
+        """
+        kind, files = service.kind, self._policy_files(service.kind)
+        enforcer = Enforcer(kind, service.rules, files, self._clock)
+        check_tables(service, enforcer)
+        mounted = _Mounted(service, enforcer)
+        self._enforcers[kind] = enforcer
+        self._mounts.update(dict.fromkeys(service.mounts, mounted))
+        self._pages.update(pages or {})
+        self._of[name] = (service.mounts, tuple(pages or ()))
+
+    def unmount(self, name: str) -> None:
+        """Serve a service no more; requests under way are answered."""
+        mounts, pages = self._of.pop(name)
+        for mount in mounts:
+            del self._mounts[mount]
+        for page in pages:
+            del self._pages[page]
 
     def enforcer(self, kind: str) -> Enforcer:
         """The rules of a service in force."""

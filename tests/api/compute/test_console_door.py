@@ -81,7 +81,7 @@ async def test_a_token_opens_its_own_console_until_it_ends(cloud: Cloud) -> None
         assert (await knock(cloud, path, wrong))["code"] == REFUSED
 
     async with cloud.control.database.write() as tx:
-        past = cloud.control.compute.clock.now() - timedelta(seconds=1)
+        past = cloud.compute.clock.now() - timedelta(seconds=1)
         await tx.execute(console_tokens.update().values(expires_at=past))
     assert (await knock(cloud, path, query))["code"] == REFUSED
 
@@ -105,7 +105,7 @@ async def test_a_console_ends_with_the_role(cloud: Cloud) -> None:
     path, query = await a_console(member, server_id)
     assert (await knock(cloud, path, query))["type"] == "websocket.accept"
 
-    page = Consoles(cloud.control.compute, cloud.control.identity.tokens.standing, look_s=0.05)
+    page = Consoles(cloud.compute, cloud.identity.tokens.standing, look_s=0.05)
     sent: asyncio.Queue[Any] = asyncio.Queue()
     gone = asyncio.Event()
     asked = iter([{"type": "websocket.connect"}])

@@ -250,7 +250,7 @@ async def test_a_reply_that_is_lost_or_doubled_does_no_harm(
     failpoints.arm(f"command.{command}.send", mode, 1)
     made = (await site.act("createImage", {"name": "kept"})).json()["image_id"]
     await settle(site.cloud)
-    await site.cloud.control.worker.pay_debts()
+    await site.cloud.control.debts.pay()
     assert (await site.image(made))["status"] == "active"
     await site.clean()
 

@@ -150,7 +150,7 @@ async def test_a_delegated_token_reaches_its_own_project_only(cloud: Cloud) -> N
 async def test_credentials_are_sealed_anew_when_keys_change(cloud: Cloud) -> None:
     owner = await cloud.project_with("owner", "member")
     key = await an_ec2_key(owner)
-    room, database = cloud.control.identity, cloud.control.database
+    room, database = cloud.identity, cloud.control.database
 
     async def sealed() -> tuple[str, str]:
         async with database.read() as tx:
@@ -162,7 +162,7 @@ async def test_credentials_are_sealed_anew_when_keys_change(cloud: Cloud) -> Non
     for _ in range(3):  # the first key is gone after that
         assert await facade.rotate_keys(database, room) == 1
     assert (await sealed())[0] != before[0] and (await sealed())[1] > before[1]
-    folder = cloud.control.settings.secret_keys
+    folder = cloud.control.settings.state / "control" / "secret-keys"
     assert len(list(folder.glob("*.key"))) == 2
     path = f"/v3/users/{owner.user_id}/credentials/OS-EC2/{key['access']}"
     assert (await owner.get(path))["credential"]["secret"] == key["secret"]
@@ -170,7 +170,7 @@ async def test_credentials_are_sealed_anew_when_keys_change(cloud: Cloud) -> Non
 
 async def test_as_many_credentials_as_one_may_have(cloud: Cloud) -> None:
     owner = await cloud.project_with("owner", "member")
-    most = cloud.control.identity.settings.credentials_each
+    most = cloud.identity.settings.credentials_each
     row = {
         "user_id": owner.user_id,
         "type": "cert",

@@ -159,7 +159,7 @@ async def names(admin: Client, path: str, key: str) -> list[str]:
 
 
 async def follow(cloud: Cloud) -> None:
-    await facade.follow_directories(cloud.control.database, cloud.control.identity)
+    await facade.follow_directories(cloud.control.database, cloud.identity)
 
 
 async def test_people_of_a_directory_sign_in(cloud: Cloud, ldap: LDAP) -> None:

@@ -26,7 +26,7 @@ async def test_nobody_is_signed_out(cloud: Cloud) -> None:
 
 
 async def test_keys_are_replaced_when_they_are_old(cloud: Cloud) -> None:
-    database, room = cloud.control.database, cloud.control.identity
+    database, room = cloud.control.database, cloud.identity
     admin = await cloud.sign_in()
     assert not await facade.rotate_keys_in_time(database, room)
     days = room.settings.rotate_keys_days

@@ -342,7 +342,7 @@ async def test_since_and_until_when(tmp_path: Path, database_url: str) -> None:
             await admin("GET", f"{EVENTS}?since={odd}", status=400)
 
         async def kept() -> int:
-            await facade.forget_past(cloud.control.database, cloud.control.identity)
+            await facade.forget_past(cloud.control.database, cloud.identity)
             return len(await told(cloud))
 
         # As long as a token lives, and half an hour longer.
@@ -352,4 +352,4 @@ async def test_since_and_until_when(tmp_path: Path, database_url: str) -> None:
         assert len(await told(cloud)) == 1 and await kept() == 1
         clock.move(60)
         assert await told(cloud, "?since=2013-02-27T18:30:59Z") == [] and await kept() == 0
-    assert timedelta(seconds=600) == cloud.control.identity.tokens.lifetime
+    assert timedelta(seconds=600) == cloud.identity.tokens.lifetime

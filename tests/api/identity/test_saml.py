@@ -265,7 +265,7 @@ async def test_a_cloud_that_is_no_identity_provider(cloud: Cloud) -> None:
     for path in (SAML, ECP):
         answer = await admin("POST", path, asked(admin.token), status=404)
         assert "[identity.saml]" in answer.json()["error"]["message"]
-    folder = cloud.control.settings.saml_keys
+    folder = cloud.control.settings.state / "control" / "saml-keys"
     assert not folder.exists()
 
 
@@ -315,7 +315,7 @@ async def test_metadata_says_who_runs_the_cloud(tmp_path: Path) -> None:
 
 async def test_the_key_is_made_once_and_kept(tmp_path: Path) -> None:
     async with running(tmp_path, identity=settings()) as cloud:
-        folder = cloud.control.settings.saml_keys
+        folder = cloud.control.settings.state / "control" / "saml-keys"
         assert not folder.exists()  # until somebody asks
         first = await metadata(cloud)
         [key] = folder.iterdir()
@@ -372,7 +372,7 @@ async def test_the_operator_may_bring_a_key(tmp_path: Path, kind: str) -> None:
         sp = ServiceProvider(await metadata(cloud))
         told = sp.posted(await assertion(cloud, admin.token))
         assert told.ava["openstack_user"] == ["admin"]
-        assert not cloud.control.settings.saml_keys.exists()
+        assert not (cloud.control.settings.state / "control" / "saml-keys").exists()
 
 
 async def test_a_key_that_cannot_be_used_is_told_of_and_mended(tmp_path: Path) -> None:

@@ -255,7 +255,7 @@ async def test_what_was_begun_with_a_token_stands_while_its_rights_do(tmp_path: 
     clock = MovableClock()
     async with running(tmp_path, clock=clock) as cloud:
         member = await cloud.project_with("p", "member")
-        tokens = cloud.control.identity.tokens
+        tokens = cloud.identity.tokens
         clock.move(2 * 3600)
         assert await tokens.validate(member.token) is None
         standing = await tokens.standing(member.token)

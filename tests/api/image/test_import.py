@@ -56,7 +56,7 @@ async def test_staged_data_becomes_the_images(cloud: Cloud) -> None:
     (task,) = await tasks(one, image_id)
     assert task["status"] == "success" and task["type"] == "api_image_import"
     assert task["result"] == {"image_id": image_id}
-    assert files_in(cloud.control.images.staging) == []
+    assert files_in(cloud.images.staging) == []
     await bring_in(cloud, one, image_id, "glance-direct", 409)
 
 
@@ -68,7 +68,7 @@ async def test_data_that_is_not_what_the_image_says_is_not_imported(cloud: Cloud
     assert shown["status"] == "queued" and shown["size"] is None
     (task,) = await tasks(one, image_id)
     assert task["status"] == "failure" and "backing" in str(task["message"])
-    assert files_in(cloud.control.images.staging) == []
+    assert files_in(cloud.images.staging) == []
     await upload(one, image_id, qcow2())
 
 
@@ -135,7 +135,7 @@ async def test_a_download_that_fails_leaves_the_image_queued(open_cloud: Cloud, 
             (task,) = await tasks(one, image_id)
             assert task["status"] == "failure" and word in str(task["message"])
         assert inner.asked == []
-    assert files_in(open_cloud.control.images.staging) == []
+    assert files_in(open_cloud.images.staging) == []
 
 
 async def test_an_image_that_is_deleted_while_it_is_imported(open_cloud: Cloud, web: Web) -> None:
@@ -155,7 +155,7 @@ async def test_an_image_that_is_deleted_while_it_is_imported(open_cloud: Cloud, 
     await settle(open_cloud)
     await one("GET", f"{IMAGES}/{image_id}", status=404)
     assert files_in(open_cloud.control.settings.images) == []
-    assert files_in(open_cloud.control.images.staging) == []
+    assert files_in(open_cloud.images.staging) == []
 
 
 STEPS = ("FetchData", "LookAtData", "StoreData", "ForgetStaged")
@@ -172,7 +172,7 @@ async def test_a_step_that_breaks_is_undone(
     with failpoints.armed(f"image.import_image.{step}.{place}", "raise"):
         shown = await bring_in(open_cloud, one, image_id, "web-download", uri=web.url("/i"))
     assert shown["status"] == "queued" and "stores" not in shown
-    assert files_in(open_cloud.control.images.staging) == []
+    assert files_in(open_cloud.images.staging) == []
     assert files_in(open_cloud.control.settings.images) == []
     shown = await bring_in(open_cloud, one, image_id, "web-download", uri=web.url("/i"))
     assert shown["status"] == "active"
@@ -186,7 +186,7 @@ async def test_a_step_that_runs_twice_does_no_harm(open_cloud: Cloud, web: Web, 
     with failpoints.armed(f"image.import_image.{step}.before_do", "twice"):
         shown = await bring_in(open_cloud, one, image_id, "web-download", uri=web.url("/i"))
     assert shown["status"] == "active" and await data_of(one, image_id) == qcow2()
-    assert files_in(open_cloud.control.images.staging) == []
+    assert files_in(open_cloud.images.staging) == []
 
 
 async def test_imports_are_turned_into_the_operators_format(
@@ -205,7 +205,7 @@ async def test_imports_are_turned_into_the_operators_format(
         assert (shown["status"], shown["disk_format"]) == ("active", "raw")
         assert await data_of(one, image_id) == disk.read_bytes()
         assert shown["os_hash_value"] == hashlib.sha512(disk.read_bytes()).hexdigest()
-        assert files_in(cloud.control.images.staging) == []
+        assert files_in(cloud.images.staging) == []
 
 
 async def test_tasks_are_for_administrators_and_page(open_cloud: Cloud, web: Web) -> None:

@@ -131,7 +131,7 @@ async def test_what_is_not_there_leaves_the_image_as_it_was(other: Cloud, web: W
         for name in ("disk_format", "container_format", "hw_cpu_cores", "os_distro", "size"):
             assert shown[name] == before[name], name
         assert "trait:STORAGE_DISK_SSD" not in shown
-    assert files_in(other.control.images.staging) == []
+    assert files_in(other.images.staging) == []
 
 
 @pytest.mark.parametrize("step", ["DescribeData", "FetchData"])

@@ -191,7 +191,7 @@ async def test_imported_data_is_verified(open_cloud: Cloud, web: Web, method: st
     # The certificate was asked for with the token of who imports, and that token went nowhere else.
     asked = [at for (_, at), token in zip(web.asked, web.tokens, strict=True) if token == one.token]
     assert set(asked) == {f"/v1/secrets/{SECRET}/payload"}
-    assert files_in(open_cloud.control.images.staging) == []
+    assert files_in(open_cloud.images.staging) == []
     assert files_in(open_cloud.control.settings.images) == []
 
 
@@ -242,7 +242,7 @@ async def test_what_is_signed_is_what_the_image_will_hold(
             assert shown["status"] == status
             if status == "active":
                 assert await data_of(one, image_id) == made.read_bytes()
-        assert files_in(cloud.control.images.staging) == []
+        assert files_in(cloud.images.staging) == []
 
 
 async def test_an_import_whose_certificate_cannot_be_had_does_not_begin(

@@ -13,7 +13,8 @@ from hanok.base.errors import BadInput, Conflict, Forbidden, Unavailable
 from hanok.drivers.ovn.rows import DHCPOptions, DNSRecords, PortGroup, RouterPort, SwitchPort
 from hanok.drivers.ovn.simulated import SimulatedNorthbound
 from hanok.drivers.ovn.topology import group_name, port_scope, security_group_scope
-from hanok.services.network.facade import Network, NICPlan, NICWish, PortChanged
+from hanok.events import Event
+from hanok.services.network.facade import Network, NICPlan, NICWish
 from hanok.services.network.reconcilers import NetworkReconciler
 from hanok.web.token import Caller
 from tests.api.network.test_networks import V2, network, port, subnet
@@ -35,7 +36,7 @@ async def settled(cloud: Cloud) -> None:
     async def same() -> bool:
         try:
             async with cloud.control.database.read() as tx:
-                return await cloud.control.network.differences(tx) == []
+                return await cloud.network.differences(tx) == []
         except Unavailable:  # not connected yet
             return False
 
@@ -43,7 +44,7 @@ async def settled(cloud: Cloud) -> None:
 
 
 def engine(cloud: Cloud) -> SimulatedNorthbound:
-    found = cloud.control.network.room.northbound
+    found = cloud.network.room.northbound
     assert isinstance(found, SimulatedNorthbound)
     return found
 
@@ -51,16 +52,16 @@ def engine(cloud: Cloud) -> SimulatedNorthbound:
 async def plan(
     cloud: Cloud, client: Client, wishes: list[NICWish] | str, count: int = 1
 ) -> list[NICPlan]:
-    token = await cloud.control.identity.tokens.validate(client.token)
+    token = await cloud.identity.tokens.validate(client.token)
     assert token is not None
     caller = Caller(user_id=token.user_id, project_id=token.project_id)
     async with cloud.control.database.read() as tx:
-        return await cloud.control.network.plan(tx, caller, wishes, count=count)
+        return await cloud.network.plan(tx, caller, wishes, count=count)
 
 
 async def bind(cloud: Cloud, client: Client, server_id: str, plans: list[NICPlan]) -> None:
     async with cloud.control.database.write() as tx:
-        await cloud.control.network.bind(
+        await cloud.network.bind(
             tx,
             plans,
             server_id=server_id,
@@ -84,7 +85,7 @@ async def test_a_lost_northbound_is_written_again(cloud: Cloud) -> None:
     northbound._revisions.clear()
     northbound._scopes.clear()
     northbound._owners.clear()
-    reconciler = NetworkReconciler(cloud.control.network.room)
+    reconciler = NetworkReconciler(cloud.network.room)
     await reconciler.compare()
     await reconciler.mend()
     await settled(cloud)
@@ -112,7 +113,7 @@ async def test_rows_of_nobody_go_and_newer_ones_are_overtaken(cloud: Cloud) -> N
     await northbound.apply("security_group:x", [PortGroup(name="sg_x")], 5)
     scope = f"network:{made['id']}"
     await northbound.apply(scope, await northbound.dump(scope), 99)
-    reconciler = NetworkReconciler(cloud.control.network.room)
+    reconciler = NetworkReconciler(cloud.network.room)
     await reconciler.compare()
     await reconciler.mend()
     await settled(cloud)
@@ -173,9 +174,13 @@ async def test_a_server_gets_its_ports_and_gives_them_back(cloud: Cloud) -> None
     made = await network(member, name="lab")
     await subnet(member, made["id"], dns_nameservers=["9.9.9.9"])
     own = await port(member, made["id"])
-    told: list[PortChanged] = []
-    rooms: Network = cloud.control.network
-    rooms.on_port(told.append)
+    told: list[Event] = []
+    rooms: Network = cloud.network
+
+    async def tell(event: Event) -> None:
+        told.append(event)
+
+    cloud.control.events.on("network.port.", tell)
     plans = await plan(
         cloud,
         member,
@@ -201,7 +206,12 @@ async def test_a_server_gets_its_ports_and_gives_them_back(cloud: Cloud) -> None
         return [one["status"] for one in ports] == ["ACTIVE", "ACTIVE"]
 
     await until(active)
-    assert {one.server_id for one in told if one.status == "ACTIVE"} == {"s1"}
+
+    async def heard() -> bool:
+        news = [one.payload["port"] for one in told]
+        return {one["device_id"] for one in news if one["status"] == "ACTIVE"} == {"s1"}
+
+    await until(heard)
     with pytest.raises(Conflict):
         await bind(cloud, member, "s2", [NICPlan(port_id=own["id"], network_id="", ours=False)])
     with pytest.raises(Conflict):
@@ -223,7 +233,7 @@ async def test_servers_are_found_by_name_while_they_have_the_port(cloud: Cloud) 
     made = await network(member)
     await subnet(member, made["id"])
     own = await port(member, made["id"])
-    rooms: Network = cloud.control.network
+    rooms: Network = cloud.network
     plans = await plan(cloud, member, [NICWish(port_id=own["id"])])
     await bind(cloud, member, "s1", plans)
 
@@ -262,7 +272,7 @@ async def test_a_subnet_without_name_servers_has_those_of_the_house(cloud: Cloud
 
     assert await told(dns_nameservers=["9.9.9.9"]) == "{9.9.9.9}"
     assert await told() == "{10.0.0.2}"
-    room = cloud.control.network.room
+    room = cloud.network.room
     room.settings = structs.replace(room.settings, dns_servers=("192.0.2.53", "2001:db8::53"))
     await NetworkReconciler(room).start()  # settings change with a restart
     assert await told() == "{192.0.2.53}"
@@ -332,7 +342,7 @@ async def test_the_public_network_is_made_once(cloud: Cloud) -> None:
     admin = await cloud.sign_in()
     async with cloud.control.database.write() as tx:
         for _ in range(2):
-            await cloud.control.network.ensure_public(
+            await cloud.network.ensure_public(
                 tx, cidr="172.24.4.0/24", gateway="172.24.4.1", project_id=admin.project_id
             )
     assert len((await admin.get(f"{V2}/networks?name=public"))["networks"]) == 1

@@ -414,7 +414,7 @@ async def test_extensions_agents_zones(cloud: Cloud) -> None:
     assert {"router", "security-group", "standard-attr-tag"} <= aliases
     await member("GET", f"{V2}/extensions/router", status=200)
     await member("GET", f"{V2}/extensions/trunk", status=404)
-    network_room = cloud.control.network
+    network_room = cloud.network
     async with cloud.control.database.write() as tx:
         await network_room.heard(tx, "h1")
     agents = (await admin.get(f"{V2}/agents"))["agents"]

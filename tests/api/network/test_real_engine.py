@@ -28,7 +28,7 @@ async def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
         fip = (await member.post(f"{V2}/floatingips", body))["floatingip"]
         await settled(cloud)
         async with cloud.control.database.write() as tx:
-            await cloud.control.network.heard(tx, "h1")
+            await cloud.network.heard(tx, "h1")
         await settled(cloud)
         pairs = {"port": {"allowed_address_pairs": [{"ip_address": "10.0.0.128/25"}]}}
         await member("PUT", f"{V2}/ports/{one['id']}", pairs, status=200)
@@ -40,5 +40,5 @@ async def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
         await member("DELETE", path, status=204)
         await member("DELETE", f"{V2}/networks/{made['id']}", status=204)
         await settled(cloud)
-        left = set(await cloud.control.network.room.northbound.scopes())
+        left = set(await cloud.network.room.northbound.scopes())
         assert not any(router["id"] in scope or made["id"] in scope for scope in left)

@@ -41,6 +41,7 @@ class SimulatedNorthbound:
         self._revisions: dict[str, int] = {}
         self._scopes: dict[str, dict[Name, Row]] = {}
         self._owners: dict[Name, str] = {}
+        self._parts: dict[Name, set[Name]] = {}
         self._up: set[str] = set()
         self._plugs: set[str] = set()
         self._changed = asyncio.Condition()
@@ -66,14 +67,9 @@ class SimulatedNorthbound:
         before = self._scopes.get(scope, {})
         for row in wanted.values():
             self._check(row, before, wanted)
-        for name in before:
-            del self._owners[name]
-        for name in wanted:
-            self._owners[name] = scope
-        self._put(scope, wanted)
+        touched = self._replace(scope, before, wanted)
         self._revisions[scope] = revision
-        self._collect()
-        await self._settle()
+        await self._settle(touched)
         return True
 
     def _check(self, row: Row, before: dict[Name, Row], wanted: dict[Name, Row]) -> None:
@@ -87,44 +83,70 @@ class SimulatedNorthbound:
             if need not in wanted and (need in before or need not in self._owners):
                 raise MissingParent(f"{name_of(row)} needs {need[1]}, which does not exist")
 
-    def _put(self, scope: str, rows: dict[Name, Row]) -> None:
-        if rows:
-            self._scopes[scope] = rows
+    def _replace(self, scope: str, before: dict[Name, Row], wanted: dict[Name, Row]) -> set[Name]:
+        """Hold a scope's rows in place of those before. Gives the names of all rows that came, changed or went.
+
+        The cost is that of what changes: a cloud's other rows are not looked at.
+        """
+        gone = before.keys() - wanted.keys()
+        touched = {name for name, row in wanted.items() if before.get(name) != row} | gone
+        for name in touched:
+            if (row := before.get(name)) is not None and (parent := _parent(row)) is not None:
+                self._parts[parent].discard(name)
+            if (row := wanted.get(name)) is not None and (parent := _parent(row)) is not None:
+                self._parts.setdefault(parent, set()).add(name)
+        for name in gone:
+            del self._owners[name]
+        self._owners.update(dict.fromkeys(wanted, scope))
+        if wanted:
+            self._scopes[scope] = wanted
         else:
             self._scopes.pop(scope, None)
+        return touched | self._collect(gone)
 
-    def _collect(self) -> None:
-        """Take away what was part of something that is gone."""
-        for scope, rows in list(self._scopes.items()):
-            orphans = [n for n, r in rows.items() if (p := _parent(r)) and p not in self._owners]
-            for name in orphans:
-                del self._owners[name]
-            if orphans:
-                self._put(scope, {n: r for n, r in rows.items() if n in self._owners})
+    def _collect(self, gone: Collection[Name]) -> set[Name]:
+        """Take away what was part of something that is gone, and what was part of that."""
+        orphans: set[Name] = set()
+        left = list(gone)
+        while left:
+            parts = self._parts.pop(left.pop(), set())
+            for name in parts:
+                scope = self._owners.pop(name)
+                del self._scopes[scope][name]
+                if not self._scopes[scope]:
+                    del self._scopes[scope]
+            orphans |= parts
+            left += parts
+        return orphans
 
-    async def _settle(self) -> None:
-        up = {
-            name
-            for (kind, name), scope in self._owners.items()
-            if kind is SwitchPort
-            and (self._plugged or name in self._plugs)
-            and isinstance(row := self._scopes[scope][kind, name], SwitchPort)
-            and row.type == ""
-        }
-        before, self._up = self._up, up
+    async def _settle(self, touched: Collection[Name]) -> None:
+        """Tell which of these ports came up or went down."""
+        moved = {}
+        for kind, name in touched:
+            if kind is SwitchPort and (up := self._is_up(name)) != (name in self._up):
+                moved[name] = up
+        self._up -= {name for name, up in moved.items() if not up}
+        self._up |= {name for name, up in moved.items() if up}
         async with self._changed:
             self._changed.notify_all()
-        for name in sorted(before ^ up):
-            self._on_port(name, name in up)
+        for name, up in sorted(moved.items()):
+            self._on_port(name, up)
+
+    def _is_up(self, name: str) -> bool:
+        scope = self._owners.get((SwitchPort, name))
+        if scope is None or not (self._plugged or name in self._plugs):
+            return False
+        row = self._scopes[scope][SwitchPort, name]
+        return isinstance(row, SwitchPort) and row.type == ""
 
     async def plug(self, port_name: str) -> None:
         """A chassis has an interface for this port; the port is up once it exists."""
         self._plugs.add(port_name)
-        await self._settle()
+        await self._settle([(SwitchPort, port_name)])
 
     async def unplug(self, port_name: str) -> None:
         self._plugs.discard(port_name)
-        await self._settle()
+        await self._settle([(SwitchPort, port_name)])
 
     async def scopes(self) -> dict[str, int]:
         return {scope: self._revisions.get(scope, -1) for scope in self._scopes}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -10,9 +9,10 @@ import sqlalchemy as sa
 from hanok.base.clock import Clock
 from hanok.bus import Bus
 from hanok.operations import Starter, active_arguments, is_active
+from hanok.rooms import Ask
 from hanok.services.compute.logic import hosts
 from hanok.services.compute.operations import OPERATIONS
-from hanok.services.compute.room import Ask, Compute, ComputeSettings
+from hanok.services.compute.room import Compute, ComputeSettings
 from hanok.services.compute.tables import servers
 from hanok.services.image.facade import Images
 from hanok.services.network.facade import Network
@@ -82,7 +82,7 @@ def build(
     database: Database,
     clock: Clock,
     bus: Bus,
-    wake: Callable[[], None],
+    operations: Starter,
     network: Network,
     images: Images,
     snapshots: Path,
@@ -92,14 +92,14 @@ def build(
     """The room.
 
     Args:
-        wake: called when an operation was started. snapshots: where hosts leave copies of disks.
+        operations: starts the room's operations. snapshots: where hosts leave copies of disks.
         ask: another service, asked as a user asks it.
     """
     return Compute(
         clock=clock,
         database=database,
         bus=bus,
-        operations=Starter(clock, wake),
+        operations=operations,
         network=network,
         images=images,
         snapshots=snapshots,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlalchemy import Row
 from hanok.base.errors import Unavailable
 from hanok.base.ids import new_request_id
 from hanok.base.log import request_id as current_request_id
-from hanok.bus import NobodyThere
+from hanok.bus import Listening, NobodyThere
 from hanok.commands import HostInventory, HostState, ListInventory, MetadataDocument
 from hanok.commands.wire import (
     HEARTBEAT,
@@ -23,6 +24,7 @@ from hanok.commands.wire import (
     decode_instance_changed,
     decode_question,
     encode,
+    speaks_for,
 )
 from hanok.services.compute import states
 from hanok.services.compute.logic import hosts, metadata, servers
@@ -37,6 +39,14 @@ COMPARE_S = 60.0
 ASK_S = 10.0
 
 
+def _is_of(subject: str, host: str) -> bool:
+    """Whether a host speaks for itself."""
+    if speaks_for(subject, host):
+        return True
+    log.error("what came by %s speaks for host %s; it is not heeded", subject, host)
+    return False
+
+
 class Reconcilers:
     """Compute's listeners and loops in one control process."""
 
@@ -45,35 +55,50 @@ class Reconcilers:
         self._room = room
         self._host = host
         self._compare = asyncio.Event()
+        self._listening: list[Listening] = []
 
     async def listen(self) -> None:
         """Start listening; before the first request is served."""
         bus = self._room.bus
-        await bus.listen(HEARTBEAT, self._heartbeat, group="control")
-        await bus.listen(INSTANCE, self._instance_changed, group="control")
-        await bus.listen(METADATA, self._metadata, group="control")
+        self._listening = [
+            await bus.listen(f"{HEARTBEAT}.*", self._heartbeat, group="control"),
+            await bus.listen(f"{INSTANCE}.*", self._instance_changed, group="control"),
+            await bus.listen(f"{METADATA}.*", self._metadata, group="control"),
+        ]
+
+    async def unlisten(self) -> None:
+        """Stop listening."""
+        for one in self._listening:
+            await one.end()
+        self._listening = []
+
+    async def register_always(self) -> None:
+        """Say that this process is there, in every process."""
+        while True:
+            await self._round(self._register)
+            await asyncio.sleep(REGISTER_S)
 
     async def run(self) -> None:
-        """Say that this process is there, compare guests with hosts, forget what has expired."""
-        next_compare = 0.0
+        """Compare guests with hosts, forget what has expired; in one process of a cloud."""
         while True:
-            current_request_id.set(new_request_id())
+            self._compare.clear()
+            await self._round(self._forget)
+            await self._round(self.compare)
             try:
-                await self._register()
-                now_s = self._room.clock.monotonic_s()
-                if now_s >= next_compare or self._compare.is_set():
-                    self._compare.clear()
-                    next_compare = now_s + COMPARE_S
-                    await self.compare()
-            except Unavailable as error:
-                log.warning("compute's reconcilers wait: %s", error.message)
-            except Exception:
-                log.exception("a round of compute's reconcilers failed")
-            try:
-                async with asyncio.timeout(REGISTER_S):
+                async with asyncio.timeout(COMPARE_S):
                     await self._compare.wait()
             except TimeoutError:
                 pass
+
+    @staticmethod
+    async def _round(work: Callable[[], Awaitable[None]]) -> None:
+        current_request_id.set(new_request_id())
+        try:
+            await work()
+        except Unavailable as error:
+            log.warning("compute's reconcilers wait: %s", error.message)
+        except Exception:
+            log.exception("a round of compute's reconcilers failed")
 
     async def _register(self) -> None:
         room = self._room
@@ -81,10 +106,16 @@ class Reconcilers:
         async with room.database.write() as tx:
             for binary in ("nova-conductor", "nova-scheduler"):
                 await hosts.register(tx, binary=binary, host=self._host, zone="internal", now=now)
+
+    async def _forget(self) -> None:
+        now = self._room.clock.now()
+        async with self._room.database.write() as tx:
             await tx.execute(console_tokens.delete().where(console_tokens.c.expires_at < now))
 
-    async def _heartbeat(self, payload: bytes) -> bytes | None:
-        await self.heard(decode_host_state(payload))
+    async def _heartbeat(self, subject: str, payload: bytes) -> bytes | None:
+        state = decode_host_state(payload)
+        if _is_of(subject, state.host):
+            await self.heard(state)
         return None
 
     async def heard(self, state: HostState) -> None:
@@ -95,8 +126,10 @@ class Reconcilers:
                 self._compare.set()
             await room.network.heard(tx, state.host)
 
-    async def _instance_changed(self, payload: bytes) -> bytes | None:
+    async def _instance_changed(self, subject: str, payload: bytes) -> bytes | None:
         event = decode_instance_changed(payload)
+        if not _is_of(subject, event.host):
+            return None
         room = self._room
         async with room.database.write() as tx:
             row = await servers.get_any(tx, event.server_id)
@@ -153,13 +186,14 @@ class Reconcilers:
                 if state.generation >= row.generation or state.power == "running":
                     await self._take_over(tx, row, state.power, "")
 
-    async def _metadata(self, payload: bytes) -> bytes | None:
+    async def _metadata(self, subject: str, payload: bytes) -> bytes | None:
         question = decode_question(payload)
         room = self._room
         async with room.database.read() as tx:
             server_id = await room.network.server_at(tx, question.network_id, question.address)
             row = None if server_id is None else await servers.get_any(tx, server_id)
-            if row is None:
+            # A host is told of its own guests only.
+            if row is None or not row.host or not _is_of(subject, row.host):
                 return encode(MetadataDocument(found=False))
             ports = (await room.network.ports_of(tx, [row.id])).get(row.id, [])
         return encode(MetadataDocument(found=True, files=metadata.files(row, ports)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from msgspec import Struct
@@ -10,13 +9,13 @@ from msgspec import Struct
 from hanok.base.clock import Clock
 from hanok.bus import Bus
 from hanok.operations import Starter
+from hanok.rooms import Ask
 from hanok.services.image.facade import Images
 from hanok.services.network.facade import Network
 from hanok.store import Database
-from hanok.web.request import Request
 
 
-class ComputeSettings(Struct, frozen=True, kw_only=True):
+class ComputeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An operator's choices.
 
     cpu_ratio, memory_ratio, disk_ratio: how much of a host's resources may be given out.
@@ -34,10 +33,6 @@ class ComputeSettings(Struct, frozen=True, kw_only=True):
     console_s: int = 600
     zone: str = "nova"
     default_floating_pool: str = "public"
-
-
-Ask = Callable[[Request, str, str, bytes, str], Awaitable[tuple[int, bytes]]]
-"""A request to another service in the name of whoever asked this one: method, path, body, its type. See web.inside."""
 
 
 class Compute(Struct, frozen=True, kw_only=True):

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
-from msgspec import Struct
 from sqlalchemy import bindparam
 
 from hanok.base.clock import Clock
 from hanok.base.ids import new_hex
+from hanok.rooms import CatalogEntry
 from hanok.services.identity.logic import revocations, rights, sealed
 from hanok.services.identity.logic.catalog import Catalogs
 from hanok.services.identity.logic.directories import Directories, follow_all
@@ -59,17 +59,20 @@ _in_region = (
     )
     .order_by(endpoints.c.id)
 )
+_first_project = sa.select(projects.c.id).where(
+    projects.c.name_scope == "default", projects.c.name == "admin"
+)
 _project = sa.select(projects.c.id, projects.c.name, projects.c.enabled).where(
     projects.c.id == bindparam("id")
 )
 
 __all__ = [
-    "CatalogEntry",
     "Identity",
     "IdentitySettings",
     "bootstrap",
     "build",
     "endpoint",
+    "first_project",
     "follow_directories",
     "forget_past",
     "limits",
@@ -77,6 +80,7 @@ __all__ = [
     "rotate_keys",
     "rotate_keys_in_time",
     "service_address",
+    "show_in_catalog",
 ]
 
 
@@ -109,15 +113,6 @@ def build(
         openid={name: OpenIDProvider(one, clock) for name, one in settings.openid.items()},
         saml=None if saml is None else SAMLProvider(saml, saml_keys, clock),
     )
-
-
-class CatalogEntry(Struct, frozen=True):
-    """A service of this house as the catalog shows it. path: behind the origin ("/compute/v2.1")."""
-
-    type: str
-    name: str
-    description: str
-    path: str
 
 
 async def project_exists(tx: Transaction, project_id: str) -> bool:
@@ -287,6 +282,18 @@ async def bootstrap(
                 },
             )
     return str(project_id)
+
+
+async def first_project(tx: Transaction) -> str:
+    """The id of the project admin."""
+    found = await tx.scalar(_first_project)
+    assert found is not None, "identity has no first rows"
+    return str(found)
+
+
+async def show_in_catalog(tx: Transaction, kind: str, *, shown: bool) -> None:
+    """Show a service of this house in catalogs, or do not; its rows stay."""
+    await tx.execute(services.update().where(services.c.type == kind).values(enabled=shown))
 
 
 async def follow_directories(database: Database, room: Identity) -> None:

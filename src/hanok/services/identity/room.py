@@ -17,7 +17,7 @@ from hanok.services.identity.logic.saml import SAMLProvider, SAMLSettings
 from hanok.services.identity.logic.tokens import Tokens
 
 
-class IdentitySettings(Struct, frozen=True, kw_only=True):
+class IdentitySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An operator's choices. Zero, and an empty text, switches a rule off.
 
     lock_after: wrong passwords in a row before a user is locked out for lock_for_s seconds; zero seconds: until an

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from hanok.base.errors import HanokError, Unavailable
+from hanok.rooms import CatalogEntry, House, Loop, Room
+from hanok.services.identity import facade
 from hanok.services.identity.policy import RULES
-from hanok.services.identity.room import Identity
+from hanok.services.identity.room import Identity, IdentitySettings
 from hanok.services.identity.routes import ROUTES
+from hanok.store import Transaction
 from hanok.web import faults
 from hanok.web.routes import Service
+
+log = logging.getLogger(__name__)
+
+ROTATE_S = 3600.0
 
 
 def service(room: Identity) -> Service:
@@ -21,3 +33,74 @@ def service(room: Identity) -> Service:
         guards_authority=True,
         media_types=("application/json", "application/json-home"),
     )
+
+
+class IdentityRoom(Room):
+    name = "identity"
+    settings = IdentitySettings
+    catalog = CatalogEntry("identity", "keystone", "Who may sign in, and what they may do", "/v3")
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        keys = house.state / "control"
+        self.facade: Identity = facade.build(
+            house.database,
+            house.clock,
+            keys / "token-keys",
+            house.settings("identity", IdentitySettings),
+            # A backup of the database is worth little without these.
+            secret_keys=keys / "secret-keys",
+            # What assertions to other clouds are signed with, where the operator names no key.
+            saml_keys=keys / "saml-keys",
+        )
+        self.service = service(self.facade)
+        self.authenticate = self.facade.tokens.validate
+        self.loops = (
+            Loop(name="identity.keys", run=self._rotate_keys, alone=True),
+            Loop(name="identity.directories", run=self._follow_directories, alone=True),
+        )
+        self._password_hash = ""
+
+    async def prepare(self) -> None:
+        self._password_hash = await self.facade.passwords.hash(self._house.admin_password)
+
+    async def first_rows(self, tx: Transaction) -> None:
+        await facade.bootstrap(
+            tx,
+            self._house.clock,
+            admin_password_hash=self._password_hash,
+            region=self._house.region,
+            catalog=self._house.catalog(),
+        )
+
+    async def unified_limits(
+        self, tx: Transaction, service: str, project_id: str
+    ) -> Mapping[str, int]:
+        return await facade.limits(tx, service, project_id, self._house.region)
+
+    async def switched(self, tx: Transaction, entry: CatalogEntry, *, on: bool) -> None:
+        await facade.show_in_catalog(tx, entry.type, shown=on)
+
+    async def rotate_keys(self) -> int:
+        return await facade.rotate_keys(self._house.database, self.facade)
+
+    async def _rotate_keys(self) -> None:
+        while True:
+            try:
+                await facade.forget_past(self._house.database, self.facade)
+                if await facade.rotate_keys_in_time(self._house.database, self.facade):
+                    log.info("the keys of tokens and secrets were rotated")
+            except (Unavailable, OSError) as error:
+                log.warning("keys are not rotated: %s", error)
+            await asyncio.sleep(ROTATE_S)
+
+    async def _follow_directories(self) -> None:
+        while True:
+            try:
+                await facade.follow_directories(self._house.database, self.facade)
+            except HanokError as error:
+                log.warning("directories are not followed: %s %s", error.message, error.detail)
+            await asyncio.sleep(self.facade.settings.directory_s)
+
+
+build = IdentityRoom

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,11 @@ from hanok.base.errors import HanokError, Unavailable
 from hanok.drivers.image_stores import Store, StoreBroken
 from hanok.drivers.image_stores.files import FileStore
 from hanok.drivers.image_stores.s3 import S3Store
+from hanok.limits import Limits, Registered
 from hanok.operations import Starter
+from hanok.rooms import WrongSettings
 from hanok.services.image import schemas
-from hanok.services.image.logic import cache, data, images, metadefs, snapshots, tasks
+from hanok.services.image.logic import cache, data, images, metadefs, quotas, snapshots, tasks
 from hanok.services.image.logic.inventory import differences, differences_elsewhere
 from hanok.services.image.operations import OPERATIONS
 from hanok.services.image.room import (
@@ -26,7 +27,6 @@ from hanok.services.image.room import (
     Images,
     ImageService,
     ImageSettings,
-    Limits,
     Sealer,
     StoreSettings,
 )
@@ -55,10 +55,6 @@ __all__ = [
 UPLOAD_DEAD_S = 120  # an upload under way says so every 10 s
 
 
-class WrongSettings(Exception):
-    """The stores in the settings cannot be; the text says why."""
-
-
 class ImageInfo(Struct, frozen=True, kw_only=True):
     """An image as compute wants to know it. Sizes in the named units; properties: the further attributes."""
 
@@ -85,8 +81,8 @@ def build(
     settings: ImageSettings,
     *,
     folder: Path,
-    wake: Callable[[], None],
-    limits: Limits | None = None,
+    operations: Starter,
+    registered: Registered | None = None,
     endpoint: Endpoint | None = None,
     image_service: ImageService | None = None,
     secrets: Sealer | None = None,
@@ -95,16 +91,13 @@ def build(
 
     Args:
         files: the folder of the usual file store; hosts read it. folder: control's own, for staging and the cache.
-        wake: called when an operation was started.
-        limits: a project's limits; the settings' when left out. endpoint: where a kind of service is in the catalog.
+        operations: starts the room's operations.
+        registered: a project's unified limits. endpoint: where a kind of service is in the catalog.
         image_service: where a region's is. secrets: seals tokens that wait for an import.
 
     Raises:
         WrongSettings: two stores have one name, or one is not described; a property cannot be set by imports.
     """
-
-    async def same_limits(tx: Transaction, project_id: str) -> Mapping[str, int]:
-        return settings.limits
 
     async def no_endpoint(tx: Transaction, kind: str) -> str | None:
         return None
@@ -131,8 +124,8 @@ def build(
         default_store=default,
         web_store=next((one.id for one in settings.stores if one.kind == "http"), ""),
         folder=folder,
-        operations=Starter(clock, wake),
-        limits=limits or same_limits,
+        operations=operations,
+        limits=Limits("image", quotas.resources(settings.limits), registered),
         endpoint=endpoint or no_endpoint,
         image_service=image_service or no_image_service,
         secrets=secrets,

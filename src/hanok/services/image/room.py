@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -11,11 +11,9 @@ from msgspec import Struct, field
 from hanok.base.clock import Clock
 from hanok.drivers.image_stores import Store
 from hanok.drivers.image_stores.web import WebRules
+from hanok.limits import Limits
 from hanok.operations import Starter
 from hanok.store import Database, Transaction
-
-Limits = Callable[[Transaction, str], Awaitable[Mapping[str, int]]]
-"""A project's limits by resource (image_count_total, …); -1 or missing: none."""
 
 Endpoint = Callable[[Transaction, str], Awaitable[str | None]]
 """The address of a kind of service in the catalog; None without one."""

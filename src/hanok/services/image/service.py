@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+
+from hanok.base.errors import Unavailable
+from hanok.rooms import CatalogEntry, Difference, House, Loop, Room
+from hanok.services.identity import facade as identity
+from hanok.services.image import facade
 from hanok.services.image.policy import RULES
-from hanok.services.image.room import Images
+from hanok.services.image.room import Images, ImageSettings
 from hanok.services.image.routes import ROUTES
+from hanok.store import Transaction
 from hanok.web import faults
 from hanok.web.routes import Service
+
+log = logging.getLogger(__name__)
+
+MEND_S = 60.0
 
 
 def service(room: Images) -> Service:
@@ -24,3 +36,57 @@ def service(room: Images) -> Service:
             "application/openstack-images-v2.1-json-patch",
         ),
     )
+
+
+class ImageRoom(Room):
+    name = "image"
+    needs = ("identity",)
+    settings = ImageSettings
+    catalog = CatalogEntry("image", "glance", "Images of disks", "/image")
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self.facade: Images = facade.build(
+            house.database,
+            house.clock,
+            house.state / "images",
+            house.settings("image", ImageSettings),
+            folder=house.state / "control" / "images",
+            operations=house.operations,
+            registered=house.unified_limits("image"),
+            endpoint=self._endpoint,
+            image_service=self._image_service,
+            secrets=house.facade(identity.Identity).secrets,
+        )
+        self.service = service(self.facade)
+        self.operations = [(kind, self.facade) for kind in facade.OPERATIONS]
+        self.loops = (Loop(name="image.mend", run=self._mend, alone=True),)
+
+    async def _endpoint(self, tx: Transaction, kind: str) -> str | None:
+        return await identity.endpoint(tx, kind, self._house.region)
+
+    async def _image_service(self, tx: Transaction, region: str, interface: str) -> str | None:
+        return await identity.service_address(tx, "image", region, interface)
+
+    async def first_rows(self, tx: Transaction) -> None:
+        await facade.bootstrap(tx, self._house.clock)
+
+    async def differences(self, *, mend: bool) -> list[Difference]:
+        async with self._house.database.read() as tx:
+            lines = await facade.differences(self.facade, tx)
+        lines += await facade.differences_elsewhere(self.facade)
+        return [Difference(what="image", detail=one) for one in lines]
+
+    def close(self) -> None:
+        facade.close(self.facade)
+
+    async def _mend(self) -> None:
+        while True:
+            try:
+                await facade.mend(self.facade)
+            except Unavailable as error:
+                log.warning("images wait: %s", error.message)
+            await asyncio.sleep(MEND_S)
+
+
+build = ImageRoom

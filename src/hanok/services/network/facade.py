@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hanok.base.clock import Clock
+from hanok.bus import Wakes
 from hanok.commands import NIC
-from hanok.services.network.logic import agents, inventory, outside, server_ports
+from hanok.events import Outbox
+from hanok.limits import Limits, Registered
+from hanok.services.network.logic import agents, inventory, outside, quotas, server_ports
 from hanok.services.network.logic.reach import Reach
 from hanok.services.network.logic.server_ports import FixedIP, NICPlan, NICWish, ServerPort
-from hanok.services.network.room import Engine, NetworkRoom, NetworkSettings, PortChanged
+from hanok.services.network.room import Engine, NetworkRoom, NetworkSettings
 from hanok.store import Database, Transaction
 from hanok.web.token import Caller
 
@@ -21,7 +24,6 @@ __all__ = [
     "Network",
     "NetworkRoom",
     "NetworkSettings",
-    "PortChanged",
     "ServerPort",
 ]
 
@@ -34,21 +36,27 @@ class Network:
         *,
         database: Database,
         clock: Clock,
+        wakes: Wakes,
         northbound: Callable[[Callable[[str, bool], None]], Engine],
         settings: NetworkSettings,
+        events: Outbox,
+        registered: Registered | None = None,
     ) -> None:
         """
         Args:
             northbound: makes the client of OVN's database, which is to tell the function it is given (port id, up)
                 of each port that comes up or goes down. The reconciler connects and closes it.
+            registered: a project's unified limits.
         """
         self.room = NetworkRoom(
-            database=database, clock=clock, northbound=northbound, settings=settings
+            database=database,
+            clock=clock,
+            wakes=wakes,
+            northbound=northbound,
+            settings=settings,
+            events=events,
+            limits=Limits("network", quotas.RESOURCES, registered),
         )
-
-    def on_port(self, listener: Callable[[PortChanged], None]) -> None:
-        """Tell listener of each port whose status has changed, once that is in the database."""
-        self.room.listeners.append(listener)
 
     async def heard(self, tx: Transaction, host: str) -> None:
         """A host is alive; with its first word it becomes one that may carry routers' gateways."""

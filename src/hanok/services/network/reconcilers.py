@@ -21,6 +21,7 @@ from hanok.base.ids import new_request_id
 from hanok.base.log import request_id as current_request_id
 from hanok.drivers.ovn.errors import ConnectError, MissingParent, OVNError, Unanswered
 from hanok.drivers.ovn.topology import GROUND, CannotExpress
+from hanok.events import Event
 from hanok.services.network.logic import specs
 from hanok.services.network.logic.scopes import touch
 from hanok.services.network.room import NetworkRoom, PortChanged
@@ -52,9 +53,9 @@ _raise = (
     .values(wanted=bindparam("seen") + 1)
 )
 _all_again = scopes.update().values(applied=0)
-_port = sa.select(ports.c.id, ports.c.status, ports.c.host, ports.c.server_id).where(
-    ports.c.id.in_(bindparam("ids", expanding=True)), ports.c.role == "guest"
-)
+_port = sa.select(
+    ports.c.id, ports.c.status, ports.c.host, ports.c.server_id, ports.c.project_id
+).where(ports.c.id.in_(bindparam("ids", expanding=True)), ports.c.role == "guest")
 _bound = sa.select(ports.c.id).where(ports.c.host != "", ports.c.role == "guest")
 _set_status = ports.update().where(ports.c.id == bindparam("port")).values(status=bindparam("now"))
 
@@ -71,44 +72,53 @@ class NetworkReconciler:
     async def run(self) -> None:
         """Keep OVN as SQL says, until cancelled."""
         room = self._room
-        retry_s, connected, next_compare = RETRY_S, False, 0.0
+        retry_s, started, next_compare = RETRY_S, False, 0.0
+        await room.connected.wait()
+        while True:
+            current_request_id.set(new_request_id())
+            room.dirty.clear()
+            try:
+                if not started:
+                    await self.start()
+                    started = True
+                    next_compare = room.clock.monotonic_s() + room.settings.compare_s
+                elif room.clock.monotonic_s() >= next_compare:
+                    await self.compare()
+                    next_compare = room.clock.monotonic_s() + room.settings.compare_s
+                await self.mend()
+                retry_s = RETRY_S
+                wait_s = max(0.1, next_compare - room.clock.monotonic_s())
+            except (OVNError, Unavailable) as error:
+                log.warning("the network engine is behind: %s %s", error.message, error.detail)
+                wait_s, retry_s = retry_s, min(retry_s * 2, MOST_RETRY_S)
+                self._room.written()  # who waits looks why
+            except Exception:
+                log.exception("a round of network's reconciler failed")
+                wait_s, retry_s = retry_s, min(retry_s * 2, MOST_RETRY_S)
+            try:
+                async with asyncio.timeout(wait_s):
+                    await room.dirty.wait()
+            except TimeoutError:
+                pass
+
+    async def stay_connected(self) -> None:
+        """Keep this process's connection to the engine, for who writes and for who looks, until cancelled."""
+        room, retry_s = self._room, RETRY_S
         try:
-            while True:
-                current_request_id.set(new_request_id())
-                room.dirty.clear()
+            while not room.connected.is_set():
                 try:
-                    if not connected:
-                        await self._connect()
-                        await self.start()
-                        connected = True
-                        next_compare = room.clock.monotonic_s() + room.settings.compare_s
-                    elif room.clock.monotonic_s() >= next_compare:
-                        await self.compare()
-                        next_compare = room.clock.monotonic_s() + room.settings.compare_s
-                    await self.mend()
-                    retry_s = RETRY_S
-                    wait_s = max(0.1, next_compare - room.clock.monotonic_s())
-                except (OVNError, Unavailable) as error:
-                    log.warning("the network engine is behind: %s %s", error.message, error.detail)
-                    wait_s, retry_s = retry_s, min(retry_s * 2, MOST_RETRY_S)
-                except Exception:
-                    log.exception("a round of network's reconciler failed")
-                    wait_s, retry_s = retry_s, min(retry_s * 2, MOST_RETRY_S)
-                await self._tell()
-                try:
-                    async with asyncio.timeout(wait_s):
-                        await room.dirty.wait()
-                except TimeoutError:
-                    pass
+                    await room.northbound.connect(room.settings.northbound)
+                    room.connected.set()
+                except OVNError as error:
+                    log.warning(
+                        "the network engine is not there: %s %s", error.message, error.detail
+                    )
+                    await asyncio.sleep(retry_s)
+                    retry_s = min(retry_s * 2, MOST_RETRY_S)
+            await asyncio.Event().wait()  # from here on it comes back by itself
         finally:
+            room.connected.clear()
             await room.northbound.close()
-
-    async def _connect(self) -> None:
-        await self._room.northbound.connect(self._room.settings.northbound)
-
-    async def _tell(self) -> None:
-        async with self._room.round_done:
-            self._room.round_done.notify_all()
 
     async def start(self) -> None:
         """Nothing is known of what OVN holds: write all of it again, and ask which ports are up."""
@@ -193,7 +203,7 @@ class NetworkReconciler:
                 else:
                     await self.compare()
             await self._ports_moved()
-            await self._tell()
+            room.written()
 
     async def _write(
         self, batch: Sequence[tuple[str, int]], wanted: dict[str, specs.Wanted]
@@ -254,12 +264,11 @@ class NetworkReconciler:
                     await tx.execute(_applied, {"name": scope, "revision": seen[scope]})
 
     async def _ports_moved(self) -> None:
-        """Write which ports came up or went down, and tell who listens."""
+        """Write which ports came up or went down, with the news of it."""
         room = self._room
         if not room.moved:
             return
         moved, room.moved = room.moved, {}
-        changed: list[PortChanged] = []
         try:
             async with room.database.read() as tx:
                 if not await self._differing(tx, moved):
@@ -268,15 +277,22 @@ class NetworkReconciler:
                 changed = await self._differing(tx, moved)
                 for one in changed:
                     await tx.execute(_set_status, {"port": one.port_id, "now": one.status})
+                    await self._emit(tx, one)
         except Unavailable:
             room.moved = {**moved, **room.moved}
             raise
-        for one in changed:
-            for listener in room.listeners:
-                try:
-                    listener(one)
-                except Exception:
-                    log.exception("a listener of port %s failed", one.port_id)
+
+    async def _emit(self, tx: Transaction, change: PortChanged) -> None:
+        port = {"id": change.port_id, "status": change.status, "device_id": change.server_id or ""}
+        await self._room.events.emit(
+            tx,
+            Event(
+                kind="network.port.update.end",
+                resource=f"port:{change.port_id}",
+                project_id=change.project_id,
+                payload={"port": port},
+            ),
+        )
 
     @staticmethod
     async def _differing(tx: Transaction, moved: dict[str, bool]) -> list[PortChanged]:
@@ -284,5 +300,5 @@ class NetworkReconciler:
         for row in await tx.all(_port, {"ids": list(moved)}):
             status = "ACTIVE" if moved[row.id] and row.host else "DOWN"
             if status != row.status:
-                found.append(PortChanged(row.id, status, row.server_id))
+                found.append(PortChanged(row.id, status, row.server_id, row.project_id))
         return found

@@ -9,14 +9,20 @@ from typing import Protocol
 from msgspec import Struct
 
 from hanok.base.clock import Clock
+from hanok.bus import Wakes
 from hanok.drivers.ovn.northbound import NorthboundAPI
+from hanok.events import Outbox
+from hanok.limits import Limits
 from hanok.store import Database
 
+CHANGED, WRITTEN = "network.changed", "network.written"  # topics of wake-ups
 
-class NetworkSettings(Struct, frozen=True, kw_only=True):
+
+class NetworkSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An operator's choices.
 
     northbound: address of OVN's northbound database; empty for the simulated one.
+    public_cidr, public_gateway: the external network that a new cloud gets; empty for none.
     physical_network: name of the bridge mapping that leads outside.
     chassis: system ids that may carry routers' gateways; empty for every host that was heard of.
     down_after_s: a host that has not been heard of for so long counts as down.
@@ -26,6 +32,8 @@ class NetworkSettings(Struct, frozen=True, kw_only=True):
     """
 
     northbound: str = ""
+    public_cidr: str = ""
+    public_gateway: str = ""
     physical_network: str = "public"
     chassis: tuple[str, ...] = ()
     down_after_s: int = 75
@@ -41,12 +49,28 @@ class Engine(NorthboundAPI, Protocol):
     async def connect(self, remote: str) -> None: ...
 
 
+class Pulse:
+    """Something that happens again and again, and is waited for from a moment on that one has noted."""
+
+    def __init__(self) -> None:
+        self._next = asyncio.Event()
+
+    def next(self) -> asyncio.Event:
+        """Is set at the next beat after now."""
+        return self._next
+
+    def beat(self) -> None:
+        self._next.set()
+        self._next = asyncio.Event()
+
+
 class PortChanged(Struct, frozen=True):
     """A port's status changed. server_id: of the server it is bound to, if any."""
 
     port_id: str
     status: str
     server_id: str | None
+    project_id: str
 
 
 class NetworkRoom:
@@ -57,22 +81,35 @@ class NetworkRoom:
         *,
         database: Database,
         clock: Clock,
+        wakes: Wakes,
         northbound: Callable[[Callable[[str, bool], None]], Engine],
         settings: NetworkSettings,
+        limits: Limits,
+        events: Outbox,
     ) -> None:
+        self.limits = limits
         self.database = database
         self.clock = clock
         self.settings = settings
         self.northbound = northbound(self._port_moved)
-        self.listeners: list[Callable[[PortChanged], None]] = []
+        self.events = events
         self.moved: dict[str, bool] = {}
         """Ports that the engine said are up or down, until the reconciler has written it."""
         self.dirty = asyncio.Event()
-        self.round_done = asyncio.Condition()
+        self.connected = asyncio.Event()
+        self.rounds = Pulse()
+        """Beats when something was written into the engine, by the reconciler of this process or of another."""
+        self._wakes = wakes
+        wakes.on(CHANGED, lambda _words: self.dirty.set())
+        wakes.on(WRITTEN, lambda _words: self.rounds.beat())
 
     def wake(self) -> None:
-        """There is something for the reconciler."""
-        self.dirty.set()
+        """There is something for the reconciler, in whichever process it runs."""
+        self._wakes.wake(CHANGED)
+
+    def written(self) -> None:
+        """The reconciler has written something."""
+        self._wakes.wake(WRITTEN)
 
     def _port_moved(self, name: str, up: bool) -> None:
         self.moved[name] = up

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from hanok.services.network.facade import Network
+from hanok.drivers.ovn.northbound import Northbound
+from hanok.drivers.ovn.simulated import SimulatedNorthbound
+from hanok.rooms import CatalogEntry, Difference, House, Loop, Room
+from hanok.services.identity import facade as identity
+from hanok.services.network.facade import Network, NetworkSettings
 from hanok.services.network.policy import RULES
+from hanok.services.network.reconcilers import NetworkReconciler
 from hanok.services.network.routes import ROUTES
+from hanok.store import Transaction
 from hanok.web import faults
 from hanok.web.routes import Service
 
@@ -18,3 +24,51 @@ def service(network: Network) -> Service:
         routes=ROUTES,
         fault=faults.network,
     )
+
+
+class NetworkRoom(Room):
+    name = "network"
+    needs = ("identity",)
+    settings = NetworkSettings
+    catalog = CatalogEntry("network", "neutron", "Networks, addresses, routers", "/network")
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._settings = settings = house.settings("network", NetworkSettings)
+        real = bool(settings.northbound)
+        self.facade = Network(
+            database=house.database,
+            clock=house.clock,
+            wakes=house.wakes,
+            events=house.events,
+            northbound=lambda tell: (
+                Northbound(on_port=tell) if real else SimulatedNorthbound(on_port=tell)
+            ),
+            settings=settings,
+            registered=house.unified_limits("network"),
+        )
+        self.service = service(self.facade)
+        reconciler = NetworkReconciler(self.facade.room)
+        self.loops = (
+            Loop(name="network.connection", run=reconciler.stay_connected),
+            # A simulated network is this process's own, so each has to write all of it.
+            Loop(name="network.reconciler", run=reconciler.run, alone=real),
+        )
+
+    async def first_rows(self, tx: Transaction) -> None:
+        if self._settings.public_cidr:
+            project_id = await identity.first_project(tx)
+            await self.facade.ensure_public(
+                tx,
+                cidr=self._settings.public_cidr,
+                gateway=self._settings.public_gateway,
+                project_id=project_id,
+            )
+
+    async def differences(self, *, mend: bool) -> list[Difference]:
+        async with self._house.database.read() as tx:
+            lines = await self.facade.differences(tx)
+        return [Difference(what="network", detail=one) for one in lines]
+
+
+build = NetworkRoom

@@ -185,14 +185,6 @@ tags = sa.Table(
     sa.Column("tag", sa.String(255), primary_key=True, index=True),
 )
 
-quotas = sa.Table(
-    "network_quotas",
-    metadata,
-    sa.Column("project_id", sa.String(255), primary_key=True),
-    sa.Column("resource", sa.String(64), primary_key=True),
-    sa.Column("most", sa.BigInteger, nullable=False),
-)
-
 agents = sa.Table(
     "network_agents",
     metadata,

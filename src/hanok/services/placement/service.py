@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hanok.rooms import CatalogEntry, Difference, House, Room
+from hanok.services.placement import facade
 from hanok.services.placement.policy import RULES
 from hanok.services.placement.room import Placement
 from hanok.services.placement.routes import MICROVERSIONS, ROUTES
@@ -21,3 +23,27 @@ def service(room: Placement) -> Service:
         microversions=MICROVERSIONS,
         header_since=SINCE,
     )
+
+
+class PlacementRoom(Room):
+    name = "placement"
+    needs = ("identity",)
+    catalog = CatalogEntry(
+        "placement", "placement", "What hosts have and who uses it", "/placement"
+    )
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self.facade = facade.build(house.clock)
+        self.service = service(self.facade)
+
+    async def differences(self, *, mend: bool) -> list[Difference]:
+        async with self._house.database.read() as tx:
+            lines = await facade.miscounted(tx)
+        if mend and lines:
+            async with self._house.database.write() as tx:
+                await facade.recount(tx)
+        return [Difference(what="count", detail=one, mendable=True, mended=mend) for one in lines]
+
+
+build = PlacementRoom

@@ -9,12 +9,23 @@ from hanok.commands import InstanceState, RebootInstance, SetPower
 from hanok.operations import Operation, Run, Step
 from hanok.services.compute import states
 from hanok.services.compute.logic import servers
+from hanok.services.compute.room import Compute
 from hanok.store import Transaction
 
 STOP_S = 60.0  # what a guest gets to shut down by itself before its power is cut
 SLACK_S = 60.0
 
 Action = Literal["start", "stop", "reboot", "reboot_hard", "pause", "unpause", "suspend", "resume"]
+EVENTS: dict[str, str] = {  # as the field's notifications call them
+    "start": "power_on",
+    "stop": "power_off",
+    "reboot": "reboot",
+    "reboot_hard": "reboot",
+    "pause": "pause",
+    "unpause": "unpause",
+    "suspend": "suspend",
+    "resume": "resume",
+}
 ENDS: dict[str, tuple[str, Literal["running", "paused", "suspended", "stopped"]]] = {
     "start": ("active", "running"),
     "stop": ("stopped", "stopped"),
@@ -27,12 +38,12 @@ ENDS: dict[str, tuple[str, Literal["running", "paused", "suspended", "stopped"]]
 }
 
 
-class AskHost(Step["ChangePower", str]):
+class AskHost(Step["ChangePower", Compute, str], name="ask_host"):
     """The host brings the guest into the wanted state."""
 
     result_type: ClassVar[Any] = str
 
-    async def do(self, run: Run[ChangePower]) -> str:
+    async def do(self, run: Run[ChangePower, Compute]) -> str:
         row = await run.read(servers.get_any, run.args.server_id)
         if row is None:
             raise StepFailed("The server was deleted.")
@@ -68,7 +79,7 @@ class AskHost(Step["ChangePower", str]):
             )
         return state.power
 
-    async def save(self, run: Run[ChangePower], tx: Transaction, result: str) -> None:
+    async def save(self, run: Run[ChangePower, Compute], tx: Transaction, result: str) -> None:
         vm_state = ENDS[run.args.action][0]
         await servers.settled(
             tx,
@@ -91,7 +102,17 @@ class ChangePower(Operation, frozen=True, kw_only=True, tag="compute.change_powe
     def resource(self) -> str:
         return f"server:{self.server_id}"
 
-    async def failed(self, run: Run[Any], tx: Transaction, why: str) -> None:
+    @property
+    def event(self) -> str:
+        return f"compute.instance.{EVENTS[self.action]}"
+
+    async def news(self, run: Run[Any, Compute], tx: Transaction) -> dict[str, Any]:
+        return await servers.news(tx, self.server_id)
+
+    async def stuck(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
+        await servers.stuck(tx, self.server_id, why, run.clock.now())
+
+    async def failed(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
         # The guest goes on as it was; the action says on its record why it did not work.
         hard = self.action in ("start", "reboot_hard", "resume")
         await servers.failed(
@@ -103,5 +124,5 @@ class ChangePower(Operation, frozen=True, kw_only=True, tag="compute.change_powe
             to_error=hard,
         )
 
-    async def cancelled(self, run: Run[Any], tx: Transaction) -> None:
+    async def cancelled(self, run: Run[Any, Compute], tx: Transaction) -> None:
         return None

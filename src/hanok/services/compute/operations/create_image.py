@@ -8,7 +8,7 @@ from hanok.base.errors import StepFailed
 from hanok.commands import Done, EnsureSnapshot, ForgetSnapshot, SnapshotState
 from hanok.operations import Operation, Run, Step
 from hanok.services.compute.logic import servers
-from hanok.services.compute.operations.create_server import room
+from hanok.services.compute.room import Compute
 from hanok.services.image.facade import snapshots
 from hanok.store import Transaction
 
@@ -16,7 +16,7 @@ ASK_S = 60.0  # a host answers at once how far it is
 FORGET_S = 30.0
 
 
-async def drop_copy(run: Run[CreateImage], host: str | None) -> None:
+async def drop_copy(run: Run[CreateImage, Compute], host: str | None) -> None:
     """The copy on the host is not needed any more; a host that does not answer owes that."""
     if host:
         command = ForgetSnapshot(
@@ -27,12 +27,13 @@ async def drop_copy(run: Run[CreateImage], host: str | None) -> None:
         await run.ask_or_owe(host, command, Done, timeout_s=FORGET_S)
 
 
-class CopyDisk(Step["CreateImage", str]):
+class CopyDisk(Step["CreateImage", Compute, str], name="copy_disk"):
     """The host copies the guest's disk, as it is at one moment. Returns the host."""
 
     result_type: ClassVar[Any] = str
+    deadline_s = 3 * 3600.0  # 1 TiB at 100 MiB/s
 
-    async def do(self, run: Run[CreateImage]) -> str:
+    async def do(self, run: Run[CreateImage, Compute]) -> str:
         row = await run.read(servers.get_any, run.args.server_id)
         if row is None or not row.host:
             raise StepFailed("The server was deleted while its image was being made.")
@@ -43,21 +44,22 @@ class CopyDisk(Step["CreateImage", str]):
             run.check_cancelled()
         return str(row.host)
 
-    async def save(self, run: Run[CreateImage], tx: Transaction, result: str) -> None:
+    async def save(self, run: Run[CreateImage, Compute], tx: Transaction, result: str) -> None:
         await servers.set_task(tx, run.args.server_id, "image_uploading", run.clock.now())
 
-    async def undo(self, run: Run[CreateImage]) -> None:
+    async def undo(self, run: Run[CreateImage, Compute]) -> None:
         row = await run.read(servers.get_even_deleted, run.args.server_id)
         await drop_copy(run, None if row is None else row.host)
 
 
-class StoreImage(Step["CreateImage", snapshots.Stored]):
+class StoreImage(Step["CreateImage", Compute, snapshots.Stored], name="store_image"):
     """The copy is looked at, hashed and put into the image service's store; the image is active, the server free."""
 
     result_type: ClassVar[Any] = snapshots.Stored
+    deadline_s = 3 * 3600.0
 
-    async def do(self, run: Run[CreateImage]) -> snapshots.Stored:
-        tools, image_id = room(run), run.args.image_id
+    async def do(self, run: Run[CreateImage, Compute]) -> snapshots.Stored:
+        tools, image_id = run.tools, run.args.image_id
         return await snapshots.take(
             tools.images,
             image_id,
@@ -67,7 +69,9 @@ class StoreImage(Step["CreateImage", snapshots.Stored]):
             still_wanted=run.check_cancelled,
         )
 
-    async def save(self, run: Run[CreateImage], tx: Transaction, result: snapshots.Stored) -> None:
+    async def save(
+        self, run: Run[CreateImage, Compute], tx: Transaction, result: snapshots.Stored
+    ) -> None:
         row = await servers.get_any(tx, run.args.server_id)
         if row is None or row.task_state == "deleting":
             raise StepFailed("The server was deleted while its image was being made.")
@@ -76,17 +80,17 @@ class StoreImage(Step["CreateImage", snapshots.Stored]):
             "image_state": "available",
             "owner_id": row.project_id,
         }
-        await snapshots.finish(tx, room(run).images, run.args.image_id, result, told)
+        await snapshots.finish(tx, run.tools.images, run.args.image_id, result, told)
         await servers.set_task(tx, run.args.server_id, None, run.clock.now())
 
-    async def undo(self, run: Run[CreateImage]) -> None:
-        await snapshots.forget(room(run).images, run.args.image_id, attempt=run.operation_id)
+    async def undo(self, run: Run[CreateImage, Compute]) -> None:
+        await snapshots.forget(run.tools.images, run.args.image_id, attempt=run.operation_id)
 
 
-class TidyUp(Step["CreateImage", None]):
+class TidyUp(Step["CreateImage", Compute, None], name="tidy_up"):
     """The host's copy is gone, and so are the backups that are too many."""
 
-    async def do(self, run: Run[CreateImage]) -> None:
+    async def do(self, run: Run[CreateImage, Compute]) -> None:
         await drop_copy(run, run.result(CopyDisk))
         args = run.args
         if args.rotation is not None:
@@ -95,7 +99,7 @@ class TidyUp(Step["CreateImage", None]):
                 "backup_type": args.backup_type or "",
                 "instance_uuid": args.server_id,
             }
-            await snapshots.rotate(room(run).images, args.owner, same, args.rotation)
+            await snapshots.rotate(run.tools.images, args.owner, same, args.rotation)
 
 
 class CreateImage(Operation, frozen=True, kw_only=True, tag="compute.create_image"):
@@ -109,14 +113,26 @@ class CreateImage(Operation, frozen=True, kw_only=True, tag="compute.create_imag
     owner: str
     backup_type: str | None = None
     rotation: int | None = None
+    pool = "transfer"
+    deadline_s = 8 * 3600.0
     steps = (CopyDisk, StoreImage, TidyUp)
 
     @property
     def resource(self) -> str:
         return f"server:{self.server_id}"
 
-    async def failed(self, run: Run[Any], tx: Transaction, why: str) -> None:
-        await snapshots.give_up(tx, room(run).images, self.image_id)
+    @property
+    def event(self) -> str:
+        return "compute.instance.snapshot"
+
+    async def news(self, run: Run[Any, Compute], tx: Transaction) -> dict[str, Any]:
+        return await servers.news(tx, self.server_id)
+
+    async def stuck(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
+        await servers.stuck(tx, self.server_id, why, run.clock.now())
+
+    async def failed(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
+        await snapshots.give_up(tx, run.tools.images, self.image_id)
         await servers.failed(
             tx,
             self.server_id,
@@ -126,5 +142,5 @@ class CreateImage(Operation, frozen=True, kw_only=True, tag="compute.create_imag
             to_error=False,
         )
 
-    async def cancelled(self, run: Run[Any], tx: Transaction) -> None:
-        await snapshots.give_up(tx, room(run).images, self.image_id)
+    async def cancelled(self, run: Run[Any, Compute], tx: Transaction) -> None:
+        await snapshots.give_up(tx, run.tools.images, self.image_id)

@@ -40,13 +40,7 @@ class Candidate(Struct, frozen=True):
     free: dict[str, int]
 
 
-def room(run: Run[Any]) -> Compute:
-    tools = run.tools
-    assert isinstance(tools, Compute)
-    return tools
-
-
-async def building(run: Run[CreateServer]) -> Any:
+async def building(run: Run[CreateServer, Compute]) -> Any:
     """The server's row.
 
     Raises:
@@ -69,14 +63,14 @@ def resources(row: Any) -> dict[str, int]:
     }
 
 
-class AskPlacement(Step["CreateServer", list[Candidate]]):
+class AskPlacement(Step["CreateServer", Compute, list[Candidate]], name="ask_placement"):
     """Ask placement which hosts have room (steps 5 and 6 of the course)."""
 
     result_type: ClassVar[Any] = list[Candidate]
 
-    async def do(self, run: Run[CreateServer]) -> list[Candidate]:
+    async def do(self, run: Run[CreateServer, Compute]) -> list[Candidate]:
         row = await building(run)
-        tools = room(run)
+        tools = run.tools
         async with run.reading() as tx:
             usable = await hosts.usable(tx, tools.settings, tools.clock.now())
             wanted = resources(row)
@@ -120,12 +114,12 @@ class AskPlacement(Step["CreateServer", list[Candidate]]):
         )
 
 
-class WeighHosts(Step["CreateServer", list[Candidate]]):
+class WeighHosts(Step["CreateServer", Compute, list[Candidate]], name="weigh_hosts"):
     """Filter and weigh: the host with the most free memory first (steps 7 and 8)."""
 
     result_type: ClassVar[Any] = list[Candidate]
 
-    async def do(self, run: Run[CreateServer]) -> list[Candidate]:
+    async def do(self, run: Run[CreateServer, Compute]) -> list[Candidate]:
         await building(run)
         found = run.result(AskPlacement) or []
         return sorted(
@@ -134,13 +128,13 @@ class WeighHosts(Step["CreateServer", list[Candidate]]):
         )[:20]
 
 
-class ClaimHost(Step["CreateServer", None]):
+class ClaimHost(Step["CreateServer", Compute, None], name="claim_host"):
     """Take the host's resources for the server: the first of the weighed that still has room (step 9)."""
 
-    async def do(self, run: Run[CreateServer]) -> None:
+    async def do(self, run: Run[CreateServer, Compute]) -> None:
         await building(run)
 
-    async def save(self, run: Run[CreateServer], tx: Transaction, result: None) -> None:
+    async def save(self, run: Run[CreateServer, Compute], tx: Transaction, result: None) -> None:
         row = await servers.get_any(tx, run.args.server_id)
         if row is None:
             raise StepFailed("The server was deleted while it was being built.")
@@ -149,7 +143,7 @@ class ClaimHost(Step["CreateServer", None]):
             if await self._claim(run, tx, row, one.provider_id, one.host, one.zone):
                 return
         # Others weighed the same hosts at the same moment: look once more at what is free now.
-        usable = await hosts.usable(tx, room(run).settings, now)
+        usable = await hosts.usable(tx, run.tools.settings, now)
         for free in await placement.candidates(tx, wanted, among=usable):
             host = usable[free.provider_id]
             if row.requested_host and host.host != row.requested_host:
@@ -163,7 +157,12 @@ class ClaimHost(Step["CreateServer", None]):
 
     @staticmethod
     async def _claim(
-        run: Run[CreateServer], tx: Transaction, row: Any, provider_id: str, host: str, zone: str
+        run: Run[CreateServer, Compute],
+        tx: Transaction,
+        row: Any,
+        provider_id: str,
+        host: str,
+        zone: str,
     ) -> bool:
         """Whether this host took the server."""
         try:
@@ -181,12 +180,12 @@ class ClaimHost(Step["CreateServer", None]):
         await servers.claimed(tx, row.id, host, zone, run.clock.now())
         return True
 
-    async def unsave(self, run: Run[CreateServer], tx: Transaction) -> None:
+    async def unsave(self, run: Run[CreateServer, Compute], tx: Transaction) -> None:
         await placement.release(tx, run.args.server_id, run.clock.now())
         await servers.unclaimed(tx, run.args.server_id, run.clock.now())
 
 
-async def ensure_image(run: Run[Any], row: Any) -> None:
+async def ensure_image(run: Run[Any, Compute], row: Any) -> None:
     """The server's image is in its host's cache.
 
     Raises:
@@ -196,7 +195,7 @@ async def ensure_image(run: Run[Any], row: Any) -> None:
         image = await images.get(tx, row.image_id)
     if image is None or image.status != "active":
         raise StepFailed("The image was deleted or deactivated while the server was being built.")
-    await images.bring(room(run).images, row.image_id)
+    await images.bring(run.tools.images, row.image_id)
     command = EnsureImage(
         image_id=row.image_id,
         disk_format=image.disk_format or "raw",
@@ -208,25 +207,29 @@ async def ensure_image(run: Run[Any], row: Any) -> None:
     await run.ask(row.host, command, ImageState, timeout_s=COPY_S)
 
 
-class FetchImage(Step["CreateServer", None]):
+class FetchImage(Step["CreateServer", Compute, None], name="fetch_image"):
     """Bring the image into the host's cache; a second server of it copies nothing (steps 10 and 11)."""
 
-    async def do(self, run: Run[CreateServer]) -> None:
+    deadline_s = (
+        3 * COPY_S
+    )  # two tries of a host that copies slowly, and what comes from a far store before
+
+    async def do(self, run: Run[CreateServer, Compute]) -> None:
         await ensure_image(run, await building(run))
 
-    async def save(self, run: Run[CreateServer], tx: Transaction, result: None) -> None:
+    async def save(self, run: Run[CreateServer, Compute], tx: Transaction, result: None) -> None:
         await servers.set_task(tx, run.args.server_id, "networking", run.clock.now())
 
 
-class BindPorts(Step["CreateServer", None]):
+class BindPorts(Step["CreateServer", Compute, None], name="bind_ports"):
     """Make and bind the ports with their addresses, and wait until the network engine knows them."""
 
-    async def do(self, run: Run[CreateServer]) -> None:
+    async def do(self, run: Run[CreateServer, Compute]) -> None:
         row = await building(run)
         plans = msgspec.convert(row.nics, list[NICPlan])
         if not plans:
             return
-        network = room(run).network
+        network = run.tools.network
         async with run.transaction() as tx:
             if await servers.get_any(tx, row.id) is None:
                 raise StepFailed("The server was deleted while it was being built.")
@@ -249,19 +252,19 @@ class BindPorts(Step["CreateServer", None]):
                 ) from error
         await network.applied(row.id, timeout_s=APPLY_S)
 
-    async def save(self, run: Run[CreateServer], tx: Transaction, result: None) -> None:
+    async def save(self, run: Run[CreateServer, Compute], tx: Transaction, result: None) -> None:
         await servers.set_task(tx, run.args.server_id, "spawning", run.clock.now())
 
-    async def unsave(self, run: Run[CreateServer], tx: Transaction) -> None:
+    async def unsave(self, run: Run[CreateServer, Compute], tx: Transaction) -> None:
         row = await servers.get_even_deleted(tx, run.args.server_id)
         if row is not None:
             plans = msgspec.convert(row.nics, list[NICPlan])
-            await room(run).network.release_plans(tx, row.id, plans)
+            await run.tools.network.release_plans(tx, row.id, plans)
 
 
-async def instance_command(run: Run[Any], row: Any, generation: int) -> EnsureInstance:
+async def instance_command(run: Run[Any, Compute], row: Any, generation: int) -> EnsureInstance:
     """The guest as it should be, from the rows."""
-    network = room(run).network
+    network = run.tools.network
     async with run.reading() as tx:
         nics = await network.nics(tx, row.id)
         ports = (await network.ports_of(tx, [row.id])).get(row.id, [])
@@ -291,20 +294,22 @@ async def instance_command(run: Run[Any], row: Any, generation: int) -> EnsureIn
     )
 
 
-class StartGuest(Step["CreateServer", None]):
+class StartGuest(Step["CreateServer", Compute, None], name="start_guest"):
     """Start the guest on the claimed host; it is named by the server's id (step 12)."""
 
-    async def do(self, run: Run[CreateServer]) -> None:
+    deadline_s = 3 * COPY_S  # the image may have to come once more
+
+    async def do(self, run: Run[CreateServer, Compute]) -> None:
         row = await building(run)
         # Much may have happened since it was fetched: the host restarted, its cache was emptied.
         await ensure_image(run, row)
         command = await instance_command(run, row, run.args.generation)
         await run.ask(row.host, command, InstanceState, timeout_s=START_S)
 
-    async def save(self, run: Run[CreateServer], tx: Transaction, result: None) -> None:
+    async def save(self, run: Run[CreateServer, Compute], tx: Transaction, result: None) -> None:
         await servers.launched(tx, run.args.server_id, run.clock.now())
 
-    async def undo(self, run: Run[CreateServer]) -> None:
+    async def undo(self, run: Run[CreateServer, Compute]) -> None:
         row = await run.read(servers.get_even_deleted, run.args.server_id)
         if row is not None and row.host:
             # A later generation than the start's: a start that comes late finds the door shut.
@@ -313,7 +318,7 @@ class StartGuest(Step["CreateServer", None]):
             )
             await run.ask_or_owe(row.host, command, Done, timeout_s=START_S)
 
-    async def unsave(self, run: Run[CreateServer], tx: Transaction) -> None:
+    async def unsave(self, run: Run[CreateServer, Compute], tx: Transaction) -> None:
         await servers.raise_generation(tx, run.args.server_id, run.args.generation + 1)
 
 
@@ -328,5 +333,15 @@ class CreateServer(Operation, frozen=True, kw_only=True, tag="compute.create_ser
     def resource(self) -> str:
         return f"server:{self.server_id}"
 
-    async def failed(self, run: Run[Any], tx: Transaction, why: str) -> None:
+    @property
+    def event(self) -> str:
+        return "compute.instance.create"
+
+    async def news(self, run: Run[Any, Compute], tx: Transaction) -> dict[str, Any]:
+        return await servers.news(tx, self.server_id)
+
+    async def stuck(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
+        await servers.stuck(tx, self.server_id, why, run.clock.now())
+
+    async def failed(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
         await servers.failed(tx, self.server_id, why, "", run.clock.now())

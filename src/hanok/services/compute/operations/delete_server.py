@@ -8,7 +8,7 @@ from hanok.base.errors import Unavailable
 from hanok.commands import Done, RemoveInstance
 from hanok.operations import Operation, Run, Step
 from hanok.services.compute.logic import servers
-from hanok.services.compute.operations.create_server import room
+from hanok.services.compute.room import Compute
 from hanok.services.compute.tables import servers as server_table
 from hanok.services.placement import facade as placement
 from hanok.store import Transaction
@@ -16,10 +16,10 @@ from hanok.store import Transaction
 REMOVE_S = 30.0
 
 
-class RemoveGuest(Step["DeleteServer", None]):
+class RemoveGuest(Step["DeleteServer", Compute, None], name="remove_guest"):
     """Nothing of the guest is left on its host. A host that does not answer owes it."""
 
-    async def do(self, run: Run[DeleteServer]) -> None:
+    async def do(self, run: Run[DeleteServer, Compute]) -> None:
         row = await run.read(servers.get_any, run.args.server_id)
         if row is None or not row.host:
             return
@@ -32,23 +32,23 @@ class RemoveGuest(Step["DeleteServer", None]):
             run.debts.append((row.host, command))
 
 
-class ReleasePorts(Step["DeleteServer", None]):
+class ReleasePorts(Step["DeleteServer", Compute, None], name="release_ports"):
     """Its ports are gone, or free for others."""
 
-    async def do(self, run: Run[DeleteServer]) -> None:
+    async def do(self, run: Run[DeleteServer, Compute]) -> None:
         return None
 
-    async def save(self, run: Run[DeleteServer], tx: Transaction, result: None) -> None:
-        await room(run).network.release(tx, run.args.server_id)
+    async def save(self, run: Run[DeleteServer, Compute], tx: Transaction, result: None) -> None:
+        await run.tools.network.release(tx, run.args.server_id)
 
 
-class ForgetServer(Step["DeleteServer", None]):
+class ForgetServer(Step["DeleteServer", Compute, None], name="forget_server"):
     """Its share of the host is free; the server is deleted."""
 
-    async def do(self, run: Run[DeleteServer]) -> None:
+    async def do(self, run: Run[DeleteServer, Compute]) -> None:
         return None
 
-    async def save(self, run: Run[DeleteServer], tx: Transaction, result: None) -> None:
+    async def save(self, run: Run[DeleteServer, Compute], tx: Transaction, result: None) -> None:
         now = run.clock.now()
         await placement.release(tx, run.args.server_id, now)
         await servers.gone(tx, run.args.server_id, now)
@@ -65,7 +65,17 @@ class DeleteServer(Operation, frozen=True, kw_only=True, tag="compute.delete_ser
     def resource(self) -> str:
         return f"server:{self.server_id}"
 
-    async def failed(self, run: Run[Any], tx: Transaction, why: str) -> None:
+    @property
+    def event(self) -> str:
+        return "compute.instance.delete"
+
+    async def news(self, run: Run[Any, Compute], tx: Transaction) -> dict[str, Any]:
+        return await servers.news(tx, self.server_id)
+
+    async def stuck(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
+        await servers.stuck(tx, self.server_id, why, run.clock.now())
+
+    async def failed(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
         # Whatever kept it from ending, the server can be deleted again.
         row = await servers.get_any(tx, self.server_id)
         if row is not None and row.task_state == "deleting":

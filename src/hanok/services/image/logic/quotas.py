@@ -1,4 +1,4 @@
-"""What a project may have: counted in the transaction that adds to it.
+"""Image's limits: what is counted, and the service's words when a limit would be passed.
 
 Sizes are in MiB, as the limits are.
 
@@ -7,10 +7,13 @@ Source: Image service administration guide, "Image service quotas" (unified limi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from hanok.base.errors import TooLarge
+from hanok.limits import OverLimit, Resource
 from hanok.services.image.room import Images
 from hanok.services.image.tables import image_locations, images
 from hanok.store import Transaction
@@ -21,32 +24,34 @@ SIZE, STAGE, COUNT, UPLOADING = (
     "image_count_total",
     "image_count_uploading",
 )
-RESOURCES = (SIZE, STAGE, COUNT, UPLOADING)
 MIB = 1 << 20
 
-_mine = images.c.owner == bindparam("project")
+_mine = images.c.owner == bindparam("owner")
+_bytes = sa.select(sa.func.coalesce(sa.func.sum(images.c.size), 0))
+_number = sa.select(sa.func.count()).select_from(images)
 _of = {
     # A copy in each store counts.
-    SIZE: sa.select(sa.func.coalesce(sa.func.sum(images.c.size), 0))
-    .select_from(images.join(image_locations, image_locations.c.image_id == images.c.id))
-    .where(_mine),
-    STAGE: sa.select(sa.func.coalesce(sa.func.sum(images.c.size), 0)).where(
-        _mine, images.c.status.in_(("uploading", "importing"))
-    ),
-    COUNT: sa.select(sa.func.count()).select_from(images).where(_mine),
-    UPLOADING: sa.select(sa.func.count())
-    .select_from(images)
-    .where(_mine, images.c.status.in_(("saving", "uploading", "importing"))),
+    SIZE: _bytes.select_from(
+        images.join(image_locations, image_locations.c.image_id == images.c.id)
+    ).where(_mine),
+    STAGE: _bytes.where(_mine, images.c.status.in_(("uploading", "importing"))),
+    COUNT: _number.where(_mine),
+    UPLOADING: _number.where(_mine, images.c.status.in_(("saving", "uploading", "importing"))),
 }
 
 
-async def used(tx: Transaction, project_id: str, resource: str) -> int:
-    """What the project has of a resource: bytes or images."""
-    return int(await tx.scalar(_of[resource], {"project": project_id}) or 0)
-
-
-def _shown(resource: str, amount: int) -> int:
-    return amount // MIB if resource in (SIZE, STAGE) else amount
+def resources(limits: Mapping[str, int]) -> tuple[Resource, ...]:
+    """What is limited; limits: an operator's, for projects that no unified limit is registered for."""
+    return tuple(
+        Resource(
+            name=name,
+            default=limits.get(name, -1),
+            count=count,
+            unit=MIB if name in (SIZE, STAGE) else 1,
+            registered=name,
+        )
+        for name, count in _of.items()
+    )
 
 
 async def check(
@@ -60,26 +65,18 @@ async def check(
     Raises:
         TooLarge: it is not.
     """
-    limit = (await room.limits(tx, project_id)).get(resource, -1)
-    if limit < 0:
-        return
-    await tx.serialize("image", "limits", project_id)
-    amount = await used(tx, project_id, resource) + more
-    top = limit * MIB if resource in (SIZE, STAGE) else limit
-    if amount > top:
+    try:
+        await room.limits.check(tx, project_id, {resource: more})
+    except OverLimit as error:
+        [over] = error.over
         raise TooLarge(
-            f"Request exceeds the limit of {resource} of project {project_id}: {limit} allowed, "
-            f"{_shown(resource, amount)} needed."
-        )
+            f"Request exceeds the limit of {resource} of project {project_id}: {over.maximum} allowed, "
+            f"{over.used} used, {over.requested} requested."
+        ) from error
 
 
 async def usage(tx: Transaction, room: Images, project_id: str) -> dict[str, dict[str, int]]:
     """Usage and limit by resource."""
-    limits = await room.limits(tx, project_id)
-    return {
-        one: {
-            "usage": _shown(one, await used(tx, project_id, one)),
-            "limit": limits.get(one, -1),
-        }
-        for one in RESOURCES
-    }
+    maximums = await room.limits.maximums(tx, project_id)
+    used = await room.limits.used(tx, project_id)
+    return {name: {"usage": used[name], "limit": maximums[name]} for name in used}

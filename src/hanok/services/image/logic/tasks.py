@@ -73,6 +73,15 @@ async def begun(tx: Transaction, task_id: str, now: datetime) -> None:
     )
 
 
+async def told(tx: Transaction, task_id: str, message: str, now: datetime) -> None:
+    """Say on a task that has not ended what keeps it."""
+    await tx.execute(
+        image_tasks.update()
+        .where(image_tasks.c.id == task_id, image_tasks.c.status.in_(("pending", "processing")))
+        .values(message=message, updated_at=now)
+    )
+
+
 async def ended(
     tx: Transaction,
     task_id: str,

@@ -12,19 +12,20 @@ from hanok.drivers.image_format import Inspector
 from hanok.drivers.image_stores import StoreBroken, web
 from hanok.operations import Operation, Run, Step
 from hanok.services.image.logic import data, images, tasks
-from hanok.services.image.operations.import_image import imported, room_of, watched
+from hanok.services.image.operations.import_image import TRANSFER_S, imported, watched
+from hanok.services.image.room import Images
 from hanok.store import Transaction
 
 ALGORITHM = "sha512"
 
 
-class CheckLocation(Step["AddLocation", int]):
+class CheckLocation(Step["AddLocation", Images, int], name="check_location"):
     """There are bytes at the location. Without hashes to compare with, the image is active from here on."""
 
     result_type = int
 
-    async def do(self, run: Run[AddLocation]) -> int:
-        room, args = room_of(run), run.args
+    async def do(self, run: Run[AddLocation, Images]) -> int:
+        room, args = run.tools, run.args
         async with run.transaction() as tx:
             await tasks.begun(tx, args.task_id, run.clock.now())
         await imported(run)
@@ -41,22 +42,22 @@ class CheckLocation(Step["AddLocation", int]):
             raise StepFailed(f"Image exceeds the limit of {room.settings.most_bytes} bytes.")
         return size
 
-    async def save(self, run: Run[AddLocation], tx: Transaction, result: int) -> None:
+    async def save(self, run: Run[AddLocation, Images], tx: Transaction, result: int) -> None:
         args = run.args
         values: dict[str, Any] = {"size": result}
-        if not (args.os_hash_value and room_of(run).settings.secure_hash):
+        if not (args.os_hash_value and run.tools.settings.secure_hash):
             values["status"] = "active"
         if args.os_hash_value:
             values |= {"os_hash_algo": args.os_hash_algo, "os_hash_value": args.os_hash_value}
-        elif room_of(run).settings.secure_hash:
+        elif run.tools.settings.secure_hash:
             values["os_hash_algo"] = ALGORITHM
         if not await images.change_import(tx, args.image_id, args.task_id, values, run.clock.now()):
             raise StepFailed("The image was deleted.")
         await images.add_location(tx, args.image_id, args.store, args.address)
 
-    async def unsave(self, run: Run[AddLocation], tx: Transaction) -> None:
+    async def unsave(self, run: Run[AddLocation, Images], tx: Transaction) -> None:
         args = run.args
-        if args.store == room_of(run).web_store:
+        if args.store == run.tools.web_store:
             return  # nothing there is ours to free; the image shows where it was said to be, as upstream's does
         for row in (await images.locations(tx, [args.image_id]))[args.image_id]:
             if (row.store, row.address) == (args.store, args.address):
@@ -70,13 +71,15 @@ class Hashed(Struct, frozen=True, kw_only=True):
     value: str
 
 
-class HashLocation(Step["AddLocation", Hashed | None]):
+class HashLocation(Step["AddLocation", Images, Hashed | None], name="hash_location"):
     """The bytes are what was said of them. Data that cannot be read now leaves an image without hash."""
+
+    deadline_s = TRANSFER_S
 
     result_type = Hashed | None
 
-    async def do(self, run: Run[AddLocation]) -> Hashed | None:
-        room, args = room_of(run), run.args
+    async def do(self, run: Run[AddLocation, Images]) -> Hashed | None:
+        room, args = run.tools, run.args
         if not room.settings.secure_hash:
             return None
         row = await imported(run)
@@ -102,7 +105,9 @@ class HashLocation(Step["AddLocation", Hashed | None]):
         virtual = data.inspected(room, inspector, got, row.disk_format, row.container_format)
         return Hashed(size=got, virtual_size=virtual, md5=md5.hexdigest(), value=wanted.hexdigest())
 
-    async def save(self, run: Run[AddLocation], tx: Transaction, result: Hashed | None) -> None:
+    async def save(
+        self, run: Run[AddLocation, Images], tx: Transaction, result: Hashed | None
+    ) -> None:
         args, now = run.args, run.clock.now()
         values: dict[str, Any] = {"status": "active", "import_task": None}
         if result is not None:
@@ -127,7 +132,8 @@ class AddLocation(Operation, frozen=True, kw_only=True, tag="image.add_location"
     """
 
     steps = (CheckLocation, HashLocation)
-    resource_kind = "image"
+    pool = "transfer"
+    deadline_s = 3 * TRANSFER_S
 
     image_id: str
     task_id: str
@@ -140,7 +146,10 @@ class AddLocation(Operation, frozen=True, kw_only=True, tag="image.add_location"
     def resource(self) -> str:
         return f"image:{self.image_id}"
 
-    async def failed(self, run: Run[Any], tx: Transaction, why: str) -> None:
+    async def stuck(self, run: Run[Any, Images], tx: Transaction, why: str) -> None:
+        await tasks.told(tx, self.task_id, why, run.clock.now())
+
+    async def failed(self, run: Run[Any, Images], tx: Transaction, why: str) -> None:
         empty = dict.fromkeys(
             ("import_task", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value")
         )
@@ -149,5 +158,5 @@ class AddLocation(Operation, frozen=True, kw_only=True, tag="image.add_location"
         )
         await tasks.ended(tx, self.task_id, run.clock.now(), message=why)
 
-    async def cancelled(self, run: Run[Any], tx: Transaction) -> None:
+    async def cancelled(self, run: Run[Any, Images], tx: Transaction) -> None:
         await self.failed(run, tx, "The image was deleted.")

@@ -9,16 +9,19 @@ from hanok.drivers.image_stores import StoreBroken
 from hanok.drivers.image_stores.files import FileStore
 from hanok.operations import Operation, Run, Step
 from hanok.services.image.logic import cache, images
-from hanok.services.image.operations.import_image import room_of
+from hanok.services.image.operations.import_image import TRANSFER_S
+from hanok.services.image.room import Images
 from hanok.services.image.tables import image_cache
 from hanok.store import Transaction
 
 
-class FillCache(Step["CacheImage", int]):
+class FillCache(Step["CacheImage", Images, int], name="fill_cache"):
     """The copy is there."""
 
-    async def do(self, run: Run[CacheImage]) -> int:
-        room, image_id = room_of(run), run.args.image_id
+    deadline_s = TRANSFER_S
+
+    async def do(self, run: Run[CacheImage, Images]) -> int:
+        room, image_id = run.tools, run.args.image_id
         row = await run.read(images.get_any, image_id)
         if row is None or row.status != "active":
             raise StepFailed("The image is not active any more.")
@@ -29,12 +32,12 @@ class FillCache(Step["CacheImage", int]):
         except StoreBroken as error:
             raise StepFailed("The copy could not be written.", detail=str(error)) from error
 
-    async def save(self, run: Run[CacheImage], tx: Transaction, result: int) -> None:
+    async def save(self, run: Run[CacheImage, Images], tx: Transaction, result: int) -> None:
         if not await cache.cached(tx, run.args.image_id, result, run.clock.now()):
             raise StepFailed("Nobody wants the copy any more.")
 
-    async def undo(self, run: Run[CacheImage]) -> None:
-        target = FileStore(room_of(run).cache)
+    async def undo(self, run: Run[CacheImage, Images]) -> None:
+        target = FileStore(run.tools.cache)
         await target.abandon(run.args.image_id, attempt=run.operation_id)
         await target.delete(run.args.image_id)
 
@@ -43,7 +46,8 @@ class CacheImage(Operation, frozen=True, kw_only=True, tag="image.cache_image"):
     """From a wish for a copy to the copy."""
 
     steps = (FillCache,)
-    resource_kind = "image-cache"
+    pool = "transfer"
+    deadline_s = 3 * TRANSFER_S
 
     image_id: str
 
@@ -51,8 +55,8 @@ class CacheImage(Operation, frozen=True, kw_only=True, tag="image.cache_image"):
     def resource(self) -> str:
         return f"image-cache:{self.image_id}"
 
-    async def failed(self, run: Run[Any], tx: Transaction, why: str) -> None:
+    async def failed(self, run: Run[Any, Images], tx: Transaction, why: str) -> None:
         await tx.execute(image_cache.delete().where(image_cache.c.image_id == self.image_id))
 
-    async def cancelled(self, run: Run[Any], tx: Transaction) -> None:
+    async def cancelled(self, run: Run[Any, Images], tx: Transaction) -> None:
         await self.failed(run, tx, "")

@@ -37,16 +37,11 @@ from hanok.store import Transaction
 
 log = logging.getLogger(__name__)
 
+TRANSFER_S = 6 * 3600.0  # 1 TiB at 50 MiB/s
 LOOK_EVERY = 64 << 20  # bytes after which it is looked whether the image is still there
 
 
-def room_of(run: Run[Any]) -> Images:
-    tools = run.tools
-    assert isinstance(tools, Images)
-    return tools
-
-
-async def imported(run: Run[Any]) -> Any:
+async def imported(run: Run[Any, Images]) -> Any:
     """The image's row, if this task still imports into it.
 
     Raises:
@@ -58,7 +53,7 @@ async def imported(run: Run[Any]) -> Any:
     return row
 
 
-async def watched(run: Run[Any], stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def watched(run: Run[Any, Images], stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The stream, ended when the image is deleted meanwhile."""
     passed = 0
     async for piece in stream:
@@ -69,7 +64,7 @@ async def watched(run: Run[Any], stream: AsyncIterator[bytes]) -> AsyncIterator[
         yield piece
 
 
-async def verifier_of(run: Run[ImportImage]) -> Verifier | None:
+async def verifier_of(run: Run[ImportImage, Images]) -> Verifier | None:
     """What checks the signature that the image now says it has; None where it says nothing.
 
     Raises:
@@ -108,13 +103,13 @@ class Before(Struct, frozen=True, kw_only=True):
     now: elsewhere.Described
 
 
-class DescribeData(Step["ImportImage", Before | None]):
+class DescribeData(Step["ImportImage", Images, Before | None], name="describe_data"):
     """The import is under way; the image is described as another cloud describes what is to come from there."""
 
     result_type = Before | None
 
-    async def do(self, run: Run[ImportImage]) -> Before | None:
-        room, args = room_of(run), run.args
+    async def do(self, run: Run[ImportImage, Images]) -> Before | None:
+        room, args = run.tools, run.args
         async with run.transaction() as tx:
             await tasks.begun(tx, args.task_id, run.clock.now())
         row = await imported(run)
@@ -131,14 +126,16 @@ class DescribeData(Step["ImportImage", Before | None]):
             now=msgspec.structs.replace(found, properties=_permitted(room, args, found.properties)),
         )
 
-    async def save(self, run: Run[ImportImage], tx: Transaction, result: Before | None) -> None:
+    async def save(
+        self, run: Run[ImportImage, Images], tx: Transaction, result: Before | None
+    ) -> None:
         if result is not None:
             now = result.now
             await self._describe(
                 run, tx, now.disk_format, now.container_format, result.properties | now.properties
             )
 
-    async def unsave(self, run: Run[ImportImage], tx: Transaction) -> None:
+    async def unsave(self, run: Run[ImportImage, Images], tx: Transaction) -> None:
         before = run.result(DescribeData)
         if before is not None:
             await self._describe(
@@ -147,7 +144,7 @@ class DescribeData(Step["ImportImage", Before | None]):
 
     async def _describe(
         self,
-        run: Run[ImportImage],
+        run: Run[ImportImage, Images],
         tx: Transaction,
         disk_format: str,
         container_format: str,
@@ -179,11 +176,13 @@ def _permitted(room: Images, args: ImportImage, properties: dict[str, str]) -> d
     }
 
 
-class FetchData(Step["ImportImage", None]):
+class FetchData(Step["ImportImage", Images, None], name="fetch_data"):
     """The bytes are in the staging folder."""
 
-    async def do(self, run: Run[ImportImage]) -> None:
-        room, args = room_of(run), run.args
+    deadline_s = TRANSFER_S
+
+    async def do(self, run: Run[ImportImage, Images]) -> None:
+        room, args = run.tools, run.args
         await imported(run)
         staging = FileStore(room.staging)
         if args.method == "glance-direct" and await staging.size(args.image_id) is None:
@@ -205,26 +204,28 @@ class FetchData(Step["ImportImage", None]):
             if said is not None and got != said.now.size:
                 raise StepFailed(f"{got} bytes came, not the {said.now.size} that the image has.")
 
-    async def undo(self, run: Run[ImportImage]) -> None:
+    async def undo(self, run: Run[ImportImage, Images]) -> None:
         await forget_staged(run)
 
 
-async def forget_staged(run: Run[ImportImage]) -> None:
+async def forget_staged(run: Run[ImportImage, Images]) -> None:
     if run.args.method == "copy-image":
         return
-    staging = FileStore(room_of(run).staging)
+    staging = FileStore(run.tools.staging)
     for key in (run.args.image_id, f"{run.args.image_id}.converted"):
         await staging.abandon(key, attempt=run.operation_id)
         await staging.delete(key)
 
 
-class LookAtData(Step["ImportImage", Looked | None]):
+class LookAtData(Step["ImportImage", Images, Looked | None], name="look_at_data"):
     """The bytes are hashed and found to be what the image says; converted, where the operator wants that."""
+
+    deadline_s = TRANSFER_S
 
     result_type = Looked | None
 
-    async def do(self, run: Run[ImportImage]) -> Looked | None:
-        room, args = room_of(run), run.args
+    async def do(self, run: Run[ImportImage, Images]) -> Looked | None:
+        room, args = run.tools, run.args
         row = await imported(run)
         if args.method == "copy-image":
             return None
@@ -256,13 +257,13 @@ class LookAtData(Step["ImportImage", Looked | None]):
 
     async def _look(
         self,
-        run: Run[ImportImage],
+        run: Run[ImportImage, Images],
         key: str,
         disk_format: str,
         container_format: str,
         verifier: Verifier | None,
     ) -> data.Taken:
-        room = room_of(run)
+        room = run.tools
         size = await FileStore(room.staging).size(key)
         if size is None:
             raise StepFailed("The staged data is not there.")
@@ -278,20 +279,22 @@ class LookAtData(Step["ImportImage", Looked | None]):
         except StoreBroken as error:
             raise StepFailed("The staged data could not be read.", detail=str(error)) from error
 
-    async def save(self, run: Run[ImportImage], tx: Transaction, result: Looked | None) -> None:
+    async def save(
+        self, run: Run[ImportImage, Images], tx: Transaction, result: Looked | None
+    ) -> None:
         row = await images.get_any(tx, run.args.image_id)
         if row is None:
             raise StepFailed("The image was deleted while its data was being imported.")
         each = row.size or 0 if result is None else result.size
-        await quotas.check(
-            tx, room_of(run), row.owner, quotas.SIZE, more=each * len(run.args.stores)
-        )
+        await quotas.check(tx, run.tools, row.owner, quotas.SIZE, more=each * len(run.args.stores))
 
 
-class StoreData(Step["ImportImage", None]):
+class StoreData(Step["ImportImage", Images, None], name="store_data"):
     """The bytes are in the stores; the image is active."""
 
-    async def do(self, run: Run[ImportImage]) -> None:
+    deadline_s = TRANSFER_S
+
+    async def do(self, run: Run[ImportImage, Images]) -> None:
         args = run.args
         row = await imported(run)
         looked = run.result(LookAtData)
@@ -314,13 +317,13 @@ class StoreData(Step["ImportImage", None]):
         if not done:
             raise StepFailed("None of the stores took the data.")
 
-    async def _locations(self, run: Run[ImportImage]) -> list[Any]:
+    async def _locations(self, run: Run[ImportImage, Images]) -> list[Any]:
         return (await run.read(images.locations, [run.args.image_id]))[run.args.image_id]
 
     async def _put(
-        self, run: Run[ImportImage], store: str, row: Any, looked: Looked | None
+        self, run: Run[ImportImage, Images], store: str, row: Any, looked: Looked | None
     ) -> None:
-        room = room_of(run)
+        room = run.tools
         if await run.read(images.in_trash, store, row.id):
             raise StoreBroken("what it had of the image before is not deleted yet")
         target = data.store_of(room, store)
@@ -342,7 +345,7 @@ class StoreData(Step["ImportImage", None]):
             await target.delete(row.id)
             raise StoreBroken("it did not get all of the data")
 
-    async def _tell(self, run: Run[ImportImage], store: str, *, failed: bool) -> None:
+    async def _tell(self, run: Run[ImportImage, Images], store: str, *, failed: bool) -> None:
         """Say on the image that this store has it, or that it has not."""
         args, now = run.args, run.clock.now()
         async with run.transaction() as tx:
@@ -358,7 +361,7 @@ class StoreData(Step["ImportImage", None]):
                 await images.add_location(tx, args.image_id, store, args.image_id)
             await images.change_import(tx, args.image_id, args.task_id, values, now)
 
-    async def save(self, run: Run[ImportImage], tx: Transaction, result: None) -> None:
+    async def save(self, run: Run[ImportImage, Images], tx: Transaction, result: None) -> None:
         args, looked, now = run.args, run.result(LookAtData), run.clock.now()
         values: dict[str, Any] = {"import_task": None, "importing_to": ""}
         if looked is not None:
@@ -373,7 +376,7 @@ class StoreData(Step["ImportImage", None]):
             }
         if not await images.change_import(tx, args.image_id, args.task_id, values, now):
             raise StepFailed("The image was deleted while its data was being imported.")
-        settings = room_of(run).settings
+        settings = run.tools.settings
         spared = {role.lower() for role in settings.inject_ignore_roles} & set(args.roles)
         if looked is not None and settings.inject and not spared:
             properties, _ = await images.extras(tx, [args.image_id])
@@ -382,8 +385,8 @@ class StoreData(Step["ImportImage", None]):
             )
         await tasks.ended(tx, args.task_id, now, result={"image_id": args.image_id})
 
-    async def undo(self, run: Run[ImportImage]) -> None:
-        room, args = room_of(run), run.args
+    async def undo(self, run: Run[ImportImage, Images]) -> None:
+        room, args = run.tools, run.args
         for store in args.stores:
             with contextlib.suppress(StoreBroken, HanokError):
                 await data.store_of(room, store).abandon(args.image_id, attempt=run.operation_id)
@@ -397,10 +400,10 @@ class StoreData(Step["ImportImage", None]):
         await data.empty_trash(room, args.image_id)
 
 
-class ForgetStaged(Step["ImportImage", None]):
+class ForgetStaged(Step["ImportImage", Images, None], name="forget_staged"):
     """The staging folder is free again."""
 
-    async def do(self, run: Run[ImportImage]) -> None:
+    async def do(self, run: Run[ImportImage, Images]) -> None:
         with contextlib.suppress(StoreBroken):
             await asyncio.shield(forget_staged(run))
 
@@ -412,7 +415,8 @@ class ImportImage(Operation, frozen=True, kw_only=True, tag="image.import_image"
     """
 
     steps = (DescribeData, FetchData, LookAtData, StoreData, ForgetStaged)
-    resource_kind = "image"
+    pool = "transfer"
+    deadline_s = 3 * TRANSFER_S
 
     image_id: str
     task_id: str
@@ -428,7 +432,17 @@ class ImportImage(Operation, frozen=True, kw_only=True, tag="image.import_image"
     def resource(self) -> str:
         return f"image:{self.image_id}"
 
-    async def failed(self, run: Run[Any], tx: Transaction, why: str) -> None:
+    @property
+    def event(self) -> str:
+        return "image.image.import"
+
+    async def news(self, run: Run[Any, Images], tx: Transaction) -> dict[str, Any]:
+        return {"id": self.image_id, "method": self.method, "stores": list(self.stores)}
+
+    async def stuck(self, run: Run[Any, Images], tx: Transaction, why: str) -> None:
+        await tasks.told(tx, self.task_id, why, run.clock.now())
+
+    async def failed(self, run: Run[Any, Images], tx: Transaction, why: str) -> None:
         values: dict[str, Any] = {"import_task": None, "importing_to": ""}
         if self.method != "copy-image":
             values |= {"status": "queued", "size": None}
@@ -437,5 +451,5 @@ class ImportImage(Operation, frozen=True, kw_only=True, tag="image.import_image"
         await images.change_import(tx, self.image_id, self.task_id, values, run.clock.now())
         await tasks.ended(tx, self.task_id, run.clock.now(), message=why)
 
-    async def cancelled(self, run: Run[Any], tx: Transaction) -> None:
+    async def cancelled(self, run: Run[Any, Images], tx: Transaction) -> None:
         await self.failed(run, tx, "The image was deleted.")

@@ -120,7 +120,7 @@ async def create(
     network = await get(tx, reach, "network", values["floating_network_id"])
     if not network.external:
         raise bad("floatingip", f"Network {network.id} is not a valid external network")
-    await quotas.check(tx, project_id, "floatingip")
+    await quotas.check(tx, room, project_id, "floatingip")
     now = room.clock.now()
     row = {
         **standard(values, project_id, now),

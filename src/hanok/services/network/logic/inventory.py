@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,29 +46,25 @@ async def wait_applied(room: NetworkRoom, server_id: str, *, timeout_s: float) -
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_s
     while True:
-        async with room.round_done:
-            async with room.database.read() as tx:
-                rows = await tx.all(_of_server, {"server": server_id})
-                names = {port_scope(row.id) for row in rows}
-                names |= {network_scope(row.network_id) for row in rows}
-                groups = await tx.scalars(_their_groups, {"ids": [row.id for row in rows]})
-                names |= {security_group_scope(one) for one in groups}
-                behind = await tx.all(_behind, {"names": sorted(names)})
-            if not behind:
-                break
-            left = deadline - loop.time()
-            if left <= 0:
-                problems = "; ".join(row.problem for row in behind if row.problem)
-                raise Unavailable(
-                    "The network engine does not know the server's ports yet.",
-                    detail=f"{', '.join(row.scope for row in behind)} {problems}",
-                )
-            room.wake()
-            try:
-                async with asyncio.timeout(min(left, LOOK_S)):
-                    await room.round_done.wait()
-            except TimeoutError:
-                pass
+        beat = room.rounds.next()
+        async with room.database.read() as tx:
+            rows = await tx.all(_of_server, {"server": server_id})
+            behind = await _behind_of(tx, rows)
+        if not behind:
+            break
+        left = deadline - loop.time()
+        if left <= 0:
+            problems = "; ".join(row.problem for row in behind if row.problem)
+            raise Unavailable(
+                "The network engine does not know the server's ports yet.",
+                detail=f"{', '.join(row.scope for row in behind)} {problems}",
+            )
+        room.wake()
+        try:
+            async with asyncio.timeout(min(left, LOOK_S)):
+                await beat.wait()
+        except TimeoutError:
+            pass
     if rows:
         left = min(HOSTS_S, deadline - loop.time())
         try:
@@ -77,6 +74,15 @@ async def wait_applied(room: NetworkRoom, server_id: str, *, timeout_s: float) -
             return
         if not everywhere:
             log.info("not every host has taken over the ports of server %s yet", server_id)
+
+
+async def _behind_of(tx: Transaction, rows: Sequence[sa.Row[Any]]) -> Sequence[sa.Row[Any]]:
+    """The scopes of ports, with their groups and networks, that the engine does not hold yet."""
+    names = {port_scope(row.id) for row in rows}
+    names |= {network_scope(row.network_id) for row in rows}
+    groups = await tx.scalars(_their_groups, {"ids": [row.id for row in rows]})
+    names |= {security_group_scope(one) for one in groups}
+    return await tx.all(_behind, {"names": sorted(names)})
 
 
 async def differences(tx: Transaction, room: NetworkRoom) -> list[str]:

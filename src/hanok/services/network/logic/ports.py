@@ -223,7 +223,7 @@ async def make(
     **columns: Any,
 ) -> str:
     """A whole port on a network that the caller may use."""
-    await quotas.check(tx, project_id, "port")
+    await quotas.check(tx, room, project_id, "port")
     await tx.serialize("network", network.id)
     secured = values.get("port_security_enabled", UNSET)
     if secured is UNSET:

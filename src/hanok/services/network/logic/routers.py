@@ -123,7 +123,7 @@ async def create(
     """
     project_id = project_of(values, reach)
     zones_known(room, values["availability_zone_hints"])
-    await quotas.check(tx, project_id, "router")
+    await quotas.check(tx, room, project_id, "router")
     row = {
         **standard(values, project_id, room.clock.now()),
         "admin_state_up": values["admin_state_up"],

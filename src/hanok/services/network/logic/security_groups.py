@@ -215,14 +215,14 @@ async def create(
             "SecurityGroupDefaultAlreadyExists", "Default security group already exists."
         )
     await ensure_default(tx, room, project_id)
-    await quotas.check(tx, project_id, "security_group")
+    await quotas.check(tx, room, project_id, "security_group")
     now = room.clock.now()
     group = {**standard(values, project_id, now), "default_of": None}
     first = [
         _rule_row(group["id"], project_id, one, now)
         for one in _first_rules(group["id"], own_group=False)
     ]
-    await quotas.check(tx, project_id, "security_group_rule", len(first))
+    await quotas.check(tx, room, project_id, "security_group_rule", len(first))
     await tx.insert(security_groups, group)
     await tx.insert(rules, first)
     await set_tags(tx, group["id"], values.get("tags", ()))
@@ -420,7 +420,7 @@ async def create_rule(
     if remote is not None and remote != group.id:
         await tx.serialize("network.group", remote)
         await group_for_rule(tx, room, reach, remote)
-    await quotas.check(tx, project_id, "security_group_rule")
+    await quotas.check(tx, room, project_id, "security_group_rule")
     row = _rule_row(group.id, project_id, values, room.clock.now())
     try:
         await tx.insert(rules, row)

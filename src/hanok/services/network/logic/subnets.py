@@ -135,7 +135,7 @@ async def create(
     """
     network = await get(tx, reach, "network", values["network_id"])
     project_id = project_of(values, reach)
-    await quotas.check(tx, project_id, "subnet")
+    await quotas.check(tx, room, project_id, "subnet")
     await tx.serialize("network", network.id)
     cidr = _cidr(values)
     await _no_overlap(tx, network.id, cidr)

@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput
 from hanok.services.identity import facade as identity
-from hanok.services.network.logic import quotas
 from hanok.services.network.logic.errors import disallowed
 from hanok.services.network.room import NetworkRoom
 from hanok.services.network.schemas import attributes as attr
@@ -33,7 +32,7 @@ async def list_quotas(request: Request, room: NetworkRoom) -> Response:
     if not request.may("context_is_admin"):
         raise disallowed("get_quota")
     async with request.reading() as tx:
-        found = await quotas.all_limits(tx)
+        found = await room.limits.with_own(tx)
     return json_answer(
         {
             "quotas": [
@@ -48,7 +47,7 @@ async def show_own(request: Request, room: NetworkRoom) -> Response:
     """GET /quotas/tenant, and /quotas/project: whose the token is."""
     project_id = request.token.project_id
     if not project_id:
-        raise BadInput("The token is of no project.", code="QuotaMissingTenant")
+        raise BadInput("The token is not scoped to a project.", code="QuotaMissingTenant")
     name = "project" if request.full_url.rstrip("/").endswith("project") else "tenant"
     return json_answer({name: {f"{name}_id": project_id}})
 
@@ -61,7 +60,7 @@ async def show_quota(request: Request, room: NetworkRoom) -> Response:
         _target(request)
     request.allowed_by_hand()
     async with request.reading() as tx:
-        limits = await quotas.limits(tx, project_id)
+        limits = await room.limits.maximums(tx, project_id)
     return json_answer({"quota": limits})
 
 
@@ -72,7 +71,8 @@ async def show_details(request: Request, room: NetworkRoom) -> Response:
         _target(request)
     request.allowed_by_hand()
     async with request.reading() as tx:
-        limits, used = await quotas.limits(tx, project_id), await quotas.used(tx, project_id)
+        limits = await room.limits.maximums(tx, project_id)
+        used = await room.limits.used(tx, project_id)
     answer = {
         name: {"limit": most, "used": used[name], "reserved": 0} for name, most in limits.items()
     }
@@ -83,14 +83,18 @@ async def show_default(request: Request, room: NetworkRoom) -> Response:
     request.allowed_by_hand()
     if request.path["project_id"] != request.token.project_id:
         _target(request)
-    return json_answer({"quota": dict(quotas.DEFAULTS)})
+    async with request.reading() as tx:
+        limits = await room.limits.defaults(tx)
+    return json_answer({"quota": limits})
 
 
 async def update_quota(request: Request, room: NetworkRoom) -> Response:
     """PUT /quotas/{project_id}."""
     if not request.may("update_quota"):
         raise disallowed("update_quota")
-    known = {name: attr.Attribute(check=attr.whole(-1, MOST)) for name in quotas.DEFAULTS}
+    known = {
+        name: attr.Attribute(check=attr.whole(-1, MOST)) for name in room.limits.defaults_of_code()
+    }
     body: Any = await request.json()
     if isinstance(body, dict) and isinstance(body.get("quota"), dict):
         ignored = ("tenant_id", "project_id", "force", "check_limit")
@@ -100,8 +104,8 @@ async def update_quota(request: Request, room: NetworkRoom) -> Response:
     async with request.transaction() as tx:
         if not await identity.project_exists(tx, project_id):
             raise BadInput(f"Project {project_id[:64]} could not be found.", code="BadRequest")
-        await quotas.set_limits(tx, project_id, values)
-        limits = await quotas.limits(tx, project_id)
+        await room.limits.set(tx, project_id, values)
+        limits = await room.limits.maximums(tx, project_id)
     return json_answer({"quota": limits})
 
 
@@ -109,7 +113,7 @@ async def delete_quota(request: Request, room: NetworkRoom) -> Response:
     if not request.may("delete_quota"):
         raise disallowed("delete_quota")
     async with request.transaction() as tx:
-        await quotas.reset(tx, request.path["project_id"])
+        await room.limits.reset(tx, request.path["project_id"])
     return no_content()
 
 

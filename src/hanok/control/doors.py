@@ -1,0 +1,148 @@
+"""The house's own doors, beside the OpenStack APIs: for `hanok doctor` and whoever runs the cloud."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from starlette.responses import Response
+
+from hanok import operations
+from hanok.base.clock import zulu
+from hanok.base.errors import Conflict, NotFound
+from hanok.control import switches
+from hanok.control.inventory import differences
+from hanok.web import faults
+from hanok.web.policy import Rule
+from hanok.web.request import Request, json_answer, no_content
+from hanok.web.routes import Route, Service
+
+if TYPE_CHECKING:
+    from hanok.control.app import Control
+
+RULES = (
+    Rule("hanok:inventory", "role:admin", "Compare the database with the hosts."),
+    Rule("hanok:operations", "role:admin", "List, retry and end operations that are under way."),
+    Rule("hanok:services", "role:admin", "See which services are on, and switch them."),
+    Rule("hanok:rotate_keys", "role:admin", "Replace the keys of tokens and secrets."),
+)
+
+
+async def show(request: Request, control: Control) -> Response:
+    """GET /hanok/v1/inventory: where the database and the world disagree."""
+    request.allow()
+    return json_answer({"differences": await differences(control.house)})
+
+
+async def mend(request: Request, control: Control) -> Response:
+    """POST /hanok/v1/inventory/mend: puts right what is safe, and says what it did."""
+    request.allow()
+    return json_answer({"differences": await differences(control.house, mend=True)})
+
+
+async def rotate_keys(request: Request, control: Control) -> Response:
+    """POST /hanok/v1/keys/rotate: new keys for tokens and secrets; nobody is signed out."""
+    request.allow()
+    sealed = [await room.rotate_keys() for room in control.house.rooms.values()]
+    return json_answer({"secrets": sum(sealed)})
+
+
+async def list_operations(request: Request, control: Control) -> Response:
+    """GET /hanok/v1/operations: what waits, runs or is being undone, oldest first."""
+    request.allow()
+    async with request.reading() as tx:
+        found = await operations.active(tx)
+    return json_answer({"operations": [_shown(one) for one in found]})
+
+
+def _shown(one: operations.Record) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "kind": one.kind,
+        "resource": one.resource,
+        "project_id": one.project_id,
+        "request_id": one.request_id,
+        "state": one.state,
+        "step": one.step,
+        "progress": one.progress,
+        "waits_for": one.waits_for,
+        "queue": one.queue,
+        "parent_id": one.parent,
+        "started_at": zulu(one.started_at),
+        "stuck_since": zulu(one.stuck_since),
+        "stuck_why": one.stuck_why,
+        "error": one.error,
+    }
+
+
+async def retry_operation(request: Request, control: Control) -> Response:
+    """POST /hanok/v1/operations/{id}/retry: what waits for its next try is tried now."""
+    request.allow()
+    operation_id = request.path["operation_id"]
+    if not await control.worker.retry(operation_id):
+        raise NotFound(f"No operation {operation_id} is under way.")
+    return no_content()
+
+
+async def abandon_operation(request: Request, control: Control) -> Response:
+    """POST /hanok/v1/operations/{id}/abandon: one that is stuck is ended as it is."""
+    request.allow()
+    operation_id = request.path["operation_id"]
+    if not await control.worker.abandon(operation_id):
+        raise Conflict(f"Operation {operation_id} is not stuck.")
+    return no_content()
+
+
+class Switching(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether a service is to be on."""
+
+    enabled: bool
+
+
+async def list_services(request: Request, control: Control) -> Response:
+    """GET /hanok/v1/services: the services of this house, and which of them are on."""
+    request.allow()
+    async with request.reading() as tx:
+        found = await switches.look(tx, control.settings)
+    shown = [{"name": one.name, "enabled": one.on, "disabled_by": one.why} for one in found]
+    return json_answer({"services": shown})
+
+
+async def switch_service(request: Request, control: Control) -> Response:
+    """PUT /hanok/v1/services/{name}: switch one on or off in all control processes."""
+    request.allow()
+    body = await request.body(Switching)
+    async with request.transaction() as tx:
+        await control.switch(tx, request.path["name"], on=body.enabled)
+    return no_content()
+
+
+_OPERATIONS = "hanok:operations"
+ROUTES = (
+    Route("GET", "/v1/services", list_services, ("hanok:services",)),
+    Route(
+        "PUT",
+        "/v1/services/{name}",
+        switch_service,
+        ("hanok:services",),
+        body=Switching,
+        strict=True,
+    ),
+    Route("GET", "/v1/operations", list_operations, (_OPERATIONS,)),
+    Route("POST", "/v1/operations/{operation_id}/retry", retry_operation, (_OPERATIONS,)),
+    Route("POST", "/v1/operations/{operation_id}/abandon", abandon_operation, (_OPERATIONS,)),
+    Route("GET", "/v1/inventory", show, ("hanok:inventory",)),
+    Route("POST", "/v1/inventory/mend", mend, ("hanok:inventory",)),
+    Route("POST", "/v1/keys/rotate", rotate_keys, ("hanok:rotate_keys",)),
+)
+
+
+def service(control: Control) -> Service:
+    return Service(
+        kind="hanok",
+        room=control,
+        rules=RULES,
+        mounts=("hanok",),
+        routes=ROUTES,
+        fault=faults.identity,
+    )

@@ -1,0 +1,134 @@
+"""Services are switched off and on while the cloud runs: doors, loops and catalog entry go and come, rows stay."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hanok.bus import MemoryBus
+from hanok.control.settings import load
+from hanok.rooms import WrongSettings
+from tests.cloud import Client, Cloud, a_flavor, a_network, a_server, an_image, running, settle
+
+DOOR = "/hanok/v1/services"
+
+
+async def _until(look: Callable[[], Awaitable[int]], wanted: int) -> None:
+    async with asyncio.timeout(20):
+        while await look() != wanted:
+            await asyncio.sleep(0.01)
+
+
+async def _catalog(admin: Client) -> set[str]:
+    return {one["type"] for one in (await admin.get("/v3/auth/catalog"))["catalog"]}
+
+
+async def test_a_service_that_is_switched_off_is_gone_and_comes_back_with_its_rows(
+    cloud: Cloud,
+) -> None:
+    admin = await cloud.sign_in()
+    image, flavor, network = await an_image(admin), await a_flavor(admin), await a_network(admin)
+    server_id = await a_server(admin, image, flavor, network)
+    await settle(cloud)
+
+    async def status() -> int:
+        return (await admin("GET", "/compute/v2.1/servers")).status_code
+
+    await admin("PUT", f"{DOOR}/compute", {"enabled": False}, status=204)
+    await _until(status, 404)
+    assert "compute" not in await _catalog(admin)
+    listed = {one["name"]: one for one in (await admin.get(DOOR))["services"]}
+    assert listed["compute"]["disabled_by"] == "operator" and listed["network"]["enabled"]
+    assert "compute" not in cloud.control.house.rooms
+    async with asyncio.timeout(20):
+        while "compute.reconciler" in cloud.control.leases.running():
+            await asyncio.sleep(0.01)
+
+    await admin("PUT", f"{DOOR}/compute", {"enabled": True}, status=204)
+    await _until(status, 200)
+    assert "compute" in await _catalog(admin)
+    shown = await admin.get(f"/compute/v2.1/servers/{server_id}")
+    assert shown["server"]["status"] == "ACTIVE"
+    await admin("DELETE", f"/compute/v2.1/servers/{server_id}", status=204)
+    await settle(cloud)
+    assert (await admin.get("/hanok/v1/inventory"))["differences"] == []
+
+
+async def test_what_others_need_is_not_switched_off(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    answer = await admin("PUT", f"{DOOR}/network", {"enabled": False}, status=409)
+    assert "network is needed by: compute" in answer.text
+    await admin("PUT", f"{DOOR}/identity", {"enabled": False}, status=409)
+    await admin("PUT", f"{DOOR}/nothing", {"enabled": False}, status=404)
+    await admin("PUT", f"{DOOR}/compute", {"enabled": "no"}, status=400)
+    member = await cloud.project_with("p", "member")
+    await member("PUT", f"{DOOR}/compute", {"enabled": False}, status=403)
+    await member("GET", DOOR, status=403)
+
+
+async def test_a_switch_outlasts_a_restart(tmp_path: Path) -> None:
+    async with running(tmp_path, hosts=0) as cloud:
+        admin = await cloud.sign_in()
+        await admin("PUT", f"{DOOR}/compute", {"enabled": False}, status=204)
+    async with running(tmp_path, hosts=0) as cloud:
+        admin = await cloud.sign_in()
+        await admin("GET", "/compute/v2.1/servers", status=404)
+        await admin("PUT", f"{DOOR}/compute", {"enabled": True}, status=204)
+        async with asyncio.timeout(20):
+            while (await admin("GET", "/compute/v2.1/servers")).status_code != 200:
+                await asyncio.sleep(0.01)
+
+
+async def test_settings_switch_services_off(tmp_path: Path) -> None:
+    async with running(tmp_path, hosts=0, services_off=("compute",)) as cloud:
+        admin = await cloud.sign_in()
+        await admin("GET", "/compute/v2.1/servers", status=404)
+        assert "compute" not in await _catalog(admin)
+        answer = await admin("PUT", f"{DOOR}/compute", {"enabled": True}, status=409)
+        assert "services_off" in answer.text
+
+
+async def test_settings_that_leave_a_service_without_what_it_needs_are_refused(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(WrongSettings, match="compute needs network"):
+        async with running(tmp_path, hosts=0, services_off=("network",)):
+            pass
+
+
+def test_a_setting_that_nobody_reads_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "control.toml"
+    for text in (
+        'state_dir = "/x"\nodd = 1\n',
+        'state_dir = "/x"\n[compute]\nodd = 1\n',
+        'state_dir = "/x"\n[nosuch]\nodd = 1\n',
+        'state_dir = "/x"\nservices_off = ["nosuch"]\n',
+    ):
+        file.write_text(text)
+        with pytest.raises(msgspec.ValidationError):
+            load(file)
+    file.write_text('state_dir = "/x"\n[network]\ndns_domain = "a.example"\n')
+    assert getattr(load(file).of_room("network"), "dns_domain", "") == "a.example"
+
+
+def test_the_bus_forgets_who_listens_no_more() -> None:
+    async def go() -> list[bytes]:
+        bus, heard = MemoryBus(), list[bytes]()
+
+        async def hear(_subject: str, payload: bytes) -> None:
+            heard.append(payload)
+
+        listening = await bus.listen("a.b", hear)
+        await bus.publish("a.b", b"1")
+        await asyncio.sleep(0)
+        await listening.end()
+        await bus.publish("a.b", b"2")
+        await asyncio.sleep(0)
+        await bus.close()
+        return heard
+
+    assert asyncio.run(go()) == [b"1"]
