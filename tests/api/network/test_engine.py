@@ -54,9 +54,10 @@ async def plan(
 ) -> list[NICPlan]:
     token = await cloud.identity.tokens.validate(client.token)
     assert token is not None
-    caller = Caller(user_id=token.user_id, project_id=token.project_id)
+    admin = "admin" in token.roles
+    caller = Caller(user_id=token.user_id, project_id=token.project_id, everywhere=admin)
     async with cloud.control.database.read() as tx:
-        return await cloud.network.plan(tx, caller, wishes, count=count)
+        return await cloud.network.plan(tx, caller, wishes, count=count, external=admin)
 
 
 async def bind(cloud: Cloud, client: Client, server_id: str, plans: list[NICPlan]) -> None:
