@@ -158,6 +158,15 @@ async def _prepared(settings: ControlSettings) -> Path:
 
 
 @asynccontextmanager
+async def _closed(bus: MemoryBus) -> AsyncIterator[None]:
+    """Close a bus when the clouds on it have ended."""
+    try:
+        yield
+    finally:
+        await bus.close()
+
+
+@asynccontextmanager
 async def running(
     state: Path, *, database: str = "", hosts: int = 1, clock: Clock | None = None, **settings: Any
 ) -> AsyncIterator[Cloud]:
@@ -186,6 +195,7 @@ async def running(
     clock = clock or Clock()
     names = [f"host-{number}" for number in range(1, hosts + 1)]
     async with (
+        _closed(bus),
         Control.running(wanted, admin_password=PASSWORD, clock=clock, bus=bus) as control,
         asyncio.TaskGroup() as group,
     ):

@@ -202,7 +202,11 @@ class Control:
         clock: Clock | None = None,
         bus: Bus | None = None,
     ) -> AsyncIterator[Control]:
-        """A control that serves and works until the block is left."""
+        """A control that serves and works until the block is left.
+
+        Args:
+            bus: which stays open afterwards; one in memory when left out.
+        """
         own_bus = bus or MemoryBus()
         control = cls(settings, clock or Clock(), own_bus)
         await control.database.open()
@@ -220,8 +224,10 @@ class Control:
                         task.cancel()
         finally:
             for room in control.house.rooms.values():
+                await room.unlisten()
                 room.close()
-            await own_bus.close()
+            if bus is None:
+                await own_bus.close()
             await control.database.close()
 
     def loops(self, group: asyncio.TaskGroup) -> list[Callable[[], Coroutine[Any, Any, None]]]:
