@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 
 from hanok.base.clock import Clock
 from hanok.bus import MemoryBus
@@ -136,12 +140,42 @@ class Cloud:
         return await self.sign_in(name, PASSWORD, project=name)
 
 
+_template: list[Path] = []
+
+
+async def _prepared(settings: ControlSettings) -> Path:
+    """A database with tables and first rows, made once in this process: a case's own is a copy of it."""
+    if not _template:
+        folder = Path(tempfile.mkdtemp(prefix="hanok-template-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        made = msgspec.structs.replace(settings, state_dir=str(folder))
+        control = Control(made, Clock(), MemoryBus())
+        await control.database.open()
+        await control.prepare(PASSWORD)
+        await control.database.close()
+        _template.append(folder / "control" / "hanok.db")
+    return _template[0]
+
+
+@asynccontextmanager
+async def _closed(bus: MemoryBus) -> AsyncIterator[None]:
+    """Close a bus when the clouds on it have ended."""
+    try:
+        yield
+    finally:
+        await bus.close()
+
+
 @asynccontextmanager
 async def running(
     state: Path, *, database: str = "", hosts: int = 1, clock: Clock | None = None, **settings: Any
 ) -> AsyncIterator[Cloud]:
     """A cloud whose files are in state; ended, with everything it started, when the block is left."""
-    sections = {name: settings.pop(name) for name in ROOMS if name in settings}
+    sections = {
+        name: settings.pop(name)
+        for name in (*ROOMS, *settings.get("more_services", {}))
+        if name in settings
+    }
     sections.setdefault("identity", IdentitySettings(password_rounds=4))
     wanted = ControlSettings(
         state_dir=str(state),
@@ -153,10 +187,15 @@ async def running(
         sections=sections,
         **settings,
     )
+    file = state / "control" / "hanok.db"
+    if not database and clock is None and not settings and not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(await _prepared(wanted), file)
     bus = MemoryBus()
     clock = clock or Clock()
     names = [f"host-{number}" for number in range(1, hosts + 1)]
     async with (
+        _closed(bus),
         Control.running(wanted, admin_password=PASSWORD, clock=clock, bus=bus) as control,
         asyncio.TaskGroup() as group,
     ):

@@ -67,11 +67,14 @@ class Wakes:
 
     async def run(self) -> None:
         """Tell other processes, and hear what they tell, until cancelled."""
-        await self._bus.listen(SUBJECT, self._heard)
-        while True:
-            await self._some.wait()
-            await asyncio.sleep(TOGETHER_S)
-            self._some.clear()
-            untold, self._untold = self._untold, {}
-            topics = {topic: list(words) for topic, words in untold.items()}
-            await self._bus.publish(SUBJECT, _encode(_Message(self._name, topics)))
+        listening = await self._bus.listen(SUBJECT, self._heard)
+        try:
+            while True:
+                await self._some.wait()
+                await asyncio.sleep(TOGETHER_S)
+                self._some.clear()
+                untold, self._untold = self._untold, {}
+                topics = {topic: list(words) for topic, words in untold.items()}
+                await self._bus.publish(SUBJECT, _encode(_Message(self._name, topics)))
+        finally:
+            await listening.end()

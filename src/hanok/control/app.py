@@ -13,7 +13,7 @@ from hanok.base.clock import Clock
 from hanok.base.errors import Unavailable
 from hanok.bus import Bus, MemoryBus, Wakes
 from hanok.control import doors, switches
-from hanok.control.settings import ROOMS, ControlSettings, room_class
+from hanok.control.settings import ControlSettings
 from hanok.events import Outbox
 from hanok.operations import Debts, Leases, Starter, Worker
 from hanok.rooms import House, Loop, Room, WrongSettings
@@ -66,13 +66,13 @@ class Control:
         Raises:
             WrongSettings
         """
-        kind = room_class(name)
+        kind = self.settings.room_class(name)
         if missing := [other for other in kind.needs if other not in self.house.rooms]:
             raise WrongSettings(
                 f"The service {name} needs {', '.join(missing)}; switch on that, or both off."
             )
         self.house.sections[name] = self.settings.of_room(name)
-        room = room_class(name)(self.house)
+        room = kind(self.house)
         self.house.rooms[name] = room
         self.worker.add(room.operations)
         return room
@@ -166,9 +166,11 @@ class Control:
     async def prepare(self, admin_password: str) -> None:
         """Tables, rooms and first rows; what is there stays."""
         self.house.admin_password = admin_password
-        for name in ROOMS:  # their tables have to be known before a database gets them
-            room_class(name)
-        first = [name for name in ROOMS if name not in self.settings.services_off]
+        for (
+            name
+        ) in self.settings.rooms:  # their tables have to be known before a database gets them
+            self.settings.room_class(name)
+        first = [name for name in self.settings.rooms if name not in self.settings.services_off]
         for name in first:
             self._build(name)
         # In a thread, while this one makes the tables.
@@ -200,7 +202,11 @@ class Control:
         clock: Clock | None = None,
         bus: Bus | None = None,
     ) -> AsyncIterator[Control]:
-        """A control that serves and works until the block is left."""
+        """A control that serves and works until the block is left.
+
+        Args:
+            bus: which stays open afterwards; one in memory when left out.
+        """
         own_bus = bus or MemoryBus()
         control = cls(settings, clock or Clock(), own_bus)
         await control.database.open()
@@ -218,8 +224,10 @@ class Control:
                         task.cancel()
         finally:
             for room in control.house.rooms.values():
+                await room.unlisten()
                 room.close()
-            await own_bus.close()
+            if bus is None:
+                await own_bus.close()
             await control.database.close()
 
     def loops(self, group: asyncio.TaskGroup) -> list[Callable[[], Coroutine[Any, Any, None]]]:

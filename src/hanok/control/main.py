@@ -42,16 +42,19 @@ async def main(settings: ControlSettings, *, beside: Sequence[Beside] = ()) -> N
     listener = _listener(settings)
     try:
         bus = await _bus(settings)
-        async with Control.running(
-            settings, admin_password=_password(settings), bus=bus
-        ) as control:
-            async with asyncio.TaskGroup() as group:
-                others = [group.create_task(_run(each, bus)) for each in beside]
-                try:
-                    await _serve(control, listener)
-                finally:
-                    for task in others:
-                        task.cancel()
+        try:
+            async with Control.running(
+                settings, admin_password=_password(settings), bus=bus
+            ) as control:
+                async with asyncio.TaskGroup() as group:
+                    others = [group.create_task(_run(each, bus)) for each in beside]
+                    try:
+                        await _serve(control, listener)
+                    finally:
+                        for task in others:
+                            task.cancel()
+        finally:
+            await bus.close()
     finally:
         listener.close()
 

@@ -16,12 +16,6 @@ ROOMS = ("identity", "placement", "image", "network", "compute")
 """The services of this house, those that others need first. A new one is its folder, and its name here."""
 
 
-def room_class(name: str) -> type[Room]:
-    """A service's room; its code is loaded only now."""
-    found: type[Room] = importlib.import_module(f"hanok.services.{name}.service").build
-    return found
-
-
 class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of the control process.
 
@@ -35,6 +29,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     dns_servers: name servers for guests whose subnet names none; `up` gives those of the host.
     front: the proxies before us that are believed; none: nobody is.
     dns_domain: what follows the name of a server within its network.
+    more_services: services from elsewhere, by name: the module that has the room ("mycloud.ledger.service").
     services_off: services that are switched off: neither their code nor their rows are touched.
     sections: each service's own settings, a table of its name in the file.
     """
@@ -60,12 +55,24 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     admin_password_file: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     front: FrontSettings | None = None
+    more_services: dict[str, str] = {}
     services_off: tuple[str, ...] = ()
     sections: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
-        if unknown := set(self.services_off) - set(ROOMS):
+        if unknown := set(self.services_off) - set(self.rooms):
             raise ValueError(f"services_off: {sorted(unknown)[0]!r} is not a service")
+
+    @property
+    def rooms(self) -> tuple[str, ...]:
+        """The names of all services, those that others need first."""
+        return (*ROOMS, *self.more_services)
+
+    def room_class(self, name: str) -> type[Room]:
+        """A service's room; its code is loaded only now."""
+        module = self.more_services.get(name, f"hanok.services.{name}.service")
+        found: type[Room] = importlib.import_module(module).build
+        return found
 
     def of_room(self, name: str) -> Struct:
         """A service's settings: its section, and before that what stands under the same names at the top.
@@ -73,7 +80,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         Raises:
             msgspec.ValidationError: the section does not fit.
         """
-        kind, given = room_class(name).settings, self.sections.get(name, {})
+        kind, given = self.room_class(name).settings, self.sections.get(name, {})
         if isinstance(given, kind):
             return given
         top = set(kind.__struct_fields__) & set(self.__struct_fields__)
@@ -119,7 +126,8 @@ def load(path: Path) -> ControlSettings:
         msgspec.ValidationError, msgspec.DecodeError: the file does not fit; the message says where.
     """
     raw = msgspec.toml.decode(path.read_bytes())
-    sections = {name: raw.pop(name) for name in ROOMS if name in raw}
+    names = (*ROOMS, *raw.get("more_services", {}))
+    sections = {name: raw.pop(name) for name in names if name in raw}
     settings = msgspec.convert({**raw, "sections": sections}, ControlSettings)
     for name in sections:
         try:

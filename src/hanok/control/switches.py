@@ -12,7 +12,7 @@ from msgspec import Struct
 from sqlalchemy import bindparam
 
 from hanok.base.errors import Conflict, NotFound
-from hanok.control.settings import ROOMS, ControlSettings, room_class
+from hanok.control.settings import ControlSettings
 from hanok.control.tables import switches
 from hanok.rooms import House
 from hanok.store import Transaction
@@ -40,10 +40,10 @@ async def look(tx: Transaction, settings: ControlSettings) -> list[Switch]:
     """Every service of this house, those that others need first."""
     switched = {row.service: row.on for row in await tx.all(_all)}
     found = []
-    for name in ROOMS:
+    for name in settings.rooms:
         why = "settings" if name in settings.services_off else ""
         why = why or ("" if switched.get(name, True) else "operator")
-        needs = room_class(name).needs if not why else ()
+        needs = settings.room_class(name).needs if not why else ()
         found.append(Switch(name=name, on=not why, why=why, needs=needs))
     return found
 
@@ -56,24 +56,24 @@ async def switch(
     Raises:
         NotFound: there is no such service. Conflict: others need it, it needs others, or the settings say otherwise.
     """
-    if name not in ROOMS:
-        raise NotFound(f"There is no service {name[:64]}. There are: {', '.join(ROOMS)}.")
+    if name not in settings.rooms:
+        raise NotFound(f"There is no service {name[:64]}. There are: {', '.join(settings.rooms)}.")
     await tx.serialize("services")
     known = {one.name: one for one in await look(tx, settings)}
     if known[name].why == "settings":
         raise Conflict(f"The settings switch {name} off (services_off).")
     needed_by = [one.name for one in known.values() if one.on and name in one.needs]
-    missing = [other for other in room_class(name).needs if not known[other].on]
+    missing = [other for other in settings.room_class(name).needs if not known[other].on]
     if not on and needed_by:
         raise Conflict(f"{name} is needed by: {', '.join(needed_by)}. Disable these first.")
     if on and missing:
         raise Conflict(f"{name} needs: {', '.join(missing)}. Enable these first.")
-    if not on and name == ROOMS[0]:
+    if not on and name == settings.rooms[0]:
         raise Conflict(f"{name} cannot be disabled: nobody could sign in to enable it again.")
     at = house.clock.now()
     if not await tx.count(_set, {"name": name, "now_on": on, "at": at}):
         await tx.insert(switches, {"service": name, "on": on, "changed_at": at})
-    entry = room_class(name).catalog
+    entry = settings.room_class(name).catalog
     for room in house.rooms.values():
         if entry is not None:
             await room.switched(tx, entry, on=on)

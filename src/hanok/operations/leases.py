@@ -85,7 +85,7 @@ class Leases:
                     except TimeoutError:
                         pass
         finally:
-            await self._let_go()
+            await self.give_back()
 
     async def _round(self, group: asyncio.TaskGroup) -> None:
         try:
@@ -122,7 +122,11 @@ class Leases:
         except Exception:
             log.exception("the loop %s ended; it begins again", name)
 
-    async def _let_go(self) -> None:
+    def look(self) -> None:
+        """Look now which leases are free."""
+        self._added.set()
+
+    async def give_back(self) -> None:
         """Leave the leases to others, at an orderly end."""
         try:
             async with self._database.write() as tx:

@@ -224,6 +224,7 @@ class Worker:
         self.add(kinds)
         self._wakes = wakes
         self._slots = slots
+        self._paused = False
         self._wake = asyncio.Event()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._executions: dict[str, Execution] = {}
@@ -326,6 +327,19 @@ class Worker:
         except TimeoutError:
             await self._look_for_cancelled()
 
+    def pause(self) -> None:
+        """Take up nothing more; what runs goes on."""
+        self._paused = True
+
+    def go_on(self) -> None:
+        """Take up work again."""
+        self._paused = False
+        self.wake()
+
+    def at_work(self) -> int:
+        """How many operations run here."""
+        return len(self._executions)
+
     async def settled(self, timeout_s: float = 60.0) -> None:
         """Wait until nothing runs and nothing that could run waits; for tests and orderly stops."""
         async with asyncio.timeout(timeout_s):
@@ -342,6 +356,8 @@ class Worker:
             log.warning("operations wait: %s", error.message)
 
     async def _look(self, group: asyncio.TaskGroup) -> None:
+        if self._paused:
+            return
         now = self.clock.now()
         rows: list[Any] = []
         async with self.database.read() as tx:

@@ -12,7 +12,7 @@ from hanok.base.errors import HanokError
 from hanok.cli.main import state_dir
 from hanok.cli.output import Failure, say
 from hanok.cli.place import cloud_of, needs_root
-from hanok.control.settings import ROOMS, ControlSettings, load, room_class
+from hanok.control.settings import ControlSettings, load
 from hanok.store import Database, migrate
 from hanok.supervisor.supervise import holder
 
@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
 
 async def _upgrade(settings: ControlSettings) -> None:
     # Every table has to be known before a new database gets them.
-    for name in ROOMS:
-        room_class(name)
+    for name in settings.rooms:
+        settings.room_class(name)
     database = Database(settings.database_url)
     await database.open()
     try:

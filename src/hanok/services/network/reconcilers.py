@@ -71,9 +71,16 @@ class NetworkReconciler:
 
     async def run(self) -> None:
         """Keep OVN as SQL says, until cancelled."""
+        await self._room.connected.wait()
+        self._room.writes = True
+        try:
+            await self._follow()
+        finally:
+            self._room.writes = False
+
+    async def _follow(self) -> None:
         room = self._room
         retry_s, started, next_compare = RETRY_S, False, 0.0
-        await room.connected.wait()
         while True:
             current_request_id.set(new_request_id())
             room.dirty.clear()

@@ -97,6 +97,8 @@ class NetworkRoom:
         """Ports that the engine said are up or down, until the reconciler has written it."""
         self.dirty = asyncio.Event()
         self.connected = asyncio.Event()
+        self.writes = False
+        """Whether the reconciler runs in this process."""
         self.rounds = Pulse()
         """Beats when something was written into the engine, by the reconciler of this process or of another."""
         self._wakes = wakes

@@ -51,8 +51,7 @@ class NetworkRoom(Room):
         reconciler = NetworkReconciler(self.facade.room)
         self.loops = (
             Loop(name="network.connection", run=reconciler.stay_connected),
-            # A simulated network is this process's own, so each has to write all of it.
-            Loop(name="network.reconciler", run=reconciler.run, alone=real),
+            Loop(name="network.reconciler", run=reconciler.run, alone=True),
         )
 
     async def first_rows(self, tx: Transaction) -> None:
@@ -66,6 +65,8 @@ class NetworkRoom(Room):
             )
 
     async def differences(self, *, mend: bool) -> list[Difference]:
+        if not self._settings.northbound and not self.facade.room.writes:
+            return []  # the process that writes a simulated network is the one that holds it
         async with self._house.database.read() as tx:
             lines = await self.facade.differences(tx)
         return [Difference(what="network", detail=one) for one in lines]
