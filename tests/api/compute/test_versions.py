@@ -417,8 +417,27 @@ async def test_limits_of_old_networks_end_where_those_do(cloud: Cloud) -> None:
     assert "maxTotalFloatingIps" in kept[35] and "maxTotalFloatingIps" not in kept[36]
     assert "maxImageMeta" in kept[38] and "maxImageMeta" not in kept[39]
     assert "maxPersonality" in kept[56] and "maxPersonality" not in kept[57]
-    of_one = f"{ROOT}/os-quota-sets/{admin.project_id}?user_id=u"
-    assert "single users" in (await admin("GET", of_one, status=400)).text
+
+
+async def test_a_users_quota_is_its_own_and_holds(ground: Ground) -> None:
+    of_project = f"{ROOT}/os-quota-sets/{ground.user.project_id}"
+    of_user = f"{of_project}?user_id={ground.user.user_id}"
+
+    async def instances(path: str) -> int:
+        return int((await ground.admin.get(path))["quota_set"]["instances"])
+
+    too_many = {"quota_set": {"instances": 11}}
+    said = await ground.admin("PUT", of_user, too_many, status=400)
+    assert "the project's" in said.text
+    await ground.admin("PUT", of_user, {"quota_set": {"instances": 1}}, status=200)
+    assert (await instances(of_project), await instances(of_user)) == (10, 1)
+    await wanted(ground, 202)
+    assert "Quota exceeded" in await wanted(ground, 403)
+    detail = await ground.admin.get(f"{of_project}/detail?user_id={ground.user.user_id}")
+    assert detail["quota_set"]["instances"] == {"limit": 1, "in_use": 1, "reserved": 0}
+    await ground.admin("DELETE", of_user, status=202)
+    assert await instances(of_user) == 10
+    await wanted(ground, 202)
 
 
 async def test_a_version_out_of_range_is_a_compute_fault(cloud: Cloud) -> None:

@@ -168,6 +168,7 @@ async def create(
     await quotas.check_servers(
         tx,
         project_id,
+        callers.compute.user_id,
         count=count,
         vcpus=parts.flavor.vcpus,
         memory_mib=parts.flavor.memory_mib,

@@ -15,7 +15,7 @@ from hanok.services.identity import facade as identity
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
-from hanok.web.versions import Parameter, Query
+from hanok.web.versions import Query
 
 _ABSOLUTE = {
     "instances": "maxTotalInstances",
@@ -68,13 +68,6 @@ def _of_class(request: Request, most: Mapping[str, Any]) -> dict[str, Any]:
     return request.shown(answers.QUOTA_CLASS)(dict(most))
 
 
-def _of_no_user(name: str, values: list[str]) -> None:
-    if any(values):
-        raise BadInput(
-            "Invalid input for query parameters user_id: quotas of single users are not supported."
-        )
-
-
 async def _checked_project(request: Request, tx: Transaction) -> str:
     project_id = request.path["tenant_id"]
     if not await identity.project_exists(tx, project_id):
@@ -88,7 +81,7 @@ async def show_quotas(request: Request, room: Compute) -> Response:
     request.allow("os_compute_api:os-quota-sets:show", project_id=project_id)
     async with request.reading() as tx:
         await _checked_project(request, tx)
-        most = await quotas.limits(tx, project_id)
+        most = await quotas.limits(tx, project_id, request.query.get("user_id"))
     return json_answer({"quota_set": {"id": project_id, **_set(request, most)}})
 
 
@@ -98,8 +91,9 @@ async def show_detail(request: Request, room: Compute) -> Response:
     request.allow("os_compute_api:os-quota-sets:detail", project_id=project_id)
     async with request.reading() as tx:
         await _checked_project(request, tx)
-        most = _set(request, await quotas.limits(tx, project_id))
-        used = await quotas.used(tx, project_id)
+        user_id = request.query.get("user_id")
+        most = _set(request, await quotas.limits(tx, project_id, user_id))
+        used = await quotas.used(tx, project_id, user_id)
     detail = {
         name: {"limit": limit, "in_use": used.get(name, 0), "reserved": 0}
         for name, limit in most.items()
@@ -135,29 +129,45 @@ async def _wanted(request: Request, key: str) -> tuple[dict[str, int], bool]:
 
 
 async def update_quotas(request: Request, room: Compute) -> Response:
-    """PUT /os-quota-sets/{project_id}: a limit below what is used is refused unless it is forced."""
-    project_id = request.path["tenant_id"]
+    """PUT /os-quota-sets/{project_id}: a limit below what is used is refused unless it is forced.
+
+    With a user_id the limits are those of one user in the project, and no more than the project's.
+    """
+    project_id, user_id = request.path["tenant_id"], request.query.get("user_id")
     request.allow("os_compute_api:os-quota-sets:update", project_id=project_id)
     wanted, force = await _wanted(request, "quota_set")
     async with request.transaction() as tx:
         await _checked_project(request, tx)
-        used = await quotas.used(tx, project_id)
+        if user_id is not None:
+            _within(wanted, await quotas.limits(tx, project_id))
         if not force:
-            for name, most in wanted.items():
-                if 0 <= most < used.get(name, 0):
-                    raise BadInput(
-                        f"Quota limit {most} for {name} must be greater than or equal to already used "
-                        f"and reserved {used[name]}."
-                    )
-        await quotas.set_limits(tx, project_id, wanted)
-        now = await quotas.limits(tx, project_id)
+            _above(wanted, await quotas.used(tx, project_id, user_id))
+        await quotas.set_limits(tx, quotas.owner(project_id, user_id), wanted)
+        now = await quotas.limits(tx, project_id, user_id)
     return json_answer({"quota_set": _set(request, now)})
+
+
+def _above(wanted: Mapping[str, int], used: Mapping[str, int]) -> None:
+    for name, most in wanted.items():
+        if 0 <= most < used.get(name, 0):
+            raise BadInput(
+                f"Quota limit {most} for {name} must be greater than or equal to already used "
+                f"and reserved {used[name]}."
+            )
+
+
+def _within(wanted: Mapping[str, int], project: Mapping[str, int]) -> None:
+    for name, most in wanted.items():
+        if project[name] >= 0 and not 0 <= most <= project[name]:
+            raise BadInput(
+                f"Quota limit {most} for {name} must be less than or equal to {project[name]}, the project's."
+            )
 
 
 async def delete_quotas(request: Request, room: Compute) -> Response:
     request.allow("os_compute_api:os-quota-sets:delete", project_id=request.path["tenant_id"])
     async with request.transaction() as tx:
-        await quotas.reset(tx, request.path["tenant_id"])
+        await quotas.reset(tx, request.path["tenant_id"], request.query.get("user_id"))
     return no_content(202)
 
 
@@ -182,8 +192,7 @@ async def update_class(request: Request, room: Compute) -> Response:
 _A = "os_compute_api"
 _SET = "/v2.1/os-quota-sets/{tenant_id}"
 _CLASS = "/v2.1/os-quota-class-sets/{id}"
-# user_id: limits of one user in a project are not kept; what says whose they are is refused, not passed over.
-_CLOSED = Query(Parameter(name="user_id", check=_of_no_user), closed=(2, 75))
+_CLOSED = Query("user_id", closed=(2, 75))
 ROUTES = (
     Route(
         "GET",
