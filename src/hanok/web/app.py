@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 from starlette.requests import ClientDisconnect
@@ -32,6 +31,7 @@ from hanok.base.errors import (
 )
 from hanok.base.ids import new_request_id
 from hanok.base.log import request_id as current_request_id
+from hanok.base.patterns import BadPattern, path_pattern
 from hanok.store import Database
 from hanok.web import faults
 from hanok.web.front import FrontSettings
@@ -260,18 +260,6 @@ def check_tables(service: Service, enforcer: Enforcer) -> None:
                 raise MisbuiltHouse(f"{service.kind}: {route.path} names an unknown rule: {rule}")
 
 
-@lru_cache(maxsize=512)
-def _access_path(pattern: str) -> re.Pattern[str]:
-    """An access rule's path: {name} and * stand for one segment, ** for any number of them."""
-    pieces = re.split(r"(\*\*|\*|\{[^}]*\})", pattern)
-    return re.compile(
-        "".join(
-            ".*" if piece == "**" else "[^/]+" if piece[:1] in ("*", "{") else re.escape(piece)
-            for piece in pieces
-        )
-    )
-
-
 def _check_delegation(token: Token, route: Route) -> None:
     """The one gate: a delegated token makes or widens no authority, whatever the endpoint.
 
@@ -305,9 +293,16 @@ _FROM = {
 def _check_access_rules(token: Token, kind: str, method: str, path: str) -> None:
     """Hold a request against the access rules of the application credential it came with."""
     for service, wanted_method, pattern in token.access_rules or ():
-        if service == kind and wanted_method == method and _access_path(pattern).fullmatch(path):
+        if service == kind and wanted_method == method and _fits(pattern, path):
             return
     raise Forbidden("The application credential's access rules do not allow this request.")
+
+
+def _fits(pattern: str, path: str) -> bool:
+    try:
+        return path_pattern(pattern).fullmatch(path)
+    except BadPattern:
+        return False  # no path of ours is so long that this could be a refusal of what was meant
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

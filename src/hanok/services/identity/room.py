@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from hanok.base import patterns
 from hanok.base.clock import Clock
 from hanok.services.identity.logic.catalog import Catalogs
 from hanok.services.identity.logic.directories import Directories
@@ -70,6 +71,13 @@ class IdentitySettings(Struct, frozen=True, kw_only=True):
     credentials_each: int = 1000
     request_token_s: int = 28_800
     access_token_s: int = 86_400
+
+    def __post_init__(self) -> None:
+        if self.password_regex:
+            try:
+                patterns.pattern(self.password_regex)
+            except patterns.BadPattern as error:
+                raise ValueError(f"password_regex is not a valid pattern: {error}") from None
 
 
 class Identity(Struct, frozen=True, kw_only=True):

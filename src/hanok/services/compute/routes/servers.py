@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +13,14 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput, NotFound
 from hanok.services.compute import states
-from hanok.services.compute.logic import creating, flavors, hosts, patterns, servers
+from hanok.services.compute.logic import (
+    address_filter,
+    creating,
+    flavors,
+    hosts,
+    name_filter,
+    servers,
+)
 from hanok.services.compute.operations import CreateServer, DeleteServer
 from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import answers, bodies
@@ -26,8 +32,6 @@ from hanok.web.request import Request, convert, json_answer, no_content
 from hanok.web.routes import Route
 
 PAGE = 1000
-MOST_NAMES = 20_000  # that a filter looks at outside of the database
-MOST_LOOKS = 5_000_000  # of a filter on names at items of its pattern: a second or two
 
 
 # ---- create ----
@@ -214,29 +218,6 @@ def _when(text: str, name: str) -> datetime:
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
-def _like(column: sa.Column[Any], wanted: str) -> sa.ColumnElement[bool]:
-    """A name filter with nothing but anchors and ".*" in it, for the database."""
-    start, end = wanted.startswith("^"), wanted.endswith("$")
-    bare = wanted.removeprefix("^").removesuffix("$")
-    pieces = [re.sub(r"([%_\\])", r"\\\1", piece) for piece in re.split(r"\.\*|\*", bare)]
-    pattern = ("" if start else "%") + "%".join(pieces) + ("" if end else "%")
-    return column.like(pattern, escape="\\")
-
-
-async def _matching(
-    tx: Transaction, statement: sa.Select[Any], column: sa.Column[Any], wanted: str
-) -> sa.Select[Any]:
-    """A name filter that the database cannot answer: the names are read, and looked at here."""
-    pattern = patterns.Pattern(wanted)
-    few = statement.with_only_columns(table.c.id, column.label("text")).limit(MOST_NAMES + 1)
-    rows = await tx.all(few)
-    texts = {row.id: row.text or "" for row in rows}
-    if len(texts) > MOST_NAMES or sum(map(pattern.cost, texts.values())) > MOST_LOOKS:
-        raise BadInput("There are too many servers for this filter on names; use a plainer one.")
-    ids = [one for one, text in texts.items() if pattern.found_in(text)]
-    return statement.where(table.c.id.in_(ids))
-
-
 def _tags_filter(request: Request, statement: sa.Select[Any]) -> sa.Select[Any]:
     query = request.query
     if request.microversion < (2, 26):
@@ -311,10 +292,10 @@ async def _page(
                 await _known_flavor(request, tx, value)
             statement = statement.where(column == value)
     for name, column in _LIKE.items():
-        if name in query and patterns.is_pattern(query[name]):
-            statement = await _matching(tx, statement, column, query[name])
-        elif name in query:
-            statement = statement.where(_like(column, query[name]))
+        if name in query:
+            statement = await name_filter.narrowed(
+                tx, statement, table.c.id, column, name, query[name]
+            )
     if admin:
         for name in ("host", "node"):
             if name in query:
@@ -324,8 +305,9 @@ async def _page(
     if "locked" in query and version >= (2, 73):
         statement = statement.where(table.c.locked.is_(bodies.truth(query["locked"], "locked")))
     statement = _tags_filter(request, statement)
-    if "ip" in query or "ip6" in query:
-        statement = await _by_address(request, room, tx, statement)
+    statement = await address_filter.narrowed(
+        tx, statement, table.c.id, query, room.network.addresses_of
+    )
     return await _sorted(request, tx, statement)
 
 
@@ -335,25 +317,6 @@ async def _known_flavor(request: Request, tx: Transaction, flavor_id: str) -> No
         await flavors.get(tx, request.token, flavor_id)
     except NotFound:
         return
-
-
-async def _by_address(
-    request: Request, room: Compute, tx: Transaction, statement: sa.Select[Any]
-) -> sa.Select[Any]:
-    wanted = request.query.get("ip") or request.query.get("ip6") or ""
-    try:
-        form = re.compile(re.escape(wanted.strip("^$")).replace(r"\.\*", ".*"))
-    except re.error:
-        raise BadInput("Invalid input for query parameters ip.") from None
-    ids = [row.id for row in await tx.all(statement)]
-    ports = await room.network.ports_of(tx, ids) if ids else {}
-    matching = [
-        one
-        for one, mine in ports.items()
-        if any(form.match(ip.address) for port in mine for ip in port.fixed_ips)
-        or any(port.floating_ip and form.match(port.floating_ip) for port in mine)
-    ]
-    return statement.where(table.c.id.in_(matching))
 
 
 async def _sorted(

@@ -16,7 +16,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from hanok.base import patterns
 from hanok.base.errors import BadInput
+from hanok.base.patterns import BadPattern
 
 Assertion = Mapping[str, Sequence[str]]
 """What a provider says: attributes with their values."""
@@ -125,9 +127,11 @@ def _check_patterns(remote: Remote, where: str) -> None:
     for name in _TESTS if remote.regex else ():
         for pattern in getattr(remote, name) or ():
             try:
-                re.compile(str(pattern))
-            except re.error as error:
-                raise BadInput(f"{where}: {str(pattern)[:100]} is no pattern: {error}.") from None
+                patterns.pattern(str(pattern))
+            except BadPattern as error:
+                raise BadInput(
+                    f"{where}: {str(pattern)[:100]!r} is not a valid pattern: {error}."
+                ) from None
 
 
 def _check_local(local: Local, version: str, where: str) -> None:
@@ -207,7 +211,13 @@ def _values(remote: Sequence[Remote], assertion: Assertion) -> list[list[str]] |
 
 def _matching(wanted: Sequence[Any], said: Sequence[str], regex: bool) -> list[str]:
     if regex:
-        return [value for value in said if any(re.search(str(one), value) for one in wanted)]
+        try:
+            tried = [patterns.pattern(str(one)) for one in wanted]
+            return [value for value in said if any(one.search(value) for one in tried)]
+        except BadPattern as error:
+            raise BadInput(
+                f"The mapping cannot be held against what the provider says: {error}."
+            ) from None
     return [value for value in said if value in wanted]
 
 
