@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from hanok.control.server_settings import ServerSettings
 from hanok.services.compute.facade import ComputeSettings
 from hanok.services.identity.facade import IdentitySettings
 from hanok.services.image.facade import ImageSettings
@@ -26,6 +27,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     public_cidr, public_gateway: the external network that `up` makes; empty for none.
     dns_servers: name servers for guests whose subnet names none; `up` gives those of the host.
     front: the proxies before us that are believed; none: nobody is.
+    server: how long clients are waited for.
     dns_domain: what follows the name of a server within its network.
     """
 
@@ -50,6 +52,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     admin_password_file: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     front: FrontSettings | None = None
+    server: ServerSettings = ServerSettings()
     identity: IdentitySettings = IdentitySettings()
     image: ImageSettings = ImageSettings()
     compute: ComputeSettings = ComputeSettings()
