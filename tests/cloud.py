@@ -129,6 +129,7 @@ async def running(
         simulated_hosts=hosts,
         public_cidr="172.24.4.0/24",
         public_gateway="172.24.4.1",
+        names=settings.pop("names", ("cloud",)),
         identity=settings.pop("identity", IdentitySettings(password_rounds=4)),
         **settings,
     )

@@ -34,6 +34,7 @@ from hanok.services.placement.service import service as placement_service
 from hanok.store import Database, Transaction, migrate
 from hanok.web import inside
 from hanok.web.app import Application
+from hanok.web.names import Names
 from hanok.web.routes import Service
 
 MEND_S = 60.0
@@ -128,6 +129,7 @@ class Control:
             network=self.network,
             identity=self.identity,
         )
+        names = Names(settings.names, settings.host, settings.port)
         self.app = Application(
             self.services(),
             database=self.database,
@@ -135,7 +137,8 @@ class Control:
             clock=clock,
             policy_files=self._policy_files,
             front=settings.front,
-            pages={"console": Consoles(self.compute, self.identity.tokens.standing).app()},
+            names=names,
+            pages={"console": Consoles(self.compute, self.identity.tokens.standing, names).app()},
         )
 
     def services(self) -> list[Service]:

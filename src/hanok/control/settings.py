@@ -28,6 +28,8 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     dns_servers: name servers for guests whose subnet names none; `up` gives those of the host.
     front: the proxies before us that are believed; none: nobody is.
     server: how long clients are waited for.
+    names: what this cloud is called in addresses. With names here, links are made for these and for numeric addresses
+        only, whatever a request says. Consoles open under these; without any, under this machine's own.
     dns_domain: what follows the name of a server within its network.
     """
 
@@ -52,6 +54,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     admin_password_file: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     front: FrontSettings | None = None
+    names: tuple[str, ...] = ()
     server: ServerSettings = ServerSettings()
     identity: IdentitySettings = IdentitySettings()
     image: ImageSettings = ImageSettings()

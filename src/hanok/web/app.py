@@ -32,13 +32,17 @@ from hanok.base.errors import (
 from hanok.base.ids import new_request_id
 from hanok.base.log import request_id as current_request_id
 from hanok.base.patterns import BadPattern, path_pattern
+from hanok.base.pieces import Pieces
 from hanok.store import Database
 from hanok.web import faults
 from hanok.web.front import FrontSettings
+from hanok.web.names import Names
 from hanok.web.policy import Enforcer
 from hanok.web.request import Request
 from hanok.web.routes import PUBLIC, SIGNED_IN, Route, Router, Service, parameter_names
 from hanok.web.token import Authenticate, Token
+
+SENT_AT_ONCE = 128 << 10  # bytes: about what a socket takes without waiting
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +74,7 @@ class Application:
         policy_files: Callable[[str], Sequence[Path]] = lambda kind: (),
         pages: Mapping[str, ASGIApp] | None = None,
         front: FrontSettings | None = None,
+        names: Names | None = None,
     ) -> None:
         """
         Args:
@@ -77,10 +82,12 @@ class Application:
             policy_files: where an operator's rules for a kind of service are, the later ones over the earlier ones.
             pages: ASGI applications by first path segment, for what is no API (consoles, the dashboard).
             front: the proxies that are believed, if there are any.
+            names: what the cloud is called.
         """
         self.database = database
         self._authenticate = authenticate
         self._front = front
+        self._names = names
         self._pages = dict(pages or {})
         self._mounts: dict[str, _Mounted] = {}
         for service in services:
@@ -105,7 +112,7 @@ class Application:
             else:
                 response = await self._answer(scope, receive, "", path.lstrip("/"))
             if response is not None:
-                await response(scope, receive, send)
+                await _sent(response, scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
 
@@ -125,6 +132,7 @@ class Application:
             database=self.database,
             enforcer=mounted.enforcer,
             front=self._front,
+            names=self._names,
         )
         try:
             response = await self._handle(request, mounted, path)
@@ -296,6 +304,26 @@ def _check_access_rules(token: Token, kind: str, method: str, path: str) -> None
         if service == kind and wanted_method == method and _fits(pattern, path):
             return
     raise Forbidden("The application credential's access rules do not allow this request.")
+
+
+async def _sent(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send an answer; a long one in pieces, as fast as the client takes it."""
+    body = getattr(response, "body", b"")
+    if len(body) <= SENT_AT_ONCE:
+        await response(scope, receive, send)
+        return
+    start = {"type": "http.response.start", "status": response.status_code}
+    await send({**start, "headers": response.raw_headers})
+    pieces = Pieces()
+    whole = memoryview(body)
+    for at in range(0, len(body), SENT_AT_ONCE):
+        more = at + SENT_AT_ONCE < len(body)
+        part = bytes(whole[at : at + SENT_AT_ONCE])
+        await send({"type": "http.response.body", "body": part, "more_body": more})
+        if pieces.enough:
+            await pieces.rest()
+    if response.background is not None:
+        await response.background()
 
 
 def _fits(pattern: str, path: str) -> bool:

@@ -202,14 +202,28 @@ class Enforcer:
         scopes = self._scopes.get(rule)
         if scopes is not None and _scope(credentials) not in scopes:
             return False
-        # Null never equals null: an attribute without a value matches nobody.
-        known = _Target((name, value) for name, value in target.items() if value is not None)
-        known.nulls = target.keys() - known.keys()
         try:
-            return check(known, credentials)
+            return check(self.target(target), credentials)
         except RecursionError:
             log.error("the rule %s of %s leads back to itself: nobody may", rule, self.service)
             return False
+
+    @staticmethod
+    def target(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A target in the form that checks take; for one that several rules are asked about.
+
+        Null never equals null: an attribute without a value matches nobody.
+        """
+        if isinstance(attributes, _Target):
+            return attributes
+        known = _Target((name, value) for name, value in attributes.items() if value is not None)
+        known.nulls = attributes.keys() - known.keys()
+        return known
+
+    def same_for_all(self, rule: str) -> bool:
+        """Whether a rule looks at nothing of its target: then one answer holds for a whole list."""
+        self._look_again()
+        return rule in self._same
 
     def _look_again(self) -> None:
         if not self._files:
@@ -242,6 +256,7 @@ class Enforcer:
         for name, check in checks.items():
             compiled[name] = _compiled(check, compiled, self._enforcer)
         self._allows = compiled
+        self._same = {name for name in checks if _is_same(name, checks, set())}
         self._enforcer.set_rules(policy.Rules(checks), overwrite=True, use_conf=False)
         if overrides:
             log.info(
@@ -307,6 +322,21 @@ def _parts(check: Any, name: str, levels: int = DEEPEST) -> Iterator[Any]:
         yield from _parts(check.rule, name, levels - 1)
     else:
         yield check
+
+
+def _is_same(name: str, checks: Mapping[str, Any], above: set[str]) -> bool:
+    """Whether a rule and those that it leads to look at nothing of the target."""
+    if name in above or name not in checks:
+        return False
+    for part in _parts(checks[name], name):
+        if isinstance(part, _checks.TrueCheck | _checks.FalseCheck):
+            continue
+        if isinstance(part, _checks.RuleCheck):
+            if not _is_same(part.match, checks, {*above, name}):
+                return False
+        elif isinstance(part, FieldCheck) or part.kind == "None" or "%" in part.match:
+            return False
+    return True
 
 
 def _check_part(name: str, part: Any) -> None:
