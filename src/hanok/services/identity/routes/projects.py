@@ -148,7 +148,7 @@ async def update_project(request: Request, room: Identity) -> Response:
         values = schemas.given(body)
         if "options" in values:
             values["options"] = schemas.options(body.options, row.options)
-        row = await projects.update(tx, row, values, extra)
+        row = await projects.update(tx, row, values, extra, room.clock.now())
         answer = await _one(request, tx, row)
     return json_answer({"project": answer})
 
@@ -280,7 +280,7 @@ async def update_domain(request: Request, room: Identity) -> Response:
         values.pop("explicit_domain_id", None)
         if "options" in values:
             values["options"] = schemas.options(body.options, row.options)
-        row = await projects.update(tx, row, values, extra)
+        row = await projects.update(tx, row, values, extra, room.clock.now())
         tags = await projects.tags_of(tx, [row.id])
     return json_answer({"domain": schemas.domain(request, row, tags[row.id])})
 

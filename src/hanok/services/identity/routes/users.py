@@ -13,7 +13,7 @@ from starlette.responses import Response
 from hanok.base.errors import BadInput, Forbidden, NotFound, NotSignedIn
 from hanok.base.pieces import Pieces
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import directories, revocations, rights, standing, users
+from hanok.services.identity.logic import directories, revocations, rights, signin, standing, users
 from hanok.services.identity.logic.lookup import filtered
 from hanok.services.identity.room import Identity
 from hanok.services.identity.routes.projects import SHOWN as SHOWN_PROJECTS
@@ -118,6 +118,7 @@ async def create_user(request: Request, room: Identity) -> Response:
     async with request.reading() as tx:
         await directories.check_domain(tx, "user", values["domain_id"])
     values["options"] = schemas.options(body.options)
+    signin.check_rules(values["options"])
     hashed, now = await _hashed(room, values.pop("password", None)), room.clock.now()
     password = users.password_set(hashed, values["options"], room.settings, now)
     async with request.transaction() as tx:
@@ -152,6 +153,8 @@ async def update_user(request: Request, room: Identity) -> Response:
         await directories.check_ours(tx, "user", row.id)
         if "options" in values:
             values["options"] = schemas.options(body.options, row.options)
+            if "multi_factor_auth_rules" in schemas.options(body.options):
+                signin.check_rules(values["options"])
         changes = {}
         if "password" in values:
             options = values.get("options", row.options)
