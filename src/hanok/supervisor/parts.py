@@ -279,7 +279,13 @@ def _write_control(cloud: Cloud) -> None:
             "dns_servers": list(name_servers()),
             "node_name": cloud.host_name,
         }
-    write_whole(cloud.control_settings, _with_extra(cloud, "control", values))
+    # The operator's part may hold passwords of databases and stores: nobody else reads it.
+    write_whole(
+        cloud.control_settings,
+        _with_extra(cloud, "control", values),
+        mode=0o600,
+        owner=None if cloud.settings.simulated else cloud.control_uid,
+    )
 
 
 def _with_extra(cloud: Cloud, part: str, values: dict[str, object]) -> str:
@@ -341,12 +347,15 @@ def _write_node(cloud: Cloud) -> None:
     }
     if accelerator := os.environ.get("HANOK_ACCELERATOR"):
         values["accelerator"] = accelerator
-    write_whole(cloud.node_settings, _with_extra(cloud, "node", values))
+    write_whole(cloud.node_settings, _with_extra(cloud, "node", values), mode=0o600)
 
 
 def write_simulated_files(cloud: Cloud) -> None:
     """The same for a simulated cloud: one process, its owner's."""
-    for folder in (cloud.state / "control", cloud.state / "logs"):
+    # Nobody but the owner: there is no other process that images and disks are for.
+    for folder in [
+        cloud.state / name for name in ("control", "logs", "images", "snapshots", "node")
+    ]:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
     secret(cloud.password_file, None)

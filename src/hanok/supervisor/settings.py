@@ -157,12 +157,18 @@ def write_toml(path: Path, settings: Struct, *, mode: int = 0o644) -> None:
     write_whole(path, "\n".join(lines) + "\n", mode=mode)
 
 
-def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Write a file, whole or not at all, never readable for more people than mode says."""
+def write_whole(path: Path, text: str, *, mode: int = 0o644, owner: int | None = None) -> None:
+    """Write a file, whole or not at all, never readable for more people than mode says.
+
+    Args:
+        owner: the user whose it is; None: ours.
+    """
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with open(handle, "w", encoding="utf-8") as file:
+        if owner is not None:
+            os.fchown(handle, owner, owner)
         os.fchmod(handle, mode)
         file.write(text)
         file.flush()
