@@ -21,11 +21,12 @@ from typing import Any
 import re2
 
 CHARACTERS = 1024  # of a pattern: four times the longest name
-PROGRAM = 2000  # instructions; a letter is one, "\\w{1000}" are a thousand
-MEMORY = 1 << 20  # bytes that one pattern may use, its cached states included
+PROGRAM = 2000  # instructions; a letter is one, any character about five
+MEMORY = 1 << 18  # bytes that one pattern may use, its cached states included
 COST = (
     4_000_000  # instructions times characters of one search: 20 ms where nothing can be remembered
 )
+CLASSES = 16  # of Unicode's letters, scripts, …: each takes a third of a millisecond to read
 _ESCAPED = re.compile(r"\\.", re.DOTALL)
 _LOOK = ("(?=", "(?!")
 
@@ -52,6 +53,8 @@ class Pattern:
         """
         if len(text) > CHARACTERS:
             raise BadPattern(f"it has more than {CHARACTERS} characters")
+        if text.count("\\p") + text.count("\\P") > CLASSES:
+            raise BadPattern(f"it has more than {CLASSES} classes of Unicode")
         self.text = text
         ahead, rest = _looks(_ESCAPED.sub(_end_of_text, text))
         self._form = _compiled(rest, ignore_case)
@@ -82,7 +85,7 @@ class Pattern:
         if self.cost * len(text) > COST:
             raise BadPattern("it is too large for a text of this length")
         if not text.isascii() and any("\ud800" <= one <= "\udfff" for one in text):
-            raise BadPattern("it is looked for in a text that holds half a character")
+            raise BadPattern("the text holds a surrogate, which is not a character")
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,6 @@ Source: Compute API reference, "List Servers"; nova compares with Python's `re.m
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 
 from hanok.base.errors import BadInput
 from hanok.base.patterns import BadPattern
+from hanok.base.pieces import Pieces
 from hanok.services.compute.logic import name_filter
 from hanok.store import Transaction
 
@@ -45,12 +45,14 @@ async def narrowed(
         return statement
     found: list[str] = []
     last = ""
+    pieces = Pieces()
     bare = statement.with_only_columns(key.label("id"))
     while True:
         rows = await tx.all(bare.where(key > last).order_by(key).limit(name_filter.SLICE))
         if rows:
             try:
-                for one, addresses in (await addresses_of(tx, [row.id for row in rows])).items():
+                theirs = await addresses_of(tx, [row.id for row in rows])
+                async for one, addresses in pieces.each(theirs.items()):
                     if any(forms[v].match(text) for v, text in addresses if v in forms):
                         found.append(one)
             except BadPattern as error:
@@ -60,4 +62,3 @@ async def narrowed(
         if len(rows) < name_filter.SLICE:
             return statement.where(key.in_(found))
         last = rows[-1].id
-        await asyncio.sleep(0)

@@ -9,7 +9,6 @@ Source: Compute API reference, "List Servers", the query parameter name.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Any
 
@@ -17,9 +16,10 @@ import sqlalchemy as sa
 
 from hanok.base.errors import BadInput
 from hanok.base.patterns import BadPattern, Pattern, pattern
+from hanok.base.pieces import Pieces
 from hanok.store import Transaction
 
-SLICE = 500  # rows between two looks at what else there is to do: about a millisecond
+SLICE = 500  # rows of one statement
 MATCHES = 20_000  # that a statement can name on either database
 LOOKS = 100_000_000  # of a pattern's instructions at characters: half a second, in slices, if nothing is remembered
 _PLAIN = re.compile(r"(\^?)([A-Za-z0-9_ -]*)(\$?)", re.ASCII)
@@ -49,6 +49,7 @@ async def narrowed(
     )
     ids: list[str] = []
     looks, last = 0, ""
+    pieces = Pieces()
     while True:
         rows = await tx.all(few.where(key > last).order_by(key).limit(SLICE))
         looks += form.cost * sum(len(row.text) + 1 for row in rows)
@@ -57,11 +58,12 @@ async def narrowed(
                 f"Invalid input for query parameters {parameter}. There are too many servers for this pattern; "
                 "use a plainer one."
             )
-        ids.extend(row.id for row in rows if form.search(row.text))
+        async for row in pieces.each(rows):
+            if form.search(row.text):
+                ids.append(row.id)
         if len(rows) < SLICE:
             return statement.where(key.in_(ids))
         last = rows[-1].id
-        await asyncio.sleep(0)
 
 
 def compiled(parameter: str, wanted: str) -> Pattern:

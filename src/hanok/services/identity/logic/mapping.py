@@ -90,6 +90,7 @@ class Mapped(Struct, kw_only=True):
     projects: list[MappedProject]
 
 
+LOOKS = 20_000_000  # of patterns' instructions at characters: a tenth of a second at worst
 _TESTS = ("any_one_of", "not_any_of", "whitelist", "blacklist")
 
 
@@ -213,6 +214,8 @@ def _matching(wanted: Sequence[Any], said: Sequence[str], regex: bool) -> list[s
     if regex:
         try:
             tried = [patterns.pattern(str(one)) for one in wanted]
+            if sum(one.cost for one in tried) * sum(map(len, said)) > LOOKS:
+                raise BadPattern("there are too many values for so many patterns")
             return [value for value in said if any(one.search(value) for one in tried)]
         except BadPattern as error:
             raise BadInput(
