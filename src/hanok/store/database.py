@@ -108,7 +108,7 @@ class Transaction:
 
     async def scalars(self, statement: Executable, parameters: Parameters = None) -> Sequence[Any]:
         """The first column of each row."""
-        return [row[0] for row in (await self.execute(statement, parameters)).all()]
+        return [row[0] for row in await self.all(statement, parameters)]
 
     async def count(self, statement: Executable, parameters: Parameters = None) -> int:
         """How many rows a change touched."""
