@@ -11,6 +11,7 @@ import pytest
 
 import hanok
 from hanok.base.patterns import CHARACTERS, BadPattern, Pattern, path_pattern
+from hanok.services.identity.facade import IdentitySettings
 
 TEXTS = ("", "a", "b", "web-1", "web-12", "WEB-1", "db-1", "web-", "x web-1", "a+b", "aab", "a.b")
 
@@ -91,6 +92,12 @@ def test_paths_with_places_left_open() -> None:
     assert path_pattern("/v3/**").fullmatch("/v3/users/1")
     assert not path_pattern("/v3/*").fullmatch("/v3/users/1")
     assert path_pattern("/a.b(c").fullmatch("/a.b(c") and not path_pattern("/a.b").fullmatch("/a-b")
+
+
+def test_a_pattern_of_passwords_that_is_none_is_said_when_settings_are_read() -> None:
+    with pytest.raises(ValueError, match="password_regex is not a valid pattern"):
+        IdentitySettings(password_regex="(")
+    IdentitySettings(password_regex=r"^(?=.*\d)(?=.*[a-zA-Z]).{7,}$")
 
 
 # ---- nothing but constants reaches Python's own

@@ -35,7 +35,7 @@ class Names:
         machine = {socket.gethostname().lower()} if not configured else set()
         self._known = {*(one.lower() for one in configured), *_LOCAL, host.lower(), *machine}
         if host in ("0.0.0.0", "::", ""):  # noqa: S104  # "every address" is none to write into a link
-            host = "127.0.0.1"
+            host = socket.gethostname()
         first = configured[0] if configured else host
         self._own = f"[{first}]:{port}" if ":" in first else f"{first}:{port}"
 
