@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from datetime import UTC, datetime
 from typing import Any
@@ -13,8 +12,16 @@ from sqlalchemy import Row
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, NotFound
+from hanok.base.pieces import Pieces
 from hanok.services.compute import states
-from hanok.services.compute.logic import creating, flavors, hosts, patterns, servers
+from hanok.services.compute.logic import (
+    address_filter,
+    creating,
+    flavors,
+    hosts,
+    name_filter,
+    servers,
+)
 from hanok.services.compute.operations import CreateServer, DeleteServer
 from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import answers, bodies
@@ -22,12 +29,10 @@ from hanok.services.compute.tables import server_tags
 from hanok.services.compute.tables import servers as table
 from hanok.store import Transaction
 from hanok.web.pages import Direction, limit_of, next_link, number_of, ordered
-from hanok.web.request import Request, convert, json_answer, no_content
+from hanok.web.request import Request, convert, json_answer, list_answer, no_content
 from hanok.web.routes import Route
 
 PAGE = 1000
-MOST_NAMES = 20_000  # that a filter looks at outside of the database
-MOST_LOOKS = 5_000_000  # of a filter on names at items of its pattern: a second or two
 
 
 # ---- create ----
@@ -137,6 +142,9 @@ _IGNORED = {
 _KNOWN = _IGNORED | set(_SORT) | set(_EQUAL) | set(_LIKE) | set(_FOR_ADMINS)
 
 
+AT_ONCE = 20  # servers of a list between two looks at who else waits: some milliseconds
+
+
 async def list_servers(request: Request, room: Compute) -> Response:
     """GET /servers."""
     request.allow("os_compute_api:servers:index", project_id=request.token.project_id)
@@ -146,7 +154,7 @@ async def list_servers(request: Request, room: Compute) -> Response:
     answer: dict[str, Any] = {"servers": [answers.short_server(request, row) for row in rows]}
     if more:
         answer["servers_links"] = more
-    return json_answer(answer)
+    return await list_answer(answer, "servers")
 
 
 async def list_details(request: Request, room: Compute) -> Response:
@@ -155,11 +163,15 @@ async def list_details(request: Request, room: Compute) -> Response:
     async with request.reading() as tx:
         rule = "os_compute_api:servers:detail:get_all_tenants"
         rows, more = await _page(request, room, tx, sa.select(table), rule)
-        items = await _full(request, room, tx, rows, alone=False)
+        items = [
+            one
+            async for some in Pieces().slices(rows, AT_ONCE)
+            for one in await _full(request, room, tx, list(some), alone=False)
+        ]
     answer: dict[str, Any] = {"servers": items}
     if more:
         answer["servers_links"] = more
-    return json_answer(answer)
+    return await list_answer(answer, "servers")
 
 
 async def _full(
@@ -212,29 +224,6 @@ def _when(text: str, name: str) -> datetime:
             f"Invalid input for query parameters {name}. Value: {text[:100]}. It is no time."
         ) from None
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-
-
-def _like(column: sa.Column[Any], wanted: str) -> sa.ColumnElement[bool]:
-    """A name filter with nothing but anchors and ".*" in it, for the database."""
-    start, end = wanted.startswith("^"), wanted.endswith("$")
-    bare = wanted.removeprefix("^").removesuffix("$")
-    pieces = [re.sub(r"([%_\\])", r"\\\1", piece) for piece in re.split(r"\.\*|\*", bare)]
-    pattern = ("" if start else "%") + "%".join(pieces) + ("" if end else "%")
-    return column.like(pattern, escape="\\")
-
-
-async def _matching(
-    tx: Transaction, statement: sa.Select[Any], column: sa.Column[Any], wanted: str
-) -> sa.Select[Any]:
-    """A name filter that the database cannot answer: the names are read, and looked at here."""
-    pattern = patterns.Pattern(wanted)
-    few = statement.with_only_columns(table.c.id, column.label("text")).limit(MOST_NAMES + 1)
-    rows = await tx.all(few)
-    texts = {row.id: row.text or "" for row in rows}
-    if len(texts) > MOST_NAMES or sum(map(pattern.cost, texts.values())) > MOST_LOOKS:
-        raise BadInput("There are too many servers for this filter on names; use a plainer one.")
-    ids = [one for one, text in texts.items() if pattern.found_in(text)]
-    return statement.where(table.c.id.in_(ids))
 
 
 def _tags_filter(request: Request, statement: sa.Select[Any]) -> sa.Select[Any]:
@@ -311,10 +300,10 @@ async def _page(
                 await _known_flavor(request, tx, value)
             statement = statement.where(column == value)
     for name, column in _LIKE.items():
-        if name in query and patterns.is_pattern(query[name]):
-            statement = await _matching(tx, statement, column, query[name])
-        elif name in query:
-            statement = statement.where(_like(column, query[name]))
+        if name in query:
+            statement = await name_filter.narrowed(
+                tx, statement, table.c.id, column, name, query[name]
+            )
     if admin:
         for name in ("host", "node"):
             if name in query:
@@ -324,8 +313,9 @@ async def _page(
     if "locked" in query and version >= (2, 73):
         statement = statement.where(table.c.locked.is_(bodies.truth(query["locked"], "locked")))
     statement = _tags_filter(request, statement)
-    if "ip" in query or "ip6" in query:
-        statement = await _by_address(request, room, tx, statement)
+    statement = await address_filter.narrowed(
+        tx, statement, table.c.id, query, room.network.addresses_of
+    )
     return await _sorted(request, tx, statement)
 
 
@@ -335,25 +325,6 @@ async def _known_flavor(request: Request, tx: Transaction, flavor_id: str) -> No
         await flavors.get(tx, request.token, flavor_id)
     except NotFound:
         return
-
-
-async def _by_address(
-    request: Request, room: Compute, tx: Transaction, statement: sa.Select[Any]
-) -> sa.Select[Any]:
-    wanted = request.query.get("ip") or request.query.get("ip6") or ""
-    try:
-        form = re.compile(re.escape(wanted.strip("^$")).replace(r"\.\*", ".*"))
-    except re.error:
-        raise BadInput("Invalid input for query parameters ip.") from None
-    ids = [row.id for row in await tx.all(statement)]
-    ports = await room.network.ports_of(tx, ids) if ids else {}
-    matching = [
-        one
-        for one, mine in ports.items()
-        if any(form.match(ip.address) for port in mine for ip in port.fixed_ips)
-        or any(port.floating_ip and form.match(port.floating_ip) for port in mine)
-    ]
-    return statement.where(table.c.id.in_(matching))
 
 
 async def _sorted(

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, NotFound
+from hanok.base.pieces import Pieces
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import projects, rights
 from hanok.services.identity.logic.lookup import filtered, get
@@ -15,19 +16,21 @@ from hanok.services.identity.room import Identity
 from hanok.services.identity.tables import project_tags
 from hanok.services.identity.tables import projects as table
 from hanok.store import Transaction
-from hanok.web.request import Request, convert, json_answer, no_content
+from hanok.web.request import Request, convert, json_answer, list_answer, no_content
 from hanok.web.routes import Route
 
+AT_ONCE = 50  # rows of a list between two looks at who else waits
 SHOWN = tuple(table.c[name] for name in schemas.PROJECT)
 
 
 async def listed(request: Request, tx: Transaction, statement: sa.Select[Any]) -> Response:
     """The answer to a list of projects. statement: of SHOWN."""
     rows = await tx.all(statement)
-    tags = await projects.tags_of(tx, [row[0] for row in rows])
-    return json_answer(
-        schemas.collection(request, "projects", schemas.projects(request, rows, tags))
-    )
+    items: list[dict[str, Any]] = []
+    async for part in Pieces().slices(rows, AT_ONCE):
+        tags = await projects.tags_of(tx, [row[0] for row in part])
+        items += schemas.projects(request, part, tags)
+    return await list_answer(schemas.collection(request, "projects", items), "projects")
 
 
 def _target(row: Any) -> dict[str, Any]:
@@ -145,7 +148,7 @@ async def update_project(request: Request, room: Identity) -> Response:
         values = schemas.given(body)
         if "options" in values:
             values["options"] = schemas.options(body.options, row.options)
-        row = await projects.update(tx, row, values, extra)
+        row = await projects.update(tx, row, values, extra, room.clock.now())
         answer = await _one(request, tx, row)
     return json_answer({"project": answer})
 
@@ -277,7 +280,7 @@ async def update_domain(request: Request, room: Identity) -> Response:
         values.pop("explicit_domain_id", None)
         if "options" in values:
             values["options"] = schemas.options(body.options, row.options)
-        row = await projects.update(tx, row, values, extra)
+        row = await projects.update(tx, row, values, extra, room.clock.now())
         tags = await projects.tags_of(tx, [row.id])
     return json_answer({"domain": schemas.domain(request, row, tags[row.id])})
 

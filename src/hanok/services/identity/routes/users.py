@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Forbidden, NotFound, NotSignedIn
+from hanok.base.pieces import Pieces
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import directories, revocations, rights, standing, users
+from hanok.services.identity.logic import directories, revocations, rights, signin, standing, users
 from hanok.services.identity.logic.lookup import filtered
 from hanok.services.identity.room import Identity
 from hanok.services.identity.routes.projects import SHOWN as SHOWN_PROJECTS
@@ -21,7 +22,7 @@ from hanok.services.identity.tables import group_members, groups
 from hanok.services.identity.tables import projects as project_table
 from hanok.services.identity.tables import users as table
 from hanok.store import Transaction
-from hanok.web.request import Request, json_answer, no_content
+from hanok.web.request import Request, json_answer, list_answer, no_content
 from hanok.web.routes import PUBLIC, Route
 
 
@@ -40,6 +41,7 @@ async def readable(request: Request, tx: Transaction, rule: str) -> Any:
     return row
 
 
+AT_ONCE = 50  # rows of a list between two looks at who else waits
 SHOWN = tuple(table.c[name] for name in schemas.USER)
 
 
@@ -52,11 +54,13 @@ async def listed(
 ) -> Response:
     """The answer to a list of users. statement: of SHOWN."""
     rows = await tx.all(statement)
-    idle: set[str] = set()
-    if room.settings.disable_after_days:
-        idle = {row.id for row in rows if not standing.is_enabled(row, room)}
-    items = schemas.users(request, rows, idle)
-    return json_answer(schemas.collection(request, "users", items))
+    items: list[dict[str, Any]] = []
+    async for part in Pieces().slices(rows, AT_ONCE):
+        idle: set[str] = set()
+        if room.settings.disable_after_days:
+            idle = {row.id for row in part if not standing.is_enabled(row, room)}
+        items += schemas.users(request, part, idle)
+    return await list_answer(schemas.collection(request, "users", items), "users")
 
 
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
@@ -114,6 +118,7 @@ async def create_user(request: Request, room: Identity) -> Response:
     async with request.reading() as tx:
         await directories.check_domain(tx, "user", values["domain_id"])
     values["options"] = schemas.options(body.options)
+    signin.check_rules(values["options"])
     hashed, now = await _hashed(room, values.pop("password", None)), room.clock.now()
     password = users.password_set(hashed, values["options"], room.settings, now)
     async with request.transaction() as tx:
@@ -148,6 +153,8 @@ async def update_user(request: Request, room: Identity) -> Response:
         await directories.check_ours(tx, "user", row.id)
         if "options" in values:
             values["options"] = schemas.options(body.options, row.options)
+            if "multi_factor_auth_rules" in schemas.options(body.options):
+                signin.check_rules(values["options"])
         changes = {}
         if "password" in values:
             options = values.get("options", row.options)

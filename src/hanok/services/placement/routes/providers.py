@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Conflict, NotFound
 from hanok.base.ids import is_uuid, new_uuid
+from hanok.base.pieces import Pieces
 from hanok.services.placement import schemas
 from hanok.services.placement.logic import providers
 from hanok.services.placement.logic.providers import dashed
@@ -23,7 +24,7 @@ from hanok.services.placement.tables import (
 )
 from hanok.services.placement.tables import providers as table
 from hanok.store import Duplicate, Transaction
-from hanok.web.request import Request, convert, json_answer, no_content
+from hanok.web.request import Request, convert, json_answer, list_answer, no_content
 from hanok.web.routes import Route
 
 
@@ -127,9 +128,8 @@ async def list_providers(request: Request, room: Placement) -> Response:
             )
     async with request.reading() as tx:
         rows = await tx.all(statement.order_by(table.c.name))
-    return json_answer(
-        {"resource_providers": [_provider(request, row) for row in rows]}, 200, _fresh(request)
-    )
+    items = [_provider(request, row) async for row in Pieces().each(rows)]
+    return await list_answer({"resource_providers": items}, "resource_providers", _fresh(request))
 
 
 async def create_provider(request: Request, room: Placement) -> Response:
