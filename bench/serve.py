@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,25 @@ def server(app: Any, port: int) -> uvicorn.Server:
     )
 
 
+async def as_served(app: Any, port: int) -> None:
+    """Serve as a control process does."""
+    from hanok.control.server import Server
+    from hanok.control.server_settings import ServerSettings
+
+    class AnnouncedOurs(Server):
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets)
+            print("ready", flush=True)
+
+    config = uvicorn.Config(
+        app, http="httptools", lifespan="off", log_level="error", access_log=False
+    )
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        await AnnouncedOurs(config, ServerSettings()).serve(sockets=[listener])
+
+
 async def cloud(port: int, state: Path, hosts: int, rounds: int) -> None:
     """A simulated cloud in this process."""
     from hanok.bus import MemoryBus
@@ -68,7 +88,7 @@ async def cloud(port: int, state: Path, hosts: int, rounds: int) -> None:
             run_simulated(names, bus, image_stores=settings.image_stores, ready=ready)
         )
         await ready.wait()
-        await server(control.app, port).serve()
+        await as_served(control.app, port)
         simulated.cancel()
 
 

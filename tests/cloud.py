@@ -185,6 +185,7 @@ async def running(
         public_cidr="172.24.4.0/24",
         public_gateway="172.24.4.1",
         sections=sections,
+        names=settings.pop("names", ("cloud",)),
         **settings,
     )
     file = state / "control" / "hanok.db"

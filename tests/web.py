@@ -11,12 +11,16 @@ from msgspec import Struct
 
 
 class Page(Struct, kw_only=True):
-    """What is at a path. headers and status as they are sent; short: bytes that are announced and do not come."""
+    """What is at a path. headers and status as they are sent; short: bytes that are announced and do not come.
+
+    drip_s: seconds between two bytes, which come one by one then.
+    """
 
     data: bytes = b""
     status: int = 200
     headers: dict[str, str] = {}
     short: int = 0
+    drip_s: float = 0.0
 
 
 class Web:
@@ -27,6 +31,8 @@ class Web:
         self.asked: list[tuple[str, str]] = []
         self.tokens: list[str] = []
         self.port = 0
+        self.hung_up = 0
+        self.ended = threading.Event()
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self.port}{path}"
@@ -52,8 +58,20 @@ def serving() -> Iterator[Web]:
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(data) + page.short))
             self.end_headers()
-            if body:
+            if body and page.drip_s:
+                self._drip(data, page.drip_s)
+            elif body:
                 self.wfile.write(data)
+
+        def _drip(self, data: bytes, pause_s: float) -> None:
+            try:
+                for at in range(len(data)):
+                    self.wfile.write(data[at : at + 1])
+                    self.wfile.flush()
+                    if web.ended.wait(pause_s):
+                        return
+            except OSError:
+                web.hung_up += 1  # whoever asked has had enough
 
         def do_GET(self) -> None:
             self._answer(True)
@@ -72,6 +90,7 @@ def serving() -> Iterator[Web]:
     try:
         yield web
     finally:
+        web.ended.set()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -22,6 +22,7 @@ from hanok.events import Outbox
 from hanok.limits import Registered
 from hanok.operations import Operation, Starter
 from hanok.store import Database, Transaction
+from hanok.web.names import Names
 from hanok.web.request import Request
 from hanok.web.routes import Service
 from hanok.web.token import Authenticate
@@ -135,7 +136,8 @@ class House(Struct, kw_only=True):
     """What rooms are built from; one a control process.
 
     node_name: what this process is called, the same after a restart, and no other's. state: its folder.
-    ask: another service, asked as a user asks it. sections: the settings, by room, as they were read.
+    names: what the cloud is called. ask: another service, asked as a user asks it.
+    sections: the settings, by room, as they were read.
     """
 
     clock: Clock
@@ -149,6 +151,7 @@ class House(Struct, kw_only=True):
     region: str
     state: Path
     admin_password: str
+    names: Names
     sections: dict[str, Struct]
     rooms: dict[str, Room] = field(default_factory=dict)
 

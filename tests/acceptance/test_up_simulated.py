@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 import zipfile
 from pathlib import Path
@@ -149,3 +150,36 @@ def test_the_wheel_alone_is_enough(tmp_path: Path) -> None:
     cli.environment["PYTHONPATH"] = str(tmp_path / "installed")
     cli("up", "--simulated", "--port", str(free_port()))
     cli("destroy", "--yes")
+
+
+def _impatient(cli: CLI, silent_s: float) -> None:
+    """Start again as a cloud that may leave requests unanswered for so long."""
+    cli("down")
+    settings = cli.state / "hanok.toml"
+    lines = [line for line in settings.read_text().splitlines() if not line.startswith("silent_s")]
+    settings.write_text("\n".join([*lines, f"silent_s = {silent_s}"]) + "\n")
+    cli("up", "--simulated")
+
+
+def test_a_cloud_that_does_not_answer_is_started_again() -> None:
+    with simulated() as cli:
+        _impatient(cli, 2.0)
+        first = pid_of(cli)
+        os.kill(first, signal.SIGSTOP)
+        assert "does not answer" in cli("status", status=3).stdout
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not cli.json("status", status=None)["serving"]:
+            time.sleep(0.2)
+        assert cli.json("status")["serving"]
+        assert pid_of(cli) != first and processes.started_ticks(first) is None
+        assert "does not answer" in cli("logs", "control").stdout
+
+
+def test_down_ends_a_cloud_that_does_not_heed_sigterm() -> None:
+    with simulated() as cli:
+        _impatient(cli, 0)
+        first = pid_of(cli)
+        os.kill(first, signal.SIGSTOP)
+        cli("down")
+        assert processes.started_ticks(first) is None
+        assert cli.json("status", status=3)["processes"][0]["state"] == "stopped"

@@ -9,7 +9,7 @@ from typing import Any
 from hanok.drivers.ovn import engines as ovn
 from hanok.drivers.ovn.errors import OVNError
 from hanok.drivers.qemu import process as guests
-from hanok.supervisor import door, parts, processes
+from hanok.supervisor import door, parts, processes, simulated
 from hanok.supervisor.settings import Cloud
 from hanok.supervisor.supervise import holder, leftover_processes
 
@@ -28,7 +28,7 @@ def parts_of(cloud: Cloud) -> list[dict[str, Any]]:
     """Every process of the cloud but guests: name, state, pid, memory in KiB."""
     pid = holder(cloud)
     if cloud.settings.simulated:
-        return [_row("cloud", "running" if pid else "stopped", pid)]
+        return [_row("cloud", "running" if pid else "stopped", pid), *_parents(cloud)]
     told = supervisor(cloud)
     rows = [_row("supervisor", "running" if pid else "stopped", pid)]
     if told is not None:
@@ -40,6 +40,15 @@ def parts_of(cloud: Cloud) -> list[dict[str, Any]]:
         found = running.get(part.name)
         rows.append(_row(part.name, "without supervisor" if found else "stopped", found))
     return rows
+
+
+def _parents(cloud: Cloud) -> list[dict[str, Any]]:
+    """What looks after a simulated cloud."""
+    found = []
+    for process in processes.find(simulated.tail(cloud.state), None):
+        found.append(_row("parent", "running", process.pid))
+        process.close()
+    return found
 
 
 def _row(name: str, state: str, pid: int | None) -> dict[str, Any]:
@@ -61,6 +70,7 @@ def traces(cloud: Cloud) -> list[str]:
     if pid:
         found.append(f"process {pid} ({'cloud' if cloud.settings.simulated else 'supervisor'})")
     if cloud.settings.simulated:
+        found += [f"process {row['pid']} ({row['name']})" for row in _parents(cloud)]
         return found
     seen = set()
     for process, name in leftover_processes(cloud):

@@ -20,6 +20,7 @@ from hanok.rooms import House, Loop, Room, WrongSettings
 from hanok.store import Database, Transaction, migrate
 from hanok.web import inside
 from hanok.web.app import Application
+from hanok.web.names import Names
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Control:
             region=settings.region,
             state=settings.state,
             admin_password="",
+            names=Names(settings.names, settings.host, settings.port),
             sections={},
         )
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
@@ -88,6 +90,7 @@ class Control:
             clock=self.clock,
             policy_files=self._policy_files,
             front=self.settings.front,
+            names=self.house.names,
         )
         for name, room in self.house.rooms.items():
             app.mount(name, room.service, room.pages)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -16,13 +14,13 @@ import uvicorn
 from hanok.base.failpoints import arm_from_environment
 from hanok.bus import Bus, MemoryBus
 from hanok.control.app import Control
+from hanok.control.server import Server
 from hanok.control.settings import ControlSettings
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 2048
 FINISH_S = 5  # what requests under way get when we are told to end
-KEEP_ALIVE_S = 75
 
 Beside = Callable[[Bus], Awaitable[None]]
 """Something that runs in the same process until it is cancelled: the hosts of a simulated cloud."""
@@ -95,26 +93,8 @@ def _listener(settings: ControlSettings) -> socket.socket:
     return listener
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, with signals left to us: its own handling ends the process before its work is put away."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        numbers = (signal.SIGTERM, signal.SIGINT)
-        for number in numbers:
-            loop.add_signal_handler(number, self._end)
-        try:
-            yield
-        finally:
-            for number in numbers:
-                loop.remove_signal_handler(number)
-
-    def _end(self) -> None:
-        self.should_exit = True
-
-
 async def _serve(control: Control, listener: socket.socket) -> None:
+    settings = control.settings.server
     config = uvicorn.Config(
         control.app,
         http="httptools",
@@ -125,10 +105,10 @@ async def _serve(control: Control, listener: socket.socket) -> None:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=FINISH_S,
-        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_keep_alive=settings.keep_alive_s,
     )
     # What is there now stays for good: the collector need not look at it again.
     gc.collect()
     gc.freeze()
     log.info("serving at %s port %d", *listener.getsockname()[:2])
-    await _Server(config).serve(sockets=[listener])
+    await Server(config, settings).serve(sockets=[listener])

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from hanok.control.server_settings import ServerSettings
 from hanok.rooms import Room
 from hanok.web.front import FrontSettings
 
@@ -28,6 +29,9 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     public_cidr, public_gateway: the external network that `up` makes; empty for none.
     dns_servers: name servers for guests whose subnet names none; `up` gives those of the host.
     front: the proxies before us that are believed; none: nobody is.
+    server: how long clients are waited for.
+    names: what this cloud is called in addresses. With names here, links are made for these and for numeric addresses
+        only, whatever a request says. Consoles open under these; without any, under this machine's own.
     dns_domain: what follows the name of a server within its network.
     more_services: services from elsewhere, by name: the module that has the room ("mycloud.ledger.service").
     services_off: services that are switched off: neither their code nor their rows are touched.
@@ -55,6 +59,8 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     admin_password_file: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     front: FrontSettings | None = None
+    names: tuple[str, ...] = ()
+    server: ServerSettings = ServerSettings()
     more_services: dict[str, str] = {}
     services_off: tuple[str, ...] = ()
     sections: dict[str, Any] = {}

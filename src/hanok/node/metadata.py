@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import logging
 import urllib.parse
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -29,6 +30,7 @@ ASK_S = 5.0
 REQUEST_S = 5.0
 REQUEST_BYTES = 8192
 MAX_CONNECTIONS = 64  # a network
+EACH_GUEST = 8  # of these at most: a guest that starts asks for one file after the other
 MAX_CACHED = 4096
 
 
@@ -42,7 +44,7 @@ class MetadataServer:
     host: str
     _servers: dict[str, asyncio.Server] = field(default_factory=dict)
     _cached: dict[tuple[str, str], tuple[float, MetadataDocument]] = field(default_factory=dict)
-    _connections: dict[str, set[asyncio.Task[None]]] = field(default_factory=dict)
+    _connections: dict[str, dict[asyncio.Task[None], str]] = field(default_factory=dict)
 
     async def serve(self, network_id: str, wanted: bool) -> None:
         """Listen on a network, or no longer."""
@@ -66,7 +68,7 @@ class MetadataServer:
         if (server := self._servers.pop(network_id, None)) is None:
             return
         server.close()
-        tasks = self._connections.pop(network_id, set())
+        tasks = self._connections.pop(network_id, {})
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -77,24 +79,43 @@ class MetadataServer:
     ) -> None:
         task = asyncio.current_task()
         assert task is not None
-        open_now = self._connections.setdefault(network_id, set())
-        if len(open_now) >= MAX_CONNECTIONS:
+        address = str((writer.get_extra_info("peername") or ("",))[0])
+        if not self._admitted(network_id, address):
             writer.close()
             return
-        open_now.add(task)
+        open_now = self._connections.setdefault(network_id, {})
+        open_now[task] = address
         try:
             async with asyncio.timeout(REQUEST_S + ASK_S):
-                address = str(writer.get_extra_info("peername")[0])
                 writer.write(await self._answer(network_id, address, reader))
                 await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             pass  # it hung up, or is too slow to be served
         finally:
-            open_now.discard(task)
+            open_now.pop(task, None)
             writer.close()
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(1.0):
                     await writer.wait_closed()
+
+    def _admitted(self, network_id: str, address: str) -> bool:
+        """Whether there is room for one more connection of this guest.
+
+        When a network's are all taken, the guest that holds the most gives up its oldest for one that holds fewer.
+        """
+        open_now = self._connections.get(network_id, {})
+        held = Counter(open_now.values())
+        if held[address] >= EACH_GUEST:
+            return False
+        if len(open_now) < MAX_CONNECTIONS:
+            return True
+        greediest, most = held.most_common(1)[0]
+        if held[address] + 1 >= most:
+            return False
+        oldest = next(task for task, whose in open_now.items() if whose == greediest)
+        del open_now[oldest]
+        oldest.cancel()
+        return True
 
     async def _answer(self, network_id: str, address: str, reader: asyncio.StreamReader) -> bytes:
         try:

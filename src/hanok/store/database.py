@@ -15,7 +15,7 @@ import fcntl
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -27,6 +27,7 @@ from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.dml import UpdateBase
 
 from hanok.base.errors import BadInput, Unavailable
+from hanok.base.pieces import Pieces
 from hanok.store.schema import metadata
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ log = logging.getLogger(__name__)
 BUSY_S = 30.0  # a writer in another process: longer than any transaction of ours
 CONNECTIONS = 16  # of a process, for reading and for writing each
 PATIENT_S = 0.02  # some transactions long: who waits longer than that is next
+MANY = 100  # rows: about half a millisecond
+PART = 20  # rows between two looks at the time
+SPARE = 4  # connections for answers of many rows that are kept
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
@@ -86,22 +90,35 @@ def _written(statement: Any, parameters: Parameters) -> set[str]:
 class Transaction:
     """What statements run in. Leaving the block that gave it commits; an exception rolls back."""
 
-    __slots__ = ("_after", "_connection", "_direct", "_due", "_watches", "dialect")
+    __slots__ = (
+        "_after", "_connection", "_direct", "_due", "_long", "_watches", "dialect", "pieces",
+    )  # fmt: skip
 
     def __init__(
         self,
         connection: Connection | AsyncConnection,
         dialect: str,
+        *,
         direct: tuple[Looker, Any] | None = None,
+        long: Callable[[], AbstractAsyncContextManager[Connection]] | None = None,
         watches: Sequence[_Watch] = (),
     ) -> None:
-        """direct: the short way to PostgreSQL for what only looks. watches: who wants to hear of changes."""
+        """
+        Args:
+            direct: the short way to PostgreSQL for what only looks.
+            long: gives a connection of its own to an answer of many rows, where this one is everybody's.
+            watches: who wants to hear of changes.
+        """
         self._connection = connection
         self._direct = direct
         self._watches = watches
         self._due: dict[int, _Watch] = {}
         self._after: list[Callable[[], None]] = []
+        self._long = long
         self.dialect = dialect
+        self.pieces: Pieces | None = (
+            None  # of long work that this is a part of: it rests between statements
+        )
 
     async def execute(
         self, statement: Executable, parameters: Parameters = None
@@ -125,8 +142,25 @@ class Transaction:
         return await self.execute(statement, parameters)
 
     async def all(self, statement: Executable, parameters: Parameters = None) -> Sequence[Row[Any]]:
-        """All rows."""
-        return (await self._result(statement, parameters)).all()
+        """All rows; many of them are read in pieces, between which others get their turn."""
+        if self.pieces is not None and self.pieces.enough:
+            await self.pieces.rest()
+        if isinstance(self._connection, Connection):
+            if self._long is None:
+                return self._connection.execute(statement, parameters).all()
+            result = self._connection.execute(statement, parameters)
+            rows = result.fetchmany(MANY)
+            if len(rows) < MANY:
+                return rows
+            # The connection is everybody's, and while a statement is open it shows everybody the rows of that
+            # moment. So it is closed and asked again where nobody else is.
+            result.close()
+            async with self._long() as connection:
+                with connection.execute(statement, parameters) as again:
+                    return await _fetched(again)
+        read = await self._result(statement, parameters)
+        rows = read.fetchmany(MANY)
+        return rows if len(rows) < MANY else [*rows, *await _fetched(read)]
 
     async def first(self, statement: Executable, parameters: Parameters = None) -> Row[Any] | None:
         """The first row, or None."""
@@ -139,7 +173,7 @@ class Transaction:
 
     async def scalars(self, statement: Executable, parameters: Parameters = None) -> Sequence[Any]:
         """The first column of each row."""
-        return [row[0] for row in (await self._result(statement, parameters)).all()]
+        return [row[0] for row in await self.all(statement, parameters)]
 
     async def count(self, statement: Executable, parameters: Parameters = None) -> int:
         """How many rows a change touched."""
@@ -215,6 +249,17 @@ class Transaction:
             call()
 
 
+async def _fetched(result: sa.Result[Any]) -> list[Row[Any]]:
+    """What is left of a result, in pieces."""
+    pieces = Pieces()
+    rows: list[Row[Any]] = []
+    while part := result.fetchmany(PART):
+        rows.extend(part)
+        if pieces.enough:
+            await pieces.rest()
+    return rows
+
+
 class Database:
     """One database. `read()` for looking, `write()` for everything that changes something."""
 
@@ -229,6 +274,7 @@ class Database:
         self._lock = asyncio.Lock()
         self._reader: Connection | None = None
         self._writer: Connection | None = None
+        self._spare: list[Connection] = []
         self._engine: sa.Engine | None = None
         self._turn: BinaryIO | None = None
         self._path = ""
@@ -280,10 +326,11 @@ class Database:
 
     async def close(self) -> None:
         """Disconnect; transactions under way are rolled back."""
-        for connection in (self._reader, self._writer):
+        for connection in (self._reader, self._writer, *self._spare):
             if connection is not None:
                 connection.close()
         self._reader = self._writer = None
+        self._spare.clear()
         if self._turn is not None:
             self._turn.close()
             self._turn = None
@@ -299,11 +346,29 @@ class Database:
         """Look at committed rows. Each statement sees what is committed when it runs."""
         with _translated():
             if self._reader is not None:
-                yield Transaction(self._reader, self.dialect)
+                yield Transaction(self._reader, self.dialect, long=self._long)
             else:
                 assert self._async_engine is not None, "the database is not open"
                 async with self._readers.one() as held:
-                    yield Transaction(held.connection, self.dialect, held.direct)
+                    yield Transaction(held.connection, self.dialect, direct=held.direct)
+
+    @asynccontextmanager
+    async def _long(self) -> AsyncIterator[Connection]:
+        """A reading connection that nobody else uses meanwhile; some are kept for the next who needs one."""
+        assert self._engine is not None
+        if self._spare:
+            connection = self._spare.pop()
+        else:
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        if len(self._spare) < SPARE and self._reader is not None:
+            self._spare.append(connection)
+        else:
+            connection.close()
 
     def watch(
         self,
@@ -338,7 +403,12 @@ class Database:
             else:
                 assert self._async_engine is not None, "the database is not open"
                 async with self._writers.one() as held, held.transaction():
-                    tx = Transaction(held.connection, self.dialect, held.direct, self._watches)
+                    tx = Transaction(
+                        held.connection,
+                        self.dialect,
+                        direct=held.direct,
+                        watches=self._watches,
+                    )
                     yield tx
                     await tx._before_commit()
         tx._committed()

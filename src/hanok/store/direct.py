@@ -57,7 +57,7 @@ class Looker:
         text, values = self._bound(compiled, given, extracted, named)
         with _translated():
             rows = await driver.fetch(text, *values)
-        return IteratorResult(self._shape(compiled), iter([tuple(row) for row in rows]))
+        return IteratorResult(self._shape(compiled), (tuple(row) for row in rows))
 
     @staticmethod
     def _bound(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from hanok.commands.wire import host_token
 from hanok.drivers.ovn import engines as ovn
-from hanok.supervisor import processes
+from hanok.supervisor import answering, processes
 from hanok.supervisor.settings import Cloud, write_whole
 
 LOOK_S = 0.5  # how long a part may take to say whether it is ready
@@ -29,6 +29,8 @@ class Part:
     after: the parts that must be ready before it is started for the first time.
     tail: the end of its arguments, by which it is found again; nobody else's process has it.
     then: to be done each time it has become ready.
+    answers: whether it answers a request within some seconds, for a part that is ended and started again when it does
+        not; silent_s: how long it may leave requests unanswered, zero for ever.
     data_plane: goes on while guests run, also when everything else is stopped.
     """
 
@@ -44,6 +46,8 @@ class Part:
     stop_signal: int = signal.SIGTERM
     stop_s: float = 10.0
     data_plane: bool = False
+    answers: Callable[[], Awaitable[bool]] | None = None
+    silent_s: float = 0.0
 
 
 def data_plane(cloud: Cloud) -> ovn.DataPlane:
@@ -97,8 +101,7 @@ def parts(cloud: Cloud) -> list[Part]:
             stop_signal=signal.SIGTERM,
         )
     )
-    listen = cloud.settings.listen
-    address = "127.0.0.1" if listen in ("0.0.0.0", "") else listen  # noqa: S104
+    address = answering.loopback(cloud.settings.listen)
     found.append(
         _python(
             cloud,
@@ -107,6 +110,8 @@ def parts(cloud: Cloud) -> list[Part]:
             uid=cloud.control_uid,
             after=("nats-server", "ovsdb-nb"),
             ready=lambda: _listens(address, cloud.settings.port),
+            answers=lambda: _answers(address, cloud.settings.port),
+            silent_s=cloud.settings.silent_s,
         )
     )
     found.append(
@@ -131,6 +136,8 @@ def _python(
     uid: int | None,
     after: tuple[str, ...],
     ready: Callable[[], Awaitable[bool]],
+    answers: Callable[[], Awaitable[bool]] | None = None,
+    silent_s: float = 0.0,
 ) -> Part:
     # Two allocation arenas instead of one a thread: some megabytes less, no difference seen in speed.
     env = processes.environment(MALLOC_ARENA_MAX="2", HOME=str(cloud.state))
@@ -144,6 +151,8 @@ def _python(
         ready=ready,
         after=after,
         stop_s=15.0,  # requests and steps under way are finished
+        answers=answers,
+        silent_s=silent_s,
     )
 
 
@@ -152,7 +161,6 @@ async def _at_once() -> bool:
 
 
 async def _listens(address: str, port: int) -> bool:
-
     try:
         async with asyncio.timeout(LOOK_S):
             _, writer = await asyncio.open_connection(address, port)
@@ -160,6 +168,20 @@ async def _listens(address: str, port: int) -> bool:
         return False
     writer.close()
     return True
+
+
+async def _answers(address: str, port: int) -> bool:
+    """Whether what listens there answers a request within the time between two looks."""
+    try:
+        async with asyncio.timeout(answering.PROBE_EVERY_S):
+            reader, writer = await asyncio.open_connection(address, port)
+            try:
+                writer.write(answering.request(address))
+                return await reader.read(5) == b"HTTP/"
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False
 
 
 def write_files(cloud: Cloud) -> None:
@@ -256,7 +278,13 @@ def _write_control(cloud: Cloud) -> None:
             "dns_servers": list(name_servers()),
             "node_name": cloud.host_name,
         }
-    write_whole(cloud.control_settings, _with_extra(cloud, "control", values))
+    # The operator's part may hold passwords of databases and stores: nobody else reads it.
+    write_whole(
+        cloud.control_settings,
+        _with_extra(cloud, "control", values),
+        mode=0o600,
+        owner=None if cloud.settings.simulated else cloud.control_uid,
+    )
 
 
 def _with_extra(cloud: Cloud, part: str, values: dict[str, object]) -> str:
@@ -318,12 +346,15 @@ def _write_node(cloud: Cloud) -> None:
     }
     if accelerator := os.environ.get("HANOK_ACCELERATOR"):
         values["accelerator"] = accelerator
-    write_whole(cloud.node_settings, _with_extra(cloud, "node", values))
+    write_whole(cloud.node_settings, _with_extra(cloud, "node", values), mode=0o600)
 
 
 def write_simulated_files(cloud: Cloud) -> None:
     """The same for a simulated cloud: one process, its owner's."""
-    for folder in (cloud.state / "control", cloud.state / "logs"):
+    # Nobody but the owner: there is no other process that images and disks are for.
+    for folder in [
+        cloud.state / name for name in ("control", "logs", "images", "snapshots", "node")
+    ]:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
     secret(cloud.password_file, None)

@@ -21,6 +21,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, structs
 
+from hanok.supervisor.answering import SILENT_S
+
 RUN = Path("/run/hanok")
 DEFAULT_PORT = 5000
 
@@ -35,6 +37,7 @@ class CloudSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     id: six hexadecimal digits; names its namespace and devices on the host. slot: its place among the clouds of this
     machine. listen, port: where the APIs answer. hosts: how many hosts a simulated cloud has.
     external_cidr: the network `public`, which the host can reach. nats_port: on loopback.
+    silent_s: how long control may leave requests unanswered before it is ended and started again; zero: for ever.
     """
 
     id: str
@@ -47,6 +50,7 @@ class CloudSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     host_name: str = ""
     external_cidr: str = "172.24.4.0/24"
     nats_port: int = 14222
+    silent_s: float = SILENT_S
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[0-9a-f]{6}", self.id):
@@ -55,6 +59,8 @@ class CloudSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError(f"not a port: {self.port}")
         if not 0 <= self.slot < 13:
             raise ValueError(f"not a slot: {self.slot}")
+        if self.silent_s < 0:
+            raise ValueError(f"not a number of seconds: {self.silent_s}")
 
 
 class Cloud:
@@ -151,12 +157,18 @@ def write_toml(path: Path, settings: Struct, *, mode: int = 0o644) -> None:
     write_whole(path, "\n".join(lines) + "\n", mode=mode)
 
 
-def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Write a file, whole or not at all, never readable for more people than mode says."""
+def write_whole(path: Path, text: str, *, mode: int = 0o644, owner: int | None = None) -> None:
+    """Write a file, whole or not at all, never readable for more people than mode says.
+
+    Args:
+        owner: the user whose it is; None: ours.
+    """
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with open(handle, "w", encoding="utf-8") as file:
+        if owner is not None:
+            os.fchown(handle, owner, owner)
         os.fchmod(handle, mode)
         file.write(text)
         file.flush()

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from hanok.base.errors import HanokError
 from hanok.drivers.qemu import process as guests
 from hanok.supervisor import door, processes
+from hanok.supervisor.answering import PROBE_EVERY_S, TERM_S
 from hanok.supervisor.parts import LOOK_S, Part, parts
 from hanok.supervisor.processes import Process
 from hanok.supervisor.settings import Cloud
@@ -144,9 +145,7 @@ class Supervisor:
                     running.state, running.trouble = "running", ""
                     running.ready.set()
                     assert running.process is not None
-                    await running.process.ended()
-                    status = running.process.status()
-                    how = "ended" if status is None else f"ended with status {status}"
+                    how = await self._end_of(running, running.process)
                 except (OSError, TimeoutError, HanokError) as error:
                     how = f"did not start: {error or type(error).__name__}"
                     await self._end(running)
@@ -160,6 +159,40 @@ class Supervisor:
                 delay_s = min(delay_s * 2, LONGEST_DELAY_S)
         finally:
             running.ready.set()  # nobody waits for a part that is being stopped
+
+    async def _end_of(self, running: Running, process: Process) -> str:
+        """Wait until a part's process is gone, or answers nobody and is ended for that; returns how it went."""
+        silence = ""
+        async with asyncio.TaskGroup() as group:
+            watch = group.create_task(self._until_silent(running))
+            ended = group.create_task(process.ended())
+            await asyncio.wait((watch, ended), return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                silence = f"did not answer for {running.part.silent_s:.0f} s and was ended"
+                running.state, running.trouble = "failed", silence
+                log.error(
+                    "%s (process %d) does not answer and is ended", running.part.name, process.pid
+                )
+                await process.stop(running.part.stop_signal, timeout_s=TERM_S)
+            watch.cancel()
+        status = process.status()
+        return silence or ("ended" if status is None else f"ended with status {status}")
+
+    async def _until_silent(self, running: Running) -> None:
+        """Return when a part has left requests unanswered for as long as it may."""
+        part = running.part
+        if part.answers is None or not part.silent_s:
+            await asyncio.Event().wait()
+            return
+        heard = time.monotonic()
+        while time.monotonic() - heard < part.silent_s:
+            await asyncio.sleep(min(PROBE_EVERY_S, part.silent_s / 3))
+            asked = time.monotonic()
+            if await part.answers():
+                heard, running.trouble = time.monotonic(), ""
+            else:
+                running.trouble = f"has not answered for {time.monotonic() - heard:.0f} s"
+                await asyncio.sleep(max(0.0, asked + part.silent_s / 6 - time.monotonic()))
 
     async def _begin(self, running: Running) -> None:
         part = running.part

@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 from starlette.requests import ClientDisconnect
@@ -32,15 +31,20 @@ from hanok.base.errors import (
 )
 from hanok.base.ids import new_request_id
 from hanok.base.log import request_id as current_request_id
+from hanok.base.patterns import BadPattern, path_pattern
+from hanok.base.pieces import Pieces
 from hanok.store import Database
 from hanok.web import faults
 from hanok.web.front import FrontSettings
 from hanok.web.microversions import Version
+from hanok.web.names import Names
 from hanok.web.policy import Enforcer
 from hanok.web.request import Request
 from hanok.web.routes import PUBLIC, SIGNED_IN, Route, Router, Service, parameter_names
 from hanok.web.token import Authenticate, Token
 from hanok.web.versions import Query
+
+SENT_AT_ONCE = 128 << 10  # bytes: about what a socket takes without waiting
 
 log = logging.getLogger(__name__)
 
@@ -83,16 +87,19 @@ class Application:
         clock: Clock,
         policy_files: Callable[[str], Sequence[Path]] = lambda kind: (),
         front: FrontSettings | None = None,
+        names: Names | None = None,
     ) -> None:
         """
         Args:
             authenticate: identity's check of a token.
             policy_files: where an operator's rules for a kind of service are, the later ones over the earlier ones.
             front: the proxies that are believed, if there are any.
+            names: what the cloud is called.
         """
         self.database = database
         self._authenticate = authenticate
         self._front = front
+        self._names = names
         self._clock = clock
         self._policy_files = policy_files
         self._pages: dict[str, ASGIApp] = {}
@@ -149,7 +156,7 @@ class Application:
             else:
                 response = await self._answer(scope, receive, "", path.lstrip("/"))
             if response is not None:
-                await response(scope, receive, send)
+                await _sent(response, scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
 
@@ -170,6 +177,7 @@ class Application:
             enforcer=mounted.enforcer,
             enforcers=self._enforcers,
             front=self._front,
+            names=self._names,
         )
         try:
             response = await self._handle(request, mounted, path)
@@ -329,18 +337,6 @@ def check_tables(service: Service, enforcer: Enforcer) -> None:
                 raise MisbuiltHouse(f"{service.kind}: {route.path} names an unknown rule: {rule}")
 
 
-@lru_cache(maxsize=512)
-def _access_path(pattern: str) -> re.Pattern[str]:
-    """An access rule's path: {name} and * stand for one segment, ** for any number of them."""
-    pieces = re.split(r"(\*\*|\*|\{[^}]*\})", pattern)
-    return re.compile(
-        "".join(
-            ".*" if piece == "**" else "[^/]+" if piece[:1] in ("*", "{") else re.escape(piece)
-            for piece in pieces
-        )
-    )
-
-
 def _check_delegation(token: Token, route: Route) -> None:
     """The one gate: a delegated token makes or widens no authority, whatever the endpoint.
 
@@ -374,9 +370,36 @@ _FROM = {
 def _check_access_rules(token: Token, kind: str, method: str, path: str) -> None:
     """Hold a request against the access rules of the application credential it came with."""
     for service, wanted_method, pattern in token.access_rules or ():
-        if service == kind and wanted_method == method and _access_path(pattern).fullmatch(path):
+        if service == kind and wanted_method == method and _fits(pattern, path):
             return
     raise Forbidden("The application credential's access rules do not allow this request.")
+
+
+async def _sent(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send an answer; a long one in pieces, as fast as the client takes it."""
+    body = getattr(response, "body", b"")
+    if len(body) <= SENT_AT_ONCE:
+        await response(scope, receive, send)
+        return
+    start = {"type": "http.response.start", "status": response.status_code}
+    await send({**start, "headers": response.raw_headers})
+    pieces = Pieces()
+    whole = memoryview(body)
+    for at in range(0, len(body), SENT_AT_ONCE):
+        more = at + SENT_AT_ONCE < len(body)
+        part = bytes(whole[at : at + SENT_AT_ONCE])
+        await send({"type": "http.response.body", "body": part, "more_body": more})
+        if pieces.enough:
+            await pieces.rest()
+    if response.background is not None:
+        await response.background()
+
+
+def _fits(pattern: str, path: str) -> bool:
+    try:
+        return path_pattern(pattern).fullmatch(path)
+    except BadPattern:
+        return False  # no path of ours is so long that this could be a refusal of what was meant
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -16,15 +16,31 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import yaml
 from msgspec import Struct
 from oslo_config import cfg
 from oslo_policy import _checks, _parser, policy
 
+from hanok.base import patterns
 from hanok.base.clock import Clock
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0  # how often the file's time stamp is looked at
+FILE_BYTES = (
+    1 << 19
+)  # of an operator's file: all of upstream's sample files together are half of that
+DEEPEST = 50  # parts of a check in each other, and of a file
+_PARAMETER = re.compile(r"%\(([^)]+)\)s")
+
+# What a check may ask of the caller: what a token says here, and what upstream's services know besides, which nobody
+# here has (oslo.context, RequestContext.to_policy_values).
+CALLER = frozenset((
+    "domain_id", "global_request_id", "is_admin", "is_admin_project", "is_advsvc", "project_domain_id", "project_id",
+    "request_id", "roles", "service_project_domain_id", "service_project_id", "service_roles",
+    "service_user_domain_id", "service_user_id", "system", "system_scope", "tenant", "tenant_id", "token.domain.id",
+    "token.project.domain.id", "token.project.id", "trust_id", "trustee_id", "trustor_id", "user_domain_id", "user_id",
+))  # fmt: skip
 
 
 class Rule(Struct, frozen=True):
@@ -67,7 +83,7 @@ class _Target(dict[str, Any]):
 
 def _names_in(text: str) -> set[str]:
     """The attributes that the right side of a check is made of; one that nothing is called for a plain text."""
-    return set(re.findall(r"%\(([^)]+)\)s", text)) or {""}
+    return set(_PARAMETER.findall(text)) or {""}
 
 
 def _compiled(check: Any, rules: Mapping[str, _Allows], enforcer: Any) -> _Allows:
@@ -136,6 +152,12 @@ class FieldCheck(_checks.Check):
     Network's default rules are written with it; what stands before the first colon names the resource for readers.
     """
 
+    def __init__(self, kind: str, match: str) -> None:
+        """Raises BadPattern, a ValueError: what stands behind ~ is not a pattern."""
+        super().__init__(kind, match)
+        _, _, wanted = match.partition(":")[2].partition("=")
+        self._pattern = patterns.pattern(wanted[1:]) if wanted.startswith("~") else None
+
     def __call__(
         self,
         target: Mapping[str, Any],
@@ -147,8 +169,11 @@ class FieldCheck(_checks.Check):
         value = target.get(name)
         if not equals or value is None:
             return False
-        if wanted.startswith("~"):
-            return re.match(wanted[1:], str(value)) is not None
+        if self._pattern is not None:
+            try:
+                return self._pattern.match(str(value))
+            except patterns.BadPattern:
+                return False  # a value of this length is none that the rule means
         if isinstance(value, bool):
             return str(value).lower() == wanted.lower()
         return str(value) == wanted
@@ -194,14 +219,28 @@ class Enforcer:
         scopes = self._scopes.get(rule)
         if scopes is not None and _scope(credentials) not in scopes:
             return False
-        # Null never equals null: an attribute without a value matches nobody.
-        known = _Target((name, value) for name, value in target.items() if value is not None)
-        known.nulls = target.keys() - known.keys()
         try:
-            return check(known, credentials)
+            return check(self.target(target), credentials)
         except RecursionError:
             log.error("the rule %s of %s leads back to itself: nobody may", rule, self.service)
             return False
+
+    @staticmethod
+    def target(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A target in the form that checks take; for one that several rules are asked about.
+
+        Null never equals null: an attribute without a value matches nobody.
+        """
+        if isinstance(attributes, _Target):
+            return attributes
+        known = _Target((name, value) for name, value in attributes.items() if value is not None)
+        known.nulls = attributes.keys() - known.keys()
+        return known
+
+    def same_for_all(self, rule: str) -> bool:
+        """Whether a rule looks at nothing of its target: then one answer holds for a whole list."""
+        self._look_again()
+        return rule in self._same
 
     def _look_again(self) -> None:
         if not self._files:
@@ -234,15 +273,17 @@ class Enforcer:
         unknown = sorted(set(overrides) - set(self.defaults) - former)
         with _built_in_checks():
             checks = {name: _parsed(name, rule.check) for name, rule in self.defaults.items()}
-        checks.update({name: _parsed(name, text) for name, text in overrides.items()})
+            checks.update({name: _parsed(name, text) for name, text in overrides.items()})
         for name, rule in self.defaults.items():
             text = overrides.get(rule.formerly, "")
             if text and name not in overrides and text != f"rule:{name}":
                 checks[name] = checks[rule.formerly]
+        _check_known(checks, self.defaults)
         compiled: dict[str, _Allows] = {}
         for name, check in checks.items():
             compiled[name] = _compiled(check, compiled, self._enforcer)
         self._allows = compiled
+        self._same = {name for name in checks if _is_same(name, checks, set())}
         self._enforcer.set_rules(policy.Rules(checks), overwrite=True, use_conf=False)
         if overrides:
             log.info(
@@ -256,7 +297,9 @@ class Enforcer:
 
 @contextmanager
 def _built_in_checks() -> Iterator[None]:
-    """Our own rules use no kinds of checks from elsewhere; looking for such takes a quarter of a second."""
+    """No kinds of checks from elsewhere: looking for them takes a quarter of a second, and those there are ask another
+    server by HTTP, which would hold up everybody while it does not answer.
+    """
     before = _checks.extension_checks
     _checks.extension_checks = before or {}
     try:
@@ -268,8 +311,73 @@ def _built_in_checks() -> Iterator[None]:
 def _parsed(name: str, text: str) -> Any:
     check = _parser.parse_rule(text)
     if isinstance(check, _checks.FalseCheck) and text.strip() != "!":
-        raise ValueError(f"{name}: {text!r} is no rule")
+        raise ValueError(f"{name}: {text[:200]!r} is not a valid rule")
     return check
+
+
+def _check_known(checks: Mapping[str, Any], asked: Iterable[str]) -> None:
+    """Look at the rules that are asked and those that they lead to: a check that nobody knows is refused now.
+
+    One file may be for several services, so what no rule of this one leads to is not looked at.
+
+    Raises:
+        ValueError: a check is of a kind that is not served, or names a rule that is not there.
+    """
+    seen: set[str] = set()
+    waiting = list(asked)
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        for part in _parts(checks[name], name):
+            if isinstance(part, _checks.RuleCheck):
+                if part.match not in checks:
+                    raise ValueError(f"{name}: there is no rule {part.match[:100]!r}")
+                waiting.append(part.match)
+            else:
+                _check_part(name, part)
+
+
+def _parts(check: Any, name: str, levels: int = DEEPEST) -> Iterator[Any]:
+    """The single checks that a check is made of."""
+    if levels == 0:
+        raise ValueError(f"{name}: the rule is nested too deeply")
+    if isinstance(check, _checks.AndCheck | _checks.OrCheck):
+        for part in check.rules:
+            yield from _parts(part, name, levels - 1)
+    elif isinstance(check, _checks.NotCheck):
+        yield from _parts(check.rule, name, levels - 1)
+    else:
+        yield check
+
+
+def _is_same(name: str, checks: Mapping[str, Any], above: set[str]) -> bool:
+    """Whether a rule and those that it leads to look at nothing of the target."""
+    if name in above or name not in checks:
+        return False
+    for part in _parts(checks[name], name):
+        if isinstance(part, _checks.TrueCheck | _checks.FalseCheck):
+            continue
+        if isinstance(part, _checks.RuleCheck):
+            if not _is_same(part.match, checks, {*above, name}):
+                return False
+        elif isinstance(part, FieldCheck) or part.kind == "None" or "%" in part.match:
+            return False
+    return True
+
+
+def _check_part(name: str, part: Any) -> None:
+    if isinstance(part, _checks.TrueCheck | _checks.FalseCheck | FieldCheck):
+        return
+    if "%" in _PARAMETER.sub("", part.match).replace("%%", ""):
+        raise ValueError(f"{name}: {part.match[:100]!r} has a % that belongs to no %(name)s")
+    if isinstance(part, _checks.RoleCheck) or part.kind in CALLER or part.kind == "None":
+        return
+    try:
+        ast.literal_eval(part.kind)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        raise ValueError(f"{name}: {str(part)[:100]!r} is not a check that is known here") from None
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:
@@ -282,13 +390,63 @@ def _stamp(file: Path) -> tuple[int, int] | None:
 
 
 def _read(file: Path) -> dict[str, str]:
-    read = policy.parse_file_contents(file.read_text("utf-8"))
+    """The rules of a file.
+
+    Raises:
+        ValueError: it is too large, or holds what is not a rule.
+    """
+    with open(file, "rb") as opened:
+        raw = opened.read(FILE_BYTES + 1)
+    if len(raw) > FILE_BYTES:
+        raise ValueError(f"it is larger than {FILE_BYTES >> 10} KiB")
+    text = raw.decode("utf-8")
+    _check_yaml(text)
+    read = policy.parse_file_contents(text)
+    if not isinstance(read, dict):
+        raise ValueError("it is not a list of names, each with a rule")
     return {str(name): _check_text(check) for name, check in read.items()}
 
 
+def _check_yaml(text: str) -> None:
+    """Refuse what grows when it is read: aliases of more than texts stand for far more than the file holds.
+
+    Raises:
+        ValueError: an alias of a list or mapping, or a merge of mappings; not YAML; nested too deeply.
+    """
+    texts: set[str] = set()
+    levels = 0
+    try:
+        for found in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(found, yaml.ScalarEvent):
+                if found.value == "<<":
+                    raise ValueError("mappings cannot be merged here")
+                if found.anchor:
+                    texts.add(found.anchor)
+            elif isinstance(found, yaml.AliasEvent) and found.anchor not in texts:
+                raise ValueError(f"*{found.anchor[:100]} stands for more than a text")
+            elif isinstance(found, yaml.CollectionStartEvent):
+                texts.discard(found.anchor)
+                levels += 1
+                if levels > DEEPEST:
+                    raise ValueError("it is nested too deeply")
+            elif isinstance(found, yaml.CollectionEndEvent):
+                levels -= 1
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+
+
 def _check_text(check: object) -> str:
+    """A check as text, from the old form with lists, too: or of and."""
     if isinstance(check, str):
         return check
-    if isinstance(check, list):  # the old list form: or of and
-        return " or ".join("(" + " and ".join(map(str, part)) + ")" for part in check) or "@"
-    raise ValueError(f"a rule must be text, not {check!r}")
+    if not isinstance(check, list):
+        raise ValueError(f"a rule is a text, not {str(check)[:100]!r}")
+    either = []
+    for part in check:
+        both = [part] if isinstance(part, str) else part
+        if not isinstance(both, list) or not all(isinstance(one, str) for one in both):
+            raise ValueError(
+                f"a rule is a text or a list of lists of texts, not {str(part)[:100]!r}"
+            )
+        either.append("(" + " and ".join(both) + ")")
+    return " or ".join(either) or "@"

@@ -15,9 +15,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hanok.base.errors import BadInput, Forbidden, TooLarge, UnsupportedType
+from hanok.base.pieces import Pieces
 from hanok.store import Database, Transaction
 from hanok.web.front import FrontSettings, certificate, thumbprint
 from hanok.web.microversions import Version
+from hanok.web.names import Names
 from hanok.web.policy import Enforcer
 from hanok.web.routes import Route, Service
 from hanok.web.token import Caller, Token
@@ -29,6 +31,8 @@ BODY_LIMIT = 1 << 20  # bytes of a JSON body; image data is read as a stream ins
 EVERYWHERE = "context_is_admin"  # the rule that says who reaches the things of all projects, in every service
 
 T = TypeVar("T")
+FEW = 100  # items of a list that are written in one go
+_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
@@ -47,6 +51,7 @@ class Request:
         "_enforcers",
         "_front",
         "_http",
+        "_names",
         "_origin",
         "_query",
         "_token",
@@ -72,8 +77,10 @@ class Request:
         enforcer: Enforcer,
         enforcers: Mapping[str, Enforcer] | None = None,
         front: FrontSettings | None = None,
+        names: Names | None = None,
     ) -> None:
         self._http = http
+        self._names = names
         self.id = request_id
         self.service = service
         self.mount = mount
@@ -332,8 +339,18 @@ class Request:
         """The cloud's address as the caller sees it: http://host:5000."""
         if not self._origin:
             host = self._http.headers.get("host") or "localhost"
+            if self._names is not None and self._names.strict:
+                host = self._names.ours(host)
             self._origin = f"{self._http.scope['scheme']}://{host}"
         return self._origin
+
+    @property
+    def sure_origin(self) -> str:
+        """The same for an address that holds a secret: never one of somebody else's."""
+        if self._names is None:
+            return self.origin
+        host = self._names.ours(self._http.headers.get("host") or "")
+        return f"{self._http.scope['scheme']}://{host}"
 
     @property
     def base_url(self) -> str:
@@ -387,6 +404,24 @@ def json_answer(
     return Response(
         msgspec.json.encode(value), status, headers=_plain(headers), media_type="application/json"
     )
+
+
+async def list_answer(
+    value: Mapping[str, Any], key: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A JSON answer that is long because of the list under one of its keys; written in pieces."""
+    items = value[key]
+    if len(items) <= FEW:
+        return json_answer(value, 200, headers)
+    pieces = Pieces()
+    parts = []
+    async for some in pieces.slices(items, FEW):
+        parts.append(_encode(some)[1:-1])
+    head = b"{" + _encode(key) + b":["
+    rest = _encode({name: one for name, one in value.items() if name != key})[1:]
+    tail = b"]," + rest if len(rest) > 1 else b"]" + rest
+    whole = head + b",".join(parts) + tail
+    return Response(whole, 200, headers=_plain(headers), media_type="application/json")
 
 
 def answer(

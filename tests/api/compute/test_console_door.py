@@ -7,7 +7,10 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from hanok.services.compute.console_pages import USES, Consoles
+import pytest
+
+from hanok.services.compute.console_pages import USES, Consoles, Place, Places
+from hanok.services.compute.facade import ComputeSettings
 from hanok.services.compute.tables import console_tokens
 from tests.cloud import NEWEST, Client, Cloud, a_flavor, a_server, an_image, settle
 
@@ -17,9 +20,11 @@ PUBLIC = b'[{"op": "replace", "path": "/visibility", "value": "public"}]'
 SOCKET = "/console/socket"
 
 
-async def knock(cloud: Cloud, path: str, query: str, origin: str = "") -> dict[str, Any]:
+async def knock(
+    cloud: Cloud, path: str, query: str, origin: str = "", host: str = "cloud:5000"
+) -> dict[str, Any]:
     """Open a web socket; returns the first thing that the cloud says."""
-    scope = door(path, query, origin)
+    scope = door(path, query, origin, host)
     said: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -32,9 +37,9 @@ async def knock(cloud: Cloud, path: str, query: str, origin: str = "") -> dict[s
     return said[0]
 
 
-def door(path: str, query: str, origin: str = "") -> dict[str, Any]:
+def door(path: str, query: str, origin: str = "", host: str = "cloud:5000") -> dict[str, Any]:
     """A web socket as a browser opens it."""
-    headers = [(b"host", b"cloud:5000")]
+    headers = [(b"host", host.encode())]
     if origin:
         headers.append((b"origin", origin.encode()))
     return {
@@ -140,3 +145,71 @@ async def test_a_token_ends_with_its_server(cloud: Cloud) -> None:
     await admin("DELETE", f"/compute/v2.1/servers/{server_id}", status=204)
     await settle(cloud)
     assert (await knock(cloud, path, query))["code"] == REFUSED
+
+
+@pytest.mark.parametrize("action", ["os-stop", "reboot", "suspend"])
+async def test_a_token_ends_with_the_run_of_its_guest(cloud: Cloud, action: str) -> None:
+    """What the address showed was that run; stopped and started, it is asked for anew."""
+    admin = await cloud.sign_in()
+    server_id = await a_server(admin, await an_image(admin), await a_flavor(admin))
+    await settle(cloud)
+    path, query = await a_console(admin, server_id)
+    act = f"/compute/v2.1/servers/{server_id}/action"
+    await admin("POST", act, {"pause": None}, status=202)
+    await settle(cloud)
+    assert (await knock(cloud, path, query))["type"] == "websocket.accept"
+    await admin("POST", act, {"unpause": None}, status=202)
+    await settle(cloud)
+    await admin("POST", act, {action: {"type": "HARD"} if action == "reboot" else None}, status=202)
+    await settle(cloud)
+    back = {"os-stop": "os-start", "suspend": "resume"}.get(action)
+    if back is not None:
+        await admin("POST", act, {back: None}, status=202)
+        await settle(cloud)
+    assert (await knock(cloud, path, query))["code"] == REFUSED
+    path, query = await a_console(admin, server_id)
+    assert (await knock(cloud, path, query))["type"] == "websocket.accept"
+
+
+async def test_a_page_under_somebody_elses_name_is_not_ours(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    server_id = await a_server(admin, await an_image(admin), await a_flavor(admin))
+    await settle(cloud)
+    path, query = await a_console(admin, server_id)
+    evil = await knock(cloud, path, query, "http://evil.example", "evil.example")
+    assert evil["code"] == REFUSED
+    for host in ("cloud", "127.0.0.1:5000", "[::1]:5000", "localhost:5000"):
+        said = await knock(cloud, path, query, f"http://{host}", host)
+        assert said["type"] == "websocket.accept", host
+    wanted = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
+    made = await admin.post(
+        f"/compute/v2.1/servers/{server_id}/remote-consoles",
+        wanted,
+        200,
+        headers={**NEWEST, "Host": "evil.example"},
+    )
+    assert made["remote_console"]["url"].startswith("http://cloud:5000/console/")
+    listed = await admin.get("/compute/v2.1/servers", headers={"Host": "evil.example:80"})
+    assert all("evil" not in one["href"] for one in listed["servers"][0]["links"])
+
+
+def _held(places: Places, project: str) -> int:
+    return sum(one.project_id == project for one in places._taken)
+
+
+def test_nobody_takes_all_consoles() -> None:
+    """Users and servers have their most; when all are taken, who has least gets one from who has most."""
+    places = Places(ComputeSettings(consoles=12, consoles_each_user=5, consoles_each_server=2))
+    assert [places.take(Place("u", f"s{n}", "p")) for n in range(7)] == [True] * 5 + [False] * 2
+    first = Place("v1", "same", "p")
+    for place in (first, Place("v2", "same", "p"), Place("v3", "same", "p")):
+        assert places.take(place)
+    assert first.given_up.is_set() and _held(places, "p") == 7
+    for number in range(20):
+        places.take(Place(f"w{number}", f"t{number}", "p"))
+    assert _held(places, "p") == 12
+    for number in range(20):
+        places.take(Place(f"x{number}", f"r{number}", "q"))
+    assert _held(places, "q") == 6 and _held(places, "p") == 6
+    assert places.take(Place("y", "y", "third")), "a project that has none always gets one"
+    assert len(places._taken) == 12

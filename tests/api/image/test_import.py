@@ -247,3 +247,20 @@ async def test_tasks_are_for_administrators_and_page(open_cloud: Cloud, web: Web
         {"type": "import", "input": {"import_from": 7, "image_properties": {}}},
     ):
         await admin("POST", "/image/v2/tasks", bad, status=400)
+
+
+async def test_a_delete_ends_a_download_that_drips(open_cloud: Cloud, web: Web) -> None:
+    """The far server would go on for hours; the image is gone, and nobody listens any more."""
+    web.pages["/drip"] = Page(data=bytes(100_000), drip_s=0.2)
+    one = await open_cloud.project_with("p", "member")
+    image_id = await image(one)
+    body = {"method": {"name": "web-download", "uri": web.url("/drip")}}
+    await one("POST", f"{IMAGES}/{image_id}/import", body, status=202)
+    async with asyncio.timeout(30):
+        while not web.asked:
+            await asyncio.sleep(0.05)
+        await one("DELETE", f"{IMAGES}/{image_id}", status=204)
+        await settle(open_cloud)
+        while not web.hung_up:
+            await asyncio.sleep(0.05)
+    assert files_in(open_cloud.images.staging) == []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from hanok.drivers.image_stores import web as driver
 from hanok.drivers.image_stores.web import (
     NotAllowed,
     WebBroken,
@@ -24,7 +26,7 @@ def web() -> Iterator[Web]:
         yield made
 
 
-def rules(web: Web, **more: tuple[str, ...]) -> WebRules:
+def rules(web: Web, **more: Any) -> WebRules:
     return WebRules(ports=(80, 443, web.port), networks=("127.0.0.1/32",), **more)
 
 
@@ -134,3 +136,15 @@ async def test_a_part_of_what_is_there(web: Web) -> None:
     web.pages["/i"] = Page(data=bytes(range(200)))
     got = [piece async for piece in read(rules(web), web.url("/i"), start=10, length=5, most=5)]
     assert b"".join(got) == bytes(range(10, 15))
+
+
+async def test_a_server_that_drips_is_given_up(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However regularly a byte comes: there is an end to the whole, and a least rate."""
+    web.pages["/drip"] = Page(data=bytes(10_000), drip_s=0.05)
+    with pytest.raises(WebBroken, match="longer than"):
+        await fetched(rules(web, most_s=0.5), web.url("/drip"))
+    monkeypatch.setattr(driver, "SLOW_S", 0.5)
+    with pytest.raises(WebBroken, match="too slowly"):
+        await fetched(rules(web), web.url("/drip"))
+    web.pages["/fine"] = Page(data=bytes(60), drip_s=0.02)
+    assert len(await fetched(rules(web, least_rate=10), web.url("/fine"))) == 60

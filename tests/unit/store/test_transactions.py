@@ -203,3 +203,41 @@ async def test_tables_are_made_while_another_process_writes(tmp_path: Path) -> N
     assert await value(two) == 7
     await one.close()
     await two.close()
+
+
+async def test_many_rows_are_read_whole_while_others_get_their_turn(database: Database) -> None:
+    """A long answer is one moment's, also when somebody writes meanwhile, and readers see what was written."""
+    rows = [{"name": f"n{number:05}", "value": number} for number in range(20_000)]
+    async with database.write() as tx:
+        await tx.insert(counters, rows)
+    turns, written, seen = 0, 0, 0
+    reading = True
+
+    async def write() -> None:
+        nonlocal written, seen
+        while reading:
+            async with database.write() as tx:
+                await tx.execute(counters.update().values(value=counters.c.value + 1))
+            written += 1
+            seen += await value(database) == written
+            await asyncio.sleep(0)
+
+    async def count() -> None:
+        nonlocal turns
+        while reading:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(write())
+        group.create_task(count())
+        await asyncio.sleep(0)
+        async with database.read() as tx:
+            statement = sa.select(counters).where(counters.c.name != "a").order_by(counters.c.name)
+            found = await tx.all(statement)
+            names = await tx.scalars(sa.select(counters.c.name).order_by(counters.c.name))
+        reading = False
+    assert [row.name for row in found] == [row["name"] for row in rows]
+    assert len({row.value - number for number, row in enumerate(found)}) == 1
+    assert len(names) == len(rows) + 1
+    assert turns > 20 and seen == written

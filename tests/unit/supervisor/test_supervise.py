@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hanok.supervisor import processes, supervise
+from hanok.supervisor import answering, processes, supervise
 from hanok.supervisor.parts import Part
 from hanok.supervisor.settings import Cloud, CloudSettings
 from hanok.supervisor.supervise import AlreadyRunning, Running, Supervisor, holder, rotate
@@ -170,3 +170,52 @@ def test_a_long_log_is_cut_and_its_past_kept(tmp_path: Path) -> None:
     assert path.read_bytes() == b""
     assert (tmp_path / "a.log.1").read_bytes() == b"x" * 100
     rotate(tmp_path / "none.log", 50, keep=True)
+
+
+_ANSWERING = """
+import signal, socket, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+with socket.create_server(("127.0.0.1", 0)) as server:
+    open(sys.argv[2] + "/port", "w").write(str(server.getsockname()[1]))
+    while True:
+        line, _ = server.accept()
+        line.recv(1000)
+        line.sendall(b"HTTP/1.1 200 OK\\r\\n\\r\\n")
+        line.close()
+"""
+
+
+@pytest.mark.parametrize("how", ["stopped", "busy"])
+async def test_a_part_that_does_not_answer_is_ended_and_started_again(
+    cloud: Cloud, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alive and answering nobody, and it heeds no SIGTERM."""
+    monkeypatch.setattr(supervise, "TERM_S", 0.2)
+    port = cloud.state / "port"
+
+    async def answers() -> bool:
+        try:
+            number = int(port.read_text())
+            return await asyncio.to_thread(answering.answers, "127.0.0.1", number, timeout_s=0.3)
+        except (OSError, ValueError):
+            return False
+
+    script = _ANSWERING
+    if how == "busy":  # it answers once, and then never
+        script = script.replace("line.close()", "line.close()\n        while True: pass")
+    one = part(cloud, "one", script, answers=answers, ready=answers, silent_s=0.6)
+    async with running(cloud, one) as supervisor:
+        await until(lambda: supervisor.parts["one"].state == "running")
+        kept = supervisor.parts["one"]
+        assert kept.process is not None
+        first = kept.process.pid
+        if how == "stopped":
+            os.kill(first, signal.SIGSTOP)
+        await until(lambda: kept.restarts == 1)
+        assert "did not answer" in kept.trouble
+        await until(
+            lambda: (
+                kept.state == "running" and kept.process is not None and kept.process.pid != first
+            )
+        )
+        assert processes.started_ticks(first) is None

@@ -12,13 +12,14 @@ from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, fail, print_json, say, warn
 from hanok.cli.place import cloud_of, needs_root
 from hanok.drivers.ovn import engines as ovn
-from hanok.supervisor import door, parts
+from hanok.supervisor import door, parts, processes, simulated
 from hanok.supervisor.processes import Process
 from hanok.supervisor.settings import Cloud
 from hanok.supervisor.supervise import holder, leftover_processes
 
 STOP_S = 90.0
 GUEST_S = 90.0  # a guest that switches itself off takes seconds; one that does not is ended
+GRACE_S = 10.0  # in which the kernel takes a killed process apart
 LOOK_S = 0.05
 
 
@@ -68,20 +69,14 @@ def stop(cloud: Cloud, *, with_guests: bool) -> None:
     Raises:
         Failure: something does not end.
     """
-    pid = holder(cloud)
-    if pid:
-        process = Process.open(pid)
-        if process is not None:
-            _ask(cloud, process, with_guests=with_guests)
-            until = time.monotonic() + STOP_S
-            while process.alive and time.monotonic() < until:
-                time.sleep(LOOK_S)
-            alive = process.alive
-            process.close()
-            if alive:
-                fail(f"process {pid} does not end; see hanok logs")
     if cloud.settings.simulated:
+        _stop_simulated(cloud)
         return
+    pid = holder(cloud)
+    process = Process.open(pid) if pid else None
+    if process is not None:
+        _ask(cloud, process, with_guests=with_guests)
+        _end(process, STOP_S)
     if with_guests:
         asyncio.run(_end_guests(cloud))
     keep = bool(looking.guests_of(cloud))
@@ -91,11 +86,38 @@ def stop(cloud: Cloud, *, with_guests: bool) -> None:
         asyncio.run(ovn.teardown(parts.data_plane(cloud)))
 
 
-def _ask(cloud: Cloud, process: Process, *, with_guests: bool) -> None:
-
-    if cloud.settings.simulated:
+def _stop_simulated(cloud: Cloud) -> None:
+    """The parent first, which ends the cloud; then the cloud itself, where that has no parent."""
+    for parent in processes.find(simulated.tail(cloud.state), None):
+        parent.send(signal.SIGTERM)
+        _end(parent, simulated.STOP_S + GRACE_S)
+    pid = holder(cloud)
+    process = Process.open(pid) if pid else None
+    if process is not None:
         process.send(signal.SIGTERM)
-        return
+        _end(process, simulated.STOP_S)
+
+
+def _end(process: Process, timeout_s: float) -> None:
+    """Wait until a process that was told to end has ended; one that does not heed that is killed.
+
+    Raises:
+        Failure: not even that ends it.
+    """
+    for patience_s in (timeout_s, GRACE_S):
+        until = time.monotonic() + patience_s
+        while process.alive and time.monotonic() < until:
+            time.sleep(LOOK_S)
+        if process.alive and patience_s != GRACE_S:
+            warn(f"process {process.pid} does not heed SIGTERM and is killed")
+            process.send(signal.SIGKILL)
+    alive = process.alive
+    process.close()
+    if alive:
+        fail(f"process {process.pid} does not end; see hanok logs")
+
+
+def _ask(cloud: Cloud, process: Process, *, with_guests: bool) -> None:
     try:
         door.ask(cloud.socket, {"do": "stop", "guests": with_guests})
     except door.Silence:

@@ -44,6 +44,8 @@ def collect(cloud: Cloud) -> dict[str, Any]:
         for server, pid in looking.guests_of(cloud).items()
     }
     serving = api.answers(cloud)
+    if cloud.settings.simulated and not serving and rows[0]["pid"]:
+        rows[0]["trouble"] = "does not answer; its parent starts it again if it goes on"
     facts: dict[str, Any] = {
         "state_dir": str(cloud.state),
         "url": cloud.url,

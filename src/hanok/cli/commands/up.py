@@ -19,7 +19,7 @@ from hanok.cli.commands import down
 from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, Steps, ago, fail, print_json, say
 from hanok.cli.place import state_of
-from hanok.supervisor import door, parts, processes
+from hanok.supervisor import door, parts, processes, simulated
 from hanok.supervisor.processes import Process
 from hanok.supervisor.settings import Cloud, load
 from hanok.supervisor.supervise import holder, open_log
@@ -132,8 +132,7 @@ def _simulated(state: Path, wishes: making.Wishes, steps: Steps) -> tuple[Cloud,
     with steps.step("The cloud, simulated"):
         process = None
         if holder(cloud) is None:
-            command = (sys.executable, "-P", "-m", "hanok.cli", "simulated")
-            process = _start(cloud, (*command, "--state-dir", str(cloud.state)), "control")
+            process = _start(cloud, simulated.argv(cloud.state), "control")
         _wait_for_apis(cloud, process)
     with steps.step("Flavors and the image cirros"):
         path = cloud.state / "cirros.qcow2"

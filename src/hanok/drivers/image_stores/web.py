@@ -8,6 +8,7 @@ something else a moment later leads nowhere. Redirects begin all of it again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 from collections.abc import AsyncIterator, Iterable
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 PIECE = 1 << 20
 CONNECT_S = 20.0
 READ_S = 60.0  # without a byte
+ANSWER_S = 120.0  # until the headers of an answer are whole, however they trickle
+SLOW_S = 60.0  # of waiting, over which the least rate has to hold
+GATHER_S = 1.0
 MOST_REDIRECTS = 5
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -42,6 +46,8 @@ class WebRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     schemes, ports: those allowed. hosts: when given, only these names; not_hosts: never these.
     networks: addresses that are allowed although they are not of the public Internet ("10.20.0.0/16").
+    most_s: how long a download may take as a whole (six hours: 1 TiB at 400 Mbit/s); zero: without end.
+    least_rate: bytes a second that come while we wait (16 KiB: a tenth of a bad mobile line); zero: any.
     """
 
     schemes: tuple[str, ...] = ("http", "https")
@@ -49,6 +55,8 @@ class WebRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hosts: tuple[str, ...] = ()
     not_hosts: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
+    most_s: float = 21_600.0
+    least_rate: int = 16 << 10
 
 
 def check_url(rules: WebRules, url: str) -> None:
@@ -190,7 +198,10 @@ async def opened(
             for _ in range(MOST_REDIRECTS + 1):
                 if rules is not None:
                     check_url(rules, url)
-                async with client.stream(method, url, headers=headers) as answer:
+                asked = client.build_request(method, url, headers=headers)
+                async with asyncio.timeout(ANSWER_S):
+                    answer = await client.send(asked, stream=True)
+                async with contextlib.aclosing(answer):
                     if answer.is_redirect and token:
                         raise WebBroken("it leads elsewhere, where a token does not go")
                     if answer.is_redirect:
@@ -201,8 +212,48 @@ async def opened(
                     yield answer
                     return
             raise WebBroken(f"it leads on more than {MOST_REDIRECTS} times")
+    except TimeoutError:
+        raise WebBroken(f"there is no whole answer after {ANSWER_S:.0f} s") from None
     except (httpx.TransportError, httpx.InvalidURL) as error:
         raise WebBroken(f"{type(error).__name__}: {error}") from error
+
+
+async def _in_time(rules: WebRules, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces of a stream, gathered to some size, while they come in time.
+
+    Only the time that we wait counts for the rate: a store of ours that is slow is not the far server's fault.
+
+    Raises:
+        WebBroken: it takes too long as a whole, or comes too slowly.
+    """
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    waited, came = 0.0, 0
+    gathered = bytearray()
+    last = began
+    while True:
+        before = clock()
+        try:
+            part = await anext(stream)
+        except StopAsyncIteration:
+            break
+        now = clock()
+        waited += now - before
+        came += len(part)
+        if rules.most_s and now - began > rules.most_s:
+            raise WebBroken(f"it takes longer than {rules.most_s:.0f} s")
+        if waited >= SLOW_S:
+            if came < rules.least_rate * waited:
+                raise WebBroken(f"it comes too slowly: {came} bytes in {waited:.0f} s")
+            waited, came = 0.0, 0
+        gathered += part
+        # Some at a time, but not so that who watches the pieces is told nothing for long.
+        if len(gathered) >= PIECE or now - last > GATHER_S:
+            last = now
+            yield bytes(gathered)
+            gathered.clear()
+    if gathered:
+        yield bytes(gathered)
 
 
 async def read(
@@ -228,7 +279,7 @@ async def read(
             raise WebBroken(f"there are {announced} bytes, more than the {most} that are taken")
         skip = start if answer.status_code == 200 else 0
         got = 0
-        async for piece in answer.aiter_raw(PIECE):
+        async for piece in _in_time(rules or WebRules(), answer.aiter_raw()):
             got += len(piece)
             if got > most + skip:
                 raise WebBroken(f"there are more than the {most} bytes that are taken")

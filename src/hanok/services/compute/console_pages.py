@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Literal
@@ -29,10 +30,11 @@ from hanok.bus import NobodyThere
 from hanok.commands import ConsoleAddress, OpenConsole
 from hanok.commands.wire import ask
 from hanok.services.compute.logic import servers
-from hanok.services.compute.room import Compute
+from hanok.services.compute.room import Compute, ComputeSettings
 from hanok.services.compute.routes.consoles import token_hash, unseal
 from hanok.services.compute.tables import console_tokens
 from hanok.services.compute.tables import servers as servers_table
+from hanok.web.names import Names
 from hanok.web.token import Authenticate
 
 log = logging.getLogger(__name__)
@@ -40,7 +42,6 @@ log = logging.getLogger(__name__)
 NOVNC = Path("/usr/share/novnc")
 OPEN_S = 10.0
 CHUNK = 65_536
-MOST = 50  # consoles open at once in one process
 USES = 10  # how often an address is good: a page is loaded again, a connection breaks
 LOOK_S = 15.0  # how long a console stays open after the rights to it have gone
 HEADERS = {
@@ -51,7 +52,7 @@ HEADERS = {
 
 
 _find = (
-    sa.select(console_tokens, servers_table.c.host)
+    sa.select(console_tokens, servers_table.c.host, servers_table.c.project_id)
     .join(servers_table, servers_table.c.id == console_tokens.c.server_id)
     .where(
         console_tokens.c.token_hash == bindparam("hash"),
@@ -76,18 +77,66 @@ class _Pages(StaticFiles):
         return response
 
 
+class Place:
+    """One of the sockets that a process holds."""
+
+    def __init__(self, user_id: str, server_id: str, project_id: str) -> None:
+        self.user_id, self.server_id, self.project_id = user_id, server_id, project_id
+        self.given_up = asyncio.Event()
+
+
+class Places:
+    """The sockets that a process holds, shared out: nobody's many keep others away."""
+
+    def __init__(self, settings: ComputeSettings) -> None:
+        self._settings = settings
+        self._taken: list[Place] = []  # the oldest first
+
+    def take(self, place: Place) -> bool:
+        """Take a place, perhaps one that somebody has to give up for it; False: none for this user or project."""
+        settings, taken = self._settings, self._taken
+        if sum(one.user_id == place.user_id for one in taken) >= settings.consoles_each_user:
+            return False
+        here = [one for one in taken if one.server_id == place.server_id]
+        if len(here) >= settings.consoles_each_server:
+            self.leave(here[0])
+        if len(taken) >= settings.consoles:
+            held = Counter(one.project_id for one in taken)
+            greediest, most = held.most_common(1)[0]
+            if held[place.project_id] + 1 >= most:
+                return False
+            self.leave(next(one for one in taken if one.project_id == greediest))
+        taken.append(place)
+        return True
+
+    def leave(self, place: Place) -> None:
+        """Give a place back; its socket is closed if it is open."""
+        place.given_up.set()
+        if place in self._taken:
+            self._taken.remove(place)
+
+
 class Consoles:
     """The pages and sockets."""
 
-    def __init__(self, room: Compute, standing: Authenticate, *, look_s: float = LOOK_S) -> None:
+    def __init__(
+        self,
+        room: Compute,
+        standing: Authenticate,
+        names: Names | None = None,
+        *,
+        look_s: float = LOOK_S,
+    ) -> None:
         """
         Args:
             standing: what the rights behind a token are worth, though it may have ended.
+            names: what the cloud is called; None: whatever a browser says.
         """
         self._room = room
         self._standing = standing
+        self._names = names
         self._look_s = look_s
-        self._open = 0
+        self._places = Places(room.settings)
 
     def app(self) -> Starlette:
         routes: list[Route | WebSocketRoute | Mount] = [
@@ -129,24 +178,51 @@ class Consoles:
             return False
         async with self._room.database.read() as tx:
             server = await servers.get_any(tx, row.server_id)
-        return server is not None and server.host == row.host
+        return (
+            server is not None
+            and server.host == row.host
+            and server.vm_state in ("active", "paused")
+            and server.task_state != "deleting"
+        )
 
-    async def _watch(self, row: Row[Any], token: str) -> None:
-        """Return when the rights to an open console are gone."""
-        while await self._still_may(row, token):  # noqa: ASYNC110 - nobody is told when rights go
-            await asyncio.sleep(self._look_s)
+    async def _watch(self, row: Row[Any], token: str, place: Place) -> None:
+        """Return when the rights to an open console are gone, or somebody else needs the place more."""
+        while await self._still_may(row, token):
+            try:
+                async with asyncio.timeout(self._look_s):
+                    await place.given_up.wait()
+                return
+            except TimeoutError:
+                pass
+
+    def _is_ours(self, websocket: WebSocket) -> bool:
+        """Whether the page that opens a socket is one of ours; a client that is no browser names none."""
+        host, origin = websocket.headers.get("host", ""), websocket.headers.get("origin")
+        if self._names is not None and not self._names.knows(host):
+            return False
+        return origin is None or urlsplit(origin).netloc == host
 
     async def socket(self, websocket: WebSocket) -> None:
         """Bytes between the browser and the guest, for as long as both are there."""
-        origin = websocket.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != websocket.headers.get("host"):
+        if not self._is_ours(websocket):
             await websocket.close(1008, "Another origin.")
             return
         token = websocket.query_params.get("token", "")
-        row = None if self._open >= MOST else await self._enter(token)
+        row = await self._enter(token)
         if row is None:
             await websocket.close(1008, "This console address is not valid any more.")
             return
+        place = Place(row.user_id, row.server_id, row.project_id)
+        if not self._places.take(place):
+            await websocket.close(1013, "Too many consoles are open; close one first.")
+            return
+        try:
+            await self._show(websocket, row, token, place)
+        finally:
+            self._places.leave(place)
+
+    async def _show(self, websocket: WebSocket, row: Row[Any], token: str, place: Place) -> None:
+        """A console that may be opened: find the guest's end of it, and carry bytes."""
         try:
             kind: Literal["serial", "vnc"] = "serial" if row.kind == "serial" else "vnc"
             command = OpenConsole(server_id=row.server_id, kind=kind)
@@ -163,14 +239,12 @@ class Consoles:
         except OSError:
             await websocket.close(1011, "The host's console does not answer.")
             return
-        self._open += 1
         try:
             writer.write(f"{address.ticket}\n".encode())
             offered = websocket.scope.get("subprotocols") or []
             await websocket.accept("binary" if "binary" in offered else None)
-            await self._carry(websocket, reader, writer, self._watch(row, token))
+            await self._carry(websocket, reader, writer, self._watch(row, token, place))
         finally:
-            self._open -= 1
             writer.close()
 
     @staticmethod

@@ -22,6 +22,9 @@ class ComputeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     reserved_memory_mib: of each host, for the host itself.
     down_after_s: a host that has not been heard of for so long counts as down.
     console_s: how long a console address is good for.
+    consoles: sockets of consoles that one process holds at once; when all are taken, a project that has more than its
+        share of them gives one to a project that has fewer.
+    consoles_each_user, consoles_each_server: of these at most; the oldest of a server's goes for a new one.
     default_floating_pool: the external network, by name or id, of floating IPs that old clients want of no certain one.
     """
 
@@ -31,6 +34,9 @@ class ComputeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     reserved_memory_mib: int = 512
     down_after_s: int = 60
     console_s: int = 600
+    consoles: int = 200
+    consoles_each_user: int = 10
+    consoles_each_server: int = 4
     zone: str = "nova"
     default_floating_pool: str = "public"
 

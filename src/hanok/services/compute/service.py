@@ -59,7 +59,7 @@ class ComputeRoom(Room):
             Loop(name="compute.reconciler", run=self._reconcilers.run, alone=True),
         )
         standing = house.facade(Identity).tokens.standing
-        self.pages = {"console": Consoles(self.facade, standing).app()}
+        self.pages = {"console": Consoles(self.facade, standing, house.names).app()}
 
     async def listen(self) -> None:
         await self._reconcilers.listen()

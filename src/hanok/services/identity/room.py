@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from hanok.base import patterns
 from hanok.base.clock import Clock
 from hanok.services.identity.logic.catalog import Catalogs
 from hanok.services.identity.logic.directories import Directories
@@ -39,6 +40,8 @@ class IdentitySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     receipt_lifetime_s: how long a sign-in with several methods may take.
     totp_previous_windows: how many passcodes before the current one are taken, too (30 s each).
     signature_window_s: how far the time in a signed request may be from ours.
+    presigned_s: how old the version 4 signature of an S3 request may be, if more than that: for clouds whose users give
+        out signed addresses (604800, a week, is the longest that S3 knows).
     redelegations: how often a trust can be handed on at most.
     credentials_each: credentials that a user may have.
     request_token_s, access_token_s: how long OAuth 1 tokens live; zero: without end.
@@ -66,10 +69,18 @@ class IdentitySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     receipt_lifetime_s: int = 300
     totp_previous_windows: int = 1
     signature_window_s: int = 900
+    presigned_s: int = 0
     redelegations: int = 3
     credentials_each: int = 1000
     request_token_s: int = 28_800
     access_token_s: int = 86_400
+
+    def __post_init__(self) -> None:
+        if self.password_regex:
+            try:
+                patterns.pattern(self.password_regex)
+            except patterns.BadPattern as error:
+                raise ValueError(f"password_regex is not a valid pattern: {error}") from None
 
 
 class Identity(Struct, frozen=True, kw_only=True):

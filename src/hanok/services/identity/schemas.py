@@ -20,6 +20,7 @@ Name255 = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\S")]
 Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9-]+$")]
 Text = Annotated[str, Meta(max_length=65_535)]
 Tag = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^,/]+$")]
+MOST_RULES = 200  # of an application credential: each request with its tokens is held against them
 EXTRA_BYTES = 65_535
 URL = Annotated[str, Meta(min_length=1, max_length=225, pattern=r"^[a-zA-Z0-9+.-]+:.+")]
 
@@ -141,7 +142,7 @@ class ApplicationCredentialBody(Struct, kw_only=True):
     expires_at: str | None = None
     unrestricted: bool | None = None
     roles: list[RoleRef] | None = None
-    access_rules: list[AccessRuleBody] | None = None
+    access_rules: Annotated[list[AccessRuleBody], Meta(max_length=MOST_RULES)] | None = None
 
 
 class IdentityProviderBody(Struct, kw_only=True, forbid_unknown_fields=True):

@@ -28,6 +28,8 @@ projects = sa.Table(
     sa.Column("enabled", sa.Boolean, nullable=False),
     sa.Column("options", JSON, nullable=False),
     sa.Column("extra", JSON, nullable=False),
+    # Tokens for it, or of its users where it is a domain, that are older are dead: it was switched off since.
+    sa.Column("tokens_valid_from", UTCDateTime),
     sa.UniqueConstraint("name_scope", "name"),
     sa.Index("ix_projects_domain_id_name", "domain_id", "name"),
 )
@@ -159,6 +161,8 @@ application_credentials = sa.Table(
     sa.Column("unrestricted", sa.Boolean, nullable=False),
     sa.Column("role_ids", JSON, nullable=False),
     sa.Column("access_rule_ids", JSON),  # null: no rules, everything; []: nothing
+    # The credential whose token made it: it ends with that one.
+    sa.Column("parent_id", sa.String(64), index=True),
     sa.UniqueConstraint("user_id", "name"),
 )
 
@@ -207,6 +211,15 @@ credentials = sa.Table(
     sa.Column("application_credential_id", sa.String(64), index=True),
     sa.Column("access_token_id", sa.String(64), index=True),
     sa.Column("extra", JSON, nullable=False),
+)
+
+# Passcodes that somebody has signed in with, for as long as they are good.
+used_passcodes = sa.Table(
+    "used_passcodes",
+    metadata,
+    sa.Column("user_id", sa.String(64), primary_key=True),
+    sa.Column("period", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("passcode", sa.String(16), primary_key=True),
 )
 
 trusts = sa.Table(

@@ -70,6 +70,7 @@ class ImageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     key_manager: the address of a key manager with certificates for signatures; empty asks the catalog.
     cache_bytes: how much pruning leaves of the cache.
     limits: for projects that no other limit is set for.
+    look_s: how often it is looked, while bytes are moved or waited for, whether the image is still there.
     """
 
     most_bytes: int = 1 << 40
@@ -98,6 +99,7 @@ class ImageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     key_manager: str = ""
     cache_bytes: int = 10 << 30
     limits: dict[str, int] = field(default_factory=dict)
+    look_s: float = 1.0
 
 
 class Images(Struct, frozen=True, kw_only=True):

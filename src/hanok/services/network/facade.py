@@ -189,6 +189,12 @@ class Network:
         """The ports of servers, each in order of its cards."""
         return await server_ports.ports_of(tx, server_ids)
 
+    async def addresses_of(
+        self, tx: Transaction, server_ids: Sequence[str]
+    ) -> dict[str, list[tuple[int, str]]]:
+        """The addresses of servers, floating ones too, each with its version."""
+        return await server_ports.addresses_of(tx, server_ids)
+
     async def server_at(self, tx: Transaction, network_id: str, address: str) -> str | None:
         """The server whose port of this network has this address."""
         return await server_ports.server_at(tx, network_id, address)

@@ -12,7 +12,7 @@ from sqlalchemy import Row, bindparam
 from hanok.base.clock import zulu
 from hanok.base.errors import Conflict, NotFound
 from hanok.services.compute import states
-from hanok.services.compute.tables import server_tags, servers
+from hanok.services.compute.tables import console_tokens, server_tags, servers
 from hanok.store import Transaction
 from hanok.web.token import Caller
 
@@ -99,6 +99,10 @@ def check_unlocked(row: Row[Any], *, override: bool) -> None:
         raise Conflict(f"Instance {row.id} is locked")
 
 
+_end_consoles = console_tokens.delete().where(console_tokens.c.server_id == sa.bindparam("of"))
+_SAME_SCREEN = ("pause", "unpause")  # what is seen before and after is one run of the guest
+
+
 async def begin(
     tx: Transaction, row: Row[Any], action: str, now: datetime, *, changes: bool = True
 ) -> int:
@@ -138,6 +142,8 @@ async def begin(
         raise Conflict(
             f"Cannot '{name}' instance {row.id} while it is in task_state {fresh.task_state}"
         )
+    if changes and action not in _SAME_SCREEN:
+        await tx.execute(_end_consoles, {"of": row.id})
     return generation
 
 
@@ -166,6 +172,8 @@ async def begin_delete(tx: Transaction, server_id: str, now: datetime) -> int | 
         .values(task_state="deleting", generation=servers.c.generation + 1, updated_at=now)
     )
     row = await get_any(tx, server_id) if begun else None
+    if row is not None:
+        await tx.execute(_end_consoles, {"of": server_id})
     return None if row is None else int(row.generation)
 
 

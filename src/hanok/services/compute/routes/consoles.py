@@ -110,10 +110,10 @@ async def _console(request: Request, room: Compute, row: Row[Any], kind: str) ->
             },
         )
     if kind == "serial":
-        socket = request.origin.replace("http", "ws", 1)
+        socket = request.sure_origin.replace("http", "ws", 1)
         return f"{socket}/console/socket?token={token}"
     return (
-        f"{request.origin}/console/vnc.html?path=console%2Fsocket%3Ftoken%3D{token}"
+        f"{request.sure_origin}/console/vnc.html?path=console%2Fsocket%3Ftoken%3D{token}"
         "&autoconnect=true&resize=scale"
     )
 

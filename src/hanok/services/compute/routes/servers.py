@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from datetime import datetime
 from typing import Any
@@ -12,8 +11,15 @@ from msgspec import UNSET
 from sqlalchemy import Row
 from starlette.responses import Response
 
-from hanok.base.errors import BadInput, Conflict, NotFound
-from hanok.services.compute.logic import creating, hosts, patterns, servers
+from hanok.base.errors import Conflict, NotFound
+from hanok.base.pieces import Pieces
+from hanok.services.compute.logic import (
+    address_filter,
+    creating,
+    hosts,
+    name_filter,
+    servers,
+)
 from hanok.services.compute.operations import CreateServer, DeleteServer
 from hanok.services.compute.room import Compute
 from hanok.services.compute.routes import server_lists
@@ -23,13 +29,9 @@ from hanok.services.compute.tables import server_tags
 from hanok.services.compute.tables import servers as table
 from hanok.store import Transaction
 from hanok.web.listing import Page
-from hanok.web.request import Request, json_answer, no_content
+from hanok.web.request import Request, json_answer, list_answer, no_content
 from hanok.web.routes import Route
 from hanok.web.versions import Shape
-
-MOST_NAMES = 20_000  # that a filter looks at outside of the database
-MOST_LOOKS = 5_000_000  # of a filter on names at items of its pattern: a second or two
-
 
 # ---- create ----
 
@@ -114,15 +116,17 @@ _LIKE = {
 }
 
 
+AT_ONCE = 20  # servers of a list between two looks at who else waits: some milliseconds
+
+
 async def list_servers(request: Request, room: Compute) -> Response:
     """GET /servers."""
     request.allow("os_compute_api:servers:index", project_id=request.token.project_id)
     async with request.reading() as tx:
         rule = "os_compute_api:servers:index:get_all_tenants"
         page = await _page(request, room, tx, sa.select(table.c.id, table.c.name), rule)
-    return json_answer(
-        LIST.answer(request, page, [answers.short_server(request, row) for row in page.rows])
-    )
+    items = [answers.short_server(request, row) for row in page.rows]
+    return await list_answer(LIST.answer(request, page, items), "servers")
 
 
 async def list_details(request: Request, room: Compute) -> Response:
@@ -131,8 +135,12 @@ async def list_details(request: Request, room: Compute) -> Response:
     async with request.reading() as tx:
         rule = "os_compute_api:servers:detail:get_all_tenants"
         page = await _page(request, room, tx, sa.select(table), rule)
-        items = await _full(request, room, tx, page.rows, alone=False)
-    return json_answer(LIST.answer(request, page, items))
+        items = [
+            one
+            async for some in Pieces().slices(page.rows, AT_ONCE)
+            for one in await _full(request, room, tx, list(some), alone=False)
+        ]
+    return await list_answer(LIST.answer(request, page, items), "servers")
 
 
 async def _full(
@@ -187,29 +195,6 @@ def _told_status(status: str, whole: bool) -> str | None:
     return status if whole or status == "UNKNOWN" else None
 
 
-def _like(column: sa.Column[Any], wanted: str) -> sa.ColumnElement[bool]:
-    """A name filter with nothing but anchors and ".*" in it, for the database."""
-    start, end = wanted.startswith("^"), wanted.endswith("$")
-    bare = wanted.removeprefix("^").removesuffix("$")
-    pieces = [re.sub(r"([%_\\])", r"\\\1", piece) for piece in re.split(r"\.\*|\*", bare)]
-    pattern = ("" if start else "%") + "%".join(pieces) + ("" if end else "%")
-    return column.like(pattern, escape="\\")
-
-
-async def _matching(
-    tx: Transaction, statement: sa.Select[Any], column: sa.Column[Any], wanted: str
-) -> sa.Select[Any]:
-    """A name filter that the database cannot answer: the names are read, and looked at here."""
-    pattern = patterns.Pattern(wanted)
-    few = statement.with_only_columns(table.c.id, column.label("text")).limit(MOST_NAMES + 1)
-    rows = await tx.all(few)
-    texts = {row.id: row.text or "" for row in rows}
-    if len(texts) > MOST_NAMES or sum(map(pattern.cost, texts.values())) > MOST_LOOKS:
-        raise BadInput("There are too many servers for this filter on names; use a plainer one.")
-    ids = [one for one, text in texts.items() if pattern.found_in(text)]
-    return statement.where(table.c.id.in_(ids))
-
-
 async def _page(
     request: Request, room: Compute, tx: Transaction, statement: sa.Select[Any], everywhere: str
 ) -> Page:
@@ -229,35 +214,17 @@ async def _page(
     if bodies.truth(query.get("soft_deleted", "false"), "soft_deleted"):
         statement = statement.where(table.c.vm_state == "soft-delete")
     for name, column in _LIKE.items():
-        if name in query and patterns.is_pattern(query[name]):
-            statement = await _matching(tx, statement, column, query[name])
-        elif name in query:
-            statement = statement.where(_like(column, query[name]))
-    if "ip" in query or "ip6" in query:
-        statement = await _by_address(request, room, tx, statement)
+        if name in query:
+            statement = await name_filter.narrowed(
+                tx, statement, table.c.id, column, name, query[name]
+            )
+    statement = await address_filter.narrowed(
+        tx, statement, table.c.id, query, room.network.addresses_of
+    )
     caller = request.reaching()
     mine = sa.select(table).where(table.c.project_id == caller.project_id)
     within = sa.select(table) if caller.everywhere else mine
     return await LIST.page(request, tx, statement, within=within)
-
-
-async def _by_address(
-    request: Request, room: Compute, tx: Transaction, statement: sa.Select[Any]
-) -> sa.Select[Any]:
-    wanted = request.query.get("ip") or request.query.get("ip6") or ""
-    try:
-        form = re.compile(re.escape(wanted.strip("^$")).replace(r"\.\*", ".*"))
-    except re.error:
-        raise BadInput("Invalid input for query parameters ip.") from None
-    ids = [row.id for row in await tx.all(statement)]
-    ports = await room.network.ports_of(tx, ids) if ids else {}
-    matching = [
-        one
-        for one, mine in ports.items()
-        if any(form.match(ip.address) for port in mine for ip in port.fixed_ips)
-        or any(port.floating_ip and form.match(port.floating_ip) for port in mine)
-    ]
-    return statement.where(table.c.id.in_(matching))
 
 
 # ---- show, update, delete ----

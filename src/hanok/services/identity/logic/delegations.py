@@ -21,6 +21,7 @@ from hanok.services.identity.tables import (
     oauth_request_tokens,
     trust_roles,
     trusts,
+    used_passcodes,
 )
 from hanok.store import Transaction
 
@@ -32,6 +33,7 @@ Ids = Sequence[str] | sa.Select[tuple[str]]
 async def forget_users(tx: Transaction, ids: Ids) -> None:
     """Remove the credentials, trusts and OAuth tokens of users."""
     await tx.execute(credentials.delete().where(credentials.c.user_id.in_(ids)))
+    await tx.execute(used_passcodes.delete().where(used_passcodes.c.user_id.in_(ids)))
     await tx.execute(
         application_credentials.delete().where(application_credentials.c.user_id.in_(ids))
     )
@@ -62,13 +64,15 @@ async def forget_role(tx: Transaction, role_id: str) -> None:
 
 
 async def forget_application_credential(tx: Transaction, credential_id: str) -> None:
-    """Remove an application credential and the keys that were made with it."""
-    await tx.execute(
-        credentials.delete().where(credentials.c.application_credential_id == credential_id)
-    )
-    await tx.execute(
-        application_credentials.delete().where(application_credentials.c.id == credential_id)
-    )
+    """Remove an application credential, those that were made with it, and the keys made with any of them."""
+    table = application_credentials
+    whole, step = [credential_id], [credential_id]
+    while step:
+        made = sa.select(table.c.id).where(table.c.parent_id.in_(step))
+        step = [one for one in await tx.scalars(made) if one not in whole]
+        whole += step
+    await tx.execute(credentials.delete().where(credentials.c.application_credential_id.in_(whole)))
+    await tx.execute(table.delete().where(table.c.id.in_(whole)))
 
 
 async def forget_access_token(tx: Transaction, token_id: str) -> None:

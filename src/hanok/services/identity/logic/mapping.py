@@ -16,7 +16,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from hanok.base import patterns
 from hanok.base.errors import BadInput
+from hanok.base.patterns import BadPattern
 
 Assertion = Mapping[str, Sequence[str]]
 """What a provider says: attributes with their values."""
@@ -88,6 +90,7 @@ class Mapped(Struct, kw_only=True):
     projects: list[MappedProject]
 
 
+LOOKS = 20_000_000  # of patterns' instructions at characters: a tenth of a second at worst
 _TESTS = ("any_one_of", "not_any_of", "whitelist", "blacklist")
 
 
@@ -125,9 +128,11 @@ def _check_patterns(remote: Remote, where: str) -> None:
     for name in _TESTS if remote.regex else ():
         for pattern in getattr(remote, name) or ():
             try:
-                re.compile(str(pattern))
-            except re.error as error:
-                raise BadInput(f"{where}: {str(pattern)[:100]} is no pattern: {error}.") from None
+                patterns.pattern(str(pattern))
+            except BadPattern as error:
+                raise BadInput(
+                    f"{where}: {str(pattern)[:100]!r} is not a valid pattern: {error}."
+                ) from None
 
 
 def _check_local(local: Local, version: str, where: str) -> None:
@@ -207,7 +212,15 @@ def _values(remote: Sequence[Remote], assertion: Assertion) -> list[list[str]] |
 
 def _matching(wanted: Sequence[Any], said: Sequence[str], regex: bool) -> list[str]:
     if regex:
-        return [value for value in said if any(re.search(str(one), value) for one in wanted)]
+        try:
+            tried = [patterns.pattern(str(one)) for one in wanted]
+            if sum(one.cost for one in tried) * sum(map(len, said)) > LOOKS:
+                raise BadPattern("there are too many values for so many patterns")
+            return [value for value in said if any(one.search(value) for one in tried)]
+        except BadPattern as error:
+            raise BadInput(
+                f"The mapping cannot be held against what the provider says: {error}."
+            ) from None
     return [value for value in said if value in wanted]
 
 

@@ -139,9 +139,9 @@ async def create(tx: Transaction, values: dict[str, Any], extra: dict[str, Any])
 
 
 async def update(
-    tx: Transaction, row: Row[Any], values: dict[str, Any], extra: dict[str, Any]
+    tx: Transaction, row: Row[Any], values: dict[str, Any], extra: dict[str, Any], now: datetime
 ) -> Row[Any]:
-    """Change a project or a domain; disabling one ends its tokens."""
+    """Change a project or a domain; disabling one ends its tokens for good, those of a domain's users too."""
     what = "domain" if row.is_domain else "project"
     check_mutable(row, values, what)
     if "parent_id" in values and values["parent_id"] != row.parent_id:
@@ -168,6 +168,8 @@ async def update(
     }
     if extra:
         changes["extra"] = {**row.extra, **extra}
+    if values.get("enabled") is False:
+        changes["tokens_valid_from"] = now
     if changes:
         try:
             await tx.alter(projects.update().where(projects.c.id == row.id).values(**changes))

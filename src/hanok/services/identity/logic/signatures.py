@@ -19,7 +19,7 @@ from msgspec import Struct
 from hanok.base.errors import NotSignedIn
 
 V4 = "AWS4-HMAC-SHA256"
-PRESIGNED = timedelta(days=7)  # the longest that a signed address may be good for
+PRESIGNED = timedelta(days=7)  # the longest that a signed EC2 query may be good for
 S3_SERVICES = ("s3", "iam", "sts")
 
 
@@ -209,11 +209,12 @@ def check_s3(secret: str, request: Signed) -> None:
         raise _refused("Credential signature mismatch")
 
 
-def check_s3_time(request: Signed, now: datetime, window: timedelta) -> None:
+def check_s3_time(request: Signed, now: datetime, window: timedelta, presigned: timedelta) -> None:
     """Whether a signed S3 request may still be of this time.
 
-    What was signed does not show for how long a version 4 address is good; the object store looks at that. Here it ends
-    with the longest such address.
+    Args:
+        presigned: how old a version 4 signature may be. What was signed does not show for how long an address was meant
+            to be good, so one that was given out may not be told from one that was overheard.
 
     Raises:
         NotSignedIn: it has ended, is from the future, or carries no time.
@@ -221,7 +222,7 @@ def check_s3_time(request: Signed, now: datetime, window: timedelta) -> None:
     lines = s3_text(request).split("\n")
     if lines[0] == V4:
         at = _v4_time(lines[1] if len(lines) > 1 else "")
-        if at is None or not now - PRESIGNED <= at <= now + window:
+        if at is None or not now - max(window, presigned) <= at <= now + window:
             raise _refused("Credential is expired")
         return
     date = lines[3] if len(lines) > 3 else ""

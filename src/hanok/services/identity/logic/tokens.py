@@ -43,7 +43,12 @@ EC2_METHOD = "ec2credential"
 
 _domain = projects.alias("domain")
 _user = (
-    sa.select(users, _domain.c.name.label("domain_name"), _domain.c.enabled.label("domain_enabled"))
+    sa.select(
+        users,
+        _domain.c.name.label("domain_name"),
+        _domain.c.enabled.label("domain_enabled"),
+        _domain.c.tokens_valid_from.label("domain_tokens_valid_from"),
+    )
     .join(_domain, _domain.c.id == users.c.domain_id)
     .where(users.c.id == bindparam("id"))
 )
@@ -141,6 +146,11 @@ def since(user: Row[Any]) -> int:
     """From when on a user's tokens are worth something, in microseconds since 1970; 0: always were."""
     at: datetime | None = user.tokens_valid_from
     return 0 if at is None else round(at.timestamp() * 1_000_000)
+
+
+def _is_older(payload: Payload, valid_from: datetime | None) -> bool:
+    """Whether a token is older than the last time that what it hangs on was switched off."""
+    return valid_from is not None and _time(payload.issued_us) <= valid_from
 
 
 async def trustor_since(tx: Transaction, trust: Row[Any]) -> int:
@@ -294,7 +304,7 @@ class Tokens:
     async def worth(self, tx: Transaction, payload: Payload) -> Token | None:
         """What a payload is worth, read afresh."""
         user = await self._standing(tx, payload.user_id, payload.since_us)
-        if user is None:
+        if user is None or _is_older(payload, user.domain_tokens_valid_from):
             return None
         if await tx.first(_revoked, {"ids": list(payload.audit_ids)}) is not None:
             return None
@@ -307,12 +317,14 @@ class Tokens:
         project = domain = project_domain = None
         if payload.scope in ("p", "d"):
             row = await tx.first(_project, {"id": payload.scope_id})
-            if row is None or not row.enabled:
+            if row is None or not row.enabled or _is_older(payload, row.tokens_valid_from):
                 return None
             if payload.scope == "p":
                 project = row
                 project_domain = await tx.first(_project, {"id": row.domain_id or row.id})
                 if project_domain is None or not project_domain.enabled:
+                    return None
+                if _is_older(payload, project_domain.tokens_valid_from):
                     return None
             elif row.is_domain:
                 domain = row
@@ -414,6 +426,10 @@ class Tokens:
             found.trustor = await self._standing(
                 tx, trust.trustor_user_id, payload.trustor_since_us
             )
+            if found.trustor is not None and _is_older(
+                payload, found.trustor.domain_tokens_valid_from
+            ):
+                return None
             delegated = await trusts.delegated(tx, trust, self._clock.now())
             if found.trustor is None or delegated is None:
                 return None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
+from hanok.base import patterns
 from hanok.base.errors import BadInput, Conflict, NotFound
 from hanok.base.ids import new_hex
 from hanok.services.identity.logic import delegations, projects, revocations, rights
@@ -177,9 +177,16 @@ def check_strength(password: str, settings: IdentitySettings) -> None:
         BadInput: it does not match; the text says what is wanted.
     """
     pattern = settings.password_regex
-    if pattern and re.match(pattern, password) is None:
+    if pattern and not _fits(pattern, password):
         wanted = settings.password_regex_description or "the pattern is the operator's"
         raise BadInput(f"The password does not match the requirements: {wanted}.")
+
+
+def _fits(pattern: str, password: str) -> bool:
+    try:
+        return patterns.pattern(pattern).match(password)
+    except patterns.BadPattern:
+        return False  # the pattern itself was looked at when the settings were read: the password is too long for it
 
 
 def check_own_change(row: Row[Any], settings: IdentitySettings, now: datetime) -> None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from msgspec import UNSET
 from starlette.responses import Response
 
+from hanok.base.clock import zulu_micro
 from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
 from hanok.base.ids import new_hex
 from hanok.services.identity import schemas
@@ -86,7 +87,7 @@ async def create_credential(request: Request, room: Identity) -> Response:
         raise BadInput("An application credential needs a token for a project.")
     if token.delegated and body.unrestricted:
         raise Forbidden("A delegated token cannot make an unrestricted application credential.")
-    expires = _expiry(body.expires_at, room)
+    wished = _expiry(body.expires_at, room)
     secret = body.secret or secrets.token_urlsafe(64)
     hashed = await room.passwords.hash(secret)
     credential_id = new_hex()
@@ -97,6 +98,7 @@ async def create_credential(request: Request, room: Identity) -> Response:
             rule_ids = [await _access_rule(tx, token.user_id, rule) for rule in body.access_rules]
         if token.access_rules is not None:
             raise Forbidden("A credential with access rules cannot make another.")
+        expires = await _bounded(tx, token.application_credential_id, wished)
         try:
             await tx.insert(
                 table,
@@ -111,6 +113,7 @@ async def create_credential(request: Request, room: Identity) -> Response:
                     "unrestricted": bool(body.unrestricted),
                     "role_ids": role_ids,
                     "access_rule_ids": rule_ids,
+                    "parent_id": token.application_credential_id,
                 },
             )
         except Duplicate as error:
@@ -126,6 +129,28 @@ async def create_credential(request: Request, room: Identity) -> Response:
 
 def _expiry(text: str | None, room: Identity) -> datetime | None:
     return None if text is None else expiry(text, room.clock.now())
+
+
+async def _bounded(
+    tx: Transaction, parent_id: str | None, wished: datetime | None
+) -> datetime | None:
+    """The end of a new credential: not after that of the credential whose token makes it.
+
+    Raises:
+        Forbidden: a later one was asked for, or the other one is gone.
+    """
+    if parent_id is None:
+        return wished
+    parent = await tx.first(sa.select(table).where(table.c.id == parent_id))
+    if parent is None:
+        raise Forbidden("The application credential that this token is from is gone.")
+    end: datetime | None = parent.expires_at
+    if end is not None and wished is not None and wished > end:
+        raise Forbidden(
+            "An application credential cannot make one that lasts longer than itself: "
+            f"'expires_at' is {zulu_micro(end)} at the latest."
+        )
+    return end if wished is None else wished
 
 
 async def _roles(

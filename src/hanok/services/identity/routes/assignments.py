@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Forbidden, NotFound
+from hanok.base.pieces import Pieces
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import rights
 from hanok.services.identity.logic.lookup import truth
@@ -21,7 +22,7 @@ from hanok.services.identity.tables import (
     users,
 )
 from hanok.store import Transaction
-from hanok.web.request import Request, json_answer, no_content
+from hanok.web.request import Request, json_answer, list_answer, no_content
 from hanok.web.routes import Handler, Route
 
 _ACTORS = {"users": ("user", users), "groups": ("group", groups)}
@@ -225,7 +226,8 @@ async def list_assignments(request: Request, room: Identity) -> Response:
         if own_domain:
             found = await _only_domain(tx, found, own_domain)
         items = await _answer(request, tx, found, with_names)
-    return json_answer(schemas.collection(request, "role_assignments", items))
+    body = schemas.collection(request, "role_assignments", items)
+    return await list_answer(body, "role_assignments")
 
 
 async def _assignments(
@@ -258,7 +260,7 @@ async def _assignments(
         flat = await _effective(tx, flat, parents)
     inherited = query.get("scope.OS-INHERIT:inherited_to")
     kept = []
-    for row in flat:
+    async for row in Pieces().each(flat):
         if targets is not None and (row["target_kind"], row["target_id"]) not in targets:
             continue
         if "user.id" in query and (row["actor_kind"], row["actor_id"]) != (
@@ -295,7 +297,7 @@ async def _effective(
     global_roles = set(await tx.scalars(sa.select(roles.c.id).where(roles.c.domain_id == "*")))
     done: dict[tuple[str, ...], dict[str, Any]] = {}
     actors: list[tuple[str, dict[str, str]]]
-    for row in flat:
+    async for row in Pieces().each(flat):
         actors = (
             [(row["actor_id"], {})]
             if row["actor_kind"] == "user"

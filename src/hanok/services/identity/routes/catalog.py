@@ -29,7 +29,7 @@ async def list_regions(request: Request, room: Identity) -> Response:
     async with request.reading() as tx:
         page = await lists.REGIONS.page(request, tx, statement)
     items = [schemas.region(request, row) for row in page.rows]
-    return lists.paged(request, lists.REGIONS, page, items)
+    return await lists.paged(request, lists.REGIONS, page, items)
 
 
 async def show_region(request: Request, room: Identity) -> Response:
@@ -122,7 +122,7 @@ async def list_services(request: Request, room: Identity) -> Response:
     async with request.reading() as tx:
         page = await lists.SERVICES.page(request, tx, statement)
     items = [schemas.service(request, row) for row in page.rows]
-    return lists.paged(request, lists.SERVICES, page, items)
+    return await lists.paged(request, lists.SERVICES, page, items)
 
 
 async def create_service(request: Request, room: Identity) -> Response:
@@ -200,7 +200,7 @@ async def list_endpoints(request: Request, room: Identity) -> Response:
     async with request.reading() as tx:
         page = await lists.ENDPOINTS.page(request, tx, statement)
     items = [schemas.endpoint(request, row) for row in page.rows]
-    return lists.paged(request, lists.ENDPOINTS, page, items)
+    return await lists.paged(request, lists.ENDPOINTS, page, items)
 
 
 async def _checked(tx: Transaction, values: dict[str, Any]) -> dict[str, Any]:

@@ -48,8 +48,23 @@ async def _one(request: Request, tx: Transaction, rule: str) -> Row[Any]:
         request.allow(rule)
         raise NotFound(f"Could not find credential: {credential_id}.")
     request.allow(rule, _target(row))
+    _allow_key(request, rule, row.type, row.user_id)
     _check_reach(request, row.project_id)
     return row
+
+
+# Keys of EC2 have doors of their own: each door asks the rules of both.
+_KEYS = {
+    "identity:create_credential": "identity:ec2_create_credential",
+    "identity:get_credential": "identity:ec2_get_credential",
+    "identity:update_credential": "identity:ec2_create_credential",
+    "identity:delete_credential": "identity:ec2_delete_credential",
+}
+
+
+def _allow_key(request: Request, rule: str, kind: str, user_id: str) -> None:
+    if kind.lower() == credentials.EC2:
+        request.allow(_KEYS[rule], {"target.credential.user_id": user_id})
 
 
 def _check_reach(request: Request, project_id: str | None) -> None:
@@ -85,6 +100,7 @@ async def create_credential(request: Request, room: Identity) -> Response:
         if name not in values:
             raise BadInput(f"'{name}' is a required property")
     request.allow("identity:create_credential", {"target.credential.user_id": values["user_id"]})
+    _allow_key(request, "identity:create_credential", values["type"], values["user_id"])
     _check_reach(request, values.get("project_id"))
     async with request.transaction() as tx:
         row = await credentials.create(tx, room, request.token, values, extra)

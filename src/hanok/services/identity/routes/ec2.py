@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -68,7 +69,8 @@ async def create_key(request: Request, room: Identity) -> Response:
     """
     body = await request.body(schemas.EC2Body)
     user_id = request.path["user_id"]
-    request.allow("identity:ec2_create_credential", {"target.credential.user_id": user_id})
+    for rule in ("identity:ec2_create_credential", "identity:create_credential"):
+        request.allow(rule, {"target.credential.user_id": user_id})
     _check_reach(request.token, body.tenant_id)
     blob = {"access": new_hex(), "secret": new_hex()}
     values = {
@@ -82,6 +84,13 @@ async def create_key(request: Request, room: Identity) -> Response:
     return json_answer({"credential": _answer(request, room, row)}, 201)
 
 
+# The same keys are served as credentials of a type, too: each door asks the rules of both.
+_ELSEWHERE = {
+    "identity:ec2_get_credential": "identity:get_credential",
+    "identity:ec2_delete_credential": "identity:delete_credential",
+}
+
+
 async def _key(request: Request, tx: Transaction, rule: str) -> Row[Any]:
     """The key of the path. An access key is its own secret name: one that is not there is 404 to everybody."""
     access = request.path["access"]
@@ -89,7 +98,8 @@ async def _key(request: Request, tx: Transaction, rule: str) -> Row[Any]:
     if row is None:
         request.allowed_by_hand()
         raise NotFound(f"Could not find credential: {access}.")
-    request.allow(rule, {"target.credential.user_id": row.user_id})
+    for one in (rule, _ELSEWHERE[rule]):
+        request.allow(one, {"target.credential.user_id": row.user_id})
     await get(tx, users, "user", request.path["user_id"])
     _check_reach(request.token, row.project_id)
     return row
@@ -200,7 +210,9 @@ async def exchange_ec2(request: Request, room: Identity) -> Response:
 async def exchange_s3(request: Request, room: Identity) -> Response:
     """POST /v3/s3tokens: for services, and administrators; whose rights they are is told, the token itself is not."""
     request.allow("identity:s3tokens_validate")
-    _, body = await _exchange(request, room, signatures.check_s3, signatures.check_s3_time)
+    presigned = timedelta(seconds=room.settings.presigned_s)
+    check_time = partial(signatures.check_s3_time, presigned=presigned)
+    _, body = await _exchange(request, room, signatures.check_s3, check_time)
     return json_answer({"token": body})
 
 

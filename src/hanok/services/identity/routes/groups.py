@@ -47,7 +47,7 @@ async def list_groups(request: Request, room: Identity) -> Response:
     async with request.reading() as tx:
         page = await lists.GROUPS.page(request, tx, statement)
     items = [schemas.group(request, row) for row in page.rows]
-    return lists.paged(request, lists.GROUPS, page, items)
+    return await lists.paged(request, lists.GROUPS, page, items)
 
 
 async def create_group(request: Request, room: Identity) -> Response:

@@ -25,7 +25,7 @@ from hanok.services.identity.tables import (
     users,
 )
 from hanok.web.listing import IDENTITY, Listing, Page
-from hanok.web.request import Request, json_answer
+from hanok.web.request import Request, list_answer
 
 PAGING = ("limit", "marker")
 
@@ -52,7 +52,9 @@ ENDPOINTS = _listing("endpoints", endpoints, "service_id")
 POLICIES = _listing("policies", policies, "id")
 
 
-def paged(request: Request, listing: Listing, page: Page, items: list[dict[str, Any]]) -> Response:
+async def paged(
+    request: Request, listing: Listing, page: Page, items: list[dict[str, Any]]
+) -> Response:
     """The answer to a list."""
     whole = schemas.collection(request, listing.name, items)
-    return json_answer(listing.answer(request, page, whole))
+    return await list_answer(listing.answer(request, page, whole), listing.name)

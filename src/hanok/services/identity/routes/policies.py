@@ -27,7 +27,7 @@ async def list_policies(request: Request, room: Identity) -> Response:
     async with request.reading() as tx:
         page = await lists.POLICIES.page(request, tx, statement)
     items = [schemas.policy(request, row) for row in page.rows]
-    return lists.paged(request, lists.POLICIES, page, items)
+    return await lists.paged(request, lists.POLICIES, page, items)
 
 
 async def create_policy(request: Request, room: Identity) -> Response:

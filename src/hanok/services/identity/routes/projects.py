@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, NotFound
+from hanok.base.pieces import Pieces
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import projects, rights
 from hanok.services.identity.logic.lookup import filtered, get
@@ -20,15 +21,18 @@ from hanok.store import Transaction
 from hanok.web.request import Request, convert, json_answer, no_content
 from hanok.web.routes import Route
 
+AT_ONCE = 50  # rows of a list between two looks at who else waits
 SHOWN = tuple(table.c[name] for name in schemas.PROJECT)
 
 
 async def listed(request: Request, tx: Transaction, statement: sa.Select[Any]) -> Response:
     """The answer to a list of projects. statement: of SHOWN."""
     page = await lists.PROJECTS.page(request, tx, statement)
-    tags = await projects.tags_of(tx, [row[0] for row in page.rows])
-    items = schemas.projects(request, page.rows, tags)
-    return lists.paged(request, lists.PROJECTS, page, items)
+    items: list[dict[str, Any]] = []
+    async for part in Pieces().slices(page.rows, AT_ONCE):
+        tags = await projects.tags_of(tx, [row[0] for row in part])
+        items += schemas.projects(request, part, tags)
+    return await lists.paged(request, lists.PROJECTS, page, items)
 
 
 def _target(row: Any) -> dict[str, Any]:
@@ -146,7 +150,7 @@ async def update_project(request: Request, room: Identity) -> Response:
         values = schemas.given(body)
         if "options" in values:
             values["options"] = schemas.options(body.options, row.options)
-        row = await projects.update(tx, row, values, extra)
+        row = await projects.update(tx, row, values, extra, room.clock.now())
         answer = await _one(request, tx, row)
     return json_answer({"project": answer})
 
@@ -237,7 +241,7 @@ async def list_domains(request: Request, room: Identity) -> Response:
         page = await lists.DOMAINS.page(request, tx, statement)
         tags = await projects.tags_of(tx, [row.id for row in page.rows])
     items = [schemas.domain(request, row, tags[row.id]) for row in page.rows]
-    return lists.paged(request, lists.DOMAINS, page, items)
+    return await lists.paged(request, lists.DOMAINS, page, items)
 
 
 async def create_domain(request: Request, room: Identity) -> Response:
@@ -278,7 +282,7 @@ async def update_domain(request: Request, room: Identity) -> Response:
         values.pop("explicit_domain_id", None)
         if "options" in values:
             values["options"] = schemas.options(body.options, row.options)
-        row = await projects.update(tx, row, values, extra)
+        row = await projects.update(tx, row, values, extra, room.clock.now())
         tags = await projects.tags_of(tx, [row.id])
     return json_answer({"domain": schemas.domain(request, row, tags[row.id])})
 

@@ -33,7 +33,7 @@ async def list_roles(request: Request, room: Identity) -> Response:
     async with request.reading() as tx:
         page = await lists.ROLES.page(request, tx, statement)
     items = [schemas.role(request, row) for row in page.rows]
-    return lists.paged(request, lists.ROLES, page, items)
+    return await lists.paged(request, lists.ROLES, page, items)
 
 
 async def create_role(request: Request, room: Identity) -> Response:

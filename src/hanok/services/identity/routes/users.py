@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Forbidden, NotFound, NotSignedIn
+from hanok.base.pieces import Pieces
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import directories, revocations, rights, standing, users
+from hanok.services.identity.logic import directories, revocations, rights, signin, standing, users
 from hanok.services.identity.logic.lookup import filtered
 from hanok.services.identity.room import Identity
 from hanok.services.identity.routes import lists
@@ -42,6 +43,7 @@ async def readable(request: Request, tx: Transaction, rule: str) -> Any:
     return row
 
 
+AT_ONCE = 50  # rows of a list between two looks at who else waits
 SHOWN = tuple(table.c[name] for name in schemas.USER)
 
 
@@ -54,12 +56,13 @@ async def listed(
 ) -> Response:
     """The answer to a list of users. statement: of SHOWN."""
     page = await lists.USERS.page(request, tx, statement)
-    rows = page.rows
-    idle: set[str] = set()
-    if room.settings.disable_after_days:
-        idle = {row.id for row in rows if not standing.is_enabled(row, room)}
-    items = schemas.users(request, rows, idle)
-    return lists.paged(request, lists.USERS, page, items)
+    items: list[dict[str, Any]] = []
+    async for part in Pieces().slices(page.rows, AT_ONCE):
+        idle: set[str] = set()
+        if room.settings.disable_after_days:
+            idle = {row.id for row in part if not standing.is_enabled(row, room)}
+        items += schemas.users(request, part, idle)
+    return await lists.paged(request, lists.USERS, page, items)
 
 
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
@@ -117,6 +120,7 @@ async def create_user(request: Request, room: Identity) -> Response:
     async with request.reading() as tx:
         await directories.check_domain(tx, "user", values["domain_id"])
     values["options"] = schemas.options(body.options)
+    signin.check_rules(values["options"])
     hashed, now = await _hashed(room, values.pop("password", None)), room.clock.now()
     password = users.password_set(hashed, values["options"], room.settings, now)
     async with request.transaction() as tx:
@@ -151,6 +155,8 @@ async def update_user(request: Request, room: Identity) -> Response:
         await directories.check_ours(tx, "user", row.id)
         if "options" in values:
             values["options"] = schemas.options(body.options, row.options)
+            if "multi_factor_auth_rules" in schemas.options(body.options):
+                signin.check_rules(values["options"])
         changes = {}
         if "password" in values:
             options = values.get("options", row.options)
@@ -215,7 +221,7 @@ async def list_groups_of_user(request: Request, room: Identity) -> Response:
             statement = statement.where(groups.c.domain_id == request.token.domain_id)
         page = await lists.GROUPS.page(request, tx, statement.where(groups.c.id.in_(mine)))
     items = [schemas.group(request, one) for one in page.rows]
-    return lists.paged(request, lists.GROUPS, page, items)
+    return await lists.paged(request, lists.GROUPS, page, items)
 
 
 async def list_projects_of_user(request: Request, room: Identity) -> Response:

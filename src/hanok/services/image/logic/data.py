@@ -209,6 +209,9 @@ class translated:
             ) from error
 
 
+_AMAZON = ("ami", "ari", "aki")  # a machine, a ramdisk and a kernel, each as it is
+
+
 def inspected(
     room: Images,
     inspector: Inspector,
@@ -218,14 +221,23 @@ def inspected(
 ) -> int | None:
     """Hold the bytes against the label. Returns the size of the disk in the image, where it can be told.
 
+    An archive (ova, docker, compressed), a kernel or a ramdisk is a run of bytes here. One that is really a disk of a
+    format that leads to other files would be opened as that by whoever trusts what it begins with.
+
     Raises:
         UnsupportedType: they are something else, or must not be opened.
     """
-    if container_format not in (None, "bare") or disk_format in (None, "ami", "ari", "aki"):
-        return None
     found = inspector.finish()
-    if found.format == disk_format and found.problems:
+    packed = container_format not in (None, "bare", "ovf") or disk_format in (None, *_AMAZON)
+    if found.problems and (packed or found.format == disk_format):
         raise UnsupportedType(f"The image must not be used: {'; '.join(found.problems)}")
+    if packed:
+        if room.settings.match_format and found.format not in ("raw", "iso"):
+            label = container_format or disk_format
+            raise UnsupportedType(
+                f"Image format mismatch: the image says it is {label}, its data is {found.format}."
+            )
+        return None
     if disk_format == "raw" and found.format in ("raw", "iso"):
         return size
     if room.settings.match_format and found.format != disk_format:

@@ -14,11 +14,12 @@ Source: Image service administration guide, "Property protections".
 from __future__ import annotations
 
 import configparser
-import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+
+from hanok.base.patterns import BadPattern, Pattern, pattern
 
 Act = Literal["create", "read", "update", "delete"]
 ACTS = ("create", "read", "update", "delete")
@@ -31,9 +32,7 @@ class BadProtections(Exception):
 class Protections:
     """The file as it was when it was read."""
 
-    def __init__(
-        self, sections: Sequence[tuple[re.Pattern[str], dict[str, tuple[str, ...]]]]
-    ) -> None:
+    def __init__(self, sections: Sequence[tuple[Pattern, dict[str, tuple[str, ...]]]]) -> None:
         self._sections = sections
 
     def allows(self, name: str, act: Act, holds: Callable[[str], bool]) -> bool:
@@ -42,8 +41,8 @@ class Protections:
         Args:
             holds: whether the caller has a role, or a policy lets them.
         """
-        for pattern, acts in self._sections:
-            if pattern.search(name):
+        for form, acts in self._sections:
+            if form.search(name):
                 words = acts[act]
                 return "@" in words or any(holds(word) for word in words if word != "!")
         return False
@@ -79,7 +78,7 @@ def _load(file: Path, by: str, _changed: int, _size: int) -> Protections:
                 if by == "policies" and len(words) > 1:
                     raise BadProtections(f"{file}: [{title}] {act} names more than one policy")
                 acts[act] = words
-            sections.append((re.compile(title), acts))
-    except (OSError, UnicodeError, configparser.Error, re.error) as error:
+            sections.append((pattern(title), acts))
+    except (OSError, UnicodeError, configparser.Error, BadPattern) as error:
         raise BadProtections(f"{file}: {error}") from error
     return Protections(sections)

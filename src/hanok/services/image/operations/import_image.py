@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,6 @@ from hanok.store import Transaction
 log = logging.getLogger(__name__)
 
 TRANSFER_S = 6 * 3600.0  # 1 TiB at 50 MiB/s
-LOOK_EVERY = 64 << 20  # bytes after which it is looked whether the image is still there
 
 
 async def imported(run: Run[Any, Images]) -> Any:
@@ -54,13 +53,31 @@ async def imported(run: Run[Any, Images]) -> Any:
 
 
 async def watched(run: Run[Any, Images], stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The stream, ended when the image is deleted meanwhile."""
-    passed = 0
+    """The stream, ended when the image is deleted meanwhile, also while nothing comes."""
+    every_s = run.tools.settings.look_s
+    clock = asyncio.get_running_loop().time
+    looked = clock()
+    async with contextlib.aclosing(_as_generator(stream)) as pieces:
+        while True:
+            coming = asyncio.ensure_future(anext(pieces))
+            try:
+                while not coming.done():
+                    await asyncio.wait((coming,), timeout=max(0.0, looked + every_s - clock()))
+                    if clock() - looked >= every_s:
+                        await imported(run)
+                        looked = clock()
+                piece = coming.result()
+            except StopAsyncIteration:
+                return
+            finally:
+                if not coming.done():
+                    coming.cancel()
+                    await asyncio.wait((coming,))
+            yield piece
+
+
+async def _as_generator(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     async for piece in stream:
-        passed += len(piece)
-        if passed >= LOOK_EVERY:
-            passed = 0
-            await imported(run)
         yield piece
 
 

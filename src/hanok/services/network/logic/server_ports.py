@@ -120,6 +120,21 @@ _floating = (
     .where(floating_ips.c.port_id.in_(bindparam("ids", expanding=True)))
     .order_by(floating_ips.c.created_at)
 )
+_bare_addresses = (
+    sa.select(ports.c.server_id, ip_allocations.c.address, subnets.c.ip_version.label("version"))
+    .join(ip_allocations, ip_allocations.c.port_id == ports.c.id)
+    .join(subnets, subnets.c.id == ip_allocations.c.subnet_id)
+    .where(ports.c.server_id.in_(bindparam("ids", expanding=True)))
+)
+_bare_floating = (
+    sa.select(
+        ports.c.server_id,
+        floating_ips.c.floating_ip_address.label("address"),
+        sa.literal(4).label("version"),
+    )
+    .join(floating_ips, floating_ips.c.port_id == ports.c.id)
+    .where(ports.c.server_id.in_(bindparam("ids", expanding=True)))
+)
 _group_names = (
     sa.select(port_security_groups.c.port_id, security_groups.c.name)
     .join(security_groups, security_groups.c.id == port_security_groups.c.security_group_id)
@@ -409,6 +424,17 @@ async def nics(tx: Transaction, server_id: str) -> tuple[NIC, ...]:
         )
         for row in rows
     )
+
+
+async def addresses_of(
+    tx: Transaction, server_ids: Sequence[str]
+) -> dict[str, list[tuple[int, str]]]:
+    """Two statements however many servers there are, and nothing of their ports but the addresses."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for statement in (_bare_addresses, _bare_floating):
+        for row in await tx.all(statement, {"ids": list(server_ids)}):
+            found.setdefault(row.server_id, []).append((row.version, row.address))
+    return found
 
 
 async def ports_of(tx: Transaction, server_ids: Sequence[str]) -> dict[str, list[ServerPort]]:

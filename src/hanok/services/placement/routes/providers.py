@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Conflict, NotFound
 from hanok.base.ids import is_uuid, new_uuid
+from hanok.base.pieces import Pieces
 from hanok.services.placement import schemas
 from hanok.services.placement.logic import providers
 from hanok.services.placement.logic.candidates import Group
@@ -27,7 +28,7 @@ from hanok.services.placement.tables import (
 )
 from hanok.services.placement.tables import providers as table
 from hanok.store import Duplicate, Transaction
-from hanok.web.request import Request, json_answer, no_content
+from hanok.web.request import Request, json_answer, list_answer, no_content
 from hanok.web.routes import Handler, Route
 from hanok.web.versions import Attribute, Before, Query, Shape
 
@@ -102,8 +103,9 @@ async def list_providers(request: Request, room: Placement) -> Response:
             )
         rows = await tx.all(statement.order_by(table.c.name))
     latest = max((row.updated_at for row in rows), default=None)
-    items = [_provider(request, row) for row in rows]
-    return json_answer({"resource_providers": items}, 200, fresh(room, latest))
+    items = [_provider(request, row) async for row in Pieces().each(rows)]
+    whole = {"resource_providers": items}
+    return await list_answer(whole, "resource_providers", fresh(room, latest))
 
 
 def _conditions(group: Group) -> Iterator[sa.ColumnElement[bool]]:

@@ -8,7 +8,7 @@ from alembic import op
 import hanok.store.schema
 
 revision = '4e995aada19c'
-down_revision = '0007'
+down_revision = '0008'
 branch_labels = None
 depends_on = None
 

@@ -16,13 +16,15 @@ from hanok.services.identity import schemas
 from hanok.services.identity.logic import credentials, proofs, standing
 from hanok.services.identity.logic.proofs import Attempt, Method, Proof
 from hanok.services.identity.logic.tokens import Bounds, since
+from hanok.services.identity.tables import used_passcodes
+from hanok.store import Transaction
 
 DIGITS = 6
 PERIOD_S = 30
 
 
-def passcodes(secret: str, at_s: float, previous: int) -> list[str]:
-    """The passcode of this moment and of the periods before it; none when the secret is no base32.
+def passcodes(secret: str, at_s: float, previous: int) -> dict[int, str]:
+    """The passcode of this moment and of the periods before it, by period; none when the secret is not base32.
 
     Args:
         secret: in base32, padded or not.
@@ -33,9 +35,23 @@ def passcodes(secret: str, at_s: float, previous: int) -> list[str]:
         # SHA-1 is what the field's generators use; nothing but its keyed form matters here.
         totp = TOTP(key, DIGITS, SHA1(), PERIOD_S, enforce_key_length=False)  # noqa: S303
     except (binascii.Error, ValueError):
-        return []
-    times = (at_s - PERIOD_S * step for step in range(previous + 1))
-    return [totp.generate(int(time)).decode() for time in times if time >= 0]
+        return {}
+    times = [int(at_s - PERIOD_S * step) for step in range(previous + 1)]
+    return {time // PERIOD_S: totp.generate(time).decode() for time in times if time >= 0}
+
+
+async def _use_up(tx: Transaction, user_id: str, period: int, passcode: str, oldest: int) -> bool:
+    """Take a passcode, which is good once; False: somebody has. Every process of the cloud asks here.
+
+    Source: RFC 6238, section 5.2.
+    """
+    await tx.execute(
+        used_passcodes.delete().where(
+            used_passcodes.c.user_id == user_id, used_passcodes.c.period < oldest
+        )
+    )
+    row = {"user_id": user_id, "period": period, "passcode": passcode}
+    return await tx.insert_missing(used_passcodes, row)
 
 
 async def _prove(attempt: Attempt, wanted: schemas.TOTPMethod) -> Proof:
@@ -48,16 +64,21 @@ async def _prove(attempt: Attempt, wanted: schemas.TOTPMethod) -> Proof:
     if user is None or standing.is_locked(user, room):
         raise proofs.refused("no such user, or it is locked out")
     given = wanted.user.passcode.encode()
-    used = ""
+    used, at = "", 0
+    now_s, previous = room.clock.now().timestamp(), room.settings.totp_previous_windows
     for row in found:
         secret = credentials.blob_of(room.secrets, row)
-        now_s = room.clock.now().timestamp()
-        for made in passcodes(secret, now_s, room.settings.totp_previous_windows):
+        for period, made in passcodes(secret, now_s, previous).items():
             if hmac.compare_digest(made.encode(), given):
-                used = row.id
+                used, at = row.id, period
     if not used:
         await standing.failed(attempt.database, room, user)
         raise proofs.refused("wrong name or passcode")
+    oldest = int(now_s) // PERIOD_S - previous
+    async with attempt.database.write() as tx:
+        first = await _use_up(tx, user.id, at, wanted.user.passcode, oldest)
+    if not first:
+        raise proofs.refused("the passcode was used before")
     if not await standing.succeeded(attempt.database, room, user):
         raise proofs.refused("the user was locked out meanwhile")
     return Proof(

@@ -1,0 +1,285 @@
+"""The HTTP server: uvicorn's, with its doors fair to all who come and an end to every wait on a client.
+
+Three things are different from uvicorn alone.
+
+Connections are taken by us: uvloop takes one from a listening socket each round of its loop, so beside many busy
+clients each new one waits for as many rounds as there are others before it. Here all that wait are taken at once.
+
+Requests begin in the order in which they came, some each round: who comes anew waits for those before, not for rounds
+in which every busy client is served once more.
+
+Whoever sends half a request, or reads no answer, is looked at each second and hung up on in the end. Uvicorn has an end
+for idle connections only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import resource
+import signal
+import socket
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from hanok.control.server_settings import ServerSettings
+
+log = logging.getLogger(__name__)
+
+TAKEN_EACH_ROUND = 64  # connections; each costs some twenty microseconds
+BEGUN_EACH_ROUND = 8  # requests; a short one takes half a millisecond
+HEADER_BYTES = (
+    64 << 10
+)  # of a request's line and headers; tokens and addresses of ours have a few hundred
+LOOK_S = 1.0
+DESCRIPTORS = 1 << 16  # that we ask the system for: one a connection
+KEPT_DESCRIPTORS = 200  # for files, databases, messages, downloads
+_NO_MORE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class _Turns:
+    """Lets requests begin in the order in which they came, so many each round of the loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: deque[tuple[_Protocol, Any, Any]] = deque()
+        self._left = BEGUN_EACH_ROUND
+        self._next_round = False
+
+    def begin(self, protocol: _Protocol, cycle: Any, app: Any) -> None:
+        if self._left and not self._waiting:
+            self._left -= 1
+            protocol.begin(cycle, app)
+        else:
+            self._waiting.append((protocol, cycle, app))
+        if not self._next_round:
+            self._next_round = True
+            self._loop.call_soon(self._round)
+
+    def _round(self) -> None:
+        self._left, self._next_round = BEGUN_EACH_ROUND, False
+        while self._left and self._waiting:
+            protocol, cycle, app = self._waiting.popleft()
+            if not cycle.disconnected:
+                self._left -= 1
+                protocol.begin(cycle, app)
+        if self._waiting or self._left < BEGUN_EACH_ROUND:
+            self._next_round = True
+            self._loop.call_soon(self._round)
+
+
+class _Protocol(HttpToolsProtocol):
+    """One connection, which knows since when it has been waited for."""
+
+    turns: _Turns
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        now = self.loop.time()
+        self.waits_since = now  # for headers, or for the next request
+        self.header_bytes = 0
+        self.in_headers = True
+        self.in_body = False
+        self.body_since = self.body_at = now
+        self.body_bytes = 0
+        self.unread = 0
+        self.unread_since = now
+
+    def data_received(self, data: bytes) -> None:
+        now = self.loop.time()
+        if self.in_body:
+            self.body_at = now
+            self.body_bytes += len(data)
+        else:
+            if not self.in_headers:
+                self.in_headers, self.waits_since, self.header_bytes = True, now, 0
+            self.header_bytes += len(data)
+        super().data_received(data)
+        if self.in_headers and self.header_bytes > HEADER_BYTES and not self.transport.is_closing():
+            self.send_400_response("Request headers are too large.")
+
+    def on_headers_complete(self) -> None:
+        self.in_headers, self.header_bytes = False, 0
+        self.in_body = True
+        self.body_since = self.body_at = self.loop.time()
+        self.body_bytes = 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self.in_body = False
+        super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self.turns.begin(self, cycle, app)
+
+    def begin(self, cycle: Any, app: Any) -> None:
+        """Begin to answer a request whose turn it is."""
+        super()._start_asgi_task(cycle, app)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is asked here at the moment."""
+        return self.cycle is None or bool(self.cycle.response_complete)
+
+    def look(self, now: float, settings: ServerSettings) -> str:
+        """Why this connection is hung up on; empty: it is not."""
+        if self.transport.is_closing() and not self.transport.get_write_buffer_size():
+            return ""
+        unread = self.transport.get_write_buffer_size()
+        if unread == 0 or unread != self.unread:
+            self.unread, self.unread_since = unread, now
+        elif settings.answer_idle_s and now - self.unread_since > settings.answer_idle_s:
+            return "the answer is not read"
+        if self.flow.read_paused:  # we are slow, not the client
+            self.waits_since = self.body_at = now
+            self.body_since += LOOK_S
+        if self.in_headers and settings.header_s and now - self.waits_since > settings.header_s:
+            return "no whole request came"
+        if self.in_body:
+            late = now - self.body_at
+            if settings.body_idle_s and late > settings.body_idle_s:
+                return "the body does not go on"
+            past = now - self.body_since
+            slow = self.body_bytes < past * settings.body_rate
+            if settings.body_idle_s and past > settings.body_idle_s and slow:
+                return "the body comes too slowly"
+        return ""
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server of one application, with doors of our own and signals left to the process.
+
+    uvicorn's own handling of signals ends the process before its work is put away.
+    """
+
+    def __init__(self, config: uvicorn.Config, settings: ServerSettings) -> None:
+        super().__init__(config)
+        self._settings = settings
+        self._listeners: list[socket.socket] = []
+        self._opening: set[asyncio.Task[Any]] = set()
+        self._most = settings.connections or _descriptors() - KEPT_DESCRIPTORS
+        self._full_said = -LOOK_S
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and take connections until shutdown."""
+        await self.lifespan.startup()
+        loop = asyncio.get_running_loop()
+        self.servers = []
+        self._turns = _Turns(loop)
+        for listener in sockets or []:
+            listener.setblocking(False)
+            listener.listen(self.config.backlog)
+            loop.add_reader(listener.fileno(), self._take, loop, listener)
+            self._listeners.append(listener)
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        for listener in self._listeners:
+            loop.remove_reader(listener.fileno())
+        self._listeners.clear()
+        await super().shutdown(sockets)
+
+    def _take(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
+        """Take the connections that wait."""
+        for _ in range(TAKEN_EACH_ROUND):
+            try:
+                taken, _ = listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionError:
+                continue  # it was there and is gone
+            except OSError as error:
+                if error.errno not in _NO_MORE:
+                    raise
+                self._pause(loop, listener, error)
+                return
+            taken.setblocking(False)
+            if taken.family in (socket.AF_INET, socket.AF_INET6):
+                taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if len(self.server_state.connections) + len(self._opening) >= self._most:
+                self._make_room()
+            opening = loop.create_task(self._open(loop, taken))
+            self._opening.add(opening)
+            opening.add_done_callback(self._opening.discard)
+
+    async def _open(self, loop: asyncio.AbstractEventLoop, taken: socket.socket) -> None:
+        try:
+            await loop.connect_accepted_socket(self._protocol, taken)
+        except OSError:
+            taken.close()  # hung up on before it was ours
+
+    def _protocol(self) -> _Protocol:
+        made = _Protocol(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        made.turns = self._turns
+        return made
+
+    def _make_room(self) -> None:
+        """Hang up on whoever has been idle, or has sent half a request, for longest."""
+        idle = [
+            one for one in self.server_state.connections if isinstance(one, _Protocol) and one.idle
+        ]
+        if idle:
+            longest = min(idle, key=lambda one: one.waits_since)
+            longest.transport.abort()
+            self.server_state.connections.discard(longest)
+
+    def _pause(
+        self, loop: asyncio.AbstractEventLoop, listener: socket.socket, error: OSError
+    ) -> None:
+        """No descriptor is left: take nobody for a moment, rather than try again all the time."""
+        log.warning("connections are not taken for %.0f s: %s", LOOK_S, error.strerror)
+        self._make_room()
+        loop.remove_reader(listener.fileno())
+
+        def again() -> None:
+            if listener in self._listeners:
+                loop.add_reader(listener.fileno(), self._take, loop, listener)
+
+        loop.call_later(LOOK_S, again)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second; once a second, look at everybody."""
+        if counter % 10 == 0:
+            self._look()
+        return await super().on_tick(counter)
+
+    def _look(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, _Protocol) and (why := connection.look(now, self._settings)):
+                log.info("hung up on %s: %s", connection.client, why)
+                connection.transport.abort()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        for number in numbers:
+            loop.add_signal_handler(number, self._end)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+    def _end(self) -> None:
+        self.should_exit = True
+
+
+def _descriptors() -> int:
+    """How many files and connections this process may have open, once it has asked for many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return wanted if soft == resource.RLIM_INFINITY else soft
