@@ -218,9 +218,9 @@ async def _page(
             statement = await name_filter.narrowed(
                 tx, statement, table.c.id, column, name, query[name]
             )
-    addresses = {name: query[name] for name in ("ip", "ip6") if name in query}
+    sought: dict[str, str] = {name: query[name] for name in ("ip", "ip6") if name in query}
     statement = await address_filter.narrowed(
-        tx, statement, table.c.id, addresses, room.network.addresses_of
+        tx, statement, table.c.id, sought, room.network.addresses_of
     )
     caller = request.reaching()
     mine = sa.select(table).where(table.c.project_id == caller.project_id)
