@@ -76,7 +76,7 @@ async def test_a_parameter_is_refused_before_its_version(cloud: Cloud) -> None:
                 version = (first[0], first[1] - 1)
                 if first == (0, 0) or version < route.query.closed or not served(route, version):
                     continue
-                name = one.name.replace("N", "1") if one.pattern else one.name
+                name = f"{one.name}1" if one.suffix else one.name
                 header = {"OpenStack-API-Version": f"{kind} {text(version)}"}
                 path = f"{address('/' + kind, route)}?{name}=1"
                 answer = await admin(route.method, path, headers=header, status=400)

@@ -56,7 +56,7 @@ class Span(Struct, frozen=True):
 class Parameter(Struct, frozen=True, kw_only=True):
     """A parameter of the query.
 
-    pattern: where there are several of a kind ("resources1", "resources_disk"), what their names look like.
+    suffix: where there are several of a kind ("resources1", "resources_disk"), what stands behind the name.
     check: holds the values.
     """
 
@@ -64,11 +64,16 @@ class Parameter(Struct, frozen=True, kw_only=True):
     since: Version | None = None
     until: Version | None = None
     check: Check | None = None
-    pattern: re.Pattern[str] | None = None
+    suffix: re.Pattern[str] | None = None
 
     @property
     def span(self) -> Span:
         return Span(self.since, self.until)
+
+    def is_one(self, name: str) -> bool:
+        """Whether this name is one of a kind."""
+        own = name.removeprefix(self.name)
+        return self.suffix is not None and own != name and bool(self.suffix.fullmatch(own))
 
 
 class Query:
@@ -103,13 +108,11 @@ class Query:
         Raises:
             BadInput: an unknown parameter where those are refused, or a value that does not fit.
         """
-        names, patterns = self._at(version)
+        names, kinds = self._at(version)
         kept = []
         checked: dict[str, tuple[Check, list[str]]] = {}
         for name, value in pairs:
-            found = names.get(name) or next(
-                (one for one in patterns if one.pattern and one.pattern.fullmatch(name)), None
-            )
+            found = names.get(name) or next((one for one in kinds if one.is_one(name)), None)
             if found is not None:
                 if found.check is not None:
                     checked.setdefault(name, (found.check, []))[1].append(value)
@@ -127,8 +130,8 @@ class Query:
         known = self._known.get(version)
         if known is None:
             here = [one for one in self.parameters if one.span.holds(version)]
-            named = {one.name: one for one in here if one.pattern is None}
-            known = (named, [one for one in here if one.pattern is not None])
+            named = {one.name: one for one in here if one.suffix is None}
+            known = (named, [one for one in here if one.suffix is not None])
             self._known[version] = known
         return known
 

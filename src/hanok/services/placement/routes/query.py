@@ -23,7 +23,7 @@ GROUP = ("resources", "required", "member_of", "in_tree")
 KEY = re.compile(rf"({'|'.join(GROUP)})([a-zA-Z0-9_-]{{0,64}})")
 _RESOURCE = re.compile(r"([A-Z0-9_]+):([1-9]\d{0,17})")
 _TRAIT = re.compile(r"[A-Z0-9_]{1,255}")
-_NUMBERED, _NAMED = "[1-9][0-9]*", "[a-zA-Z0-9_-]{1,64}"
+_NUMBERED, _NAMED = re.compile("[1-9][0-9]*"), re.compile("[a-zA-Z0-9_-]{1,64}")
 
 
 # ---- what older versions do not know yet ----
@@ -76,26 +76,25 @@ def parameters(
     since: Version | None = None,
     until: Version | None = None,
     *,
-    suffix: str = "",
+    suffix: re.Pattern[str] | None = None,
 ) -> list[Parameter]:
     """A parameter of a group, with the forms of its values in each version.
 
     Args:
-        since, until: the versions that know it. suffix: what its suffix looks like; empty: the plain one.
+        since, until: the versions that know it. suffix: what its suffix looks like; None: the plain one.
     """
     found = []
     for first, last, check in _FORMS[name]:
         begin = max(one for one in (since, first, (1, 0)) if one is not None)
         end = min(one for one in (until, last, (1, 999)) if one is not None)
         if begin <= end:
-            pattern = re.compile(name + suffix) if suffix else None
             found.append(
                 Parameter(
-                    name=f"{name}N" if suffix else name,
+                    name=name,
                     since=begin,
                     until=end,
                     check=check,
-                    pattern=pattern,
+                    suffix=suffix,
                 )
             )
     return found
