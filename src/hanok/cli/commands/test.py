@@ -32,11 +32,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Runs the checks, then pytest with the arguments you add (after --)."
     parser.add_argument("--quick", action="store_true", help="leave out what needs root or engines")
     parser.add_argument("--checks", action="store_true", help="only format, lint, types, walls")
+    parser.add_argument("--migration", metavar="TEXT", help="write a migration instead")
     parser.add_argument("pytest", nargs="*", metavar="ARGUMENT", help="for pytest")
 
 
 def run(args: argparse.Namespace) -> int:
     root = _checkout()
+    if args.migration:
+        command = [sys.executable, "-m", "hanok.store.new_migration", args.migration]
+        return subprocess.run(command, cwd=root, env=_environment(root)).returncode
     say("Checks and tests of the checkout")
     failed = [] if args.pytest else _check(root)
     if args.checks:
