@@ -152,6 +152,16 @@ def started_ticks(pid: int) -> int | None:
     return None if fields[0] == "Z" else int(fields[19])
 
 
+def started_at(pid: int) -> float | None:
+    """When it was started, in seconds since 1970; a tick more or less."""
+    ticks = started_ticks(pid)
+    if ticks is None:
+        return None
+    lines = (PROC / "stat").read_text().splitlines()
+    booted = next(int(line.split()[1]) for line in lines if line.startswith("btime"))
+    return booted + ticks / os.sysconf("SC_CLK_TCK")
+
+
 def find(tail: Sequence[str], uid: int | None) -> list[Process]:
     """Processes of a user (None: ours) whose arguments end in `tail`. The caller closes them."""
     wanted, who = list(tail), os.geteuid() if uid is None else uid

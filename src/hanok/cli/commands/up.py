@@ -11,10 +11,11 @@ import shutil
 import signal
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hanok.cli import api, credentials, first_things, layouts, making, packages
+from hanok.cli import api, credentials, first_things, layouts, looking, making, packages
 from hanok.cli.commands import down
 from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, Steps, ago, fail, print_json, say
@@ -27,6 +28,7 @@ from hanok.supervisor.supervise import holder, open_log
 START_S = 120.0  # a loaded machine; a few seconds when it is quiet
 HOST_S = 60.0
 LOOK_S = 0.05
+TICK_S = 1.0  # the kernel tells when it was booted in whole seconds
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -219,20 +221,31 @@ def _wait_for_apis(cloud: Cloud, process: Process | None = None) -> None:
 
 
 def _wait_for_host(cloud: Cloud) -> None:
-    """Until servers can be created: the machine has told control what it has."""
+    """Until servers can be created: the node that runs now has told control what it has."""
     client = api.API(cloud)
+    pids = [row["pid"] for row in looking.parts_of(cloud) if row["name"] == "node" and row["pid"]]
+    since = processes.started_at(pids[0]) if pids else None
     try:
         client.sign_in()
-        path = "/compute/v2.1/os-hypervisors/detail"
+        path = "/compute/v2.1/os-services?binary=nova-compute"
 
         def ready() -> bool:
-            return any(host["state"] == "up" for host in client.get(path)["hypervisors"])
+            # One that ran before may have been heard of a moment ago.
+            return any(
+                one["state"] == "up" and _at(one["updated_at"]) >= (since or 0.0) - TICK_S
+                for one in client.get(path)["services"]
+            )
 
         if not api.wait_until(ready, timeout_s=HOST_S, every_s=LOOK_S):
             fail("the node did not report within a minute; see hanok logs node")
     except api.Refused as refused:
         if refused.status != 401:  # the administrator's password was changed: that is no fault
             raise Failure(f"compute does not answer: {refused}") from None
+
+
+def _at(text: str) -> float:
+    """A time of the API, which is UTC, in seconds since 1970."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 
 
 def last_error(cloud: Cloud, part: str) -> str:
