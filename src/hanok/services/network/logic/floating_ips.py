@@ -199,7 +199,8 @@ async def _association(
             f"Cannot process floating IP association with port {port.id}, since that port is owned by a "
             "different tenant",
         )
-    if port.role != "guest":
+    # Our metadata port stands where upstream's DHCP port does: a guest's traffic ends there.
+    if port.role == "metadata" or port.device_owner == "network:dhcp":
         raise bad("floatingip", f"Port {port.id} belongs to {port.device_owner}")
     held = [one for one in await tx.all(_fixed, {"port": port.id}) if ":" not in one.address]
     if fixed is not None:

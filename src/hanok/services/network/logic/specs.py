@@ -250,7 +250,8 @@ async def _load_routers(
     for row in rows:
         gateway = None
         outside = their_ports.get(row.gateway_port_id or "")
-        if outside is not None:
+        # On a network without subnets it has no address yet, and OVN knows no router port without one.
+        if outside is not None and held.get(outside.id):
             hops = dict.fromkeys(
                 near[one.subnet_id].gateway_ip
                 for one in held.get(outside.id, [])
