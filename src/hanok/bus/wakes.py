@@ -73,8 +73,13 @@ class Wakes:
                 await self._some.wait()
                 await asyncio.sleep(TOGETHER_S)
                 self._some.clear()
-                untold, self._untold = self._untold, {}
-                topics = {topic: list(words) for topic, words in untold.items()}
-                await self._bus.publish(SUBJECT, _encode(_Message(self._name, topics)))
+                await self._tell()
         finally:
+            await self._tell()
             await listening.end()
+
+    async def _tell(self) -> None:
+        untold, self._untold = self._untold, {}
+        if untold:
+            topics = {topic: list(words) for topic, words in untold.items()}
+            await self._bus.publish(SUBJECT, _encode(_Message(self._name, topics)))

@@ -5,7 +5,7 @@ carries `generation`, the counter of the row it comes from; a node remembers the
 instance and refuses an older one (`Stale`), so that a late message cannot bring back a deleted server.
 Everything is named by ids that are in the database before the thing exists; paths are the node's own.
 
-Source: docs/architecture.md, "Work that outlives a request".
+Source: docs/architecture.md, "Long work".
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ failing, is stuck: it is tried on, and the resource, the log and `hanok doctor` 
 What a host that does not answer still has to do is kept as a debt and paid when it is back (`debts`). What must run
 once in a cloud, however many processes it has, runs under a lease (`leases`).
 
-Source: docs/architecture.md, "A durable operation".
+Source: docs/architecture.md, "Long work"; docs/decisions/0025.
 """
 
 from __future__ import annotations

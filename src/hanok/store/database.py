@@ -14,15 +14,17 @@ import asyncio
 import fcntl
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import sqlalchemy as sa
+from msgspec import Struct
 from sqlalchemy import Connection, Executable, Row, event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.pool import NullPool
+from sqlalchemy.sql.dml import UpdateBase
 
 from hanok.base.errors import BadInput, Unavailable
 from hanok.base.pieces import Pieces
@@ -48,10 +50,49 @@ class Duplicate(Exception):
     """A row with these unique values exists already."""
 
 
+class Changes(Struct, frozen=True, kw_only=True):
+    """Which changes of a table matter to whoever watches it. but: columns whose update alone does not."""
+
+    insert: bool = False
+    update: bool = False
+    delete: bool = False
+    but: frozenset[str] = frozenset()
+
+
+class _Watch(Struct, frozen=True):
+    tables: Mapping[sa.FromClause, Changes]
+    call: Callable[[Transaction], Awaitable[None]]
+
+
+def _matters(
+    statement: Any, parameters: Parameters, tables: Mapping[sa.FromClause, Changes]
+) -> bool:
+    """Whether a statement that changes rows is one of those that are watched for."""
+    changes = tables.get(statement.table)
+    if changes is None:
+        return False
+    if statement.is_insert:
+        return changes.insert
+    if statement.is_delete:
+        return changes.delete
+    return changes.update and (
+        not changes.but or not _written(statement, parameters) <= changes.but
+    )
+
+
+def _written(statement: Any, parameters: Parameters) -> set[str]:
+    """The columns that an update writes, whether it has their values in itself or they come with it."""
+    one = parameters if isinstance(parameters, Mapping) else next(iter(parameters or ()), {})
+    inside = {getattr(column, "key", column) for column in statement._values or ()}
+    return inside | (set(one) & set(statement.table.c.keys()))
+
+
 class Transaction:
     """What statements run in. Leaving the block that gave it commits; an exception rolls back."""
 
-    __slots__ = ("_after", "_connection", "_direct", "_long", "dialect", "pieces")
+    __slots__ = (
+        "_after", "_connection", "_direct", "_due", "_long", "_watches", "dialect", "pieces",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -60,14 +101,18 @@ class Transaction:
         *,
         direct: tuple[Looker, Any] | None = None,
         long: Callable[[], AbstractAsyncContextManager[Connection]] | None = None,
+        watches: Sequence[_Watch] = (),
     ) -> None:
         """
         Args:
             direct: the short way to PostgreSQL for what only looks.
             long: gives a connection of its own to an answer of many rows, where this one is everybody's.
+            watches: who wants to hear of changes.
         """
         self._connection = connection
         self._direct = direct
+        self._watches = watches
+        self._due: dict[int, _Watch] = {}
         self._after: list[Callable[[], None]] = []
         self._long = long
         self.dialect = dialect
@@ -80,8 +125,14 @@ class Transaction:
     ) -> sa.CursorResult[Any]:
         """Run one statement; the result is read whole into memory."""
         if isinstance(self._connection, Connection):
-            return self._connection.execute(statement, parameters)
-        return await self._connection.execute(statement, parameters)
+            result = self._connection.execute(statement, parameters)
+        else:
+            result = await self._connection.execute(statement, parameters)
+        if self._watches and isinstance(statement, UpdateBase) and result.rowcount:
+            for watch in self._watches:
+                if _matters(statement, parameters, watch.tables):
+                    self._due[id(watch)] = watch
+        return result
 
     async def _result(self, statement: Executable, parameters: Parameters) -> sa.Result[Any]:
         if self._direct is not None and self._direct[0].takes(statement):
@@ -188,6 +239,11 @@ class Transaction:
         """Call this once the transaction is durable; never when it is rolled back."""
         self._after.append(call)
 
+    async def _before_commit(self) -> None:
+        """Tell whoever watches what was changed, once, as a part of the same transaction."""
+        for watch in self._due.values():
+            await watch.call(self)
+
     def _committed(self) -> None:
         for call in self._after:
             call()
@@ -223,6 +279,7 @@ class Database:
         self._turn: BinaryIO | None = None
         self._path = ""
         self._async_engine: AsyncEngine | None = None
+        self._watches: list[_Watch] = []
         self._readers: _Connections
         self._writers: _Connections
         if self.dialect == "sqlite":
@@ -313,6 +370,14 @@ class Database:
         else:
             connection.close()
 
+    def watch(
+        self,
+        tables: Mapping[sa.FromClause, Changes],
+        call: Callable[[Transaction], Awaitable[None]],
+    ) -> None:
+        """Call this at the end of each transaction that changed one of these tables so, as a part of it."""
+        self._watches.append(_Watch(tables, call))
+
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Transaction]:
         """Change rows: all of it or nothing, durable when the block is left.
@@ -323,10 +388,11 @@ class Database:
         with _translated():
             if self._writer is not None:
                 async with self._lock:
-                    tx = Transaction(self._writer, self.dialect)
+                    tx = Transaction(self._writer, self.dialect, watches=self._watches)
                     await self._begin(self._writer)
                     try:
                         yield tx
+                        await tx._before_commit()
                         self._writer.exec_driver_sql("COMMIT")
                     except BaseException:
                         if _in_transaction(self._writer):
@@ -337,8 +403,14 @@ class Database:
             else:
                 assert self._async_engine is not None, "the database is not open"
                 async with self._writers.one() as held, held.transaction():
-                    tx = Transaction(held.connection, self.dialect, direct=held.direct)
+                    tx = Transaction(
+                        held.connection,
+                        self.dialect,
+                        direct=held.direct,
+                        watches=self._watches,
+                    )
                     yield tx
+                    await tx._before_commit()
         tx._committed()
 
     async def _begin(self, connection: Connection) -> None:

@@ -36,11 +36,13 @@ from hanok.base.pieces import Pieces
 from hanok.store import Database
 from hanok.web import faults
 from hanok.web.front import FrontSettings
+from hanok.web.microversions import Version
 from hanok.web.names import Names
 from hanok.web.policy import Enforcer
 from hanok.web.request import Request
 from hanok.web.routes import PUBLIC, SIGNED_IN, Route, Router, Service, parameter_names
 from hanok.web.token import Authenticate, Token
+from hanok.web.versions import Query
 
 SENT_AT_ONCE = 128 << 10  # bytes: about what a socket takes without waiting
 
@@ -59,6 +61,18 @@ class _Mounted:
         self.enforcer = enforcer
         self.router = Router(service.routes)
         self.names = {route.path: parameter_names(route.path) for route in service.routes}
+        self._queries = {id(route): _query_of(route, service) for route in service.routes}
+
+    def query(self, route: Route) -> Query | None:
+        return self._queries[id(route)]
+
+
+def _query_of(route: Route, service: Service) -> Query | None:
+    """A route's declaration of its query; None where whatever was sent is passed on."""
+    if service.query_closed is not None:
+        query = route.query if isinstance(route.query, Query) else Query(*route.query)
+        return query.closed_from(service.query_closed)
+    return route.query if isinstance(route.query, Query) else None
 
 
 class Application:
@@ -90,6 +104,7 @@ class Application:
         self._policy_files = policy_files
         self._pages: dict[str, ASGIApp] = {}
         self._mounts: dict[str, _Mounted] = {}
+        self._enforcers: dict[str, Enforcer] = {}
         self._of: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
         for service in services:
             self.mount(service.kind, service)
@@ -109,6 +124,7 @@ class Application:
         enforcer = Enforcer(kind, service.rules, files, self._clock)
         check_tables(service, enforcer)
         mounted = _Mounted(service, enforcer)
+        self._enforcers[kind] = enforcer
         self._mounts.update(dict.fromkeys(service.mounts, mounted))
         self._pages.update(pages or {})
         self._of[name] = (service.mounts, tuple(pages or ()))
@@ -120,6 +136,10 @@ class Application:
             del self._mounts[mount]
         for page in pages:
             del self._pages[page]
+
+    def enforcer(self, kind: str) -> Enforcer:
+        """The rules of a service in force."""
+        return self._enforcers[kind]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -155,6 +175,7 @@ class Application:
             mount=mount,
             database=self.database,
             enforcer=mounted.enforcer,
+            enforcers=self._enforcers,
             front=self._front,
             names=self._names,
         )
@@ -163,17 +184,17 @@ class Application:
         except HanokError as error:
             if not isinstance(error, Refused) or error.detail:
                 log.warning("%s %s: %s %s", http.method, path, error.message, error.detail)
-            response = faults.answer(service.fault, error, request_id)
+            response = faults.answer(service.fault, error, _asked(request))
         except ClientDisconnect:
             return None
         except OverflowError as error:
             log.info("%s %s: a number out of range: %s", http.method, path, error)
             response = faults.answer(
-                service.fault, BadInput("Invalid input: a value is out of range."), request_id
+                service.fault, BadInput("Invalid input: a value is out of range."), _asked(request)
             )
         except Exception:
             log.exception("%s %s failed", http.method, path)
-            response = service.fault(500, "", faults.unexpected(request_id), request_id, {})
+            response = service.fault(500, "", faults.unexpected(request_id), _asked(request), {})
         finally:
             current_request_id.reset(mark)
         headers = response.headers
@@ -186,6 +207,9 @@ class Application:
                 version = service.microversions.minimum
             for name, value in service.microversions.headers(version).items():
                 headers[name] = value
+            for name, since in service.header_since.items():
+                if version < since and name in headers:
+                    del headers[name]
         if service.kind == "identity":
             headers["Vary"] = "X-Auth-Token"
         if http.method == "HEAD" and hasattr(response, "body"):
@@ -198,7 +222,9 @@ class Application:
             raise BadInput("The address contains the character NUL.")
         segments = path.removesuffix("/").split("/")
         nameless = not service.trailing_slash and path.endswith("/") and len(segments) > 1
+        named = ""
         older = bool(service.older) and segments[0] == service.older and len(segments) > 1
+        request.is_older = older
         if older:
             segments[0] = service.optional_project
         if (
@@ -207,7 +233,7 @@ class Application:
             and segments[0] == service.optional_project
             and _PROJECT.fullmatch(segments[1])
         ):
-            del segments[1]
+            named = segments.pop(1)
         found = None if nameless else mounted.router.find(segments)
         token_text = request.token_text
         method = "GET" if request.method == "HEAD" else request.method
@@ -224,6 +250,8 @@ class Application:
                 "The request you have made requires authentication.",
                 headers={"WWW-Authenticate": f'Keystone uri="{request.origin}"'},
             )
+        if named and request._token is not None and request._token.project_id != named:
+            raise BadInput("Malformed request URL: it names another project than the token's.")
         if service.microversions is not None:
             legacy = service.microversions.legacy_header
             request.microversion = service.microversions.negotiate(
@@ -245,7 +273,9 @@ class Application:
             _check_access_rules(request._token, service.kind, request.method, f"/{path}")
         if service.guards_authority and request._token is not None and not public:
             _check_delegation(request._token, route)
+        request.hold_query(mounted.query(route))
         response = await route.handler(request, service.room)
+        _as_before(response, route, request.microversion)
         if not request.was_checked and route.rules[0] not in (PUBLIC, SIGNED_IN):
             raise RuntimeError(f"{route.method} {route.path} answered without looking at its rules")
         return response
@@ -273,6 +303,21 @@ class Application:
         if not serving:
             raise NotFound("The resource could not be found.")
         return serving[0]
+
+
+def _asked(request: Request) -> faults.Asked:
+    version = None if request.microversion == (0, 0) else request.microversion
+    return faults.Asked(
+        request_id=request.id, version=version, accept=request.headers.get("accept", "")
+    )
+
+
+def _as_before(response: Response, route: Route, version: Version) -> None:
+    """The status that a success had in older versions."""
+    if route.status_before is not None and response.status_code < 300:
+        since, status = route.status_before
+        if version < since:
+            response.status_code = status
 
 
 _PROJECT = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -6,15 +6,26 @@ Source: each service's API reference, "Faults" or "Errors".
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
+from msgspec import Struct
 from starlette.responses import Response
 
 from hanok.base.errors import Forbidden, HanokError, NotFound, OverQuota, Refused, Unavailable
+from hanok.web.microversions import Version
 
-Fault = Callable[[int, str, str, str, Mapping[str, object]], Response]
-"""Takes status, code, message, request id and further fields; gives the answer in the service's form."""
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """What of a request the form of its fault depends on. version: None before it is negotiated."""
+
+    request_id: str
+    version: Version | None = None
+    accept: str = ""
+
+
+Fault = Callable[[int, str, str, Asked, Mapping[str, object]], Response]
+"""Takes status, code, message, what was asked, and further fields; gives the answer in the service's form."""
 
 TITLES = {
     400: "Bad Request",
@@ -40,7 +51,7 @@ def _json(status: int, body: object) -> Response:
 
 
 def identity(
-    status: int, code: str, message: str, request_id: str, extra: Mapping[str, object]
+    status: int, code: str, message: str, asked: Asked, extra: Mapping[str, object]
 ) -> Response:
     error = {"code": status, "message": message, "title": TITLES.get(status, "Error"), **extra}
     return _json(status, {"error": error})
@@ -52,7 +63,6 @@ _COMPUTE_NAMES = {
     403: "forbidden",
     404: "itemNotFound",
     405: "badMethod",
-    406: "notAcceptable",
     409: "conflictingRequest",
     413: "overLimit",
     415: "badMediaType",
@@ -62,7 +72,7 @@ _COMPUTE_NAMES = {
 
 
 def compute(
-    status: int, code: str, message: str, request_id: str, extra: Mapping[str, object]
+    status: int, code: str, message: str, asked: Asked, extra: Mapping[str, object]
 ) -> Response:
     if status == 401:  # answered in front of the service, in the middleware's form
         return _unauthorized(message)
@@ -71,7 +81,7 @@ def compute(
 
 
 def network(
-    status: int, code: str, message: str, request_id: str, extra: Mapping[str, object]
+    status: int, code: str, message: str, asked: Asked, extra: Mapping[str, object]
 ) -> Response:
     if status == 401:
         return _unauthorized(message)
@@ -81,8 +91,11 @@ def network(
     )
 
 
+PLACEMENT_CODES: Version = (1, 23)  # from here on each error has a code
+
+
 def placement(
-    status: int, code: str, message: str, request_id: str, extra: Mapping[str, object]
+    status: int, code: str, message: str, asked: Asked, extra: Mapping[str, object]
 ) -> Response:
     if status == 401:
         return _unauthorized(message)
@@ -90,20 +103,26 @@ def placement(
         "status": status,
         "title": TITLES.get(status, "Error"),
         "detail": message,
-        "request_id": request_id,
+        "request_id": asked.request_id,
         **extra,
     }
-    if code:
-        error["code"] = code
+    if asked.version is not None and asked.version >= PLACEMENT_CODES:
+        error["code"] = code or "placement.undefined_code"
     return _json(status, {"errors": [error]})
 
 
 def image(
-    status: int, code: str, message: str, request_id: str, extra: Mapping[str, object]
+    status: int, code: str, message: str, asked: Asked, extra: Mapping[str, object]
 ) -> Response:
     if status == 401:
         return _unauthorized(message)
     title = f"{status} {TITLES.get(status, 'Error')}"
+    kind = preferred(asked.accept, ("text/html", "application/json"))
+    if kind == "application/json":
+        body = {"message": message, "code": title, "title": TITLES.get(status, "Error")}
+        return _json(status, body)
+    if kind is None:
+        return Response(f"{title}\n\n{message}\n", status, media_type="text/plain")
     page = (
         f"<html>\n <head>\n  <title>{title}</title>\n </head>\n <body>\n  <h1>{title}</h1>\n  "
         f"{html.escape(message)}<br /><br />\n\n\n </body>\n</html>"
@@ -111,21 +130,56 @@ def image(
     return Response(page, status, media_type="text/html")
 
 
+def preferred(accept: str, offers: Sequence[str]) -> str | None:
+    """The offer that an Accept header likes best, the first of equals; None when it takes none of them.
+
+    Source: RFC 9110, section 12.5.1.
+    """
+    liking = {offer: _liking(accept, offer) for offer in offers}
+    best = max(offers, key=lambda offer: liking[offer])
+    return best if liking[best] > 0 else None
+
+
+def _liking(accept: str, offer: str) -> float:
+    """The weight that a header gives to an offer: that of the range which names it most exactly."""
+    if not accept.strip():
+        return 1.0
+    ranges = {offer: 3, f"{offer.partition('/')[0]}/*": 2, "*/*": 1}
+    found = (0, 0.0)
+    for item in accept.split(","):
+        kind, _, rest = item.partition(";")
+        exactness = ranges.get(kind.strip().lower(), 0)
+        if exactness > found[0]:
+            found = (exactness, _weight(rest))
+    return found[1]
+
+
+def _weight(parameters: str) -> float:
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
 def _unauthorized(message: str) -> Response:
     return _json(401, {"error": {"code": 401, "title": "Unauthorized", "message": message}})
 
 
-def answer(fault: Fault, error: HanokError, request_id: str) -> Response:
+def answer(fault: Fault, error: HanokError, asked: Asked) -> Response:
     """The answer to a request that ended with an error of the house's tree."""
     if isinstance(error, Unavailable):
-        response = fault(503, "", error.message, request_id, {})
+        response = fault(503, "", error.message, asked, {})
         response.headers["Retry-After"] = str(error.retry_after_s)
         return response
     if isinstance(error, Refused):
-        response = fault(error.status, error.code, error.message, request_id, error.extra)
+        response = fault(error.status, error.code, error.message, asked, error.extra)
         response.headers.update(error.headers)
         return response
-    return fault(500, "", unexpected(request_id), request_id, {})
+    return fault(500, "", unexpected(asked.request_id), asked, {})
 
 
 def unexpected(request_id: str) -> str:
@@ -134,6 +188,7 @@ def unexpected(request_id: str) -> str:
 
 
 __all__ = [
+    "Asked",
     "Fault",
     "Forbidden",
     "NotFound",

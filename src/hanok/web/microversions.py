@@ -19,16 +19,26 @@ def text(version: Version) -> str:
     return f"{version[0]}.{version[1]}"
 
 
+class Change(Struct, frozen=True):
+    """A version: what it brought, and where that shows; empty: nowhere yet."""
+
+    version: Version
+    line: str
+    where: str = ""
+
+
 class Range(Struct, frozen=True, kw_only=True):
     """The versions a service speaks.
 
     header_type: the name in OpenStack-API-Version ("compute"); legacy_header: an older header of its own, or "".
+    told_range: whether the refusal of another version has fields that name both ends.
     """
 
     header_type: str
     minimum: Version
     maximum: Version
     legacy_header: str = ""
+    told_range: bool = False
 
     def negotiate(self, header: str | None, legacy: str | None) -> Version:
         """The version a request wants; the minimum without a header.
@@ -56,9 +66,16 @@ class Range(Struct, frozen=True, kw_only=True):
         if not self.minimum <= version_wanted <= self.maximum:
             raise NotAcceptable(
                 f"Version {wanted} is not supported by the API. Minimum is {text(self.minimum)} and "
-                f"maximum is {text(self.maximum)}."
+                f"maximum is {text(self.maximum)}.",
+                extra=self.out_of_range,
             )
         return version_wanted
+
+    @property
+    def out_of_range(self) -> dict[str, str]:
+        if not self.told_range:
+            return {}
+        return {"min_version": text(self.minimum), "max_version": text(self.maximum)}
 
     def headers(self, version: Version) -> dict[str, str]:
         """What every answer of the service says about versions."""

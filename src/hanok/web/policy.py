@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 from msgspec import Struct
 from oslo_config import cfg
@@ -45,6 +46,7 @@ CALLER = frozenset((
 class Rule(Struct, frozen=True):
     """A rule by its upstream name, its default check, and what it is for in one line.
 
+    formerly: the name that it had upstream before, which an operator's file may still use.
     scopes: what a token must be for ("project", "domain", "system"; one for nothing counts as a project's), whatever
         the check says; empty: no matter what.
     """
@@ -53,6 +55,21 @@ class Rule(Struct, frozen=True):
     check: str
     description: str = ""
     scopes: tuple[str, ...] = ()
+    formerly: str = ""
+
+
+def with_former_names(
+    rules: Iterable[Rule], former: Mapping[str, Sequence[str]]
+) -> tuple[Rule, ...]:
+    """The rules, each with its former name.
+
+    Args:
+        former: the names of today by the former one.
+    """
+    by_name = {new: old for old, names in former.items() for new in names}
+    return tuple(
+        msgspec.structs.replace(rule, formerly=by_name.get(rule.name, "")) for rule in rules
+    )
 
 
 _Allows = Callable[[Mapping[str, Any], dict[str, Any]], bool]
@@ -188,7 +205,7 @@ class Enforcer:
             warnings.simplefilter("ignore")
             self._enforcer = policy.Enforcer(conf, use_conf=False, policy_file="hanok-no-file")
         self._allows: dict[str, _Allows] = {}
-        self._load({})
+        self.override({})
 
     def knows(self, name: str) -> bool:
         return name in self.defaults
@@ -241,16 +258,26 @@ class Enforcer:
             for file, stamp in zip(self._files, stamps, strict=True):
                 if stamp is not None:
                     overrides.update(_read(file))
-            self._load(overrides)
+            self.override(overrides)
         except Exception as error:  # whatever an operator wrote: the old rules stay
             names = ", ".join(str(file) for file in self._files)
             log.error("%s: not used, the rules before stay in force: %s", names, error)
 
-    def _load(self, overrides: Mapping[str, str]) -> None:
-        unknown = sorted(set(overrides) - set(self.defaults))
+    def override(self, overrides: Mapping[str, str]) -> None:
+        """Put these rules over the defaults, as an operator's file does, in place of what was put over them before.
+
+        Raises:
+            ValueError: one of them cannot be read.
+        """
+        former = {rule.formerly for rule in self.defaults.values()}
+        unknown = sorted(set(overrides) - set(self.defaults) - former)
         with _built_in_checks():
             checks = {name: _parsed(name, rule.check) for name, rule in self.defaults.items()}
             checks.update({name: _parsed(name, text) for name, text in overrides.items()})
+        for name, rule in self.defaults.items():
+            text = overrides.get(rule.formerly, "")
+            if text and name not in overrides and text != f"rule:{name}":
+                checks[name] = checks[rule.formerly]
         _check_known(checks, self.defaults)
         compiled: dict[str, _Allows] = {}
         for name, check in checks.items():
@@ -260,10 +287,11 @@ class Enforcer:
         self._enforcer.set_rules(policy.Rules(checks), overwrite=True, use_conf=False)
         if overrides:
             log.info(
-                "rules of %s in force: %d by the operator, of which %d are no names of this service",
+                "rules of %s in force: %d by the operator, of which %d are not names of this service%s",
                 self.service,
                 len(overrides),
                 len(unknown),
+                f": {', '.join(unknown[:20])}" if unknown else "",
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
@@ -21,10 +22,13 @@ from hanok.web.microversions import Version
 from hanok.web.names import Names
 from hanok.web.policy import Enforcer
 from hanok.web.routes import Route, Service
-from hanok.web.token import Token
+from hanok.web.token import Caller, Token
+from hanok.web.versions import Query, Shape, View, newest
 
 DEEPEST = 100  # arrays and objects in each other; what is kept is written out again, by code that recurses
 BODY_LIMIT = 1 << 20  # bytes of a JSON body; image data is read as a stream instead
+
+EVERYWHERE = "context_is_admin"  # the rule that says who reaches the things of all projects, in every service
 
 T = TypeVar("T")
 FEW = 100  # items of a list that are written in one go
@@ -36,12 +40,15 @@ class Request:
     """A request with its caller, its route and the database.
 
     path: the parameters of the path by name. query: the last value of each query parameter.
+    is_older: whether it came by the address for clients from before microversions (`Service.older`).
     """
 
     __slots__ = (
         "_allowed",
+        "_asked",
         "_base_url",
         "_body",
+        "_enforcers",
         "_front",
         "_http",
         "_names",
@@ -51,6 +58,7 @@ class Request:
         "database",
         "enforcer",
         "id",
+        "is_older",
         "microversion",
         "mount",
         "path",
@@ -67,6 +75,7 @@ class Request:
         mount: str,
         database: Database,
         enforcer: Enforcer,
+        enforcers: Mapping[str, Enforcer] | None = None,
         front: FrontSettings | None = None,
         names: Names | None = None,
     ) -> None:
@@ -77,14 +86,17 @@ class Request:
         self.mount = mount
         self.database = database
         self.enforcer = enforcer
+        self._enforcers = enforcers or {}
         self._front = front
         self.microversion: Version = (0, 0)
+        self.is_older = False
         self.path: dict[str, str] = {}
         self.route: Route | None = None
         self._token: Token | None = None
         self._allowed = False
         self._body: bytes | None = None
         self._query: list[tuple[str, str]] | None = None
+        self._asked: list[tuple[str, str]] | None = None
         self._origin = self._base_url = ""
 
     # ---- the caller ----
@@ -170,6 +182,20 @@ class Request:
         whole = {**target, **fields} if target else fields
         return self.enforcer.allows(rule or self._first_rule(), whole, self.token.credentials)
 
+    def reaching(self, service: str = "") -> Caller:
+        """Who asks, for decisions: whether they reach what is other projects' is said by the rules.
+
+        Args:
+            service: another service that is to look with this caller's eyes: its own rules say it then.
+        """
+        enforcer = self._enforcers[service] if service else self.enforcer
+        token = self.token
+        return Caller(
+            user_id=token.user_id,
+            project_id=token.project_id,
+            everywhere=enforcer.allows(EVERYWHERE, {}, token.credentials),
+        )
+
     def allowed_by_hand(self) -> None:
         """Say that this route's rule does not fit one check (each item of a list is looked at, say)."""
         self._allowed = True
@@ -216,11 +242,25 @@ class Request:
         return self._query
 
     @property
+    def asked(self) -> list[tuple[str, str]]:
+        """What of the query this version of the route knows, in order; all of it without a declaration."""
+        return self.pairs if self._asked is None else self._asked
+
+    @property
     def query(self) -> dict[str, str]:
-        return dict(self.pairs)
+        return dict(self.asked)
 
     def query_all(self, name: str) -> list[str]:
-        return [value for key, value in self.pairs if key == name]
+        return [value for key, value in self.asked if key == name]
+
+    def hold_query(self, query: Query | None) -> None:
+        """Hold the query against a declaration; from here on, only what that knows is seen.
+
+        Raises:
+            BadInput: see `Query.read`.
+        """
+        if query is not None and self._http.scope["query_string"]:
+            self._asked = query.read(self.asked, self.microversion)
 
     async def raw(self, limit: int = BODY_LIMIT) -> bytes:
         """The body, whole.
@@ -274,7 +314,11 @@ class Request:
             if not isinstance(value, dict) or key not in value:
                 raise BadInput(f"Invalid input: the body needs the key '{key}'.")
             value = value[key]
-        return convert(value, kind)
+        return convert(newest(value, kind, self.microversion), kind)
+
+    def shown(self, shape: Shape) -> View:
+        """How this request's version shows a kind of answer."""
+        return shape.at(self.microversion)
 
     def stream(self) -> AsyncIterator[bytes]:
         """The body in pieces, as it comes."""
@@ -336,6 +380,11 @@ def _deeper(value: Any, levels: int) -> bool:
     return levels == 0 or any(_deeper(item, levels - 1) for item in inner)
 
 
+# What a pattern looks like tells nobody what to write instead.
+_PATTERN = re.compile(r"Expected `str` matching regex '.*'(?= - at |$)", re.DOTALL)
+_UNFIT = "The value has characters or a form that are not valid here"
+
+
 def convert(value: Any, kind: type[T], *, strict: bool = True) -> T:
     """A plain value as a Struct.
 
@@ -345,7 +394,7 @@ def convert(value: Any, kind: type[T], *, strict: bool = True) -> T:
     try:
         return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
-        raise BadInput(f"Invalid input: {error}") from None
+        raise BadInput(f"Invalid input: {_PATTERN.sub(_UNFIT, str(error))}") from None
 
 
 def json_answer(

@@ -5,7 +5,7 @@ A path is matched segment by segment in a tree of dictionaries, so the cost does
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from hanok.web.microversions import Range, Version
 from hanok.web.token import Delegation
+from hanok.web.versions import Query
 
 if TYPE_CHECKING:
     from hanok.web.faults import Fault
@@ -40,7 +41,9 @@ class Route(Struct, frozen=True):
     closed_to: the kinds of delegated tokens that may not even read.
     body: what the body is read into: a type, bytes for data that is streamed, or a function that makes a JSON schema
         where another table decides. member: the top-level key that holds it. media_type: where it is not the usual one.
-    query: the parameters of the query that are looked at (a test compares that with the handler).
+    query: the parameters of the query that are looked at (a test compares that with the handler); a `Query` where they
+        have versions, or unknown ones are refused.
+    status_before: a version, and the status of a success before it.
     """
 
     method: str
@@ -56,7 +59,8 @@ class Route(Struct, frozen=True):
     body: Any = None
     member: str = ""
     media_type: str = ""
-    query: tuple[str, ...] = ()
+    query: tuple[str, ...] | Query = ()
+    status_before: tuple[Version, int] | None = None
 
 
 class Service(Struct, frozen=True, kw_only=True):
@@ -68,6 +72,8 @@ class Service(Struct, frozen=True, kw_only=True):
     guards_authority: whether changes here make or widen authority, so that delegated tokens are refused.
     optional_project: the version segment after which older clients put a project id ("v2.1"), or "".
     older: the version segment ("v2") under which the same is served to clients from before microversions, or "".
+    query_closed: the version from which on no operation takes parameters that it does not know.
+    header_since: headers of answers that not every version has.
     """
 
     kind: str
@@ -81,6 +87,8 @@ class Service(Struct, frozen=True, kw_only=True):
     older: str = ""
     guards_authority: bool = False
     trailing_slash: bool = True
+    query_closed: Version | None = None
+    header_since: Mapping[str, Version] = {}
     media_types: tuple[str, ...] = ("application/json",)
 
 

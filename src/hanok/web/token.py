@@ -58,10 +58,6 @@ class Token(Struct, frozen=True, kw_only=True, dict=True):
     def delegated(self) -> bool:
         return self.delegation != ""
 
-    @property
-    def is_admin(self) -> bool:
-        return "admin" in self.roles
-
     @cached_property
     def credentials(self) -> dict[str, Any]:
         """The caller as oslo.policy's checks name it."""
@@ -79,7 +75,7 @@ class Token(Struct, frozen=True, kw_only=True, dict=True):
             "trustor_id": self.trustor_user_id,
             "trustee_id": self.trustee_user_id,
             "roles": list(self.roles),
-            "is_admin": self.is_admin,
+            "is_admin": "admin" in self.roles,
             "is_admin_project": True,
             "service_roles": [],
             "token": {
@@ -87,6 +83,17 @@ class Token(Struct, frozen=True, kw_only=True, dict=True):
                 "project": {"id": self.project_id, "domain": {"id": self.project_domain_id}},
             },
         }
+
+
+class Caller(Struct, frozen=True, kw_only=True):
+    """Who asks, as decisions need to know it: made from a token and the rules in force, so no decision looks at a role.
+
+    everywhere: whether the rules of the service let the caller reach what is other projects'.
+    """
+
+    user_id: str
+    project_id: str | None
+    everywhere: bool = False
 
 
 Authenticate = Callable[[str], Awaitable[Token | None]]

@@ -55,9 +55,10 @@ async def test_names_are_found_by_regular_expressions(user: Client) -> None:
 
 
 async def test_what_is_not_served_is_refused_in_words(user: Client) -> None:
-    for parameter in ("name", "description", "ip", "ip6"):
+    for parameter in ("name", "ip", "ip6"):
         for pattern in ("(", "[a", "*a", r"(a)\1", "a(?=b)", "a" * 2000, "((a{50}){50}){50}"):
-            answer = await user("GET", f"{SERVERS}?{parameter}={quote(pattern)}", status=400)
+            path = f"{SERVERS}?{parameter}={quote(pattern)}"
+            answer = await user("GET", path, headers=NEWEST, status=400)
             words = answer.json()["badRequest"]["message"]
             assert f"query parameters {parameter}" in words and "regular expression" in words
 

@@ -89,7 +89,7 @@ async def site(cloud: Cloud) -> Site:
 
 
 async def test_an_image_of_a_server_can_be_booted(site: Site) -> None:
-    made = (await site.act("createImage", {"name": " kept ", "metadata": {"why": "test"}})).json()
+    made = (await site.act("createImage", {"name": "kept", "metadata": {"why": "test"}})).json()
     assert list(made) == ["image_id"]
     await settle(site.cloud)
     image = await site.image(made["image_id"])
@@ -141,6 +141,7 @@ async def test_a_server_that_does_not_run_has_a_disk_too(site: Site, state: str)
         ({}, 400),
         ({"name": ""}, 400),
         ({"name": "x" * 256}, 400),
+        ({"name": " x "}, 400),
         ({"name": "x", "metadata": {"": "empty"}}, 400),
         ({"name": "x", "metadata": {"k": "v" * 256}}, 400),
         ({"name": "x", "metadata": {"status": "active"}}, 400),

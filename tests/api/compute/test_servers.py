@@ -288,7 +288,7 @@ async def test_a_server_is_pinned_to_its_zone_and_unpinned(ground: Ground) -> No
         changed = await ground.user("PUT", path, body, headers=NEWEST, status=200)
         assert changed.json()["server"]["pinned_availability_zone"] == wanted
     body = {"server": {"pinned_availability_zone": "elsewhere"}}
-    await ground.user("PUT", path, body, headers=NEWEST, status=400)
+    await ground.user("PUT", path, body, headers=NEWEST, status=409)
     before = {"OpenStack-API-Version": "compute 2.103"}
     await ground.user("PUT", path, body, headers=before, status=400)
     await ground.user("PUT", path, {"server": {}}, status=200)

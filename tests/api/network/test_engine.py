@@ -16,6 +16,7 @@ from hanok.drivers.ovn.topology import group_name, port_scope, security_group_sc
 from hanok.events import Event
 from hanok.services.network.facade import Network, NICPlan, NICWish
 from hanok.services.network.reconcilers import NetworkReconciler
+from hanok.web.token import Caller
 from tests.api.network.test_networks import V2, network, port, subnet
 from tests.api.network.test_routers import lab, public
 from tests.cloud import Client, Cloud
@@ -53,8 +54,10 @@ async def plan(
 ) -> list[NICPlan]:
     token = await cloud.identity.tokens.validate(client.token)
     assert token is not None
+    admin = "admin" in token.roles
+    caller = Caller(user_id=token.user_id, project_id=token.project_id, everywhere=admin)
     async with cloud.control.database.read() as tx:
-        return await cloud.network.plan(tx, token, wishes, count=count)
+        return await cloud.network.plan(tx, caller, wishes, count=count, external=admin)
 
 
 async def bind(cloud: Cloud, client: Client, server_id: str, plans: list[NICPlan]) -> None:

@@ -15,7 +15,9 @@ import pytest
 from hanok.cli.commands.routes import openapi_document, tables
 from hanok.services.identity import schemas
 from hanok.web import openapi
+from hanok.web.listing import Listing
 from hanok.web.routes import PUBLIC, Handler, Route, parameter_names
+from hanok.web.versions import Query
 
 
 def handlers() -> list[Any]:
@@ -65,6 +67,8 @@ def test_a_route_names_the_query_that_its_handler_reads(route: Route) -> None:
     reading = _Reading()
     reading.follow(route.handler)
     declared = set(route.query)
+    if isinstance(route.query, Query):  # a check reads, too
+        reading.names |= {one.name for one in route.query.parameters if one.check is not None}
     if reading.any_name:  # by a table; there are parameters beside those that are read by name
         assert declared >= reading.names and declared
     else:
@@ -98,7 +102,11 @@ class _Reading:
             elif isinstance(node, ast.Call):
                 self._call(node, names, loops)
             if isinstance(node, ast.For):
-                self.any_name |= ast.unparse(node.iter) in ("request.pairs", "query.items()")
+                self.any_name |= ast.unparse(node.iter) in (
+                    "request.pairs",
+                    "request.asked",
+                    "query.items()",
+                )
             self.any_name |= ast.unparse(node) == "set(query)"
 
     def _call(self, call: ast.Call, names: dict[str, Any], loops: dict[str, set[str]]) -> None:
@@ -108,6 +116,11 @@ class _Reading:
                 self._read(call.args[0], loops)
         elif ast.unparse(function) == "request.query_all":
             self._read(call.args[0], loops)
+        elif isinstance(function, ast.Attribute) and function.attr == "page":
+            with suppress(NameError, AttributeError):
+                listing = _value(function.value, names)
+                if isinstance(listing, Listing):
+                    self.names |= set(listing.parameters)
         elif ast.unparse(function) == "filtered":
             self.names |= set(_value(call.args[3], names))
         elif any(ast.unparse(arg) == "request" or _is_query(arg) for arg in call.args):

@@ -5,9 +5,79 @@ Source: the service's policy reference.
 
 from __future__ import annotations
 
-from hanok.web.policy import Rule
+from hanok.web.policy import Rule, with_former_names
 
-RULES: tuple[Rule, ...] = (
+_RULES: tuple[Rule, ...] = (
+    Rule(
+        "compute:servers:create:requested_destination",
+        "rule:context_is_admin",
+        "Name the host of a new server, from 2.74 (POST /servers)",
+    ),
+    Rule(
+        "network:attach_external_network",
+        "rule:context_is_admin",
+        "Put a new server straight onto an external network (POST /servers)",
+    ),
+    Rule(
+        "os_compute_api:extensions",
+        "@",
+        "See the list of extensions (GET /extensions, GET /extensions/{alias})",
+    ),
+    Rule(
+        "os_compute_api:os-server-groups:create",
+        "rule:project_member_or_admin",
+        "Make a server group (POST /os-server-groups)",
+    ),
+    Rule(
+        "os_compute_api:os-server-groups:delete",
+        "rule:project_member_or_admin",
+        "Remove a server group (DELETE /os-server-groups/{server_group_id})",
+    ),
+    Rule(
+        "os_compute_api:os-server-groups:index",
+        "rule:project_reader_or_admin",
+        "See the project's server groups (GET /os-server-groups)",
+    ),
+    Rule(
+        "os_compute_api:os-server-groups:index:all_projects",
+        "rule:context_is_admin",
+        "See the server groups of all projects (GET /os-server-groups?all_projects)",
+    ),
+    Rule(
+        "os_compute_api:os-server-groups:show",
+        "rule:project_reader_or_admin",
+        "See a server group (GET /os-server-groups/{server_group_id})",
+    ),
+    Rule(
+        "os_compute_api:servers:create:attach_network",
+        "rule:project_member_or_admin",
+        "Name the networks of a new server (POST /servers)",
+    ),
+    Rule(
+        "os_compute_api:servers:create:attach_volume",
+        "rule:project_member_or_admin",
+        "Name the block devices of a new server (POST /servers)",
+    ),
+    Rule(
+        "os_compute_api:servers:create:forced_host",
+        "rule:context_is_admin",
+        "Name the host of a new server with its availability zone (POST /servers)",
+    ),
+    Rule(
+        "os_compute_api:servers:create:trusted_certs",
+        "rule:project_member_or_admin",
+        "Name the certificates that the image of a new server must be signed with (POST /servers)",
+    ),
+    Rule(
+        "os_compute_api:servers:create:zero_disk_flavor",
+        "rule:context_is_admin",
+        "Start a server from an image with a flavor without a disk (POST /servers)",
+    ),
+    Rule(
+        "os_compute_api:servers:show:host_status:unknown-only",
+        "rule:context_is_admin",
+        "See of a server's host only that nobody knows how it is (GET /servers/{server_id}, GET /servers/detail)",
+    ),
     Rule(
         "os_compute_api:ips:index", "rule:project_reader_or_admin", "GET /servers/{server_id}/ips"
     ),
@@ -510,3 +580,67 @@ RULES: tuple[Rule, ...] = (
         "Used by other rules.",
     ),
 )
+
+# What rules were called before they were split, or renamed: an operator's file may still say so.
+_FORMER_NAMES: dict[str, tuple[str, ...]] = {
+    "os_compute_api:os-attach-interfaces": (
+        "os_compute_api:os-attach-interfaces:list",
+        "os_compute_api:os-attach-interfaces:show",
+    ),
+    "os_compute_api:os-deferred-delete": ("os_compute_api:os-deferred-delete:force",),
+    "os_compute_api:os-floating-ips": (
+        "os_compute_api:os-floating-ips:add",
+        "os_compute_api:os-floating-ips:remove",
+        "os_compute_api:os-floating-ips:list",
+        "os_compute_api:os-floating-ips:create",
+        "os_compute_api:os-floating-ips:show",
+        "os_compute_api:os-floating-ips:delete",
+    ),
+    "os_compute_api:os-hypervisors": (
+        "os_compute_api:os-hypervisors:list",
+        "os_compute_api:os-hypervisors:list-detail",
+        "os_compute_api:os-hypervisors:statistics",
+        "os_compute_api:os-hypervisors:show",
+        "os_compute_api:os-hypervisors:uptime",
+        "os_compute_api:os-hypervisors:search",
+        "os_compute_api:os-hypervisors:servers",
+    ),
+    "os_compute_api:os-instance-actions": (
+        "os_compute_api:os-instance-actions:list",
+        "os_compute_api:os-instance-actions:show",
+    ),
+    "os_compute_api:os-used-limits": ("os_compute_api:limits:other_project",),
+    "os_compute_api:os-multinic": (
+        "os_compute_api:os-multinic:add",
+        "os_compute_api:os-multinic:remove",
+    ),
+    "os_compute_api:os-networks:view": (
+        "os_compute_api:os-networks:list",
+        "os_compute_api:os-networks:show",
+    ),
+    "os_compute_api:os-security-groups": (
+        "os_compute_api:os-security-groups:get",
+        "os_compute_api:os-security-groups:show",
+        "os_compute_api:os-security-groups:create",
+        "os_compute_api:os-security-groups:update",
+        "os_compute_api:os-security-groups:delete",
+        "os_compute_api:os-security-groups:rule:create",
+        "os_compute_api:os-security-groups:rule:delete",
+        "os_compute_api:os-security-groups:list",
+        "os_compute_api:os-security-groups:add",
+        "os_compute_api:os-security-groups:remove",
+    ),
+    "os_compute_api:os-flavor-extra-specs:index": (
+        "os_compute_api:servers:show:flavor-extra-specs",
+    ),
+    "os_compute_api:os-services": (
+        "os_compute_api:os-services:list",
+        "os_compute_api:os-services:update",
+        "os_compute_api:os-services:delete",
+    ),
+    "os_compute_api:os-tenant-networks": (
+        "os_compute_api:os-tenant-networks:list",
+        "os_compute_api:os-tenant-networks:show",
+    ),
+}
+RULES = with_former_names(_RULES, _FORMER_NAMES)

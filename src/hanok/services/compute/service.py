@@ -28,6 +28,7 @@ def service(room: Compute) -> Service:
         optional_project="v2.1",
         older="v2",
         trailing_slash=False,
+        query_closed=(2, 102),
     )
 
 

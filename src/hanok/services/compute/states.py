@@ -37,6 +37,10 @@ _STATUS: dict[str, dict[str | None, str]] = {
 }
 
 
+PROGRESS = {"ACTIVE": 100, "BUILD": 0}
+"""In percent, of the statuses that show any."""
+
+
 def status(vm_state: str, task_state: str | None) -> str:
     """The status that users see."""
     by_task = _STATUS.get(vm_state)

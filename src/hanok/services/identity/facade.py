@@ -99,6 +99,7 @@ def build(
         keys: the folder of token keys. secret_keys: of those for secrets at rest. saml_keys: of what assertions are
             signed with.
     """
+    rights.watch(database)
     secrets = Keys(secret_keys)
     saml = settings.saml
     return Identity(
@@ -293,7 +294,6 @@ async def first_project(tx: Transaction) -> str:
 async def show_in_catalog(tx: Transaction, kind: str, *, shown: bool) -> None:
     """Show a service of this house in catalogs, or do not; its rows stay."""
     await tx.execute(services.update().where(services.c.type == kind).values(enabled=shown))
-    await rights.changed(tx)
 
 
 async def follow_directories(database: Database, room: Identity) -> None:

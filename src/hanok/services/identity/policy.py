@@ -8,6 +8,32 @@ from __future__ import annotations
 from hanok.web.policy import Rule
 
 RULES: tuple[Rule, ...] = (
+    Rule("identity:get_auth_catalog", "@", "See the catalog of one's token (GET /v3/auth/catalog)"),
+    Rule(
+        "identity:get_auth_projects",
+        "@",
+        "See the projects that one could have a token for (GET /v3/auth/projects)",
+    ),
+    Rule(
+        "identity:get_auth_domains",
+        "@",
+        "See the domains that one could have a token for (GET /v3/auth/domains)",
+    ),
+    Rule(
+        "identity:get_auth_system",
+        "@",
+        "See whether one could have a token for the system (GET /v3/auth/system)",
+    ),
+    Rule(
+        "identity:list_projects_for_user",
+        "@",
+        "See one's projects (GET /v3/OS-FEDERATION/projects)",
+    ),
+    Rule(
+        "identity:list_domains_for_user", "@", "See one's domains (GET /v3/OS-FEDERATION/domains)"
+    ),
+    Rule("identity:get_region", "@", "See a region (GET /v3/regions/{region_id})"),
+    Rule("identity:list_regions", "@", "See the regions (GET /v3/regions)"),
     Rule(
         "identity:add_endpoint_group_to_project",
         "rule:admin_required",

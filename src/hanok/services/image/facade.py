@@ -31,7 +31,7 @@ from hanok.services.image.room import (
     StoreSettings,
 )
 from hanok.store import Database, Transaction
-from hanok.web.token import Token
+from hanok.web.token import Caller
 
 __all__ = [
     "OPERATIONS",
@@ -193,13 +193,13 @@ async def _info(tx: Transaction, row: Row[Any]) -> ImageInfo:
     )
 
 
-async def visible(tx: Transaction, token: Token, image_id: str) -> ImageInfo:
+async def visible(tx: Transaction, caller: Caller, image_id: str) -> ImageInfo:
     """An image with the caller's eyes.
 
     Raises:
         NotFound: there is none, or the caller may not see it.
     """
-    return await _info(tx, await images.get(tx, token, image_id))
+    return await _info(tx, await images.get(tx, caller, image_id))
 
 
 async def get(tx: Transaction, image_id: str) -> ImageInfo | None:

@@ -245,6 +245,16 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule("context_is_admin", "role:admin", "Used by other rules."),
     Rule("default", "@", "Used by other rules."),
+    Rule("add_task", "rule:default", "Make a task, beside tasks_api_access (POST /v2/tasks)"),
+    Rule(
+        "get_task", "rule:default", "See a task, beside tasks_api_access (GET /v2/tasks/{task_id})"
+    ),
+    Rule("get_tasks", "rule:default", "See the tasks, beside tasks_api_access (GET /v2/tasks)"),
+    Rule(
+        "modify_task",
+        "rule:default",
+        "Change a task, beside tasks_api_access (DELETE /v2/tasks/{task_id})",
+    ),
     Rule("metadef_admin", "rule:context_is_admin", "Used by other rules."),
     Rule("service_api", "role:service or role:admin", "Used by other rules."),
 )

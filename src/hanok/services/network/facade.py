@@ -14,7 +14,7 @@ from hanok.services.network.logic.reach import Reach
 from hanok.services.network.logic.server_ports import FixedIP, NICPlan, NICWish, ServerPort
 from hanok.services.network.room import Engine, NetworkRoom, NetworkSettings
 from hanok.store import Database, Transaction
-from hanok.web.token import Token
+from hanok.web.token import Caller
 
 __all__ = [
     "Engine",
@@ -78,21 +78,28 @@ class Network:
         return await inventory.differences(tx, self.room)
 
     async def plan(
-        self, tx: Transaction, token: Token, wishes: Sequence[NICWish] | str, *, count: int = 1
+        self,
+        tx: Transaction,
+        caller: Caller,
+        wishes: Sequence[NICWish] | str,
+        *,
+        count: int = 1,
+        external: bool = False,
     ) -> list[NICPlan]:
         """Check a server's wishes with the caller's eyes and give each card a port id.
 
         Args:
             wishes: cards in order, or "auto" (the only network the caller may use, none if there is none), or "none".
             count: how many servers are to be made so; with more than one, ports and addresses cannot be named.
+            external: whether the caller may use external networks so.
 
         Raises:
             BadInput: an unknown network, an address that is not the network's, a network without a subnet.
             Conflict: the port is in use; "auto" and several networks to choose from; an address that is taken.
-            Forbidden: an external network, for others than admins.
+            Forbidden: an external network, for those who may not use them so.
         """
-        reach = Reach(token.project_id, everything=token.is_admin)
-        return await server_ports.plan(tx, reach, wishes, count=count)
+        reach = Reach(caller.project_id, everything=caller.everywhere)
+        return await server_ports.plan(tx, reach, wishes, count=count, external=external)
 
     async def check_security_groups(
         self, tx: Transaction, project_id: str, names: Sequence[str]

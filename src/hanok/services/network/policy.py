@@ -5,9 +5,9 @@ Source: the service's policy reference.
 
 from __future__ import annotations
 
-from hanok.web.policy import Rule
+from hanok.web.policy import Rule, with_former_names
 
-RULES: tuple[Rule, ...] = (
+_RULES: tuple[Rule, ...] = (
     Rule(
         "add_extraroutes",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
@@ -512,3 +512,11 @@ RULES: tuple[Rule, ...] = (
     Rule("shared", "field:networks:shared=True", "Used by other rules."),
     Rule("shared_security_group", "field:security_groups:shared=True", "Used by other rules."),
 )
+
+# What rules were called before they were split, or renamed: an operator's file may still say so.
+_FORMER_NAMES: dict[str, tuple[str, ...]] = {
+    f"{verb}_{kind}s_tags": (f"{verb}_{kind}:tags",)
+    for verb in ("create", "get", "update", "delete")
+    for kind in ("floatingip", "network", "port", "router", "security_group", "subnet")
+}
+RULES = with_former_names(_RULES, _FORMER_NAMES)

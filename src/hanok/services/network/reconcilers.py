@@ -31,6 +31,7 @@ from hanok.store import Transaction
 log = logging.getLogger(__name__)
 
 BATCH = 200
+LOOK_S = 5.0  # catches a change whose wake-up was lost with the process that made it
 RETRY_S, MOST_RETRY_S = 0.5, 10.0
 # Parents first; groups before the ports that are in them.
 ORDER = {GROUND: 0, "security_group": 1, "network": 2, "port": 3, "router": 4, "floating_ip": 5}
@@ -94,7 +95,7 @@ class NetworkReconciler:
                     next_compare = room.clock.monotonic_s() + room.settings.compare_s
                 await self.mend()
                 retry_s = RETRY_S
-                wait_s = max(0.1, next_compare - room.clock.monotonic_s())
+                wait_s = min(LOOK_S, max(0.1, next_compare - room.clock.monotonic_s()))
             except (OVNError, Unavailable) as error:
                 log.warning("the network engine is behind: %s %s", error.message, error.detail)
                 wait_s, retry_s = retry_s, min(retry_s * 2, MOST_RETRY_S)

@@ -1,10 +1,13 @@
-"""Bodies of Placement."""
+"""Bodies of Placement in their newest form, with the versions of each field."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
+
+from hanok.base.errors import BadInput
+from hanok.web.versions import field_of, turns_older
 
 UUIDText = Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$")]
 CUSTOM = r"^CUSTOM_[A-Z0-9_]+$"
@@ -19,7 +22,12 @@ Positive = Annotated[int, Meta(ge=1, le=MOST)]
 class ProviderBody(Struct, forbid_unknown_fields=True, kw_only=True):
     name: Annotated[str, Meta(min_length=1, max_length=200)]
     uuid: UUIDText | UnsetType = UNSET
-    parent_provider_uuid: UUIDText | UnsetType | None = UNSET
+    parent_provider_uuid: Annotated[UUIDText | UnsetType | None, field_of(since=(1, 14))] = UNSET
+
+
+class ChangedProviderBody(Struct, forbid_unknown_fields=True, kw_only=True):
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    parent_provider_uuid: Annotated[UUIDText | UnsetType | None, field_of(since=(1, 14))] = UNSET
 
 
 class InventoryBody(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -77,18 +85,37 @@ class NamedAllocation(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class ListedAllocationsBody(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Until 1.11."""
+
     allocations: Annotated[list[ListedAllocation], Meta(min_length=1)]
-    project_id: str | UnsetType = UNSET
-    user_id: str | UnsetType = UNSET
+    project_id: Annotated[str | UnsetType, field_of(since=(1, 8), required=(1, 8))] = UNSET
+    user_id: Annotated[str | UnsetType, field_of(since=(1, 8), required=(1, 8))] = UNSET
 
 
 class AllocationsBody(Struct, forbid_unknown_fields=True, kw_only=True):
     allocations: dict[UUIDText, NamedAllocation]
     project_id: Annotated[str, Meta(min_length=1, max_length=255)]
     user_id: Annotated[str, Meta(min_length=1, max_length=255)]
-    consumer_generation: int | UnsetType | None = UNSET
-    consumer_type: Annotated[str, Meta(pattern=r"^[A-Z0-9_]+$", max_length=255)] | UnsetType = UNSET
-    mappings: dict[str, list[UUIDText]] | UnsetType = UNSET
+    consumer_generation: Annotated[
+        int | UnsetType | None, field_of(since=(1, 28), required=(1, 28))
+    ] = UNSET
+    consumer_type: Annotated[
+        Annotated[str, Meta(pattern=r"^[A-Z0-9_]+$", max_length=255)] | UnsetType,
+        field_of(since=(1, 38), required=(1, 38)),
+    ] = UNSET
+    mappings: Annotated[dict[str, list[UUIDText]] | UnsetType, field_of(since=(1, 34))] = UNSET
+
+
+class ConsumerBody(AllocationsBody, forbid_unknown_fields=True, kw_only=True):
+    """What one consumer is to have."""
+
+
+@turns_older(ConsumerBody, (1, 28))
+def _something(body: dict[str, Any]) -> dict[str, Any]:
+    """Before a consumer had a generation, it was ended by DELETE only."""
+    if body.get("allocations") == {}:
+        raise BadInput("JSON does not validate: {} does not have enough properties")
+    return body
 
 
 class ReshapeBody(Struct, forbid_unknown_fields=True, kw_only=True):

@@ -7,6 +7,7 @@ from hanok.services.placement import facade
 from hanok.services.placement.policy import RULES
 from hanok.services.placement.room import Placement
 from hanok.services.placement.routes import MICROVERSIONS, ROUTES
+from hanok.services.placement.routes.fresh import SINCE
 from hanok.web import faults
 from hanok.web.routes import Service
 
@@ -20,6 +21,7 @@ def service(room: Placement) -> Service:
         routes=ROUTES,
         fault=faults.placement,
         microversions=MICROVERSIONS,
+        header_since=SINCE,
     )
 
 

@@ -7,16 +7,17 @@ import binascii
 import ipaddress
 import re
 import secrets
+from datetime import datetime
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from hanok.base.errors import BadInput, Forbidden, NotFound
 from hanok.base.ids import is_uuid, new_uuid
 from hanok.services.compute import states
-from hanok.services.compute.logic import flavors, hosts, quotas
+from hanok.services.compute.logic import flavors, hosts, quotas, requirements
 from hanok.services.compute.logic.servers import hostname_of
 from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import answers, bodies
@@ -24,72 +25,31 @@ from hanok.services.compute.tables import keypairs, server_tags, servers
 from hanok.services.image import facade as images
 from hanok.services.network.facade import NICWish
 from hanok.store import Transaction
-from hanok.web.microversions import Version
-from hanok.web.token import Token
-
-# Hints that mean something; others are refused rather than kept [2026-022].
-HINTS = frozenset(
-    {
-        "group",
-        "different_host",
-        "same_host",
-        "query",
-        "build_near_host_ip",
-        "cidr",
-        "different_cell",
-        "target_cell",
-    }
-)
-
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]")
-_QUALIFIED = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*[A-Za-z0-9]")
+from hanok.web.token import Caller
 
 
-def host_name(text: str, version: Version) -> str:
-    """A host name as a user gives it; from 2.94 it may be a fully qualified one.
-
-    Raises:
-        BadInput: it is none.
-    """
-    most, pattern = (255, _QUALIFIED) if version >= (2, 94) else (63, _LABEL)
-    if len(text) > most or not pattern.fullmatch(text):
-        raise BadInput(
-            f"Invalid input for field/attribute hostname. Value: {text[:100]}. It has 2 to {most} letters, "
-            "digits and hyphens, and begins and ends with a letter or a digit."
-        )
-    return text
-
-
-def address(value: Any, name: str, version: int) -> str:
+def address(value: Any, name: str, family: int) -> str:
     if value in (UNSET, None, ""):
         return ""
     try:
         found = ipaddress.ip_address(value)
     except ValueError:
         found = None
-    if found is None or found.version != version:
+    if found is None or found.version != family:
         raise BadInput(f"Invalid input for field/attribute {name}. Value: {value}.")
     return str(found)
 
 
-def _wishes(body: bodies.CreateServer, version: Version) -> list[NICWish] | str:
-    if body.networks is UNSET:
-        if version >= (2, 37):
+def _wishes(networks: list[bodies.NetworkWish] | str) -> list[NICWish] | str:
+    if isinstance(networks, str):
+        if networks not in ("auto", "none"):
             raise BadInput(
-                "Invalid input for field/attribute server. 'networks' is a required property"
+                f"Invalid input for field/attribute networks. Value: {networks[:50]}. "
+                "It must be 'auto', 'none' or a list."
             )
-        return "auto"
-    if isinstance(body.networks, str):
-        if version < (2, 37) or body.networks not in ("auto", "none"):
-            raise BadInput(
-                f"Invalid input for field/attribute networks. Value: {body.networks[:50]}. "
-                "It is 'auto', 'none' or a list."
-            )
-        return body.networks
-    if not body.networks and version < (2, 37):
-        return "auto"
+        return networks
     wishes = []
-    for item in body.networks:
+    for item in networks:
         port = item.port if isinstance(item.port, str) else None
         network = item.uuid if isinstance(item.uuid, str) else None
         if port is None and network is None:
@@ -110,33 +70,83 @@ def _wishes(body: bodies.CreateServer, version: Version) -> list[NICWish] | str:
     return wishes
 
 
-def _image_of(body: bodies.CreateServer) -> str:
+# Of a block device that is the image on a local disk: what may be said besides, because it is so anyway.
+_DEVICE_AS_IT_IS: dict[str, tuple[Any, ...]] = {
+    "boot_index": (0, "0", None),
+    "delete_on_termination": (True, "true", "True", "1", 1, None),
+    "device_type": ("disk", None),
+    "disk_bus": ("virtio", None),
+    "device_name": (answers.ROOT_DEVICE, "vda", None),
+    "volume_size": (None,),
+    "guest_format": (None,),
+    "no_device": (None, False),
+    "tag": (None,),
+    "volume_type": (None,),
+    "snapshot_id": (None,),
+    "volume_id": (None,),
+}
+
+
+def _image_of_device(device: bodies.BlockDevice) -> str | None:
+    """The image that a block device is, if it names it itself."""
+    if device.source_type != "image" or device.destination_type not in (UNSET, "local"):
+        raise BadInput("Block devices other than an image on a local disk are not served yet.")
+    for name, values in _DEVICE_AS_IT_IS.items():
+        value = getattr(device, name)
+        if value is not UNSET and value not in values:
+            raise BadInput(
+                f"Invalid input for field/attribute block_device_mapping_v2: {name} is not supported for an image on "
+                "a local disk yet."
+            )
+    named = device.uuid if device.uuid is not UNSET else device.image_id
+    return named if isinstance(named, str) else None
+
+
+def _image_id(server: bodies.NewServer) -> str:
     """The image's id, also where it is named as a block device that is an image on a local disk."""
-    devices = body.block_device_mapping_v2
-    if body.block_device_mapping is not UNSET and body.block_device_mapping:
+    if server.block_device_mapping is not UNSET and server.block_device_mapping:
         raise BadInput("Booting from volumes is not served: this cloud has no block storage yet.")
-    image = body.imageRef if isinstance(body.imageRef, str) and body.imageRef else None
-    if devices is not UNSET:
-        for device in devices:
-            if device.source_type == "image" and device.destination_type in (UNSET, "local"):
-                named = device.uuid if isinstance(device.uuid, str) else None
-                if image is not None and named is not None and named != image:
-                    raise BadInput("The block device and imageRef name different images.")
-                image = named or image
-            else:
-                raise BadInput(
-                    "Block devices other than an image on a local disk are not served yet."
-                )
-    if image is None:
-        raise BadInput("Invalid imageRef provided.")
-    image = image.rsplit("/", 1)[-1]
+    image = server.imageRef if isinstance(server.imageRef, str) and server.imageRef else None
+    devices = server.block_device_mapping_v2
+    for device in () if devices is UNSET else devices:
+        named = _image_of_device(device)
+        if image is not None and named is not None and named != image:
+            raise BadInput("The block device and imageRef name different images.")
+        image = named or image
+    image = (image or "").rsplit("/", 1)[-1]
     if not is_uuid(image):
         raise BadInput("Invalid imageRef provided.")
     return image
 
 
+class Callers(Struct, frozen=True, kw_only=True):
+    """Who wants servers, and what each service lets them reach.
+
+    no_disk: whether flavors without a disk may be used. external: whether external networks may be.
+    """
+
+    compute: Caller
+    image: Caller
+    network: Caller
+    no_disk: bool = False
+    external: bool = False
+
+
+class _Parts(Struct, frozen=True, kw_only=True):
+    """What a request for servers leads to: its references resolved, its texts read."""
+
+    image: images.ImageInfo
+    flavor: Any
+    public_key: str | None
+    zone: str | None
+    host: str | None
+    groups: list[str]
+    wishes: list[NICWish] | str
+    hints: dict[str, Any]
+
+
 async def create(
-    tx: Transaction, room: Compute, token: Token, body: bodies.CreateServer, version: Version
+    tx: Transaction, room: Compute, callers: Callers, body: bodies.CreateServer
 ) -> list[str]:
     """Write the rows of new servers (status BUILD) and count them against the quota.
 
@@ -144,143 +154,217 @@ async def create(
         Their ids, in order.
 
     Raises:
-        BadInput: a reference leads nowhere or does not fit, or the token is of no project.
-        OverQuota: instances, cores or ram (MiB).
-        Forbidden: a host was named by somebody who may not.
+        BadInput: a reference leads nowhere or does not fit, something is asked for that no server would have, or the
+            caller has no project.
+        OverQuota: instances, cores or ram (MiB). Forbidden: a flavor without a disk, or an external network.
     """
-    if token.project_id is None:
+    project_id = callers.compute.project_id
+    if project_id is None:
         raise BadInput("A server belongs to a project: use a project's token.")
-    _, most = _counts(body)
-    image = await _image(tx, token, _image_of(body))
-    flavor = await _flavor(tx, token, body.flavorRef)
-    _check_fit(image, flavor)
-    public_key = None
-    key_name = body.key_name if isinstance(body.key_name, str) else None
-    if key_name is not None:
-        row = await tx.first(
-            sa.select(keypairs).where(
-                keypairs.c.user_id == token.user_id, keypairs.c.name == key_name
-            )
-        )
-        if row is None:
-            raise BadInput("Invalid key_name provided.")
-        public_key = row.public_key
-    metadata = {} if body.metadata is UNSET else body.metadata
-    await quotas.check_metadata(tx, token.project_id, metadata)
-    if body.personality is not UNSET and body.personality and version >= (2, 57):
-        raise BadInput("Additional properties are not allowed ('personality' was unexpected)")
-    user_data = body.user_data if isinstance(body.user_data, str) else None
-    if user_data is not None:
-        try:
-            base64.b64decode(user_data, validate=True)
-        except (binascii.Error, ValueError):
-            raise BadInput(
-                "Invalid input for field/attribute user_data. It is not base64."
-            ) from None
-    zone, host = await _place(tx, room, token, body)
-    groups = ["default"]
-    if body.security_groups is not UNSET and body.security_groups:
-        groups = list(dict.fromkeys(item.name for item in body.security_groups))
-    await room.network.check_security_groups(tx, token.project_id, groups)
+    server = body.server
+    count = _counts(server)
+    _refuse_unserved(server)
+    parts = await _resolved(tx, room, callers, project_id, body)
     await quotas.check_servers(
-        tx, token.project_id, count=most, vcpus=flavor.vcpus, memory_mib=flavor.memory_mib
+        tx,
+        project_id,
+        callers.compute.user_id,
+        count=count,
+        vcpus=parts.flavor.vcpus,
+        memory_mib=parts.flavor.memory_mib,
     )
-    wishes = _wishes(body, version)
-    now = room.clock.now()
-    reservation = f"r-{secrets.token_hex(4)}"
-    disk_config = "MANUAL" if body.disk_config is UNSET else body.disk_config
-    if disk_config not in ("AUTO", "MANUAL"):
-        raise BadInput("Invalid input for field/attribute OS-DCF:diskConfig. It is AUTO or MANUAL.")
-    hints = {} if body.scheduler_hints is UNSET else dict(body.scheduler_hints)
-    unknown = sorted(set(hints) - HINTS)
-    if unknown:
-        raise BadInput(f"There is no scheduler hint {unknown[0][:100]}.")
-    made: list[str] = []
-    for index in range(most):
-        server_id = new_uuid()
-        plans = await room.network.plan(tx, token, wishes, count=most)
-        name = body.name.strip() if most == 1 else f"{body.name.strip()}-{index + 1}"
-        hostname = hostname_of(name, server_id)
-        if body.hostname is not UNSET:
-            if most > 1:
-                raise BadInput("Several servers cannot have one and the same hostname.")
-            hostname = host_name(body.hostname, version)
-        drive = body.config_drive
-        await tx.execute(
-            servers.insert(),
-            {
-                "id": server_id,
-                "project_id": token.project_id,
-                "user_id": token.user_id,
-                "name": name,
-                "hostname": hostname,
-                "description": _description(body, name, version),
-                "image_id": image.id,
-                "image_format": image.disk_format or "raw",
-                "image_properties": {
-                    k: v for k, v in image.properties.items() if isinstance(v, str)
-                },
-                "flavor_id": flavor.id,
-                "flavor": answers.embedded_flavor(flavor),
-                "vcpus": flavor.vcpus,
-                "memory_mib": flavor.memory_mib,
-                "disk_gib": flavor.disk_gib,
-                "key_name": key_name,
-                "public_key": public_key,
-                "user_data": user_data,
-                "config_drive": False
-                if drive in (UNSET, None, "")
-                else bodies.truth(drive, "config_drive"),
-                "metadata": metadata,
-                "nics": msgspec.to_builtins(plans),
-                "security_groups": groups,
-                "disk_config": disk_config,
-                "access_ip_v4": address(body.accessIPv4, "accessIPv4", 4),
-                "access_ip_v6": address(body.accessIPv6, "accessIPv6", 6),
-                "vm_state": "building",
-                "task_state": "scheduling",
-                "power_state": states.NO_STATE,
-                "locked": False,
-                "generation": 1,
-                "requested_zone": zone,
-                "availability_zone": zone,
-                "requested_host": host,
-                "scheduler_hints": hints,
-                "reservation_id": reservation,
-                "launch_index": index,
-                "created_at": now,
-                "updated_at": now,
-                "deleted": False,
-            },
+    shared = _shared_values(server, parts, callers.compute, room.clock.now())
+    made = []
+    for index in range(count):
+        plans = await room.network.plan(
+            tx, callers.network, parts.wishes, count=count, external=callers.external
         )
-        if body.tags is not UNSET and body.tags:
-            await tx.execute(
-                server_tags.insert(),
-                [{"server_id": server_id, "tag": tag} for tag in dict.fromkeys(body.tags)],
-            )
-        made.append(server_id)
+        values = {**shared, **_own_values(server, index, count), "nics": msgspec.to_builtins(plans)}
+        await tx.execute(servers.insert(), values)
+        await _tag(tx, values["id"], server)
+        made.append(values["id"])
     return made
 
 
-def _description(body: bodies.CreateServer, name: str, version: Version) -> str | None:
-    if version < (2, 19):
-        return name
-    return None if body.description is UNSET else body.description
+def _refuse_unserved(server: bodies.NewServer) -> None:
+    """What would be accepted and do nothing."""
+    if server.personality is not UNSET and server.personality:
+        raise BadInput(
+            "Invalid input for field/attribute personality. Files are not put into servers here; pass user_data."
+        )
+    if server.trusted_image_certificates is not UNSET and server.trusted_image_certificates:
+        raise BadInput(
+            "Invalid input for field/attribute trusted_image_certificates. Hosts do not check the certificates of "
+            "images yet."
+        )
 
 
-def _counts(body: bodies.CreateServer) -> tuple[int, int]:
+async def _resolved(
+    tx: Transaction, room: Compute, callers: Callers, project_id: str, body: bodies.CreateServer
+) -> _Parts:
+    """All that a request refers to, seen with the caller's eyes.
+
+    Raises:
+        BadInput, OverQuota
+    """
+    server = body.server
+    hints = _hints(body)
+    requirements.check_hints(hints)
+    image = await _image(tx, callers.image, _image_id(server))
+    requirements.check_properties(image.properties)
+    flavor = await _flavor(tx, callers.compute, server.flavorRef)
+    requirements.check_specs(flavor.extra_specs)
+    _check_fit(image, flavor)
+    if not flavor.disk_gib and not callers.no_disk:
+        raise Forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
+    await quotas.check_metadata(tx, project_id, {} if server.metadata is UNSET else server.metadata)
+    _check_user_data(server.user_data)
+    zone, host = await _place(tx, server)
+    groups = ["default"]
+    if server.security_groups is not UNSET and server.security_groups:
+        groups = list(dict.fromkeys(item.name for item in server.security_groups))
+    await room.network.check_security_groups(tx, project_id, groups)
+    return _Parts(
+        image=image,
+        flavor=flavor,
+        public_key=await _public_key(tx, callers.compute, server.key_name),
+        zone=zone,
+        host=host,
+        groups=groups,
+        wishes=_wishes(server.networks),
+        hints=hints,
+    )
+
+
+def _hints(body: bodies.CreateServer) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for hints in (body.more_hints, body.scheduler_hints):
+        if isinstance(hints, dict):
+            found |= hints
+    return found
+
+
+async def _public_key(tx: Transaction, caller: Caller, name: Any) -> str | None:
+    if not isinstance(name, str):
+        return None
+    row = await tx.first(
+        sa.select(keypairs).where(keypairs.c.user_id == caller.user_id, keypairs.c.name == name)
+    )
+    if row is None:
+        raise BadInput("Invalid key_name provided.")
+    return str(row.public_key)
+
+
+def _check_user_data(text: Any) -> None:
+    """Base64 as clients write it: in one line, or in lines of 60 or 76 characters.
+
+    Raises:
+        BadInput
+    """
+    if not isinstance(text, str):
+        return
+    try:
+        base64.b64decode(re.sub(r"\s", "", text), validate=True)
+    except (binascii.Error, ValueError):
+        raise BadInput(
+            "Invalid input for field/attribute user_data. It is not valid base64."
+        ) from None
+
+
+def disk_config(value: Any) -> str:
+    """Raises BadInput when it is neither AUTO nor MANUAL."""
+    if value not in ("AUTO", "MANUAL"):
+        raise BadInput(
+            "Invalid input for field/attribute OS-DCF:diskConfig. AUTO or MANUAL is expected."
+        )
+    return str(value)
+
+
+def _shared_values(
+    server: bodies.NewServer, parts: _Parts, caller: Caller, now: datetime
+) -> dict[str, Any]:
+    """What the servers of one request have in common."""
+    image, flavor = parts.image, parts.flavor
+    drive = server.config_drive
+    has_drive = drive not in (UNSET, None, "") and bodies.truth(drive, "config_drive")
+    return {
+        "project_id": caller.project_id,
+        "user_id": caller.user_id,
+        "image_id": image.id,
+        "image_format": image.disk_format or "raw",
+        "image_properties": {k: v for k, v in image.properties.items() if isinstance(v, str)},
+        "flavor_id": flavor.id,
+        "flavor": answers.embedded_flavor(flavor),
+        "vcpus": flavor.vcpus,
+        "memory_mib": flavor.memory_mib,
+        "disk_gib": flavor.disk_gib,
+        "key_name": server.key_name if isinstance(server.key_name, str) else None,
+        "public_key": parts.public_key,
+        "user_data": server.user_data if isinstance(server.user_data, str) else None,
+        "config_drive": has_drive or requirements.forces_config_drive(image.properties),
+        "metadata": {} if server.metadata is UNSET else server.metadata,
+        "security_groups": parts.groups,
+        "disk_config": "MANUAL" if server.disk_config is UNSET else disk_config(server.disk_config),
+        "access_ip_v4": address(server.accessIPv4, "accessIPv4", 4),
+        "access_ip_v6": address(server.accessIPv6, "accessIPv6", 6),
+        "vm_state": "building",
+        "task_state": "scheduling",
+        "power_state": states.NO_STATE,
+        "locked": False,
+        "generation": 1,
+        "requested_zone": parts.zone,
+        "availability_zone": parts.zone,
+        "requested_host": parts.host,
+        "scheduler_hints": parts.hints,
+        "reservation_id": f"r-{secrets.token_hex(4)}",
+        "created_at": now,
+        "updated_at": now,
+        "deleted": False,
+    }
+
+
+def _own_values(server: bodies.NewServer, index: int, count: int) -> dict[str, Any]:
+    """What each server of one request has for itself."""
+    server_id = new_uuid()
+    name = server.name if count == 1 else f"{server.name}-{index + 1}"
+    hostname = hostname_of(name, server_id)
+    if server.hostname is not UNSET:
+        if count > 1:
+            raise BadInput("Several servers cannot have one and the same hostname.")
+        hostname = server.hostname
+    return {
+        "id": server_id,
+        "name": name,
+        "hostname": hostname,
+        "description": None if server.description is UNSET else server.description,
+        "launch_index": index,
+    }
+
+
+async def _tag(tx: Transaction, server_id: str, server: bodies.NewServer) -> None:
+    if server.tags is not UNSET and server.tags:
+        rows = [{"server_id": server_id, "tag": tag} for tag in dict.fromkeys(server.tags)]
+        await tx.execute(server_tags.insert(), rows)
+
+
+def _counts(body: bodies.NewServer) -> int:
+    """How many servers are to be made.
+
+    Raises:
+        BadInput
+    """
     least = 1 if body.min_count is UNSET else bodies.whole(body.min_count, "min_count", least=1)
     most = least if body.max_count is UNSET else bodies.whole(body.max_count, "max_count", least=1)
     if least > most:
         raise BadInput("min_count must be <= max_count")
     if most > 1000:
         raise BadInput("At most 1000 servers are made at once.")
-    return least, most
+    return most
 
 
-async def _image(tx: Transaction, token: Token, image_id: str) -> images.ImageInfo:
+async def _image(tx: Transaction, caller: Caller, image_id: str) -> images.ImageInfo:
     try:
-        image = await images.visible(tx, token, image_id)
+        image = await images.visible(tx, caller, image_id)
     except NotFound as error:
         raise BadInput(f"Image {image_id} could not be found.") from error
     if image.status != "active":
@@ -292,11 +376,11 @@ async def _image(tx: Transaction, token: Token, image_id: str) -> images.ImageIn
     return image
 
 
-async def _flavor(tx: Transaction, token: Token, ref: Any) -> Any:
+async def _flavor(tx: Transaction, caller: Caller, ref: Any) -> Any:
     if not isinstance(ref, str | int) or isinstance(ref, bool) or ref == "":
         raise BadInput("Invalid flavorRef provided.")
     try:
-        return await flavors.get(tx, token, str(ref).rsplit("/", 1)[-1])
+        return await flavors.get(tx, caller, str(ref).rsplit("/", 1)[-1])
     except NotFound as error:
         raise BadInput(error.message) from error
 
@@ -318,29 +402,27 @@ def _check_fit(image: images.ImageInfo, flavor: Any) -> None:
         )
 
 
-async def _place(
-    tx: Transaction, room: Compute, token: Token, body: bodies.CreateServer
-) -> tuple[str | None, str | None]:
-    """Zone and host as asked: "zone", for admins also "zone:host", or host by name from 2.74."""
-    zone = body.availability_zone if isinstance(body.availability_zone, str) else None
-    host: str | None = None
-    if zone is not None and ":" in zone:
-        zone, _, host = zone.partition(":")
-        host = host.split(":")[0] or None
-        if not token.is_admin:
-            raise Forbidden(
-                "Policy doesn't allow os_compute_api:servers:create:forced_host to be performed."
-            )
-    for named in (body.host, body.hypervisor_hostname):
+def forced_host(zone: Any) -> tuple[str | None, str | None]:
+    """Zone and host of an availability zone as it was sent: "zone", or "zone:host"."""
+    if not isinstance(zone, str):
+        return None, None
+    zone, _, host = zone.partition(":")
+    return zone or None, host.split(":")[0] or None
+
+
+async def _place(tx: Transaction, server: bodies.NewServer) -> tuple[str | None, str | None]:
+    """Zone and host as asked. Whether the caller may ask is looked at before.
+
+    Raises:
+        BadInput: there is no such zone or host.
+    """
+    zone, host = forced_host(server.availability_zone)
+    for named in (server.host, server.hypervisor_hostname):
         if isinstance(named, str):
-            if not token.is_admin:
-                raise Forbidden(
-                    "Policy doesn't allow compute:servers:create:requested_destination to be performed."
-                )
             host = named
     known = await hosts.nodes(tx)
     if zone is not None and zone not in {row.zone for row in known}:
         raise BadInput("The requested availability zone is not available")
     if host is not None and host not in {row.host for row in known}:
         raise BadInput(f"Compute host {host} could not be found.")
-    return zone or None, host
+    return zone, host

@@ -11,7 +11,7 @@ from sqlalchemy import Row, bindparam
 from hanok.base.errors import Conflict, NotFound
 from hanok.services.compute.tables import flavor_access, flavors
 from hanok.store import Duplicate, Transaction
-from hanok.web.token import Token
+from hanok.web.token import Caller
 
 _by_id = sa.select(flavors).where(flavors.c.id == bindparam("id"))
 _access = sa.select(flavor_access.c.project_id).where(flavor_access.c.flavor_id == bindparam("id"))
@@ -31,7 +31,7 @@ async def get_any(tx: Transaction, flavor_id: str) -> Row[Any]:
     return row
 
 
-async def get(tx: Transaction, token: Token, flavor_id: str) -> Row[Any]:
+async def get(tx: Transaction, caller: Caller, flavor_id: str) -> Row[Any]:
     """A flavor that the caller may see.
 
     Raises:
@@ -40,8 +40,8 @@ async def get(tx: Transaction, token: Token, flavor_id: str) -> Row[Any]:
     row = await tx.first(_by_id, {"id": flavor_id})
     if row is not None and (
         row.is_public
-        or token.is_admin
-        or token.project_id in await tx.scalars(_access, {"id": flavor_id})
+        or caller.everywhere
+        or caller.project_id in await tx.scalars(_access, {"id": flavor_id})
     ):
         return row
     raise NotFound(f"Flavor {flavor_id} could not be found.")

@@ -1,4 +1,4 @@
-"""Compute's quotas: limits of projects, what is used, and the check that a request passes in its transaction."""
+"""Compute's quotas: limits of projects and of users in them, what is used, and the check that a request passes."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ _used = sa.select(
     sa.func.coalesce(sa.func.sum(servers.c.vcpus), 0).label("cores"),
     sa.func.coalesce(sa.func.sum(servers.c.memory_mib), 0).label("ram"),
 ).where(servers.c.project_id == bindparam("project_id"), servers.c.deleted.is_(False))
+_used_by = _used.where(servers.c.user_id == bindparam("user_id"))
 _keys = sa.select(sa.func.count()).where(keypairs.c.user_id == bindparam("user_id"))
 
 
@@ -45,43 +46,59 @@ async def defaults(tx: Transaction) -> dict[str, int]:
     return found
 
 
-async def limits(tx: Transaction, project_id: str) -> dict[str, int]:
-    """A project's limits; -1 is no limit."""
+def owner(project_id: str, user_id: str | None = None) -> str:
+    """Whose limits: a project's, or those that one user has in it."""
+    return project_id if user_id is None else f"{project_id}/{user_id}"
+
+
+async def limits(tx: Transaction, project_id: str, user_id: str | None = None) -> dict[str, int]:
+    """A project's limits, or those of one user in it: its own, and for the rest the project's. -1 is no limit."""
     found = await defaults(tx)
-    found.update({row.resource: row.most for row in await tx.all(_of, {"owner": project_id})})
+    for one in dict.fromkeys((owner(project_id), owner(project_id, user_id))):
+        found.update({row.resource: row.most for row in await tx.all(_of, {"owner": one})})
     return found
 
 
-async def set_limits(tx: Transaction, owner: str, wanted: Mapping[str, int]) -> None:
+async def set_limits(tx: Transaction, of: str, wanted: Mapping[str, int]) -> None:
     for resource, most in wanted.items():
-        await tx.execute(
-            quotas.delete().where(quotas.c.owner == owner, quotas.c.resource == resource)
-        )
-        await tx.insert(quotas, {"owner": owner, "resource": resource, "most": most})
+        await tx.execute(quotas.delete().where(quotas.c.owner == of, quotas.c.resource == resource))
+        await tx.insert(quotas, {"owner": of, "resource": resource, "most": most})
 
 
-async def reset(tx: Transaction, project_id: str) -> None:
-    await tx.execute(quotas.delete().where(quotas.c.owner == project_id))
+async def reset(tx: Transaction, project_id: str, user_id: str | None = None) -> None:
+    """Forget a user's limits in a project, or the project's with those of all its users."""
+    its = quotas.c.owner == owner(project_id, user_id)
+    if user_id is None:
+        its = sa.or_(its, quotas.c.owner.startswith(f"{project_id}/", autoescape=True))
+    await tx.execute(quotas.delete().where(its))
 
 
-async def used(tx: Transaction, project_id: str) -> dict[str, int]:
-    """What a project uses: instances, cores, ram (MiB)."""
-    row = await tx.first(_used, {"project_id": project_id})
+async def used(tx: Transaction, project_id: str, user_id: str | None = None) -> dict[str, int]:
+    """What a project uses, or one user in it: instances, cores, ram (MiB)."""
+    statement = _used if user_id is None else _used_by
+    row = await tx.first(statement, {"project_id": project_id, "user_id": user_id})
     assert row is not None
     return {"instances": int(row.instances), "cores": int(row.cores), "ram": int(row.ram)}
 
 
 async def check_servers(
-    tx: Transaction, project_id: str, *, count: int, vcpus: int, memory_mib: int
+    tx: Transaction, project_id: str, user_id: str, *, count: int, vcpus: int, memory_mib: int
 ) -> None:
-    """Hold a request for servers against the project's limits, in the transaction that makes them.
+    """Hold a request for servers against the limits of the project and of its user, in the transaction that makes them.
 
     Raises:
         OverQuota: a limit would be passed; the message names it.
     """
     await tx.serialize("compute.quota", project_id)
-    allowed, taken = await limits(tx, project_id), await used(tx, project_id)
     wanted = {"instances": count, "cores": vcpus * count, "ram": memory_mib * count}
+    _check(wanted, await limits(tx, project_id), await used(tx, project_id))
+    its = owner(project_id, user_id)
+    own = {row.resource: row.most for row in await tx.all(_of, {"owner": its})}
+    if own:
+        _check(wanted, dict.fromkeys(wanted, -1) | own, await used(tx, project_id, user_id))
+
+
+def _check(wanted: Mapping[str, int], allowed: Mapping[str, int], taken: Mapping[str, int]) -> None:
     over = [
         name
         for name, amount in wanted.items()
@@ -98,7 +115,7 @@ async def check_servers(
 
 async def check_keypairs(tx: Transaction, project_id: str, user_id: str) -> None:
     await tx.serialize("compute.keypairs", user_id)
-    most = (await limits(tx, project_id))["key_pairs"]
+    most = (await limits(tx, project_id, user_id))["key_pairs"]
     if 0 <= most <= int(await tx.scalar(_keys, {"user_id": user_id})):
         raise OverQuota("Quota exceeded, too many key pairs.")
 

@@ -14,7 +14,7 @@ from hanok.base.errors import Conflict, NotFound
 from hanok.services.compute import states
 from hanok.services.compute.tables import console_tokens, server_tags, servers
 from hanok.store import Transaction
-from hanok.web.token import Token
+from hanok.web.token import Caller
 
 _own = sa.select(servers).where(
     servers.c.id == bindparam("id"),
@@ -69,16 +69,16 @@ def missing(server_id: str) -> NotFound:
     return NotFound(f"Instance {server_id} could not be found.")
 
 
-async def get(tx: Transaction, token: Token, server_id: str) -> Row[Any]:
-    """A server of the caller's project; an admin's reach is everywhere.
+async def get(tx: Transaction, caller: Caller, server_id: str) -> Row[Any]:
+    """A server of the caller's project, or any for those who reach everywhere.
 
     Raises:
         NotFound: there is none, it is deleted, or it is another project's.
     """
-    if token.is_admin:
+    if caller.everywhere:
         row = await tx.first(_any, {"id": server_id})
     else:
-        row = await tx.first(_own, {"id": server_id, "project_id": token.project_id})
+        row = await tx.first(_own, {"id": server_id, "project_id": caller.project_id})
     if row is None:
         raise missing(server_id)
     return row
@@ -93,9 +93,9 @@ async def get_even_deleted(tx: Transaction, server_id: str) -> Row[Any] | None:
     return await tx.first(_even_deleted, {"id": server_id})
 
 
-def check_unlocked(row: Row[Any], token: Token) -> None:
-    """Raises Conflict when the server is locked for this caller."""
-    if row.locked and not token.is_admin:
+def check_unlocked(row: Row[Any], *, override: bool) -> None:
+    """Raises Conflict when the server is locked, unless the caller may pass over that."""
+    if row.locked and not override:
         raise Conflict(f"Instance {row.id} is locked")
 
 
@@ -293,8 +293,9 @@ async def tags_of(tx: Transaction, server_id: str) -> list[str]:
 
 
 def hostname_of(name: str, server_id: str) -> str:
-    """A name that DNS and guests take, from any server name."""
-    made = re.sub(r"[^a-z0-9-]", "", re.sub(r"[ _.]", "-", name.lower()))[:63].strip("-")
+    """A host name from any server name: letters of Latin-1, digits and hyphens; others are left out."""
+    latin = name.encode("latin-1", "ignore").decode("latin-1").lower()
+    made = re.sub(r"[^\w-]", "", re.sub(r"[\s_.]", "-", latin))[:63].strip("-")
     return made or f"server-{server_id}"
 
 

@@ -12,8 +12,7 @@ from hanok.services.compute.logic import quotas, servers
 from hanok.services.compute.room import Compute
 from hanok.services.image import facade as images
 from hanok.store import Transaction
-from hanok.web.microversions import Version
-from hanok.web.token import Token
+from hanok.web.token import Caller
 
 # What says something of an image's own bytes, or of how they are kept, is not said of another's.
 NOT_INHERITED = frozenset(
@@ -35,14 +34,25 @@ def _inherited(properties: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+async def check_metadata(tx: Transaction, caller: Caller, metadata: Mapping[str, str]) -> None:
+    """Hold an image's metadata against the project's quota for servers' metadata.
+
+    Raises:
+        OverQuota
+    """
+    try:
+        await quotas.check_metadata(tx, caller.project_id or "", metadata)
+    except OverQuota as error:
+        raise OverQuota("Image metadata limit exceeded") from error
+
+
 async def begin(
     tx: Transaction,
     room: Compute,
-    token: Token,
+    caller: Caller,
     row: Row[Any],
     name: str,
     metadata: Mapping[str, str],
-    version: Version,
     *,
     backup_type: str | None = None,
 ) -> str:
@@ -56,13 +66,8 @@ async def begin(
         OverQuota: too much metadata, or too many images.
         BadInput: metadata that no image can have.
     """
-    if token.project_id is None:
+    if caller.project_id is None:
         raise BadInput("An image belongs to a project: use a project's token.")
-    if version < (2, 39):
-        try:
-            await quotas.check_metadata(tx, token.project_id, metadata)
-        except OverQuota as error:
-            raise OverQuota("Image metadata limit exceeded") from error
     if row.image_properties.get("os_require_quiesce", "").lower() in ("yes", "true", "1"):
         raise Conflict(
             f"Failed to quiesce instance {row.id}: guests are not asked to flush their file systems here yet, "
@@ -71,12 +76,12 @@ async def begin(
     action = "createImage" if backup_type is None else "createBackup"
     await servers.begin(tx, row, action, room.clock.now(), changes=False)
     base = await images.get(tx, row.image_id)
-    foreign = token.project_id != row.project_id
+    foreign = caller.project_id != row.project_id
     properties = {
         **_inherited(row.image_properties),
         "base_image_ref": row.image_id,
         "instance_uuid": row.id,
-        "user_id": token.user_id,
+        "user_id": caller.user_id,
         "image_type": "snapshot" if backup_type is None else "backup",
         **metadata,
         **({} if backup_type is None else {"backup_type": backup_type}),
@@ -86,7 +91,7 @@ async def begin(
         return await images.snapshots.begin(
             tx,
             room.images,
-            owner=token.project_id,
+            owner=caller.project_id,
             name=name,
             min_disk_gib=max(row.disk_gib, base.min_disk_gib if base else 0),
             min_ram_mib=base.min_ram_mib if base else 0,

@@ -7,6 +7,7 @@ from hanok.services.compute.routes import (
     actions,
     consoles,
     events,
+    extensions,
     fixed_ips,
     flavors,
     floating_ips,
@@ -16,6 +17,7 @@ from hanok.services.compute.routes import (
     networks,
     quotas,
     security_groups,
+    server_groups,
     server_metadata,
     server_tags,
     servers,
@@ -25,10 +27,12 @@ from hanok.web.routes import Route
 
 ROUTES: tuple[Route, ...] = (
     *versions.ROUTES,
+    *extensions.ROUTES,
     *flavors.ROUTES,
     *servers.ROUTES,
     *server_metadata.ROUTES,
     *server_tags.ROUTES,
+    *server_groups.ROUTES,
     *actions.ROUTES,
     *consoles.ROUTES,
     *events.ROUTES,

@@ -12,10 +12,11 @@ from hanok.services.compute.logic import servers, snapshots
 from hanok.services.compute.operations import ChangePower, CreateImage
 from hanok.services.compute.operations.change_power import Action
 from hanok.services.compute.room import Compute
-from hanok.services.compute.routes.servers import readable, start_delete
+from hanok.services.compute.routes.servers import check_unlocked, readable, start_delete
 from hanok.services.compute.schemas import bodies
 from hanok.services.compute.tables import servers as table
-from hanok.web.request import Request, convert, json_answer, no_content
+from hanok.web.microversions import Version
+from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Handler, Route
 
 
@@ -23,7 +24,7 @@ async def _begin(request: Request, room: Compute, action: Action, rule: str) -> 
     """Start an operation that changes the power state; 202 before it is done."""
     async with request.transaction() as tx:
         row = await readable(request, tx, rule)
-        servers.check_unlocked(row, request.token)
+        check_unlocked(request, row)
         generation = await servers.begin(tx, row, action, room.clock.now())
         await room.operations.start(
             tx,
@@ -43,11 +44,11 @@ def _power(action: Action, rule: str) -> Handler:
 
 async def reboot(request: Request, room: Compute) -> Response:
     """reboot: SOFT asks the guest first, HARD cuts the power."""
-    body = convert((await request.json())["reboot"], bodies.Reboot)
+    body = await request.body(bodies.Reboot, key="reboot")
     kind = body.type.upper()
     if kind not in ("SOFT", "HARD"):
         raise BadInput(
-            f"Invalid input for field/attribute type. Value: {body.type[:50]}. It is SOFT or HARD."
+            f"Invalid input for field/attribute type. Value: {body.type[:50]}. SOFT or HARD is expected."
         )
     return await _begin(
         request,
@@ -65,77 +66,98 @@ async def _make_image(
     *,
     backup_type: str | None = None,
     rotation: int | None = None,
-) -> Response:
-    """Start an operation that makes an image of the server; the server goes on meanwhile."""
+    counts_metadata: bool,
+) -> str:
+    """Start an operation that makes an image of the server, and give its id; the server goes on meanwhile."""
     metadata = body.metadata if isinstance(body.metadata, dict) else {}
+    caller = request.reaching()
     async with request.transaction() as tx:
         row = await readable(request, tx, rule)
+        if counts_metadata:
+            await snapshots.check_metadata(tx, caller, metadata)
         image_id = await snapshots.begin(
-            tx,
-            room,
-            request.token,
-            row,
-            body.name.strip(),
-            metadata,
-            request.microversion,
-            backup_type=backup_type,
+            tx, room, caller, row, body.name, metadata, backup_type=backup_type
         )
         await room.operations.start(
             tx,
             CreateImage(
                 server_id=row.id,
                 image_id=image_id,
-                owner=request.token.project_id or "",
+                owner=caller.project_id or "",
                 backup_type=backup_type,
                 rotation=rotation,
             ),
-            user_id=request.token.user_id,
+            user_id=caller.user_id,
             project_id=row.project_id,
         )
-    if request.microversion >= (2, 45):
-        return json_answer({"image_id": image_id}, 202)
-    if rotation == 0:
-        return no_content(202)
+    return image_id
+
+
+def _by_address(request: Request, image_id: str) -> Response:
+    """The answer of versions that said where the image is, not which it is."""
     return no_content(202, {"Location": f"{request.origin}/image/v2/images/{image_id}"})
 
 
-async def create_image(request: Request, room: Compute) -> Response:
-    """createImage: an image of the server's disk as it is now.
+def _image_maker(*, named: bool, counts_metadata: bool) -> Handler:
+    """createImage, or createBackup, in one of its three histories.
 
-    Source: Compute API reference, "Create Image (createImage Action)".
+    Args:
+        named: whether the answer names the image in its body. counts_metadata: whether its metadata is held against the
+            quota of compute; later that is the image service's own.
     """
-    body = convert((await request.json())["createImage"], bodies.CreateImage)
-    rule = "os_compute_api:servers:create_image"
-    return await _make_image(request, room, rule, body)
+
+    async def create_image(request: Request, room: Compute) -> Response:
+        """createImage: an image of the server's disk as it is now.
+
+        Source: Compute API reference, "Create Image (createImage Action)".
+        """
+        body = await request.body(bodies.CreateImage, key="createImage")
+        image_id = await _make_image(
+            request,
+            room,
+            "os_compute_api:servers:create_image",
+            body,
+            counts_metadata=counts_metadata,
+        )
+        if named:
+            return json_answer({"image_id": image_id}, 202)
+        return _by_address(request, image_id)
+
+    return create_image
 
 
-async def create_backup(request: Request, room: Compute) -> Response:
-    """createBackup: the same; of the backups of one type the newest are kept, `rotation` of them."""
-    body = convert((await request.json())["createBackup"], bodies.CreateBackup)
-    rotation = bodies.whole(body.rotation, "rotation")
-    return await _make_image(
-        request,
-        room,
-        "os_compute_api:os-create-backup",
-        body,
-        backup_type=body.backup_type,
-        rotation=rotation,
-    )
+def _backup_maker(*, named: bool, counts_metadata: bool) -> Handler:
+    async def create_backup(request: Request, room: Compute) -> Response:
+        """createBackup: the same; of the backups of one type the newest are kept, `rotation` of them."""
+        body = await request.body(bodies.CreateBackup, key="createBackup")
+        rotation = bodies.whole(body.rotation, "rotation")
+        image_id = await _make_image(
+            request,
+            room,
+            "os_compute_api:os-create-backup",
+            body,
+            backup_type=body.backup_type,
+            rotation=rotation,
+            counts_metadata=counts_metadata,
+        )
+        if named:
+            return json_answer({"image_id": image_id}, 202)
+        return no_content(202) if rotation == 0 else _by_address(request, image_id)
+
+    return create_backup
 
 
 async def lock(request: Request, room: Compute) -> Response:
-    """lock: others than admins may not change the server; from 2.73 with a reason."""
-    wanted = (await request.json())["lock"]
+    """lock: who may not pass over it may not change the server; with a reason, if one is given."""
+    sent = (await request.json())["lock"]
     reason = None
-    if wanted is not None:
-        if request.microversion < (2, 73):
-            if wanted != {}:
-                raise BadInput("Invalid input for field/attribute lock.")
-        else:
-            reason = convert(wanted, bodies.Lock).locked_reason
+    if sent is not None:
+        body = await request.body(bodies.Lock, key="lock")
+        reason = body.locked_reason if isinstance(body.locked_reason, str) else None
     async with request.transaction() as tx:
         row = await readable(request, tx, "os_compute_api:os-lock-server:lock")
-        owner = row.project_id == request.token.project_id and not request.token.is_admin
+        caller = request.reaching()
+        owner = row.project_id == caller.project_id and not caller.everywhere
         await tx.execute(
             table.update()
             .where(table.c.id == row.id)
@@ -161,14 +183,14 @@ async def force_delete(request: Request, room: Compute) -> Response:
     """forceDelete: as DELETE."""
     async with request.transaction() as tx:
         row = await readable(request, tx, "os_compute_api:os-deferred-delete:force")
-        servers.check_unlocked(row, request.token)
+        check_unlocked(request, row)
         await start_delete(request, room, tx, row)
     return no_content(202)
 
 
 async def reset_state(request: Request, room: Compute) -> Response:
     """os-resetState: for admins, when a server's state no longer tells the truth."""
-    body = convert((await request.json())["os-resetState"], bodies.ResetState)
+    body = await request.body(bodies.ResetState, key="os-resetState")
     if body.state not in ("active", "error"):
         raise BadInput("Invalid input for field/attribute state. It is active or error.")
     async with request.transaction() as tx:
@@ -186,7 +208,7 @@ async def reset_state(request: Request, room: Compute) -> Response:
 
 def _group(key: str, join: bool, rule: str) -> Handler:
     async def handler(request: Request, room: Compute) -> Response:
-        body = convert((await request.json())[key], bodies.GroupRef)
+        body = await request.body(bodies.GroupRef, key=key)
         async with request.transaction() as tx:
             row = await readable(request, tx, rule)
             await room.network.change_group(tx, row.id, row.project_id, body.name, join=join)
@@ -205,6 +227,12 @@ _POWER: tuple[tuple[str, Action, str], ...] = (
     ("suspend", "suspend", f"{_A}:os-suspend-server:suspend"),
     ("resume", "resume", f"{_A}:os-suspend-server:resume"),
 )
+# From, until, whether the answer names the image, whether compute's quota of metadata holds.
+_IMAGE_HISTORY: tuple[tuple[Version | None, Version | None, bool, bool], ...] = (
+    (None, (2, 38), False, True),
+    ((2, 39), (2, 44), False, False),
+    ((2, 45), None, True, False),
+)
 ROUTES = (
     *(
         Route("POST", _PATH, _power(action, rule), (rule,), body_key=key)
@@ -219,25 +247,32 @@ ROUTES = (
         strict=True,
         body=bodies.Reboot,
     ),
-    Route(
-        "POST",
-        _PATH,
-        create_image,
-        (f"{_A}:servers:create_image",),
-        body_key="createImage",
-        strict=True,
-        body=bodies.CreateImage,
+    *(
+        Route(
+            "POST",
+            _PATH,
+            maker(named=named, counts_metadata=counts),
+            (rule,),
+            body_key=key,
+            strict=True,
+            body=body,
+            minimum=minimum,
+            maximum=maximum,
+        )
+        for minimum, maximum, named, counts in _IMAGE_HISTORY
+        for key, maker, rule, body in (
+            ("createImage", _image_maker, f"{_A}:servers:create_image", bodies.CreateImage),
+            ("createBackup", _backup_maker, f"{_A}:os-create-backup", bodies.CreateBackup),
+        )
     ),
     Route(
         "POST",
         _PATH,
-        create_backup,
-        (f"{_A}:os-create-backup",),
-        body_key="createBackup",
-        strict=True,
-        body=bodies.CreateBackup,
+        lock,
+        (f"{_A}:os-lock-server:lock",),
+        body_key="lock",
+        body=bodies.Lock,
     ),
-    Route("POST", _PATH, lock, (f"{_A}:os-lock-server:lock",), body_key="lock"),
     Route(
         "POST",
         _PATH,
@@ -260,7 +295,13 @@ ROUTES = (
             ("removeSecurityGroup", False, f"{_A}:os-security-groups:remove"),
         )
     ),
-    Route("POST", _PATH, force_delete, (f"{_A}:os-deferred-delete:force",), body_key="forceDelete"),
+    Route(
+        "POST",
+        _PATH,
+        force_delete,
+        (f"{_A}:os-deferred-delete:force",),
+        body_key="forceDelete",
+    ),
     Route(
         "POST",
         _PATH,

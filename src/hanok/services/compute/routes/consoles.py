@@ -24,8 +24,9 @@ from hanok.services.compute.room import Compute
 from hanok.services.compute.routes.servers import readable
 from hanok.services.compute.schemas import bodies
 from hanok.services.compute.tables import console_tokens
-from hanok.web.request import Request, convert, json_answer
+from hanok.web.request import Request, json_answer
 from hanok.web.routes import Route
+from hanok.web.versions import Query
 
 READ_S = 10.0
 MOST_LINES = 100_000
@@ -63,8 +64,10 @@ def unseal(token: str, sealed: str) -> AskedWith | None:
 
 async def console_output(request: Request, room: Compute) -> Response:
     """os-getConsoleOutput: the end of the guest's serial log."""
-    wanted = (await request.json())["os-getConsoleOutput"]
-    body = convert(wanted if wanted is not None else {}, bodies.ConsoleOutput)
+    sent = (await request.json())["os-getConsoleOutput"]
+    body = bodies.ConsoleOutput()
+    if sent is not None:
+        body = await request.body(bodies.ConsoleOutput, key="os-getConsoleOutput")
     lines: int | None = None
     if body.length is not None:
         lines = bodies.whole(body.length, "length", least=-1)
@@ -117,7 +120,7 @@ async def _console(request: Request, room: Compute, row: Row[Any], kind: str) ->
 
 async def vnc_console(request: Request, room: Compute) -> Response:
     """os-getVNCConsole, until 2.5."""
-    body = convert((await request.json())["os-getVNCConsole"], bodies.VNCConsole)
+    body = await request.body(bodies.VNCConsole, key="os-getVNCConsole")
     if body.type not in ("novnc", "xvpvnc"):
         raise BadInput(f"Invalid input for field/attribute type. Value: {body.type[:50]}.")
     if body.type == "xvpvnc":
@@ -130,7 +133,7 @@ async def vnc_console(request: Request, room: Compute) -> Response:
 
 async def serial_console(request: Request, room: Compute) -> Response:
     """os-getSerialConsole, until 2.5."""
-    body = convert((await request.json())["os-getSerialConsole"], bodies.VNCConsole)
+    body = await request.body(bodies.VNCConsole, key="os-getSerialConsole")
     if body.type != "serial":
         raise BadInput(f"Invalid input for field/attribute type. Value: {body.type[:50]}.")
     async with request.reading() as tx:
@@ -183,6 +186,12 @@ async def show_token(request: Request, room: Compute) -> Response:
     )
 
 
+async def show_rdp_token(request: Request, room: Compute) -> Response:
+    """GET /os-console-auth-tokens/{token}, until 2.30: told of RDP consoles only, and there are none."""
+    request.allow()
+    raise BadInput("The requested console type details are not accessible")
+
+
 _A = "os_compute_api"
 _ACTION = "/v2.1/servers/{server_id}/action"
 _CONSOLE = (f"{_A}:os-remote-consoles",)
@@ -194,6 +203,7 @@ ROUTES = (
         (f"{_A}:os-console-output",),
         body_key="os-getConsoleOutput",
         strict=True,
+        body=bodies.ConsoleOutput,
     ),
     Route(
         "POST",
@@ -229,5 +239,13 @@ ROUTES = (
         show_token,
         (f"{_A}:os-console-auth-tokens",),
         minimum=(2, 31),
+        query=Query(closed=(2, 99)),
+    ),
+    Route(
+        "GET",
+        "/v2.1/os-console-auth-tokens/{console_token}",
+        show_rdp_token,
+        (f"{_A}:os-console-auth-tokens",),
+        maximum=(2, 30),
     ),
 )

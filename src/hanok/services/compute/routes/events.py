@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from starlette.responses import Response
@@ -13,11 +13,13 @@ from hanok.base.errors import BadInput, NotFound
 from hanok.operations import Record, record, records_of
 from hanok.services.compute.logic import servers
 from hanok.services.compute.room import Compute
+from hanok.services.compute.routes.server_lists import check_changes, moment, second_after
 from hanok.services.compute.schemas import answers
 from hanok.store import Transaction
 from hanok.web.pages import limit_of, next_link
 from hanok.web.request import Request, json_answer
-from hanok.web.routes import Route
+from hanok.web.routes import Handler, Route
+from hanok.web.versions import Parameter, Query
 
 PAGE = 1000
 
@@ -35,14 +37,14 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
-async def _server(request: Request, tx: Transaction, rule: str) -> Any:
-    """The server, also after its deletion: from 2.21 its record outlives it."""
-    server_id = request.path["server_id"]
+async def _server(request: Request, tx: Transaction, rule: str, *, even_deleted: bool) -> Any:
+    """The server; where that is asked for, also after its deletion, which its record outlives."""
+    server_id, caller = request.path["server_id"], request.reaching()
     row = await servers.get_even_deleted(tx, server_id)
     if (
         row is None
-        or (row.deleted and request.microversion < (2, 21))
-        or (row.project_id != request.token.project_id and not request.token.is_admin)
+        or (row.deleted and not even_deleted)
+        or (row.project_id != caller.project_id and not caller.everywhere)
     ):
         request.allowed_by_hand()
         raise servers.missing(server_id)
@@ -50,8 +52,8 @@ async def _server(request: Request, tx: Transaction, rule: str) -> Any:
     return row
 
 
-def _action(row: Any, one: Record, version: tuple[int, int]) -> dict[str, Any]:
-    answer: dict[str, Any] = {
+def _action(row: Any, one: Record) -> dict[str, Any]:
+    return {
         "action": _name(one),
         "instance_uuid": row.id,
         "request_id": one.request_id,
@@ -59,68 +61,78 @@ def _action(row: Any, one: Record, version: tuple[int, int]) -> dict[str, Any]:
         "project_id": one.project_id,
         "start_time": naive_micro(one.started_at),
         "message": "Error" if one.state == "failed" else None,
+        "updated_at": naive_micro(one.finished_at or one.started_at),
     }
-    if version >= (2, 58):
-        answer["updated_at"] = naive_micro(one.finished_at or one.started_at)
-    return answer
 
 
-def _when(text: str, name: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"Invalid input for query parameters {name}. Value: {text[:100]}.") from None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+def _changed(one: Record) -> datetime:
+    return one.finished_at or one.started_at
 
 
-async def list_actions(request: Request, room: Compute) -> Response:
-    """GET /servers/{id}/os-instance-actions: newest first."""
-    query = request.query
-    async with request.reading() as tx:
-        row = await _server(request, tx, "os_compute_api:os-instance-actions:list")
-        found = list(reversed(await records_of(tx, f"server:{row.id}")))
-    answer: dict[str, Any] = {}
-    if request.microversion >= (2, 58):
-        limit = limit_of(query.get("limit"), maximum=PAGE)
+def _lister(*, even_deleted: bool) -> Handler:
+    async def list_actions(request: Request, room: Compute) -> Response:
+        """GET /servers/{id}/os-instance-actions: newest first."""
+        query, shown = request.query, request.shown(answers.ACTION)
+        check_changes(request)
+        rule = f"{_A}:list"
+        async with request.reading() as tx:
+            row = await _server(request, tx, rule, even_deleted=even_deleted)
+            found = list(reversed(await records_of(tx, f"server:{row.id}")))
         if "changes-since" in query:
-            since = _when(query["changes-since"], "changes-since")
-            found = [one for one in found if (one.finished_at or one.started_at) >= since]
-        if "changes-before" in query and request.microversion >= (2, 66):
-            before = _when(query["changes-before"], "changes-before")
-            found = [one for one in found if (one.finished_at or one.started_at) <= before]
-        if "marker" in query:
-            ids = [one.request_id for one in found]
-            if query["marker"] not in ids:
-                raise BadInput(f"Marker {query['marker'][:100]} could not be found.")
-            found = found[ids.index(query["marker"]) + 1 :]
-        if limit is not None and len(found) > limit:
-            found = found[:limit]
-            link = next_link(request.full_url, request.pairs, found[-1].request_id) if found else ""
-            answer["links"] = [{"rel": "next", "href": link}]
-    answer["instanceActions"] = [_action(row, one, request.microversion) for one in found]
-    return json_answer(answer)
+            since = moment(query["changes-since"], "changes-since")
+            found = [one for one in found if _changed(one) >= since]
+        if "changes-before" in query:
+            before = second_after(moment(query["changes-before"], "changes-before"))
+            found = [one for one in found if _changed(one) < before]
+        found, links = _page(request, found)
+        items = [shown(_action(row, one)) for one in found]
+        return json_answer({**links, "instanceActions": items})
+
+    return list_actions
 
 
-async def show_action(request: Request, room: Compute) -> Response:
-    """GET /servers/{id}/os-instance-actions/{request_id}: with its steps and their times."""
-    request_id = request.path["request_id"]
-    async with request.reading() as tx:
-        row = await _server(request, tx, "os_compute_api:os-instance-actions:show")
-        one = await record(tx, f"server:{row.id}", request_id)
-    if one is None:
-        raise NotFound(f"Action for request_id {request_id} on instance {row.id} not found")
-    answer = _action(row, one, request.microversion)
-    sees_events = request.may("os_compute_api:os-instance-actions:events")
-    if sees_events or request.microversion >= (2, 51):
-        details = request.may("os_compute_api:os-instance-actions:events:details")
-        answer["events"] = _events(request, row, one, sees_events, details)
-    return json_answer({"instanceAction": answer})
+def _page(request: Request, found: list[Record]) -> tuple[list[Record], dict[str, Any]]:
+    """The actions of a page, and the link to the next one, if there is one."""
+    query = request.query
+    limit = limit_of(query.get("limit"), maximum=PAGE)
+    if "marker" in query:
+        ids = [one.request_id for one in found]
+        if query["marker"] not in ids:
+            raise BadInput(f"Marker {query['marker'][:100]} could not be found.")
+        found = found[ids.index(query["marker"]) + 1 :]
+    if "limit" not in query or limit is None or len(found) <= limit or limit == 0:
+        return found[:limit], {}
+    link = next_link(request.full_url, request.pairs, found[limit - 1].request_id)
+    return found[:limit], {"links": [{"rel": "next", "href": link}]}
+
+
+def _shower(*, even_deleted: bool) -> Handler:
+    async def show_action(request: Request, room: Compute) -> Response:
+        """GET /servers/{id}/os-instance-actions/{request_id}: with its steps and their times."""
+        request_id = request.path["request_id"]
+        async with request.reading() as tx:
+            row = await _server(request, tx, f"{_A}:show", even_deleted=even_deleted)
+            one = await record(tx, f"server:{row.id}", request_id)
+        if one is None:
+            raise NotFound(f"Action for request_id {request_id} on instance {row.id} not found")
+        project = {"project_id": row.project_id}
+        sees_all = request.may("os_compute_api:os-instance-actions:events", project)
+        details = request.may("os_compute_api:os-instance-actions:events:details", project)
+        answer = {
+            **_action(row, one),
+            "events": _events(request, row, one, sees_all, details),
+            "_sees_all": sees_all,
+        }
+        return json_answer({"instanceAction": request.shown(answers.ACTION)(answer)})
+
+    return show_action
 
 
 def _events(
     request: Request, row: Any, one: Record, for_admins: bool, details: bool
 ) -> list[dict[str, Any]]:
     events: list[dict[str, Any]] = []
+    shown = request.shown(answers.EVENT)
 
     def add(
         name: str,
@@ -135,16 +147,12 @@ def _events(
             "start_time": naive_micro(start),
             "finish_time": naive_micro(end),
             "result": result,
+            "hostId": answers.host_id(row) if host else "",
+            "details": why if details or result == "Error" else None,
         }
         if for_admins:
-            event["traceback"] = why
-        if request.microversion >= (2, 51):
-            event["hostId"] = answers.host_id(row) if host else ""
-            if for_admins:
-                event["host"] = host
-        if request.microversion >= (2, 84):
-            event["details"] = why if details or result == "Error" else None
-        events.append(event)
+            event |= {"traceback": why, "host": host}
+        events.append(shown(event))
 
     add("request_accepted", one.started_at, one.started_at, "Success", None, None)
     taken = one.steps[0].started_at if one.steps else None
@@ -157,18 +165,15 @@ def _events(
 
 _A = "os_compute_api:os-instance-actions"
 _ALL = "/v2.1/servers/{server_id}/os-instance-actions"
+_QUERY = Query(
+    *(Parameter(name=name, since=(2, 58)) for name in ("limit", "marker", "changes-since")),
+    Parameter(name="changes-before", since=(2, 66)),
+    closed=(2, 58),
+)
+_SHOW = (f"{_A}:show", f"{_A}:events", f"{_A}:events:details")
 ROUTES = (
-    Route(
-        "GET",
-        _ALL,
-        list_actions,
-        (f"{_A}:list",),
-        query=("changes-before", "changes-since", "limit", "marker"),
-    ),
-    Route(
-        "GET",
-        _ALL + "/{request_id}",
-        show_action,
-        (f"{_A}:show", f"{_A}:events", f"{_A}:events:details"),
-    ),
+    Route("GET", _ALL, _lister(even_deleted=False), (f"{_A}:list",), maximum=(2, 20), query=_QUERY),
+    Route("GET", _ALL, _lister(even_deleted=True), (f"{_A}:list",), minimum=(2, 21), query=_QUERY),
+    Route("GET", _ALL + "/{request_id}", _shower(even_deleted=False), _SHOW, maximum=(2, 20)),
+    Route("GET", _ALL + "/{request_id}", _shower(even_deleted=True), _SHOW, minimum=(2, 21)),
 )

@@ -11,10 +11,9 @@ from sqlalchemy import Row
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Conflict, NotFound, Refused
-from hanok.services.compute.logic import servers
 from hanok.services.compute.room import Compute
 from hanok.services.compute.routes.asked import ask
-from hanok.services.compute.routes.servers import readable
+from hanok.services.compute.routes.servers import check_unlocked, readable
 from hanok.services.compute.schemas import bodies
 from hanok.services.network.facade import ServerPort
 from hanok.web.request import Request, convert, no_content
@@ -26,7 +25,7 @@ _V2 = "/network/v2.0"
 async def _server(request: Request, room: Compute) -> tuple[Row[Any], list[ServerPort]]:
     async with request.reading() as tx:
         row = await readable(request, tx)
-        servers.check_unlocked(row, request.token)
+        check_unlocked(request, row)
         return row, (await room.network.ports_of(tx, [row.id])).get(row.id, [])
 
 

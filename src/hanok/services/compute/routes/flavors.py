@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import sqlalchemy as sa
-from msgspec import UNSET
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Conflict, NotFound
@@ -16,132 +15,141 @@ from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import answers, bodies
 from hanok.services.compute.tables import flavors as table
 from hanok.services.identity import facade as identity
-from hanok.web.pages import Direction, limit_of, next_link, ordered
-from hanok.web.request import Request, convert, json_answer, no_content
+from hanok.web.listing import COMPUTE, Filter, Listing, SortKey, equal
+from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
+from hanok.web.versions import Parameter, Query
 
-PAGE = 1000
-_SORT = {
-    "flavorid": table.c.id,
-    "name": table.c.name,
-    "memory_mb": table.c.memory_mib,
-    "vcpus": table.c.vcpus,
-    "root_gb": table.c.disk_gib,
-    "ephemeral_gb": table.c.ephemeral_gib,
-    "swap": table.c.swap_mib,
-    "created_at": table.c.created_at,
-}
-_FILTERS = ("is_public", "limit", "marker", "minDisk", "minRam", "sort_dir", "sort_key")
 _SPEC = re.compile(r"[\w\- .:]{1,255}")
+_ID = re.compile(r"(?! )[a-zA-Z0-9. _-]{1,255}(?<! )")
 
 
-async def _list(request: Request) -> tuple[list[Any], list[dict[str, str]]]:
-    query, token = request.query, request.token
-    statement = sa.select(table)
-    public = query.get("is_public", "").lower()
-    if not token.is_admin:
-        statement = statement.where(flavors.visible(token.project_id))
-    elif public in ("", "true", "1", "yes", "t", "on"):
-        statement = statement.where(table.c.is_public.is_(True))
-    elif public in ("false", "0", "no", "f", "off"):
-        statement = statement.where(table.c.is_public.is_(False))
-    elif public != "none":
-        raise BadInput(f"Invalid is_public filter [{query['is_public']}]")
-    for name, column in (("minRam", table.c.memory_mib), ("minDisk", table.c.disk_gib)):
-        if name in query:
-            try:
-                statement = statement.where(column >= int(query[name]))
-            except ValueError:
-                raise BadInput(f"Invalid {name} filter [{query[name]}]") from None
-    limit = limit_of(query.get("limit"), maximum=PAGE)
-    direction: Direction = "desc" if query.get("sort_dir") == "desc" else "asc"
-    if query.get("sort_dir", "asc") not in ("asc", "desc"):
-        raise BadInput("Invalid input for query parameters sort_dir.")
-    key = query.get("sort_key", "flavorid")
-    if key not in _SORT:
-        raise BadInput(f"Invalid input for query parameters sort_key. Value: {key[:100]}")
-    async with request.reading() as tx:
-        after = None
-        if "marker" in query:
-            row = await tx.first(sa.select(table).where(table.c.id == query["marker"]))
-            if row is None:
-                raise BadInput(f"marker [{query['marker']}] not found")
-            after = row._mapping
-        keys: list[tuple[Any, Direction]] = [(_SORT[key], direction)]
-        if key != "flavorid":
-            keys.append((table.c.id, direction))
-        rows = list(await tx.all(ordered(statement, keys, after=after, limit=limit)))
-    more = []
-    if limit and len(rows) == limit:
-        more = [{"rel": "next", "href": next_link(request.full_url, request.pairs, rows[-1].id)}]
-    return rows, more
+def _at_least(column: sa.Column[Any], name: str) -> Filter:
+    def condition(values: list[str]) -> sa.ColumnElement[bool]:
+        try:
+            return column >= int(values[-1])
+        except ValueError:
+            raise BadInput(f"Invalid {name} filter [{values[-1][:100]}]") from None
+
+    return condition
+
+
+LIST = Listing(
+    table=table,
+    name="flavors",
+    style=COMPUTE,
+    marker=table.c.id,
+    unique=table.c.id,
+    first=(table.c.id, "asc"),
+    filters={
+        "minRam": _at_least(table.c.memory_mib, "minRam"),
+        "minDisk": _at_least(table.c.disk_gib, "minDisk"),
+        "name": equal(table.c.name),
+    },
+    sort={
+        "created_at": table.c.created_at,
+        "description": table.c.description,
+        "disabled": SortKey(None),
+        "ephemeral_gb": table.c.ephemeral_gib,
+        "flavorid": table.c.id,
+        "id": table.c.id,
+        "is_public": table.c.is_public,
+        "memory_mb": table.c.memory_mib,
+        "name": table.c.name,
+        "root_gb": table.c.disk_gib,
+        "rxtx_factor": SortKey(table.c.rxtx_factor, until=(2, 101)),
+        "swap": table.c.swap_mib,
+        "updated_at": table.c.updated_at,
+        "vcpu_weight": SortKey(None),
+        "vcpus": table.c.vcpus,
+    },
+)
+QUERY = Query(
+    "is_public",
+    *LIST.parameters_but("name"),
+    Parameter(name="name", since=(2, 102)),
+    closed=(2, 75),
+)
+_PUBLIC = {
+    **dict.fromkeys(("", "true", "1", "yes", "t", "on", "y"), True),
+    **dict.fromkeys(("false", "0", "no", "f", "off", "n"), False),
+    "none": None,
+}
+
+
+def _shown(request: Request) -> sa.Select[Any]:
+    """The flavors that the caller may see: who reaches everywhere chooses between public and private ones, or both."""
+    caller = request.reaching()
+    if not caller.everywhere:
+        return sa.select(table).where(flavors.visible(caller.project_id))
+    wanted = request.query.get("is_public", "")
+    if wanted.lower() not in _PUBLIC:
+        raise BadInput(f"Invalid is_public filter [{wanted[:100]}]")
+    public = _PUBLIC[wanted.lower()]
+    return (
+        sa.select(table)
+        if public is None
+        else sa.select(table).where(table.c.is_public.is_(public))
+    )
 
 
 async def list_flavors(request: Request, room: Compute) -> Response:
     """GET /flavors."""
     request.allowed_by_hand()
-    rows, more = await _list(request)
-    items = []
-    for row in rows:
-        item = {"id": row.id, "name": row.name, "links": answers.links(request, "flavors", row.id)}
-        if request.microversion >= (2, 55):
-            item["description"] = row.description
-        items.append(item)
-    answer: dict[str, Any] = {"flavors": items}
-    if more:
-        answer["flavors_links"] = more
-    return json_answer(answer)
+    async with request.reading() as tx:
+        page = await LIST.page(request, tx, _shown(request))
+    return json_answer(
+        LIST.answer(request, page, [answers.short_flavor(request, row) for row in page.rows])
+    )
+
+
+def _sees_specs(request: Request) -> bool:
+    return request.may(
+        "os_compute_api:os-flavor-extra-specs:index", project_id=request.token.project_id
+    )
 
 
 async def list_details(request: Request, room: Compute) -> Response:
     """GET /flavors/detail."""
-    specs = request.may(
-        "os_compute_api:os-flavor-extra-specs:index", project_id=request.token.project_id
-    )
-    rows, more = await _list(request)
-    answer: dict[str, Any] = {
-        "flavors": [answers.flavor(request, row, with_specs=specs) for row in rows]
-    }
-    if more:
-        answer["flavors_links"] = more
-    return json_answer(answer)
+    specs = _sees_specs(request)
+    async with request.reading() as tx:
+        page = await LIST.page(request, tx, _shown(request))
+    items = answers.flavors(request, page.rows, with_specs=specs)
+    return json_answer(LIST.answer(request, page, items))
 
 
 async def show_flavor(request: Request, room: Compute) -> Response:
-    specs = request.may(
-        "os_compute_api:os-flavor-extra-specs:index", project_id=request.token.project_id
-    )
+    specs = _sees_specs(request)
     async with request.reading() as tx:
-        row = await flavors.get(tx, request.token, request.path["flavor_id"])
+        row = await flavors.get(tx, request.reaching(), request.path["flavor_id"])
     return json_answer({"flavor": answers.flavor(request, row, with_specs=specs)})
+
+
+def _factor(sent: float | str) -> float:
+    try:
+        factor = float(sent)
+    except ValueError:
+        factor = -1.0
+    if not 0 < factor < 3.4e38:
+        raise BadInput(f"Invalid input for field/attribute rxtx_factor. Value: {str(sent)[:50]}.")
+    return factor
 
 
 async def create_flavor(request: Request, room: Compute) -> Response:
     """POST /flavors."""
     request.allow()
     body = await request.body(bodies.CreateFlavor, key="flavor")
-    if request.microversion < (2, 55) and body.description is not UNSET:
-        raise BadInput("Additional properties are not allowed ('description' was unexpected)")
-    flavor_id = _id(body.id)
-    factor = body.rxtx_factor
-    try:
-        rxtx = float(factor)
-    except ValueError:
-        rxtx = -1.0
-    if not 0 < rxtx < 3.4e38:
-        raise BadInput(f"Invalid input for field/attribute rxtx_factor. Value: {factor}.")
-    name = body.name.strip()
     values = {
-        "id": flavor_id,
-        "name": name,
+        "id": _id(body.id),
+        "name": body.name,
         "memory_mib": bodies.whole(body.ram, "ram", least=1),
         "vcpus": bodies.whole(body.vcpus, "vcpus", least=1),
         "disk_gib": bodies.whole(body.disk, "disk"),
         "ephemeral_gib": bodies.whole(body.ephemeral, "OS-FLV-EXT-DATA:ephemeral"),
         "swap_mib": bodies.whole(body.swap or 0, "swap"),
-        "rxtx_factor": rxtx,
+        "rxtx_factor": _factor(body.rxtx_factor),
         "is_public": bodies.truth(body.is_public, "os-flavor-access:is_public"),
-        "description": None if body.description is UNSET else body.description,
+        "description": body.description,
     }
     async with request.transaction() as tx:
         row = await flavors.create(tx, values, room.clock.now())
@@ -152,7 +160,7 @@ def _id(value: object) -> str:
     if value is None or value == "auto":
         return new_uuid()
     text = str(value)
-    if not isinstance(value, str | int) or not re.fullmatch(r"(?! )[\w\- .]{1,255}(?<! )", text):
+    if not isinstance(value, str | int) or not _ID.fullmatch(text):
         raise BadInput(f"Invalid input for field/attribute id. Value: {text[:100]}.")
     return text
 
@@ -185,7 +193,7 @@ async def delete_flavor(request: Request, room: Compute) -> Response:
 async def list_specs(request: Request, room: Compute) -> Response:
     request.allow("", project_id=request.token.project_id)
     async with request.reading() as tx:
-        row = await flavors.get(tx, request.token, request.path["flavor_id"])
+        row = await flavors.get(tx, request.reaching(), request.path["flavor_id"])
     return json_answer({"extra_specs": row.extra_specs})
 
 
@@ -219,7 +227,7 @@ async def show_spec(request: Request, room: Compute) -> Response:
     request.allow("", project_id=request.token.project_id)
     key = request.path["key"]
     async with request.reading() as tx:
-        row = await flavors.get(tx, request.token, request.path["flavor_id"])
+        row = await flavors.get(tx, request.reaching(), request.path["flavor_id"])
     if key not in row.extra_specs:
         raise NotFound(f"Flavor {row.id} has no extra specs with key {key}.")
     return json_answer({key: row.extra_specs[key]})
@@ -268,7 +276,7 @@ async def list_access(request: Request, room: Compute) -> Response:
 
 async def add_access(request: Request, room: Compute) -> Response:
     request.allow()
-    body = convert((await request.json())["addTenantAccess"], bodies.TenantAccess)
+    body = await request.body(bodies.TenantAccess, key="addTenantAccess")
     async with request.transaction() as tx:
         row = await flavors.get_any(tx, request.path["flavor_id"])
         if row.is_public:
@@ -281,7 +289,7 @@ async def add_access(request: Request, room: Compute) -> Response:
 
 async def remove_access(request: Request, room: Compute) -> Response:
     request.allow()
-    body = convert((await request.json())["removeTenantAccess"], bodies.TenantAccess)
+    body = await request.body(bodies.TenantAccess, key="removeTenantAccess")
     async with request.transaction() as tx:
         row = await flavors.get_any(tx, request.path["flavor_id"])
         if row.is_public:
@@ -302,7 +310,7 @@ ROUTES = (
         "/v2.1/flavors",
         list_flavors,
         _INDEX,
-        query=_FILTERS,
+        query=QUERY,
     ),
     Route(
         "POST",
@@ -318,7 +326,7 @@ ROUTES = (
         "/v2.1/flavors/detail",
         list_details,
         _INDEX,
-        query=_FILTERS,
+        query=QUERY,
     ),
     Route("GET", _ONE, show_flavor, _INDEX),
     Route(

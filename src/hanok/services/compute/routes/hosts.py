@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from msgspec import UNSET
 from sqlalchemy import Row
@@ -22,6 +21,7 @@ from hanok.store import Transaction
 from hanok.web.pages import limit_of, next_link, number_of
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
+from hanok.web.versions import Parameter, Query
 
 PAGE = 1000
 
@@ -116,18 +116,27 @@ def _by_host(verb: str) -> Any:
     return handler
 
 
+async def _service_of(request: Request, tx: Transaction) -> Row[Any]:
+    """The service of the path, by its UUID, or by the number that older versions know it by."""
+    wanted = request.path.get("service_id")
+    column: sa.Column[Any] = table.c.id
+    value: Any = wanted
+    if wanted is None:
+        wanted = request.path["number"]
+        column, value = table.c.number, number_of(wanted)
+        if value is None:
+            raise BadInput(f"Invalid service id {wanted[:50]}")
+    row = await tx.first(sa.select(table).where(column == value))
+    if row is None:
+        raise NotFound(f"Service {wanted} could not be found.")
+    return row
+
+
 async def delete_service(request: Request, room: Compute) -> Response:
     """DELETE /os-services/{id}: a host that has no servers is forgotten; it comes back when it tells its state."""
     request.allow()
-    wanted = request.path["service_id"]
-    column = table.c.id if request.microversion >= (2, 53) else table.c.number
-    value: Any = wanted if request.microversion >= (2, 53) else number_of(wanted)
-    if value is None:
-        raise BadInput(f"Invalid service id {wanted[:50]}")
     async with request.transaction() as tx:
-        row = await tx.first(sa.select(table).where(column == value))
-        if row is None:
-            raise NotFound(f"Service {wanted} could not be found.")
+        row = await _service_of(request, tx)
         if row.binary == "nova-compute":
             if await servers.on_host(tx, row.host):
                 raise Conflict("Unable to delete compute service that is hosting instances.")
@@ -140,77 +149,83 @@ async def delete_service(request: Request, room: Compute) -> Response:
 # ---- hypervisors ----
 
 
-async def _hypervisor(
-    request: Request, room: Compute, tx: Transaction, row: Row[Any], detail: bool
-) -> dict[str, Any]:
-    version = request.microversion
-    up = hosts.is_up(row, room.settings, room.clock.now())
-    answer: dict[str, Any] = {
-        "id": row.provider_id if version >= (2, 53) else row.number,
+def _short(room: Compute, row: Row[Any]) -> dict[str, Any]:
+    """A hypervisor as lists name it."""
+    return {
+        "id": row.provider_id,
+        "_number": row.number,
         "hypervisor_hostname": row.host,
-        "state": "up" if up else "down",
+        "state": "up" if hosts.is_up(row, room.settings, room.clock.now()) else "down",
         "status": "disabled" if row.disabled else "enabled",
     }
-    if not detail:
-        return answer
+
+
+async def _hypervisor(
+    request: Request, room: Compute, tx: Transaction, row: Row[Any]
+) -> dict[str, Any]:
+    """A hypervisor in full, in its newest form with what older versions show besides."""
     state = row.host_state or {}
-    number = "".join(c for c in state.get("qemu_version", "0") if c.isdigit() or c == ".").split(
-        "."
-    )
-    packed = sum(
-        int(part or 0) * factor for part, factor in zip(number, (1_000_000, 1000, 1), strict=False)
-    )
-    answer.update(
-        host_ip=state.get("address", ""),
-        hypervisor_type="QEMU",
-        hypervisor_version=packed,
-        service={
+    answer = {
+        **_short(room, row),
+        "host_ip": state.get("address", ""),
+        "hypervisor_type": "QEMU",
+        "hypervisor_version": _packed(state.get("qemu_version", "0")),
+        "service": {
             "host": row.host,
-            "id": row.id if version >= (2, 53) else row.number,
+            "id": row.id,
+            "_number": row.number,
             "disabled_reason": row.disabled_reason,
         },
-    )
-    if version < (2, 88):
-        used = {
-            what: (total, reserved, taken)
-            for what, (total, reserved, taken) in (
-                await placement.used(tx, row.provider_id)
-            ).items()
-        }
-        running = await tx.scalar(
-            sa.select(sa.func.count()).where(
-                server_table.c.host == row.host, server_table.c.deleted.is_(False)
-            )
-        )
-        memory, disk, cpus = (
-            used.get(what, (0, 0, 0)) for what in ("MEMORY_MB", "DISK_GB", "VCPU")
-        )
-        answer.update(
-            vcpus=cpus[0],
-            vcpus_used=cpus[2],
-            memory_mb=memory[0],
-            memory_mb_used=memory[1] + memory[2],
-            free_ram_mb=memory[0] - memory[1] - memory[2],
-            local_gb=disk[0],
-            local_gb_used=disk[2],
-            free_disk_gb=disk[0] - disk[2],
-            disk_available_least=state.get("disk_free_gib", 0),
-            current_workload=0,
-            running_vms=int(running or 0),
-        )
-        info = {
-            "arch": state.get("cpu_arch", "x86_64"),
-            "model": state.get("cpu_model", ""),
-            "vendor": state.get("cpu_vendor", ""),
-            "features": [],
-            "topology": {"sockets": 1, "cores": state.get("vcpus", 1), "threads": 1},
-            "accelerator": state.get("accelerator", ""),
-            "accelerator_reason": state.get("accelerator_reason", ""),
-        }
-        answer["cpu_info"] = info if version >= (2, 28) else msgspec.json.encode(info).decode()
-    else:
-        answer["uptime"] = _uptime(room, state, row)
+        "uptime": _uptime(room, state, row),
+    }
+    if request.shown(answers.HYPERVISOR).shows("vcpus"):
+        answer |= await _capacity(tx, row, state)
+        answer["cpu_info"] = _cpu(state)
     return answer
+
+
+def _packed(version: str) -> int:
+    """7.2.0 as 7002000."""
+    numbers = "".join(c for c in version if c.isdigit() or c == ".").split(".")
+    return sum(
+        int(part or 0) * factor for part, factor in zip(numbers, (1_000_000, 1000, 1), strict=False)
+    )
+
+
+async def _capacity(tx: Transaction, row: Row[Any], state: dict[str, Any]) -> dict[str, int]:
+    """What a host has and what of it is given out (MiB, GiB)."""
+    used = await placement.used(tx, row.provider_id)
+    running = await tx.scalar(
+        sa.select(sa.func.count()).where(
+            server_table.c.host == row.host, server_table.c.deleted.is_(False)
+        )
+    )
+    memory, disk, cpus = (used.get(what, (0, 0, 0)) for what in ("MEMORY_MB", "DISK_GB", "VCPU"))
+    return {
+        "vcpus": cpus[0],
+        "vcpus_used": cpus[2],
+        "memory_mb": memory[0],
+        "memory_mb_used": memory[1] + memory[2],
+        "free_ram_mb": memory[0] - memory[1] - memory[2],
+        "local_gb": disk[0],
+        "local_gb_used": disk[2],
+        "free_disk_gb": disk[0] - disk[2],
+        "disk_available_least": state.get("disk_free_gib", 0),
+        "current_workload": 0,
+        "running_vms": int(running or 0),
+    }
+
+
+def _cpu(state: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "arch": state.get("cpu_arch", "x86_64"),
+        "model": state.get("cpu_model", ""),
+        "vendor": state.get("cpu_vendor", ""),
+        "features": [],
+        "topology": {"sockets": 1, "cores": state.get("vcpus", 1), "threads": 1},
+        "accelerator": state.get("accelerator", ""),
+        "accelerator_reason": state.get("accelerator_reason", ""),
+    }
 
 
 def _uptime(room: Compute, state: dict[str, Any], row: Row[Any]) -> str | None:
@@ -234,57 +249,51 @@ async def _servers_of(tx: Transaction, host: str) -> list[dict[str, str]]:
 async def _matching(request: Request, tx: Transaction) -> list[Row[Any]]:
     rows = [row for row in await hosts.nodes(tx) if row.provider_id is not None]
     pattern = request.query.get("hypervisor_hostname_pattern")
-    if pattern is not None and request.microversion >= (2, 53):
+    if pattern is not None:
         rows = [row for row in rows if pattern in row.host]
         if not rows:
             raise NotFound(f"No hypervisor matching '{pattern[:100]}' could be found.")
     return rows
 
 
+def _page(
+    request: Request, rows: list[Row[Any]]
+) -> tuple[list[Row[Any]], list[dict[str, str]] | None]:
+    """The hypervisors of a page, and the link to the next one, if there is one."""
+    query, marked = request.query, request.shown(answers.HYPERVISOR)
+    limit = limit_of(query.get("limit"), maximum=PAGE)
+    ids = [str(marked({"id": row.provider_id, "_number": row.number})["id"]) for row in rows]
+    start = 0
+    if "marker" in query:
+        if query["marker"] not in ids:
+            raise BadInput(f"marker [{query['marker'][:100]}] not found")
+        start = ids.index(query["marker"]) + 1
+    end = len(rows) if limit is None or "limit" not in query else start + limit
+    end = min(end, start + PAGE)
+    if end >= len(rows) or end == start:
+        return rows[start:end], None
+    link = next_link(request.full_url, request.pairs, ids[end - 1])
+    return rows[start:end], [{"rel": "next", "href": link}]
+
+
+def _wants_servers(request: Request) -> bool:
+    return bodies.truth(request.query.get("with_servers", "false"), "with_servers")
+
+
 def _lister(detail: bool) -> Any:
     async def handler(request: Request, room: Compute) -> Response:
         request.allow()
-        query = request.query
+        with_servers, shown = _wants_servers(request), request.shown(answers.HYPERVISOR)
+        items = []
         async with request.reading() as tx:
-            rows = await _matching(request, tx)
-            more: list[dict[str, str]] = []
-            if request.microversion >= (2, 33):
-                limit = limit_of(query.get("limit"), maximum=PAGE)
-                if "marker" in query:
-                    ids = [
-                        str(row.provider_id if request.microversion >= (2, 53) else row.number)
-                        for row in rows
-                    ]
-                    if query["marker"] not in ids:
-                        raise BadInput(f"marker [{query['marker'][:100]}] not found")
-                    rows = rows[ids.index(query["marker"]) + 1 :]
-                if limit is not None and len(rows) > limit:
-                    rows = rows[:limit]
-                    if rows:
-                        last = (
-                            rows[-1].provider_id
-                            if request.microversion >= (2, 53)
-                            else str(rows[-1].number)
-                        )
-                        more = [
-                            {
-                                "rel": "next",
-                                "href": next_link(request.full_url, request.pairs, last),
-                            }
-                        ]
-            items = []
+            rows, more = _page(request, await _matching(request, tx))
             for row in rows:
-                item = await _hypervisor(request, room, tx, row, detail)
-                if request.microversion >= (2, 53) and query.get("with_servers", "").lower() in (
-                    "true",
-                    "1",
-                ):
-                    found = await _servers_of(tx, row.host)
-                    if found or request.microversion >= (2, 75):
-                        item["servers"] = found
-                items.append(item)
+                item = await _hypervisor(request, room, tx, row) if detail else _short(room, row)
+                if with_servers:
+                    item["servers"] = await _servers_of(tx, row.host)
+                items.append(shown(item))
         answer: dict[str, Any] = {"hypervisors": items}
-        if more:
+        if more is not None:
             answer["hypervisors_links"] = more
         return json_answer(answer)
 
@@ -292,10 +301,12 @@ def _lister(detail: bool) -> Any:
 
 
 async def _one(request: Request, tx: Transaction) -> Row[Any]:
-    wanted = request.path["hypervisor_id"]
+    """The hypervisor of the path, by its UUID, or by the number that older versions know it by."""
+    path = request.path
     for row in await hosts.nodes(tx):
-        if (row.provider_id if request.microversion >= (2, 53) else str(row.number)) == wanted:
+        if path.get("hypervisor_id") == row.provider_id or path.get("number") == str(row.number):
             return row
+    wanted = path.get("hypervisor_id") or path["number"]
     raise NotFound(f"Compute host {wanted} could not be found.")
 
 
@@ -303,18 +314,17 @@ async def show_hypervisor(request: Request, room: Compute) -> Response:
     request.allow("os_compute_api:os-hypervisors:show")
     async with request.reading() as tx:
         row = await _one(request, tx)
-        answer = await _hypervisor(request, room, tx, row, True)
-        wants = request.query.get("with_servers", "").lower() in ("true", "1")
-        if request.microversion >= (2, 53) and wants:
+        answer = await _hypervisor(request, room, tx, row)
+        if _wants_servers(request):
             answer["servers"] = await _servers_of(tx, row.host)
-    return json_answer({"hypervisor": answer})
+    return json_answer({"hypervisor": request.shown(answers.HYPERVISOR)(answer)})
 
 
 async def show_uptime(request: Request, room: Compute) -> Response:
     request.allow()
     async with request.reading() as tx:
         row = await _one(request, tx)
-        answer = await _hypervisor(request, room, tx, row, False)
+    answer = request.shown(answers.HYPERVISOR)(_short(room, row))
     answer["uptime"] = _uptime(room, row.host_state or {}, row)
     return json_answer({"hypervisor": answer})
 
@@ -322,17 +332,13 @@ async def show_uptime(request: Request, room: Compute) -> Response:
 async def statistics(request: Request, room: Compute) -> Response:
     """GET /os-hypervisors/statistics, until 2.87: sums over all hosts."""
     request.allow()
-    names = (
-        "vcpus", "vcpus_used", "memory_mb", "memory_mb_used", "free_ram_mb", "local_gb", "local_gb_used",
-        "free_disk_gb", "disk_available_least", "current_workload", "running_vms",
-    )  # fmt: skip
-    total = dict.fromkeys(names, 0)
+    total = dict.fromkeys(answers.HYPERVISOR_SUMS, 0)
     async with request.reading() as tx:
         rows = [row for row in await hosts.nodes(tx) if row.provider_id is not None]
         for row in rows:
-            one = await _hypervisor(request, room, tx, row, True)
-            for name in names:
-                total[name] += int(one[name])
+            one = await _capacity(tx, row, row.host_state or {})
+            for name, value in one.items():
+                total[name] += value
     return json_answer({"hypervisor_statistics": {"count": len(rows), **total}})
 
 
@@ -349,14 +355,14 @@ async def search_servers(request: Request, room: Compute) -> Response:
 
 
 async def _search(request: Request, room: Compute, with_servers: bool) -> Response:
-    pattern = request.path["hypervisor_id"]
+    pattern, shown = request.path["pattern"], request.shown(answers.HYPERVISOR)
+    items = []
     async with request.reading() as tx:
         rows = [row for row in await hosts.nodes(tx) if pattern in row.host]
         if not rows:
             raise NotFound(f"No hypervisor matching '{pattern[:100]}' could be found.")
-        items = []
         for row in rows:
-            item = await _hypervisor(request, room, tx, row, False)
+            item = shown(_short(room, row))
             if with_servers and (found := await _servers_of(tx, row.host)):
                 item["servers"] = found
             items.append(item)
@@ -400,14 +406,24 @@ def _zones(detail: bool) -> Any:
 _A = "os_compute_api"
 _HYPERVISOR = "/v2.1/os-hypervisors/{hypervisor_id}"
 _UPDATE = (f"{_A}:os-services:update",)
-_FILTERS = ("hypervisor_hostname_pattern", "limit", "marker", "with_servers")
+_PATTERN = "/v2.1/os-hypervisors/{pattern}"
+_NUMBERED = "/v2.1/os-hypervisors/{number}"
+_WITH_SERVERS = Parameter(name="with_servers", since=(2, 53))
+_FILTERS = Query(
+    Parameter(name="limit", since=(2, 33)),
+    Parameter(name="marker", since=(2, 33)),
+    Parameter(name="hypervisor_hostname_pattern", since=(2, 53)),
+    _WITH_SERVERS,
+    closed=(2, 53),
+)
+_ONE_WITH_SERVERS = Query(_WITH_SERVERS, closed=(2, 53))
 ROUTES = (
     Route(
         "GET",
         "/v2.1/os-services",
         list_services,
         (f"{_A}:os-services:list",),
-        query=("binary", "host"),
+        query=Query("binary", "host", closed=(2, 75)),
     ),
     *(
         Route(
@@ -432,7 +448,18 @@ ROUTES = (
         body=bodies.UpdateService,
     ),
     Route(
-        "DELETE", "/v2.1/os-services/{service_id}", delete_service, (f"{_A}:os-services:delete",)
+        "DELETE",
+        "/v2.1/os-services/{service_id}",
+        delete_service,
+        (f"{_A}:os-services:delete",),
+        minimum=(2, 53),
+    ),
+    Route(
+        "DELETE",
+        "/v2.1/os-services/{number}",
+        delete_service,
+        (f"{_A}:os-services:delete",),
+        maximum=(2, 52),
     ),
     Route(
         "GET",
@@ -456,21 +483,40 @@ ROUTES = (
         maximum=(2, 87),
     ),
     Route(
-        "GET", _HYPERVISOR, show_hypervisor, (f"{_A}:os-hypervisors:show",), query=("with_servers",)
+        "GET",
+        _HYPERVISOR,
+        show_hypervisor,
+        (f"{_A}:os-hypervisors:show",),
+        minimum=(2, 53),
+        query=_ONE_WITH_SERVERS,
+    ),
+    Route(
+        "GET",
+        _NUMBERED,
+        show_hypervisor,
+        (f"{_A}:os-hypervisors:show",),
+        maximum=(2, 52),
+        query=_ONE_WITH_SERVERS,
     ),
     Route(
         "GET",
         _HYPERVISOR + "/uptime",
         show_uptime,
         (f"{_A}:os-hypervisors:uptime",),
+        minimum=(2, 53),
         maximum=(2, 87),
     ),
     Route(
-        "GET", _HYPERVISOR + "/search", search, (f"{_A}:os-hypervisors:search",), maximum=(2, 52)
+        "GET",
+        _NUMBERED + "/uptime",
+        show_uptime,
+        (f"{_A}:os-hypervisors:uptime",),
+        maximum=(2, 52),
     ),
+    Route("GET", _PATTERN + "/search", search, (f"{_A}:os-hypervisors:search",), maximum=(2, 52)),
     Route(
         "GET",
-        _HYPERVISOR + "/servers",
+        _PATTERN + "/servers",
         search_servers,
         (f"{_A}:os-hypervisors:servers",),
         maximum=(2, 52),

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_public_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from msgspec import UNSET
+from msgspec import Struct
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Conflict, NotFound
@@ -33,45 +33,42 @@ from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import answers, bodies
 from hanok.services.compute.tables import keypairs as table
 from hanok.store import Duplicate
-from hanok.web.pages import Direction, limit_of, next_link, ordered
+from hanok.web.listing import COMPUTE, Listing
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
+from hanok.web.versions import Parameter, Query
 
-PAGE = 1000
+LIST = Listing(
+    table=table,
+    name="keypairs",
+    style=COMPUTE,
+    marker=table.c.name,
+    unique=table.c.name,
+    first=(table.c.name, "asc"),
+)
+_USER = Parameter(name="user_id", since=(2, 10))
+QUERY = Query(
+    _USER,
+    *(Parameter(name=name, since=(2, 35)) for name in LIST.parameters),
+    closed=(2, 75),
+)
+_OWNER = Query(_USER, closed=(2, 75))
 
 
 def _user(request: Request, rule: str) -> str:
-    """Whose keys: the caller's, or from 2.10 for admins another user's."""
-    user_id = request.token.user_id
-    if request.microversion >= (2, 10):
-        user_id = request.query.get("user_id", user_id)
+    """Whose keys: the caller's, or another user's for who may."""
+    user_id = request.query.get("user_id", request.token.user_id)
     request.allow(rule, user_id=user_id)
     return user_id
 
 
 async def list_keypairs(request: Request, room: Compute) -> Response:
     user_id = _user(request, "os_compute_api:os-keypairs:index")
-    statement = sa.select(table).where(table.c.user_id == user_id)
-    limit = None
+    mine = sa.select(table).where(table.c.user_id == user_id)
     async with request.reading() as tx:
-        after: Any = None
-        if request.microversion >= (2, 35):
-            limit = limit_of(request.query.get("limit"), maximum=PAGE)
-            marker = request.query.get("marker")
-            if marker is not None:
-                row = await tx.first(statement.where(table.c.name == marker))
-                if row is None:
-                    raise BadInput(f"marker [{marker[:100]}] not found")
-                after = row._mapping
-        keys: list[tuple[Any, Direction]] = [(table.c.name, "asc")]
-        rows = await tx.all(ordered(statement, keys, after=after, limit=limit))
-    answer: dict[str, Any] = {
-        "keypairs": [{"keypair": answers.keypair(request, row)} for row in rows]
-    }
-    if limit and len(rows) == limit:
-        link = next_link(request.full_url, request.pairs, rows[-1].name)
-        answer["keypairs_links"] = [{"rel": "next", "href": link}]
-    return json_answer(answer)
+        page = await LIST.page(request, tx, mine, within=mine)
+    items = [{"keypair": answers.keypair(request, row)} for row in page.rows]
+    return json_answer(LIST.answer(request, page, items))
 
 
 def _fingerprint(public_key: str) -> str:
@@ -139,62 +136,64 @@ def _certificate_print(pem: str) -> str:
     return ":".join(digest[at : at + 2] for at in range(0, 40, 2))
 
 
+class _Pair(Struct, frozen=True):
+    """A key pair to be kept; private_key: of one that was made here, shown once and kept nowhere."""
+
+    public_key: str
+    fingerprint: str
+    private_key: str | None = None
+
+
+def _imported(kind: str, public_key: str) -> _Pair:
+    """A user's own key, as it was sent: clients compare what is shown with what they have."""
+    mark = _fingerprint if kind == "ssh" else _certificate_print
+    return _Pair(public_key, mark(public_key))
+
+
+async def _new(kind: str, user: str, now: datetime) -> _Pair:
+    """A new pair; until 2.91."""
+    if kind == "x509":
+        private_key, public_key = await _made(_certificate, user, now)
+        return _Pair(public_key, _certificate_print(public_key), private_key)
+    private_key, public = await _made(_ssh_pair)
+    public_key = f"{public} generated"
+    return _Pair(public_key, _fingerprint(public_key), private_key)
+
+
 async def create_keypair(request: Request, room: Compute) -> Response:
     """POST /os-keypairs: imports a public key; until 2.91 it can also make a pair and show the private key once."""
     body = await request.body(bodies.CreateKeypair, key="keypair")
-    version = request.microversion
-    if body.type is not UNSET and version < (2, 2):
-        raise BadInput("Additional properties are not allowed ('type' was unexpected)")
-    if body.user_id is not UNSET and version < (2, 10):
-        raise BadInput("Additional properties are not allowed ('user_id' was unexpected)")
     user_id = body.user_id if isinstance(body.user_id, str) else request.token.user_id
     request.allow("os_compute_api:os-keypairs:create", user_id=user_id)
-    kind = "ssh" if body.type is UNSET else body.type
-    if kind not in ("ssh", "x509"):
-        raise BadInput("Invalid input for field/attribute type. It is ssh or x509.")
-    name = body.name.strip()
-    if not name or (version < (2, 92) and any(c in body.name for c in "@.")):
-        raise BadInput("Keypair data is invalid: Keypair name contains unsafe characters")
-    private_key = None
+    if body.type not in ("ssh", "x509"):
+        raise BadInput("Invalid input for field/attribute type. 'ssh' or 'x509' is expected.")
     if isinstance(body.public_key, str):
-        public_key = body.public_key.strip()
-        fingerprint = _fingerprint(public_key) if kind == "ssh" else _certificate_print(public_key)
-    elif version >= (2, 92):
-        raise BadInput(
-            "Invalid input for field/attribute keypair. 'public_key' is a required property"
-        )
-    elif kind == "x509":
-        who = request.token.user_name or user_id
-        private_key, public_key = await _made(_certificate, who, room.clock.now())
-        fingerprint = _certificate_print(public_key)
+        pair = _imported(body.type, body.public_key)
     else:
-        private_key, public = await _made(_ssh_pair)
-        public_key = f"{public} generated"
-        fingerprint = _fingerprint(public_key)
+        user = request.token.user_name or user_id
+        pair = await _new(body.type, user, room.clock.now())
+    values = {
+        "user_id": user_id,
+        "name": body.name,
+        "type": body.type,
+        "public_key": pair.public_key,
+        "fingerprint": pair.fingerprint,
+        "created_at": room.clock.now(),
+    }
     async with request.transaction() as tx:
         await quotas.check_keypairs(tx, request.token.project_id or "", user_id)
         try:
-            await tx.insert(
-                table,
-                {
-                    "user_id": user_id,
-                    "name": name,
-                    "type": kind,
-                    "public_key": public_key,
-                    "fingerprint": fingerprint,
-                    "created_at": room.clock.now(),
-                },
-            )
+            await tx.insert(table, values)
         except Duplicate as error:
-            raise Conflict(f"Key pair '{name}' already exists.") from error
+            raise Conflict(f"Key pair '{body.name}' already exists.") from error
         row = await tx.first(
-            sa.select(table).where(table.c.user_id == user_id, table.c.name == name)
+            sa.select(table).where(table.c.user_id == user_id, table.c.name == body.name)
         )
     assert row is not None
     answer = {**answers.keypair(request, row), "user_id": user_id}
-    if private_key is not None:
-        answer["private_key"] = private_key
-    return json_answer({"keypair": answer}, 201 if version >= (2, 2) else 200)
+    if pair.private_key is not None:
+        answer["private_key"] = pair.private_key
+    return json_answer({"keypair": answer}, 201)
 
 
 async def show_keypair(request: Request, room: Compute) -> Response:
@@ -216,19 +215,13 @@ async def delete_keypair(request: Request, room: Compute) -> Response:
         gone = table.delete().where(table.c.user_id == user_id, table.c.name == name)
         if not await tx.count(gone):
             raise NotFound(f"Keypair {name} not found for user {user_id}")
-    return no_content(204 if request.microversion >= (2, 2) else 202)
+    return no_content()
 
 
 _A = "os_compute_api:os-keypairs"
 _ONE = "/v2.1/os-keypairs/{keypair_name}"
 ROUTES = (
-    Route(
-        "GET",
-        "/v2.1/os-keypairs",
-        list_keypairs,
-        (f"{_A}:index",),
-        query=("limit", "marker", "user_id"),
-    ),
+    Route("GET", "/v2.1/os-keypairs", list_keypairs, (f"{_A}:index",), query=QUERY),
     Route(
         "POST",
         "/v2.1/os-keypairs",
@@ -237,7 +230,15 @@ ROUTES = (
         strict=True,
         body=bodies.CreateKeypair,
         member="keypair",
+        status_before=((2, 2), 200),
     ),
-    Route("GET", _ONE, show_keypair, (f"{_A}:show",), query=("user_id",)),
-    Route("DELETE", _ONE, delete_keypair, (f"{_A}:delete",), query=("user_id",)),
+    Route("GET", _ONE, show_keypair, (f"{_A}:show",), query=_OWNER),
+    Route(
+        "DELETE",
+        _ONE,
+        delete_keypair,
+        (f"{_A}:delete",),
+        query=_OWNER,
+        status_before=((2, 2), 202),
+    ),
 )

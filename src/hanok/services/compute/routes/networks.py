@@ -28,7 +28,7 @@ _ONCE_FOR_ADMINS = (
 
 
 def _old(request: Request, network: dict[str, Any]) -> dict[str, Any]:
-    names = _ONCE + _ONCE_FOR_ADMINS if request.token.is_admin else _ONCE
+    names = _ONCE + _ONCE_FOR_ADMINS if request.reaching("network").everywhere else _ONCE
     return {"id": network["id"], "label": network["name"], **dict.fromkeys(names)}
 
 

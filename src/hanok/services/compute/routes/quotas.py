@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -14,6 +15,7 @@ from hanok.services.identity import facade as identity
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
+from hanok.web.versions import Query
 
 _ABSOLUTE = {
     "instances": "maxTotalInstances",
@@ -33,34 +35,37 @@ _ABSOLUTE = {
 
 async def show_limits(request: Request, room: Compute) -> Response:
     """GET /limits: what the project may have and has."""
-    wanted = request.query.get("tenant_id")
-    project_id = request.token.project_id or ""
-    if wanted is not None and wanted != project_id:
-        request.allow("os_compute_api:limits:other_project")
-        project_id = wanted
+    request.allow("os_compute_api:limits")
+    project_id = request.query.get("tenant_id")
+    if project_id is not None:
+        request.allow("os_compute_api:limits:other_project", project_id=project_id)
     else:
-        request.allow("os_compute_api:limits")
+        project_id = request.token.project_id or ""
     async with request.reading() as tx:
-        most = answers.quota_set(await quotas.limits(tx, project_id), request)
+        most = await quotas.limits(tx, project_id)
         used = await quotas.used(tx, project_id)
-    absolute: dict[str, int] = {
-        shown: most[name] for name, shown in _ABSOLUTE.items() if name in most
+    absolute = {
+        **{shown: most[name] for name, shown in _ABSOLUTE.items() if name in most},
+        "maxImageMeta": most["metadata_items"],
+        "totalInstancesUsed": used["instances"],
+        "totalCoresUsed": used["cores"],
+        "totalRAMUsed": used["ram"],
+        "totalServerGroupsUsed": 0,
+        "totalFloatingIpsUsed": 0,
+        "totalSecurityGroupsUsed": 0,
     }
-    if request.microversion < (2, 57):
-        absolute.setdefault("maxImageMeta", most["metadata_items"])
-    if request.microversion < (2, 39):
-        absolute["maxImageMeta"] = most["metadata_items"]
-    else:
-        absolute.pop("maxImageMeta", None)
-    absolute.update(
-        totalInstancesUsed=used["instances"],
-        totalCoresUsed=used["cores"],
-        totalRAMUsed=used["ram"],
-        totalServerGroupsUsed=0,
+    return json_answer(
+        {"limits": {"rate": [], "absolute": request.shown(answers.LIMITS)(absolute)}}
     )
-    if request.microversion < (2, 36):
-        absolute.update(totalFloatingIpsUsed=0, totalSecurityGroupsUsed=0)
-    return json_answer({"limits": {"rate": [], "absolute": absolute}})
+
+
+def _set(request: Request, most: Mapping[str, Any]) -> dict[str, Any]:
+    """The limits that this version still speaks of."""
+    return request.shown(answers.QUOTAS)(dict(most))
+
+
+def _of_class(request: Request, most: Mapping[str, Any]) -> dict[str, Any]:
+    return request.shown(answers.QUOTA_CLASS)(dict(most))
 
 
 async def _checked_project(request: Request, tx: Transaction) -> str:
@@ -76,8 +81,8 @@ async def show_quotas(request: Request, room: Compute) -> Response:
     request.allow("os_compute_api:os-quota-sets:show", project_id=project_id)
     async with request.reading() as tx:
         await _checked_project(request, tx)
-        most = await quotas.limits(tx, project_id)
-    return json_answer({"quota_set": {"id": project_id, **answers.quota_set(most, request)}})
+        most = await quotas.limits(tx, project_id, request.query.get("user_id"))
+    return json_answer({"quota_set": {"id": project_id, **_set(request, most)}})
 
 
 async def show_detail(request: Request, room: Compute) -> Response:
@@ -86,8 +91,9 @@ async def show_detail(request: Request, room: Compute) -> Response:
     request.allow("os_compute_api:os-quota-sets:detail", project_id=project_id)
     async with request.reading() as tx:
         await _checked_project(request, tx)
-        most = answers.quota_set(await quotas.limits(tx, project_id), request)
-        used = await quotas.used(tx, project_id)
+        user_id = request.query.get("user_id")
+        most = _set(request, await quotas.limits(tx, project_id, user_id))
+        used = await quotas.used(tx, project_id, user_id)
     detail = {
         name: {"limit": limit, "in_use": used.get(name, 0), "reserved": 0}
         for name, limit in most.items()
@@ -100,16 +106,14 @@ async def show_defaults(request: Request, room: Compute) -> Response:
     async with request.reading() as tx:
         await _checked_project(request, tx)
         most = await quotas.defaults(tx)
-    return json_answer(
-        {"quota_set": {"id": request.path["tenant_id"], **answers.quota_set(most, request)}}
-    )
+    return json_answer({"quota_set": {"id": request.path["tenant_id"], **_set(request, most)}})
 
 
 async def _wanted(request: Request, key: str) -> tuple[dict[str, int], bool]:
     body = await request.json()
     if not isinstance(body, dict) or set(body) != {key} or not isinstance(body[key], dict):
         raise BadInput(f"Invalid input: the body is {{'{key}': {{…}}}}.")
-    known = answers.quota_set(quotas.DEFAULTS, request)
+    known = _set(request, quotas.DEFAULTS)
     wanted: dict[str, int] = {}
     force = False
     for name, value in body[key].items():
@@ -125,29 +129,45 @@ async def _wanted(request: Request, key: str) -> tuple[dict[str, int], bool]:
 
 
 async def update_quotas(request: Request, room: Compute) -> Response:
-    """PUT /os-quota-sets/{project_id}: a limit below what is used is refused unless it is forced."""
-    project_id = request.path["tenant_id"]
+    """PUT /os-quota-sets/{project_id}: a limit below what is used is refused unless it is forced.
+
+    With a user_id the limits are those of one user in the project, and no more than the project's.
+    """
+    project_id, user_id = request.path["tenant_id"], request.query.get("user_id")
     request.allow("os_compute_api:os-quota-sets:update", project_id=project_id)
     wanted, force = await _wanted(request, "quota_set")
     async with request.transaction() as tx:
         await _checked_project(request, tx)
-        used = await quotas.used(tx, project_id)
+        if user_id is not None:
+            _within(wanted, await quotas.limits(tx, project_id))
         if not force:
-            for name, most in wanted.items():
-                if 0 <= most < used.get(name, 0):
-                    raise BadInput(
-                        f"Quota limit {most} for {name} must be greater than or equal to already used "
-                        f"and reserved {used[name]}."
-                    )
-        await quotas.set_limits(tx, project_id, wanted)
-        now = await quotas.limits(tx, project_id)
-    return json_answer({"quota_set": answers.quota_set(now, request)})
+            _above(wanted, await quotas.used(tx, project_id, user_id))
+        await quotas.set_limits(tx, quotas.owner(project_id, user_id), wanted)
+        now = await quotas.limits(tx, project_id, user_id)
+    return json_answer({"quota_set": _set(request, now)})
+
+
+def _above(wanted: Mapping[str, int], used: Mapping[str, int]) -> None:
+    for name, most in wanted.items():
+        if 0 <= most < used.get(name, 0):
+            raise BadInput(
+                f"Quota limit {most} for {name} must be greater than or equal to already used "
+                f"and reserved {used[name]}."
+            )
+
+
+def _within(wanted: Mapping[str, int], project: Mapping[str, int]) -> None:
+    for name, most in wanted.items():
+        if project[name] >= 0 and not 0 <= most <= project[name]:
+            raise BadInput(
+                f"Quota limit {most} for {name} must be less than or equal to {project[name]}, the project's."
+            )
 
 
 async def delete_quotas(request: Request, room: Compute) -> Response:
     request.allow("os_compute_api:os-quota-sets:delete", project_id=request.path["tenant_id"])
     async with request.transaction() as tx:
-        await quotas.reset(tx, request.path["tenant_id"])
+        await quotas.reset(tx, request.path["tenant_id"], request.query.get("user_id"))
     return no_content(202)
 
 
@@ -156,12 +176,7 @@ async def show_class(request: Request, room: Compute) -> Response:
     request.allow()
     async with request.reading() as tx:
         most: dict[str, Any] = dict(await quotas.defaults(tx))
-    answer = answers.quota_set(most, request)
-    if request.microversion < (2, 50):
-        answer = {
-            k: v for k, v in answer.items() if k not in ("server_groups", "server_group_members")
-        }
-    return json_answer({"quota_class_set": {"id": request.path["id"], **answer}})
+    return json_answer({"quota_class_set": {"id": request.path["id"], **_of_class(request, most)}})
 
 
 async def update_class(request: Request, room: Compute) -> Response:
@@ -171,27 +186,23 @@ async def update_class(request: Request, room: Compute) -> Response:
         if request.path["id"] == "default":
             await quotas.set_limits(tx, quotas.CLASS, wanted)
         most = {**await quotas.defaults(tx), **wanted}
-    answer = answers.quota_set(most, request)
-    if request.microversion < (2, 50):
-        answer = {
-            k: v for k, v in answer.items() if k not in ("server_groups", "server_group_members")
-        }
-    return json_answer({"quota_class_set": answer})
+    return json_answer({"quota_class_set": _of_class(request, most)})
 
 
 _A = "os_compute_api"
 _SET = "/v2.1/os-quota-sets/{tenant_id}"
 _CLASS = "/v2.1/os-quota-class-sets/{id}"
+_CLOSED = Query("user_id", closed=(2, 75))
 ROUTES = (
     Route(
         "GET",
         "/v2.1/limits",
         show_limits,
         (f"{_A}:limits", f"{_A}:limits:other_project"),
-        query=("tenant_id",),
+        query=Query("tenant_id", closed=(2, 75)),
     ),
-    Route("GET", _SET, show_quotas, (f"{_A}:os-quota-sets:show",)),
-    Route("GET", _SET + "/detail", show_detail, (f"{_A}:os-quota-sets:detail",)),
+    Route("GET", _SET, show_quotas, (f"{_A}:os-quota-sets:show",), query=_CLOSED),
+    Route("GET", _SET + "/detail", show_detail, (f"{_A}:os-quota-sets:detail",), query=_CLOSED),
     Route("GET", _SET + "/defaults", show_defaults, (f"{_A}:os-quota-sets:defaults",)),
     Route(
         "PUT",
@@ -201,8 +212,9 @@ ROUTES = (
         strict=True,
         body=dict[str, int],
         member="quota_set",
+        query=_CLOSED,
     ),
-    Route("DELETE", _SET, delete_quotas, (f"{_A}:os-quota-sets:delete",)),
+    Route("DELETE", _SET, delete_quotas, (f"{_A}:os-quota-sets:delete",), query=_CLOSED),
     Route("GET", _CLASS, show_class, (f"{_A}:os-quota-class-sets:show",)),
     Route(
         "PUT",

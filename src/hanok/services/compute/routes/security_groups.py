@@ -149,7 +149,7 @@ async def list_groups(request: Request, room: Compute) -> Response:
     offset = _number("offset", request.query_all("offset"))
     limit = _number("limit", request.query_all("limit"))
     path = GROUPS
-    if "all_tenants" not in request.query or not request.token.is_admin:
+    if "all_tenants" not in request.query or not request.reaching("network").everywhere:
         path += f"?project_id={request.token.project_id or ''}"
     found = (await _ask(request, room, "GET", path))["security_groups"]
     page = found[offset : offset + min(limit or PAGE, PAGE)]

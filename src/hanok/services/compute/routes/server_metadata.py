@@ -8,9 +8,9 @@ from sqlalchemy import Row
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Conflict, NotFound
-from hanok.services.compute.logic import quotas, servers
+from hanok.services.compute.logic import quotas
 from hanok.services.compute.room import Compute
-from hanok.services.compute.routes.servers import readable
+from hanok.services.compute.routes.servers import check_unlocked, readable
 from hanok.services.compute.schemas import bodies
 from hanok.services.compute.tables import servers as table
 from hanok.store import Transaction
@@ -27,7 +27,7 @@ async def list_metadata(request: Request, room: Compute) -> Response:
 async def _set_metadata(
     request: Request, room: Compute, tx: Transaction, row: Row[Any], metadata: dict[str, str]
 ) -> None:
-    servers.check_unlocked(row, request.token)
+    check_unlocked(request, row)
     if row.vm_state not in ("active", "paused", "suspended", "stopped"):
         raise Conflict(
             f"Cannot 'update_server_metadata' instance {row.id} while it is in vm_state {row.vm_state}"

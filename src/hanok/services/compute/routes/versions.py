@@ -10,7 +10,7 @@ from hanok.services.compute.microversions import MICROVERSIONS
 from hanok.services.compute.room import Compute
 from hanok.web.microversions import text
 from hanok.web.request import Request, json_answer
-from hanok.web.routes import PUBLIC, SIGNED_IN, Route
+from hanok.web.routes import PUBLIC, Route
 
 
 def _version(request: Request) -> dict[str, Any]:
@@ -61,14 +61,8 @@ async def show_oldest(request: Request, room: Compute) -> Response:
     return _document(_oldest(request), "2")
 
 
-async def list_extensions(request: Request, room: Compute) -> Response:
-    """GET /extensions: frozen upstream; everything is in the API itself."""
-    return json_answer({"extensions": []})
-
-
 ROUTES = (
     Route("GET", "/", list_versions, (PUBLIC,)),
     Route("GET", "/v2", show_oldest, (PUBLIC,)),
     Route("GET", "/v2.1", show_version, (PUBLIC,)),
-    Route("GET", "/v2.1/extensions", list_extensions, (SIGNED_IN,)),
 )

@@ -1,4 +1,8 @@
-"""Bodies of Compute v2.1. Unknown keys are refused; what a microversion does not know yet is too (`since`)."""
+"""Bodies of Compute v2.1 in their newest form, with the versions of each field.
+
+Unknown keys are refused, and so is what a microversion does not know yet, or no longer. What an older version says in
+another way is turned into the newest form here, before a handler sees it.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,23 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from hanok.base.errors import BadInput
-from hanok.web.microversions import Version
+from hanok.web.versions import field_of, turns_older
 
-Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\S")]
+# Printable, and no blank at either end. Source: Compute API reference, "name" of servers, flavors and key pairs.
+PRINTABLE = (
+    r"^(?!\s)[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]*(?<!\s)$(?!\n)"
+)
+Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=PRINTABLE)]
 Tag = Annotated[str, Meta(min_length=1, max_length=60, pattern=r"^[^,/]*$")]
 UUIDText = Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$")]
 Key = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9-_:. ]{1,255}$")]
 Value = Annotated[str, Meta(max_length=255)]
 MetadataMap = dict[Key, Value]
 HostName = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9-._]*$")]
+Description = Annotated[str, Meta(max_length=255)]
+GuestName = Annotated[
+    str, Meta(min_length=2, max_length=255, pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*[A-Za-z0-9]$(?!\n)")
+]
 MOST = 2_147_483_647
 
 
@@ -24,7 +36,7 @@ class NetworkWish(Struct, forbid_unknown_fields=True, kw_only=True):
     uuid: UUIDText | UnsetType = UNSET
     port: UUIDText | UnsetType | None = UNSET
     fixed_ip: str | UnsetType = UNSET
-    tag: Tag | UnsetType = UNSET
+    tag: Annotated[Tag | UnsetType, field_of(since=(2, 32), gap=((2, 37), (2, 41)))] = UNSET
 
 
 class GroupRef(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -45,24 +57,26 @@ class BlockDevice(Struct, forbid_unknown_fields=True, kw_only=True):
     disk_bus: Any = UNSET
     guest_format: Any = UNSET
     no_device: Any = UNSET
-    tag: Any = UNSET
-    volume_type: Any = UNSET
+    tag: Annotated[Any, field_of(since=(2, 32), gap=((2, 33), (2, 41)))] = UNSET
+    volume_type: Annotated[Any, field_of(since=(2, 67))] = UNSET
     image_id: Any = UNSET
     snapshot_id: Any = UNSET
     volume_id: Any = UNSET
 
 
-class CreateServer(Struct, forbid_unknown_fields=True, kw_only=True):
+class NewServer(Struct, forbid_unknown_fields=True, kw_only=True):
+    """The server that is wanted."""
+
     name: Name
     flavorRef: Any
     imageRef: str | UnsetType = UNSET
     adminPass: Annotated[str, Meta(max_length=255)] | UnsetType = UNSET
     metadata: MetadataMap | UnsetType = UNSET
-    networks: list[NetworkWish] | str | UnsetType = UNSET
+    networks: Annotated[list[NetworkWish] | str, field_of(required=(2, 37))]
     disk_config: str | UnsetType = field(default=UNSET, name="OS-DCF:diskConfig")
     accessIPv4: str | UnsetType = UNSET
     accessIPv6: str | UnsetType = UNSET
-    personality: list[dict[str, str]] | UnsetType = UNSET
+    personality: Annotated[list[dict[str, str]] | UnsetType, field_of(until=(2, 56))] = UNSET
     key_name: str | UnsetType | None = UNSET
     availability_zone: Name | UnsetType | None = UNSET
     block_device_mapping: list[dict[str, Any]] | UnsetType = UNSET
@@ -73,39 +87,55 @@ class CreateServer(Struct, forbid_unknown_fields=True, kw_only=True):
     return_reservation_id: bool | str | UnsetType = UNSET
     security_groups: list[GroupRef] | UnsetType = UNSET
     user_data: Annotated[str, Meta(max_length=65535)] | UnsetType | None = UNSET
-    description: Annotated[str, Meta(max_length=255)] | UnsetType | None = UNSET
-    tags: Annotated[list[Tag], Meta(max_length=50)] | UnsetType = UNSET
-    trusted_image_certificates: list[str] | UnsetType | None = UNSET
-    host: HostName | UnsetType = UNSET
-    hypervisor_hostname: HostName | UnsetType = UNSET
-    hostname: Annotated[str, Meta(min_length=1, max_length=255)] | UnsetType = UNSET
+    description: Annotated[Description | UnsetType | None, field_of(since=(2, 19))] = UNSET
+    tags: Annotated[
+        Annotated[list[Tag], Meta(max_length=50)] | UnsetType, field_of(since=(2, 52))
+    ] = UNSET
+    trusted_image_certificates: Annotated[list[str] | UnsetType | None, field_of(since=(2, 63))] = (
+        UNSET
+    )
+    host: Annotated[HostName | UnsetType, field_of(since=(2, 74))] = UNSET
+    hypervisor_hostname: Annotated[HostName | UnsetType, field_of(since=(2, 74))] = UNSET
+    hostname: Annotated[GuestName | UnsetType, field_of(since=(2, 90))] = UNSET
+
+
+class CreateServer(Struct, forbid_unknown_fields=True, kw_only=True):
+    """The body of POST /servers: the server, and beside it what the scheduler is told, under either of two names."""
+
+    server: NewServer
     scheduler_hints: dict[str, Any] | UnsetType = field(default=UNSET, name="os:scheduler_hints")
+    more_hints: dict[str, Any] | UnsetType = field(default=UNSET, name="OS-SCH-HNT:scheduler_hints")
 
 
-SINCE: dict[str, Version] = {
-    "description": (2, 19),
-    "tags": (2, 52),
-    "trusted_image_certificates": (2, 63),
-    "host": (2, 74),
-    "hypervisor_hostname": (2, 74),
-    "hostname": (2, 90),
-    "locked_reason": (2, 73),
-    "pinned_availability_zone": (2, 104),
-}
+def _label_only(body: dict[str, Any]) -> dict[str, Any]:
+    """A host name of one label, as short as a label may be."""
+    name = body.get("hostname")
+    if isinstance(name, str) and (len(name) > 63 or "." in name):
+        raise BadInput(
+            f"Invalid input for field/attribute hostname. Value: {name[:100]}. It must be a host name of at most 63 "
+            "characters without dots; fully qualified names are taken from microversion 2.94."
+        )
+    return body
 
 
-def check_since(body: Struct, version: Version) -> None:
-    """Refuse attributes that the microversion does not know yet.
+@turns_older(NewServer, (2, 19))
+def _described_by_its_name(server: dict[str, Any]) -> dict[str, Any]:
+    return (
+        {**server, "description": server["name"]} if isinstance(server.get("name"), str) else server
+    )
 
-    Raises:
-        BadInput: one was sent.
-    """
-    for name, since in SINCE.items():
-        if version < since and getattr(body, name, UNSET) is not UNSET:
-            raise BadInput(
-                f"Invalid input for field/attribute server. Additional properties are not allowed "
-                f"('{name}' was unexpected)"
-            )
+
+@turns_older(NewServer, (2, 37))
+def _networks_by_themselves(server: dict[str, Any]) -> dict[str, Any]:
+    networks = server.get("networks", [])
+    if not isinstance(networks, list):
+        raise BadInput("Invalid input for field/attribute networks. It must be a list.")
+    return {**server, "networks": networks or "auto"}
+
+
+@turns_older(NewServer, (2, 94))
+def _one_label(server: dict[str, Any]) -> dict[str, Any]:
+    return _label_only(server)
 
 
 class UpdateServer(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -113,9 +143,14 @@ class UpdateServer(Struct, forbid_unknown_fields=True, kw_only=True):
     disk_config: str | UnsetType = field(default=UNSET, name="OS-DCF:diskConfig")
     accessIPv4: str | UnsetType | None = UNSET
     accessIPv6: str | UnsetType | None = UNSET
-    description: Annotated[str, Meta(max_length=255)] | UnsetType | None = UNSET
-    hostname: Annotated[str, Meta(min_length=1, max_length=255)] | UnsetType = UNSET
-    pinned_availability_zone: Name | UnsetType | None = UNSET
+    description: Annotated[Description | UnsetType | None, field_of(since=(2, 19))] = UNSET
+    hostname: Annotated[GuestName | UnsetType, field_of(since=(2, 90))] = UNSET
+    pinned_availability_zone: Annotated[Name | UnsetType | None, field_of(since=(2, 104))] = UNSET
+
+
+@turns_older(UpdateServer, (2, 94))
+def _still_one_label(server: dict[str, Any]) -> dict[str, Any]:
+    return _label_only(server)
 
 
 class Reboot(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -135,7 +170,9 @@ class CreateBackup(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Lock(Struct, forbid_unknown_fields=True, kw_only=True):
-    locked_reason: Annotated[str, Meta(min_length=1, max_length=255)]
+    locked_reason: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=255)] | UnsetType, field_of(since=(2, 73))
+    ] = UNSET
 
 
 class ConsoleOutput(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -183,10 +220,12 @@ class CreateFlavor(Struct, forbid_unknown_fields=True, kw_only=True):
     disk: int | str
     id: Any = None
     swap: int | str = 0
-    rxtx_factor: float | str = 1.0
+    rxtx_factor: Annotated[float | str, field_of(until=(2, 101))] = 1.0
     ephemeral: int | str = field(default=0, name="OS-FLV-EXT-DATA:ephemeral")
     is_public: bool | str = field(default=True, name="os-flavor-access:is_public")
-    description: Annotated[str, Meta(max_length=65535)] | UnsetType | None = UNSET
+    description: Annotated[
+        Annotated[str, Meta(max_length=65535)] | None, field_of(since=(2, 55))
+    ] = None
 
 
 class UpdateFlavor(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -198,10 +237,19 @@ class TenantAccess(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class CreateKeypair(Struct, forbid_unknown_fields=True, kw_only=True):
-    name: Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9-_@. ]+$")]
-    public_key: str | UnsetType = UNSET
-    type: str | UnsetType = UNSET
-    user_id: str | UnsetType = UNSET
+    name: Annotated[
+        str, Meta(min_length=1, max_length=255, pattern=r"^(?! )[a-zA-Z0-9_@. -]+(?<! )$(?!\n)")
+    ]
+    public_key: Annotated[str | UnsetType, field_of(required=(2, 92))] = UNSET
+    type: Annotated[str, field_of(since=(2, 2))] = "ssh"
+    user_id: Annotated[str | UnsetType, field_of(since=(2, 10))] = UNSET
+
+
+@turns_older(CreateKeypair, (2, 92))
+def _plainer_name(keypair: dict[str, Any]) -> dict[str, Any]:
+    if any(letter in str(keypair.get("name")) for letter in "@."):
+        raise BadInput("Keypair data is invalid: Keypair name contains unsafe characters")
+    return keypair
 
 
 class UpdateService(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -229,7 +277,7 @@ def ip_address(value: str, name: str) -> str:
         return str(ipaddress.ip_address(value))
     except ValueError:
         raise BadInput(
-            f"Invalid input for field/attribute {name}. Value: {value[:64]}. It is no IP address"
+            f"Invalid input for field/attribute {name}. Value: {value[:64]}. It is not a valid IP address"
         ) from None
 
 

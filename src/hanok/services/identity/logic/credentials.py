@@ -15,7 +15,7 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, Conflict, Forbidden
 from hanok.base.ids import new_hex
-from hanok.services.identity.logic import rights, sealed
+from hanok.services.identity.logic import sealed
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.logic.lookup import get
 from hanok.services.identity.room import Identity
@@ -152,14 +152,12 @@ async def update(
                     raise BadInput(f"{name} can not be updated for credential")
         changes.update(sealed.seal(room.secrets, values["blob"]))
     await tx.execute(credentials.update().where(credentials.c.id == row.id).values(**changes))
-    await rights.changed(tx)
     return await get(tx, credentials, "credential", row.id)
 
 
 async def delete(tx: Transaction, row: Row[Any]) -> None:
     """Remove a credential; tokens got with it end."""
     await tx.execute(credentials.delete().where(credentials.c.id == row.id))
-    await rights.changed(tx)
 
 
 async def of_type(tx: Transaction, user_id: str, kind: str) -> list[Row[Any]]:

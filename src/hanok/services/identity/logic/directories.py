@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import Forbidden, HanokError
-from hanok.services.identity.logic import domain_options, rights
+from hanok.services.identity.logic import domain_options
 from hanok.services.identity.logic.directory import Directory, Person, Team
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.logic.lookup import renamed
@@ -144,7 +144,6 @@ async def _refreshed(
     elif _differs(row, person):
         async with database.write() as tx:
             await _write_person(tx, domain_id, person, row)
-            await rights.changed(tx)
     return directory, user_id, person.dn
 
 
@@ -171,31 +170,26 @@ async def follow(database: Database, domain_id: str, directory: Directory) -> No
     people, teams = await directory.people(), await directory.teams()
     async with database.write() as tx:
         await tx.serialize("directory", domain_id)
-        changed = await _follow_people(tx, domain_id, people)
-        changed |= await _follow_teams(tx, domain_id, people, teams, directory)
-        if changed:
-            await rights.changed(tx)
+        await _follow_people(tx, domain_id, people)
+        await _follow_teams(tx, domain_id, people, teams, directory)
 
 
-async def _follow_people(tx: Transaction, domain_id: str, people: Sequence[Person]) -> bool:
+async def _follow_people(tx: Transaction, domain_id: str, people: Sequence[Person]) -> None:
     entries = await tx.all(_entries, {"domain": domain_id, "kind": "user"})
     if entries and not people:
         log.warning("the directory of domain %s is empty: nobody is switched off", domain_id)
-        return False
+        return
     rows = {row.id: row for row in await tx.all(_users, {"domain": domain_id})}
     known = {entry.public_id: entry for entry in entries}
-    changed = False
     for person in people:
         user_id = public_id(domain_id, "user", person.local_id)
         row = rows.get(user_id)
         if row is None or _differs(row, person):
-            changed |= await _write_person(tx, domain_id, person, row)
+            await _write_person(tx, domain_id, person, row)
     there = {public_id(domain_id, "user", person.local_id) for person in people}
     for user_id in known.keys() - there:
         if user_id in rows and rows[user_id].enabled:
             await tx.execute(users.update().where(users.c.id == user_id).values(enabled=False))
-            changed = True
-    return changed
 
 
 def _extra(person: Person | Team) -> dict[str, str]:
@@ -212,13 +206,13 @@ def _differs(row: Row[Any], person: Person) -> bool:
 
 async def _write_person(
     tx: Transaction, domain_id: str, person: Person, row: Row[Any] | None
-) -> bool:
+) -> None:
     user_id = public_id(domain_id, "user", person.local_id)
     values = {"name": person.name, "enabled": person.enabled, "extra": _extra(person)}
     try:
         if row is not None:
             await tx.alter(users.update().where(users.c.id == user_id).values(**renamed(values)))
-            return True
+            return
         await tx.insert(
             users,
             {
@@ -235,9 +229,8 @@ async def _write_person(
         log.warning(
             "domain %s has another user %s: %s stays out", domain_id, person.name, person.dn
         )
-        return False
+        return
     await _remember(tx, domain_id, "user", person)
-    return True
 
 
 async def _remember(tx: Transaction, domain_id: str, kind: str, thing: Person | Team) -> None:
@@ -258,11 +251,10 @@ async def _follow_teams(
     people: Sequence[Person],
     teams: Sequence[Team],
     directory: Directory,
-) -> bool:
+) -> None:
     rows: dict[str, Row[Any] | None] = {
         row.id: row for row in await tx.all(_groups, {"domain": domain_id})
     }
-    changed = False
     for team in teams:
         group_id = public_id(domain_id, "group", team.local_id)
         row = rows.get(group_id)
@@ -279,7 +271,6 @@ async def _follow_teams(
                 await tx.insert(groups, {**own, **values})
                 await _remember(tx, domain_id, "group", team)
                 rows[group_id] = row
-            changed = True
         except Duplicate:
             log.warning(
                 "domain %s has another group %s: %s stays out", domain_id, team.name, team.dn
@@ -310,4 +301,3 @@ async def _follow_teams(
                 group_members.c.group_id == group, group_members.c.user_id == user
             )
         )
-    return changed or bool(new) or bool(held - wanted)

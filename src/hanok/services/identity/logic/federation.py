@@ -17,7 +17,7 @@ from sqlalchemy import Row, bindparam
 from hanok.base.clock import Clock
 from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound, NotSignedIn
 from hanok.base.ids import new_hex
-from hanok.services.identity.logic import mapping, projects, revocations, rights
+from hanok.services.identity.logic import mapping, projects, revocations
 from hanok.services.identity.logic.lookup import exact_first, get, named
 from hanok.services.identity.logic.mapping import Assertion, Mapped, MappedProject
 from hanok.services.identity.logic.proofs import REFUSED
@@ -145,7 +145,6 @@ async def delete_provider(tx: Transaction, idp_id: str) -> None:
     for table in (idp_remote_ids, federation_protocols, federated_memberships, federated_users):
         await tx.execute(table.delete().where(table.c.idp_id == idp_id))
     await tx.execute(identity_providers.delete().where(identity_providers.c.id == idp_id))
-    await rights.changed(tx)
 
 
 async def protocol(tx: Transaction, idp_id: str, protocol_id: str) -> Row[Any]:
@@ -321,7 +320,6 @@ async def _join(
                 for one in wanted
             ],
         )
-    await rights.changed(tx)
 
 
 async def _provision(
@@ -371,7 +369,6 @@ async def _provision(
                 assignments.c.role_id == role_id,
             )
         )
-    await rights.changed(tx)
 
 
 async def _role(tx: Transaction, name: str, domain_id: str) -> str:

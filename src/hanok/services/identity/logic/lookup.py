@@ -55,7 +55,7 @@ def renamed(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, "name_key": values["name"]} if "name" in values else values
 
 
-def _parts(column: sa.Column[Any], value: str, how: str) -> sa.ColumnElement[bool]:
+def _parts(column: sa.ColumnElement[Any], value: str, how: str) -> sa.ColumnElement[bool]:
     """Whether a text has this part, its case included. LIKE looks at case on one database and not on the other."""
     length = sa.func.length(column)
     if how == "contains":

@@ -177,7 +177,6 @@ async def update(
             )
         except Duplicate as error:
             raise Conflict(f"The name {changes['name']} is taken by another {what}.") from error
-    await rights.changed(tx)
     return await get(tx, projects, what, row.id)
 
 
@@ -194,7 +193,6 @@ async def delete(tx: Transaction, row: Row[Any], now: datetime) -> None:
         await delete_domain(tx, row, now)
         return
     await _forget(tx, row.id, now)
-    await rights.changed(tx)
 
 
 async def _forget(tx: Transaction, project_id: str, now: datetime) -> None:
@@ -269,7 +267,6 @@ async def delete_domain(tx: Transaction, row: Row[Any], now: datetime) -> None:
     await tx.execute(groups.delete().where(groups.c.domain_id == row.id))
     await tx.execute(roles.delete().where(roles.c.domain_id == row.id))
     await _forget(tx, row.id, now)
-    await rights.changed(tx)
 
 
 def check_mutable(row: Row[Any], values: dict[str, Any], what: str) -> None:

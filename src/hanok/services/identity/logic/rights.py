@@ -12,15 +12,32 @@ from sqlalchemy import bindparam
 
 from hanok.base.clock import Clock
 from hanok.services.identity.tables import (
+    application_credentials,
     assignments,
+    credentials,
+    endpoint_groups,
+    endpoints,
     federated_memberships,
+    federated_users,
+    federation_protocols,
     group_members,
+    groups,
+    identity_providers,
     implied_roles,
+    oauth_access_tokens,
+    oauth_consumers,
+    project_endpoint_groups,
+    project_endpoints,
     projects,
+    revoked_tokens,
     roles,
+    service_providers,
+    services,
     state,
+    trusts,
+    users,
 )
-from hanok.store import Transaction
+from hanok.store import Changes, Database, Transaction
 
 _wall = Clock()
 _groups_of = (
@@ -49,6 +66,55 @@ _raise = state.update().where(state.c.id == 1).values(revision=state.c.revision 
 _revision = sa.select(state.c.revision).where(state.c.id == 1)
 
 
+_ANY = Changes(insert=True, update=True, delete=True)
+_ENDS = Changes(update=True, delete=True)
+
+# What a token was found to be worth is remembered until one of these changes. New users, projects, roles and
+# credentials are no part of any token yet, and make nothing known untrue.
+FACTS: dict[sa.FromClause, Changes] = {
+    # Who may do what.
+    assignments: _ANY,
+    implied_roles: _ANY,
+    group_members: _ANY,
+    federated_memberships: _ANY,
+    # Whose the token is and what it is for, by name and whether they may still be used.
+    users: Changes(
+        update=True,
+        delete=True,
+        but=frozenset(
+            (
+                "extra",
+                "failed_at",
+                "failed_sign_ins",
+                "last_active_at",
+                "past_hashes",
+                "password_own",
+            )
+        ),
+    ),
+    groups: Changes(delete=True),
+    projects: Changes(update=True, delete=True, but=frozenset(("description", "extra"))),
+    roles: Changes(update=True, delete=True, but=frozenset(("description", "extra"))),
+    # What it came from.
+    application_credentials: _ENDS,
+    credentials: _ENDS,
+    trusts: Changes(update=True, delete=True, but=frozenset(("remaining_uses",))),
+    oauth_consumers: Changes(delete=True),
+    oauth_access_tokens: _ENDS,
+    identity_providers: _ENDS,
+    federation_protocols: _ENDS,
+    federated_users: Changes(delete=True),
+    revoked_tokens: Changes(insert=True),
+    # What it tells of the cloud.
+    services: _ANY,
+    endpoints: _ANY,
+    endpoint_groups: _ANY,
+    project_endpoints: _ANY,
+    project_endpoint_groups: _ANY,
+    service_providers: _ANY,
+}
+
+
 async def groups_of(tx: Transaction, user_id: str) -> list[str]:
     """Ids of the groups a user is in now, those that a provider gave included."""
     return list(await tx.scalars(_groups_of, {"user_id": user_id}))
@@ -66,9 +132,16 @@ async def members_with_roles(tx: Transaction, group_ids: sa.Select[tuple[str]]) 
     return list(await tx.scalars(sa.union(*members)))
 
 
-async def changed(tx: Transaction) -> None:
-    """Say that a fact has changed which the rights of a token hang on. Part of the same transaction."""
+async def _changed(tx: Transaction) -> None:
     await tx.execute(_raise)
+
+
+def watch(database: Database) -> None:
+    """From now on each transaction that changes a fact on which the worth of a token hangs raises the counter.
+
+    Nobody who writes has to think of it: which facts those are is said by `FACTS`.
+    """
+    database.watch(FACTS, _changed)
 
 
 async def revision(tx: Transaction) -> int:

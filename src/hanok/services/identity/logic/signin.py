@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Row
 
-from hanok.base.errors import BadInput, Forbidden
+from hanok.base.errors import BadInput, Forbidden, NotSignedIn
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import proofs, rights, standing, trusts
 from hanok.services.identity.logic.methods import METHODS

@@ -466,7 +466,6 @@ class Tokens:
         row = {"audit_id": audit_id, "expires_at": _time(payload.expires_us)}
         if await tx.insert_missing(revoked_tokens, row):
             await revocations.note(tx, "audit", [audit_id], now)
-        await rights.changed(tx)
 
     # ---- receipts: proof of some of the methods that a sign-in needs ----
 

@@ -113,7 +113,6 @@ async def update(
             raise Conflict(text) from error
     if password or (values.get("enabled") is False and row.enabled):
         await revocations.note(tx, "user", [row.id], now)
-    await rights.changed(tx)
     return await get(tx, users, "user", row.id)
 
 
@@ -224,7 +223,6 @@ async def delete(tx: Transaction, row: Row[Any], now: datetime) -> None:
     await delegations.forget_users(tx, [row.id])
     await tx.execute(users.delete().where(users.c.id == row.id))
     await revocations.note(tx, "user", [row.id], now)
-    await rights.changed(tx)
 
 
 async def create_group(tx: Transaction, values: dict[str, Any], extra: dict[str, Any]) -> Row[Any]:
@@ -279,7 +277,6 @@ async def delete_group(tx: Transaction, row: Row[Any], now: datetime) -> None:
         federated_memberships.delete().where(federated_memberships.c.group_id == row.id)
     )
     await tx.execute(groups.delete().where(groups.c.id == row.id))
-    await rights.changed(tx)
 
 
 async def is_member(tx: Transaction, group_id: str, user_id: str) -> bool:
@@ -287,8 +284,7 @@ async def is_member(tx: Transaction, group_id: str, user_id: str) -> bool:
 
 
 async def add_member(tx: Transaction, group_id: str, user_id: str) -> None:
-    if await tx.insert_missing(group_members, {"group_id": group_id, "user_id": user_id}):
-        await rights.changed(tx)
+    await tx.insert_missing(group_members, {"group_id": group_id, "user_id": user_id})
 
 
 async def remove_member(tx: Transaction, group_id: str, user_id: str, now: datetime) -> None:
@@ -298,4 +294,3 @@ async def remove_member(tx: Transaction, group_id: str, user_id: str, now: datet
     if not await tx.count(gone):
         raise NotFound(f"Could not find user: {user_id} in group: {group_id}.")
     await revocations.note(tx, "user", [user_id], now)
-    await rights.changed(tx)

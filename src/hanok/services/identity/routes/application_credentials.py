@@ -14,7 +14,7 @@ from hanok.base.clock import zulu_micro
 from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
 from hanok.base.ids import new_hex
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import delegations, rights
+from hanok.services.identity.logic import delegations
 from hanok.services.identity.logic.lookup import expiry, get, named, roles_named
 from hanok.services.identity.room import Identity
 from hanok.services.identity.routes.users import readable, target
@@ -213,7 +213,6 @@ async def delete_credential(request: Request, room: Identity) -> Response:
     async with request.transaction() as tx:
         row = await _one(request, tx, "identity:delete_application_credential")
         await delegations.forget_application_credential(tx, row.id)
-        await rights.changed(tx)
     return no_content()
 
 

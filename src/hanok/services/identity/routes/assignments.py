@@ -126,8 +126,7 @@ def _handlers(
                 "role_id": grant.role_id,
                 "inherited": inherited,
             }
-            if await tx.insert_missing(assignments, row):
-                await rights.changed(tx)
+            await tx.insert_missing(assignments, row)
         return no_content()
 
     async def check_grant(request: Request, room: Identity) -> Response:
@@ -146,7 +145,6 @@ def _handlers(
             gone = assignments.delete().where(grant.where, assignments.c.role_id == grant.role_id)
             if not await tx.count(gone):
                 raise NotFound(f"Could not find role assignment with role: {grant.role_id}.")
-            await rights.changed(tx)
         return no_content()
 
     return list_grants, create_grant, check_grant, revoke_grant

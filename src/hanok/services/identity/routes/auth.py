@@ -16,11 +16,12 @@ from hanok.services.identity.logic import catalog, federation, rights, signin, t
 from hanok.services.identity.logic.projects import domain, tags_of
 from hanok.services.identity.logic.proofs import Attempt, Proof
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes.lists import PAGING
 from hanok.services.identity.routes.projects import SHOWN, listed
 from hanok.services.identity.tables import application_credentials, projects
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
-from hanok.web.routes import PUBLIC, SIGNED_IN, Route
+from hanok.web.routes import PUBLIC, Route
 from hanok.web.token import Token
 
 
@@ -251,6 +252,7 @@ async def revoke_token(request: Request, room: Identity) -> Response:
 
 async def show_catalog(request: Request, room: Identity) -> Response:
     """GET /v3/auth/catalog."""
+    request.allow()
     token = request.token
     if token.project_id is None:
         raise Forbidden("A project-scoped token is required to produce a service catalog.")
@@ -261,16 +263,18 @@ async def show_catalog(request: Request, room: Identity) -> Response:
 
 async def list_own_projects(request: Request, room: Identity) -> Response:
     """GET /v3/auth/projects: the projects the caller could have a token for."""
+    request.allow()
     async with request.reading() as tx:
         ids = await rights.projects_of(tx, request.token.user_id)
         own = sa.select(*SHOWN).where(
             projects.c.id.in_(ids), projects.c.enabled.is_(True), ~projects.c.is_domain
         )
-        return await listed(request, tx, own.order_by(projects.c.name))
+        return await listed(request, tx, own)
 
 
 async def list_own_domains(request: Request, room: Identity) -> Response:
     """GET /v3/auth/domains."""
+    request.allow()
     async with request.reading() as tx:
         ids = await rights.domains_of(tx, request.token.user_id)
         rows = await tx.all(
@@ -287,6 +291,7 @@ async def list_own_domains(request: Request, room: Identity) -> Response:
 
 async def list_own_system(request: Request, room: Identity) -> Response:
     """GET /v3/auth/system."""
+    request.allow()
     async with request.reading() as tx:
         held = await rights.on_system(tx, request.token.user_id)
     return json_answer(
@@ -312,8 +317,10 @@ ROUTES = (
     Route(
         "DELETE", "/v3/auth/tokens", revoke_token, ("identity:revoke_token",), delegated="always"
     ),
-    Route("GET", "/v3/auth/catalog", show_catalog, (SIGNED_IN,)),
-    Route("GET", "/v3/auth/projects", list_own_projects, (SIGNED_IN,)),
-    Route("GET", "/v3/auth/domains", list_own_domains, (SIGNED_IN,)),
-    Route("GET", "/v3/auth/system", list_own_system, (SIGNED_IN,)),
+    Route("GET", "/v3/auth/catalog", show_catalog, ("identity:get_auth_catalog",)),
+    Route(
+        "GET", "/v3/auth/projects", list_own_projects, ("identity:get_auth_projects",), query=PAGING
+    ),
+    Route("GET", "/v3/auth/domains", list_own_domains, ("identity:get_auth_domains",)),
+    Route("GET", "/v3/auth/system", list_own_system, ("identity:get_auth_system",)),
 )

@@ -10,26 +10,30 @@ from starlette.responses import Response
 from hanok.base.errors import BadInput, Conflict
 from hanok.base.ids import new_hex
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import endpoint_filters, endpoint_policies, rights
+from hanok.services.identity.logic import endpoint_filters, endpoint_policies
 from hanok.services.identity.logic.lookup import filtered, get
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes import lists
+from hanok.services.identity.routes.lists import PAGING
 from hanok.services.identity.tables import endpoints, regions, services
 from hanok.store import Duplicate, Transaction
 from hanok.web.request import Request, json_answer, no_content
-from hanok.web.routes import SIGNED_IN, Route
+from hanok.web.routes import Route
 
 # ---- regions ----
 
 
 async def list_regions(request: Request, room: Identity) -> Response:
+    request.allow()
     statement = filtered(sa.select(regions), regions, request.query, ("parent_region_id",))
     async with request.reading() as tx:
-        rows = await tx.all(statement.order_by(regions.c.id))
-    items = [schemas.region(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "regions", items))
+        page = await lists.REGIONS.page(request, tx, statement)
+    items = [schemas.region(request, row) for row in page.rows]
+    return await lists.paged(request, lists.REGIONS, page, items)
 
 
 async def show_region(request: Request, room: Identity) -> Response:
+    request.allow()
     async with request.reading() as tx:
         row = await get(tx, regions, "region", request.path["region_id"])
     return json_answer({"region": schemas.region(request, row)})
@@ -109,9 +113,9 @@ async def list_services(request: Request, room: Identity) -> Response:
     request.allow()
     statement = filtered(sa.select(services), services, request.query, ("type", "name"))
     async with request.reading() as tx:
-        rows = await tx.all(statement.order_by(services.c.type, services.c.id))
-    items = [schemas.service(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "services", items))
+        page = await lists.SERVICES.page(request, tx, statement)
+    items = [schemas.service(request, row) for row in page.rows]
+    return await lists.paged(request, lists.SERVICES, page, items)
 
 
 async def create_service(request: Request, room: Identity) -> Response:
@@ -122,7 +126,6 @@ async def create_service(request: Request, room: Identity) -> Response:
         raise BadInput("'type' is a required property")
     service_id = new_hex()
     async with request.transaction() as tx:
-        await rights.changed(tx)
         await tx.insert(
             services,
             {
@@ -150,7 +153,6 @@ async def update_service(request: Request, room: Identity) -> Response:
     body, extra = await schemas.read(request, "service", schemas.ServiceBody)
     values = schemas.given(body)
     async with request.transaction() as tx:
-        await rights.changed(tx)
         row = await get(tx, services, "service", request.path["service_id"])
         if extra:
             values["extra"] = {**row.extra, **extra}
@@ -164,7 +166,6 @@ async def delete_service(request: Request, room: Identity) -> Response:
     """DELETE /v3/services/{id}: with its endpoints."""
     request.allow()
     async with request.transaction() as tx:
-        await rights.changed(tx)
         row = await get(tx, services, "service", request.path["service_id"])
         of_service = sa.select(endpoints.c.id).where(endpoints.c.service_id == row.id)
         for endpoint_id in await tx.scalars(of_service):
@@ -183,9 +184,9 @@ async def list_endpoints(request: Request, room: Identity) -> Response:
         sa.select(endpoints), endpoints, request.query, ("interface", "service_id", "region_id")
     )
     async with request.reading() as tx:
-        rows = await tx.all(statement.order_by(endpoints.c.service_id, endpoints.c.interface))
-    items = [schemas.endpoint(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "endpoints", items))
+        page = await lists.ENDPOINTS.page(request, tx, statement)
+    items = [schemas.endpoint(request, row) for row in page.rows]
+    return await lists.paged(request, lists.ENDPOINTS, page, items)
 
 
 async def _checked(tx: Transaction, values: dict[str, Any]) -> dict[str, Any]:
@@ -222,7 +223,6 @@ async def create_endpoint(request: Request, room: Identity) -> Response:
             raise BadInput(f"'{name}' is a required property")
     endpoint_id = new_hex()
     async with request.transaction() as tx:
-        await rights.changed(tx)
         changes = await _checked(tx, values)
         changes.setdefault("enabled", True)
         changes.setdefault("region_id", None)
@@ -242,7 +242,6 @@ async def update_endpoint(request: Request, room: Identity) -> Response:
     request.allow()
     body, extra = await schemas.read(request, "endpoint", schemas.EndpointBody)
     async with request.transaction() as tx:
-        await rights.changed(tx)
         row = await get(tx, endpoints, "endpoint", request.path["endpoint_id"])
         changes = await _checked(tx, schemas.given(body))
         if extra:
@@ -256,7 +255,6 @@ async def update_endpoint(request: Request, room: Identity) -> Response:
 async def delete_endpoint(request: Request, room: Identity) -> Response:
     request.allow()
     async with request.transaction() as tx:
-        await rights.changed(tx)
         row = await get(tx, endpoints, "endpoint", request.path["endpoint_id"])
         await _delete_endpoint(tx, row.id)
     return no_content()
@@ -269,7 +267,13 @@ async def _delete_endpoint(tx: Transaction, endpoint_id: str) -> None:
 
 
 ROUTES = (
-    Route("GET", "/v3/regions", list_regions, (SIGNED_IN,), query=("parent_region_id",)),
+    Route(
+        "GET",
+        "/v3/regions",
+        list_regions,
+        ("identity:list_regions",),
+        query=("parent_region_id", *PAGING),
+    ),
     Route(
         "POST",
         "/v3/regions",
@@ -278,7 +282,7 @@ ROUTES = (
         body=schemas.RegionBody,
         member="region",
     ),
-    Route("GET", "/v3/regions/{region_id}", show_region, (SIGNED_IN,)),
+    Route("GET", "/v3/regions/{region_id}", show_region, ("identity:get_region",)),
     Route(
         "PUT",
         "/v3/regions/{region_id}",
@@ -297,7 +301,11 @@ ROUTES = (
     ),
     Route("DELETE", "/v3/regions/{region_id}", delete_region, ("identity:delete_region",)),
     Route(
-        "GET", "/v3/services", list_services, ("identity:list_services",), query=("name", "type")
+        "GET",
+        "/v3/services",
+        list_services,
+        ("identity:list_services",),
+        query=("name", "type", *PAGING),
     ),
     Route(
         "POST",
@@ -322,7 +330,7 @@ ROUTES = (
         "/v3/endpoints",
         list_endpoints,
         ("identity:list_endpoints",),
-        query=("interface", "region_id", "service_id"),
+        query=("interface", "region_id", "service_id", *PAGING),
     ),
     Route(
         "POST",

@@ -10,9 +10,10 @@ from starlette.responses import Response
 from hanok.base.errors import BadInput, Conflict, NotFound
 from hanok.base.ids import new_hex
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import endpoint_filters, rights
+from hanok.services.identity.logic import endpoint_filters
 from hanok.services.identity.logic.lookup import filtered, get
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes.lists import PAGING
 from hanok.services.identity.routes.projects import SHOWN, listed
 from hanok.services.identity.tables import (
     endpoint_groups,
@@ -45,7 +46,6 @@ def _is(table: sa.Table, pair: dict[str, str]) -> sa.ColumnElement[bool]:
 async def add_endpoint(request: Request, room: Identity) -> Response:
     request.allow()
     async with request.transaction() as tx:
-        await rights.changed(tx)
         pair = await _pair(request, tx, endpoints, "endpoint")
         try:
             await tx.insert(project_endpoints, pair)
@@ -73,7 +73,6 @@ async def remove_endpoint(request: Request, room: Identity) -> Response:
     request.allow()
     pair = {name: request.path[name] for name in ("project_id", "endpoint_id")}
     async with request.transaction() as tx:
-        await rights.changed(tx)
         if not await tx.count(project_endpoints.delete().where(_is(project_endpoints, pair))):
             raise _missing(pair)
     return no_content()
@@ -91,7 +90,7 @@ async def list_endpoints(request: Request, room: Identity) -> Response:
 
 async def _projects(request: Request, tx: Transaction, ids: sa.Select[Any]) -> Response:
     statement = sa.select(*SHOWN).where(projects.c.id.in_(ids))
-    return await listed(request, tx, statement.order_by(projects.c.name, projects.c.id))
+    return await listed(request, tx, statement)
 
 
 async def list_projects(request: Request, room: Identity) -> Response:
@@ -159,7 +158,6 @@ async def update_group(request: Request, room: Identity) -> Response:
     if "filters" in values:
         _check_filters(values["filters"])
     async with request.transaction() as tx:
-        await rights.changed(tx)
         row = await get(tx, endpoint_groups, "endpoint group", request.path["endpoint_group_id"])
         if values:
             await tx.execute(
@@ -172,7 +170,6 @@ async def update_group(request: Request, room: Identity) -> Response:
 async def delete_group(request: Request, room: Identity) -> Response:
     request.allow()
     async with request.transaction() as tx:
-        await rights.changed(tx)
         row = await get(tx, endpoint_groups, "endpoint group", request.path["endpoint_group_id"])
         await endpoint_filters.forget(tx, group=row.id)
         await tx.execute(endpoint_groups.delete().where(endpoint_groups.c.id == row.id))
@@ -210,7 +207,6 @@ async def list_groups_of_project(request: Request, room: Identity) -> Response:
 async def add_group(request: Request, room: Identity) -> Response:
     request.allow()
     async with request.transaction() as tx:
-        await rights.changed(tx)
         pair = await _pair(request, tx, endpoint_groups, "endpoint group")
         try:
             await tx.insert(project_endpoint_groups, pair)
@@ -243,7 +239,6 @@ async def remove_group(request: Request, room: Identity) -> Response:
     request.allow()
     table = project_endpoint_groups
     async with request.transaction() as tx:
-        await rights.changed(tx)
         pair = await _pair(request, tx, endpoint_groups, "endpoint group")
         if not await tx.count(table.delete().where(_is(table, pair))):
             raise NotFound("Project Endpoint Group not found")
@@ -270,6 +265,7 @@ ROUTES = (
         _A + "/endpoints/{endpoint_id}/projects",
         list_projects,
         ("identity:list_projects_for_endpoint",),
+        query=PAGING,
     ),
     Route("GET", _GROUPS, list_groups, ("identity:list_endpoint_groups",), query=("name",)),
     Route(
@@ -301,6 +297,7 @@ ROUTES = (
         _GROUP + "/projects",
         list_projects_of_group,
         ("identity:list_projects_associated_with_endpoint_group",),
+        query=PAGING,
     ),
     Route(
         "GET",

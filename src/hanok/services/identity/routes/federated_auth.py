@@ -33,9 +33,10 @@ from hanok.services.identity.routes.auth import (
     list_own_projects,
     token_body,
 )
+from hanok.services.identity.routes.lists import PAGING
 from hanok.services.identity.tables import federation_protocols, idp_remote_ids, users
 from hanok.web.request import Request, json_answer
-from hanok.web.routes import PUBLIC, SIGNED_IN, Route
+from hanok.web.routes import PUBLIC, Route
 from hanok.web.token import Token
 
 COOKIE = "hanok_sso"
@@ -256,6 +257,14 @@ ROUTES = (
         _PUBLIC,
         query=("code", "error", "error_description", "state"),
     ),
-    Route("GET", "/v3/OS-FEDERATION/projects", list_own_projects, (SIGNED_IN,)),
-    Route("GET", "/v3/OS-FEDERATION/domains", list_own_domains, (SIGNED_IN,)),
+    Route(
+        "GET",
+        "/v3/OS-FEDERATION/projects",
+        list_own_projects,
+        ("identity:list_projects_for_user",),
+        query=PAGING,
+    ),
+    Route(
+        "GET", "/v3/OS-FEDERATION/domains", list_own_domains, ("identity:list_domains_for_user",)
+    ),
 )

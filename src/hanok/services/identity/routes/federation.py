@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Conflict, NotFound
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import federation, mapping, rights
+from hanok.services.identity.logic import federation, mapping
 from hanok.services.identity.logic.lookup import filtered, get
 from hanok.services.identity.room import Identity
 from hanok.services.identity.tables import (
@@ -74,7 +74,6 @@ async def update_provider(request: Request, room: Identity) -> Response:
         if values:
             table = identity_providers
             await tx.execute(table.update().where(table.c.id == row.id).values(**values))
-        await rights.changed(tx)
         return await _shown(request, tx, await _provider(request, tx))
 
 
@@ -154,7 +153,6 @@ async def delete_protocol(request: Request, room: Identity) -> Response:
     async with request.transaction() as tx:
         row = await federation.protocol(tx, request.path["idp_id"], request.path["protocol_id"])
         await tx.execute(table.delete().where(table.c.idp_id == row.idp_id, table.c.id == row.id))
-        await rights.changed(tx)
     return no_content()
 
 
@@ -266,7 +264,6 @@ async def create_service(request: Request, room: Identity) -> Response:
         "relay_state_prefix": values.get("relay_state_prefix") or PREFIX,
     }
     async with request.transaction() as tx:
-        await rights.changed(tx)
         try:
             await tx.insert(service_providers, row)
         except Duplicate as error:
@@ -293,7 +290,6 @@ async def update_service(request: Request, room: Identity) -> Response:
         values["relay_state_prefix"] = values["relay_state_prefix"] or PREFIX
     table = service_providers
     async with request.transaction() as tx:
-        await rights.changed(tx)
         row = await _service(request, tx)
         if values:
             await tx.execute(table.update().where(table.c.id == row.id).values(**values))
@@ -304,7 +300,6 @@ async def update_service(request: Request, room: Identity) -> Response:
 async def delete_service(request: Request, room: Identity) -> Response:
     request.allow()
     async with request.transaction() as tx:
-        await rights.changed(tx)
         row = await _service(request, tx)
         await tx.execute(service_providers.delete().where(service_providers.c.id == row.id))
     return no_content()

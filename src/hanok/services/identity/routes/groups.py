@@ -12,6 +12,8 @@ from hanok.services.identity import schemas
 from hanok.services.identity.logic import directories, users
 from hanok.services.identity.logic.lookup import filtered, get
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes import lists
+from hanok.services.identity.routes.lists import PAGING
 from hanok.services.identity.routes.users import SHOWN, listed
 from hanok.services.identity.tables import group_members
 from hanok.services.identity.tables import groups as table
@@ -43,10 +45,9 @@ async def list_groups(request: Request, room: Identity) -> Response:
     if own:
         statement = statement.where(table.c.domain_id == own)
     async with request.reading() as tx:
-        rows = await tx.all(statement.order_by(table.c.name, table.c.id))
-    return json_answer(
-        schemas.collection(request, "groups", [schemas.group(request, row) for row in rows])
-    )
+        page = await lists.GROUPS.page(request, tx, statement)
+    items = [schemas.group(request, row) for row in page.rows]
+    return await lists.paged(request, lists.GROUPS, page, items)
 
 
 async def create_group(request: Request, room: Identity) -> Response:
@@ -99,7 +100,7 @@ async def list_members(request: Request, room: Identity) -> Response:
         statement = filtered(sa.select(*SHOWN), user_table, request.query, ("name", "enabled"))
         if request.token.domain_id:
             statement = statement.where(user_table.c.domain_id == request.token.domain_id)
-        statement = statement.where(user_table.c.id.in_(members)).order_by(user_table.c.name)
+        statement = statement.where(user_table.c.id.in_(members))
         return await listed(request, room, tx, statement)
 
 
@@ -141,7 +142,13 @@ async def remove_member(request: Request, room: Identity) -> Response:
 
 _MEMBER = "/v3/groups/{group_id}/users/{user_id}"
 ROUTES = (
-    Route("GET", "/v3/groups", list_groups, ("identity:list_groups",), query=("domain_id", "name")),
+    Route(
+        "GET",
+        "/v3/groups",
+        list_groups,
+        ("identity:list_groups",),
+        query=("domain_id", "name", *PAGING),
+    ),
     Route(
         "POST",
         "/v3/groups",
@@ -165,7 +172,7 @@ ROUTES = (
         "/v3/groups/{group_id}/users",
         list_members,
         ("identity:list_users_in_group",),
-        query=("enabled", "name"),
+        query=("enabled", "name", *PAGING),
     ),
     Route("PUT", _MEMBER, add_member, ("identity:add_user_to_group",)),
     Route("HEAD", _MEMBER, check_member, ("identity:check_user_in_group",)),

@@ -102,7 +102,7 @@ async def list_limits(request: Request, room: Identity) -> Response:
     for name in ("project_id", "domain_id"):
         if name in request.query:
             statement = statement.where(table.c[name] == request.query[name])
-    if not (token.system or token.is_admin or "service" in token.roles):
+    if not (token.system or request.may("service_or_admin")):
         if token.domain_id:
             own = sa.select(projects.c.id).where(projects.c.domain_id == token.domain_id)
             statement = statement.where(

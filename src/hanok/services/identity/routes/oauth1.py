@@ -13,7 +13,7 @@ from hanok.base.clock import zulu_micro
 from hanok.base.errors import BadInput, NotFound
 from hanok.base.ids import new_hex
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import delegations, oauth1, rights
+from hanok.services.identity.logic import delegations, oauth1
 from hanok.services.identity.logic.lookup import get, roles_named
 from hanok.services.identity.room import Identity
 from hanok.services.identity.tables import oauth_access_tokens as access_tokens
@@ -90,7 +90,6 @@ async def delete_consumer(request: Request, room: Identity) -> Response:
     async with request.transaction() as tx:
         row = await oauth1.consumer(tx, request.path["consumer_id"])
         await delegations.forget_consumer(tx, row.id, room.clock.now())
-        await rights.changed(tx)
     return no_content()
 
 
@@ -194,7 +193,6 @@ async def delete_access_token(request: Request, room: Identity) -> Response:
     async with request.transaction() as tx:
         row = await _one(request, tx, "identity:delete_access_token")
         await delegations.forget_access_token(tx, row.id)
-        await rights.changed(tx)
     return no_content()
 
 

@@ -13,6 +13,8 @@ from hanok.services.identity import schemas
 from hanok.services.identity.logic import endpoint_policies
 from hanok.services.identity.logic.lookup import filtered, get
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes import lists
+from hanok.services.identity.routes.lists import PAGING
 from hanok.services.identity.tables import endpoints, policies, regions, services
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
@@ -23,9 +25,9 @@ async def list_policies(request: Request, room: Identity) -> Response:
     request.allow()
     statement = filtered(sa.select(policies), policies, request.query, ("type",))
     async with request.reading() as tx:
-        rows = await tx.all(statement.order_by(policies.c.id))
-    items = [schemas.policy(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "policies", items))
+        page = await lists.POLICIES.page(request, tx, statement)
+    items = [schemas.policy(request, row) for row in page.rows]
+    return await lists.paged(request, lists.POLICIES, page, items)
 
 
 async def create_policy(request: Request, room: Identity) -> Response:
@@ -152,7 +154,9 @@ _TARGETS = {
     "region_and_service": "/services/{service_id}/regions/{region_id}",
 }
 ROUTES = (
-    Route("GET", "/v3/policies", list_policies, ("identity:list_policies",), query=("type",)),
+    Route(
+        "GET", "/v3/policies", list_policies, ("identity:list_policies",), query=("type", *PAGING)
+    ),
     Route(
         "POST",
         "/v3/policies",

@@ -13,10 +13,12 @@ from hanok.services.identity import schemas
 from hanok.services.identity.logic import projects, rights
 from hanok.services.identity.logic.lookup import filtered, get
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes import lists
+from hanok.services.identity.routes.lists import PAGING
 from hanok.services.identity.tables import project_tags
 from hanok.services.identity.tables import projects as table
 from hanok.store import Transaction
-from hanok.web.request import Request, convert, json_answer, list_answer, no_content
+from hanok.web.request import Request, convert, json_answer, no_content
 from hanok.web.routes import Route
 
 AT_ONCE = 50  # rows of a list between two looks at who else waits
@@ -25,12 +27,12 @@ SHOWN = tuple(table.c[name] for name in schemas.PROJECT)
 
 async def listed(request: Request, tx: Transaction, statement: sa.Select[Any]) -> Response:
     """The answer to a list of projects. statement: of SHOWN."""
-    rows = await tx.all(statement)
+    page = await lists.PROJECTS.page(request, tx, statement)
     items: list[dict[str, Any]] = []
-    async for part in Pieces().slices(rows, AT_ONCE):
+    async for part in Pieces().slices(page.rows, AT_ONCE):
         tags = await projects.tags_of(tx, [row[0] for row in part])
         items += schemas.projects(request, part, tags)
-    return await list_answer(schemas.collection(request, "projects", items), "projects")
+    return await lists.paged(request, lists.PROJECTS, page, items)
 
 
 def _target(row: Any) -> dict[str, Any]:
@@ -71,7 +73,7 @@ async def list_projects(request: Request, room: Identity) -> Response:
         condition = sa.and_(*each) if together else sa.or_(*each)
         statement = statement.where(sa.not_(condition) if negative else condition)
     async with request.reading() as tx:
-        return await listed(request, tx, statement.order_by(table.c.name, table.c.id))
+        return await listed(request, tx, statement)
 
 
 async def create_project(request: Request, room: Identity) -> Response:
@@ -236,10 +238,10 @@ async def list_domains(request: Request, room: Identity) -> Response:
     if own:
         statement = statement.where(table.c.id == own)
     async with request.reading() as tx:
-        rows = await tx.all(statement.order_by(table.c.name))
-        tags = await projects.tags_of(tx, [row.id for row in rows])
-    items = [schemas.domain(request, row, tags[row.id]) for row in rows]
-    return json_answer(schemas.collection(request, "domains", items))
+        page = await lists.DOMAINS.page(request, tx, statement)
+        tags = await projects.tags_of(tx, [row.id for row in page.rows])
+    items = [schemas.domain(request, row, tags[row.id]) for row in page.rows]
+    return await lists.paged(request, lists.DOMAINS, page, items)
 
 
 async def create_domain(request: Request, room: Identity) -> Response:
@@ -308,6 +310,7 @@ ROUTES = (
             "parent_id",
             "tags",
             "tags-any",
+            *PAGING,
         ),
     ),
     Route(
@@ -354,7 +357,11 @@ ROUTES = (
         ("identity:delete_project_tag",),
     ),
     Route(
-        "GET", "/v3/domains", list_domains, ("identity:list_domains",), query=("enabled", "name")
+        "GET",
+        "/v3/domains",
+        list_domains,
+        ("identity:list_domains",),
+        query=("enabled", "name", *PAGING),
     ),
     Route(
         "POST",

@@ -14,6 +14,8 @@ from hanok.services.identity.logic import delegations, rights
 from hanok.services.identity.logic.lookup import filtered, get, renamed
 from hanok.services.identity.logic.projects import check_mutable, domain
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes import lists
+from hanok.services.identity.routes.lists import PAGING
 from hanok.services.identity.tables import assignments, implied_roles
 from hanok.services.identity.tables import roles as table
 from hanok.store import Duplicate, Transaction
@@ -29,9 +31,9 @@ async def list_roles(request: Request, room: Identity) -> Response:
     statement = filtered(sa.select(table), table, query, ("name",))
     statement = statement.where(table.c.domain_id == (domain_id or "*"))
     async with request.reading() as tx:
-        rows = await tx.all(statement.order_by(table.c.name))
-    items = [schemas.role(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "roles", items))
+        page = await lists.ROLES.page(request, tx, statement)
+    items = [schemas.role(request, row) for row in page.rows]
+    return await lists.paged(request, lists.ROLES, page, items)
 
 
 async def create_role(request: Request, room: Identity) -> Response:
@@ -103,7 +105,6 @@ async def update_role(request: Request, room: Identity) -> Response:
                 await tx.alter(table.update().where(table.c.id == row.id).values(**renamed(values)))
             except Duplicate as error:
                 raise Conflict(f"The name {values['name']} is taken by another role.") from error
-            await rights.changed(tx)
         row = await get(tx, table, "role", row.id)
     return json_answer({"role": schemas.role(request, row)})
 
@@ -121,7 +122,6 @@ async def delete_role(request: Request, room: Identity) -> Response:
             )
         )
         await tx.execute(table.delete().where(table.c.id == row.id))
-        await rights.changed(tx)
     return no_content()
 
 
@@ -190,8 +190,7 @@ async def create_implied(request: Request, room: Identity) -> Response:
         if prior.id in await rights.with_implied(tx, [implied.id]):
             raise BadInput("That would make the role imply itself.")
         pair = {"prior_id": prior.id, "implied_id": implied.id}
-        if await tx.insert_missing(implied_roles, pair):
-            await rights.changed(tx)
+        await tx.insert_missing(implied_roles, pair)
     return json_answer(_inference(request, prior, implied), 201)
 
 
@@ -224,7 +223,6 @@ async def delete_implied(request: Request, room: Identity) -> Response:
                 implied_roles.c.prior_id == prior.id, implied_roles.c.implied_id == implied.id
             )
         )
-        await rights.changed(tx)
     return no_content()
 
 
@@ -258,7 +256,7 @@ ROUTES = (
         "/v3/roles",
         list_roles,
         ("identity:list_roles", "identity:list_domain_roles"),
-        query=("domain_id", "name"),
+        query=("domain_id", "name", *PAGING),
     ),
     Route(
         "POST",

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from hanok.base.clock import zulu_micro
 from hanok.base.errors import Forbidden, NotFound
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import delegations, rights, trusts
+from hanok.services.identity.logic import delegations, trusts
 from hanok.services.identity.logic.lookup import expiry, roles_named
 from hanok.services.identity.room import Identity
 from hanok.services.identity.tables import roles
@@ -153,7 +153,6 @@ async def delete_trust(request: Request, room: Identity) -> Response:
     async with request.transaction() as tx:
         row = await _one(request, tx, room, "identity:delete_trust")
         await delegations.delete_trust(tx, row.id, room.clock.now())
-        await rights.changed(tx)
     return no_content()
 
 

@@ -17,13 +17,15 @@ from hanok.services.identity import schemas
 from hanok.services.identity.logic import directories, revocations, rights, signin, standing, users
 from hanok.services.identity.logic.lookup import filtered
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes import lists
+from hanok.services.identity.routes.lists import PAGING
 from hanok.services.identity.routes.projects import SHOWN as SHOWN_PROJECTS
 from hanok.services.identity.routes.projects import listed as listed_projects
 from hanok.services.identity.tables import federated_memberships, group_members, groups
 from hanok.services.identity.tables import projects as project_table
 from hanok.services.identity.tables import users as table
 from hanok.store import Transaction
-from hanok.web.request import Request, json_answer, list_answer, no_content
+from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import PUBLIC, Route
 
 _memberships = (
@@ -66,14 +68,14 @@ async def listed(
     request: Request, room: Identity, tx: Transaction, statement: sa.Select[Any]
 ) -> Response:
     """The answer to a list of users. statement: of SHOWN."""
-    rows = await tx.all(statement)
+    page = await lists.USERS.page(request, tx, statement)
     items: list[dict[str, Any]] = []
-    async for part in Pieces().slices(rows, AT_ONCE):
+    async for part in Pieces().slices(page.rows, AT_ONCE):
         idle: set[str] = set()
         if room.settings.disable_after_days:
             idle = {row.id for row in part if not standing.is_enabled(row, room)}
         items += schemas.users(request, part, idle)
-    return await list_answer(schemas.collection(request, "users", items), "users")
+    return await lists.paged(request, lists.USERS, page, items)
 
 
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
@@ -113,7 +115,7 @@ async def list_users(request: Request, room: Identity) -> Response:
     if own:
         statement = statement.where(table.c.domain_id == own)
     async with request.reading() as tx:
-        return await listed(request, room, tx, statement.order_by(table.c.name, table.c.id))
+        return await listed(request, room, tx, statement)
 
 
 async def create_user(request: Request, room: Identity) -> Response:
@@ -219,7 +221,6 @@ async def change_own_password(request: Request, room: Identity) -> Response:
         if not await tx.count(changed):
             raise NotSignedIn("The request you have made requires authentication.")
         await revocations.note(tx, "user", [user_id], now)
-        await rights.changed(tx)
     return no_content()
 
 
@@ -236,16 +237,16 @@ async def list_groups_of_user(request: Request, room: Identity) -> Response:
         here = sa.or_(groups.c.id.in_(own), groups.c.id.in_(list(until)))
         if request.token.domain_id:
             statement = statement.where(groups.c.domain_id == request.token.domain_id)
-        rows = await tx.all(statement.where(here).order_by(groups.c.name))
+        page = await lists.GROUPS.page(request, tx, statement.where(here))
         lasting = set(await tx.scalars(own))
     items = [
         {
             **schemas.group(request, one),
             "membership_expires_at": None if one.id in lasting else zulu_micro(until[one.id]),
         }
-        for one in rows
+        for one in page.rows
     ]
-    return json_answer(schemas.collection(request, "groups", items))
+    return await lists.paged(request, lists.GROUPS, page, items)
 
 
 async def list_projects_of_user(request: Request, room: Identity) -> Response:
@@ -259,7 +260,7 @@ async def list_projects_of_user(request: Request, room: Identity) -> Response:
             request.query,
             ("name", "enabled", "domain_id"),
         ).where(project_table.c.id.in_(ids), ~project_table.c.is_domain)
-        return await listed_projects(request, tx, statement.order_by(project_table.c.name))
+        return await listed_projects(request, tx, statement)
 
 
 ROUTES = (
@@ -268,7 +269,7 @@ ROUTES = (
         "/v3/users",
         list_users,
         ("identity:list_users",),
-        query=("domain_id", "enabled", "name", "password_expires_at"),
+        query=("domain_id", "enabled", "name", "password_expires_at", *PAGING),
     ),
     Route(
         "POST",
@@ -301,13 +302,13 @@ ROUTES = (
         "/v3/users/{user_id}/groups",
         list_groups_of_user,
         ("identity:list_groups_for_user",),
-        query=("name",),
+        query=("name", *PAGING),
     ),
     Route(
         "GET",
         "/v3/users/{user_id}/projects",
         list_projects_of_user,
         ("identity:list_user_projects",),
-        query=("domain_id", "enabled", "name"),
+        query=("domain_id", "enabled", "name", *PAGING),
     ),
 )

@@ -24,7 +24,7 @@ from hanok.services.image.tables import (
     used_ids,
 )
 from hanok.store import Duplicate, Transaction
-from hanok.web.token import Token
+from hanok.web.token import Caller
 
 _by_id = sa.select(images).where(images.c.id == bindparam("id"))
 _member = sa.select(image_members).where(
@@ -86,7 +86,7 @@ async def add_member(
     return await membership(tx, image_id, member_id)
 
 
-async def get(tx: Transaction, token: Token, image_id: str) -> Row[Any]:
+async def get(tx: Transaction, caller: Caller, image_id: str) -> Row[Any]:
     """An image with the caller's eyes: its own, public and community ones, and those shared with it.
 
     Raises:
@@ -96,12 +96,12 @@ async def get(tx: Transaction, token: Token, image_id: str) -> Row[Any]:
     if row is None:
         raise missing(image_id)
     if (
-        token.is_admin
-        or row.owner == token.project_id
+        caller.everywhere
+        or row.owner == caller.project_id
         or row.visibility in ("public", "community")
         or (
             row.visibility == "shared"
-            and await membership(tx, image_id, token.project_id) is not None
+            and await membership(tx, image_id, caller.project_id) is not None
         )
     ):
         return row

@@ -24,7 +24,7 @@ from hanok.services.image.tables import (
     metadef_tags,
 )
 from hanok.store import Duplicate, Transaction
-from hanok.web.token import Token
+from hanok.web.token import Caller
 
 RESOURCE_TYPES = (
     "OS::Cinder::Volume", "OS::Glance::Image", "OS::Nova::Aggregate", "OS::Nova::Flavor", "OS::Nova::Server",
@@ -57,7 +57,7 @@ async def resource_types(tx: Transaction) -> Sequence[Row[Any]]:
     return await tx.all(sa.select(metadef_resource_types).order_by(metadef_resource_types.c.name))
 
 
-async def get(tx: Transaction, token: Token, name: str) -> Row[Any]:
+async def get(tx: Transaction, caller: Caller, name: str) -> Row[Any]:
     """A namespace with the caller's eyes.
 
     Raises:
@@ -65,7 +65,7 @@ async def get(tx: Transaction, token: Token, name: str) -> Row[Any]:
     """
     row = await tx.first(_by_name, {"namespace": name})
     if row is None or not (
-        token.is_admin or row.visibility == "public" or row.owner == token.project_id
+        caller.everywhere or row.visibility == "public" or row.owner == caller.project_id
     ):
         raise NotFound(f"Namespace {name} not found")
     return row

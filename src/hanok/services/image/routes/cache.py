@@ -46,7 +46,7 @@ async def queue_image(request: Request, room: Images) -> Response:
     """PUT /v2/cache/{image}."""
     request.allow()
     async with request.transaction() as tx:
-        row = await images.get(tx, request.token, request.path["image_id"])
+        row = await images.get(tx, request.reaching(), request.path["image_id"])
         if row.status != "active":
             raise BadInput("Only images with status active can be targeted for queueing")
         if await cache.queue(tx, row.id, room.clock.now()):

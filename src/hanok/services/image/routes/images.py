@@ -141,7 +141,7 @@ def _flag(value: str, name: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _visible(visibility: str | None, status: str, is_admin: bool, hidden: bool) -> sa.Select[Any]:
+def _visible(visibility: str | None, status: str, everywhere: bool, hidden: bool) -> sa.Select[Any]:
     """The images a list shows to the project `me`: by default its own, public ones, and shared ones it accepted."""
     me = bindparam("me", type_=sa.String)
     memberships = sa.select(image_members.c.image_id).where(image_members.c.member_id == me)
@@ -150,16 +150,16 @@ def _visible(visibility: str | None, status: str, is_admin: bool, hidden: bool) 
     own = table.c.owner == me
     shared = sa.and_(table.c.visibility == "shared", sa.or_(own, table.c.id.in_(memberships)))
     shown: sa.ColumnElement[bool]
-    if visibility is None and is_admin:
+    if visibility is None and everywhere:
         shown = table.c.visibility != "community"
     elif visibility is None:
         own_but_community = sa.and_(own, table.c.visibility != "community")
         shown = sa.or_(own_but_community, table.c.visibility == "public", shared)
-    elif visibility == "all" and is_admin:
+    elif visibility == "all" and everywhere:
         shown = sa.true()
     elif visibility == "all":
         shown = sa.or_(own, table.c.visibility.in_(("public", "community")), shared)
-    elif visibility in ("public", "community") or is_admin:
+    elif visibility in ("public", "community") or everywhere:
         shown = table.c.visibility == visibility
     elif visibility == "private":
         shown = sa.and_(table.c.visibility == "private", own)
@@ -178,7 +178,7 @@ def _filtered(request: Request) -> sa.Select[Any]:
     if status not in ("pending", "accepted", "rejected", "all"):
         raise BadInput(f"Invalid status: {status[:50]}")
     hidden = _flag(query.get("os_hidden", "false"), "os_hidden")
-    statement = _visible(visibility, status, request.token.is_admin, hidden)
+    statement = _visible(visibility, status, request.reaching().everywhere, hidden)
     for name, value in query.items():
         if name in _OTHERWISE:
             continue
@@ -267,7 +267,7 @@ async def list_images(request: Request, room: Images) -> Response:
         after = None
         if "marker" in query:
             try:
-                row = await images.get(tx, request.token, query["marker"])
+                row = await images.get(tx, request.reaching(), query["marker"])
             except NotFound:
                 raise BadInput("Invalid marker: image could not be found.") from None
             after = row._mapping
@@ -323,7 +323,7 @@ async def update_image(request: Request, room: Images) -> Response:
         further = {**hidden, **further}
         if len(further) > schemas.MOST_PROPERTIES:
             raise BadInput(f"An image has at most {schemas.MOST_PROPERTIES} further properties.")
-        if "owner" in own and own["owner"] != row.owner and not request.token.is_admin:
+        if "owner" in own and own["owner"] != row.owner and not request.reaching().everywhere:
             raise Forbidden("Changing the owner of an image is not allowed.")
         if "visibility" in own and own["visibility"] != row.visibility:
             _check_visibility(request, own["visibility"], row.owner)

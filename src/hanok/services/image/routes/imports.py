@@ -208,6 +208,7 @@ async def image_tasks_of(request: Request, room: Images) -> Response:
 async def list_tasks(request: Request, room: Images) -> Response:
     """GET /v2/tasks: of one's project; an administrator sees all."""
     request.allow("tasks_api_access")
+    request.allow("get_tasks")
     query = request.query
     statement = sa.select(image_tasks)
     if query.get("status") is not None:
@@ -233,7 +234,7 @@ async def list_tasks(request: Request, room: Images) -> Response:
             if row is None or not _mine(request, row):
                 raise BadInput("Invalid marker: task could not be found.")
             after = row._mapping
-        if not request.token.is_admin:
+        if not request.reaching().everywhere:
             statement = statement.where(image_tasks.c.owner == (request.token.project_id or ""))
         way: Any = direction
         rows = await tx.all(
@@ -258,11 +259,12 @@ async def list_tasks(request: Request, room: Images) -> Response:
 
 
 def _mine(request: Request, row: Row[Any]) -> bool:
-    return request.token.is_admin or row.owner == request.token.project_id
+    return request.reaching().everywhere or row.owner == request.token.project_id
 
 
 async def show_task(request: Request, room: Images) -> Response:
     request.allow("tasks_api_access")
+    request.allow("get_task")
     async with request.reading() as tx:
         row = await tasks.get(tx, request.path["task_id"])
     if row is None or not _mine(request, row):
@@ -273,6 +275,7 @@ async def show_task(request: Request, room: Images) -> Response:
 async def delete_task(request: Request, room: Images) -> Response:
     """DELETE /v2/tasks/{id}: tasks go by themselves."""
     request.allow("tasks_api_access")
+    request.allow("modify_task")
     raise MethodNotAllowed(
         "Tasks are not deleted by request: they go at the time of their expires_at.",
         headers={"Allow": "GET"},
@@ -285,6 +288,7 @@ async def create_task(request: Request, room: Images) -> Response:
     Source: Image API reference, "Create task".
     """
     request.allow("tasks_api_access")
+    request.allow("add_task")
     body = await request.json()
     if not isinstance(body, dict):
         raise BadInput("The body is an object.")
@@ -369,16 +373,16 @@ ROUTES = (
         "GET",
         "/v2/tasks",
         list_tasks,
-        ("tasks_api_access",),
+        ("tasks_api_access", "get_tasks"),
         query=("limit", "marker", "sort_dir", "sort_key", "status", "type"),
     ),
     Route(
         "POST",
         "/v2/tasks",
         create_task,
-        ("tasks_api_access", "add_image", "publicize_image", "communitize_image"),
+        ("tasks_api_access", "add_task", "add_image", "publicize_image", "communitize_image"),
         body=schemas.task_body,
     ),
-    Route("GET", "/v2/tasks/{task_id}", show_task, ("tasks_api_access",)),
-    Route("DELETE", "/v2/tasks/{task_id}", delete_task, ("tasks_api_access",)),
+    Route("GET", "/v2/tasks/{task_id}", show_task, ("tasks_api_access", "get_task")),
+    Route("DELETE", "/v2/tasks/{task_id}", delete_task, ("tasks_api_access", "modify_task")),
 )

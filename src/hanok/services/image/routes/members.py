@@ -33,7 +33,7 @@ async def list_members(request: Request, room: Images) -> Response:
     async with request.reading() as tx:
         row = await _shared(request, tx, "get_members")
         statement = sa.select(table).where(table.c.image_id == row.id).order_by(table.c.member_id)
-        if not request.token.is_admin and row.owner != request.token.project_id:
+        if not request.reaching().everywhere and row.owner != request.token.project_id:
             statement = statement.where(table.c.member_id == request.token.project_id)
         rows = await tx.all(statement)
     return json_answer(
@@ -43,7 +43,7 @@ async def list_members(request: Request, room: Images) -> Response:
 
 async def _member(request: Request, tx: Transaction, row: Row[Any]) -> Row[Any]:
     member_id = request.path["member_id"]
-    mine = request.token.is_admin or request.token.project_id in (row.owner, member_id)
+    mine = request.reaching().everywhere or request.token.project_id in (row.owner, member_id)
     found = await images.membership(tx, row.id, member_id) if mine else None
     if found is None:
         raise NotFound(f"{member_id} not found in the member list of the image {row.id}.")
@@ -81,7 +81,7 @@ async def update_member(request: Request, room: Images) -> Response:
     if status not in ("pending", "accepted", "rejected"):
         raise BadInput("Status must be one of pending, accepted and rejected.")
     async with request.transaction() as tx:
-        row = await images.get(tx, request.token, request.path["image_id"])
+        row = await images.get(tx, request.reaching(), request.path["image_id"])
         if row.visibility != "shared":
             request.allowed_by_hand()
             raise Forbidden("Only shared images have members.")

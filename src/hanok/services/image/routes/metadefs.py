@@ -37,7 +37,7 @@ _SORT = ("created_at", "updated_at", "namespace", "display_name", "visibility", 
 async def _namespace(request: Request, tx: Transaction, rule: str) -> Row[Any]:
     """The namespace of the path, if the caller may see it and do this in it."""
     try:
-        row = await metadefs.get(tx, request.token, request.path["namespace_name"])
+        row = await metadefs.get(tx, request.reaching(), request.path["namespace_name"])
     except NotFound:
         request.allowed_by_hand()
         raise
@@ -73,7 +73,7 @@ async def list_namespaces(request: Request, room: Images) -> Response:
     allow(request, "list_metadef_resource_types", {"project_id": token.project_id})
     query, table = request.query, metadef_namespaces
     statement = sa.select(table)
-    if not token.is_admin:
+    if not request.reaching().everywhere:
         statement = statement.where(
             sa.or_(table.c.visibility == "public", table.c.owner == (token.project_id or ""))
         )
@@ -93,7 +93,7 @@ async def list_namespaces(request: Request, room: Images) -> Response:
     async with request.reading() as tx:
         after = None
         if "marker" in query:
-            after = (await metadefs.get(tx, token, query["marker"]))._mapping
+            after = (await metadefs.get(tx, request.reaching(), query["marker"]))._mapping
         keys = [(table.c[key], way)]
         if key not in ("namespace", "id"):
             keys.append((table.c.namespace, way))

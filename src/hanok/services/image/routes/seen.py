@@ -29,7 +29,7 @@ async def readable(request: Request, tx: Transaction, rule: str) -> Row[Any]:
     """The image of the path, if the caller may see it and do this to it."""
     image_id = request.path["image_id"]
     try:
-        row = await images.get(tx, request.token, image_id)
+        row = await images.get(tx, request.reaching(), image_id)
     except NotFound:
         request.allowed_by_hand()
         raise

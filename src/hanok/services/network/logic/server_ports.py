@@ -170,7 +170,7 @@ _groups_of = sa.select(security_groups.c.id, security_groups.c.name).where(
 
 
 async def plan(
-    tx: Transaction, reach: Reach, wishes: Sequence[NICWish] | str, *, count: int
+    tx: Transaction, reach: Reach, wishes: Sequence[NICWish] | str, *, count: int, external: bool
 ) -> list[NICPlan]:
     if isinstance(wishes, str):
         if wishes == "none":
@@ -196,7 +196,7 @@ async def plan(
                 raise BadInput(
                     "Invalid fixed IP: one address cannot be given to several instances."
                 )
-            found.append(await _plan_network(tx, reach, wish))
+            found.append(await _plan_network(tx, reach, wish, external=external))
     return found
 
 
@@ -236,13 +236,13 @@ async def _plan_port(tx: Transaction, reach: Reach, wish: NICWish) -> NICPlan:
     return NICPlan(port_id=port.id, network_id=port.network_id, ours=False, tag=wish.tag)
 
 
-async def _plan_network(tx: Transaction, reach: Reach, wish: NICWish) -> NICPlan:
+async def _plan_network(tx: Transaction, reach: Reach, wish: NICWish, *, external: bool) -> NICPlan:
     wanted = wish.network_id or ""
     try:
         network = await get(tx, reach, "network", wanted)
     except NotFound:
         raise BadInput(f"Network {wanted[:64]} could not be found.") from None
-    if network.external and not reach.everything:
+    if network.external and not external:
         raise Forbidden(
             f"It is not allowed to create an interface on external network {network.id}"
         )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from hanok.services.placement.microversions import MICROVERSIONS
 from hanok.services.placement.routes import allocations, candidates, classes, providers
-from hanok.web.microversions import Range
 from hanok.web.routes import Route
-
-MICROVERSIONS = Range(header_type="placement", minimum=(1, 0), maximum=(1, 39))
 
 ROUTES: tuple[Route, ...] = (
     *classes.ROUTES,
@@ -14,3 +12,5 @@ ROUTES: tuple[Route, ...] = (
     *allocations.ROUTES,
     *candidates.ROUTES,
 )
+
+__all__ = ["MICROVERSIONS", "ROUTES"]

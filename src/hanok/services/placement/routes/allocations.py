@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,11 +16,13 @@ from hanok.services.placement.logic import allocations, providers
 from hanok.services.placement.logic.allocations import Wanted
 from hanok.services.placement.logic.providers import dashed
 from hanok.services.placement.room import Placement
+from hanok.services.placement.routes.fresh import fresh
 from hanok.services.placement.tables import allocations as table
 from hanok.services.placement.tables import consumers
 from hanok.services.placement.tables import providers as provider_table
-from hanok.web.request import Request, convert, json_answer, no_content
+from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
+from hanok.web.versions import Attribute, Query, Shape
 
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
 
@@ -48,66 +50,59 @@ async def show_allocations(request: Request, room: Placement) -> Response:
         entry = found.setdefault(row.provider_id, {"generation": row.generation, "resources": {}})
         entry["resources"][row.resource_class] = row.used
     answer: dict[str, Any] = {"allocations": found}
-    if consumer is not None and request.microversion >= (1, 12):
-        answer.update(project_id=consumer.project_id, user_id=consumer.user_id)
-        if request.microversion >= (1, 28):
-            answer["consumer_generation"] = consumer.generation
-        if request.microversion >= (1, 38):
-            answer["consumer_type"] = consumer.consumer_type or "unknown"
-    fresh = {"Cache-Control": "no-cache"} if request.microversion >= (1, 15) else None
-    return json_answer(answer, 200, fresh)
+    if consumer is not None:
+        answer.update(
+            project_id=consumer.project_id,
+            user_id=consumer.user_id,
+            consumer_generation=consumer.generation,
+            consumer_type=consumer.consumer_type or "unknown",
+        )
+    return json_answer(request.shown(ALLOCATIONS)(answer), 200, fresh(room))
 
 
-def _wanted(request: Request, consumer_id: str, body: schemas.AllocationsBody) -> Wanted:
-    expected: Any = ...
-    if request.microversion >= (1, 28):
-        if body.consumer_generation is UNSET:
-            raise BadInput("JSON does not validate: 'consumer_generation' is a required property")
-        expected = body.consumer_generation
-    elif body.consumer_generation is not UNSET:
-        raise BadInput("JSON does not validate: consumer_generation is not known in this version.")
-    if request.microversion >= (1, 38):
-        if body.consumer_type is UNSET:
-            raise BadInput("JSON does not validate: 'consumer_type' is a required property")
-    elif body.consumer_type is not UNSET:
-        raise BadInput("JSON does not validate: consumer_type is not known in this version.")
-    if body.mappings is not UNSET and request.microversion < (1, 34):
-        raise BadInput("JSON does not validate: mappings is not known in this version.")
+ALLOCATIONS = Shape(
+    Attribute(name="project_id", since=(1, 12)),
+    Attribute(name="user_id", since=(1, 12)),
+    Attribute(name="consumer_generation", since=(1, 28)),
+    Attribute(name="consumer_type", since=(1, 38)),
+)
+
+
+def _wanted(consumer_id: str, body: schemas.AllocationsBody) -> Wanted:
     return Wanted(
         consumer_id=consumer_id,
         resources={dashed(one): dict(item.resources) for one, item in body.allocations.items()},
         project_id=body.project_id,
         user_id=body.user_id,
-        expected_generation=expected,
+        expected_generation=... if body.consumer_generation is UNSET else body.consumer_generation,
         consumer_type=body.consumer_type if isinstance(body.consumer_type, str) else None,
     )
 
 
-async def put_allocations(request: Request, room: Placement) -> Response:
-    """PUT /allocations/{consumer_uuid}: a list until 1.11, then by provider."""
+async def put_listed(request: Request, room: Placement) -> Response:
+    """PUT /allocations/{consumer_uuid} until 1.11: a list."""
     request.allow()
     consumer_id = _consumer_id(request)
-    if request.microversion < (1, 12):
-        listed = await request.body(schemas.ListedAllocationsBody)
-        owners = (listed.project_id, listed.user_id)
-        if request.microversion >= (1, 8) and UNSET in owners:
-            raise BadInput(
-                "JSON does not validate: 'project_id' and 'user_id' are required properties"
-            )
-        resources: dict[str, Mapping[str, int]] = {}
-        for item in listed.allocations:
-            resources[dashed(item.resource_provider.uuid)] = item.resources
-        wanted = Wanted(
-            consumer_id=consumer_id,
-            resources=resources,
-            project_id=owners[0] if isinstance(owners[0], str) else UNKNOWN,
-            user_id=owners[1] if isinstance(owners[1], str) else UNKNOWN,
-        )
-    else:
-        body = await request.body(schemas.AllocationsBody)
-        if not body.allocations and request.microversion < (1, 28):
-            raise BadInput("JSON does not validate: {} does not have enough properties")
-        wanted = _wanted(request, consumer_id, body)
+    body = await request.body(schemas.ListedAllocationsBody)
+    resources: dict[str, Mapping[str, int]] = {
+        dashed(item.resource_provider.uuid): item.resources for item in body.allocations
+    }
+    wanted = Wanted(
+        consumer_id=consumer_id,
+        resources=resources,
+        project_id=body.project_id if isinstance(body.project_id, str) else UNKNOWN,
+        user_id=body.user_id if isinstance(body.user_id, str) else UNKNOWN,
+    )
+    async with request.transaction() as tx:
+        await allocations.replace(tx, wanted, room.clock.now())
+    return no_content()
+
+
+async def put_allocations(request: Request, room: Placement) -> Response:
+    """PUT /allocations/{consumer_uuid}: by provider."""
+    request.allow()
+    consumer_id = _consumer_id(request)
+    wanted = _wanted(consumer_id, await request.body(schemas.ConsumerBody))
     async with request.transaction() as tx:
         await allocations.replace(tx, wanted, room.clock.now())
     return no_content()
@@ -116,21 +111,15 @@ async def put_allocations(request: Request, room: Placement) -> Response:
 async def post_allocations(request: Request, room: Placement) -> Response:
     """POST /allocations: several consumers, all or nothing."""
     request.allow()
-    body = convert(await request.json(), dict[schemas.UUIDText, schemas.AllocationsBody])
+    body = await request.body(dict[schemas.UUIDText, schemas.AllocationsBody])
     if not body:
         raise BadInput("JSON does not validate: {} does not have enough properties")
-    await _replace_all(request, room, body)
-    return no_content()
-
-
-async def _replace_all(
-    request: Request, room: Placement, body: Mapping[str, schemas.AllocationsBody]
-) -> None:
-    wanted = [_wanted(request, dashed(one), item) for one, item in body.items()]
+    wanted = [_wanted(dashed(one), item) for one, item in body.items()]
     async with request.transaction() as tx:
         # Who gives back comes first, so that a move between consumers fits.
         for one in sorted(wanted, key=lambda w: bool(w.resources)):
             await allocations.replace(tx, one, room.clock.now())
+    return no_content()
 
 
 async def delete_allocations(request: Request, room: Placement) -> Response:
@@ -147,7 +136,7 @@ async def reshape(request: Request, room: Placement) -> Response:
     request.allow()
     body = await request.body(schemas.ReshapeBody)
     now = room.clock.now()
-    wanted = [_wanted(request, dashed(one), item) for one, item in body.allocations.items()]
+    wanted = [_wanted(dashed(one), item) for one, item in body.allocations.items()]
     async with request.transaction() as tx:
         for one in wanted:
             for row in await allocations.of_consumer(tx, one.consumer_id):
@@ -165,18 +154,12 @@ async def reshape(request: Request, room: Placement) -> Response:
     return no_content()
 
 
-async def show_usages(request: Request, room: Placement) -> Response:
-    """GET /usages?project_id=…&user_id=…; from 1.38 by consumer type."""
+async def _usage_rows(request: Request) -> Sequence[Any]:
+    """What the consumers of a project use, by their type and the resource class."""
     query = request.query
-    known = {"project_id", "user_id"} | (
-        {"consumer_type"} if request.microversion >= (1, 38) else set()
-    )
-    unknown = sorted(set(query) - known)
-    if unknown or not query.get("project_id"):
-        request.allow("", project_id=query.get("project_id"))
-        raise BadInput(
-            f"Invalid query string parameters: {', '.join(unknown) or 'project_id is needed'}"
-        )
+    if not query.get("project_id"):
+        request.allow("", project_id=None)
+        raise BadInput("Invalid query string parameters: 'project_id' is a required property")
     request.allow("", project_id=query["project_id"])
     statement = (
         sa.select(
@@ -192,32 +175,52 @@ async def show_usages(request: Request, room: Placement) -> Response:
     if "user_id" in query:
         statement = statement.where(consumers.c.user_id == query["user_id"])
     async with request.reading() as tx:
-        rows = await tx.all(statement)
+        return await tx.all(statement)
+
+
+async def show_usages(request: Request, room: Placement) -> Response:
+    """GET /usages?project_id=…&user_id=…, by consumer type."""
     usages: dict[str, Any] = {}
-    if request.microversion >= (1, 38):
-        wanted = query.get("consumer_type")
-        for row in rows:
-            kind = "all" if wanted == "all" else (row.consumer_type or "unknown")
-            if wanted not in (None, "all", kind):
-                continue
-            entry = usages.setdefault(kind, {"consumer_count": 0})
-            entry[row.resource_class] = entry.get(row.resource_class, 0) + int(row.used)
-            entry["consumer_count"] = max(entry["consumer_count"], row.count)
-    else:
-        for row in rows:
-            usages[row.resource_class] = usages.get(row.resource_class, 0) + int(row.used)
-    return json_answer({"usages": usages})
+    wanted = request.query.get("consumer_type")
+    for row in await _usage_rows(request):
+        kind = "all" if wanted == "all" else (row.consumer_type or "unknown")
+        if wanted not in (None, "all", kind):
+            continue
+        entry = usages.setdefault(kind, {"consumer_count": 0})
+        entry[row.resource_class] = entry.get(row.resource_class, 0) + int(row.used)
+        entry["consumer_count"] = max(entry["consumer_count"], row.count)
+    return json_answer({"usages": usages}, 200, fresh(room))
 
 
+async def show_plain_usages(request: Request, room: Placement) -> Response:
+    """GET /usages until 1.37: of all consumers together."""
+    usages: dict[str, int] = {}
+    for row in await _usage_rows(request):
+        usages[row.resource_class] = usages.get(row.resource_class, 0) + int(row.used)
+    return json_answer({"usages": usages}, 200, fresh(room))
+
+
+_PLAIN = Query("project_id", "user_id", closed=(1, 0))
+_BY_TYPE = Query("project_id", "user_id", "consumer_type", closed=(1, 0))
 ROUTES = (
     Route("GET", "/allocations/{consumer_uuid}", show_allocations, ("placement:allocations:list",)),
     Route(
         "PUT",
         "/allocations/{consumer_uuid}",
+        put_listed,
+        ("placement:allocations:update",),
+        maximum=(1, 11),
+        strict=True,
+        body=schemas.ListedAllocationsBody,
+    ),
+    Route(
+        "PUT",
+        "/allocations/{consumer_uuid}",
         put_allocations,
         ("placement:allocations:update",),
+        minimum=(1, 12),
         strict=True,
-        body=schemas.AllocationsBody,
+        body=schemas.ConsumerBody,
     ),
     Route(
         "DELETE",
@@ -245,9 +248,18 @@ ROUTES = (
     Route(
         "GET",
         "/usages",
-        show_usages,
+        show_plain_usages,
         ("placement:usages",),
         minimum=(1, 9),
-        query=("consumer_type", "project_id", "user_id"),
+        maximum=(1, 37),
+        query=_PLAIN,
+    ),
+    Route(
+        "GET",
+        "/usages",
+        show_usages,
+        ("placement:usages",),
+        minimum=(1, 38),
+        query=_BY_TYPE,
     ),
 )

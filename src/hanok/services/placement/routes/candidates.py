@@ -10,15 +10,56 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput
 from hanok.services.placement.logic import allocations, candidates, providers
+from hanok.services.placement.logic.candidates import Group
 from hanok.services.placement.room import Placement
-from hanok.services.placement.routes.query import GROUP, KEY, groups_of
+from hanok.services.placement.routes.fresh import fresh
+from hanok.services.placement.routes.query import OF_CANDIDATES, groups_of
 from hanok.services.placement.standard import CLASS_SET
 from hanok.services.placement.tables import resource_classes
 from hanok.web.pages import number_of
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import Route
+from hanok.web.versions import Attribute, Before, Parameter, Query, Shape
 
 MOST = 1000  # candidates of one answer when no limit was asked for
+
+
+def _limit(name: str, values: list[str]) -> None:
+    if not all(map(number_of, values)):
+        raise BadInput(f"Invalid query string parameters: limit={values[-1][:50]}")
+
+
+def _policy(name: str, values: list[str]) -> None:
+    if not set(values) <= {"none", "isolate"}:
+        raise BadInput("Invalid query string parameters: group_policy is none or isolate")
+
+
+def _once(name: str, values: list[str]) -> None:
+    if len(values) > 1:
+        raise BadInput(f"Query parameter '{name}' may be specified only once.")
+
+
+QUERY = Query(
+    *OF_CANDIDATES,
+    Parameter(name="limit", since=(1, 16), check=_limit),
+    Parameter(name="group_policy", since=(1, 25), check=_policy),
+    Parameter(name="root_required", since=(1, 35), check=_once),
+    Parameter(name="same_subtree", since=(1, 36)),
+    closed=(1, 0),
+)
+
+
+def _check_groups(groups: dict[str, Group], subtrees: list[list[str]], policy: str) -> None:
+    """Raises BadInput when the groups do not fit together."""
+    if not any(group.resources for group in groups.values()):
+        raise BadInput("At least one request group (`resources` or `resources{$S}`) is required.")
+    for suffix, group in groups.items():
+        if not group.resources and not any(suffix in names for names in subtrees):
+            raise BadInput(f"All traits and aggregates of group '{suffix}' must be with resources.")
+    if sum(1 for suffix in groups if suffix) > 1 and not policy:
+        raise BadInput(
+            'The "group_policy" parameter is required when specifying more than one "resources{N}" parameter.'
+        )
 
 
 async def list_candidates(request: Request, room: Placement) -> Response:
@@ -27,36 +68,13 @@ async def list_candidates(request: Request, room: Placement) -> Response:
     Source: Placement API reference, "List allocation candidates".
     """
     request.allow()
-    version = request.microversion
-    limit: int | None = None
-    policy = ""
-    subtrees: list[list[str]] = []
-    root_required: list[str] = []
-    for key, value in request.pairs:
-        if KEY.fullmatch(key):
-            continue
-        if key == "limit" and version >= (1, 16):
-            limit = number_of(value)
-            if not limit:
-                raise BadInput(f"Invalid query string parameters: limit={value[:50]}")
-        elif key == "group_policy" and version >= (1, 25):
-            if value not in ("none", "isolate"):
-                raise BadInput("Invalid query string parameters: group_policy is none or isolate")
-            policy = value
-        elif key == "same_subtree" and version >= (1, 36):
-            subtrees.append(value.split(","))
-        elif key == "root_required" and version >= (1, 35):
-            root_required = value.split(",")
-        else:
-            raise BadInput(f"Invalid query string parameters: '{key[:100]}' was unexpected")
+    query = request.query
+    limit = number_of(query.get("limit", ""))
+    policy = query.get("group_policy", "")
+    subtrees = [one.split(",") for one in request.query_all("same_subtree")]
+    root_required = query["root_required"].split(",") if "root_required" in query else []
     groups = groups_of(request)
-    if not any(group.resources for group in groups.values()):
-        raise BadInput("At least one request group (`resources` or `resources{$S}`) is required.")
-    for suffix, group in groups.items():
-        if not group.resources and not any(suffix in names for names in subtrees):
-            raise BadInput(f"All traits and aggregates of group '{suffix}' must be with resources.")
-    if sum(1 for suffix in groups if suffix) > 1 and not policy and version < (1, 36):
-        raise BadInput('The "group_policy" parameter is required when several groups are given.')
+    _check_groups(groups, subtrees, policy)
     async with request.reading() as tx:
         named = {name for group in groups.values() for name in group.resources}
         own = set(await tx.scalars(sa.select(resource_classes.c.name)))
@@ -80,7 +98,7 @@ async def list_candidates(request: Request, room: Placement) -> Response:
         )
         if _root_fits(world, one, root_required)
     ][: limit or MOST]
-    return json_answer(_answer(request, world, found), 200, {"Cache-Control": "no-cache"})
+    return json_answer(_answer(request, world, found), 200, fresh(room))
 
 
 def _root_fits(world: candidates.World, one: candidates.Candidate, wanted: list[str]) -> bool:
@@ -93,51 +111,68 @@ def _root_fits(world: candidates.World, one: candidates.Candidate, wanted: list[
     return True
 
 
+def _as_lists(candidate: dict[str, Any]) -> None:
+    """Before allocations were told by provider, they were a list."""
+    candidate["allocations"] = [
+        {"resource_provider": {"uuid": provider_id}, "resources": one["resources"]}
+        for provider_id, one in candidate["allocations"].items()
+    ]
+
+
+def _only_asked_for(summary: dict[str, Any]) -> None:
+    """Before 1.27 a summary told of the classes that were asked for."""
+    asked = summary["_asked"]
+    summary["resources"] = {
+        name: one for name, one in summary["resources"].items() if name in asked
+    }
+
+
+CANDIDATE = Shape(Before((1, 12), _as_lists), Attribute(name="mappings", since=(1, 34)))
+SUMMARY = Shape(
+    Attribute(name="traits", since=(1, 17)),
+    Before((1, 27), _only_asked_for),
+    Attribute(name="parent_provider_uuid", since=(1, 29)),
+    Attribute(name="root_provider_uuid", since=(1, 29)),
+    private=("_asked",),
+)
+TREES = Shape(Attribute(name="others", since=(1, 29)))
+"""Whether the providers are told of that are in the trees of those which would be used."""
+
+
 def _answer(
     request: Request, world: candidates.World, found: list[candidates.Candidate]
 ) -> dict[str, Any]:
-    version = request.microversion
-    requests: list[dict[str, Any]] = []
-    for one in found:
-        if version >= (1, 12):
-            entry: dict[str, Any] = {
-                "allocations": {p: {"resources": amounts} for p, amounts in one.resources.items()}
+    candidate, summary = request.shown(CANDIDATE), request.shown(SUMMARY)
+    requests = [
+        candidate(
+            {
+                "allocations": {p: {"resources": amounts} for p, amounts in one.resources.items()},
+                "mappings": one.mappings,
             }
-        else:
-            entry = {
-                "allocations": [
-                    {"resource_provider": {"uuid": p}, "resources": amounts}
-                    for p, amounts in one.resources.items()
-                ]
-            }
-        if version >= (1, 34):
-            entry["mappings"] = one.mappings
-        requests.append(entry)
-    used = {p for one in found for p in one.resources}
-    if version >= (1, 29):
-        roots = {world.providers[p].root_id for p in used}
-        used |= {p for p, row in world.providers.items() if row.root_id in roots}
-    summaries: dict[str, Any] = {}
+        )
+        for one in found
+    ]
+    told = {p for one in found for p in one.resources}
+    if request.shown(TREES).shows("others"):
+        roots = {world.providers[p].root_id for p in told}
+        told |= {p for p, row in world.providers.items() if row.root_id in roots}
     asked = {name for one in found for amounts in one.resources.values() for name in amounts}
-    for provider_id in sorted(used):
-        row = world.providers[provider_id]
-        summary: dict[str, Any] = {
-            "resources": {
-                name: {
-                    "capacity": allocations.capacity(item),
-                    "used": item.used,
-                }
-                for name, item in world.inventories.get(provider_id, {}).items()
-                if version >= (1, 27) or name in asked
-            }
-        }
-        if version >= (1, 17):
-            summary["traits"] = sorted(world.traits.get(provider_id, ()))
-        if version >= (1, 29):
-            summary["parent_provider_uuid"] = row.parent_id
-            summary["root_provider_uuid"] = row.root_id
-        summaries[provider_id] = summary
+    summaries = {p: summary(_summary(world, p, asked)) for p in sorted(told)}
     return {"allocation_requests": requests, "provider_summaries": summaries}
+
+
+def _summary(world: candidates.World, provider_id: str, asked: set[str]) -> dict[str, Any]:
+    row = world.providers[provider_id]
+    return {
+        "resources": {
+            name: {"capacity": allocations.capacity(item), "used": item.used}
+            for name, item in world.inventories.get(provider_id, {}).items()
+        },
+        "traits": sorted(world.traits.get(provider_id, ())),
+        "parent_provider_uuid": row.parent_id,
+        "root_provider_uuid": row.root_id,
+        "_asked": asked,
+    }
 
 
 ROUTES = (
@@ -147,6 +182,6 @@ ROUTES = (
         list_candidates,
         ("placement:allocation_candidates:list",),
         minimum=(1, 10),
-        query=(*GROUP, "limit", "group_policy", "same_subtree", "root_required"),
+        query=QUERY,
     ),
 )

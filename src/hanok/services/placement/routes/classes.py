@@ -10,11 +10,13 @@ from starlette.responses import Response
 from hanok.base.errors import BadInput, Conflict, NotFound
 from hanok.services.placement import schemas
 from hanok.services.placement.room import Placement
+from hanok.services.placement.routes.fresh import fresh
 from hanok.services.placement.standard import CLASS_SET, CLASSES, TRAIT_SET, TRAITS
 from hanok.services.placement.tables import inventories, provider_traits, resource_classes, traits
 from hanok.store import Duplicate
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import PUBLIC, Route
+from hanok.web.versions import Query
 
 
 async def show_version(request: Request, room: Placement) -> Response:
@@ -30,7 +32,9 @@ async def show_version(request: Request, room: Placement) -> Response:
                     "links": [{"rel": "self", "href": ""}],
                 }
             ]
-        }
+        },
+        200,
+        fresh(room),
     )
 
 
@@ -42,7 +46,9 @@ async def list_classes(request: Request, room: Placement) -> Response:
     request.allow()
     async with request.reading() as tx:
         own = await tx.scalars(sa.select(resource_classes.c.name).order_by(resource_classes.c.name))
-    return json_answer({"resource_classes": [_class(name) for name in (*CLASSES, *own)]})
+    return json_answer(
+        {"resource_classes": [_class(name) for name in (*CLASSES, *own)]}, 200, fresh(room)
+    )
 
 
 async def create_class(request: Request, room: Placement) -> Response:
@@ -68,7 +74,7 @@ async def _known(request: Request) -> str:
 
 async def show_class(request: Request, room: Placement) -> Response:
     request.allow()
-    return json_answer(_class(await _known(request)))
+    return json_answer(_class(await _known(request)), 200, fresh(room))
 
 
 async def rename_class(request: Request, room: Placement) -> Response:
@@ -149,7 +155,7 @@ async def list_traits(request: Request, room: Placement) -> Response:
             raise BadInput(
                 f"Badly formatted name parameter. Expected in:… or startswith:…, not {how}"
             )
-    return json_answer({"traits": sorted(names)})
+    return json_answer({"traits": sorted(names)}, 200, fresh(room))
 
 
 async def _trait(request: Request) -> str:
@@ -164,7 +170,7 @@ async def _trait(request: Request) -> str:
 async def show_trait(request: Request, room: Placement) -> Response:
     request.allow()
     await _trait(request)
-    return no_content()
+    return no_content(204, fresh(room))
 
 
 async def ensure_trait(request: Request, room: Placement) -> Response:
@@ -175,7 +181,7 @@ async def ensure_trait(request: Request, room: Placement) -> Response:
             f"The trait is invalid. A valid trait must be no longer than 255 characters, start with the "
             f'prefix "CUSTOM_" and use following characters: "A"-"Z", "0"-"9" and "_": {name}'
         )
-    where = {"Location": f"{request.base_url}/traits/{name}"}
+    where = {"Location": f"{request.base_url}/traits/{name}", **fresh(room)}
     async with request.transaction() as tx:
         try:
             await tx.insert(traits, {"name": name})
@@ -235,7 +241,7 @@ ROUTES = (
         list_traits,
         ("placement:traits:list",),
         minimum=(1, 6),
-        query=("associated", "name"),
+        query=Query("associated", "name", closed=(1, 0)),
     ),
     Route("GET", "/traits/{name}", show_trait, ("placement:traits:show",), minimum=(1, 6)),
     Route("PUT", "/traits/{name}", ensure_trait, ("placement:traits:update",), minimum=(1, 6)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,54 +14,73 @@ from hanok.base.ids import is_uuid, new_uuid
 from hanok.base.pieces import Pieces
 from hanok.services.placement import schemas
 from hanok.services.placement.logic import providers
+from hanok.services.placement.logic.candidates import Group
 from hanok.services.placement.logic.providers import dashed
 from hanok.services.placement.room import Placement
-from hanok.services.placement.routes.query import GROUP, groups_of
+from hanok.services.placement.routes.fresh import fresh
+from hanok.services.placement.routes.query import OF_PROVIDERS, groups_of
 from hanok.services.placement.tables import (
     allocations,
+    consumers,
     inventories,
     provider_aggregates,
     provider_traits,
 )
 from hanok.services.placement.tables import providers as table
 from hanok.store import Duplicate, Transaction
-from hanok.web.request import Request, convert, json_answer, list_answer, no_content
-from hanok.web.routes import Route
+from hanok.web.request import Request, json_answer, list_answer, no_content
+from hanok.web.routes import Handler, Route
+from hanok.web.versions import Attribute, Before, Query, Shape
 
 
-def _links(request: Request, provider_id: str) -> list[dict[str, str]]:
+def _without(*names: str) -> Callable[[dict[str, Any]], None]:
+    """Leaves out the links that are called so."""
+
+    def older(provider: dict[str, Any]) -> None:
+        provider["links"] = [link for link in provider["links"] if link["rel"] not in names]
+
+    return older
+
+
+PROVIDER = Shape(
+    Before((1, 1), _without("aggregates")),
+    Before((1, 6), _without("traits")),
+    Before((1, 11), _without("allocations")),
+    Attribute(name="parent_provider_uuid", since=(1, 14)),
+    Attribute(name="root_provider_uuid", since=(1, 14)),
+)
+AGGREGATES = Shape(Attribute(name="resource_provider_generation", since=(1, 19)))
+ALLOCATION = Shape(Attribute(name="consumer_generation", since=(1, 28)))
+
+
+def _links(provider_id: str) -> list[dict[str, str]]:
     base = f"/placement/resource_providers/{provider_id}"
-    names = ["", "inventories", "usages"]
-    if request.microversion >= (1, 1):
-        names.append("aggregates")
-    if request.microversion >= (1, 6):
-        names.append("traits")
-    if request.microversion >= (1, 11):
-        names.append("allocations")
-    return [{"rel": name or "self", "href": f"{base}/{name}" if name else base} for name in names]
+    names = ("inventories", "usages", "aggregates", "traits", "allocations")
+    return [
+        {"rel": "self", "href": base},
+        *({"rel": name, "href": f"{base}/{name}"} for name in names),
+    ]
 
 
 def _provider(request: Request, row: Any) -> dict[str, Any]:
-    answer = {
-        "uuid": row.id,
-        "name": row.name,
-        "generation": row.generation,
-        "links": _links(request, row.id),
-    }
-    if request.microversion >= (1, 14):
-        answer["parent_provider_uuid"] = row.parent_id
-        answer["root_provider_uuid"] = row.root_id
-    return answer
-
-
-def _fresh(request: Request) -> dict[str, str]:
-    """From 1.15 answers say that they must not be kept."""
-    return {"Cache-Control": "no-cache"} if request.microversion >= (1, 15) else {}
+    return request.shown(PROVIDER)(
+        {
+            "uuid": row.id,
+            "name": row.name,
+            "generation": row.generation,
+            "links": _links(row.id),
+            "parent_provider_uuid": row.parent_id,
+            "root_provider_uuid": row.root_id,
+        }
+    )
 
 
 async def _one(request: Request, tx: Transaction) -> Any:
     wanted = request.path["uuid"]
     return await providers.get(tx, dashed(wanted) if is_uuid(wanted) else wanted)
+
+
+QUERY = Query("name", "uuid", *OF_PROVIDERS, closed=(1, 0))
 
 
 async def list_providers(request: Request, room: Placement) -> Response:
@@ -72,119 +92,111 @@ async def list_providers(request: Request, room: Placement) -> Response:
         statement = statement.where(table.c.name == query["name"])
     if "uuid" in query:
         if not is_uuid(query["uuid"]):
-            raise BadInput(f"Invalid uuid value: {query['uuid']}")
+            raise BadInput(f"Invalid uuid value: {query['uuid'][:100]}")
         statement = statement.where(table.c.id == dashed(query["uuid"]))
-    known = {"name", "uuid"}
-    version = request.microversion
-    if version >= (1, 3):
-        known.add("member_of")
-    if version >= (1, 4):
-        known.add("resources")
-    if version >= (1, 14):
-        known.add("in_tree")
-    if version >= (1, 18):
-        known.add("required")
-    unknown = sorted(set(query) - known)
-    if unknown:
-        raise BadInput(f"Invalid query string parameters: {', '.join(unknown)}")
-    group = groups_of(request, only_plain=True).get("")
-    if group is not None:
-        for what, amount in group.resources.items():
-            statement = statement.where(
-                table.c.id.in_(
-                    sa.select(inventories.c.provider_id).where(
-                        inventories.c.resource_class == what,
-                        inventories.c.used + amount
-                        <= (inventories.c.total - inventories.c.reserved)
-                        * inventories.c.allocation_ratio,
-                        inventories.c.min_unit <= amount,
-                        inventories.c.max_unit >= amount,
-                        amount % inventories.c.step_size == 0,
-                    )
-                )
-            )
-        has = sa.select(provider_traits.c.provider_id)
-        for options in group.required:
-            statement = statement.where(
-                table.c.id.in_(has.where(provider_traits.c.trait.in_(sorted(options))))
-            )
-        if group.forbidden:
-            statement = statement.where(
-                table.c.id.not_in(has.where(provider_traits.c.trait.in_(sorted(group.forbidden))))
-            )
-        inside = sa.select(provider_aggregates.c.provider_id)
-        for options in group.member_of:
-            mine = inside.where(provider_aggregates.c.aggregate_id.in_(sorted(options)))
-            statement = statement.where(sa.or_(table.c.id.in_(mine), table.c.root_id.in_(mine)))
-        if group.not_member_of:
-            mine = inside.where(provider_aggregates.c.aggregate_id.in_(sorted(group.not_member_of)))
-            statement = statement.where(table.c.id.not_in(mine), table.c.root_id.not_in(mine))
-        if group.in_tree:
-            root = sa.select(table.c.root_id).where(table.c.id == group.in_tree).scalar_subquery()
-            statement = statement.where(table.c.root_id == root)
-        async with request.reading() as tx:
+    group = groups_of(request).get("")
+    async with request.reading() as tx:
+        if group is not None:
+            statement = statement.where(*_conditions(group))
             await providers.check_traits(
                 tx, [*(t for o in group.required for t in o), *group.forbidden]
             )
-    async with request.reading() as tx:
         rows = await tx.all(statement.order_by(table.c.name))
+    latest = max((row.updated_at for row in rows), default=None)
     items = [_provider(request, row) async for row in Pieces().each(rows)]
-    return await list_answer({"resource_providers": items}, "resource_providers", _fresh(request))
+    whole = {"resource_providers": items}
+    return await list_answer(whole, "resource_providers", fresh(room, latest))
 
 
-async def create_provider(request: Request, room: Placement) -> Response:
-    """POST /resource_providers: 201 without a body, from 1.20 200 with one."""
-    request.allow()
-    body = await request.body(schemas.ProviderBody)
-    if body.parent_provider_uuid is not UNSET and request.microversion < (1, 14):
-        raise BadInput("JSON does not validate: parent_provider_uuid is not known in this version.")
-    provider_id = new_uuid() if body.uuid is UNSET else dashed(body.uuid)
-    parent = body.parent_provider_uuid
-    parent_id = dashed(parent) if isinstance(parent, str) else None
-    if parent_id == provider_id:
-        raise BadInput("A provider cannot be its own parent.")
-    async with request.transaction() as tx:
-        row = await providers.create(
-            tx, provider_id=provider_id, name=body.name, parent_id=parent_id, now=room.clock.now()
+def _conditions(group: Group) -> Iterator[sa.ColumnElement[bool]]:
+    """What a provider must have, hold and be in."""
+    for what, amount in group.resources.items():
+        yield table.c.id.in_(
+            sa.select(inventories.c.provider_id).where(
+                inventories.c.resource_class == what,
+                inventories.c.used + amount
+                <= (inventories.c.total - inventories.c.reserved) * inventories.c.allocation_ratio,
+                inventories.c.min_unit <= amount,
+                inventories.c.max_unit >= amount,
+                amount % inventories.c.step_size == 0,
+            )
         )
-    where = {"Location": f"{request.base_url}/resource_providers/{provider_id}", **_fresh(request)}
-    if request.microversion >= (1, 20):
-        return json_answer(_provider(request, row), 200, where)
-    return no_content(201, where)
+    has = sa.select(provider_traits.c.provider_id)
+    for options in group.required:
+        yield table.c.id.in_(has.where(provider_traits.c.trait.in_(sorted(options))))
+    if group.forbidden:
+        yield table.c.id.not_in(has.where(provider_traits.c.trait.in_(sorted(group.forbidden))))
+    inside = sa.select(provider_aggregates.c.provider_id)
+    for options in group.member_of:
+        mine = inside.where(provider_aggregates.c.aggregate_id.in_(sorted(options)))
+        yield sa.or_(table.c.id.in_(mine), table.c.root_id.in_(mine))
+    if group.not_member_of:
+        mine = inside.where(provider_aggregates.c.aggregate_id.in_(sorted(group.not_member_of)))
+        yield sa.and_(table.c.id.not_in(mine), table.c.root_id.not_in(mine))
+    if group.in_tree:
+        root = sa.select(table.c.root_id).where(table.c.id == group.in_tree).scalar_subquery()
+        yield table.c.root_id == root
+
+
+def _creator(*, shown: bool) -> Handler:
+    async def create_provider(request: Request, room: Placement) -> Response:
+        """POST /resource_providers: 201 without a body, or 200 with one."""
+        request.allow()
+        body = await request.body(schemas.ProviderBody)
+        provider_id = new_uuid() if body.uuid is UNSET else dashed(body.uuid)
+        parent = body.parent_provider_uuid
+        parent_id = dashed(parent) if isinstance(parent, str) else None
+        if parent_id == provider_id:
+            raise BadInput("A provider cannot be its own parent.")
+        async with request.transaction() as tx:
+            row = await providers.create(
+                tx,
+                provider_id=provider_id,
+                name=body.name,
+                parent_id=parent_id,
+                now=room.clock.now(),
+            )
+        where = {"Location": f"{request.base_url}/resource_providers/{provider_id}"}
+        if not shown:
+            return no_content(201, where)
+        return json_answer(_provider(request, row), 200, {**where, **fresh(room, row.updated_at)})
+
+    return create_provider
 
 
 async def show_provider(request: Request, room: Placement) -> Response:
     request.allow()
     async with request.reading() as tx:
         row = await _one(request, tx)
-    return json_answer(_provider(request, row), 200, _fresh(request))
+    return json_answer(_provider(request, row), 200, fresh(room, row.updated_at))
 
 
-async def update_provider(request: Request, room: Placement) -> Response:
-    """PUT /resource_providers/{uuid}: another name; from 1.14 a parent, from 1.37 another one."""
-    request.allow()
-    body = await request.body(schemas.ProviderBody)
-    if body.uuid is not UNSET:
-        raise BadInput("JSON does not validate: a provider's uuid cannot be changed.")
-    async with request.transaction() as tx:
-        row = await _one(request, tx)
-        changes: dict[str, Any] = {"name": body.name, "updated_at": room.clock.now()}
-        if body.parent_provider_uuid is not UNSET and request.microversion >= (1, 14):
-            wanted = body.parent_provider_uuid
-            parent_id = dashed(wanted) if isinstance(wanted, str) else None
-            if parent_id != row.parent_id:
-                if row.parent_id is not None and request.microversion < (1, 37):
-                    raise BadInput("Un-parenting or re-parenting a provider is not allowed.")
-                changes.update(await _new_parent(tx, row, parent_id))
-        taken = sa.select(table.c.id).where(table.c.name == body.name, table.c.id != row.id)
-        if await tx.first(taken) is not None:
-            raise Conflict(
-                f"Conflicting resource provider {body.name} already exists.",
-                code="placement.duplicate_name",
-            )
-        await tx.execute(table.update().where(table.c.id == row.id).values(**changes))
-        row = await providers.get(tx, row.id)
-    return json_answer(_provider(request, row), 200, _fresh(request))
+def _updater(*, moves: bool) -> Handler:
+    async def update_provider(request: Request, room: Placement) -> Response:
+        """PUT /resource_providers/{uuid}: another name, or a parent; one that has a parent moves only where it may."""
+        request.allow()
+        body = await request.body(schemas.ChangedProviderBody)
+        async with request.transaction() as tx:
+            row = await _one(request, tx)
+            changes: dict[str, Any] = {"name": body.name, "updated_at": room.clock.now()}
+            if body.parent_provider_uuid is not UNSET:
+                wanted = body.parent_provider_uuid
+                parent_id = dashed(wanted) if isinstance(wanted, str) else None
+                if parent_id != row.parent_id:
+                    if row.parent_id is not None and not moves:
+                        raise BadInput("Un-parenting or re-parenting a provider is not allowed.")
+                    changes.update(await _new_parent(tx, row, parent_id))
+            taken = sa.select(table.c.id).where(table.c.name == body.name, table.c.id != row.id)
+            if await tx.first(taken) is not None:
+                raise Conflict(
+                    f"Conflicting resource provider {body.name} already exists.",
+                    code="placement.duplicate_name",
+                )
+            await tx.execute(table.update().where(table.c.id == row.id).values(**changes))
+            row = await providers.get(tx, row.id)
+        return json_answer(_provider(request, row), 200, fresh(room, row.updated_at))
+
+    return update_provider
 
 
 async def _new_parent(tx: Transaction, row: Any, parent_id: str | None) -> dict[str, Any]:
@@ -241,7 +253,7 @@ async def list_inventories(request: Request, room: Placement) -> Response:
     request.allow()
     async with request.reading() as tx:
         answer = await _inventories(tx, (await _one(request, tx)).id)
-    return json_answer(answer, 200, _fresh(request))
+    return json_answer(answer, 200, fresh(room))
 
 
 async def replace_inventories(request: Request, room: Placement) -> Response:
@@ -254,7 +266,7 @@ async def replace_inventories(request: Request, room: Placement) -> Response:
         )
         await providers.set_inventories(tx, row, body.inventories)
         answer = await _inventories(tx, row.id)
-    return json_answer(answer, 200, _fresh(request))
+    return json_answer(answer, 200, fresh(room))
 
 
 async def delete_inventories(request: Request, room: Placement) -> Response:
@@ -284,7 +296,7 @@ async def create_inventory(request: Request, room: Placement) -> Response:
     return json_answer(
         {"resource_provider_generation": generation, **_inventory(made)},
         201,
-        {"Location": where, **_fresh(request)},
+        {"Location": where, **fresh(room)},
     )
 
 
@@ -301,7 +313,7 @@ async def show_inventory(request: Request, room: Placement) -> Response:
         row = await _one(request, tx)
         found = await _find(tx, row.id, request.path["resource_class"])
     return json_answer(
-        {"resource_provider_generation": row.generation, **_inventory(found)}, 200, _fresh(request)
+        {"resource_provider_generation": row.generation, **_inventory(found)}, 200, fresh(room)
     )
 
 
@@ -321,7 +333,7 @@ async def update_inventory(request: Request, room: Placement) -> Response:
         await providers.put_inventory(tx, row.id, name, body, exists=True)
         found = await _find(tx, row.id, name)
     return json_answer(
-        {"resource_provider_generation": generation, **_inventory(found)}, 200, _fresh(request)
+        {"resource_provider_generation": generation, **_inventory(found)}, 200, fresh(room)
     )
 
 
@@ -354,7 +366,7 @@ async def list_traits(request: Request, room: Placement) -> Response:
         row = await _one(request, tx)
         found = await providers.traits_of(tx, row.id)
     return json_answer(
-        {"traits": found, "resource_provider_generation": row.generation}, 200, _fresh(request)
+        {"traits": found, "resource_provider_generation": row.generation}, 200, fresh(room)
     )
 
 
@@ -369,7 +381,7 @@ async def replace_traits(request: Request, room: Placement) -> Response:
         await providers.set_traits(tx, row.id, body.traits)
         found = await providers.traits_of(tx, row.id)
     return json_answer(
-        {"traits": found, "resource_provider_generation": generation}, 200, _fresh(request)
+        {"traits": found, "resource_provider_generation": generation}, 200, fresh(room)
     )
 
 
@@ -382,36 +394,44 @@ async def delete_traits(request: Request, room: Placement) -> Response:
     return no_content()
 
 
-async def _aggregates(request: Request, tx: Transaction, row: Any, generation: int) -> Response:
-    answer: dict[str, Any] = {"aggregates": await providers.aggregates_of(tx, row.id)}
-    if request.microversion >= (1, 19):
-        answer["resource_provider_generation"] = generation
-    return json_answer(answer, 200, _fresh(request))
+async def _aggregates(
+    request: Request, room: Placement, tx: Transaction, row: Any, generation: int
+) -> Response:
+    answer = {
+        "aggregates": await providers.aggregates_of(tx, row.id),
+        "resource_provider_generation": generation,
+    }
+    return json_answer(request.shown(AGGREGATES)(answer), 200, fresh(room))
 
 
 async def list_aggregates(request: Request, room: Placement) -> Response:
     request.allow()
     async with request.reading() as tx:
         row = await _one(request, tx)
-        return await _aggregates(request, tx, row, row.generation)
+        return await _aggregates(request, room, tx, row, row.generation)
 
 
 async def replace_aggregates(request: Request, room: Placement) -> Response:
-    """PUT: a list until 1.18, from 1.19 with the provider's generation."""
+    """PUT: the aggregates, with the provider's generation."""
     request.allow()
     async with request.transaction() as tx:
         row = await _one(request, tx)
-        generation = row.generation
-        if request.microversion >= (1, 19):
-            body = await request.body(schemas.AggregatesBody)
-            wanted: list[str] = body.aggregates
-            generation = await providers.raise_generation(
-                tx, row, body.resource_provider_generation, room.clock.now()
-            )
-        else:
-            wanted = convert(await request.json(), list[schemas.UUIDText])
+        body = await request.body(schemas.AggregatesBody)
+        generation = await providers.raise_generation(
+            tx, row, body.resource_provider_generation, room.clock.now()
+        )
+        await providers.set_aggregates(tx, row.id, [dashed(one) for one in body.aggregates])
+        return await _aggregates(request, room, tx, row, generation)
+
+
+async def replace_listed(request: Request, room: Placement) -> Response:
+    """PUT until 1.18: the aggregates, whatever changed since."""
+    request.allow()
+    async with request.transaction() as tx:
+        row = await _one(request, tx)
+        wanted = await request.body(list[schemas.UUIDText])
         await providers.set_aggregates(tx, row.id, [dashed(one) for one in wanted])
-        return await _aggregates(request, tx, row, generation)
+        return await _aggregates(request, room, tx, row, row.generation)
 
 
 async def show_usages(request: Request, room: Placement) -> Response:
@@ -425,21 +445,29 @@ async def show_usages(request: Request, room: Placement) -> Response:
             "usages": {one.resource_class: one.used for one in rows},
         },
         200,
-        _fresh(request),
+        fresh(room),
     )
 
 
 async def list_allocations(request: Request, room: Placement) -> Response:
     request.allow()
+    shown = request.shown(ALLOCATION)
     async with request.reading() as tx:
         row = await _one(request, tx)
-        rows = await tx.all(sa.select(allocations).where(allocations.c.provider_id == row.id))
+        rows = await tx.all(
+            sa.select(allocations, consumers.c.generation)
+            .join(consumers, consumers.c.id == allocations.c.consumer_id)
+            .where(allocations.c.provider_id == row.id)
+        )
     found: dict[str, dict[str, Any]] = {}
     for one in rows:
-        entry = found.setdefault(one.consumer_id, {"resources": {}})
+        entry = found.get(one.consumer_id)
+        if entry is None:
+            entry = shown({"resources": {}, "consumer_generation": one.generation})
+            found[one.consumer_id] = entry
         entry["resources"][one.resource_class] = one.used
     return json_answer(
-        {"allocations": found, "resource_provider_generation": row.generation}, 200, _fresh(request)
+        {"allocations": found, "resource_provider_generation": row.generation}, 200, fresh(room)
     )
 
 
@@ -452,18 +480,40 @@ ROUTES = (
         "/resource_providers",
         list_providers,
         (f"{_P}:list",),
-        query=("name", "uuid", *GROUP),
+        query=QUERY,
     ),
     Route(
         "POST",
         "/resource_providers",
-        create_provider,
+        _creator(shown=False),
         (f"{_P}:create",),
+        maximum=(1, 19),
+        strict=True,
+        body=schemas.ProviderBody,
+    ),
+    Route(
+        "POST",
+        "/resource_providers",
+        _creator(shown=True),
+        (f"{_P}:create",),
+        minimum=(1, 20),
         strict=True,
         body=schemas.ProviderBody,
     ),
     Route("GET", _ONE, show_provider, (f"{_P}:show",)),
-    Route("PUT", _ONE, update_provider, (f"{_P}:update",), strict=True, body=schemas.ProviderBody),
+    *(
+        Route(
+            "PUT",
+            _ONE,
+            _updater(moves=moves),
+            (f"{_P}:update",),
+            minimum=minimum,
+            maximum=maximum,
+            strict=True,
+            body=schemas.ChangedProviderBody,
+        )
+        for minimum, maximum, moves in ((None, (1, 36), False), ((1, 37), None, True))
+    ),
     Route("DELETE", _ONE, delete_provider, (f"{_P}:delete",)),
     Route("GET", _ONE + "/inventories", list_inventories, (f"{_P}:inventories:list",)),
     Route(
@@ -514,9 +564,19 @@ ROUTES = (
     Route(
         "PUT",
         _ONE + "/aggregates",
-        replace_aggregates,
+        replace_listed,
         (f"{_P}:aggregates:update",),
         minimum=(1, 1),
+        maximum=(1, 18),
+        body=list[schemas.UUIDText],
+    ),
+    Route(
+        "PUT",
+        _ONE + "/aggregates",
+        replace_aggregates,
+        (f"{_P}:aggregates:update",),
+        minimum=(1, 19),
+        strict=True,
         body=schemas.AggregatesBody,
     ),
     Route("GET", _ONE + "/usages", show_usages, (f"{_P}:usages",)),

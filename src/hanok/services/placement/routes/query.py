@@ -1,4 +1,10 @@
-"""The groups of a query: resources, required, member_of, in_tree, each plain or with a suffix."""
+"""The groups of a query: resources, required, member_of, in_tree, each plain or with a suffix.
+
+Which of them a version knows, and which forms their values have in it, is declared here; what reads them knows the
+newest forms only.
+
+Source: Placement API reference and its microversion history, 1.3 to 1.39.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +15,125 @@ from hanok.base.errors import BadInput
 from hanok.base.ids import is_uuid
 from hanok.services.placement.logic.candidates import Group
 from hanok.services.placement.logic.providers import dashed
+from hanok.web.microversions import Version
 from hanok.web.request import Request
+from hanok.web.versions import Parameter
 
 GROUP = ("resources", "required", "member_of", "in_tree")
 KEY = re.compile(rf"({'|'.join(GROUP)})([a-zA-Z0-9_-]{{0,64}})")
 _RESOURCE = re.compile(r"([A-Z0-9_]+):([1-9]\d{0,17})")
 _TRAIT = re.compile(r"[A-Z0-9_]{1,255}")
+_NUMBERED, _NAMED = re.compile("[1-9][0-9]*"), re.compile("[a-zA-Z0-9_-]{1,64}")
 
 
-def groups_of(request: Request, *, only_plain: bool = False) -> dict[str, Group]:
+# ---- what older versions do not know yet ----
+
+
+def _wanted_only(name: str, values: list[str]) -> None:
+    """Before 1.22 traits were wanted, not forbidden; before 1.39 all of them, not one of several."""
+    if any("!" in value for value in values):
+        raise BadInput(f"Invalid query string parameters: {name} takes forbidden traits from 1.22.")
+    _all_of_them(name, values)
+
+
+def _all_of_them(name: str, values: list[str]) -> None:
+    if any(value.startswith("in:") for value in values):
+        raise BadInput("The format 'in:HW_CPU_X86_VMX,CUSTOM_MAGIC' is only supported from 1.39.")
+
+
+def _member_once(name: str, values: list[str]) -> None:
+    """Before 1.24 one set of aggregates could be named."""
+    if len(values) > 1:
+        raise BadInput(f"Invalid query string parameters: {name} may be given only once.")
+    _member_only(name, values)
+
+
+def _member_only(name: str, values: list[str]) -> None:
+    if any(value.startswith("!") for value in values):
+        raise BadInput(
+            "Forbidden member_of parameters are not supported in the specified microversion."
+        )
+
+
+_FORMS: dict[str, tuple[tuple[Version | None, Version | None, Any], ...]] = {
+    "resources": ((None, None, None),),
+    "required": (
+        (None, (1, 21), _wanted_only),
+        ((1, 22), (1, 38), _all_of_them),
+        ((1, 39), None, None),
+    ),
+    "member_of": (
+        (None, (1, 23), _member_once),
+        ((1, 24), (1, 31), _member_only),
+        ((1, 32), None, None),
+    ),
+    "in_tree": ((None, None, None),),
+}
+
+
+def parameters(
+    name: str,
+    since: Version | None = None,
+    until: Version | None = None,
+    *,
+    suffix: re.Pattern[str] | None = None,
+) -> list[Parameter]:
+    """A parameter of a group, with the forms of its values in each version.
+
+    Args:
+        since, until: the versions that know it. suffix: what its suffix looks like; None: the plain one.
+    """
+    found = []
+    for first, last, check in _FORMS[name]:
+        begin = max(one for one in (since, first, (1, 0)) if one is not None)
+        end = min(one for one in (until, last, (1, 999)) if one is not None)
+        if begin <= end:
+            found.append(
+                Parameter(
+                    name=name,
+                    since=begin,
+                    until=end,
+                    check=check,
+                    suffix=suffix,
+                )
+            )
+    return found
+
+
+OF_PROVIDERS = (
+    *parameters("member_of", (1, 3)),
+    *parameters("resources", (1, 4)),
+    *parameters("in_tree", (1, 14)),
+    *parameters("required", (1, 18)),
+)
+OF_CANDIDATES = (
+    *parameters("resources", (1, 10)),
+    *parameters("required", (1, 17)),
+    *parameters("member_of", (1, 21)),
+    *parameters("in_tree", (1, 31)),
+    *(
+        one
+        for name in ("resources", "required", "member_of")
+        for one in parameters(name, (1, 25), (1, 32), suffix=_NUMBERED)
+    ),
+    *parameters("in_tree", (1, 31), (1, 32), suffix=_NUMBERED),
+    *(one for name in GROUP for one in parameters(name, (1, 33), suffix=_NAMED)),
+)
+
+
+# ---- what they say ----
+
+
+def groups_of(request: Request) -> dict[str, Group]:
     """The groups by suffix; "" is the plain one.
 
     Raises:
-        BadInput: a value does not have its form, or this version does not know it.
+        BadInput: a value does not have its form.
     """
     raw: dict[str, dict[str, Any]] = {}
-    for key, value in request.pairs:
+    for key, value in request.asked:
         match = KEY.fullmatch(key)
-        if match is None or (only_plain and match[2]):
-            continue
-        if match[2] and request.microversion < (1, 25):
+        if match is None:
             continue
         group = raw.setdefault(
             match[2],
@@ -41,7 +146,7 @@ def groups_of(request: Request, *, only_plain: bool = False) -> dict[str, Group]
                 "in_tree": "",
             },
         )
-        _READERS[match[1]](request, group, value)
+        _READERS[match[1]](group, value)
     return {
         suffix: Group(
             resources=group["resources"],
@@ -55,7 +160,7 @@ def groups_of(request: Request, *, only_plain: bool = False) -> dict[str, Group]
     }
 
 
-def _resources(request: Request, group: dict[str, Any], value: str) -> None:
+def _resources(group: dict[str, Any], value: str) -> None:
     for item in value.split(","):
         match = _RESOURCE.fullmatch(item)
         if match is None:
@@ -68,26 +173,21 @@ def _resources(request: Request, group: dict[str, Any], value: str) -> None:
         group["resources"][match[1]] = int(match[2])
 
 
-def _required(request: Request, group: dict[str, Any], value: str) -> None:
+def _required(group: dict[str, Any], value: str) -> None:
     if value.startswith("in:"):
-        if request.microversion < (1, 39):
-            raise BadInput(
-                "The format 'in:HW_CPU_X86_VMX,CUSTOM_MAGIC' is only supported from 1.39."
-            )
         names = value[3:].split(",")
         if not all(_TRAIT.fullmatch(name) for name in names):
             raise BadInput(f"Invalid query string parameters: required={value[:200]}")
         group["required"].append(frozenset(names))
         return
     for name in value.split(","):
-        forbidden = name.startswith("!") and request.microversion >= (1, 22)
-        bare = name[1:] if forbidden else name
+        bare = name.removeprefix("!")
         if not _TRAIT.fullmatch(bare):
             raise BadInput(
                 "Invalid query string parameters: Expected 'required' parameter value of the form: "
                 f"HW_CPU_X86_VMX,CUSTOM_MAGIC. Got: {value[:200]}"
             )
-        if forbidden:
+        if name != bare:
             group["forbidden"].add(bare)
         else:
             group["required"].append(frozenset([bare]))
@@ -96,13 +196,8 @@ def _required(request: Request, group: dict[str, Any], value: str) -> None:
         raise BadInput(f"Conflicting required and forbidden traits: {', '.join(sorted(both))}")
 
 
-def _member_of(request: Request, group: dict[str, Any], value: str) -> None:
-    negative = value.startswith("!")
-    if negative and request.microversion < (1, 32):
-        raise BadInput(
-            "Forbidden member_of parameters are not supported in the specified microversion."
-        )
-    bare = value[1:] if negative else value
+def _member_of(group: dict[str, Any], value: str) -> None:
+    bare = value.removeprefix("!")
     ids = bare[3:].split(",") if bare.startswith("in:") else [bare]
     if not all(is_uuid(one) for one in ids):
         raise BadInput(
@@ -110,13 +205,13 @@ def _member_of(request: Request, group: dict[str, Any], value: str) -> None:
             f"Got: {value[:200]}"
         )
     found = frozenset(dashed(one) for one in ids)
-    if negative:
+    if value != bare:
         group["not_member_of"] |= found
     else:
         group["member_of"].append(found)
 
 
-def _in_tree(request: Request, group: dict[str, Any], value: str) -> None:
+def _in_tree(group: dict[str, Any], value: str) -> None:
     if not is_uuid(value):
         raise BadInput(f"Expected 'in_tree' parameter to be a UUID. Got: {value[:100]}")
     group["in_tree"] = dashed(value)
