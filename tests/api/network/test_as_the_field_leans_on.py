@@ -287,6 +287,17 @@ async def test_prefixes_have_one_spelling(cloud: Cloud, sent: str, shown: str, m
     assert (made["remote_ip_prefix"], made["normalized_cidr"]) == (shown, meant)
 
 
+@pytest.mark.parametrize("empty", [{"remote_ip_prefix": ""}, {"remote_group_id": ""}])
+async def test_an_empty_remote_is_none(cloud: Cloud, empty: dict[str, str]) -> None:
+    member = await cloud.project_with("p", "member")
+    body = {"security_group": {"name": "g"}}
+    group = (await member.post(f"{V2}/security-groups", body))["security_group"]
+    rule = {"security_group_id": group["id"], "direction": "ingress", **empty}
+    body = {"security_group_rule": rule}
+    made = (await member.post(f"{V2}/security-group-rules", body))["security_group_rule"]
+    assert [made[name] for name in empty] == [None]
+
+
 # ---- lists ----
 
 

@@ -203,6 +203,11 @@ def _protocol(value: object) -> str | None:
     return str(text(40)(value)).lower() or None
 
 
+def _or_empty(inner: Validator) -> Validator:
+    """As upstream: an empty text is none, which is what forms send for a field that was left out."""
+    return lambda value: None if value in (None, "") else inner(value)
+
+
 RULE: dict[str, Attribute] = {
     **_standard(name=False, tags=False),
     "security_group_id": Attribute(check=uuid, put=False),
@@ -220,8 +225,8 @@ RULE: dict[str, Attribute] = {
     "protocol": Attribute(check=_protocol, default=None, put=False),
     "port_range_min": Attribute(check=or_none(whole()), default=None, put=False),
     "port_range_max": Attribute(check=or_none(whole()), default=None, put=False),
-    "remote_ip_prefix": Attribute(check=or_none(prefix_or_address), default=None, put=False),
-    "remote_group_id": Attribute(check=or_none(text(36)), default=None, put=False),
+    "remote_ip_prefix": Attribute(check=_or_empty(prefix_or_address), default=None, put=False),
+    "remote_group_id": Attribute(check=_or_empty(text(36)), default=None, put=False),
     "normalized_cidr": read_only(),
     "belongs_to_default_sg": read_only(),
 }
