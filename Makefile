@@ -1,4 +1,4 @@
-.PHONY: help check test test-all
+.PHONY: help check test test-all migration
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 check: ## format, lint, types, walls
@@ -7,3 +7,5 @@ test: ## the tests that need neither root nor engines
 	./hanok test --quick
 test-all: ## everything
 	./hanok test
+migration: ## a migration from what the tables' code changed: make migration what="add things"
+	./hanok test --migration "$(what)"

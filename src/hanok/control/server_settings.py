@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 
-class ServerSettings(Struct, frozen=True, kw_only=True):
+class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long a client is waited for. Zero switches an end off.
 
     header_s: from a connection's or request's first byte until its headers are whole (20 s, as Apache's

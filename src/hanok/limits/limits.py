@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy import bindparam
@@ -44,6 +45,10 @@ class Resource(Struct, frozen=True, kw_only=True):
     count: sa.Select[Any] | None = None
     unit: int = 1
     registered: str = ""
+
+    def of(self, default: int) -> Resource:
+        """The same with another default."""
+        return msgspec.structs.replace(self, default=default)
 
 
 class Over(Struct, frozen=True, kw_only=True):
@@ -102,6 +107,11 @@ class Limits:
             }
         return found
 
+    async def own(self, tx: Transaction, owner: str) -> dict[str, int]:
+        """The limits that an operator has set for just this owner."""
+        rows = await tx.all(_of, {"service": self._service, "owner": owner})
+        return {row.resource: row.maximum for row in rows if row.owner == owner}
+
     async def with_own(self, tx: Transaction) -> dict[str, dict[str, int]]:
         """The limits of the projects that have some of their own."""
         owners = dict.fromkeys(row.owner for row in await tx.all(_all, {"service": self._service}))
@@ -119,13 +129,16 @@ class Limits:
                 row = {"service": self._service, "owner": owner, "resource": resource}
                 await tx.insert(own_limits, {**row, "maximum": maximum})
 
-    async def reset(self, tx: Transaction, owner: str) -> None:
-        """Take a project's own limits away."""
-        await tx.execute(
-            own_limits.delete().where(
-                own_limits.c.service == self._service, own_limits.c.owner == owner
-            )
-        )
+    async def reset(self, tx: Transaction, owner: str, *, within: str = "") -> None:
+        """Take an owner's own limits away.
+
+        Args:
+            within: and those of all owners whose names begin so (of the users in a project).
+        """
+        its = own_limits.c.owner == owner
+        if within:
+            its = sa.or_(its, own_limits.c.owner.startswith(within, autoescape=True))
+        await tx.execute(own_limits.delete().where(own_limits.c.service == self._service, its))
 
     async def used(
         self, tx: Transaction, owner: str, resources: Sequence[str] | None = None
@@ -140,18 +153,27 @@ class Limits:
         return found
 
     async def check(
-        self, tx: Transaction, owner: str, more: Mapping[str, int], *, of: str = ""
+        self,
+        tx: Transaction,
+        owner: str,
+        more: Mapping[str, int],
+        *,
+        of: str = "",
+        maximum: int | None = None,
     ) -> None:
         """Go on only if a project may have this much more. Nobody else adds to it until the transaction ends.
 
         Args:
             more: by resource, in what the resource's statement counts; 0 checks what is there already.
             of: whose are counted, where the limit is a project's and the counted a user's.
+            maximum: a limit that takes the place of the owner's.
 
         Raises:
             OverLimit
         """
-        maximums = await self.maximums(tx, owner)
+        maximums = (
+            await self.maximums(tx, owner) if maximum is None else dict.fromkeys(more, maximum)
+        )
         limited = {name: amount for name, amount in more.items() if maximums[name] >= 0}
         if not limited:
             return

@@ -9,7 +9,7 @@ from msgspec import Struct
 RUN_DIR_LIMIT = 60  # a socket's path has at most 107 bytes: the folder, a server id of 36, a name
 
 
-class NodeSettings(Struct, frozen=True, kw_only=True):
+class NodeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of one host.
 
     host: its name in the cloud; address: what control tells administrators.

@@ -32,11 +32,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Runs the checks, then pytest with the arguments you add (after --)."
     parser.add_argument("--quick", action="store_true", help="leave out what needs root or engines")
     parser.add_argument("--checks", action="store_true", help="only format, lint, types, walls")
+    parser.add_argument("--migration", metavar="TEXT", help="write a migration instead")
+    parser.add_argument("--reference", action="store_true", help="write docs/reference instead")
     parser.add_argument("pytest", nargs="*", metavar="ARGUMENT", help="for pytest")
 
 
 def run(args: argparse.Namespace) -> int:
     root = _checkout()
+    if args.migration:
+        command = [sys.executable, "-m", "hanok.store.new_migration", args.migration]
+        return subprocess.run(command, cwd=root, env=_environment(root)).returncode
+    if args.reference:
+        return _write_reference(root)
     say("Checks and tests of the checkout")
     failed = [] if args.pytest else _check(root)
     if args.checks:
@@ -56,6 +63,17 @@ def run(args: argparse.Namespace) -> int:
     if failed:
         raise Failure(f"these checks do not pass (their words are above): {', '.join(failed)}")
     return status
+
+
+def _write_reference(root: Path) -> int:
+    from hanok.cli import reference  # it loads every service
+
+    folder = root / "docs" / "reference"
+    folder.mkdir(exist_ok=True)
+    for name, text in reference.pages().items():
+        (folder / name).write_text(text)
+        say(f"written: docs/reference/{name}")
+    return 0
 
 
 def _pytest(root: Path, marks: list[str], more: list[str]) -> int:

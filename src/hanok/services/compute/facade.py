@@ -8,9 +8,10 @@ import sqlalchemy as sa
 
 from hanok.base.clock import Clock
 from hanok.bus import Bus
+from hanok.limits import Limits, Registered
 from hanok.operations import Starter, active_arguments, is_active
 from hanok.rooms import Ask
-from hanok.services.compute.logic import hosts
+from hanok.services.compute.logic import hosts, quotas
 from hanok.services.compute.operations import OPERATIONS
 from hanok.services.compute.room import Compute, ComputeSettings
 from hanok.services.compute.tables import servers
@@ -87,13 +88,14 @@ def build(
     images: Images,
     snapshots: Path,
     ask: Ask,
+    registered: Registered | None = None,
     settings: ComputeSettings,
 ) -> Compute:
     """The room.
 
     Args:
         operations: starts the room's operations. snapshots: where hosts leave copies of disks.
-        ask: another service, asked as a user asks it.
+        ask: another service, asked as a user asks it. registered: a project's unified limits.
     """
     return Compute(
         clock=clock,
@@ -104,5 +106,6 @@ def build(
         images=images,
         snapshots=snapshots,
         ask=ask,
+        limits=Limits("compute", quotas.RESOURCES, registered),
         settings=settings,
     )

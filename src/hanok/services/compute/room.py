@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from hanok.base.clock import Clock
 from hanok.bus import Bus
+from hanok.limits import Limits
 from hanok.operations import Starter
 from hanok.rooms import Ask
 from hanok.services.image.facade import Images
@@ -52,4 +53,5 @@ class Compute(Struct, frozen=True, kw_only=True):
     images: Images
     snapshots: Path
     ask: Ask
+    limits: Limits
     settings: ComputeSettings = ComputeSettings()

@@ -49,6 +49,7 @@ class ComputeRoom(Room):
             images=house.facade(Images),
             snapshots=house.state / "snapshots",
             ask=house.ask,
+            registered=house.unified_limits("compute"),
             settings=house.settings("compute", ComputeSettings),
         )
         self.service = service(self.facade)

@@ -125,15 +125,6 @@ services = sa.Table(
     sa.UniqueConstraint("host", "binary"),
 )
 
-quotas = sa.Table(
-    "compute_quotas",
-    metadata,
-    # A project's id, or "class:default".
-    sa.Column("owner", sa.String(255), primary_key=True),
-    sa.Column("resource", sa.String(64), primary_key=True),
-    sa.Column("most", sa.Integer, nullable=False),
-)
-
 console_tokens = sa.Table(
     "console_tokens",
     metadata,

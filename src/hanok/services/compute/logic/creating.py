@@ -167,6 +167,7 @@ async def create(
     parts = await _resolved(tx, room, callers, project_id, body)
     await quotas.check_servers(
         tx,
+        room,
         project_id,
         callers.compute.user_id,
         count=count,
@@ -217,7 +218,9 @@ async def _resolved(
     _check_fit(image, flavor)
     if not flavor.disk_gib and not callers.no_disk:
         raise Forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
-    await quotas.check_metadata(tx, project_id, {} if server.metadata is UNSET else server.metadata)
+    await quotas.check_metadata(
+        tx, room, project_id, {} if server.metadata is UNSET else server.metadata
+    )
     _check_user_data(server.user_data)
     zone, host = await _place(tx, server)
     groups = ["default"]

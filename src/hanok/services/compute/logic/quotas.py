@@ -1,49 +1,73 @@
-"""Compute's quotas: limits of projects and of users in them, what is used, and the check that a request passes."""
+"""Compute's quotas: what is counted for projects and for users in them, and the service's words when a limit is passed.
+
+Source: Compute API reference, "Quota sets"; administration guide, "Manage quotas" (names of unified limits).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from hanok.base.errors import OverQuota
-from hanok.services.compute.tables import keypairs, quotas, servers
+from hanok.limits import DEFAULTS, Over, OverLimit, Resource
+from hanok.services.compute.room import Compute
+from hanok.services.compute.tables import keypairs, servers
 from hanok.store import Transaction
 
-DEFAULTS: dict[str, int] = {
-    "instances": 10,
-    "cores": 20,
-    "ram": -1,  # docs/decisions/0007
-    "metadata_items": 128,
-    "key_pairs": 100,
-    "server_groups": 10,
-    "server_group_members": 10,
-    "injected_files": 5,
-    "injected_file_content_bytes": 10240,
-    "injected_file_path_bytes": 255,
-    "fixed_ips": -1,
-    "floating_ips": -1,
-    "security_groups": -1,
-    "security_group_rules": -1,
-}
-CLASS = "class:default"
+_alive = servers.c.deleted.is_(False)
+_mine = sa.and_(servers.c.project_id == bindparam("owner"), _alive)
 
-_of = sa.select(quotas.c.resource, quotas.c.most).where(quotas.c.owner == bindparam("owner"))
-_used = sa.select(
+
+def _sum(column: sa.Column[Any]) -> sa.Select[Any]:
+    return sa.select(sa.func.coalesce(sa.func.sum(column), 0)).where(_mine)
+
+
+RESOURCES = (
+    Resource(
+        name="instances",
+        default=10,
+        registered="servers",
+        count=sa.select(sa.func.count()).select_from(servers).where(_mine),
+    ),
+    Resource(name="cores", default=20, registered="class:VCPU", count=_sum(servers.c.vcpus)),
+    # docs/decisions/0007
+    Resource(name="ram", registered="class:MEMORY_MB", count=_sum(servers.c.memory_mib)),
+    Resource(name="metadata_items", default=128, registered="server_metadata_items"),
+    Resource(
+        name="key_pairs",
+        default=100,
+        registered="server_key_pairs",
+        count=sa.select(sa.func.count()).where(keypairs.c.user_id == bindparam("owner")),
+    ),
+    Resource(name="server_groups", default=10, registered="server_groups"),
+    Resource(name="server_group_members", default=10, registered="server_group_members"),
+    Resource(name="injected_files", default=5, registered="server_injected_files"),
+    Resource(
+        name="injected_file_content_bytes",
+        default=10240,
+        registered="server_injected_file_content_bytes",
+    ),
+    Resource(
+        name="injected_file_path_bytes",
+        default=255,
+        registered="server_injected_file_path_bytes",
+    ),
+    Resource(name="fixed_ips"),
+    Resource(name="floating_ips"),
+    Resource(name="security_groups"),
+    Resource(name="security_group_rules"),
+)
+CLASS = DEFAULTS
+OF_SERVERS = ("instances", "cores", "ram")
+
+_used_by = sa.select(
     sa.func.count().label("instances"),
     sa.func.coalesce(sa.func.sum(servers.c.vcpus), 0).label("cores"),
     sa.func.coalesce(sa.func.sum(servers.c.memory_mib), 0).label("ram"),
-).where(servers.c.project_id == bindparam("project_id"), servers.c.deleted.is_(False))
-_used_by = _used.where(servers.c.user_id == bindparam("user_id"))
-_keys = sa.select(sa.func.count()).where(keypairs.c.user_id == bindparam("user_id"))
-
-
-async def defaults(tx: Transaction) -> dict[str, int]:
-    """The limits of a project that has none of its own."""
-    found = dict(DEFAULTS)
-    found.update({row.resource: row.most for row in await tx.all(_of, {"owner": CLASS})})
-    return found
+).where(_mine, servers.c.user_id == bindparam("user_id"))
 
 
 def owner(project_id: str, user_id: str | None = None) -> str:
@@ -51,76 +75,101 @@ def owner(project_id: str, user_id: str | None = None) -> str:
     return project_id if user_id is None else f"{project_id}/{user_id}"
 
 
-async def limits(tx: Transaction, project_id: str, user_id: str | None = None) -> dict[str, int]:
+async def limits(
+    tx: Transaction, room: Compute, project_id: str, user_id: str | None = None
+) -> dict[str, int]:
     """A project's limits, or those of one user in it: its own, and for the rest the project's. -1 is no limit."""
-    found = await defaults(tx)
-    for one in dict.fromkeys((owner(project_id), owner(project_id, user_id))):
-        found.update({row.resource: row.most for row in await tx.all(_of, {"owner": one})})
+    found = await room.limits.maximums(tx, project_id)
+    if user_id is not None:
+        found |= await room.limits.own(tx, owner(project_id, user_id))
     return found
 
 
-async def set_limits(tx: Transaction, of: str, wanted: Mapping[str, int]) -> None:
-    for resource, most in wanted.items():
-        await tx.execute(quotas.delete().where(quotas.c.owner == of, quotas.c.resource == resource))
-        await tx.insert(quotas, {"owner": of, "resource": resource, "most": most})
-
-
-async def reset(tx: Transaction, project_id: str, user_id: str | None = None) -> None:
+async def reset(
+    tx: Transaction, room: Compute, project_id: str, user_id: str | None = None
+) -> None:
     """Forget a user's limits in a project, or the project's with those of all its users."""
-    its = quotas.c.owner == owner(project_id, user_id)
-    if user_id is None:
-        its = sa.or_(its, quotas.c.owner.startswith(f"{project_id}/", autoescape=True))
-    await tx.execute(quotas.delete().where(its))
+    within = f"{project_id}/" if user_id is None else ""
+    await room.limits.reset(tx, owner(project_id, user_id), within=within)
 
 
-async def used(tx: Transaction, project_id: str, user_id: str | None = None) -> dict[str, int]:
+async def used(
+    tx: Transaction, room: Compute, project_id: str, user_id: str | None = None
+) -> dict[str, int]:
     """What a project uses, or one user in it: instances, cores, ram (MiB)."""
-    statement = _used if user_id is None else _used_by
-    row = await tx.first(statement, {"project_id": project_id, "user_id": user_id})
+    if user_id is None:
+        return await room.limits.used(tx, project_id, OF_SERVERS)
+    row = await tx.first(_used_by, {"owner": project_id, "user_id": user_id})
     assert row is not None
-    return {"instances": int(row.instances), "cores": int(row.cores), "ram": int(row.ram)}
+    return {name: int(row._mapping[name]) for name in OF_SERVERS}
 
 
 async def check_servers(
-    tx: Transaction, project_id: str, user_id: str, *, count: int, vcpus: int, memory_mib: int
+    tx: Transaction,
+    room: Compute,
+    project_id: str,
+    user_id: str,
+    *,
+    count: int,
+    vcpus: int,
+    memory_mib: int,
 ) -> None:
     """Hold a request for servers against the limits of the project and of its user, in the transaction that makes them.
 
     Raises:
         OverQuota: a limit would be passed; the message names it.
     """
-    await tx.serialize("compute.quota", project_id)
-    wanted = {"instances": count, "cores": vcpus * count, "ram": memory_mib * count}
-    _check(wanted, await limits(tx, project_id), await used(tx, project_id))
-    its = owner(project_id, user_id)
-    own = {row.resource: row.most for row in await tx.all(_of, {"owner": its})}
-    if own:
-        _check(wanted, dict.fromkeys(wanted, -1) | own, await used(tx, project_id, user_id))
-
-
-def _check(wanted: Mapping[str, int], allowed: Mapping[str, int], taken: Mapping[str, int]) -> None:
+    requested = {"instances": count, "cores": vcpus * count, "ram": memory_mib * count}
+    try:
+        await room.limits.check(tx, project_id, requested)
+    except OverLimit as error:
+        raise _over(error.over) from error
+    own = await room.limits.own(tx, owner(project_id, user_id))
+    if not own:
+        return
+    taken = await used(tx, room, project_id, user_id)
     over = [
-        name
-        for name, amount in wanted.items()
-        if allowed[name] >= 0 and taken[name] + amount > allowed[name]
+        Over(resource=name, maximum=own[name], used=taken[name], requested=amount)
+        for name, amount in requested.items()
+        if 0 <= own.get(name, -1) < taken[name] + amount
     ]
     if over:
-        raise OverQuota(
-            f"Quota exceeded for {', '.join(over)}: Requested "
-            f"{', '.join(str(wanted[name]) for name in over)}, but already used "
-            f"{', '.join(str(taken[name]) for name in over)} of "
-            f"{', '.join(str(allowed[name]) for name in over)} {', '.join(over)}"
-        )
+        raise _over(over)
 
 
-async def check_keypairs(tx: Transaction, project_id: str, user_id: str) -> None:
-    await tx.serialize("compute.keypairs", user_id)
-    most = (await limits(tx, project_id, user_id))["key_pairs"]
-    if 0 <= most <= int(await tx.scalar(_keys, {"user_id": user_id})):
-        raise OverQuota("Quota exceeded, too many key pairs.")
+def _over(over: Sequence[Over]) -> OverQuota:
+    names = ", ".join(one.resource for one in over)
+    return OverQuota(
+        f"Quota exceeded for {names}: Requested {', '.join(str(one.requested) for one in over)}, "
+        f"but already used {', '.join(str(one.used) for one in over)} of "
+        f"{', '.join(str(one.maximum) for one in over)} {names}"
+    )
 
 
-async def check_metadata(tx: Transaction, project_id: str, metadata: Mapping[str, str]) -> None:
-    most = (await limits(tx, project_id))["metadata_items"]
-    if 0 <= most < len(metadata):
-        raise OverQuota(f"Maximum number of metadata items exceeds {most}")
+async def check_keypairs(tx: Transaction, room: Compute, project_id: str, user_id: str) -> None:
+    """Hold one more key pair of a user against the limit, which is the project's unless the user has one there.
+
+    Raises:
+        OverQuota
+    """
+    own = await room.limits.own(tx, owner(project_id, user_id))
+    maximum = own.get("key_pairs")
+    try:
+        await room.limits.check(tx, project_id, {"key_pairs": 1}, of=user_id, maximum=maximum)
+    except OverLimit as error:
+        raise OverQuota("Quota exceeded, too many key pairs.") from error
+
+
+async def check_metadata(
+    tx: Transaction, room: Compute, project_id: str, metadata: Mapping[str, str]
+) -> None:
+    """Hold what one thing has of metadata against the limit.
+
+    Raises:
+        OverQuota
+    """
+    try:
+        await room.limits.check_one_request(tx, project_id, {"metadata_items": len(metadata)})
+    except OverLimit as error:
+        [over] = error.over
+        raise OverQuota(f"Maximum number of metadata items exceeds {over.maximum}") from error

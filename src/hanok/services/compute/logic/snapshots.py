@@ -34,14 +34,16 @@ def _inherited(properties: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-async def check_metadata(tx: Transaction, caller: Caller, metadata: Mapping[str, str]) -> None:
+async def check_metadata(
+    tx: Transaction, room: Compute, caller: Caller, metadata: Mapping[str, str]
+) -> None:
     """Hold an image's metadata against the project's quota for servers' metadata.
 
     Raises:
         OverQuota
     """
     try:
-        await quotas.check_metadata(tx, caller.project_id or "", metadata)
+        await quotas.check_metadata(tx, room, caller.project_id or "", metadata)
     except OverQuota as error:
         raise OverQuota("Image metadata limit exceeded") from error
 

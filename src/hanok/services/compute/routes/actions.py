@@ -74,7 +74,7 @@ async def _make_image(
     async with request.transaction() as tx:
         row = await readable(request, tx, rule)
         if counts_metadata:
-            await snapshots.check_metadata(tx, caller, metadata)
+            await snapshots.check_metadata(tx, room, caller, metadata)
         image_id = await snapshots.begin(
             tx, room, caller, row, body.name, metadata, backup_type=backup_type
         )

@@ -180,7 +180,7 @@ async def _write(
             raise BadInput(f"{name!r} is an attribute of images and no metadata.")
     if request.token.project_id is not None:
         async with request.reading() as tx:
-            await quotas.check_metadata(tx, request.token.project_id, after)
+            await quotas.check_metadata(tx, room, request.token.project_id, after)
     changes: list[dict[str, str]] = [
         {"op": "remove", "path": _pointer(name)} for name in before if name not in after
     ]

@@ -181,7 +181,7 @@ async def create_keypair(request: Request, room: Compute) -> Response:
         "created_at": room.clock.now(),
     }
     async with request.transaction() as tx:
-        await quotas.check_keypairs(tx, request.token.project_id or "", user_id)
+        await quotas.check_keypairs(tx, room, request.token.project_id or "", user_id)
         try:
             await tx.insert(table, values)
         except Duplicate as error:

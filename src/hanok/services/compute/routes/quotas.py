@@ -42,8 +42,8 @@ async def show_limits(request: Request, room: Compute) -> Response:
     else:
         project_id = request.token.project_id or ""
     async with request.reading() as tx:
-        most = await quotas.limits(tx, project_id)
-        used = await quotas.used(tx, project_id)
+        most = await quotas.limits(tx, room, project_id)
+        used = await quotas.used(tx, room, project_id)
     absolute = {
         **{shown: most[name] for name, shown in _ABSOLUTE.items() if name in most},
         "maxImageMeta": most["metadata_items"],
@@ -81,7 +81,7 @@ async def show_quotas(request: Request, room: Compute) -> Response:
     request.allow("os_compute_api:os-quota-sets:show", project_id=project_id)
     async with request.reading() as tx:
         await _checked_project(request, tx)
-        most = await quotas.limits(tx, project_id, request.query.get("user_id"))
+        most = await quotas.limits(tx, room, project_id, request.query.get("user_id"))
     return json_answer({"quota_set": {"id": project_id, **_set(request, most)}})
 
 
@@ -92,8 +92,8 @@ async def show_detail(request: Request, room: Compute) -> Response:
     async with request.reading() as tx:
         await _checked_project(request, tx)
         user_id = request.query.get("user_id")
-        most = _set(request, await quotas.limits(tx, project_id, user_id))
-        used = await quotas.used(tx, project_id, user_id)
+        most = _set(request, await quotas.limits(tx, room, project_id, user_id))
+        used = await quotas.used(tx, room, project_id, user_id)
     detail = {
         name: {"limit": limit, "in_use": used.get(name, 0), "reserved": 0}
         for name, limit in most.items()
@@ -105,15 +105,15 @@ async def show_defaults(request: Request, room: Compute) -> Response:
     request.allow("os_compute_api:os-quota-sets:defaults", project_id=request.path["tenant_id"])
     async with request.reading() as tx:
         await _checked_project(request, tx)
-        most = await quotas.defaults(tx)
+        most = await room.limits.defaults(tx)
     return json_answer({"quota_set": {"id": request.path["tenant_id"], **_set(request, most)}})
 
 
-async def _wanted(request: Request, key: str) -> tuple[dict[str, int], bool]:
+async def _wanted(request: Request, room: Compute, key: str) -> tuple[dict[str, int], bool]:
     body = await request.json()
     if not isinstance(body, dict) or set(body) != {key} or not isinstance(body[key], dict):
         raise BadInput(f"Invalid input: the body is {{'{key}': {{…}}}}.")
-    known = _set(request, quotas.DEFAULTS)
+    known = _set(request, room.limits.defaults_of_code())
     wanted: dict[str, int] = {}
     force = False
     for name, value in body[key].items():
@@ -135,15 +135,15 @@ async def update_quotas(request: Request, room: Compute) -> Response:
     """
     project_id, user_id = request.path["tenant_id"], request.query.get("user_id")
     request.allow("os_compute_api:os-quota-sets:update", project_id=project_id)
-    wanted, force = await _wanted(request, "quota_set")
+    wanted, force = await _wanted(request, room, "quota_set")
     async with request.transaction() as tx:
         await _checked_project(request, tx)
         if user_id is not None:
-            _within(wanted, await quotas.limits(tx, project_id))
+            _within(wanted, await quotas.limits(tx, room, project_id))
         if not force:
-            _above(wanted, await quotas.used(tx, project_id, user_id))
-        await quotas.set_limits(tx, quotas.owner(project_id, user_id), wanted)
-        now = await quotas.limits(tx, project_id, user_id)
+            _above(wanted, await quotas.used(tx, room, project_id, user_id))
+        await room.limits.set(tx, quotas.owner(project_id, user_id), wanted)
+        now = await quotas.limits(tx, room, project_id, user_id)
     return json_answer({"quota_set": _set(request, now)})
 
 
@@ -167,7 +167,7 @@ def _within(wanted: Mapping[str, int], project: Mapping[str, int]) -> None:
 async def delete_quotas(request: Request, room: Compute) -> Response:
     request.allow("os_compute_api:os-quota-sets:delete", project_id=request.path["tenant_id"])
     async with request.transaction() as tx:
-        await quotas.reset(tx, request.path["tenant_id"], request.query.get("user_id"))
+        await quotas.reset(tx, room, request.path["tenant_id"], request.query.get("user_id"))
     return no_content(202)
 
 
@@ -175,17 +175,17 @@ async def show_class(request: Request, room: Compute) -> Response:
     """GET /os-quota-class-sets/{id}: only the class "default" takes effect."""
     request.allow()
     async with request.reading() as tx:
-        most: dict[str, Any] = dict(await quotas.defaults(tx))
+        most: dict[str, Any] = dict(await room.limits.defaults(tx))
     return json_answer({"quota_class_set": {"id": request.path["id"], **_of_class(request, most)}})
 
 
 async def update_class(request: Request, room: Compute) -> Response:
     request.allow()
-    wanted, _ = await _wanted(request, "quota_class_set")
+    wanted, _ = await _wanted(request, room, "quota_class_set")
     async with request.transaction() as tx:
         if request.path["id"] == "default":
-            await quotas.set_limits(tx, quotas.CLASS, wanted)
-        most = {**await quotas.defaults(tx), **wanted}
+            await room.limits.set(tx, quotas.CLASS, wanted)
+        most = {**await room.limits.defaults(tx), **wanted}
     return json_answer({"quota_class_set": _of_class(request, most)})
 
 

@@ -32,7 +32,7 @@ async def _set_metadata(
         raise Conflict(
             f"Cannot 'update_server_metadata' instance {row.id} while it is in vm_state {row.vm_state}"
         )
-    await quotas.check_metadata(tx, row.project_id, metadata)
+    await quotas.check_metadata(tx, room, row.project_id, metadata)
     await tx.execute(
         table.update()
         .where(table.c.id == row.id)

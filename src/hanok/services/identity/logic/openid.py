@@ -32,7 +32,7 @@ LOOK_AGAIN_S = 10.0
 LEEWAY_S = 60
 
 
-class OpenIDSettings(Struct, frozen=True, kw_only=True):
+class OpenIDSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A provider that the operator trusts.
 
     issuer: its address, as its tokens name it. client_id, client_secret: who we are to it.

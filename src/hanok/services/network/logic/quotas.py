@@ -22,22 +22,24 @@ from hanok.services.network.tables import (
 from hanok.store import Transaction
 
 
-def _rows(table: sa.Table) -> sa.Select[Any]:
-    return (
+def _counted(name: str, table: sa.Table, default: int) -> Resource:
+    """The rows of a project; unified limits call it by the same name."""
+    count: sa.Select[Any] = (
         sa.select(sa.func.count())
         .select_from(table)
         .where(table.c.project_id == bindparam("owner"))
     )
+    return Resource(name=name, default=default, registered=name, count=count)
 
 
 RESOURCES = (
-    Resource(name="network", default=100, count=_rows(networks)),
-    Resource(name="subnet", default=100, count=_rows(subnets)),
-    Resource(name="port", default=500, count=_rows(ports)),
-    Resource(name="router", default=10, count=_rows(routers)),
-    Resource(name="floatingip", default=50, count=_rows(floating_ips)),
-    Resource(name="security_group", default=10, count=_rows(security_groups)),
-    Resource(name="security_group_rule", default=100, count=_rows(security_group_rules)),
+    _counted("network", networks, 100),
+    _counted("subnet", subnets, 100),
+    _counted("port", ports, 500),
+    _counted("router", routers, 10),
+    _counted("floatingip", floating_ips, 50),
+    _counted("security_group", security_groups, 10),
+    _counted("security_group_rule", security_group_rules, 100),
 )
 
 
