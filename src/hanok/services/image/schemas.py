@@ -195,6 +195,10 @@ def image_schema(*, matched: bool) -> dict[str, Any]:
     }
 
 
+def new_image_body() -> dict[str, Any]:
+    return image_schema(matched=True)
+
+
 def images_schema(*, matched: bool) -> dict[str, Any]:
     return collection("images", image_schema(matched=matched))
 

@@ -444,7 +444,7 @@ ROUTES = (
         "/v2/images",
         create_image,
         ("add_image", "publicize_image", "communitize_image"),
-        body=schemas.image_schema,
+        body=schemas.new_image_body,
     ),
     Route(
         "GET",

@@ -259,10 +259,13 @@ def known_filters(request: Request, names: Sequence[str]) -> dict[str, str]:
     Raises:
         BadInput: there is no such filter.
     """
-    query = {name: value for name, value in request.query.items() if name not in PAGING}
-    if odd := [name for name in query if name not in names]:
+    found: dict[str, str] = {}
+    for name, value in request.pairs:
+        if name not in PAGING:
+            found[name] = value
+    if odd := [name for name in found if name not in names]:
         raise _no_filter(odd)
-    return query
+    return found
 
 
 def _equal(kind: Kind, name: str, values: list[str]) -> Where:

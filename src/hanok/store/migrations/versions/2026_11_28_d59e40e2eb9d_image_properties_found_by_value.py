@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = 'd59e40e2eb9d'
-down_revision = 'ecafdfe5eabb'
+down_revision = '2cae8b31f34c'
 branch_labels = None
 depends_on = None
 
