@@ -90,7 +90,7 @@ _NUMBERS = {
     "min_disk": table.c.min_disk,
 }
 _OF_IMAGES = frozenset((*_TEXTS, *_NUMBERS, "protected", "created_at", "updated_at"))
-FEW = 200
+FEW = 90  # rows that a database hands over at once
 _OPERATORS = {"eq", "neq", "gt", "gte", "lt", "lte"}
 
 
