@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import time
 import urllib.request
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -183,3 +185,31 @@ def test_down_ends_a_cloud_that_does_not_heed_sigterm() -> None:
         cli("down")
         assert processes.started_ticks(first) is None
         assert cli.json("status", status=3)["processes"][0]["state"] == "stopped"
+
+
+def test_a_layout_makes_what_suites_look_for_and_can_be_repeated() -> None:
+    with simulated("--layout", "devstack") as cli:
+        cli("up", "--simulated", "--layout", "devstack")
+        cli("up", "--simulated")
+        file = cli.state / "clouds.yaml"
+        clouds = json.loads(file.read_text().partition("\n")[2])["clouds"]
+        assert {"hanok", "devstack", "devstack-admin", "devstack-alt"} <= set(clouds)
+
+        def demo(*words: str) -> Any:
+            env = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(file), "OS_CLOUD": "devstack"}
+            program = Path(sys.executable).with_name("openstack")
+            done = subprocess.run([program, *words, "-f", "json"], env=env, capture_output=True)
+            assert done.returncode == 0, done.stderr.decode()
+            return json.loads(done.stdout)
+
+        assert {one["Name"] for one in demo("network", "list")} == {"private", "public"}
+        assert demo("router", "show", "router1")["external_gateway_info"] is not None
+        names = {one["Name"] for one in demo("subnet", "list")}
+        assert {"private-subnet", "ipv6-private-subnet"} <= names
+        flavors = {one["ID"]: one["Name"] for one in demo("flavor", "list")}
+        assert flavors["42"] == "m1.nano" and flavors["d4"] == "ds4G" and len(flavors) == 12
+        image = "cirros-0.6.3-x86_64-disk"
+        assert demo("image", "show", image)["status"] == "active"
+        wish = ("--image", image, "--flavor", "m1.nano", "--network", "private")
+        server = demo("server", "create", "s", *wish, "--wait")
+        assert server["status"] == "ACTIVE"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from typing import Any
 
 from hanok.supervisor.settings import Cloud, write_whole
 
@@ -36,20 +37,42 @@ def write(cloud: Cloud) -> None:
         *(f"export {name}={shlex.quote(value)}" for name, value in values.items()),
     ]
     write_whole(cloud.openrc, "\n".join(lines) + "\n", mode=0o600)
-    entry = {
-        "auth": {
-            "auth_url": cloud.url,
-            "username": "admin",
-            "password": values["OS_PASSWORD"],
-            "project_name": "admin",
-            "user_domain_name": "Default",
-            "project_domain_name": "Default",
-        },
+    # JSON is YAML. Entries that a layout has added stay.
+    known: dict[str, Any] = {}
+    if cloud.clouds_yaml.exists():
+        known = read(cloud).get("clouds", {})
+    text = "# OS_CLOUD=hanok with this file in ~/.config/openstack/\n"
+    text += json.dumps({"clouds": {**known, **entries(cloud)}}, indent=2) + "\n"
+    write_whole(cloud.clouds_yaml, text, mode=0o600)
+
+
+def read(cloud: Cloud) -> dict[str, Any]:
+    """What clouds.yaml holds; nothing where somebody has made something else of it."""
+    text = cloud.clouds_yaml.read_text()
+    try:
+        found = json.loads(text.partition("\n")[2])
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def common(cloud: Cloud) -> dict[str, Any]:
+    """What all entries of clouds.yaml have."""
+    return {
         "region_name": cloud.settings.region,
         "identity_api_version": 3,
         "interface": "public",
     }
-    # JSON is YAML.
-    text = "# OS_CLOUD=hanok with this file in ~/.config/openstack/\n"
-    text += json.dumps({"clouds": {"hanok": entry}}, indent=2) + "\n"
-    write_whole(cloud.clouds_yaml, text, mode=0o600)
+
+
+def entries(cloud: Cloud) -> dict[str, Any]:
+    """The administrator's entry of clouds.yaml."""
+    auth = {
+        "auth_url": cloud.url,
+        "username": "admin",
+        "password": cloud.password_file.read_text().strip(),
+        "project_name": "admin",
+        "user_domain_name": "Default",
+        "project_domain_name": "Default",
+    }
+    return {"hanok": {"auth": auth, **common(cloud)}}

@@ -38,7 +38,7 @@ def register(cloud: Cloud, image: Path, steps: Steps) -> None:
     try:
         api.sign_in()
         _flavors(api)
-        _image(api, image, steps)
+        upload(api, IMAGE, image, steps)
     except Refused as refused:
         if refused.status == 401:
             raise Failure(
@@ -57,15 +57,16 @@ def _flavors(api: API) -> None:
             api.post("/compute/v2.1/flavors", {"flavor": body})
 
 
-def _image(api: API, path: Path, steps: Steps) -> None:
-    found = api.get(f"/image/v2/images?name={IMAGE}&visibility=public")["images"]
+def upload(api: API, name: str, path: Path, steps: Steps) -> None:
+    """The image of this name is there, for everybody."""
+    found = api.get(f"/image/v2/images?name={name}&visibility=public")["images"]
     for image in found:
         if image["status"] == "active":
             return
         api("DELETE", f"/image/v2/images/{image['id']}")  # an upload that was interrupted
-    steps.tell(f"uploading {IMAGE}, {path.stat().st_size / 1e6:.1f} MB")
+    steps.tell(f"uploading {name}, {path.stat().st_size / 1e6:.1f} MB")
     body = {
-        "name": IMAGE,
+        "name": name,
         "disk_format": "qcow2",
         "container_format": "bare",
         "visibility": "public",

@@ -31,7 +31,7 @@ REAL_NEEDS_MIB, SIMULATED_NEEDS_MIB = 1024, 64
 OURS = {  # everything that a cloud puts into its directory
     "hanok.toml", "control.toml", "control-extra.toml", "node.toml", "node-extra.toml", "admin-openrc.sh",
     "clouds.yaml", "lock", "up.lock", "registered", "control", "images", "snapshots", "policy", "node", "logs",
-    "launch", "cirros.qcow2",
+    "launch", "cirros.qcow2", "layout-password",
 }  # fmt: skip
 
 

@@ -91,7 +91,8 @@ def ask_control(cloud: Cloud, *, fix: bool) -> tuple[list[Difference], list[str]
 
 def of_files(cloud: Cloud, *, fix: bool) -> Iterator[Difference]:
     """Secrets are there and closed."""
-    for path in (cloud.password_file, cloud.openrc, cloud.clouds_yaml):
+    layout = [path] if (path := cloud.state / "layout-password").exists() else []
+    for path in (cloud.password_file, cloud.openrc, cloud.clouds_yaml, *layout):
         if not path.exists():
             yield Difference("file", f"{path} is missing; hanok up writes it again")
         elif path.stat().st_mode & 0o077:

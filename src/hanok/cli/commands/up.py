@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hanok.cli import api, credentials, first_things, making, packages
+from hanok.cli import api, credentials, first_things, layouts, making, packages
 from hanok.cli.commands import down
 from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, Steps, ago, fail, print_json, say
@@ -41,6 +41,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--hosts", type=int, metavar="N", help="how many hosts a simulated cloud has (1)"
     )
     parser.add_argument(
+        "--layout", choices=sorted(layouts.LAYOUTS), metavar="NAME",
+        help="also make what suites look for: devstack",
+    )  # fmt: skip
+    parser.add_argument(
         "--foreground", action="store_true", help="stay until Ctrl-C, then stop the cloud"
     )
     as_json(parser)
@@ -57,8 +61,12 @@ def run(args: argparse.Namespace) -> int:
     try:
         with making.one_at_a_time(state):
             up = _simulated if args.simulated else _real
-            steps = Steps(4 if args.simulated else 8, to_stderr=args.json)
+            many = (4 if args.simulated else 8) + bool(args.layout)
+            steps = Steps(many, to_stderr=args.json)
             cloud, process = up(state, wishes, steps)
+            if args.layout:
+                with steps.step(f"The layout {args.layout}"):
+                    layouts.make(cloud, args.layout, _image_of(cloud), steps)
         took_s = time.monotonic() - started
         if args.json:
             print_json(_facts(cloud, took_s))
@@ -140,6 +148,13 @@ def _simulated(state: Path, wishes: making.Wishes, steps: Steps) -> tuple[Cloud,
             first_things.write_tiny_image(path)
         first_things.register(cloud, path, steps)
     return cloud, process
+
+
+def _image_of(cloud: Cloud) -> Path:
+    """The file of the image `cirros`."""
+    if cloud.settings.simulated:
+        return cloud.state / "cirros.qcow2"
+    return first_things.guest_image()
 
 
 def _compile() -> None:
