@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hanok.drivers.ovn.rows import NAT, DHCPOptions, Router, RouterPort, StaticRoute
+from hanok.drivers.ovn.rows import DHCPOptions, Router, RouterPort, StaticRoute
 from tests.api.network.test_engine import engine, settled
 from tests.api.network.test_networks import V2, network, port, refused, subnet
 from tests.api.network.test_routers import lab, public
@@ -169,6 +169,14 @@ async def test_routes_through_the_gateway_do_not_hold_it(cloud: Cloud, end: str)
     await settled(cloud)
 
 
+async def outside_addresses(cloud: Cloud, router_id: str) -> frozenset[str]:
+    """What OVN lets a router answer to outside."""
+    await settled(cloud)
+    rows = await engine(cloud).dump(f"router:{router_id}")
+    (face,) = [row for row in rows if isinstance(row, RouterPort) and row.gateway_chassis]
+    return face.networks
+
+
 async def test_a_floating_ip_leads_to_a_routers_own_port(cloud: Cloud) -> None:
     admin = await cloud.sign_in()
     member = await cloud.project_with("p", "member")
@@ -178,14 +186,22 @@ async def test_a_floating_ip_leads_to_a_routers_own_port(cloud: Cloud) -> None:
     body = {"floatingip": {"floating_network_id": outside["id"], "port_id": face["id"]}}
     fip = (await member.post(f"{V2}/floatingips", body))["floatingip"]
     assert (fip["fixed_ip_address"], fip["status"]) == ("10.0.0.1", "ACTIVE")
-    await settled(cloud)
-    (nat,) = await engine(cloud).dump(f"floating_ip:{fip['id']}")
-    assert isinstance(nat, NAT) and nat.logical_ip == "10.0.0.1"
+    own = f"{fip['floating_ip_address']}/32"
+    assert own in await outside_addresses(cloud, router["id"])
+    assert await engine(cloud).dump(f"floating_ip:{fip['id']}") == []
     error = await refused(
         member, "PUT", f"/routers/{router['id']}/remove_router_interface",
         {"subnet_id": sub["id"]}, 409,
     )  # fmt: skip
     assert error["type"] == "RouterInterfaceInUseByFloatingIP"
+    path, nowhere = f"{V2}/floatingips/{fip['id']}", {"floatingip": {"port_id": None}}
+    await member("PUT", path, nowhere, status=200)
+    assert own not in await outside_addresses(cloud, router["id"])
+    back = {"floatingip": {"port_id": face["id"]}}
+    await member("PUT", path, back, status=200)
+    assert own in await outside_addresses(cloud, router["id"])
+    await member("DELETE", path, status=204)
+    assert own not in await outside_addresses(cloud, router["id"])
     (ours,) = (await admin.get(f"{V2}/ports?device_owner=network:distributed"))["ports"]
     body = {"floatingip": {"floating_network_id": outside["id"], "port_id": ours["id"]}}
     await refused(admin, "POST", "/floatingips", body, 400)

@@ -346,6 +346,21 @@ async def test_a_router_reaches_a_next_hop_outside_of_its_subnet(cloud: Cloud) -
         assert await talk(third.namespace, "172.24.4.1", 3333, listener) == "203.0.113.10"
 
 
+async def test_a_floating_ip_of_the_router_itself_answers(cloud: Cloud) -> None:
+    _, _, router = await routed(cloud)
+    assert router.gateway is not None
+    gateway = msgspec.structs.replace(router.gateway, own_floating=("172.24.4.102",))
+    rows = topology.router(msgspec.structs.replace(router, gateway=gateway))
+    await cloud.apply(topology.router_scope("r1"), rows)
+    assert await cloud.northbound.wait_applied(20)
+    for address in (
+        "172.24.4.102",
+        "172.24.4.10",
+        "172.24.4.101",
+    ):  # its own, the router's, a guest's
+        assert await pings(cloud.host, address)
+
+
 async def test_traffic_survives_restarts_and_the_loss_of_the_northbound(cloud: Cloud) -> None:
     _, _, _ = await routed(cloud)
     assert await pings(cloud.host, "172.24.4.101")

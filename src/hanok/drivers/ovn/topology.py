@@ -146,7 +146,7 @@ class GatewaySpec(msgspec.Struct, frozen=True, kw_only=True):
     """A router's port on a provider network.
 
     addresses: with prefix length. next_hops: the network's gateways, at most one a version.
-    chassis: system ids, the most wanted first.
+    chassis: system ids, the most wanted first. own_floating: floating addresses that lead to the router itself.
     """
 
     port_id: str
@@ -156,6 +156,7 @@ class GatewaySpec(msgspec.Struct, frozen=True, kw_only=True):
     next_hops: tuple[str, ...] = ()
     chassis: tuple[str, ...]
     enable_snat: bool = True
+    own_floating: tuple[str, ...] = ()
 
 
 class RouterSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -501,8 +502,10 @@ def router(spec: RouterSpec) -> list[Row]:
         )  # fmt: skip
     if spec.gateway is not None:
         gateway = spec.gateway
+        # A router takes what is for itself before it translates addresses: NAT to its own would lead nowhere.
+        own = [f"{_v4(address)}/32" for address in gateway.own_floating]
         ports += _router_port(
-            name, gateway.port_id, gateway.network_id, gateway.mac, gateway.addresses,
+            name, gateway.port_id, gateway.network_id, gateway.mac, [*gateway.addresses, *own],
             gateway.chassis,
         )  # fmt: skip
         for hop in gateway.next_hops:
