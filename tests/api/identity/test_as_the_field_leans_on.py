@@ -24,7 +24,7 @@ from tests.api.identity.doors import (
     oauth_headers,
     sign_in,
 )
-from tests.cloud import PASSWORD, Client, Cloud
+from tests.cloud import PASSWORD, Cloud, running
 from tests.plans import fill, plans
 
 # ---- names ----
@@ -123,6 +123,23 @@ async def test_filters_on_parts_of_names_mean_case_when_they_say_so(
         await admin.post("/v3/groups", {"group": {"name": name}})
     listed = (await admin.get(f"/v3/groups?{query}"))["groups"]
     assert sorted(one["name"] for one in listed) == found
+
+
+async def test_what_the_cloud_began_with_may_be_spelled_otherwise(tmp_path: Path) -> None:
+    async with running(tmp_path) as cloud:
+        admin = await cloud.sign_in()
+        for plural, kind, found in (
+            ("projects", "project", "name=admin"),
+            ("users", "user", "name=admin"),
+            ("roles", "role", "name=service"),
+        ):
+            (one,) = (await admin.get(f"/v3/{plural}?{found}"))[plural]
+            body = {kind: {"name": one["name"].upper()}}
+            await admin("PATCH", f"/v3/{plural}/{one['id']}", body, status=200)
+    async with running(tmp_path) as cloud:  # it starts again, and makes no second of any
+        admin = await cloud.sign_in()
+        assert (admin.body["user"]["name"], admin.body["project"]["name"]) == ("ADMIN", "ADMIN")
+        assert len((await admin.get("/v3/users?name=admin"))["users"]) == 1
 
 
 MANY = 1200
