@@ -24,7 +24,7 @@ from tests.api.identity.doors import (
     oauth_headers,
     sign_in,
 )
-from tests.cloud import PASSWORD, Cloud, running
+from tests.cloud import PASSWORD, Client, Cloud, running
 from tests.plans import fill, plans
 
 # ---- names ----
