@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from hanok.supervisor import processes
 from hanok.supervisor.settings import load
-from tests.acceptance.clouds import CLI, host
+from tests.acceptance.clouds import CLI, ROOT, host
 
 pytestmark = pytest.mark.host
 
@@ -58,6 +59,17 @@ def test_the_whole_life_of_a_real_cloud() -> None:
         assert min(first_s, again_s) <= HOST_S, (first_s, again_s)
         cloud = load(cli.state)
         assert cloud is not None
+        for _ in range(100):
+            if not cli.json("doctor", status=None)["differences"]:
+                break
+            time.sleep(0.1)
+        # From a mount namespace that does not see the names under /run/netns, it finds the same.
+        script = 'mount -t tmpfs none /run/netns && exec "$@"'
+        words = [str(ROOT / "hanok"), "doctor", "--json", "--state-dir", str(cli.state)]
+        elsewhere = cli.inside(["unshare", "--mount", "sh", "-c", script, "sh", *words])
+        done = subprocess.run(elsewhere, env=cli.environment, capture_output=True, text=True)
+        assert json.loads(done.stdout) == {"differences": [], "left_out": []}, done.stderr
+
         run = ["ip", "-n", cloud.netns, "tuntap", "add", "tapnobody", "mode", "tap"]
         subprocess.run(run, check=True)
         found = cli.json("doctor", status=1)["differences"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hanok.drivers.ovn import engines as ovn
+from hanok.drivers.ovn import host
 from hanok.drivers.ovn.errors import OVNError
 from hanok.drivers.qemu import process as guests
 from hanok.supervisor import door, parts, processes, simulated
@@ -61,6 +62,18 @@ def guests_of(cloud: Cloud) -> dict[str, int]:
     if cloud.settings.simulated:
         return {}
     return {server: found.pid for server, found in guests.scan(str(cloud.run / "node")).items()}
+
+
+def network_namespace(cloud: Cloud) -> str:
+    """The data plane's namespace, by a process that lives in it where there is one.
+
+    Its name under /run/netns is a mount, which is not seen from every mount namespace.
+    """
+    rows = {row["name"]: row["pid"] for row in parts_of(cloud)}
+    for engine in ovn.engines(parts.data_plane(cloud)):
+        if engine.netns and (pid := rows.get(engine.name)):
+            return host.namespace_of(pid)
+    return cloud.netns
 
 
 def traces(cloud: Cloud) -> list[str]:

@@ -41,7 +41,7 @@ BUSY_S = 30.0  # a writer in another process: longer than any transaction of our
 CONNECTIONS = 16  # of a process, for reading and for writing each
 PATIENT_S = 0.02  # some transactions long: who waits longer than that is next
 MANY = 100  # rows: about half a millisecond
-PART = 20  # rows between two looks at the time
+PART = 100  # rows between two looks at the time
 SPARE = 4  # connections for answers of many rows that are kept
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -148,16 +148,12 @@ class Transaction:
         if isinstance(self._connection, Connection):
             if self._long is None:
                 return self._connection.execute(statement, parameters).all()
-            result = self._connection.execute(statement, parameters)
-            rows = result.fetchmany(MANY)
-            if len(rows) < MANY:
-                return rows
-            # The connection is everybody's, and while a statement is open it shows everybody the rows of that
-            # moment. So it is closed and asked again where nobody else is.
-            result.close()
+            # Not on the connection that is everybody's: while a statement is open, it shows everybody the rows of
+            # that moment.
             async with self._long() as connection:
-                with connection.execute(statement, parameters) as again:
-                    return await _fetched(again)
+                with connection.execute(statement, parameters) as result:
+                    rows = result.fetchmany(MANY)
+                    return rows if len(rows) < MANY else [*rows, *await _fetched(result)]
         read = await self._result(statement, parameters)
         rows = read.fetchmany(MANY)
         return rows if len(rows) < MANY else [*rows, *await _fetched(read)]

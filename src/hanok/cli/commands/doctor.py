@@ -148,7 +148,8 @@ async def of_plugs(cloud: Cloud, *, fix: bool) -> list[Difference]:
     plane = parts.data_plane(cloud)
     if not Path(plane.conf_socket).exists():
         return []
-    chassis = Chassis(plane.netns, plane.conf_socket)
+    namespace = looking.network_namespace(cloud)
+    chassis = Chassis(namespace, plane.conf_socket)
     wanted: dict[str, str] = {}
     for record in Records(cloud.state / "node", Clock()).load():
         if record.actual in ("running", "paused"):
@@ -168,9 +169,9 @@ async def of_plugs(cloud: Cloud, *, fix: bool) -> list[Difference]:
                 detail = f"port {port} of the running server {server} has no tap; reboot the server"
                 found.append(Difference("tap", detail))
         known = {tap_name(port) for port in wanted}
-        for device in sorted(await _taps(plane.netns) - known):
+        for device in sorted(await _taps(namespace) - known):
             if fix:
-                await host.ip(plane.netns, "link", "del", device)
+                await host.ip(namespace, "link", "del", device)
             detail = f"the tap {device} is in no guest's record"
             found.append(Difference("tap", detail, mendable=True, mended=fix))
     except OVNError as error:

@@ -64,7 +64,9 @@ async def run(*argv: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
 
 
 async def ip(namespace: str | None, *arguments: str) -> str:
-    """Run iproute2's `ip` in a namespace; None is this process's own."""
+    """Run iproute2's `ip` in a namespace, by name or path; None is this process's own."""
+    if namespace and namespace.startswith("/"):
+        return await run("nsenter", f"--net={namespace}", "--", "ip", *arguments)
     return await run("ip", *(["-n", namespace] if namespace else []), *arguments)
 
 
@@ -103,7 +105,13 @@ async def inside(namespace: str | None, function: Callable[[], T]) -> T:
         ) from error
 
 
+def namespace_of(pid: int) -> str:
+    """The network namespace of a process, as a path that every mount namespace of the machine can open."""
+    return f"/proc/{pid}/ns/net"
+
+
 def _enter(namespace: str) -> None:
+    # A path stays one behind another.
     handle = os.open(NAMESPACES / namespace, os.O_RDONLY | os.O_CLOEXEC)
     try:
         if _libc.setns(handle, _CLONE_NEWNET):
