@@ -60,7 +60,7 @@ class Inspector:
         """What it was. May be called before the end, for what can be said so far."""
         head, tail, size = bytes(self._head), self._tail, self.size_bytes
         if not size:
-            return Found("raw", 0, ["the image has no data"])
+            return Found("raw", 0)  # a disk of no bytes, as upstream has it; nothing boots from it
         kinds = _kinds(head, tail)
         if len(kinds) > 1:
             return Found(

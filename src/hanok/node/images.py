@@ -186,6 +186,8 @@ def checked(wanted: EnsureImage, digest: str, inspector: Inspector) -> CachedIma
             "The image's data is not what was uploaded: its checksum differs.",
             detail=f"{inspector.size_bytes} bytes, {wanted.hash_algorithm} {digest}",
         )
+    if not inspector.size_bytes:
+        raise NotDone("The image cannot be used: it has no data.")
     found = inspector.finish()
     if found.problems:
         raise NotDone(f"The image cannot be used: {'; '.join(found.problems)}.")

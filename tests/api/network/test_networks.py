@@ -99,8 +99,8 @@ async def test_errors_in_the_words_clients_know(cloud: Cloud) -> None:
     )
     assert "overlaps with another subnet" in (await bad(cidr="192.168.100.0/25"))["message"]
     assert "'x'" in (await bad(cidr="10.9.0.0/24", x=1))["message"]
-    error = await bad(cidr="10.9.0.0/24", gateway_ip="10.8.0.1")
-    assert "Gateway is not valid on subnet" in error["message"]
+    error = await bad(cidr="10.9.0.0/24", gateway_ip="10.9.0.255")
+    assert "Gateway 10.9.0.255 is not valid on subnet" in error["message"]
     pools = [{"start": "10.9.0.1", "end": "10.9.0.9"}]
     error = await bad(409, cidr="10.9.0.0/24", allocation_pools=pools)
     assert error["type"] == "GatewayConflictWithAllocationPools"

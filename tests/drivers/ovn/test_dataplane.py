@@ -315,6 +315,52 @@ async def test_floating_ip_and_source_nat(cloud: Cloud) -> None:
     assert not await pings(cloud.host, "172.24.4.101", within_s=1)
 
 
+async def test_guests_are_told_that_a_gateway_outside_is_on_the_link(cloud: Cloud) -> None:
+    one = net(1)
+    subnet = msgspec.structs.replace(one.subnets[0], gateway_ip="198.51.100.1")
+    one = msgspec.structs.replace(one, subnets=(subnet,))
+    await network(cloud, one)
+    await group(cloud, EGRESS)
+    lease = await take_lease(await guest(cloud, 1, one, "10.0.0.11"))
+    gateway = bytes([198, 51, 100, 1])
+    assert lease[3] == gateway
+    assert lease[54] == bytes([10, 0, 0, 2])  # who gives the lease is on the guest's own subnet
+    on_link, default = bytes([32, *gateway, 0, 0, 0, 0]), bytes([0, *gateway])
+    assert 0 <= lease[121].find(on_link) < lease[121].find(default)
+
+
+async def test_a_router_reaches_a_next_hop_outside_of_its_subnet(cloud: Cloud) -> None:
+    one = net(1)
+    _, _, router = await routed(cloud)
+    assert router.gateway is not None
+    await cloud.apply(topology.floating_ip_scope("f1"), [])
+    outside = msgspec.structs.replace(router.gateway, addresses=("203.0.113.10/29",))
+    moved = msgspec.structs.replace(router, gateway=outside)
+    await cloud.apply(topology.router_scope("r1"), topology.router(moved))
+    assert await cloud.northbound.wait_applied(20)
+    told = await host.run("ip", "-n", cloud.host, "-4", "route", "show", "172.24.4.0/24")
+    device = told.split()[told.split().index("dev") + 1]
+    await host.run("ip", "-n", cloud.host, "route", "add", "203.0.113.8/29", "dev", device)
+    third = await guest(cloud, 3, one, "10.0.0.13")
+    with await listen(cloud.host, "172.24.4.1", 3333) as listener:
+        assert await talk(third.namespace, "172.24.4.1", 3333, listener) == "203.0.113.10"
+
+
+async def test_a_floating_ip_of_the_router_itself_answers(cloud: Cloud) -> None:
+    _, _, router = await routed(cloud)
+    assert router.gateway is not None
+    gateway = msgspec.structs.replace(router.gateway, own_floating=("172.24.4.102",))
+    rows = topology.router(msgspec.structs.replace(router, gateway=gateway))
+    await cloud.apply(topology.router_scope("r1"), rows)
+    assert await cloud.northbound.wait_applied(20)
+    for address in (
+        "172.24.4.102",
+        "172.24.4.10",
+        "172.24.4.101",
+    ):  # its own, the router's, a guest's
+        assert await pings(cloud.host, address)
+
+
 async def test_traffic_survives_restarts_and_the_loss_of_the_northbound(cloud: Cloud) -> None:
     _, _, _ = await routed(cloud)
     assert await pings(cloud.host, "172.24.4.101")

@@ -91,8 +91,9 @@ def test_a_raw_disk_may_hold_anything() -> None:
     assert (found.format, found.virtual_size_bytes, found.problems) == ("raw", MIB + 512, [])
 
 
-def test_no_data_is_a_problem() -> None:
-    assert inspect(b"").problems
+def test_no_data_is_a_disk_of_no_bytes() -> None:
+    found = inspect(b"")
+    assert (found.format, found.virtual_size_bytes, found.problems) == ("raw", 0, [])
 
 
 def iso() -> bytes:

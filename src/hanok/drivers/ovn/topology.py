@@ -146,7 +146,7 @@ class GatewaySpec(msgspec.Struct, frozen=True, kw_only=True):
     """A router's port on a provider network.
 
     addresses: with prefix length. next_hops: the network's gateways, at most one a version.
-    chassis: system ids, the most wanted first.
+    chassis: system ids, the most wanted first. own_floating: floating addresses that lead to the router itself.
     """
 
     port_id: str
@@ -156,6 +156,7 @@ class GatewaySpec(msgspec.Struct, frozen=True, kw_only=True):
     next_hops: tuple[str, ...] = ()
     chassis: tuple[str, ...]
     enable_snat: bool = True
+    own_floating: tuple[str, ...] = ()
 
 
 class RouterSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -307,10 +308,12 @@ def _dhcp(subnet: SubnetSpec, spec: NetworkSpec, metadata_address: str) -> DHCPO
             options["dhcpv6_stateless"] = "true"
         return DHCPOptions(name=_id(subnet.id), cidr=str(cidr), options=options)
     gateway = str(_v4(subnet.gateway_ip)) if subnet.gateway_ip else ""
+    near = bool(gateway) and _v4(gateway) in cidr
     # OVN answers DHCP only with server_id, server_mac and lease_time all given.
     options = {
         "lease_time": str(LEASE_S),
-        "server_id": gateway or metadata_address or str(cidr.network_address + 1),
+        # Guests renew by asking this address; one on their own subnet is answered for.
+        "server_id": (gateway if near else "") or metadata_address or str(cidr.network_address + 1),
         "server_mac": _mac(subnet.server_mac),
         "mtu": str(int(spec.mtu)),
     }
@@ -323,6 +326,9 @@ def _dhcp(subnet: SubnetSpec, spec: NetworkSpec, metadata_address: str) -> DHCPO
     routes = [(str(_v4network(r.destination)), str(_v4(r.next_hop))) for r in subnet.host_routes]
     if metadata_address:
         routes.append((f"{METADATA_ADDRESS}/32", str(_v4(metadata_address))))
+    if gateway and not near:
+        # Outside of the subnet: a guest must be told that it is on the link before it can go through it (RFC 3442).
+        routes.insert(0, (f"{gateway}/32", "0.0.0.0"))  # noqa: S104
     if routes:
         # A client that takes option 121 ignores the router option (RFC 3442), so it is in here too.
         if gateway and not any(destination == "0.0.0.0/0" for destination, _ in routes):
@@ -496,8 +502,10 @@ def router(spec: RouterSpec) -> list[Row]:
         )  # fmt: skip
     if spec.gateway is not None:
         gateway = spec.gateway
+        # A router takes what is for itself before it translates addresses: NAT to its own would lead nowhere.
+        own = [f"{_v4(address)}/32" for address in gateway.own_floating]
         ports += _router_port(
-            name, gateway.port_id, gateway.network_id, gateway.mac, gateway.addresses,
+            name, gateway.port_id, gateway.network_id, gateway.mac, [*gateway.addresses, *own],
             gateway.chassis,
         )  # fmt: skip
         for hop in gateway.next_hops:

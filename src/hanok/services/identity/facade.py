@@ -16,6 +16,7 @@ from hanok.services.identity.logic.catalog import Catalogs
 from hanok.services.identity.logic.directories import Directories, follow_all
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.logic.limits import in_force
+from hanok.services.identity.logic.lookup import exact_first, named
 from hanok.services.identity.logic.openid import OpenIDProvider
 from hanok.services.identity.logic.passwords import Passwords
 from hanok.services.identity.logic.saml import SAMLProvider
@@ -59,8 +60,15 @@ _in_region = (
     )
     .order_by(endpoints.c.id)
 )
-_first_project = sa.select(projects.c.id).where(
-    projects.c.name_scope == "default", projects.c.name == "admin"
+_first_project = (
+    sa.select(projects.c.id)
+    .where(projects.c.name_scope == "default", named(projects, "admin"))
+    .order_by(exact_first(projects, "admin"))
+)
+_first_user = (
+    sa.select(users.c.id)
+    .where(users.c.domain_id == "default", named(users, "admin"))
+    .order_by(exact_first(users, "admin"))
 )
 _project = sa.select(projects.c.id, projects.c.name, projects.c.enabled).where(
     projects.c.id == bindparam("id")
@@ -169,11 +177,7 @@ async def bootstrap(
                 "description": "The default domain",
             },
         )
-    project_id = await tx.scalar(
-        sa.select(projects.c.id).where(
-            projects.c.name_scope == "default", projects.c.name == "admin"
-        )
-    )
+    project_id = await tx.scalar(_first_project)
     if project_id is None:
         project_id = new_hex()
         await tx.insert(
@@ -189,9 +193,7 @@ async def bootstrap(
                 "description": "Bootstrap project for initializing the cloud.",
             },
         )
-    user_id = await tx.scalar(
-        sa.select(users.c.id).where(users.c.domain_id == "default", users.c.name == "admin")
-    )
+    user_id = await tx.scalar(_first_user)
     if user_id is None:
         user_id = new_hex()
         await tx.insert(
@@ -211,7 +213,9 @@ async def bootstrap(
     role_ids: dict[str, str] = {}
     for name in ("admin", "manager", "member", "reader", "service"):
         role_id = await tx.scalar(
-            sa.select(roles.c.id).where(roles.c.domain_id == "*", roles.c.name == name)
+            sa.select(roles.c.id)
+            .where(roles.c.domain_id == "*", named(roles, name))
+            .order_by(exact_first(roles, name))
         )
         if role_id is None:
             role_id = new_hex()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
+from sqlalchemy.types import TypeDecorator
 
 from hanok.store import JSON, UTCDateTime, metadata
 
@@ -13,6 +16,26 @@ state = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
 )
+
+
+class Folded(TypeDecorator[str]):
+    """A text of which only the letters count, not their case: what is compared with it is folded as it was."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        return None if value is None else value.casefold()
+
+
+def _its_name(context: Any) -> str:
+    return str(context.get_current_parameters()["name"])
+
+
+def _name_key() -> sa.Column[str]:
+    """The name by which a row is found and which is unique; whoever changes the name changes this with it."""
+    return sa.Column("name_key", Folded(1024), nullable=False, server_default="", default=_its_name)
+
 
 projects = sa.Table(
     "projects",
@@ -31,6 +54,9 @@ projects = sa.Table(
     # Tokens for it, or of its users where it is a domain, that are older are dead: it was switched off since.
     sa.Column("tokens_valid_from", UTCDateTime),
     sa.UniqueConstraint("name_scope", "name"),
+    _name_key(),
+    sa.Index("ux_projects_name_key", "name_key", "name_scope", unique=True),
+    sa.Index("ix_projects_name", "name"),
     sa.Index("ix_projects_domain_id_name", "domain_id", "name"),
 )
 
@@ -64,6 +90,9 @@ users = sa.Table(
     sa.Column("password_own", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("last_active_at", UTCDateTime),
     sa.UniqueConstraint("domain_id", "name"),
+    _name_key(),
+    sa.Index("ux_users_name_key", "name_key", "domain_id", unique=True),
+    sa.Index("ix_users_name", "name"),
 )
 
 groups = sa.Table(
@@ -75,6 +104,9 @@ groups = sa.Table(
     sa.Column("description", sa.Text),
     sa.Column("extra", JSON, nullable=False),
     sa.UniqueConstraint("domain_id", "name"),
+    _name_key(),
+    sa.Index("ux_groups_name_key", "name_key", "domain_id", unique=True),
+    sa.Index("ix_groups_name", "name"),
 )
 
 group_members = sa.Table(
@@ -95,6 +127,9 @@ roles = sa.Table(
     sa.Column("options", JSON, nullable=False),
     sa.Column("extra", JSON, nullable=False),
     sa.UniqueConstraint("domain_id", "name"),
+    _name_key(),
+    sa.Index("ux_roles_name_key", "name_key", "domain_id", unique=True),
+    sa.Index("ix_roles_name", "name"),
 )
 
 implied_roles = sa.Table(
@@ -164,6 +199,9 @@ application_credentials = sa.Table(
     # The credential whose token made it: it ends with that one.
     sa.Column("parent_id", sa.String(64), index=True),
     sa.UniqueConstraint("user_id", "name"),
+    _name_key(),
+    sa.Index("ux_application_credentials_name_key", "name_key", "user_id", unique=True),
+    sa.Index("ix_application_credentials_name", "name"),
 )
 
 access_rules = sa.Table(

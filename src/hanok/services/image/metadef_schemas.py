@@ -75,7 +75,10 @@ def property_schema() -> dict[str, Any]:
         "name": "property",
         "properties": PROPERTY,
         "required": ["type", "title", "name"],
-        "definitions": {k: v for k, v in DEFINITIONS.items() if k != "property"},
+        "definitions": {
+            **{k: v for k, v in DEFINITIONS.items() if k != "property"},
+            "stringArray": {**DEFINITIONS["stringArray"], "minItems": 1},
+        },
         "additionalProperties": False,
     }
 
@@ -187,6 +190,13 @@ def namespace_schema() -> dict[str, Any]:
     }
 
 
+_PAGE_LINKS = [
+    {"href": "{first}", "rel": "first"},
+    {"href": "{next}", "rel": "next"},
+    {"href": "{schema}", "rel": "describedby"},
+]
+
+
 def _page(name: str, one: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
     def make() -> dict[str, Any]:
         inner = one()
@@ -199,11 +209,7 @@ def _page(name: str, one: Callable[[], dict[str, Any]]) -> Callable[[], dict[str
                 "next": {"type": "string"},
                 "schema": {"type": "string"},
             },
-            "links": [
-                {"href": "{first}", "rel": "first"},
-                {"href": "{next}", "rel": "next"},
-                {"href": "{schema}", "rel": "describedby"},
-            ],
+            "links": _PAGE_LINKS,
         }
         return made if definitions is None else {**made, "definitions": definitions}
 
@@ -222,6 +228,7 @@ def properties_schema() -> dict[str, Any]:
             "next": {"type": "string"},
             "schema": {"type": "string"},
         },
+        "links": _PAGE_LINKS,
         "definitions": definitions,
     }
 

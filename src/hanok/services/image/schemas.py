@@ -27,6 +27,9 @@ DISK_FORMATS = (
     "iso",
     "luks",
 )
+AMAZON_FORMATS = ("ami", "ari", "aki")  # a machine, a kernel and a ramdisk, each as it is
+USABLE_FORMATS = ("raw", "qcow2", "iso")
+CONVERT = "Convert it to qcow2 before the upload: qemu-img convert -O qcow2 DISK NEW.qcow2"
 CONTAINER_FORMATS = ("ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed")
 VISIBILITIES = ("community", "public", "private", "shared")
 OWN = (
@@ -46,7 +49,7 @@ READ_ONLY = frozenset(
         "direct_url self file schema stores"
     ).split()
 )
-RESERVED = frozenset("deleted deleted_at is_public properties members location".split())
+RESERVED = frozenset("deleted deleted_at location".split())
 MOST = 2_147_483_647
 MOST_PROPERTIES = 128
 MOST_TAGS = 128
@@ -157,10 +160,32 @@ PROPERTIES: dict[str, dict[str, Any]] = {
 }
 
 
-def image_schema() -> dict[str, Any]:
+def disk_formats(*, matched: bool) -> tuple[str, ...]:
+    """The formats that an image may be said to have; matched: whether its data is held against that."""
+    return (*AMAZON_FORMATS, *USABLE_FORMATS) if matched else DISK_FORMATS
+
+
+def check_disk_format(value: str | None, *, matched: bool) -> None:
+    """Refuse a disk whose upload would be refused.
+
+    Raises:
+        BadInput: says what to do.
+    """
+    served = disk_formats(matched=matched)
+    if value is not None and value not in served:
+        raise BadInput(
+            f"Disk format '{value}' is not supported here; supported are {', '.join(served)}. {CONVERT}"
+        )
+
+
+def image_schema(*, matched: bool) -> dict[str, Any]:
+    formats = {
+        **PROPERTIES["disk_format"],
+        "enum": [None, *disk_formats(matched=matched)],
+    }
     return {
         "name": "image",
-        "properties": PROPERTIES,
+        "properties": {**PROPERTIES, "disk_format": formats},
         "additionalProperties": {"type": "string"},
         "links": [
             {"href": "{self}", "rel": "self"},
@@ -170,8 +195,12 @@ def image_schema() -> dict[str, Any]:
     }
 
 
-def images_schema() -> dict[str, Any]:
-    return collection("images", image_schema())
+def new_image_body() -> dict[str, Any]:
+    return image_schema(matched=True)
+
+
+def images_schema(*, matched: bool) -> dict[str, Any]:
+    return collection("images", image_schema(matched=matched))
 
 
 def member_schema() -> dict[str, Any]:
@@ -179,7 +208,11 @@ def member_schema() -> dict[str, Any]:
         "name": "member",
         "properties": {
             "created_at": {"type": "string", "description": "When it was added"},
-            "image_id": {"type": "string", "description": "The image"},
+            "image_id": {
+                "type": "string",
+                "description": "The image",
+                "pattern": PROPERTIES["id"]["pattern"],
+            },
             "member_id": {"type": "string", "description": "The project"},
             "schema": {"readOnly": True, "type": "string"},
             "status": {
@@ -552,6 +585,13 @@ def task(row: Row[Any], *, whole: bool) -> dict[str, Any]:
             if getattr(row, name) is not None:
                 answer[name] = getattr(row, name)
     return answer
+
+
+def task_of_image(row: Row[Any]) -> dict[str, Any]:
+    """A task in the list of its image's, which upstream shows in a form of its own."""
+    answer = task(row, whole=True)
+    del answer["self"], answer["schema"]
+    return answer | {"deleted": False, "deleted_at": None}
 
 
 def member(row: Row[Any]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ images = sa.Table(
     sa.Column("importing_to", sa.Text),
     sa.Column("failed_import", sa.Text),
     sa.Index("ix_images_created", "created_at", "id"),
+    sa.Index("ix_images_name", "name"),
     sa.Index("ix_images_owner", "owner"),
     sa.Index("ix_images_visibility", "visibility"),
 )
@@ -50,7 +51,11 @@ image_properties = sa.Table(
     sa.Column("image_id", sa.String(36), primary_key=True),
     sa.Column("name", sa.String(255), primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
+    # Values are found by how they begin: an index cannot hold a whole one on every database.
+    sa.Column("value_start", sa.String(64), nullable=False, server_default=""),
+    sa.Index("ix_image_properties_found", "name", "value_start"),
 )
+VALUE_START = 64
 
 image_tags = sa.Table(
     "image_tags",

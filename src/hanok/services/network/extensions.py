@@ -36,6 +36,7 @@ EXTENSIONS: dict[str, str] = {
     "security-groups-rules-belongs-to-default-sg": (
         "Security group rule belongs to the project's default security group"
     ),
+    "service-type": "Neutron Service Type Management",
     "sort-key-validation": "Sort keys validation",
     "sorting": "Sorting support",
     "standard-attr-description": "standard-attr-description",

@@ -239,6 +239,7 @@ _RULES: tuple[Rule, ...] = (
     ),
     Rule("get_agent", "rule:admin_only", "GET /agents; GET /agents/{id}"),
     Rule("get_availability_zone", "role:reader", "GET /availability_zones"),
+    Rule("get_service_provider", "role:reader", "GET /service-providers"),
     Rule(
         "get_floatingip",
         "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",

@@ -20,6 +20,7 @@ from hanok.base.errors import Forbidden, HanokError
 from hanok.services.identity.logic import domain_options
 from hanok.services.identity.logic.directory import Directory, Person, Team
 from hanok.services.identity.logic.keys import Keys
+from hanok.services.identity.logic.lookup import renamed
 from hanok.services.identity.tables import (
     directory_entries,
     group_members,
@@ -210,7 +211,7 @@ async def _write_person(
     values = {"name": person.name, "enabled": person.enabled, "extra": _extra(person)}
     try:
         if row is not None:
-            await tx.alter(users.update().where(users.c.id == user_id).values(**values))
+            await tx.alter(users.update().where(users.c.id == user_id).values(**renamed(values)))
             return
         await tx.insert(
             users,
@@ -262,7 +263,9 @@ async def _follow_teams(
             continue
         try:
             if row is not None:
-                await tx.alter(groups.update().where(groups.c.id == group_id).values(**values))
+                await tx.alter(
+                    groups.update().where(groups.c.id == group_id).values(**renamed(values))
+                )
             else:
                 own = {"id": group_id, "domain_id": domain_id, "extra": {}}
                 await tx.insert(groups, {**own, **values})

@@ -18,7 +18,7 @@ from hanok.base.clock import Clock
 from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound, NotSignedIn
 from hanok.base.ids import new_hex
 from hanok.services.identity.logic import mapping, projects, revocations
-from hanok.services.identity.logic.lookup import get
+from hanok.services.identity.logic.lookup import exact_first, get, named
 from hanok.services.identity.logic.mapping import Assertion, Mapped, MappedProject
 from hanok.services.identity.logic.proofs import REFUSED
 from hanok.services.identity.room import Identity
@@ -49,14 +49,20 @@ _protocol = sa.select(federation_protocols).where(
 _known = sa.select(federated_users).where(
     federated_users.c.idp_id == bindparam("idp"), federated_users.c.unique_id == bindparam("unique")
 )
-_user_by_name = sa.select(users).where(
-    users.c.domain_id == bindparam("domain"), users.c.name == bindparam("name")
+_user_by_name = (
+    sa.select(users)
+    .where(users.c.domain_id == bindparam("domain"), named(users, bindparam("name")))
+    .order_by(exact_first(users, bindparam("name")))
 )
-_domain_by_name = sa.select(project_table.c.id).where(
-    project_table.c.name_scope == "*", project_table.c.name == bindparam("name")
+_domain_by_name = (
+    sa.select(project_table.c.id)
+    .where(project_table.c.name_scope == "*", named(project_table, bindparam("name")))
+    .order_by(exact_first(project_table, bindparam("name")))
 )
-_group_by_name = sa.select(groups.c.id).where(
-    groups.c.domain_id == bindparam("domain"), groups.c.name == bindparam("name")
+_group_by_name = (
+    sa.select(groups.c.id)
+    .where(groups.c.domain_id == bindparam("domain"), named(groups, bindparam("name")))
+    .order_by(exact_first(groups, bindparam("name")))
 )
 _groups_now = (
     sa.select(federated_memberships.c.group_id)
@@ -247,7 +253,7 @@ async def _shadow(
     if row is not None:
         try:
             changed = users.update().where(users.c.id == row.user_id, users.c.name != name)
-            await tx.alter(changed.values(name=name))
+            await tx.alter(changed.values(name=name, name_key=name))
         except Duplicate:
             pass  # the name is somebody else's here: the user keeps the one it has
         return str(row.user_id), True
@@ -332,9 +338,9 @@ async def _provision(
         if home is None:
             raise NotSignedIn(REFUSED, detail="the mapping names a domain that is not there")
         row = await tx.first(
-            sa.select(project_table.c.id).where(
-                project_table.c.name_scope == home, project_table.c.name == project.name
-            )
+            sa.select(project_table.c.id)
+            .where(project_table.c.name_scope == home, named(project_table, project.name))
+            .order_by(exact_first(project_table, project.name))
         )
         if row is None:
             row = await projects.create(tx, {"name": project.name, "domain_id": home}, {})
@@ -368,7 +374,7 @@ async def _provision(
 async def _role(tx: Transaction, name: str, domain_id: str) -> str:
     rows = await tx.all(
         sa.select(roles.c.id, roles.c.domain_id).where(
-            roles.c.name == name, roles.c.domain_id.in_(("*", domain_id))
+            named(roles, name), roles.c.domain_id.in_(("*", domain_id))
         )
     )
     for row in sorted(rows, key=lambda one: str(one.domain_id)):

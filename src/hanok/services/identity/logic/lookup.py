@@ -15,6 +15,7 @@ from hanok.services.identity import schemas
 from hanok.services.identity.tables import roles
 from hanok.store import Transaction
 
+_HOW = ("contains", "startswith", "endswith")
 _by_id: dict[str, sa.Select[Any]] = {}
 
 
@@ -35,6 +36,35 @@ async def get(tx: Transaction, table: sa.Table, what: str, wanted: str) -> Row[A
     return row
 
 
+def named(table: sa.Table, name: Any) -> sa.ColumnElement[bool]:
+    """Rows of this name, whatever the case of its letters.
+
+    Of names that differed in case alone before names were compared so, one has the key; the others are found by their
+    exact name (see the migration).
+    """
+    return sa.or_(table.c.name_key == name, table.c.name == name)
+
+
+def exact_first(table: sa.Table, name: Any) -> sa.ColumnElement[int]:
+    """The order of what `named` finds."""
+    return sa.case((table.c.name == name, 0), else_=1)
+
+
+def renamed(values: dict[str, Any]) -> dict[str, Any]:
+    """Changed columns, with the name's key where the name is among them."""
+    return {**values, "name_key": values["name"]} if "name" in values else values
+
+
+def _parts(column: sa.ColumnElement[Any], value: str, how: str) -> sa.ColumnElement[bool]:
+    """Whether a text has this part, its case included. LIKE looks at case on one database and not on the other."""
+    length = sa.func.length(column)
+    if how == "contains":
+        return sa.func.replace(column, value, "") != column if value else sa.true()
+    if how == "startswith":
+        return sa.func.substr(column, 1, len(value)) == value
+    return sa.and_(length >= len(value), sa.func.substr(column, length - len(value) + 1) == value)
+
+
 def truth(text: str) -> bool:
     """A flag in a query: everything but 0, false, no and off is yes; so is the bare name."""
     return text.strip().lower() not in ("0", "false", "no", "off")
@@ -44,6 +74,7 @@ def filtered(
     statement: sa.Select[Any], table: sa.Table, query: Mapping[str, str], names: Sequence[str]
 ) -> sa.Select[Any]:
     """The statement with the filters of a query: equality, and __contains, __startswith, __endswith on names."""
+    has_key = "name_key" in table.c
     for name, value in query.items():
         field, _, how = name.partition("__")
         if field not in names:
@@ -52,13 +83,15 @@ def filtered(
         if isinstance(column.type, sa.Boolean):
             statement = statement.where(column.is_(truth(value)))
         elif not how:
-            statement = statement.where(column == value)
-        elif how in ("contains", "icontains"):
-            statement = statement.where(column.contains(value, autoescape=True))
-        elif how in ("startswith", "istartswith"):
-            statement = statement.where(column.startswith(value, autoescape=True))
-        elif how in ("endswith", "iendswith"):
-            statement = statement.where(column.endswith(value, autoescape=True))
+            same = named(table, value) if field == "name" and has_key else column == value
+            statement = statement.where(same)
+        elif how in _HOW:
+            statement = statement.where(_parts(column, value, how))
+        elif how[0] == "i" and how[1:] in _HOW:
+            if field == "name" and has_key:
+                statement = statement.where(_parts(table.c.name_key, value.casefold(), how[1:]))
+            else:
+                statement = statement.where(_parts(sa.func.lower(column), value.lower(), how[1:]))
         else:
             raise BadInput(f"There is no filter {name}.")
     return statement
@@ -92,7 +125,8 @@ async def roles_named(tx: Transaction, wanted: Sequence[schemas.RoleRef]) -> lis
         if ref.id is not UNSET:
             statement = statement.where(roles.c.id == ref.id)
         elif ref.name is not UNSET:
-            statement = statement.where(roles.c.name == ref.name, roles.c.domain_id == "*")
+            statement = statement.where(named(roles, ref.name), roles.c.domain_id == "*")
+            statement = statement.order_by(exact_first(roles, ref.name))
         else:
             raise BadInput("A role is named by id or by name.")
         role_id = await tx.scalar(statement)

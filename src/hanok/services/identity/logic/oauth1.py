@@ -41,6 +41,7 @@ _verify = {
     "HMAC-SHA1": signature.verify_hmac_sha1,
     "HMAC-SHA256": signature.verify_hmac_sha256,
     "HMAC-SHA512": signature.verify_hmac_sha512,
+    "PLAINTEXT": signature.verify_plaintext,
 }
 _consumer = sa.select(oauth_consumers).where(oauth_consumers.c.id == bindparam("id"))
 _request_token = sa.select(oauth_request_tokens).where(oauth_request_tokens.c.id == bindparam("id"))

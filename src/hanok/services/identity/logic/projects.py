@@ -18,7 +18,7 @@ from hanok.services.identity.logic import (
     revocations,
     rights,
 )
-from hanok.services.identity.logic.lookup import get
+from hanok.services.identity.logic.lookup import get, renamed
 from hanok.services.identity.tables import (
     assignments,
     directory_entries,
@@ -172,7 +172,9 @@ async def update(
         changes["tokens_valid_from"] = now
     if changes:
         try:
-            await tx.alter(projects.update().where(projects.c.id == row.id).values(**changes))
+            await tx.alter(
+                projects.update().where(projects.c.id == row.id).values(**renamed(changes))
+            )
         except Duplicate as error:
             raise Conflict(f"The name {changes['name']} is taken by another {what}.") from error
     return await get(tx, projects, what, row.id)

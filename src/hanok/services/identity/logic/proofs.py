@@ -13,6 +13,7 @@ from sqlalchemy import Row, bindparam
 from hanok.base.errors import BadInput, NotSignedIn
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import standing
+from hanok.services.identity.logic.lookup import exact_first, named
 from hanok.services.identity.logic.tokens import Bounds, Payload
 from hanok.services.identity.room import Identity
 from hanok.services.identity.tables import projects, users
@@ -20,15 +21,16 @@ from hanok.store import Database, Transaction
 
 REFUSED = "The request you have made requires authentication."
 
-_domain_by_name = sa.select(projects).where(
-    projects.c.name_scope == "*", projects.c.name == bindparam("name")
-)
-_project_by_name = sa.select(projects).where(
-    projects.c.name_scope == bindparam("domain_id"), projects.c.name == bindparam("name")
+_project_by_name = (
+    sa.select(projects)
+    .where(projects.c.name_scope == bindparam("domain_id"), named(projects, bindparam("name")))
+    .order_by(exact_first(projects, bindparam("name")))
 )
 _project_by_id = sa.select(projects).where(projects.c.id == bindparam("id"))
-_user_by_name = sa.select(users).where(
-    users.c.domain_id == bindparam("domain_id"), users.c.name == bindparam("name")
+_user_by_name = (
+    sa.select(users)
+    .where(users.c.domain_id == bindparam("domain_id"), named(users, bindparam("name")))
+    .order_by(exact_first(users, bindparam("name")))
 )
 _user_by_id = sa.select(users).where(users.c.id == bindparam("id"))
 
@@ -80,7 +82,7 @@ async def domain(tx: Transaction, ref: schemas.DomainRef | None) -> Row[Any] | N
     if ref.id is not None:
         row = await tx.first(_project_by_id, {"id": ref.id})
         return row if row is not None and row.is_domain else None
-    return await tx.first(_domain_by_name, {"name": ref.name})
+    return await tx.first(_project_by_name, {"domain_id": "*", "name": ref.name})
 
 
 async def project(tx: Transaction, ref: schemas.ProjectRef) -> Row[Any] | None:
@@ -93,7 +95,7 @@ async def project(tx: Transaction, ref: schemas.ProjectRef) -> Row[Any] | None:
     if home is None:
         return None
     row = await tx.first(_project_by_name, {"domain_id": home.id, "name": ref.name})
-    return home if row is None and home.name == ref.name else row
+    return home if row is None and home.name.casefold() == ref.name.casefold() else row
 
 
 async def project_by_id(tx: Transaction, project_id: str) -> Row[Any] | None:

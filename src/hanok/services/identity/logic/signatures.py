@@ -102,7 +102,9 @@ def version_4(secret: str, request: Signed, host: str) -> str:
     given = {name.lower(): " ".join(value.split()) for name, value in request.headers.items()}
     given["host"] = host
     signed = _v4_part(request, "SignedHeaders")
-    headers = "".join(f"{name}:{given[name]}\n" for name in signed.split(";") if name in given)
+    # Each line has its end, and where no header is signed, the one empty line has it.
+    named = [f"{name}:{given[name]}" for name in signed.split(";") if name in given]
+    headers = "\n".join(named) + "\n"
     params = {name: v for name, v in request.params.items() if name != "X-Amz-Signature"}
     query = "" if request.verb.upper() == "POST" else _query(params)
     canonical = "\n".join(

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Row
 
-from hanok.base.errors import BadInput, Forbidden
+from hanok.base.errors import BadInput, Forbidden, NotSignedIn
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import proofs, rights, standing, trusts
 from hanok.services.identity.logic.methods import METHODS
@@ -165,10 +165,12 @@ async def scope(
         NotSignedIn: there is no such thing, or it is switched off.
     """
     if proof.bound_project_id:
-        if isinstance(wanted, schemas.ScopePart) and not proof.bounds.access_token_id:
-            asked = wanted.project.id if wanted.project is not None else None
-            if asked != proof.bound_project_id:
-                raise refused("an application credential is for its own project only")
+        # Upstream refuses its own project, too: whoever names a scope has not understood whose credential it is.
+        if wanted is not None and proof.bounds.application_credential_id:
+            raise NotSignedIn(
+                "Error authenticating with application credential: Application credentials cannot "
+                "request a scope."
+            )
         return Scope(kind="p", id=proof.bound_project_id)
     if wanted is None:
         if proof.parent is not None and proof.parent.scope:

@@ -23,6 +23,7 @@ from sqlalchemy import Row, bindparam
 from hanok.base.clock import Clock
 from hanok.services.identity.logic import revocations, rights, trusts
 from hanok.services.identity.logic.keys import Keys
+from hanok.services.identity.logic.recent import Recent
 from hanok.services.identity.tables import (
     access_rules,
     application_credentials,
@@ -206,9 +207,9 @@ class Tokens:
         self._keys = keys
         self._clock = clock
         self.lifetime = timedelta(seconds=lifetime_s)
-        self._opened: dict[str, Payload | None] = {}
-        self._valid: dict[str, tuple[int, Token]] = {}
-        self._fresh: dict[tuple[object, ...], tuple[int, Token]] = {}
+        self._opened: Recent[str, Payload] = Recent(CACHE_MOST)
+        self._valid: Recent[str, tuple[int, Token]] = Recent(CACHE_MOST)
+        self._fresh: Recent[tuple[object, ...], tuple[int, Token]] = Recent(CACHE_MOST)
 
     def issue(
         self,
@@ -249,18 +250,15 @@ class Tokens:
 
     def open(self, text: str) -> Payload | None:
         """The payload of a token that is ours and has not ended; it may still be revoked."""
-        if text in self._opened:
-            payload = self._opened[text]
-        else:
+        payload = self._opened.get(text)
+        if payload is None:
             raw = self._keys.open(text) if len(text) < 2048 and text.isascii() else None
             try:
                 payload = None if raw is None else _decode(raw)
             except msgspec.DecodeError:
                 payload = None
             if payload is not None:
-                if len(self._opened) >= CACHE_MOST:
-                    self._opened.clear()
-                self._opened[text] = payload
+                self._opened.put(text, payload)
         if payload is None or payload.expires_us <= self._clock.now().timestamp() * 1_000_000:
             return None
         return payload
@@ -278,11 +276,9 @@ class Tokens:
                 return token if token.expires_at > self._clock.now() else None
             token_now = await self.worth(tx, payload)
         if token_now is not None:
-            if len(self._valid) >= CACHE_MOST:
-                self._valid.clear()
-            self._valid[text] = (revision, token_now)
+            self._valid.put(text, (revision, token_now))
         else:
-            self._valid.pop(text, None)
+            self._valid.forget(text)
         return token_now
 
     async def standing(self, text: str) -> Token | None:
@@ -452,9 +448,7 @@ class Tokens:
             token = await self.worth(tx, payload)
             if token is None:
                 return None
-            if len(self._fresh) >= CACHE_MOST:
-                self._fresh.clear()
-            self._fresh[what] = (revision, token)
+            self._fresh.put(what, (revision, token))
             return token
         return msgspec.structs.replace(
             known[1],

@@ -12,7 +12,7 @@ from hanok.base import patterns
 from hanok.base.errors import BadInput, Conflict, NotFound
 from hanok.base.ids import new_hex
 from hanok.services.identity.logic import delegations, projects, revocations, rights
-from hanok.services.identity.logic.lookup import get
+from hanok.services.identity.logic.lookup import get, renamed
 from hanok.services.identity.room import IdentitySettings
 from hanok.services.identity.tables import (
     assignments,
@@ -107,7 +107,7 @@ async def update(
         changes.update(failed_sign_ins=0, failed_at=None, last_active_at=now)
     if changes:
         try:
-            await tx.alter(users.update().where(users.c.id == row.id).values(**changes))
+            await tx.alter(users.update().where(users.c.id == row.id).values(**renamed(changes)))
         except Duplicate as error:
             text = f"The name {changes['name']} is taken by another user of the domain."
             raise Conflict(text) from error
@@ -257,7 +257,7 @@ async def update_group(
         changes["extra"] = {**row.extra, **extra}
     if changes:
         try:
-            await tx.alter(groups.update().where(groups.c.id == row.id).values(**changes))
+            await tx.alter(groups.update().where(groups.c.id == row.id).values(**renamed(changes)))
         except Duplicate as error:
             text = f"The name {changes['name']} is taken by another group of the domain."
             raise Conflict(text) from error

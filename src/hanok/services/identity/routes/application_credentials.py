@@ -15,7 +15,7 @@ from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
 from hanok.base.ids import new_hex
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import delegations
-from hanok.services.identity.logic.lookup import expiry, get, roles_named
+from hanok.services.identity.logic.lookup import expiry, get, named, roles_named
 from hanok.services.identity.room import Identity
 from hanok.services.identity.routes.users import readable, target
 from hanok.services.identity.tables import access_rules, roles, users
@@ -67,7 +67,7 @@ async def list_credentials(request: Request, room: Identity) -> Response:
         user = await readable(request, tx, "identity:list_application_credentials")
         statement = sa.select(table).where(table.c.user_id == user.id).order_by(table.c.name)
         if "name" in request.query:
-            statement = statement.where(table.c.name == request.query["name"])
+            statement = statement.where(named(table, request.query["name"]))
         rows = await tx.all(statement)
         items = [await _body(request, tx, row) for row in rows]
     return json_answer(schemas.collection(request, "application_credentials", items))

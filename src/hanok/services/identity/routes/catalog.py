@@ -15,7 +15,7 @@ from hanok.services.identity.logic.lookup import filtered, get
 from hanok.services.identity.room import Identity
 from hanok.services.identity.routes import lists
 from hanok.services.identity.routes.lists import PAGING
-from hanok.services.identity.tables import endpoints, regions, registered_limits, services
+from hanok.services.identity.tables import endpoints, regions, services
 from hanok.store import Duplicate, Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
@@ -101,13 +101,6 @@ async def delete_region(request: Request, room: Identity) -> Response:
             raise Conflict(
                 f"Unable to delete region {row.id} because it or its child regions have endpoints."
             )
-        registered = sa.select(registered_limits.c.id).where(
-            registered_limits.c.region_id == row.id
-        )
-        if await tx.first(registered) is not None:
-            raise Conflict(
-                f"Unable to delete region {row.id} because limits are registered for it."
-            )
         await endpoint_policies.forget(tx, region=row.id)
         await tx.execute(regions.delete().where(regions.c.id == row.id))
     return no_content()
@@ -174,13 +167,6 @@ async def delete_service(request: Request, room: Identity) -> Response:
     request.allow()
     async with request.transaction() as tx:
         row = await get(tx, services, "service", request.path["service_id"])
-        registered = sa.select(registered_limits.c.id).where(
-            registered_limits.c.service_id == row.id
-        )
-        if await tx.first(registered) is not None:
-            raise Conflict(
-                f"Unable to delete service {row.id} because limits are registered for it."
-            )
         of_service = sa.select(endpoints.c.id).where(endpoints.c.service_id == row.id)
         for endpoint_id in await tx.scalars(of_service):
             await _delete_endpoint(tx, endpoint_id)

@@ -11,7 +11,7 @@ from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
 from hanok.base.ids import new_hex
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import delegations, rights
-from hanok.services.identity.logic.lookup import filtered, get
+from hanok.services.identity.logic.lookup import filtered, get, renamed
 from hanok.services.identity.logic.projects import check_mutable, domain
 from hanok.services.identity.room import Identity
 from hanok.services.identity.routes import lists
@@ -102,7 +102,7 @@ async def update_role(request: Request, room: Identity) -> Response:
             values["extra"] = {**row.extra, **extra}
         if values:
             try:
-                await tx.alter(table.update().where(table.c.id == row.id).values(**values))
+                await tx.alter(table.update().where(table.c.id == row.id).values(**renamed(values)))
             except Duplicate as error:
                 raise Conflict(f"The name {values['name']} is taken by another role.") from error
         row = await get(tx, table, "role", row.id)
@@ -183,7 +183,7 @@ async def create_implied(request: Request, room: Identity) -> Response:
     async with request.transaction() as tx:
         await tx.serialize("implied roles")  # two at once could make a circle
         prior, implied, _ = await _pair(request, tx)
-        if implied.name == "admin":
+        if implied.name.casefold() == "admin":
             raise Forbidden("The role admin cannot be implied by another role.")
         if prior.domain_id == "*" and implied.domain_id != "*":
             raise Forbidden("A role of no domain cannot imply a role of a domain.")

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from starlette.responses import Response
 
+from hanok.base.clock import zulu_micro
 from hanok.base.errors import BadInput, Forbidden, NotFound, NotSignedIn
 from hanok.base.pieces import Pieces
 from hanok.services.identity import schemas
@@ -20,12 +21,24 @@ from hanok.services.identity.routes import lists
 from hanok.services.identity.routes.lists import PAGING
 from hanok.services.identity.routes.projects import SHOWN as SHOWN_PROJECTS
 from hanok.services.identity.routes.projects import listed as listed_projects
-from hanok.services.identity.tables import group_members, groups
+from hanok.services.identity.tables import federated_memberships, group_members, groups
 from hanok.services.identity.tables import projects as project_table
 from hanok.services.identity.tables import users as table
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import PUBLIC, Route
+
+_memberships = (
+    sa.select(
+        federated_memberships.c.group_id,
+        sa.func.max(federated_memberships.c.expires_at).label("expires_at"),
+    )
+    .where(
+        federated_memberships.c.user_id == sa.bindparam("user"),
+        federated_memberships.c.expires_at > sa.bindparam("now"),
+    )
+    .group_by(federated_memberships.c.group_id)
+)
 
 
 def target(row: Any) -> dict[str, Any]:
@@ -215,12 +228,24 @@ async def list_groups_of_user(request: Request, room: Identity) -> Response:
     """GET /v3/users/{id}/groups."""
     async with request.reading() as tx:
         row = await readable(request, tx, "identity:list_groups_for_user")
-        mine = sa.select(group_members.c.group_id).where(group_members.c.user_id == row.id)
+        own = sa.select(group_members.c.group_id).where(group_members.c.user_id == row.id)
+        until: dict[str, datetime] = {
+            one.group_id: one.expires_at
+            for one in await tx.all(_memberships, {"user": row.id, "now": room.clock.now()})
+        }
         statement = filtered(sa.select(groups), groups, request.query, ("name",))
+        here = sa.or_(groups.c.id.in_(own), groups.c.id.in_(list(until)))
         if request.token.domain_id:
             statement = statement.where(groups.c.domain_id == request.token.domain_id)
-        page = await lists.GROUPS.page(request, tx, statement.where(groups.c.id.in_(mine)))
-    items = [schemas.group(request, one) for one in page.rows]
+        page = await lists.GROUPS.page(request, tx, statement.where(here))
+        lasting = set(await tx.scalars(own))
+    items = [
+        {
+            **schemas.group(request, one),
+            "membership_expires_at": None if one.id in lasting else zulu_micro(until[one.id]),
+        }
+        for one in page.rows
+    ]
     return await lists.paged(request, lists.GROUPS, page, items)
 
 

@@ -22,6 +22,7 @@ from hanok.drivers.image_stores.files import FileStore
 from hanok.services.image.logic import images
 from hanok.services.image.logic.signatures import Verifier
 from hanok.services.image.room import Images
+from hanok.services.image.schemas import AMAZON_FORMATS, CONVERT, USABLE_FORMATS
 from hanok.services.image.tables import image_trash
 
 PIECE = 1 << 20
@@ -209,9 +210,6 @@ class translated:
             ) from error
 
 
-_AMAZON = ("ami", "ari", "aki")  # a machine, a ramdisk and a kernel, each as it is
-
-
 def inspected(
     room: Images,
     inspector: Inspector,
@@ -228,23 +226,29 @@ def inspected(
         UnsupportedType: they are something else, or must not be opened.
     """
     found = inspector.finish()
-    packed = container_format not in (None, "bare", "ovf") or disk_format in (None, *_AMAZON)
+    packed = container_format not in (None, "bare", "ovf") or disk_format in (None, *AMAZON_FORMATS)
     if found.problems and (packed or found.format == disk_format):
         raise UnsupportedType(f"The image must not be used: {'; '.join(found.problems)}")
     if packed:
         if room.settings.match_format and found.format not in ("raw", "iso"):
-            label = container_format or disk_format
-            raise UnsupportedType(
-                f"Image format mismatch: the image says it is {label}, its data is {found.format}."
-            )
+            raise _mismatch(container_format or disk_format, found.format)
         return None
     if disk_format == "raw" and found.format in ("raw", "iso"):
         return size
     if room.settings.match_format and found.format != disk_format:
-        raise UnsupportedType(
-            f"Image format mismatch: the image says it is {disk_format}, its data is {found.format}."
-        )
+        raise _mismatch(disk_format, found.format)
     return found.virtual_size_bytes or None
+
+
+def _mismatch(label: str | None, found: str) -> UnsupportedType:
+    """Upstream takes a disk with a wrong label and warns in its log; here it would not boot, so the caller is told."""
+    said = f"Image format mismatch: the image says it is {label}, its data is {found}."
+    if found in USABLE_FORMATS:
+        return UnsupportedType(
+            f"{said} Create the image with its real format: disk_format={found} "
+            f"(openstack image create --disk-format {found} …)."
+        )
+    return UnsupportedType(f"{said} {CONVERT}")
 
 
 def by_weight(room: Images, rows: Sequence[Row[Any]]) -> list[Row[Any]]:

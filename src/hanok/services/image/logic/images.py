@@ -13,6 +13,7 @@ from sqlalchemy import Row, bindparam
 from hanok.base.errors import Conflict, NotFound
 from hanok.base.ids import new_uuid
 from hanok.services.image.tables import (
+    VALUE_START,
     image_cache,
     image_locations,
     image_members,
@@ -248,8 +249,20 @@ async def set_properties(tx: Transaction, image_id: str, properties: dict[str, s
     if properties:
         await tx.execute(
             image_properties.insert(),
-            [{"image_id": image_id, "name": k, "value": v} for k, v in properties.items()],
+            [
+                {"image_id": image_id, "name": k, "value": v, "value_start": v[:VALUE_START]}
+                for k, v in properties.items()
+            ],
         )
+
+
+def has_property(name: str, value: str) -> sa.ColumnElement[bool]:
+    """The row of a further property with this value."""
+    return sa.and_(
+        image_properties.c.name == name,
+        image_properties.c.value_start == value[:VALUE_START],
+        image_properties.c.value == value,
+    )
 
 
 async def set_tags(tx: Transaction, image_id: str, tags: Sequence[str]) -> None:

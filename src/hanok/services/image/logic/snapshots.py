@@ -199,9 +199,7 @@ async def rotate(room: Images, owner: str, same: Mapping[str, str], keep: int) -
     """Delete the oldest of a project's images that have these properties; keep: how many stay."""
     wanted = sa.select(table).where(table.c.owner == owner)
     for name, value in same.items():
-        having = sa.select(image_properties.c.image_id).where(
-            image_properties.c.name == name, image_properties.c.value == value
-        )
+        having = sa.select(image_properties.c.image_id).where(images.has_property(name, value))
         wanted = wanted.where(table.c.id.in_(having))
     async with room.database.write() as tx:
         found = await tx.all(wanted.order_by(table.c.created_at.desc(), table.c.id))

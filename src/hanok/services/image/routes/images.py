@@ -19,6 +19,7 @@ from hanok.services.image.routes import guards, locations
 from hanok.services.image.routes.seen import allow, answer, answers, readable
 from hanok.services.image.tables import image_members, image_properties, image_tags
 from hanok.services.image.tables import images as table
+from hanok.store import Transaction
 from hanok.web.pages import Direction, limit_of, number_of, ordered
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
@@ -33,6 +34,7 @@ async def create_image(request: Request, room: Images) -> Response:
     if not isinstance(body, dict):
         raise BadInput("The body is an object of attributes.")
     values, properties, tags = schemas.new_image(request.token.project_id, body)
+    schemas.check_disk_format(values.get("disk_format"), matched=room.settings.match_format)
     allow(request, "add_image", {"project_id": values["owner"], "owner": values["owner"]})
     _check_visibility(request, values["visibility"], values["owner"])
     guards.of(request, room).check_change({}, properties)
@@ -87,6 +89,8 @@ _NUMBERS = {
     "min_ram": table.c.min_ram,
     "min_disk": table.c.min_disk,
 }
+_OF_IMAGES = frozenset((*_TEXTS, *_NUMBERS, "protected", "created_at", "updated_at"))
+FEW = 90  # rows that a database hands over at once
 _OPERATORS = {"eq", "neq", "gt", "gte", "lt", "lte"}
 
 
@@ -175,10 +179,6 @@ def _filtered(request: Request) -> sa.Select[Any]:
         raise BadInput(f"Invalid status: {status[:50]}")
     hidden = _flag(query.get("os_hidden", "false"), "os_hidden")
     statement = _visible(visibility, status, request.reaching().everywhere, hidden)
-    for tag in request.query_all("tag"):
-        statement = statement.where(
-            table.c.id.in_(sa.select(image_tags.c.image_id).where(image_tags.c.tag == tag))
-        )
     for name, value in query.items():
         if name in _OTHERWISE:
             continue
@@ -202,14 +202,27 @@ def _filtered(request: Request) -> sa.Select[Any]:
             statement = statement.where(table.c.protected.is_(_flag(value, name)))
         elif name in ("created_at", "updated_at"):
             statement = statement.where(_time_filter(table.c[name], value))
+    return statement
+
+
+async def _described(
+    tx: Transaction, request: Request, statement: sa.Select[Any]
+) -> sa.Select[Any]:
+    """The same, of images that have these tags and further properties.
+
+    What few have is looked up. What many have is looked at image by image in the order of the list, which ends with the
+    page: the cost of either does not grow with the number of images.
+    """
+    found = [(image_tags.c.image_id, image_tags.c.tag == tag) for tag in request.query_all("tag")]
+    for name, value in request.query.items():
+        if name not in _OTHERWISE and name not in _OF_IMAGES:
+            found.append((image_properties.c.image_id, images.has_property(name, value)))
+    for column, condition in found:
+        few = list(await tx.scalars(sa.select(column).where(condition).limit(FEW + 1)))
+        if len(few) <= FEW:
+            statement = statement.where(table.c.id.in_(few))
         else:
-            statement = statement.where(
-                table.c.id.in_(
-                    sa.select(image_properties.c.image_id).where(
-                        image_properties.c.name == name, image_properties.c.value == value
-                    )
-                )
-            )
+            statement = statement.where(sa.exists().where(column == table.c.id, condition))
     return statement
 
 
@@ -242,7 +255,7 @@ def _sorting(request: Request) -> list[tuple[Any, Direction]]:
 
 
 async def list_images(request: Request, room: Images) -> Response:
-    """GET /v2/images: a page with three statements."""
+    """GET /v2/images: a page with three statements, and one more for each tag and property that is asked for."""
     allow(request, "get_images", {"project_id": request.token.project_id})
     query = request.query
     statement = _filtered(request)
@@ -258,6 +271,7 @@ async def list_images(request: Request, room: Images) -> Response:
             except NotFound:
                 raise BadInput("Invalid marker: image could not be found.") from None
             after = row._mapping
+        statement = await _described(tx, request, statement)
         page = ordered(statement, keys, after=after, limit=limit)
         rows = await tx.all(page, {"me": request.token.project_id})
         shown = await answers(request, room, tx, rows)
@@ -304,6 +318,7 @@ async def update_image(request: Request, room: Images) -> Response:
                 own |= await locations.change(request, room, tx, row, change, sizes)
             else:
                 words = _apply(request, row, change, own, further, words)
+        schemas.check_disk_format(own.get("disk_format"), matched=room.settings.match_format)
         guard.check_change({**before, **hidden}, {**hidden, **further})
         further = {**hidden, **further}
         if len(further) > schemas.MOST_PROPERTIES:
@@ -429,7 +444,7 @@ ROUTES = (
         "/v2/images",
         create_image,
         ("add_image", "publicize_image", "communitize_image"),
-        body=schemas.image_schema,
+        body=schemas.new_image_body,
     ),
     Route(
         "GET",

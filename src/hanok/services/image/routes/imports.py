@@ -199,7 +199,7 @@ async def image_tasks_of(request: Request, room: Images) -> Response:
     async with request.reading() as tx:
         row = await readable(request, tx, "get_image")
         rows = await tasks.of_image(tx, row.id)
-    return json_answer({"tasks": [schemas.task(one, whole=True) for one in rows]})
+    return json_answer({"tasks": [schemas.task_of_image(one) for one in rows]})
 
 
 # ---- tasks ----
@@ -306,6 +306,7 @@ async def create_task(request: Request, room: Images) -> Response:
         raise Forbidden("Images are not downloaded here.")
     check_web(room, uri)
     values, further, tags = schemas.new_image(request.token.project_id, properties)
+    schemas.check_disk_format(values.get("disk_format"), matched=room.settings.match_format)
     if not values.get("disk_format") or not values.get("container_format"):
         raise BadInput("image_properties need disk_format and container_format.")
     guards.of(request, room).check_change({}, further)

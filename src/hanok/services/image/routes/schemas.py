@@ -35,6 +35,13 @@ def _versions(status: int) -> Handler:
     return handler
 
 
+def _of_images(make: Callable[..., dict[str, Any]]) -> Handler:
+    async def handler(request: Request, room: Images) -> Response:
+        return json_answer(make(matched=room.settings.match_format))
+
+    return handler
+
+
 def _schema(make: Callable[[], dict[str, Any]]) -> Handler:
     async def handler(request: Request, room: Images) -> Response:
         return json_answer(make())
@@ -49,8 +56,8 @@ def _tasks_schema() -> dict[str, Any]:
 ROUTES = (
     Route("GET", "/", _versions(300), (PUBLIC,)),
     Route("GET", "/versions", _versions(200), (PUBLIC,)),
-    Route("GET", "/v2/schemas/image", _schema(schemas.image_schema), (SIGNED_IN,)),
-    Route("GET", "/v2/schemas/images", _schema(schemas.images_schema), (SIGNED_IN,)),
+    Route("GET", "/v2/schemas/image", _of_images(schemas.image_schema), (SIGNED_IN,)),
+    Route("GET", "/v2/schemas/images", _of_images(schemas.images_schema), (SIGNED_IN,)),
     Route("GET", "/v2/schemas/member", _schema(schemas.member_schema), (SIGNED_IN,)),
     Route("GET", "/v2/schemas/members", _schema(schemas.members_schema), (SIGNED_IN,)),
     Route("GET", "/v2/schemas/task", _schema(schemas.task_schema), (SIGNED_IN,)),

@@ -28,7 +28,7 @@ from hanok.services.network.logic.reach import (
     standard,
     tags_of,
 )
-from hanok.services.network.logic.scopes import floating_ip_scope, touch
+from hanok.services.network.logic.scopes import floating_ip_scope, router_scope, touch
 from hanok.services.network.room import NetworkRoom
 from hanok.services.network.tables import (
     floating_ips,
@@ -55,6 +55,7 @@ _subnets = (
     .where(subnets.c.network_id == bindparam("network"), subnets.c.ip_version == 4)
     .order_by(subnets.c.created_at, subnets.c.id)
 )
+_port_role = sa.select(ports.c.role).where(ports.c.id == bindparam("port"))
 _fixed = (
     sa.select(ip_allocations.c.address, ip_allocations.c.subnet_id)
     .where(ip_allocations.c.port_id == bindparam("port"))
@@ -150,8 +151,19 @@ async def create(
         await _lead(tx, floating, wanted)
     elif values["fixed_ip_address"] is not None:
         raise bad("floatingip", "fixed_ip_address cannot be specified without a port_id")
-    await touch(tx, room, floating_ip_scope(row["id"]))
+    made = await get_any(tx, "floatingip", row["id"])
+    await touch(tx, room, floating_ip_scope(row["id"]), *await _routers_meant(tx, made))
     return str(row["id"])
+
+
+async def _routers_meant(tx: Transaction, *floating: Row[Any]) -> list[str]:
+    """The scopes of routers that these floating IPs lead to themselves, by a port of theirs."""
+    found = []
+    for row in floating:
+        port = await tx.first(_port_role, {"port": row.port_id}) if row.port_id else None
+        if port is not None and port.role == "router" and row.router_id is not None:
+            found.append(router_scope(row.router_id))
+    return found
 
 
 async def _take(tx: Transaction, network: Row[Any], port_id: str, values: Mapping[str, Any]) -> str:
@@ -199,7 +211,8 @@ async def _association(
             f"Cannot process floating IP association with port {port.id}, since that port is owned by a "
             "different tenant",
         )
-    if port.role != "guest":
+    # Our metadata port stands where upstream's DHCP port does: a guest's traffic ends there.
+    if port.role == "metadata" or port.device_owner == "network:dhcp":
         raise bad("floatingip", f"Port {port.id} belongs to {port.device_owner}")
     held = [one for one in await tx.all(_fixed, {"port": port.id}) if ":" not in one.address]
     if fixed is not None:
@@ -292,12 +305,14 @@ async def update(
         raise bad("floatingip", "fixed_ip_address cannot be specified without a port_id")
     plain = {name: values[name] for name in ("description",) if name in values}
     await change(tx, floating_ips, row.id, room.clock.now(), plain)
-    await touch(tx, room, floating_ip_scope(row.id))
+    after = await get_any(tx, "floatingip", row.id)
+    await touch(tx, room, floating_ip_scope(row.id), *await _routers_meant(tx, row, after))
 
 
 async def delete(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
     """Give the address back."""
+    meant = await _routers_meant(tx, row)
     await set_tags(tx, row.id, ())
     await tx.execute(floating_ips.delete().where(floating_ips.c.id == row.id))
     await port_logic.remove(tx, room, await get_any(tx, "port", row.floating_port_id))
-    await touch(tx, room, floating_ip_scope(row.id))
+    await touch(tx, room, floating_ip_scope(row.id), *meant)

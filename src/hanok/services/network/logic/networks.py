@@ -76,6 +76,9 @@ _port_ids = sa.select(ports.c.id).where(ports.c.network_id == bindparam("network
 _routers_outside = sa.select(routers.c.id).where(
     routers.c.gateway_network_id == bindparam("network")
 )
+_default_external = sa.select(networks.c.id).where(
+    networks.c.is_default.is_(True), networks.c.external.is_(True)
+)
 _floating = sa.select(floating_ips.c.id).where(
     floating_ips.c.floating_network_id == bindparam("network")
 )
@@ -122,6 +125,7 @@ async def create(
     project_id = project_of(values, reach)
     zones_known(room, values["availability_zone_hints"])
     await quotas.check(tx, room, project_id, "network")
+    await _one_default(tx, None, default=values["is_default"], external=values["router:external"])
     row = {
         **standard(values, project_id, room.clock.now()),
         "admin_state_up": values["admin_state_up"],
@@ -142,6 +146,27 @@ async def create(
     await set_tags(tx, row["id"], values.get("tags", ()))
     await touch_all(tx, room, [network_scope(row["id"])])
     return str(row["id"])
+
+
+async def _one_default(
+    tx: Transaction, network_id: str | None, *, default: bool, external: bool
+) -> None:
+    """The default external network is one, and external.
+
+    Raises:
+        BadInput: the network is not external. Conflict: another one is the default.
+    """
+    if not default:
+        return
+    if not external:
+        raise invalid("is_default", "Only an external network (router:external) can be the default")
+    await tx.serialize("network.default")
+    other = await tx.scalar(_default_external)
+    if other is not None and other != network_id:
+        raise conflict(
+            "DefaultExternalNetworkExists",
+            f"A default external network already exists: {other}.",
+        )
 
 
 def zones_known(room: NetworkRoom, zones: Sequence[str]) -> None:
@@ -218,8 +243,11 @@ async def update(
     Raises:
         BadInput; Conflict: it is used in a way that the change would end.
     """
-    wanted = {name: values[name] for name in ("name", "description", "admin_state_up", "is_default",
-              "port_security_enabled") if name in values}  # fmt: skip
+    wanted = {
+        name: values[name]
+        for name in ("name", "description", "admin_state_up", "port_security_enabled")
+        if name in values
+    }
     if "mtu" in values:
         most = GENEVE_MTU if row.network_type == "geneve" else PHYSICAL_MTU
         check_mtu(values["mtu"], most)
@@ -234,6 +262,12 @@ async def update(
                     f"Unable to reconfigure sharing settings for network {row.id}. "
                     "Multiple tenants are using it.",
                 )
+    external = values.get("router:external", row.external)
+    default = values.get("is_default", row.is_default and external)
+    if default != row.is_default:
+        wanted["is_default"] = default
+    if not row.is_default or not external:
+        await _one_default(tx, row.id, default=default, external=external)
     if "router:external" in values:
         wanted["external"] = values["router:external"]
         if row.external and not values["router:external"]:

@@ -106,7 +106,10 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
     ids = [row.id for row in rows]
     their_tags = await tags_of(tx, ids)
     fixed: dict[str, list[dict[str, str]]] = {one: [] for one in ids}
-    for row in await tx.all(_addresses, {"ids": ids}):
+    # By address, in the order of text, as upstream: clients compare what they sent with what they read.
+    for row in sorted(
+        await tx.all(_addresses, {"ids": ids}), key=lambda one: (one.address, one.subnet_id)
+    ):
         fixed[row.port_id].append({"subnet_id": row.subnet_id, "ip_address": row.address})
     groups: dict[str, list[str]] = {one: [] for one in ids}
     for row in await tx.all(_groups, {"ids": ids}):
@@ -127,7 +130,9 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "device_owner": row.device_owner,
             "security_groups": groups[row.id],
             "port_security_enabled": row.port_security_enabled,
-            "allowed_address_pairs": row.address_pairs,
+            "allowed_address_pairs": [
+                {"mac_address": row.mac_address, **pair} for pair in row.address_pairs
+            ],
             "binding:host_id": row.host,
             "binding:vnic_type": row.vnic_type,
             "binding:profile": row.profile,
@@ -231,9 +236,8 @@ async def make(
     if str(values.get("device_owner", "")).startswith("network:"):
         secured = secured if values.get("port_security_enabled") is True else False
     wanted_groups = values.get("security_groups", UNSET)
-    pairs = _pairs(values.get("allowed_address_pairs", []))
     if not secured:
-        _without_security(wanted_groups, pairs)
+        _without_security(wanted_groups, values.get("allowed_address_pairs", []))
         groups: list[str] = []
     elif wanted_groups is UNSET:
         groups = [await security_groups.ensure_default(tx, room, project_id)]
@@ -247,11 +251,13 @@ async def make(
         port_id=port_id,
         values=values,
         port_security_enabled=secured,
-        address_pairs=pairs,
         **columns,
     )
     port = await get_any(tx, "port", made)
-    await _give_addresses(tx, network, port, values.get("fixed_ips", UNSET))
+    pairs = _pairs(values.get("allowed_address_pairs", []), port.mac_address)
+    if pairs:
+        await tx.execute(ports.update().where(ports.c.id == made).values(address_pairs=pairs))
+    await _give_addresses(tx, reach, network, port, values.get("fixed_ips", UNSET))
     if groups:
         await tx.insert(
             port_security_groups,
@@ -274,13 +280,15 @@ def _without_security(groups: object, pairs: Sequence[Any]) -> None:
         )
 
 
-def _pairs(pairs: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+def _pairs(pairs: Sequence[Mapping[str, str]], own_mac: str) -> list[dict[str, str]]:
     """Address pairs in one spelling; what would allow everything to a guest is refused.
+
+    A pair with the port's own MAC is kept without one: it means the port's MAC, also after that was changed.
 
     Raises:
         BadInput
     """
-    found = []
+    found: list[dict[str, str]] = []
     for pair in pairs:
         prefix = ipaddress.ip_network(pair["ip_address"], strict=False)
         if prefix.is_multicast:
@@ -288,7 +296,17 @@ def _pairs(pairs: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
                 f"Invalid input for allowed_address_pairs. Reason: '{prefix}' is multicast."
             )
         single = prefix.prefixlen == prefix.max_prefixlen and "/" not in pair["ip_address"]
-        found.append({**pair, "ip_address": str(prefix.network_address) if single else str(prefix)})
+        one = {"ip_address": str(prefix.network_address) if single else str(prefix)}
+        mac = pair.get("mac_address", own_mac)
+        if mac != own_mac:
+            one["mac_address"] = mac
+        if one in found:
+            raise BadInput(
+                f"Request contains duplicate address pair: mac_address {mac} ip_address "
+                f"{one['ip_address']}.",
+                code="DuplicateAddressPairInRequest",
+            )
+        found.append(one)
     return found
 
 
@@ -314,60 +332,80 @@ async def _own_groups(
 
 
 async def _give_addresses(
-    tx: Transaction, network: Row[Any], port: Row[Any], wanted: object
+    tx: Transaction, reach: Reach, network: Row[Any], port: Row[Any], wanted: object
 ) -> None:
     """Give a new port its addresses: those wanted, or one a version.
 
     Raises:
-        BadInput: an address is none of this network's. Conflict: taken, or none is left.
+        BadInput: an address is none of this network's. Conflict: taken, or none is left. NotFound: no such subnet.
     """
     its_subnets = await tx.all(_subnets, {"network": network.id})
     if isinstance(wanted, list):
         for ordinal, wish in enumerate(wanted):
-            await _give(tx, network, port, its_subnets, wish, ordinal)
+            await _give(tx, reach, network, port, its_subnets, wish, ordinal)
     else:
         await _give_any(tx, network, port, its_subnets)
         return
     await _self_made(tx, port, its_subnets, len(wanted))
 
 
+async def subnet_of(
+    tx: Transaction,
+    reach: Reach,
+    network: Row[Any],
+    its_subnets: Sequence[Row[Any]],
+    wish: Mapping[str, str],
+) -> Row[Any]:
+    """The subnet of a network that a wish for an address means; an address that it names is good there.
+
+    Raises:
+        BadInput: the subnet is another network's, or the address is in none. NotFound: there is no such subnet.
+    """
+    if "subnet_id" in wish:
+        subnet = next((one for one in its_subnets if one.id == wish["subnet_id"]), None)
+        if subnet is None:
+            await get(tx, reach, "subnet", wish["subnet_id"])
+            raise BadInput(
+                f"Invalid input for operation: Failed to create port on network {network.id}, because "
+                "fixed_ips included invalid subnet {}.".format(wish["subnet_id"]),
+                code="InvalidInput",
+            )
+        if "ip_address" in wish:
+            check_address(subnet, ipaddress.ip_address(wish["ip_address"]))
+        return subnet
+    if "ip_address" not in wish:
+        raise BadInput(
+            "Invalid input for operation: IP allocation requires subnet_id or ip_address.",
+            code="InvalidInput",
+        )
+    address = ipaddress.ip_address(wish["ip_address"])
+    subnet = next((one for one in its_subnets if address in network_of(one.cidr)), None)
+    if subnet is None:
+        raise BadInput(
+            f"IP address {address} is not a valid IP for any of the subnets on the specified network.",
+            code="InvalidIpForNetwork",
+        )
+    check_address(subnet, address)
+    return subnet
+
+
 async def _give(
     tx: Transaction,
+    reach: Reach,
     network: Row[Any],
     port: Row[Any],
     its_subnets: Sequence[Row[Any]],
     wish: Mapping[str, str],
     ordinal: int,
 ) -> None:
-    subnet = None
-    if "subnet_id" in wish:
-        subnet = next((one for one in its_subnets if one.id == wish["subnet_id"]), None)
-        if subnet is None:
-            raise BadInput(
-                f"Invalid input for operation: Failed to create port on network {network.id}, because "
-                "fixed_ips included invalid subnet {}.".format(wish["subnet_id"]),
-                code="InvalidInput",
-            )
+    subnet = await subnet_of(tx, reach, network, its_subnets, wish)
     if "ip_address" not in wish:
-        if subnet is None:
-            raise BadInput(
-                "Invalid input for operation: IP allocation requires subnet_id or ip_address.",
-                code="InvalidInput",
-            )
         if self_made(subnet):
             await _own_making(tx, subnet, port, ordinal)
         elif await addresses.take_next(tx, subnet, port.id, ordinal=ordinal) is None:
             raise exhausted(network.id)
         return
     address = ipaddress.ip_address(wish["ip_address"])
-    if subnet is None:
-        subnet = next((one for one in its_subnets if address in network_of(one.cidr)), None)
-        if subnet is None:
-            raise BadInput(
-                f"IP address {address} is not a valid IP for any of the subnets on the specified network.",
-                code="InvalidIpForNetwork",
-            )
-    check_address(subnet, address)
     if self_made(subnet) and int(address) != addresses.eui64(subnet.cidr, port.mac_address):
         raise BadInput(
             f"Invalid input for operation: IPv6 address {address} can not be directly assigned to a "
@@ -469,7 +507,7 @@ async def update(
     secured = values.get("port_security_enabled", row.port_security_enabled)
     pairs = row.address_pairs
     if "allowed_address_pairs" in values:
-        pairs = _pairs(values["allowed_address_pairs"])
+        pairs = _pairs(values["allowed_address_pairs"], values.get("mac_address", row.mac_address))
     groups = UNSET if "security_groups" not in values else values["security_groups"]
     if not secured:
         has = bool(await tx.first(_groups, {"ids": [row.id]})) if groups is UNSET else bool(groups)
@@ -509,7 +547,7 @@ async def update(
     await change(tx, ports, row.id, room.clock.now(), wanted)
     port = await get_any(tx, "port", row.id)
     if "fixed_ips" in values:
-        await _change_addresses(tx, room, network, port, values["fixed_ips"])
+        await _change_addresses(tx, room, reach, network, port, values["fixed_ips"])
     if groups is not UNSET:
         ids = await _own_groups(tx, room, reach, row.project_id, values["security_groups"])
         await tx.execute(_leave_groups, {"port": row.id})
@@ -542,6 +580,7 @@ def _keeps_its_device(reach: Reach, row: Row[Any], wanted: Mapping[str, Any]) ->
 async def _change_addresses(
     tx: Transaction,
     room: NetworkRoom,
+    reach: Reach,
     network: Row[Any],
     port: Row[Any],
     wanted: Sequence[Mapping[str, str]],
@@ -551,6 +590,9 @@ async def _change_addresses(
     A router's port may move within the subnets that it joins.
     """
     its_subnets = await tx.all(_subnets, {"network": network.id})
+    for wish in wanted:
+        if "subnet_id" in wish:
+            await subnet_of(tx, reach, network, its_subnets, wish)
     joins = port.role == "router" and await _same_subnets(tx, port, its_subnets, wanted)
     if port.role != "guest" and not joins:
         raise BadInput(
@@ -593,7 +635,7 @@ async def _change_addresses(
             .values(ordinal=ordinal)
         )
     for ordinal, wish in still:
-        await _give(tx, network, port, its_subnets, wish, ordinal)
+        await _give(tx, reach, network, port, its_subnets, wish, ordinal)
     if port.role == "guest":
         await _self_made(tx, port, its_subnets, len(wanted))
 

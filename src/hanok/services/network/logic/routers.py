@@ -219,7 +219,9 @@ async def _set_gateway(
         role="gateway",
         status="ACTIVE",
     )
-    await _outside_addresses(tx, network, its_subnets, port_id, wanted.get("external_fixed_ips"))
+    await _outside_addresses(
+        tx, reach, network, its_subnets, port_id, wanted.get("external_fixed_ips")
+    )
     await tx.execute(
         routers.update()
         .where(routers.c.id == router.id)
@@ -229,18 +231,21 @@ async def _set_gateway(
 
 async def _outside_addresses(
     tx: Transaction,
+    reach: Reach,
     network: Row[Any],
     its_subnets: Sequence[Row[Any]],
     port_id: str,
     wishes: Sequence[Mapping[str, str]] | None,
 ) -> None:
-    """Addresses of a port on an external network: those wished for, or one a version."""
+    """Addresses of a port on an external network: those wished for, or one a version.
+
+    On a network without subnets it has none, and gets one with the first subnet (`join_outside`).
+    """
     if wishes:
         for ordinal, wish in enumerate(wishes):
-            subnet = _subnet_for(network, its_subnets, wish)
+            subnet = await port_logic.subnet_of(tx, reach, network, its_subnets, wish)
             if "ip_address" in wish:
                 address = ipaddress.ip_address(wish["ip_address"])
-                port_logic.check_address(subnet, address)
                 await addresses.take(tx, subnet, int(address), port_id, ordinal=ordinal)
             elif await addresses.take_next(tx, subnet, port_id, ordinal=ordinal) is None:
                 raise port_logic.exhausted(network.id)
@@ -255,34 +260,15 @@ async def _outside_addresses(
         else:
             if of_version:
                 raise port_logic.exhausted(network.id)
-    if not ordinal:
-        raise port_logic.exhausted(network.id)
-
-
-def _subnet_for(
-    network: Row[Any], its_subnets: Sequence[Row[Any]], wish: Mapping[str, str]
-) -> Row[Any]:
-    for subnet in its_subnets:
-        if wish.get("subnet_id", subnet.id) != subnet.id:
-            continue
-        if "ip_address" not in wish or ipaddress.ip_address(wish["ip_address"]) in network_of(
-            subnet.cidr
-        ):
-            return subnet
-    raise BadInput(
-        f"IP address {wish.get('ip_address', '')} is not a valid IP for any of the subnets on the "
-        "specified network.",
-        code="InvalidIpForNetwork",
-    )
 
 
 async def _clear_gateway(
     tx: Transaction, room: NetworkRoom, router: Row[Any], *, moves_within: str = ""
 ) -> None:
-    """A router has no way outside.
+    """A router has no way outside. Routes through it stay, and lead nowhere until there is one again, as upstream.
 
     Raises:
-        Conflict: floating IPs or routes need it.
+        Conflict: floating IPs need it.
     """
     if router.gateway_port_id is None:
         return
@@ -293,8 +279,6 @@ async def _clear_gateway(
                 f"Gateway cannot be updated for router {router.id}, since a gateway to external network "
                 f"{router.gateway_network_id} is required by one or more floating IPs.",
             )
-        for subnet in await tx.all(_outside_subnets, {"port": router.gateway_port_id}):
-            _no_route_through(router, subnet.cidr, "RouterExternalGatewayInUseByRoute")
     await tx.execute(
         routers.update()
         .where(routers.c.id == router.id)
@@ -413,9 +397,10 @@ async def _add_subnet(
         role="router",
         status="ACTIVE",
     )
-    number = int(ipaddress.ip_address(subnet.gateway_ip))
+    gateway = ipaddress.ip_address(subnet.gateway_ip)
+    port_logic.check_address(subnet, gateway)  # one outside of the subnet is somebody else's router
     try:
-        await addresses.take(tx, subnet, number, port_id)
+        await addresses.take(tx, subnet, int(gateway), port_id)
     except Conflict as error:
         if error.code == "IpAddressAlreadyAllocated":
             raise port_logic.in_use(network.id, subnet.gateway_ip) from None

@@ -58,7 +58,21 @@ _joined = sa.select(router_subnets.c.router_id, router_subnets.c.port_id).where(
     _in(router_subnets.c.router_id)
 )
 _subnets_by_id = sa.select(subnets).where(_in(subnets.c.id))
-_floating = sa.select(floating_ips).where(_in(floating_ips.c.id))
+_floating = (
+    sa.select(floating_ips, ports.c.role, ports.c.device_id)
+    .outerjoin(ports, ports.c.id == floating_ips.c.port_id)
+    .where(_in(floating_ips.c.id))
+)
+_to_themselves = (
+    sa.select(floating_ips.c.router_id, floating_ips.c.floating_ip_address)
+    .join(ports, ports.c.id == floating_ips.c.port_id)
+    .where(
+        _in(floating_ips.c.router_id),
+        ports.c.role == "router",
+        ports.c.device_id == floating_ips.c.router_id,
+    )
+    .order_by(floating_ips.c.floating_ip_address)
+)
 _groups = sa.select(security_groups.c.id).where(_in(security_groups.c.id))
 _rules = sa.select(security_group_rules).where(_in(security_group_rules.c.security_group_id))
 
@@ -238,6 +252,9 @@ async def _load_routers(
             _networks, {"ids": list({port.network_id for port in their_ports.values()})}
         )
     }
+    to_themselves: dict[str, list[str]] = {}
+    for one in await tx.all(_to_themselves, {"ids": list(ids)}):
+        to_themselves.setdefault(one.router_id, []).append(one.floating_ip_address)
     known = list(room.settings.chassis) or await agents.hosts(tx)
 
     def with_prefix(port_id: str) -> tuple[str, ...]:
@@ -250,7 +267,8 @@ async def _load_routers(
     for row in rows:
         gateway = None
         outside = their_ports.get(row.gateway_port_id or "")
-        if outside is not None:
+        # On a network without subnets it has no address yet, and OVN knows no router port without one.
+        if outside is not None and held.get(outside.id):
             hops = dict.fromkeys(
                 near[one.subnet_id].gateway_ip
                 for one in held.get(outside.id, [])
@@ -264,6 +282,7 @@ async def _load_routers(
                 next_hops=tuple(hops),
                 chassis=_turned(known, row.id),
                 enable_snat=row.enable_snat,
+                own_floating=tuple(to_themselves.get(row.id, ())),
             )
         spec = topology.RouterSpec(
             id=row.id,
@@ -312,6 +331,9 @@ async def _load_floating(
     for row in await tx.all(_floating, {"ids": list(ids)}):
         if row.router_id is None or row.fixed_ip_address is None:
             found[row.id] = []
+            continue
+        if row.role == "router" and row.device_id == row.router_id:
+            found[row.id] = []  # it leads to the router itself, which writes it
             continue
         spec = topology.FloatingIPSpec(
             id=row.id,

@@ -78,6 +78,17 @@ _gateways_on = sa.select(ports.c.device_id).where(
     ports.c.id == ip_allocations.c.port_id,
     ports.c.role == "gateway",
 )
+_gateway_ports = (
+    sa.select(ports.c.id, ports.c.device_id)
+    .where(ports.c.network_id == bindparam("network"), ports.c.role == "gateway")
+    .order_by(ports.c.created_at, ports.c.id)
+)
+_versions_of = sa.select(subnets.c.ip_version).where(
+    ip_allocations.c.port_id == bindparam("port"), subnets.c.id == ip_allocations.c.subnet_id
+)
+_joined_by = sa.select(subnets.c.cidr).where(
+    router_subnets.c.router_id == bindparam("router"), subnets.c.id == router_subnets.c.subnet_id
+)
 _holders = (
     sa.select(ports.c.id, ports.c.role)
     .where(
@@ -116,10 +127,8 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "ipv6_address_mode": row.ipv6_address_mode,
             "subnetpool_id": None,
             "shared": parents[row.network_id].shared,
-            "_target": {
-                "network:project_id": parents[row.network_id].project_id,
-                "router:external": parents[row.network_id].external,
-            },
+            "router:external": parents[row.network_id].external,
+            "_target": {"network:project_id": parents[row.network_id].project_id},
         }
         for row in rows
     ]
@@ -164,8 +173,30 @@ async def create(
     subnet = await get_any(tx, "subnet", row["id"])
     await addresses.lay(tx, subnet, pools)
     await _metadata_address(tx, room, network, subnet)
-    await touch_all(tx, room, [network_scope(network.id)])
+    joined = await _join_outside(tx, subnet) if network.external else []
+    await touch_all(tx, room, [network_scope(network.id), *map(router_scope, joined)])
     return str(row["id"])
+
+
+async def _join_outside(tx: Transaction, subnet: Row[Any]) -> list[str]:
+    """Routers whose gateway is on this network, and has no address of the subnet's version, get one; gives their ids.
+
+    One whose own subnets overlap with it goes without, and so do those for which none is left.
+    """
+    cidr = network_of(subnet.cidr)
+    joined = []
+    for port in await tx.all(_gateway_ports, {"network": subnet.network_id}):
+        held = await tx.all(_versions_of, {"port": port.id})
+        inside = await tx.scalars(_joined_by, {"router": port.device_id})
+        if any(one.ip_version == subnet.ip_version for one in held):
+            continue
+        if any(
+            network_of(one).overlaps(cidr) for one in inside if (":" in one) == (cidr.version == 6)
+        ):
+            continue
+        if await addresses.take_next(tx, subnet, port.id, ordinal=len(held)) is not None:
+            joined.append(str(port.device_id))
+    return joined
 
 
 def _cidr(values: Mapping[str, Any]) -> IPv4Network | IPv6Network:
@@ -243,8 +274,14 @@ def _gateway(
         )
     if isinstance(address, ipaddress.IPv6Address) and address.is_link_local:
         return wanted
-    if not usable(cidr, int(address)):
-        raise invalid_operation("Gateway is not valid on subnet")
+    # One outside of the subnet is reached on the link, as hosters have it; what it is, nobody here can know.
+    nobody = address.is_multicast or address.is_unspecified or address.is_loopback
+    own = wanted in (METADATA_ADDRESS, "255.255.255.255")
+    if nobody or own or (address in cidr and not usable(cidr, int(address))):
+        raise BadInput(
+            f"Invalid input for operation: Gateway {wanted} is not valid on subnet {cidr}.",
+            code="InvalidInput",
+        )
     return wanted
 
 

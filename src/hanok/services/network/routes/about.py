@@ -7,9 +7,13 @@ from starlette.responses import Response
 from hanok.services.network.extensions import EXTENSIONS, shown
 from hanok.services.network.logic.errors import not_found
 from hanok.services.network.room import NetworkRoom
+from hanok.services.network.routes.collections import PAGING, known_filters
 from hanok.services.network.routes.kinds import KINDS
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import PUBLIC, SIGNED_IN, Route
+
+_ZONE = ("name", "resource", "state")
+_PROVIDER = ("name", "service_type", "default")
 
 
 async def list_versions(request: Request, room: NetworkRoom) -> Response:
@@ -56,7 +60,7 @@ async def show_extension(request: Request, room: NetworkRoom) -> Response:
 
 async def list_zones(request: Request, room: NetworkRoom) -> Response:
     request.allow("get_availability_zone")
-    query = request.query
+    query = known_filters(request, _ZONE)
     found = [
         {"name": room.settings.zone, "resource": resource, "state": "available"}
         for resource in ("network", "router")
@@ -67,10 +71,30 @@ async def list_zones(request: Request, room: NetworkRoom) -> Response:
     return json_answer({"availability_zones": found})
 
 
+async def list_providers(request: Request, room: NetworkRoom) -> Response:
+    """GET /service-providers: none. What others provide (VPN, routers of several makes) is not served here."""
+    request.allow("get_service_provider")
+    known_filters(request, _PROVIDER)
+    return json_answer({"service_providers": []})
+
+
 ROUTES = (
     Route("GET", "/", list_versions, (PUBLIC,)),
     Route("GET", "/v2.0", show_version, (PUBLIC,)),
     Route("GET", "/v2.0/extensions", list_extensions, (SIGNED_IN,)),
     Route("GET", "/v2.0/extensions/{alias}", show_extension, (SIGNED_IN,)),
-    Route("GET", "/v2.0/availability_zones", list_zones, ("get_availability_zone",)),
+    Route(
+        "GET",
+        "/v2.0/availability_zones",
+        list_zones,
+        ("get_availability_zone",),
+        query=(*sorted(PAGING), *_ZONE),
+    ),
+    Route(
+        "GET",
+        "/v2.0/service-providers",
+        list_providers,
+        ("get_service_provider",),
+        query=(*sorted(PAGING), *_PROVIDER),
+    ),
 )

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from hanok.services.network.logic import agents
 from hanok.services.network.logic.errors import disallowed
 from hanok.services.network.room import NetworkRoom
+from hanok.services.network.routes.collections import PAGING, known_filters
 from hanok.services.network.schemas import attributes as attr
 from hanok.services.network.schemas.resources import AGENT
 from hanok.services.network.tables import agents as table
@@ -24,21 +25,23 @@ def _allow(request: Request, rule: str) -> None:
         raise disallowed(rule)
 
 
+_FILTERS = tuple(name for name in AGENT if name not in ("configurations", "resources_synced"))
+
+
 def _fits(query: dict[str, str], view: dict[str, Any]) -> bool:
-    return all(
-        str(view[name]).lower() == value.lower() for name, value in query.items() if name in view
-    )
+    return all(str(view[name]).lower() == value.lower() for name, value in query.items())
 
 
 async def list_agents(request: Request, room: NetworkRoom) -> Response:
     """GET /agents: nothing for those who may not look at one."""
     if not request.may("get_agent"):
         return json_answer({"agents": []})
+    query = known_filters(request, _FILTERS)
     now = room.clock.now()
     async with request.reading() as tx:
         rows = await tx.all(_all)
     found = [agents.show(room, row, now) for row in rows]
-    return json_answer({"agents": [one for one in found if _fits(request.query, one)]})
+    return json_answer({"agents": [one for one in found if _fits(query, one)]})
 
 
 async def show_agent(request: Request, room: NetworkRoom) -> Response:
@@ -69,7 +72,13 @@ async def delete_agent(request: Request, room: NetworkRoom) -> Response:
 
 
 ROUTES = (
-    Route("GET", "/v2.0/agents", list_agents, ("get_agent",)),
+    Route(
+        "GET",
+        "/v2.0/agents",
+        list_agents,
+        ("get_agent",),
+        query=(*sorted(PAGING), *_FILTERS),
+    ),
     Route("GET", "/v2.0/agents/{agent_id}", show_agent, ("get_agent",)),
     Route(
         "PUT",

@@ -39,9 +39,7 @@ MOST_PAGE = 10_000
 MOST_VALUES = 500  # of one filter
 SHOWN_AT_ONCE = 25  # rows: each slice costs some statements, and takes about a millisecond
 
-_PAGING = frozenset(
-    ("fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir", "verbose")
-)
+PAGING = frozenset(("fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir", "verbose"))
 
 
 class Kind(Struct, frozen=True, kw_only=True):
@@ -231,7 +229,7 @@ def _where(request: Request, kind: Kind) -> list[Where]:
     """
     wanted: dict[str, list[str]] = {}
     for name, value in request.pairs:
-        if name not in _PAGING:
+        if name not in PAGING:
             wanted.setdefault("project_id" if name == "tenant_id" else name, []).append(value)
     found = []
     odd = []
@@ -247,7 +245,26 @@ def _where(request: Request, kind: Kind) -> list[Where]:
         else:
             odd.append(name)
     if odd:
-        raise BadInput(f"{[one[:100] for one in sorted(odd)]} is invalid attribute for filtering")
+        raise _no_filter(odd)
+    return found
+
+
+def _no_filter(odd: Sequence[str]) -> BadInput:
+    return BadInput(f"{[one[:100] for one in sorted(odd)]} is invalid attribute for filtering")
+
+
+def known_filters(request: Request, names: Sequence[str]) -> dict[str, str]:
+    """The filters of a list that no table holds.
+
+    Raises:
+        BadInput: there is no such filter.
+    """
+    found: dict[str, str] = {}
+    for name, value in request.pairs:
+        if name not in PAGING:
+            found[name] = value
+    if odd := [name for name in found if name not in names]:
+        raise _no_filter(odd)
     return found
 
 
@@ -324,7 +341,7 @@ def _matches(request: Request, kind: Kind, view: Mapping[str, Any]) -> bool:
     """Whether something that is not in the database passes the filters, as far as it has what they ask for."""
     wanted: dict[str, list[str]] = {}
     for name, value in request.pairs:
-        if name not in _PAGING:
+        if name not in PAGING:
             wanted.setdefault(name, []).append(value)
     return all(
         name in view and str(view[name]).lower() in [one.lower() for one in values]
@@ -499,7 +516,7 @@ def routes(kind: Kind) -> list[Route]:
             base,
             index,
             (f"get_{kind.name}",),
-            query=(*sorted(_PAGING), *kind.columns, *kind.filters),
+            query=(*sorted(PAGING), *kind.columns, *kind.filters),
         ),
         Route("GET", one, show, (f"get_{kind.name}",), query=("fields",)),
     ]

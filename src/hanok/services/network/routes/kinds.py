@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -112,11 +112,16 @@ NETWORK = Kind(
 # ---- subnets ----
 
 
-def _shared_subnet(values: list[str]) -> Where:
-    wanted = [attr.checked("shared", attr.truth, value) for value in values]
-    return subnet_table.c.network_id.in_(
-        sa.select(network_table.c.id).where(network_table.c.shared.in_(wanted))
-    )
+def _subnet_of(name: str, column: sa.Column[Any]) -> Callable[[list[str]], Where]:
+    """A filter on what a subnet has of its network."""
+
+    def matching(values: list[str]) -> Where:
+        wanted = [attr.checked(name, attr.truth, value) for value in values]
+        return subnet_table.c.network_id.in_(
+            sa.select(network_table.c.id).where(column.in_(wanted))
+        )
+
+    return matching
 
 
 async def _update_subnet(
@@ -146,7 +151,8 @@ SUBNET = Kind(
         "ipv6_address_mode",
     ),
     filters={
-        "shared": _shared_subnet,
+        "shared": _subnet_of("shared", network_table.c.shared),
+        "router:external": _subnet_of("router:external", network_table.c.external),
         "subnetpool_id": lambda values: sa.true() if values == [""] else sa.false(),
     },
     visible=lambda reach: visible("subnet", reach),

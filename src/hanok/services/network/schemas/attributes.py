@@ -167,18 +167,17 @@ def prefix(value: Any) -> str:
 
 
 def prefix_or_address(value: Any) -> str:
-    """A prefix as it was sent; a bare address is one of full length."""
+    """A prefix in its one spelling, with the host bits that were sent; a bare address is one of full length."""
     try:
         if not isinstance(value, str) or "%" in value:
             raise ValueError
-        ipaddress.ip_network(value, strict=False)
+        return str(ipaddress.ip_interface(value))
     except ValueError:
         raise Wrong(f"'{say(value)}' is not a valid CIDR") from None
-    return value if "/" in value else str(ipaddress.ip_network(value))
 
 
 def address_or_prefix(value: Any) -> str:
-    """A bare address in its one spelling, or a prefix as it was sent."""
+    """A bare address, or a prefix, in its one spelling."""
     found = prefix_or_address(value)
     return found if "/" in value else str(ipaddress.ip_address(value))
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from hanok.services.network.schemas.attributes import (
     UNSET,
     Attribute,
+    Validator,
+    Wrong,
     address,
     address_or_prefix,
     items,
@@ -94,9 +96,46 @@ SUBNET: dict[str, Attribute] = {
     "ipv6_address_mode": Attribute(check=_mode, default=None, put=False),
     "subnetpool_id": Attribute(check=_no_pool, default=None, put=False),
     "shared": read_only(),
+    "router:external": read_only(),
 }
 
 _fixed_ip = record({}, {"subnet_id": uuid, "ip_address": address})
+
+
+def _addresses(most: int) -> Validator:
+    """Addresses that are asked for: a subnet may be named twice, an address only once."""
+    plain = items(_fixed_ip, most=most, unique=False)
+
+    def check(value: object) -> list[dict[str, str]]:
+        found: list[dict[str, str]] = plain(value)
+        named = [one["ip_address"] for one in found if "ip_address" in one]
+        for one in named:
+            if named.count(one) > 1:
+                raise Wrong(f"Duplicate IP address '{one}'")
+        return found
+
+    return check
+
+
+# What other clouds read out of a port's profile to plug it otherwise; here nobody would.
+_PLUGGED_OTHERWISE = (
+    "parent_name",
+    "tag",
+    "vtep-physical-switch",
+    "vtep-logical-switch",
+    "pci_slot",
+    "physical_network",
+    "capabilities",
+)
+
+
+def _profile(value: object) -> dict[str, object]:
+    found: dict[str, object] = small_object(value)
+    if odd := [name for name in _PLUGGED_OTHERWISE if found.get(name)]:
+        raise Wrong(f"'{odd[0]}' is not supported in a port's profile")
+    return found
+
+
 _pair = record({"ip_address": address_or_prefix}, {"mac_address": mac})
 PORT: dict[str, Attribute] = {
     **_standard(),
@@ -104,7 +143,7 @@ PORT: dict[str, Attribute] = {
     "admin_state_up": Attribute(check=truth, default=True),
     "status": read_only(),
     "mac_address": Attribute(check=mac, default=UNSET),
-    "fixed_ips": Attribute(check=items(_fixed_ip, most=50, unique=False), default=UNSET),
+    "fixed_ips": Attribute(check=_addresses(50), default=UNSET),
     "device_id": Attribute(check=text(), default=""),
     "device_owner": Attribute(check=text(), default=""),
     "security_groups": Attribute(check=items(uuid, most=50, unique=False), default=UNSET),
@@ -112,16 +151,12 @@ PORT: dict[str, Attribute] = {
     "allowed_address_pairs": Attribute(check=items(_pair, most=10), default=[]),
     "binding:host_id": Attribute(check=lambda v: "" if v is None else text()(v), default=""),
     "binding:vnic_type": Attribute(check=one_of("normal"), default="normal"),
-    "binding:profile": Attribute(check=small_object, default={}),
+    "binding:profile": Attribute(check=_profile, default={}),
     "binding:vif_type": read_only(),
     "binding:vif_details": read_only(),
 }
 
-_outside_ip = record({}, {"subnet_id": uuid, "ip_address": address})
-_gateway = record(
-    {"network_id": uuid},
-    {"enable_snat": truth, "external_fixed_ips": items(_outside_ip, most=8, unique=False)},
-)
+_gateway = record({"network_id": uuid}, {"enable_snat": truth, "external_fixed_ips": _addresses(8)})
 ROUTES = items(_host_route, most=30)
 
 
@@ -168,6 +203,11 @@ def _protocol(value: object) -> str | None:
     return str(text(40)(value)).lower() or None
 
 
+def _or_empty(inner: Validator) -> Validator:
+    """As upstream: an empty text is none, which is what forms send for a field that was left out."""
+    return lambda value: None if value in (None, "") else inner(value)
+
+
 RULE: dict[str, Attribute] = {
     **_standard(name=False, tags=False),
     "security_group_id": Attribute(check=uuid, put=False),
@@ -185,8 +225,8 @@ RULE: dict[str, Attribute] = {
     "protocol": Attribute(check=_protocol, default=None, put=False),
     "port_range_min": Attribute(check=or_none(whole()), default=None, put=False),
     "port_range_max": Attribute(check=or_none(whole()), default=None, put=False),
-    "remote_ip_prefix": Attribute(check=or_none(prefix_or_address), default=None, put=False),
-    "remote_group_id": Attribute(check=or_none(text(36)), default=None, put=False),
+    "remote_ip_prefix": Attribute(check=_or_empty(prefix_or_address), default=None, put=False),
+    "remote_group_id": Attribute(check=_or_empty(text(36)), default=None, put=False),
     "normalized_cidr": read_only(),
     "belongs_to_default_sg": read_only(),
 }

@@ -8,14 +8,19 @@ from sqlalchemy import bindparam
 from hanok.base.errors import BadInput
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import proofs
+from hanok.services.identity.logic.lookup import exact_first, named
 from hanok.services.identity.logic.proofs import Attempt, Method, Proof
 from hanok.services.identity.logic.tokens import Bounds, since
 from hanok.services.identity.tables import application_credentials
 
 _by_id = sa.select(application_credentials).where(application_credentials.c.id == bindparam("id"))
-_by_name = sa.select(application_credentials).where(
-    application_credentials.c.user_id == bindparam("user_id"),
-    application_credentials.c.name == bindparam("name"),
+_by_name = (
+    sa.select(application_credentials)
+    .where(
+        application_credentials.c.user_id == bindparam("user_id"),
+        named(application_credentials, bindparam("name")),
+    )
+    .order_by(exact_first(application_credentials, bindparam("name")))
 )
 
 
