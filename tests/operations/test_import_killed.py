@@ -55,11 +55,17 @@ def test_an_import_goes_on_after_the_process_was_killed(cloud: Process, place: s
 def kill(cloud: Process) -> None:
     """End the whole cloud at once."""
     assert cloud.process is not None
-    pid = cloud.process.pid
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        os.kill(int(child), signal.SIGKILL)
-    cloud.process.kill()
+    for one in reversed(family(cloud.process.pid)):
+        os.kill(one, signal.SIGSTOP)  # nobody starts anybody anew meanwhile
+    for one in family(cloud.process.pid):
+        os.kill(one, signal.SIGKILL)
     cloud.process.wait()
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it has started, those before what they started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(one for child in children for one in family(int(child)))]
 
 
 def test_an_upload_that_was_killed_leaves_nothing(cloud: Process) -> None:
