@@ -18,23 +18,27 @@ def at(minor: int) -> dict[str, str]:
     return {"OpenStack-API-Version": f"placement 1.{minor}"}
 
 
+# The same in each process that collects these cases.
+SOME, OTHER = uuid.UUID(int=1), uuid.UUID(int=2)
+
+
 @pytest.mark.parametrize(
     ("query", "since"),
     [
         ("limit=1", 16),
         ("required=HW_CPU_X86_VMX", 17),
-        (f"member_of={uuid.uuid4()}", 21),
+        (f"member_of={SOME}", 21),
         ("group_policy=none", 25),
         ("resources1=VCPU:1", 25),
-        (f"in_tree={uuid.uuid4()}", 31),
-        (f"in_tree1={uuid.uuid4()}&resources1=VCPU:1", 31),
+        (f"in_tree={SOME}", 31),
+        (f"in_tree1={SOME}&resources1=VCPU:1", 31),
         ("resources_A=VCPU:1", 33),
         ("root_required=HW_CPU_X86_VMX", 35),
         ("resources1=VCPU:1&same_subtree=1", 36),
         ("required=!HW_CPU_X86_VMX", 22),
         ("required=in:HW_CPU_X86_VMX,HW_CPU_X86_SSE", 39),
-        (f"member_of=!{uuid.uuid4()}", 32),
-        (f"member_of={uuid.uuid4()}&member_of={uuid.uuid4()}", 24),
+        (f"member_of=!{SOME}", 32),
+        (f"member_of={SOME}&member_of={OTHER}", 24),
     ],
 )
 async def test_a_candidates_parameter_is_taken_from_its_version_on(
