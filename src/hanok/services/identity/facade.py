@@ -9,29 +9,21 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from hanok.base.clock import Clock
-from hanok.base.ids import new_hex
 from hanok.rooms import CatalogEntry
-from hanok.services.identity.logic import revocations, rights, sealed
+from hanok.services.identity.logic import first_rows, revocations, rights, sealed
 from hanok.services.identity.logic.catalog import Catalogs
 from hanok.services.identity.logic.directories import Directories, follow_all
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.logic.limits import in_force
-from hanok.services.identity.logic.lookup import exact_first, named
 from hanok.services.identity.logic.openid import OpenIDProvider
 from hanok.services.identity.logic.passwords import Passwords
 from hanok.services.identity.logic.saml import SAMLProvider
 from hanok.services.identity.logic.tokens import Tokens
 from hanok.services.identity.room import Identity, IdentitySettings
 from hanok.services.identity.tables import (
-    assignments,
     endpoints,
-    implied_roles,
     projects,
-    regions,
-    roles,
     services,
-    state,
-    users,
 )
 from hanok.store import Database, Transaction
 
@@ -59,16 +51,6 @@ _in_region = (
         endpoints.c.interface == bindparam("interface"),
     )
     .order_by(endpoints.c.id)
-)
-_first_project = (
-    sa.select(projects.c.id)
-    .where(projects.c.name_scope == "default", named(projects, "admin"))
-    .order_by(exact_first(projects, "admin"))
-)
-_first_user = (
-    sa.select(users.c.id)
-    .where(users.c.domain_id == "default", named(users, "admin"))
-    .order_by(exact_first(users, "admin"))
 )
 _project = sa.select(projects.c.id, projects.c.name, projects.c.enabled).where(
     projects.c.id == bindparam("id")
@@ -162,137 +144,23 @@ async def bootstrap(
 
     What is there already stays as it is, the administrator's password included; new catalog entries are added.
     """
-    if await tx.first(sa.select(state).where(state.c.id == 1)) is None:
-        await tx.insert(state, {"id": 1, "revision": 1})
-    common = {"enabled": True, "options": {}, "extra": {}}
-    if await tx.first(_project, {"id": "default"}) is None:
-        await tx.insert(
-            projects,
-            {
-                **common,
-                "id": "default",
-                "name": "Default",
-                "name_scope": "*",
-                "is_domain": True,
-                "description": "The default domain",
-            },
-        )
-    project_id = await tx.scalar(_first_project)
-    if project_id is None:
-        project_id = new_hex()
-        await tx.insert(
-            projects,
-            {
-                **common,
-                "id": project_id,
-                "name": "admin",
-                "name_scope": "default",
-                "domain_id": "default",
-                "parent_id": "default",
-                "is_domain": False,
-                "description": "Bootstrap project for initializing the cloud.",
-            },
-        )
-    user_id = await tx.scalar(_first_user)
-    if user_id is None:
-        user_id = new_hex()
-        await tx.insert(
-            users,
-            {
-                **common,
-                "id": user_id,
-                "name": "admin",
-                "domain_id": "default",
-                "password_hash": admin_password_hash,
-                "password_changed_at": clock.now(),
-                "past_hashes": [],
-                "failed_sign_ins": 0,
-                "created_at": clock.now(),
-            },
-        )
-    role_ids: dict[str, str] = {}
-    for name in ("admin", "manager", "member", "reader", "service"):
-        role_id = await tx.scalar(
-            sa.select(roles.c.id)
-            .where(roles.c.domain_id == "*", named(roles, name))
-            .order_by(exact_first(roles, name))
-        )
-        if role_id is None:
-            role_id = new_hex()
-            await tx.insert(
-                roles,
-                {
-                    "id": role_id,
-                    "name": name,
-                    "domain_id": "*",
-                    "options": {"immutable": True} if name != "service" else {},
-                    "extra": {},
-                },
-            )
-        role_ids[name] = role_id
-    for prior, implied in (("admin", "manager"), ("manager", "member"), ("member", "reader")):
-        pair = {"prior_id": role_ids[prior], "implied_id": role_ids[implied]}
-        there = sa.select(implied_roles).where(
-            implied_roles.c.prior_id == pair["prior_id"],
-            implied_roles.c.implied_id == pair["implied_id"],
-        )
-        if await tx.first(there) is None:
-            await tx.insert(implied_roles, pair)
+    await first_rows.ensure_domain(tx)
+    project_id = await first_rows.ensure_project(tx)
+    user_id = await first_rows.ensure_administrator(tx, admin_password_hash, clock.now())
+    role_ids = await first_rows.ensure_roles(tx)
     for kind, target in (("project", project_id), ("system", "all")):
-        grant = {
-            "actor_kind": "user",
-            "actor_id": user_id,
-            "target_kind": kind,
-            "target_id": target,
-            "role_id": role_ids["admin"],
-            "inherited": False,
-        }
-        there = sa.select(assignments).where(
-            *(assignments.c[name] == value for name, value in grant.items())
-        )
-        if await tx.first(there) is None:
-            await tx.insert(assignments, grant)
-    if await tx.first(sa.select(regions).where(regions.c.id == region)) is None:
-        await tx.insert(
-            regions, {"id": region, "parent_region_id": None, "description": "", "extra": {}}
-        )
+        await first_rows.ensure_grant(tx, user_id, kind, target, role_ids["admin"])
+    await first_rows.ensure_region(tx, region)
     for entry in catalog:
-        there = sa.select(services).where(services.c.type == entry.type)
-        if await tx.first(there) is not None:
-            continue
-        service_id = new_hex()
-        await tx.insert(
-            services,
-            {
-                "id": service_id,
-                "type": entry.type,
-                "name": entry.name,
-                "description": entry.description,
-                "enabled": True,
-                "extra": {},
-            },
-        )
-        for interface in ("public", "internal", "admin"):
-            await tx.insert(
-                endpoints,
-                {
-                    "id": new_hex(),
-                    "service_id": service_id,
-                    "interface": interface,
-                    "region_id": region,
-                    "url": f"$(origin)s{entry.path}",
-                    "enabled": True,
-                    "extra": {},
-                },
-            )
-    return str(project_id)
+        await first_rows.ensure_service(tx, entry, region)
+    return project_id
 
 
 async def first_project(tx: Transaction) -> str:
     """The id of the project admin."""
-    found = await tx.scalar(_first_project)
+    found = await first_rows.project(tx)
     assert found is not None, "identity has no first rows"
-    return str(found)
+    return found
 
 
 async def show_in_catalog(tx: Transaction, kind: str, *, shown: bool) -> None:

@@ -1,0 +1,172 @@
+"""What a new identity service begins with. What is there already stays as it is.
+
+Source: Identity administration guide, "Bootstrapping Identity".
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from hanok.base.ids import new_hex
+from hanok.rooms import CatalogEntry
+from hanok.services.identity.logic.lookup import exact_first, named
+from hanok.services.identity.tables import (
+    assignments,
+    endpoints,
+    implied_roles,
+    projects,
+    regions,
+    roles,
+    services,
+    state,
+    users,
+)
+from hanok.store import Transaction
+
+_first_project = (
+    sa.select(projects.c.id)
+    .where(projects.c.name_scope == "default", named(projects, "admin"))
+    .order_by(exact_first(projects, "admin"))
+)
+_first_user = (
+    sa.select(users.c.id)
+    .where(users.c.domain_id == "default", named(users, "admin"))
+    .order_by(exact_first(users, "admin"))
+)
+_COMMON = {"enabled": True, "options": {}, "extra": {}}
+ROLES = ("admin", "manager", "member", "reader", "service")
+IMPLIED = (("admin", "manager"), ("manager", "member"), ("member", "reader"))
+
+
+async def _ensure(tx: Transaction, table: sa.Table, key: dict[str, Any], **more: Any) -> None:
+    """A row with this key is there; a new one has the rest, too."""
+    there = sa.select(table).where(*(table.c[name] == value for name, value in key.items()))
+    if await tx.first(there) is None:
+        await tx.insert(table, {**more, **key})
+
+
+async def ensure_domain(tx: Transaction) -> None:
+    """The counter of rights, and the default domain."""
+    await _ensure(tx, state, {"id": 1}, revision=1)
+    await _ensure(
+        tx,
+        projects,
+        {"id": "default"},
+        **_COMMON,
+        name="Default",
+        name_scope="*",
+        is_domain=True,
+        description="The default domain",
+    )
+
+
+async def project(tx: Transaction) -> str | None:
+    """The id of the project admin."""
+    found = await tx.scalar(_first_project)
+    return None if found is None else str(found)
+
+
+async def ensure_project(tx: Transaction) -> str:
+    """The project admin; gives its id."""
+    there = await project(tx)
+    if there is not None:
+        return there
+    row = {
+        **_COMMON,
+        "id": new_hex(),
+        "name": "admin",
+        "name_scope": "default",
+        "domain_id": "default",
+        "parent_id": "default",
+        "is_domain": False,
+        "description": "Bootstrap project for initializing the cloud.",
+    }
+    await tx.insert(projects, row)
+    return str(row["id"])
+
+
+async def ensure_administrator(tx: Transaction, password_hash: str, now: datetime) -> str:
+    """The user admin; gives its id."""
+    there = await tx.scalar(_first_user)
+    if there is not None:
+        return str(there)
+    row = {
+        **_COMMON,
+        "id": new_hex(),
+        "name": "admin",
+        "domain_id": "default",
+        "password_hash": password_hash,
+        "password_changed_at": now,
+        "past_hashes": [],
+        "failed_sign_ins": 0,
+        "created_at": now,
+    }
+    await tx.insert(users, row)
+    return str(row["id"])
+
+
+async def ensure_roles(tx: Transaction) -> dict[str, str]:
+    """The roles that rules name, those that imply others; gives ids by name."""
+    ids = {name: await _ensure_role(tx, name) for name in ROLES}
+    for prior, implied in IMPLIED:
+        await _ensure(tx, implied_roles, {"prior_id": ids[prior], "implied_id": ids[implied]})
+    return ids
+
+
+async def _ensure_role(tx: Transaction, name: str) -> str:
+    there = await tx.scalar(
+        sa.select(roles.c.id)
+        .where(roles.c.domain_id == "*", named(roles, name))
+        .order_by(exact_first(roles, name))
+    )
+    if there is not None:
+        return str(there)
+    role_id = new_hex()
+    row = {"id": role_id, "name": name, "domain_id": "*", "extra": {}}
+    await tx.insert(roles, {**row, "options": {} if name == "service" else {"immutable": True}})
+    return role_id
+
+
+async def ensure_grant(
+    tx: Transaction, user_id: str, kind: str, target_id: str, role_id: str
+) -> None:
+    """The user has the role there."""
+    grant = {
+        "actor_kind": "user",
+        "actor_id": user_id,
+        "target_kind": kind,
+        "target_id": target_id,
+        "role_id": role_id,
+        "inherited": False,
+    }
+    await _ensure(tx, assignments, grant)
+
+
+async def ensure_region(tx: Transaction, region: str) -> None:
+    await _ensure(tx, regions, {"id": region}, parent_region_id=None, description="", extra={})
+
+
+async def ensure_service(tx: Transaction, entry: CatalogEntry, region: str) -> None:
+    """A service of this house with its endpoints; one of its type that is there is left alone."""
+    if await tx.first(sa.select(services).where(services.c.type == entry.type)) is not None:
+        return
+    service_id = new_hex()
+    row: dict[str, Any] = {"id": service_id, "type": entry.type, "name": entry.name}
+    row |= {"description": entry.description, "enabled": True, "extra": {}}
+    await tx.insert(services, row)
+    for interface in ("public", "internal", "admin"):
+        await tx.insert(
+            endpoints,
+            {
+                "id": new_hex(),
+                "service_id": service_id,
+                "interface": interface,
+                "region_id": region,
+                "url": f"$(origin)s{entry.path}",
+                "enabled": True,
+                "extra": {},
+            },
+        )
