@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
+import sqlalchemy as sa
 from msgspec import Struct, field
 from starlette.types import ASGIApp
 
@@ -78,12 +79,14 @@ class Room:
     settings: the section's type. facade: what other rooms use it by; they find it by its type.
     operations: each kind with the tools that its steps get. pages: ASGI applications by first path segment.
     authenticate: the check of tokens, of the room that gives them out.
+    own_tables: of a service from elsewhere: made where they are missing, as no migration of this project makes them.
     """
 
     name: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
     settings: ClassVar[type[Struct]] = NoSettings
     catalog: ClassVar[CatalogEntry | None] = None
+    own_tables: ClassVar[Sequence[sa.Table]] = ()
 
     service: Service
     facade: Any = None

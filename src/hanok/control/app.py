@@ -145,8 +145,13 @@ class Control:
             except TimeoutError:
                 pass
 
+    async def _make_tables(self, room: Room) -> None:
+        if room.own_tables:
+            await self.database.make_tables(room.own_tables)
+
     async def _switch_on(self, group: asyncio.TaskGroup, name: str) -> None:
         room = self._build(name)
+        await self._make_tables(room)
         await room.prepare()
         async with self.database.write() as tx:
             await tx.serialize("first rows")
@@ -181,6 +186,8 @@ class Control:
         try:
             await asyncio.sleep(0)
             await migrate.ensure(self.database)
+            for room in self.house.rooms.values():
+                await self._make_tables(room)
             await asyncio.gather(*preparing)
         finally:
             for one in preparing:

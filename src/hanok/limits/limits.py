@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy import bindparam
@@ -44,6 +45,10 @@ class Resource(Struct, frozen=True, kw_only=True):
     count: sa.Select[Any] | None = None
     unit: int = 1
     registered: str = ""
+
+    def of(self, default: int) -> Resource:
+        """The same with another default."""
+        return msgspec.structs.replace(self, default=default)
 
 
 class Over(Struct, frozen=True, kw_only=True):

@@ -453,6 +453,15 @@ class Database:
                 async with self._async_engine.begin() as connection:
                     await connection.run_sync(metadata.create_all)
 
+    async def make_tables(self, tables: Sequence[sa.Table]) -> None:
+        """Make those of these tables that are not there."""
+
+        def make(connection: Connection) -> None:
+            for table in tables:
+                table.create(connection, checkfirst=True)
+
+        await self.run_sync(make)
+
     async def run_sync(self, work: Callable[[Connection], None]) -> None:
         """Run work that wants a plain connection, in one transaction."""
         with _translated():
