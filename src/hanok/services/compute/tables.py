@@ -123,6 +123,7 @@ services = sa.Table(
     sa.Column("provider_id", sa.String(36)),
     sa.Column("host_state", JSON),
     sa.UniqueConstraint("host", "binary"),
+    sa.Index("ix_compute_services_provider", "provider_id"),
 )
 
 quotas = sa.Table(

@@ -17,7 +17,7 @@ from msgspec import UNSET, Struct
 from hanok.base.errors import BadInput, Forbidden, NotFound
 from hanok.base.ids import is_uuid, new_uuid
 from hanok.services.compute import states
-from hanok.services.compute.logic import flavors, hosts, quotas, requirements
+from hanok.services.compute.logic import flavors, hosts, quotas, requirements, scheduling
 from hanok.services.compute.logic.servers import hostname_of
 from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import answers, bodies
@@ -210,10 +210,12 @@ async def _resolved(
     server = body.server
     hints = _hints(body)
     requirements.check_hints(hints)
+    await scheduling.check_hints(tx, project_id, hints)
     image = await _image(tx, callers.image, _image_id(server))
     requirements.check_properties(image.properties)
     flavor = await _flavor(tx, callers.compute, server.flavorRef)
     requirements.check_specs(flavor.extra_specs)
+    _check_placing(image, flavor)
     _check_fit(image, flavor)
     if not flavor.disk_gib and not callers.no_disk:
         raise Forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
@@ -383,6 +385,14 @@ async def _flavor(tx: Transaction, caller: Caller, ref: Any) -> Any:
         return await flavors.get(tx, caller, str(ref).rsplit("/", 1)[-1])
     except NotFound as error:
         raise BadInput(error.message) from error
+
+
+def _check_placing(image: images.ImageInfo, flavor: Any) -> None:
+    """Raises BadInput when flavor or image ask something of the host that cannot be looked for."""
+    given = scheduling.given_by(
+        answers.embedded_flavor(flavor), flavor.vcpus, flavor.memory_mib, flavor.disk_gib
+    )
+    scheduling.groups_of(given, flavor.extra_specs, image.properties)
 
 
 def _check_fit(image: images.ImageInfo, flavor: Any) -> None:

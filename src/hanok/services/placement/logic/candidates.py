@@ -143,9 +143,6 @@ def _values(place: int, group: Group) -> dict[str, Any]:
     return found
 
 
-_free = (
-    inventories.c.total - inventories.c.reserved
-) * inventories.c.allocation_ratio - inventories.c.used
 _roots = providers.alias("roots")
 
 
@@ -173,21 +170,22 @@ class _Conditions:
             found.append(
                 sa.exists().where(
                     one.c.root_id == _roots.c.id,
-                    *self._of_provider(one),
-                    *(self._gives(one.c.id, number) for number in range(shape.classes)),
                     *(
                         _has_trait(one.c.id, self._set(f"required_{place}_{number}"))
                         for number in range(shape.required)
                     ),
+                    *self._of_provider(one),
+                    *(self._gives(one.c.id, number) for number in range(shape.classes)),
                 )
             )
             return found
-        found += [self._somebody_gives(number) for number in range(shape.classes)]
+        # What few have stands before what most have: the conditions are looked at in this order.
         if not self._shared:  # a sharing provider may bring the trait
             for number in range(shape.required):
                 one = providers.alias()
                 wanted = _has_trait(one.c.id, self._set(f"required_{place}_{number}"))
                 found.append(sa.exists().where(one.c.root_id == _roots.c.id, wanted))
+        found += [self._somebody_gives(number) for number in range(shape.classes)]
         return found
 
     def _somebody_gives(self, number: int) -> sa.ColumnElement[bool]:
@@ -216,7 +214,7 @@ class _Conditions:
             ),
         )
 
-    def _of_provider(self, one: sa.Alias) -> list[sa.ColumnElement[bool]]:
+    def _of_provider(self, one: Any) -> list[sa.ColumnElement[bool]]:
         """What is asked of a provider besides resources: no such traits, these aggregates (or its root's)."""
         shape, place = self._shape, self._place
         found: list[sa.ColumnElement[bool]] = []
@@ -270,7 +268,7 @@ def _trees(
             .join(inside, inside.c.id == inventories.c.provider_id)
             .join(_roots, _roots.c.id == inside.c.root_id)
             .where(inventories.c.resource_class == bindparam("emptiest"))
-            .order_by(_free.desc(), inventories.c.provider_id)
+            .order_by(inventories.c.free.desc(), inventories.c.provider_id.desc())
         )
     else:
         statement = statement.where(_roots.c.parent_id.is_(None)).order_by(_roots.c.id)
@@ -374,7 +372,7 @@ def _names(statement: sa.Select[Any]) -> frozenset[str]:
 
 # ---- the providers of some trees ----
 
-_ids = bindparam("ids", expanding=True)
+_ids: Any = bindparam("ids", expanding=True)
 _providers_of = sa.select(providers).where(providers.c.root_id.in_(_ids))
 _inventories_of = sa.select(inventories).where(inventories.c.provider_id.in_(_ids))
 _traits_of = sa.select(provider_traits).where(provider_traits.c.provider_id.in_(_ids))
@@ -462,7 +460,7 @@ def _in_tree(
         numbered = [mappings[suffix][0] for suffix, _ in picked if suffix]
         if request.isolate and len(set(numbered)) != len(numbered):
             continue
-        if not all(
+        if len(picked) > 1 and not all(
             fits(world.inventories[one][name], amount)
             for one, amounts in total.items()
             for name, amount in amounts.items()
