@@ -13,7 +13,7 @@ Source: Placement API reference, "Allocation candidates"; the guide "Modeling wi
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -222,9 +222,14 @@ class _Conditions:
             found.append(~_has_trait(one.c.id, self._set(f"forbidden_{place}")))
 
         def within(name: str) -> sa.ColumnElement[bool]:
-            return sa.exists().where(
-                provider_aggregates.c.provider_id.in_([one.c.id, _roots.c.id]),
-                provider_aggregates.c.aggregate_id.in_(self._set(name)),
+            member = provider_aggregates.alias()
+            return (
+                sa.exists()
+                .where(
+                    member.c.provider_id.in_([one.c.id, _roots.c.id]),
+                    member.c.aggregate_id.in_(self._set(name)),
+                )
+                .correlate_except(member)  # the root is two statements further out
             )
 
         found += [within(f"inside_{place}_{number}") for number in range(shape.member_of)]
@@ -406,17 +411,27 @@ async def read_world(tx: Transaction, root_ids: Sequence[str], *, shared: bool) 
 # ---- what a tree can give ----
 
 
-def _qualifies(world: World, provider_id: str, group: Group, *, tree: Sequence[str] = ()) -> bool:
-    """Whether a provider (for the unnumbered group: with the rest of its tree) has the traits and aggregates."""
-    own = world.traits.get(provider_id, set())
-    held = own.union(*(world.traits.get(other, ()) for other in tree))
-    if any(not (options & held) for options in group.required) or group.forbidden & own:
+def _admits(world: World, provider_id: str, group: Group) -> bool:
+    """Whether a provider has none of the forbidden traits, and it or its root the aggregates."""
+    if group.forbidden & world.traits.get(provider_id, set()):
         return False
     root = world.providers[provider_id].root_id
-    inside = world.aggregates.get(provider_id, set()) | world.aggregates.get(root, set())
-    if any(not (options & inside) for options in group.member_of) or group.not_member_of & inside:
+    if group.in_tree and root != group.in_tree:
         return False
-    return not group.in_tree or root == group.in_tree
+    if not group.member_of and not group.not_member_of:
+        return True
+    inside = world.aggregates.get(provider_id, set()) | world.aggregates.get(root, set())
+    return not (
+        any(not (options & inside) for options in group.member_of) or group.not_member_of & inside
+    )
+
+
+def _has_required(world: World, ids: Iterable[str], group: Group) -> bool:
+    """Whether these providers together have the required traits."""
+    if not group.required:
+        return True
+    held = set[str]().union(*(world.traits.get(one, ()) for one in ids))
+    return all(options & held for options in group.required)
 
 
 def _in_tree(
@@ -436,7 +451,8 @@ def _in_tree(
             served = [
                 (suffix, {one: dict(group.resources)})
                 for one in tree
-                if _qualifies(world, one, group)
+                if _admits(world, one, group)
+                and _has_required(world, [one], group)
                 and all(
                     name in world.inventories.get(one, {})
                     and fits(world.inventories[one][name], amount)
@@ -484,7 +500,7 @@ def _spread(
             if name in world.inventories.get(one, {})
             and fits(world.inventories[one][name], amount)
             and not (group.forbidden & world.traits.get(one, set()))
-            and (one in lenders or _qualifies(world, one, group, tree=tree))
+            and (one in lenders or _admits(world, one, group))
         ]
         if not able:
             return
@@ -495,10 +511,7 @@ def _spread(
             spread.setdefault(one, {})[name] = amount
         if not any(one in tree for one in spread):
             continue
-        held: set[str] = set()
-        for one in spread:
-            held |= world.traits.get(one, set())
-        if all(options & held for options in group.required):
+        if _has_required(world, spread, group):
             yield spread
 
 
