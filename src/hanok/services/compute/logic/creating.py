@@ -80,7 +80,6 @@ _DEVICE_AS_IT_IS: dict[str, tuple[Any, ...]] = {
     "volume_size": (None,),
     "guest_format": (None,),
     "no_device": (None, False),
-    "tag": (None,),
     "volume_type": (None,),
     "snapshot_id": (None,),
     "volume_id": (None,),
@@ -117,6 +116,17 @@ def _image_id(server: bodies.NewServer) -> str:
     if not is_uuid(image):
         raise BadInput("Invalid imageRef provided.")
     return image
+
+
+def _disk_tag(server: bodies.NewServer) -> str | None:
+    """What the guest is to know its disk by. There is one: `_image_id` refuses others."""
+    devices = server.block_device_mapping_v2
+    tags = [] if devices is UNSET else [one.tag for one in devices if one.tag is not UNSET]
+    if len(tags) > 1:
+        raise BadInput(
+            "Invalid input for field/attribute block_device_mapping_v2: one disk has one tag."
+        )
+    return tags[0] if tags else None
 
 
 class Callers(Struct, frozen=True, kw_only=True):
@@ -293,6 +303,7 @@ def _shared_values(
         "project_id": caller.project_id,
         "user_id": caller.user_id,
         "image_id": image.id,
+        "disk_tag": _disk_tag(server),
         "image_format": image.disk_format or "raw",
         "image_properties": {k: v for k, v in image.properties.items() if isinstance(v, str)},
         "flavor_id": flavor.id,

@@ -1,4 +1,4 @@
-"""find the emptiest hosts"""
+"""find the emptiest hosts and tag disks"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from alembic import op
 
 import hanok.store.schema
 
-revision = '08368faf4b41'
+revision = '222e8b0125d3'
 down_revision = 'ecafdfe5eabb'
 branch_labels = None
 depends_on = None
@@ -22,5 +22,8 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('free', sa.Float(), sa.Computed('(total - reserved) * allocation_ratio - used', persisted=True), nullable=False))
         batch_op.drop_index(batch_op.f('ix_inventories_class'))
         batch_op.create_index('ix_inventories_free', ['resource_class', 'free', 'provider_id'], unique=False)
+
+    with op.batch_alter_table('servers', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('disk_tag', sa.String(length=60), nullable=True))
 
     # ### end Alembic commands ###
