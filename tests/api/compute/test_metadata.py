@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +47,6 @@ def reader(modules: Path, tmp_path: Path) -> CloudInit:
     folder = tmp_path / "drive"
     folder.mkdir()
     return CloudInit(modules, folder)
-
-
-@pytest.fixture
-def cards() -> Iterator[dict[str, str]]:
-    yield {}
 
 
 async def network(ground: Ground, *subnets: dict[str, Any]) -> str:
@@ -139,19 +133,21 @@ async def test_a_card_without_dhcp_has_address_gateway_routes_and_name_servers(
 
 
 @pytest.mark.parametrize(
-    ("subnet", "expected"),
+    ("subnet", "kind"),
     [
-        (mode("slaac"), {"dhcp6": False}),
-        (mode("dhcpv6-stateless"), {"dhcp6": True}),
-        (mode("dhcpv6-stateful"), {"dhcp6": True}),
-        (V6, {"dhcp6": True}),
+        (mode("slaac"), "ipv6_slaac"),
+        (mode("dhcpv6-stateless"), "ipv6_dhcpv6-stateless"),
+        (mode("dhcpv6-stateful"), "ipv6_dhcpv6-stateful"),
+        (V6, "dhcp6"),
     ],
 )
 async def test_a_card_with_ipv6_is_configured_as_its_subnet_says(
-    ground: Ground, reader: CloudInit, subnet: dict[str, Any], expected: dict[str, bool]
+    ground: Ground, reader: CloudInit, subnet: dict[str, Any], kind: str
 ) -> None:
-    card = (await configured(ground, reader, await network(ground, subnet)))["eth0"]
-    assert {"dhcp6": bool(card.get("dhcp6"))} == expected
+    server_id = await boot(ground, await network(ground, subnet), config_drive=True)
+    found = reader.drive(await drive_of(ground, server_id), await nics(ground, server_id))
+    (card,) = [one for one in found["config"]["config"] if one["type"] == "physical"]
+    assert [one["type"] for one in card["subnets"]] == [kind]
 
 
 async def test_both_families_without_dhcp(ground: Ground, reader: CloudInit) -> None:
@@ -194,7 +190,7 @@ async def test_cloud_init_finds_key_and_disks_by_ec2s_tree(
     await a_flavor(ground.admin, "disks", **{"OS-FLV-EXT-DATA:ephemeral": 1, "swap": 64})
     made = await boot(ground, await network(ground, DHCP), flavorRef="disks")
     found = reader.ec2(await served_to(ground, made))
-    assert found["public-keys"] == {"mine": [KEY]}
+    assert found["public-keys"] == {"mine": KEY}
     assert found["block-device-mapping"] == {
         "ami": "vda", "root": "/dev/vda", "ephemeral0": "/dev/vdb", "swap": "/dev/vdc",
     }  # fmt: skip
