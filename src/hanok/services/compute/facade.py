@@ -12,7 +12,7 @@ from hanok.operations import Starter, active_arguments, is_active
 from hanok.rooms import Ask
 from hanok.services.compute.logic import hosts
 from hanok.services.compute.operations import OPERATIONS
-from hanok.services.compute.room import Compute, ComputeSettings
+from hanok.services.compute.room import Compute, ComputeSettings, Sealer
 from hanok.services.compute.tables import servers
 from hanok.services.image.facade import Images
 from hanok.services.network.facade import Network
@@ -87,13 +87,14 @@ def build(
     images: Images,
     snapshots: Path,
     ask: Ask,
+    secrets: Sealer,
     settings: ComputeSettings,
 ) -> Compute:
     """The room.
 
     Args:
         operations: starts the room's operations. snapshots: where hosts leave copies of disks.
-        ask: another service, asked as a user asks it.
+        ask: another service, asked as a user asks it. secrets: seals passwords that wait for their guest.
     """
     return Compute(
         clock=clock,
@@ -104,5 +105,6 @@ def build(
         images=images,
         snapshots=snapshots,
         ask=ask,
+        secrets=secrets,
         settings=settings,
     )

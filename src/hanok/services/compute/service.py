@@ -49,6 +49,7 @@ class ComputeRoom(Room):
             images=house.facade(Images),
             snapshots=house.state / "snapshots",
             ask=house.ask,
+            secrets=house.facade(Identity).secrets,
             settings=house.settings("compute", ComputeSettings),
         )
         self.service = service(self.facade)

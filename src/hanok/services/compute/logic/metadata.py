@@ -85,9 +85,14 @@ def files(server: Row[Any], ports: Sequence[ServerPort]) -> dict[str, bytes]:
     return found
 
 
-def drive_files(server: Row[Any], ports: Sequence[ServerPort]) -> dict[str, bytes]:
-    """The files of a config drive: all versions of OpenStack's tree, and of EC2's those that are in use, as JSON."""
-    found = _openstack(server, ports)
+def drive_files(
+    server: Row[Any], ports: Sequence[ServerPort], admin_pass: str | None = None
+) -> dict[str, bytes]:
+    """The files of a config drive: all versions of OpenStack's tree, and of EC2's those that are in use, as JSON.
+
+    admin_pass: for the administrator of the guest; the metadata address never says it.
+    """
+    found = _openstack(server, ports, {} if admin_pass is None else {"admin_pass": admin_pass})
     user_data = _user_data(server)
     for version in DRIVE_EC2:
         tree = _ec2(server, ports, version)
@@ -104,8 +109,11 @@ def _user_data(server: Row[Any]) -> bytes | None:
 # ---- OpenStack's tree ----
 
 
-def _openstack(server: Row[Any], ports: Sequence[ServerPort]) -> dict[str, bytes]:
-    meta = _meta_data(server, ports)
+def _openstack(
+    server: Row[Any], ports: Sequence[ServerPort], more: Tree | None = None
+) -> dict[str, bytes]:
+    """more: of meta_data.json."""
+    meta = _meta_data(server, ports) | (more or {})
     network = msgspec.json.encode(network_data(ports))
     user_data = _user_data(server)
     found: dict[str, bytes] = {}

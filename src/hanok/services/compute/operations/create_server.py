@@ -206,8 +206,10 @@ class BindPorts(Step["CreateServer", Compute, None], name="bind_ports"):
             await run.tools.network.release_plans(tx, row.id, plans)
 
 
-async def instance_command(run: Run[Any, Compute], row: Any, generation: int) -> EnsureInstance:
-    """The guest as it should be, from the rows."""
+async def instance_command(
+    run: Run[Any, Compute], row: Any, generation: int, admin_pass: str | None
+) -> EnsureInstance:
+    """The guest as it should be, from the rows. admin_pass: what its config drive says, if it has one."""
     network = run.tools.network
     async with run.reading() as tx:
         nics = await network.nics(tx, row.id)
@@ -216,7 +218,7 @@ async def instance_command(run: Run[Any, Compute], row: Any, generation: int) ->
     if row.config_drive:
         drive = tuple(
             DiskFile(path=path, content=content)
-            for path, content in sorted(metadata.drive_files(row, ports).items())
+            for path, content in sorted(metadata.drive_files(row, ports, admin_pass).items())
         )
     return EnsureInstance(
         server_id=row.id,
@@ -247,7 +249,11 @@ class StartGuest(Step["CreateServer", Compute, None], name="start_guest"):
         row = await building(run)
         # Much may have happened since it was fetched: the host restarted, its cache was emptied.
         await ensure_image(run, row)
-        command = await instance_command(run, row, run.args.generation)
+        sealed = run.args.admin_pass
+        password = run.tools.secrets.open(sealed) if sealed else None
+        command = await instance_command(
+            run, row, run.args.generation, None if password is None else password.decode()
+        )
         await run.ask(row.host, command, InstanceState, timeout_s=START_S)
 
     async def save(self, run: Run[CreateServer, Compute], tx: Transaction, result: None) -> None:
@@ -267,10 +273,11 @@ class StartGuest(Step["CreateServer", Compute, None], name="start_guest"):
 
 
 class CreateServer(Operation, frozen=True, kw_only=True, tag="compute.create_server"):
-    """Build a server whose row was written."""
+    """Build a server whose row was written. admin_pass: sealed; only where the server has a config drive."""
 
     server_id: str
     generation: int = 1
+    admin_pass: str = ""
     steps = (AskPlacement, WeighHosts, ClaimHost, FetchImage, BindPorts, StartGuest)
 
     @property
