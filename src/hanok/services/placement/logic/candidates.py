@@ -35,6 +35,9 @@ SHARING = "MISC_SHARES_VIA_AGGREGATE"
 COMBINATIONS_MOST = 10_000
 MORE = 8  # times as many trees are looked for when those found were not enough
 AT_ONCE = 500  # trees whose providers are read together
+DENSE = (
+    50  # from here on trees are read by where they begin and end, if that is most of all there are
+)
 
 
 class Group(Struct, frozen=True, kw_only=True):
@@ -293,6 +296,9 @@ def _trees(
 _any_sharing = (
     sa.select(provider_traits.c.provider_id).where(provider_traits.c.trait == SHARING).limit(1)
 )
+_all_trees = (
+    sa.select(sa.func.count()).select_from(providers).where(providers.c.parent_id.is_(None))
+)
 _root_of = sa.select(providers.c.root_id).where(providers.c.id == bindparam("id"))
 
 
@@ -328,9 +334,12 @@ async def search(
         ids = await _tree_ids(tx, found, shared=shared, limit=limit)
         fresh = [one for one in dict.fromkeys(ids) if one not in done]
         done.update(fresh)
+        dense = not found.emptiest and len(fresh) > DENSE
+        if dense:
+            dense = 2 * len(ids) > int(await tx.scalar(_all_trees))
         for start in range(0, len(fresh), AT_ONCE):
             part = fresh[start : start + AT_ONCE]
-            world = await read_world(tx, part, shared=shared)
+            world = await read_world(tx, part, shared=shared, dense=dense)
             trees: dict[str, list[str]] = {}
             for row in world.providers.values():
                 trees.setdefault(row.root_id, []).append(row.id)
@@ -378,34 +387,68 @@ def _names(statement: sa.Select[Any]) -> frozenset[str]:
 # ---- the providers of some trees ----
 
 _ids: Any = bindparam("ids", expanding=True)
-_providers_of = sa.select(providers).where(providers.c.root_id.in_(_ids))
-_inventories_of = sa.select(inventories).where(inventories.c.provider_id.in_(_ids))
-_traits_of = sa.select(provider_traits).where(provider_traits.c.provider_id.in_(_ids))
-_aggregates_of = sa.select(provider_aggregates).where(provider_aggregates.c.provider_id.in_(_ids))
-_sharing_providers = sa.select(providers).where(
+_first, _last = bindparam("first", type_=sa.String), bindparam("last", type_=sa.String)
+
+
+class _Reading(Struct, frozen=True):
+    """The statements that read some trees: by the ids of their roots, or all between two of them."""
+
+    trees: sa.Select[Any]
+    inventories: sa.Select[Any]
+    traits: sa.Select[Any]
+    aggregates: sa.Select[Any]
+
+
+def _reading(of_root: Any) -> _Reading:
+    def those(table: sa.Table) -> sa.Select[Any]:
+        joined = table.join(providers, providers.c.id == table.c.provider_id)
+        return sa.select(table).select_from(joined).where(of_root)
+
+    return _Reading(
+        sa.select(providers).where(of_root),
+        those(inventories),
+        those(provider_traits),
+        those(provider_aggregates),
+    )
+
+
+_by_ids = _reading(providers.c.root_id.in_(_ids))
+_by_range = _reading(providers.c.root_id.between(_first, _last))
+_of_sharing = _reading(
     providers.c.id.in_(
         sa.select(provider_traits.c.provider_id).where(provider_traits.c.trait == SHARING)
     )
 )
 
 
-async def read_world(tx: Transaction, root_ids: Sequence[str], *, shared: bool) -> World:
-    """Everything about these trees, and about providers that share what they have."""
-    world = World(
-        providers={row.id: row for row in await tx.all(_providers_of, {"ids": list(root_ids)})}
-    )
+async def read_world(
+    tx: Transaction, root_ids: Sequence[str], *, shared: bool, dense: bool
+) -> World:
+    """Everything about these trees, and about providers that share what they have.
+
+    Args:
+        dense: the ids are in order, and few others lie between them: what does is read along, which costs less than to
+            name hundreds of them.
+    """
+    world = World()
+    if dense:
+        await _read(tx, world, _by_range, {"first": root_ids[0], "last": root_ids[-1]})
+    else:
+        await _read(tx, world, _by_ids, {"ids": list(root_ids)})
     if shared:
-        world.providers |= {row.id: row for row in await tx.all(_sharing_providers)}
-    ids = list(world.providers)
-    for start in range(0, len(ids), AT_ONCE):
-        part = {"ids": ids[start : start + AT_ONCE]}
-        for row in await tx.all(_inventories_of, part):
-            world.inventories.setdefault(row.provider_id, {})[row.resource_class] = row
-        for row in await tx.all(_traits_of, part):
-            world.traits.setdefault(row.provider_id, set()).add(row.trait)
-        for row in await tx.all(_aggregates_of, part):
-            world.aggregates.setdefault(row.provider_id, set()).add(row.aggregate_id)
+        await _read(tx, world, _of_sharing, {})
     return world
+
+
+async def _read(tx: Transaction, world: World, statements: _Reading, which: dict[str, Any]) -> None:
+    for row in await tx.all(statements.trees, which):
+        world.providers[row.id] = row
+    for row in await tx.all(statements.inventories, which):
+        world.inventories.setdefault(row.provider_id, {})[row.resource_class] = row
+    for row in await tx.all(statements.traits, which):
+        world.traits.setdefault(row.provider_id, set()).add(row.trait)
+    for row in await tx.all(statements.aggregates, which):
+        world.aggregates.setdefault(row.provider_id, set()).add(row.aggregate_id)
 
 
 # ---- what a tree can give ----
@@ -439,6 +482,11 @@ def _in_tree(
 ) -> Iterator[Candidate]:
     """All ways in which one tree serves the request."""
     groups = request.groups
+    if len(tree) == 1 and not sharing and groups.keys() == {""} and groups[""].resources:
+        # There is one way, and the statement that found the tree has looked at all of it.
+        resources = {root_id: dict(groups[""].resources)}
+        yield Candidate(root_id=root_id, resources=resources, mappings={"": [root_id]})
+        return
     near: set[str] = set()
     for one in tree:
         near |= world.aggregates.get(one, set())
