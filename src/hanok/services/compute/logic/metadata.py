@@ -45,7 +45,7 @@ VALUE_SINCE = {
     "devices": "2016-06-30",
     "dedicated_cpus": "2020-10-14",
 }
-"""What of meta_data.json is not in all versions. Versions are dates and compare as texts; "latest" comes last."""
+"""What of meta_data.json is not in all versions."""
 
 EC2_VERSIONS = (
     "1.0",
@@ -72,6 +72,11 @@ DRIVE_EC2 = ("2009-04-04", LATEST)
 NAME = "_name"  # how a folder is listed, where that is not just its name
 
 Tree = dict[str, Any]
+
+
+def _came_by(first: str, edition: str) -> bool:
+    """Whether an edition of a tree has what came with another: dates compare as texts, "latest" is the last."""
+    return first <= edition
 
 
 def files(server: Row[Any], ports: Sequence[ServerPort]) -> dict[str, bytes]:
@@ -118,7 +123,9 @@ def _openstack(
     user_data = _user_data(server)
     found: dict[str, bytes] = {}
     for version in OPENSTACK_VERSIONS:
-        told = {name: one for name, one in meta.items() if VALUE_SINCE.get(name, "") <= version}
+        told = {
+            name: one for name, one in meta.items() if _came_by(VALUE_SINCE.get(name, ""), version)
+        }
         contents = {
             "meta_data.json": msgspec.json.encode(told),
             "network_data.json": network,
@@ -128,7 +135,7 @@ def _openstack(
         if user_data is not None:
             contents["user_data"] = user_data
         for name, content in contents.items():
-            if FILE_SINCE[name] <= version:
+            if _came_by(FILE_SINCE[name], version):
                 found[f"openstack/{version}/{name}"] = content
     return found
 
@@ -238,7 +245,7 @@ def _ec2(server: Row[Any], ports: Sequence[ServerPort], version: str) -> Tree:
         # Its listing is "0=name", without a slash: that is how readers learn the number.
         key = {NAME: f"0={server.key_name}", "openssh-key": server.public_key}
         values["public-keys"] = {"0": key}
-    return {name: one for name, one in values.items() if EC2_SINCE.get(name, "") <= version}
+    return {name: one for name, one in values.items() if _came_by(EC2_SINCE.get(name, ""), version)}
 
 
 def _mapping(server: Row[Any]) -> Tree:
