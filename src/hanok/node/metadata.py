@@ -157,10 +157,14 @@ class MetadataServer:
 def look_up(files: Mapping[str, bytes], path: str) -> bytes | None:
     """A file's content, or a directory's listing; None where there is neither.
 
-    A file may stand at a directory's own path with a slash at its end ("latest/meta-data/public-keys/"), where
-    the listing is not just names.
+    EC2's versions stand at the top, and below "ec2" as well. A file may stand at a directory's own path with a slash at
+    its end ("latest/meta-data/public-keys/"), where the listing is not just names.
     """
-    name = "/".join(part for part in path.split("/") if part)
+    parts = [part for part in path.split("/") if part]
+    if not parts or parts[0] == "ec2":
+        parts = parts[1:]
+        files = {name: one for name, one in files.items() if not name.startswith("openstack/")}
+    name = "/".join(parts)
     if name in files:
         return files[name]
     if name and f"{name}/" in files:
@@ -173,7 +177,9 @@ def look_up(files: Mapping[str, bytes], path: str) -> bytes | None:
             entries[entry] = entries.get(entry, False) or bool(slash)
     if not entries:
         return None
-    marked = "/meta-data/" in f"/{prefix}"
+    marked = (
+        name and parts[0] != "openstack"
+    )  # versions, and OpenStack's tree, are listed without slashes
     return "\n".join(
         f"{entry}/" if marked and is_folder else entry
         for entry, is_folder in sorted(entries.items())

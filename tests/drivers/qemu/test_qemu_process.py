@@ -8,12 +8,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hanok.base.ids import new_uuid
 from hanok.drivers.qemu import process
-from hanok.drivers.qemu.arguments import GuestSpec, arguments
+from hanok.drivers.qemu.arguments import Card, Disk, GuestSpec, arguments
 from hanok.drivers.qemu.errors import CommandFailed, ImageFailed, MonitorLost, StartFailed
 from hanok.drivers.qemu.images import Tools
 from hanok.drivers.qemu.monitor import Monitor, listening_socket
@@ -29,7 +30,9 @@ def run() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def start(run: Path, server_id: str) -> Process:
+def start(
+    run: Path, server_id: str, disks: tuple[Disk, ...] = (), cards: tuple[Card, ...] = ()
+) -> Process:
     (run / server_id).mkdir()
     with listening_socket(run / server_id / "qmp") as listener, (run / "words").open("w") as words:
         spec = GuestSpec(
@@ -40,6 +43,8 @@ def start(run: Path, server_id: str) -> Process:
             folder=str(run / server_id),
             serial_log=str(run / server_id / "log"),
             qmp_fd=listener.fileno(),
+            disks=disks,
+            cards=cards,
         )
         return process.start(
             arguments(spec), uid=None, gid=None, fds=[listener.fileno()], log=words.fileno()
@@ -85,6 +90,41 @@ async def test_a_process_is_found_by_what_it_is(run: Path) -> None:
     one.close()
     with pytest.raises(MonitorLost):
         await Monitor.connect(run / server_id / "qmp")
+
+
+async def test_the_firmware_numbers_disks_and_cards_as_guests_are_told(run: Path) -> None:
+    """Disks first and cards after them, each alone on a bus: 0000:01:00.0, 0000:02:00.0, …"""
+    server_id = new_uuid()
+    names = ("root", "ephemeral", "config")
+    for name in names:
+        (run / name).write_bytes(bytes(1 << 20))
+    disks = tuple(Disk(name, str(run / name), "raw", serial=name) for name in names)
+    cards = (Card("fa:16:3e:00:00:01", None), Card("fa:16:3e:00:00:02", None))
+    one = start(run, server_id, disks, cards)
+    try:
+        monitor = await Monitor.connect(run / server_id / "qmp")
+        await monitor.execute("cont")
+        wanted = {
+            "disk-root": 1, "disk-ephemeral": 2, "disk-config": 3, "card0": 4, "card1": 5,
+        }  # fmt: skip
+        found: dict[str, int] = {}
+        behind: list[Any] = []
+        async with asyncio.timeout(60):
+            while found != wanted:
+                await asyncio.sleep(0.1)
+                buses: Any = await monitor.execute("query-pci")
+                bridges = buses[0]["devices"]
+                behind = [
+                    device
+                    for bridge in bridges
+                    for device in bridge.get("pci_bridge", {}).get("devices", [])
+                ]
+                found = {device["qdev_id"]: device["bus"] for device in behind}
+        assert all(device["slot"] == device["function"] == 0 for device in behind)
+        await monitor.close()
+    finally:
+        await one.kill()
+        one.close()
 
 
 async def test_several_wait_for_one_end(run: Path) -> None:

@@ -20,8 +20,10 @@ def test_files_are_found_with_odd_slashes() -> None:
 
 
 def test_directories_are_listed() -> None:
-    assert look_up(FILES, "/") == b"latest\nopenstack"
+    assert look_up(FILES, "/") == look_up(FILES, "/ec2") == b"latest"
+    assert look_up(FILES, "/openstack") == b"latest"
     assert look_up(FILES, "/openstack/latest") == b"meta_data.json\nuser_data"
+    assert look_up(FILES, "/latest") == look_up(FILES, "/ec2/latest/") == b"meta-data/\nuser-data"
     assert look_up(FILES, "/latest/meta-data/") == b"hostname\npublic-keys/"
     assert look_up(FILES, "/latest/meta-data/public-keys/") == b"0=mine"
     assert look_up(FILES, "/latest/meta-data/public-keys/0") == b"openssh-key"

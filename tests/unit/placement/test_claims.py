@@ -54,8 +54,7 @@ async def play(actions: list[tuple[str, str, str, int]]) -> None:
                         await placement.claim(
                             tx,
                             consumer_id=who,
-                            provider_id=host,
-                            resources={"MEMORY_MB": amount, "VCPU": amount},
+                            resources={host: {"MEMORY_MB": amount, "VCPU": amount}},
                             project_id="p",
                             user_id="u",
                             now=NOW,

@@ -13,7 +13,7 @@ from hanok.operations import Starter, active_arguments, is_active
 from hanok.rooms import Ask
 from hanok.services.compute.logic import hosts, quotas
 from hanok.services.compute.operations import OPERATIONS
-from hanok.services.compute.room import Compute, ComputeSettings
+from hanok.services.compute.room import Compute, ComputeSettings, Sealer
 from hanok.services.compute.tables import servers
 from hanok.services.image.facade import Images
 from hanok.services.network.facade import Network
@@ -88,6 +88,7 @@ def build(
     images: Images,
     snapshots: Path,
     ask: Ask,
+    secrets: Sealer,
     registered: Registered | None = None,
     settings: ComputeSettings,
 ) -> Compute:
@@ -96,6 +97,7 @@ def build(
     Args:
         operations: starts the room's operations. snapshots: where hosts leave copies of disks.
         ask: another service, asked as a user asks it. registered: a project's unified limits.
+        secrets: seals passwords that wait for their guest.
     """
     return Compute(
         clock=clock,
@@ -107,5 +109,6 @@ def build(
         snapshots=snapshots,
         ask=ask,
         limits=Limits("compute", quotas.RESOURCES, registered),
+        secrets=secrets,
         settings=settings,
     )

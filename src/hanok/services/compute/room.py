@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -42,8 +43,19 @@ class ComputeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     default_floating_pool: str = "public"
 
 
+class Sealer(Protocol):
+    """Keeps a secret closed while it is in the database."""
+
+    def seal(self, payload: bytes) -> str: ...
+
+    def open(self, text: str) -> bytes | None: ...
+
+
 class Compute(Struct, frozen=True, kw_only=True):
-    """snapshots: where hosts leave copies of disks. ask: another service, asked as a user asks it."""
+    """snapshots: where hosts leave copies of disks. ask: another service, asked as a user asks it.
+
+    secrets: seals passwords that wait for their guest's config drive.
+    """
 
     clock: Clock
     database: Database
@@ -54,4 +66,5 @@ class Compute(Struct, frozen=True, kw_only=True):
     snapshots: Path
     ask: Ask
     limits: Limits
+    secrets: Sealer
     settings: ComputeSettings = ComputeSettings()

@@ -50,6 +50,7 @@ class ComputeRoom(Room):
             snapshots=house.state / "snapshots",
             ask=house.ask,
             registered=house.unified_limits("compute"),
+            secrets=house.facade(Identity).secrets,
             settings=house.settings("compute", ComputeSettings),
         )
         self.service = service(self.facade)

@@ -69,6 +69,7 @@ servers = sa.Table(
     sa.Column("config_drive", sa.Boolean, nullable=False),
     sa.Column("metadata", JSON, nullable=False),
     sa.Column("nics", JSON, nullable=False),
+    sa.Column("disk_tag", sa.String(60)),
     sa.Column("security_groups", JSON, nullable=False),
     sa.Column("disk_config", sa.String(6), nullable=False),
     sa.Column("access_ip_v4", sa.String(45), nullable=False, default=""),
@@ -123,6 +124,7 @@ services = sa.Table(
     sa.Column("provider_id", sa.String(36)),
     sa.Column("host_state", JSON),
     sa.UniqueConstraint("host", "binary"),
+    sa.Index("ix_compute_services_provider", "provider_id"),
 )
 
 console_tokens = sa.Table(

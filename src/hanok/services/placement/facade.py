@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy import bindparam
@@ -15,6 +15,8 @@ from hanok.base.clock import Clock
 from hanok.base.errors import Conflict
 from hanok.services.placement import schemas
 from hanok.services.placement.logic import allocations, providers
+from hanok.services.placement.logic import candidates as search
+from hanok.services.placement.logic.candidates import Group
 from hanok.services.placement.room import Placement
 from hanok.services.placement.tables import allocations as allocation_table
 from hanok.services.placement.tables import inventories, provider_traits
@@ -22,13 +24,15 @@ from hanok.services.placement.tables import providers as provider_table
 from hanok.store import Transaction
 
 __all__ = [
-    "Free",
     "Full",
+    "Group",
+    "Offer",
     "Placement",
+    "bound",
     "build",
-    "candidates",
     "claim",
     "ensure_provider",
+    "offers",
     "release",
     "shortage",
 ]
@@ -37,31 +41,20 @@ UNITS = {"VCPU": ("vCPUs", ""), "MEMORY_MB": ("memory", " MiB"), "DISK_GB": ("di
 
 
 class Full(Exception):
-    """The provider has no room (any more) for a claim."""
-
-
-class Free(Struct, frozen=True, kw_only=True):
-    """A provider that has room, and how much of each class is free there (after overcommit, at most 2^63 - 1)."""
-
-    provider_id: str
-    name: str
-    free: dict[str, int]
+    """A claim does not fit (any more)."""
 
 
 def build(clock: Clock) -> Placement:
     return Placement(clock=clock)
 
 
-_inventory_rows = (
-    sa.select(
-        inventories,
-        provider_table.c.name,
-    )
+_inventories_by_root = (
+    sa.select(inventories, provider_table.c.root_id)
     .join(provider_table, provider_table.c.id == inventories.c.provider_id)
-    .where(inventories.c.resource_class.in_(bindparam("classes", expanding=True)))
+    .where(inventories.c.resource_class == bindparam("class"))
 )
-_disabled = sa.select(provider_traits.c.provider_id).where(
-    provider_traits.c.trait == "COMPUTE_STATUS_DISABLED"
+_traits_by_root = sa.select(provider_table.c.root_id, provider_traits.c.trait).join(
+    provider_traits, provider_traits.c.provider_id == provider_table.c.id
 )
 
 
@@ -75,6 +68,8 @@ async def ensure_provider(
     now: datetime,
 ) -> None:
     """A root provider of this name with these inventories; touched only when something differs.
+
+    Inventories of other classes, and traits, that operators gave it stay.
 
     Args:
         totals: (total, reserved, allocation ratio) by resource class.
@@ -92,21 +87,36 @@ async def ensure_provider(
         for what, (total, reserved, ratio) in totals.items()
         if total > 0
     }
-    same = set(before) == set(wanted) and all(
-        (before[what].total, before[what].reserved, before[what].allocation_ratio)
+    same = all(
+        what in before
+        and (before[what].total, before[what].reserved, before[what].allocation_ratio)
         == (body.total, body.reserved, body.allocation_ratio)
         for what, body in wanted.items()
     )
-    if not same:
+    gone = [what for what, (total, _, _) in totals.items() if total <= 0 and what in before]
+    if not same or gone:
         await providers.raise_generation(tx, row, None, now)
-        for what in before:
-            if what not in wanted and before[what].used:
-                wanted[what] = schemas.InventoryBody(total=max(1, before[what].total))
+        for what, one in before.items():
+            if what in gone and one.used:
+                wanted[what] = schemas.InventoryBody(total=max(1, one.total))
+            elif what not in totals:  # what an operator said the host has besides
+                wanted[what] = _as_it_is(one)
         await providers.set_inventories(tx, row, wanted)
     have = await providers.traits_of(tx, provider_id)
     missing = [trait for trait in traits if trait not in have]
     if missing:
         await providers.set_traits(tx, provider_id, [*have, *missing])
+
+
+def _as_it_is(row: Any) -> schemas.InventoryBody:
+    return schemas.InventoryBody(
+        total=row.total,
+        reserved=row.reserved,
+        min_unit=row.min_unit,
+        max_unit=row.max_unit,
+        step_size=row.step_size,
+        allocation_ratio=row.allocation_ratio,
+    )
 
 
 async def set_trait(tx: Transaction, provider_id: str, trait: str, on: bool) -> None:
@@ -129,122 +139,147 @@ async def remove_provider(tx: Transaction, provider_id: str) -> None:
         await providers.delete(tx, row)
 
 
+class Offer(Struct, frozen=True, kw_only=True):
+    """A tree that can serve a request.
+
+    Args:
+        resources: amounts by class by provider, as `claim` takes them.
+        free: by class, what is free at the providers that would serve it (after overcommit, at most 2^63 - 1).
+    """
+
+    root_id: str
+    resources: dict[str, dict[str, int]]
+    free: dict[str, int]
+
+
+DISABLED = "COMPUTE_STATUS_DISABLED"
+EMPTIEST = "MEMORY_MB"
+
+
+def bound(group: Group, provider_id: str) -> Group:
+    """A group that only the tree of this provider may serve."""
+    return msgspec.structs.replace(group, in_tree=provider_id)
+
+
+async def offers(
+    tx: Transaction, groups: Mapping[str, Group], *, isolate: bool = False, first: int = 20
+) -> AsyncIterator[list[Offer]]:
+    """Trees that can serve the groups, some at a time; those with the most memory free come first.
+
+    Trees whose root is disabled are left out. A tree that can serve them in several ways is offered in one of them.
+
+    Args:
+        isolate: numbered groups go to different providers.
+        first: how many are likely to be enough; more are looked for as long as the caller goes on.
+    """
+    named = [name for group in groups.values() for name in group.resources]
+    request = search.Request(
+        groups=groups,
+        isolate=isolate,
+        root_forbidden=frozenset([DISABLED]),
+        emptiest=EMPTIEST if EMPTIEST in named else next(iter(named), ""),
+    )
+    async for world, found in search.search(tx, request, first=first):
+        best: dict[str, search.Candidate] = {}
+        for one in found:
+            best.setdefault(one.root_id, one)
+        yield [_offer(world, one) for one in best.values()]
+
+
+def _offer(world: search.World, one: search.Candidate) -> Offer:
+    free: dict[str, int] = {}
+    for provider_id, amounts in one.resources.items():
+        for name in amounts:
+            left = _free(world.inventories[provider_id][name])
+            free[name] = min(free.get(name, 0) + left, allocations.MOST_CAPACITY)
+    return Offer(root_id=one.root_id, resources=one.resources, free=free)
+
+
 def _free(row: Any) -> int:
     return allocations.capacity(row) - int(row.used)
 
 
-async def _by_provider(
-    tx: Transaction, classes: Sequence[str]
-) -> dict[str, tuple[str, dict[str, Any]]]:
-    found: dict[str, tuple[str, dict[str, Any]]] = {}
-    for row in await tx.all(_inventory_rows, {"classes": list(classes)}):
-        found.setdefault(row.provider_id, (row.name, {}))[1][row.resource_class] = row
-    return found
-
-
-@lru_cache(maxsize=64)
-def _with_room(classes: tuple[str, ...]) -> sa.Select[Any]:
-    """Providers with room for an amount of each class, and what is free there; the most free of the first one first."""
-    statement = sa.select(provider_table.c.id, provider_table.c.name)
-    for place, _ in enumerate(classes):
-        one = inventories.alias()
-        free = (one.c.total - one.c.reserved) * one.c.allocation_ratio - one.c.used
-        amount = bindparam(f"amount_{place}", type_=sa.Integer)
-        statement = statement.add_columns(free.label(f"free_{place}")).join(
-            one,
-            sa.and_(
-                one.c.provider_id == provider_table.c.id,
-                one.c.resource_class == bindparam(f"class_{place}"),
-                one.c.max_unit >= amount,
-                free >= amount,
-            ),
-        )
-    statement = statement.where(provider_table.c.id.not_in(_disabled))
-    if classes:
-        statement = statement.order_by(sa.desc("free_0"))
-    return statement.order_by(provider_table.c.name)
-
-
-async def candidates(
-    tx: Transaction,
-    resources: Mapping[str, int],
-    *,
-    among: Collection[str] | None = None,
-    most: int | None = None,
-) -> list[Free]:
-    """Providers that have room for all of it in one piece, fullest last.
+async def shortage(tx: Transaction, groups: Mapping[str, Group], *, among: Collection[str]) -> str:
+    """Why none of these trees serves the groups: "3 hosts; 2 lack memory: 512 MiB wanted, 300 free".
 
     Args:
-        among: provider ids to look at; None for all. Providers with COMPUTE_STATUS_DISABLED are left out.
-        most: how many to return at most.
+        among: ids of their roots.
     """
-    asked = sorted(
-        ((what, amount) for what, amount in resources.items() if amount),
-        key=lambda one: (one[0] != "MEMORY_MB", one[0]),
-    )
-    values: dict[str, Any] = {}
-    for place, (what, amount) in enumerate(asked):
-        values |= {f"class_{place}": what, f"amount_{place}": amount}
-    names = tuple(what for what, _ in asked)
-    found: list[Free] = []
-    for row in await tx.all(_with_room(names), values):
-        if among is None or row.id in among:
-            amounts = [min(amount, allocations.MOST_CAPACITY) for amount in map(int, row[2:])]
-            free = dict(zip(names, amounts, strict=True))
-            found.append(Free(provider_id=row.id, name=row.name, free=free))
-            if len(found) == most:
-                break
-    return found
-
-
-async def shortage(
-    tx: Transaction, resources: Mapping[str, int], *, among: Sequence[str] | None = None
-) -> str:
-    """Why no provider has room, in the user's terms: "3 hosts; 2 lack memory: 512 MiB wanted, 300 free at most"."""
-    asked = {what: amount for what, amount in resources.items() if amount}
-    every = await _by_provider(tx, list(asked))
-    here = {one: rows for one, (_, rows) in every.items() if among is None or one in among}
-    off = set(await tx.scalars(_disabled)) & set(here)
-    count = len(here)
+    count = len(among)
     if not count:
         return "There are no hosts."
+    held: dict[str, set[str]] = {one: set() for one in among}
+    for row in await tx.all(_traits_by_root):
+        if row.root_id in held:
+            held[row.root_id].add(row.trait)
+    off = {one for one, traits in held.items() if DISABLED in traits}
     parts = [f"{count} host{'s' if count > 1 else ''}"]
     if off:
         parts.append(f"{len(off)} {'are' if len(off) > 1 else 'is'} disabled")
-    for what, amount in asked.items():
-        word, unit = UNITS.get(what, (what, ""))
-        free = [
-            min(_free(rows[what]), rows[what].max_unit) if what in rows else 0
-            for one, rows in here.items()
-            if one not in off
-        ]
-        short = [one for one in free if one < amount]
+    here = [one for one in held if one not in off]
+    for name, amount in _largest(groups).items():
+        free = await _most_free(tx, name)
+        short = [free.get(one, 0) for one in here if free.get(one, 0) < amount]
         if short:
-            lack = "lacks" if len(short) == 1 else "lack"
+            word, unit = UNITS.get(name, (name, ""))
             parts.append(
-                f"{len(short)} {lack} {word}: {amount}{unit} wanted, {max(0, max(short))} free"
+                f"{len(short)} {_lack(short)} {word}: {amount}{unit} wanted, {max(0, max(short))} free"
             )
+    for group in groups.values():
+        for options in group.required:
+            without = [one for one in here if not options & held[one]]
+            if without:
+                names = " or ".join(sorted(options))
+                parts.append(f"{len(without)} {_lack(without)} trait {names}")
+        for trait in sorted(group.forbidden):
+            having = [one for one in here if trait in held[one]]
+            if having:
+                verb = "has" if len(having) == 1 else "have"
+                parts.append(f"{len(having)} {verb} the forbidden trait {trait}")
+    if len(parts) == 1:
+        parts.append("none has all of what is wanted together")
     return "; ".join(parts)
+
+
+def _lack(those: Sequence[Any]) -> str:
+    return "lacks" if len(those) == 1 else "lack"
+
+
+def _largest(groups: Mapping[str, Group]) -> dict[str, int]:
+    """The largest amount of each class that one provider has to give."""
+    found: dict[str, int] = {}
+    for group in groups.values():
+        for name, amount in group.resources.items():
+            found[name] = max(amount, found.get(name, 0))
+    return found
+
+
+async def _most_free(tx: Transaction, resource_class: str) -> dict[str, int]:
+    """The most that one provider of each tree can give of a class in one piece, by root."""
+    found: dict[str, int] = {}
+    for row in await tx.all(_inventories_by_root, {"class": resource_class}):
+        left = min(_free(row), row.max_unit)
+        found[row.root_id] = max(left, found.get(row.root_id, left))
+    return found
 
 
 async def claim(
     tx: Transaction,
     *,
     consumer_id: str,
-    provider_id: str,
-    resources: Mapping[str, int],
+    resources: Mapping[str, Mapping[str, int]],
     project_id: str,
     user_id: str,
     now: datetime,
 ) -> None:
-    """Take these amounts for a consumer, in place of what it had.
+    """Take these amounts, by class by provider, for a consumer, in place of what it had.
 
     Raises:
         Full: they do not fit any more; nothing was taken, and what the consumer had it still has.
     """
     wanted = allocations.Wanted(
         consumer_id=consumer_id,
-        resources={provider_id: {what: n for what, n in resources.items() if n}},
+        resources=resources,
         project_id=project_id,
         user_id=user_id,
         consumer_type="INSTANCE",

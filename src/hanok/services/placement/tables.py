@@ -30,7 +30,14 @@ inventories = sa.Table(
     sa.Column("allocation_ratio", sa.Float, nullable=False),
     # The sum of the allocations of this class, changed in the statements that change those.
     sa.Column("used", sa.BigInteger, nullable=False, default=0),
-    sa.Index("ix_inventories_class", "resource_class"),
+    # What is free, worked out by the database: whoever looks for the emptiest providers reads only these.
+    sa.Column(
+        "free",
+        sa.Float,
+        sa.Computed("(total - reserved) * allocation_ratio - used", persisted=True),
+        nullable=False,
+    ),
+    sa.Index("ix_inventories_free", "resource_class", "free", "provider_id"),
 )
 
 allocations = sa.Table(

@@ -17,7 +17,7 @@ from msgspec import UNSET, Struct
 from hanok.base.errors import BadInput, Forbidden, NotFound
 from hanok.base.ids import is_uuid, new_uuid
 from hanok.services.compute import states
-from hanok.services.compute.logic import flavors, hosts, quotas, requirements
+from hanok.services.compute.logic import flavors, hosts, quotas, requirements, scheduling
 from hanok.services.compute.logic.servers import hostname_of
 from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import answers, bodies
@@ -80,7 +80,6 @@ _DEVICE_AS_IT_IS: dict[str, tuple[Any, ...]] = {
     "volume_size": (None,),
     "guest_format": (None,),
     "no_device": (None, False),
-    "tag": (None,),
     "volume_type": (None,),
     "snapshot_id": (None,),
     "volume_id": (None,),
@@ -117,6 +116,17 @@ def _image_id(server: bodies.NewServer) -> str:
     if not is_uuid(image):
         raise BadInput("Invalid imageRef provided.")
     return image
+
+
+def _disk_tag(server: bodies.NewServer) -> str | None:
+    """What the guest is to know its disk by. There is one: `_image_id` refuses others."""
+    devices = server.block_device_mapping_v2
+    tags = [] if devices is UNSET else [one.tag for one in devices if one.tag is not UNSET]
+    if len(tags) > 1:
+        raise BadInput(
+            "Invalid input for field/attribute block_device_mapping_v2: one disk has one tag."
+        )
+    return tags[0] if tags else None
 
 
 class Callers(Struct, frozen=True, kw_only=True):
@@ -211,10 +221,12 @@ async def _resolved(
     server = body.server
     hints = _hints(body)
     requirements.check_hints(hints)
+    await scheduling.check_hints(tx, project_id, hints)
     image = await _image(tx, callers.image, _image_id(server))
     requirements.check_properties(image.properties)
     flavor = await _flavor(tx, callers.compute, server.flavorRef)
     requirements.check_specs(flavor.extra_specs)
+    _check_placing(image, flavor)
     _check_fit(image, flavor)
     if not flavor.disk_gib and not callers.no_disk:
         raise Forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
@@ -294,6 +306,7 @@ def _shared_values(
         "project_id": caller.project_id,
         "user_id": caller.user_id,
         "image_id": image.id,
+        "disk_tag": _disk_tag(server),
         "image_format": image.disk_format or "raw",
         "image_properties": {k: v for k, v in image.properties.items() if isinstance(v, str)},
         "flavor_id": flavor.id,
@@ -386,6 +399,14 @@ async def _flavor(tx: Transaction, caller: Caller, ref: Any) -> Any:
         return await flavors.get(tx, caller, str(ref).rsplit("/", 1)[-1])
     except NotFound as error:
         raise BadInput(error.message) from error
+
+
+def _check_placing(image: images.ImageInfo, flavor: Any) -> None:
+    """Raises BadInput when flavor or image ask something of the host that cannot be looked for."""
+    given = scheduling.given_by(
+        answers.embedded_flavor(flavor), flavor.vcpus, flavor.memory_mib, flavor.disk_gib
+    )
+    scheduling.groups_of(given, flavor.extra_specs, image.properties)
 
 
 def _check_fit(image: images.ImageInfo, flavor: Any) -> None:

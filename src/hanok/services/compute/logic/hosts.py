@@ -38,7 +38,12 @@ _states = sa.select(
 ).where(services.c.binary == "nova-compute")
 _status = _states.where(services.c.host.in_(bindparam("names", expanding=True)))
 _status_of_one = _states.where(services.c.host == bindparam("name"))
-_reporting = _states.where(services.c.host_state.is_not(None), services.c.disabled.is_(False))
+_reporting = _states.where(services.c.host_state.is_not(None), services.c.provider_id.is_not(None))
+_reporting_some = _reporting.where(services.c.provider_id.in_(bindparam("ids", expanding=True)))
+_addresses = sa.select(services.c.provider_id, services.c.host_state).where(
+    services.c.binary == "nova-compute", services.c.host_state.is_not(None)
+)
+_addresses_some = _addresses.where(services.c.provider_id.in_(bindparam("ids", expanding=True)))
 _all = sa.select(services).order_by(services.c.number)
 
 
@@ -166,9 +171,20 @@ async def status_of(
     return found
 
 
-async def usable(tx: Transaction, settings: ComputeSettings, now: datetime) -> dict[str, Row[Any]]:
-    """Hosts that may get new servers, by resource provider."""
-    return {row.provider_id: row for row in await tx.all(_reporting) if is_up(row, settings, now)}
+async def reporting(tx: Transaction, provider_ids: Collection[str] | None = None) -> list[Row[Any]]:
+    """Hosts that have told their state, of these resource providers; None for all."""
+    if provider_ids is None:
+        return list(await tx.all(_reporting))
+    return list(await tx.all(_reporting_some, {"ids": list(provider_ids)}))
+
+
+async def addresses(tx: Transaction, provider_ids: Collection[str] | None = None) -> dict[str, str]:
+    """What hosts say their address is, by resource provider."""
+    if provider_ids is None:
+        rows = await tx.all(_addresses)
+    else:
+        rows = await tx.all(_addresses_some, {"ids": list(provider_ids)})
+    return {row.provider_id: str(row.host_state.get("address", "")) for row in rows}
 
 
 async def set_disabled(tx: Transaction, row: Row[Any], disabled: bool, reason: str | None) -> None:

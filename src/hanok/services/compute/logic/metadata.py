@@ -1,20 +1,25 @@
 """What a guest is told of itself: the same files on the config drive and at 169.254.169.254.
 
-Source: the metadata formats of the compute service's user guide ("openstack" tree) and of EC2 (2009-04-04).
+Two trees of versions: OpenStack's, whose files grew with the versions, and EC2's, in which each value is a file.
+
+Source: the compute service's user guide, "Metadata" (formats and versions of the OpenStack tree, network_data.json,
+device role tagging) and EC2's "Instance metadata categories" (1.0 to 2009-04-04).
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import Row
 
-from hanok.services.network.facade import ServerPort
+from hanok.services.network.facade import FixedIP, ServerPort
 
+LATEST = "latest"
 OPENSTACK_VERSIONS = (
     "2012-08-10",
     "2013-04-04",
@@ -25,8 +30,23 @@ OPENSTACK_VERSIONS = (
     "2017-02-22",
     "2018-08-27",
     "2020-10-14",
-    "latest",
+    LATEST,
 )
+FILE_SINCE = {
+    "meta_data.json": "2012-08-10",
+    "user_data": "2012-08-10",
+    "vendor_data.json": "2013-10-17",
+    "network_data.json": "2015-10-15",
+    "vendor_data2.json": "2016-10-06",
+}
+VALUE_SINCE = {
+    "random_seed": "2013-04-04",
+    "project_id": "2015-10-15",
+    "devices": "2016-06-30",
+    "dedicated_cpus": "2020-10-14",
+}
+"""What of meta_data.json is not in all versions."""
+
 EC2_VERSIONS = (
     "1.0",
     "2007-01-19",
@@ -37,14 +57,91 @@ EC2_VERSIONS = (
     "2008-02-01",
     "2008-09-01",
     "2009-04-04",
-    "latest",
+    LATEST,
 )
+EC2_SINCE = {
+    "local-hostname": "2007-01-19",
+    "public-hostname": "2007-01-19",
+    "public-ipv4": "2007-01-19",
+    "instance-type": "2007-08-29",
+    "block-device-mapping": "2007-12-15",
+    "placement": "2008-02-01",
+    "instance-action": "2008-09-01",
+}
+DRIVE_EC2 = ("2009-04-04", LATEST)
+NAME = "_name"  # how a folder is listed, where that is not just its name
+
+Tree = dict[str, Any]
+
+
+def _came_by(first: str, edition: str) -> bool:
+    """Whether an edition of a tree has what came with another: dates compare as texts, "latest" is the last."""
+    return first <= edition
 
 
 def files(server: Row[Any], ports: Sequence[ServerPort]) -> dict[str, bytes]:
-    """All files by path, as bytes."""
+    """All files by path, as the metadata address serves them."""
+    found = _openstack(server, ports)
+    user_data = _user_data(server)
+    for version in EC2_VERSIONS:
+        found |= _flat(f"{version}/meta-data/", _ec2(server, ports, version))
+        if user_data is not None:
+            found[f"{version}/user-data"] = user_data
+    return found
+
+
+def drive_files(
+    server: Row[Any], ports: Sequence[ServerPort], admin_pass: str | None = None
+) -> dict[str, bytes]:
+    """The files of a config drive: all versions of OpenStack's tree, and of EC2's those that are in use, as JSON.
+
+    admin_pass: for the administrator of the guest; the metadata address never says it.
+    """
+    found = _openstack(server, ports, {} if admin_pass is None else {"admin_pass": admin_pass})
+    user_data = _user_data(server)
+    for version in DRIVE_EC2:
+        tree = _ec2(server, ports, version)
+        found[f"ec2/{version}/meta-data.json"] = msgspec.json.encode(tree)
+        if user_data is not None:
+            found[f"ec2/{version}/user-data"] = user_data
+    return found
+
+
+def _user_data(server: Row[Any]) -> bytes | None:
+    return base64.b64decode(server.user_data) if server.user_data else None
+
+
+# ---- OpenStack's tree ----
+
+
+def _openstack(
+    server: Row[Any], ports: Sequence[ServerPort], more: Tree | None = None
+) -> dict[str, bytes]:
+    """more: of meta_data.json."""
+    meta = _meta_data(server, ports) | (more or {})
+    network = msgspec.json.encode(network_data(ports))
+    user_data = _user_data(server)
     found: dict[str, bytes] = {}
-    meta: dict[str, Any] = {
+    for version in OPENSTACK_VERSIONS:
+        told = {
+            name: one for name, one in meta.items() if _came_by(VALUE_SINCE.get(name, ""), version)
+        }
+        contents = {
+            "meta_data.json": msgspec.json.encode(told),
+            "network_data.json": network,
+            "vendor_data.json": b"{}",
+            "vendor_data2.json": b"{}",
+        }
+        if user_data is not None:
+            contents["user_data"] = user_data
+        for name, content in contents.items():
+            if _came_by(FILE_SINCE[name], version):
+                found[f"openstack/{version}/{name}"] = content
+    return found
+
+
+def _meta_data(server: Row[Any], ports: Sequence[ServerPort]) -> Tree:
+    meta: Tree = {
         "uuid": server.id,
         "name": server.name,
         "hostname": server.hostname,
@@ -52,47 +149,16 @@ def files(server: Row[Any], ports: Sequence[ServerPort]) -> dict[str, bytes]:
         "availability_zone": server.availability_zone or "",
         "project_id": server.project_id,
         "random_seed": _seed(server),
-        "devices": [],
+        "devices": _devices(server, ports),
         "dedicated_cpus": [],
     }
     if server.metadata:
         meta["meta"] = server.metadata
     if server.key_name:
         meta["public_keys"] = {server.key_name: server.public_key}
-        meta["keys"] = [{"name": server.key_name, "type": "ssh", "data": server.public_key}]
-    meta_json = msgspec.json.encode(meta)
-    network_json = msgspec.json.encode(network_data(ports))
-    user_data = base64.b64decode(server.user_data) if server.user_data else None
-    for version in OPENSTACK_VERSIONS:
-        base = f"openstack/{version}"
-        found[f"{base}/meta_data.json"] = meta_json
-        found[f"{base}/network_data.json"] = network_json
-        found[f"{base}/vendor_data.json"] = b"{}"
-        found[f"{base}/vendor_data2.json"] = b"{}"
-        if user_data is not None:
-            found[f"{base}/user_data"] = user_data
-    ec2 = _ec2(server, ports)
-    for version in EC2_VERSIONS:
-        for name, value in ec2.items():
-            found[f"{version}/meta-data/{name}"] = value
-        if user_data is not None:
-            found[f"{version}/user-data"] = user_data
-    return found
-
-
-def drive_files(server: Row[Any], ports: Sequence[ServerPort]) -> dict[str, bytes]:
-    """The files of a config drive: the newest forms of both trees."""
-    every = files(server, ports)
-    kept = {path: data for path, data in every.items() if path.startswith("openstack/latest/")}
-    for name in ("meta_data.json", "network_data.json", "vendor_data.json", "user_data"):
-        if f"openstack/2018-08-27/{name}" in every:
-            kept[f"openstack/2018-08-27/{name}"] = every[f"openstack/2018-08-27/{name}"]
-    kept["ec2/latest/meta-data.json"] = msgspec.json.encode(
-        {name: value.decode() for name, value in _ec2(server, ports).items() if "/" not in name}
-    )
-    if "openstack/latest/user_data" in every:
-        kept["ec2/latest/user-data"] = every["openstack/latest/user_data"]
-    return kept
+        kind = "x509" if server.public_key.startswith("-----BEGIN") else "ssh"
+        meta["keys"] = [{"name": server.key_name, "type": kind, "data": server.public_key}]
+    return meta
 
 
 def _seed(server: Row[Any]) -> str:
@@ -104,39 +170,125 @@ def _seed(server: Row[Any]) -> str:
     return base64.b64encode(seed).decode()
 
 
-def _ec2(server: Row[Any], ports: Sequence[ServerPort]) -> dict[str, bytes]:
+def _disks(server: Row[Any]) -> list[str]:
+    """The disks of a guest, as the host gives them to it, one after the other."""
+    found = ["root"]
+    found += ["ephemeral"] if int(server.flavor.get("ephemeral", 0)) else []
+    found += ["swap"] if int(server.flavor.get("swap", 0)) else []
+    return found
+
+
+def _devices(server: Row[Any], ports: Sequence[ServerPort]) -> list[Tree]:
+    """What has a tag, with what it is known by inside of the guest.
+
+    Each disk and then each network card is alone behind a port of its own; the firmware numbers their buses in that
+    order, the config drive's after the other disks'.
+    """
+    found: list[Tree] = []
+    if server.disk_tag:
+        found.append(
+            {
+                "type": "disk",
+                "bus": "pci",
+                "address": _address(0),
+                "serial": server.id[:20],  # virtio disks have twenty characters for it
+                "path": "/dev/vda",
+                "tags": [server.disk_tag],
+            }
+        )
+    tags = {nic["port_id"]: nic.get("tag") for nic in server.nics}
+    first = len(_disks(server)) + bool(server.config_drive)
+    for number, port in enumerate(ports, first):
+        if tags.get(port.port_id):
+            found.append(
+                {
+                    "type": "nic",
+                    "bus": "pci",
+                    "address": _address(number),
+                    "mac": port.mac,
+                    "tags": [tags[port.port_id]],
+                }
+            )
+    return found
+
+
+def _address(number: int) -> str:
+    return f"0000:{number + 1:02x}:00.0"
+
+
+# ---- EC2's tree ----
+
+
+def _ec2(server: Row[Any], ports: Sequence[ServerPort], version: str) -> Tree:
+    """The values of a version: texts, lists of texts, folders."""
     fixed = [ip.address for port in ports for ip in port.fixed_ips if ip.version == 4]
     floating = [port.floating_ip for port in ports if port.floating_ip]
     number = f"{server.sequence:08x}"
-    values = {
+    values: Tree = {
         "ami-id": f"ami-{number}",
-        "ami-launch-index": str(server.launch_index),
+        "ami-launch-index": server.launch_index,
         "ami-manifest-path": "",
+        "block-device-mapping": _mapping(server),
         "hostname": server.hostname,
         "instance-action": "none",
         "instance-id": f"i-{number}",
         "instance-type": server.flavor["name"],
         "local-hostname": server.hostname,
         "local-ipv4": fixed[0] if fixed else "",
-        "placement/availability-zone": server.availability_zone or "",
+        "placement": {"availability-zone": server.availability_zone or ""},
         "public-hostname": server.hostname,
         "public-ipv4": floating[0] if floating else "",
         "reservation-id": server.reservation_id,
-        "security-groups": "\n".join(server.security_groups),
-        "block-device-mapping/ami": "vda",
-        "block-device-mapping/root": "/dev/vda",
+        "security-groups": list(server.security_groups),
     }
     if server.key_name:
-        values["public-keys/0/openssh-key"] = f"{server.public_key}\n"
-    return {name: value.encode() for name, value in values.items()}
+        # Its listing is "0=name", without a slash: that is how readers learn the number.
+        key = {NAME: f"0={server.key_name}", "openssh-key": server.public_key}
+        values["public-keys"] = {"0": key}
+    return {name: one for name, one in values.items() if _came_by(EC2_SINCE.get(name, ""), version)}
 
 
-def network_data(ports: Sequence[ServerPort]) -> dict[str, Any]:
-    """Links, networks and name servers, for guests that do not ask DHCP."""
-    links: list[dict[str, Any]] = []
-    networks: list[dict[str, Any]] = []
-    services: list[dict[str, Any]] = []
-    for number, port in enumerate(ports):
+def _mapping(server: Row[Any]) -> Tree:
+    """Disks by what they are for, as cloud-init mounts them."""
+    names = {"root": "root", "ephemeral": "ephemeral0", "swap": "swap"}
+    found = {"ami": "vda"}
+    for letter, disk in zip("abc", _disks(server), strict=False):
+        found[names[disk]] = f"/dev/vd{letter}"
+    return found
+
+
+def _flat(prefix: str, tree: Tree) -> dict[str, bytes]:
+    """A tree as files. A folder whose listing is not just names has a file at its own path, with a slash at the end."""
+    found: dict[str, bytes] = {}
+    named = False
+    for name, value in tree.items():
+        if name == NAME:
+            continue
+        if isinstance(value, dict):
+            named = named or NAME in value
+            found |= _flat(f"{prefix}{name}/", value)
+        elif isinstance(value, list):
+            found[f"{prefix}{name}"] = "\n".join(value).encode()
+        else:
+            found[f"{prefix}{name}"] = str(value).encode()
+    if named:
+        found[prefix] = "\n".join(
+            value.get(NAME, f"{name}/") if isinstance(value, dict) else name
+            for name, value in sorted(tree.items())
+            if name != NAME
+        ).encode()
+    return found
+
+
+# ---- networks ----
+
+
+def network_data(ports: Sequence[ServerPort]) -> Tree:
+    """Links, networks and name servers: how a guest that does not just ask DHCP configures its cards."""
+    links: list[Tree] = []
+    networks: list[Tree] = []
+    services: list[Tree] = []
+    for port in ports:
         link = f"tap{port.port_id[:11]}"
         links.append(
             {
@@ -147,19 +299,48 @@ def network_data(ports: Sequence[ServerPort]) -> dict[str, Any]:
                 "ethernet_mac_address": port.mac,
             }
         )
+        asked: set[str] = set()
         for ip in port.fixed_ips:
-            networks.append(
-                {
-                    "id": f"network{number}",
-                    "type": f"ipv{ip.version}_dhcp" if ip.dhcp else f"ipv{ip.version}",
-                    "link": link,
-                    "network_id": port.network_id,
-                    **(
-                        {}
-                        if ip.dhcp
-                        else {"ip_address": ip.address, "netmask": ip.netmask, "routes": []}
-                    ),
-                }
-            )
-            services.extend({"type": "dns", "address": server} for server in ip.dns)
+            one = _network(ip)
+            if one["type"].endswith("_dhcp"):
+                if one["type"] in asked:
+                    continue  # one question brings all addresses of a card
+                asked.add(one["type"])
+            head = {"id": f"network{len(networks)}", "link": link, "network_id": port.network_id}
+            networks.append(head | one)
+            services += [dns for dns in _name_servers(ip) if dns not in services]
     return {"links": links, "networks": networks, "services": services}
+
+
+def _network(ip: FixedIP) -> Tree:
+    """How a card gets one address: type, and for all that does not just ask DHCP the address itself."""
+    if ip.dhcp and not ip.mode:
+        return {"type": f"ipv{ip.version}_dhcp"}
+    return {
+        "type": f"ipv{ip.version}" + (f"_{ip.mode}" if ip.mode else ""),
+        "ip_address": ip.address,
+        "netmask": ip.netmask,
+        "routes": _routes(ip),
+        "services": _name_servers(ip),
+    }
+
+
+def _routes(ip: FixedIP) -> list[Tree]:
+    found = []
+    if ip.gateway:
+        zero = "0.0.0.0" if ip.version == 4 else "::"  # noqa: S104 -- all addresses, not a place to listen
+        found.append({"network": zero, "netmask": zero, "gateway": ip.gateway})
+    for destination, gateway in ip.routes:
+        network = ipaddress.ip_network(destination, strict=False)
+        found.append(
+            {
+                "network": str(network.network_address),
+                "netmask": str(network.netmask),
+                "gateway": gateway,
+            }
+        )
+    return found
+
+
+def _name_servers(ip: FixedIP) -> list[Tree]:
+    return [{"type": "dns", "address": server} for server in ip.dns]

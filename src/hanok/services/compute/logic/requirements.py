@@ -23,10 +23,6 @@ from hanok.base.ids import is_uuid
 # ---- hints ----
 
 HINTS_NOT_ACTED_ON: dict[str, str] = {
-    "same_host": "servers are not placed with regard to each other yet",
-    "different_host": "servers are not placed with regard to each other yet",
-    "build_near_host_ip": "servers are not placed by their hosts' addresses yet",
-    "cidr": "servers are not placed by their hosts' addresses yet",
     "query": "queries about hosts are not evaluated yet",
     "target_cell": "this cloud has no cells",
     "different_cell": "this cloud has no cells",
@@ -131,10 +127,10 @@ PROPERTIES_TAKEN: dict[str, tuple[tuple[str, ...] | None, str]] = {
     "vm_mode": (("hvm",), _GUESTS_GET),
     "os_secure_boot": (("disabled", "optional"), _GUESTS_GET),
 }
-"""Properties that ask for something: the values that are taken (None: any), and why. All other `hw_…`, `img_…` and
-`trait:…` are refused; all others without these prefixes only describe."""
+"""Properties that ask for something: the values that are taken (None: any), and why. All other `hw_…` and
+`img_…` are refused; `trait:…` acts (`scheduling.py`); all others without these prefixes only describe."""
 
-_ASKING = ("hw_", "img_", "trait:")
+_ASKING = ("hw_", "img_")
 
 
 def check_properties(properties: Mapping[str, Any]) -> None:
@@ -183,10 +179,7 @@ SPECS_TAKEN: dict[str, tuple[tuple[str, ...] | None, str]] = {
 """Specs that ask for something: the values that are taken (None: any), and why."""
 
 SPECS_NOT_ACTED_ON: dict[str, str] = {
-    "resources": "servers are placed by VCPU, MEMORY_MB and DISK_GB only, yet",
-    "trait": "servers are not placed by traits yet",
-    "group_policy": "servers are not placed by groups of resources yet",
-    "same_subtree": "servers are not placed by groups of resources yet",
+    "same_subtree": "groups of resources are not held to a part of a host",
     "aggregate_instance_extra_specs": "there are no host aggregates yet",
     "capabilities": "servers are not placed by capabilities of hosts yet",
     "quota": "guests are not held to rates of their own yet",
@@ -199,10 +192,8 @@ SPECS_NOT_ACTED_ON: dict[str, str] = {
     "powervm": "hosts run QEMU",
     "vmware": "hosts run QEMU",
 }
-"""By what stands before the colon ("resources1" and "trait_ssd" belong to "resources" and "trait"). Specs under other
+"""By what stands before the colon. `resources…`, `trait…` and `group_policy` act (`scheduling.py`). Specs under other
 names are a site's own: kept, shown, and left to the site."""
-
-_GROUPED = re.compile(r"(resources|trait)([1-9][0-9]*|_[A-Za-z0-9_-]+)?")
 
 
 def check_specs(specs: Mapping[str, str]) -> None:
@@ -215,9 +206,7 @@ def check_specs(specs: Mapping[str, str]) -> None:
         values, _ = SPECS_TAKEN.get(name, ((), ""))
         if values is None or str(value).lower() in values:
             continue
-        scope = name.partition(":")[0]
-        grouped = _GROUPED.fullmatch(scope)
-        reason = SPECS_NOT_ACTED_ON.get(grouped[1] if grouped else scope)
+        reason = SPECS_NOT_ACTED_ON.get(name.partition(":")[0])
         if reason is not None:
             raise BadInput(
                 f"The flavor asks for {name}={str(value)[:100]}, which is not supported: {reason}."

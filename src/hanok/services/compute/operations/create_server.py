@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import msgspec
-from msgspec import Struct
 
 from hanok.base.errors import HanokError, StepFailed, Unavailable
 from hanok.commands import (
@@ -18,7 +17,8 @@ from hanok.commands import (
     RemoveInstance,
 )
 from hanok.operations import Operation, Run, Step
-from hanok.services.compute.logic import hosts, metadata, servers
+from hanok.services.compute.logic import metadata, scheduling, servers
+from hanok.services.compute.logic.scheduling import Candidate
 from hanok.services.compute.room import Compute
 from hanok.services.image import facade as images
 from hanok.services.network.facade import NICPlan
@@ -28,16 +28,6 @@ from hanok.store import Transaction
 COPY_S = 600.0  # an image of tens of GiB on a slow disk
 START_S = 120.0  # QEMU under TCG on a busy host answers in seconds; this is for a host that swaps
 APPLY_S = 30.0
-MOST_CANDIDATES = 50  # the emptiest; more than that are never tried
-
-
-class Candidate(Struct, frozen=True):
-    """A host that has room. free: by resource class."""
-
-    provider_id: str
-    host: str
-    zone: str
-    free: dict[str, int]
 
 
 async def building(run: Run[CreateServer, Compute]) -> Any:
@@ -52,84 +42,46 @@ async def building(run: Run[CreateServer, Compute]) -> Any:
     return row
 
 
-def resources(row: Any) -> dict[str, int]:
-    """What a server takes of its host, by resource class."""
-    ephemeral = int(row.flavor.get("ephemeral", 0))
-    swap_gib = -(-int(row.flavor.get("swap", 0)) // 1024)
-    return {
-        "VCPU": row.vcpus,
-        "MEMORY_MB": row.memory_mib,
-        "DISK_GB": row.disk_gib + ephemeral + swap_gib,
-    }
-
-
 class AskPlacement(Step["CreateServer", Compute, list[Candidate]], name="ask_placement"):
-    """Ask placement which hosts have room (steps 5 and 6 of the course)."""
+    """Ask placement which hosts can take it, and filter them (steps 5 and 6 of the course)."""
 
     result_type: ClassVar[Any] = list[Candidate]
 
     async def do(self, run: Run[CreateServer, Compute]) -> list[Candidate]:
         row = await building(run)
-        tools = run.tools
         async with run.reading() as tx:
-            usable = await hosts.usable(tx, tools.settings, tools.clock.now())
-            wanted = resources(row)
-            if row.requested_host:
-                usable = {
-                    one: host for one, host in usable.items() if host.host == row.requested_host
-                }
-            if row.requested_zone:
-                usable = {
-                    one: host for one, host in usable.items() if host.zone == row.requested_zone
-                }
-            found = await placement.candidates(tx, wanted, among=usable, most=MOST_CANDIDATES)
-            if not found:
-                why = await self._why(tx, row, wanted, list(usable))
-                raise StepFailed(f"No valid host was found. {why}")
-        return [
-            Candidate(
-                one.provider_id,
-                usable[one.provider_id].host,
-                usable[one.provider_id].zone,
-                one.free,
-            )
-            for one in found
-        ]
+            request = await scheduling.request_of(tx, row)
+            return await _hosts_for(run, tx, request, most=scheduling.ENOUGH)
 
-    @staticmethod
-    async def _why(tx: Transaction, row: Any, wanted: dict[str, int], among: list[str]) -> str:
-        every = await hosts.nodes(tx)
-        if not among:
-            if row.requested_host:
-                return f"The host {row.requested_host} is not there, not up or disabled."
-            if row.requested_zone:
-                return f"No host of the zone {row.requested_zone} is up."
-            if not every:
-                return "There are no hosts."
-            return f"{len(every)} host{'s' if len(every) > 1 else ''}; none is up and enabled."
-        why = await placement.shortage(tx, wanted, among=among)
-        away = len(every) - len(among)
-        return f"{why}." + (
-            f" {away} more could not be asked." if away and not row.requested_host else ""
-        )
+
+async def _hosts_for(
+    run: Run[CreateServer, Compute],
+    tx: Transaction,
+    request: scheduling.Request,
+    *,
+    most: int | None,
+) -> list[Candidate]:
+    """Raises StepFailed when there is none, and says why."""
+    settings, now = run.tools.settings, run.clock.now()
+    found = await scheduling.candidates(tx, request, settings, now, most=most)
+    if not found:
+        why = await scheduling.why_none(tx, request, settings, now)
+        raise StepFailed(f"No valid host was found. {why}")
+    return found
 
 
 class WeighHosts(Step["CreateServer", Compute, list[Candidate]], name="weigh_hosts"):
-    """Filter and weigh: the host with the most free memory first (steps 7 and 8)."""
+    """Weigh what is left: the host with the most free memory first (steps 7 and 8)."""
 
     result_type: ClassVar[Any] = list[Candidate]
 
     async def do(self, run: Run[CreateServer, Compute]) -> list[Candidate]:
         await building(run)
-        found = run.result(AskPlacement) or []
-        return sorted(
-            found,
-            key=lambda one: (-one.free.get("MEMORY_MB", 0), -one.free.get("VCPU", 0), one.host),
-        )[:20]
+        return scheduling.weighed(run.result(AskPlacement) or [])
 
 
 class ClaimHost(Step["CreateServer", Compute, None], name="claim_host"):
-    """Take the host's resources for the server: the first of the weighed that still has room (step 9)."""
+    """Take the host's resources for the server: the first of the weighed that still has them (step 9)."""
 
     async def do(self, run: Run[CreateServer, Compute]) -> None:
         await building(run)
@@ -138,47 +90,39 @@ class ClaimHost(Step["CreateServer", Compute, None], name="claim_host"):
         row = await servers.get_any(tx, run.args.server_id)
         if row is None:
             raise StepFailed("The server was deleted while it was being built.")
-        wanted, now = resources(row), run.clock.now()
-        for one in run.result(WeighHosts) or []:
-            if await self._claim(run, tx, row, one.provider_id, one.host, one.zone):
-                return
+        request = await scheduling.request_of(tx, row)
+        if await self._claim_first(run, tx, row, request, run.result(WeighHosts) or []):
+            return
         # Others weighed the same hosts at the same moment: look once more at what is free now.
-        usable = await hosts.usable(tx, run.tools.settings, now)
-        for free in await placement.candidates(tx, wanted, among=usable):
-            host = usable[free.provider_id]
-            if row.requested_host and host.host != row.requested_host:
-                continue
-            if row.requested_zone and host.zone != row.requested_zone:
-                continue
-            if await self._claim(run, tx, row, free.provider_id, host.host, host.zone):
-                return
-        why = await placement.shortage(tx, wanted, among=list(usable))
-        raise StepFailed(f"No valid host was found. {why}.")
+        found = scheduling.weighed(await _hosts_for(run, tx, request, most=None))
+        if not await self._claim_first(run, tx, row, request, found):
+            raise StepFailed("No valid host was found. Others were faster at every host.")
 
     @staticmethod
-    async def _claim(
+    async def _claim_first(
         run: Run[CreateServer, Compute],
         tx: Transaction,
         row: Any,
-        provider_id: str,
-        host: str,
-        zone: str,
+        request: scheduling.Request,
+        found: list[Candidate],
     ) -> bool:
-        """Whether this host took the server."""
-        try:
-            await placement.claim(
-                tx,
-                consumer_id=row.id,
-                provider_id=provider_id,
-                resources=resources(row),
-                project_id=row.project_id,
-                user_id=row.user_id,
-                now=run.clock.now(),
-            )
-        except placement.Full:
-            return False
-        await servers.claimed(tx, row.id, host, zone, run.clock.now())
-        return True
+        """Whether one of these hosts took the server."""
+        for one in found:
+            try:
+                await placement.claim(
+                    tx,
+                    consumer_id=row.id,
+                    resources=one.resources
+                    or {one.provider_id: request.groups[""].resources},  # as was written before
+                    project_id=row.project_id,
+                    user_id=row.user_id,
+                    now=run.clock.now(),
+                )
+            except placement.Full:
+                continue
+            await servers.claimed(tx, row.id, one.host, one.zone, run.clock.now())
+            return True
+        return False
 
     async def unsave(self, run: Run[CreateServer, Compute], tx: Transaction) -> None:
         await placement.release(tx, run.args.server_id, run.clock.now())
@@ -262,8 +206,10 @@ class BindPorts(Step["CreateServer", Compute, None], name="bind_ports"):
             await run.tools.network.release_plans(tx, row.id, plans)
 
 
-async def instance_command(run: Run[Any, Compute], row: Any, generation: int) -> EnsureInstance:
-    """The guest as it should be, from the rows."""
+async def instance_command(
+    run: Run[Any, Compute], row: Any, generation: int, admin_pass: str | None
+) -> EnsureInstance:
+    """The guest as it should be, from the rows. admin_pass: what its config drive says, if it has one."""
     network = run.tools.network
     async with run.reading() as tx:
         nics = await network.nics(tx, row.id)
@@ -272,7 +218,7 @@ async def instance_command(run: Run[Any, Compute], row: Any, generation: int) ->
     if row.config_drive:
         drive = tuple(
             DiskFile(path=path, content=content)
-            for path, content in sorted(metadata.drive_files(row, ports).items())
+            for path, content in sorted(metadata.drive_files(row, ports, admin_pass).items())
         )
     return EnsureInstance(
         server_id=row.id,
@@ -303,7 +249,11 @@ class StartGuest(Step["CreateServer", Compute, None], name="start_guest"):
         row = await building(run)
         # Much may have happened since it was fetched: the host restarted, its cache was emptied.
         await ensure_image(run, row)
-        command = await instance_command(run, row, run.args.generation)
+        sealed = run.args.admin_pass
+        password = run.tools.secrets.open(sealed) if sealed else None
+        command = await instance_command(
+            run, row, run.args.generation, None if password is None else password.decode()
+        )
         await run.ask(row.host, command, InstanceState, timeout_s=START_S)
 
     async def save(self, run: Run[CreateServer, Compute], tx: Transaction, result: None) -> None:
@@ -323,10 +273,11 @@ class StartGuest(Step["CreateServer", Compute, None], name="start_guest"):
 
 
 class CreateServer(Operation, frozen=True, kw_only=True, tag="compute.create_server"):
-    """Build a server whose row was written."""
+    """Build a server whose row was written. admin_pass: sealed; only where the server has a config drive."""
 
     server_id: str
     generation: int = 1
+    admin_pass: str = ""
     steps = (AskPlacement, WeighHosts, ClaimHost, FetchImage, BindPorts, StartGuest)
 
     @property

@@ -52,21 +52,24 @@ async def create_server(request: Request, room: Compute) -> Response:
         no_disk=request.may("os_compute_api:servers:create:zero_disk_flavor"),
         external=request.may("network:attach_external_network"),
     )
+    password = server.adminPass if isinstance(server.adminPass, str) else secrets.token_urlsafe(9)
     async with request.transaction() as tx:
         made = await creating.create(tx, room, callers, body)
+        row = await servers.get_any(tx, made[0])
+        assert row is not None
+        # Only a config drive tells a guest its password, as upstream does it.
+        sealed = room.secrets.seal(password.encode()) if row.config_drive else ""
         for server_id in made:
             await room.operations.start(
                 tx,
-                CreateServer(server_id=server_id),
+                CreateServer(server_id=server_id, admin_pass=sealed),
                 user_id=token.user_id,
                 project_id=token.project_id,
             )
-        row = await servers.get_any(tx, made[0])
-    assert row is not None
     wants = server.return_reservation_id
     if wants is not UNSET and bodies.truth(wants, "return_reservation_id"):
         return json_answer({"reservation_id": row.reservation_id}, 202)
-    return _accepted(request, row, server.adminPass)
+    return _accepted(request, row, password)
 
 
 def _check_wishes(request: Request, server: bodies.NewServer) -> None:
@@ -88,14 +91,14 @@ def _check_wishes(request: Request, server: bodies.NewServer) -> None:
         request.allow("os_compute_api:servers:create:attach_volume", mine)
 
 
-def _accepted(request: Request, row: Row[Any], password: Any) -> Response:
-    """The answer to a request for a server: its id, where it is, and the password it was to have."""
+def _accepted(request: Request, row: Row[Any], password: str) -> Response:
+    """The answer to a request for a server: its id, where it is, and its password."""
     answer: dict[str, Any] = {
         "id": row.id,
         "links": answers.links(request, "servers", row.id),
         "OS-DCF:diskConfig": row.disk_config,
         "security_groups": [{"name": name} for name in row.security_groups],
-        "adminPass": password if isinstance(password, str) else secrets.token_urlsafe(9),
+        "adminPass": password,
     }
     return json_answer({"server": answer}, 202, {"Location": answer["links"][0]["href"]})
 

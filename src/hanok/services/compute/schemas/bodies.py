@@ -57,7 +57,7 @@ class BlockDevice(Struct, forbid_unknown_fields=True, kw_only=True):
     disk_bus: Any = UNSET
     guest_format: Any = UNSET
     no_device: Any = UNSET
-    tag: Annotated[Any, field_of(since=(2, 32), gap=((2, 33), (2, 41)))] = UNSET
+    tag: Annotated[Tag | UnsetType, field_of(since=(2, 32), gap=((2, 33), (2, 41)))] = UNSET
     volume_type: Annotated[Any, field_of(since=(2, 67))] = UNSET
     image_id: Any = UNSET
     snapshot_id: Any = UNSET

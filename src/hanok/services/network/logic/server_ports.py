@@ -39,7 +39,13 @@ from hanok.store import Transaction
 
 
 class FixedIP(Struct, frozen=True, kw_only=True):
-    """An address of a port. dhcp: whether the subnet's DHCP hands it out; dns: name servers of the subnet."""
+    """An address of a port.
+
+    Args:
+        dhcp: whether the subnet's DHCP hands it out.
+        mode: how an IPv6 address is made (slaac, dhcpv6-stateless, dhcpv6-stateful), where the subnet says so.
+        gateway, dns: of the subnet. routes: of the subnet, as (destination, next hop).
+    """
 
     subnet_id: str
     address: str
@@ -47,7 +53,9 @@ class FixedIP(Struct, frozen=True, kw_only=True):
     netmask: str
     gateway: str | None = None
     dhcp: bool = True
+    mode: str = ""
     dns: tuple[str, ...] = ()
+    routes: tuple[tuple[str, str], ...] = ()
 
 
 class ServerPort(Struct, frozen=True, kw_only=True):
@@ -110,6 +118,8 @@ _addresses = (
         subnets.c.gateway_ip,
         subnets.c.enable_dhcp,
         subnets.c.dns_nameservers,
+        subnets.c.host_routes,
+        subnets.c.ipv6_address_mode,
     )
     .join(subnets, subnets.c.id == ip_allocations.c.subnet_id)
     .where(ip_allocations.c.port_id.in_(bindparam("ids", expanding=True)))
@@ -481,7 +491,9 @@ def _fixed(one: Row[Any]) -> FixedIP:
         netmask=str(network_of(one.cidr).netmask),
         gateway=one.gateway_ip,
         dhcp=one.enable_dhcp,
+        mode=one.ipv6_address_mode or "",
         dns=tuple(one.dns_nameservers),
+        routes=tuple((route["destination"], route["nexthop"]) for route in one.host_routes),
     )
 
 

@@ -3,19 +3,26 @@
 Groups: the unnumbered one may be served by several providers of a tree; each numbered one by a single provider. Sharing
 providers (MISC_SHARES_VIA_AGGREGATE) serve classes of the unnumbered group to trees in the same aggregates.
 
+One statement finds the trees that may serve all groups, and stops when there are enough of them. It leaves out what
+cannot be; what can is decided with the providers of these trees alone. So a search that needs ten candidates costs the
+same among a thousand providers and among ten thousand.
+
 Source: Placement API reference, "Allocation candidates"; the guide "Modeling with provider trees".
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
-from sqlalchemy import Row
+from sqlalchemy import Row, bindparam
 
+from hanok.base.pieces import Pieces
 from hanok.services.placement.tables import (
     inventories,
     provider_aggregates,
@@ -26,10 +33,18 @@ from hanok.store import Transaction
 
 SHARING = "MISC_SHARES_VIA_AGGREGATE"
 COMBINATIONS_MOST = 10_000
+MORE = 8  # times as many trees are looked for when those found were not enough
+AT_ONCE = 500  # trees whose providers are read together
+DENSE = (
+    50  # from here on trees are read by where they begin and end, if that is most of all there are
+)
 
 
 class Group(Struct, frozen=True, kw_only=True):
-    """One group of a request. required: each inner set is satisfied by any of its traits; member_of alike."""
+    """One group of a request. required: each inner set is satisfied by any of its traits; member_of alike.
+
+    in_tree: any provider of the tree that is meant.
+    """
 
     resources: Mapping[str, int]
     required: tuple[frozenset[str], ...] = ()
@@ -39,9 +54,29 @@ class Group(Struct, frozen=True, kw_only=True):
     in_tree: str = ""
 
 
-class Candidate(Struct, frozen=True, kw_only=True):
-    """Amounts by class by provider, and which providers serve which group."""
+class Request(Struct, frozen=True, kw_only=True):
+    """What is looked for.
 
+    Args:
+        groups: by suffix; "" is the unnumbered one.
+        isolate: numbered groups go to different providers.
+        same_subtree: group names that one of their own providers must be above all the others.
+        root_required, root_forbidden: traits of the root of the tree.
+        emptiest: a class; the trees with the most of it free come first. Without it they come in the order of ids.
+    """
+
+    groups: Mapping[str, Group]
+    isolate: bool = False
+    same_subtree: Sequence[Sequence[str]] = ()
+    root_required: frozenset[str] = frozenset()
+    root_forbidden: frozenset[str] = frozenset()
+    emptiest: str = ""
+
+
+class Candidate(Struct, frozen=True, kw_only=True):
+    """Amounts by class by provider, and which providers serve which group. root_id: of the tree that serves them."""
+
+    root_id: str
     resources: dict[str, dict[str, int]]
     mappings: dict[str, list[str]]
 
@@ -49,14 +84,14 @@ class Candidate(Struct, frozen=True, kw_only=True):
 class World(Struct, kw_only=True):
     """What was read: providers by id, their inventories by class, traits, aggregates."""
 
-    providers: dict[str, Row[Any]]
-    inventories: dict[str, dict[str, Row[Any]]]
-    traits: dict[str, set[str]]
-    aggregates: dict[str, set[str]]
+    providers: dict[str, Row[Any]] = msgspec.field(default_factory=dict)
+    inventories: dict[str, dict[str, Row[Any]]] = msgspec.field(default_factory=dict)
+    traits: dict[str, set[str]] = msgspec.field(default_factory=dict)
+    aggregates: dict[str, set[str]] = msgspec.field(default_factory=dict)
 
 
 def fits(row: Row[Any], amount: int) -> bool:
-    """Whether an inventory has room for amount in one piece."""
+    """Whether an inventory can give amount in one piece."""
     return bool(
         row.used + amount <= (row.total - row.reserved) * row.allocation_ratio
         and row.min_unit <= amount <= row.max_unit
@@ -64,87 +99,394 @@ def fits(row: Row[Any], amount: int) -> bool:
     )
 
 
-async def read_world(tx: Transaction, groups: Mapping[str, Group]) -> World:
-    """Everything about the trees that have at least one of the wanted classes with room for it."""
-    wanted: dict[str, int] = {}
-    for group in groups.values():
-        for name, amount in group.resources.items():
-            wanted[name] = min(amount, wanted.get(name, amount))
-    room = [
-        sa.and_(
-            inventories.c.resource_class == name,
-            inventories.c.used + amount
-            <= (inventories.c.total - inventories.c.reserved) * inventories.c.allocation_ratio,
-            inventories.c.max_unit >= amount,
-        )
-        for name, amount in wanted.items()
-    ]
-    with_room = sa.select(inventories.c.provider_id).where(sa.or_(*room)) if room else None
-    roots = sa.select(providers.c.root_id)
-    if with_room is not None:
-        roots = roots.where(providers.c.id.in_(with_room))
-    found = await tx.all(sa.select(providers).where(providers.c.root_id.in_(roots)))
-    ids = sa.select(providers.c.id).where(providers.c.root_id.in_(roots))
-    world = World(
-        providers={row.id: row for row in found}, inventories={}, traits={}, aggregates={}
+# ---- which trees may serve a request: a statement for each shape of requests ----
+
+
+class _Shape(Struct, frozen=True, kw_only=True):
+    """What the statement for a request looks like, whatever its values are.
+
+    classes, required, member_of: how many; the others: whether there are any.
+    """
+
+    numbered: bool
+    classes: int
+    required: int
+    forbidden: bool
+    member_of: int
+    not_member_of: bool
+    in_tree: bool
+
+
+def _shape(suffix: str, group: Group) -> _Shape:
+    return _Shape(
+        numbered=bool(suffix),
+        classes=len(group.resources),
+        required=len(group.required),
+        forbidden=bool(group.forbidden),
+        member_of=len(group.member_of),
+        not_member_of=bool(group.not_member_of),
+        in_tree=bool(group.in_tree),
     )
-    for row in await tx.all(sa.select(inventories).where(inventories.c.provider_id.in_(ids))):
-        world.inventories.setdefault(row.provider_id, {})[row.resource_class] = row
-    for row in await tx.all(
-        sa.select(provider_traits).where(provider_traits.c.provider_id.in_(ids))
-    ):
-        world.traits.setdefault(row.provider_id, set()).add(row.trait)
-    for row in await tx.all(
-        sa.select(provider_aggregates).where(provider_aggregates.c.provider_id.in_(ids))
-    ):
-        world.aggregates.setdefault(row.provider_id, set()).add(row.aggregate_id)
+
+
+def _values(place: int, group: Group) -> dict[str, Any]:
+    """The parameters of a group, by the names that `_Conditions` gives them."""
+    found: dict[str, Any] = {
+        f"forbidden_{place}": sorted(group.forbidden),
+        f"outside_{place}": sorted(group.not_member_of),
+        f"tree_{place}": group.in_tree,
+    }
+    for number, (name, amount) in enumerate(group.resources.items()):
+        found[f"class_{place}_{number}"] = name
+        found[f"amount_{place}_{number}"] = amount
+    for number, options in enumerate(group.required):
+        found[f"required_{place}_{number}"] = sorted(options)
+    for number, options in enumerate(group.member_of):
+        found[f"inside_{place}_{number}"] = sorted(options)
+    return found
+
+
+_roots = providers.alias("roots")
+
+
+def _has_trait(provider_id: Any, names: Any) -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        provider_traits.c.provider_id == provider_id, provider_traits.c.trait.in_(names)
+    )
+
+
+class _Conditions:
+    """The conditions of one group on `_roots`, as SQL."""
+
+    def __init__(self, place: int, shape: _Shape, *, shared: bool) -> None:
+        self._place = place
+        self._shape = shape
+        self._shared = shared
+
+    def all(self) -> list[sa.ColumnElement[bool]]:
+        shape, place = self._shape, self._place
+        found: list[sa.ColumnElement[bool]] = []
+        if shape.in_tree:
+            found.append(_roots.c.id == bindparam(f"tree_{place}"))
+        if shape.numbered:
+            one = providers.alias()
+            found.append(
+                sa.exists().where(
+                    one.c.root_id == _roots.c.id,
+                    *(
+                        _has_trait(one.c.id, self._set(f"required_{place}_{number}"))
+                        for number in range(shape.required)
+                    ),
+                    *self._of_provider(one),
+                    *(self._gives(one.c.id, number) for number in range(shape.classes)),
+                )
+            )
+            return found
+        # What few have stands before what most have: the conditions are looked at in this order.
+        if not self._shared:  # a sharing provider may bring the trait
+            for number in range(shape.required):
+                one = providers.alias()
+                wanted = _has_trait(one.c.id, self._set(f"required_{place}_{number}"))
+                found.append(sa.exists().where(one.c.root_id == _roots.c.id, wanted))
+        found += [self._somebody_gives(number) for number in range(shape.classes)]
+        return found
+
+    def _somebody_gives(self, number: int) -> sa.ColumnElement[bool]:
+        """A provider of the tree can give a class, or one that shares it."""
+        one = providers.alias()
+        inside = sa.exists().where(
+            one.c.root_id == _roots.c.id, self._gives(one.c.id, number), *self._of_provider(one)
+        )
+        if not self._shared:
+            return inside
+        lender, theirs, ours = (
+            provider_traits.alias(),
+            provider_aggregates.alias(),
+            provider_aggregates.alias(),
+        )
+        near = providers.alias()
+        return sa.or_(
+            inside,
+            sa.exists().where(
+                near.c.root_id == _roots.c.id,
+                ours.c.provider_id == near.c.id,
+                theirs.c.aggregate_id == ours.c.aggregate_id,
+                lender.c.provider_id == theirs.c.provider_id,
+                lender.c.trait == SHARING,
+                self._gives(lender.c.provider_id, number),
+            ),
+        )
+
+    def _of_provider(self, one: Any) -> list[sa.ColumnElement[bool]]:
+        """What is asked of a provider besides resources: no such traits, these aggregates (or its root's)."""
+        shape, place = self._shape, self._place
+        found: list[sa.ColumnElement[bool]] = []
+        if shape.forbidden:
+            found.append(~_has_trait(one.c.id, self._set(f"forbidden_{place}")))
+
+        def within(name: str) -> sa.ColumnElement[bool]:
+            member = provider_aggregates.alias()
+            return (
+                sa.exists()
+                .where(
+                    member.c.provider_id.in_([one.c.id, _roots.c.id]),
+                    member.c.aggregate_id.in_(self._set(name)),
+                )
+                .correlate_except(member)  # the root is two statements further out
+            )
+
+        found += [within(f"inside_{place}_{number}") for number in range(shape.member_of)]
+        if shape.not_member_of:
+            found.append(~within(f"outside_{place}"))
+        return found
+
+    def _gives(self, provider_id: Any, number: int) -> sa.ColumnElement[bool]:
+        one = inventories.alias()
+        amount = bindparam(f"amount_{self._place}_{number}", type_=sa.BigInteger)
+        return sa.exists().where(
+            one.c.provider_id == provider_id,
+            one.c.resource_class == bindparam(f"class_{self._place}_{number}"),
+            one.c.used + amount <= (one.c.total - one.c.reserved) * one.c.allocation_ratio,
+            one.c.min_unit <= amount,
+            one.c.max_unit >= amount,
+            sa.literal_column("0") == sa.cast(amount, sa.BigInteger) % one.c.step_size,
+        )
+
+    @staticmethod
+    def _set(name: str) -> Any:
+        return bindparam(name, expanding=True)
+
+
+@lru_cache(maxsize=256)
+def _trees(
+    shapes: tuple[_Shape, ...],
+    *,
+    shared: bool,
+    root_required: int,
+    root_forbidden: bool,
+    emptiest: bool,
+    limited: bool,
+) -> sa.Select[Any]:
+    """Ids of the roots of trees that may serve requests of this shape."""
+    statement = sa.select(_roots.c.id)
+    if emptiest:
+        inside = providers.alias("holders")
+        statement = (
+            statement.select_from(inventories)
+            .join(inside, inside.c.id == inventories.c.provider_id)
+            .join(_roots, _roots.c.id == inside.c.root_id)
+            .where(inventories.c.resource_class == bindparam("emptiest"))
+            .order_by(inventories.c.free.desc(), inventories.c.provider_id.desc())
+        )
+    else:
+        statement = statement.where(_roots.c.parent_id.is_(None)).order_by(_roots.c.id)
+    for place, shape in enumerate(shapes):
+        statement = statement.where(*_Conditions(place, shape, shared=shared).all())
+    for number in range(root_required):
+        statement = statement.where(
+            _has_trait(_roots.c.id, bindparam(f"root_required_{number}", expanding=True))
+        )
+    if root_forbidden:
+        statement = statement.where(
+            ~_has_trait(_roots.c.id, bindparam("root_forbidden", expanding=True))
+        )
+    return statement.limit(bindparam("limit", type_=sa.Integer)) if limited else statement
+
+
+_any_sharing = (
+    sa.select(provider_traits.c.provider_id).where(provider_traits.c.trait == SHARING).limit(1)
+)
+_all_trees = (
+    sa.select(sa.func.count()).select_from(providers).where(providers.c.parent_id.is_(None))
+)
+_root_of = sa.select(providers.c.root_id).where(providers.c.id == bindparam("id"))
+
+
+async def _whole_trees(tx: Transaction, request: Request) -> Request | None:
+    """The request with `in_tree` naming roots; None when one of these providers is not there."""
+    groups = dict(request.groups)
+    for suffix, group in groups.items():
+        if group.in_tree:
+            root_id = await tx.scalar(_root_of, {"id": group.in_tree})
+            if root_id is None:
+                return None
+            groups[suffix] = msgspec.structs.replace(group, in_tree=str(root_id))
+    return msgspec.structs.replace(request, groups=groups)
+
+
+async def search(
+    tx: Transaction, request: Request, *, first: int | None = None
+) -> AsyncIterator[tuple[World, list[Candidate]]]:
+    """All ways to serve a request, some trees at a time, with the providers of these trees.
+
+    Args:
+        first: how many trees are likely to be enough; None when all are wanted. More are looked for as long as the
+            caller goes on.
+    """
+    found = await _whole_trees(tx, request)
+    if found is None:
+        return
+    shared = await tx.scalar(_any_sharing) is not None
+    done: set[str] = set()
+    limit = first
+    pieces = Pieces()
+    while True:
+        ids = await _tree_ids(tx, found, shared=shared, limit=limit)
+        fresh = [one for one in dict.fromkeys(ids) if one not in done]
+        done.update(fresh)
+        dense = not found.emptiest and len(fresh) > DENSE
+        if dense:
+            dense = 2 * len(ids) > int(await tx.scalar(_all_trees))
+        for start in range(0, len(fresh), AT_ONCE):
+            part = fresh[start : start + AT_ONCE]
+            world = await read_world(tx, part, shared=shared, dense=dense)
+            trees: dict[str, list[str]] = {}
+            for row in world.providers.values():
+                trees.setdefault(row.root_id, []).append(row.id)
+            sharing = [one for one in world.providers if SHARING in world.traits.get(one, ())]
+            served: list[Candidate] = []
+            async for root_id in pieces.each(part):
+                served += _in_tree(world, root_id, sorted(trees[root_id]), sharing, found)
+            yield world, served
+        if limit is None or len(ids) < limit:
+            return
+        limit = limit * MORE
+
+
+async def _tree_ids(
+    tx: Transaction, request: Request, *, shared: bool, limit: int | None
+) -> list[str]:
+    groups = request.groups
+    values: dict[str, Any] = {
+        "limit": limit,
+        "emptiest": request.emptiest,
+        "root_forbidden": sorted(request.root_forbidden),
+    }
+    for number, trait in enumerate(sorted(request.root_required)):
+        values[f"root_required_{number}"] = [trait]
+    for place, group in enumerate(groups.values()):
+        values |= _values(place, group)
+    statement = _trees(
+        tuple(_shape(suffix, group) for suffix, group in groups.items()),
+        shared=shared,
+        root_required=len(request.root_required),
+        root_forbidden=bool(request.root_forbidden),
+        emptiest=bool(request.emptiest),
+        limited=limit is not None,
+    )
+    used = {name: value for name, value in values.items() if name in _names(statement)}
+    return [str(one) for one in await tx.scalars(statement, used)]
+
+
+@lru_cache(maxsize=256)
+def _names(statement: sa.Select[Any]) -> frozenset[str]:
+    """The parameters that a statement takes."""
+    return frozenset(statement.compile().params)
+
+
+# ---- the providers of some trees ----
+
+_ids: Any = bindparam("ids", expanding=True)
+_first, _last = bindparam("first", type_=sa.String), bindparam("last", type_=sa.String)
+
+
+class _Reading(Struct, frozen=True):
+    """The statements that read some trees: by the ids of their roots, or all between two of them."""
+
+    trees: sa.Select[Any]
+    inventories: sa.Select[Any]
+    traits: sa.Select[Any]
+    aggregates: sa.Select[Any]
+
+
+def _reading(of_root: Any) -> _Reading:
+    def those(table: sa.Table) -> sa.Select[Any]:
+        joined = table.join(providers, providers.c.id == table.c.provider_id)
+        return sa.select(table).select_from(joined).where(of_root)
+
+    return _Reading(
+        sa.select(providers).where(of_root),
+        those(inventories),
+        those(provider_traits),
+        those(provider_aggregates),
+    )
+
+
+_by_ids = _reading(providers.c.root_id.in_(_ids))
+_by_range = _reading(providers.c.root_id.between(_first, _last))
+_of_sharing = _reading(
+    providers.c.id.in_(
+        sa.select(provider_traits.c.provider_id).where(provider_traits.c.trait == SHARING)
+    )
+)
+
+
+async def read_world(
+    tx: Transaction, root_ids: Sequence[str], *, shared: bool, dense: bool
+) -> World:
+    """Everything about these trees, and about providers that share what they have.
+
+    Args:
+        dense: the ids are in order, and few others lie between them: what does is read along, which costs less than to
+            name hundreds of them.
+    """
+    world = World()
+    if dense:
+        await _read(tx, world, _by_range, {"first": root_ids[0], "last": root_ids[-1]})
+    else:
+        await _read(tx, world, _by_ids, {"ids": list(root_ids)})
+    if shared:
+        await _read(tx, world, _of_sharing, {})
     return world
 
 
-def _qualifies(world: World, provider_id: str, group: Group, *, tree: Sequence[str] = ()) -> bool:
-    """Whether a provider (for the unnumbered group: with the rest of its tree) has the traits and aggregates."""
-    held = set(world.traits.get(provider_id, ()))
-    for other in tree:
-        held |= world.traits.get(other, set())
-    own = world.traits.get(provider_id, set())
-    if any(not (options & held) for options in group.required) or group.forbidden & own:
+async def _read(tx: Transaction, world: World, statements: _Reading, which: dict[str, Any]) -> None:
+    for row in await tx.all(statements.trees, which):
+        world.providers[row.id] = row
+    for row in await tx.all(statements.inventories, which):
+        world.inventories.setdefault(row.provider_id, {})[row.resource_class] = row
+    for row in await tx.all(statements.traits, which):
+        world.traits.setdefault(row.provider_id, set()).add(row.trait)
+    for row in await tx.all(statements.aggregates, which):
+        world.aggregates.setdefault(row.provider_id, set()).add(row.aggregate_id)
+
+
+# ---- what a tree can give ----
+
+
+def _admits(world: World, provider_id: str, group: Group) -> bool:
+    """Whether a provider has none of the forbidden traits, and it or its root the aggregates."""
+    if group.forbidden & world.traits.get(provider_id, set()):
         return False
     root = world.providers[provider_id].root_id
-    inside = world.aggregates.get(provider_id, set()) | world.aggregates.get(root, set())
-    if any(not (options & inside) for options in group.member_of) or group.not_member_of & inside:
+    if group.in_tree and root != group.in_tree:
         return False
-    return not group.in_tree or world.providers[provider_id].root_id == group.in_tree
+    if not group.member_of and not group.not_member_of:
+        return True
+    inside = world.aggregates.get(provider_id, set()) | world.aggregates.get(root, set())
+    return not (
+        any(not (options & inside) for options in group.member_of) or group.not_member_of & inside
+    )
 
 
-def candidates(
-    world: World,
-    groups: Mapping[str, Group],
-    *,
-    isolate: bool = False,
-    same_subtree: Sequence[Sequence[str]] = (),
-) -> Iterator[Candidate]:
-    """All ways to serve the groups, tree by tree.
-
-    Args:
-        isolate: numbered groups go to different providers.
-        same_subtree: group names that one of their own providers must be above all the others.
-    """
-    trees: dict[str, list[str]] = {}
-    for row in world.providers.values():
-        trees.setdefault(row.root_id, []).append(row.id)
-    sharing = [one for one in world.providers if SHARING in world.traits.get(one, ())]
-    for tree in trees.values():
-        yield from _in_tree(world, sorted(tree), sharing, groups, isolate, same_subtree)
+def _has_required(world: World, ids: Iterable[str], group: Group) -> bool:
+    """Whether these providers together have the required traits."""
+    if not group.required:
+        return True
+    held = set[str]().union(*(world.traits.get(one, ()) for one in ids))
+    return all(options & held for options in group.required)
 
 
 def _in_tree(
-    world: World,
-    tree: list[str],
-    sharing: list[str],
-    groups: Mapping[str, Group],
-    isolate: bool,
-    same_subtree: Sequence[Sequence[str]],
+    world: World, root_id: str, tree: list[str], sharing: list[str], request: Request
 ) -> Iterator[Candidate]:
+    """All ways in which one tree serves the request."""
+    groups = request.groups
+    if len(tree) == 1 and not sharing and groups.keys() == {""} and groups[""].resources:
+        # There is one way, and the statement that found the tree has looked at all of it.
+        resources = {root_id: dict(groups[""].resources)}
+        yield Candidate(root_id=root_id, resources=resources, mappings={"": [root_id]})
+        return
     near: set[str] = set()
     for one in tree:
         near |= world.aggregates.get(one, set())
@@ -157,7 +499,8 @@ def _in_tree(
             served = [
                 (suffix, {one: dict(group.resources)})
                 for one in tree
-                if _qualifies(world, one, group)
+                if _admits(world, one, group)
+                and _has_required(world, [one], group)
                 and all(
                     name in world.inventories.get(one, {})
                     and fits(world.inventories[one][name], amount)
@@ -179,9 +522,9 @@ def _in_tree(
                 for name, amount in amounts.items():
                     mine[name] = mine.get(name, 0) + amount
         numbered = [mappings[suffix][0] for suffix, _ in picked if suffix]
-        if isolate and len(set(numbered)) != len(numbered):
+        if request.isolate and len(set(numbered)) != len(numbered):
             continue
-        if not all(
+        if len(picked) > 1 and not all(
             fits(world.inventories[one][name], amount)
             for one, amounts in total.items()
             for name, amount in amounts.items()
@@ -189,9 +532,9 @@ def _in_tree(
             continue
         if all(
             _share_a_top(world, [one for s in names for one in mappings.get(s, ())])
-            for names in same_subtree
+            for names in request.same_subtree
         ):
-            yield Candidate(resources=total, mappings=mappings)
+            yield Candidate(root_id=root_id, resources=total, mappings=mappings)
 
 
 def _spread(
@@ -205,7 +548,7 @@ def _spread(
             if name in world.inventories.get(one, {})
             and fits(world.inventories[one][name], amount)
             and not (group.forbidden & world.traits.get(one, set()))
-            and (one in lenders or _qualifies(world, one, group, tree=tree))
+            and (one in lenders or _admits(world, one, group))
         ]
         if not able:
             return
@@ -216,10 +559,7 @@ def _spread(
             spread.setdefault(one, {})[name] = amount
         if not any(one in tree for one in spread):
             continue
-        held: set[str] = set()
-        for one in spread:
-            held |= world.traits.get(one, set())
-        if all(options & held for options in group.required):
+        if _has_required(world, spread, group):
             yield spread
 
 

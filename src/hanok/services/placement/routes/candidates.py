@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import sqlalchemy as sa
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput
+from hanok.base.pieces import Pieces
 from hanok.services.placement.logic import allocations, candidates, providers
 from hanok.services.placement.logic.candidates import Group
 from hanok.services.placement.room import Placement
@@ -16,12 +16,11 @@ from hanok.services.placement.routes.fresh import fresh
 from hanok.services.placement.routes.query import OF_CANDIDATES, groups_of
 from hanok.services.placement.standard import CLASS_SET
 from hanok.services.placement.tables import resource_classes
+from hanok.store import Transaction
 from hanok.web.pages import number_of
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import Route
 from hanok.web.versions import Attribute, Before, Parameter, Query, Shape
-
-MOST = 1000  # candidates of one answer when no limit was asked for
 
 
 def _limit(name: str, values: list[str]) -> None:
@@ -87,28 +86,34 @@ async def list_candidates(request: Request, room: Placement) -> Response:
         await providers.check_traits(
             tx, [*wanted_traits, *(t.removeprefix("!") for t in root_required)]
         )
-        world = await candidates.read_world(tx, groups)
-    found = [
-        one
-        for one in itertools.islice(
-            candidates.candidates(
-                world, groups, isolate=policy == "isolate", same_subtree=subtrees
+        world, found = await _found(
+            tx,
+            candidates.Request(
+                groups=groups,
+                isolate=policy == "isolate",
+                same_subtree=subtrees,
+                root_required=frozenset(t for t in root_required if not t.startswith("!")),
+                root_forbidden=frozenset(t[1:] for t in root_required if t.startswith("!")),
             ),
-            MOST if limit is None else None,
+            limit,
         )
-        if _root_fits(world, one, root_required)
-    ][: limit or MOST]
-    return json_answer(_answer(request, world, found), 200, fresh(room))
+    answer = await _answer(request, world, found)
+    return json_answer(answer, 200, fresh(room))
 
 
-def _root_fits(world: candidates.World, one: candidates.Candidate, wanted: list[str]) -> bool:
-    for provider_id in one.resources:
-        held = world.traits.get(world.providers[provider_id].root_id, set())
-        if any(
-            (name[1:] in held) if name.startswith("!") else (name not in held) for name in wanted
-        ):
-            return False
-    return True
+async def _found(
+    tx: Transaction, wanted: candidates.Request, limit: int | None
+) -> tuple[candidates.World, list[candidates.Candidate]]:
+    """As many candidates as are wanted (None: all), and the providers of their trees."""
+    world, found = candidates.World(), list[candidates.Candidate]()
+    async for part, served in candidates.search(tx, wanted, first=limit):
+        found += served
+        world.providers |= part.providers
+        world.inventories |= part.inventories
+        world.traits |= part.traits
+        if limit is not None and len(found) >= limit:
+            return world, found[:limit]
+    return world, found
 
 
 def _as_lists(candidate: dict[str, Any]) -> None:
@@ -139,10 +144,11 @@ TREES = Shape(Attribute(name="others", since=(1, 29)))
 """Whether the providers are told of that are in the trees of those which would be used."""
 
 
-def _answer(
+async def _answer(
     request: Request, world: candidates.World, found: list[candidates.Candidate]
 ) -> dict[str, Any]:
     candidate, summary = request.shown(CANDIDATE), request.shown(SUMMARY)
+    pieces = Pieces()
     requests = [
         candidate(
             {
@@ -150,14 +156,14 @@ def _answer(
                 "mappings": one.mappings,
             }
         )
-        for one in found
+        async for one in pieces.each(found)
     ]
     told = {p for one in found for p in one.resources}
     if request.shown(TREES).shows("others"):
         roots = {world.providers[p].root_id for p in told}
         told |= {p for p, row in world.providers.items() if row.root_id in roots}
     asked = {name for one in found for amounts in one.resources.values() for name in amounts}
-    summaries = {p: summary(_summary(world, p, asked)) for p in sorted(told)}
+    summaries = {p: summary(_summary(world, p, asked)) async for p in pieces.each(sorted(told))}
     return {"allocation_requests": requests, "provider_summaries": summaries}
 
 

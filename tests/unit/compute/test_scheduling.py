@@ -1,0 +1,137 @@
+"""What a server asks of its host, which hosts pass, and which comes first."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+import pytest
+
+from hanok.base.errors import BadInput
+from hanok.services.compute.logic import scheduling
+from hanok.services.compute.logic.scheduling import Candidate, Host, Request
+
+GIVEN = {"VCPU": 2, "MEMORY_MB": 512, "DISK_GB": 10}
+
+
+def asked(specs: dict[str, str], properties: dict[str, str] | None = None) -> Any:
+    return scheduling.groups_of(GIVEN, specs, properties or {})
+
+
+def names(sets: tuple[frozenset[str], ...]) -> list[list[str]]:
+    return [sorted(one) for one in sets]
+
+
+def test_a_flavor_asks_for_what_it_has() -> None:
+    groups, isolate = asked({"mine:owner": "x", "hw:cpu_policy": "shared"})
+    assert set(groups) == {""} and groups[""].resources == GIVEN and not isolate
+
+
+def test_specs_take_the_place_of_what_the_flavor_has() -> None:
+    groups, _ = asked(
+        {"resources:VCPU": "0", "resources:DISK_GB": "3", "resources:CUSTOM_GPU": "1"}
+    )
+    assert groups[""].resources == {"MEMORY_MB": 512, "DISK_GB": 3, "CUSTOM_GPU": 1}
+
+
+def test_traits_of_flavor_and_image_come_together() -> None:
+    specs = {"trait:CUSTOM_A": "required", "trait:CUSTOM_B": "forbidden"}
+    groups, _ = asked(specs, {"trait:CUSTOM_C": "required", "os_distro": "debian"})
+    assert names(groups[""].required) == [["CUSTOM_A"], ["CUSTOM_C"]]
+    assert groups[""].forbidden == {"CUSTOM_B"}
+
+
+def test_numbered_groups_stand_beside_the_plain_one() -> None:
+    groups, isolate = asked(
+        {
+            "resources1:CUSTOM_GPU": "1", "trait1:CUSTOM_A": "required",
+            "resources_b:CUSTOM_GPU": "2", "group_policy": "isolate",
+        }
+    )  # fmt: skip
+    assert isolate and groups[""].resources == GIVEN
+    assert groups["1"].resources == {"CUSTOM_GPU": 1} and names(groups["1"].required) == [
+        ["CUSTOM_A"]
+    ]
+    assert groups["_b"].resources == {"CUSTOM_GPU": 2} and not groups["_b"].required
+
+
+@pytest.mark.parametrize(
+    ("specs", "said"),
+    [
+        ({"resources:VCPU": "many"}, "whole number"),
+        ({"resources:VCPU": "-1"}, "whole number"),
+        ({"resources:VCPU": "99999999999"}, "whole number"),
+        ({"resources:VGPU": "1"}, "resources:VGPU"),
+        ({"resources:CUSTOM_": "1"}, "resources:CUSTOM_"),
+        ({"trait:custom": "required"}, "does not name a trait"),
+        ({"trait:CUSTOM_A": "preferred"}, "required or forbidden"),
+        ({"trait1:CUSTOM_A": "required"}, "group '1'"),
+        ({"resources1:VCPU": "1", "resources2:VCPU": "1"}, "group_policy"),
+        ({"group_policy": "any"}, "none or isolate"),
+        ({"resources:VCPU": "0", "resources:MEMORY_MB": "0", "resources:DISK_GB": "0"}, "no resources"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_acted_on_is_refused(specs: dict[str, str], said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        asked(specs)
+
+
+def test_an_image_requires_and_never_forbids() -> None:
+    with pytest.raises(BadInput, match="can only require"):
+        asked({}, {"trait:CUSTOM_A": "forbidden"})
+
+
+def test_ephemeral_and_swap_disks_are_taken_of_the_host_in_whole_gib() -> None:
+    flavor = {"ephemeral": 5, "swap": 1025}
+    assert scheduling.given_by(flavor, 1, 64, 10) == {"VCPU": 1, "MEMORY_MB": 64, "DISK_GB": 17}
+
+
+HOST = Host(provider_id="p", name="one", zone="nova", address="192.0.2.7")
+
+
+def request(**values: Any) -> Request:
+    return Request(groups={}, **values)
+
+
+@pytest.mark.parametrize(
+    ("values", "fits"),
+    [
+        ({}, True),
+        ({"host": "one"}, True),
+        ({"host": "two"}, False),
+        ({"zone": "nova"}, True),
+        ({"zone": "other"}, False),
+        ({"same_host": frozenset(["one", "two"])}, True),
+        ({"same_host": frozenset(["two"])}, False),
+        ({"same_host": frozenset()}, False),  # its servers are nowhere
+        ({"different_host": frozenset(["two"])}, True),
+        ({"different_host": frozenset(["one", "two"])}, False),
+        ({"near": ipaddress.ip_network("192.0.2.0/24")}, True),
+        ({"near": ipaddress.ip_network("192.0.2.0/30")}, False),
+        ({"near": ipaddress.ip_network("2001:db8::/64")}, False),
+    ],
+)
+def test_filters(values: dict[str, Any], fits: bool) -> None:
+    assert scheduling.passes(request(**values), HOST) is fits
+
+
+@pytest.mark.parametrize("values", [{"up": False}, {"enabled": False}])
+def test_a_host_that_is_down_or_disabled_gets_nothing(values: dict[str, Any]) -> None:
+    host = Host(provider_id="p", name="one", zone="nova", **values)
+    assert not scheduling.passes(request(), host)
+
+
+def test_a_host_without_an_address_is_near_nothing() -> None:
+    host = Host(provider_id="p", name="one", zone="nova")
+    assert not scheduling.passes(request(near=ipaddress.ip_network("0.0.0.0/0")), host)
+
+
+def candidate(name: str, memory: int, vcpus: int) -> Candidate:
+    return Candidate(name, name, "nova", {"MEMORY_MB": memory, "VCPU": vcpus})
+
+
+def test_the_most_free_memory_comes_first_then_vcpus_then_the_name() -> None:
+    those = [
+        candidate("d", 10, 9), candidate("c", 20, 1), candidate("b", 20, 2), candidate("a", 20, 1),
+    ]  # fmt: skip
+    assert [one.host for one in scheduling.weighed(those)] == ["b", "a", "c", "d"]
