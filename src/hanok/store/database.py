@@ -29,6 +29,7 @@ from sqlalchemy.sql.dml import UpdateBase
 from hanok.base.errors import BadInput, Unavailable
 from hanok.base.pieces import Pieces
 from hanok.store.schema import metadata
+from hanok.store.sizes import TOO_LARGE, is_too_large
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -656,6 +657,8 @@ class _translated:
             raise BadInput(
                 "Invalid input: a value is out of range or holds a character that no text may."
             ) from error
+        if isinstance(error, DBAPIError) and is_too_large(error.orig):
+            raise BadInput(TOO_LARGE) from error
         if isinstance(error, OperationalError | InterfaceError) or (
             isinstance(error, DBAPIError) and error.connection_invalidated
         ):
