@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote
 
@@ -65,6 +65,7 @@ class Request:
         "microversion",
         "mount",
         "path",
+        "repeatable",
         "route",
         "service",
     )
@@ -101,6 +102,7 @@ class Request:
         self._query: list[tuple[str, str]] | None = None
         self._asked: list[tuple[str, str]] | None = None
         self._origin = self._base_url = ""
+        self.repeatable = True
 
     # ---- the caller ----
 
@@ -324,6 +326,7 @@ class Request:
 
     def stream(self) -> AsyncIterator[bytes]:
         """The body in pieces, as it comes."""
+        self.repeatable = False
         return self._http.stream()
 
     # ---- the database ----
@@ -331,8 +334,11 @@ class Request:
     def reading(self) -> AbstractAsyncContextManager[Transaction]:
         return self.database.read()
 
-    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        return self.database.write()
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        async with self.database.write() as tx:
+            yield tx
+        self.repeatable = False
 
     # ---- links ----
 

@@ -28,7 +28,7 @@ from hanok.services.network.room import NetworkRoom
 from hanok.services.network.schemas import attributes as attr
 from hanok.services.network.schemas.attributes import Attribute
 from hanok.services.network.tables import tags
-from hanok.store import Transaction
+from hanok.store import Transaction, still_there
 from hanok.web.listing import tagged
 from hanok.web.pages import Direction, limit_of, number_of, ordered
 from hanok.web.request import Request, json_answer, list_answer, no_content
@@ -449,8 +449,7 @@ async def update_one(request: Request, room: NetworkRoom, kind: Kind) -> Respons
         _revision_fits(request, row)
         if values:
             await kind.update(tx, room, reach, row, values)
-        after = await tx.first(sa.select(kind.table).where(kind.table.c.id == row.id))
-        assert after is not None
+        after = still_there(await tx.first(sa.select(kind.table).where(kind.table.c.id == row.id)))
         view = (await kind.show(tx, [after]))[0]
     return json_answer({kind.name: seen(request, kind, view, ())})
 
