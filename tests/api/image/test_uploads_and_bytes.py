@@ -52,3 +52,17 @@ async def test_a_late_upload_does_not_finish_that_of_another(cloud: Cloud) -> No
         await images.give_up_upload(tx, made, late, now)
         assert not await images.finish_upload(tx, made, late, {"status": "active"}, now)
         assert await images.finish_upload(tx, made, mine, {"status": "active"}, now)
+
+
+async def test_what_an_upload_has_written_is_freed_with_its_image(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    made = await image(member)
+    now = cloud.control.clock.now()
+    async with cloud.control.database.write() as tx:
+        row = await images.get_any(tx, made)
+        assert row is not None
+        number = await images.begin_upload(tx, row, "file", now)
+        row = await images.get_any(tx, made)
+        assert row is not None
+        await images.forget(tx, row, now)
+        assert await images.in_trash(tx, "file", f"{made}{images.ATTEMPT}{number}")
