@@ -14,6 +14,7 @@
     │   ├── TooLarge            413  the body is larger than the service takes
     │   └── UnsupportedType     415  the content type is not taken here
     ├── Unavailable             503  an engine, a host or the database does not answer; try again
+    │   └── Raced               503  another transaction changed the same meanwhile; nothing was written
     └── StepFailed              a step of an operation ended; carries the text of the resource's fault
 
 `code` is the service's own name of the error (`itemNotFound`, `NetworkNotFound`, …): stable, never
@@ -117,6 +118,18 @@ class Unavailable(HanokError):
     def __init__(self, message: str, *, detail: str = "", retry_after_s: int = 5) -> None:
         super().__init__(message, detail=detail)
         self.retry_after_s = retry_after_s
+
+
+class Raced(Unavailable):
+    """Another transaction wrote what this one was about to write: a row came or went, or each waited for the other.
+
+    Nothing of it was written, so it can be tried again at once, and the second time sees what the other one did.
+    """
+
+    def __init__(self, *, detail: str = "") -> None:
+        super().__init__(
+            "Others change the same at the moment; try again.", detail=detail, retry_after_s=1
+        )
 
 
 class StepFailed(HanokError):

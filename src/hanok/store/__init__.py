@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from hanok.store.database import Changes, Database, Duplicate, Transaction
+from hanok.store.database import Changes, Database, Duplicate, Transaction, still_there
 from hanok.store.schema import JSON, UTCDateTime, metadata
 
-__all__ = ["JSON", "Changes", "Database", "Duplicate", "Transaction", "UTCDateTime", "metadata"]
+__all__ = [
+    "JSON",
+    "Changes",
+    "Database",
+    "Duplicate",
+    "Transaction",
+    "UTCDateTime",
+    "metadata",
+    "still_there",
+]

@@ -26,9 +26,10 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.dml import UpdateBase
 
-from hanok.base.errors import BadInput, Unavailable
+from hanok.base.errors import BadInput, Raced, Unavailable
 from hanok.base.pieces import Pieces
 from hanok.store.schema import metadata
+from hanok.store.sizes import TOO_LARGE, is_too_large
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -48,6 +49,17 @@ Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 class Duplicate(Exception):
     """A row with these unique values exists already."""
+
+
+def still_there(row: Row[Any] | None) -> Row[Any]:
+    """A row that this transaction found before and changed since.
+
+    Raises:
+        Raced: another transaction removed it in between; what was written around it must not stay.
+    """
+    if row is None:
+        raise Raced(detail="a row went while it was changed")
+    return row
 
 
 class Changes(Struct, frozen=True, kw_only=True):
@@ -638,6 +650,11 @@ def _pragmas(durable: bool) -> Callable[[Any, Any], None]:
 _UNFIT = frozenset(("22000", "22001", "22003", "22008", "22021", "22P05"))
 
 
+# Since this transaction looked, a row that it refers to went, or one with its unique values came; or each of two waited
+# for the other. SQLite has one writer at a time: there, none of it happens unless the code is wrong.
+_RACED = frozenset(("23503", "23505", "40001", "40P01"))
+
+
 def _is_unfit(error: BaseException | None) -> bool:
     """Whether a value was sent that this database cannot hold; the drivers say so in many ways."""
     if isinstance(error, OverflowError | UnicodeEncodeError | DataError):
@@ -656,6 +673,11 @@ class _translated:
             raise BadInput(
                 "Invalid input: a value is out of range or holds a character that no text may."
             ) from error
+        if isinstance(error, DBAPIError):
+            if is_too_large(error.orig):
+                raise BadInput(TOO_LARGE) from error
+            if getattr(error.orig, "sqlstate", "") in _RACED:
+                raise Raced(detail=str(error)) from error
         if isinstance(error, OperationalError | InterfaceError) or (
             isinstance(error, DBAPIError) and error.connection_invalidated
         ):
@@ -664,12 +686,7 @@ class _translated:
             raise Unavailable("The database does not answer.", detail=str(error)) from error
         if isinstance(error, DBAPIError):
             text = str(error.orig).lower()
-            if (
-                "deadlock" in text
-                or "lock timeout" in text
-                or "could not serialize" in text
-                or "disk" in text
-            ):
+            if "lock timeout" in text or "disk" in text:
                 raise Unavailable(_why(text), detail=str(error)) from error
             if "not a database" in text or "malformed" in text:
                 raise Unavailable(_why(text), detail=str(error)) from error

@@ -19,6 +19,7 @@ from sqlalchemy.types import Float, Numeric
 from sqlalchemy.util import LRUCache
 
 from hanok.base.errors import BadInput, Unavailable
+from hanok.store.sizes import TOO_LARGE, is_too_large
 
 # SQL's "data exception": too long, out of range, a character that no text may hold.
 UNFIT = frozenset(("22000", "22001", "22003", "22008", "22021", "22P05"))
@@ -114,6 +115,8 @@ class _translated:
             raise BadInput(
                 "Invalid input: a value is out of range or holds a character that no text may."
             ) from error
+        if is_too_large(error):
+            raise BadInput(TOO_LARGE) from error
         # Connection lost, resources used up, deadlock, lock not to be had, the server ends.
         if isinstance(error, asyncpg.InterfaceError | OSError) or state[:2] in (
             "08", "40", "53", "55", "57",

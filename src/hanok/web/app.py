@@ -9,10 +9,13 @@ nobody defined, keeps the house from starting.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as StarletteRequest
@@ -27,13 +30,14 @@ from hanok.base.errors import (
     MethodNotAllowed,
     NotFound,
     NotSignedIn,
+    Raced,
     Refused,
 )
 from hanok.base.ids import new_request_id
 from hanok.base.log import request_id as current_request_id
 from hanok.base.patterns import BadPattern, path_pattern
 from hanok.base.pieces import Pieces
-from hanok.store import Database
+from hanok.store import Database, Duplicate
 from hanok.web import faults
 from hanok.web.front import FrontSettings
 from hanok.web.microversions import Version
@@ -44,6 +48,7 @@ from hanok.web.routes import PUBLIC, SIGNED_IN, Route, Router, Service, paramete
 from hanok.web.token import Authenticate, Token
 from hanok.web.versions import Query
 
+RACES = 9  # times that a request is tried again because others changed the same
 SENT_AT_ONCE = 128 << 10  # bytes: about what a socket takes without waiting
 
 log = logging.getLogger(__name__)
@@ -274,7 +279,7 @@ class Application:
         if service.guards_authority and request._token is not None and not public:
             _check_delegation(request._token, route)
         request.hold_query(mounted.query(route))
-        response = await route.handler(request, service.room)
+        response = await _answered(route, request, service.room)
         _as_before(response, route, request.microversion)
         if not request.was_checked and route.rules[0] not in (PUBLIC, SIGNED_IN):
             raise RuntimeError(f"{route.method} {route.path} answered without looking at its rules")
@@ -303,6 +308,22 @@ class Application:
         if not serving:
             raise NotFound("The resource could not be found.")
         return serving[0]
+
+
+async def _answered(route: Route, request: Request, room: Any) -> Response:
+    """What the handler answers; it is asked again when another request changed the same at that moment.
+
+    Only while nothing of this request is written and its body can be read again.
+    """
+    for tried in range(RACES):
+        try:
+            return await route.handler(request, room)
+        except (Raced, Duplicate):
+            if not request.repeatable:
+                raise
+            # Not all at the same moment again.
+            await asyncio.sleep(random.uniform(0, 0.02 * (tried + 1)))  # noqa: S311
+    return await route.handler(request, room)
 
 
 def _asked(request: Request) -> faults.Asked:

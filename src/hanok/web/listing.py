@@ -190,6 +190,32 @@ def equal(column: sa.Column[Any]) -> Filter:
     return lambda values: column.in_(values) if len(values) > 1 else column == values[0]
 
 
+def tagged(
+    of: sa.Column[Any],
+    owner: sa.Column[Any],
+    tag: sa.Column[Any],
+    values: Sequence[str],
+    *,
+    negative: bool,
+    together: bool,
+) -> Where:
+    """The rows that have these tags, or have not.
+
+    One condition for any number of tags: a statement with one for each grows beyond what a database takes.
+
+    Args:
+        of: the column that the tags' `owner` refers to. owner and tag: columns of the tags, unique together.
+        values: tags, or lists of them with commas between.
+        negative: those that have not. together: all of the tags, rather than one of them.
+    """
+    wanted = list(dict.fromkeys(one for value in values for one in value.split(",")))
+    having = sa.select(owner).where(tag.in_(wanted))
+    if together:
+        having = having.group_by(owner).having(sa.func.count() == len(wanted))
+    found = of.in_(having)
+    return sa.not_(found) if negative else found
+
+
 # ---- the page styles of the services ----
 
 

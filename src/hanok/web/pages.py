@@ -59,7 +59,8 @@ def ordered(
         keys: columns and directions; the last one should be unique, or rows of equal keys have no order.
         after: the values of the marker's row by column name. NULL sorts before everything else.
     """
-    statement = _in_order(statement, tuple(keys), limit)
+    keys = _once(keys)
+    statement = _in_order(statement, keys, limit)
     if after is None:
         return statement
     options: list[sa.ColumnElement[bool]] = []
@@ -69,6 +70,16 @@ def ordered(
         options.append(sa.and_(*same, _behind(column, direction, value)))
         same.append(column.is_(None) if value is None else column == value)
     return statement.where(sa.or_(*options))
+
+
+def _once(
+    keys: Sequence[tuple[sa.Column[Any], Direction]],
+) -> tuple[tuple[sa.Column[Any], Direction], ...]:
+    """The keys without what orders nothing: a column's second mention. With a marker each one costs those before it."""
+    first: dict[sa.Column[Any], Direction] = {}
+    for column, direction in keys:
+        first.setdefault(column, direction)
+    return tuple(first.items())
 
 
 @lru_cache(maxsize=128)  # first pages of statements that are themselves built once

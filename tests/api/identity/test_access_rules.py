@@ -33,3 +33,24 @@ async def test_a_rule_with_many_places_is_answered(cloud: Cloud) -> None:
         await bad("GET", f"/compute/v2.1/servers/{path}", status=403)
     fits = "a" * 90 + "b"
     await bad("GET", f"/compute/v2.1/{fits}", status=404)
+
+
+async def test_rules_are_shown_in_the_order_they_were_given(cloud: Cloud) -> None:
+    """Clients compare what they sent with what they read, rule by rule."""
+    owner = await cloud.project_with("p", "member")
+    rules = [
+        {"path": f"/v2.1/{number}", "method": method, "service": "compute"}
+        for number in range(9)
+        for method in ("GET", "PUT")
+    ]
+    for name, given in (("forward", rules), ("backward", rules[::-1]), ("twice", rules * 2)):
+        credential = await an_application_credential(owner, name=name, access_rules=given)
+        path = f"/v3/users/{owner.user_id}/application_credentials/{credential['id']}"
+        shown = (await owner.get(path))["application_credential"]["access_rules"]
+        once = rules if name == "twice" else given
+        assert [{**rule, "id": None} for rule in shown] == [{**rule, "id": None} for rule in once]
+    path = f"/v3/users/{owner.user_id}/access_rules"
+    listed = (await owner.get(path))["access_rules"]
+    assert [(rule["path"], rule["method"]) for rule in listed] == [
+        (rule["path"], rule["method"]) for rule in rules
+    ]

@@ -66,6 +66,22 @@ async def test_a_value_that_cannot_be_kept_is_bad_input(database: Database) -> N
     assert await value(database) == 0
 
 
+async def test_a_statement_that_is_too_large_is_bad_input(database: Database) -> None:
+    """Not "the database does not answer": clients would send the same again."""
+    if database.dialect == "postgresql":
+        many: sa.ColumnElement[bool] = counters.c.name.in_([str(one) for one in range(40_000)])
+    else:
+        many = sa.or_(*(counters.c.name == str(one) for one in range(1_500)))
+    for statement in (sa.select(counters).where(many), counters.delete().where(many)):
+        with pytest.raises(BadInput, match="more at once than the database takes"):
+            async with database.write() as tx:
+                await tx.execute(statement)
+    with pytest.raises(BadInput, match="more at once than the database takes"):
+        async with database.read() as tx:
+            await tx.all(sa.select(counters).where(many))
+    assert await value(database) == 0
+
+
 async def test_a_duplicate_leaves_the_transaction_usable(database: Database) -> None:
     async with database.write() as tx:
         with pytest.raises(Duplicate):

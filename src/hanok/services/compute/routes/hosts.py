@@ -17,7 +17,7 @@ from hanok.services.compute.schemas import answers, bodies
 from hanok.services.compute.tables import servers as server_table
 from hanok.services.compute.tables import services as table
 from hanok.services.placement import facade as placement
-from hanok.store import Transaction
+from hanok.store import Transaction, still_there
 from hanok.web.pages import limit_of, next_link, number_of
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
@@ -57,9 +57,7 @@ async def _change(
     if disabled is not None:
         reason = body.disabled_reason if isinstance(body.disabled_reason, str) else None
         await hosts.set_disabled(tx, row, disabled, reason)
-    fresh = await tx.first(sa.select(table).where(table.c.id == row.id))
-    assert fresh is not None
-    return fresh
+    return still_there(await tx.first(sa.select(table).where(table.c.id == row.id)))
 
 
 async def update_service(request: Request, room: Compute) -> Response:

@@ -16,7 +16,7 @@ from hanok.services.compute import states
 from hanok.services.compute.schemas import answers, bodies
 from hanok.services.compute.tables import server_tags
 from hanok.services.compute.tables import servers as table
-from hanok.web.listing import COMPUTE, Filter, Listing, SortKey, Where, equal
+from hanok.web.listing import COMPUTE, Filter, Listing, SortKey, Where, equal, tagged
 from hanok.web.pages import number_of
 from hanok.web.request import Request
 from hanok.web.versions import Parameter, Query
@@ -106,16 +106,9 @@ def _status(name: str) -> Where:
 
 
 def _tagged(*, negative: bool, together: bool) -> Filter:
-    having = sa.select(server_tags.c.server_id)
-
     def condition(values: list[str]) -> Where:
-        each = [
-            table.c.id.in_(having.where(server_tags.c.tag == tag))
-            for value in values
-            for tag in value.split(",")
-        ]
-        found = sa.and_(*each) if together else sa.or_(*each)
-        return sa.not_(found) if negative else found
+        owner, tag = server_tags.c.server_id, server_tags.c.tag
+        return tagged(table.c.id, owner, tag, values, negative=negative, together=together)
 
     return condition
 

@@ -53,7 +53,10 @@ async def _body(request: Request, tx: Transaction, row: Any) -> dict[str, Any]:
         rules = await tx.all(
             sa.select(access_rules).where(access_rules.c.id.in_(list(row.access_rule_ids)))
         )
-        body["access_rules"] = [_rule(rule) for rule in rules]
+        by_id = {rule.id: _rule(rule) for rule in rules}
+        body["access_rules"] = [
+            by_id[one] for one in dict.fromkeys(row.access_rule_ids) if one in by_id
+        ]
     return body
 
 
@@ -220,7 +223,11 @@ async def list_rules(request: Request, room: Identity) -> Response:
     """GET /v3/users/{id}/access_rules."""
     async with request.reading() as tx:
         user = await readable(request, tx, "identity:list_access_rules")
-        rows = await tx.all(sa.select(access_rules).where(access_rules.c.user_id == user.id))
+        rows = await tx.all(
+            sa.select(access_rules)
+            .where(access_rules.c.user_id == user.id)
+            .order_by(access_rules.c.service, access_rules.c.path, access_rules.c.method)
+        )
     items = [
         {**_rule(row), "links": schemas.link(request, "users", user.id, "access_rules", row.id)}
         for row in rows

@@ -18,6 +18,7 @@ from hanok.services.identity.routes.lists import PAGING
 from hanok.services.identity.tables import project_tags
 from hanok.services.identity.tables import projects as table
 from hanok.store import Transaction
+from hanok.web.listing import tagged
 from hanok.web.request import Request, convert, json_answer, no_content
 from hanok.web.routes import Route
 
@@ -60,18 +61,17 @@ async def list_projects(request: Request, room: Identity) -> Response:
         statement = statement.where(table.c.is_domain.is_(False))
     if own_domain:
         statement = statement.where(table.c.domain_id == own_domain)
-    has = sa.select(project_tags.c.project_id)
     for name, negative, together in (
         ("tags", False, True),
         ("tags-any", False, False),
         ("not-tags", True, True),
         ("not-tags-any", True, False),
     ):
-        if name not in query:
-            continue
-        each = [table.c.id.in_(has.where(project_tags.c.name == t)) for t in query[name].split(",")]
-        condition = sa.and_(*each) if together else sa.or_(*each)
-        statement = statement.where(sa.not_(condition) if negative else condition)
+        if name in query:
+            owner, tag, wanted = project_tags.c.project_id, project_tags.c.name, [query[name]]
+            statement = statement.where(
+                tagged(table.c.id, owner, tag, wanted, negative=negative, together=together)
+            )
     async with request.reading() as tx:
         return await listed(request, tx, statement)
 

@@ -23,7 +23,7 @@ from hanok.services.image.tables import (
     metadef_resource_types,
     metadef_tags,
 )
-from hanok.store import Duplicate, Transaction
+from hanok.store import Duplicate, Transaction, still_there
 from hanok.web.token import Caller
 
 RESOURCE_TYPES = (
@@ -121,9 +121,7 @@ async def update(tx: Transaction, row: Row[Any], values: dict[str, Any], now: da
         raise Conflict(
             f"The metadata definition namespace={values['namespace']} already exists."
         ) from error
-    fresh = await tx.first(_by_name, {"namespace": values["namespace"]})
-    assert fresh is not None
-    return fresh
+    return still_there(await tx.first(_by_name, {"namespace": values["namespace"]}))
 
 
 def check_open(row: Row[Any]) -> None:

@@ -19,7 +19,7 @@ from hanok.services.image.routes import guards, locations
 from hanok.services.image.routes.seen import allow, answer, answers, readable
 from hanok.services.image.tables import image_members, image_properties, image_tags
 from hanok.services.image.tables import images as table
-from hanok.store import Transaction
+from hanok.store import Transaction, still_there
 from hanok.web.pages import Direction, limit_of, number_of, ordered
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
@@ -332,8 +332,7 @@ async def update_image(request: Request, room: Images) -> Response:
         )
         await images.set_properties(tx, row.id, further)
         await images.set_tags(tx, row.id, words)
-        fresh = await images.get_any(tx, row.id)
-        assert fresh is not None
+        fresh = still_there(await images.get_any(tx, row.id))
         shown = await answer(request, room, tx, fresh)
     await data.empty_trash(room, row.id)
     return json_answer(shown)

@@ -14,7 +14,7 @@ from hanok.services.image.logic import images
 from hanok.services.image.room import Images
 from hanok.services.image.routes.seen import readable
 from hanok.services.image.tables import image_members as table
-from hanok.store import Transaction
+from hanok.store import Transaction, still_there
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
 
@@ -95,8 +95,7 @@ async def update_member(request: Request, room: Images) -> Response:
             .where(table.c.image_id == row.id, table.c.member_id == found.member_id)
             .values(status=status, updated_at=room.clock.now())
         )
-        fresh = await images.membership(tx, row.id, found.member_id)
-    assert fresh is not None
+        fresh = still_there(await images.membership(tx, row.id, found.member_id))
     return json_answer(schemas.member(fresh))
 
 

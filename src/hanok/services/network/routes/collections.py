@@ -28,7 +28,8 @@ from hanok.services.network.room import NetworkRoom
 from hanok.services.network.schemas import attributes as attr
 from hanok.services.network.schemas.attributes import Attribute
 from hanok.services.network.tables import tags
-from hanok.store import Transaction
+from hanok.store import Transaction, still_there
+from hanok.web.listing import tagged
 from hanok.web.pages import Direction, limit_of, number_of, ordered
 from hanok.web.request import Request, json_answer, list_answer, no_content
 from hanok.web.routes import Route
@@ -283,13 +284,9 @@ def _equal(kind: Kind, name: str, values: list[str]) -> Where:
 
 
 def _tagged(column: sa.Column[Any], name: str, values: list[str]) -> Where:
-    wanted = [tag for value in values for tag in value.split(",")]
-    having = sa.select(tags.c.resource_id)
-    if name.endswith("-any"):
-        condition: Where = column.in_(having.where(tags.c.tag.in_(wanted)))
-    else:
-        condition = sa.and_(*(column.in_(having.where(tags.c.tag == tag)) for tag in wanted))
-    return sa.not_(condition) if name.startswith("not-") else condition
+    negative, together = name.startswith("not-"), not name.endswith("-any")
+    owner, tag = tags.c.resource_id, tags.c.tag
+    return tagged(column, owner, tag, values, negative=negative, together=together)
 
 
 async def list_all(request: Request, room: NetworkRoom, kind: Kind) -> Response:
@@ -452,8 +449,7 @@ async def update_one(request: Request, room: NetworkRoom, kind: Kind) -> Respons
         _revision_fits(request, row)
         if values:
             await kind.update(tx, room, reach, row, values)
-        after = await tx.first(sa.select(kind.table).where(kind.table.c.id == row.id))
-        assert after is not None
+        after = still_there(await tx.first(sa.select(kind.table).where(kind.table.c.id == row.id)))
         view = (await kind.show(tx, [after]))[0]
     return json_answer({kind.name: seen(request, kind, view, ())})
 

@@ -1,0 +1,55 @@
+"""What of a provider cannot be changed or taken away, and the tree that a provider stands in."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from tests.api.placement.test_placement import LATEST, claim, provider
+from tests.cloud import Cloud
+
+PROVIDERS = "/placement/resource_providers"
+
+
+@pytest.mark.parametrize(("reserved", "status"), [(7, 200), (8, 200), (9, 400)])
+async def test_all_of_an_inventory_may_be_reserved_and_no_more(
+    cloud: Cloud, reserved: int, status: int
+) -> None:
+    admin = await cloud.sign_in()
+    made = await provider(admin, "p", VCPU=8)
+    body = {"resource_provider_generation": 1, "total": 8, "reserved": reserved}
+    await admin("PUT", f"{PROVIDERS}/{made}/inventories/VCPU", body, headers=LATEST, status=status)
+
+
+async def test_an_inventory_that_is_used_stays(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    made = await provider(admin, "p", VCPU=8, MEMORY_MB=64)
+    path = f"/placement/allocations/{uuid.uuid4()}"
+    await admin("PUT", path, claim(admin, made, VCPU=1), headers=LATEST, status=204)
+    body = {"resource_provider_generation": 2, "inventories": {"MEMORY_MB": {"total": 64}}}
+    inventories = f"{PROVIDERS}/{made}/inventories"
+    answer = await admin("PUT", inventories, body, headers=LATEST, status=409)
+    assert "in use" in answer.text
+    kept = (await admin.get(inventories, headers=LATEST))["inventories"]
+    assert set(kept) == {"VCPU", "MEMORY_MB"}
+    body["inventories"] = {"VCPU": {"total": 8}}
+    await admin("PUT", inventories, body, headers=LATEST, status=200)
+
+
+async def test_a_tree_of_providers(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    above = None
+    tree: list[str] = []
+    for name in ("root", "child", "grandchild"):
+        body = {"name": name, "parent_provider_uuid": above}
+        above = (await admin.post(PROVIDERS, body, 200, headers=LATEST))["uuid"]
+        tree.append(str(above))
+    shown = [await admin.get(f"{PROVIDERS}/{one}", headers=LATEST) for one in tree]
+    assert [one["root_provider_uuid"] for one in shown] == [tree[0]] * 3
+    assert [one["parent_provider_uuid"] for one in shown] == [None, *tree[:2]]
+    for one in tree[:2]:
+        answer = await admin("DELETE", f"{PROVIDERS}/{one}", headers=LATEST, status=409)
+        assert "child resource providers" in answer.text
+    for one in reversed(tree):
+        await admin("DELETE", f"{PROVIDERS}/{one}", headers=LATEST, status=204)
