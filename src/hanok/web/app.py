@@ -302,7 +302,9 @@ class Application:
             if len(keys) != 1 or not keyed:
                 name = f" {keys[0]}" if len(keys) == 1 else ""
                 raise BadInput(
-                    f"There is no such action:{name}" if name else "One action is needed."
+                    f"There is no such action:{name}"
+                    if name
+                    else "The request body must have exactly one action."
                 )
             serving = [route for route in serving if route.body_key in keys]
         if not serving:

@@ -296,7 +296,7 @@ class Request:
             raise UnsupportedType(f"Unsupported Content-Type: {kind}")
         raw = await self.raw()
         if not raw:
-            raise BadInput("A JSON body is needed.")
+            raise BadInput("A JSON body is required.")
         if b"\\u0000" in raw:
             raise BadInput("Malformed request body: a text contains the character NUL.")
         try:

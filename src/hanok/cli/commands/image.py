@@ -65,7 +65,7 @@ def read(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise Failure(f"{path}: {error}") from None
     if not isinstance(value, dict) or not isinstance(value.get("namespace"), str):
-        raise Failure(f"{path}: this is no namespace of definitions")
+        raise Failure(f"{path}: this is not a namespace of metadata definitions")
     return value
 
 

@@ -139,7 +139,7 @@ def _stores(settings: ImageSettings, files: Path) -> dict[str, Store]:
         raise WrongSettings("two stores have one name, or there is more than one store 'http'")
     for one in settings.stores:
         if not one.id or len(one.id) > 64 or "," in one.id:
-            raise WrongSettings(f"{one.id!r} is no name for a store")
+            raise WrongSettings(f"{one.id!r} is not a valid name of a store")
         if one.kind == "file":
             made[one.id] = FileStore(Path(one.folder) if one.folder else files)
         elif one.kind == "s3":

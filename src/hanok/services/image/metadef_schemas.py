@@ -282,7 +282,7 @@ def _thing(body: Any, known: Sequence[str], what: str) -> dict[str, Any]:
             raise Forbidden(f"Attribute '{name}' is read-only.")
     for name in body:
         if name not in known:
-            raise _wrong(name, f"is no attribute of this {what}")
+            raise _wrong(name, f"is not an attribute of this {what}")
     return body
 
 

@@ -374,7 +374,7 @@ def checked(name: str, value: Any) -> Any:
         raise Forbidden(f"Attribute '{name}' is reserved.")
     if name == "id":
         if not isinstance(value, str) or not is_uuid(value) or len(value) != 36:
-            raise _bad(name, value, "is no UUID")
+            raise _bad(name, value, "is not a valid UUID")
         return value.lower()
     if name in ("name", "owner"):
         if value is not None and (not isinstance(value, str) or len(value) > 255):

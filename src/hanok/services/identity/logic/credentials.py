@@ -73,7 +73,7 @@ def _parsed(blob: str) -> dict[str, Any]:
     if not isinstance(parsed.get("access"), str) or not parsed["access"]:
         raise BadInput("Expecting to find access in the blob of the credential.")
     if not isinstance(parsed.get("secret", ""), str):
-        raise BadInput("The secret in the blob of the credential is no text.")
+        raise BadInput("The secret in the blob of the credential is not a string.")
     return parsed
 
 

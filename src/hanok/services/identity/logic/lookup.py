@@ -93,7 +93,7 @@ def filtered(
             else:
                 statement = statement.where(_parts(sa.func.lower(column), value.lower(), how[1:]))
         else:
-            raise BadInput(f"There is no filter {name}.")
+            raise BadInput(f"Invalid filter: '{name}' is not a valid filter.")
     return statement
 
 
@@ -107,7 +107,7 @@ def expiry(text: str, now: datetime) -> datetime:
         at = datetime.fromisoformat(text)
         at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise BadInput("Invalid input for field 'expires_at': it is no time.") from None
+        raise BadInput("Invalid input for field 'expires_at': it is not a valid time.") from None
     if at <= now:
         raise BadInput("Invalid input for field 'expires_at': it has passed.")
     return at

@@ -86,7 +86,7 @@ def read(
     try:
         pairs = parse_authorization_header(header)
     except ValueError:
-        raise BadInput("An Authorization header of OAuth is needed.") from None
+        raise BadInput("An OAuth Authorization header is required.") from None
     parameters = {name: unescape(value) for name, value in pairs}
     if len(parameters) != len(pairs):
         raise BadInput("The Authorization header names a parameter twice.")

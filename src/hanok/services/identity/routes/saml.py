@@ -25,7 +25,7 @@ XML = "text/xml"
 def _ours(room: Identity) -> SAMLProvider:
     if room.saml is None:
         raise NotFound(
-            "This cloud is no SAML identity provider: its operator's settings have no [identity.saml]."
+            "This cloud is not a SAML identity provider: its operator's settings have no [identity.saml]."
         )
     return room.saml
 

@@ -95,7 +95,7 @@ def certificate_id(properties: Mapping[str, str]) -> str:
     if properties[KEY_TYPE] not in KEY_TYPES:
         raise SignatureProblem(f"{KEY_TYPE} must be one of {', '.join(KEY_TYPES)}.")
     if not is_uuid(properties[CERTIFICATE]):
-        raise SignatureProblem(f"{CERTIFICATE} is no UUID.")
+        raise SignatureProblem(f"{CERTIFICATE} is not a valid UUID.")
     return properties[CERTIFICATE]
 
 
@@ -137,7 +137,7 @@ def verifier(
             read = x509.load_der_x509_certificate(certificate)
         key = read.public_key()
     except (ValueError, TypeError) as error:
-        raise SignatureProblem("what the key manager has is no certificate.") from error
+        raise SignatureProblem("what the key manager has is not a valid certificate.") from error
     if not read.not_valid_before_utc <= now <= read.not_valid_after_utc:
         raise SignatureProblem("the certificate is not valid today.")
     key_type = properties[KEY_TYPE]
@@ -150,7 +150,7 @@ def verifier(
         and f"ECC_{key.curve.name.upper()}" == key_type
     )
     if not fits:
-        raise SignatureProblem(f"the certificate's key is no {key_type} key.")
+        raise SignatureProblem(f"the certificate's key is not a {key_type} key.")
     return Verifier(key, getattr(hashes, HASHES[properties[HASH]])(), signature, key_type)
 
 
@@ -175,5 +175,5 @@ async def fetch_certificate(endpoint: str, secret_id: str, token: str) -> Certif
             f"the key manager does not give the certificate {secret_id} ({answer.status_code})."
         )
     if len(answer.content) > CERTIFICATE_BYTES:
-        raise SignatureProblem("what the key manager has is no certificate.")
+        raise SignatureProblem("what the key manager has is not a valid certificate.")
     return Certificate(secret_id, answer.content)

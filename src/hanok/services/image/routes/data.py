@@ -33,7 +33,7 @@ def _promised(request: Request) -> int | None:
         raise UnsupportedType("The data of an image is of type application/octet-stream.")
     text = request.headers.get("content-length") or request.headers.get("x-openstack-image-size")
     if text is not None and not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise BadInput("The announced size is no whole number.")
+        raise BadInput("The announced size is not a valid integer.")
     return None if text is None else int(text)
 
 

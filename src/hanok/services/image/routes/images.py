@@ -300,7 +300,7 @@ async def update_image(request: Request, room: Images) -> Response:
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
     if kind not in request.service.media_types[1:]:
         raise UnsupportedType(
-            "A JSON patch is needed, of type application/openstack-images-v2.1-json-patch.",
+            "A JSON patch is required, of type application/openstack-images-v2.1-json-patch.",
             headers={"Accept-Patch": ",".join(request.service.media_types[1:])},
         )
     changes = schemas.read_patch(await request.json(), oldest="v2.0" in kind)

@@ -218,9 +218,9 @@ def _said(row: Row[Any], said: dict[str, str]) -> dict[str, Any]:
     if fresh.get("os_hash_algo") != "sha512":
         raise Conflict("os_hash_algo must be sha512.")
     if not _is_hex(fresh["os_hash_value"], 64):
-        raise Conflict("os_hash_value is no hash of this kind.")
+        raise Conflict("os_hash_value is not a valid hash of this kind.")
     if "checksum" in fresh and not _is_hex(fresh["checksum"], 16):
-        raise Conflict("checksum is no MD5.")
+        raise Conflict("checksum is not a valid MD5 hash.")
     return dict(fresh)
 
 
@@ -249,7 +249,7 @@ async def add_location(request: Request, room: Images) -> Response:
         if algorithm not in _ALGORITHMS:
             raise BadInput(f"os_hash_algo must be one of {', '.join(_ALGORITHMS)}.")
         if not _is_hex(value, hashlib.new(algorithm).digest_size):
-            raise BadInput(f"os_hash_value is no {algorithm}.")
+            raise BadInput(f"os_hash_value is not a valid {algorithm} hash.")
     service = bool({"service", "admin"} & {role.lower() for role in request.token.roles})
     async with request.transaction() as tx:
         row = await readable(request, tx, "add_image_location")
