@@ -22,6 +22,29 @@ async def test_all_of_an_inventory_may_be_reserved_and_no_more(
     await admin("PUT", f"{PROVIDERS}/{made}/inventories/VCPU", body, headers=LATEST, status=status)
 
 
+async def test_before_1_26_some_of_an_inventory_is_left(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    made = await provider(admin, "p", VCPU=8)
+    path = f"{PROVIDERS}/{made}/inventories"
+    all_of_it = {"total": 8, "reserved": 8}
+    older, newer = ({"OpenStack-API-Version": f"placement 1.{minor}"} for minor in (25, 26))
+    new = {"resource_provider_generation": 1, "inventories": {"VCPU": all_of_it}}
+    one = {"resource_provider_generation": 1, **all_of_it}
+    await admin("PUT", path, new, headers=older, status=400)
+    await admin("PUT", f"{path}/VCPU", one, headers=older, status=400)
+    other = {"resource_class": "DISK_GB", **all_of_it}
+    await admin("POST", path, other, headers=older, status=400)
+    await admin("PUT", path, new, headers=newer, status=200)
+
+
+async def test_amounts_of_a_class_that_is_not_there_are_refused(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    await provider(admin, "p", VCPU=8)
+    wanted = "resources=VCPU:1,CUSTOM_NOT_THERE:1"
+    answer = await admin("GET", f"{PROVIDERS}?{wanted}", headers=LATEST, status=400)
+    assert "CUSTOM_NOT_THERE" in answer.text
+
+
 async def test_an_inventory_that_is_used_stays(cloud: Cloud) -> None:
     admin = await cloud.sign_in()
     made = await provider(admin, "p", VCPU=8, MEMORY_MB=64)

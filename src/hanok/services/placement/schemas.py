@@ -44,6 +44,18 @@ class NewInventoryBody(InventoryBody, forbid_unknown_fields=True, kw_only=True):
     resource_class: ClassName
 
 
+@turns_older(NewInventoryBody, (1, 26))
+@turns_older(InventoryBody, (1, 26))
+def _some_left(body: dict[str, Any]) -> dict[str, Any]:
+    """Before 1.26 not all of an inventory could be reserved."""
+    total, reserved = body.get("total"), body.get("reserved")
+    if isinstance(total, int) and isinstance(reserved, int) and reserved >= total > 0:
+        raise BadInput(
+            "Unable to update inventory: The reserved value is greater than or equal to total."
+        )
+    return body
+
+
 class InventoriesBody(Struct, forbid_unknown_fields=True, kw_only=True):
     resource_provider_generation: int
     inventories: dict[ClassName, InventoryBody]

@@ -149,6 +149,16 @@ async def check_class(tx: Transaction, name: str) -> None:
         raise BadInput(f"Unknown resource class in inventory: No such resource class {name}.")
 
 
+async def check_classes(tx: Transaction, names: Iterable[str]) -> None:
+    """Raises BadInput when a query asks for an amount of what no class stands for."""
+    own = set(names) - CLASS_SET
+    if own:
+        known = await tx.scalars(sa.select(resource_classes.c.name))
+        unknown = sorted(own - set(known))
+        if unknown:
+            raise BadInput(f"Invalid resource class in resources parameter: {', '.join(unknown)}")
+
+
 async def check_traits(tx: Transaction, names: Iterable[str]) -> None:
     own = [name for name in names if name not in TRAIT_SET]
     if own:

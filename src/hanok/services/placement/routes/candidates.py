@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput
@@ -14,8 +13,6 @@ from hanok.services.placement.logic.candidates import Group
 from hanok.services.placement.room import Placement
 from hanok.services.placement.routes.fresh import fresh
 from hanok.services.placement.routes.query import OF_CANDIDATES, groups_of
-from hanok.services.placement.standard import CLASS_SET
-from hanok.services.placement.tables import resource_classes
 from hanok.store import Transaction
 from hanok.web.pages import number_of
 from hanok.web.request import Request, json_answer
@@ -76,10 +73,7 @@ async def list_candidates(request: Request, room: Placement) -> Response:
     _check_groups(groups, subtrees, policy)
     async with request.reading() as tx:
         named = {name for group in groups.values() for name in group.resources}
-        own = set(await tx.scalars(sa.select(resource_classes.c.name)))
-        unknown = sorted(named - CLASS_SET - own)
-        if unknown:
-            raise BadInput(f"Invalid resource class in resources parameter: {', '.join(unknown)}")
+        await providers.check_classes(tx, named)
         wanted_traits = {
             t for g in groups.values() for t in (*g.forbidden, *(t for o in g.required for t in o))
         }

@@ -98,6 +98,7 @@ async def list_providers(request: Request, room: Placement) -> Response:
     async with request.reading() as tx:
         if group is not None:
             statement = statement.where(*_conditions(group))
+            await providers.check_classes(tx, group.resources)
             await providers.check_traits(
                 tx, [*(t for o in group.required for t in o), *group.forbidden]
             )
