@@ -6,6 +6,7 @@ Commands are imported when they are called: `hanok status` should not pay for wh
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import os
 import sys
@@ -89,6 +90,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
             module.arguments(sub)
             sub.set_defaults(run=module.run)
     if wanted in INTERNAL:
+        gc.disable()  # what a process loads at its start stays; it turns the collector on when it serves
         sub = commands.add_parser(wanted)
         module = importlib.import_module(f"hanok.cli.commands.{wanted}")
         module.arguments(sub)

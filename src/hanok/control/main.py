@@ -110,5 +110,6 @@ async def _serve(control: Control, listener: socket.socket) -> None:
     # What is there now stays for good: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    gc.enable()
     log.info("serving at %s port %d", *listener.getsockname()[:2])
     await Server(config, settings).serve(sockets=[listener])

@@ -470,6 +470,14 @@ class Database:
 
         await self.run_sync(make)
 
+    async def has_table(self, table: sa.Table) -> bool:
+        """Whether the database has this table yet."""
+        found: list[bool] = []
+        await self.run_sync(
+            lambda connection: found.append(sa.inspect(connection).has_table(table.name))
+        )
+        return found[0]
+
     async def run_sync(self, work: Callable[[Connection], None]) -> None:
         """Run work that wants a plain connection, in one transaction."""
         with _translated():

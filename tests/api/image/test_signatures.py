@@ -111,7 +111,7 @@ async def test_signed_data_is_verified(tmp_path: Path, database_url: str, kind: 
             old = await image(one, **properties)
             assert "not valid today" in await upload(one, old, qcow2(), 400)
             manager.pages[path] = Page(data=b"no certificate")
-            assert "no certificate" in await upload(one, old, qcow2(), 400)
+            assert "is not a valid certificate" in await upload(one, old, qcow2(), 400)
 
 
 async def test_signed_data_is_refused_where_there_is_no_key_manager(cloud: Cloud) -> None:

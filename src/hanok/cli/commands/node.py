@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import signal
 from pathlib import Path
@@ -38,6 +39,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _until_told(settings: NodeSettings) -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
     task = asyncio.ensure_future(node.main(settings))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

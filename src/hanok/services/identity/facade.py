@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -134,7 +134,7 @@ async def bootstrap(
     tx: Transaction,
     clock: Clock,
     *,
-    admin_password_hash: str,
+    admin_password_hash: Callable[[], Awaitable[str]],
     region: str,
     catalog: Sequence[CatalogEntry],
 ) -> str:

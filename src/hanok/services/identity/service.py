@@ -12,6 +12,7 @@ from hanok.services.identity import facade
 from hanok.services.identity.policy import RULES
 from hanok.services.identity.room import Identity, IdentitySettings
 from hanok.services.identity.routes import ROUTES
+from hanok.services.identity.tables import users
 from hanok.store import Transaction
 from hanok.web import faults
 from hanok.web.routes import Service
@@ -62,13 +63,21 @@ class IdentityRoom(Room):
         self._password_hash = ""
 
     async def prepare(self) -> None:
-        self._password_hash = await self.facade.passwords.hash(self._house.admin_password)
+        # It costs a third of a second, and only a new cloud needs it.
+        if not await self._house.database.has_table(users):
+            self._password_hash = await self._hashed()
+
+    async def _hashed(self) -> str:
+        """The administrator's first password as it is kept."""
+        if not self._password_hash:
+            self._password_hash = await self.facade.passwords.hash(self._house.admin_password)
+        return self._password_hash
 
     async def first_rows(self, tx: Transaction) -> None:
         await facade.bootstrap(
             tx,
             self._house.clock,
-            admin_password_hash=self._password_hash,
+            admin_password_hash=self._hashed,
             region=self._house.region,
             catalog=self._house.catalog(),
         )

@@ -5,6 +5,7 @@ Source: Identity administration guide, "Bootstrapping Identity".
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
@@ -88,8 +89,14 @@ async def ensure_project(tx: Transaction) -> str:
     return str(row["id"])
 
 
-async def ensure_administrator(tx: Transaction, password_hash: str, now: datetime) -> str:
-    """The user admin; gives its id."""
+async def ensure_administrator(
+    tx: Transaction, password_hash: Callable[[], Awaitable[str]], now: datetime
+) -> str:
+    """The user admin; gives its id.
+
+    Args:
+        password_hash: asked only where there is no such user yet.
+    """
     there = await tx.scalar(_first_user)
     if there is not None:
         return str(there)
@@ -98,7 +105,7 @@ async def ensure_administrator(tx: Transaction, password_hash: str, now: datetim
         "id": new_hex(),
         "name": "admin",
         "domain_id": "default",
-        "password_hash": password_hash,
+        "password_hash": await password_hash(),
         "password_changed_at": now,
         "past_hashes": [],
         "failed_sign_ins": 0,

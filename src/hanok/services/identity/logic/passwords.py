@@ -1,4 +1,4 @@
-"""Password hashes: made and compared in a thread, remembered for a while once they matched.
+"""Password hashes: made and compared in a thread, remembered for a while once they were made or matched.
 
 What is remembered is a keyed hash over the password and the stored hash it matched, so that a changed password misses
 by itself, on every replica. The key lives in this process's memory only.
@@ -16,6 +16,7 @@ import bcrypt
 
 from hanok.base.clock import Clock
 from hanok.base.errors import BadInput
+from hanok.services.identity.logic.recent import Recent
 
 _DIGITS = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 LONGEST_BYTES = 4096  # before hashing; a longer one only costs time [CVE-2012-1572]
@@ -40,7 +41,7 @@ class Passwords:
         self._clock = clock
         self._rounds = rounds
         self._key = secrets.token_bytes(32)
-        self._matched: dict[bytes, float] = {}
+        self._until: Recent[bytes, float] = Recent(REMEMBERED_MOST)
         self._nobody = _nobody(rounds)
 
     async def hash(self, password: str) -> str:
@@ -51,10 +52,12 @@ class Passwords:
         """
         if len(password.encode()) > LONGEST_BYTES:
             raise BadInput(f"The password is longer than {LONGEST_BYTES} bytes.")
-        hashed = await asyncio.to_thread(
+        made = await asyncio.to_thread(
             bcrypt.hashpw, _short(password), bcrypt.gensalt(self._rounds)
         )
-        return hashed.decode()
+        hashed = made.decode()
+        self._remember(self._mark(password, hashed))
+        return hashed
 
     async def matches(self, password: str, stored: str | None) -> bool:
         """Whether the password is the one kept. Without a stored hash it takes as long and says no."""
@@ -63,15 +66,16 @@ class Passwords:
         if stored is None:
             await asyncio.to_thread(bcrypt.checkpw, _short(password), self._nobody.encode())
             return False
-        mark = hmac.digest(self._key, f"{stored}\0{password}".encode(), "sha256")
-        now = self._clock.monotonic_s()
-        if self._matched.get(mark, -1.0) > now:
+        mark = self._mark(password, stored)
+        if (self._until.get(mark) or -1.0) > self._clock.monotonic_s():
             return True
         if not await asyncio.to_thread(bcrypt.checkpw, _short(password), stored.encode()):
             return False
-        if len(self._matched) >= REMEMBERED_MOST:
-            self._matched = {key: until for key, until in self._matched.items() if until > now}
-            if len(self._matched) >= REMEMBERED_MOST:
-                self._matched.clear()
-        self._matched[mark] = now + REMEMBERED_S
+        self._remember(mark)
         return True
+
+    def _mark(self, password: str, stored: str) -> bytes:
+        return hmac.digest(self._key, f"{stored}\0{password}".encode(), "sha256")
+
+    def _remember(self, mark: bytes) -> None:
+        self._until.put(mark, self._clock.monotonic_s() + REMEMBERED_S)
