@@ -34,7 +34,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         seen.append(password)
         return real(password, hashed)
 
-    monkeypatch.setattr(module.bcrypt, "checkpw", counted)
+    monkeypatch.setattr(bcrypt, "checkpw", counted)
     return seen
 
 
