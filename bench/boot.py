@@ -18,7 +18,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.acceptance.clouds import CLI, ROOT, free_port, host
+from tests.acceptance.clouds import CLI, ROOT, host
+from tests.ports import free_port
 
 from bench.client import TICK
 from hanok.cli import api

@@ -23,7 +23,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
-from bench.client import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 SECONDS = 6.0

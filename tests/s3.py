@@ -14,6 +14,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from tests.ports import free_port
+
 MODULE = Path(__file__).parent / "versitygw"
 PROGRAM = "github.com/versity/versitygw/cmd/versitygw"
 BUILD_S = 900
@@ -49,9 +51,7 @@ def server(path: str) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="hanok-s3-", dir="/var/tmp") as name:
         folder = Path(name)
         (folder / "images").mkdir()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
+        port = free_port()
         process = subprocess.Popen(
             [path, "--port", f"127.0.0.1:{port}", "--quiet", "posix", str(folder)],
             env={**os.environ, "ROOT_ACCESS_KEY": ACCESS, "ROOT_SECRET_KEY": SECRET},

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.client import OpenStack
-from tests.acceptance.clouds import CLI, free_port
+from tests.acceptance.clouds import CLI
 from tests.disks import qcow2
+from tests.ports import free_port
 from tests.web import Page, Web, serving
 
 # What the client and its libraries warn of is their own future.

@@ -22,8 +22,8 @@ import pytest
 
 from hanok.services.identity.facade import IdentitySettings
 from hanok.services.identity.logic.openid import OpenIDSettings
-from tests.acceptance.clouds import free_port
 from tests.cloud import Client, Cloud, running
+from tests.ports import free_port
 
 BUILD_S = 600
 DASHBOARD = "http://dashboard.example/auth/websso/"

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import yaml
 
-from tests.acceptance.clouds import ROOT, free_port
+from tests.acceptance.clouds import ROOT
+from tests.ports import free_port
 
 PACKAGING = ROOT / "packaging"
 

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from hanok.supervisor import processes
-from tests.acceptance.clouds import CLI, ROOT, free_port, simulated
+from tests.acceptance.clouds import CLI, ROOT, simulated
+from tests.ports import free_port
 
 READY_S, PSS_MIB = 2.0, 100
 

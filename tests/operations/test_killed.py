@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import httpx
 import pytest
 
 from tests.disks import qcow2
+from tests.ports import free_port
 
 CREATE = ("AskPlacement", "WeighHosts", "ClaimHost", "FetchImage", "BindPorts", "StartGuest")
 DELETE = ("RemoveGuest", "ReleasePorts", "ForgetServer")
@@ -28,9 +28,7 @@ class Process:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
         self.process: subprocess.Popen[bytes] | None = None
 

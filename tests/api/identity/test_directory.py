@@ -14,8 +14,8 @@ import pytest
 import pytest_asyncio
 
 from hanok.services.identity import facade
-from tests.acceptance.clouds import free_port
 from tests.cloud import Client, Cloud
+from tests.ports import free_port
 
 SLAPD = shutil.which("slapd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 pytestmark = pytest.mark.skipif(SLAPD is None, reason="needs Debian's slapd")

@@ -11,6 +11,7 @@ from hanok.cli import making
 from hanok.cli.main import main
 from hanok.cli.output import Failure
 from hanok.supervisor.settings import BrokenState, load
+from tests.ports import free_port
 
 SIMULATED = making.Wishes(simulated=True, port=None, region=None, listen=None, hosts=None)
 
@@ -19,12 +20,6 @@ def wish(
     port: int | None = None, region: str | None = None, *, simulated: bool = True
 ) -> making.Wishes:
     return making.Wishes(simulated, port, region, None, None)
-
-
-def free_port() -> int:
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
 
 
 def test_settings_are_made_once_and_kept(tmp_path: Path) -> None:
