@@ -44,8 +44,19 @@ class OpenStack:
         match = max((c for c in self.commands if plain.startswith(c)), key=len, default="")
         if not status:
             self.called.add(match)
-        from openstackclient import shell  # warns while it is imported
+        ended, printed = self.ended(*words)
+        assert status is None or ended == status, f"openstack {plain}: {ended}\n{printed}"
+        return printed
 
+    def ended(self, *words: str) -> tuple[int, str]:
+        """Run a command; gives its exit status and what it printed, with the errors where it failed."""
+        from openstackclient import shell  # warns while it is imported
+        from osc_lib import clientmanager
+
+        # The client keeps its connections for as long as its process lives: the next user would speak as this one.
+        for kept in vars(clientmanager.ClientManager).values():
+            if isinstance(kept, clientmanager.ClientCache):
+                kept._handle = None
         out, err = io.StringIO(), io.StringIO()
         before, stdin = dict(os.environ), sys.stdin
         os.environ.update(self.environment)
@@ -57,10 +68,7 @@ class OpenStack:
             os.environ.clear()
             os.environ.update(before)
             sys.stdin = stdin
-        assert status is None or ended == status, (
-            f"openstack {plain}: {ended}\n{out.getvalue()}{err.getvalue()}"
-        )
-        return out.getvalue()
+        return ended, out.getvalue() + (err.getvalue() if ended else "")
 
     def as_somebody_else(self, other: OpenStack, *words: str) -> str:
         """Run a command with another's environment; it counts as called here."""

@@ -3,58 +3,68 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
+import time
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from hanok.cli import first_things
 from hanok.cli.output import Steps
-from tests.acceptance.clouds import CLI, ROOT, host, simulated
+from tests.acceptance.client import OpenStack
+from tests.acceptance.clouds import CLI, host, simulated
+from tests.acceptance.course import Client, Course
 
-WALK_S = 1200  # two cores; each client command is a process that takes a second or two to start
-
-
-def walkthrough() -> Path:
-    shared = Path(os.environ.get("HANOK_SHARED") or ROOT.parent / "shared")
-    return shared / "acceptance" / "walkthrough"
+COMMAND_S = 300  # of one command that waits for a guest, on a loaded machine
 
 
-needs_it = pytest.mark.skipif(
-    not walkthrough().exists(), reason="the walkthrough is not here; HANOK_SHARED says where"
-)
+def as_programs(cli: CLI) -> Client:
+    """The client, a process a command, on the host of a cloud."""
+    program = str(Path(sys.executable).with_name("openstack"))
+    plain = {name: value for name, value in cli.environment.items() if name != "PYTHONPATH"}
+
+    def run(words: list[str], variables: Mapping[str, str]) -> tuple[int, str]:
+        terminal, other = pty.openpty()  # else the client reads an image from its standard input
+        try:
+            done = subprocess.run(
+                cli.inside([program, *words]),
+                env={**plain, **variables},
+                stdin=other,
+                capture_output=True,
+                text=True,
+                timeout=COMMAND_S,
+            )
+        finally:
+            os.close(terminal)
+            os.close(other)
+        return done.returncode, done.stdout if done.returncode == 0 else done.stdout + done.stderr
+
+    return run
 
 
-def walk(cli: CLI, image: Path) -> None:
-    client = Path(sys.executable).with_name("openstack")
-    argv = [sys.executable, str(walkthrough()), "--image", str(image), "--openstack", str(client)]
-    done = subprocess.run(
-        cli.inside(argv),
-        env={**cli.environment, "PYTHONPATH": "", **cli.openrc()},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=WALK_S,
-    )
-    failed = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
-    assert not failed, "\n".join([*failed, *done.stdout.splitlines()[-1:]])
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+def in_this_process(words: list[str], variables: Mapping[str, str]) -> tuple[int, str]:
+    client = OpenStack(dict(variables), "openstack.compute.v2")
+    return client.ended(*words)
 
 
-@needs_it
+@pytest.mark.filterwarnings("ignore")  # what the client warns of is its own future
 def test_the_course_on_a_simulated_cloud() -> None:
     with simulated("--region", "Seoul") as cli:
-        walk(cli, cli.state / "cirros.qcow2")
+        image = cli.state / "cirros.qcow2"
+        pause = partial(time.sleep, 0.1)
+        Course(in_this_process, cli.openrc(), image, pause).walk()
 
 
-@needs_it
 @pytest.mark.host
 def test_the_course_on_a_real_cloud() -> None:
     image = first_things.build_guest(Steps(0, to_stderr=True))
     with host() as cli:
         cli("up", "--region", "Seoul")
-        walk(cli, image)
+        Course(as_programs(cli), cli.openrc(), image, partial(time.sleep, 1)).walk()
 
 
 @pytest.mark.host
