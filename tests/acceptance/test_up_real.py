@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from tests.acceptance.clouds import CLI, ROOT, host
 
 pytestmark = pytest.mark.host
 
-APIS_S, HOST_S, PSS_MIB, BOTH_MIB = 3.0, 8.0, 350, 180
+PSS_MIB, BOTH_MIB = 350, 180
 
 
 def pids(cli: CLI) -> dict[str, int]:
@@ -26,9 +25,7 @@ def pids(cli: CLI) -> dict[str, int]:
 
 def test_the_whole_life_of_a_real_cloud() -> None:
     with host() as cli:
-        started = time.monotonic()
         cli("up")
-        first_s = time.monotonic() - started
         status = cli.json("status")
         assert status["serving"]
         assert all(row["state"] == "running" for row in status["processes"]), status["processes"]
@@ -53,10 +50,7 @@ def test_the_whole_life_of_a_real_cloud() -> None:
 
         cli("down")
         assert all(processes.started_ticks(pid) is None for pid in after.values())
-        started = time.monotonic()
         cli("up")
-        again_s = time.monotonic() - started
-        assert min(first_s, again_s) <= HOST_S, (first_s, again_s)
         cloud = load(cli.state)
         assert cloud is not None
         # From a mount namespace that does not see the names under /run/netns, it finds the same.

@@ -89,14 +89,20 @@ async def test_the_door_is_for_administrators_and_what_is_not_there_is_not_found
     await admin("POST", f"{DOOR}/nothing/abandon", status=409)
 
 
-async def test_a_server_deleted_during_a_long_copy_frees_its_host_at_once(cloud: Cloud) -> None:
-    admin = await cloud.sign_in()
+async def _being_copied(admin: Client) -> str:
+    """A server whose image is being copied, for as long as the failpoint is armed."""
     image, flavor = await an_image(admin), await a_flavor(admin)
     failpoints.arm("command.EnsureImage.send", "hang")
+    server_id = await a_server(admin, image, flavor)
+    while not failpoints.waiting("command.EnsureImage.send"):
+        await asyncio.sleep(0.005)
+    return server_id
+
+
+async def test_a_server_deleted_during_a_long_copy_frees_its_host_at_once(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
     try:
-        server_id = await a_server(admin, image, flavor)
-        while not failpoints.waiting("command.EnsureImage.send"):
-            await asyncio.sleep(0.005)
+        server_id = await _being_copied(admin)
         await admin("DELETE", f"/compute/v2.1/servers/{server_id}", status=204)
         await settle(cloud)
         await admin("GET", f"/compute/v2.1/servers/{server_id}", status=404)
@@ -113,12 +119,8 @@ async def test_a_server_deleted_during_a_long_copy_frees_its_host_at_once(cloud:
 
 async def test_a_server_whose_work_is_past_its_deadline_says_so(cloud: Cloud) -> None:
     admin = await cloud.sign_in()
-    image, flavor = await an_image(admin), await a_flavor(admin)
-    failpoints.arm("command.EnsureImage.send", "hang")
     try:
-        server_id = await a_server(admin, image, flavor)
-        while not failpoints.waiting("command.EnsureImage.send"):
-            await asyncio.sleep(0.005)
+        server_id = await _being_copied(admin)
         past = cloud.control.clock.now() - timedelta(hours=2)
         async with cloud.control.database.write() as tx:
             await tx.execute(table.update().values(deadline_at=past))

@@ -88,17 +88,23 @@ async def test_servers_are_made_and_deleted_whichever_process_works(cloud: Cloud
     await _clean(admin)
 
 
+async def _begun_by(cloud: Cloud, other: Control, admin: Client) -> str:
+    """A server that the other process is making: it hangs where POINT is armed."""
+    cloud.control.worker.pause()
+    server_id = await _server(admin)
+    async with asyncio.timeout(20):
+        while not failpoints.waiting(POINT):
+            await asyncio.sleep(0.01)
+    assert other.worker.at_work() == 1
+    return server_id
+
+
 async def test_what_a_process_had_begun_when_it_ended_goes_on_in_the_other(cloud: Cloud) -> None:
     admin = await cloud.sign_in()
     failpoints.arm(POINT, "hang", 1)
     async with AsyncExitStack() as stack:
         other = await stack.enter_async_context(second(cloud))
-        cloud.control.worker.pause()
-        server_id = await _server(admin)
-        async with asyncio.timeout(20):
-            while not failpoints.waiting(POINT):
-                await asyncio.sleep(0.01)
-        assert other.worker.at_work() == 1
+        server_id = await _begun_by(cloud, other, admin)
         await stack.aclose()  # it ends in the middle of a step
         cloud.control.worker.go_on()
         await _until(admin, server_id, "ACTIVE")
@@ -109,12 +115,7 @@ async def test_a_delete_in_one_process_ends_the_step_that_runs_in_the_other(clou
     admin = await cloud.sign_in()
     failpoints.arm(POINT, "hang", 1)
     async with second(cloud) as other:
-        cloud.control.worker.pause()
-        server_id = await _server(admin)
-        async with asyncio.timeout(20):
-            while not failpoints.waiting(POINT):
-                await asyncio.sleep(0.01)
-        assert other.worker.at_work() == 1
+        server_id = await _begun_by(cloud, other, admin)
         await admin("DELETE", f"{SERVERS}/{server_id}", status=204)
         await _until(admin, server_id, "gone")
         cloud.control.worker.go_on()

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from hanok.base.errors import Conflict
 from hanok.services.image.logic import images
+from hanok.store import Transaction
 from tests.api.image.helpers import image
 from tests.cloud import Cloud
+
+
+async def _row(tx: Transaction, image_id: str) -> Any:
+    """The row of an image that is there."""
+    row = await images.get_any(tx, image_id)
+    assert row is not None
+    return row
 
 
 async def test_bytes_that_another_image_has_are_not_thrown_away(cloud: Cloud) -> None:
@@ -28,8 +38,7 @@ async def test_no_upload_begins_while_an_import_is_under_way(cloud: Cloud) -> No
     made = await image(member)
     now = cloud.control.clock.now()
     async with cloud.control.database.write() as tx:
-        row = await images.get_any(tx, made)
-        assert row is not None
+        row = await _row(tx, made)
         await images.begin_import(tx, row, "task", ["file"], now, status=None)
         with pytest.raises(Conflict):
             await images.begin_upload(tx, row, "file", now)
@@ -42,9 +51,7 @@ async def test_a_late_upload_does_not_finish_that_of_another(cloud: Cloud) -> No
     async with cloud.control.database.write() as tx:
         numbers = []
         for _ in range(2):
-            row = await images.get_any(tx, made)
-            assert row is not None
-            numbers.append(await images.begin_upload(tx, row, "file", now))
+            numbers.append(await images.begin_upload(tx, await _row(tx, made), "file", now))
             if len(numbers) == 1:
                 await images.give_up_upload(tx, made, numbers[0], now)
         late, mine = numbers
@@ -59,10 +66,6 @@ async def test_what_an_upload_has_written_is_freed_with_its_image(cloud: Cloud) 
     made = await image(member)
     now = cloud.control.clock.now()
     async with cloud.control.database.write() as tx:
-        row = await images.get_any(tx, made)
-        assert row is not None
-        number = await images.begin_upload(tx, row, "file", now)
-        row = await images.get_any(tx, made)
-        assert row is not None
-        await images.forget(tx, row, now)
+        number = await images.begin_upload(tx, await _row(tx, made), "file", now)
+        await images.forget(tx, await _row(tx, made), now)
         assert await images.in_trash(tx, "file", f"{made}{images.ATTEMPT}{number}")
