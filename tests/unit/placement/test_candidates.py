@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanok.services.placement import facade as placement
+from hanok.services.placement.logic import candidates
 from hanok.services.placement.logic.candidates import SHARING, Candidate, Group, Request, search
 from hanok.store import Database
 from tests.unit.placement.worlds import Provider, database_of
@@ -39,6 +40,16 @@ SHARED = (
 
 
 async def found(database: Database, request: Request, first: int | None = None) -> list[Candidate]:
+    """What is offered, the same whether what is wanted counts as rare or not."""
+    rare = await _found(database, request, first)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(candidates, "FEW", -1)
+        common = await _found(database, request, first)
+    assert rare == common
+    return rare
+
+
+async def _found(database: Database, request: Request, first: int | None) -> list[Candidate]:
     every: list[Candidate] = []
     async with database.read() as tx:
         async for _, some in search(tx, request, first=first):

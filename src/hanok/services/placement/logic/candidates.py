@@ -35,6 +35,8 @@ SHARING = "MISC_SHARES_VIA_AGGREGATE"
 COMBINATIONS_MOST = 10_000
 MORE = 8  # times as many trees are looked for when those found were not enough
 AT_ONCE = 500  # trees whose providers are read together
+FEW = 128  # trees: where a request wants what no more have, only these are looked at
+EVERYWHERE = frozenset(("VCPU", "MEMORY_MB", "DISK_GB"))  # classes that nearly every tree has
 DENSE = (
     50  # from here on trees are read by where they begin and end, if that is most of all there are
 )
@@ -266,6 +268,7 @@ def _trees(
     root_forbidden: bool,
     emptiest: bool,
     limited: bool,
+    few: bool,
 ) -> sa.Select[Any]:
     """Ids of the roots of trees that may serve requests of this shape."""
     statement = sa.select(_roots.c.id)
@@ -276,10 +279,16 @@ def _trees(
             .join(inside, inside.c.id == inventories.c.provider_id)
             .join(_roots, _roots.c.id == inside.c.root_id)
             .where(inventories.c.resource_class == bindparam("emptiest"))
-            .order_by(inventories.c.free.desc(), inventories.c.provider_id.desc())
+        )
+        free: Any = inventories.c.free
+        # As a plain column it is read in order from its index; few are better found first and then put in order.
+        statement = statement.order_by(
+            (free + 0 if few else free).desc(), inventories.c.provider_id.desc()
         )
     else:
         statement = statement.where(_roots.c.parent_id.is_(None)).order_by(_roots.c.id)
+    if few:
+        statement = statement.where(_roots.c.id.in_(bindparam("few", expanding=True)))
     for place, shape in enumerate(shapes):
         statement = statement.where(*_Conditions(place, shape, shared=shared).all())
     for number in range(root_required):
@@ -327,11 +336,14 @@ async def search(
     if found is None:
         return
     shared = await tx.scalar(_any_sharing) is not None
+    few = await _few(tx, found, shared=shared)
+    if few is not None and not few:
+        return
     done: set[str] = set()
     limit = first
     pieces = Pieces()
     while True:
-        ids = await _tree_ids(tx, found, shared=shared, limit=limit)
+        ids = await _tree_ids(tx, found, shared=shared, limit=limit, few=few)
         fresh = [one for one in dict.fromkeys(ids) if one not in done]
         done.update(fresh)
         dense = not found.emptiest and len(fresh) > DENSE
@@ -353,11 +365,60 @@ async def search(
         limit = limit * MORE
 
 
+def _with(table: sa.Table, column: sa.Column[Any]) -> sa.Select[Any]:
+    """The roots of FEW providers that have one of some values, and of one more."""
+    return (
+        sa.select(providers.c.root_id)
+        .select_from(table.join(providers, providers.c.id == table.c.provider_id))
+        .where(column.in_(bindparam("values", expanding=True)))
+        .limit(FEW + 1)
+    )
+
+
+_with_class = _with(inventories, inventories.c.resource_class)
+_with_trait = _with(provider_traits, provider_traits.c.trait)
+_with_aggregate = _with(provider_aggregates, provider_aggregates.c.aggregate_id)
+
+
+async def _few(tx: Transaction, request: Request, *, shared: bool) -> set[str] | None:
+    """The roots that have all of the rare things that a request wants; None when it wants nothing rare.
+
+    Without it a search for what one tree of 10,000 has would look at all of them.
+    """
+    few: set[str] | None = None
+    for statement, values in _narrow(request, shared=shared):
+        roots = await tx.scalars(statement, {"values": sorted(values)})
+        if len(roots) <= FEW:
+            few = set(roots) if few is None else few & set(roots)
+    return few
+
+
+def _narrow(request: Request, *, shared: bool) -> Iterator[tuple[sa.Select[Any], Iterable[str]]]:
+    """What some provider of a tree has to have, whatever else holds."""
+    for trait in request.root_required:
+        yield _with_trait, (trait,)
+    for suffix, group in request.groups.items():
+        if shared and not suffix:
+            continue  # a provider of another tree may bring it
+        for options in group.required:
+            yield _with_trait, options
+        for options in group.member_of:
+            yield _with_aggregate, options
+        for name in group.resources.keys() - EVERYWHERE:
+            yield _with_class, (name,)
+
+
 async def _tree_ids(
-    tx: Transaction, request: Request, *, shared: bool, limit: int | None
+    tx: Transaction,
+    request: Request,
+    *,
+    shared: bool,
+    limit: int | None,
+    few: set[str] | None = None,
 ) -> list[str]:
     groups = request.groups
     values: dict[str, Any] = {
+        "few": sorted(few or ()),
         "limit": limit,
         "emptiest": request.emptiest,
         "root_forbidden": sorted(request.root_forbidden),
@@ -373,6 +434,7 @@ async def _tree_ids(
         root_forbidden=bool(request.root_forbidden),
         emptiest=bool(request.emptiest),
         limited=limit is not None,
+        few=few is not None,
     )
     used = {name: value for name, value in values.items() if name in _names(statement)}
     return [str(one) for one in await tx.scalars(statement, used)]
