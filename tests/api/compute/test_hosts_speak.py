@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from hanok.commands import InstanceChanged, MetadataQuestion
-from hanok.commands.wire import INSTANCE, METADATA, decode_document, encode, from_host
-from tests.cloud import Cloud, a_flavor, a_network, a_server, an_image, settle
+from hanok.commands import HostState, InstanceChanged, MetadataQuestion
+from hanok.commands.wire import (
+    HEARTBEAT,
+    INSTANCE,
+    METADATA,
+    decode_document,
+    encode,
+    from_host,
+)
+from tests.cloud import Client, Cloud, a_flavor, a_network, a_server, an_image, settle
 
 SERVERS = "/compute/v2.1/servers"
 
@@ -43,3 +50,36 @@ async def test_a_host_is_told_of_its_own_guests_only(cloud: Cloud) -> None:
     for host, found in ((shown["OS-EXT-SRV-ATTR:host"], True), ("host-7", False)):
         answer = await bus.ask(from_host(METADATA, host), question, timeout_s=5)
         assert decode_document(answer).found is found
+
+
+def _state(host: str, vcpus: int = 4) -> HostState:
+    return HostState(
+        host=host, address="192.0.2.1", vcpus=vcpus, memory_mib=4096, memory_free_mib=4096,
+        disk_gib=100, disk_free_gib=100, accelerator="tcg", accelerator_reason="", qemu_version="7.2.0",
+        cpu_model="qemu64",
+    )  # fmt: skip
+
+
+async def test_hosts_that_speak_at_once_are_all_heard(cloud: Cloud) -> None:
+    """Also when one of them tells what no database keeps."""
+    admin = await cloud.sign_in()
+    names = [f"rack-{number:03}" for number in range(120)]
+    mad = names[60]
+    for name in names:
+        told = _state(name, (1 << 63) + 1 if name == mad else 4)
+        await cloud.control.bus.publish(from_host(HEARTBEAT, name), encode(told))
+    wanted = set(names) - {mad}
+    async with asyncio.timeout(60):
+        while not wanted <= await _hypervisors(admin):
+            await asyncio.sleep(0.05)
+    assert mad not in await _hypervisors(admin)
+    agents = (await admin.get("/network/v2.0/agents"))["agents"]
+    for name in wanted:
+        assert len([one for one in agents if one["host"] == name]) == 2
+    providers = (await admin.get("/placement/resource_providers"))["resource_providers"]
+    assert wanted <= {one["name"] for one in providers}
+
+
+async def _hypervisors(admin: Client) -> set[str]:
+    found = (await admin.get("/compute/v2.1/os-hypervisors"))["hypervisors"]
+    return {one["hypervisor_hostname"] for one in found}

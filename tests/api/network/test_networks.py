@@ -416,7 +416,7 @@ async def test_extensions_agents_zones(cloud: Cloud) -> None:
     await member("GET", f"{V2}/extensions/trunk", status=404)
     network_room = cloud.network
     async with cloud.control.database.write() as tx:
-        await network_room.heard(tx, "h1")
+        await network_room.heard(tx, ["h1"])
     agents = (await admin.get(f"{V2}/agents"))["agents"]
     assert {one["agent_type"] for one in agents if one["host"] == "h1"} == {
         "OVN Controller agent",

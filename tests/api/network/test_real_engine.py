@@ -28,7 +28,7 @@ async def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
         fip = (await member.post(f"{V2}/floatingips", body))["floatingip"]
         await settled(cloud)
         async with cloud.control.database.write() as tx:
-            await cloud.network.heard(tx, "h1")
+            await cloud.network.heard(tx, ["h1"])
         await settled(cloud)
         pairs = {"port": {"allowed_address_pairs": [{"ip_address": "10.0.0.128/25"}]}}
         await member("PUT", f"{V2}/ports/{one['id']}", pairs, status=200)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Row
 
-from hanok.base.errors import Unavailable
+from hanok.base.errors import HanokError, Unavailable
 from hanok.base.ids import new_request_id
 from hanok.base.log import request_id as current_request_id
 from hanok.bus import Listening, NobodyThere
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 REGISTER_S = 20.0  # a third of the time after which a process counts as down
 COMPARE_S = 60.0
 ASK_S = 10.0
+HEARD_AT_ONCE = 50  # hosts in one transaction, which holds up others for some milliseconds
 
 
 def _is_of(subject: str, host: str) -> bool:
@@ -56,6 +57,8 @@ class Reconcilers:
         self._host = host
         self._compare = asyncio.Event()
         self._listening: list[Listening] = []
+        self._told: dict[str, HostState] = {}
+        self._hearing = asyncio.Lock()
 
     async def listen(self) -> None:
         """Start listening; before the first request is served."""
@@ -115,16 +118,32 @@ class Reconcilers:
     async def _heartbeat(self, subject: str, payload: bytes) -> bytes | None:
         state = decode_host_state(payload)
         if _is_of(subject, state.host):
-            await self.heard(state)
+            self._told[state.host] = state
+            async with self._hearing:  # what others tell meanwhile is written together
+                if self._told:
+                    some = list(self._told)[:HEARD_AT_ONCE]
+                    await self._heard_together([self._told.pop(name) for name in some])
         return None
 
-    async def heard(self, state: HostState) -> None:
-        """A host told its state."""
+    async def _heard_together(self, states: Sequence[HostState]) -> None:
+        try:
+            await self._heard(states)
+        except Unavailable:
+            raise  # they tell it again in a few seconds
+        except (HanokError, OverflowError) as error:
+            # One of them tells what cannot be kept; the others are heard all the same.
+            for state in states if len(states) > 1 else ():
+                await self._heard_together([state])
+            if len(states) == 1:
+                log.error("what host %s tells of itself is not kept: %s", states[0].host, error)
+
+    async def _heard(self, states: Sequence[HostState]) -> None:
         room = self._room
         async with room.database.write() as tx:
-            if await hosts.heard(tx, state, room.settings, room.clock.now()):
+            if await hosts.heard(tx, states, room.settings, room.clock.now()):
                 self._compare.set()
-            await room.network.heard(tx, state.host)
+            await room.network.heard(tx, [state.host for state in states])
+        await asyncio.sleep(0)  # others get their turn
 
     async def _instance_changed(self, subject: str, payload: bytes) -> bytes | None:
         event = decode_instance_changed(payload)

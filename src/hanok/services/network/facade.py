@@ -58,9 +58,9 @@ class Network:
             limits=Limits("network", quotas.RESOURCES, registered),
         )
 
-    async def heard(self, tx: Transaction, host: str) -> None:
-        """A host is alive; with its first word it becomes one that may carry routers' gateways."""
-        await agents.heard(tx, self.room, host)
+    async def heard(self, tx: Transaction, hosts: Sequence[str]) -> None:
+        """Hosts are alive; with its first word one becomes one that may carry routers' gateways."""
+        await agents.heard(tx, self.room, hosts)
 
     async def ensure_public(
         self, tx: Transaction, *, cidr: str, gateway: str, project_id: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,8 +19,8 @@ from hanok.services.placement import facade as placement
 from hanok.store import Duplicate, Transaction
 
 _SPACE = uuid.UUID("6f1d7a3e-2f7c-4b0e-9f0a-6b2b7a5a4d10")
-_by_name = sa.select(services).where(
-    services.c.host == bindparam("host"), services.c.binary == bindparam("binary")
+_known = sa.select(services.c.host, services.c.host_state).where(
+    services.c.binary == "nova-compute", services.c.host.in_(bindparam("names", expanding=True))
 )
 _seen = (
     services.update()
@@ -103,42 +103,52 @@ TRAITS = (
 
 
 async def heard(
-    tx: Transaction, state: HostState, settings: ComputeSettings, now: datetime
+    tx: Transaction, states: Sequence[HostState], settings: ComputeSettings, now: datetime
 ) -> bool:
-    """A host told its state. Returns whether it is new."""
-    before = await tx.first(_by_name, {"host": state.host, "binary": "nova-compute"})
-    provider_id = provider_id_of(state.host)
-    if before is None:
-        await register(
-            tx,
-            binary="nova-compute",
-            host=state.host,
-            zone=settings.zone,
-            now=now,
-            provider_id=provider_id,
-        )
-    await tx.execute(
-        _seen,
-        {"of": state.host, "what": "nova-compute", "at": now, "state": msgspec.to_builtins(state)},
+    """Hosts told their states, each once. Returns whether one of them is new."""
+    names = [state.host for state in states]
+    known = {row.host: row.host_state for row in await tx.all(_known, {"names": names})}
+    for state in states:
+        if state.host not in known:
+            await register(
+                tx,
+                binary="nova-compute",
+                host=state.host,
+                zone=settings.zone,
+                now=now,
+                provider_id=provider_id_of(state.host),
+            )
+    rows = [
+        {"of": state.host, "what": "nova-compute", "at": now, "state": msgspec.to_builtins(state)}
+        for state in states
+    ]
+    await tx.execute(_seen, rows)
+    for state in states:
+        old = known.get(state.host)
+        if old is None or any(
+            old[name] != getattr(state, name) for name in ("vcpus", "memory_mib", "disk_gib")
+        ):
+            await _provide(tx, state, settings, now)
+    return len(known) < len(states)
+
+
+async def _provide(
+    tx: Transaction, state: HostState, settings: ComputeSettings, now: datetime
+) -> None:
+    """Tell placement what a host has."""
+    reserved = min(settings.reserved_memory_mib, state.memory_mib // 4)
+    await placement.ensure_provider(
+        tx,
+        provider_id=provider_id_of(state.host),
+        name=state.host,
+        totals={
+            "VCPU": (state.vcpus, 0, settings.cpu_ratio),
+            "MEMORY_MB": (state.memory_mib, reserved, settings.memory_ratio),
+            "DISK_GB": (state.disk_gib, 0, settings.disk_ratio),
+        },
+        traits=TRAITS,
+        now=now,
     )
-    old = None if before is None or before.host_state is None else before.host_state
-    if old is None or any(
-        old[name] != getattr(state, name) for name in ("vcpus", "memory_mib", "disk_gib")
-    ):
-        reserved = min(settings.reserved_memory_mib, state.memory_mib // 4)
-        await placement.ensure_provider(
-            tx,
-            provider_id=provider_id,
-            name=state.host,
-            totals={
-                "VCPU": (state.vcpus, 0, settings.cpu_ratio),
-                "MEMORY_MB": (state.memory_mib, reserved, settings.memory_ratio),
-                "DISK_GB": (state.disk_gib, 0, settings.disk_ratio),
-            },
-            traits=TRAITS,
-            now=now,
-        )
-    return before is None
 
 
 async def nodes(tx: Transaction) -> list[Row[Any]]:

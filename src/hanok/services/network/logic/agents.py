@@ -7,6 +7,7 @@ Source: Networking API v2.0 reference, "Agents".
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,17 +26,33 @@ KINDS = (
     ("OVN Metadata agent", "neutron-ovn-metadata-agent"),
 )
 _heard = (
-    agents.update().where(agents.c.host == bindparam("of_host")).values(heard_at=bindparam("at"))
+    agents.update()
+    .where(agents.c.host.in_(bindparam("of_hosts", expanding=True)))
+    .values(heard_at=bindparam("at"))
+)
+_known = sa.select(agents.c.host, agents.c.binary).where(
+    agents.c.host.in_(bindparam("of_hosts", expanding=True))
 )
 _hosts = sa.select(agents.c.host).where(agents.c.agent_type == KINDS[0][0]).order_by(agents.c.host)
 _one = sa.select(agents).where(agents.c.id == bindparam("wanted"))
 
 
-async def heard(tx: Transaction, room: NetworkRoom, host: str) -> None:
-    """The host is alive. A new one may carry routers' gateways."""
+async def heard(tx: Transaction, room: NetworkRoom, hosts: Sequence[str]) -> None:
+    """The hosts are alive. A new one may carry routers' gateways."""
     now = room.clock.now()
-    if await tx.count(_heard, {"of_host": host, "at": now}):
+    if await tx.count(_heard, {"of_hosts": hosts, "at": now}) >= len(hosts) * len(KINDS):
         return
+    known = {(row.host, row.binary) for row in await tx.all(_known, {"of_hosts": hosts})}
+    for host in hosts:
+        missing = [(kind, binary) for kind, binary in KINDS if (host, binary) not in known]
+        if missing:
+            await _begin(tx, room, host, missing, now)
+
+
+async def _begin(
+    tx: Transaction, room: NetworkRoom, host: str, kinds: Sequence[tuple[str, str]], now: datetime
+) -> None:
+    """Agents of a host that were not there before."""
     try:
         await tx.insert(
             agents,
@@ -50,7 +67,7 @@ async def heard(tx: Transaction, room: NetworkRoom, host: str) -> None:
                     "created_at": now,
                     "heard_at": now,
                 }
-                for kind, binary in KINDS
+                for kind, binary in kinds
             ],
         )
     except Duplicate:
