@@ -21,21 +21,27 @@ def _matches(pattern: tuple[str, ...], subject: tuple[str, ...]) -> bool:
 
 
 _Entry = tuple[tuple[str, ...], Handler, str]
+"""What is listened to, by whom, as one of which group."""
 
 
 class _Listener:
-    def __init__(self, among: list[_Entry], mine: _Entry) -> None:
-        self._among, self._mine = among, mine
+    def __init__(self, among: dict[str, list[_Entry]], key: str, mine: _Entry) -> None:
+        self._among, self._key, self._mine = among, key, mine
 
     async def end(self) -> None:
-        self._among[:] = [one for one in self._among if one is not self._mine]
+        left = [one for one in self._among.get(self._key, ()) if one is not self._mine]
+        if left:
+            self._among[self._key] = left
+        else:
+            self._among.pop(self._key, None)
 
 
 class MemoryBus:
     """The same contract as `NATSBus`, without a server."""
 
     def __init__(self) -> None:
-        self._listeners: list[_Entry] = []
+        # By subject; patterns stand together under "". A thousand hosts listen to one subject each.
+        self._listeners: dict[str, list[_Entry]] = {}
         self._tasks: set[asyncio.Future[bytes | None]] = set()
         self._turn = itertools.count()
 
@@ -43,7 +49,8 @@ class MemoryBus:
         tokens = tuple(subject.split("."))
         groups: dict[str, list[Handler]] = {}
         single: list[Handler] = []
-        for pattern, handler, group in self._listeners:
+        both = (*self._listeners.get(subject, ()), *self._listeners.get("", ()))
+        for pattern, handler, group in both:
             if _matches(pattern, tokens):
                 if group:
                     groups.setdefault(group, []).append(handler)
@@ -74,9 +81,11 @@ class MemoryBus:
         return reply
 
     async def listen(self, subject: str, handler: Handler, *, group: str = "") -> Listening:
-        listener = (tuple(subject.split(".")), handler, group)
-        self._listeners.append(listener)
-        return _Listener(self._listeners, listener)
+        tokens = tuple(subject.split("."))
+        listener = (tokens, handler, group)
+        key = "" if "*" in tokens or ">" in tokens else subject
+        self._listeners.setdefault(key, []).append(listener)
+        return _Listener(self._listeners, key, listener)
 
     async def close(self) -> None:
         self._listeners.clear()
