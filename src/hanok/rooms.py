@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from hanok.base.clock import Clock
 from hanok.base.errors import HanokError
 from hanok.bus import Bus, Wakes
-from hanok.events import Outbox
+from hanok.events import Event, Outbox, envelope
 from hanok.limits import Registered
 from hanok.operations import Operation, Starter
 from hanok.store import Database, Transaction
@@ -127,6 +127,10 @@ class Room:
         """A project's unified limits for a service, as far as they are registered with this room."""
         return {}
 
+    def notifications(self, event: Event) -> list[dict[str, Any]]:
+        """An event of this room in the field's forms. See events.notifications."""
+        return [envelope(event, event.kind, f"{self.name}.localhost", event.payload)]
+
     async def rotate_keys(self) -> int:
         """Use new keys from now on. Returns how many secrets were sealed anew."""
         return 0
@@ -184,6 +188,11 @@ class House(Struct, kw_only=True):
             return found
 
         return ask
+
+    def notifications(self, event: Event) -> list[dict[str, Any]]:
+        """An event as the field's notifications tell of it; none of a service that is switched off."""
+        room = self.rooms.get(event.kind.partition(".")[0])
+        return [] if room is None else room.notifications(event)
 
     def catalog(self) -> list[CatalogEntry]:
         """The services that are switched on, as the catalog shows them."""

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 import sqlalchemy as sa
 
-from hanok.events import Event, notification
+from hanok.events import Event
 from hanok.events.outbox import SUBJECT, decode
 from hanok.events.tables import events
 from tests.cloud import Cloud, a_flavor, a_network, a_server, an_image, settle
@@ -47,9 +47,17 @@ async def test_a_servers_life_is_told_in_the_fields_form(cloud: Cloud) -> None:
     assert created.project_id == admin.project_id and created.user_id == admin.user_id
     assert created.payload["uuid"] == server_id and created.payload["state"] == "active"
     assert created.payload["flavor"]["memory_mb"] == 64
-    told = notification(created, "nova-compute:host-1", {"instance.create.end": "1.8"})
-    assert told["event_type"] == "instance.create.end" and told["priority"] == "INFO"
-    assert told["payload"]["hanok_object.version"] == "1.8"
+    new, old = cloud.control.house.notifications(created)
+    assert new["event_type"] == "instance.create.end" and new["priority"] == "INFO"
+    assert new["payload"]["nova_object.name"] == "InstanceCreatePayload"
+    data = new["payload"]["nova_object.data"]
+    assert data["power_state"] == "running" and data["fault"] is None
+    assert data["flavor"]["nova_object.data"]["flavorid"] == flavor
+    [address] = [one["nova_object.data"] for one in data["ip_addresses"]]
+    assert address["version"] == 4 and address["label"] == "net"
+    assert old["event_type"] == "compute.instance.create.end"
+    assert old["payload"]["instance_id"] == server_id and old["payload"]["memory_mb"] == 64
+    assert old["payload"]["fixed_ips"][0]["address"] == address["address"]
     assert {one.kind for one in heard if one.resource.startswith("port:")} == {
         "network.port.update.end"
     }

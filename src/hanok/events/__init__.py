@@ -12,6 +12,7 @@ Source: the field's notifications (an event type, a publisher, a payload that na
 
 from __future__ import annotations
 
-from hanok.events.outbox import Event, Outbox, notification
+from hanok.events.notifications import envelope, versioned
+from hanok.events.outbox import Event, Outbox
 
-__all__ = ["Event", "Outbox", "notification"]
+__all__ = ["Event", "Outbox", "envelope", "versioned"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -58,27 +58,6 @@ Listener = Callable[[Event], Awaitable[None]]
 
 _encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Event).decode
-
-
-def notification(event: Event, publisher: str, versions: Mapping[str, str]) -> dict[str, Any]:
-    """An event in the form of the field's versioned notifications.
-
-    Args:
-        publisher: "nova-compute:host-1". versions: of payloads, by event type.
-    """
-    service, _, event_type = event.kind.partition(".")
-    return {
-        "message_id": event.id,
-        "publisher_id": publisher,
-        "event_type": event_type,
-        "priority": "ERROR" if event_type.endswith(".error") else "INFO",
-        "timestamp": None if event.created_at is None else str(event.created_at)[:26],
-        "payload": {
-            "hanok_object.namespace": service,
-            "hanok_object.version": versions.get(event_type, "1.0"),
-            "hanok_object.data": event.payload,
-        },
-    }
 
 
 class Outbox:

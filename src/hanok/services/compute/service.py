@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from hanok.events import Event
 from hanok.rooms import CatalogEntry, Difference, House, Loop, Room
 from hanok.services.compute import facade, inventory
 from hanok.services.compute.console_pages import Consoles
+from hanok.services.compute.logic import notifications
 from hanok.services.compute.policy import RULES
 from hanok.services.compute.reconcilers import Reconcilers
 from hanok.services.compute.room import Compute, ComputeSettings
@@ -68,6 +72,9 @@ class ComputeRoom(Room):
 
     async def unlisten(self) -> None:
         await self._reconcilers.unlisten()
+
+    def notifications(self, event: Event) -> list[dict[str, Any]]:
+        return notifications.notifications(event)
 
     async def differences(self, *, mend: bool) -> list[Difference]:
         return await inventory.differences(self.facade, mend=mend)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hanok.drivers.ovn.northbound import Northbound
 from hanok.drivers.ovn.simulated import SimulatedNorthbound
+from hanok.events import Event, envelope
 from hanok.rooms import CatalogEntry, Difference, House, Loop, Room
 from hanok.services.identity import facade as identity
 from hanok.services.network.facade import Network, NetworkSettings
@@ -53,6 +56,11 @@ class NetworkRoom(Room):
             Loop(name="network.connection", run=reconciler.stay_connected),
             Loop(name="network.reconciler", run=reconciler.run, alone=True),
         )
+
+    def notifications(self, event: Event) -> list[dict[str, Any]]:
+        # The field's names do not begin with the service.
+        event_type = event.kind.removeprefix("network.")
+        return [envelope(event, event_type, "network.localhost", event.payload)]
 
     async def first_rows(self, tx: Transaction) -> None:
         if self._settings.public_cidr:

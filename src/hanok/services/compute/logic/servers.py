@@ -9,7 +9,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
-from hanok.base.clock import zulu
 from hanok.base.errors import Conflict, NotFound
 from hanok.services.compute import states
 from hanok.services.compute.tables import console_tokens, server_tags, servers
@@ -235,39 +234,6 @@ async def failed(
         values["vm_state"] = "error"
         values["power_state"] = states.NO_STATE
     await tx.execute(_unless_deleting.values(**values), {"of": server_id})
-
-
-async def news(tx: Transaction, server_id: str) -> dict[str, Any]:
-    """A server as notifications show it.
-
-    Source: Compute notifications, "InstanceActionPayload".
-    """
-    row = await get_even_deleted(tx, server_id)
-    if row is None:
-        return {"uuid": server_id}
-    return {
-        "uuid": row.id,
-        "tenant_id": row.project_id,
-        "user_id": row.user_id,
-        "display_name": row.name,
-        "host_name": row.hostname,
-        "host": row.host,
-        "availability_zone": row.availability_zone,
-        "image_uuid": row.image_id,
-        "flavor": {
-            "flavorid": row.flavor_id,
-            "vcpus": row.vcpus,
-            "memory_mb": row.memory_mib,
-            "root_gb": row.disk_gib,
-        },
-        "metadata": row.metadata,
-        "state": row.vm_state,
-        "task_state": row.task_state,
-        "power_state": row.power_state,
-        "created_at": zulu(row.created_at),
-        "launched_at": zulu(row.launched_at),
-        "terminated_at": zulu(row.terminated_at),
-    }
 
 
 async def stuck(tx: Transaction, server_id: str, why: str, now: datetime) -> None:

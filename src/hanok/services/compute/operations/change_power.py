@@ -8,7 +8,7 @@ from hanok.base.errors import StepFailed
 from hanok.commands import InstanceState, RebootInstance, SetPower
 from hanok.operations import Operation, Run, Step
 from hanok.services.compute import states
-from hanok.services.compute.logic import servers
+from hanok.services.compute.logic import notifications, servers
 from hanok.services.compute.room import Compute
 from hanok.store import Transaction
 
@@ -107,7 +107,7 @@ class ChangePower(Operation, frozen=True, kw_only=True, tag="compute.change_powe
         return f"compute.instance.{EVENTS[self.action]}"
 
     async def news(self, run: Run[Any, Compute], tx: Transaction) -> dict[str, Any]:
-        return await servers.news(tx, self.server_id)
+        return await notifications.news(tx, run.tools.network, self.server_id)
 
     async def stuck(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
         await servers.stuck(tx, self.server_id, why, run.clock.now())

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from hanok.base.errors import StepFailed
 from hanok.commands import Done, EnsureSnapshot, ForgetSnapshot, SnapshotState
 from hanok.operations import Operation, Run, Step
-from hanok.services.compute.logic import servers
+from hanok.services.compute.logic import notifications, servers
 from hanok.services.compute.room import Compute
 from hanok.services.image.facade import snapshots
 from hanok.store import Transaction
@@ -126,7 +126,7 @@ class CreateImage(Operation, frozen=True, kw_only=True, tag="compute.create_imag
         return "compute.instance.snapshot"
 
     async def news(self, run: Run[Any, Compute], tx: Transaction) -> dict[str, Any]:
-        return await servers.news(tx, self.server_id)
+        return await notifications.news(tx, run.tools.network, self.server_id)
 
     async def stuck(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
         await servers.stuck(tx, self.server_id, why, run.clock.now())

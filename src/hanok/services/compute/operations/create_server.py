@@ -17,7 +17,7 @@ from hanok.commands import (
     RemoveInstance,
 )
 from hanok.operations import Operation, Run, Step
-from hanok.services.compute.logic import metadata, scheduling, servers
+from hanok.services.compute.logic import metadata, notifications, scheduling, servers
 from hanok.services.compute.logic.scheduling import Candidate
 from hanok.services.compute.room import Compute
 from hanok.services.image import facade as images
@@ -289,7 +289,7 @@ class CreateServer(Operation, frozen=True, kw_only=True, tag="compute.create_ser
         return "compute.instance.create"
 
     async def news(self, run: Run[Any, Compute], tx: Transaction) -> dict[str, Any]:
-        return await servers.news(tx, self.server_id)
+        return await notifications.news(tx, run.tools.network, self.server_id)
 
     async def stuck(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
         await servers.stuck(tx, self.server_id, why, run.clock.now())

@@ -7,7 +7,7 @@ from typing import Any
 from hanok.base.errors import Unavailable
 from hanok.commands import Done, RemoveInstance
 from hanok.operations import Operation, Run, Step
-from hanok.services.compute.logic import servers
+from hanok.services.compute.logic import notifications, servers
 from hanok.services.compute.room import Compute
 from hanok.services.compute.tables import servers as server_table
 from hanok.services.placement import facade as placement
@@ -70,7 +70,7 @@ class DeleteServer(Operation, frozen=True, kw_only=True, tag="compute.delete_ser
         return "compute.instance.delete"
 
     async def news(self, run: Run[Any, Compute], tx: Transaction) -> dict[str, Any]:
-        return await servers.news(tx, self.server_id)
+        return await notifications.news(tx, run.tools.network, self.server_id)
 
     async def stuck(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
         await servers.stuck(tx, self.server_id, why, run.clock.now())
