@@ -91,6 +91,7 @@ class Control:
             policy_files=self._policy_files,
             front=self.settings.front,
             names=self.house.names,
+            events=self.events,
         )
         for name, room in self.house.rooms.items():
             app.mount(name, room.service, room.pages)

@@ -37,6 +37,7 @@ from hanok.base.ids import new_request_id
 from hanok.base.log import request_id as current_request_id
 from hanok.base.patterns import BadPattern, path_pattern
 from hanok.base.pieces import Pieces
+from hanok.events import Outbox
 from hanok.store import Database, Duplicate
 from hanok.web import faults
 from hanok.web.front import FrontSettings
@@ -93,6 +94,7 @@ class Application:
         policy_files: Callable[[str], Sequence[Path]] = lambda kind: (),
         front: FrontSettings | None = None,
         names: Names | None = None,
+        events: Outbox | None = None,
     ) -> None:
         """
         Args:
@@ -100,11 +102,13 @@ class Application:
             policy_files: where an operator's rules for a kind of service are, the later ones over the earlier ones.
             front: the proxies that are believed, if there are any.
             names: what the cloud is called.
+            events: where what happened is written; None: it is not told.
         """
         self.database = database
         self._authenticate = authenticate
         self._front = front
         self._names = names
+        self._events = events
         self._clock = clock
         self._policy_files = policy_files
         self._pages: dict[str, ASGIApp] = {}
@@ -183,6 +187,7 @@ class Application:
             enforcers=self._enforcers,
             front=self._front,
             names=self._names,
+            events=self._events,
         )
         try:
             response = await self._handle(request, mounted, path)

@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from hanok.base.errors import BadInput, Forbidden, TooLarge, UnsupportedType
 from hanok.base.pieces import Pieces
+from hanok.events import Event, Outbox
 from hanok.store import Database, Transaction
 from hanok.web.front import FrontSettings, certificate, thumbprint
 from hanok.web.microversions import Version
@@ -52,12 +53,15 @@ class Request:
         "_base_url",
         "_body",
         "_enforcers",
+        "_events",
         "_front",
         "_http",
+        "_made",
         "_names",
         "_origin",
         "_query",
         "_token",
+        "_told",
         "database",
         "enforcer",
         "id",
@@ -82,6 +86,7 @@ class Request:
         enforcers: Mapping[str, Enforcer] | None = None,
         front: FrontSettings | None = None,
         names: Names | None = None,
+        events: Outbox | None = None,
     ) -> None:
         self._http = http
         self._names = names
@@ -103,6 +108,9 @@ class Request:
         self._asked: list[tuple[str, str]] | None = None
         self._origin = self._base_url = ""
         self.repeatable = True
+        self._events = events
+        self._made: dict[str, Mapping[str, Any] | None] = {}
+        self._told = False
 
     # ---- the caller ----
 
@@ -336,9 +344,39 @@ class Request:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
+        """A transaction that writes. Where the route names an event, it is written into the same one, once."""
         async with self.database.write() as tx:
             yield tx
+            tells = await self._tell(tx)
         self.repeatable = False
+        self._told = self._told or tells
+
+    def made(self, subject: str, payload: Mapping[str, Any] | None = None) -> None:
+        """What an event of this request is about; several for what is made in bulk.
+
+        Args:
+            subject: the resource's id; the last one of the path, where nothing is said. payload: plain JSON without
+                secrets; what `Service.payload` makes of the id, where it is not said.
+        """
+        self._made[subject] = payload
+
+    async def _tell(self, tx: Transaction) -> bool:
+        """Write the events of the route, if it has one and its subject is known. Returns whether it did."""
+        if self.route is None or not self.route.event or self._told or self._events is None:
+            return False
+        kind, token = self.route.event, self._token
+        last = next(reversed(self.path.values()), "")
+        made = self._made or ({last: None} if last else {})
+        for subject, payload in made.items():
+            event = Event(
+                kind=kind,
+                resource=f"{kind.split('.')[1]}:{subject}",
+                project_id=None if token is None else token.project_id or None,
+                user_id=None if token is None else token.user_id,
+                payload=dict(self.service.payload(subject) if payload is None else payload),
+            )
+            await self._events.emit(tx, event)
+        return bool(made)
 
     # ---- links ----
 

@@ -44,6 +44,7 @@ class Route(Struct, frozen=True):
     query: the parameters of the query that are looked at (a test compares that with the handler); a `Query` where they
         have versions, or unknown ones are refused.
     status_before: a version, and the status of a success before it.
+    event: what a success is told as ("identity.user.created"); the handler's transaction writes it. See Request.made.
     """
 
     method: str
@@ -61,6 +62,7 @@ class Route(Struct, frozen=True):
     media_type: str = ""
     query: tuple[str, ...] | Query = ()
     status_before: tuple[Version, int] | None = None
+    event: str = ""
 
 
 class Service(Struct, frozen=True, kw_only=True):
@@ -74,6 +76,7 @@ class Service(Struct, frozen=True, kw_only=True):
     older: the version segment ("v2") under which the same is served to clients from before microversions, or "".
     query_closed: the version from which on no operation takes parameters that it does not know.
     header_since: headers of answers that not every version has.
+    payload: what an event holds whose handler says nothing, by the id of its subject.
     """
 
     kind: str
@@ -90,6 +93,7 @@ class Service(Struct, frozen=True, kw_only=True):
     query_closed: Version | None = None
     header_since: Mapping[str, Version] = {}
     media_types: tuple[str, ...] = ("application/json",)
+    payload: Callable[[str], Mapping[str, Any]] = lambda subject: {"id": subject}
 
 
 class _Node:
