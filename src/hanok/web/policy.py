@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,7 @@ def _compiled(check: Any, rules: Mapping[str, _Allows]) -> _Allows:
     return lambda target, credentials: bool(check(target, credentials, None))
 
 
+@lru_cache(maxsize=256)
 def _is_name(kind: str) -> bool:
     """Whether the left side of a check names an attribute of the caller, rather than being a value itself."""
     try:
@@ -198,7 +200,8 @@ class Enforcer:
         self._clock = clock
         self._looked = -LOOK_S
         self._stamps: tuple[tuple[int, int] | None, ...] = (None,) * len(self._files)
-        self._allows: dict[str, _Allows] = {}
+        self._allows: Mapping[str, _Allows] = {}
+        self._same: Set[str] = frozenset()
         self.override({})
 
     def knows(self, name: str) -> bool:
@@ -265,19 +268,9 @@ class Enforcer:
         """
         former = {rule.formerly for rule in self.defaults.values()}
         unknown = sorted(set(overrides) - set(self.defaults) - former)
-        with _built_in_checks():
-            checks = {name: _parsed(name, rule.check) for name, rule in self.defaults.items()}
-            checks.update({name: _parsed(name, text) for name, text in overrides.items()})
-        for name, rule in self.defaults.items():
-            text = overrides.get(rule.formerly, "")
-            if text and name not in overrides and text != f"rule:{name}":
-                checks[name] = checks[rule.formerly]
-        _check_known(checks, self.defaults)
-        compiled: dict[str, _Allows] = {}
-        for name, check in checks.items():
-            compiled[name] = _compiled(check, compiled)
-        self._allows = compiled
-        self._same = {name for name in checks if _is_same(name, checks, set())}
+        self._allows, self._same = _in_force(
+            tuple(self.defaults.values()), tuple(overrides.items())
+        )
         if overrides:
             log.info(
                 "rules of %s in force: %d by the operator, of which %d are not names of this service%s",
@@ -286,6 +279,28 @@ class Enforcer:
                 len(unknown),
                 f": {', '.join(unknown[:20])}" if unknown else "",
             )
+
+
+@lru_cache(
+    maxsize=32
+)  # a process that builds many clouds, one a test, works the same rules out once
+def _in_force(
+    defaults: tuple[Rule, ...], overridden: tuple[tuple[str, str], ...]
+) -> tuple[Mapping[str, _Allows], Set[str]]:
+    """Rules as functions, and the names of those that look at nothing of a target. See Enforcer.override."""
+    overrides = dict(overridden)
+    with _built_in_checks():
+        checks = {rule.name: _parsed(rule.name, rule.check) for rule in defaults}
+        checks.update({name: _parsed(name, text) for name, text in overridden})
+    for rule in defaults:
+        text = overrides.get(rule.formerly, "")
+        if text and rule.name not in overrides and text != f"rule:{rule.name}":
+            checks[rule.name] = checks[rule.formerly]
+    _check_known(checks, [rule.name for rule in defaults])
+    compiled: dict[str, _Allows] = {}
+    for name, check in checks.items():
+        compiled[name] = _compiled(check, compiled)
+    return compiled, {name for name in checks if _is_same(name, checks, set())}
 
 
 @contextmanager
@@ -301,8 +316,11 @@ def _built_in_checks() -> Iterator[None]:
         _checks.extension_checks = before
 
 
+_read_once = lru_cache(maxsize=1024)(_parser.parse_rule)  # most rules of a service are of a few texts
+
+
 def _parsed(name: str, text: str) -> Any:
-    check = _parser.parse_rule(text)
+    check = _read_once(text)
     if isinstance(check, _checks.FalseCheck) and text.strip() != "!":
         raise ValueError(f"{name}: {text[:200]!r} is not a valid rule")
     return check
