@@ -164,7 +164,7 @@ class NetworkReconciler:
         self._put_off.clear()
         for scope, revision in held.items():
             if scope not in known:
-                log.info("%s is nobody's in OVN and goes", scope)
+                log.info("%s is in OVN but not in the database, and is removed", scope)
                 await room.northbound.apply(scope, [], revision + 1)
         ended = {scope for scope in removed if scope not in known}
         # Kept for one more round, against a writer that is late.

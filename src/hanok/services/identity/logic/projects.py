@@ -63,7 +63,7 @@ async def tags_of(tx: Transaction, ids: list[str]) -> dict[str, list[str]]:
 
 async def set_tags(tx: Transaction, project_id: str, tags: list[str]) -> None:
     if len(tags) != len(set(tags)):
-        raise BadInput("Invalid input for field 'tags': a tag stands there twice.")
+        raise BadInput("Invalid input for field 'tags': the tags are not unique.")
     await tx.execute(project_tags.delete().where(project_tags.c.project_id == project_id))
     if tags:
         await tx.execute(
