@@ -177,6 +177,11 @@ async def test_rules_hold_for_every_method_and_can_be_switched_off(cloud: Cloud)
     await options(multi_factor_auth_rules=[["password", "totp"], ["password"]])
     await sign_in(cloud, by_password(one.user_id))
     await options(400, multi_factor_auth_rules=[["telepathy"]])
+    # One that can be kept is enough; the other opens nothing, with or without what can be shown of it.
+    await options(multi_factor_auth_rules=[["password", "totp"], ["password", "telepathy"]])
+    await sign_in(cloud, by_password(one.user_id), status=401)
+    await options(multi_factor_auth_rules=[["password"], ["telepathy"]])
+    await sign_in(cloud, by_password(one.user_id))
     wrong: list[Any] = ["text", [[]], [["a", "a"]], [["a", "b"], ["b", "a"]], [[1]], ["a"]]
     for bad in wrong:
         await options(400, multi_factor_auth_rules=bad)

@@ -133,8 +133,8 @@ def _is_of(receipt: Receipt, user: Row[Any]) -> bool:
 def _rules(user: Row[Any]) -> list[list[str]]:
     """The sets of methods of which one is enough.
 
-    A rule with a method that nobody serves cannot be kept, so it opens nothing. New ones are refused when they are
-    written; where all of a user's old ones are so, nobody gets in until an administrator has mended them.
+    A rule with a method that nobody serves cannot be kept, so it opens nothing. Where all of a user's old ones are so,
+    nobody gets in until an administrator has mended them.
     """
     if user.options.get("multi_factor_auth_enabled") is False:
         return []
@@ -145,15 +145,15 @@ def check_rules(options: dict[str, Any]) -> None:
     """Hold a user's rules on methods against what is served.
 
     Raises:
-        BadInput: one names a method that nobody serves, and could not be kept.
+        BadInput: each of them names a method that nobody serves, so the user could not sign in.
     """
-    for rule in options.get("multi_factor_auth_rules") or []:
-        for method in rule:
-            if method not in METHODS:
-                raise BadInput(
-                    f"Invalid input for field 'multi_factor_auth_rules': {method!r} is not a "
-                    f"sign-in method; these are served: {', '.join(sorted(METHODS))}."
-                )
+    rules = options.get("multi_factor_auth_rules") or []
+    unknown = [[method for method in rule if method not in METHODS] for rule in rules]
+    if rules and all(unknown):
+        raise BadInput(
+            f"Invalid input for field 'multi_factor_auth_rules': {unknown[0][0]!r} is not a "
+            f"sign-in method, and no other rule is without such; these are served: {', '.join(sorted(METHODS))}."
+        )
 
 
 async def scope(
