@@ -45,6 +45,19 @@ async def test_amounts_of_a_class_that_is_not_there_are_refused(cloud: Cloud) ->
     assert "CUSTOM_NOT_THERE" in answer.text
 
 
+@pytest.mark.parametrize(("name", "status"), [("CUSTOM_GOLD", 200), ("CUSTOM_LEAD", 400)])
+async def test_an_inventory_is_of_a_class_that_is_there(
+    cloud: Cloud, name: str, status: int
+) -> None:
+    admin = await cloud.sign_in()
+    await admin("PUT", "/placement/resource_classes/CUSTOM_GOLD", headers=LATEST, status=201)
+    made = await provider(admin, "p", VCPU=8)
+    body = {"resource_provider_generation": 1, "inventories": {name: {"total": 3}}}
+    path = f"{PROVIDERS}/{made}/inventories"
+    answer = await admin("PUT", path, body, headers=LATEST, status=status)
+    assert name in answer.text
+
+
 async def test_an_inventory_that_is_used_stays(cloud: Cloud) -> None:
     admin = await cloud.sign_in()
     made = await provider(admin, "p", VCPU=8, MEMORY_MB=64)
