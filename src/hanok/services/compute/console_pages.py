@@ -30,8 +30,8 @@ from hanok.bus import NobodyThere
 from hanok.commands import ConsoleAddress, OpenConsole
 from hanok.commands.wire import ask
 from hanok.services.compute.logic import servers
+from hanok.services.compute.logic.consoles import token_hash, unseal
 from hanok.services.compute.room import Compute, ComputeSettings
-from hanok.services.compute.routes.consoles import token_hash, unseal
 from hanok.services.compute.tables import console_tokens
 from hanok.services.compute.tables import servers as servers_table
 from hanok.web.names import Names
