@@ -58,6 +58,11 @@ class Attribute(Struct, frozen=True, kw_only=True):
     since: Version | None = None
     until: Version | None = None
 
+    @property
+    def always(self) -> bool:
+        """Whether every version knows it."""
+        return self.since is None and self.until is None
+
     def holds(self, version: Version) -> bool:
         """Whether a version knows it."""
         return Span(self.since, self.until).holds(version)

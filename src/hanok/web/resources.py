@@ -27,9 +27,12 @@ from hanok.base.pieces import Pieces
 from hanok.store import Transaction, still_there
 from hanok.web.attributes import UNSET, Attribute, schema, truth, whole
 from hanok.web.bodies import Bodies, Made, is_bulk
-from hanok.web.listing import Filter, Listing, Page, PageStyle, Where
+from hanok.web.listing import Filter, Listing, Page, PageStyle, SortKey, Where
+from hanok.web.microversions import Version
 from hanok.web.request import Request, json_answer, list_answer, no_content
 from hanok.web.routes import Route
+from hanok.web.token import Caller
+from hanok.web.versions import Parameter, Query
 
 SHOWN_AT_ONCE = 25  # rows: each slice costs some statements, and takes about a millisecond
 
@@ -37,6 +40,10 @@ R = TypeVar("R")  # the room of a service
 V = TypeVar("V")  # how far a caller sees
 View = dict[str, Any]
 """A resource as it is shown. Under "_target", what rules look at and nobody is shown."""
+
+
+def _not_found(name: str, wanted: str) -> HanokError:
+    return NotFound(f"{name.replace('_', ' ').capitalize()} {wanted[:255]} could not be found.")
 
 
 def _disallowed(rules: Sequence[str]) -> HanokError:
@@ -50,9 +57,12 @@ class Api(Struct, Generic[V], frozen=True, kw_only=True):
     style: how lists are cut. bodies: how bodies are read.
     not_found: the error for the name of a kind and an id; the same where it is somebody else's.
     disallowed: the error for rules that say no, the operation's first.
-    rule: the rule of "get", "list", "create", "update" or "delete" and the name of a kind. What is said of an attribute
-        is said by the rule with ":" and the attribute's name behind.
+    rule: the rule of "list", "get", "create", "update" or "delete" and the name of a kind. What is said of an attribute
+        is said by the rule with ":" and the attribute's name behind. Where the rule of a list is that of one, each of
+        the list is looked at by it; otherwise the list is asked about once.
     fields: the parameter of the query that names the attributes to show; empty: there is none.
+    closed: the version from which lists refuse parameters that they do not know; None: they are passed over.
+    change: the method of an update.
     fits: holds a change against what the client says that it has looked at ("If-Match").
     bulk: whether a POST may hold a list. doors: attributes whose rules are about doors of their own.
     """
@@ -60,11 +70,13 @@ class Api(Struct, Generic[V], frozen=True, kw_only=True):
     base: str
     reach: Callable[[Request], V]
     style: PageStyle
-    not_found: Callable[[str, str], HanokError]
+    not_found: Callable[[str, str], HanokError] = _not_found
     bodies: Bodies = Bodies()
     disallowed: Callable[[Sequence[str]], HanokError] = _disallowed
     rule: Callable[[str, str], str] = lambda verb, name: f"{verb}_{name}"
     fields: str = ""
+    closed: Version | None = None
+    change: str = "PUT"
     fits: Callable[[Request, Row[Any]], None] = lambda request, row: None
     bulk: bool = False
     doors: frozenset[str] = frozenset()
@@ -79,6 +91,7 @@ class Kind(Struct, Generic[R, V], frozen=True, kw_only=True, dict=True):
         is no such door.
     target: what rules about a new resource look at beside its own attributes, from the database; NotFound when its
         parent is out of reach. by_new: attributes of which an update's rules see the value that is to be set.
+    first: the attribute that a list goes by. made, gone: the statuses of a POST and a DELETE.
     more: what is not in the database yet, shown at the end of a list that is whole. before_change: writes it, if it is
         what this id names.
     """
@@ -101,6 +114,8 @@ class Kind(Struct, Generic[R, V], frozen=True, kw_only=True, dict=True):
     more: Callable[[Transaction, R, V], Awaitable[list[View]]] | None = None
     before_change: Callable[[Transaction, R, V, str], Awaitable[None]] | None = None
     first: str = "id"
+    made: int = 201
+    gone: int = 204
 
     def rule(self, verb: str) -> str:
         return self.api.rule(verb, self.name)
@@ -124,13 +139,43 @@ class Kind(Struct, Generic[R, V], frozen=True, kw_only=True, dict=True):
             unique=self.table.c.id,
             first=(self.table.c[self.first], "asc"),
             filters={**by_value, **self.filters},
-            sort=self.columns,
+            sort={name: self._sort_key(name, column) for name, column in self.columns.items()},
             also=self.api.bodies.also,
         )
+
+    def _sort_key(self, name: str, column: sa.Column[Any]) -> sa.Column[Any] | SortKey:
+        attribute = self.attributes.get(name)
+        if attribute is None or attribute.always:
+            return column
+        return SortKey(column, attribute.since, attribute.until)
+
+    @property
+    def query(self) -> tuple[str, ...] | Query:
+        """The parameters of its list, with their versions where they have some."""
+        names = self.listing.parameters
+        if self.api.closed is None and all(one.always for one in self.attributes.values()):
+            return names
+        return Query(*map(self._parameter, names), closed=self.api.closed)
+
+    def _parameter(self, name: str) -> Parameter:
+        attribute = self.attributes.get(name)
+        if attribute is None:
+            return Parameter(name=name)
+        return Parameter(name=name, since=attribute.since, until=attribute.until)
 
     def within(self, reach: V) -> sa.Select[Any]:
         """The rows that a caller reaches."""
         return sa.select(self.table).where(self.visible(reach))
+
+
+def of_project(table: sa.Table) -> Callable[[Caller], Where]:
+    """The rows that a caller reaches where there is no more to it: their project's, or those of all projects."""
+    project = table.c.project_id
+
+    def visible(caller: Caller) -> Where:
+        return sa.true() if caller.everywhere else project == (caller.project_id or "")
+
+    return visible
 
 
 def matching(
@@ -301,17 +346,29 @@ async def _listed(
     request: Request, tx: Transaction, room: R, kind: Kind[R, V], reach: V, page: Page, eyes: _Eyes
 ) -> list[dict[str, Any]]:
     """What the caller may see of a page, in slices that let others in."""
-    pieces = tx.pieces = Pieces()
+    pieces, asked = Pieces(), kind.rule("list") != kind.rule("get")
+    tx.pieces = pieces
     shown: list[dict[str, Any]] = []
     async for part in pieces.slices(page.rows, SHOWN_AT_ONCE):
         async for view in pieces.each(await kind.show(tx, part)):
-            if (one := eyes.look(view)) is not None:
+            if (one := eyes.look(view, asked=asked)) is not None:
                 shown.append(one)
     if kind.more and page.whole:
         wanted = kind.api.style.filters(request)
-        looked = [eyes.look(one) for one in await kind.more(tx, room, reach) if _fits(wanted, one)]
+        looked = [
+            eyes.look(one, asked=asked)
+            for one in await kind.more(tx, room, reach)
+            if _fits(wanted, one)
+        ]
         shown += [one for one in looked if one is not None]
     return shown
+
+
+def _check_list(request: Request, kind: Kind[Any, Any]) -> None:
+    """Raises Forbidden where lists have a rule of their own, and it says no."""
+    rule = kind.rule("list")
+    if rule != kind.rule("get") and not request.may(rule, project_id=request.token.project_id):
+        raise kind.api.disallowed((rule,))
 
 
 def _fits(wanted: Mapping[str, list[str]], view: View) -> bool:
@@ -429,6 +486,7 @@ def _list_door(kind: Kind[Any, Any]) -> Route:
 
     async def index(request: Request, room: Any) -> Response:
         reach = api.reach(request)
+        _check_list(request, kind)
         names = _names(request.query_all(fields)) if fields else []
         within = kind.within(reach)
         async with request.reading() as tx:
@@ -438,7 +496,7 @@ def _list_door(kind: Kind[Any, Any]) -> Route:
         return await list_answer(listing.answer(request, page, shown), kind.plural)
 
     path = f"{api.base}/{kind.path}"
-    return Route("GET", path, index, (kind.rule("get"),), query=listing.parameters)
+    return Route("GET", path, index, (kind.rule("list"),), query=kind.query)
 
 
 def _show_door(kind: Kind[Any, Any]) -> Route:
@@ -463,9 +521,9 @@ def _create_door(kind: Kind[Any, Any]) -> Route:
         body, version = await request.json(), request.microversion
         if api.bulk and is_bulk(body, name, plural):
             many = api.bodies.made_many(body, name, plural, kind.attributes, version)
-            return json_answer({plural: await _make(request, room, kind, many)}, 201)
+            return json_answer({plural: await _make(request, room, kind, many)}, kind.made)
         one = api.bodies.made(body, name, kind.attributes, version)
-        return json_answer({name: (await _make(request, room, kind, [one]))[0]}, 201)
+        return json_answer({name: (await _make(request, room, kind, [one]))[0]}, kind.made)
 
     return Route(
         "POST",
@@ -485,7 +543,7 @@ def _update_door(kind: Kind[Any, Any]) -> Route:
         return json_answer({kind.name: await _change(request, room, kind, values)})
 
     return Route(
-        "PUT",
+        kind.api.change,
         _one(kind),
         update,
         (kind.rule("update"),),
@@ -498,6 +556,6 @@ def _update_door(kind: Kind[Any, Any]) -> Route:
 def _delete_door(kind: Kind[Any, Any]) -> Route:
     async def delete(request: Request, room: Any) -> Response:
         await _remove(request, room, kind)
-        return no_content()
+        return no_content(kind.gone)
 
     return Route("DELETE", _one(kind), delete, (kind.rule("delete"),))

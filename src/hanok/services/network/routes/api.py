@@ -82,6 +82,10 @@ def _revision_fits(request: Request, row: Row[Any]) -> None:
         )
 
 
+def _rule(verb: str, name: str) -> str:
+    return f"{'get' if verb == 'list' else verb}_{name}"
+
+
 API = Api[Reach](
     base="/v2.0",
     reach=reach_of,
@@ -89,6 +93,7 @@ API = Api[Reach](
     bodies=BODIES,
     not_found=not_found,
     disallowed=lambda rules: disallowed(" and rule:".join(rules)),
+    rule=_rule,
     fields="fields",
     fits=_revision_fits,
     bulk=True,
