@@ -11,11 +11,12 @@ from starlette.responses import Response
 from hanok.base.clock import zulu
 from hanok.store import Transaction
 from hanok.web.attributes import Attribute, read_only, text
+from hanok.web.doors import changeable, routes, seen
 from hanok.web.listing import COMPUTE
 from hanok.web.microversions import Range
 from hanok.web.policy import Rule
 from hanok.web.request import Request, json_answer
-from hanok.web.resources import Api, Kind, changeable, of_project, routes, seen
+from hanok.web.resources import Api, Kind, of_project
 from hanok.web.routes import Route
 from hanok.web.token import Caller
 from hanok.web.versions import Attribute as Shown

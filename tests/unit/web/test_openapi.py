@@ -19,7 +19,7 @@ from hanok.web.listing import Listing
 from hanok.web.routes import PUBLIC, Handler, Route, parameter_names
 from hanok.web.versions import Query
 
-DOORS = ("hanok.services", "hanok.web.resources")  # where handlers are
+DOORS = ("hanok.services", "hanok.web.doors")  # where handlers are
 
 
 def handlers() -> list[Any]:

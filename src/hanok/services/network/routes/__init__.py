@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hanok.services.network.routes import about, agents, quotas, routers, tags
 from hanok.services.network.routes.kinds import KINDS
-from hanok.web.resources import routes
+from hanok.web.doors import routes
 from hanok.web.routes import Route
 
 ROUTES: tuple[Route, ...] = (

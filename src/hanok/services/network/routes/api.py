@@ -1,6 +1,6 @@
 """What all resources of this API have in common: its texts, its pages, and whose rows a caller reaches.
 
-The doors themselves are made in `web/resources.py` from each resource's declaration (`kinds.py`).
+The doors themselves are made in `web/doors.py` from each resource's declaration (`kinds.py`).
 
 Source: Networking API v2.0 reference, "Filtering and column selection", "Sorting", "Pagination", "Bulk operations".
 """

@@ -12,8 +12,8 @@ from hanok.services.network.routes.api import BODIES, reach_of
 from hanok.services.network.routes.kinds import ROUTER
 from hanok.services.network.schemas.resources import ROUTES as ROUTE_LIST
 from hanok.web.attributes import Attribute, schema
+from hanok.web.doors import changeable, find, seen
 from hanok.web.request import Request, json_answer
-from hanok.web.resources import changeable, find, seen
 from hanok.web.routes import Route
 
 

@@ -18,8 +18,9 @@ from hanok.services.network.routes.kinds import TAGGED
 from hanok.services.network.schemas.values import tag as a_tag
 from hanok.services.network.schemas.values import tag_list
 from hanok.store import Transaction
+from hanok.web.doors import find, target_of
 from hanok.web.request import Request, json_answer, no_content
-from hanok.web.resources import Kind, find, target_of
+from hanok.web.resources import Kind
 from hanok.web.routes import Route
 
 MOST_TAGS = 50
