@@ -83,6 +83,8 @@ def say(value: object) -> str:
 
 
 def text(most: int = 255, *, empty: bool = True) -> Validator:
+    """A text of at most so many characters; empty: whether it may be blank."""
+
     def check(value: Any) -> str:
         if not isinstance(value, str):
             raise Wrong(f"'{say(value)}' is not a valid string")
@@ -109,6 +111,8 @@ def truth(value: Any) -> bool:
 
 
 def whole(least: int | None = None, most: int | None = None) -> Validator:
+    """A whole number, or its digits in a text, between these two."""
+
     def check(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int | str):
             raise Wrong(f"'{say(value)}' is not an integer")
@@ -128,10 +132,13 @@ def whole(least: int | None = None, most: int | None = None) -> Validator:
 
 
 def or_none(inner: Validator) -> Validator:
+    """null is a value, too."""
     return lambda value: None if value is None else inner(value)
 
 
 def one_of(*values: Any) -> Validator:
+    """One of these texts or numbers."""
+
     def check(value: Any) -> Any:
         if not isinstance(value, str | int) or value not in values:
             raise Wrong(f"'{say(value)}' is not in {list(values)}")

@@ -17,12 +17,29 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import Conflict, NotFound
 from hanok.services.compute.room import Compute
-from hanok.services.compute.tables import console_tokens
+from hanok.services.compute.tables import console_tokens, servers
 from hanok.store import Transaction
 from hanok.web.token import Token
 
 _valid = sa.select(console_tokens).where(
     console_tokens.c.token_hash == bindparam("hash"), console_tokens.c.expires_at > bindparam("now")
+)
+_leading = (
+    sa.select(console_tokens, servers.c.host, servers.c.project_id)
+    .join(servers, servers.c.id == console_tokens.c.server_id)
+    .where(
+        console_tokens.c.token_hash == bindparam("hash"),
+        console_tokens.c.expires_at > bindparam("now"),
+        servers.c.deleted.is_(False),
+        servers.c.host.is_not(None),
+    )
+)
+_use = (
+    console_tokens.update()
+    .where(
+        console_tokens.c.token_hash == bindparam("hash"), console_tokens.c.uses < bindparam("most")
+    )
+    .values(uses=console_tokens.c.uses + 1)
 )
 
 
@@ -93,3 +110,13 @@ async def get(tx: Transaction, token: str, now: datetime) -> Row[Any]:
     if row is None:
         raise NotFound("Token not found")
     return row
+
+
+async def leading(tx: Transaction, token: str, now: datetime) -> Row[Any] | None:
+    """A token that leads to a server with a guest, with the server's host and project; None: it does not."""
+    return await tx.first(_leading, {"hash": token_hash(token), "now": now})
+
+
+async def use(tx: Transaction, row: Row[Any], most: int) -> bool:
+    """Count a use of a token. False when it has been used as often as it may be."""
+    return bool(await tx.count(_use, {"hash": row.token_hash, "most": most}))

@@ -138,13 +138,7 @@ async def _full(
     shown = request.shown(shape)
     ports = await room.network.ports_of(tx, ids) if ids else {}
     tags = await servers.tags_of_many(tx, ids) if shown.shows("tags") else {}
-    status: dict[str, str] = {}
-    whole_status = request.may("os_compute_api:servers:show:host_status")
-    unknown_only = request.may("os_compute_api:servers:show:host_status:unknown-only")
-    show_status = shown.shows("host_status") and (whole_status or unknown_only)
-    if show_status:
-        names = {row.host for row in rows if row.host}
-        status = await hosts.status_of(tx, names, room.settings, room.clock.now())
+    status = await _statuses(request, room, tx, rows) if shown.shows("host_status") else {}
     extended = request.may("os_compute_api:os-extended-server-attributes")
     project_id = request.token.project_id
     specs = request.may("os_compute_api:servers:show:flavor-extra-specs", project_id=project_id)
@@ -156,9 +150,7 @@ async def _full(
             tags.get(row.id, ()),
             extended=extended,
             alone=alone,
-            host_status=_told_status(status.get(row.host or "", ""), whole_status)
-            if show_status
-            else None,
+            host_status=status.get(row.host or ""),
             with_specs=specs,
             shape=shape,
         )
@@ -166,9 +158,17 @@ async def _full(
     ]
 
 
-def _told_status(status: str, whole: bool) -> str | None:
-    """A host's status for who may see it, or at least may see that nobody knows it."""
-    return status if whole or status == "UNKNOWN" else None
+async def _statuses(
+    request: Request, room: Compute, tx: Transaction, rows: list[Row[Any]]
+) -> dict[str, str]:
+    """The statuses of hosts for who may see them, or at least may see that nobody knows one. "": of no host."""
+    whole = request.may("os_compute_api:servers:show:host_status")
+    if not whole and not request.may("os_compute_api:servers:show:host_status:unknown-only"):
+        return {}
+    names = {row.host for row in rows if row.host}
+    found = await hosts.status_of(tx, names, room.settings, room.clock.now())
+    status = {host: found.get(host, "") for host in ("", *names)}
+    return {host: one for host, one in status.items() if whole or one == "UNKNOWN"}
 
 
 async def _page(

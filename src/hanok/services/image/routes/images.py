@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlencode
 
 from sqlalchemy import Row
 from starlette.responses import Response
@@ -14,7 +13,7 @@ from hanok.services.image import schemas
 from hanok.services.image.logic import cache, data, image_search, images, quotas
 from hanok.services.image.room import Images
 from hanok.services.image.routes import guards, locations
-from hanok.services.image.routes.seen import allow, answer, answers, readable
+from hanok.services.image.routes.seen import allow, answer, answers, paged, readable
 from hanok.services.image.tables import images as table
 from hanok.store import still_there
 from hanok.web.listing import Where
@@ -207,15 +206,9 @@ async def list_images(request: Request, room: Images) -> Response:
     async with request.reading() as tx:
         rows = await image_search.found(tx, request.reaching(), sought)
         shown = await answers(request, room, tx, rows)
-    page_of: dict[str, Any] = {
-        "images": shown,
-        "schema": "/v2/schemas/images",
-    }
-    kept = [(name, value) for name, value in request.pairs if name != "marker"]
-    page_of["first"] = f"/v2/images?{urlencode(kept)}" if kept else "/v2/images"
-    if sought.limit and len(rows) == sought.limit:
-        page_of["next"] = f"/v2/images?{urlencode([*kept, ('marker', rows[-1].id)])}"
-    return json_answer(page_of)
+    further = bool(sought.limit) and len(rows) == sought.limit
+    following = rows[-1].id if further else None
+    return json_answer(paged(request, "/v2/images", "images", shown, following))
 
 
 # ---- one ----
@@ -229,13 +222,7 @@ async def show_image(request: Request, room: Images) -> Response:
 
 async def update_image(request: Request, room: Images) -> Response:
     """PATCH /v2/images/{id}: a JSON patch; all of it or nothing."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip()
-    if kind not in request.service.media_types[1:]:
-        raise UnsupportedType(
-            "A JSON patch is required, of type application/openstack-images-v2.1-json-patch.",
-            headers={"Accept-Patch": ",".join(request.service.media_types[1:])},
-        )
-    changes = schemas.read_patch(await request.json(), oldest="v2.0" in kind)
+    changes = await _patch(request)
     sizes = await locations.look_up(room, changes)
     async with request.transaction() as tx:
         row = await readable(request, tx, "modify_image")
@@ -266,6 +253,21 @@ async def update_image(request: Request, room: Images) -> Response:
         shown = await answer(request, room, tx, fresh)
     await data.empty_trash(room, row.id)
     return json_answer(shown)
+
+
+async def _patch(request: Request) -> list[schemas.Change]:
+    """The lines of a JSON patch, in the form of either version of it.
+
+    Raises:
+        UnsupportedType, BadInput
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if kind not in request.service.media_types[1:]:
+        raise UnsupportedType(
+            "A JSON patch is required, of type application/openstack-images-v2.1-json-patch.",
+            headers={"Accept-Patch": ",".join(request.service.media_types[1:])},
+        )
+    return schemas.read_patch(await request.json(), oldest="v2.0" in kind)
 
 
 def _apply(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 from sqlalchemy import Row
 from starlette.responses import Response
@@ -18,7 +17,7 @@ from hanok.services.image.logic.signatures import Certificate
 from hanok.services.image.operations import ImportImage
 from hanok.services.image.room import Images
 from hanok.services.image.routes import guards, signed
-from hanok.services.image.routes.seen import allow, readable, target
+from hanok.services.image.routes.seen import allow, paged, readable, target
 from hanok.store import Transaction
 from hanok.web.pages import limit_of
 from hanok.web.request import Request, json_answer, no_content
@@ -230,15 +229,9 @@ async def list_tasks(request: Request, room: Images) -> Response:
             limit=limit,
         )
         rows = await tasks.listed(tx, sought)
-    kept = [(name, value) for name, value in request.pairs if name != "marker"]
-    answer: dict[str, Any] = {
-        "tasks": [schemas.task(row, whole=False) for row in rows],
-        "first": f"/v2/tasks?{urlencode(kept)}" if kept else "/v2/tasks",
-        "schema": "/v2/schemas/tasks",
-    }
-    if limit and len(rows) == limit:
-        answer["next"] = f"/v2/tasks?{urlencode([*kept, ('marker', rows[-1].id)])}"
-    return json_answer(answer)
+    following = rows[-1].id if limit and len(rows) == limit else None
+    items = [schemas.task(row, whole=False) for row in rows]
+    return json_answer(paged(request, "/v2/tasks", "tasks", items, following))
 
 
 async def _marked(request: Request, tx: Transaction, marker: str) -> Row[Any]:

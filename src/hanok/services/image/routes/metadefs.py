@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from sqlalchemy import Row
 from starlette.responses import Response
@@ -16,7 +16,7 @@ from hanok.base.errors import BadInput, Conflict, NotFound
 from hanok.services.image import metadef_schemas as schemas
 from hanok.services.image.logic import metadefs
 from hanok.services.image.room import Images
-from hanok.services.image.routes.seen import allow
+from hanok.services.image.routes.seen import allow, paged
 from hanok.services.image.tables import (
     metadef_associations,
     metadef_objects,
@@ -91,16 +91,9 @@ async def list_namespaces(request: Request, room: Images) -> Response:
             kinds = [schemas.association(one) for one in about[row.id]]
             more = {"resource_type_associations": kinds} if kinds else {}
             shown.append({**schemas.namespace(row), **more})
-    kept = [(name, value) for name, value in request.pairs if name != "marker"]
-    base = "/v2/metadefs/namespaces"
-    answer: dict[str, Any] = {
-        "first": f"{base}?{urlencode(kept)}" if kept else base,
-        "namespaces": shown,
-        "schema": "/v2/schemas/metadefs/namespaces",
-    }
-    if limit and len(rows) == limit:
-        answer["next"] = f"{base}?{urlencode([*kept, ('marker', rows[-1].namespace)])}"
-    return json_answer(answer)
+    following = rows[-1].namespace if limit and len(rows) == limit else None
+    path = "/v2/metadefs/namespaces"
+    return json_answer(paged(request, path, "namespaces", shown, following))
 
 
 async def create_namespace(request: Request, room: Images) -> Response:

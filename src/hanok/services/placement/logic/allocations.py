@@ -191,24 +191,33 @@ async def replace(tx: Transaction, wanted: Wanted, now: datetime) -> None:
         return
     for provider_id, amounts in sorted(wanted.resources.items()):
         for name, amount in sorted(amounts.items()):
-            if not await tx.count(_take, {"at": provider_id, "what": name, "amount": amount}):
-                await _refuse(tx, provider_id, name, amount)
-            await tx.execute(
-                allocations.insert(),
-                {
-                    "consumer_id": wanted.consumer_id,
-                    "provider_id": provider_id,
-                    "resource_class": name,
-                    "used": amount,
-                },
-            )
+            await _allocate(tx, wanted.consumer_id, provider_id, name, amount)
     await tx.execute(_bump_provider, {"ids": sorted(wanted.resources), "at": now})
+    await _write_consumer(tx, wanted, generation)
+
+
+async def _allocate(
+    tx: Transaction, consumer_id: str, provider_id: str, name: str, amount: int
+) -> None:
+    """Raises Conflict or BadInput when it does not fit."""
+    if not await tx.count(_take, {"at": provider_id, "what": name, "amount": amount}):
+        await _refuse(tx, provider_id, name, amount)
+    values = {"provider_id": provider_id, "resource_class": name, "used": amount}
+    await tx.execute(allocations.insert(), {"consumer_id": consumer_id, **values})
+
+
+async def _write_consumer(tx: Transaction, wanted: Wanted, generation: int | None) -> None:
+    """The consumer with its next generation. generation: the one that it has; None: it is a new one.
+
+    Raises:
+        Conflict: somebody else was faster.
+    """
     values = {
         "project_id": wanted.project_id,
         "user_id": wanted.user_id,
         "consumer_type": wanted.consumer_type,
     }
-    if before is None:
+    if generation is None:
         try:
             await tx.insert(consumers, {"id": wanted.consumer_id, "generation": 1, **values})
         except Duplicate as error:
