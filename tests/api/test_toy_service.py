@@ -63,6 +63,48 @@ async def test_microversions_change_what_is_taken_and_shown(cloud: Cloud) -> Non
     await member.get(f"{LIBRARY}/shelves?odd=1", headers=first, status=400)
 
 
+async def test_a_declared_resource_has_doors_rules_and_versions(cloud: Cloud) -> None:
+    member, reader = (
+        await cloud.project_with("p", "member"),
+        await cloud.project_with("q", "reader"),
+    )
+    shelves, first = f"{LIBRARY}/shelves", {"OpenStack-API-Version": "library 1.1"}
+    body = {"shelf": {"name": "poems", "topic": "the sea"}}
+    refused = await member("POST", shelves, body, status=400)
+    assert "topic" in refused.text  # the oldest version does not know it
+    made = (await member.post(shelves, body, headers=first))["shelf"]
+    assert made["topic"] == "the sea" and "project_id" not in made
+    one = f"{shelves}/{made['id']}"
+    assert set((await member.get(one))["shelf"]) == {"id", "name", "status", "created_at"}
+    assert (await member.get(f"{shelves}?topic=none"))["shelves"]  # and passes over the filter
+    assert not (await member.get(f"{shelves}?topic=none", headers=first))["shelves"]
+    assert (await member.get(f"{shelves}?topic=the sea", headers=first))["shelves"] == [made]
+    await member.get(f"{shelves}?sort_key=topic", status=400)
+    assert (await member.get(f"{shelves}?sort_key=topic", headers=first))["shelves"] == [made]
+    changed = await member("PUT", one, {"shelf": {"name": "verse"}}, status=200)
+    assert changed.json()["shelf"]["name"] == "verse"
+    for wrong in ({"status": "bound"}, {"topic": "x"}, {"name": ""}, {"name": 1}):
+        await member("PUT", one, {"shelf": wrong}, status=400)
+    await reader("POST", shelves, body, headers=first, status=403)  # an attribute's own rule
+    await reader("POST", shelves, {"shelf": {"name": "poems"}}, status=201)
+    await reader("PUT", one, {"shelf": {"name": "mine"}}, status=404)
+    await reader.get(one, status=404)
+
+
+async def test_a_declared_list_has_pages(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    ids = [await _shelf(member, name) for name in ("b", "a")]
+    page = await member.get(f"{LIBRARY}/shelves?limit=1")
+    assert [one["id"] for one in page["shelves"]] == ids[:1]
+    link = str(page["shelves_links"][0]["href"])
+    following = (await member.get(LIBRARY + link.partition(LIBRARY)[2]))["shelves"]
+    assert [one["id"] for one in following] == ids[1:]
+    by_name = (await member.get(f"{LIBRARY}/shelves?sort_key=name"))["shelves"]
+    assert [one["name"] for one in by_name] == ["a", "b"]
+    stranger = await cloud.project_with("q", "member")
+    await stranger.get(f"{LIBRARY}/shelves?marker={ids[0]}", status=400)
+
+
 async def test_an_operation_with_parts_tells_of_itself(cloud: Cloud) -> None:
     told: list[str] = []
 

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import sqlalchemy as sa
 from msgspec import UNSET, Meta, Struct, UnsetType
 from sqlalchemy import Row
 from starlette.responses import Response
 
 from hanok.base.clock import zulu
-from hanok.base.errors import NotFound, OverQuota
-from hanok.base.ids import new_uuid
-from hanok.limits import OverLimit
 from hanok.store import Transaction
-from hanok.web.listing import COMPUTE, Listing, equal
+from hanok.web.attributes import Attribute, read_only, text
+from hanok.web.doors import changeable, routes, seen
+from hanok.web.listing import COMPUTE
 from hanok.web.microversions import Range
 from hanok.web.policy import Rule
-from hanok.web.request import Request, json_answer, list_answer
+from hanok.web.request import Request, json_answer
+from hanok.web.resources import Api, Kind, of_project
 from hanok.web.routes import Route
-from hanok.web.versions import Attribute, Query, Shape, field_of
+from hanok.web.token import Caller
+from hanok.web.versions import Attribute as Shown
+from hanok.web.versions import Shape, field_of
+from tests.toy import logic
 from tests.toy.operations import BindShelf
 from tests.toy.room import Library
-from tests.toy.tables import books, cards, shelves
+from tests.toy.tables import shelves
 
 MICROVERSIONS = Range(header_type="library", minimum=(1, 0), maximum=(1, 2))
 MINE = "project_id:%(project_id)s"
@@ -31,18 +33,44 @@ RULES = tuple(
     for name, check, what in (
         ("context_is_admin", "role:admin", "Reach the shelves of all projects"),
         ("shelves:list", "@", "List the project's shelves"),
+        ("shelves:get", MINE, "See a shelf"),
         ("shelves:create", MINE, "Put up a shelf"),
+        ("shelves:create:topic", "role:member or role:admin", "Say what a new shelf is about"),
+        ("shelves:update", MINE, "Change a shelf"),
         ("shelves:bind", MINE, "Have the books of a shelf bound"),
         ("books:list", MINE, "List the books of a shelf"),
         ("books:create", MINE, "Put a book on a shelf"),
         ("cards:show", "user_id:%(user_id)s", "See the own card"),
     )
 )
-Text = Annotated[str, Meta(min_length=1, max_length=255)]
-
-
-class CreateShelf(Struct, forbid_unknown_fields=True):
-    name: Text
+# What all resources of this API have in common, and one resource: its list, and the doors to make, see and change one.
+API = Api[Caller](
+    base="/v1",
+    reach=Request.reaching,
+    style=COMPUTE,
+    rule=lambda verb, name: f"library:{'shelves' if name == 'shelf' else name}:{verb}",
+    closed=(1, 1),
+)
+SHELF = Kind[Library, Caller](
+    api=API,
+    name="shelf",
+    plural="shelves",
+    path="shelves",
+    table=shelves,
+    attributes={
+        "id": read_only(),
+        "name": Attribute(check=text(empty=False)),
+        "topic": Attribute(check=text(), default="", since=(1, 1)),
+        "status": read_only(),
+        "created_at": read_only(),
+    },
+    columns={"name": shelves.c.name, "topic": shelves.c.topic},
+    first="created_at",
+    visible=of_project(shelves),
+    show=logic.show_shelves,
+    create=logic.create_shelf,
+    update=logic.update_shelf,
+)
 
 
 class CreateBook(Struct, forbid_unknown_fields=True):
@@ -52,22 +80,7 @@ class CreateBook(Struct, forbid_unknown_fields=True):
     ] = UNSET
 
 
-BOOK = Shape(Attribute(name="isbn", since=(1, 1)), Attribute(name="bound", since=(1, 2)))
-LIST = Listing(
-    table=shelves,
-    name="shelves",
-    style=COMPUTE,
-    marker=shelves.c.id,
-    unique=shelves.c.id,
-    first=(shelves.c.created_at, "asc"),
-    filters={"name": equal(shelves.c.name)},
-    sort={"name": shelves.c.name},
-)
-
-
-def _shelf(row: Row[Any]) -> dict[str, Any]:
-    created = zulu(row.created_at)
-    return {"id": row.id, "name": row.name, "status": row.status, "created_at": created}
+BOOK = Shape(Shown(name="isbn", since=(1, 1)), Shown(name="bound", since=(1, 2)))
 
 
 def _book(request: Request, row: Row[Any]) -> dict[str, Any]:
@@ -75,58 +88,25 @@ def _book(request: Request, row: Row[Any]) -> dict[str, Any]:
     return request.shown(BOOK)(shown)
 
 
-async def _find(request: Request, tx: Transaction, rule: str) -> Row[Any]:
-    """The shelf of the path, with the caller's eyes."""
-    caller, shelf_id = request.reaching(), request.path["shelf_id"]
-    row = await tx.first(sa.select(shelves).where(shelves.c.id == shelf_id))
-    if row is None or not (caller.everywhere or row.project_id == caller.project_id):
-        request.allowed_by_hand()
-        raise NotFound(f"Shelf {shelf_id} could not be found.")
-    request.allow(rule, project_id=row.project_id)
-    return row
-
-
-async def list_shelves(request: Request, room: Library) -> Response:
-    """GET /shelves."""
-    request.allow()
-    mine = sa.select(shelves).where(shelves.c.project_id == request.token.project_id)
-    async with request.reading() as tx:
-        page = await LIST.page(request, tx, mine, within=mine)
-    items = [_shelf(row) for row in page.rows]
-    return await list_answer(LIST.answer(request, page, items), "shelves")
-
-
-async def create_shelf(request: Request, room: Library) -> Response:
-    """POST /shelves."""
-    body = await request.body(CreateShelf, key="shelf")
-    project_id = request.token.project_id or ""
-    request.allow(project_id=project_id)
-    row = {"id": new_uuid(), "project_id": project_id, "name": body.name, "status": "loose"}
-    async with request.transaction() as tx:
-        try:
-            await room.limits.check(tx, project_id, {"shelves": 1})
-        except OverLimit as error:
-            raise OverQuota(error.message) from error
-        await tx.insert(shelves, {**row, "created_at": room.clock.now()})
-        made = await tx.first(sa.select(shelves).where(shelves.c.id == row["id"]))
-    assert made is not None
-    return json_answer({"shelf": _shelf(made)}, 201)
+async def _shelf(request: Request, tx: Transaction, rule: str) -> tuple[Row[Any], dict[str, Any]]:
+    """The shelf of the path, if the caller may do this to it, and how it is shown."""
+    return await changeable(request, tx, SHELF, request.reaching(), rule)
 
 
 async def bind_shelf(request: Request, room: Library) -> Response:
     """POST /shelves/{id}/bind: answers before the books are bound."""
     async with request.transaction() as tx:
-        row = await _find(request, tx, "library:shelves:bind")
+        row, view = await _shelf(request, tx, "library:shelves:bind")
         who = {"user_id": request.token.user_id, "project_id": row.project_id}
         await room.operations.start(tx, BindShelf(shelf_id=row.id), **who)
-    return json_answer({"shelf": _shelf(row)}, 202)
+    return json_answer({"shelf": seen(request, SHELF, view)}, 202)
 
 
 async def list_books(request: Request, room: Library) -> Response:
     """GET /shelves/{id}/books."""
     async with request.reading() as tx:
-        shelf = await _find(request, tx, "library:books:list")
-        rows = await tx.all(sa.select(books).where(books.c.shelf_id == shelf.id))
+        shelf, _ = await _shelf(request, tx, "library:books:list")
+        rows = await logic.books_of(tx, shelf.id)
     return json_answer({"books": [_book(request, row) for row in rows]})
 
 
@@ -134,12 +114,9 @@ async def create_book(request: Request, room: Library) -> Response:
     """POST /shelves/{id}/books."""
     body = await request.body(CreateBook, key="book")
     async with request.transaction() as tx:
-        shelf = await _find(request, tx, "library:books:create")
-        row = {"id": new_uuid(), "shelf_id": shelf.id, "project_id": shelf.project_id}
-        row |= {"title": body.title, "isbn": None if body.isbn is UNSET else body.isbn}
-        await tx.insert(books, {**row, "bound": False, "created_at": room.clock.now()})
-        made = await tx.first(sa.select(books).where(books.c.id == row["id"]))
-    assert made is not None
+        shelf, _ = await _shelf(request, tx, "library:books:create")
+        isbn = None if body.isbn is UNSET else body.isbn
+        made = await logic.create_book(tx, shelf, body.title, isbn, room.clock.now())
     return json_answer({"book": _book(request, made)}, 201)
 
 
@@ -148,30 +125,13 @@ async def show_card(request: Request, room: Library) -> Response:
     user_id = request.token.user_id
     request.allow(user_id=user_id)
     async with request.transaction() as tx:
-        await tx.insert_missing(cards, {"user_id": user_id, "created_at": room.clock.now()})
-        row = await tx.first(sa.select(cards).where(cards.c.user_id == user_id))
-    assert row is not None
+        row = await logic.card_of(tx, user_id, room.clock.now())
     return json_answer({"card": {"user_id": user_id, "created_at": zulu(row.created_at)}})
 
 
 _ONE = "/v1/shelves/{shelf_id}"
 ROUTES = (
-    Route(
-        "GET",
-        "/v1/shelves",
-        list_shelves,
-        ("library:shelves:list",),
-        query=Query(*LIST.parameters, closed=(1, 1)),
-    ),
-    Route(
-        "POST",
-        "/v1/shelves",
-        create_shelf,
-        ("library:shelves:create",),
-        body=CreateShelf,
-        member="shelf",
-        strict=True,
-    ),
+    *routes(SHELF),
     Route("POST", f"{_ONE}/bind", bind_shelf, ("library:shelves:bind",)),
     Route("GET", f"{_ONE}/books", list_books, ("library:books:list",)),
     Route(

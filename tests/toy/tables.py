@@ -14,6 +14,7 @@ shelves = sa.Table(
     sa.Column("id", sa.String(36), primary_key=True),
     sa.Column("project_id", sa.String(64), nullable=False, index=True),
     sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("topic", sa.String(255), nullable=False),
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("created_at", UTCDateTime, nullable=False),
 )

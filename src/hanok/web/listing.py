@@ -7,7 +7,7 @@ answers alike. Whom the caller may see is no part of it: that stands in the stat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,27 +26,108 @@ Filter = Callable[[list[str]], Where | None]
 """Takes all values of a parameter; gives the condition, or None for none. Raises BadInput."""
 
 
+class Links(Struct, frozen=True):
+    """The addresses of the pages beside one; None: there is none."""
+
+    next: str | None = None
+    previous: str | None = None
+
+
+def _odd_key(name: str) -> HanokError:
+    return BadInput(f"Invalid input for query parameters sort_key. Value: {name}.")
+
+
+def _odd_direction(direction: str) -> HanokError:
+    return BadInput(
+        f"Invalid input for query parameters sort_dir. Value: {direction}. "
+        "'asc' or 'desc' is expected."
+    )
+
+
 class PageStyle(Struct, frozen=True, kw_only=True):
     """How an API cuts its lists.
 
     maximum: rows of a page at most, whatever was asked; None: no such bound.
     exact: whether a page knows if there is another one; if not, each full page has a link to the next.
     missing: the error for a marker that names nothing.
-    put: adds the links to an answer. It takes the answer, the name of the list in it, and the next page's address,
-        None on the last page.
+    put: adds the links to an answer. It takes the answer, the name of the list in it, and the links.
+    blank: whether no limit, or 0, asks for the whole list (`maximum` holds for others), and an empty marker for none.
+    reverse: the parameter that turns back, so that the page is the one before its marker; empty: there is none.
+    last: the direction of what orders rows that are equal in all sort keys; None: that of the last key.
+    paired: the error where there are directions and not one for each sort key; None: the last one is for the others.
+    odd_key, odd_direction: the errors of sorting. odd_filters: the error for parameters that are no filters; None: they
+        are passed over. others: parameters that are neither filters nor pages, and let through.
     """
 
-    put: Callable[[dict[str, Any], str, str | None], None]
+    put: Callable[[dict[str, Any], str, Links], None]
     missing: Callable[[str], HanokError]
     maximum: int | None = None
     exact: bool = False
+    blank: bool = False
+    reverse: str = ""
+    last: Direction | None = None
+    paired: Callable[[], HanokError] | None = None
+    odd_key: Callable[[str], HanokError] = _odd_key
+    odd_direction: Callable[[str], HanokError] = _odd_direction
+    odd_filters: Callable[[Sequence[str]], HanokError] | None = None
+    others: tuple[str, ...] = ()
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The parameters of every list, whatever it is a list of."""
+        turning = (self.reverse,) if self.reverse else ()
+        return ("limit", "marker", "sort_key", "sort_dir", *turning, *self.others)
+
+    def limit(self, request: Request) -> int | None:
+        """How many rows a request asks for; None: all.
+
+        Raises:
+            BadInput
+        """
+        sent = request.query.get("limit")
+        if not self.blank:
+            return limit_of(sent, maximum=self.maximum)
+        return limit_of(sent, maximum=self.maximum) if limit_of(sent) else None
+
+    def backwards(self, request: Request) -> bool:
+        """Whether the page before the marker is asked for."""
+        asked = request.query.get(self.reverse, "") if self.reverse else ""
+        return asked.lower() in ("true", "1")
+
+    def filters(self, request: Request) -> dict[str, list[str]]:
+        """What was sent beside what makes pages, by name."""
+        aside = frozenset(self.parameters)
+        return {
+            name: values for name, values in _by_name(request.asked).items() if name not in aside
+        }
+
+    def plain_filters(self, request: Request, names: Sequence[str]) -> dict[str, str]:
+        """The filters of a list that no table holds; the last value of each.
+
+        Raises:
+            What `odd_filters` gives: there is no such filter.
+        """
+        found = self.filters(request)
+        self.hold(found, names)
+        return {name: values[-1] for name, values in found.items() if name in names}
+
+    def hold(self, sent: Iterable[str], known: Container[str]) -> None:
+        """Refuse what is no filter, where this API does."""
+        odd = [name for name in sent if name not in known]
+        if odd and self.odd_filters is not None:
+            raise self.odd_filters(odd)
 
 
 class Page(Struct):
-    """The rows of a page, and the marker that the next one begins behind; None: this is the last."""
+    """The rows of a page, and the markers of the pages behind and before it; None: there is none.
+
+    whole: whether this page is the whole list.
+    """
 
     rows: list[Row[Any]]
     following: str | None
+    preceding: str | None = None
+    whole: bool = False
 
 
 class SortKey(Struct, frozen=True):
@@ -62,7 +143,7 @@ class Listing(Struct, frozen=True, kw_only=True):
 
     marker: the column that a marker names. unique: what orders rows that are equal in all sort keys.
     filters: by parameter. sort: columns by sort key; first: the key and direction when none was asked for.
-    default_direction: of a sort key without one.
+    default_direction: of a sort key without one. also: other names of filters and sort keys.
     """
 
     table: sa.Table
@@ -74,12 +155,15 @@ class Listing(Struct, frozen=True, kw_only=True):
     filters: Mapping[str, Filter] = {}
     sort: Mapping[str, sa.Column[Any] | SortKey] = {}
     default_direction: Direction = "asc"
+    also: Mapping[str, str] = {}
 
     @property
     def parameters(self) -> tuple[str, ...]:
         """The parameters of the query that the list reads."""
-        sorting = ("sort_key", "sort_dir") if self.sort else ()
-        return ("limit", "marker", *sorting, *self.filters)
+        aside = () if self.sort else ("sort_key", "sort_dir")
+        paging = (one for one in self.style.parameters if one not in aside)
+        also = (one for one, name in self.also.items() if name in self.filters)
+        return (*paging, *self.filters, *also)
 
     def parameters_but(self, *names: str) -> tuple[str, ...]:
         """Those parameters whose versions are not declared elsewhere."""
@@ -102,21 +186,37 @@ class Listing(Struct, frozen=True, kw_only=True):
         Raises:
             BadInput: a filter, sort key, direction or limit that does not fit. What `missing` gives: no such marker.
         """
-        for name, values in _by_name(request.asked).items():
-            if name in self.filters:
-                condition = self.filters[name](values)
-                if condition is not None:
-                    statement = statement.where(condition)
+        style = self.style
+        if conditions := self._conditions(request):
+            statement = statement.where(*conditions)
         keys = self._order(request)
-        limit = limit_of(request.query.get("limit"), maximum=self.style.maximum)
+        limit = style.limit(request)
         if limit == 0:
             return Page([], None)
         after = await self._after(request, tx, within)
-        more = limit + 1 if limit is not None and self.style.exact else limit
+        more = limit + 1 if limit is not None and style.exact else limit
         rows = list(await tx.all(ordered(statement, keys, after=after, limit=more)))
-        full = limit is not None and len(rows) >= limit + self.style.exact
-        rows = rows if limit is None else rows[:limit]
-        return Page(rows, str(rows[-1]._mapping[self.marker.name]) if full and rows else None)
+        further = limit is not None and len(rows) >= limit + style.exact
+        return self._cut(rows[:limit], further, after is not None, style.backwards(request), limit)
+
+    def _cut(
+        self, rows: list[Row[Any]], further: bool, marked: bool, backwards: bool, limit: int | None
+    ) -> Page:
+        """The page of these rows.
+
+        Args:
+            further: whether there are more in the direction that was read. marked: whether they began at a marker.
+        """
+        if backwards:
+            rows.reverse()
+        page = Page(rows, None, whole=not (further or marked or backwards))
+        if rows and limit is not None:
+            column = self.marker.name
+            if further or backwards:
+                page.following = str(rows[-1]._mapping[column])
+            if self.style.reverse and (further if backwards else marked):
+                page.preceding = str(rows[0]._mapping[column])
+        return page
 
     def answer(
         self, request: Request, page: Page, content: list[dict[str, Any]] | dict[str, Any]
@@ -127,23 +227,31 @@ class Listing(Struct, frozen=True, kw_only=True):
             content: the items, or the body as it would be without pages.
         """
         answer = content if isinstance(content, dict) else {self.name: content}
-        link = None
-        if page.following is not None:
-            link = next_link(request.full_url, request.pairs, page.following)
-        self.style.put(answer, self.name, link)
+        reverse = self.style.reverse
+        kept = [(name, value) for name, value in request.pairs if name != reverse]
+
+        def link(marker: str | None, *turned: tuple[str, str]) -> str | None:
+            return marker and next_link(request.full_url, kept, marker, *turned)
+
+        links = Links(link(page.following), link(page.preceding, (reverse, "True")))
+        self.style.put(answer, self.name, links)
         return answer
 
+    def _conditions(self, request: Request) -> list[Where]:
+        sent: dict[str, list[str]] = {}
+        for name, values in self.style.filters(request).items():
+            sent.setdefault(self.also.get(name, name), []).extend(values)
+        found = [
+            self.filters[name](values) for name, values in sent.items() if name in self.filters
+        ]
+        self.style.hold(sent, self.filters)
+        return [one for one in found if one is not None]
+
     def _order(self, request: Request) -> list[tuple[sa.Column[Any], Direction]]:
-        names, directions = request.query_all("sort_key"), request.query_all("sort_dir")
-        for direction in directions:
-            if direction not in ("asc", "desc"):
-                raise BadInput(
-                    f"Invalid input for query parameters sort_dir. Value: {direction[:100]}. "
-                    "'asc' or 'desc' is expected."
-                )
-        ways: list[Direction] = ["asc" if one == "asc" else "desc" for one in directions]
+        names = request.query_all("sort_key") if self.sort else []
+        ways = self._ways(request, names)
         keys: list[tuple[sa.Column[Any], Direction]] = []
-        for place, name in enumerate(names if self.sort else ()):
+        for place, name in enumerate(names):
             way = ways[min(place, len(ways) - 1)] if ways else self.default_direction
             column = self._sort_column(name, request.microversion)
             if column is not None:
@@ -152,21 +260,32 @@ class Listing(Struct, frozen=True, kw_only=True):
             column, way = self.first
             keys.append((column, ways[0] if ways and self.sort else way))
         if all(column is not self.unique for column, _ in keys):
-            keys.append((self.unique, keys[-1][1]))
+            keys.append((self.unique, self.style.last or keys[-1][1]))
+        if self.style.backwards(request):
+            keys = [(column, "asc" if way == "desc" else "desc") for column, way in keys]
         return keys
 
+    def _ways(self, request: Request, names: Sequence[str]) -> list[Direction]:
+        directions = request.query_all("sort_dir")
+        if self.style.paired is not None and directions and len(directions) != len(names):
+            raise self.style.paired()
+        for direction in directions:
+            if direction not in ("asc", "desc"):
+                raise self.style.odd_direction(direction[:100])
+        return ["asc" if one == "asc" else "desc" for one in directions]
+
     def _sort_column(self, name: str, version: Version) -> sa.Column[Any] | None:
-        key = self.sort.get(name)
+        key = self.sort.get(self.also.get(name, name))
         if isinstance(key, SortKey):
             if Span(key.since, key.until).holds(version):
                 return key.column
         elif key is not None:
             return key
-        raise BadInput(f"Invalid input for query parameters sort_key. Value: {name[:100]}.")
+        raise self.style.odd_key(name[:100])
 
     async def _after(self, request: Request, tx: Transaction, within: sa.Select[Any] | None) -> Any:
         marker = request.query.get("marker")
-        if marker is None:
+        if marker is None or (self.style.blank and not marker):
             return None
         statement: sa.Select[Any] = sa.select(self.table) if within is None else within
         row = await tx.first(statement.where(self.marker == marker))
@@ -216,25 +335,46 @@ def tagged(
     return sa.not_(found) if negative else found
 
 
+def tag_filters(
+    of: sa.Column[Any], owner: sa.Column[Any], tag: sa.Column[Any]
+) -> dict[str, Filter]:
+    """The four filters by tags, by the names of their parameters. The columns are those of `tagged`.
+
+    Source: API working group, "Tags".
+    """
+
+    def by(*, negative: bool, together: bool) -> Filter:
+        return lambda values: tagged(of, owner, tag, values, negative=negative, together=together)
+
+    return {
+        "tags": by(negative=False, together=True),
+        "tags-any": by(negative=False, together=False),
+        "not-tags": by(negative=True, together=True),
+        "not-tags-any": by(negative=True, together=False),
+    }
+
+
 # ---- the page styles of the services ----
 
 
-def _compute_links(answer: dict[str, Any], name: str, link: str | None) -> None:
-    if link is not None:
-        answer[f"{name}_links"] = [{"rel": "next", "href": link}]
+def links_beside(answer: dict[str, Any], name: str, links: Links) -> None:
+    """Links in a list beside that of the things: {"servers": […], "servers_links": [{"rel": "next", "href": "…"}]}."""
+    both = (("next", links.next), ("previous", links.previous))
+    if found := [{"rel": rel, "href": link} for rel, link in both if link is not None]:
+        answer[f"{name}_links"] = found
 
 
 def _compute_missing(marker: str) -> HanokError:
     return BadInput(f"marker [{marker[:100]}] not found")
 
 
-COMPUTE = PageStyle(put=_compute_links, missing=_compute_missing, maximum=1000)
+COMPUTE = PageStyle(put=links_beside, missing=_compute_missing, maximum=1000)
 """Source: Compute API guide, "Paginated collections"."""
 
 
-def _identity_links(answer: dict[str, Any], name: str, link: str | None) -> None:
-    if link is not None:
-        answer["links"]["next"] = link
+def _identity_links(answer: dict[str, Any], name: str, links: Links) -> None:
+    if links.next is not None:
+        answer["links"]["next"] = links.next
         answer["truncated"] = True
 
 

@@ -104,7 +104,9 @@ def _behind(column: sa.Column[Any], direction: Direction, value: Any) -> sa.Colu
     return sa.or_(column < value, column.is_(None)) if column.nullable else sa.and_(column < value)
 
 
-def next_link(url: str, pairs: Sequence[tuple[str, str]], marker: str) -> str:
-    """The address of the page behind marker, with the same filters."""
+def next_link(
+    url: str, pairs: Sequence[tuple[str, str]], marker: str, *more: tuple[str, str]
+) -> str:
+    """The address of the page behind marker, with the same filters. more: further parameters."""
     kept = [(name, value) for name, value in pairs if name != "marker"]
-    return f"{url}?{urlencode([*kept, ('marker', marker)])}"
+    return f"{url}?{urlencode([*kept, ('marker', marker), *more])}"

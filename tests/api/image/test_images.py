@@ -175,3 +175,5 @@ async def test_lists_page_sort_and_filter(cloud: Cloud) -> None:
     await one("GET", "/image/v2/images?limit=-1", status=400)
     await one("GET", "/image/v2/images?marker=nothing", status=400)
     await one("GET", "/image/v2/images?sort=nonsense:asc", status=400)
+    earliest = "0001-01-01T00:00:00%2B14:00"  # in UTC it lies before all years
+    await one("GET", f"/image/v2/images?created_at=gt:{earliest}", status=400)

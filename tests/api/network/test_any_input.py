@@ -7,7 +7,7 @@ from typing import Any
 
 from hanok.services.network.routes import ROUTES
 from hanok.services.network.routes.kinds import KINDS
-from hanok.services.network.schemas.attributes import Attribute, Wrong
+from hanok.web.attributes import Attribute, Wrong
 from hanok.web.routes import PUBLIC
 from tests.api.network.test_engine import settled
 from tests.api.network.test_networks import V2, port

@@ -428,6 +428,79 @@ async def test_extensions_agents_zones(cloud: Cloud) -> None:
     assert {one["resource"] for one in zones} == {"network", "router"}
 
 
+async def test_lists_know_older_names_and_other_spellings(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    made = [await network(member, name=name, tags=[name, "both"]) for name in ("b", "a")]
+    ids, mine = [one["id"] for one in made], f"{V2}/networks?tenant_id={member.project_id}"
+    one = await port(member, ids[0])
+    mac = one["mac_address"].upper()
+    assert [p["id"] for p in (await member.get(f"{V2}/ports?mac_address={mac}"))["ports"]] == [
+        one["id"]
+    ]
+
+    async def listed(query: str) -> list[str]:
+        return [found["name"] for found in (await member.get(f"{mine}&{query}"))["networks"]]
+
+    assert await listed("sort_key=tenant_id&sort_key=name") == ["a", "b"]
+    assert await listed("tags=b,both") == ["b"]
+    assert await listed("not-tags=b") == ["a"]
+    assert sorted(await listed("limit=0&marker=")) == ["a", "b"]
+    assert sorted(await listed("shared=0&admin_state_up=True&verbose=x")) == ["a", "b"]
+    last = await member.get(f"{mine}&limit=1&sort_key=name&page_reverse=True")
+    assert [found["name"] for found in last["networks"]] == ["b"]
+    assert {link["rel"] for link in last["networks_links"]} == {"next", "previous"}
+
+
+WRONG_LISTS = [
+    (
+        "sort_key=name&sort_dir=asc&sort_dir=asc",
+        "The number of sort_keys and sort_dirs must be same",
+    ),
+    ("sort_key=name&sort_dir=up", "The sort direction must be 'asc' or 'desc'"),
+    ("sort_key=colour", "['colour'] is invalid attribute for sort_keys"),
+    ("name=a&taste=x&colour=red", "['colour', 'taste'] is invalid attribute for filtering"),
+    ("marker=nothing", "Invalid marker: nothing"),
+    (
+        "shared=perhaps",
+        "Invalid input for shared. Reason: 'perhaps' cannot be converted to boolean.",
+    ),
+    ("limit=-1", "limit must not be negative"),
+]
+
+
+@pytest.mark.parametrize(("query", "says"), WRONG_LISTS)
+async def test_a_list_says_what_does_not_fit(cloud: Cloud, query: str, says: str) -> None:
+    member = await cloud.project_with("p", "member")
+    answer = await member("GET", f"{V2}/networks?{query}", status=400)
+    assert answer.json()["NeutronError"]["message"] == says
+
+
+WRONG_BODIES = [
+    ("POST", [], "Resource body required"),
+    ("POST", {"net": {}}, "Unable to find 'network' in request body"),
+    ("POST", {"network": {}, "x": 1}, "Unrecognized attribute(s) 'x'"),
+    ("POST", {"network": {"colour": 1}}, "Unrecognized attribute(s) 'colour'"),
+    ("POST", {"network": {"id": "x"}}, "Attribute 'id' not allowed in POST"),
+    ("POST", {"networks": []}, "Resources required"),
+    ("POST", {"networks": ["x"]}, "Invalid format of a resource in the list"),
+    ("POST", {"network": {"tenant_id": "a", "project_id": "b"}}, "'project_id' and 'tenant_id' do not match"),
+    ("PUT", {"network": {"status": "DOWN"}}, "Cannot update read-only attribute status"),
+    ("PUT", {"network": {"name": 1}}, "Invalid input for name. Reason: '1' is not a valid string."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "body", "says"), WRONG_BODIES)
+async def test_a_body_says_what_does_not_fit(
+    cloud: Cloud, method: str, body: Any, says: str
+) -> None:
+    member = await cloud.project_with("p", "member")
+    path = f"{V2}/networks"
+    if method == "PUT":
+        path += f"/{(await network(member))['id']}"
+    answer = await member(method, path, body, status=400)
+    assert answer.json()["NeutronError"]["message"] == says
+
+
 async def test_if_match_holds_a_late_writer(cloud: Cloud) -> None:
     member = await cloud.project_with("p", "member")
     made = await network(member)

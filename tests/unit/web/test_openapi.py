@@ -19,6 +19,8 @@ from hanok.web.listing import Listing
 from hanok.web.routes import PUBLIC, Handler, Route, parameter_names
 from hanok.web.versions import Query
 
+DOORS = ("hanok.services", "hanok.web.doors")  # where handlers are
+
 
 def handlers() -> list[Any]:
     return [
@@ -87,7 +89,7 @@ class _Reading:
         self._seen: set[FunctionType] = set()
 
     def follow(self, function: Any) -> None:
-        if function in self._seen or not function.__module__.startswith("hanok.services"):
+        if function in self._seen or not function.__module__.startswith(DOORS):
             return
         self._seen.add(function)
         names = {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
@@ -115,12 +117,17 @@ class _Reading:
             if _is_query(function.value):
                 self._read(call.args[0], loops)
         elif ast.unparse(function) == "request.query_all":
+            named = names.get(ast.unparse(call.args[0]))  # a parameter that is the API's to name
+            self.names |= {named} if isinstance(named, str) and named else set()
             self._read(call.args[0], loops)
         elif isinstance(function, ast.Attribute) and function.attr == "page":
             with suppress(NameError, AttributeError):
                 listing = _value(function.value, names)
                 if isinstance(listing, Listing):
                     self.names |= set(listing.parameters)
+        elif isinstance(function, ast.Attribute) and function.attr == "plain_filters":
+            style = _value(function.value, names)
+            self.names |= {*style.parameters, *_value(call.args[1], names)}
         elif ast.unparse(function) == "filtered":
             self.names |= set(_value(call.args[3], names))
         elif any(ast.unparse(arg) == "request" or _is_query(arg) for arg in call.args):

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import sqlalchemy as sa
-from sqlalchemy import Row, bindparam
+from sqlalchemy import Row
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -29,11 +28,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from hanok.bus import NobodyThere
 from hanok.commands import ConsoleAddress, OpenConsole
 from hanok.commands.wire import ask
-from hanok.services.compute.logic import servers
+from hanok.services.compute.logic import consoles, servers
+from hanok.services.compute.logic.consoles import unseal
 from hanok.services.compute.room import Compute, ComputeSettings
-from hanok.services.compute.routes.consoles import token_hash, unseal
-from hanok.services.compute.tables import console_tokens
-from hanok.services.compute.tables import servers as servers_table
 from hanok.web.names import Names
 from hanok.web.token import Authenticate
 
@@ -49,23 +46,6 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",  # the address holds the token
     "X-Content-Type-Options": "nosniff",
 }
-
-
-_find = (
-    sa.select(console_tokens, servers_table.c.host, servers_table.c.project_id)
-    .join(servers_table, servers_table.c.id == console_tokens.c.server_id)
-    .where(
-        console_tokens.c.token_hash == bindparam("hash"),
-        console_tokens.c.expires_at > bindparam("now"),
-        servers_table.c.deleted.is_(False),
-        servers_table.c.host.is_not(None),
-    )
-)
-_use = (
-    console_tokens.update()
-    .where(console_tokens.c.token_hash == bindparam("hash"), console_tokens.c.uses < USES)
-    .values(uses=console_tokens.c.uses + 1)
-)
 
 
 class _Pages(StaticFiles):
@@ -163,11 +143,11 @@ class Consoles:
         """The row of a token that opens its console now; that is one of its uses."""
         room = self._room
         async with room.database.read() as tx:
-            row = await tx.first(_find, {"hash": token_hash(token), "now": room.clock.now()})
+            row = await consoles.leading(tx, token, room.clock.now())
         if row is None or not await self._still_may(row, token):
             return None
         async with room.database.write() as tx:
-            used = await tx.count(_use, {"hash": row.token_hash})
+            used = await consoles.use(tx, row, USES)
         return row if used else None
 
     async def _still_may(self, row: Row[Any], token: str) -> bool:

@@ -23,6 +23,19 @@ def visible(project_id: str | None) -> sa.ColumnElement[bool]:
     return sa.or_(flavors.c.is_public.is_(True), flavors.c.id.in_(mine))
 
 
+def listed(caller: Caller, public: bool | None) -> sa.Select[Any]:
+    """The flavors that the caller may see.
+
+    Args:
+        public: for who reaches everywhere: public ones, private ones, or (None) both.
+    """
+    if not caller.everywhere:
+        return sa.select(flavors).where(visible(caller.project_id))
+    if public is None:
+        return sa.select(flavors)
+    return sa.select(flavors).where(flavors.c.is_public.is_(public))
+
+
 async def get_any(tx: Transaction, flavor_id: str) -> Row[Any]:
     """A flavor, whoever asks; for admins."""
     row = await tx.first(_by_id, {"id": flavor_id})
@@ -55,6 +68,16 @@ async def create(tx: Transaction, values: dict[str, Any], now: datetime) -> Row[
             raise Conflict(f"Flavor with ID {values['id']} already exists.") from error
         raise Conflict(f"Flavor with name {values['name']} already exists.") from error
     return await get_any(tx, values["id"])
+
+
+async def describe(
+    tx: Transaction, flavor_id: str, description: str | None, now: datetime
+) -> Row[Any]:
+    """Raises NotFound."""
+    row = await get_any(tx, flavor_id)
+    changed = flavors.update().where(flavors.c.id == row.id)
+    await tx.execute(changed.values(description=description, updated_at=now))
+    return await get_any(tx, row.id)
 
 
 async def delete(tx: Transaction, flavor_id: str) -> None:

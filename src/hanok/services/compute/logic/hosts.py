@@ -11,8 +11,10 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
+from hanok.base.errors import Conflict, NotFound
 from hanok.base.ids import new_uuid
 from hanok.commands import HostState
+from hanok.services.compute.logic import servers
 from hanok.services.compute.room import ComputeSettings
 from hanok.services.compute.tables import services
 from hanok.services.placement import facade as placement
@@ -45,6 +47,8 @@ _addresses = sa.select(services.c.provider_id, services.c.host_state).where(
 )
 _addresses_some = _addresses.where(services.c.provider_id.in_(bindparam("ids", expanding=True)))
 _all = sa.select(services).order_by(services.c.number)
+_by_id = sa.select(services).where(services.c.id == bindparam("id"))
+_by_number = sa.select(services).where(services.c.number == bindparam("number"))
 
 
 def provider_id_of(host: str) -> str:
@@ -195,6 +199,66 @@ async def addresses(tx: Transaction, provider_ids: Collection[str] | None = None
     else:
         rows = await tx.all(_addresses_some, {"ids": list(provider_ids)})
     return {row.provider_id: str(row.host_state.get("address", "")) for row in rows}
+
+
+async def get(tx: Transaction, service_id: str) -> Row[Any]:
+    """A process.
+
+    Raises:
+        NotFound
+    """
+    row = await tx.first(_by_id, {"id": service_id})
+    if row is None:
+        raise _missing(service_id)
+    return row
+
+
+async def by_number(tx: Transaction, number: int) -> Row[Any]:
+    """A process by the number that older versions know it by.
+
+    Raises:
+        NotFound
+    """
+    row = await tx.first(_by_number, {"number": number})
+    if row is None:
+        raise _missing(str(number))
+    return row
+
+
+async def by_name(tx: Transaction, host: str, binary: str) -> Row[Any]:
+    """The process of a kind that runs on a host.
+
+    Raises:
+        NotFound
+    """
+    row = await tx.first(_by_name, {"host": host, "binary": binary})
+    if row is None:
+        raise NotFound(f"Compute host {host} could not be found.")
+    return row
+
+
+def _missing(wanted: str) -> NotFound:
+    return NotFound(f"Service {wanted} could not be found.")
+
+
+async def force_down(tx: Transaction, service_id: str, down: bool) -> None:
+    """Say that a process is down, whatever is heard of it; or take that back."""
+    changed = services.update().where(services.c.id == service_id)
+    await tx.execute(changed.values(forced_down=down))
+
+
+async def forget(tx: Transaction, row: Row[Any]) -> None:
+    """A host that has no servers is not known any more, until it tells its state.
+
+    Raises:
+        Conflict: it has servers.
+    """
+    if row.binary == "nova-compute":
+        if await servers.on_host(tx, row.host):
+            raise Conflict("Unable to delete compute service that is hosting instances.")
+        if row.provider_id is not None:
+            await placement.remove_provider(tx, row.provider_id)
+    await tx.execute(services.delete().where(services.c.id == row.id))
 
 
 async def set_disabled(tx: Transaction, row: Row[Any], disabled: bool, reason: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -62,6 +63,17 @@ _tags = (
     .where(server_tags.c.server_id == bindparam("id"))
     .order_by(server_tags.c.tag)
 )
+_tags_of_many = (
+    sa.select(server_tags)
+    .where(server_tags.c.server_id.in_(bindparam("ids", expanding=True)))
+    .order_by(server_tags.c.tag)
+)
+SETTLED = (
+    "active",
+    "paused",
+    "suspended",
+    "stopped",
+)  # vm states in which users may write on a server
 
 
 def missing(server_id: str) -> NotFound:
@@ -258,11 +270,68 @@ async def tags_of(tx: Transaction, server_id: str) -> list[str]:
     return list(await tx.scalars(_tags, {"id": server_id}))
 
 
+async def tags_of_many(tx: Transaction, ids: Sequence[str]) -> dict[str, list[str]]:
+    """The tags of those servers that have some, by server."""
+    if len(ids) == 1:
+        return {ids[0]: await tags_of(tx, ids[0])}
+    found: dict[str, list[str]] = {}
+    for row in await tx.all(_tags_of_many, {"ids": ids}) if ids else ():
+        found.setdefault(row.server_id, []).append(row.tag)
+    return found
+
+
+def check_settled(row: Row[Any], action: str) -> None:
+    """Raises Conflict when the server is in no state to be written on. action: what the text calls it."""
+    if row.vm_state not in SETTLED:
+        raise Conflict(
+            f"Cannot '{action}' instance {row.id} while it is in vm_state {row.vm_state}"
+        )
+
+
+async def set_tags(tx: Transaction, row: Row[Any], tags: Sequence[str]) -> None:
+    """The server has exactly these tags.
+
+    Raises:
+        Conflict: it is in no state for that.
+    """
+    check_settled(row, "update_tags")
+    await tx.execute(_untag, {"of": row.id})
+    if tags:
+        await tx.execute(server_tags.insert(), [{"server_id": row.id, "tag": tag} for tag in tags])
+
+
+async def change(tx: Transaction, server_id: str, values: Mapping[str, Any]) -> None:
+    """Set columns of a server, whatever is under way for it."""
+    await tx.execute(servers.update().where(servers.c.id == server_id).values(**values))
+
+
+async def lock(tx: Transaction, server_id: str, *, by: str, reason: str | None) -> None:
+    """by: "owner", or "admin": then only who may pass over that unlocks it."""
+    await change(tx, server_id, {"locked": True, "locked_by": by, "locked_reason": reason})
+
+
+async def unlock(tx: Transaction, server_id: str) -> None:
+    await change(tx, server_id, {"locked": False, "locked_by": None, "locked_reason": None})
+
+
+async def reset_state(tx: Transaction, server_id: str, state: str, now: datetime) -> None:
+    """Say that a server is in this vm state ("active" or "error"), and that nothing is under way for it."""
+    values: dict[str, Any] = {"vm_state": state, "task_state": None, "updated_at": now}
+    if state == "active":
+        values |= {"fault": None, "power_state": states.RUNNING}
+    await change(tx, server_id, values)
+
+
 def hostname_of(name: str, server_id: str) -> str:
     """A host name from any server name: letters of Latin-1, digits and hyphens; others are left out."""
     latin = name.encode("latin-1", "ignore").decode("latin-1").lower()
     made = re.sub(r"[^\w-]", "", re.sub(r"[\s_.]", "-", latin))[:63].strip("-")
     return made or f"server-{server_id}"
+
+
+async def count_on_host(tx: Transaction, host: str) -> int:
+    mine = sa.select(sa.func.count()).where(servers.c.host == host, servers.c.deleted.is_(False))
+    return int(await tx.scalar(mine) or 0)
 
 
 async def on_host(tx: Transaction, host: str) -> list[Row[Any]]:

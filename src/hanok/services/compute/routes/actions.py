@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput
-from hanok.services.compute import states
 from hanok.services.compute.logic import servers, snapshots
 from hanok.services.compute.operations import ChangePower, CreateImage
 from hanok.services.compute.operations.change_power import Action
 from hanok.services.compute.room import Compute
 from hanok.services.compute.routes.servers import check_unlocked, readable, start_delete
 from hanok.services.compute.schemas import bodies
-from hanok.services.compute.tables import servers as table
 from hanok.web.microversions import Version
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Handler, Route
@@ -158,11 +154,7 @@ async def lock(request: Request, room: Compute) -> Response:
         row = await readable(request, tx, "os_compute_api:os-lock-server:lock")
         caller = request.reaching()
         owner = row.project_id == caller.project_id and not caller.everywhere
-        await tx.execute(
-            table.update()
-            .where(table.c.id == row.id)
-            .values(locked=True, locked_by="owner" if owner else "admin", locked_reason=reason)
-        )
+        await servers.lock(tx, row.id, by="owner" if owner else "admin", reason=reason)
     return no_content(202)
 
 
@@ -171,11 +163,7 @@ async def unlock(request: Request, room: Compute) -> Response:
         row = await readable(request, tx, "os_compute_api:os-lock-server:unlock")
         if row.locked_by == "admin":
             request.allow("os_compute_api:os-lock-server:unlock:unlock_override")
-        await tx.execute(
-            table.update()
-            .where(table.c.id == row.id)
-            .values(locked=False, locked_by=None, locked_reason=None)
-        )
+        await servers.unlock(tx, row.id)
     return no_content(202)
 
 
@@ -195,14 +183,7 @@ async def reset_state(request: Request, room: Compute) -> Response:
         raise BadInput("Invalid input for field/attribute state. It is active or error.")
     async with request.transaction() as tx:
         row = await readable(request, tx, "os_compute_api:os-admin-actions:reset_state")
-        changes: dict[str, Any] = {
-            "vm_state": body.state,
-            "task_state": None,
-            "updated_at": room.clock.now(),
-        }
-        if body.state == "active":
-            changes.update(fault=None, power_state=states.RUNNING)
-        await tx.execute(table.update().where(table.c.id == row.id).values(**changes))
+        await servers.reset_state(tx, row.id, body.state, room.clock.now())
     return no_content(202)
 
 

@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import secrets
-from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
-import msgspec
-import sqlalchemy as sa
-from cryptography.fernet import Fernet, InvalidToken
-from msgspec import Struct
 from sqlalchemy import Row
 from starlette.responses import Response
 
@@ -20,46 +11,16 @@ from hanok.base.errors import BadInput, Conflict, NotFound, Unavailable
 from hanok.bus import NobodyThere
 from hanok.commands import ConsoleLog, Failed, ReadConsole
 from hanok.commands.wire import ask
+from hanok.services.compute.logic import consoles
 from hanok.services.compute.room import Compute
 from hanok.services.compute.routes.servers import readable
 from hanok.services.compute.schemas import bodies
-from hanok.services.compute.tables import console_tokens
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import Route
 from hanok.web.versions import Query
 
 READ_S = 10.0
 MOST_LINES = 100_000
-
-
-def token_hash(token: str) -> str:
-    """What is kept of a console's token: who reads the database cannot open consoles."""
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-class AskedWith(Struct, frozen=True):
-    """The token that a console was asked for with, and the roles it carried."""
-
-    token: str
-    roles: tuple[str, ...]
-
-
-def _box(token: str) -> Fernet:
-    key = hashlib.sha256(b"console rights " + token.encode()).digest()
-    return Fernet(base64.urlsafe_b64encode(key))
-
-
-def seal(token: str, asked_with: str, roles: Sequence[str]) -> str:
-    plain = msgspec.msgpack.encode(AskedWith(asked_with, tuple(roles)))
-    return _box(token).encrypt(plain).decode()
-
-
-def unseal(token: str, sealed: str) -> AskedWith | None:
-    """None when it was not sealed with this token."""
-    try:
-        return msgspec.msgpack.decode(_box(token).decrypt(sealed.encode()), type=AskedWith)
-    except InvalidToken:
-        return None
 
 
 async def console_output(request: Request, room: Compute) -> Response:
@@ -92,23 +53,9 @@ async def console_output(request: Request, room: Compute) -> Response:
 
 
 async def _console(request: Request, room: Compute, row: Row[Any], kind: str) -> str:
-    """A new address for one server's console: short-lived, and only its hash is kept."""
-    if not row.host or row.vm_state not in ("active", "paused"):
-        raise Conflict(f"Instance {row.id} is not ready")
-    token = secrets.token_urlsafe(32)
+    """A new address for one server's console."""
     async with request.transaction() as tx:
-        await tx.execute(
-            console_tokens.insert(),
-            {
-                "token_hash": token_hash(token),
-                "server_id": row.id,
-                "user_id": request.token.user_id,
-                "kind": kind,
-                "asked_with": seal(token, request.token_text, request.token.roles),
-                "uses": 0,
-                "expires_at": room.clock.now() + timedelta(seconds=room.settings.console_s),
-            },
-        )
+        token = await consoles.create(tx, room, row, kind, request.token, request.token_text)
     if kind == "serial":
         socket = request.sure_origin.replace("http", "ws", 1)
         return f"{socket}/console/socket?token={token}"
@@ -166,14 +113,7 @@ async def show_token(request: Request, room: Compute) -> Response:
     """GET /os-console-auth-tokens/{token}: what a console address leads to; for admins."""
     request.allow()
     async with request.reading() as tx:
-        row = await tx.first(
-            sa.select(console_tokens).where(
-                console_tokens.c.token_hash == token_hash(request.path["console_token"]),
-                console_tokens.c.expires_at > room.clock.now(),
-            )
-        )
-    if row is None:
-        raise NotFound("Token not found")
+        row = await consoles.get(tx, request.path["console_token"], room.clock.now())
     return json_answer(
         {
             "console": {

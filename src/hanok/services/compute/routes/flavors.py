@@ -81,16 +81,11 @@ def _shown(request: Request) -> sa.Select[Any]:
     """The flavors that the caller may see: who reaches everywhere chooses between public and private ones, or both."""
     caller = request.reaching()
     if not caller.everywhere:
-        return sa.select(table).where(flavors.visible(caller.project_id))
+        return flavors.listed(caller, None)
     wanted = request.query.get("is_public", "")
     if wanted.lower() not in _PUBLIC:
         raise BadInput(f"Invalid is_public filter [{wanted[:100]}]")
-    public = _PUBLIC[wanted.lower()]
-    return (
-        sa.select(table)
-        if public is None
-        else sa.select(table).where(table.c.is_public.is_(public))
-    )
+    return flavors.listed(caller, _PUBLIC[wanted.lower()])
 
 
 async def list_flavors(request: Request, room: Compute) -> Response:
@@ -170,13 +165,8 @@ async def update_flavor(request: Request, room: Compute) -> Response:
     request.allow()
     body = await request.body(bodies.UpdateFlavor, key="flavor")
     async with request.transaction() as tx:
-        row = await flavors.get_any(tx, request.path["flavor_id"])
-        await tx.execute(
-            table.update()
-            .where(table.c.id == row.id)
-            .values(description=body.description, updated_at=room.clock.now())
-        )
-        row = await flavors.get_any(tx, row.id)
+        flavor_id, now = request.path["flavor_id"], room.clock.now()
+        row = await flavors.describe(tx, flavor_id, body.description, now)
     return json_answer({"flavor": answers.flavor(request, row, with_specs=True)})
 
 

@@ -5,19 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import sqlalchemy as sa
 from msgspec import UNSET
 from sqlalchemy import Row
 from starlette.responses import Response
 
-from hanok.base.errors import BadInput, Conflict, NotFound
+from hanok.base.errors import BadInput, NotFound
 from hanok.services.compute.logic import hosts, servers
 from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import answers, bodies
-from hanok.services.compute.tables import servers as server_table
-from hanok.services.compute.tables import services as table
 from hanok.services.placement import facade as placement
-from hanok.store import Transaction, still_there
+from hanok.store import Transaction
 from hanok.web.pages import limit_of, next_link, number_of
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
@@ -53,11 +50,11 @@ async def _change(
 ) -> Row[Any]:
     if body.forced_down is not UNSET:
         down = bodies.truth(body.forced_down, "forced_down")
-        await tx.execute(table.update().where(table.c.id == row.id).values(forced_down=down))
+        await hosts.force_down(tx, row.id, down)
     if disabled is not None:
         reason = body.disabled_reason if isinstance(body.disabled_reason, str) else None
         await hosts.set_disabled(tx, row, disabled, reason)
-    return still_there(await tx.first(sa.select(table).where(table.c.id == row.id)))
+    return await hosts.get(tx, row.id)
 
 
 async def update_service(request: Request, room: Compute) -> Response:
@@ -73,9 +70,7 @@ async def update_service(request: Request, room: Compute) -> Response:
     if body.disabled_reason is not UNSET and body.status != "disabled":
         raise BadInput("Specifying disabled_reason requires that status is disabled.")
     async with request.transaction() as tx:
-        row = await tx.first(sa.select(table).where(table.c.id == request.path["service_id"]))
-        if row is None:
-            raise NotFound(f"Service {request.path['service_id']} could not be found.")
+        row = await hosts.get(tx, request.path["service_id"])
         if row.binary != "nova-compute":
             raise BadInput(
                 f"Updating a {row.binary} service is not supported. Only nova-compute services can be updated."
@@ -96,11 +91,7 @@ def _by_host(verb: str) -> Any:
             raise BadInput("Missing forced_down field")
         disabled = {"enable": False, "force-down": None}.get(verb, True)
         async with request.transaction() as tx:
-            row = await tx.first(
-                sa.select(table).where(table.c.host == body.host, table.c.binary == body.binary)
-            )
-            if row is None:
-                raise NotFound(f"Compute host {body.host} could not be found.")
+            row = await hosts.by_name(tx, body.host, body.binary)
             row = await _change(request, room, tx, row, body, disabled)
         answer: dict[str, Any] = {"host": row.host, "binary": row.binary}
         if verb == "force-down":
@@ -116,31 +107,19 @@ def _by_host(verb: str) -> Any:
 
 async def _service_of(request: Request, tx: Transaction) -> Row[Any]:
     """The service of the path, by its UUID, or by the number that older versions know it by."""
-    wanted = request.path.get("service_id")
-    column: sa.Column[Any] = table.c.id
-    value: Any = wanted
-    if wanted is None:
-        wanted = request.path["number"]
-        column, value = table.c.number, number_of(wanted)
-        if value is None:
-            raise BadInput(f"Invalid service id {wanted[:50]}")
-    row = await tx.first(sa.select(table).where(column == value))
-    if row is None:
-        raise NotFound(f"Service {wanted} could not be found.")
-    return row
+    if "service_id" in request.path:
+        return await hosts.get(tx, request.path["service_id"])
+    number = number_of(request.path["number"])
+    if number is None:
+        raise BadInput(f"Invalid service id {request.path['number'][:50]}")
+    return await hosts.by_number(tx, number)
 
 
 async def delete_service(request: Request, room: Compute) -> Response:
     """DELETE /os-services/{id}: a host that has no servers is forgotten; it comes back when it tells its state."""
     request.allow()
     async with request.transaction() as tx:
-        row = await _service_of(request, tx)
-        if row.binary == "nova-compute":
-            if await servers.on_host(tx, row.host):
-                raise Conflict("Unable to delete compute service that is hosting instances.")
-            if row.provider_id is not None:
-                await placement.remove_provider(tx, row.provider_id)
-        await tx.execute(table.delete().where(table.c.id == row.id))
+        await hosts.forget(tx, await _service_of(request, tx))
     return no_content()
 
 
@@ -193,11 +172,6 @@ def _packed(version: str) -> int:
 async def _capacity(tx: Transaction, row: Row[Any], state: dict[str, Any]) -> dict[str, int]:
     """What a host has and what of it is given out (MiB, GiB)."""
     used = await placement.used(tx, row.provider_id)
-    running = await tx.scalar(
-        sa.select(sa.func.count()).where(
-            server_table.c.host == row.host, server_table.c.deleted.is_(False)
-        )
-    )
     memory, disk, cpus = (used.get(what, (0, 0, 0)) for what in ("MEMORY_MB", "DISK_GB", "VCPU"))
     return {
         "vcpus": cpus[0],
@@ -210,7 +184,7 @@ async def _capacity(tx: Transaction, row: Row[Any], state: dict[str, Any]) -> di
         "free_disk_gb": disk[0] - disk[2],
         "disk_available_least": state.get("disk_free_gib", 0),
         "current_workload": 0,
-        "running_vms": int(running or 0),
+        "running_vms": await servers.count_on_host(tx, row.host),
     }
 
 

@@ -16,7 +16,7 @@ from hanok.services.compute import states
 from hanok.services.compute.schemas import answers, bodies
 from hanok.services.compute.tables import server_tags
 from hanok.services.compute.tables import servers as table
-from hanok.web.listing import COMPUTE, Filter, Listing, SortKey, Where, equal, tagged
+from hanok.web.listing import COMPUTE, Filter, Listing, SortKey, Where, equal, tag_filters
 from hanok.web.pages import number_of
 from hanok.web.request import Request
 from hanok.web.versions import Parameter, Query
@@ -105,14 +105,6 @@ def _status(name: str) -> Where:
     return condition
 
 
-def _tagged(*, negative: bool, together: bool) -> Filter:
-    def condition(values: list[str]) -> Where:
-        owner, tag = server_tags.c.server_id, server_tags.c.tag
-        return tagged(table.c.id, owner, tag, values, negative=negative, together=together)
-
-    return condition
-
-
 def _invalid(name: str) -> Filter:
     """What the table of servers is joined with is not searched, and never was."""
 
@@ -172,10 +164,7 @@ LIST = Listing(
         "terminated_at": _at(table.c.terminated_at, "terminated_at"),
         "changes-since": _since,
         "changes-before": _before,
-        "tags": _tagged(negative=False, together=True),
-        "tags-any": _tagged(negative=False, together=False),
-        "not-tags": _tagged(negative=True, together=True),
-        "not-tags-any": _tagged(negative=True, together=False),
+        **tag_filters(table.c.id, server_tags.c.server_id, server_tags.c.tag),
         **{name: _invalid(name) for name in _JOINED},
     },
     sort={
@@ -286,6 +275,12 @@ def deleted_where(request: Request, *, sees_deleted: bool) -> Where | None:
     if "changes-since" in query or "changes-before" in query:
         return None
     return table.c.deleted.is_(False)
+
+
+def soft_deleted_where(request: Request) -> Where | None:
+    """Those that wait to be deleted, where they are asked for."""
+    wanted = request.query.get("soft_deleted", "false")
+    return table.c.vm_state == "soft-delete" if bodies.truth(wanted, "soft_deleted") else None
 
 
 def check_changes(request: Request) -> None:

@@ -7,12 +7,11 @@ from typing import Any
 from sqlalchemy import Row
 from starlette.responses import Response
 
-from hanok.base.errors import BadInput, Conflict, NotFound
-from hanok.services.compute.logic import quotas
+from hanok.base.errors import BadInput, NotFound
+from hanok.services.compute.logic import quotas, servers
 from hanok.services.compute.room import Compute
 from hanok.services.compute.routes.servers import check_unlocked, readable
 from hanok.services.compute.schemas import bodies
-from hanok.services.compute.tables import servers as table
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
@@ -28,16 +27,9 @@ async def _set_metadata(
     request: Request, room: Compute, tx: Transaction, row: Row[Any], metadata: dict[str, str]
 ) -> None:
     check_unlocked(request, row)
-    if row.vm_state not in ("active", "paused", "suspended", "stopped"):
-        raise Conflict(
-            f"Cannot 'update_server_metadata' instance {row.id} while it is in vm_state {row.vm_state}"
-        )
+    servers.check_settled(row, "update_server_metadata")
     await quotas.check_metadata(tx, room, row.project_id, metadata)
-    await tx.execute(
-        table.update()
-        .where(table.c.id == row.id)
-        .values(metadata=metadata, updated_at=room.clock.now())
-    )
+    await servers.change(tx, row.id, {"metadata": metadata, "updated_at": room.clock.now()})
 
 
 async def replace_metadata(request: Request, room: Compute) -> Response:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import Row
 from starlette.responses import Response
 
-from hanok.base.errors import BadInput, Conflict, NotFound
+from hanok.base.errors import BadInput, NotFound
 from hanok.services.compute.logic import servers
 from hanok.services.compute.room import Compute
 from hanok.services.compute.routes.servers import readable
 from hanok.services.compute.schemas import bodies
-from hanok.services.compute.tables import server_tags
-from hanok.store import Transaction
 from hanok.web.request import Request, convert, json_answer, no_content
 from hanok.web.routes import Route
 
@@ -22,16 +17,6 @@ async def list_tags(request: Request, room: Compute) -> Response:
     async with request.reading() as tx:
         row = await readable(request, tx)
         return json_answer({"tags": await servers.tags_of(tx, row.id)})
-
-
-async def _write_tags(tx: Transaction, row: Row[Any], tags: list[str]) -> None:
-    if row.vm_state not in ("active", "paused", "suspended", "stopped"):
-        raise Conflict(
-            f"Cannot 'update_tags' instance {row.id} while it is in vm_state {row.vm_state}"
-        )
-    await tx.execute(server_tags.delete().where(server_tags.c.server_id == row.id))
-    if tags:
-        await tx.execute(server_tags.insert(), [{"server_id": row.id, "tag": tag} for tag in tags])
 
 
 async def replace_tags(request: Request, room: Compute) -> Response:
@@ -43,14 +28,14 @@ async def replace_tags(request: Request, room: Compute) -> Response:
         raise BadInput("The number of tags exceeded the per-server limit 50")
     async with request.transaction() as tx:
         row = await readable(request, tx)
-        await _write_tags(tx, row, tags)
+        await servers.set_tags(tx, row, tags)
     return json_answer({"tags": tags})
 
 
 async def delete_tags(request: Request, room: Compute) -> Response:
     async with request.transaction() as tx:
         row = await readable(request, tx)
-        await _write_tags(tx, row, [])
+        await servers.set_tags(tx, row, [])
     return no_content()
 
 
@@ -71,7 +56,7 @@ async def add_tag(request: Request, room: Compute) -> Response:
             return no_content()
         if len(tags) >= 50:
             raise BadInput("The number of tags exceeded the per-server limit 50")
-        await _write_tags(tx, row, sorted([*tags, tag]))
+        await servers.set_tags(tx, row, sorted([*tags, tag]))
     return no_content(201, {"Location": f"{request.base_url}/v2.1/servers/{row.id}/tags/{tag}"})
 
 
@@ -81,7 +66,7 @@ async def remove_tag(request: Request, room: Compute) -> Response:
         tags = await servers.tags_of(tx, row.id)
         if request.path["tag"] not in tags:
             raise NotFound(f"Server {row.id} has no tag '{request.path['tag']}'")
-        await _write_tags(tx, row, [tag for tag in tags if tag != request.path["tag"]])
+        await servers.set_tags(tx, row, [tag for tag in tags if tag != request.path["tag"]])
     return no_content()
 
 

@@ -13,20 +13,12 @@ from starlette.responses import Response
 
 from hanok.base.errors import Conflict, NotFound
 from hanok.base.pieces import Pieces
-from hanok.services.compute.logic import (
-    address_filter,
-    creating,
-    hosts,
-    name_filter,
-    servers,
-)
+from hanok.services.compute.logic import creating, hosts, server_search, servers
 from hanok.services.compute.operations import CreateServer, DeleteServer
 from hanok.services.compute.room import Compute
 from hanok.services.compute.routes import server_lists
 from hanok.services.compute.routes.server_lists import FOR_ALL, LIST, QUERY
 from hanok.services.compute.schemas import answers, bodies
-from hanok.services.compute.tables import server_tags
-from hanok.services.compute.tables import servers as table
 from hanok.store import Transaction
 from hanok.web.listing import Page
 from hanok.web.request import Request, json_answer, list_answer, no_content
@@ -105,20 +97,6 @@ def _accepted(request: Request, row: Row[Any], password: str) -> Response:
 
 # ---- list ----
 
-_TAGS_OF = (
-    sa.select(server_tags)
-    .where(server_tags.c.server_id.in_(sa.bindparam("ids", expanding=True)))
-    .order_by(server_tags.c.tag)
-)
-_LIKE = {
-    "name": table.c.name,
-    "display_name": table.c.name,
-    "description": table.c.description,
-    "display_description": table.c.description,
-    "hostname": table.c.hostname,
-}
-
-
 AT_ONCE = 20  # servers of a list between two looks at who else waits: some milliseconds
 
 
@@ -127,7 +105,7 @@ async def list_servers(request: Request, room: Compute) -> Response:
     request.allow("os_compute_api:servers:index", project_id=request.token.project_id)
     async with request.reading() as tx:
         rule = "os_compute_api:servers:index:get_all_tenants"
-        page = await _page(request, room, tx, sa.select(table.c.id, table.c.name), rule)
+        page = await _page(request, room, tx, server_search.NAMES, rule)
     items = [answers.short_server(request, row) for row in page.rows]
     return await list_answer(LIST.answer(request, page, items), "servers")
 
@@ -137,7 +115,7 @@ async def list_details(request: Request, room: Compute) -> Response:
     request.allow("os_compute_api:servers:detail", project_id=request.token.project_id)
     async with request.reading() as tx:
         rule = "os_compute_api:servers:detail:get_all_tenants"
-        page = await _page(request, room, tx, sa.select(table), rule)
+        page = await _page(request, room, tx, server_search.WHOLE, rule)
         items = [
             one
             async for some in Pieces().slices(page.rows, AT_ONCE)
@@ -159,19 +137,8 @@ async def _full(
     ids = [row.id for row in rows]
     shown = request.shown(shape)
     ports = await room.network.ports_of(tx, ids) if ids else {}
-    tags: dict[str, list[str]] = {}
-    if len(ids) == 1 and shown.shows("tags"):
-        tags[ids[0]] = await servers.tags_of(tx, ids[0])
-    elif ids and shown.shows("tags"):
-        for row in await tx.all(_TAGS_OF, {"ids": ids}):
-            tags.setdefault(row.server_id, []).append(row.tag)
-    status: dict[str, str] = {}
-    whole_status = request.may("os_compute_api:servers:show:host_status")
-    unknown_only = request.may("os_compute_api:servers:show:host_status:unknown-only")
-    show_status = shown.shows("host_status") and (whole_status or unknown_only)
-    if show_status:
-        names = {row.host for row in rows if row.host}
-        status = await hosts.status_of(tx, names, room.settings, room.clock.now())
+    tags = await servers.tags_of_many(tx, ids) if shown.shows("tags") else {}
+    status = await _statuses(request, room, tx, rows) if shown.shows("host_status") else {}
     extended = request.may("os_compute_api:os-extended-server-attributes")
     project_id = request.token.project_id
     specs = request.may("os_compute_api:servers:show:flavor-extra-specs", project_id=project_id)
@@ -183,9 +150,7 @@ async def _full(
             tags.get(row.id, ()),
             extended=extended,
             alone=alone,
-            host_status=_told_status(status.get(row.host or "", ""), whole_status)
-            if show_status
-            else None,
+            host_status=status.get(row.host or ""),
             with_specs=specs,
             shape=shape,
         )
@@ -193,9 +158,17 @@ async def _full(
     ]
 
 
-def _told_status(status: str, whole: bool) -> str | None:
-    """A host's status for who may see it, or at least may see that nobody knows it."""
-    return status if whole or status == "UNKNOWN" else None
+async def _statuses(
+    request: Request, room: Compute, tx: Transaction, rows: list[Row[Any]]
+) -> dict[str, str]:
+    """The statuses of hosts for who may see them, or at least may see that nobody knows one. "": of no host."""
+    whole = request.may("os_compute_api:servers:show:host_status")
+    if not whole and not request.may("os_compute_api:servers:show:host_status:unknown-only"):
+        return {}
+    names = {row.host for row in rows if row.host}
+    found = await hosts.status_of(tx, names, room.settings, room.clock.now())
+    status = {host: found.get(host, "") for host in ("", *names)}
+    return {host: one for host, one in status.items() if whole or one == "UNKNOWN"}
 
 
 async def _page(
@@ -206,28 +179,19 @@ async def _page(
         request.hold_query(FOR_ALL)
     query = request.query
     server_lists.check_changes(request)
-    reach = server_lists.projects_where(request, lambda: request.allow(everywhere))
-    for condition in (
-        reach,
+    conditions = (
+        server_lists.projects_where(request, lambda: request.allow(everywhere)),
         server_lists.deleted_where(request, sees_deleted=sees_all),
         server_lists.status_where(request, sees_deleted=sees_all),
-    ):
-        if condition is not None:
-            statement = statement.where(condition)
-    if bodies.truth(query.get("soft_deleted", "false"), "soft_deleted"):
-        statement = statement.where(table.c.vm_state == "soft-delete")
-    for name, column in _LIKE.items():
-        if name in query:
-            statement = await name_filter.narrowed(
-                tx, statement, table.c.id, column, name, query[name]
-            )
-    sought: dict[str, str] = {name: query[name] for name in ("ip", "ip6") if name in query}
-    statement = await address_filter.narrowed(
-        tx, statement, table.c.id, sought, room.network.addresses_of
+        server_lists.soft_deleted_where(request),
     )
-    caller = request.reaching()
-    mine = sa.select(table).where(table.c.project_id == caller.project_id)
-    within = sa.select(table) if caller.everywhere else mine
+    sought = server_search.Sought(
+        conditions=[one for one in conditions if one is not None],
+        patterns={name: query[name] for name in server_search.PATTERNS if name in query},
+        addresses={name: query[name] for name in ("ip", "ip6") if name in query},
+    )
+    statement = await server_search.narrowed(tx, statement, sought, room.network.addresses_of)
+    within = server_search.reached(request.reaching())
     return await LIST.page(request, tx, statement, within=within)
 
 
@@ -302,7 +266,7 @@ async def update_server(request: Request, room: Compute) -> Response:
         changes = _changes(body, row, room.clock.now())
         if "hostname" in changes:
             await room.network.rename(tx, row.id, changes["hostname"])
-        await tx.execute(table.update().where(table.c.id == row.id).values(**changes))
+        await servers.change(tx, row.id, changes)
         row = await servers.get(tx, request.reaching(), row.id)
         items = await _full(request, room, tx, [row], shape=answers.CHANGED_SERVER)
     return json_answer({"server": items[0]})

@@ -28,6 +28,7 @@ _touch = (
     .where(table.c.image_id == bindparam("of"))
     .values(hits=table.c.hits + 1, last_accessed_at=bindparam("at"))
 )
+_forget = table.delete().where(table.c.image_id == bindparam("of"))
 
 
 async def get(tx: Transaction, image_id: str) -> Row[Any] | None:
@@ -58,6 +59,25 @@ async def cached(tx: Transaction, image_id: str, size: int, now: datetime) -> bo
             .values(status="cached", size=size, cached_at=now, last_accessed_at=now)
         )
     )
+
+
+async def forget(tx: Transaction, image_id: str) -> bool:
+    """There is no copy, and no wish for one. False when there was none."""
+    return bool(await tx.count(_forget, {"of": image_id}))
+
+
+async def prune(tx: Transaction, room: Images) -> list[Row[Any]]:
+    """Forget copies until the rest fits: those that were used last go last. Gives those that were forgotten."""
+    rows = [row for row in await everything(tx) if row.status == "cached"]
+    left = sum(row.size or 0 for row in rows)
+    gone = []
+    for row in sorted(rows, key=lambda row: row.last_accessed_at):
+        if left <= room.settings.cache_bytes:
+            break
+        await forget(tx, row.image_id)
+        gone.append(row)
+        left -= row.size or 0
+    return gone
 
 
 async def touch(tx: Transaction, image_id: str, now: datetime) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -44,6 +44,9 @@ _locations = (
     .where(image_locations.c.image_id.in_(bindparam("ids", expanding=True)))
     .order_by(image_locations.c.position)
 )
+_at_place = sa.select(image_locations.c.id).where(
+    image_locations.c.store == bindparam("store"), image_locations.c.address == bindparam("address")
+)
 _WEB = ("http://", "https://")
 ATTEMPT = "#"  # in the trash: stands between a key and the attempt that left something
 
@@ -62,28 +65,6 @@ async def membership(tx: Transaction, image_id: str, project_id: str | None) -> 
     if project_id is None:
         return None
     return await tx.first(_member, {"image_id": image_id, "member_id": project_id})
-
-
-async def add_member(
-    tx: Transaction, image_id: str, member_id: str, now: datetime
-) -> Row[Any] | None:
-    """A project may see the image; it shows in its lists when it has accepted.
-
-    Raises:
-        Conflict: it is a member already.
-    """
-    values = {
-        "image_id": image_id,
-        "member_id": member_id,
-        "status": "pending",
-        "created_at": now,
-        "updated_at": now,
-    }
-    try:
-        await tx.insert(image_members, values)
-    except Duplicate as error:
-        raise Conflict(f"Member {member_id} is duplicated for image {image_id}") from error
-    return await membership(tx, image_id, member_id)
 
 
 async def get(tx: Transaction, caller: Caller, image_id: str) -> Row[Any]:
@@ -170,6 +151,19 @@ async def add_location(
         await tx.insert(image_locations, values)
     except Duplicate as error:
         raise Conflict(f"Image {image_id} is already there.") from error
+
+
+async def place_location(
+    tx: Transaction, location_id: str, position: int, metadata: dict[str, Any]
+) -> None:
+    """A location stands there among the image's, and says this of itself."""
+    changed = image_locations.update().where(image_locations.c.id == location_id)
+    await tx.execute(changed.values(position=position, metadata=metadata))
+
+
+async def is_taken(tx: Transaction, store: str, address: str) -> bool:
+    """Whether some image's bytes are there."""
+    return await tx.first(_at_place, {"store": store, "address": address}) is not None
 
 
 async def remove_location(tx: Transaction, row: Row[Any], now: datetime) -> bool:
@@ -269,6 +263,18 @@ async def set_tags(tx: Transaction, image_id: str, tags: Sequence[str]) -> None:
     await tx.execute(image_tags.delete().where(image_tags.c.image_id == image_id))
     if tags:
         await tx.execute(image_tags.insert(), [{"image_id": image_id, "tag": tag} for tag in tags])
+
+
+async def change(tx: Transaction, image_id: str, values: Mapping[str, Any], now: datetime) -> None:
+    """Set columns of an image."""
+    changed = images.update().where(images.c.id == image_id)
+    await tx.execute(changed.values(updated_at=now, **values))
+
+
+async def switch(tx: Transaction, image_id: str, before: str, after: str, now: datetime) -> None:
+    """The image's status, if it is the one before, is the one after."""
+    changed = images.update().where(images.c.id == image_id, images.c.status == before)
+    await tx.execute(changed.values(status=after, updated_at=now))
 
 
 async def forget(tx: Transaction, image: Row[Any], now: datetime) -> None:

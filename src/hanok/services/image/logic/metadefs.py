@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import Struct
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import Conflict, Forbidden, NotFound
@@ -24,6 +25,7 @@ from hanok.services.image.tables import (
     metadef_tags,
 )
 from hanok.store import Duplicate, Transaction, still_there
+from hanok.web.pages import Direction, ordered
 from hanok.web.token import Caller
 
 RESOURCE_TYPES = (
@@ -40,6 +42,11 @@ _NOUNS = {
 
 _by_name = sa.select(metadef_namespaces).where(
     metadef_namespaces.c.namespace == bindparam("namespace")
+)
+_associations = (
+    sa.select(metadef_associations)
+    .where(metadef_associations.c.namespace_id.in_(bindparam("ids", expanding=True)))
+    .order_by(metadef_associations.c.name)
 )
 
 
@@ -69,6 +76,53 @@ async def get(tx: Transaction, caller: Caller, name: str) -> Row[Any]:
     ):
         raise NotFound(f"Namespace {name} not found")
     return row
+
+
+class Sought(Struct, frozen=True, kw_only=True):
+    """Which namespaces a list shows, in what order.
+
+    visibility: "public" or "private"; None: both. about: types of resources; none: whatever they are about.
+    marker: the name of the namespace behind which the page begins.
+    """
+
+    visibility: str | None
+    about: Sequence[str]
+    key: str
+    direction: Direction
+    marker: str | None
+    limit: int | None
+
+
+async def listed(tx: Transaction, caller: Caller, sought: Sought) -> Sequence[Row[Any]]:
+    """A page of the namespaces that the caller may see: public ones, and the project's own.
+
+    Raises:
+        NotFound: there is no such marker.
+    """
+    statement, c = sa.select(metadef_namespaces), metadef_namespaces.c
+    if not caller.everywhere:
+        own = c.owner == (caller.project_id or "")
+        statement = statement.where(sa.or_(c.visibility == "public", own))
+    if sought.visibility is not None:
+        statement = statement.where(c.visibility == sought.visibility)
+    if sought.about:
+        about = metadef_associations.c.name.in_(sought.about)
+        ids = sa.select(metadef_associations.c.namespace_id).where(about)
+        statement = statement.where(c.id.in_(ids))
+    after = None
+    if sought.marker is not None:
+        after = (await get(tx, caller, sought.marker))._mapping
+    names = (sought.key,) if sought.key in ("namespace", "id") else (sought.key, "namespace")
+    keys = [(c[name], sought.direction) for name in names]
+    return await tx.all(ordered(statement, keys, after=after, limit=sought.limit))
+
+
+async def associations_of(tx: Transaction, ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
+    """The types of resources that namespaces are about, by namespace."""
+    found: dict[str, list[Row[Any]]] = {one: [] for one in ids}
+    for row in await tx.all(_associations, {"ids": list(ids)}):
+        found[row.namespace_id].append(row)
+    return found
 
 
 async def create(tx: Transaction, wanted: dict[str, Any], owner: str, now: datetime) -> Row[Any]:
@@ -218,6 +272,23 @@ async def remove(tx: Transaction, row: Row[Any], table: sa.Table, name: str) -> 
     await one(tx, row, table, name)
     check_open(row)
     await tx.execute(table.delete().where(table.c.namespace_id == row.id, table.c.name == name))
+
+
+async def replace_tags(
+    tx: Transaction, row: Row[Any], names: Sequence[str], now: datetime, *, append: bool
+) -> None:
+    """The namespace has these tags, and no others.
+
+    Args:
+        append: beside those that it has.
+
+    Raises:
+        Conflict: it has one of them.
+    """
+    if not append:
+        await tx.execute(metadef_tags.delete().where(metadef_tags.c.namespace_id == row.id))
+    for name in names:
+        await add(tx, row, metadef_tags, {"name": name}, now)
 
 
 async def remove_all(tx: Transaction, row: Row[Any], table: sa.Table) -> None:

@@ -17,7 +17,7 @@ from hanok.base.errors import BadInput, Forbidden, StepFailed
 from hanok.base.ids import new_uuid
 from hanok.drivers.image_stores.files import FileStore
 from hanok.services.image import schemas
-from hanok.services.image.logic import data, images, quotas
+from hanok.services.image.logic import data, images, members, quotas
 from hanok.services.image.room import Images
 from hanok.services.image.tables import image_properties
 from hanok.services.image.tables import images as table
@@ -78,7 +78,7 @@ async def begin(
     }
     await images.create(tx, values, dict(properties), [], now)
     if shared_with is not None:
-        await images.add_member(tx, image_id, shared_with, now)
+        await members.add(tx, image_id, shared_with, now)
     return image_id
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import Struct
 from sqlalchemy import Row, bindparam
 
 from hanok.base.log import request_id as current_request_id
 from hanok.services.image.tables import image_tasks
 from hanok.store import Transaction
+from hanok.web.pages import Direction, ordered
 from hanok.web.token import Token
 
 KEPT = timedelta(hours=48)  # after its end
@@ -63,6 +66,28 @@ async def get(tx: Transaction, task_id: str) -> Row[Any] | None:
 async def of_image(tx: Transaction, image_id: str) -> list[Row[Any]]:
     """The tasks of an image, newest first."""
     return list(await tx.all(_by_image, {"image_id": image_id}))
+
+
+class Sought(Struct, frozen=True, kw_only=True):
+    """Which tasks a list shows, in what order. owner: None for those of all projects; after: the marker's row."""
+
+    owner: str | None
+    status: str | None
+    kind: str | None
+    key: str
+    direction: Direction
+    after: Row[Any] | None
+    limit: int | None
+
+
+async def listed(tx: Transaction, sought: Sought) -> Sequence[Row[Any]]:
+    """A page of tasks."""
+    statement, c = sa.select(image_tasks), image_tasks.c
+    wanted = {c.owner: sought.owner, c.status: sought.status, c.type: sought.kind}
+    statement = statement.where(*(k == value for k, value in wanted.items() if value is not None))
+    keys = [(c[name], sought.direction) for name in dict.fromkeys((sought.key, "id"))]
+    after = None if sought.after is None else sought.after._mapping
+    return await tx.all(ordered(statement, keys, after=after, limit=sought.limit))
 
 
 async def begun(tx: Transaction, task_id: str, now: datetime) -> None:

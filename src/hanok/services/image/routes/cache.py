@@ -14,7 +14,6 @@ from hanok.base.errors import BadInput, NotFound
 from hanok.services.image.logic import cache, images
 from hanok.services.image.operations import CacheImage
 from hanok.services.image.room import Images
-from hanok.services.image.tables import image_cache as table
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
 
@@ -59,8 +58,7 @@ async def delete_cached(request: Request, room: Images) -> Response:
     request.allow()
     image_id = request.path["image_id"]
     async with request.transaction() as tx:
-        found = await tx.count(table.delete().where(table.c.image_id == image_id))
-        if not found and await images.get_any(tx, image_id) is None:
+        if not await cache.forget(tx, image_id) and await images.get_any(tx, image_id) is None:
             raise NotFound(f"Image {image_id} not found.")
     await cache.drop(room, image_id)
     return no_content()
@@ -78,7 +76,7 @@ async def clear_cache(request: Request, room: Images) -> Response:
     async with request.transaction() as tx:
         rows = [row for row in await cache.everything(tx) if row.status in statuses]
         for row in rows:
-            await tx.execute(table.delete().where(table.c.image_id == row.image_id))
+            await cache.forget(tx, row.image_id)
     for row in rows:
         await cache.drop(room, row.image_id)
     return no_content()
@@ -96,29 +94,19 @@ async def clean_cache(request: Request, room: Images) -> Response:
         for row in rows:
             image = whole.get(row.image_id)
             if row.status == "cached" and (image is None or cache.copy_of(room, image) is None):
-                await tx.execute(table.delete().where(table.c.image_id == row.image_id))
+                await cache.forget(tx, row.image_id)
     return no_content(200)
 
 
 async def prune_cache(request: Request, room: Images) -> Response:
     """POST /v2/cache/prune: the copies that were used last go last, until the rest fits."""
     request.allow()
-    files = freed = 0
     async with request.transaction() as tx:
-        rows = [row for row in await cache.everything(tx) if row.status == "cached"]
-        rows.sort(key=lambda row: row.last_accessed_at)
-        left = sum(row.size or 0 for row in rows)
-        gone = []
-        for row in rows:
-            if left <= room.settings.cache_bytes:
-                break
-            await tx.execute(table.delete().where(table.c.image_id == row.image_id))
-            gone.append(row.image_id)
-            left -= row.size or 0
-            files, freed = files + 1, freed + (row.size or 0)
-    for image_id in gone:
-        await cache.drop(room, image_id)
-    return json_answer({"total_files_pruned": files, "total_bytes_pruned": freed})
+        gone = await cache.prune(tx, room)
+    for row in gone:
+        await cache.drop(room, row.image_id)
+    freed = sum(row.size or 0 for row in gone)
+    return json_answer({"total_files_pruned": len(gone), "total_bytes_pruned": freed})
 
 
 _ONE = "/v2/cache/{image_id}"

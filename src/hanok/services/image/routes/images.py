@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from functools import lru_cache
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlencode
 
-import sqlalchemy as sa
-from sqlalchemy import Row, bindparam
+from sqlalchemy import Row
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound, UnsupportedType
 from hanok.services.image import schemas
-from hanok.services.image.logic import cache, data, images, quotas
+from hanok.services.image.logic import cache, data, image_search, images, quotas
 from hanok.services.image.room import Images
 from hanok.services.image.routes import guards, locations
-from hanok.services.image.routes.seen import allow, answer, answers, readable
-from hanok.services.image.tables import image_members, image_properties, image_tags
+from hanok.services.image.routes.seen import allow, answer, answers, paged, readable
 from hanok.services.image.tables import images as table
-from hanok.store import Transaction, still_there
-from hanok.web.pages import Direction, limit_of, number_of, ordered
+from hanok.store import still_there
+from hanok.web.listing import Where
+from hanok.web.pages import Direction, limit_of, number_of
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
 
@@ -90,8 +87,6 @@ _NUMBERS = {
     "min_disk": table.c.min_disk,
 }
 _OF_IMAGES = frozenset((*_TEXTS, *_NUMBERS, "protected", "created_at", "updated_at"))
-FEW = 90  # rows that a database hands over at once
-_OPERATORS = {"eq", "neq", "gt", "gte", "lt", "lte"}
 
 
 def _choices(value: str) -> list[str]:
@@ -112,26 +107,6 @@ def _choices(value: str) -> list[str]:
     return [*made, piece]
 
 
-def _time_filter(column: sa.Column[Any], value: str) -> sa.ColumnElement[bool]:
-    how, _, text = value.partition(":")
-    if how not in _OPERATORS:
-        how, text = "eq", value
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"Invalid time value: {value[:100]}") from None
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    low, high = at.replace(microsecond=0), at.replace(microsecond=999_999)
-    return {
-        "eq": sa.and_(column >= low, column <= high),
-        "neq": sa.or_(column < low, column > high),
-        "gt": column > high,
-        "gte": column >= low,
-        "lt": column < low,
-        "lte": column <= high,
-    }[how]
-
-
 def _flag(value: str, name: str) -> bool:
     if value.lower() not in ("true", "false"):
         raise BadInput(
@@ -140,36 +115,8 @@ def _flag(value: str, name: str) -> bool:
     return value.lower() == "true"
 
 
-@lru_cache(maxsize=64)
-def _visible(visibility: str | None, status: str, everywhere: bool, hidden: bool) -> sa.Select[Any]:
-    """The images a list shows to the project `me`: by default its own, public ones, and shared ones it accepted."""
-    me = bindparam("me", type_=sa.String)
-    memberships = sa.select(image_members.c.image_id).where(image_members.c.member_id == me)
-    if status != "all":
-        memberships = memberships.where(image_members.c.status == status)
-    own = table.c.owner == me
-    shared = sa.and_(table.c.visibility == "shared", sa.or_(own, table.c.id.in_(memberships)))
-    shown: sa.ColumnElement[bool]
-    if visibility is None and everywhere:
-        shown = table.c.visibility != "community"
-    elif visibility is None:
-        own_but_community = sa.and_(own, table.c.visibility != "community")
-        shown = sa.or_(own_but_community, table.c.visibility == "public", shared)
-    elif visibility == "all" and everywhere:
-        shown = sa.true()
-    elif visibility == "all":
-        shown = sa.or_(own, table.c.visibility.in_(("public", "community")), shared)
-    elif visibility in ("public", "community") or everywhere:
-        shown = table.c.visibility == visibility
-    elif visibility == "private":
-        shown = sa.and_(table.c.visibility == "private", own)
-    else:
-        shown = shared
-    return sa.select(table).where(shown, table.c.os_hidden.is_(hidden))
-
-
-def _filtered(request: Request) -> sa.Select[Any]:
-    """The statement of a list, with the project as its parameter `me`."""
+def _shown(request: Request) -> image_search.Shown:
+    """Which images a list shows, whatever they say of themselves."""
     query = request.query
     visibility = query.get("visibility")
     if visibility not in (None, "all", *schemas.VISIBILITIES):
@@ -178,52 +125,41 @@ def _filtered(request: Request) -> sa.Select[Any]:
     if status not in ("pending", "accepted", "rejected", "all"):
         raise BadInput(f"Invalid status: {status[:50]}")
     hidden = _flag(query.get("os_hidden", "false"), "os_hidden")
-    statement = _visible(visibility, status, request.reaching().everywhere, hidden)
+    return image_search.Shown(visibility, status, request.reaching().everywhere, hidden)
+
+
+def _conditions(request: Request) -> Iterator[Where]:
+    """What a query wants of the images' own columns."""
+    query = request.query
     for name, value in query.items():
         if name in _OTHERWISE:
             continue
         if name in _TEXTS:
-            choices = _choices(value) if name != "owner" else [value]
-            statement = statement.where(table.c[name].in_(choices))
+            yield table.c[name].in_(_choices(value) if name != "owner" else [value])
         elif name in _NUMBERS:
-            if value.startswith("-"):
-                raise BadInput(f"The filter {name} must not be negative.")
-            number = number_of(value)
-            if number is None:
-                raise BadInput(f"Cannot convert '{value[:50]}' to an integer for {name}.")
-            column = _NUMBERS[name]
-            if name == "size_min":
-                statement = statement.where(column >= number)
-            elif name == "size_max":
-                statement = statement.where(column <= number)
-            else:
-                statement = statement.where(column == number)
+            yield _by_number(name, value)
         elif name == "protected":
-            statement = statement.where(table.c.protected.is_(_flag(value, name)))
+            yield table.c.protected.is_(_flag(value, name))
         elif name in ("created_at", "updated_at"):
-            statement = statement.where(_time_filter(table.c[name], value))
-    return statement
+            yield image_search.at(table.c[name], value)
 
 
-async def _described(
-    tx: Transaction, request: Request, statement: sa.Select[Any]
-) -> sa.Select[Any]:
-    """The same, of images that have these tags and further properties.
+def _by_number(name: str, value: str) -> Where:
+    if value.startswith("-"):
+        raise BadInput(f"The filter {name} must not be negative.")
+    number = number_of(value)
+    if number is None:
+        raise BadInput(f"Cannot convert '{value[:50]}' to an integer for {name}.")
+    column = _NUMBERS[name]
+    if name == "size_min":
+        return column >= number
+    return column <= number if name == "size_max" else column == number
 
-    What few have is looked up. What many have is looked at image by image in the order of the list, which ends with the
-    page: the cost of either does not grow with the number of images.
-    """
-    found = [(image_tags.c.image_id, image_tags.c.tag == tag) for tag in request.query_all("tag")]
-    for name, value in request.query.items():
-        if name not in _OTHERWISE and name not in _OF_IMAGES:
-            found.append((image_properties.c.image_id, images.has_property(name, value)))
-    for column, condition in found:
-        few = list(await tx.scalars(sa.select(column).where(condition).limit(FEW + 1)))
-        if len(few) <= FEW:
-            statement = statement.where(table.c.id.in_(few))
-        else:
-            statement = statement.where(sa.exists().where(column == table.c.id, condition))
-    return statement
+
+def _properties(request: Request) -> list[tuple[str, str]]:
+    """The further properties that images are to have."""
+    aside = _OF_IMAGES.union(_OTHERWISE)
+    return [(name, value) for name, value in request.query.items() if name not in aside]
 
 
 def _sorting(request: Request) -> list[tuple[Any, Direction]]:
@@ -258,32 +194,21 @@ async def list_images(request: Request, room: Images) -> Response:
     """GET /v2/images: a page with three statements, and one more for each tag and property that is asked for."""
     allow(request, "get_images", {"project_id": request.token.project_id})
     query = request.query
-    statement = _filtered(request)
-    keys = _sorting(request)
-    limit = limit_of(query.get("limit"), maximum=MOST)
-    if "limit" not in query:
-        limit = PAGE
+    sought = image_search.Sought(
+        shown=_shown(request),
+        conditions=list(_conditions(request)),
+        tags=request.query_all("tag"),
+        properties=_properties(request),
+        keys=_sorting(request),
+        limit=limit_of(query.get("limit"), maximum=MOST) if "limit" in query else PAGE,
+        marker=query.get("marker"),
+    )
     async with request.reading() as tx:
-        after = None
-        if "marker" in query:
-            try:
-                row = await images.get(tx, request.reaching(), query["marker"])
-            except NotFound:
-                raise BadInput("Invalid marker: image could not be found.") from None
-            after = row._mapping
-        statement = await _described(tx, request, statement)
-        page = ordered(statement, keys, after=after, limit=limit)
-        rows = await tx.all(page, {"me": request.token.project_id})
+        rows = await image_search.found(tx, request.reaching(), sought)
         shown = await answers(request, room, tx, rows)
-    page_of: dict[str, Any] = {
-        "images": shown,
-        "schema": "/v2/schemas/images",
-    }
-    kept = [(name, value) for name, value in request.pairs if name != "marker"]
-    page_of["first"] = f"/v2/images?{urlencode(kept)}" if kept else "/v2/images"
-    if limit and len(rows) == limit:
-        page_of["next"] = f"/v2/images?{urlencode([*kept, ('marker', rows[-1].id)])}"
-    return json_answer(page_of)
+    further = bool(sought.limit) and len(rows) == sought.limit
+    following = rows[-1].id if further else None
+    return json_answer(paged(request, "/v2/images", "images", shown, following))
 
 
 # ---- one ----
@@ -297,13 +222,7 @@ async def show_image(request: Request, room: Images) -> Response:
 
 async def update_image(request: Request, room: Images) -> Response:
     """PATCH /v2/images/{id}: a JSON patch; all of it or nothing."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip()
-    if kind not in request.service.media_types[1:]:
-        raise UnsupportedType(
-            "A JSON patch is required, of type application/openstack-images-v2.1-json-patch.",
-            headers={"Accept-Patch": ",".join(request.service.media_types[1:])},
-        )
-    changes = schemas.read_patch(await request.json(), oldest="v2.0" in kind)
+    changes = await _patch(request)
     sizes = await locations.look_up(room, changes)
     async with request.transaction() as tx:
         row = await readable(request, tx, "modify_image")
@@ -327,15 +246,28 @@ async def update_image(request: Request, room: Images) -> Response:
             raise Forbidden("Changing the owner of an image is not allowed.")
         if "visibility" in own and own["visibility"] != row.visibility:
             _check_visibility(request, own["visibility"], row.owner)
-        await tx.execute(
-            table.update().where(table.c.id == row.id).values(updated_at=room.clock.now(), **own)
-        )
+        await images.change(tx, row.id, own, room.clock.now())
         await images.set_properties(tx, row.id, further)
         await images.set_tags(tx, row.id, words)
         fresh = still_there(await images.get_any(tx, row.id))
         shown = await answer(request, room, tx, fresh)
     await data.empty_trash(room, row.id)
     return json_answer(shown)
+
+
+async def _patch(request: Request) -> list[schemas.Change]:
+    """The lines of a JSON patch, in the form of either version of it.
+
+    Raises:
+        UnsupportedType, BadInput
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if kind not in request.service.media_types[1:]:
+        raise UnsupportedType(
+            "A JSON patch is required, of type application/openstack-images-v2.1-json-patch.",
+            headers={"Accept-Patch": ",".join(request.service.media_types[1:])},
+        )
+    return schemas.read_patch(await request.json(), oldest="v2.0" in kind)
 
 
 def _apply(
@@ -418,11 +350,7 @@ async def _switch(request: Request, room: Images, rule: str, before: str, after:
         row = await readable(request, tx, rule)
         if row.status not in (before, after):
             raise Forbidden(f"Not allowed to {rule} image in status '{row.status}'")
-        await tx.execute(
-            table.update()
-            .where(table.c.id == row.id, table.c.status == before)
-            .values(status=after, updated_at=room.clock.now())
-        )
+        await images.switch(tx, row.id, before, after, room.clock.now())
     return no_content()
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
-import sqlalchemy as sa
 from sqlalchemy import Row
 from starlette.responses import Response
 
@@ -19,10 +17,9 @@ from hanok.services.image.logic.signatures import Certificate
 from hanok.services.image.operations import ImportImage
 from hanok.services.image.room import Images
 from hanok.services.image.routes import guards, signed
-from hanok.services.image.routes.seen import allow, readable, target
-from hanok.services.image.tables import image_tasks
+from hanok.services.image.routes.seen import allow, paged, readable, target
 from hanok.store import Transaction
-from hanok.web.pages import limit_of, ordered
+from hanok.web.pages import limit_of
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
 
@@ -210,15 +207,11 @@ async def list_tasks(request: Request, room: Images) -> Response:
     request.allow("tasks_api_access")
     request.allow("get_tasks")
     query = request.query
-    statement = sa.select(image_tasks)
-    if query.get("status") is not None:
-        if query["status"] not in ("pending", "processing", "success", "failure"):
-            raise BadInput(f"Invalid status value: {query['status'][:50]}")
-        statement = statement.where(image_tasks.c.status == query["status"])
-    if query.get("type") is not None:
-        if query["type"] not in ("import", "api_image_import", "location_import"):
-            raise BadInput(f"Invalid type value: {query['type'][:50]}")
-        statement = statement.where(image_tasks.c.type == query["type"])
+    status, kind = query.get("status"), query.get("type")
+    if status not in (None, "pending", "processing", "success", "failure"):
+        raise BadInput(f"Invalid status value: {status[:50]}")
+    if kind not in (None, "import", "api_image_import", "location_import"):
+        raise BadInput(f"Invalid type value: {kind[:50]}")
     key, direction = query.get("sort_key", "created_at"), query.get("sort_dir", "desc")
     if key not in ("created_at", "updated_at", "id", "type", "status", "owner", "expires_at"):
         raise BadInput(f"Invalid sort key: {key[:50]}.")
@@ -226,36 +219,28 @@ async def list_tasks(request: Request, room: Images) -> Response:
         raise BadInput(f"Invalid sort direction: {direction[:50]}")
     limit = limit_of(query.get("limit"), maximum=MOST) if "limit" in query else PAGE
     async with request.reading() as tx:
-        after = None
-        if "marker" in query:
-            if not is_uuid(query["marker"]):
-                raise BadInput("Invalid marker format")
-            row = await tasks.get(tx, query["marker"])
-            if row is None or not _mine(request, row):
-                raise BadInput("Invalid marker: task could not be found.")
-            after = row._mapping
-        if not request.reaching().everywhere:
-            statement = statement.where(image_tasks.c.owner == (request.token.project_id or ""))
-        way: Any = direction
-        rows = await tx.all(
-            ordered(
-                statement,
-                [(image_tasks.c[key], way), (image_tasks.c.id, way)]
-                if key != "id"
-                else [(image_tasks.c.id, way)],
-                after=after,
-                limit=limit,
-            )
+        sought = tasks.Sought(
+            owner=None if request.reaching().everywhere else request.token.project_id or "",
+            status=status,
+            kind=kind,
+            key=key,
+            direction="asc" if direction == "asc" else "desc",
+            after=await _marked(request, tx, query["marker"]) if "marker" in query else None,
+            limit=limit,
         )
-    kept = [(name, value) for name, value in request.pairs if name != "marker"]
-    answer: dict[str, Any] = {
-        "tasks": [schemas.task(row, whole=False) for row in rows],
-        "first": f"/v2/tasks?{urlencode(kept)}" if kept else "/v2/tasks",
-        "schema": "/v2/schemas/tasks",
-    }
-    if limit and len(rows) == limit:
-        answer["next"] = f"/v2/tasks?{urlencode([*kept, ('marker', rows[-1].id)])}"
-    return json_answer(answer)
+        rows = await tasks.listed(tx, sought)
+    following = rows[-1].id if limit and len(rows) == limit else None
+    items = [schemas.task(row, whole=False) for row in rows]
+    return json_answer(paged(request, "/v2/tasks", "tasks", items, following))
+
+
+async def _marked(request: Request, tx: Transaction, marker: str) -> Row[Any]:
+    if not is_uuid(marker):
+        raise BadInput("Invalid marker format")
+    row = await tasks.get(tx, marker)
+    if row is None or not _mine(request, row):
+        raise BadInput("Invalid marker: task could not be found.")
+    return row
 
 
 def _mine(request: Request, row: Row[Any]) -> bool:

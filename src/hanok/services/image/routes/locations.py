@@ -17,7 +17,6 @@ from hanok.services.image.logic import images, tasks
 from hanok.services.image.operations import AddLocation
 from hanok.services.image.room import Images
 from hanok.services.image.routes.seen import location, readable
-from hanok.services.image.tables import image_locations
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
@@ -190,11 +189,7 @@ async def _replace(
     if sorted(url for url, _, _ in sent) != sorted(known):
         raise BadInput("Original locations is not empty: they can only be reordered.")
     for position, (url, metadata, _) in enumerate(sent):
-        await tx.execute(
-            image_locations.update()
-            .where(image_locations.c.id == known[url].id)
-            .values(position=position, metadata=metadata)
-        )
+        await images.place_location(tx, known[url].id, position, metadata)
     return {}
 
 
@@ -258,7 +253,7 @@ async def add_location(request: Request, room: Images) -> Response:
         if not room.web_store and not service:
             raise Forbidden("http store must be enabled to use location API by normal user.")
         store, address = place_of(room, url, inside=service)
-        if not address.startswith("http") and await _taken(tx, store, address):
+        if not address.startswith("http") and await images.is_taken(tx, store, address):
             raise Conflict("The object at this location belongs to another image.")
         now, task_id = room.clock.now(), new_uuid()
         given = {"image_id": row.id, "loc_url": url, "validation_data": said}
@@ -281,15 +276,6 @@ async def add_location(request: Request, room: Images) -> Response:
             project_id=request.token.project_id,
         )
     return no_content(202)
-
-
-async def _taken(tx: Transaction, store: str, address: str) -> bool:
-    found = await tx.first(
-        image_locations.select().where(
-            image_locations.c.store == store, image_locations.c.address == address
-        )
-    )
-    return found is not None
 
 
 async def show_locations(request: Request, room: Images) -> Response:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy import Row
 from starlette.responses import Response
 
-from hanok.base.errors import BadInput, Forbidden, NotFound
+from hanok.base.errors import BadInput, Forbidden
 from hanok.services.image import schemas
-from hanok.services.image.logic import images
+from hanok.services.image.logic import images, members
 from hanok.services.image.room import Images
 from hanok.services.image.routes.seen import readable
-from hanok.services.image.tables import image_members as table
-from hanok.store import Transaction, still_there
+from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
-
-MOST = 128
 
 
 async def _shared(request: Request, tx: Transaction, rule: str) -> Row[Any]:
@@ -32,22 +28,14 @@ async def list_members(request: Request, room: Images) -> Response:
     """GET members: all for the owner, only itself for a member."""
     async with request.reading() as tx:
         row = await _shared(request, tx, "get_members")
-        statement = sa.select(table).where(table.c.image_id == row.id).order_by(table.c.member_id)
-        if not request.reaching().everywhere and row.owner != request.token.project_id:
-            statement = statement.where(table.c.member_id == request.token.project_id)
-        rows = await tx.all(statement)
+        rows = await members.listed(tx, request.reaching(), row)
     return json_answer(
         {"members": [schemas.member(one) for one in rows], "schema": "/v2/schemas/members"}
     )
 
 
 async def _member(request: Request, tx: Transaction, row: Row[Any]) -> Row[Any]:
-    member_id = request.path["member_id"]
-    mine = request.reaching().everywhere or request.token.project_id in (row.owner, member_id)
-    found = await images.membership(tx, row.id, member_id) if mine else None
-    if found is None:
-        raise NotFound(f"{member_id} not found in the member list of the image {row.id}.")
-    return found
+    return await members.get(tx, request.reaching(), row, request.path["member_id"])
 
 
 async def add_member(request: Request, room: Images) -> Response:
@@ -58,13 +46,7 @@ async def add_member(request: Request, room: Images) -> Response:
         raise BadInput("Member can't be empty")
     async with request.transaction() as tx:
         row = await _shared(request, tx, "add_member")
-        count = await tx.scalar(
-            sa.select(sa.func.count()).select_from(table).where(table.c.image_id == row.id)
-        )
-        if int(count or 0) >= MOST:
-            raise Forbidden(f"An image has at most {MOST} members.")
-        found = await images.add_member(tx, row.id, member_id, room.clock.now())
-    assert found is not None
+        found = await members.offer(tx, row.id, member_id, room.clock.now())
     return json_answer(schemas.member(found))
 
 
@@ -90,12 +72,7 @@ async def update_member(request: Request, room: Images) -> Response:
         ):
             raise Forbidden("You are not authorized to complete modify_member action.")
         found = await _member(request, tx, row)
-        await tx.execute(
-            table.update()
-            .where(table.c.image_id == row.id, table.c.member_id == found.member_id)
-            .values(status=status, updated_at=room.clock.now())
-        )
-        fresh = still_there(await images.membership(tx, row.id, found.member_id))
+        fresh = await members.answer(tx, row.id, found.member_id, status, room.clock.now())
     return json_answer(schemas.member(fresh))
 
 
@@ -103,9 +80,7 @@ async def remove_member(request: Request, room: Images) -> Response:
     async with request.transaction() as tx:
         row = await _shared(request, tx, "delete_member")
         found = await _member(request, tx, row)
-        await tx.execute(
-            table.delete().where(table.c.image_id == row.id, table.c.member_id == found.member_id)
-        )
+        await members.remove(tx, row.id, found.member_id)
     return no_content()
 
 

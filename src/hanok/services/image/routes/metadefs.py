@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
-import sqlalchemy as sa
 from sqlalchemy import Row
 from starlette.responses import Response
 
@@ -17,16 +16,15 @@ from hanok.base.errors import BadInput, Conflict, NotFound
 from hanok.services.image import metadef_schemas as schemas
 from hanok.services.image.logic import metadefs
 from hanok.services.image.room import Images
-from hanok.services.image.routes.seen import allow
+from hanok.services.image.routes.seen import allow, paged
 from hanok.services.image.tables import (
     metadef_associations,
-    metadef_namespaces,
     metadef_objects,
     metadef_properties,
     metadef_tags,
 )
 from hanok.store import Transaction
-from hanok.web.pages import limit_of, ordered
+from hanok.web.pages import limit_of
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
 
@@ -71,56 +69,31 @@ async def list_namespaces(request: Request, room: Images) -> Response:
     token = request.token
     allow(request, "get_metadef_namespaces", {"project_id": token.project_id})
     allow(request, "list_metadef_resource_types", {"project_id": token.project_id})
-    query, table = request.query, metadef_namespaces
-    statement = sa.select(table)
-    if not request.reaching().everywhere:
-        statement = statement.where(
-            sa.or_(table.c.visibility == "public", table.c.owner == (token.project_id or ""))
-        )
-    visibility = _check_visibility(request)
-    if visibility is not None:
-        statement = statement.where(table.c.visibility == visibility)
-    if query.get("resource_types"):
-        kinds = query["resource_types"].split(",")
-        about = sa.select(metadef_associations.c.namespace_id).where(
-            metadef_associations.c.name.in_(kinds)
-        )
-        statement = statement.where(table.c.id.in_(about))
-    key, way = query.get("sort_key", "created_at"), _direction(request)
+    query, caller = request.query, request.reaching()
+    key = query.get("sort_key", "created_at")
     if key not in _SORT:
         raise BadInput(f"Invalid sort key: {key[:50]}.")
     limit = limit_of(query.get("limit"), maximum=MOST) if "limit" in query else PAGE
+    sought = metadefs.Sought(
+        visibility=_check_visibility(request),
+        about=query["resource_types"].split(",") if query.get("resource_types") else (),
+        key=key,
+        direction=_direction(request),
+        marker=query.get("marker"),
+        limit=limit,
+    )
     async with request.reading() as tx:
-        after = None
-        if "marker" in query:
-            after = (await metadefs.get(tx, request.reaching(), query["marker"]))._mapping
-        keys = [(table.c[key], way)]
-        if key not in ("namespace", "id"):
-            keys.append((table.c.namespace, way))
-        rows = await tx.all(ordered(statement, keys, after=after, limit=limit))
-        found: dict[str, list[dict[str, Any]]] = {row.id: [] for row in rows}
-        about_rows = await tx.all(
-            sa.select(metadef_associations)
-            .where(metadef_associations.c.namespace_id.in_(list(found)))
-            .order_by(metadef_associations.c.name)
-        )
-        for one in about_rows:
-            found[one.namespace_id].append(schemas.association(one))
+        rows = await metadefs.listed(tx, caller, sought)
+        about = await metadefs.associations_of(tx, [row.id for row in rows])
     shown = []
     for row in rows:
         if request.may("get_metadef_namespace", _target(row)):
-            more = {"resource_type_associations": found[row.id]} if found[row.id] else {}
+            kinds = [schemas.association(one) for one in about[row.id]]
+            more = {"resource_type_associations": kinds} if kinds else {}
             shown.append({**schemas.namespace(row), **more})
-    kept = [(name, value) for name, value in request.pairs if name != "marker"]
-    base = "/v2/metadefs/namespaces"
-    answer: dict[str, Any] = {
-        "first": f"{base}?{urlencode(kept)}" if kept else base,
-        "namespaces": shown,
-        "schema": "/v2/schemas/metadefs/namespaces",
-    }
-    if limit and len(rows) == limit:
-        answer["next"] = f"{base}?{urlencode([*kept, ('marker', rows[-1].namespace)])}"
-    return json_answer(answer)
+    following = rows[-1].namespace if limit and len(rows) == limit else None
+    path = "/v2/metadefs/namespaces"
+    return json_answer(paged(request, path, "namespaces", shown, following))
 
 
 async def create_namespace(request: Request, room: Images) -> Response:
@@ -412,10 +385,7 @@ async def create_tags(request: Request, room: Images) -> Response:
         names = schemas.read_tags(body.get("tags"))
         if len(set(names)) != len(names):
             raise Conflict("A tag is named twice.")
-        if not append:
-            await tx.execute(metadef_tags.delete().where(metadef_tags.c.namespace_id == row.id))
-        for name in names:
-            await metadefs.add(tx, row, metadef_tags, {"name": name}, room.clock.now())
+        await metadefs.replace_tags(tx, row, names, room.clock.now(), append=append)
     return json_answer({"tags": [{"name": name} for name in names]}, 201)
 
 

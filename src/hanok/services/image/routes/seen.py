@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from sqlalchemy import Row
 
@@ -81,6 +82,25 @@ def location(room: Images, row: Row[Any]) -> dict[str, Any]:
 
 async def answer(request: Request, room: Images, tx: Transaction, row: Row[Any]) -> dict[str, Any]:
     return (await answers(request, room, tx, [row]))[0]
+
+
+def paged(
+    request: Request, path: str, name: str, items: list[dict[str, Any]], following: str | None
+) -> dict[str, Any]:
+    """The body of a list with its links, which are paths in this API.
+
+    Args:
+        path: of the list ("/v2/images"). following: the marker behind which the next page begins; None: there is none.
+    """
+    kept = [(name, value) for name, value in request.pairs if name != "marker"]
+    answer: dict[str, Any] = {
+        "first": f"{path}?{urlencode(kept)}" if kept else path,
+        name: items,
+        "schema": path.replace("/v2/", "/v2/schemas/", 1),
+    }
+    if following is not None:
+        answer["next"] = f"{path}?{urlencode([*kept, ('marker', following)])}"
+    return answer
 
 
 def allow(request: Request, rule: str, fields: dict[str, Any]) -> None:

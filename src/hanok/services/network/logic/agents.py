@@ -7,7 +7,7 @@ Source: Networking API v2.0 reference, "Agents".
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,6 +34,7 @@ _known = sa.select(agents.c.host, agents.c.binary).where(
     agents.c.host.in_(bindparam("of_hosts", expanding=True))
 )
 _hosts = sa.select(agents.c.host).where(agents.c.agent_type == KINDS[0][0]).order_by(agents.c.host)
+_all = sa.select(agents).order_by(agents.c.host, agents.c.agent_type)
 _one = sa.select(agents).where(agents.c.id == bindparam("wanted"))
 
 
@@ -80,11 +81,26 @@ async def hosts(tx: Transaction) -> list[str]:
     return [str(one) for one in await tx.scalars(_hosts)]
 
 
+async def every(tx: Transaction) -> Sequence[Row[Any]]:
+    """All agents, in the order of their hosts."""
+    return await tx.all(_all)
+
+
 async def get(tx: Transaction, wanted: str) -> Row[Any]:
+    """An agent.
+
+    Raises:
+        NotFound
+    """
     row = await tx.first(_one, {"wanted": wanted})
     if row is None:
         raise not_found("agent", wanted)
     return row
+
+
+async def change(tx: Transaction, agent_id: str, values: Mapping[str, Any]) -> None:
+    """Set columns of an agent that is there."""
+    await tx.execute(agents.update().where(agents.c.id == agent_id).values(**values))
 
 
 async def delete(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:

@@ -39,7 +39,6 @@ from hanok.services.network.logic.scopes import (
     touch_all,
 )
 from hanok.services.network.room import NetworkRoom
-from hanok.services.network.schemas.attributes import UNSET
 from hanok.services.network.tables import (
     floating_ips,
     ip_allocations,
@@ -49,6 +48,7 @@ from hanok.services.network.tables import (
     subnets,
 )
 from hanok.store import Duplicate, Transaction
+from hanok.web.attributes import UNSET
 
 MAC_TRIES = 16
 FAMILY = b"\xfa\x16\x3e"  # the field's prefix; the first octet says "locally administered"

@@ -25,7 +25,6 @@ from hanok.services.network.logic.errors import conflict
 from hanok.services.network.logic.reach import Reach, change, get, get_any, own
 from hanok.services.network.logic.scopes import port_scope, touch
 from hanok.services.network.room import NetworkRoom
-from hanok.services.network.schemas.attributes import UNSET
 from hanok.services.network.tables import (
     floating_ips,
     ip_allocations,
@@ -36,6 +35,7 @@ from hanok.services.network.tables import (
     subnets,
 )
 from hanok.store import Transaction
+from hanok.web.attributes import UNSET
 
 
 class FixedIP(Struct, frozen=True, kw_only=True):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hanok.services.network.routes import about, agents, quotas, routers, tags
-from hanok.services.network.routes.collections import routes
 from hanok.services.network.routes.kinds import KINDS
+from hanok.web.doors import routes
 from hanok.web.routes import Route
 
 ROUTES: tuple[Route, ...] = (

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from hanok.services.network.extensions import EXTENSIONS, shown
 from hanok.services.network.logic.errors import not_found
 from hanok.services.network.room import NetworkRoom
-from hanok.services.network.routes.collections import PAGING, known_filters
+from hanok.services.network.routes.api import PAGES
 from hanok.services.network.routes.kinds import KINDS
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import PUBLIC, SIGNED_IN, Route
@@ -60,7 +60,7 @@ async def show_extension(request: Request, room: NetworkRoom) -> Response:
 
 async def list_zones(request: Request, room: NetworkRoom) -> Response:
     request.allow("get_availability_zone")
-    query = known_filters(request, _ZONE)
+    query = PAGES.plain_filters(request, _ZONE)
     found = [
         {"name": room.settings.zone, "resource": resource, "state": "available"}
         for resource in ("network", "router")
@@ -74,7 +74,7 @@ async def list_zones(request: Request, room: NetworkRoom) -> Response:
 async def list_providers(request: Request, room: NetworkRoom) -> Response:
     """GET /service-providers: none. What others provide (VPN, routers of several makes) is not served here."""
     request.allow("get_service_provider")
-    known_filters(request, _PROVIDER)
+    PAGES.plain_filters(request, _PROVIDER)
     return json_answer({"service_providers": []})
 
 
@@ -88,13 +88,13 @@ ROUTES = (
         "/v2.0/availability_zones",
         list_zones,
         ("get_availability_zone",),
-        query=(*sorted(PAGING), *_ZONE),
+        query=(*PAGES.parameters, *_ZONE),
     ),
     Route(
         "GET",
         "/v2.0/service-providers",
         list_providers,
         ("get_service_provider",),
-        query=(*sorted(PAGING), *_PROVIDER),
+        query=(*PAGES.parameters, *_PROVIDER),
     ),
 )

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
 from starlette.responses import Response
 
 from hanok.services.network.logic import agents
 from hanok.services.network.logic.errors import disallowed
 from hanok.services.network.room import NetworkRoom
-from hanok.services.network.routes.collections import PAGING, known_filters
-from hanok.services.network.schemas import attributes as attr
+from hanok.services.network.routes.api import BODIES, PAGES
 from hanok.services.network.schemas.resources import AGENT
-from hanok.services.network.tables import agents as table
+from hanok.web.attributes import schema
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
-
-_all = sa.select(table).order_by(table.c.host, table.c.agent_type)
 
 
 def _allow(request: Request, rule: str) -> None:
@@ -36,10 +32,10 @@ async def list_agents(request: Request, room: NetworkRoom) -> Response:
     """GET /agents: nothing for those who may not look at one."""
     if not request.may("get_agent"):
         return json_answer({"agents": []})
-    query = known_filters(request, _FILTERS)
+    query = PAGES.plain_filters(request, _FILTERS)
     now = room.clock.now()
     async with request.reading() as tx:
-        rows = await tx.all(_all)
+        rows = await agents.every(tx)
     found = [agents.show(room, row, now) for row in rows]
     return json_answer({"agents": [one for one in found if _fits(query, one)]})
 
@@ -54,11 +50,11 @@ async def show_agent(request: Request, room: NetworkRoom) -> Response:
 async def update_agent(request: Request, room: NetworkRoom) -> Response:
     """PUT /agents/{id}: the description. A host's part in the network is not switched off from here."""
     _allow(request, "update_agent")
-    values = attr.changed(await request.json(), "agent", AGENT)
+    values = BODIES.changed(await request.json(), "agent", AGENT)
     async with request.transaction() as tx:
         row = await agents.get(tx, request.path["agent_id"])
         if values:
-            await tx.execute(table.update().where(table.c.id == row.id).values(**values))
+            await agents.change(tx, row.id, values)
         row = await agents.get(tx, row.id)
     return json_answer({"agent": agents.show(room, row, room.clock.now())})
 
@@ -77,7 +73,7 @@ ROUTES = (
         "/v2.0/agents",
         list_agents,
         ("get_agent",),
-        query=(*sorted(PAGING), *_FILTERS),
+        query=(*PAGES.parameters, *_FILTERS),
     ),
     Route("GET", "/v2.0/agents/{agent_id}", show_agent, ("get_agent",)),
     Route(
@@ -86,7 +82,7 @@ ROUTES = (
         update_agent,
         ("update_agent",),
         strict=True,
-        body=lambda: attr.schema(AGENT, "PUT"),
+        body=lambda: schema(AGENT, "PUT"),
         member="agent",
     ),
     Route("DELETE", "/v2.0/agents/{agent_id}", delete_agent, ("delete_agent",)),

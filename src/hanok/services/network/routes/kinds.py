@@ -1,9 +1,11 @@
-"""The resources: what each is made of."""
+"""The resources: what each is made of.
+
+SQL here: filters are conditions on columns, and stand beside the columns that a resource is declared with.
+"""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,10 +20,9 @@ from hanok.services.network.logic import (
     security_groups,
     subnets,
 )
-from hanok.services.network.logic.reach import Reach, Where, get, visible
+from hanok.services.network.logic.reach import Reach, get, visible
 from hanok.services.network.room import NetworkRoom
-from hanok.services.network.routes.collections import Kind
-from hanok.services.network.schemas import attributes as attr
+from hanok.services.network.routes.api import API, BODIES
 from hanok.services.network.schemas import resources
 from hanok.services.network.tables import (
     floating_ips as floating_table,
@@ -30,6 +31,7 @@ from hanok.services.network.tables import (
     ip_allocations,
     port_security_groups,
     security_group_rules,
+    tags,
 )
 from hanok.services.network.tables import networks as network_table
 from hanok.services.network.tables import ports as port_table
@@ -37,6 +39,9 @@ from hanok.services.network.tables import routers as router_table
 from hanok.services.network.tables import security_groups as group_table
 from hanok.services.network.tables import subnets as subnet_table
 from hanok.store import Transaction
+from hanok.web.attributes import truth
+from hanok.web.listing import Filter, Where, tag_filters
+from hanok.web.resources import Kind, matching
 
 
 def _columns(table: sa.Table, *same: str, **others: str) -> dict[str, sa.Column[Any]]:
@@ -46,9 +51,16 @@ def _columns(table: sa.Table, *same: str, **others: str) -> dict[str, sa.Column[
     return found
 
 
-def _always(name: str, value: str) -> Any:
+def _always(value: str) -> Filter:
     """A filter on an attribute that has one value."""
     return lambda values: sa.true() if value.lower() in [v.lower() for v in values] else sa.false()
+
+
+def _by_tags(table: sa.Table) -> dict[str, Filter]:
+    return tag_filters(table.c.id, tags.c.resource_id, tags.c.tag)
+
+
+Resource = Kind[NetworkRoom, Reach]
 
 
 async def _network_target(
@@ -82,7 +94,8 @@ async def _delete_network(tx: Transaction, room: NetworkRoom, reach: Reach, row:
     await networks.delete(tx, room, row)
 
 
-NETWORK = Kind(
+NETWORK = Resource(
+    api=API,
     name="network",
     plural="networks",
     path="networks",
@@ -100,7 +113,11 @@ NETWORK = Kind(
         provider__physical_network="physical_network",
         provider__segmentation_id="segmentation_id",
     ),
-    filters={"status": _always("status", "ACTIVE"), "subnets": _by_subnet},
+    filters={
+        "status": _always("ACTIVE"),
+        "subnets": _by_subnet,
+        **_by_tags(network_table),
+    },
     visible=lambda reach: visible("network", reach),
     show=networks.show,
     create=networks.create,
@@ -112,11 +129,11 @@ NETWORK = Kind(
 # ---- subnets ----
 
 
-def _subnet_of(name: str, column: sa.Column[Any]) -> Callable[[list[str]], Where]:
+def _subnet_of(name: str, column: sa.Column[Any]) -> Filter:
     """A filter on what a subnet has of its network."""
 
     def matching(values: list[str]) -> Where:
-        wanted = [attr.checked(name, attr.truth, value) for value in values]
+        wanted = [BODIES.checked(name, truth, value) for value in values]
         return subnet_table.c.network_id.in_(
             sa.select(network_table.c.id).where(column.in_(wanted))
         )
@@ -134,7 +151,8 @@ async def _delete_subnet(tx: Transaction, room: NetworkRoom, reach: Reach, row: 
     await subnets.delete(tx, room, row)
 
 
-SUBNET = Kind(
+SUBNET = Resource(
+    api=API,
     name="subnet",
     plural="subnets",
     path="subnets",
@@ -154,6 +172,7 @@ SUBNET = Kind(
         "shared": _subnet_of("shared", network_table.c.shared),
         "router:external": _subnet_of("router:external", network_table.c.external),
         "subnetpool_id": lambda values: sa.true() if values == [""] else sa.false(),
+        **_by_tags(subnet_table),
     },
     visible=lambda reach: visible("subnet", reach),
     show=subnets.show,
@@ -211,7 +230,8 @@ async def _delete_port(tx: Transaction, room: NetworkRoom, reach: Reach, row: Ro
     await ports.delete(tx, room, row)
 
 
-PORT = Kind(
+PORT = Resource(
+    api=API,
     name="port",
     plural="ports",
     path="ports",
@@ -229,11 +249,17 @@ PORT = Kind(
         binding__host_id="host",
         binding__vnic_type="vnic_type",
     ),
-    filters={"fixed_ips": _by_fixed_ip, "security_groups": _by_group},
+    filters={
+        "fixed_ips": _by_fixed_ip,
+        "security_groups": _by_group,
+        "mac_address": matching(BODIES, "mac_address", port_table.c.mac_address, str.lower),
+        **_by_tags(port_table),
+    },
     visible=lambda reach: visible("port", reach),
     show=ports.show,
     create=ports.create,
     update=ports.update,
+    by_new=("device_owner",),
     delete=_delete_port,
     target=_network_target,
 )
@@ -246,14 +272,15 @@ async def _delete_router(tx: Transaction, room: NetworkRoom, reach: Reach, row: 
     await routers.delete(tx, room, row)
 
 
-ROUTER = Kind(
+ROUTER = Resource(
+    api=API,
     name="router",
     plural="routers",
     path="routers",
     table=router_table,
     attributes=resources.ROUTER,
     columns=_columns(router_table, "admin_state_up"),
-    filters={"status": _always("status", "ACTIVE")},
+    filters={"status": _always("ACTIVE"), **_by_tags(router_table)},
     visible=lambda reach: visible("router", reach),
     show=routers.show,
     create=routers.create,
@@ -269,7 +296,8 @@ async def _delete_floating(tx: Transaction, room: NetworkRoom, reach: Reach, row
     await floating_ips.delete(tx, room, row)
 
 
-FLOATING_IP = Kind(
+FLOATING_IP = Resource(
+    api=API,
     name="floatingip",
     plural="floatingips",
     path="floatingips",
@@ -288,6 +316,7 @@ FLOATING_IP = Kind(
         ).items()
         if name != "name"
     },
+    filters=_by_tags(floating_table),
     visible=lambda reach: visible("floatingip", reach),
     show=floating_ips.show,
     create=floating_ips.create,
@@ -318,14 +347,15 @@ async def _write_default(tx: Transaction, room: NetworkRoom, reach: Reach, wante
         await security_groups.ensure_default(tx, room, reach.project_id)
 
 
-SECURITY_GROUP = Kind(
+SECURITY_GROUP = Resource(
+    api=API,
     name="security_group",
     plural="security_groups",
     path="security-groups",
     table=group_table,
     attributes=resources.SECURITY_GROUP,
     columns=_columns(group_table),
-    filters={"shared": _always("shared", "False")},
+    filters={"shared": _always("False"), **_by_tags(group_table)},
     visible=lambda reach: visible("security_group", reach),
     show=security_groups.show,
     create=security_groups.create,
@@ -334,20 +364,6 @@ SECURITY_GROUP = Kind(
     more=_default_group,
     before_change=_write_default,
 )
-
-
-async def _show_rules(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
-    ids = list({row.security_group_id for row in rows})
-    groups = {
-        row.id: row for row in await tx.all(sa.select(group_table).where(group_table.c.id.in_(ids)))
-    }
-    return [
-        {
-            **security_groups.show_rule(row, groups[row.security_group_id]),
-            "_target": {"security_group:project_id": groups[row.security_group_id].project_id},
-        }
-        for row in rows
-    ]
 
 
 async def _rule_target(
@@ -368,7 +384,8 @@ async def _delete_rule(tx: Transaction, room: NetworkRoom, reach: Reach, row: Ro
     await security_groups.delete_rule(tx, room, row)
 
 
-RULE = Kind(
+RULE = Resource(
+    api=API,
     name="security_group_rule",
     plural="security_group_rules",
     path="security-group-rules",
@@ -391,12 +408,12 @@ RULE = Kind(
         if name != "name"
     },
     visible=security_groups.visible_rules,
-    show=_show_rules,
+    show=security_groups.show_rules,
     create=_create_rule,
     delete=_delete_rule,
     target=_rule_target,
     before_change=_write_default,
-    tagged=False,
 )
 
-KINDS = (NETWORK, SUBNET, PORT, ROUTER, FLOATING_IP, SECURITY_GROUP, RULE)
+TAGGED = (NETWORK, SUBNET, PORT, ROUTER, FLOATING_IP, SECURITY_GROUP)
+KINDS = (*TAGGED, RULE)

@@ -13,7 +13,8 @@ from hanok.base.errors import BadInput
 from hanok.services.identity import facade as identity
 from hanok.services.network.logic.errors import disallowed
 from hanok.services.network.room import NetworkRoom
-from hanok.services.network.schemas import attributes as attr
+from hanok.services.network.routes.api import BODIES
+from hanok.web.attributes import Attribute, whole
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import SIGNED_IN, Route
 
@@ -92,14 +93,12 @@ async def update_quota(request: Request, room: NetworkRoom) -> Response:
     """PUT /quotas/{project_id}."""
     if not request.may("update_quota"):
         raise disallowed("update_quota")
-    known = {
-        name: attr.Attribute(check=attr.whole(-1, MOST)) for name in room.limits.defaults_of_code()
-    }
+    known = {name: Attribute(check=whole(-1, MOST)) for name in room.limits.defaults_of_code()}
     body: Any = await request.json()
     if isinstance(body, dict) and isinstance(body.get("quota"), dict):
         ignored = ("tenant_id", "project_id", "force", "check_limit")
         body = {**body, "quota": {k: v for k, v in body["quota"].items() if k not in ignored}}
-    values = attr.changed(body, "quota", known)
+    values = BODIES.changed(body, "quota", known)
     project_id = request.path["project_id"]
     async with request.transaction() as tx:
         if not await identity.project_exists(tx, project_id):

@@ -8,10 +8,11 @@ from starlette.responses import Response
 
 from hanok.services.network.logic import routers
 from hanok.services.network.room import NetworkRoom
-from hanok.services.network.routes.collections import changeable, find, reach_of, seen
+from hanok.services.network.routes.api import BODIES, reach_of
 from hanok.services.network.routes.kinds import ROUTER
-from hanok.services.network.schemas import attributes as attr
 from hanok.services.network.schemas.resources import ROUTES as ROUTE_LIST
+from hanok.web.attributes import Attribute, schema
+from hanok.web.doors import changeable, find, seen
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import Route
 
@@ -36,15 +37,15 @@ async def remove_interface(request: Request, room: NetworkRoom) -> Response:
     return json_answer(answer)
 
 
-_ROUTES = {"routes": attr.Attribute(check=ROUTE_LIST)}
+_ROUTES = {"routes": Attribute(check=ROUTE_LIST)}
 
 
 def _routes_body() -> dict[str, Any]:
-    return attr.schema(_ROUTES, "PUT")
+    return schema(_ROUTES, "PUT")
 
 
 async def _routes(request: Request, room: NetworkRoom, action: str) -> Response:
-    values = attr.changed(await request.json(), "router", _ROUTES)
+    values = BODIES.changed(await request.json(), "router", _ROUTES)
     wanted: list[dict[str, Any]] = values.get("routes", [])
     reach = reach_of(request)
     async with request.transaction() as tx:
@@ -54,7 +55,7 @@ async def _routes(request: Request, room: NetworkRoom, action: str) -> Response:
         else:
             await routers.change_routes(tx, room, row, remove=wanted)
         _, view = await find(request, tx, ROUTER, reach, row.id)
-    return json_answer({"router": seen(request, ROUTER, view, ())})
+    return json_answer({"router": seen(request, ROUTER, view)})
 
 
 async def add_routes(request: Request, room: NetworkRoom) -> Response:

@@ -11,19 +11,24 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput, NotFound
 from hanok.services.network.logic.errors import disallowed
-from hanok.services.network.logic.reach import change, set_tags
+from hanok.services.network.logic.reach import Reach, change, set_tags
 from hanok.services.network.room import NetworkRoom
-from hanok.services.network.routes.collections import Kind, find, reach_of, target_of
-from hanok.services.network.routes.kinds import KINDS
-from hanok.services.network.schemas import attributes as attr
+from hanok.services.network.routes.api import BODIES, reach_of
+from hanok.services.network.routes.kinds import TAGGED
+from hanok.services.network.schemas.values import tag as a_tag
+from hanok.services.network.schemas.values import tag_list
 from hanok.store import Transaction
+from hanok.web.doors import find, target_of
 from hanok.web.request import Request, json_answer, no_content
+from hanok.web.resources import Kind
 from hanok.web.routes import Route
 
 MOST_TAGS = 50
 
 
-async def _found(request: Request, tx: Transaction, kind: Kind, rule: str) -> tuple[Any, list[str]]:
+async def _found(
+    request: Request, tx: Transaction, kind: Kind[NetworkRoom, Reach], rule: str
+) -> tuple[Any, list[str]]:
     row, view = await find(request, tx, kind, reach_of(request), request.path["resource_id"])
     if not request.may(rule, target_of(view)):
         raise disallowed(rule)
@@ -38,11 +43,11 @@ async def _body(request: Request) -> list[str]:
     body = await request.json()
     if not isinstance(body, dict) or set(body) != {"tags"} or not isinstance(body["tags"], list):
         raise BadInput("Invalid tags body")
-    return list(attr.checked("tags", attr.tag_list, body["tags"]))
+    return list(BODIES.checked("tags", tag_list, body["tags"]))
 
 
 async def _write(
-    tx: Transaction, room: NetworkRoom, kind: Kind, row: Any, wanted: list[str]
+    tx: Transaction, room: NetworkRoom, kind: Kind[NetworkRoom, Reach], row: Any, wanted: list[str]
 ) -> None:
     if len(wanted) > MOST_TAGS:
         raise BadInput(f"A resource has at most {MOST_TAGS} tags.")
@@ -50,7 +55,7 @@ async def _write(
     await change(tx, kind.table, row.id, room.clock.now(), {})
 
 
-def routes(kind: Kind) -> list[Route]:
+def routes(kind: Kind[NetworkRoom, Reach]) -> list[Route]:
     """The seven operations on the tags of a kind."""
     get, create, update, delete = (
         f"{verb}_{kind.name}:tags" for verb in ("get", "create", "update", "delete")
@@ -84,7 +89,7 @@ def routes(kind: Kind) -> list[Route]:
         return json_answer({"tags": wanted})
 
     async def add(request: Request, room: NetworkRoom) -> Response:
-        tag = attr.checked("tag", attr.tag, request.path["tag"])
+        tag = BODIES.checked("tag", a_tag, request.path["tag"])
         async with request.transaction() as tx:
             row, tags = await _found(request, tx, kind, update)
             await _write(tx, room, kind, row, list(dict.fromkeys([*tags, tag])))
@@ -117,4 +122,4 @@ def routes(kind: Kind) -> list[Route]:
     ]
 
 
-ROUTES = tuple(route for kind in KINDS if kind.tagged for route in routes(kind))
+ROUTES = tuple(route for kind in TAGGED for route in routes(kind))

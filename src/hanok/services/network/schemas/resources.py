@@ -5,24 +5,26 @@ Source: Networking API v2.0 reference.
 
 from __future__ import annotations
 
-from hanok.services.network.schemas.attributes import (
+from hanok.services.network.schemas.values import (
+    address_or_prefix,
+    mac,
+    prefix,
+    prefix_or_address,
+    tag_list,
+)
+from hanok.web.attributes import (
     UNSET,
     Attribute,
     Validator,
     Wrong,
     address,
-    address_or_prefix,
     items,
-    mac,
     one_of,
     only,
     or_none,
-    prefix,
-    prefix_or_address,
     read_only,
     record,
     small_object,
-    tag_list,
     text,
     truth,
     uuid,

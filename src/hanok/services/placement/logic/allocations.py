@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,8 @@ from msgspec import Struct
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, Conflict
+from hanok.services.placement import schemas
+from hanok.services.placement.logic import providers as provider_logic
 from hanok.services.placement.logic.providers import CONCURRENT
 from hanok.services.placement.standard import CLASS_SET
 from hanok.services.placement.tables import (
@@ -24,7 +26,7 @@ from hanok.store import Duplicate, Transaction
 
 _consumer = sa.select(consumers).where(consumers.c.id == bindparam("id"))
 _of_consumer = sa.select(allocations).where(allocations.c.consumer_id == bindparam("id"))
-GIVE_BACK = (
+_GIVE_BACK = (
     inventories.update()
     .where(
         inventories.c.provider_id == bindparam("at"),
@@ -55,6 +57,27 @@ _bump_provider = (
 _delete = allocations.delete().where(allocations.c.consumer_id == bindparam("id"))
 _delete_consumer = consumers.delete().where(consumers.c.id == bindparam("id"))
 MOST_CAPACITY = 2**63 - 1
+_at_providers = (
+    sa.select(allocations, providers.c.generation)
+    .join(providers, providers.c.id == allocations.c.provider_id)
+    .where(allocations.c.consumer_id == bindparam("id"))
+)
+_of_provider = (
+    sa.select(allocations, consumers.c.generation)
+    .join(consumers, consumers.c.id == allocations.c.consumer_id)
+    .where(allocations.c.provider_id == bindparam("id"))
+)
+_usages = (
+    sa.select(
+        consumers.c.consumer_type,
+        allocations.c.resource_class,
+        sa.func.sum(allocations.c.used).label("used"),
+        sa.func.count(sa.distinct(consumers.c.id)).label("count"),
+    )
+    .join(consumers, consumers.c.id == allocations.c.consumer_id)
+    .where(consumers.c.project_id == bindparam("project_id"))
+    .group_by(consumers.c.consumer_type, allocations.c.resource_class)
+)
 _known_classes = sa.select(resource_classes.c.name)
 _inventory = sa.select(inventories).where(
     inventories.c.provider_id == bindparam("at"), inventories.c.resource_class == bindparam("what")
@@ -84,20 +107,66 @@ async def of_consumer(tx: Transaction, consumer_id: str) -> list[Row[Any]]:
     return list(await tx.all(_of_consumer, {"id": consumer_id}))
 
 
+async def at_providers(tx: Transaction, consumer_id: str) -> Sequence[Row[Any]]:
+    """What a consumer has, each with its provider's generation."""
+    return await tx.all(_at_providers, {"id": consumer_id})
+
+
+async def of_provider(tx: Transaction, provider_id: str) -> Sequence[Row[Any]]:
+    """What a provider has given out, each with its consumer's generation."""
+    return await tx.all(_of_provider, {"id": provider_id})
+
+
+async def usages(tx: Transaction, project_id: str, user_id: str | None) -> Sequence[Row[Any]]:
+    """What the consumers of a project use (consumer_type, resource_class, used, count of consumers).
+
+    Args:
+        user_id: only consumers of this user; None: of all.
+    """
+    statement = _usages if user_id is None else _usages.where(consumers.c.user_id == user_id)
+    return await tx.all(statement, {"project_id": project_id})
+
+
+async def reshape(
+    tx: Transaction,
+    inventory: Mapping[str, schemas.InventoriesBody],
+    wanted: Sequence[Wanted],
+    now: datetime,
+) -> None:
+    """Inventories by provider, and allocations, at once: what consumers have moves along with what providers are.
+
+    Raises:
+        Conflict, BadInput, NotFound: as the single steps.
+    """
+    for one in wanted:
+        await _give_back(tx, one.consumer_id)
+    for provider_id, body in inventory.items():
+        row = await provider_logic.get(tx, provider_logic.dashed(provider_id))
+        await provider_logic.raise_generation(tx, row, body.resource_provider_generation, now)
+        await provider_logic.set_inventories(tx, row, body.inventories)
+    for one in wanted:
+        await replace(tx, one, now)
+
+
+async def _give_back(tx: Transaction, consumer_id: str) -> list[Row[Any]]:
+    """Nothing is the consumer's any more. Gives what was."""
+    held = await of_consumer(tx, consumer_id)
+    for row in held:
+        amounts = {"at": row.provider_id, "what": row.resource_class, "amount": row.used}
+        await tx.execute(_GIVE_BACK, amounts)
+    await tx.execute(_delete, {"id": consumer_id})
+    return held
+
+
 async def consumer(tx: Transaction, consumer_id: str) -> Row[Any] | None:
     return await tx.first(_consumer, {"id": consumer_id})
 
 
 async def release(tx: Transaction, consumer_id: str, now: datetime) -> bool:
     """Give everything back that the consumer has. Returns whether it had something."""
-    held = await of_consumer(tx, consumer_id)
-    for row in held:
-        await tx.execute(
-            GIVE_BACK, {"at": row.provider_id, "what": row.resource_class, "amount": row.used}
-        )
+    held = await _give_back(tx, consumer_id)
     if held:
         await tx.execute(_bump_provider, {"ids": sorted({r.provider_id for r in held}), "at": now})
-    await tx.execute(_delete, {"id": consumer_id})
     await tx.execute(_delete_consumer, {"id": consumer_id})
     return bool(held)
 
@@ -116,34 +185,39 @@ async def replace(tx: Transaction, wanted: Wanted, now: datetime) -> None:
             f"consumer generation conflict - expected {generation} but got {wanted.expected_generation}",
             code=CONCURRENT,
         )
-    for row in await of_consumer(tx, wanted.consumer_id):
-        await tx.execute(
-            GIVE_BACK, {"at": row.provider_id, "what": row.resource_class, "amount": row.used}
-        )
-    await tx.execute(_delete, {"id": wanted.consumer_id})
+    await _give_back(tx, wanted.consumer_id)
     if not wanted.resources:
         await tx.execute(_delete_consumer, {"id": wanted.consumer_id})
         return
     for provider_id, amounts in sorted(wanted.resources.items()):
         for name, amount in sorted(amounts.items()):
-            if not await tx.count(_take, {"at": provider_id, "what": name, "amount": amount}):
-                await _refuse(tx, provider_id, name, amount)
-            await tx.execute(
-                allocations.insert(),
-                {
-                    "consumer_id": wanted.consumer_id,
-                    "provider_id": provider_id,
-                    "resource_class": name,
-                    "used": amount,
-                },
-            )
+            await _allocate(tx, wanted.consumer_id, provider_id, name, amount)
     await tx.execute(_bump_provider, {"ids": sorted(wanted.resources), "at": now})
+    await _write_consumer(tx, wanted, generation)
+
+
+async def _allocate(
+    tx: Transaction, consumer_id: str, provider_id: str, name: str, amount: int
+) -> None:
+    """Raises Conflict or BadInput when it does not fit."""
+    if not await tx.count(_take, {"at": provider_id, "what": name, "amount": amount}):
+        await _refuse(tx, provider_id, name, amount)
+    values = {"provider_id": provider_id, "resource_class": name, "used": amount}
+    await tx.execute(allocations.insert(), {"consumer_id": consumer_id, **values})
+
+
+async def _write_consumer(tx: Transaction, wanted: Wanted, generation: int | None) -> None:
+    """The consumer with its next generation. generation: the one that it has; None: it is a new one.
+
+    Raises:
+        Conflict: somebody else was faster.
+    """
     values = {
         "project_id": wanted.project_id,
         "user_id": wanted.user_id,
         "consumer_type": wanted.consumer_type,
     }
-    if before is None:
+    if generation is None:
         try:
             await tx.insert(consumers, {"id": wanted.consumer_id, "generation": 1, **values})
         except Duplicate as error:

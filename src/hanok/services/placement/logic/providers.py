@@ -36,6 +36,11 @@ _inventories = (
     .where(inventories.c.provider_id == bindparam("id"))
     .order_by(inventories.c.resource_class)
 )
+_of_class = (inventories.c.provider_id == bindparam("id")) & (
+    inventories.c.resource_class == bindparam("name")
+)
+_inventory = sa.select(inventories).where(_of_class)
+_delete_inventory = inventories.delete().where(_of_class)
 _traits = (
     sa.select(provider_traits.c.trait)
     .where(provider_traits.c.provider_id == bindparam("id"))
@@ -97,6 +102,63 @@ async def create(
     return await get(tx, provider_id)
 
 
+async def change(
+    tx: Transaction,
+    row: Row[Any],
+    name: str,
+    parent_id: str | None,
+    now: datetime,
+    *,
+    moves: bool,
+) -> Row[Any]:
+    """Give a provider a name and a parent.
+
+    Args:
+        moves: whether one that has a parent may have another one, or none.
+
+    Raises:
+        Conflict: the name is taken. BadInput: it may not be there.
+    """
+    changes: dict[str, Any] = {"name": name, "updated_at": now}
+    if parent_id != row.parent_id:
+        if row.parent_id is not None and not moves:
+            raise BadInput("Un-parenting or re-parenting a provider is not allowed.")
+        changes |= await _new_parent(tx, row, parent_id)
+    taken = sa.select(providers.c.id).where(providers.c.name == name, providers.c.id != row.id)
+    if await tx.first(taken) is not None:
+        raise Conflict(
+            f"Conflicting resource provider {name} already exists.",
+            code="placement.duplicate_name",
+        )
+    await tx.execute(providers.update().where(providers.c.id == row.id).values(**changes))
+    return await get(tx, row.id)
+
+
+async def _new_parent(tx: Transaction, row: Row[Any], parent_id: str | None) -> dict[str, Any]:
+    """Move a provider, and what is below it, under another one. Gives the columns that are still to be set.
+
+    Raises:
+        BadInput: there is no such parent, or it is below the provider itself.
+    """
+    below = {row.id}
+    rows = await tx.all(sa.select(providers).where(providers.c.root_id == row.root_id))
+    grew = True
+    while grew:
+        new = {one.id for one in rows if one.parent_id in below} - below
+        grew = bool(new)
+        below |= new
+    root_id = row.id
+    if parent_id is not None:
+        if parent_id in below:
+            raise BadInput("creating loop in the provider tree is not allowed.")
+        parent = await tx.first(sa.select(providers).where(providers.c.id == parent_id))
+        if parent is None:
+            raise BadInput("parent provider does not exist.")
+        root_id = parent.root_id
+    await tx.execute(providers.update().where(providers.c.id.in_(below)).values(root_id=root_id))
+    return {"parent_id": parent_id}
+
+
 async def delete(tx: Transaction, row: Row[Any]) -> None:
     if await tx.first(
         sa.select(allocations.c.used).where(allocations.c.provider_id == row.id).limit(1)
@@ -132,6 +194,33 @@ async def raise_generation(
 
 async def inventories_of(tx: Transaction, provider_id: str) -> list[Row[Any]]:
     return list(await tx.all(_inventories, {"id": provider_id}))
+
+
+async def inventory(tx: Transaction, provider_id: str, name: str) -> Row[Any]:
+    """A provider's inventory of a class.
+
+    Raises:
+        NotFound
+    """
+    row = await tx.first(_inventory, {"id": provider_id, "name": name})
+    if row is None:
+        raise NotFound(f"No inventory of class {name} for {provider_id}")
+    return row
+
+
+async def delete_inventory(tx: Transaction, row: Row[Any], name: str, now: datetime) -> None:
+    """A provider has nothing of a class any more.
+
+    Raises:
+        NotFound; Conflict: some of it is in use.
+    """
+    if (await inventory(tx, row.id, name)).used:
+        raise Conflict(
+            f"Unable to delete inventory of class {name}: it is in use.",
+            code="placement.inventory.inuse",
+        )
+    await raise_generation(tx, row, None, now)
+    await tx.execute(_delete_inventory, {"id": row.id, "name": name})
 
 
 async def traits_of(tx: Transaction, provider_id: str) -> list[str]:
@@ -184,11 +273,7 @@ async def set_inventories(
                     f"Inventory for '{name}' on resource provider '{row.id}' in use.",
                     code="placement.inventory.inuse",
                 )
-            await tx.execute(
-                inventories.delete().where(
-                    inventories.c.provider_id == row.id, inventories.c.resource_class == name
-                )
-            )
+            await tx.execute(_delete_inventory, {"id": row.id, "name": name})
     for name, body in wanted.items():
         if name not in before:
             await check_class(tx, name)

@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import sqlalchemy as sa
 from msgspec import UNSET
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, NotFound
 from hanok.base.ids import is_uuid
 from hanok.services.placement import schemas
-from hanok.services.placement.logic import allocations, providers
+from hanok.services.placement.logic import allocations
 from hanok.services.placement.logic.allocations import Wanted
 from hanok.services.placement.logic.providers import dashed
 from hanok.services.placement.room import Placement
 from hanok.services.placement.routes.fresh import fresh
-from hanok.services.placement.tables import allocations as table
-from hanok.services.placement.tables import consumers
-from hanok.services.placement.tables import providers as provider_table
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
 from hanok.web.versions import Attribute, Query, Shape
@@ -39,11 +35,7 @@ async def show_allocations(request: Request, room: Placement) -> Response:
     request.allow()
     consumer_id = _consumer_id(request)
     async with request.reading() as tx:
-        rows = await tx.all(
-            sa.select(table, provider_table.c.generation)
-            .join(provider_table, provider_table.c.id == table.c.provider_id)
-            .where(table.c.consumer_id == consumer_id)
-        )
+        rows = await allocations.at_providers(tx, consumer_id)
         consumer = await allocations.consumer(tx, consumer_id)
     found: dict[str, dict[str, Any]] = {}
     for row in rows:
@@ -138,19 +130,7 @@ async def reshape(request: Request, room: Placement) -> Response:
     now = room.clock.now()
     wanted = [_wanted(dashed(one), item) for one, item in body.allocations.items()]
     async with request.transaction() as tx:
-        for one in wanted:
-            for row in await allocations.of_consumer(tx, one.consumer_id):
-                await tx.execute(
-                    allocations.GIVE_BACK,
-                    {"at": row.provider_id, "what": row.resource_class, "amount": row.used},
-                )
-            await tx.execute(table.delete().where(table.c.consumer_id == one.consumer_id))
-        for provider_id, inventory in body.inventories.items():
-            row = await providers.get(tx, dashed(provider_id))
-            await providers.raise_generation(tx, row, inventory.resource_provider_generation, now)
-            await providers.set_inventories(tx, row, inventory.inventories)
-        for one in wanted:
-            await allocations.replace(tx, one, now)
+        await allocations.reshape(tx, body.inventories, wanted, now)
     return no_content()
 
 
@@ -161,21 +141,8 @@ async def _usage_rows(request: Request) -> Sequence[Any]:
         request.allow("", project_id=None)
         raise BadInput("Invalid query string parameters: 'project_id' is a required property")
     request.allow("", project_id=query["project_id"])
-    statement = (
-        sa.select(
-            consumers.c.consumer_type,
-            table.c.resource_class,
-            sa.func.sum(table.c.used).label("used"),
-            sa.func.count(sa.distinct(consumers.c.id)).label("count"),
-        )
-        .join(consumers, consumers.c.id == table.c.consumer_id)
-        .where(consumers.c.project_id == query["project_id"])
-        .group_by(consumers.c.consumer_type, table.c.resource_class)
-    )
-    if "user_id" in query:
-        statement = statement.where(consumers.c.user_id == query["user_id"])
     async with request.reading() as tx:
-        return await tx.all(statement)
+        return await allocations.usages(tx, query["project_id"], query.get("user_id"))
 
 
 async def show_usages(request: Request, room: Placement) -> Response:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 
-import sqlalchemy as sa
 from starlette.responses import Response
 
-from hanok.base.errors import BadInput, Conflict, NotFound
+from hanok.base.errors import BadInput, Conflict
 from hanok.services.placement import schemas
+from hanok.services.placement.logic import classes, traits
 from hanok.services.placement.room import Placement
 from hanok.services.placement.routes.fresh import fresh
 from hanok.services.placement.standard import CLASS_SET, CLASSES, TRAIT_SET, TRAITS
-from hanok.services.placement.tables import inventories, provider_traits, resource_classes, traits
-from hanok.store import Duplicate
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import PUBLIC, Route
 from hanok.web.versions import Query
@@ -45,7 +43,7 @@ def _class(name: str) -> dict[str, object]:
 async def list_classes(request: Request, room: Placement) -> Response:
     request.allow()
     async with request.reading() as tx:
-        own = await tx.scalars(sa.select(resource_classes.c.name).order_by(resource_classes.c.name))
+        own = await classes.own(tx)
     return json_answer(
         {"resource_classes": [_class(name) for name in (*CLASSES, *own)]}, 200, fresh(room)
     )
@@ -55,20 +53,15 @@ async def create_class(request: Request, room: Placement) -> Response:
     request.allow()
     body = await request.body(schemas.ResourceClassBody)
     async with request.transaction() as tx:
-        try:
-            await tx.insert(resource_classes, {"name": body.name})
-        except Duplicate as error:
-            raise Conflict(f"Conflicting resource class already exists: {body.name}") from error
+        if not await classes.create(tx, body.name):
+            raise Conflict(f"Conflicting resource class already exists: {body.name}")
     return no_content(201, {"Location": f"{request.base_url}/resource_classes/{body.name}"})
 
 
 async def _known(request: Request) -> str:
     name = request.path["name"]
-    if name not in CLASS_SET:
-        async with request.reading() as tx:
-            row = await tx.first(sa.select(resource_classes).where(resource_classes.c.name == name))
-        if row is None:
-            raise NotFound(f"No such resource class: {name}")
+    async with request.reading() as tx:
+        await classes.check_known(tx, name)
     return name
 
 
@@ -85,16 +78,7 @@ async def rename_class(request: Request, room: Placement) -> Response:
     if name in CLASS_SET:
         raise BadInput(f"Cannot update standard resource class {name}")
     async with request.transaction() as tx:
-        try:
-            await tx.insert(resource_classes, {"name": body.name})
-        except Duplicate as error:
-            raise Conflict(f"Resource class already exists: {body.name}") from error
-        await tx.execute(
-            inventories.update()
-            .where(inventories.c.resource_class == name)
-            .values(resource_class=body.name)
-        )
-        await tx.execute(resource_classes.delete().where(resource_classes.c.name == name))
+        await classes.rename(tx, name, body.name)
     return json_answer(_class(body.name))
 
 
@@ -105,9 +89,7 @@ async def ensure_class(request: Request, room: Placement) -> Response:
     if re.fullmatch(schemas.CUSTOM, name) is None or len(name) > 255:
         raise BadInput(f"{name} does not match '{schemas.CUSTOM}'")
     async with request.transaction() as tx:
-        try:
-            await tx.insert(resource_classes, {"name": name})
-        except Duplicate:
+        if not await classes.create(tx, name):
             return no_content(204)
     return no_content(201, {"Location": f"{request.base_url}/resource_classes/{name}"})
 
@@ -118,14 +100,7 @@ async def delete_class(request: Request, room: Placement) -> Response:
     if name in CLASS_SET:
         raise BadInput(f"Cannot delete standard resource class {name}")
     async with request.transaction() as tx:
-        used = (
-            sa.select(inventories.c.provider_id)
-            .where(inventories.c.resource_class == name)
-            .limit(1)
-        )
-        if await tx.first(used) is not None:
-            raise Conflict(f"Cannot delete resource class in use in inventory: {name}")
-        await tx.execute(resource_classes.delete().where(resource_classes.c.name == name))
+        await classes.delete(tx, name)
     return no_content()
 
 
@@ -137,13 +112,12 @@ async def list_traits(request: Request, room: Placement) -> Response:
     request.allow()
     query = request.query
     async with request.reading() as tx:
-        own = await tx.scalars(sa.select(traits.c.name))
-        names = [*TRAITS, *own]
+        names = [*TRAITS, *await traits.own(tx)]
         if "associated" in query:
             wanted = query["associated"].lower()
             if wanted not in ("true", "false"):
                 raise BadInput('The query parameter "associated" only accepts "true" or "false"')
-            used = set(await tx.scalars(sa.select(provider_traits.c.trait).distinct()))
+            used = await traits.used(tx)
             names = [one for one in names if (one in used) == (wanted == "true")]
     if "name" in query:
         how, _, value = query["name"].partition(":")
@@ -160,10 +134,8 @@ async def list_traits(request: Request, room: Placement) -> Response:
 
 async def _trait(request: Request) -> str:
     name = request.path["name"]
-    if name not in TRAIT_SET:
-        async with request.reading() as tx:
-            if await tx.first(sa.select(traits).where(traits.c.name == name)) is None:
-                raise NotFound(f"No such trait(s): {name}.")
+    async with request.reading() as tx:
+        await traits.check_known(tx, name)
     return name
 
 
@@ -183,9 +155,7 @@ async def ensure_trait(request: Request, room: Placement) -> Response:
         )
     where = {"Location": f"{request.base_url}/traits/{name}", **fresh(room)}
     async with request.transaction() as tx:
-        try:
-            await tx.insert(traits, {"name": name})
-        except Duplicate:
+        if not await traits.create(tx, name):
             return no_content(204, where)
     return no_content(201, where)
 
@@ -196,10 +166,7 @@ async def delete_trait(request: Request, room: Placement) -> Response:
     if name in TRAIT_SET:
         raise BadInput(f"Cannot delete standard trait {name}")
     async with request.transaction() as tx:
-        used = sa.select(provider_traits.c.trait).where(provider_traits.c.trait == name).limit(1)
-        if await tx.first(used) is not None:
-            raise Conflict(f"The trait {name} is in use by a resource provider.")
-        await tx.execute(traits.delete().where(traits.c.name == name))
+        await traits.delete(tx, name)
     return no_content()
 
 

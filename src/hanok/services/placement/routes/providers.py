@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import sqlalchemy as sa
 from msgspec import UNSET
 from starlette.responses import Response
 
@@ -13,20 +12,11 @@ from hanok.base.errors import BadInput, Conflict, NotFound
 from hanok.base.ids import is_uuid, new_uuid
 from hanok.base.pieces import Pieces
 from hanok.services.placement import schemas
-from hanok.services.placement.logic import providers
-from hanok.services.placement.logic.candidates import Group
+from hanok.services.placement.logic import allocations, provider_search, providers
 from hanok.services.placement.logic.providers import dashed
 from hanok.services.placement.room import Placement
 from hanok.services.placement.routes.fresh import fresh
 from hanok.services.placement.routes.query import OF_PROVIDERS, groups_of
-from hanok.services.placement.tables import (
-    allocations,
-    consumers,
-    inventories,
-    provider_aggregates,
-    provider_traits,
-)
-from hanok.services.placement.tables import providers as table
 from hanok.store import Duplicate, Transaction
 from hanok.web.request import Request, json_answer, list_answer, no_content
 from hanok.web.routes import Handler, Route
@@ -87,56 +77,20 @@ async def list_providers(request: Request, room: Placement) -> Response:
     """GET /resource_providers with filters on name, uuid, resources, traits, aggregates and tree."""
     request.allow()
     query = request.query
-    statement = sa.select(table)
-    if "name" in query:
-        statement = statement.where(table.c.name == query["name"])
+    provider_id = None
     if "uuid" in query:
         if not is_uuid(query["uuid"]):
             raise BadInput(f"Invalid uuid value: {query['uuid'][:100]}")
-        statement = statement.where(table.c.id == dashed(query["uuid"]))
+        provider_id = dashed(query["uuid"])
     group = groups_of(request).get("")
     async with request.reading() as tx:
-        if group is not None:
-            statement = statement.where(*_conditions(group))
-            await providers.check_classes(tx, group.resources)
-            await providers.check_traits(
-                tx, [*(t for o in group.required for t in o), *group.forbidden]
-            )
-        rows = await tx.all(statement.order_by(table.c.name))
+        rows = await provider_search.found(
+            tx, name=query.get("name"), provider_id=provider_id, group=group
+        )
     latest = max((row.updated_at for row in rows), default=None)
     items = [_provider(request, row) async for row in Pieces().each(rows)]
     whole = {"resource_providers": items}
     return await list_answer(whole, "resource_providers", fresh(room, latest))
-
-
-def _conditions(group: Group) -> Iterator[sa.ColumnElement[bool]]:
-    """What a provider must have, hold and be in."""
-    for what, amount in group.resources.items():
-        yield table.c.id.in_(
-            sa.select(inventories.c.provider_id).where(
-                inventories.c.resource_class == what,
-                inventories.c.used + amount
-                <= (inventories.c.total - inventories.c.reserved) * inventories.c.allocation_ratio,
-                inventories.c.min_unit <= amount,
-                inventories.c.max_unit >= amount,
-                amount % inventories.c.step_size == 0,
-            )
-        )
-    has = sa.select(provider_traits.c.provider_id)
-    for options in group.required:
-        yield table.c.id.in_(has.where(provider_traits.c.trait.in_(sorted(options))))
-    if group.forbidden:
-        yield table.c.id.not_in(has.where(provider_traits.c.trait.in_(sorted(group.forbidden))))
-    inside = sa.select(provider_aggregates.c.provider_id)
-    for options in group.member_of:
-        mine = inside.where(provider_aggregates.c.aggregate_id.in_(sorted(options)))
-        yield sa.or_(table.c.id.in_(mine), table.c.root_id.in_(mine))
-    if group.not_member_of:
-        mine = inside.where(provider_aggregates.c.aggregate_id.in_(sorted(group.not_member_of)))
-        yield sa.and_(table.c.id.not_in(mine), table.c.root_id.not_in(mine))
-    if group.in_tree:
-        root = sa.select(table.c.root_id).where(table.c.id == group.in_tree).scalar_subquery()
-        yield table.c.root_id == root
 
 
 def _creator(*, shown: bool) -> Handler:
@@ -179,45 +133,15 @@ def _updater(*, moves: bool) -> Handler:
         body = await request.body(schemas.ChangedProviderBody)
         async with request.transaction() as tx:
             row = await _one(request, tx)
-            changes: dict[str, Any] = {"name": body.name, "updated_at": room.clock.now()}
+            parent = row.parent_id
             if body.parent_provider_uuid is not UNSET:
                 wanted = body.parent_provider_uuid
-                parent_id = dashed(wanted) if isinstance(wanted, str) else None
-                if parent_id != row.parent_id:
-                    if row.parent_id is not None and not moves:
-                        raise BadInput("Un-parenting or re-parenting a provider is not allowed.")
-                    changes.update(await _new_parent(tx, row, parent_id))
-            taken = sa.select(table.c.id).where(table.c.name == body.name, table.c.id != row.id)
-            if await tx.first(taken) is not None:
-                raise Conflict(
-                    f"Conflicting resource provider {body.name} already exists.",
-                    code="placement.duplicate_name",
-                )
-            await tx.execute(table.update().where(table.c.id == row.id).values(**changes))
-            row = await providers.get(tx, row.id)
+                parent = dashed(wanted) if isinstance(wanted, str) else None
+            now = room.clock.now()
+            row = await providers.change(tx, row, body.name, parent, now, moves=moves)
         return json_answer(_provider(request, row), 200, fresh(room, row.updated_at))
 
     return update_provider
-
-
-async def _new_parent(tx: Transaction, row: Any, parent_id: str | None) -> dict[str, Any]:
-    below = {row.id}
-    rows = await tx.all(sa.select(table).where(table.c.root_id == row.root_id))
-    grew = True
-    while grew:
-        new = {one.id for one in rows if one.parent_id in below} - below
-        grew = bool(new)
-        below |= new
-    root_id = row.id
-    if parent_id is not None:
-        if parent_id in below:
-            raise BadInput("creating loop in the provider tree is not allowed.")
-        parent = await tx.first(sa.select(table).where(table.c.id == parent_id))
-        if parent is None:
-            raise BadInput("parent provider does not exist.")
-        root_id = parent.root_id
-    await tx.execute(table.update().where(table.c.id.in_(below)).values(root_id=root_id))
-    return {"parent_id": parent_id}
 
 
 async def delete_provider(request: Request, room: Placement) -> Response:
@@ -292,7 +216,7 @@ async def create_inventory(request: Request, room: Placement) -> Response:
             await providers.put_inventory(tx, row.id, body.resource_class, body, exists=False)
         except Duplicate as error:
             raise Conflict("Update conflict: the inventory exists already.") from error
-        made = await _find(tx, row.id, body.resource_class)
+        made = await providers.inventory(tx, row.id, body.resource_class)
     where = f"{request.base_url}/resource_providers/{row.id}/inventories/{body.resource_class}"
     return json_answer(
         {"resource_provider_generation": generation, **_inventory(made)},
@@ -301,18 +225,11 @@ async def create_inventory(request: Request, room: Placement) -> Response:
     )
 
 
-async def _find(tx: Transaction, provider_id: str, name: str) -> Any:
-    for row in await providers.inventories_of(tx, provider_id):
-        if row.resource_class == name:
-            return row
-    raise NotFound(f"No inventory of class {name} for {provider_id}")
-
-
 async def show_inventory(request: Request, room: Placement) -> Response:
     request.allow()
     async with request.reading() as tx:
         row = await _one(request, tx)
-        found = await _find(tx, row.id, request.path["resource_class"])
+        found = await providers.inventory(tx, row.id, request.path["resource_class"])
     return json_answer(
         {"resource_provider_generation": row.generation, **_inventory(found)}, 200, fresh(room)
     )
@@ -328,11 +245,11 @@ async def update_inventory(request: Request, room: Placement) -> Response:
             tx, row, body.resource_provider_generation, room.clock.now()
         )
         try:
-            await _find(tx, row.id, name)
+            await providers.inventory(tx, row.id, name)
         except NotFound as error:
             raise BadInput(f"Unable to update inventory: there is none of class {name}.") from error
         await providers.put_inventory(tx, row.id, name, body, exists=True)
-        found = await _find(tx, row.id, name)
+        found = await providers.inventory(tx, row.id, name)
     return json_answer(
         {"resource_provider_generation": generation, **_inventory(found)}, 200, fresh(room)
     )
@@ -343,18 +260,7 @@ async def delete_inventory(request: Request, room: Placement) -> Response:
     name = request.path["resource_class"]
     async with request.transaction() as tx:
         row = await _one(request, tx)
-        found = await _find(tx, row.id, name)
-        if found.used:
-            raise Conflict(
-                f"Unable to delete inventory of class {name}: it is in use.",
-                code="placement.inventory.inuse",
-            )
-        await providers.raise_generation(tx, row, None, room.clock.now())
-        await tx.execute(
-            inventories.delete().where(
-                inventories.c.provider_id == row.id, inventories.c.resource_class == name
-            )
-        )
+        await providers.delete_inventory(tx, row, name, room.clock.now())
     return no_content()
 
 
@@ -455,11 +361,7 @@ async def list_allocations(request: Request, room: Placement) -> Response:
     shown = request.shown(ALLOCATION)
     async with request.reading() as tx:
         row = await _one(request, tx)
-        rows = await tx.all(
-            sa.select(allocations, consumers.c.generation)
-            .join(consumers, consumers.c.id == allocations.c.consumer_id)
-            .where(allocations.c.provider_id == row.id)
-        )
+        rows = await allocations.of_provider(tx, row.id)
     found: dict[str, dict[str, Any]] = {}
     for one in rows:
         entry = found.get(one.consumer_id)

@@ -1,29 +1,28 @@
-"""How this API reads a body: attribute by attribute, each with a validator, a default and the methods that take it.
+"""Attributes as declarations: what a resource's body may hold, each with a validator, a default and the methods that
+take it.
 
-The API's errors name one attribute and a reason ("Invalid input for cidr. Reason: …"), and which attributes may be sent
-differs between POST and PUT; a table says that more plainly than two Structs a resource would.
-
-Source: Networking API v2.0 reference, "Request parameters" of each resource.
+For APIs whose errors name one attribute and a reason, and where what may be sent differs between making a thing and
+changing it: a table says that more plainly than two Structs a resource would. `web/bodies.py` reads bodies by it,
+`web/resources.py` makes doors of it.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from hanok.base.errors import BadInput
 from hanok.base.ids import is_uuid
+from hanok.web.microversions import Version
+from hanok.web.versions import Span
 
 Validator = Callable[[Any], Any]
 """Gives the value in its one form, or raises Wrong with the reason."""
 
 MOST_ITEMS = 200  # of a list in a body
-MOST_BULK = 500  # resources in one request
 
 
 class Wrong(Exception):
@@ -46,12 +45,27 @@ REQUIRED, UNSET = _Required(), _Unset()
 
 
 class Attribute(Struct, frozen=True, kw_only=True):
-    """An attribute that may be sent."""
+    """An attribute of a resource.
+
+    check: gives the value in its one form. default: what a POST without it means. post, put: whether it may be sent.
+    since, until: the microversions that know it; outside of them it is neither taken nor shown.
+    """
 
     check: Validator
     default: Any = REQUIRED
     post: bool = True
     put: bool = True
+    since: Version | None = None
+    until: Version | None = None
+
+    @property
+    def always(self) -> bool:
+        """Whether every version knows it."""
+        return self.since is None and self.until is None
+
+    def holds(self, version: Version) -> bool:
+        """Whether a version knows it."""
+        return Span(self.since, self.until).holds(version)
 
 
 def read_only() -> Attribute:
@@ -69,6 +83,8 @@ def say(value: object) -> str:
 
 
 def text(most: int = 255, *, empty: bool = True) -> Validator:
+    """A text of at most so many characters; empty: whether it may be blank."""
+
     def check(value: Any) -> str:
         if not isinstance(value, str):
             raise Wrong(f"'{say(value)}' is not a valid string")
@@ -95,6 +111,8 @@ def truth(value: Any) -> bool:
 
 
 def whole(least: int | None = None, most: int | None = None) -> Validator:
+    """A whole number, or its digits in a text, between these two."""
+
     def check(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int | str):
             raise Wrong(f"'{say(value)}' is not an integer")
@@ -114,10 +132,13 @@ def whole(least: int | None = None, most: int | None = None) -> Validator:
 
 
 def or_none(inner: Validator) -> Validator:
+    """null is a value, too."""
     return lambda value: None if value is None else inner(value)
 
 
 def one_of(*values: Any) -> Validator:
+    """One of these texts or numbers."""
+
     def check(value: Any) -> Any:
         if not isinstance(value, str | int) or value not in values:
             raise Wrong(f"'{say(value)}' is not in {list(values)}")
@@ -132,17 +153,6 @@ def uuid(value: Any) -> str:
     return str(value)
 
 
-_MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}")
-
-
-def mac(value: Any) -> str:
-    """A unicast MAC address, in small letters with colons."""
-    plain = value.lower().replace("-", ":") if isinstance(value, str) else ""
-    if not _MAC.fullmatch(plain) or plain == "00:00:00:00:00:00" or int(plain[:2], 16) & 1:
-        raise Wrong(f"'{say(value)}' is not a valid MAC address")
-    return plain
-
-
 def address(value: Any) -> str:
     """An IP address in its one spelling; zones and leading zeros are refused."""
     try:
@@ -151,35 +161,6 @@ def address(value: Any) -> str:
         return str(ipaddress.ip_address(value))
     except ValueError:
         raise Wrong(f"'{say(value)}' is not a valid IP address") from None
-
-
-def prefix(value: Any) -> str:
-    """A prefix with its length; host bits are dropped."""
-    try:
-        if not isinstance(value, str) or "%" in value:
-            raise ValueError
-        found = ipaddress.ip_network(value, strict=False)
-    except ValueError:
-        raise Wrong(f"'{say(value)}' is not a valid IP subnet") from None
-    if "/" not in value:
-        raise Wrong(f"'{value}' isn't a recognized IP subnet cidr, '{found}' is recommended")
-    return str(found)
-
-
-def prefix_or_address(value: Any) -> str:
-    """A prefix in its one spelling, with the host bits that were sent; a bare address is one of full length."""
-    try:
-        if not isinstance(value, str) or "%" in value:
-            raise ValueError
-        return str(ipaddress.ip_interface(value))
-    except ValueError:
-        raise Wrong(f"'{say(value)}' is not a valid CIDR") from None
-
-
-def address_or_prefix(value: Any) -> str:
-    """A bare address, or a prefix, in its one spelling."""
-    found = prefix_or_address(value)
-    return found if "/" in value else str(ipaddress.ip_address(value))
 
 
 def items(inner: Validator, *, most: int = MOST_ITEMS, unique: bool = True) -> Validator:
@@ -238,20 +219,6 @@ def only(wanted: Any, why: str) -> Validator:
     return check
 
 
-_TAG = re.compile(r"[^/,]{1,255}")
-
-
-def tag(value: Any) -> str:
-    if not isinstance(value, str) or not _TAG.fullmatch(value):
-        raise Wrong(f"'{say(value)}' is not a tag of 1 to 255 characters without '/' and ','")
-    return value
-
-
-def tag_list(value: Any) -> list[str]:
-    found = items(tag, most=50, unique=False)(value)
-    return list(dict.fromkeys(found))
-
-
 _SAMPLES: tuple[Any, ...] = (
     None, True, 1, 4, 6, 64, 4094, "text", "10.20.0.0/24", "10.20.0.9", "fa:16:3e:01:02:03", "tcp", "ingress", "IPv4",
     "ACTIVE", "ipv4", "00000000-0000-4000-8000-000000000000", [], {},
@@ -292,103 +259,3 @@ def _examples(check: Validator) -> dict[str, Any]:
             continue
         found.append(sample)
     return {"examples": found} if found else {}
-
-
-# ---- bodies ----
-
-
-def checked(name: str, check: Validator, value: Any) -> Any:
-    """A value through its validator.
-
-    Raises:
-        BadInput: in the API's words.
-    """
-    try:
-        return check(value)
-    except Wrong as wrong:
-        raise BadInput(f"Invalid input for {name}. Reason: {wrong}.") from None
-
-
-def _object(body: Any, key: str) -> dict[str, Any]:
-    if not isinstance(body, dict):
-        raise BadInput("Resource body required")
-    found = body.get(key)
-    if not isinstance(found, dict):
-        raise BadInput(f"Unable to find '{key}' in request body")
-    if odd := [name for name in body if name != key]:
-        raise BadInput(f"Unrecognized attribute(s) '{say(', '.join(odd))}'")
-    return found
-
-
-def new(
-    body: Any, name: str, plural: str, attributes: Mapping[str, Attribute]
-) -> tuple[list[dict[str, Any]], list[set[str]], bool]:
-    """The resources of a POST with every default filled in, what was really sent, and whether it was a bulk.
-
-    Raises:
-        BadInput
-    """
-    bulk = isinstance(body, dict) and plural in body and name not in body
-    if bulk:
-        each = body[plural]
-        if not isinstance(each, list) or not each:
-            raise BadInput("Resources required")
-        if len(each) > MOST_BULK:
-            raise BadInput(f"At most {MOST_BULK} resources in one request")
-        if len(body) > 1:
-            raise BadInput("Unrecognized attribute(s) beside the list of resources")
-        # An item may stand in an object of its own, as older clients send it.
-        bodies = [
-            one[name] if isinstance(one, dict) and list(one) == [name] else one for one in each
-        ]
-    else:
-        bodies = [_object(body, name)]
-    found, sent = [], []
-    for one in bodies:
-        if not isinstance(one, dict):
-            raise BadInput("Invalid format of a resource in the list")
-        values = _project(one)
-        _known(values, attributes)
-        whole_one: dict[str, Any] = {}
-        for key, attribute in attributes.items():
-            if key in values:
-                if not attribute.post:
-                    raise BadInput(f"Attribute '{key}' not allowed in POST")
-                whole_one[key] = checked(key, attribute.check, values[key])
-            elif attribute.default is REQUIRED:
-                raise BadInput(f"Failed to parse request. Required attribute '{key}' not specified")
-            elif attribute.post:
-                default = attribute.default
-                whole_one[key] = list(default) if isinstance(default, list) else default
-        found.append(whole_one)
-        # Sending what is the default anyway asks for nothing.
-        sent.append({k for k in values if whole_one[k] != attributes[k].default})
-    return found, sent, bulk
-
-
-def changed(body: Any, name: str, attributes: Mapping[str, Attribute]) -> dict[str, Any]:
-    """The attributes of a PUT that were sent.
-
-    Raises:
-        BadInput
-    """
-    values = _project(_object(body, name))
-    _known(values, attributes)
-    for key in values:
-        if not attributes[key].put:
-            raise BadInput(f"Cannot update read-only attribute {key}")
-    return {key: checked(key, attributes[key].check, value) for key, value in values.items()}
-
-
-def _project(values: dict[str, Any]) -> dict[str, Any]:
-    """The older name of the project is the same attribute."""
-    if "tenant_id" not in values:
-        return values
-    if "project_id" in values and values["project_id"] != values["tenant_id"]:
-        raise BadInput("'project_id' and 'tenant_id' do not match")
-    return {"project_id" if k == "tenant_id" else k: v for k, v in values.items()}
-
-
-def _known(values: Mapping[str, Any], attributes: Mapping[str, Attribute]) -> None:
-    if odd := [name for name in values if name not in attributes]:
-        raise BadInput(f"Unrecognized attribute(s) '{say(', '.join(odd))}'")

@@ -1,0 +1,65 @@
+"""The values of this API that no other has: each a validator (`web/attributes.py`), with reasons in this API's words.
+
+Source: Networking API v2.0 reference, "Request parameters" of each resource.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Any
+
+from hanok.web.attributes import Wrong, items, say
+
+_MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}")
+
+
+def mac(value: Any) -> str:
+    """A unicast MAC address, in small letters with colons."""
+    plain = value.lower().replace("-", ":") if isinstance(value, str) else ""
+    if not _MAC.fullmatch(plain) or plain == "00:00:00:00:00:00" or int(plain[:2], 16) & 1:
+        raise Wrong(f"'{say(value)}' is not a valid MAC address")
+    return plain
+
+
+def prefix(value: Any) -> str:
+    """A prefix with its length; host bits are dropped."""
+    try:
+        if not isinstance(value, str) or "%" in value:
+            raise ValueError
+        found = ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        raise Wrong(f"'{say(value)}' is not a valid IP subnet") from None
+    if "/" not in value:
+        raise Wrong(f"'{value}' isn't a recognized IP subnet cidr, '{found}' is recommended")
+    return str(found)
+
+
+def prefix_or_address(value: Any) -> str:
+    """A prefix in its one spelling, with the host bits that were sent; a bare address is one of full length."""
+    try:
+        if not isinstance(value, str) or "%" in value:
+            raise ValueError
+        return str(ipaddress.ip_interface(value))
+    except ValueError:
+        raise Wrong(f"'{say(value)}' is not a valid CIDR") from None
+
+
+def address_or_prefix(value: Any) -> str:
+    """A bare address, or a prefix, in its one spelling."""
+    found = prefix_or_address(value)
+    return found if "/" in value else str(ipaddress.ip_address(value))
+
+
+_TAG = re.compile(r"[^/,]{1,255}")
+
+
+def tag(value: Any) -> str:
+    if not isinstance(value, str) or not _TAG.fullmatch(value):
+        raise Wrong(f"'{say(value)}' is not a tag of 1 to 255 characters without '/' and ','")
+    return value
+
+
+def tag_list(value: Any) -> list[str]:
+    found = items(tag, most=50, unique=False)(value)
+    return list(dict.fromkeys(found))
