@@ -16,7 +16,7 @@ from hanok.services.network.logic.errors import not_found
 from hanok.services.network.tables import (
     floating_ips,
     networks,
-    ports,
+    port_rows,
     routers,
     security_groups,
     subnets,
@@ -67,13 +67,15 @@ def visible_ports(reach: Reach) -> Where:
     """Own ports, and every port on an own network."""
     if reach.everything:
         return sa.true()
-    return sa.or_(own(reach, ports), ports.c.network_id.in_(_of_networks(own(reach, networks))))
+    return sa.or_(
+        own(reach, port_rows), port_rows.c.network_id.in_(_of_networks(own(reach, networks)))
+    )
 
 
 TABLES: dict[str, sa.Table] = {
     "network": networks,
     "subnet": subnets,
-    "port": ports,
+    "port": port_rows,
     "router": routers,
     "floatingip": floating_ips,
     "security_group": security_groups,

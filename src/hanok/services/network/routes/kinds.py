@@ -32,7 +32,7 @@ from hanok.services.network.tables import (
     security_group_rules,
 )
 from hanok.services.network.tables import networks as network_table
-from hanok.services.network.tables import ports as port_table
+from hanok.services.network.tables import port_rows as port_table
 from hanok.services.network.tables import routers as router_table
 from hanok.services.network.tables import security_groups as group_table
 from hanok.services.network.tables import subnets as subnet_table
