@@ -11,7 +11,7 @@ from hanok.bus import Bus
 from hanok.limits import Limits, Registered
 from hanok.operations import Starter, active_arguments, is_active
 from hanok.rooms import Ask
-from hanok.services.compute.logic import hosts, quotas
+from hanok.services.compute.logic import bindings, hosts, quotas
 from hanok.services.compute.operations import OPERATIONS
 from hanok.services.compute.room import Compute, ComputeSettings, Sealer
 from hanok.services.compute.tables import servers
@@ -25,6 +25,7 @@ __all__ = [
     "ComputeSettings",
     "build",
     "copied_disks",
+    "elsewhere",
     "hosts_up",
     "owners",
     "should_exist",
@@ -46,6 +47,11 @@ _busy = sa.select(servers).where(servers.c.deleted.is_(False), servers.c.task_st
 async def owners(tx: Transaction) -> dict[str, str | None]:
     """Servers that are not deleted, and the host each is on."""
     return {row.id: row.host for row in await tx.all(_owners)}
+
+
+async def elsewhere(tx: Transaction) -> set[tuple[str, str]]:
+    """Servers that move or have moved, each with a host beside its own that may have something of it."""
+    return await bindings.all_elsewhere(tx)
 
 
 async def was_server(tx: Transaction, server_id: str) -> bool:
