@@ -17,6 +17,7 @@ from msgspec import Struct, field
 from starlette.types import ASGIApp
 
 from hanok.base.clock import Clock
+from hanok.base.cloud_key import CloudKey
 from hanok.base.errors import HanokError
 from hanok.bus import Bus, Wakes
 from hanok.events import Outbox
@@ -139,6 +140,7 @@ class House(Struct, kw_only=True):
     """What rooms are built from; one a control process.
 
     node_name: what this process is called, the same after a restart, and no other's. state: its folder.
+    cloud_key: what the database's own secrets are sealed with.
     names: what the cloud is called. ask: another service, asked as a user asks it.
     sections: the settings, by room, as they were read.
     """
@@ -153,6 +155,7 @@ class House(Struct, kw_only=True):
     node_name: str
     region: str
     state: Path
+    cloud_key: CloudKey
     admin_password: str
     names: Names
     sections: dict[str, Struct]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hanok.base.clock import Clock
+from hanok.base.cloud_key import CloudKey
 from hanok.base.errors import Unavailable
 from hanok.bus import Bus, MemoryBus, Wakes
 from hanok.control import doors, switches
@@ -52,6 +53,7 @@ class Control:
             node_name=settings.node_name,
             region=settings.region,
             state=settings.state,
+            cloud_key=CloudKey(settings.cloud_key),
             admin_password="",
             names=Names(settings.names, settings.host, settings.port),
             sections={},

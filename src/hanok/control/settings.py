@@ -101,6 +101,11 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return self.database or f"sqlite:///{self.state / 'control' / 'hanok.db'}"
 
     @property
+    def cloud_key(self) -> Path:
+        """What seals the secrets in the database; every control process has the same."""
+        return self.state / "control" / "cloud-key"
+
+    @property
     def images(self) -> Path:
         return self.state / "images"
 
