@@ -14,6 +14,7 @@ from hanok.base.cloud_key import CloudKey
 from hanok.base.errors import Unavailable
 from hanok.bus import Bus, MemoryBus, Wakes
 from hanok.control import doors, switches
+from hanok.control.byte_door import ByteDoor
 from hanok.control.settings import ControlSettings
 from hanok.events import Outbox
 from hanok.operations import Debts, Leases, Starter, Worker
@@ -22,6 +23,7 @@ from hanok.store import Database, Transaction, migrate
 from hanok.web import inside
 from hanok.web.app import Application
 from hanok.web.names import Names
+from hanok.web.tickets import PREFIX, Copies, Tickets
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ class Control:
         self.worker.follow(self.events)
         self.debts = Debts(self.database, bus)
         self.leases = Leases(self.database, clock, settings.node_name)
+        key = CloudKey(settings.cloud_key)
         self.house = House(
             clock=clock,
             database=self.database,
@@ -53,11 +56,15 @@ class Control:
             node_name=settings.node_name,
             region=settings.region,
             state=settings.state,
-            cloud_key=CloudKey(settings.cloud_key),
+            cloud_key=key,
+            tickets=Tickets(key, clock, settings.bytes_address),
+            copies=Copies(settings.snapshots),
             admin_password="",
             names=Names(settings.names, settings.host, settings.port),
             sections={},
         )
+        stores = [Path(store) for store in settings.image_stores]
+        self.bytes = ByteDoor(self.house.tickets, stores, self.house.copies)
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
         self._switched = asyncio.Event()
         self.wakes.on(switches.TOPIC, lambda _words: self._switched.set())
@@ -86,7 +93,7 @@ class Control:
             one.authenticate for one in self.house.rooms.values() if one.authenticate
         )
         app = Application(
-            [doors.service(self)],
+            [],
             database=self.database,
             authenticate=authenticate,
             clock=self.clock,
@@ -94,6 +101,7 @@ class Control:
             front=self.settings.front,
             names=self.house.names,
         )
+        app.mount("hanok", doors.service(self), {PREFIX: self.bytes})
         for name, room in self.house.rooms.items():
             app.mount(name, room.service, room.pages)
         return app
@@ -238,6 +246,7 @@ class Control:
             for room in control.house.rooms.values():
                 await room.unlisten()
                 room.close()
+            control.bytes.close()
             if bus is None:
                 await own_bus.close()
             await control.database.close()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import sqlalchemy as sa
 
 from hanok.base.clock import Clock
@@ -18,6 +16,7 @@ from hanok.services.compute.tables import servers
 from hanok.services.image.facade import Images
 from hanok.services.network.facade import Network
 from hanok.store import Database, Transaction
+from hanok.web.tickets import Copies, Tickets
 
 __all__ = [
     "OPERATIONS",
@@ -92,7 +91,8 @@ def build(
     operations: Starter,
     network: Network,
     images: Images,
-    snapshots: Path,
+    copies: Copies,
+    tickets: Tickets,
     ask: Ask,
     secrets: Sealer,
     registered: Registered | None = None,
@@ -101,7 +101,8 @@ def build(
     """The room.
 
     Args:
-        operations: starts the room's operations. snapshots: where hosts leave copies of disks.
+        operations: starts the room's operations. copies: of disks, that hosts have left.
+        tickets: lets hosts move bytes from and to here.
         ask: another service, asked as a user asks it. registered: a project's unified limits.
         secrets: seals passwords that wait for their guest.
     """
@@ -112,7 +113,8 @@ def build(
         operations=operations,
         network=network,
         images=images,
-        snapshots=snapshots,
+        copies=copies,
+        tickets=tickets,
         ask=ask,
         limits=Limits("compute", quotas.RESOURCES, registered),
         secrets=secrets,
