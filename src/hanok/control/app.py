@@ -15,6 +15,7 @@ from hanok.base.errors import Unavailable
 from hanok.bus import Bus, MemoryBus, Wakes
 from hanok.control import doors, switches
 from hanok.control.byte_door import ByteDoor
+from hanok.control.policies import Policies
 from hanok.control.settings import ControlSettings
 from hanok.events import Outbox
 from hanok.operations import Debts, Leases, Starter, Worker
@@ -63,6 +64,14 @@ class Control:
             names=Names(settings.names, settings.host, settings.port),
             sections={},
         )
+        self.policies = Policies(
+            self.database,
+            clock,
+            self.wakes,
+            folder=settings.policies,
+            node_name=settings.node_name,
+            enforcers=lambda: self.app.enforcers,
+        )
         stores = [Path(store) for store in settings.image_stores]
         self.bytes = ByteDoor(self.house.tickets, stores, self.house.copies)
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
@@ -96,8 +105,6 @@ class Control:
             [],
             database=self.database,
             authenticate=authenticate,
-            clock=self.clock,
-            policy_files=self._policy_files,
             front=self.settings.front,
             names=self.house.names,
         )
@@ -167,6 +174,7 @@ class Control:
             await tx.serialize("first rows")
             await room.first_rows(tx)
         self.app.mount(name, room.service, room.pages)
+        self.policies.apply([room.service.kind])
         await self._open(group, name)
         self.worker.wake()
         log.info("the service %s is switched on", name)
@@ -174,10 +182,6 @@ class Control:
     async def switch(self, tx: Transaction, name: str, *, on: bool) -> None:
         """Switch a service on or off, for all processes of the cloud. See switches.switch."""
         await switches.switch(tx, self.house, self.settings, name, on=on)
-
-    def _policy_files(self, kind: str) -> tuple[Path, ...]:
-        folder = self.settings.policies
-        return folder / "policy.yaml", folder / f"{kind}.yaml"
 
     # ---- life ----
 
@@ -211,6 +215,7 @@ class Control:
             for room in self.house.rooms.values():
                 await room.first_rows(tx)
         self.app = self._application()
+        await self.policies.start()
 
     @classmethod
     @asynccontextmanager
@@ -258,6 +263,7 @@ class Control:
         return [
             self.wakes.run,
             self.worker.run,
+            self.policies.run,
             self.leases.run,
             lambda: self._follow_switches(group),
         ]
