@@ -163,3 +163,22 @@ async def test_the_database_holds_one_active_binding_a_port(cloud: Cloud) -> Non
         assert row is not None
         with pytest.raises(Duplicate):
             await tx.insert(bindings, {**row._mapping, "host": "host-2"})
+
+
+async def test_ports_are_tagged_sorted_and_paged_by_their_hosts(cloud: Cloud) -> None:
+    service, port_id = await _bound(cloud)
+    made = (await service.get(f"{V2}/ports/{port_id}"))["port"]["network_id"]
+    others = [(await port(service, made, **_at(host)))["id"] for host in ("host-3", "host-2")]
+    await service("PUT", f"{V2}/ports/{port_id}/tags", {"tags": ["a"]}, status=200)
+    shown = (await service.get(f"{V2}/ports?tags=a&binding:vnic_type=normal"))["ports"]
+    assert [one["id"] for one in shown] == [port_id]
+    found: list[str] = []
+    url = f"{V2}/ports?network_id={made}&sort_key=binding:host_id&sort_dir=desc&limit=1"
+    while len(found) < 3:
+        page = (await service.get(url + (f"&marker={found[-1]}" if found else "")))["ports"]
+        found.append(page[0]["id"])
+    assert found == [others[0], others[1], port_id]
+
+
+def _at(host: str) -> dict[str, Any]:
+    return {"binding:host_id": host}

@@ -9,7 +9,7 @@ that they sort and neighbours can be named on every database, IPv6 too.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -119,8 +119,7 @@ bindings = sa.Table(
 
 is_active = bindings.c.status == sa.literal_column("'ACTIVE'")  # as the index has it
 
-port_rows = cast(
-    sa.Table,
+port_rows = (
     sa.select(
         ports,
         bindings.c.host,
@@ -130,9 +129,9 @@ port_rows = cast(
         bindings.c.vif_details,
     )
     .select_from(ports.join(bindings, sa.and_(bindings.c.port_id == ports.c.id, is_active)))
-    .subquery("port_rows"),
+    .subquery("port_rows")
 )
-"""Ports, each with its active binding. It reads like a table; what is written goes into the two that it is made of."""
+"""Ports, each with its active binding. What is written goes into the two that it is made of."""
 
 ip_allocations = sa.Table(
     "ip_allocations",

@@ -17,6 +17,7 @@ from hanok.services.network.tables import (
     floating_ips,
     networks,
     port_rows,
+    ports,
     routers,
     security_groups,
     subnets,
@@ -35,7 +36,7 @@ class Reach(Struct, frozen=True):
 Where = sa.ColumnElement[bool]
 
 
-def own(reach: Reach, table: sa.Table) -> Where:
+def own(reach: Reach, table: sa.FromClause) -> Where:
     """The project's own rows."""
     if reach.everything:
         return sa.true()
@@ -72,10 +73,21 @@ def visible_ports(reach: Reach) -> Where:
     )
 
 
-TABLES: dict[str, sa.Table] = {
+TABLES: dict[str, sa.FromClause] = {
     "network": networks,
     "subnet": subnets,
     "port": port_rows,
+    "router": routers,
+    "floatingip": floating_ips,
+    "security_group": security_groups,
+}
+
+
+# Where a kind's own columns are written.
+STORED: dict[str, sa.Table] = {
+    "network": networks,
+    "subnet": subnets,
+    "port": ports,
     "router": routers,
     "floatingip": floating_ips,
     "security_group": security_groups,

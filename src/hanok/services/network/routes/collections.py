@@ -54,7 +54,7 @@ class Kind(Struct, frozen=True, kw_only=True):
     name: str
     plural: str
     path: str
-    table: sa.Table
+    table: sa.FromClause
     attributes: Mapping[str, Attribute]
     columns: Mapping[str, sa.Column[Any]]
     visible: Callable[[Reach], Where]
@@ -242,7 +242,7 @@ def _where(request: Request, kind: Kind) -> list[Where]:
         elif name in kind.columns:
             found.append(_equal(kind, name, values))
         elif kind.tagged and name in ("tags", "tags-any", "not-tags", "not-tags-any"):
-            found.append(_tagged(kind.table.c.id, name, values))
+            found.append(_tagged(kind.columns["id"], name, values))
         else:
             odd.append(name)
     if odd:
@@ -359,7 +359,7 @@ def _order(request: Request, kind: Kind, backwards: bool) -> list[tuple[sa.Colum
             raise BadInput("The sort direction must be 'asc' or 'desc'")
         keys.append((column, "desc" if direction == "desc" else "asc"))
     if all(column.name != "id" for column, _ in keys):
-        keys.append((kind.table.c.id, "asc"))
+        keys.append((kind.columns["id"], "asc"))
     if backwards:
         keys = [(column, "asc" if d == "desc" else "desc") for column, d in keys]
     return keys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy import Row
@@ -39,11 +39,12 @@ from hanok.services.network.tables import subnets as subnet_table
 from hanok.store import Transaction
 
 
-def _columns(table: sa.Table, *same: str, **others: str) -> dict[str, sa.Column[Any]]:
+def _columns(table: sa.FromClause, *same: str, **others: str) -> dict[str, sa.Column[Any]]:
     names = ("id", "project_id", "name", "description", "revision_number")
     found = {name: table.c[name] for name in (*names, *same)}
     found |= {name.replace("__", ":"): table.c[column] for name, column in others.items()}
-    return found
+    # Those of a statement are columns, too; only the library's types do not say so.
+    return cast("dict[str, sa.Column[Any]]", found)
 
 
 def _always(name: str, value: str) -> Any:
