@@ -191,7 +191,9 @@ async def running(
     file = state / "control" / "hanok.db"
     if not database and clock is None and not settings and not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(await _prepared(wanted), file)
+        prepared = await _prepared(wanted)
+        shutil.copyfile(prepared, file)
+        shutil.copy(prepared.with_name("cloud-key"), file.with_name("cloud-key"))
     bus = MemoryBus()
     clock = clock or Clock()
     names = [f"host-{number}" for number in range(1, hosts + 1)]

@@ -17,6 +17,7 @@ from msgspec import Struct, field
 from starlette.types import ASGIApp
 
 from hanok.base.clock import Clock
+from hanok.base.cloud_key import CloudKey
 from hanok.base.errors import HanokError
 from hanok.bus import Bus, Wakes
 from hanok.events import Event, Outbox, envelope
@@ -26,6 +27,7 @@ from hanok.store import Database, Transaction
 from hanok.web.names import Names
 from hanok.web.request import Request
 from hanok.web.routes import Service
+from hanok.web.tickets import Copies, Tickets
 from hanok.web.token import Authenticate
 
 FacadeT = TypeVar("FacadeT")
@@ -143,6 +145,8 @@ class House(Struct, kw_only=True):
     """What rooms are built from; one a control process.
 
     node_name: what this process is called, the same after a restart, and no other's. state: its folder.
+    cloud_key: what the database's own secrets are sealed with. tickets: lets hosts move bytes from and to this process.
+    copies: of disks, that hosts have left here.
     names: what the cloud is called. ask: another service, asked as a user asks it.
     sections: the settings, by room, as they were read.
     """
@@ -157,6 +161,9 @@ class House(Struct, kw_only=True):
     node_name: str
     region: str
     state: Path
+    cloud_key: CloudKey
+    tickets: Tickets
+    copies: Copies
     admin_password: str
     names: Names
     sections: dict[str, Struct]

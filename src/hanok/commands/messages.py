@@ -42,6 +42,13 @@ class DiskFile(Struct, frozen=True, kw_only=True):
     content: bytes
 
 
+class ByteChannel(Struct, frozen=True, kw_only=True):
+    """Where control gives or takes bytes over HTTP, and the ticket that lets this host do that for a while."""
+
+    url: str
+    ticket: str
+
+
 # ---- commands ---------------------------------------------------------------------------------------------------
 
 
@@ -63,7 +70,8 @@ class EnsureImage(Command, frozen=True, kw_only=True, tag="ensure_image"):
     """The image is in the host's cache, its hash checked when it was first taken. Answer: ImageState.
 
     disk_format: raw, qcow2 or iso. hash_algorithm, hash_value: of the bytes (sha224, sha256, sha384 or sha512; in
-    hexadecimal); an image with another one is refused. The bytes come from the node's configured image stores, by id.
+    hexadecimal); an image with another one is refused. The bytes come from the node's configured image stores, by id;
+    where those do not have them, from the source.
     """
 
     image_id: str
@@ -71,6 +79,7 @@ class EnsureImage(Command, frozen=True, kw_only=True, tag="ensure_image"):
     size_bytes: int
     hash_algorithm: str = "sha512"
     hash_value: str
+    source: ByteChannel | None = None
 
 
 class ForgetImage(Command, frozen=True, kw_only=True, tag="forget_image"):
@@ -150,6 +159,18 @@ class EnsureSnapshot(Command, frozen=True, kw_only=True, tag="ensure_snapshot"):
     wait_s: float = 5.0
 
 
+class HandOverSnapshot(Command, frozen=True, kw_only=True, tag="hand_over_snapshot"):
+    """Control has the finished copy, which it does not find in the folder where hosts of its machine leave them.
+
+    Answer: SnapshotState, after at most wait_s; ask again until it is done.
+    """
+
+    server_id: str
+    snapshot_id: str
+    target: ByteChannel
+    wait_s: float = 5.0
+
+
 class ForgetSnapshot(Command, frozen=True, kw_only=True, tag="forget_snapshot"):
     """Nothing of the snapshot is on the host, and nothing makes it any more. Answer: Done."""
 
@@ -181,6 +202,7 @@ COMMAND_TYPES = (
     | RebootInstance
     | RemoveInstance
     | EnsureSnapshot
+    | HandOverSnapshot
     | ForgetSnapshot
     | ReadConsole
     | OpenConsole

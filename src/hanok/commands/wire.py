@@ -25,6 +25,13 @@ from hanok.commands.messages import (
 )
 
 HEARTBEAT_S = 10.0
+
+# Of the channel for bytes (hanok.control.byte_door).
+HOST_HEADER = "X-Hanok-Host"
+HASH_HEADER = "X-Hanok-SHA256"  # of the whole, in hexadecimal
+OFFSET_HEADER = "X-Hanok-Offset"  # how many bytes are there
+WHOLE_HEADER = "X-Hanok-Whole"  # and that these are all
+
 METADATA = "control.metadata"
 INSTANCE = "control.instance"
 HEARTBEAT = "control.heartbeat"

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from hanok.base.clock import Clock
+from hanok.base.cloud_key import CloudKey
 from hanok.base.errors import Unavailable
 from hanok.bus import Bus, MemoryBus, Wakes
 from hanok.control import doors, switches
+from hanok.control.byte_door import ByteDoor
+from hanok.control.policies import Policies
 from hanok.control.settings import ControlSettings
 from hanok.events import Outbox
 from hanok.operations import Debts, Leases, Starter, Worker
@@ -21,6 +24,7 @@ from hanok.store import Database, Transaction, migrate
 from hanok.web import inside
 from hanok.web.app import Application
 from hanok.web.names import Names
+from hanok.web.tickets import PREFIX, Copies, Tickets
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +45,7 @@ class Control:
         self.worker.follow(self.events)
         self.debts = Debts(self.database, bus)
         self.leases = Leases(self.database, clock, settings.node_name)
+        key = CloudKey(settings.cloud_key)
         self.house = House(
             clock=clock,
             database=self.database,
@@ -52,10 +57,23 @@ class Control:
             node_name=settings.node_name,
             region=settings.region,
             state=settings.state,
+            cloud_key=key,
+            tickets=Tickets(key, clock, settings.bytes_address),
+            copies=Copies(settings.snapshots),
             admin_password="",
             names=Names(settings.names, settings.host, settings.port),
             sections={},
         )
+        self.policies = Policies(
+            self.database,
+            clock,
+            self.wakes,
+            folder=settings.policies,
+            node_name=settings.node_name,
+            enforcers=lambda: self.app.enforcers,
+        )
+        stores = [Path(store) for store in settings.image_stores]
+        self.bytes = ByteDoor(self.house.tickets, stores, self.house.copies)
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
         self._switched = asyncio.Event()
         self.wakes.on(switches.TOPIC, lambda _words: self._switched.set())
@@ -84,15 +102,14 @@ class Control:
             one.authenticate for one in self.house.rooms.values() if one.authenticate
         )
         app = Application(
-            [doors.service(self)],
+            [],
             database=self.database,
             authenticate=authenticate,
-            clock=self.clock,
-            policy_files=self._policy_files,
             front=self.settings.front,
             names=self.house.names,
             events=self.events,
         )
+        app.mount("hanok", doors.service(self), {PREFIX: self.bytes})
         for name, room in self.house.rooms.items():
             app.mount(name, room.service, room.pages)
         return app
@@ -158,6 +175,7 @@ class Control:
             await tx.serialize("first rows")
             await room.first_rows(tx)
         self.app.mount(name, room.service, room.pages)
+        self.policies.apply([room.service.kind])
         await self._open(group, name)
         self.worker.wake()
         log.info("the service %s is switched on", name)
@@ -165,10 +183,6 @@ class Control:
     async def switch(self, tx: Transaction, name: str, *, on: bool) -> None:
         """Switch a service on or off, for all processes of the cloud. See switches.switch."""
         await switches.switch(tx, self.house, self.settings, name, on=on)
-
-    def _policy_files(self, kind: str) -> tuple[Path, ...]:
-        folder = self.settings.policies
-        return folder / "policy.yaml", folder / f"{kind}.yaml"
 
     # ---- life ----
 
@@ -202,6 +216,7 @@ class Control:
             for room in self.house.rooms.values():
                 await room.first_rows(tx)
         self.app = self._application()
+        await self.policies.start()
 
     @classmethod
     @asynccontextmanager
@@ -237,6 +252,7 @@ class Control:
             for room in control.house.rooms.values():
                 await room.unlisten()
                 room.close()
+            control.bytes.close()
             if bus is None:
                 await own_bus.close()
             await control.database.close()
@@ -248,6 +264,7 @@ class Control:
         return [
             self.wakes.run,
             self.worker.run,
+            self.policies.run,
             self.leases.run,
             lambda: self._follow_switches(group),
         ]

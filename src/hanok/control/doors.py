@@ -12,6 +12,7 @@ from hanok.base.clock import zulu
 from hanok.base.errors import Conflict, NotFound
 from hanok.control import switches
 from hanok.control.inventory import differences
+from hanok.rooms import Difference
 from hanok.web import faults
 from hanok.web.policy import Rule
 from hanok.web.request import Request, json_answer, no_content
@@ -31,13 +32,20 @@ RULES = (
 async def show(request: Request, control: Control) -> Response:
     """GET /hanok/v1/inventory: where the database and the world disagree."""
     request.allow()
-    return json_answer({"differences": await differences(control.house)})
+    return json_answer({"differences": await _differences(control, mend=False)})
 
 
 async def mend(request: Request, control: Control) -> Response:
     """POST /hanok/v1/inventory/mend: puts right what is safe, and says what it did."""
     request.allow()
-    return json_answer({"differences": await differences(control.house, mend=True)})
+    return json_answer({"differences": await _differences(control, mend=True)})
+
+
+async def _differences(control: Control, *, mend: bool) -> list[Difference]:
+    return [
+        *await control.policies.differences(),
+        *await differences(control.house, mend=mend),
+    ]
 
 
 async def rotate_keys(request: Request, control: Control) -> Response:

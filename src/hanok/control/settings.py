@@ -23,6 +23,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     database: sqlite:///path or postgresql://…; empty: a file in state_dir.
     bus: nats://host:port; empty: in memory, for a cloud in one process.
     northbound: OVN's northbound database ("unix:/run/…/nb.sock"); empty: a simulated network.
+    bytes_url: where hosts on other machines reach this process, "http://10.0.0.1:5000"; empty: hosts are on this one.
     durable: whether commits wait for the disk.
     admin_password_file: the administrator's first password.
     node_name: what this control process is called; no two that share a database have the same.
@@ -46,6 +47,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     bus: str = ""
     bus_user: str = ""
     bus_password_file: str = ""
+    bytes_url: str = ""
     northbound: str = ""
     physical_network: str = "public"
     chassis: tuple[str, ...] = ()
@@ -99,6 +101,19 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @property
     def database_url(self) -> str:
         return self.database or f"sqlite:///{self.state / 'control' / 'hanok.db'}"
+
+    @property
+    def bytes_address(self) -> str:
+        """Where hosts read images and leave copies of disks that they cannot by a folder."""
+        if self.bytes_url:
+            return self.bytes_url
+        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def cloud_key(self) -> Path:
+        """What seals the secrets in the database; every control process has the same."""
+        return self.state / "control" / "cloud-key"
 
     @property
     def images(self) -> Path:

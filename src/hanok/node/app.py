@@ -10,6 +10,7 @@ from hanok.base.clock import Clock
 from hanok.bus import Bus
 from hanok.commands import InstanceChanged, wire
 from hanok.drivers.qemu.probe import Accelerator, probe
+from hanok.node.channel import HandOvers
 from hanok.node.chassis import Chassis
 from hanok.node.console import ConsoleDoor, trim_log
 from hanok.node.guests import Guests
@@ -40,7 +41,10 @@ async def run_node(
     log.info("host %s runs guests with %s: %s", settings.host, accelerator.kind, accelerator.reason)
     state = Path(settings.state_dir)
     records = Records(state, clock)
-    images = ImageCache(state / "images", settings.image_stores, gid=settings.qemu_gid)
+    images = ImageCache(
+        state / "images", settings.image_stores, gid=settings.qemu_gid, host=settings.host
+    )
+    hand_overs = HandOvers()
     metadata = MetadataServer(bus, chassis, clock, settings.host)
 
     async def tell(event: InstanceChanged) -> None:
@@ -55,7 +59,9 @@ async def run_node(
                 async with ConsoleDoor(settings.console_address, guests.connect, clock) as door:
                     version = await _version(settings.qemu_binary)
                     snapshots = Snapshots(guests, settings.snapshot_folder, tasks)
-                    handlers = Handlers(settings, guests, images, snapshots, chassis, door, version)
+                    handlers = Handlers(
+                        settings, guests, images, snapshots, hand_overs, chassis, door, version
+                    )
                     await guests.adopt()
                     await snapshots.clean()
                     await bus.listen(wire.node_subject(settings.host), handlers.hear)
@@ -65,6 +71,7 @@ async def run_node(
             finally:
                 await guests.let_go()
     finally:
+        hand_overs.close()
         await metadata.close()
 
 

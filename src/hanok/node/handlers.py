@@ -24,6 +24,7 @@ from hanok.commands import (
     Failed,
     ForgetImage,
     ForgetSnapshot,
+    HandOverSnapshot,
     HostInventory,
     HostState,
     ListInventory,
@@ -37,6 +38,7 @@ from hanok.commands import (
 )
 from hanok.drivers.qemu.errors import MonitorLost, QEMUError
 from hanok.node import host
+from hanok.node.channel import HandOvers
 from hanok.node.chassis import Chassis
 from hanok.node.console import ConsoleDoor, read_log
 from hanok.node.errors import Late, NotDone
@@ -56,6 +58,7 @@ class Handlers:
     guests: Guests
     images: ImageCache
     snapshots: Snapshots
+    hand_overs: HandOvers
     chassis: Chassis
     door: ConsoleDoor
     qemu_version: str
@@ -86,7 +89,11 @@ class Handlers:
                 return Done()
             case EnsureSnapshot():
                 return await self.snapshots.ensure(command)
+            case HandOverSnapshot():
+                path = self.settings.snapshot_folder / command.snapshot_id
+                return await self.hand_overs.ensure(self.settings.host, command, path)
             case ForgetSnapshot():
+                await self.hand_overs.end(command.snapshot_id)
                 await self.snapshots.forget(command)
                 return Done()
             case ReadConsole():

@@ -24,6 +24,7 @@ from hanok.base.failpoints import failpoint
 from hanok.base.ids import is_uuid
 from hanok.commands import EnsureImage, ImageState
 from hanok.drivers.image_format import Inspector
+from hanok.node import channel
 from hanok.node.errors import NotDone
 from hanok.node.records import write_whole
 
@@ -45,8 +46,15 @@ class CachedImage(Struct, frozen=True, kw_only=True):
 
 
 class ImageCache:
-    def __init__(self, folder: Path, stores: tuple[str, ...], *, gid: int | None) -> None:
+    def __init__(
+        self, folder: Path, stores: tuple[str, ...], *, gid: int | None, host: str = ""
+    ) -> None:
+        """
+        Args:
+            host: our name, for images that come over the channel.
+        """
         self.folder = folder
+        self._host = host
         self._stores = [Path(store) for store in stores]
         self._gid = gid
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -100,11 +108,16 @@ class ImageCache:
         space = os.statvfs(self.folder)
         if space.f_bavail * space.f_frsize < wanted.size_bytes + RESERVE:
             raise NotDone("The host has not enough disk space for the image.", transient=True)
-        source = open_in_store(self._stores, wanted.image_id)
+        source = find_in_store(self._stores, wanted.image_id)
+        if source is None and wanted.source is None:
+            raise not_in_store(wanted.image_id)
         try:
             target = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             try:
-                digest, inspector = _copy(source, target, wanted.hash_algorithm)
+                if source is None:
+                    digest, inspector = fetched(wanted, self._host, target)
+                else:
+                    digest, inspector = _copy(source, target, wanted.hash_algorithm)
                 known = checked(wanted, digest, inspector)
                 if self._gid is not None:
                     os.fchown(target, -1, self._gid)
@@ -121,7 +134,8 @@ class ImageCache:
                 ) from error
             raise
         finally:
-            os.close(source)
+            if source is not None:
+                os.close(source)
             temporary.unlink(missing_ok=True)
         return known
 
@@ -146,7 +160,7 @@ def check_wanted(wanted: EnsureImage) -> None:
         )
 
 
-def open_in_store(stores: Sequence[Path], image_id: str) -> int:
+def find_in_store(stores: Sequence[Path], image_id: str) -> int | None:
     """A descriptor of the image's data in the first store that has it."""
     for store in stores:
         with contextlib.suppress(FileNotFoundError):
@@ -154,11 +168,46 @@ def open_in_store(stores: Sequence[Path], image_id: str) -> int:
             if stat.S_ISREG(os.fstat(fd).st_mode):
                 return fd
             os.close(fd)
-    raise NotDone(
+    return None
+
+
+def open_in_store(stores: Sequence[Path], image_id: str) -> int:
+    """The same, where one must have it.
+
+    Raises:
+        NotDone
+    """
+    if (found := find_in_store(stores, image_id)) is None:
+        raise not_in_store(image_id)
+    return found
+
+
+def not_in_store(image_id: str) -> NotDone:
+    return NotDone(
         "The image's data is not in any store that this host can read.",
         detail=image_id,
         transient=True,
     )
+
+
+def fetched(wanted: EnsureImage, host: str, target: int | None) -> tuple[str, Inspector]:
+    """Read the image over the channel, hashed and inspected as it passes (in a thread).
+
+    Args:
+        target: where it is written to; None: nowhere.
+    """
+    assert wanted.source is not None
+    digest, inspector = hashlib.new(wanted.hash_algorithm), Inspector()
+
+    def take(piece: bytes) -> None:
+        digest.update(piece)
+        inspector.feed(piece)
+        view = memoryview(piece)
+        while target is not None and view:
+            view = view[os.write(target, view) :]
+
+    channel.fetch(wanted.source, host, wanted.size_bytes, take)
+    return digest.hexdigest(), inspector
 
 
 def _copy(source: int, target: int, algorithm: str) -> tuple[str, Inspector]:

@@ -14,9 +14,9 @@ class NodeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     host: its name in the cloud; address: what control tells administrators.
     state_dir: survives a reboot of the host; run_dir: sockets, need not survive.
-    image_stores: folders with images, one file an image, named by its id.
+    image_stores: folders with images, one file an image, named by its id; what none of them has comes from control.
     snapshots: the folder of finished copies of disks, on the file system of state_dir; they belong to whom it belongs.
-    Empty: "snapshots" in state_dir.
+    On control's machine, where it looks for them; empty: "snapshots" in state_dir, and control asks for them.
     qemu_uid, qemu_gid: the first of `qemu_uids` user ids that guests run as, one a guest, and their group. None: guests
     run as the node's own user (tests without root).
     console_address: the address on which control reaches consoles.

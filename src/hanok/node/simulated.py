@@ -16,7 +16,7 @@ import io
 import itertools
 import shutil
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -37,6 +37,7 @@ from hanok.commands import (
     EnsureSnapshot,
     ForgetImage,
     ForgetSnapshot,
+    HandOverSnapshot,
     HostInventory,
     HostState,
     ImageState,
@@ -54,6 +55,7 @@ from hanok.commands import (
 )
 from hanok.drivers import qcow2
 from hanok.drivers.image_format import Inspector
+from hanok.node.channel import HandOvers
 from hanok.node.console import ConsoleDoor
 from hanok.node.errors import NotDone
 from hanok.node.handlers import handle
@@ -63,6 +65,9 @@ from hanok.node.images import (
     check_fits,
     check_wanted,
     checked,
+    fetched,
+    find_in_store,
+    not_in_store,
     open_in_store,
 )
 from hanok.node.power import check_power
@@ -125,12 +130,12 @@ class SimulatedImages:
         self._known: dict[EnsureImage, CachedImage] = {}
         self._lock = asyncio.Lock()
 
-    async def check(self, wanted: EnsureImage) -> CachedImage:
+    async def check(self, wanted: EnsureImage, host: str = "") -> CachedImage:
         check_wanted(wanted)
-        key = msgspec.structs.replace(wanted, request_id="")
+        key = msgspec.structs.replace(wanted, request_id="", source=None)
         async with self._lock:
             if key not in self._known:
-                self._known[key] = await asyncio.to_thread(self._read, wanted)
+                self._known[key] = await asyncio.to_thread(self._read, wanted, host)
             return self._known[key]
 
     def copy(self, image_id: str, image_format: str, disk_gib: int, path: Path) -> None:
@@ -151,7 +156,7 @@ class SimulatedImages:
                     qcow2.write(source, target, whole)
         temporary.rename(path)
 
-    def _read(self, wanted: EnsureImage) -> CachedImage:
+    def _read(self, wanted: EnsureImage, host: str) -> CachedImage:
         if not self._stores:
             return CachedImage(
                 image_id=wanted.image_id,
@@ -160,8 +165,13 @@ class SimulatedImages:
                 size_bytes=wanted.size_bytes,
                 virtual_size_bytes=wanted.size_bytes,
             )
+        found = find_in_store(self._stores, wanted.image_id)
+        if found is None and wanted.source is not None:
+            return checked(wanted, *fetched(wanted, host, None))
+        if found is None:
+            raise not_in_store(wanted.image_id)
         digest, inspector = hashlib.new(wanted.hash_algorithm), Inspector()
-        with open(open_in_store(self._stores, wanted.image_id), "rb") as file:
+        with open(found, "rb") as file:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
                 inspector.feed(chunk)
@@ -181,11 +191,12 @@ class SimulatedHost:
         records: Records | None = None,
         door: ConsoleDoor | None = None,
         snapshots: Path | None = None,
+        hand_overs: HandOvers | None = None,
     ) -> None:
         """
         Args:
             records: where guests are kept; None for memory only. door: to their consoles; None for none.
-            snapshots: the folder of copies of disks; None: no copies are made.
+            snapshots: the folder of copies of disks; None: no copies are made. hand_overs: gives them to control.
         """
         self.name = name
         self.shape = shape
@@ -195,6 +206,7 @@ class SimulatedHost:
         self._records = records
         self._door = door
         self._snapshots = snapshots
+        self._hand_overs = hand_overs
         self._cached: dict[str, CachedImage] = {}
         self._guests: dict[str, SimulatedGuest] = {}
         self._removed: dict[str, int] = {}
@@ -218,7 +230,9 @@ class SimulatedHost:
                 known = self._cached.get(command.image_id)
                 copied = known is None
                 if known is None:
-                    known = self._cached[command.image_id] = await self._images.check(command)
+                    known = self._cached[command.image_id] = await self._images.check(
+                        command, self.name
+                    )
                 return ImageState(
                     image_id=command.image_id,
                     virtual_size_bytes=known.virtual_size_bytes,
@@ -238,7 +252,15 @@ class SimulatedHost:
                 return self._change(command)
             case EnsureSnapshot():
                 return await self._snapshot(command)
+            case HandOverSnapshot():
+                if self._snapshots is None or self._hand_overs is None:
+                    raise NotDone("This host keeps no snapshots.")
+                return await self._hand_overs.ensure(
+                    self.name, command, self._snapshots / command.snapshot_id
+                )
             case ForgetSnapshot():
+                if self._hand_overs is not None:
+                    await self._hand_overs.end(command.snapshot_id)
                 if self._snapshots is not None:
                     (self._snapshots / command.snapshot_id).unlink(missing_ok=True)
                 return Done()
@@ -488,13 +510,14 @@ async def run_simulated(
             log=lambda server_id: of(server_id).console_log(server_id),
             host_name=lambda server_id: of(server_id).short_name(server_id),
         )
+        hand_overs = stack.enter_context(closing(HandOvers()))
         door = await stack.enter_async_context(ConsoleDoor("127.0.0.1", consoles.connect, clock))
         for name in names:
             subject = wire.node_subject(name)
             folder = None if state_dir is None else state_dir / subject
             records = None if folder is None else Records(folder, clock, durable=False)
             host = hosts[name] = SimulatedHost(
-                name, shape or Shape(), images, clock, tell, records, door, snapshots
+                name, shape or Shape(), images, clock, tell, records, door, snapshots, hand_overs
             )
             await bus.listen(subject, _receiver(host))
         if ready is not None:

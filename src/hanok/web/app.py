@@ -13,8 +13,7 @@ import asyncio
 import logging
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import ClientDisconnect
@@ -22,7 +21,6 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hanok.base.clock import Clock
 from hanok.base.errors import (
     BadInput,
     Forbidden,
@@ -90,8 +88,6 @@ class Application:
         *,
         database: Database,
         authenticate: Authenticate,
-        clock: Clock,
-        policy_files: Callable[[str], Sequence[Path]] = lambda kind: (),
         front: FrontSettings | None = None,
         names: Names | None = None,
         events: Outbox | None = None,
@@ -99,7 +95,6 @@ class Application:
         """
         Args:
             authenticate: identity's check of a token.
-            policy_files: where an operator's rules for a kind of service are, the later ones over the earlier ones.
             front: the proxies that are believed, if there are any.
             names: what the cloud is called.
             events: where what happened is written; None: it is not told.
@@ -109,8 +104,6 @@ class Application:
         self._front = front
         self._names = names
         self._events = events
-        self._clock = clock
-        self._policy_files = policy_files
         self._pages: dict[str, ASGIApp] = {}
         self._mounts: dict[str, _Mounted] = {}
         self._enforcers: dict[str, Enforcer] = {}
@@ -129,8 +122,8 @@ class Application:
         Raises:
             MisbuiltHouse: its tables contradict each other.
         """
-        kind, files = service.kind, self._policy_files(service.kind)
-        enforcer = Enforcer(kind, service.rules, files, self._clock)
+        kind = service.kind
+        enforcer = Enforcer(kind, service.rules)
         check_tables(service, enforcer)
         mounted = _Mounted(service, enforcer)
         self._enforcers[kind] = enforcer
@@ -145,6 +138,11 @@ class Application:
             del self._mounts[mount]
         for page in pages:
             del self._pages[page]
+
+    @property
+    def enforcers(self) -> Mapping[str, Enforcer]:
+        """The rules in force of each service."""
+        return self._enforcers
 
     def enforcer(self, kind: str) -> Enforcer:
         """The rules of a service in force."""

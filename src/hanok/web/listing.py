@@ -146,7 +146,7 @@ class Listing(Struct, frozen=True, kw_only=True):
     default_direction: of a sort key without one. also: other names of filters and sort keys.
     """
 
-    table: sa.Table
+    table: sa.FromClause
     name: str
     style: PageStyle
     marker: sa.Column[Any]

@@ -1,7 +1,7 @@
 """Access rules: oslo.policy with the upstream rule names, one enforcer a service.
 
-An operator's `policy.yaml` overrides defaults by name and is read again when it changes, without a restart. A file that
-cannot be read keeps the rules that were in force: what is broken does not open a door.
+An operator's rules are put over the defaults by name, without a restart (hanok.control.policies). What cannot be read
+leaves the rules as they were: what is broken does not open a door.
 """
 
 from __future__ import annotations
@@ -22,11 +22,9 @@ from msgspec import Struct
 from oslo_policy import _checks, _parser
 
 from hanok.base import patterns
-from hanok.base.clock import Clock
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 1.0  # how often the file's time stamp is looked at
 FILE_BYTES = (
     1 << 19
 )  # of an operator's file: all of upstream's sample files together are half of that
@@ -190,16 +188,10 @@ def _scope(credentials: dict[str, Any]) -> str:
 class Enforcer:
     """The rules of one service in force."""
 
-    def __init__(
-        self, service: str, rules: Iterable[Rule], files: Sequence[Path], clock: Clock
-    ) -> None:
+    def __init__(self, service: str, rules: Iterable[Rule]) -> None:
         self.service = service
         self.defaults = {rule.name: rule for rule in rules}
         self._scopes = {name: rule.scopes for name, rule in self.defaults.items() if rule.scopes}
-        self._files = tuple(files)
-        self._clock = clock
-        self._looked = -LOOK_S
-        self._stamps: tuple[tuple[int, int] | None, ...] = (None,) * len(self._files)
         self._allows: Mapping[str, _Allows] = {}
         self._same: Set[str] = frozenset()
         self.override({})
@@ -209,7 +201,6 @@ class Enforcer:
 
     def allows(self, rule: str, target: Mapping[str, Any], credentials: dict[str, Any]) -> bool:
         """Whether the caller may do this to the target. An unknown rule means no."""
-        self._look_again()
         check = self._allows.get(rule)
         if check is None:
             return False
@@ -236,29 +227,7 @@ class Enforcer:
 
     def same_for_all(self, rule: str) -> bool:
         """Whether a rule looks at nothing of its target: then one answer holds for a whole list."""
-        self._look_again()
         return rule in self._same
-
-    def _look_again(self) -> None:
-        if not self._files:
-            return
-        now = self._clock.monotonic_s()
-        if now - self._looked < LOOK_S:
-            return
-        self._looked = now
-        stamps = tuple(_stamp(file) for file in self._files)
-        if stamps == self._stamps:
-            return
-        self._stamps = stamps
-        try:
-            overrides: dict[str, str] = {}
-            for file, stamp in zip(self._files, stamps, strict=True):
-                if stamp is not None:
-                    overrides.update(_read(file))
-            self.override(overrides)
-        except Exception as error:  # whatever an operator wrote: the old rules stay
-            names = ", ".join(str(file) for file in self._files)
-            log.error("%s: not used, the rules before stay in force: %s", names, error)
 
     def override(self, overrides: Mapping[str, str]) -> None:
         """Put these rules over the defaults, as an operator's file does, in place of what was put over them before.
@@ -266,12 +235,12 @@ class Enforcer:
         Raises:
             ValueError: one of them cannot be read.
         """
-        former = {rule.formerly for rule in self.defaults.values()}
-        unknown = sorted(set(overrides) - set(self.defaults) - former)
         self._allows, self._same = _in_force(
             tuple(self.defaults.values()), tuple(overrides.items())
         )
         if overrides:
+            former = {rule.formerly for rule in self.defaults.values()}
+            unknown = sorted(set(overrides) - set(self.defaults) - former)
             log.info(
                 "rules of %s in force: %d by the operator, of which %d are not names of this service%s",
                 self.service,
@@ -280,14 +249,24 @@ class Enforcer:
                 f": {', '.join(unknown[:20])}" if unknown else "",
             )
 
+    def check(self, overrides: Mapping[str, str]) -> None:
+        """Whether `override` would take these.
 
-@lru_cache(
-    maxsize=32
-)  # a process that builds many clouds, one a test, works the same rules out once
+        Raises:
+            ValueError: one of them cannot be read.
+        """
+        _in_force(tuple(self.defaults.values()), tuple(overrides.items()))
+
+
+@lru_cache(maxsize=32)  # whoever builds many clouds, one a test, works the same rules out once
 def _in_force(
     defaults: tuple[Rule, ...], overridden: tuple[tuple[str, str], ...]
 ) -> tuple[Mapping[str, _Allows], Set[str]]:
-    """Rules as functions, and the names of those that look at nothing of a target. See Enforcer.override."""
+    """Rules as functions, and the names of those that look at nothing of a target. See Enforcer.override.
+
+    Raises:
+        ValueError: one of them cannot be read.
+    """
     overrides = dict(overridden)
     with _built_in_checks():
         checks = {rule.name: _parsed(rule.name, rule.check) for rule in defaults}
@@ -298,8 +277,11 @@ def _in_force(
             checks[rule.name] = checks[rule.formerly]
     _check_known(checks, [rule.name for rule in defaults])
     compiled: dict[str, _Allows] = {}
-    for name, check in checks.items():
-        compiled[name] = _compiled(check, compiled)
+    try:
+        for name, check in checks.items():
+            compiled[name] = _compiled(check, compiled)
+    except RecursionError:  # a rule that no rule of this service leads to
+        raise ValueError("a rule is nested too deeply") from None
     return compiled, {name for name in checks if _is_same(name, checks, set())}
 
 
@@ -316,7 +298,9 @@ def _built_in_checks() -> Iterator[None]:
         _checks.extension_checks = before
 
 
-_read_once = lru_cache(maxsize=1024)(_parser.parse_rule)  # most rules of a service are of a few texts
+_read_once = lru_cache(maxsize=1024)(
+    _parser.parse_rule
+)  # most rules of a service are of a few texts
 
 
 def _parsed(name: str, text: str) -> Any:
@@ -391,28 +375,29 @@ def _check_part(name: str, part: Any) -> None:
         raise ValueError(f"{name}: {str(part)[:100]!r} is not a check that is known here") from None
 
 
-def _stamp(file: Path) -> tuple[int, int] | None:
-    """What tells one content of a file from another; None without the file."""
-    try:
-        status = file.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_mtime_ns, status.st_size
-
-
-def _read(file: Path) -> dict[str, str]:
-    """The rules of a file.
+def text_of(file: Path) -> str:
+    """What an operator's file says.
 
     Raises:
-        ValueError: it is too large, or holds what is not a rule.
+        ValueError: it is too large, or not text. OSError: it cannot be read.
     """
     with open(file, "rb") as opened:
         raw = opened.read(FILE_BYTES + 1)
     if len(raw) > FILE_BYTES:
         raise ValueError(f"it is larger than {FILE_BYTES >> 10} KiB")
+    return raw.decode("utf-8")
+
+
+def rules_in(text: str) -> dict[str, str]:
+    """The rules of an operator's file, by name.
+
+    Raises:
+        ValueError: it holds what is not a rule.
+    """
+    if not text:
+        return {}
     import yaml  # only a cloud whose operator writes rules pays for it
 
-    text = raw.decode("utf-8")
     _check_yaml(text)
     read = yaml.safe_load(text) or {}
     if not isinstance(read, dict):

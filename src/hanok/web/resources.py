@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import sqlalchemy as sa
 from msgspec import Struct
@@ -77,6 +77,7 @@ class Kind(Struct, Generic[R, V], frozen=True, kw_only=True, dict=True):
     """A resource.
 
     name, plural: as in bodies; path: as in addresses. columns: filters and sort keys by attribute. filters: others.
+    table: its rows; a statement may stand for one.
     visible: the rows that a caller reaches. show: rows as resources, in the same order.
     create: writes one and gives its id. update: takes the row and what was sent. Without one of these decisions there
         is no such door.
@@ -91,7 +92,7 @@ class Kind(Struct, Generic[R, V], frozen=True, kw_only=True, dict=True):
     name: str
     plural: str
     path: str
-    table: sa.Table
+    table: sa.FromClause
     attributes: Mapping[str, Attribute]
     columns: Mapping[str, sa.Column[Any]]
     visible: Callable[[V], Where]
@@ -126,9 +127,9 @@ class Kind(Struct, Generic[R, V], frozen=True, kw_only=True, dict=True):
             table=self.table,
             name=self.plural,
             style=self.api.style,
-            marker=self.table.c.id,
-            unique=self.table.c.id,
-            first=(self.table.c[self.first], "asc"),
+            marker=cast("sa.Column[Any]", self.table.c.id),
+            unique=cast("sa.Column[Any]", self.table.c.id),
+            first=(cast("sa.Column[Any]", self.table.c[self.first]), "asc"),
             filters={**by_value, **self.filters},
             sort={name: self._sort_key(name, column) for name, column in self.columns.items()},
             also=self.api.bodies.also,
@@ -170,7 +171,10 @@ def of_project(table: sa.Table) -> Callable[[Caller], Where]:
 
 
 def matching(
-    bodies: Bodies, name: str, column: sa.Column[Any], spelled: Callable[[str], str] | None = None
+    bodies: Bodies,
+    name: str,
+    column: sa.ColumnElement[Any],
+    spelled: Callable[[str], str] | None = None,
 ) -> Filter:
     """The column has one of the values, which are read as its type says; an empty one is NULL, too.
 

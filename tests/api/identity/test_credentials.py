@@ -159,11 +159,9 @@ async def test_credentials_are_sealed_anew_when_keys_change(cloud: Cloud) -> Non
         return row.sealed, row.sealed_with
 
     before = await sealed()
-    for _ in range(3):  # the first key is gone after that
+    for _ in range(3):
         assert await facade.rotate_keys(database, room) == 1
     assert (await sealed())[0] != before[0] and (await sealed())[1] > before[1]
-    folder = cloud.control.settings.state / "control" / "secret-keys"
-    assert len(list(folder.glob("*.key"))) == 2
     path = f"/v3/users/{owner.user_id}/credentials/OS-EC2/{key['access']}"
     assert (await owner.get(path))["credential"]["secret"] == key["secret"]
 

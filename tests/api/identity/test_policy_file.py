@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tests.cloud import PASSWORD, Client, Cloud
+import pytest
+
+from tests.cloud import PASSWORD, Client, Cloud, running
 
 SERVERS = "/compute/v2.1/servers"
 
@@ -21,6 +26,18 @@ async def _status(client: Client, wanted: int) -> int:
     return status
 
 
+async def _told(admin: Client, count: int) -> list[str]:
+    """What the inventory says of rules, once it is so many lines or some seconds have passed."""
+    found: list[str] = []
+    for _ in range(100):
+        differences = (await admin.get("/hanok/v1/inventory"))["differences"]
+        found = [one["detail"] for one in differences if one["what"] == "policy"]
+        if len(found) == count:
+            break
+        await asyncio.sleep(0.05)
+    return found
+
+
 async def test_a_custom_role_takes_effect_without_a_restart(cloud: Cloud) -> None:
     admin = await cloud.sign_in()
     role = (await admin.post("/v3/roles", {"role": {"name": "vm-list-viewer"}}))["role"]
@@ -33,8 +50,79 @@ async def test_a_custom_role_takes_effect_without_a_restart(cloud: Cloud) -> Non
     (folder / "compute.yaml").write_text(f'"os_compute_api:servers:index": "{rule}"\n')
     assert await _status(viewer, 200) == 200
     (folder / "compute.yaml").write_text("os_compute_api:servers:index: [broken\n")
-    await asyncio.sleep(1.1)
+    told = await _told(admin, 1)
+    assert "compute.yaml on hanok is not used" in told[0]
     assert await _status(viewer, 200) == 200  # the rules before it stay in force
     (folder / "compute.yaml").unlink()
     assert await _status(viewer, 403) == 403
+    assert await _told(admin, 0) == []
     assert (await cloud.sign_in("p", PASSWORD, project="p")).token
+
+
+NOBODY = '"os_compute_api:servers:index": "!"\n'
+
+
+@pytest.fixture
+async def other(cloud: Cloud, tmp_path: Path) -> AsyncIterator[Cloud]:
+    """Another control process of the cloud, on a machine of its own."""
+    state = tmp_path / "other"
+    (state / "control").mkdir(parents=True)
+    shutil.copy(cloud.control.settings.cloud_key, state / "control")
+    url = cloud.control.settings.database_url
+    async with running(state, database=url, hosts=0, node_name="other") as second:
+        yield second
+
+
+async def test_other_processes_go_by_the_newest_edit(cloud: Cloud, other: Cloud) -> None:
+    admin = await cloud.sign_in()
+    there = Client(other.http, admin.token, admin.body)
+    here_file, there_file = (
+        one.control.settings.policies / "compute.yaml" for one in (cloud, other)
+    )
+    for file in (here_file, there_file):
+        file.parent.mkdir(parents=True)
+    here_file.write_text(NOBODY)
+    assert await _status(admin, 403) == 403
+    other.control.wakes._call("policies", [])  # the two have no bus between them
+    assert await _status(there, 403) == 403
+
+    there_file.write_text('"os_compute_api:servers:index": "role:admin"\n')
+    assert await _status(there, 200) == 200
+    cloud.control.wakes._call("policies", [])
+    assert await _status(admin, 200) == 200
+
+    # What does not fit is told by every process, and changes nothing in any.
+    here_file.write_text('"os_compute_api:servers:index": "rule:nosuch"\n')
+    assert len(await _told(admin, 1)) == 1
+    assert await _told(there, 1) == await _told(admin, 1)
+    assert await _status(admin, 200) == await _status(there, 200) == 200
+    here_file.unlink()
+    assert await _told(admin, 0) == []
+
+
+async def test_a_file_counts_by_its_time_when_a_process_starts(tmp_path: Path) -> None:
+    file = tmp_path / "policy" / "policy.yaml"
+    file.parent.mkdir()
+    file.write_text(NOBODY)
+    async with running(tmp_path) as cloud:
+        admin = await cloud.sign_in()
+        assert (await admin("GET", SERVERS)).status_code == 403  # from the first request on
+
+    # Changed, or taken away, while nothing ran.
+    file.write_text("{}")
+    async with running(tmp_path) as cloud:
+        admin.http = cloud.http
+        assert (await admin("GET", SERVERS)).status_code == 200
+        file.write_text(NOBODY)
+        assert await _status(admin, 403) == 403
+    file.unlink()
+    async with running(tmp_path) as cloud:
+        admin.http = cloud.http
+        assert (await admin("GET", SERVERS)).status_code == 200
+
+    # A copy from before is older than what is in force.
+    file.write_text(NOBODY)
+    os.utime(file, (1_700_000_000, 1_700_000_000))
+    async with running(tmp_path) as cloud:
+        admin.http = cloud.http
+        assert (await admin("GET", SERVERS)).status_code == 200

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import stat
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -19,12 +20,14 @@ from lxml import etree
 from hanok.base.clock import Clock
 from hanok.control.settings import load
 from hanok.services.identity.facade import IdentitySettings
+from hanok.services.identity.logic import saml_key
 from hanok.services.identity.logic.saml import (
     SAMLContact,
     SAMLOrganization,
     SAMLProvider,
     SAMLSettings,
 )
+from hanok.services.identity.tables import sealing_keys
 from tests.api.identity.doors import DOORS, an_owner, by_password, sign_in
 from tests.api.identity.service_provider import SP_AUTH, SP_URL, ServiceProvider, needs_xmlsec
 from tests.cloud import Cloud, running
@@ -265,8 +268,7 @@ async def test_a_cloud_that_is_no_identity_provider(cloud: Cloud) -> None:
     for path in (SAML, ECP):
         answer = await admin("POST", path, asked(admin.token), status=404)
         assert "[identity.saml]" in answer.json()["error"]["message"]
-    folder = cloud.control.settings.state / "control" / "saml-keys"
-    assert not folder.exists()
+    assert await _keys(cloud) == 0
 
 
 async def test_a_name_that_xml_cannot_carry(tmp_path: Path) -> None:
@@ -315,12 +317,9 @@ async def test_metadata_says_who_runs_the_cloud(tmp_path: Path) -> None:
 
 async def test_the_key_is_made_once_and_kept(tmp_path: Path) -> None:
     async with running(tmp_path, identity=settings()) as cloud:
-        folder = cloud.control.settings.state / "control" / "saml-keys"
-        assert not folder.exists()  # until somebody asks
+        assert await _keys(cloud) == 0  # until somebody asks
         first = await metadata(cloud)
-        [key] = folder.iterdir()
-        assert stat.S_IMODE(key.stat().st_mode) == 0o600
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert await _keys(cloud) == 1
     async with running(tmp_path, identity=settings()) as cloud:
         assert await metadata(cloud) == first
         await a_provider(cloud)
@@ -329,12 +328,30 @@ async def test_the_key_is_made_once_and_kept(tmp_path: Path) -> None:
 
 
 async def test_processes_that_start_together_share_one_key(tmp_path: Path) -> None:
-    several = [
-        SAMLProvider(SAMLSettings(entity_id=ENTITY), tmp_path / "keys", Clock()) for _ in range(4)
-    ]
-    made = await asyncio.gather(*(one.metadata() for one in several))
-    assert len(set(made)) == 1
-    assert [path.name for path in (tmp_path / "keys").iterdir()] == ["signing.pem"]
+    async with running(tmp_path) as cloud:
+        database, key = cloud.control.database, cloud.control.house.cloud_key
+        folder = tmp_path / "saml-keys"
+        load = partial(saml_key.own, database, key, folder, Clock())
+        several = [SAMLProvider(SAMLSettings(entity_id=ENTITY), load, Clock()) for _ in range(4)]
+        made = await asyncio.gather(*(one.metadata() for one in several))
+        assert len(set(made)) == 1
+        assert await _keys(cloud) == 1
+
+        # An operator brings another one: it is taken over, and in force from the next start.
+        folder.mkdir()
+        (folder / "signing.pem").write_bytes(saml_key._made())
+        again = SAMLProvider(SAMLSettings(entity_id=ENTITY), load, Clock())
+        assert await again.metadata() != made[0]
+        assert not list(folder.iterdir())
+        later = SAMLProvider(SAMLSettings(entity_id=ENTITY), load, Clock())
+        assert await later.metadata() == await again.metadata()
+
+
+async def _keys(cloud: Cloud) -> int:
+    """How many keys of this kind the cloud has."""
+    count = sa.select(sa.func.count()).where(sealing_keys.c.purpose == "saml")
+    async with cloud.control.database.read() as tx:
+        return int(await tx.scalar(count))
 
 
 def own_key(folder: Path, key: Any, other: Any = None) -> dict[str, str]:
@@ -372,7 +389,7 @@ async def test_the_operator_may_bring_a_key(tmp_path: Path, kind: str) -> None:
         sp = ServiceProvider(await metadata(cloud))
         told = sp.posted(await assertion(cloud, admin.token))
         assert told.ava["openstack_user"] == ["admin"]
-        assert not (cloud.control.settings.state / "control" / "saml-keys").exists()
+        assert await _keys(cloud) == 0
 
 
 async def test_a_key_that_cannot_be_used_is_told_of_and_mended(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ class Addresses(RuleBasedStateMachine):
                     {
                         **base, "id": "t", "network_id": "n", "mac_address": "m",
                         "admin_state_up": True, "status": "DOWN", "device_id": "",
-                        "device_owner": "", "host": "", "profile": {},
+                        "device_owner": "",
                         "port_security_enabled": True, "address_pairs": [],
                     },
                 )  # fmt: skip

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import hanok
-from hanok.base.clock import Clock
 from hanok.cli.commands.routes import tables
 from hanok.services.compute.policy import RULES as COMPUTE
 from hanok.services.identity.policy import RULES as IDENTITY
@@ -63,7 +62,7 @@ def allows(enforcer: Enforcer, rule: str) -> bool:
 
 def test_a_rules_former_name_still_takes_effect() -> None:
     rules = [Rule("new:list", "@", formerly="old"), Rule("new:show", "@", formerly="old")]
-    enforcer = Enforcer("compute", rules, (), Clock())
+    enforcer = Enforcer("compute", rules)
     assert allows(enforcer, "new:list")
     enforcer.override({"old": "!"})
     assert not allows(enforcer, "new:list") and not allows(enforcer, "new:show")
@@ -72,7 +71,7 @@ def test_a_rules_former_name_still_takes_effect() -> None:
 
 
 def test_a_former_name_that_only_points_to_the_new_one_changes_nothing() -> None:
-    enforcer = Enforcer("compute", [Rule("new", "@", formerly="old")], (), Clock())
+    enforcer = Enforcer("compute", [Rule("new", "@", formerly="old")])
     enforcer.override({"old": "rule:new"})
     assert allows(enforcer, "new")
 

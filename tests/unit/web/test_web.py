@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanok.base.clock import Clock
 from hanok.base.errors import BadInput, NotAcceptable
 from hanok.web.app import MisbuiltHouse, check_tables
 from hanok.web.faults import compute
@@ -54,8 +52,8 @@ def test_a_named_segment_wins_over_a_parameter_and_falls_back_to_it() -> None:
     assert router.find(["v1"]) is None and router.find(["v1", "a", ""]) is None
 
 
-def enforcer(*rules: Rule, files: tuple[Path, ...] = ()) -> Enforcer:
-    return Enforcer("test", rules, files, Clock())
+def enforcer(*rules: Rule) -> Enforcer:
+    return Enforcer("test", rules)
 
 
 def test_null_never_equals_null_and_an_unknown_rule_means_no() -> None:

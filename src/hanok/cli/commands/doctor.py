@@ -99,6 +99,11 @@ def of_files(cloud: Cloud, *, fix: bool) -> Iterator[Difference]:
             if fix:
                 path.chmod(0o600)
             yield Difference("file", f"{path} can be read by others", mendable=True, mended=fix)
+    key = cloud.state / "control" / "cloud-key"
+    if key.exists() and key.stat().st_mode & 0o077:
+        if fix:
+            key.chmod(0o600)
+        yield Difference("file", f"{key} can be read by others", mendable=True, mended=fix)
 
 
 def of_processes(cloud: Cloud) -> list[Difference]:

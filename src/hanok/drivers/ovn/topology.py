@@ -127,6 +127,8 @@ class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     admin_up: bool = True
     host: str = ""
     """System id of the chassis that may bind the port; "" for any."""
+    arriving: tuple[str, ...] = ()
+    """Chassis that the guest is on its way to: the port is there, and silent until the guest speaks from there."""
     dns_names: tuple[str, ...] = ()
     """Names under which its network's switch finds the port's addresses."""
 
@@ -373,12 +375,24 @@ def port(spec: PortSpec, subnets: Sequence[SubnetSpec] = ()) -> list[Row]:
             if secured
             else frozenset(),
             guard=DROP_GROUP if secured else "",
-            options={"requested-chassis": spec.host} if spec.host else {},
+            options=_chassis(spec),
         )
     ]
     if spec.dns_names and addresses:
         rows.append(_names(spec, addresses))
     return rows
+
+
+def _chassis(spec: PortSpec) -> dict[str, str]:
+    """Which chassis may bind the port. With several, those but the first let nothing through until a RARP comes from
+    there, which is what a guest sends once it runs where it was moved to.
+
+    Source: ovn-nb(5), Logical_Switch_Port options "requested-chassis" and "activation-strategy".
+    """
+    if not spec.host:
+        return {}
+    named = ",".join([spec.host, *spec.arriving])
+    return {"requested-chassis": named} | ({"activation-strategy": "rarp"} if spec.arriving else {})
 
 
 def _names(spec: PortSpec, addresses: Sequence[str]) -> DNSRecords:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import sqlalchemy as sa
 
 from hanok.base.clock import Clock
@@ -11,13 +9,14 @@ from hanok.bus import Bus
 from hanok.limits import Limits, Registered
 from hanok.operations import Starter, active_arguments, is_active
 from hanok.rooms import Ask
-from hanok.services.compute.logic import hosts, quotas
+from hanok.services.compute.logic import bindings, hosts, quotas
 from hanok.services.compute.operations import OPERATIONS
 from hanok.services.compute.room import Compute, ComputeSettings, Sealer
 from hanok.services.compute.tables import servers
 from hanok.services.image.facade import Images
 from hanok.services.network.facade import Network
 from hanok.store import Database, Transaction
+from hanok.web.tickets import Copies, Tickets
 
 __all__ = [
     "OPERATIONS",
@@ -25,6 +24,7 @@ __all__ = [
     "ComputeSettings",
     "build",
     "copied_disks",
+    "elsewhere",
     "hosts_up",
     "owners",
     "should_exist",
@@ -46,6 +46,11 @@ _busy = sa.select(servers).where(servers.c.deleted.is_(False), servers.c.task_st
 async def owners(tx: Transaction) -> dict[str, str | None]:
     """Servers that are not deleted, and the host each is on."""
     return {row.id: row.host for row in await tx.all(_owners)}
+
+
+async def elsewhere(tx: Transaction) -> set[tuple[str, str]]:
+    """Servers that move or have moved, each with a host beside its own that may have something of it."""
+    return await bindings.all_elsewhere(tx)
 
 
 async def was_server(tx: Transaction, server_id: str) -> bool:
@@ -86,7 +91,8 @@ def build(
     operations: Starter,
     network: Network,
     images: Images,
-    snapshots: Path,
+    copies: Copies,
+    tickets: Tickets,
     ask: Ask,
     secrets: Sealer,
     registered: Registered | None = None,
@@ -95,7 +101,8 @@ def build(
     """The room.
 
     Args:
-        operations: starts the room's operations. snapshots: where hosts leave copies of disks.
+        operations: starts the room's operations. copies: of disks, that hosts have left.
+        tickets: lets hosts move bytes from and to here.
         ask: another service, asked as a user asks it. registered: a project's unified limits.
         secrets: seals passwords that wait for their guest.
     """
@@ -106,7 +113,8 @@ def build(
         operations=operations,
         network=network,
         images=images,
-        snapshots=snapshots,
+        copies=copies,
+        tickets=tickets,
         ask=ask,
         limits=Limits("compute", quotas.RESOURCES, registered),
         secrets=secrets,

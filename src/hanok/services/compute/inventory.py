@@ -68,8 +68,10 @@ async def _host(
     there = {state.server_id for state in inventory.instances}
     there |= set(inventory.processes) | set(inventory.directories)
     found = []
+    async with room.database.read() as tx:
+        moving = await facade.elsewhere(tx)
     for one in sorted(there):
-        if owners.get(one) != host:
+        if owners.get(one) != host and (one, host) not in moving:
             found.append(await _stray_guest(room, host, one, owners, mend=mend))
     async with room.database.read() as tx:
         copied |= await facade.copied_disks(tx)

@@ -27,7 +27,7 @@ from hanok.commands.wire import (
     speaks_for,
 )
 from hanok.services.compute import states
-from hanok.services.compute.logic import hosts, metadata, servers
+from hanok.services.compute.logic import bindings, hosts, metadata, servers
 from hanok.services.compute.room import Compute
 from hanok.services.compute.tables import console_tokens
 from hanok.store import Transaction
@@ -211,8 +211,9 @@ class Reconcilers:
         async with room.database.read() as tx:
             server_id = await room.network.server_at(tx, question.network_id, question.address)
             row = None if server_id is None else await servers.get_any(tx, server_id)
-            # A host is told of its own guests only.
-            if row is None or not row.host or not _is_of(subject, row.host):
+            # A host is told of its own guests only, and of those that are on their way to it.
+            at = [] if row is None else [row.host, *await bindings.elsewhere(tx, row.id)]
+            if row is None or not any(one and _is_of(subject, one) for one in at):
                 return encode(MetadataDocument(found=False))
             ports = (await room.network.ports_of(tx, [row.id])).get(row.id, [])
         return encode(MetadataDocument(found=True, files=metadata.files(row, ports)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
@@ -15,6 +14,7 @@ from hanok.rooms import Ask
 from hanok.services.image.facade import Images
 from hanok.services.network.facade import Network
 from hanok.store import Database
+from hanok.web.tickets import Copies, Tickets
 
 
 class ComputeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,8 +52,9 @@ class Sealer(Protocol):
 
 
 class Compute(Struct, frozen=True, kw_only=True):
-    """snapshots: where hosts leave copies of disks. ask: another service, asked as a user asks it.
+    """copies: of disks, that hosts have left. tickets: lets hosts move bytes from and to here.
 
+    ask: another service, asked as a user asks it.
     secrets: seals passwords that wait for their guest's config drive.
     """
 
@@ -63,7 +64,8 @@ class Compute(Struct, frozen=True, kw_only=True):
     operations: Starter
     network: Network
     images: Images
-    snapshots: Path
+    copies: Copies
+    tickets: Tickets
     ask: Ask
     limits: Limits
     secrets: Sealer

@@ -100,6 +100,24 @@ servers = sa.Table(
     sa.Index("ix_servers_host", "host", "deleted"),
 )
 
+# Hosts beside a server's own that may have something of it: "incoming" before it moves there, "leaving" until what it
+# left is gone. It moves to one at a time.
+server_bindings = sa.Table(
+    "server_bindings",
+    metadata,
+    sa.Column("server_id", sa.ForeignKey("servers.id"), primary_key=True),
+    sa.Column("host", sa.String(255), primary_key=True),
+    sa.Column("node", sa.String(255), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Index(
+        "uq_server_bindings_incoming",
+        "server_id",
+        unique=True,
+        sqlite_where=sa.text("state = 'incoming'"),
+        postgresql_where=sa.text("state = 'incoming'"),
+    ),
+)
+
 server_tags = sa.Table(
     "server_tags",
     metadata,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from hanok.base.clock import Clock
+from hanok.base.cloud_key import CloudKey
 from hanok.rooms import CatalogEntry
 from hanok.services.identity.logic import first_rows, revocations, rights, sealed
 from hanok.services.identity.logic.catalog import Catalogs
 from hanok.services.identity.logic.directories import Directories, follow_all
-from hanok.services.identity.logic.keys import Keys
+from hanok.services.identity.logic.keys import Keys, forget_files
 from hanok.services.identity.logic.limits import in_force
 from hanok.services.identity.logic.openid import OpenIDProvider
 from hanok.services.identity.logic.passwords import Passwords
@@ -64,8 +66,10 @@ __all__ = [
     "endpoint",
     "first_project",
     "follow_directories",
+    "follow_keys",
     "forget_past",
     "limits",
+    "prepare_keys",
     "project_exists",
     "rotate_keys",
     "rotate_keys_in_time",
@@ -77,32 +81,72 @@ __all__ = [
 def build(
     database: Database,
     clock: Clock,
-    keys: Path,
     settings: IdentitySettings,
     *,
-    secret_keys: Path,
-    saml_keys: Path,
+    cloud_key: CloudKey,
+    folder: Path,
+    keys_changed: Callable[[], None],
 ) -> Identity:
-    """The room, ready to serve.
+    """The room; it serves when `prepare_keys` has run.
 
     Args:
-        keys: the folder of token keys. secret_keys: of those for secrets at rest. saml_keys: of what assertions are
-            signed with.
+        cloud_key: seals the keys of tokens and secrets. folder: where an older version kept those.
+        keys_changed: tells other processes of new ones.
     """
     rights.watch(database)
-    secrets = Keys(secret_keys)
+    secrets = Keys("secret", cloud_key, clock, keys_changed)
+    tokens = Keys("token", cloud_key, clock, keys_changed)
     saml = settings.saml
     return Identity(
         clock=clock,
-        tokens=Tokens(database, Keys(keys), clock, lifetime_s=settings.token_lifetime_s),
+        tokens=Tokens(database, tokens, clock, lifetime_s=settings.token_lifetime_s),
         passwords=Passwords(clock, rounds=settings.password_rounds),
         secrets=secrets,
         directories=Directories(secrets),
         catalogs=Catalogs(),
         settings=settings,
         openid={name: OpenIDProvider(one, clock) for name, one in settings.openid.items()},
-        saml=None if saml is None else SAMLProvider(saml, saml_keys, clock),
+        saml=None
+        if saml is None
+        else SAMLProvider(
+            saml, partial(_own_saml_key, database, cloud_key, folder / SAML_KEYS, clock), clock
+        ),
+        key_folder=folder,
     )
+
+
+TOKEN_KEYS, SECRET_KEYS, SAML_KEYS = (
+    "token-keys",
+    "secret-keys",
+    "saml-keys",
+)  # folders of older versions
+
+
+async def _own_saml_key(
+    database: Database, cloud_key: CloudKey, folder: Path, clock: Clock
+) -> bytes:
+    from hanok.services.identity.logic import saml_key  # what it needs is loaded when it is used
+
+    return await saml_key.own(database, cloud_key, folder, clock)
+
+
+async def prepare_keys(tx: Transaction, room: Identity) -> None:
+    """Have keys; those that an older version left as files are taken over, and nobody is signed out.
+
+    Raises:
+        Unavailable: they were sealed with another cloud's key.
+    """
+    for keys, name in ((room.tokens.keys, TOKEN_KEYS), (room.secrets, SECRET_KEYS)):
+        folder = room.key_folder / name
+        if await keys.prepare(tx, folder):
+            tx.after_commit(partial(forget_files, folder))
+
+
+async def follow_keys(database: Database, room: Identity) -> None:
+    """Know the keys that other processes have made or forgotten."""
+    async with database.read() as tx:
+        await room.tokens.keys.load(tx)
+        await room.secrets.load(tx)
 
 
 async def project_exists(tx: Transaction, project_id: str) -> bool:
@@ -184,7 +228,7 @@ async def rotate_keys(database: Database, room: Identity) -> int:
 
     Nobody is signed out: a key opens for as long as what it has sealed lives.
     """
-    room.tokens.rotate_keys()
+    await room.tokens.rotate_keys()
     return await sealed.rotate(database, room.secrets)
 
 

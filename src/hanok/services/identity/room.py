@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
@@ -88,6 +89,7 @@ class Identity(Struct, frozen=True, kw_only=True):
     tokens: Tokens
     passwords: Passwords
     secrets: Keys
+    key_folder: Path
     settings: IdentitySettings = IdentitySettings()
     directories: Directories
     catalogs: Catalogs

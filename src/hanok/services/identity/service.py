@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from hanok.base.errors import HanokError, Unavailable
 from hanok.rooms import CatalogEntry, House, Loop, Room
 from hanok.services.identity import facade
+from hanok.services.identity.logic.keys import FOLLOW_S, TOPIC
 from hanok.services.identity.policy import RULES
 from hanok.services.identity.room import Identity, IdentitySettings
 from hanok.services.identity.routes import ROUTES
@@ -43,21 +44,19 @@ class IdentityRoom(Room):
 
     def __init__(self, house: House) -> None:
         self._house = house
-        keys = house.state / "control"
         self.facade: Identity = facade.build(
             house.database,
             house.clock,
-            keys / "token-keys",
             house.settings("identity", IdentitySettings),
-            # A backup of the database is worth little without these.
-            secret_keys=keys / "secret-keys",
-            # What assertions to other clouds are signed with, where the operator names no key.
-            saml_keys=keys / "saml-keys",
+            cloud_key=house.cloud_key,
+            folder=house.state / "control",
+            keys_changed=lambda: house.wakes.wake(TOPIC),
         )
         self.service = service(self.facade)
         self.authenticate = self.facade.tokens.validate
         self.loops = (
             Loop(name="identity.keys", run=self._rotate_keys, alone=True),
+            Loop(name="identity.new_keys", run=self._follow_keys),
             Loop(name="identity.directories", run=self._follow_directories, alone=True),
         )
         self._password_hash = ""
@@ -74,6 +73,7 @@ class IdentityRoom(Room):
         return self._password_hash
 
     async def first_rows(self, tx: Transaction) -> None:
+        await facade.prepare_keys(tx, self.facade)
         await facade.bootstrap(
             tx,
             self._house.clock,
@@ -102,6 +102,29 @@ class IdentityRoom(Room):
             except (Unavailable, OSError) as error:
                 log.warning("keys are not rotated: %s", error)
             await asyncio.sleep(ROTATE_S)
+
+    async def _follow_keys(self) -> None:
+        """Learn of keys that other processes make, soon after they do, until cancelled."""
+        changed = asyncio.Event()
+
+        def wake(_words: list[str]) -> None:
+            changed.set()
+
+        self._house.wakes.on(TOPIC, wake)
+        try:
+            while True:
+                changed.clear()
+                try:
+                    await facade.follow_keys(self._house.database, self.facade)
+                except Unavailable as error:
+                    log.warning("keys of other processes are not known: %s", error.message)
+                try:
+                    async with asyncio.timeout(FOLLOW_S):
+                        await changed.wait()
+                except TimeoutError:
+                    pass
+        finally:
+            self._house.wakes.off(TOPIC, wake)
 
     async def _follow_directories(self) -> None:
         while True:

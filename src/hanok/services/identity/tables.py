@@ -487,6 +487,18 @@ federated_memberships = sa.Table(
     sa.Column("expires_at", UTCDateTime, nullable=False),
 )
 
+# ---- keys ----
+
+# What tokens, secrets and assertions are sealed and signed with, itself sealed with the cloud's own key.
+sealing_keys = sa.Table(
+    "sealing_keys",
+    metadata,
+    sa.Column("purpose", sa.String(16), primary_key=True),  # token, secret, saml
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("sealed", sa.Text, nullable=False),
+    sa.Column("made_at", UTCDateTime, nullable=False),
+)
+
 # ---- accounts that are in a directory ----
 
 directory_entries = sa.Table(

@@ -10,6 +10,7 @@ EXTENSIONS: dict[str, str] = {
     "allowed-address-pairs": "Allowed Address Pairs",
     "availability_zone": "Availability Zone",
     "binding": "Port Binding",
+    "binding-extended": "Port Bindings Extended",
     "empty-string-filtering": "Empty String Filtering Extension",
     "ext-gw-mode": "Neutron L3 Configurable external gateway mode",
     "external-net": "Neutron external network",

@@ -299,6 +299,14 @@ _RULES: tuple[Rule, ...] = (
         "GET /ports; GET /ports/{id}",
     ),
     Rule(
+        "get_port_binding",
+        "(rule:admin_only) or (rule:service_api)",
+        "GET /ports/{id}/bindings; GET /ports/{id}/bindings/{host}",
+    ),
+    Rule("create_port_binding", "rule:service_api", "POST /ports/{id}/bindings; PUT …/{host}"),
+    Rule("delete_port_binding", "rule:service_api", "DELETE /ports/{id}/bindings/{host}"),
+    Rule("activate", "rule:service_api", "PUT /ports/{id}/bindings/{host}/activate"),
+    Rule(
         "get_port:tags",
         "rule:context_is_advsvc or (rule:admin_only) or (role:reader and rule:network_owner) or role:reader and project_id:%(project_id)s",
         "GET /ports/{id}/tags; GET /ports/{id}/tags/{tag_id}",

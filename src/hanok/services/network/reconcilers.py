@@ -25,7 +25,7 @@ from hanok.events import Event
 from hanok.services.network.logic import specs
 from hanok.services.network.logic.scopes import touch
 from hanok.services.network.room import NetworkRoom, PortChanged
-from hanok.services.network.tables import ports, scopes
+from hanok.services.network.tables import port_rows, ports, scopes
 from hanok.store import Transaction
 
 log = logging.getLogger(__name__)
@@ -55,9 +55,13 @@ _raise = (
 )
 _all_again = scopes.update().values(applied=0)
 _port = sa.select(
-    ports.c.id, ports.c.status, ports.c.host, ports.c.server_id, ports.c.project_id
-).where(ports.c.id.in_(bindparam("ids", expanding=True)), ports.c.role == "guest")
-_bound = sa.select(ports.c.id).where(ports.c.host != "", ports.c.role == "guest")
+    port_rows.c.id,
+    port_rows.c.status,
+    port_rows.c.host,
+    port_rows.c.server_id,
+    port_rows.c.project_id,
+).where(port_rows.c.id.in_(bindparam("ids", expanding=True)), port_rows.c.role == "guest")
+_bound = sa.select(port_rows.c.id).where(port_rows.c.host != "", port_rows.c.role == "guest")
 _set_status = ports.update().where(ports.c.id == bindparam("port")).values(status=bindparam("now"))
 
 

@@ -82,9 +82,6 @@ ports = sa.Table(
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("device_id", sa.String(255), nullable=False, index=True),
     sa.Column("device_owner", sa.String(255), nullable=False),
-    sa.Column("host", sa.String(255), nullable=False),
-    sa.Column("vnic_type", sa.String(32), nullable=False, default="normal"),
-    sa.Column("profile", JSON, nullable=False),
     sa.Column("port_security_enabled", sa.Boolean, nullable=False),
     sa.Column("address_pairs", JSON, nullable=False),
     # What the port is to us: guest, metadata, router, gateway or floating. device_owner is a label users may set.
@@ -97,6 +94,44 @@ ports = sa.Table(
     sa.Column("dns_name", sa.String(63), nullable=False, default="", server_default=""),
     sa.UniqueConstraint("network_id", "mac_address"),
 )
+
+# Where ports are plugged in. Every port has one binding that is ACTIVE, with an empty host while it is bound to none;
+# others wait for their server to arrive. The first of these is made with the port and goes with it.
+bindings = sa.Table(
+    "port_bindings",
+    metadata,
+    sa.Column("port_id", sa.ForeignKey("ports.id"), primary_key=True),
+    sa.Column("host", sa.String(255), primary_key=True),
+    sa.Column("vnic_type", sa.String(32), nullable=False, default="normal"),
+    sa.Column("profile", JSON, nullable=False),
+    sa.Column("vif_type", sa.String(64), nullable=False),
+    sa.Column("vif_details", JSON, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Index(
+        "uq_port_bindings_active",
+        "port_id",
+        unique=True,
+        sqlite_where=sa.text("status = 'ACTIVE'"),
+        postgresql_where=sa.text("status = 'ACTIVE'"),
+    ),
+    sa.Index(None, "host"),
+)
+
+is_active = bindings.c.status == sa.literal_column("'ACTIVE'")  # as the index has it
+
+port_rows = (
+    sa.select(
+        ports,
+        bindings.c.host,
+        bindings.c.vnic_type,
+        bindings.c.profile,
+        bindings.c.vif_type,
+        bindings.c.vif_details,
+    )
+    .select_from(ports.join(bindings, sa.and_(bindings.c.port_id == ports.c.id, is_active)))
+    .subquery("port_rows")
+)
+"""Ports, each with its active binding. What is written goes into the two that it is made of."""
 
 ip_allocations = sa.Table(
     "ip_allocations",

@@ -21,6 +21,9 @@ from hanok.services.placement import facade as placement
 from hanok.store import Duplicate, Transaction
 
 _SPACE = uuid.UUID("6f1d7a3e-2f7c-4b0e-9f0a-6b2b7a5a4d10")
+_by_name = sa.select(services).where(
+    services.c.host == bindparam("host"), services.c.binary == bindparam("binary")
+)
 _known = sa.select(services.c.host, services.c.host_state).where(
     services.c.binary == "nova-compute", services.c.host.in_(bindparam("names", expanding=True))
 )

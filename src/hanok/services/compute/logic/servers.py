@@ -12,6 +12,7 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import Conflict, NotFound
 from hanok.services.compute import states
+from hanok.services.compute.logic import bindings
 from hanok.services.compute.tables import console_tokens, server_tags, servers
 from hanok.store import Transaction
 from hanok.web.token import Caller
@@ -264,6 +265,7 @@ async def gone(tx: Transaction, server_id: str, now: datetime) -> None:
     """The server is deleted; its row stays for those who look back."""
     await tx.execute(_gone, {"of": server_id, "at": now})
     await tx.execute(_untag, {"of": server_id})
+    await bindings.forget(tx, server_id)
 
 
 async def tags_of(tx: Transaction, server_id: str) -> list[str]:

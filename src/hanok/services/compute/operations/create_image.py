@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, ClassVar
 
 from hanok.base.errors import StepFailed
-from hanok.commands import Done, EnsureSnapshot, ForgetSnapshot, SnapshotState
+from hanok.commands import Done, EnsureSnapshot, ForgetSnapshot, HandOverSnapshot, SnapshotState
 from hanok.operations import Operation, Run, Step
 from hanok.services.compute.logic import notifications, servers
 from hanok.services.compute.room import Compute
@@ -25,6 +26,26 @@ async def drop_copy(run: Run[CreateImage, Compute], host: str | None) -> None:
             request_id=run.request_id,
         )
         await run.ask_or_owe(host, command, Done, timeout_s=FORGET_S)
+    await asyncio.to_thread(run.tools.copies.forget, run.args.image_id)
+
+
+async def bring_copy(run: Run[CreateImage, Compute], host: str) -> None:
+    """The copy is in control's folder: the host has left it there, or hands it over.
+
+    Raises:
+        StepFailed: the host cannot.
+    """
+    tools, image_id = run.tools, run.args.image_id
+    while not await asyncio.to_thread(tools.copies.has, image_id):
+        most = tools.images.settings.most_bytes
+        command = HandOverSnapshot(
+            server_id=run.args.server_id,
+            snapshot_id=image_id,
+            target=tools.tickets.to_write(image_id, host, most),
+            request_id=run.request_id,
+        )
+        await run.ask(host, command, SnapshotState, timeout_s=ASK_S)
+        run.check_cancelled()
 
 
 class CopyDisk(Step["CreateImage", Compute, str], name="copy_disk"):
@@ -60,10 +81,11 @@ class StoreImage(Step["CreateImage", Compute, snapshots.Stored], name="store_ima
 
     async def do(self, run: Run[CreateImage, Compute]) -> snapshots.Stored:
         tools, image_id = run.tools, run.args.image_id
+        await bring_copy(run, run.result(CopyDisk) or "")
         return await snapshots.take(
             tools.images,
             image_id,
-            tools.snapshots / image_id,
+            tools.copies.path(image_id),
             "qcow2",
             attempt=run.operation_id,
             still_wanted=run.check_cancelled,

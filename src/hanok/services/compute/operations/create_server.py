@@ -146,6 +146,7 @@ async def ensure_image(run: Run[Any, Compute], row: Any) -> None:
         size_bytes=image.size_bytes or 0,
         hash_algorithm=image.hash_algorithm or "",
         hash_value=image.hash_value or "",
+        source=run.tools.tickets.to_read(row.image_id, row.host, image.size_bytes or 0),
         request_id=run.request_id,
     )
     await run.ask(row.host, command, ImageState, timeout_s=COPY_S)

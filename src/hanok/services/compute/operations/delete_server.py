@@ -7,7 +7,7 @@ from typing import Any
 from hanok.base.errors import Unavailable
 from hanok.commands import Done, RemoveInstance
 from hanok.operations import Operation, Run, Step
-from hanok.services.compute.logic import notifications, servers
+from hanok.services.compute.logic import bindings, notifications, servers
 from hanok.services.compute.room import Compute
 from hanok.services.compute.tables import servers as server_table
 from hanok.services.placement import facade as placement
@@ -17,7 +17,7 @@ REMOVE_S = 30.0
 
 
 class RemoveGuest(Step["DeleteServer", Compute, None], name="remove_guest"):
-    """Nothing of the guest is left on its host. A host that does not answer owes it."""
+    """Nothing of the guest is left on its host, or where it was about to go. A host that does not answer owes it."""
 
     async def do(self, run: Run[DeleteServer, Compute]) -> None:
         row = await run.read(servers.get_any, run.args.server_id)
@@ -26,10 +26,11 @@ class RemoveGuest(Step["DeleteServer", Compute, None], name="remove_guest"):
         command = RemoveInstance(
             server_id=row.id, generation=run.args.generation, request_id=run.request_id
         )
-        try:
-            await run.ask(row.host, command, Done, timeout_s=REMOVE_S)
-        except Unavailable:
-            run.debts.append((row.host, command))
+        for host in (row.host, *await run.read(bindings.elsewhere, row.id)):
+            try:
+                await run.ask(host, command, Done, timeout_s=REMOVE_S)
+            except Unavailable:
+                run.debts.append((host, command))
 
 
 class ReleasePorts(Step["DeleteServer", Compute, None], name="release_ports"):

@@ -11,10 +11,9 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
@@ -109,9 +108,16 @@ Write = Callable[[SAMLSettings, "Signer"], bytes]
 class SAMLProvider:
     """Says who somebody is."""
 
-    def __init__(self, settings: SAMLSettings, folder: Path, clock: Clock) -> None:
+    def __init__(
+        self, settings: SAMLSettings, load: Callable[[], Awaitable[bytes]], clock: Clock
+    ) -> None:
+        """
+        Args:
+            load: gives the cloud's own key and certificate in PEM, for where the settings name none.
+        """
         self.settings = settings
-        self._folder = folder
+        self._load = load
+        self._own = b""
         self._clock = clock
         self._signer: Signer | None = None
         self._lock = threading.Lock()
@@ -159,7 +165,9 @@ class SAMLProvider:
         )
 
     async def _written(self, writer: Callable[[Any], Write]) -> bytes:
-        # In a thread: the key may have to be made, and the libraries to be loaded.
+        if self._signer is None and not self.settings.key_file:
+            self._own = await self._load()
+        # In a thread: libraries have to be loaded.
         return await asyncio.to_thread(self._write, writer)
 
     def _write(self, writer: Callable[[Any], Write]) -> bytes:
@@ -179,7 +187,7 @@ class SAMLProvider:
         with self._lock:
             if self._signer is None:
                 try:
-                    self._signer = saml_key.signer(self.settings, self._folder)
+                    self._signer = saml_key.signer(self.settings, self._own)
                 except (OSError, ValueError, TypeError) as error:
                     raise Unavailable(
                         "The key that this cloud signs assertions with cannot be used; its operator has to look.",

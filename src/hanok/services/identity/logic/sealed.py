@@ -1,4 +1,4 @@
-"""Secrets at rest: sealed with keys that are no part of the database.
+"""Secrets at rest: sealed with keys that the database holds only sealed.
 
 A row that holds one has the columns `sealed` and `sealed_with` (the key's name), so that rotation finds what an older
 key has sealed.
@@ -39,7 +39,7 @@ def unseal(keys: Keys, row: Row[tuple[str, ...]]) -> str:
     opened = keys.open(row.sealed)
     if opened is None:
         raise Unavailable(
-            "The secret cannot be opened.", detail=f"key {row.sealed_with} is not in the folder"
+            "The secret cannot be opened.", detail=f"key {row.sealed_with} is not known here"
         )
     return opened.decode()
 
@@ -47,9 +47,9 @@ def unseal(keys: Keys, row: Row[tuple[str, ...]]) -> str:
 async def rotate(database: Database, keys: Keys) -> int:
     """Seal every secret anew with a new key; gives their number.
 
-    The key before it stays until the next rotation: another replica may just be sealing with it.
+    The key before it stays until the next rotation: another process may just be sealing with it.
     """
-    keys.add()
+    await keys.add(database)
     return await seal_anew(database, keys)
 
 
@@ -76,5 +76,5 @@ async def seal_anew(database: Database, keys: Keys) -> int:
             done += len(rows)
             if len(rows) < AT_ONCE:
                 break
-    keys.prune(2)
+    await keys.prune(database)
     return done

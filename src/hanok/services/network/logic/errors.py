@@ -18,15 +18,16 @@ _NOT_FOUND = {
         "SecurityGroupRuleNotFound",
         "Security group rule {} does not exist",
     ),
+    "binding": ("PortBindingNotFound", "Binding for port {} for host {} could not be found."),
     "agent": ("AgentNotFound", "Agent {} could not be found."),
     "extension": ("HTTPNotFound", "Extension with alias {} does not exist"),
 }
 
 
-def not_found(kind: str, wanted: str) -> NotFound:
+def not_found(kind: str, *wanted: str) -> NotFound:
     """The 404 of a kind of resource; the same for one that is somebody else's."""
     code, text = _NOT_FOUND[kind]
-    return NotFound(text.format(wanted[:255]), code=code)
+    return NotFound(text.format(*(one[:255] for one in wanted)), code=code)
 
 
 def invalid(name: str, reason: str) -> BadInput:

@@ -103,7 +103,10 @@ async def _compared(tx: Transaction, room: NetworkRoom) -> list[str]:
     known = await tx.all(_all)
     wanted = await specs.rows_of(tx, room, [row.scope for row in known])
     held = await room.northbound.scopes()
-    found = [f"{scope}: in OVN, but not in the database" for scope in sorted(set(held) - {row.scope for row in known})]
+    found = [
+        f"{scope}: in OVN, but not in the database"
+        for scope in sorted(set(held) - {row.scope for row in known})
+    ]
     for row in known:
         rows = wanted.get(row.scope)
         if isinstance(rows, CannotExpress):

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput
-from hanok.services.network.logic import addresses, quotas, security_groups
+from hanok.services.network.logic import addresses, bindings, quotas, security_groups
 from hanok.services.network.logic.addresses import network_of, position, self_made
 from hanok.services.network.logic.errors import conflict, not_found
 from hanok.services.network.logic.reach import (
@@ -136,8 +136,8 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "binding:host_id": row.host,
             "binding:vnic_type": row.vnic_type,
             "binding:profile": row.profile,
-            "binding:vif_type": "ovs" if row.host else "unbound",
-            "binding:vif_details": {"port_filter": True, "connectivity": "l2"} if row.host else {},
+            "binding:vif_type": row.vif_type,
+            "binding:vif_details": row.vif_details,
             "_target": {
                 "network:project_id": parents[row.network_id].project_id,
                 "shared": parents[row.network_id].shared,
@@ -170,9 +170,6 @@ async def write(
         "status": "DOWN",
         "device_id": wanted.get("device_id", ""),
         "device_owner": wanted.get("device_owner", ""),
-        "host": wanted.get("binding:host_id", ""),
-        "vnic_type": wanted.get("binding:vnic_type", "normal"),
-        "profile": wanted.get("binding:profile", {}),
         "port_security_enabled": False,
         "address_pairs": [],
         "role": "guest",
@@ -189,6 +186,7 @@ async def write(
             await tx.insert(ports, row)
         except Duplicate:
             continue
+        await bindings.first(tx, row["id"], bindings.named(wanted))
         if row["role"] == "guest":  # the others are written with what they belong to
             await touch(tx, room, port_scope(row["id"]))
         return str(row["id"])
@@ -519,14 +517,8 @@ async def update(
             )
         _without_security(UNSET, pairs)
     wanted |= {"port_security_enabled": secured, "address_pairs": pairs}
-    for name, column in (
-        ("binding:vnic_type", "vnic_type"),
-        ("binding:profile", "profile"),
-        ("binding:host_id", "host"),
-    ):
-        if name in values:
-            wanted[column] = values[name]
-    if wanted.get("host", row.host) != row.host:
+    bound = bindings.named(values)
+    if bound.get("host", row.host) != row.host:
         wanted["status"] = "DOWN"
     if "mac_address" in values and values["mac_address"] != row.mac_address:
         if row.host:
@@ -545,6 +537,7 @@ async def update(
             )
         wanted["mac_address"] = values["mac_address"]
     await change(tx, ports, row.id, room.clock.now(), wanted)
+    await bindings.bind(tx, row.id, bound)
     port = await get_any(tx, "port", row.id)
     if "fixed_ips" in values:
         await _change_addresses(tx, room, reach, network, port, values["fixed_ips"])
@@ -699,6 +692,7 @@ async def remove(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
         )
     await tx.execute(_leave_groups, {"port": row.id})
     await set_tags(tx, row.id, ())
+    await bindings.forget(tx, row.id)
     await tx.execute(_drop, {"port": row.id})
     if row.role in ("guest", "router"):
         await touch(tx, room, port_scope(row.id))

@@ -16,6 +16,7 @@ from hanok.services.network.logic.errors import not_found
 from hanok.services.network.tables import (
     floating_ips,
     networks,
+    port_rows,
     ports,
     routers,
     security_groups,
@@ -35,7 +36,7 @@ class Reach(Struct, frozen=True):
 Where = sa.ColumnElement[bool]
 
 
-def own(reach: Reach, table: sa.Table) -> Where:
+def own(reach: Reach, table: sa.FromClause) -> Where:
     """The project's own rows."""
     if reach.everything:
         return sa.true()
@@ -67,10 +68,23 @@ def visible_ports(reach: Reach) -> Where:
     """Own ports, and every port on an own network."""
     if reach.everything:
         return sa.true()
-    return sa.or_(own(reach, ports), ports.c.network_id.in_(_of_networks(own(reach, networks))))
+    return sa.or_(
+        own(reach, port_rows), port_rows.c.network_id.in_(_of_networks(own(reach, networks)))
+    )
 
 
-TABLES: dict[str, sa.Table] = {
+TABLES: dict[str, sa.FromClause] = {
+    "network": networks,
+    "subnet": subnets,
+    "port": port_rows,
+    "router": routers,
+    "floatingip": floating_ips,
+    "security_group": security_groups,
+}
+
+
+# Where a kind's own columns are written.
+STORED: dict[str, sa.Table] = {
     "network": networks,
     "subnet": subnets,
     "port": ports,

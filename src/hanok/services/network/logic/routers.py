@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, Conflict
-from hanok.services.network.logic import addresses, quotas
+from hanok.services.network.logic import addresses, bindings, quotas
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic.addresses import network_of
 from hanok.services.network.logic.errors import bad, conflict, disallowed
@@ -443,9 +443,9 @@ async def _add_port(
             "device_owner": "network:router_interface",
             "role": "router",
             "status": "ACTIVE",
-            "host": "",
         },
     )
+    await bindings.bind(tx, port.id, {"host": ""})
     return port.id, port.network_id, joined
 
 

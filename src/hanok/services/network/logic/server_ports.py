@@ -18,6 +18,7 @@ from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
 from hanok.base.ids import new_uuid
 from hanok.commands import NIC
 from hanok.commands.messages import MetadataPort
+from hanok.services.network.logic import bindings
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic import security_groups as group_logic
 from hanok.services.network.logic.addresses import network_of
@@ -29,6 +30,7 @@ from hanok.services.network.tables import (
     floating_ips,
     ip_allocations,
     networks,
+    port_rows,
     port_security_groups,
     ports,
     security_groups,
@@ -154,8 +156,8 @@ _group_names = (
 _metadata = sa.select(ports.c.id, ports.c.network_id, ports.c.mac_address).where(
     ports.c.network_id.in_(bindparam("ids", expanding=True)), ports.c.role == "metadata"
 )
-_mine = sa.select(ports).where(ports.c.server_id == bindparam("server"))
-_maybe = sa.select(ports).where(ports.c.id == bindparam("port"))
+_mine = sa.select(port_rows).where(port_rows.c.server_id == bindparam("server"))
+_maybe = sa.select(port_rows).where(port_rows.c.id == bindparam("port"))
 _at = sa.select(ports.c.server_id).where(
     ip_allocations.c.network_id == bindparam("network"),
     ip_allocations.c.address == bindparam("address"),
@@ -357,14 +359,15 @@ async def bind(
             "server_position": place,
             "device_id": server_id,
             "device_owner": owner,
-            "host": host,
             "dns_name": label,
         }
-        if all(getattr(port, name) == value for name, value in wanted.items()):
+        same = all(getattr(port, name) == value for name, value in wanted.items())
+        if same and port.host == host:
             continue
         if port.host != host:
             wanted["status"] = "DOWN"
         await change(tx, ports, port.id, room.clock.now(), wanted)
+        await bindings.bind(tx, port.id, {"host": host})
         await touch(tx, room, port_scope(port.id))
 
 
@@ -397,11 +400,12 @@ async def release(
             "server_position": 0,
             "device_id": "",
             "device_owner": "",
-            "host": "",
             "status": "DOWN",
             "dns_name": "",
         }
         await change(tx, ports, port.id, room.clock.now(), freed)
+        await bindings.forget_others(tx, port.id)
+        await bindings.bind(tx, port.id, {"host": ""})
         await touch(tx, room, port_scope(port.id))
 
 

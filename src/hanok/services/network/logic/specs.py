@@ -18,9 +18,12 @@ from hanok.services.network.logic import agents
 from hanok.services.network.logic.addresses import network_of
 from hanok.services.network.room import NetworkRoom
 from hanok.services.network.tables import (
+    bindings,
     floating_ips,
     ip_allocations,
+    is_active,
     networks,
+    port_rows,
     port_security_groups,
     ports,
     router_subnets,
@@ -47,6 +50,12 @@ _subnets = (
 )
 _metadata = sa.select(ports).where(_in(ports.c.network_id), ports.c.role == "metadata")
 _ports = sa.select(ports).where(_in(ports.c.id))
+_bound_ports = sa.select(port_rows).where(_in(port_rows.c.id))
+_arriving = (
+    sa.select(bindings.c.port_id, bindings.c.host)
+    .where(_in(bindings.c.port_id), sa.not_(is_active))
+    .order_by(bindings.c.port_id, bindings.c.host)
+)
 _addresses = (
     sa.select(ip_allocations)
     .where(_in(ip_allocations.c.port_id))
@@ -190,7 +199,10 @@ async def _load_networks(
 
 
 async def _load_ports(tx: Transaction, room: NetworkRoom, ids: Sequence[str]) -> dict[str, Wanted]:
-    rows = await tx.all(_ports, {"ids": list(ids)})
+    rows = await tx.all(_bound_ports, {"ids": list(ids)})
+    arriving: dict[str, list[str]] = {}
+    for one in await tx.all(_arriving, {"ids": list(ids)}):
+        arriving.setdefault(one.port_id, []).append(one.host)
     held = await _by_port(tx, ids)
     parents_ids = list({row.network_id for row in rows})
     theirs = await _by_network(tx, parents_ids)
@@ -219,6 +231,7 @@ async def _load_ports(tx: Transaction, room: NetworkRoom, ids: Sequence[str]) ->
             port_security=row.port_security_enabled,
             admin_up=row.admin_state_up and parents[row.network_id].admin_state_up,
             host=row.host,
+            arriving=tuple(arriving.get(row.id, ())),
             dns_names=_names(room, row.dns_name),
         )
         near = [_subnet_spec(room, one) for one in theirs.get(row.network_id, [])]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hanok.services.network.routes import about, agents, quotas, routers, tags
+from hanok.services.network.routes import about, agents, bindings, quotas, routers, tags
 from hanok.services.network.routes.kinds import KINDS
 from hanok.web.doors import routes
 from hanok.web.routes import Route
@@ -11,6 +11,7 @@ ROUTES: tuple[Route, ...] = (
     *about.ROUTES,
     *(route for kind in KINDS for route in routes(kind)),
     *routers.ROUTES,
+    *bindings.ROUTES,
     *tags.ROUTES,
     *quotas.ROUTES,
     *agents.ROUTES,

@@ -6,7 +6,7 @@ SQL here: filters are conditions on columns, and stand beside the columns that a
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy import Row
@@ -34,7 +34,7 @@ from hanok.services.network.tables import (
     tags,
 )
 from hanok.services.network.tables import networks as network_table
-from hanok.services.network.tables import ports as port_table
+from hanok.services.network.tables import port_rows as port_table
 from hanok.services.network.tables import routers as router_table
 from hanok.services.network.tables import security_groups as group_table
 from hanok.services.network.tables import subnets as subnet_table
@@ -44,11 +44,12 @@ from hanok.web.listing import Filter, Where, tag_filters
 from hanok.web.resources import Kind, matching
 
 
-def _columns(table: sa.Table, *same: str, **others: str) -> dict[str, sa.Column[Any]]:
+def _columns(table: sa.FromClause, *same: str, **others: str) -> dict[str, sa.Column[Any]]:
     names = ("id", "project_id", "name", "description", "revision_number")
     found = {name: table.c[name] for name in (*names, *same)}
     found |= {name.replace("__", ":"): table.c[column] for name, column in others.items()}
-    return found
+    # Those of a statement are columns, too; only the library's types do not say so.
+    return cast("dict[str, sa.Column[Any]]", found)
 
 
 def _always(value: str) -> Filter:
@@ -56,8 +57,8 @@ def _always(value: str) -> Filter:
     return lambda values: sa.true() if value.lower() in [v.lower() for v in values] else sa.false()
 
 
-def _by_tags(table: sa.Table) -> dict[str, Filter]:
-    return tag_filters(table.c.id, tags.c.resource_id, tags.c.tag)
+def _by_tags(table: sa.FromClause) -> dict[str, Filter]:
+    return tag_filters(cast("sa.Column[Any]", table.c.id), tags.c.resource_id, tags.c.tag)
 
 
 Resource = Kind[NetworkRoom, Reach]

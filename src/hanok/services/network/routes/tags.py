@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput, NotFound
 from hanok.services.network.logic.errors import disallowed
-from hanok.services.network.logic.reach import Reach, change, set_tags
+from hanok.services.network.logic.reach import STORED, Reach, change, set_tags
 from hanok.services.network.room import NetworkRoom
 from hanok.services.network.routes.api import BODIES, reach_of
 from hanok.services.network.routes.kinds import TAGGED
@@ -52,7 +52,7 @@ async def _write(
     if len(wanted) > MOST_TAGS:
         raise BadInput(f"A resource has at most {MOST_TAGS} tags.")
     await set_tags(tx, row.id, wanted)
-    await change(tx, kind.table, row.id, room.clock.now(), {})
+    await change(tx, STORED[kind.name], row.id, room.clock.now(), {})
 
 
 def routes(kind: Kind[NetworkRoom, Reach]) -> list[Route]:

@@ -158,6 +158,13 @@ PORT: dict[str, Attribute] = {
     "binding:vif_details": read_only(),
 }
 
+BINDING: dict[str, Attribute] = {
+    "host": Attribute(check=text(empty=False)),
+    "vnic_type": PORT["binding:vnic_type"],
+    "profile": PORT["binding:profile"],
+    **{name: read_only() for name in ("vif_type", "vif_details", "status")},
+}
+
 _gateway = record({"network_id": uuid}, {"enable_snat": truth, "external_fixed_ips": _addresses(8)})
 ROUTES = items(_host_route, most=30)
 

@@ -1,0 +1,246 @@
+"""Operators' access rules, for all control processes of the cloud.
+
+An operator edits files: `policy/policy.yaml` for all services, `policy/compute.yaml` and so on for one. A process that
+sees a file change holds it against the rules of the services; what fits goes into the database, and every process takes
+it from there. The newest edit is in force, wherever it was made: a file that is found at the start counts by its time,
+one that changes later by when that was seen. A file that is taken away takes its rules with it.
+
+What does not fit changes nothing anywhere, and is told by the log and by `hanok doctor` until it is mended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Row, bindparam
+
+from hanok.base.clock import Clock
+from hanok.base.errors import Unavailable
+from hanok.bus import Wakes
+from hanok.control.tables import policy_texts as table
+from hanok.rooms import Difference
+from hanok.store import Database, Transaction
+from hanok.web.policy import Enforcer, rules_in, text_of
+
+log = logging.getLogger(__name__)
+
+TOPIC = "policies"  # of wake-ups
+ALL = "policy"  # the file for all services
+FILES_S = 0.5  # between two looks at files
+FOLLOW_S = 10.0  # between two looks at the database; an edit elsewhere also wakes
+
+_all = sa.select(table)
+_one = sa.select(table).where(table.c.name == bindparam("which"))
+_change = table.update().where(table.c.name == bindparam("which"))
+
+Stamp = tuple[int, int]
+
+
+class Policies:
+    """The rules of one control process, and its look at its files."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        wakes: Wakes,
+        *,
+        folder: Path,
+        node_name: str,
+        enforcers: Callable[[], Mapping[str, Enforcer]],
+    ) -> None:
+        """
+        Args:
+            folder: of the operator's files on this machine. enforcers: those of the services, by kind.
+        """
+        self._database = database
+        self._clock = clock
+        self._wakes = wakes
+        self._folder = folder
+        self._node_name = node_name
+        self._enforcers = enforcers
+        self._stamps: dict[str, Stamp | None] = {}
+        self._revisions: dict[str, int] = {}
+        self._rules: dict[str, dict[str, str]] = {}
+        self._unfit: dict[str, str] = {}
+        """Services that what is in force does not fit, and why."""
+
+    # ---- what is in force ----
+
+    async def start(self) -> None:
+        """Have the rules in force, before the first request."""
+        await self._load()
+        await self._look()
+
+    def apply(self, kinds: Sequence[str]) -> None:
+        """Put the operator's rules over the defaults of these services."""
+        for kind in kinds:
+            try:
+                self._enforcers()[kind].override(self._of(kind, self._rules))
+                self._unfit.pop(kind, None)
+            except ValueError as error:
+                self._unfit[kind] = str(error)
+                log.error("rules of %s: not used, those before stay in force: %s", kind, error)
+
+    @staticmethod
+    def _of(kind: str, rules: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+        """A service's part: its own file's rules over those for all."""
+        return {**rules.get(ALL, {}), **rules.get(kind, {})}
+
+    def _meant(self, name: str) -> list[str]:
+        """The services that a file is for."""
+        known = self._enforcers()
+        return list(known) if name == ALL else [name] if name in known else []
+
+    async def _load(self) -> None:
+        async with self._database.read() as tx:
+            rows = await tx.all(_all)
+        kinds: dict[str, None] = {}
+        for row in rows:
+            if self._revisions.get(row.name) == row.revision:
+                continue
+            try:
+                self._rules[row.name] = rules_in(row.text)
+            except ValueError as error:
+                log.error("rules of %s: not used: %s", row.name, error)
+                continue
+            self._revisions[row.name] = row.revision
+            kinds.update(dict.fromkeys(self._meant(row.name)))
+        self.apply(list(kinds))
+
+    # ---- files ----
+
+    async def _look(self) -> None:
+        """Take up what changed in the operator's files."""
+        for name in (ALL, *self._enforcers()):
+            file = self._folder / f"{name}.yaml"
+            stamp = _stamp(file)
+            first = name not in self._stamps
+            if not first and stamp == self._stamps[name]:
+                continue
+            await self._changed(name, file, stamp, first=first)
+            self._stamps[name] = stamp
+
+    async def _changed(self, name: str, file: Path, stamp: Stamp | None, *, first: bool) -> None:
+        async with self._database.read() as tx:
+            row = await tx.first(_one, {"which": name})
+        if stamp is None:
+            ours = row is not None and row.source == self._node_name
+            if row is None or (first and not ours):
+                return  # it never was here
+            text, at = "", self._clock.now()
+        else:
+            at = datetime.fromtimestamp(stamp[0] / 1e9, UTC) if first else self._clock.now()
+            if first and row is not None and row.edited_at > at:
+                return  # another edit is newer
+            try:
+                text = text_of(file)
+            except (OSError, ValueError) as error:
+                await self._refused(name, file, error)
+                return
+        try:
+            self._check(name, text)
+        except ValueError as error:
+            await self._refused(name, file, error)
+            return
+        await self._publish(name, text, at)
+
+    def _check(self, name: str, text: str) -> None:
+        """
+        Raises:
+            ValueError: it is not a list of rules, or not one that a service it is for can go by.
+        """
+        rules = {**self._rules, name: rules_in(text)}
+        for kind in self._meant(name):
+            self._enforcers()[kind].check(self._of(kind, rules))
+
+    async def _publish(self, name: str, text: str, at: datetime) -> None:
+        async with self._database.write() as tx:
+            row = await self._locked(tx, name)
+            if row.text != text:
+                values = {
+                    "text": text,
+                    "revision": row.revision + 1,
+                    "edited_at": at,
+                    "source": self._node_name,
+                }
+                await tx.execute(_change.values(**values, problem=None), {"which": name})
+                tx.after_commit(lambda: self._wakes.wake(TOPIC))
+            elif row.problem is not None:
+                await tx.execute(_change.values(problem=None), {"which": name})
+        await self._load()
+
+    async def _refused(self, name: str, file: Path, error: Exception) -> None:
+        log.error("%s: not used, the rules before stay in force: %s", file, error)
+        problem = f"{file} on {self._node_name} is not used: {error}"[:1000]
+        async with self._database.write() as tx:
+            await self._locked(tx, name)
+            await tx.execute(_change.values(problem=problem), {"which": name})
+
+    async def _locked(self, tx: Transaction, name: str) -> Row[Any]:
+        """The row of a file, for this transaction alone; made if there is none."""
+        await tx.serialize("policies", name)
+        row = await tx.first(_one, {"which": name})
+        if row is None:
+            empty = {
+                "text": "",
+                "revision": 0,
+                "source": "",
+                "edited_at": datetime.fromtimestamp(0, UTC),
+            }
+            await tx.insert(table, {"name": name, **empty})
+            row = await tx.first(_one, {"which": name})
+        assert row is not None
+        return row
+
+    # ---- in time ----
+
+    async def run(self) -> None:
+        """Follow files and the database until cancelled."""
+        woken = asyncio.Event()
+
+        def wake(_words: list[str]) -> None:
+            woken.set()
+
+        self._wakes.on(TOPIC, wake)
+        next_load_s = 0.0
+        try:
+            while True:
+                try:
+                    await self._look()
+                    if woken.is_set() or self._clock.monotonic_s() >= next_load_s:
+                        woken.clear()
+                        await self._load()
+                        next_load_s = self._clock.monotonic_s() + FOLLOW_S
+                except Unavailable as error:
+                    log.warning("access rules are not followed: %s", error.message)
+                try:
+                    async with asyncio.timeout(FILES_S):
+                        await woken.wait()
+                except TimeoutError:
+                    pass
+        finally:
+            self._wakes.off(TOPIC, wake)
+
+    async def differences(self) -> list[Difference]:
+        """Files that are not in force, and services that cannot go by what is."""
+        async with self._database.read() as tx:
+            rows = await tx.all(_all)
+        found = [row.problem for row in rows if row.problem is not None]
+        found += [f"service {kind}: {why}" for kind, why in self._unfit.items()]
+        return [Difference(what="policy", detail=one) for one in found]
+
+
+def _stamp(file: Path) -> Stamp | None:
+    """What tells one content of a file from another; None without the file."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_mtime_ns, status.st_size
