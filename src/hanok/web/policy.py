@@ -25,6 +25,9 @@ from hanok.base.clock import Clock
 
 log = logging.getLogger(__name__)
 
+BY_OPERATORS = "For rules that operators write."
+"""What a rule is for that no other rule leads to: upstream has it, so an operator's file may name it."""
+
 LOOK_S = 1.0  # how often the file's time stamp is looked at
 FILE_BYTES = (
     1 << 19

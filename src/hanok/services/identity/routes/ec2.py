@@ -224,13 +224,19 @@ ROUTES = (
         "POST",
         _OWN,
         create_key,
-        ("identity:ec2_create_credential",),
+        ("identity:ec2_create_credential", "identity:create_credential"),
         strict=True,
         delegated="bounded",
         body=schemas.EC2Body,
     ),
-    Route("GET", _ONE, show_key, ("identity:ec2_get_credential",)),
-    Route("DELETE", _ONE, delete_key, ("identity:ec2_delete_credential",), delegated="bounded"),
+    Route("GET", _ONE, show_key, ("identity:ec2_get_credential", "identity:get_credential")),
+    Route(
+        "DELETE",
+        _ONE,
+        delete_key,
+        ("identity:ec2_delete_credential", "identity:delete_credential"),
+        delegated="bounded",
+    ),
     # These make no authority: whose request it is was decided by who signed it.
     Route(
         "POST",

@@ -204,7 +204,7 @@ ROUTES = (
         "GET",
         _LS,
         list_limits,
-        ("identity:list_limits",),
+        ("identity:list_limits", "service_or_admin"),
         query=("domain_id", "project_id", "region_id", "resource_name", "service_id"),
     ),
     Route(

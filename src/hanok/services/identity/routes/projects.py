@@ -336,7 +336,12 @@ ROUTES = (
         body=schemas.ProjectBody,
         member="project",
     ),
-    Route("DELETE", "/v3/projects/{project_id}", delete_project, ("identity:delete_project",)),
+    Route(
+        "DELETE",
+        "/v3/projects/{project_id}",
+        delete_project,
+        ("identity:delete_project", "identity:delete_domain"),
+    ),
     Route("GET", "/v3/projects/{project_id}/tags", list_tags, ("identity:list_project_tags",)),
     Route(
         "PUT",
