@@ -15,7 +15,7 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, Conflict, Forbidden
 from hanok.base.ids import new_hex
-from hanok.services.identity.logic import sealed
+from hanok.services.identity.logic import lookup, sealed
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.logic.lookup import get
 from hanok.services.identity.room import Identity
@@ -39,14 +39,31 @@ _count = (
     .select_from(credentials)
     .where(credentials.c.user_id == bindparam("id"))
 )
-_of_type = sa.select(credentials).where(
+ALL = sa.select(credentials)
+_of_type = ALL.where(
     credentials.c.user_id == bindparam("user_id"), credentials.c.type == bindparam("type")
 )
+_ec2 = ALL.where(credentials.c.id == bindparam("id"), credentials.c.type == EC2)
 
 
 def id_of_access(access: str) -> str:
     """The id of the credential with this access key."""
     return hashlib.sha256(access.encode()).hexdigest()
+
+
+async def find(tx: Transaction, credential_id: str) -> Row[Any] | None:
+    """A credential, if there is one with this id."""
+    return await lookup.find(tx, credentials, credential_id)
+
+
+async def by_access(tx: Transaction, access: str) -> Row[Any] | None:
+    """The EC2 key with this access key, if there is one."""
+    return await tx.first(_ec2, {"id": id_of_access(access)})
+
+
+def ec2_keys(user_id: str) -> sa.Select[Any]:
+    """A user's EC2 keys."""
+    return ALL.where(credentials.c.user_id == user_id, credentials.c.type == EC2)
 
 
 def in_reach(token: Token, project_id: str | None) -> bool:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy import Row
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Forbidden, NotFound
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import credentials
-from hanok.services.identity.logic.lookup import filtered
 from hanok.services.identity.room import Identity
-from hanok.services.identity.tables import credentials as table
+from hanok.services.identity.routes import lists
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
@@ -43,7 +41,7 @@ def _target(row: Row[Any]) -> dict[str, Any]:
 async def _one(request: Request, tx: Transaction, rule: str) -> Row[Any]:
     """The credential of the path, if the caller may do this to it."""
     credential_id = request.path["credential_id"]
-    row = await tx.first(sa.select(table).where(table.c.id == credential_id))
+    row = await credentials.find(tx, credential_id)
     if row is None:
         request.allow(rule)
         raise NotFound(f"Could not find credential: {credential_id}.")
@@ -77,16 +75,15 @@ async def list_credentials(request: Request, room: Identity) -> Response:
     token = request.token
     owner = None if token.system else token.user_id
     request.allow("identity:list_credentials", {"target.credential.user_id": owner})
-    statement = filtered(sa.select(table), table, request.query, ("user_id", "type"))
     async with request.reading() as tx:
-        rows = await tx.all(statement.order_by(table.c.id))
+        page = await lists.CREDENTIALS.page(request, tx, credentials.ALL)
     items = [
         _answer(request, room, row)
-        for row in rows
+        for row in page.rows
         if request.may("identity:get_credential", _target(row))
         and credentials.in_reach(token, row.project_id)
     ]
-    return json_answer(schemas.collection(request, "credentials", items))
+    return await lists.paged(request, lists.CREDENTIALS, page, items)
 
 
 async def create_credential(request: Request, room: Identity) -> Response:
@@ -141,7 +138,7 @@ ROUTES = (
         "/v3/credentials",
         list_credentials,
         ("identity:list_credentials", "identity:get_credential"),
-        query=("type", "user_id"),
+        query=lists.CREDENTIALS.parameters,
     ),
     Route(
         "POST",
