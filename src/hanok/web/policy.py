@@ -256,7 +256,7 @@ class Enforcer:
                 if stamp is not None:
                     overrides.update(_read(file))
             self.override(overrides)
-        except Exception as error:  # whatever an operator wrote: the old rules stay
+        except (OSError, ValueError, RecursionError) as error:  # the old rules stay
             names = ", ".join(str(file) for file in self._files)
             log.error("%s: not used, the rules before stay in force: %s", names, error)
 
@@ -399,7 +399,10 @@ def _read(file: Path) -> dict[str, str]:
 
     text = raw.decode("utf-8")
     _check_yaml(text)
-    read = yaml.safe_load(text) or {}
+    try:
+        read = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:  # well-formed, and of a kind that is not read
+        raise ValueError(str(error)) from None
     if not isinstance(read, dict):
         raise ValueError("it is not a list of names, each with a rule")
     return {str(name): _check_text(check) for name, check in read.items()}

@@ -55,6 +55,7 @@ async def ways(admin: Client, owner: Client, things: Things) -> Ways:
 
     located = {"url": "http://example.org/disk", "metadata": {}}
     found: Ways = {
+        ("PATCH /v2/images/{image_id}", "get_image_location"): patched("replace", "/name", "n"),
         ("POST /v2/images", "publicize_image"): Way(body={"visibility": "public"}),
         ("POST /v2/images", "communitize_image"): Way(body={"visibility": "community"}),
         ("PATCH /v2/images/{image_id}", "modify_image"): patched("replace", "/name", "n"),

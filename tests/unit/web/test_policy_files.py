@@ -34,6 +34,7 @@ _MERGES = "a0: &a0 {x: y}\n" + "".join(
         '"os_compute_api:servers:index": ' + "[" * 1000 + "]" * 1000,
         '"os_compute_api:servers:index": "!"\n#' + "x" * (1 << 20),
         "- a list",
+        '"os_compute_api:servers:index": !!python/name:os.system',
     ],
 )
 def test_a_file_that_is_not_understood_keeps_the_rules_before(tmp_path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ from the token it was made with. The blob shows the same, and may claim nothing 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -39,11 +40,12 @@ _count = (
     .select_from(credentials)
     .where(credentials.c.user_id == bindparam("id"))
 )
-ALL = sa.select(credentials)
-_of_type = ALL.where(
+_all = sa.select(credentials)
+_every = sa.select(*(credentials.c[name] for name in ("id", "user_id", "project_id", "type")))
+_of_type = _all.where(
     credentials.c.user_id == bindparam("user_id"), credentials.c.type == bindparam("type")
 )
-_ec2 = ALL.where(credentials.c.id == bindparam("id"), credentials.c.type == EC2)
+_ec2 = _all.where(credentials.c.id == bindparam("id"), credentials.c.type == EC2)
 
 
 def id_of_access(access: str) -> str:
@@ -56,14 +58,25 @@ async def find(tx: Transaction, credential_id: str) -> Row[Any] | None:
     return await lookup.find(tx, credentials, credential_id)
 
 
+async def every(tx: Transaction) -> Sequence[Row[Any]]:
+    """Id, user, project and type of all credentials: what rules look at."""
+    return await tx.all(_every)
+
+
+def among(ids: Sequence[str] | None) -> sa.Select[Any]:
+    """Credentials of these ids; None: all of them."""
+    return _all if ids is None else _all.where(credentials.c.id.in_(ids))
+
+
 async def by_access(tx: Transaction, access: str) -> Row[Any] | None:
     """The EC2 key with this access key, if there is one."""
     return await tx.first(_ec2, {"id": id_of_access(access)})
 
 
-def ec2_keys(user_id: str) -> sa.Select[Any]:
-    """A user's EC2 keys."""
-    return ALL.where(credentials.c.user_id == user_id, credentials.c.type == EC2)
+def ec2_keys(user_id: str, token: Token) -> sa.Select[Any]:
+    """A user's EC2 keys, as far as a token reaches."""
+    found = _all.where(credentials.c.user_id == user_id, credentials.c.type == EC2)
+    return found.where(credentials.c.project_id == token.project_id) if token.delegated else found
 
 
 def in_reach(token: Token, project_id: str | None) -> bool:

@@ -76,14 +76,18 @@ async def list_credentials(request: Request, room: Identity) -> Response:
     owner = None if token.system else token.user_id
     request.allow("identity:list_credentials", {"target.credential.user_id": owner})
     async with request.reading() as tx:
-        page = await lists.CREDENTIALS.page(request, tx, credentials.ALL)
-    items = [
-        _answer(request, room, row)
-        for row in page.rows
-        if request.may("identity:get_credential", _target(row))
-        and credentials.in_reach(token, row.project_id)
-    ]
+        rows = await credentials.every(tx)
+        ids = [row.id for row in rows if _sees(request, row)]
+        mine = credentials.among(None if len(ids) == len(rows) else ids)
+        page = await lists.CREDENTIALS.page(request, tx, mine, within=mine)
+    items = [_answer(request, room, row) for row in page.rows]
     return await lists.paged(request, lists.CREDENTIALS, page, items)
+
+
+def _sees(request: Request, row: Row[Any]) -> bool:
+    return request.may("identity:get_credential", _target(row)) and credentials.in_reach(
+        request.token, row.project_id
+    )
 
 
 async def create_credential(request: Request, room: Identity) -> Response:
