@@ -35,7 +35,7 @@ _of_grant = sa.and_(
     assignments.c.actor_id == bindparam("actor_id"),
     assignments.c.target_kind == bindparam("target_kind"),
     assignments.c.target_id == bindparam("target_id"),
-    assignments.c.inherited.is_(bindparam("is_inherited")),
+    assignments.c.inherited == bindparam("is_inherited"),
 )
 _roles_of_grant = (
     sa.select(roles)
