@@ -200,7 +200,7 @@ class Application:
             response = faults.answer(
                 service.fault, BadInput("Invalid input: a value is out of range."), _asked(request)
             )
-        except Exception:
+        except Exception:  # an outermost loop: a fault of ours is one request's
             log.exception("%s %s failed", http.method, path)
             response = service.fault(500, "", faults.unexpected(request_id), _asked(request), {})
         finally:

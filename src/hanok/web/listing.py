@@ -142,7 +142,8 @@ class Listing(Struct, frozen=True, kw_only=True):
     """A list of an API.
 
     marker: the column that a marker names. unique: what orders rows that are equal in all sort keys.
-    filters: by parameter. sort: columns by sort key; first: the key and direction when none was asked for.
+    filters: by parameter. sort: columns by sort key; first: the key and direction when none was asked for, and then:
+        columns that rows equal in it are ordered by.
     default_direction: of a sort key without one. also: other names of filters and sort keys.
     """
 
@@ -152,6 +153,7 @@ class Listing(Struct, frozen=True, kw_only=True):
     marker: sa.Column[Any]
     unique: sa.Column[Any]
     first: tuple[sa.Column[Any], Direction]
+    then: tuple[sa.Column[Any], ...] = ()
     filters: Mapping[str, Filter] = {}
     sort: Mapping[str, sa.Column[Any] | SortKey] = {}
     default_direction: Direction = "asc"
@@ -258,7 +260,8 @@ class Listing(Struct, frozen=True, kw_only=True):
                 keys.append((column, way))
         if not keys:
             column, way = self.first
-            keys.append((column, ways[0] if ways and self.sort else way))
+            way = ways[0] if ways and self.sort else way
+            keys += [(one, way) for one in (column, *self.then)]
         if all(column is not self.unique for column, _ in keys):
             keys.append((self.unique, self.style.last or keys[-1][1]))
         if self.style.backwards(request):

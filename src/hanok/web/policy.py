@@ -25,6 +25,9 @@ from hanok.base import patterns
 
 log = logging.getLogger(__name__)
 
+BY_OPERATORS = "For rules that operators write."
+"""What a rule is for that no other rule leads to: upstream has it, so an operator's file may name it."""
+
 FILE_BYTES = (
     1 << 19
 )  # of an operator's file: all of upstream's sample files together are half of that
@@ -399,7 +402,10 @@ def rules_in(text: str) -> dict[str, str]:
     import yaml  # only a cloud whose operator writes rules pays for it
 
     _check_yaml(text)
-    read = yaml.safe_load(text) or {}
+    try:
+        read = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:  # well-formed, and of a kind that is not read
+        raise ValueError(str(error)) from None
     if not isinstance(read, dict):
         raise ValueError("it is not a list of names, each with a rule")
     return {str(name): _check_text(check) for name, check in read.items()}

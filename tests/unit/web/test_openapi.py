@@ -128,9 +128,12 @@ class _Reading:
         elif isinstance(function, ast.Attribute) and function.attr == "plain_filters":
             style = _value(function.value, names)
             self.names |= {*style.parameters, *_value(call.args[1], names)}
-        elif ast.unparse(function) == "filtered":
-            self.names |= set(_value(call.args[3], names))
         elif any(ast.unparse(arg) == "request" or _is_query(arg) for arg in call.args):
+            for argument in call.args:  # a list is handed on to what reads its page
+                with suppress(NameError, AttributeError, SyntaxError):
+                    named = isinstance(argument, ast.Name | ast.Attribute)
+                    if named and isinstance(listing := _value(argument, names), Listing):
+                        self.names |= set(listing.parameters)
             with suppress(NameError, AttributeError):
                 inner = _value(function, names)
                 if isinstance(inner, FunctionType):

@@ -34,6 +34,7 @@ _MERGES = "a0: &a0 {x: y}\n" + "".join(
         _MERGES + '"os_compute_api:servers:index": "!"',
         '"os_compute_api:servers:index": ' + "[" * 1000 + "]" * 1000,
         "- a list",
+        '"os_compute_api:servers:index": !!python/name:os.system',
     ],
 )
 def test_a_file_that_is_not_understood_keeps_the_rules_before(text: str) -> None:

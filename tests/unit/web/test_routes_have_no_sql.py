@@ -16,14 +16,6 @@ import hanok.services
 SERVICES = Path(hanok.services.__path__[0])
 ROUTES = sorted(SERVICES.glob("*/routes/*.py"))
 REASON = "SQL here: "
-STILL_TO_BE_MOVED = frozenset(
-    f"identity/routes/{name}.py"
-    for name in (
-        "application_credentials", "assignments", "auth", "catalog", "credentials", "ec2", "endpoint_filters",
-        "federated_auth", "federation", "groups", "limits", "oauth1", "policies", "projects", "roles", "trusts",
-        "users",
-    )
-)  # fmt: skip
 # Of SQLAlchemy, what types and conditions are written with.
 DECLARING = frozenset(
     ("Column", "ColumnElement", "Row", "Select", "Table", "and_", "false", "not_", "or_", "true")
@@ -77,16 +69,10 @@ def has_reason(source: str) -> bool:
 @pytest.mark.parametrize("file", ROUTES, ids=name_of)
 def test_a_file_of_routes_has_no_sql_or_says_why(file: Path) -> None:
     source = file.read_text("utf-8")
-    if name_of(file) in STILL_TO_BE_MOVED:
-        assert sql_in(source), "it has none any more: take it from the list"
-    elif has_reason(source):
+    if has_reason(source):
         assert sql_in(source), "it has none any more: take the reason away"
     else:
         assert sql_in(source) == []
-
-
-def test_files_still_to_be_moved_are_there() -> None:
-    assert set(map(name_of, ROUTES)) >= STILL_TO_BE_MOVED
 
 
 @pytest.mark.parametrize(

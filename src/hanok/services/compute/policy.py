@@ -5,7 +5,7 @@ Source: the service's policy reference.
 
 from __future__ import annotations
 
-from hanok.web.policy import Rule, with_former_names
+from hanok.web.policy import BY_OPERATORS, Rule, with_former_names
 
 _RULES: tuple[Rule, ...] = (
     Rule(
@@ -579,6 +579,17 @@ _RULES: tuple[Rule, ...] = (
         "rule:project_reader_api or rule:context_is_admin",
         "Used by other rules.",
     ),
+    # No rule of ours leads to these; an operator's file may, as upstream's own do.
+    Rule("admin_api", "rule:context_is_admin", BY_OPERATORS),
+    Rule("admin_or_owner", "rule:context_is_admin or project_id:%(project_id)s", BY_OPERATORS),
+    Rule("project_manager_api", "role:manager and project_id:%(project_id)s", BY_OPERATORS),
+    Rule(
+        "project_manager_or_admin",
+        "rule:project_manager_api or rule:context_is_admin",
+        BY_OPERATORS,
+    ),
+    Rule("service_api", "role:service", BY_OPERATORS),
+    Rule("service_or_admin", "rule:service_api or rule:context_is_admin", BY_OPERATORS),
 )
 
 # What rules were called before they were split, or renamed: an operator's file may still say so.

@@ -100,7 +100,7 @@ class Reconcilers:
             await work()
         except Unavailable as error:
             log.warning("compute's reconcilers wait: %s", error.message)
-        except Exception:
+        except Exception:  # an outermost loop: the next round tries again
             log.exception("a round of compute's reconcilers failed")
 
     async def _register(self) -> None:

@@ -5,7 +5,7 @@ Source: the service's policy reference.
 
 from __future__ import annotations
 
-from hanok.web.policy import Rule
+from hanok.web.policy import BY_OPERATORS, Rule
 
 RULES: tuple[Rule, ...] = (
     Rule("identity:get_auth_catalog", "@", "See the catalog of one's token (GET /v3/auth/catalog)"),
@@ -1092,4 +1092,11 @@ RULES: tuple[Rule, ...] = (
     Rule("service_or_admin", "rule:admin_required or rule:service_role", "Used by other rules."),
     Rule("service_role", "role:service", "Used by other rules."),
     Rule("token_subject", "user_id:%(target.token.user_id)s", "Used by other rules."),
+    # No rule of ours leads to these; an operator's file may, as upstream's own do.
+    Rule("admin_or_token_subject", "rule:admin_required or rule:token_subject", BY_OPERATORS),
+    Rule(
+        "service_admin_or_token_subject",
+        "rule:service_or_admin or rule:token_subject",
+        BY_OPERATORS,
+    ),
 )

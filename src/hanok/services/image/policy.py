@@ -5,7 +5,7 @@ Source: the service's policy reference.
 
 from __future__ import annotations
 
-from hanok.web.policy import Rule
+from hanok.web.policy import BY_OPERATORS, Rule
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -257,4 +257,6 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule("metadef_admin", "rule:context_is_admin", "Used by other rules."),
     Rule("service_api", "role:service or role:admin", "Used by other rules."),
+    # No rule of ours leads to these; an operator's file may, as upstream's own do.
+    Rule("metadef_default", "@", BY_OPERATORS),
 )

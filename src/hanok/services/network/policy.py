@@ -5,7 +5,7 @@ Source: the service's policy reference.
 
 from __future__ import annotations
 
-from hanok.web.policy import Rule, with_former_names
+from hanok.web.policy import BY_OPERATORS, Rule, with_former_names
 
 _RULES: tuple[Rule, ...] = (
     Rule(
@@ -519,6 +519,29 @@ _RULES: tuple[Rule, ...] = (
     Rule("sg_owner", "project_id:%(security_group:project_id)s", "Used by other rules."),
     Rule("shared", "field:networks:shared=True", "Used by other rules."),
     Rule("shared_security_group", "field:security_groups:shared=True", "Used by other rules."),
+    # No rule of ours leads to these; an operator's file may, as upstream's own do.
+    Rule(
+        "admin_or_data_plane_int",
+        "rule:context_is_admin or role:data_plane_integrator",
+        BY_OPERATORS,
+    ),
+    Rule(
+        "admin_or_network_owner",
+        "rule:context_is_admin or project_id:%(network:project_id)s",
+        BY_OPERATORS,
+    ),
+    Rule("admin_or_owner", "rule:context_is_admin or rule:owner", BY_OPERATORS),
+    Rule(
+        "admin_or_sg_owner",
+        "rule:context_is_admin or project_id:%(security_group:project_id)s",
+        BY_OPERATORS,
+    ),
+    Rule("admin_owner_or_network_owner", "rule:owner or rule:admin_or_network_owner", BY_OPERATORS),
+    Rule("admin_owner_or_sg_owner", "rule:owner or rule:admin_or_sg_owner", BY_OPERATORS),
+    Rule("default", "rule:admin_or_owner", BY_OPERATORS),
+    Rule("owner", "project_id:%(project_id)s", BY_OPERATORS),
+    Rule("regular_user", "@", BY_OPERATORS),
+    Rule("rule_default_sg", "field:security_group_rules:belongs_to_default_sg=True", BY_OPERATORS),
 )
 
 # What rules were called before they were split, or renamed: an operator's file may still say so.

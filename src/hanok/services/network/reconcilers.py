@@ -104,7 +104,7 @@ class NetworkReconciler:
                 log.warning("the network engine is behind: %s %s", error.message, error.detail)
                 wait_s, retry_s = retry_s, min(retry_s * 2, MOST_RETRY_S)
                 self._room.written()  # who waits looks why
-            except Exception:
+            except Exception:  # an outermost loop: the next round tries again
                 log.exception("a round of network's reconciler failed")
                 wait_s, retry_s = retry_s, min(retry_s * 2, MOST_RETRY_S)
             try:

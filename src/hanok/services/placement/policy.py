@@ -5,7 +5,7 @@ Source: the service's policy reference.
 
 from __future__ import annotations
 
-from hanok.web.policy import Rule
+from hanok.web.policy import BY_OPERATORS, Rule
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -145,4 +145,6 @@ RULES: tuple[Rule, ...] = (
     Rule("admin_or_service_api", "role:admin or role:service", "Used by other rules."),
     Rule("project_reader_api", "role:reader and project_id:%(project_id)s", "Used by other rules."),
     Rule("service_api", "role:service", "Used by other rules."),
+    # No rule of ours leads to these; an operator's file may, as upstream's own do.
+    Rule("admin_api", "role:admin", BY_OPERATORS),
 )

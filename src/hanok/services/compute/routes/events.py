@@ -148,8 +148,9 @@ def _events(
             "finish_time": naive_micro(end),
             "result": result,
             "hostId": answers.host_id(row) if host else "",
-            "details": why if details or result == "Error" else None,
         }
+        if details:
+            event["details"] = why
         if for_admins:
             event |= {"traceback": why, "host": host}
         events.append(shown(event))
@@ -171,9 +172,10 @@ _QUERY = Query(
     closed=(2, 58),
 )
 _SHOW = (f"{_A}:show", f"{_A}:events", f"{_A}:events:details")
+_OLDER = _SHOW[:2]  # the details of events are shown from 2.84 on
 ROUTES = (
     Route("GET", _ALL, _lister(even_deleted=False), (f"{_A}:list",), maximum=(2, 20), query=_QUERY),
     Route("GET", _ALL, _lister(even_deleted=True), (f"{_A}:list",), minimum=(2, 21), query=_QUERY),
-    Route("GET", _ALL + "/{request_id}", _shower(even_deleted=False), _SHOW, maximum=(2, 20)),
+    Route("GET", _ALL + "/{request_id}", _shower(even_deleted=False), _OLDER, maximum=(2, 20)),
     Route("GET", _ALL + "/{request_id}", _shower(even_deleted=True), _SHOW, minimum=(2, 21)),
 )

@@ -17,7 +17,7 @@ from hanok.services.compute.tables import flavors as table
 from hanok.services.identity import facade as identity
 from hanok.web.listing import COMPUTE, Filter, Listing, SortKey, equal
 from hanok.web.request import Request, json_answer, no_content
-from hanok.web.routes import Route
+from hanok.web.routes import SIGNED_IN, Route
 from hanok.web.versions import Parameter, Query
 
 _SPEC = re.compile(r"[\w\- .:]{1,255}")
@@ -90,7 +90,6 @@ def _shown(request: Request) -> sa.Select[Any]:
 
 async def list_flavors(request: Request, room: Compute) -> Response:
     """GET /flavors."""
-    request.allowed_by_hand()
     async with request.reading() as tx:
         page = await LIST.page(request, tx, _shown(request))
     return json_answer(
@@ -299,7 +298,7 @@ ROUTES = (
         "GET",
         "/v2.1/flavors",
         list_flavors,
-        _INDEX,
+        (SIGNED_IN,),
         query=QUERY,
     ),
     Route(

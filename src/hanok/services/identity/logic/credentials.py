@@ -7,6 +7,7 @@ from the token it was made with. The blob shows the same, and may claim nothing 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, Conflict, Forbidden
 from hanok.base.ids import new_hex
-from hanok.services.identity.logic import sealed
+from hanok.services.identity.logic import lookup, sealed
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.logic.lookup import get
 from hanok.services.identity.room import Identity
@@ -39,14 +40,43 @@ _count = (
     .select_from(credentials)
     .where(credentials.c.user_id == bindparam("id"))
 )
-_of_type = sa.select(credentials).where(
+_all = sa.select(credentials)
+_every = sa.select(*(credentials.c[name] for name in ("id", "user_id", "project_id", "type")))
+_of_type = _all.where(
     credentials.c.user_id == bindparam("user_id"), credentials.c.type == bindparam("type")
 )
+_ec2 = _all.where(credentials.c.id == bindparam("id"), credentials.c.type == EC2)
 
 
 def id_of_access(access: str) -> str:
     """The id of the credential with this access key."""
     return hashlib.sha256(access.encode()).hexdigest()
+
+
+async def find(tx: Transaction, credential_id: str) -> Row[Any] | None:
+    """A credential, if there is one with this id."""
+    return await lookup.find(tx, credentials, credential_id)
+
+
+async def every(tx: Transaction) -> Sequence[Row[Any]]:
+    """Id, user, project and type of all credentials: what rules look at."""
+    return await tx.all(_every)
+
+
+def among(ids: Sequence[str] | None) -> sa.Select[Any]:
+    """Credentials of these ids; None: all of them."""
+    return _all if ids is None else _all.where(credentials.c.id.in_(ids))
+
+
+async def by_access(tx: Transaction, access: str) -> Row[Any] | None:
+    """The EC2 key with this access key, if there is one."""
+    return await tx.first(_ec2, {"id": id_of_access(access)})
+
+
+def ec2_keys(user_id: str, token: Token) -> sa.Select[Any]:
+    """A user's EC2 keys, as far as a token reaches."""
+    found = _all.where(credentials.c.user_id == user_id, credentials.c.type == EC2)
+    return found.where(credentials.c.project_id == token.project_id) if token.delegated else found
 
 
 def in_reach(token: Token, project_id: str | None) -> bool:

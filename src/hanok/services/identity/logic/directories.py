@@ -157,7 +157,7 @@ async def follow_all(database: Database, directories: Directories) -> None:
             await follow(database, domain_id, directory)
         except HanokError as error:
             log.warning("the directory of domain %s: %s %s", domain_id, error.message, error.detail)
-        except Exception:  # one domain's directory stops only itself
+        except Exception:  # an outermost loop: one domain's directory stops only itself
             log.exception("the directory of domain %s cannot be followed", domain_id)
 
 

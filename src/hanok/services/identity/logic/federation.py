@@ -7,7 +7,7 @@ from then on, also from tokens that were given before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,10 +15,10 @@ import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
 from hanok.base.clock import Clock
-from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound, NotSignedIn
+from hanok.base.errors import BadInput, Conflict, Forbidden, NotSignedIn
 from hanok.base.ids import new_hex
-from hanok.services.identity.logic import mapping, projects, revocations
-from hanok.services.identity.logic.lookup import exact_first, get, named
+from hanok.services.identity.logic import mapping, projects, providers, revocations
+from hanok.services.identity.logic.lookup import exact_first, named
 from hanok.services.identity.logic.mapping import Assertion, Mapped, MappedProject
 from hanok.services.identity.logic.proofs import REFUSED
 from hanok.services.identity.room import Identity
@@ -28,23 +28,18 @@ from hanok.services.identity.tables import (
     federated_users,
     federation_protocols,
     groups,
-    identity_providers,
     idp_remote_ids,
-    mappings,
     roles,
     users,
 )
 from hanok.services.identity.tables import projects as project_table
 from hanok.store import Duplicate, Transaction
 
-_remote = (
-    sa.select(idp_remote_ids)
-    .where(idp_remote_ids.c.idp_id.in_(bindparam("ids", expanding=True)))
-    .order_by(idp_remote_ids.c.ordinal)
-)
-_protocol = sa.select(federation_protocols).where(
-    federation_protocols.c.idp_id == bindparam("idp"),
-    federation_protocols.c.id == bindparam("protocol"),
+_by_protocol = (
+    sa.select(federation_protocols.c.idp_id)
+    .join(idp_remote_ids, idp_remote_ids.c.idp_id == federation_protocols.c.idp_id)
+    .where(federation_protocols.c.id == bindparam("protocol"))
+    .distinct()
 )
 _known = sa.select(federated_users).where(
     federated_users.c.idp_id == bindparam("idp"), federated_users.c.unique_id == bindparam("unique")
@@ -80,85 +75,6 @@ _assigned = sa.select(assignments).where(
     assignments.c.inherited.is_(False),
 )
 
-# ---- providers ----
-
-
-async def remote_ids(tx: Transaction, ids: Sequence[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {one: [] for one in ids}
-    for row in await tx.all(_remote, {"ids": list(ids)}):
-        found[row.idp_id].append(row.remote_id)
-    return found
-
-
-async def create_provider(tx: Transaction, idp_id: str, values: Mapping[str, Any]) -> None:
-    """A provider, with a domain of its own where none is named.
-
-    Raises:
-        Conflict: there is one of this id, or with one of its remote ids. NotFound: no such domain.
-    """
-    domain_id = values.get("domain_id")
-    if domain_id:
-        domain = await get(tx, project_table, "domain", domain_id)
-        if not domain.is_domain:
-            raise NotFound(f"Could not find domain: {domain_id}.")
-    else:
-        name = new_hex()
-        words = f"Auto generated federated domain for Identity Provider: {idp_id}"
-        made = await projects.create(
-            tx, {"name": name, "is_domain": True, "description": words, "enabled": True}, {}
-        )
-        domain_id = made.id
-    row = {
-        "id": idp_id,
-        "domain_id": domain_id,
-        "enabled": bool(values.get("enabled")),
-        "description": values.get("description"),
-        "authorization_ttl": values.get("authorization_ttl"),
-    }
-    try:
-        await tx.insert(identity_providers, row)
-    except Duplicate as error:
-        raise Conflict(
-            "Conflict occurred attempting to store identity_provider - Duplicate entry found with ID "
-            f"{idp_id}."
-        ) from error
-    await set_remote_ids(tx, idp_id, values.get("remote_ids") or ())
-
-
-async def set_remote_ids(tx: Transaction, idp_id: str, wanted: Sequence[str]) -> None:
-    """
-    Raises:
-        Conflict: another provider has one of them.
-    """
-    await tx.execute(idp_remote_ids.delete().where(idp_remote_ids.c.idp_id == idp_id))
-    for ordinal, remote_id in enumerate(dict.fromkeys(wanted)):
-        try:
-            await tx.insert(
-                idp_remote_ids, {"remote_id": remote_id, "idp_id": idp_id, "ordinal": ordinal}
-            )
-        except Duplicate as error:
-            raise Conflict(f"Duplicate remote ID: {remote_id}") from error
-
-
-async def delete_provider(tx: Transaction, idp_id: str) -> None:
-    """A provider is not trusted any more: its users cannot sign in, and lose what it gave them."""
-    for table in (idp_remote_ids, federation_protocols, federated_memberships, federated_users):
-        await tx.execute(table.delete().where(table.c.idp_id == idp_id))
-    await tx.execute(identity_providers.delete().where(identity_providers.c.id == idp_id))
-
-
-async def protocol(tx: Transaction, idp_id: str, protocol_id: str) -> Row[Any]:
-    """
-    Raises:
-        NotFound: the provider has no such protocol.
-    """
-    row = await tx.first(_protocol, {"idp": idp_id, "protocol": protocol_id})
-    if row is None:
-        raise NotFound(
-            f"Could not find federated protocol {protocol_id} for Identity Provider: {idp_id}."
-        )
-    return row
-
 
 async def groups_now(tx: Transaction, user_id: str, idp_id: str) -> list[str]:
     """Ids of the groups that a provider has put a user into."""
@@ -168,14 +84,19 @@ async def groups_now(tx: Transaction, user_id: str, idp_id: str) -> list[str]:
 # ---- signing in ----
 
 
+async def providers_by(tx: Transaction, protocol_id: str) -> Sequence[str]:
+    """The ids of the providers that sign in by a protocol and are known by an id of their own."""
+    return await tx.scalars(_by_protocol, {"protocol": protocol_id})
+
+
 async def trusted(tx: Transaction, idp_id: str, protocol_id: str) -> tuple[Row[Any], Row[Any]]:
     """A provider and its protocol.
 
     Raises:
         NotFound: there is no such thing. Forbidden: the provider is switched off.
     """
-    idp = await get(tx, identity_providers, "identity provider", idp_id)
-    found = await protocol(tx, idp_id, protocol_id)
+    idp = await providers.get(tx, idp_id)
+    found = await providers.protocol(tx, idp_id, protocol_id)
     if not idp.enabled:
         raise Forbidden(f"Identity Provider {idp_id} is disabled")
     return idp, found
@@ -192,13 +113,13 @@ async def admit(
         NotSignedIn: the provider is not one of those that are meant, or the user is not to be found here.
         BadInput: the mapping makes nothing of it.
     """
-    known = (await remote_ids(tx, [idp.id]))[idp.id]
+    known = (await providers.remote_ids(tx, [idp.id]))[idp.id]
     attribute = via.remote_id_attribute
     if attribute and known and not set(said.get(attribute, ())) & set(known):
         raise Forbidden(
             "Incoming identity provider identifier not included among the accepted identifiers."
         )
-    row = await get(tx, mappings, "mapping", via.mapping_id)
+    row = await providers.mapping(tx, via.mapping_id)
     mapped = mapping.apply(mapping.rules_of(row.rules, row.schema_version), said)
     if mapped.user.type == "local":
         return await _local(tx, mapped), False

@@ -12,9 +12,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
-from hanok.base.errors import BadInput, Conflict, Forbidden
+from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
 from hanok.base.ids import new_hex
-from hanok.services.identity.logic.lookup import get
+from hanok.services.identity.logic import lookup
 from hanok.services.identity.tables import limits, projects, regions, registered_limits, services
 from hanok.store import Duplicate, Transaction
 
@@ -73,9 +73,58 @@ _in_force = (
 )
 
 
-def statement() -> sa.Select[Any]:
-    """All limits with what their registered limit says."""
-    return _limits
+REGISTERED = sa.select(registered_limits)
+
+
+def visible(
+    *, everywhere: bool, domain_id: str | None = None, project_id: str | None = None
+) -> sa.Select[Any]:
+    """Limits with what their registered limit says: all, those of a domain and its projects, or of a project."""
+    if everywhere:
+        return _limits
+    if domain_id:
+        own = sa.select(projects.c.id).where(projects.c.domain_id == domain_id)
+        mine = sa.or_(limits.c.domain_id == domain_id, limits.c.project_id.in_(own))
+        return _limits.where(mine)
+    return _limits.where(limits.c.project_id == project_id if project_id else sa.false())
+
+
+async def registered(tx: Transaction, registered_id: str) -> Row[Any]:
+    """
+    Raises:
+        NotFound: there is no such registered limit.
+    """
+    row = await lookup.find(tx, registered_limits, registered_id)
+    if row is None:
+        raise NotFound(f"Could not find registered limit for {registered_id}.")
+    return row
+
+
+async def get(tx: Transaction, limit_id: str) -> Row[Any]:
+    """
+    Raises:
+        NotFound: there is no such limit.
+    """
+    row = await find(tx, limit_id)
+    if row is None:
+        raise NotFound(f"Could not find limit for {limit_id}.")
+    return row
+
+
+async def owner(tx: Transaction, row: Row[Any]) -> dict[str, Any]:
+    """Whose a limit is, as rules name it."""
+    if not row.project_id:
+        return {"target.limit.domain.id": row.domain_id}
+    project = await lookup.get(tx, projects, "project", row.project_id)
+    return {
+        "target.limit.project_id": project.id,
+        "target.limit.project.domain_id": project.domain_id,
+    }
+
+
+async def delete(tx: Transaction, row: Row[Any]) -> None:
+    """Remove a limit: what is registered for all holds again."""
+    await tx.execute(limits.delete().where(limits.c.id == row.id))
 
 
 async def find(tx: Transaction, limit_id: str) -> Row[Any] | None:
@@ -239,10 +288,12 @@ async def change(tx: Transaction, row: Row[Any], values: Mapping[str, Any], mode
 async def _fits(tx: Transaction, row: Mapping[str, Any], model: str) -> None:
     if model == "flat":
         return
-    registered = await get(tx, registered_limits, "registered limit", row["registered_limit_id"])
+    registered = await lookup.get(
+        tx, registered_limits, "registered limit", row["registered_limit_id"]
+    )
     wanted = row["resource_limit"]
     if row["project_id"]:
-        owner = await get(tx, projects, "project", row["project_id"])
+        owner = await lookup.get(tx, projects, "project", row["project_id"])
         if owner.parent_id != owner.domain_id:
             raise _misfit(row, "its project is not right below its domain")
         above = await tx.scalar(_of_domain, {"registered": registered.id, "id": owner.domain_id})

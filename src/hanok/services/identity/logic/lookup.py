@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,12 +25,7 @@ async def get(tx: Transaction, table: sa.Table, what: str, wanted: str) -> Row[A
     Raises:
         NotFound: "Could not find <what>: <id>."
     """
-    statement = _by_id.get(table.name)
-    if statement is None:
-        statement = _by_id[table.name] = sa.select(table).where(
-            table.c.id == sa.bindparam("wanted")
-        )
-    row = await tx.first(statement, {"wanted": wanted})
+    row = await find(tx, table, wanted)
     if row is None:
         raise NotFound(f"Could not find {what}: {wanted}.")
     return row
@@ -70,31 +65,41 @@ def truth(text: str) -> bool:
     return text.strip().lower() not in ("0", "false", "no", "off")
 
 
-def filtered(
-    statement: sa.Select[Any], table: sa.Table, query: Mapping[str, str], names: Sequence[str]
-) -> sa.Select[Any]:
-    """The statement with the filters of a query: equality, and __contains, __startswith, __endswith on names."""
-    has_key = "name_key" in table.c
-    for name, value in query.items():
-        field, _, how = name.partition("__")
-        if field not in names:
-            continue
-        column = table.c[field]
-        if isinstance(column.type, sa.Boolean):
-            statement = statement.where(column.is_(truth(value)))
-        elif not how:
-            same = named(table, value) if field == "name" and has_key else column == value
-            statement = statement.where(same)
-        elif how in _HOW:
-            statement = statement.where(_parts(column, value, how))
-        elif how[0] == "i" and how[1:] in _HOW:
-            if field == "name" and has_key:
-                statement = statement.where(_parts(table.c.name_key, value.casefold(), how[1:]))
-            else:
-                statement = statement.where(_parts(sa.func.lower(column), value.lower(), how[1:]))
-        else:
-            raise BadInput(f"Invalid filter: '{name}' is not a valid filter.")
-    return statement
+def condition(table: sa.Table, name: str, value: str) -> sa.ColumnElement[bool]:
+    """What a filter says of a table's rows: equality, or __contains, __startswith, __endswith on a text.
+
+    Args:
+        name: a column, perhaps with one of these, and an i before it where case does not matter.
+
+    Raises:
+        BadInput: there is no such comparison.
+
+    Source: Identity API reference, "Filtering, searching, and pagination".
+    """
+    field, _, how = name.partition("__")
+    column = table.c[field]
+    by_key = field == "name" and "name_key" in table.c
+    if isinstance(column.type, sa.Boolean):
+        return column.is_(truth(value))
+    if not how:
+        return named(table, value) if by_key else column == value
+    if how in _HOW:
+        return _parts(column, value, how)
+    if how[0] != "i" or how[1:] not in _HOW:
+        raise BadInput(f"Invalid filter: '{name}' is not a valid filter.")
+    if by_key:
+        return _parts(table.c.name_key, value.casefold(), how[1:])
+    return _parts(sa.func.lower(column), value.lower(), how[1:])
+
+
+async def find(tx: Transaction, table: sa.Table, wanted: str | None) -> Row[Any] | None:
+    """The row with this id, if there is one."""
+    statement = _by_id.get(table.name)
+    if statement is None:
+        statement = _by_id[table.name] = sa.select(table).where(
+            table.c.id == sa.bindparam("wanted")
+        )
+    return await tx.first(statement, {"wanted": wanted})
 
 
 def expiry(text: str, now: datetime) -> datetime:

@@ -44,6 +44,7 @@ _verify = {
     "PLAINTEXT": signature.verify_plaintext,
 }
 _consumer = sa.select(oauth_consumers).where(oauth_consumers.c.id == bindparam("id"))
+CONSUMERS = sa.select(oauth_consumers)
 _request_token = sa.select(oauth_request_tokens).where(oauth_request_tokens.c.id == bindparam("id"))
 _access_token = sa.select(oauth_access_tokens).where(oauth_access_tokens.c.id == bindparam("id"))
 
@@ -180,6 +181,47 @@ async def consumer(tx: Transaction, consumer_id: str) -> Row[Any]:
     row = await tx.first(_consumer, {"id": consumer_id})
     if row is None:
         raise NotFound("Consumer not found")
+    return row
+
+
+async def create_consumer(
+    tx: Transaction, keys: Keys, values: Mapping[str, Any], extra: Mapping[str, Any]
+) -> tuple[Row[Any], str]:
+    """A new consumer, and its secret, which is not shown again."""
+    consumer_id, (secret, columns) = new_hex(), new_secret(keys)
+    row = {"id": consumer_id, "description": None, **values, "extra": extra, **columns}
+    await tx.insert(oauth_consumers, row)
+    return await consumer(tx, consumer_id), secret
+
+
+async def update_consumer(
+    tx: Transaction, row: Row[Any], values: Mapping[str, Any], extra: Mapping[str, Any]
+) -> Row[Any]:
+    """Change all but the secret.
+
+    Raises:
+        BadInput: nothing is changed.
+    """
+    if not values and not extra:
+        raise BadInput("Expecting to find something to change in consumer.")
+    changed = oauth_consumers.update().where(oauth_consumers.c.id == row.id)
+    await tx.execute(changed.values(**values, extra={**row.extra, **extra}))
+    return await consumer(tx, row.id)
+
+
+def access_tokens(user_id: str) -> sa.Select[Any]:
+    """The access tokens that a user has authorized."""
+    return sa.select(oauth_access_tokens).where(oauth_access_tokens.c.user_id == user_id)
+
+
+async def access_token(tx: Transaction, user_id: str, token_id: str) -> Row[Any]:
+    """
+    Raises:
+        NotFound: the user has authorized no such access token.
+    """
+    row = await tx.first(_access_token, {"id": token_id})
+    if row is None or row.user_id != user_id:
+        raise NotFound("Access token not found")
     return row
 
 

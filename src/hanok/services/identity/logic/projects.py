@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,11 +11,13 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
 from hanok.base.ids import new_hex
+from hanok.services.identity import schemas
 from hanok.services.identity.logic import (
     delegations,
     domain_options,
     endpoint_filters,
     limits,
+    lookup,
     revocations,
     rights,
 )
@@ -35,17 +38,67 @@ from hanok.services.identity.tables import (
     users,
 )
 from hanok.store import Duplicate, Transaction
+from hanok.web.listing import Filter, tagged
 
 DEEPEST = 5  # projects below a domain, as upstream's default
 
 MANY = 100  # from so many projects on, naming each costs more than reading the tags of all
 
+_shown = sa.select(*(projects.c[name] for name in schemas.PROJECT))
 _all_tags = sa.select(project_tags.c.project_id, project_tags.c.name).order_by(project_tags.c.name)
 _tags = _all_tags.where(project_tags.c.project_id.in_(bindparam("ids", expanding=True)))
 _children = sa.select(projects).where(projects.c.parent_id == bindparam("id"))
 _domain = sa.select(projects).where(
     projects.c.id == bindparam("id"), projects.c.is_domain.is_(True)
 )
+
+
+def all_of(domain_id: str | None = None, *, domains: bool | None = False) -> sa.Select[Any]:
+    """Projects, of one domain if it is named: the columns that answers show. domains: None for domains, too."""
+    found = _shown if domain_id is None else _shown.where(projects.c.domain_id == domain_id)
+    return found if domains is None else found.where(projects.c.is_domain.is_(domains))
+
+
+def among(
+    ids: Collection[str] | sa.Select[Any],
+    *,
+    enabled: bool | None = None,
+    domains: bool | None = False,
+) -> sa.Select[Any]:
+    """Those of these ids that are projects, not domains; the enabled ones, if that is asked for.
+
+    Args:
+        ids: or a statement that gives them. domains: None for domains, too.
+    """
+    wanted = ids if isinstance(ids, sa.Select) else list(ids)
+    found = all_of(domains=domains).where(projects.c.id.in_(wanted))
+    return found if enabled is None else found.where(projects.c.enabled.is_(enabled))
+
+
+def domains(ids: Collection[str] | None = None, *, enabled: bool | None = None) -> sa.Select[Any]:
+    """All domains, or those of these ids; the enabled ones, if that is asked for."""
+    found = sa.select(projects).where(projects.c.is_domain.is_(True))
+    if ids is not None:
+        found = found.where(projects.c.id.in_(list(ids)))
+    return found if enabled is None else found.where(projects.c.enabled.is_(enabled))
+
+
+def tagged_by(*, negative: bool, together: bool) -> Filter:
+    """The filter on tags, with commas between: `tags`, `tags-any`, `not-tags`, `not-tags-any`."""
+    owner, tag = project_tags.c.project_id, project_tags.c.name
+    return lambda values: tagged(
+        projects.c.id, owner, tag, values[-1:], negative=negative, together=together
+    )
+
+
+async def find(tx: Transaction, project_id: str) -> Row[Any] | None:
+    """A project or domain, if there is one with this id."""
+    return await lookup.find(tx, projects, project_id)
+
+
+async def children(tx: Transaction, project_id: str) -> Sequence[Row[Any]]:
+    """The projects right below one."""
+    return await tx.all(_children, {"id": project_id})
 
 
 async def tags_of(tx: Transaction, ids: list[str]) -> dict[str, list[str]]:

@@ -16,7 +16,7 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, Forbidden, NotFound
 from hanok.base.ids import new_hex
-from hanok.services.identity.logic import rights
+from hanok.services.identity.logic import rights, roles
 from hanok.services.identity.logic.lookup import get
 from hanok.services.identity.tables import projects, trust_roles, trusts, users
 from hanok.store import Transaction
@@ -33,6 +33,10 @@ _use = (
     .where(trusts.c.id == bindparam("trust_id"), trusts.c.remaining_uses > 0)
     .values(remaining_uses=trusts.c.remaining_uses - 1)
 )
+
+
+# Those that somebody may still look at: deleted ones are kept for the tokens that were given with them.
+ALL = sa.select(trusts).where(trusts.c.deleted_at.is_(None))
 
 
 class NewTrust(Struct, frozen=True, kw_only=True):
@@ -78,6 +82,11 @@ async def alive(
 async def role_ids(tx: Transaction, trust_id: str) -> list[str]:
     """The roles a trust names."""
     return list(await tx.scalars(_roles, {"id": trust_id}))
+
+
+async def roles_of(tx: Transaction, trust_id: str) -> Sequence[Row[Any]]:
+    """The roles that a trust names, in the order of their names."""
+    return await roles.of_ids(tx, await role_ids(tx, trust_id))
 
 
 async def first(tx: Transaction, row: Row[Any], now: datetime) -> Row[Any] | None:

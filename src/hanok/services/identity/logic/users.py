@@ -1,33 +1,89 @@
-"""Users, groups and their members."""
+"""Users."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import operator
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Row, bindparam
+from sqlalchemy import Row
 
 from hanok.base import patterns
-from hanok.base.errors import BadInput, Conflict, NotFound
+from hanok.base.errors import BadInput, Conflict
 from hanok.base.ids import new_hex
-from hanok.services.identity.logic import delegations, projects, revocations, rights
-from hanok.services.identity.logic.lookup import get, renamed
+from hanok.services.identity import schemas
+from hanok.services.identity.logic import delegations, lookup, projects, revocations
+from hanok.services.identity.logic.lookup import renamed
 from hanok.services.identity.room import IdentitySettings
 from hanok.services.identity.tables import (
     assignments,
     federated_memberships,
     federated_users,
     group_members,
-    groups,
     users,
 )
 from hanok.store import Duplicate, Transaction
 
-_member = sa.select(group_members).where(
-    group_members.c.group_id == bindparam("group_id"),
-    group_members.c.user_id == bindparam("user_id"),
-)
+_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+    "lt": operator.lt,
+    "lte": operator.le,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "eq": operator.eq,
+    "neq": operator.ne,
+}
+_shown = sa.select(*(users.c[name] for name in schemas.USER))
+
+
+def all_of(domain_id: str | None = None) -> sa.Select[Any]:
+    """All users, or those of a domain: the columns that answers show."""
+    return _shown if domain_id is None else _shown.where(users.c.domain_id == domain_id)
+
+
+def members(group_id: str, domain_id: str | None = None) -> sa.Select[Any]:
+    """The users in a group, or those of them in a domain: the columns that answers show."""
+    own = sa.select(group_members.c.user_id).where(group_members.c.group_id == group_id)
+    return all_of(domain_id).where(users.c.id.in_(own))
+
+
+def password_ends(values: Sequence[str]) -> sa.ColumnElement[bool]:
+    """The filter "lt:2026-01-31T12:00:00Z" on the end of passwords; a time alone means that very time.
+
+    Raises:
+        BadInput: there is no such comparison, or no such time.
+    """
+    return sa.and_(*(_password_ends(text) for text in values))
+
+
+def _password_ends(text: str) -> sa.ColumnElement[bool]:
+    how, _, when = text.partition(":")
+    if how not in _COMPARE:
+        how, when = "eq", text
+    try:
+        at = datetime.fromisoformat(when)
+        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadInput(
+            "Invalid input for the filter password_expires_at: {operator}:{timestamp} is wanted, "
+            "with lt, lte, gt, gte, eq or neq and a time like 2026-01-31T12:00:00Z."
+        ) from None
+    found: sa.ColumnElement[bool] = _COMPARE[how](users.c.password_expires_at, at)
+    return found
+
+
+async def get(tx: Transaction, user_id: str) -> Row[Any]:
+    """
+    Raises:
+        NotFound: there is no such user.
+    """
+    return await lookup.get(tx, users, "user", user_id)
+
+
+async def find(tx: Transaction, user_id: str) -> Row[Any] | None:
+    """A user, if there is one with this id."""
+    return await lookup.find(tx, users, user_id)
 
 
 async def create(
@@ -71,7 +127,7 @@ async def create(
             "Conflict occurred attempting to store user - it is not permitted to have two users "
             f"with the same name in a domain: {values['name']}."
         ) from error
-    return await get(tx, users, "user", user_id)
+    return await get(tx, user_id)
 
 
 async def update(
@@ -113,7 +169,7 @@ async def update(
             raise Conflict(text) from error
     if password or (values.get("enabled") is False and row.enabled):
         await revocations.note(tx, "user", [row.id], now)
-    return await get(tx, users, "user", row.id)
+    return await get(tx, row.id)
 
 
 def password_set(
@@ -170,6 +226,20 @@ def _later(row: Row[Any], now: datetime) -> datetime:
     return now if before is None else max(now, before + timedelta(microseconds=1))
 
 
+async def change_own_password(
+    tx: Transaction, row: Row[Any], columns: dict[str, Any], now: datetime
+) -> bool:
+    """Give a user the password of these columns (`password_change`); False: another came in between.
+
+    It ends the user's tokens.
+    """
+    mine = users.update().where(users.c.id == row.id, users.c.password_hash == row.password_hash)
+    if not await tx.count(mine.values(**columns)):
+        return False
+    await revocations.note(tx, "user", [row.id], now)
+    return True
+
+
 def check_strength(password: str, settings: IdentitySettings) -> None:
     """Hold a new password against the operator's pattern.
 
@@ -223,74 +293,3 @@ async def delete(tx: Transaction, row: Row[Any], now: datetime) -> None:
     await delegations.forget_users(tx, [row.id])
     await tx.execute(users.delete().where(users.c.id == row.id))
     await revocations.note(tx, "user", [row.id], now)
-
-
-async def create_group(tx: Transaction, values: dict[str, Any], extra: dict[str, Any]) -> Row[Any]:
-    await projects.domain(tx, values["domain_id"])
-    group_id = new_hex()
-    try:
-        await tx.insert(
-            groups,
-            {
-                "id": group_id,
-                "name": values["name"],
-                "domain_id": values["domain_id"],
-                "description": values.get("description") or "",
-                "extra": extra,
-            },
-        )
-    except Duplicate as error:
-        raise Conflict(
-            "Conflict occurred attempting to store group - it is not permitted to have two groups "
-            f"with the same name in a domain: {values['name']}."
-        ) from error
-    return await get(tx, groups, "group", group_id)
-
-
-async def update_group(
-    tx: Transaction, row: Row[Any], values: dict[str, Any], extra: dict[str, Any]
-) -> Row[Any]:
-    if values.get("domain_id", row.domain_id) != row.domain_id:
-        raise BadInput("A group's domain cannot be changed.")
-    changes = {name: value for name, value in values.items() if name in ("name", "description")}
-    if extra:
-        changes["extra"] = {**row.extra, **extra}
-    if changes:
-        try:
-            await tx.alter(groups.update().where(groups.c.id == row.id).values(**renamed(changes)))
-        except Duplicate as error:
-            text = f"The name {changes['name']} is taken by another group of the domain."
-            raise Conflict(text) from error
-    return await get(tx, groups, "group", row.id)
-
-
-async def delete_group(tx: Transaction, row: Row[Any], now: datetime) -> None:
-    own = sa.select(groups.c.id).where(groups.c.id == row.id)
-    await revocations.note(tx, "user", await rights.members_with_roles(tx, own), now)
-    await tx.execute(
-        assignments.delete().where(
-            assignments.c.actor_kind == "group", assignments.c.actor_id == row.id
-        )
-    )
-    await tx.execute(group_members.delete().where(group_members.c.group_id == row.id))
-    await tx.execute(
-        federated_memberships.delete().where(federated_memberships.c.group_id == row.id)
-    )
-    await tx.execute(groups.delete().where(groups.c.id == row.id))
-
-
-async def is_member(tx: Transaction, group_id: str, user_id: str) -> bool:
-    return await tx.first(_member, {"group_id": group_id, "user_id": user_id}) is not None
-
-
-async def add_member(tx: Transaction, group_id: str, user_id: str) -> None:
-    await tx.insert_missing(group_members, {"group_id": group_id, "user_id": user_id})
-
-
-async def remove_member(tx: Transaction, group_id: str, user_id: str, now: datetime) -> None:
-    gone = group_members.delete().where(
-        group_members.c.group_id == group_id, group_members.c.user_id == user_id
-    )
-    if not await tx.count(gone):
-        raise NotFound(f"Could not find user: {user_id} in group: {group_id}.")
-    await revocations.note(tx, "user", [user_id], now)

@@ -6,28 +6,24 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
-from msgspec import UNSET
+from sqlalchemy import Row
 from starlette.responses import Response
 
-from hanok.base.clock import zulu_micro
-from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
-from hanok.base.ids import new_hex
+from hanok.base.errors import BadInput, Forbidden, NotFound
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import delegations
-from hanok.services.identity.logic.lookup import expiry, get, named, roles_named
+from hanok.services.identity.logic import application_credentials, delegations, roles, users
+from hanok.services.identity.logic.lookup import expiry
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes import lists
 from hanok.services.identity.routes.users import readable, target
-from hanok.services.identity.tables import access_rules, roles, users
-from hanok.services.identity.tables import application_credentials as table
-from hanok.store import Duplicate, Transaction
+from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
 from hanok.web.token import Delegation
 
 
-async def _body(request: Request, tx: Transaction, row: Any) -> dict[str, Any]:
-    named = await tx.all(sa.select(roles).where(roles.c.id.in_(list(row.role_ids))))
+async def _body(request: Request, tx: Transaction, row: Row[Any]) -> dict[str, Any]:
+    at = ("users", row.user_id, "application_credentials", row.id)
     body: dict[str, Any] = {
         "id": row.id,
         "name": row.name,
@@ -39,41 +35,37 @@ async def _body(request: Request, tx: Transaction, row: Any) -> dict[str, Any]:
         else row.expires_at.strftime("%Y-%m-%dT%H:%M:%S.%f"),
         "unrestricted": row.unrestricted,
         "system": None,
-        "roles": [
-            {
-                "id": role.id,
-                "name": role.name,
-                "domain_id": None if role.domain_id == "*" else role.domain_id,
-            }
-            for role in named
-        ],
-        "links": schemas.link(request, "users", row.user_id, "application_credentials", row.id),
+        "roles": [_role(role) for role in await roles.of_ids(tx, row.role_ids)],
+        "links": schemas.link(request, *at),
     }
     if row.access_rule_ids is not None:
-        rules = await tx.all(
-            sa.select(access_rules).where(access_rules.c.id.in_(list(row.access_rule_ids)))
-        )
-        by_id = {rule.id: _rule(rule) for rule in rules}
-        body["access_rules"] = [
-            by_id[one] for one in dict.fromkeys(row.access_rule_ids) if one in by_id
-        ]
+        rules = await application_credentials.rules(tx, row.access_rule_ids)
+        body["access_rules"] = [_rule(rule) for rule in rules]
     return body
+
+
+def _role(row: Row[Any]) -> dict[str, Any]:
+    of = None if row.domain_id == roles.NOWHERE else row.domain_id
+    return {"id": row.id, "name": row.name, "domain_id": of}
 
 
 def _rule(row: Any) -> dict[str, Any]:
     return {"id": row.id, "service": row.service, "path": row.path, "method": row.method}
 
 
+def _whole_rule(request: Request, row: Row[Any]) -> dict[str, Any]:
+    links = schemas.link(request, "users", row.user_id, "access_rules", row.id)
+    return {**_rule(row), "links": links}
+
+
 async def list_credentials(request: Request, room: Identity) -> Response:
     """GET /v3/users/{id}/application_credentials."""
     async with request.reading() as tx:
         user = await readable(request, tx, "identity:list_application_credentials")
-        statement = sa.select(table).where(table.c.user_id == user.id).order_by(table.c.name)
-        if "name" in request.query:
-            statement = statement.where(named(table, request.query["name"]))
-        rows = await tx.all(statement)
-        items = [await _body(request, tx, row) for row in rows]
-    return json_answer(schemas.collection(request, "application_credentials", items))
+        mine = application_credentials.of_user(user.id)
+        page = await lists.APPLICATION_CREDENTIALS.page(request, tx, mine, within=mine)
+        items = [await _body(request, tx, row) for row in page.rows]
+    return await lists.paged(request, lists.APPLICATION_CREDENTIALS, page, items)
 
 
 async def create_credential(request: Request, room: Identity) -> Response:
@@ -93,38 +85,10 @@ async def create_credential(request: Request, room: Identity) -> Response:
     wished = _expiry(body.expires_at, room)
     secret = body.secret or secrets.token_urlsafe(64)
     hashed = await room.passwords.hash(secret)
-    credential_id = new_hex()
     async with request.transaction() as tx:
-        role_ids = await _roles(tx, body.roles, list(token.role_ids))
-        rule_ids = None
-        if body.access_rules is not None:
-            rule_ids = [await _access_rule(tx, token.user_id, rule) for rule in body.access_rules]
-        if token.access_rules is not None:
-            raise Forbidden("A credential with access rules cannot make another.")
-        expires = await _bounded(tx, token.application_credential_id, wished)
-        try:
-            await tx.insert(
-                table,
-                {
-                    "id": credential_id,
-                    "user_id": token.user_id,
-                    "project_id": token.project_id,
-                    "name": body.name,
-                    "secret_hash": hashed,
-                    "description": body.description,
-                    "expires_at": expires,
-                    "unrestricted": bool(body.unrestricted),
-                    "role_ids": role_ids,
-                    "access_rule_ids": rule_ids,
-                    "parent_id": token.application_credential_id,
-                },
-            )
-        except Duplicate as error:
-            raise Conflict(
-                "Conflict occurred attempting to store application_credential - Duplicate entry found "
-                f"with name {body.name}."
-            ) from error
-        row = await tx.first(sa.select(table).where(table.c.id == credential_id))
+        row = await application_credentials.create(
+            tx, token, body, secret_hash=hashed, expires_at=wished
+        )
         answer = await _body(request, tx, row)
     answer["secret"] = secret
     return json_answer({"application_credential": answer}, 201)
@@ -134,71 +98,13 @@ def _expiry(text: str | None, room: Identity) -> datetime | None:
     return None if text is None else expiry(text, room.clock.now())
 
 
-async def _bounded(
-    tx: Transaction, parent_id: str | None, wished: datetime | None
-) -> datetime | None:
-    """The end of a new credential: not after that of the credential whose token makes it.
-
-    Raises:
-        Forbidden: a later one was asked for, or the other one is gone.
-    """
-    if parent_id is None:
-        return wished
-    parent = await tx.first(sa.select(table).where(table.c.id == parent_id))
-    if parent is None:
-        raise Forbidden("The application credential that this token is from is gone.")
-    end: datetime | None = parent.expires_at
-    if end is not None and wished is not None and wished > end:
-        raise Forbidden(
-            "An application credential cannot make one that lasts longer than itself: "
-            f"'expires_at' is {zulu_micro(end)} at the latest."
-        )
-    return end if wished is None else wished
-
-
-async def _roles(
-    tx: Transaction, wanted: list[schemas.RoleRef] | None, held: list[str]
-) -> list[str]:
-    if not wanted:
-        return held
-    found = await roles_named(tx, wanted)
-    if not set(found) <= set(held):
-        raise BadInput("Invalid application credential: the caller does not hold the role.")
-    return found
-
-
-async def _access_rule(tx: Transaction, user_id: str, rule: schemas.AccessRuleBody) -> str:
-    if rule.id is not UNSET:
-        row = await tx.first(
-            sa.select(access_rules).where(
-                access_rules.c.id == rule.id, access_rules.c.user_id == user_id
-            )
-        )
-        if row is None:
-            raise NotFound(f"Could not find access rule: {rule.id}.")
-        return str(row.id)
-    if UNSET in (rule.path, rule.method, rule.service):
-        raise BadInput("An access rule has a path, a method and a service.")
-    values = {"user_id": user_id, "service": rule.service, "path": rule.path, "method": rule.method}
-    row = await tx.first(
-        sa.select(access_rules).where(
-            *(access_rules.c[name] == value for name, value in values.items())
-        )
-    )
-    if row is not None:
-        return str(row.id)
-    rule_id = new_hex()
-    await tx.insert(access_rules, {"id": rule_id, **values})
-    return rule_id
-
-
 async def _one(request: Request, tx: Transaction, rule: str) -> Any:
     """The credential of the path, if the caller may do this to its owner's, whoever the path says that is."""
     user = await readable(request, tx, rule)
     credential_id = request.path["application_credential_id"]
-    row = await tx.first(sa.select(table).where(table.c.id == credential_id))
+    row = await application_credentials.find(tx, credential_id)
     if row is not None and row.user_id != user.id:
-        request.allow(rule, target(await get(tx, users, "user", row.user_id)))
+        request.allow(rule, target(await users.get(tx, row.user_id)))
     if row is None or row.user_id != user.id:
         raise NotFound(f"Could not find application credential: {credential_id}.")
     return row
@@ -223,47 +129,25 @@ async def list_rules(request: Request, room: Identity) -> Response:
     """GET /v3/users/{id}/access_rules."""
     async with request.reading() as tx:
         user = await readable(request, tx, "identity:list_access_rules")
-        rows = await tx.all(
-            sa.select(access_rules)
-            .where(access_rules.c.user_id == user.id)
-            .order_by(access_rules.c.service, access_rules.c.path, access_rules.c.method)
-        )
-    items = [
-        {**_rule(row), "links": schemas.link(request, "users", user.id, "access_rules", row.id)}
-        for row in rows
-    ]
-    return json_answer(schemas.collection(request, "access_rules", items))
+        mine = application_credentials.rules_of_user(user.id)
+        return await lists.answer(request, tx, lists.ACCESS_RULES, mine, _whole_rule)
 
 
 async def _rule_row(request: Request, tx: Transaction, rule: str) -> Any:
     user = await readable(request, tx, rule)
-    rule_id = request.path["access_rule_id"]
-    row = await tx.first(
-        sa.select(access_rules).where(
-            access_rules.c.id == rule_id, access_rules.c.user_id == user.id
-        )
-    )
-    if row is None:
-        raise NotFound(f"Could not find access rule: {rule_id}.")
-    return row
+    return await application_credentials.rule(tx, user.id, request.path["access_rule_id"])
 
 
 async def show_rule(request: Request, room: Identity) -> Response:
     async with request.reading() as tx:
         row = await _rule_row(request, tx, "identity:get_access_rule")
-    links = schemas.link(request, "users", row.user_id, "access_rules", row.id)
-    return json_answer({"access_rule": {**_rule(row), "links": links}})
+    return json_answer({"access_rule": _whole_rule(request, row)})
 
 
 async def delete_rule(request: Request, room: Identity) -> Response:
     async with request.transaction() as tx:
         row = await _rule_row(request, tx, "identity:delete_access_rule")
-        for used in await tx.all(sa.select(table).where(table.c.user_id == row.user_id)):
-            if row.id in (used.access_rule_ids or ()):
-                raise Forbidden(
-                    f"The access rule is still used by the application credential {used.name}."
-                )
-        await tx.execute(access_rules.delete().where(access_rules.c.id == row.id))
+        await application_credentials.delete_rule(tx, row)
     return no_content()
 
 
@@ -280,7 +164,7 @@ ROUTES = (
         list_credentials,
         ("identity:list_application_credentials",),
         closed_to=_LENT,
-        query=("name",),
+        query=lists.APPLICATION_CREDENTIALS.parameters,
     ),
     Route(
         "POST",
@@ -299,7 +183,14 @@ ROUTES = (
         ("identity:delete_application_credential",),
         delegated="unrestricted",
     ),
-    Route("GET", _RULES, list_rules, ("identity:list_access_rules",), closed_to=_LENT),
+    Route(
+        "GET",
+        _RULES,
+        list_rules,
+        ("identity:list_access_rules",),
+        closed_to=_LENT,
+        query=lists.ACCESS_RULES.parameters,
+    ),
     Route("GET", _RULE, show_rule, ("identity:get_access_rule",), closed_to=_LENT),
     Route("DELETE", _RULE, delete_rule, ("identity:delete_access_rule",)),
 )

@@ -2,427 +2,253 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import sqlalchemy as sa
+from sqlalchemy import Row
 from starlette.responses import Response
 
-from hanok.base.errors import BadInput, Forbidden, NotFound
-from hanok.base.pieces import Pieces
+from hanok.base.errors import BadInput
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import rights
+from hanok.services.identity.logic import assignments, projects
+from hanok.services.identity.logic.assignments import Grant, Parts, Wanted
 from hanok.services.identity.logic.lookup import truth
+from hanok.services.identity.logic.roles import NOWHERE
 from hanok.services.identity.room import Identity
-from hanok.services.identity.tables import (
-    assignments,
-    group_members,
-    groups,
-    projects,
-    roles,
-    users,
-)
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, list_answer, no_content
 from hanok.web.routes import Handler, Route
 
-_ACTORS = {"users": ("user", users), "groups": ("group", groups)}
+
+def _rule(verb: str, actor: str, target: str) -> str:
+    many = "s" if verb == "list" else ""
+    if target == "system":
+        return f"identity:{verb}_system_grant{many}_for_{actor}"
+    return f"identity:{verb}_grant{many}"
 
 
-class _Grant:
-    """One grant as a path names it: actor, target, perhaps a role."""
-
-    def __init__(self, request: Request, actor: str, target: str, inherited: bool) -> None:
-        self.actor_kind, self.actor_table = _ACTORS[actor]
-        self.actor_id = request.path[f"{self.actor_kind}_id"]
-        self.target_kind = {"projects": "project", "domains": "domain", "system": "system"}[target]
-        self.target_id = "all" if target == "system" else request.path[f"{self.target_kind}_id"]
-        self.role_id = request.path.get("role_id")
-        self.inherited = inherited
-
-    async def check(self, request: Request, tx: Transaction, verb: str) -> tuple[Any, Any]:
-        """Look the parts up and ask for permission. Returns the rows of role and target, where they are named."""
-        actor = await tx.first(
-            sa.select(self.actor_table).where(self.actor_table.c.id == self.actor_id)
-        )
-        fields: dict[str, Any] = {}
-        if actor is not None:
-            fields[f"target.{self.actor_kind}.id"] = actor.id
-            fields[f"target.{self.actor_kind}.domain_id"] = actor.domain_id
-        target = None
-        if self.target_kind == "system":
-            rule = f"identity:{_SYSTEM_VERBS[verb]}_system_grant{'s' if verb == 'list' else ''}_for_{self.actor_kind}"
-        else:
-            rule = f"identity:{verb}_grant{'s' if verb == 'list' else ''}"
-            target = await tx.first(
-                sa.select(projects).where(
-                    projects.c.id == self.target_id,
-                    projects.c.is_domain.is_(True) if self.target_kind == "domain" else sa.true(),
-                )
-            )
-            if target is not None:
-                fields[f"target.{self.target_kind}.id"] = target.id
-                if target.domain_id is not None:
-                    fields[f"target.{self.target_kind}.domain_id"] = target.domain_id
-        role = None
-        if self.role_id is not None:
-            role = await tx.first(sa.select(roles).where(roles.c.id == self.role_id))
-            if role is not None:
-                fields["target.role.name"] = role.name
-                fields["target.role.domain_id"] = None if role.domain_id == "*" else role.domain_id
-        request.allow(rule, fields)
-        if actor is None and verb not in ("revoke",):
-            raise NotFound(f"Could not find {self.actor_kind}: {self.actor_id}.")
-        if self.target_kind != "system" and target is None:
-            raise NotFound(f"Could not find {self.target_kind}: {self.target_id}.")
-        if self.role_id is not None and role is None:
-            raise NotFound(f"Could not find role: {self.role_id}.")
-        return role, target
-
-    async def check_new(self, request: Request, tx: Transaction) -> None:
-        """Ask for permission to make it, and whether it may be at all."""
-        role, target = await self.check(request, tx, "create")
-        if self.target_kind == "project" and role.domain_id not in ("*", target.domain_id):
-            raise Forbidden("A role of a domain is only given on projects of that domain.")
-
-    @property
-    def where(self) -> sa.ColumnElement[bool]:
-        return sa.and_(
-            assignments.c.actor_kind == self.actor_kind,
-            assignments.c.actor_id == self.actor_id,
-            assignments.c.target_kind == self.target_kind,
-            assignments.c.target_id == self.target_id,
-            assignments.c.inherited.is_(self.inherited),
-        )
+def _fields(grant: Grant, found: Parts) -> dict[str, Any]:
+    """What rules look at of a grant's parts."""
+    fields: dict[str, Any] = {}
+    if found.actor is not None:
+        fields[f"target.{grant.actor_kind}.id"] = found.actor.id
+        fields[f"target.{grant.actor_kind}.domain_id"] = found.actor.domain_id
+    if found.target is not None:
+        fields[f"target.{grant.target_kind}.id"] = found.target.id
+        if found.target.domain_id is not None:
+            fields[f"target.{grant.target_kind}.domain_id"] = found.target.domain_id
+    if found.role is not None:
+        of = found.role.domain_id
+        fields["target.role.name"] = found.role.name
+        fields["target.role.domain_id"] = None if of == NOWHERE else of
+    return fields
 
 
-_SYSTEM_VERBS = {"create": "create", "check": "check", "revoke": "revoke", "list": "list"}
+async def _allowed(request: Request, tx: Transaction, grant: Grant, verb: str) -> Parts:
+    """The parts of a grant, if the caller may do this with it.
+
+    Raises:
+        NotFound: one is not there.
+    """
+    found = await assignments.parts(tx, grant)
+    request.allow(_rule(verb, grant.actor_kind, grant.target_kind), _fields(grant, found))
+    assignments.check_there(grant, found, without_actor=verb == "revoke")
+    return found
 
 
 def _handlers(
     actor: str, target: str, inherited: bool
 ) -> tuple[Handler, Handler, Handler, Handler]:
+    def named(request: Request) -> Grant:
+        return Grant(
+            actor_kind=actor,
+            actor_id=request.path[f"{actor}_id"],
+            target_kind=target,
+            target_id="all" if target == "system" else request.path[f"{target}_id"],
+            role_id=request.path.get("role_id"),
+            inherited=inherited,
+        )
+
     async def list_grants(request: Request, room: Identity) -> Response:
-        grant = _Grant(request, actor, target, inherited)
+        grant = named(request)
         async with request.reading() as tx:
-            await grant.check(request, tx, "list")
-            rows = await tx.all(
-                sa.select(roles)
-                .join(assignments, assignments.c.role_id == roles.c.id)
-                .where(grant.where)
-                .order_by(roles.c.name)
-            )
+            await _allowed(request, tx, grant, "list")
+            rows = await assignments.roles_of(tx, grant)
         items = [schemas.role(request, row) for row in rows]
         return json_answer(schemas.collection(request, "roles", items))
 
     async def create_grant(request: Request, room: Identity) -> Response:
-        grant = _Grant(request, actor, target, inherited)
+        grant = named(request)
         async with request.transaction() as tx:
-            await grant.check_new(request, tx)
-            row = {
-                "actor_kind": grant.actor_kind,
-                "actor_id": grant.actor_id,
-                "target_kind": grant.target_kind,
-                "target_id": grant.target_id,
-                "role_id": grant.role_id,
-                "inherited": inherited,
-            }
-            await tx.insert_missing(assignments, row)
+            await assignments.give(tx, grant, await _allowed(request, tx, grant, "create"))
         return no_content()
 
     async def check_grant(request: Request, room: Identity) -> Response:
-        grant = _Grant(request, actor, target, inherited)
+        grant = named(request)
         async with request.reading() as tx:
-            await grant.check(request, tx, "check")
-            mine = sa.select(assignments).where(grant.where, assignments.c.role_id == grant.role_id)
-            if await tx.first(mine) is None:
-                raise NotFound(f"Could not find role assignment with role: {grant.role_id}.")
+            await _allowed(request, tx, grant, "check")
+            await assignments.check(tx, grant)
         return no_content()
 
     async def revoke_grant(request: Request, room: Identity) -> Response:
-        grant = _Grant(request, actor, target, inherited)
+        grant = named(request)
         async with request.transaction() as tx:
-            await grant.check(request, tx, "revoke")
-            gone = assignments.delete().where(grant.where, assignments.c.role_id == grant.role_id)
-            if not await tx.count(gone):
-                raise NotFound(f"Could not find role assignment with role: {grant.role_id}.")
+            await _allowed(request, tx, grant, "revoke")
+            await assignments.take(tx, grant)
         return no_content()
 
     return list_grants, create_grant, check_grant, revoke_grant
 
 
-def _routes() -> tuple[Route, ...]:
-    made: list[Route] = []
-    for target, place in (
-        ("projects", "/projects/{project_id}"),
-        ("domains", "/domains/{domain_id}"),
-        ("system", "/system"),
-    ):
-        for actor, actor_place in (("users", "/users/{user_id}"), ("groups", "/groups/{group_id}")):
-            if target == "system":
-                kind = _ACTORS[actor][0]
-                rules = {
-                    verb: (
-                        f"identity:{verb}_system_grant{'s' if verb == 'list' else ''}_for_{kind}",
-                    )
-                    for verb in ("list", "create", "check", "revoke")
-                }
-            else:
-                rules = {
-                    "list": ("identity:list_grants",),
-                    "create": ("identity:create_grant",),
-                    "check": ("identity:check_grant",),
-                    "revoke": ("identity:revoke_grant",),
-                }
-            for inherited in (False, True):
-                if inherited and target == "system":
-                    continue
-                lister, creator, checker, revoker = _handlers(actor, target, inherited)
-                base = f"/v3{'/OS-INHERIT' if inherited else ''}{place}{actor_place}/roles"
-                end = "/inherited_to_projects" if inherited else ""
-                one = f"{base}/{{role_id}}{end}"
-                if not (inherited and target == "projects"):
-                    made.append(Route("GET", f"{base}{end}", lister, rules["list"]))
-                made.append(Route("PUT", one, creator, rules["create"]))
-                made.append(Route("HEAD", one, checker, rules["check"]))
-                if target == "system":
-                    made.append(Route("GET", one, checker, rules["check"]))
-                made.append(Route("DELETE", one, revoker, rules["revoke"]))
-    return tuple(made)
+_PLACES = {
+    "project": "/projects/{project_id}",
+    "domain": "/domains/{domain_id}",
+    "system": "/system",
+}
+_ACTORS = {"user": "/users/{user_id}", "group": "/groups/{group_id}"}
+
+
+def _routes() -> Iterator[Route]:
+    for target in _PLACES:
+        for actor in _ACTORS:
+            for inherited in (False, True) if target != "system" else (False,):
+                yield from _routes_of(actor, target, inherited)
+
+
+def _routes_of(actor: str, target: str, inherited: bool) -> Iterator[Route]:
+    lister, creator, checker, revoker = _handlers(actor, target, inherited)
+    base = f"/v3{'/OS-INHERIT' if inherited else ''}{_PLACES[target]}{_ACTORS[actor]}/roles"
+    end = "/inherited_to_projects" if inherited else ""
+    one = f"{base}/{{role_id}}{end}"
+    verbs = ("list", "create", "check", "revoke")
+    rules = {verb: (_rule(verb, actor, target),) for verb in verbs}
+    if not (inherited and target == "project"):
+        yield Route("GET", f"{base}{end}", lister, rules["list"])
+    yield Route("PUT", one, creator, rules["create"])
+    yield Route("HEAD", one, checker, rules["check"])
+    if target == "system":
+        yield Route("GET", one, checker, rules["check"])
+    yield Route("DELETE", one, revoker, rules["revoke"])
+
+
+# ---- the list of all ----
+
+
+def _wanted(query: Mapping[str, str]) -> Wanted:
+    """
+    Raises:
+        BadInput: filters that do not go together.
+    """
+    wanted = Wanted(
+        project_id=query.get("scope.project.id"),
+        domain_id=query.get("scope.domain.id"),
+        system="scope.system" in query,
+        user_id=query.get("user.id"),
+        group_id=query.get("group.id"),
+        role_id=query.get("role.id"),
+        inherited=bool(query.get("scope.OS-INHERIT:inherited_to")),
+        tree="include_subtree" in query and truth(query["include_subtree"]),
+        effective="effective" in query and truth(query["effective"]),
+    )
+    if wanted.tree and wanted.project_id is None:
+        raise BadInput("scope.project.id must be specified if include_subtree is also specified")
+    return wanted
+
+
+def _check_together(wanted: Wanted) -> None:
+    if wanted.project_id is not None and wanted.domain_id is not None:
+        raise BadInput("Specify a domain or project, not both")
+    if wanted.user_id is not None and wanted.group_id is not None:
+        raise BadInput("Specify a user or group, not both")
+    if wanted.effective and wanted.group_id is not None:
+        raise BadInput("Combining effective and group filter will always result in an empty list.")
 
 
 async def list_assignments(request: Request, room: Identity) -> Response:
     """GET /v3/role_assignments, with names, effective roles and the projects below one on request.
 
+    It is worked out of all assignments, so it has no pages.
+
     Source: Identity API reference, "List role assignments".
     """
     query = request.query
-    tree = "include_subtree" in query and truth(query["include_subtree"])
-    effective = "effective" in query and truth(query["effective"])
     with_names = "include_names" in query and truth(query["include_names"])
-    own_domain = request.token.domain_id
-    if tree:
-        if "scope.project.id" not in query:
-            raise BadInput(
-                "scope.project.id must be specified if include_subtree is also specified"
-            )
-        async with request.reading() as tx:
-            project = await tx.first(
-                sa.select(projects).where(projects.c.id == query["scope.project.id"])
-            )
-        request.allow(
-            "identity:list_role_assignments_for_tree",
-            {"target.domain_id": None if project is None else project.domain_id},
-        )
-    else:
-        request.allow("identity:list_role_assignments", {"target.domain_id": own_domain})
-    if "scope.project.id" in query and "scope.domain.id" in query:
-        raise BadInput("Specify a domain or project, not both")
-    if "user.id" in query and "group.id" in query:
-        raise BadInput("Specify a user or group, not both")
-    if effective and "group.id" in query:
-        raise BadInput("Combining effective and group filter will always result in an empty list.")
+    wanted, own = _wanted(query), request.token.domain_id
     async with request.reading() as tx:
-        found = await _assignments(tx, query, tree=tree, effective=effective)
-        if own_domain:
-            found = await _only_domain(tx, found, own_domain)
-        items = await _answer(request, tx, found, with_names)
+        if wanted.tree:
+            project = await projects.find(tx, wanted.project_id or "")
+            of = None if project is None else project.domain_id
+            rule = "identity:list_role_assignments_for_tree"
+            request.allow(rule, {"target.domain_id": of})
+        else:
+            request.allow("identity:list_role_assignments", {"target.domain_id": own})
+        _check_together(wanted)
+        found = await assignments.listed(tx, wanted)
+        if own:
+            found = await assignments.inside(tx, found, own)
+        named = await assignments.names(tx) if with_names else {}
+    items = [_item(request, one, named) for one in found]
     body = schemas.collection(request, "role_assignments", items)
     return await list_answer(body, "role_assignments")
 
 
-async def _assignments(
-    tx: Transaction, query: dict[str, str], *, tree: bool, effective: bool
-) -> list[dict[str, Any]]:
-    rows = await tx.all(sa.select(assignments))
-    parents = {
-        row.id: row
-        for row in await tx.all(
-            sa.select(projects.c.id, projects.c.parent_id, projects.c.is_domain)
-        )
+_Names = Mapping[str, Mapping[str, Row[Any]]]
+
+
+def _ref(named: _Names, table: str, thing_id: str) -> dict[str, Any]:
+    """Something by its id, and where names were asked for, by its name and its domain's."""
+    answer: dict[str, Any] = {"id": thing_id}
+    row = named.get(table, {}).get(thing_id)
+    if row is not None:
+        answer["name"] = row.name
+        if row.domain_id not in (None, NOWHERE):
+            home = named["projects"].get(row.domain_id)
+            answer["domain"] = {"id": row.domain_id, "name": home.name if home else None}
+    return answer
+
+
+def _item(request: Request, one: Mapping[str, Any], named: _Names) -> dict[str, Any]:
+    kind = one["actor_kind"]
+    return {
+        kind: _ref(named, f"{kind}s", one["actor_id"]),
+        "role": _ref(named, "roles", one["role_id"]),
+        "scope": _scope(one, named),
+        "links": _links(f"{request.base_url}/v3", one),
     }
-    wanted_project = query.get("scope.project.id")
-    targets: set[tuple[str, str]] | None = None
-    if wanted_project is not None:
-        below = {wanted_project}
-        if tree:
-            grew = True
-            while grew:
-                new = {p for p, row in parents.items() if row.parent_id in below} - below
-                grew = bool(new)
-                below |= new
-        targets = {("project", one) for one in below}
-    elif "scope.domain.id" in query:
-        targets = {("domain", query["scope.domain.id"])}
-    elif "scope.system" in query:
-        targets = {("system", "all")}
-    flat: list[dict[str, Any]] = [dict(row._mapping) for row in rows]
-    if effective:
-        flat = await _effective(tx, flat, parents)
-    inherited = query.get("scope.OS-INHERIT:inherited_to")
-    kept = []
-    async for row in Pieces().each(flat):
-        if targets is not None and (row["target_kind"], row["target_id"]) not in targets:
-            continue
-        if "user.id" in query and (row["actor_kind"], row["actor_id"]) != (
-            "user",
-            query["user.id"],
-        ):
-            continue
-        if "group.id" in query and (row["actor_kind"], row["actor_id"]) != (
-            "group",
-            query["group.id"],
-        ):
-            continue
-        if "role.id" in query and row["role_id"] != query["role.id"]:
-            continue
-        if inherited and not row["inherited"] and not effective:
-            continue
-        kept.append(row)
-    return kept
 
 
-async def _effective(
-    tx: Transaction, flat: list[dict[str, Any]], parents: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """Assignments as they take effect: groups as their members, inheritance and implication carried out."""
-    members: dict[str, list[str]] = {}
-    for pair in await tx.all(sa.select(group_members)):
-        members.setdefault(pair.group_id, []).append(pair.user_id)
-    children: dict[str, list[str]] = {}
-    for project_id, project in parents.items():
-        if project.parent_id is not None:
-            children.setdefault(project.parent_id, []).append(project_id)
-    implied: dict[str, list[str]] = {}
-    # Roles of a domain only lead to others: no token has them.
-    global_roles = set(await tx.scalars(sa.select(roles.c.id).where(roles.c.domain_id == "*")))
-    done: dict[tuple[str, ...], dict[str, Any]] = {}
-    actors: list[tuple[str, dict[str, str]]]
-    async for row in Pieces().each(flat):
-        actors = (
-            [(row["actor_id"], {})]
-            if row["actor_kind"] == "user"
-            else [
-                (one, {"membership": row["actor_id"]}) for one in members.get(row["actor_id"], ())
-            ]
-        )
-        places: list[tuple[str, str, dict[str, str]]] = []
-        if row["inherited"]:
-            at = list(children.get(row["target_id"], ()))
-            for one in at:
-                at.extend(children.get(one, ()))
-                places.append(
-                    (
-                        "project",
-                        one,
-                        {"inherited_from": row["target_id"], "kind": row["target_kind"]},
-                    )
-                )
-        else:
-            places.append((row["target_kind"], row["target_id"], {}))
-        if row["role_id"] not in implied:
-            implied[row["role_id"]] = [
-                one
-                for one in await rights.with_implied(tx, [row["role_id"]])
-                if one in global_roles
-            ]
-        for actor_id, via_group in actors:
-            for kind, target_id, via_parent in places:
-                for role_id in implied[row["role_id"]]:
-                    via_role = {} if role_id == row["role_id"] else {"prior_role": row["role_id"]}
-                    key = (
-                        actor_id,
-                        kind,
-                        target_id,
-                        role_id,
-                        *via_group.values(),
-                        *via_role.values(),
-                        *via_parent.values(),
-                    )
-                    done.setdefault(
-                        key,
-                        {
-                            "actor_kind": "user",
-                            "actor_id": actor_id,
-                            "target_kind": kind,
-                            "target_id": target_id,
-                            "role_id": role_id,
-                            "inherited": False,
-                            "via": {**via_group, **via_parent, **via_role},
-                        },
-                    )
-    return list(done.values())
+def _scope(one: Mapping[str, Any], named: _Names) -> dict[str, Any]:
+    kind = one["target_kind"]
+    scope: dict[str, Any] = {"system": {"all": True}}
+    if kind != "system":
+        scope = {kind: _ref(named, "projects", one["target_id"])}
+    if one["inherited"] or "inherited_from" in one.get("via", {}):
+        scope["OS-INHERIT:inherited_to"] = "projects"
+    return scope
 
 
-async def _only_domain(
-    tx: Transaction, found: list[dict[str, Any]], domain_id: str
-) -> list[dict[str, Any]]:
-    inside = set(
-        await tx.scalars(sa.select(projects.c.id).where(projects.c.domain_id == domain_id))
+def _links(base: str, one: Mapping[str, Any]) -> dict[str, str]:
+    """Where the assignment is, and what lets it take effect where it is not."""
+    via = one.get("via", {})
+    place = (
+        "system" if one["target_kind"] == "system" else f"{one['target_kind']}s/{one['target_id']}"
     )
-    inside.add(domain_id)
-    return [row for row in found if row["target_id"] in inside]
-
-
-async def _answer(
-    request: Request, tx: Transaction, found: list[dict[str, Any]], with_names: bool
-) -> list[dict[str, Any]]:
-    named: dict[str, dict[str, Any]] = {}
-    if with_names:
-        for table in (users, groups, projects, roles):
-            rows = await tx.all(sa.select(table.c.id, table.c.name, table.c.domain_id))
-            named[table.name] = {row.id: row for row in rows}
-    domains = named.get("projects", {})
-
-    def ref(table: str, one: str) -> dict[str, Any]:
-        answer: dict[str, Any] = {"id": one}
-        row = named.get(table, {}).get(one)
-        if row is not None:
-            answer["name"] = row.name
-            if table != "domains" and row.domain_id not in (None, "*"):
-                home = domains.get(row.domain_id)
-                answer["domain"] = {"id": row.domain_id, "name": home.name if home else None}
-        return answer
-
-    items = []
-    for row in found:
-        scope: dict[str, Any]
-        target_id = row["target_id"]
-        if row["target_kind"] == "system":
-            scope, place = {"system": {"all": True}}, "system"
-        elif row["target_kind"] == "domain":
-            scope, place = {"domain": ref("projects", target_id)}, f"domains/{target_id}"
-        else:
-            scope, place = {"project": ref("projects", target_id)}, f"projects/{target_id}"
-        via = row.get("via", {})
-        if row["inherited"] or "inherited_from" in via:
-            scope["OS-INHERIT:inherited_to"] = "projects"
-        kind = row["actor_kind"]
-        base = f"{request.base_url}/v3"
-        if row["inherited"]:
-            path = f"/OS-INHERIT/{place}/{kind}s/{row['actor_id']}/roles/{row['role_id']}/inherited_to_projects"
-        elif "inherited_from" in via:
-            path = (
-                f"/OS-INHERIT/{via['kind']}s/{via['inherited_from']}/{kind}s/{row['actor_id']}"
-                f"/roles/{row['role_id']}/inherited_to_projects"
-            )
-        elif "membership" in via:
-            path = f"/{place}/groups/{via['membership']}/roles/{row['role_id']}"
-        else:
-            path = f"/{place}/{kind}s/{row['actor_id']}/roles/{row['role_id']}"
-        links = {"assignment": base + path}
-        if "membership" in via:
-            links["membership"] = f"{base}/groups/{via['membership']}/users/{row['actor_id']}"
-        if "prior_role" in via:
-            links["prior_role"] = f"{base}/roles/{via['prior_role']}"
-        items.append(
-            {
-                kind: ref(f"{kind}s", row["actor_id"]),
-                "role": ref("roles", row["role_id"]),
-                "scope": scope,
-                "links": links,
-            }
-        )
-    return items
+    actor, role = f"{one['actor_kind']}s/{one['actor_id']}", f"roles/{one['role_id']}"
+    if one["inherited"]:
+        path = f"/OS-INHERIT/{place}/{actor}/{role}/inherited_to_projects"
+    elif "inherited_from" in via:
+        above = f"{via['kind']}s/{via['inherited_from']}"
+        path = f"/OS-INHERIT/{above}/{actor}/{role}/inherited_to_projects"
+    elif "membership" in via:
+        path = f"/{place}/groups/{via['membership']}/{role}"
+    else:
+        path = f"/{place}/{actor}/{role}"
+    links = {"assignment": base + path}
+    if "membership" in via:
+        links["membership"] = f"{base}/groups/{via['membership']}/users/{one['actor_id']}"
+    if "prior_role" in via:
+        links["prior_role"] = f"{base}/roles/{via['prior_role']}"
+    return links
 
 
 ROUTES = (

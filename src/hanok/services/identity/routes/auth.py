@@ -6,19 +6,26 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
+from sqlalchemy import Row
 from starlette.responses import Response
 
 from hanok.base.clock import zulu_micro
 from hanok.base.errors import Forbidden, NotFound, NotSignedIn
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import catalog, federation, rights, signin, tokens, trusts
-from hanok.services.identity.logic.projects import domain, tags_of
+from hanok.services.identity.logic import (
+    application_credentials,
+    catalog,
+    federation,
+    projects,
+    rights,
+    signin,
+    tokens,
+    trusts,
+)
 from hanok.services.identity.logic.proofs import Attempt, Proof
 from hanok.services.identity.room import Identity
-from hanok.services.identity.routes.lists import PAGING
-from hanok.services.identity.routes.projects import SHOWN, listed
-from hanok.services.identity.tables import application_credentials, projects
+from hanok.services.identity.routes import lists
+from hanok.services.identity.routes.projects import listed, listed_domains
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import PUBLIC, Route
@@ -82,22 +89,9 @@ async def token_body(
             "consumer_id": token.consumer_id,
         }
     if token.application_credential_id:
-        credential = await tx.first(
-            sa.select(application_credentials).where(
-                application_credentials.c.id == token.application_credential_id
-            )
-        )
+        credential = await application_credentials.find(tx, token.application_credential_id)
         if credential is not None:
-            body["application_credential"] = {
-                "id": credential.id,
-                "name": credential.name,
-                "restricted": not credential.unrestricted,
-            }
-            if token.access_rules is not None:
-                body["application_credential"]["access_rules"] = [
-                    {"service": service, "method": method, "path": path}
-                    for service, method, path in token.access_rules
-                ]
+            body["application_credential"] = _credential(token, credential)
     if token.identity_provider_id:
         groups = await federation.groups_now(tx, token.user_id, token.identity_provider_id)
         body["user"]["OS-FEDERATION"] = {
@@ -106,6 +100,17 @@ async def token_body(
             "groups": [{"id": one} for one in groups],
         }
     return body
+
+
+def _credential(token: Token, row: Row[Any]) -> dict[str, Any]:
+    """The application credential that a token is of."""
+    shown = {"id": row.id, "name": row.name, "restricted": not row.unrestricted}
+    if token.access_rules is not None:
+        shown["access_rules"] = [
+            {"service": service, "method": method, "path": path}
+            for service, method, path in token.access_rules
+        ]
+    return shown
 
 
 async def _catalog(
@@ -198,7 +203,7 @@ async def _receipt(
     )
     user = missing.user
     async with request.reading() as tx:
-        home = await domain(tx, user.domain_id)
+        home = await projects.domain(tx, user.domain_id)
     body = {
         "receipt": {
             "methods": list(missing.methods),
@@ -266,10 +271,7 @@ async def list_own_projects(request: Request, room: Identity) -> Response:
     request.allow()
     async with request.reading() as tx:
         ids = await rights.projects_of(tx, request.token.user_id)
-        own = sa.select(*SHOWN).where(
-            projects.c.id.in_(ids), projects.c.enabled.is_(True), ~projects.c.is_domain
-        )
-        return await listed(request, tx, own)
+        return await listed(request, tx, projects.among(ids, enabled=True))
 
 
 async def list_own_domains(request: Request, room: Identity) -> Response:
@@ -277,16 +279,7 @@ async def list_own_domains(request: Request, room: Identity) -> Response:
     request.allow()
     async with request.reading() as tx:
         ids = await rights.domains_of(tx, request.token.user_id)
-        rows = await tx.all(
-            sa.select(projects)
-            .where(
-                projects.c.id.in_(ids), projects.c.enabled.is_(True), projects.c.is_domain.is_(True)
-            )
-            .order_by(projects.c.name)
-        )
-        tags = await tags_of(tx, [row.id for row in rows])
-    items = [schemas.domain(request, row, tags[row.id]) for row in rows]
-    return json_answer(schemas.collection(request, "domains", items))
+        return await listed_domains(request, tx, projects.domains(ids, enabled=True))
 
 
 async def list_own_system(request: Request, room: Identity) -> Response:
@@ -319,8 +312,18 @@ ROUTES = (
     ),
     Route("GET", "/v3/auth/catalog", show_catalog, ("identity:get_auth_catalog",)),
     Route(
-        "GET", "/v3/auth/projects", list_own_projects, ("identity:get_auth_projects",), query=PAGING
+        "GET",
+        "/v3/auth/projects",
+        list_own_projects,
+        ("identity:get_auth_projects",),
+        query=lists.PROJECTS.parameters,
     ),
-    Route("GET", "/v3/auth/domains", list_own_domains, ("identity:get_auth_domains",)),
+    Route(
+        "GET",
+        "/v3/auth/domains",
+        list_own_domains,
+        ("identity:get_auth_domains",),
+        query=lists.DOMAINS.parameters,
+    ),
     Route("GET", "/v3/auth/system", list_own_system, ("identity:get_auth_system",)),
 )

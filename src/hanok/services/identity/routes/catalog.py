@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import sqlalchemy as sa
 from starlette.responses import Response
 
-from hanok.base.errors import BadInput, Conflict
+from hanok.base.errors import BadInput
 from hanok.base.ids import new_hex
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import endpoint_filters, endpoint_policies
-from hanok.services.identity.logic.lookup import filtered, get
+from hanok.services.identity.logic import endpoints, regions, services
 from hanok.services.identity.room import Identity
 from hanok.services.identity.routes import lists
-from hanok.services.identity.routes.lists import PAGING
-from hanok.services.identity.tables import endpoints, regions, services
-from hanok.store import Duplicate, Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
 
@@ -24,18 +17,17 @@ from hanok.web.routes import Route
 
 
 async def list_regions(request: Request, room: Identity) -> Response:
+    """GET /v3/regions."""
     request.allow()
-    statement = filtered(sa.select(regions), regions, request.query, ("parent_region_id",))
     async with request.reading() as tx:
-        page = await lists.REGIONS.page(request, tx, statement)
-    items = [schemas.region(request, row) for row in page.rows]
-    return await lists.paged(request, lists.REGIONS, page, items)
+        return await lists.answer(request, tx, lists.REGIONS, regions.ALL, schemas.region)
 
 
 async def show_region(request: Request, room: Identity) -> Response:
+    """GET /v3/regions/{id}."""
     request.allow()
     async with request.reading() as tx:
-        row = await get(tx, regions, "region", request.path["region_id"])
+        row = await regions.get(tx, request.path["region_id"])
     return json_answer({"region": schemas.region(request, row)})
 
 
@@ -49,60 +41,25 @@ async def create_region(request: Request, room: Identity) -> Response:
         raise BadInput("The id in the body is not the one in the address.")
     region_id = named or values.get("id") or new_hex()
     async with request.transaction() as tx:
-        if values.get("parent_region_id"):
-            await get(tx, regions, "region", values["parent_region_id"])
-        try:
-            await tx.insert(
-                regions,
-                {
-                    "id": region_id,
-                    "parent_region_id": values.get("parent_region_id"),
-                    "description": values.get("description") or "",
-                    "extra": extra,
-                },
-            )
-        except Duplicate as error:
-            raise Conflict(
-                f"Conflict occurred attempting to store region - {region_id} exists."
-            ) from error
-        row = await get(tx, regions, "region", region_id)
+        row = await regions.create(tx, region_id, values, extra)
     return json_answer({"region": schemas.region(request, row)}, 201)
 
 
 async def update_region(request: Request, room: Identity) -> Response:
+    """PATCH /v3/regions/{id}."""
     request.allow()
     body, extra = await schemas.read(request, "region", schemas.RegionBody)
-    values = schemas.given(body)
-    values.pop("id", None)
     async with request.transaction() as tx:
-        row = await get(tx, regions, "region", request.path["region_id"])
-        parent = values.get("parent_region_id")
-        while parent is not None:
-            if parent == row.id:
-                raise BadInput("A region cannot be its own parent.")
-            parent = (await get(tx, regions, "region", parent)).parent_region_id
-        if "description" in values:
-            values["description"] = values["description"] or ""
-        if extra:
-            values["extra"] = {**row.extra, **extra}
-        if values:
-            await tx.execute(regions.update().where(regions.c.id == row.id).values(**values))
-        row = await get(tx, regions, "region", row.id)
+        row = await regions.get(tx, request.path["region_id"])
+        row = await regions.update(tx, row, schemas.given(body), extra)
     return json_answer({"region": schemas.region(request, row)})
 
 
 async def delete_region(request: Request, room: Identity) -> Response:
+    """DELETE /v3/regions/{id}."""
     request.allow()
     async with request.transaction() as tx:
-        row = await get(tx, regions, "region", request.path["region_id"])
-        below = sa.select(regions.c.id).where(regions.c.parent_region_id == row.id)
-        used = sa.select(endpoints.c.id).where(endpoints.c.region_id == row.id)
-        if await tx.first(used) is not None or await tx.first(below) is not None:
-            raise Conflict(
-                f"Unable to delete region {row.id} because it or its child regions have endpoints."
-            )
-        await endpoint_policies.forget(tx, region=row.id)
-        await tx.execute(regions.delete().where(regions.c.id == row.id))
+        await regions.delete(tx, await regions.get(tx, request.path["region_id"]))
     return no_content()
 
 
@@ -110,55 +67,39 @@ async def delete_region(request: Request, room: Identity) -> Response:
 
 
 async def list_services(request: Request, room: Identity) -> Response:
+    """GET /v3/services."""
     request.allow()
-    statement = filtered(sa.select(services), services, request.query, ("type", "name"))
     async with request.reading() as tx:
-        page = await lists.SERVICES.page(request, tx, statement)
-    items = [schemas.service(request, row) for row in page.rows]
-    return await lists.paged(request, lists.SERVICES, page, items)
+        return await lists.answer(request, tx, lists.SERVICES, services.ALL, schemas.service)
 
 
 async def create_service(request: Request, room: Identity) -> Response:
+    """POST /v3/services."""
     request.allow()
     body, extra = await schemas.read(request, "service", schemas.ServiceBody)
     values = schemas.given(body)
     if "type" not in values:
         raise BadInput("'type' is a required property")
-    service_id = new_hex()
     async with request.transaction() as tx:
-        await tx.insert(
-            services,
-            {
-                "id": service_id,
-                "type": values["type"],
-                "name": values.get("name"),
-                "description": values.get("description"),
-                "enabled": values.get("enabled", True),
-                "extra": extra,
-            },
-        )
-        row = await get(tx, services, "service", service_id)
+        row = await services.create(tx, values, extra)
     return json_answer({"service": schemas.service(request, row)}, 201)
 
 
 async def show_service(request: Request, room: Identity) -> Response:
+    """GET /v3/services/{id}."""
     request.allow()
     async with request.reading() as tx:
-        row = await get(tx, services, "service", request.path["service_id"])
+        row = await services.get(tx, request.path["service_id"])
     return json_answer({"service": schemas.service(request, row)})
 
 
 async def update_service(request: Request, room: Identity) -> Response:
+    """PATCH /v3/services/{id}."""
     request.allow()
     body, extra = await schemas.read(request, "service", schemas.ServiceBody)
-    values = schemas.given(body)
     async with request.transaction() as tx:
-        row = await get(tx, services, "service", request.path["service_id"])
-        if extra:
-            values["extra"] = {**row.extra, **extra}
-        if values:
-            await tx.execute(services.update().where(services.c.id == row.id).values(**values))
-        row = await get(tx, services, "service", row.id)
+        row = await services.get(tx, request.path["service_id"])
+        row = await services.update(tx, row, schemas.given(body), extra)
     return json_answer({"service": schemas.service(request, row)})
 
 
@@ -166,12 +107,7 @@ async def delete_service(request: Request, room: Identity) -> Response:
     """DELETE /v3/services/{id}: with its endpoints."""
     request.allow()
     async with request.transaction() as tx:
-        row = await get(tx, services, "service", request.path["service_id"])
-        of_service = sa.select(endpoints.c.id).where(endpoints.c.service_id == row.id)
-        for endpoint_id in await tx.scalars(of_service):
-            await _delete_endpoint(tx, endpoint_id)
-        await endpoint_policies.forget(tx, service=row.id)
-        await tx.execute(services.delete().where(services.c.id == row.id))
+        await services.delete(tx, await services.get(tx, request.path["service_id"]))
     return no_content()
 
 
@@ -179,91 +115,50 @@ async def delete_service(request: Request, room: Identity) -> Response:
 
 
 async def list_endpoints(request: Request, room: Identity) -> Response:
+    """GET /v3/endpoints."""
     request.allow()
-    statement = filtered(
-        sa.select(endpoints), endpoints, request.query, ("interface", "service_id", "region_id")
-    )
     async with request.reading() as tx:
-        page = await lists.ENDPOINTS.page(request, tx, statement)
-    items = [schemas.endpoint(request, row) for row in page.rows]
-    return await lists.paged(request, lists.ENDPOINTS, page, items)
-
-
-async def _checked(tx: Transaction, values: dict[str, Any]) -> dict[str, Any]:
-    """The columns for what was sent."""
-    changes: dict[str, Any] = {
-        name: values[name]
-        for name in ("service_id", "interface", "url", "enabled")
-        if name in values
-    }
-    if "interface" in changes and changes["interface"] not in ("public", "internal", "admin"):
-        raise BadInput("Invalid input for field 'interface': it is public, internal or admin.")
-    if "service_id" in changes:
-        await get(tx, services, "service", changes["service_id"])
-    if "region_id" in values:
-        changes["region_id"] = values["region_id"]
-        if values["region_id"] is not None:
-            await get(tx, regions, "region", values["region_id"])
-    elif "region" in values:
-        changes["region_id"] = values["region"]
-        if values["region"] is not None:
-            await tx.insert_missing(
-                regions,
-                {"id": values["region"], "parent_region_id": None, "description": "", "extra": {}},
-            )
-    return changes
+        return await lists.answer(request, tx, lists.ENDPOINTS, endpoints.ALL, schemas.endpoint)
 
 
 async def create_endpoint(request: Request, room: Identity) -> Response:
+    """POST /v3/endpoints."""
     request.allow()
     body, extra = await schemas.read(request, "endpoint", schemas.EndpointBody)
     values = schemas.given(body)
     for name in ("interface", "service_id", "url"):
         if name not in values:
             raise BadInput(f"'{name}' is a required property")
-    endpoint_id = new_hex()
     async with request.transaction() as tx:
-        changes = await _checked(tx, values)
-        changes.setdefault("enabled", True)
-        changes.setdefault("region_id", None)
-        await tx.insert(endpoints, {"id": endpoint_id, "extra": extra, **changes})
-        row = await get(tx, endpoints, "endpoint", endpoint_id)
+        row = await endpoints.create(tx, values, extra)
     return json_answer({"endpoint": schemas.endpoint(request, row)}, 201)
 
 
 async def show_endpoint(request: Request, room: Identity) -> Response:
+    """GET /v3/endpoints/{id}."""
     request.allow()
     async with request.reading() as tx:
-        row = await get(tx, endpoints, "endpoint", request.path["endpoint_id"])
+        row = await endpoints.get(tx, request.path["endpoint_id"])
     return json_answer({"endpoint": schemas.endpoint(request, row)})
 
 
 async def update_endpoint(request: Request, room: Identity) -> Response:
+    """PATCH /v3/endpoints/{id}."""
     request.allow()
     body, extra = await schemas.read(request, "endpoint", schemas.EndpointBody)
     async with request.transaction() as tx:
-        row = await get(tx, endpoints, "endpoint", request.path["endpoint_id"])
-        changes = await _checked(tx, schemas.given(body))
-        if extra:
-            changes["extra"] = {**row.extra, **extra}
-        if changes:
-            await tx.execute(endpoints.update().where(endpoints.c.id == row.id).values(**changes))
-        row = await get(tx, endpoints, "endpoint", row.id)
+        row = await endpoints.get(tx, request.path["endpoint_id"])
+        row = await endpoints.update(tx, row, schemas.given(body), extra)
     return json_answer({"endpoint": schemas.endpoint(request, row)})
 
 
 async def delete_endpoint(request: Request, room: Identity) -> Response:
+    """DELETE /v3/endpoints/{id}."""
     request.allow()
     async with request.transaction() as tx:
-        row = await get(tx, endpoints, "endpoint", request.path["endpoint_id"])
-        await _delete_endpoint(tx, row.id)
+        row = await endpoints.get(tx, request.path["endpoint_id"])
+        await endpoints.delete(tx, row.id)
     return no_content()
-
-
-async def _delete_endpoint(tx: Transaction, endpoint_id: str) -> None:
-    await endpoint_policies.forget(tx, endpoint=endpoint_id)
-    await endpoint_filters.forget(tx, endpoint=endpoint_id)
-    await tx.execute(endpoints.delete().where(endpoints.c.id == endpoint_id))
 
 
 ROUTES = (
@@ -272,7 +167,7 @@ ROUTES = (
         "/v3/regions",
         list_regions,
         ("identity:list_regions",),
-        query=("parent_region_id", *PAGING),
+        query=lists.REGIONS.parameters,
     ),
     Route(
         "POST",
@@ -305,7 +200,7 @@ ROUTES = (
         "/v3/services",
         list_services,
         ("identity:list_services",),
-        query=("name", "type", *PAGING),
+        query=lists.SERVICES.parameters,
     ),
     Route(
         "POST",
@@ -330,7 +225,7 @@ ROUTES = (
         "/v3/endpoints",
         list_endpoints,
         ("identity:list_endpoints",),
-        query=("interface", "region_id", "service_id", *PAGING),
+        query=lists.ENDPOINTS.parameters,
     ),
     Route(
         "POST",

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy import Row
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Forbidden, NotFound
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import credentials
-from hanok.services.identity.logic.lookup import filtered
 from hanok.services.identity.room import Identity
-from hanok.services.identity.tables import credentials as table
+from hanok.services.identity.routes import lists
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
@@ -43,7 +41,7 @@ def _target(row: Row[Any]) -> dict[str, Any]:
 async def _one(request: Request, tx: Transaction, rule: str) -> Row[Any]:
     """The credential of the path, if the caller may do this to it."""
     credential_id = request.path["credential_id"]
-    row = await tx.first(sa.select(table).where(table.c.id == credential_id))
+    row = await credentials.find(tx, credential_id)
     if row is None:
         request.allow(rule)
         raise NotFound(f"Could not find credential: {credential_id}.")
@@ -77,16 +75,19 @@ async def list_credentials(request: Request, room: Identity) -> Response:
     token = request.token
     owner = None if token.system else token.user_id
     request.allow("identity:list_credentials", {"target.credential.user_id": owner})
-    statement = filtered(sa.select(table), table, request.query, ("user_id", "type"))
     async with request.reading() as tx:
-        rows = await tx.all(statement.order_by(table.c.id))
-    items = [
-        _answer(request, room, row)
-        for row in rows
-        if request.may("identity:get_credential", _target(row))
-        and credentials.in_reach(token, row.project_id)
-    ]
-    return json_answer(schemas.collection(request, "credentials", items))
+        rows = await credentials.every(tx)
+        ids = [row.id for row in rows if _sees(request, row)]
+        mine = credentials.among(None if len(ids) == len(rows) else ids)
+        page = await lists.CREDENTIALS.page(request, tx, mine, within=mine)
+    items = [_answer(request, room, row) for row in page.rows]
+    return await lists.paged(request, lists.CREDENTIALS, page, items)
+
+
+def _sees(request: Request, row: Row[Any]) -> bool:
+    return request.may("identity:get_credential", _target(row)) and credentials.in_reach(
+        request.token, row.project_id
+    )
 
 
 async def create_credential(request: Request, room: Identity) -> Response:
@@ -140,27 +141,38 @@ ROUTES = (
         "GET",
         "/v3/credentials",
         list_credentials,
-        ("identity:list_credentials",),
-        query=("type", "user_id"),
+        ("identity:list_credentials", "identity:get_credential"),
+        query=lists.CREDENTIALS.parameters,
     ),
     Route(
         "POST",
         "/v3/credentials",
         create_credential,
-        ("identity:create_credential",),
+        ("identity:create_credential", "identity:ec2_create_credential"),
         delegated="bounded",
         body=schemas.CredentialBody,
         member="credential",
     ),
-    Route("GET", _ONE, show_credential, ("identity:get_credential",)),
+    Route(
+        "GET",
+        _ONE,
+        show_credential,
+        ("identity:get_credential", "identity:ec2_get_credential"),
+    ),
     Route(
         "PATCH",
         _ONE,
         update_credential,
-        ("identity:update_credential",),
+        ("identity:update_credential", "identity:ec2_create_credential"),
         delegated="bounded",
         body=schemas.CredentialBody,
         member="credential",
     ),
-    Route("DELETE", _ONE, delete_credential, ("identity:delete_credential",), delegated="bounded"),
+    Route(
+        "DELETE",
+        _ONE,
+        delete_credential,
+        ("identity:delete_credential", "identity:ec2_delete_credential"),
+        delegated="bounded",
+    ),
 )

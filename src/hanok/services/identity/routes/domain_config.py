@@ -6,11 +6,9 @@ from typing import Any
 
 from starlette.responses import Response
 
-from hanok.base.errors import BadInput, Forbidden, NotFound
-from hanok.services.identity.logic import domain_options
-from hanok.services.identity.logic.lookup import get
+from hanok.base.errors import BadInput, Forbidden
+from hanok.services.identity.logic import domain_options, projects
 from hanok.services.identity.room import Identity
-from hanok.services.identity.tables import projects
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
@@ -19,10 +17,7 @@ COMPLIANCE = ("password_regex", "password_regex_description")
 
 
 async def _domain(request: Request, tx: Transaction) -> str:
-    row = await get(tx, projects, "domain", request.path["domain_id"])
-    if not row.is_domain:
-        raise NotFound(f"Could not find domain: {row.id}.")
-    return str(row.id)
+    return str((await projects.domain(tx, request.path["domain_id"])).id)
 
 
 def _part(request: Request) -> tuple[str | None, str | None]:

@@ -8,28 +8,23 @@ from functools import partial
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
-from sqlalchemy import Row, bindparam
+from sqlalchemy import Row
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Forbidden, NotFound, NotSignedIn
 from hanok.base.ids import new_hex
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import credentials, proofs, signatures, standing, trusts
-from hanok.services.identity.logic.lookup import get
+from hanok.services.identity.logic import credentials, proofs, signatures, standing, trusts, users
 from hanok.services.identity.logic.signatures import Signed
 from hanok.services.identity.logic.tokens import EC2_METHOD, Bounds, since, trustor_since
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes import lists
 from hanok.services.identity.routes.auth import token_body
 from hanok.services.identity.routes.users import readable
-from hanok.services.identity.tables import credentials as table
-from hanok.services.identity.tables import users
 from hanok.store import Transaction
 from hanok.web.request import Request, convert, json_answer, no_content
 from hanok.web.routes import Route
 from hanok.web.token import Token
-
-_by_id = sa.select(table).where(table.c.id == bindparam("id"), table.c.type == credentials.EC2)
 
 
 def _answer(request: Request, room: Identity, row: Row[Any]) -> dict[str, Any]:
@@ -53,13 +48,10 @@ async def list_keys(request: Request, room: Identity) -> Response:
     """GET /v3/users/{id}/credentials/OS-EC2."""
     async with request.reading() as tx:
         user = await readable(request, tx, "identity:ec2_list_credentials")
-        rows = await credentials.of_type(tx, user.id, credentials.EC2)
-    items = [
-        _answer(request, room, row)
-        for row in rows
-        if credentials.in_reach(request.token, row.project_id)
-    ]
-    return json_answer(schemas.collection(request, "credentials", items))
+        mine = credentials.ec2_keys(user.id, request.token)
+        page = await lists.EC2_KEYS.page(request, tx, mine, within=mine)
+    items = [_answer(request, room, row) for row in page.rows]
+    return await lists.paged(request, lists.EC2_KEYS, page, items)
 
 
 async def create_key(request: Request, room: Identity) -> Response:
@@ -94,13 +86,13 @@ _ELSEWHERE = {
 async def _key(request: Request, tx: Transaction, rule: str) -> Row[Any]:
     """The key of the path. An access key is its own secret name: one that is not there is 404 to everybody."""
     access = request.path["access"]
-    row = await tx.first(_by_id, {"id": credentials.id_of_access(access)})
+    row = await credentials.by_access(tx, access)
     if row is None:
         request.allowed_by_hand()
         raise NotFound(f"Could not find credential: {access}.")
     for one in (rule, _ELSEWHERE[rule]):
         request.allow(one, {"target.credential.user_id": row.user_id})
-    await get(tx, users, "user", request.path["user_id"])
+    await users.get(tx, request.path["user_id"])
     _check_reach(request.token, row.project_id)
     return row
 
@@ -148,7 +140,7 @@ async def _exchange(
     """
     signed = await _signed(request)
     async with request.reading() as tx:
-        row = await tx.first(_by_id, {"id": credentials.id_of_access(signed.access)})
+        row = await credentials.by_access(tx, signed.access)
         if row is None:
             raise NotFound("EC2 access key not found.")
         _, secret = credentials.ec2_parts(room.secrets, row)
@@ -158,7 +150,7 @@ async def _exchange(
         owner = await proofs.user_by_id(tx, row.user_id)
         if owner is None or not standing.is_enabled(owner, room):
             raise proofs.refused("the owner of the key is switched off")
-        holder = await get(tx, users, "user", await _holder(tx, row))
+        holder = await users.get(tx, await _holder(tx, row))
         text, payload = room.tokens.issue(
             user_id=holder.id,
             methods=(EC2_METHOD,),
@@ -219,18 +211,30 @@ async def exchange_s3(request: Request, room: Identity) -> Response:
 _OWN = "/v3/users/{user_id}/credentials/OS-EC2"
 _ONE = _OWN + "/{access}"
 ROUTES = (
-    Route("GET", _OWN, list_keys, ("identity:ec2_list_credentials",)),
+    Route(
+        "GET",
+        _OWN,
+        list_keys,
+        ("identity:ec2_list_credentials",),
+        query=lists.EC2_KEYS.parameters,
+    ),
     Route(
         "POST",
         _OWN,
         create_key,
-        ("identity:ec2_create_credential",),
+        ("identity:ec2_create_credential", "identity:create_credential"),
         strict=True,
         delegated="bounded",
         body=schemas.EC2Body,
     ),
-    Route("GET", _ONE, show_key, ("identity:ec2_get_credential",)),
-    Route("DELETE", _ONE, delete_key, ("identity:ec2_delete_credential",), delegated="bounded"),
+    Route("GET", _ONE, show_key, ("identity:ec2_get_credential", "identity:get_credential")),
+    Route(
+        "DELETE",
+        _ONE,
+        delete_key,
+        ("identity:ec2_delete_credential", "identity:delete_credential"),
+        delegated="bounded",
+    ),
     # These make no authority: whose request it is was decided by who signed it.
     Route(
         "POST",

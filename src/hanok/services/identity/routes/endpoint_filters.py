@@ -4,77 +4,55 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
+from sqlalchemy import Row
 from starlette.responses import Response
 
-from hanok.base.errors import BadInput, Conflict, NotFound
-from hanok.base.ids import new_hex
+from hanok.base.errors import BadInput, NotFound
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import endpoint_filters
-from hanok.services.identity.logic.lookup import filtered, get
+from hanok.services.identity.logic import endpoint_filters, endpoints, projects
 from hanok.services.identity.room import Identity
-from hanok.services.identity.routes.lists import PAGING
-from hanok.services.identity.routes.projects import SHOWN, listed
-from hanok.services.identity.tables import (
-    endpoint_groups,
-    endpoints,
-    project_endpoint_groups,
-    project_endpoints,
-    projects,
-)
-from hanok.store import Duplicate, Transaction
+from hanok.services.identity.routes import lists
+from hanok.services.identity.routes.projects import listed
+from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
-
-FILTERS = frozenset({"service_id", "region_id", "interface"})
 
 # ---- endpoints of projects ----
 
 
-async def _pair(request: Request, tx: Transaction, other: sa.Table, what: str) -> dict[str, str]:
-    """The project and the endpoint or group of the path, as a row that ties them."""
-    key = f"{what.replace(' ', '_')}_id"
-    thing = await get(tx, other, what, request.path[key])
-    project = await get(tx, projects, "project", request.path["project_id"])
-    return {"project_id": project.id, key: thing.id}
-
-
-def _is(table: sa.Table, pair: dict[str, str]) -> sa.ColumnElement[bool]:
-    return sa.and_(*(table.c[name] == value for name, value in pair.items()))
+def _endpoint(request: Request) -> tuple[endpoint_filters.Place, str, str]:
+    return "endpoint", request.path["endpoint_id"], request.path["project_id"]
 
 
 async def add_endpoint(request: Request, room: Identity) -> Response:
+    """PUT /v3/OS-EP-FILTER/projects/{id}/endpoints/{id}."""
     request.allow()
     async with request.transaction() as tx:
-        pair = await _pair(request, tx, endpoints, "endpoint")
-        try:
-            await tx.insert(project_endpoints, pair)
-        except Duplicate as error:
-            raise Conflict(
-                "Conflict occurred attempting to store project_endpoint - Duplicate entry."
-            ) from error
+        await endpoint_filters.give(tx, *_endpoint(request))
     return no_content()
+
+
+def _missing(request: Request) -> NotFound:
+    path = request.path
+    return NotFound(f"Endpoint {path['endpoint_id']} not found in project {path['project_id']}.")
 
 
 async def check_endpoint(request: Request, room: Identity) -> Response:
+    """GET /v3/OS-EP-FILTER/projects/{id}/endpoints/{id}."""
     request.allow()
     async with request.reading() as tx:
-        pair = await _pair(request, tx, endpoints, "endpoint")
-        if await tx.first(sa.select(project_endpoints).where(_is(project_endpoints, pair))) is None:
-            raise _missing(pair)
+        await endpoint_filters.check_both(tx, *_endpoint(request))
+        if not await endpoint_filters.has(tx, *_endpoint(request)):
+            raise _missing(request)
     return no_content()
 
 
-def _missing(pair: dict[str, str]) -> NotFound:
-    return NotFound(f"Endpoint {pair['endpoint_id']} not found in project {pair['project_id']}.")
-
-
 async def remove_endpoint(request: Request, room: Identity) -> Response:
+    """DELETE /v3/OS-EP-FILTER/projects/{id}/endpoints/{id}."""
     request.allow()
-    pair = {name: request.path[name] for name in ("project_id", "endpoint_id")}
     async with request.transaction() as tx:
-        if not await tx.count(project_endpoints.delete().where(_is(project_endpoints, pair))):
-            raise _missing(pair)
+        if not await endpoint_filters.take(tx, *_endpoint(request)):
+            raise _missing(request)
     return no_content()
 
 
@@ -82,50 +60,41 @@ async def list_endpoints(request: Request, room: Identity) -> Response:
     """GET /v3/OS-EP-FILTER/projects/{id}/endpoints: those of its groups too."""
     request.allow()
     async with request.reading() as tx:
-        project = await get(tx, projects, "project", request.path["project_id"])
-        rows = await endpoint_filters.endpoints_of(tx, project.id)
-    items = [schemas.endpoint(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "endpoints", items))
-
-
-async def _projects(request: Request, tx: Transaction, ids: sa.Select[Any]) -> Response:
-    statement = sa.select(*SHOWN).where(projects.c.id.in_(ids))
-    return await listed(request, tx, statement)
+        project_id = request.path["project_id"]
+        if await projects.find(tx, project_id) is None:
+            raise NotFound(f"Could not find project: {project_id}.")
+        ids = [row.id for row in await endpoint_filters.endpoints_of(tx, project_id)]
+        mine = endpoints.among(ids)
+        return await lists.answer(request, tx, lists.ENDPOINTS, mine, schemas.endpoint)
 
 
 async def list_projects(request: Request, room: Identity) -> Response:
     """GET /v3/OS-EP-FILTER/endpoints/{id}/projects: those it was given to by itself."""
     request.allow()
     async with request.reading() as tx:
-        endpoint = await get(tx, endpoints, "endpoint", request.path["endpoint_id"])
-        given = sa.select(project_endpoints.c.project_id)
-        return await _projects(
-            request, tx, given.where(project_endpoints.c.endpoint_id == endpoint.id)
-        )
+        endpoint_id = request.path["endpoint_id"]
+        ids = await endpoint_filters.projects_with(tx, "endpoint", endpoint_id)
+        return await listed(request, tx, projects.among(ids, domains=None))
 
 
 # ---- groups ----
 
 
-def _check_filters(filters: dict[str, Any]) -> None:
-    if set(filters) - FILTERS:
-        raise BadInput("The filters of an endpoint group are service_id, region_id and interface.")
-    if filters.get("interface", "public") not in ("public", "internal", "admin"):
-        raise BadInput("Invalid input for field 'interface': it is public, internal or admin.")
-    if not all(isinstance(value, str) for value in filters.values()):
-        raise BadInput("Each filter of an endpoint group is a string.")
+async def _group(request: Request, tx: Transaction) -> Row[Any]:
+    return await endpoint_filters.group(tx, request.path["endpoint_group_id"])
 
 
 async def list_groups(request: Request, room: Identity) -> Response:
+    """GET /v3/OS-EP-FILTER/endpoint_groups."""
     request.allow()
-    statement = filtered(sa.select(endpoint_groups), endpoint_groups, request.query, ("name",))
     async with request.reading() as tx:
-        rows = await tx.all(statement.order_by(endpoint_groups.c.name, endpoint_groups.c.id))
-    items = [schemas.endpoint_group(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "endpoint_groups", items))
+        return await lists.answer(
+            request, tx, lists.ENDPOINT_GROUPS, endpoint_filters.GROUPS, schemas.endpoint_group
+        )
 
 
 async def create_group(request: Request, room: Identity) -> Response:
+    """POST /v3/OS-EP-FILTER/endpoint_groups."""
     request.allow()
     body, _ = await schemas.read(request, "endpoint_group", schemas.EndpointGroupBody)
     values = schemas.given(body)
@@ -133,114 +102,98 @@ async def create_group(request: Request, room: Identity) -> Response:
         raise BadInput("filters field is required and cannot be empty")
     if "name" not in values:
         raise BadInput("'name' is a required property")
-    _check_filters(values["filters"])
-    group_id = new_hex()
     async with request.transaction() as tx:
-        await tx.insert(endpoint_groups, {"id": group_id, "description": None, **values})
-        row = await get(tx, endpoint_groups, "endpoint group", group_id)
+        row = await endpoint_filters.create_group(tx, values)
     return json_answer({"endpoint_group": schemas.endpoint_group(request, row)}, 201)
 
 
 async def show_group(request: Request, room: Identity) -> Response:
+    """GET /v3/OS-EP-FILTER/endpoint_groups/{id}."""
     request.allow()
     async with request.reading() as tx:
-        row = await get(tx, endpoint_groups, "endpoint group", request.path["endpoint_group_id"])
+        row = await _group(request, tx)
     return json_answer({"endpoint_group": schemas.endpoint_group(request, row)})
 
 
 async def update_group(request: Request, room: Identity) -> Response:
+    """PATCH /v3/OS-EP-FILTER/endpoint_groups/{id}."""
     request.allow()
     body, _ = await schemas.read(request, "endpoint_group", schemas.EndpointGroupBody)
-    values = schemas.given(body)
-    if values.get("filters", {}) is None:
-        # No group is without filters: the client of the command line sends null for what it was not told to change.
-        values = {name: value for name, value in values.items() if value is not None}
-    if "filters" in values:
-        _check_filters(values["filters"])
     async with request.transaction() as tx:
-        row = await get(tx, endpoint_groups, "endpoint group", request.path["endpoint_group_id"])
-        if values:
-            await tx.execute(
-                endpoint_groups.update().where(endpoint_groups.c.id == row.id).values(**values)
-            )
-        row = await get(tx, endpoint_groups, "endpoint group", row.id)
+        row = await _group(request, tx)
+        row = await endpoint_filters.update_group(tx, row, schemas.given(body))
     return json_answer({"endpoint_group": schemas.endpoint_group(request, row)})
 
 
 async def delete_group(request: Request, room: Identity) -> Response:
+    """DELETE /v3/OS-EP-FILTER/endpoint_groups/{id}."""
     request.allow()
     async with request.transaction() as tx:
-        row = await get(tx, endpoint_groups, "endpoint group", request.path["endpoint_group_id"])
-        await endpoint_filters.forget(tx, group=row.id)
-        await tx.execute(endpoint_groups.delete().where(endpoint_groups.c.id == row.id))
+        await endpoint_filters.delete_group(tx, await _group(request, tx))
     return no_content()
 
 
 async def list_endpoints_of_group(request: Request, room: Identity) -> Response:
+    """GET /v3/OS-EP-FILTER/endpoint_groups/{id}/endpoints."""
     request.allow()
     async with request.reading() as tx:
-        row = await get(tx, endpoint_groups, "endpoint group", request.path["endpoint_group_id"])
-        rows = await endpoint_filters.endpoints_of_group(tx, row.filters)
-    items = [schemas.endpoint(request, one) for one in rows]
-    return json_answer(schemas.collection(request, "endpoints", items))
+        row = await _group(request, tx)
+        ids = [one.id for one in await endpoint_filters.endpoints_of_group(tx, row.filters)]
+        mine = endpoints.among(ids)
+        return await lists.answer(request, tx, lists.ENDPOINTS, mine, schemas.endpoint)
 
 
 async def list_projects_of_group(request: Request, room: Identity) -> Response:
+    """GET /v3/OS-EP-FILTER/endpoint_groups/{id}/projects."""
     request.allow()
     async with request.reading() as tx:
-        row = await get(tx, endpoint_groups, "endpoint group", request.path["endpoint_group_id"])
-        given = sa.select(project_endpoint_groups.c.project_id)
-        return await _projects(
-            request, tx, given.where(project_endpoint_groups.c.endpoint_group_id == row.id)
-        )
+        group_id = request.path["endpoint_group_id"]
+        ids = await endpoint_filters.projects_with(tx, "endpoint group", group_id)
+        return await listed(request, tx, projects.among(ids, domains=None))
 
 
 async def list_groups_of_project(request: Request, room: Identity) -> Response:
+    """GET /v3/OS-EP-FILTER/projects/{id}/endpoint_groups."""
     request.allow()
     async with request.reading() as tx:
-        project = await get(tx, projects, "project", request.path["project_id"])
-        rows = await endpoint_filters.groups_of(tx, project.id)
-    items = [schemas.endpoint_group(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "endpoint_groups", items))
+        project_id = request.path["project_id"]
+        if await projects.find(tx, project_id) is None:
+            raise NotFound(f"Could not find project: {project_id}.")
+        mine = endpoint_filters.groups_given(project_id)
+        return await lists.answer(request, tx, lists.ENDPOINT_GROUPS, mine, schemas.endpoint_group)
+
+
+def _given(request: Request) -> tuple[endpoint_filters.Place, str, str]:
+    return "endpoint group", request.path["endpoint_group_id"], request.path["project_id"]
 
 
 async def add_group(request: Request, room: Identity) -> Response:
+    """PUT /v3/OS-EP-FILTER/endpoint_groups/{id}/projects/{id}."""
     request.allow()
     async with request.transaction() as tx:
-        pair = await _pair(request, tx, endpoint_groups, "endpoint group")
-        try:
-            await tx.insert(project_endpoint_groups, pair)
-        except Duplicate as error:
-            raise Conflict(
-                "Conflict occurred attempting to store project_endpoint_group - Duplicate entry."
-            ) from error
+        await endpoint_filters.give(tx, *_given(request))
     return no_content()
 
 
 async def show_group_of_project(request: Request, room: Identity) -> Response:
+    """GET /v3/OS-EP-FILTER/endpoint_groups/{id}/projects/{id}."""
     request.allow()
-    table = project_endpoint_groups
+    what, group_id, project_id = _given(request)
     async with request.reading() as tx:
-        pair = await _pair(request, tx, endpoint_groups, "endpoint group")
-        if await tx.first(sa.select(table).where(_is(table, pair))) is None:
+        await endpoint_filters.check_both(tx, what, group_id, project_id)
+        if not await endpoint_filters.has(tx, what, group_id, project_id):
             raise NotFound("Project Endpoint Group not found")
-    link = schemas.link(
-        request,
-        "OS-EP-FILTER",
-        "endpoint_groups",
-        pair["endpoint_group_id"],
-        "projects",
-        pair["project_id"],
-    )
-    return json_answer({"project_endpoint_group": {**pair, "links": link}})
+    at = ("OS-EP-FILTER", "endpoint_groups", group_id, "projects", project_id)
+    shown = {"project_id": project_id, "endpoint_group_id": group_id}
+    return json_answer({"project_endpoint_group": {**shown, "links": schemas.link(request, *at)}})
 
 
 async def remove_group(request: Request, room: Identity) -> Response:
+    """DELETE /v3/OS-EP-FILTER/endpoint_groups/{id}/projects/{id}."""
     request.allow()
-    table = project_endpoint_groups
     async with request.transaction() as tx:
-        pair = await _pair(request, tx, endpoint_groups, "endpoint group")
-        if not await tx.count(table.delete().where(_is(table, pair))):
+        await endpoint_filters.check_both(tx, *_given(request))
+        if not await endpoint_filters.take(tx, *_given(request)):
             raise NotFound("Project Endpoint Group not found")
     return no_content()
 
@@ -259,15 +212,22 @@ ROUTES = (
         _A + "/projects/{project_id}/endpoints",
         list_endpoints,
         ("identity:list_endpoints_for_project",),
+        query=lists.ENDPOINTS.parameters,
     ),
     Route(
         "GET",
         _A + "/endpoints/{endpoint_id}/projects",
         list_projects,
         ("identity:list_projects_for_endpoint",),
-        query=PAGING,
+        query=lists.PROJECTS.parameters,
     ),
-    Route("GET", _GROUPS, list_groups, ("identity:list_endpoint_groups",), query=("name",)),
+    Route(
+        "GET",
+        _GROUPS,
+        list_groups,
+        ("identity:list_endpoint_groups",),
+        query=lists.ENDPOINT_GROUPS.parameters,
+    ),
     Route(
         "POST",
         _GROUPS,
@@ -291,19 +251,21 @@ ROUTES = (
         _GROUP + "/endpoints",
         list_endpoints_of_group,
         ("identity:list_endpoints_associated_with_endpoint_group",),
+        query=lists.ENDPOINTS.parameters,
     ),
     Route(
         "GET",
         _GROUP + "/projects",
         list_projects_of_group,
         ("identity:list_projects_associated_with_endpoint_group",),
-        query=PAGING,
+        query=lists.PROJECTS.parameters,
     ),
     Route(
         "GET",
         _A + "/projects/{project_id}/endpoint_groups",
         list_groups_of_project,
         ("identity:list_endpoint_groups_for_project",),
+        query=lists.ENDPOINT_GROUPS.parameters,
     ),
     Route("PUT", _MEMBER, add_group, ("identity:add_endpoint_group_to_project",)),
     Route("GET", _MEMBER, show_group_of_project, ("identity:get_endpoint_group_in_project",)),

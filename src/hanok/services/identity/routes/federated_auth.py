@@ -15,17 +15,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 from msgspec import Struct
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from hanok.base.errors import BadInput, NotFound, NotSignedIn
-from hanok.services.identity.logic import federation, openid, signin
-from hanok.services.identity.logic.lookup import get
+from hanok.services.identity.logic import federation, openid, signin, users
 from hanok.services.identity.logic.openid import NotTrusted, OpenIDProvider
 from hanok.services.identity.logic.proofs import Proof
 from hanok.services.identity.logic.tokens import Bounds, since
 from hanok.services.identity.room import Identity
+from hanok.services.identity.routes import lists
 from hanok.services.identity.routes.auth import (
     attempt_of,
     issue,
@@ -33,8 +32,6 @@ from hanok.services.identity.routes.auth import (
     list_own_projects,
     token_body,
 )
-from hanok.services.identity.routes.lists import PAGING
-from hanok.services.identity.tables import federation_protocols, idp_remote_ids, users
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import PUBLIC, Route
 from hanok.web.token import Token
@@ -73,7 +70,7 @@ async def _admitted(
     async with request.transaction() as tx:
         idp, via = await federation.trusted(tx, idp_id, protocol_id)
         user_id, theirs = await federation.admit(tx, room, idp, via, openid.assertion(claims))
-        user = await get(tx, users, "user", user_id)
+        user = await users.get(tx, user_id)
     bounds = Bounds(since_us=since(user))
     if theirs:
         bounds = msgspec.structs.replace(bounds, idp_id=idp_id, protocol_id=protocol_id)
@@ -119,12 +116,7 @@ def _origin(request: Request, room: Identity) -> str:
 async def _of_protocol(request: Request, room: Identity, protocol_id: str) -> str:
     """The provider that is meant where none is named: the only one of this protocol with a sign-in here."""
     async with request.reading() as tx:
-        found = await tx.scalars(
-            sa.select(federation_protocols.c.idp_id)
-            .join(idp_remote_ids, idp_remote_ids.c.idp_id == federation_protocols.c.idp_id)
-            .where(federation_protocols.c.id == protocol_id)
-            .distinct()
-        )
+        found = await federation.providers_by(tx, protocol_id)
     known = [idp_id for idp_id in found if idp_id in room.openid]
     if len(known) != 1:
         raise NotFound(
@@ -262,9 +254,13 @@ ROUTES = (
         "/v3/OS-FEDERATION/projects",
         list_own_projects,
         ("identity:list_projects_for_user",),
-        query=PAGING,
+        query=lists.PROJECTS.parameters,
     ),
     Route(
-        "GET", "/v3/OS-FEDERATION/domains", list_own_domains, ("identity:list_domains_for_user",)
+        "GET",
+        "/v3/OS-FEDERATION/domains",
+        list_own_domains,
+        ("identity:list_domains_for_user",),
+        query=lists.DOMAINS.parameters,
     ),
 )

@@ -4,155 +4,124 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
 from msgspec import UNSET
+from sqlalchemy import Row
 from starlette.responses import Response
 
-from hanok.base.errors import BadInput, Conflict, NotFound
+from hanok.base.errors import BadInput
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import federation, mapping
-from hanok.services.identity.logic.lookup import filtered, get
+from hanok.services.identity.logic import mapping, providers
 from hanok.services.identity.room import Identity
-from hanok.services.identity.tables import (
-    federation_protocols,
-    identity_providers,
-    mappings,
-    service_providers,
-)
-from hanok.store import Duplicate, Transaction
+from hanok.services.identity.routes import lists
+from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
 
 # ---- identity providers ----
 
 
-async def _provider(request: Request, tx: Transaction) -> Any:
-    return await get(tx, identity_providers, "identity provider", request.path["idp_id"])
-
-
-async def _shown(request: Request, tx: Transaction, row: Any) -> Response:
-    ids = await federation.remote_ids(tx, [row.id])
+async def _shown(request: Request, tx: Transaction, row: Row[Any]) -> Response:
+    ids = await providers.remote_ids(tx, [row.id])
     answer = schemas.identity_provider(request, row, ids[row.id])
     return json_answer({"identity_provider": answer}, 201 if request.method == "PUT" else 200)
 
 
 async def list_providers(request: Request, room: Identity) -> Response:
+    """GET /v3/OS-FEDERATION/identity_providers."""
     request.allow()
-    table = identity_providers
-    statement = filtered(sa.select(table), table, request.query, ("id", "enabled"))
+    every = providers.IDENTITY_PROVIDERS
     async with request.reading() as tx:
-        rows = await tx.all(statement.order_by(table.c.id))
-        ids = await federation.remote_ids(tx, [row.id for row in rows])
-    items = [schemas.identity_provider(request, row, ids[row.id]) for row in rows]
-    return json_answer(schemas.collection(request, "identity_providers", items))
+        page = await lists.IDENTITY_PROVIDERS.page(request, tx, every)
+        ids = await providers.remote_ids(tx, [row.id for row in page.rows])
+    items = [schemas.identity_provider(request, row, ids[row.id]) for row in page.rows]
+    return await lists.paged(request, lists.IDENTITY_PROVIDERS, page, items)
 
 
 async def create_provider(request: Request, room: Identity) -> Response:
+    """PUT /v3/OS-FEDERATION/identity_providers/{id}."""
     request.allow()
     body = await request.body(schemas.IdentityProviderBody, key="identity_provider")
     async with request.transaction() as tx:
-        await federation.create_provider(tx, request.path["idp_id"], schemas.given(body))
-        return await _shown(request, tx, await _provider(request, tx))
+        await providers.create(tx, request.path["idp_id"], schemas.given(body))
+        return await _shown(request, tx, await providers.get(tx, request.path["idp_id"]))
 
 
 async def show_provider(request: Request, room: Identity) -> Response:
+    """GET /v3/OS-FEDERATION/identity_providers/{id}."""
     request.allow()
     async with request.reading() as tx:
-        return await _shown(request, tx, await _provider(request, tx))
+        return await _shown(request, tx, await providers.get(tx, request.path["idp_id"]))
 
 
 async def update_provider(request: Request, room: Identity) -> Response:
+    """PATCH /v3/OS-FEDERATION/identity_providers/{id}."""
     request.allow()
     body = await request.body(schemas.IdentityProviderBody, key="identity_provider")
     values = schemas.given(body)
     if "domain_id" in values:
         raise BadInput("The domain of an identity provider cannot be changed.")
     async with request.transaction() as tx:
-        row = await _provider(request, tx)
-        if "remote_ids" in values:
-            await federation.set_remote_ids(tx, row.id, values.pop("remote_ids") or ())
-        if values:
-            table = identity_providers
-            await tx.execute(table.update().where(table.c.id == row.id).values(**values))
-        return await _shown(request, tx, await _provider(request, tx))
+        row = await providers.get(tx, request.path["idp_id"])
+        return await _shown(request, tx, await providers.update(tx, row, values))
 
 
 async def delete_provider(request: Request, room: Identity) -> Response:
+    """DELETE /v3/OS-FEDERATION/identity_providers/{id}."""
     request.allow()
     async with request.transaction() as tx:
-        row = await _provider(request, tx)
-        await federation.delete_provider(tx, row.id)
+        row = await providers.get(tx, request.path["idp_id"])
+        await providers.delete(tx, row.id)
     return no_content()
 
 
 # ---- protocols ----
 
 
+async def _protocol(request: Request, tx: Transaction) -> Row[Any]:
+    return await providers.protocol(tx, request.path["idp_id"], request.path["protocol_id"])
+
+
 async def list_protocols(request: Request, room: Identity) -> Response:
+    """GET /v3/OS-FEDERATION/identity_providers/{id}/protocols."""
     request.allow()
-    table = federation_protocols
     async with request.reading() as tx:
-        row = await _provider(request, tx)
-        rows = await tx.all(sa.select(table).where(table.c.idp_id == row.id).order_by(table.c.id))
-    items = [schemas.protocol(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "protocols", items))
-
-
-async def _mapping_of(tx: Transaction, values: dict[str, Any]) -> None:
-    named = values.get("mapping_id")
-    if named is None:
-        raise BadInput("'mapping_id' is a required property")
-    if await tx.first(sa.select(mappings.c.id).where(mappings.c.id == named)) is None:
-        raise BadInput(f"Invalid mapping id: {named}")
+        row = await providers.get(tx, request.path["idp_id"])
+        mine = providers.protocols(row.id)
+        return await lists.answer(request, tx, lists.PROTOCOLS, mine, schemas.protocol)
 
 
 async def create_protocol(request: Request, room: Identity) -> Response:
+    """PUT /v3/OS-FEDERATION/identity_providers/{id}/protocols/{id}."""
     request.allow()
     values = schemas.given(await request.body(schemas.ProtocolBody, key="protocol"))
-    idp_id, protocol_id = request.path["idp_id"], request.path["protocol_id"]
+    path = request.path
     async with request.transaction() as tx:
-        await _provider(request, tx)
-        await _mapping_of(tx, values)
-        row = {"idp_id": idp_id, "id": protocol_id, "remote_id_attribute": None, **values}
-        try:
-            await tx.insert(federation_protocols, row)
-        except Duplicate as error:
-            raise Conflict(
-                "Conflict occurred attempting to store federation_protocol - Duplicate entry found "
-                f"with ID {protocol_id}."
-            ) from error
-        made = await federation.protocol(tx, idp_id, protocol_id)
-    return json_answer({"protocol": schemas.protocol(request, made)}, 201)
+        row = await providers.create_protocol(tx, path["idp_id"], path["protocol_id"], values)
+    return json_answer({"protocol": schemas.protocol(request, row)}, 201)
 
 
 async def show_protocol(request: Request, room: Identity) -> Response:
+    """GET /v3/OS-FEDERATION/identity_providers/{id}/protocols/{id}."""
     request.allow()
     async with request.reading() as tx:
-        row = await federation.protocol(tx, request.path["idp_id"], request.path["protocol_id"])
+        row = await _protocol(request, tx)
     return json_answer({"protocol": schemas.protocol(request, row)})
 
 
 async def update_protocol(request: Request, room: Identity) -> Response:
+    """PATCH /v3/OS-FEDERATION/identity_providers/{id}/protocols/{id}."""
     request.allow()
     values = schemas.given(await request.body(schemas.ProtocolBody, key="protocol"))
-    table = federation_protocols
     async with request.transaction() as tx:
-        row = await federation.protocol(tx, request.path["idp_id"], request.path["protocol_id"])
-        if "mapping_id" in values:
-            await _mapping_of(tx, values)
-        if values:
-            own = sa.and_(table.c.idp_id == row.idp_id, table.c.id == row.id)
-            await tx.execute(table.update().where(own).values(**values))
-        row = await federation.protocol(tx, row.idp_id, row.id)
+        row = await providers.update_protocol(tx, await _protocol(request, tx), values)
     return json_answer({"protocol": schemas.protocol(request, row)})
 
 
 async def delete_protocol(request: Request, room: Identity) -> Response:
+    """DELETE /v3/OS-FEDERATION/identity_providers/{id}/protocols/{id}."""
     request.allow()
-    table = federation_protocols
     async with request.transaction() as tx:
-        row = await federation.protocol(tx, request.path["idp_id"], request.path["protocol_id"])
-        await tx.execute(table.delete().where(table.c.idp_id == row.idp_id, table.c.id == row.id))
+        await providers.delete_protocol(tx, await _protocol(request, tx))
     return no_content()
 
 
@@ -160,11 +129,11 @@ async def delete_protocol(request: Request, room: Identity) -> Response:
 
 
 async def list_mappings(request: Request, room: Identity) -> Response:
+    """GET /v3/OS-FEDERATION/mappings."""
     request.allow()
     async with request.reading() as tx:
-        rows = await tx.all(sa.select(mappings).order_by(mappings.c.id))
-    items = [schemas.mapping(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "mappings", items))
+        every = providers.MAPPINGS
+        return await lists.answer(request, tx, lists.MAPPINGS, every, schemas.mapping)
 
 
 async def _rules(request: Request) -> dict[str, Any]:
@@ -177,105 +146,71 @@ async def _rules(request: Request) -> dict[str, Any]:
 
 
 async def create_mapping(request: Request, room: Identity) -> Response:
+    """PUT /v3/OS-FEDERATION/mappings/{id}."""
     request.allow()
     values = await _rules(request)
-    mapping_id = request.path["mapping_id"]
     async with request.transaction() as tx:
-        try:
-            await tx.insert(mappings, {"id": mapping_id, **values})
-        except Duplicate as error:
-            raise Conflict(
-                "Conflict occurred attempting to store mapping - Duplicate entry found with ID "
-                f"{mapping_id}."
-            ) from error
-        row = await get(tx, mappings, "mapping", mapping_id)
+        row = await providers.create_mapping(tx, request.path["mapping_id"], values)
     return json_answer({"mapping": schemas.mapping(request, row)}, 201)
 
 
 async def show_mapping(request: Request, room: Identity) -> Response:
+    """GET /v3/OS-FEDERATION/mappings/{id}."""
     request.allow()
     async with request.reading() as tx:
-        row = await get(tx, mappings, "mapping", request.path["mapping_id"])
+        row = await providers.mapping(tx, request.path["mapping_id"])
     return json_answer({"mapping": schemas.mapping(request, row)})
 
 
 async def update_mapping(request: Request, room: Identity) -> Response:
+    """PATCH /v3/OS-FEDERATION/mappings/{id}."""
     request.allow()
     values = await _rules(request)
     async with request.transaction() as tx:
-        row = await get(tx, mappings, "mapping", request.path["mapping_id"])
-        await tx.execute(mappings.update().where(mappings.c.id == row.id).values(**values))
-        row = await get(tx, mappings, "mapping", row.id)
+        row = await providers.mapping(tx, request.path["mapping_id"])
+        row = await providers.update_mapping(tx, row, values)
     return json_answer({"mapping": schemas.mapping(request, row)})
 
 
 async def delete_mapping(request: Request, room: Identity) -> Response:
+    """DELETE /v3/OS-FEDERATION/mappings/{id}."""
     request.allow()
     async with request.transaction() as tx:
-        row = await get(tx, mappings, "mapping", request.path["mapping_id"])
-        await tx.execute(mappings.delete().where(mappings.c.id == row.id))
+        row = await providers.mapping(tx, request.path["mapping_id"])
+        await providers.delete_mapping(tx, row)
     return no_content()
 
 
 # ---- service providers ----
 
 
-async def service_provider(tx: Transaction, sp_id: str) -> Any:
-    """A service provider by its id.
-
-    Raises:
-        NotFound: there is none.
-    """
-    row = await tx.first(sa.select(service_providers).where(service_providers.c.id == sp_id))
-    if row is None:
-        raise NotFound(f"Could not find Service Provider: {sp_id}.")
-    return row
-
-
-async def _service(request: Request, tx: Transaction) -> Any:
-    return await service_provider(tx, request.path["sp_id"])
+async def _service(request: Request, tx: Transaction) -> Row[Any]:
+    return await providers.service_provider(tx, request.path["sp_id"])
 
 
 async def list_services(request: Request, room: Identity) -> Response:
+    """GET /v3/OS-FEDERATION/service_providers."""
     request.allow()
-    table = service_providers
-    statement = filtered(sa.select(table), table, request.query, ("id", "enabled"))
+    every, show = providers.SERVICE_PROVIDERS, schemas.service_provider
     async with request.reading() as tx:
-        rows = await tx.all(statement.order_by(table.c.id))
-    items = [schemas.service_provider(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "service_providers", items))
-
-
-PREFIX = "ss:mem:"
+        return await lists.answer(request, tx, lists.SERVICE_PROVIDERS, every, show)
 
 
 async def create_service(request: Request, room: Identity) -> Response:
+    """PUT /v3/OS-FEDERATION/service_providers/{id}."""
     request.allow()
     body = await request.body(schemas.ServiceProviderBody, key="service_provider")
     values = schemas.given(body)
     for name in ("auth_url", "sp_url"):
         if name not in values:
             raise BadInput(f"'{name}' is a required property")
-    row = {
-        "id": request.path["sp_id"],
-        "description": None,
-        "enabled": False,
-        **values,
-        "relay_state_prefix": values.get("relay_state_prefix") or PREFIX,
-    }
     async with request.transaction() as tx:
-        try:
-            await tx.insert(service_providers, row)
-        except Duplicate as error:
-            raise Conflict(
-                "Conflict occurred attempting to store service_provider - Duplicate entry found with "
-                f"ID {row['id']}."
-            ) from error
-        made = await _service(request, tx)
-    return json_answer({"service_provider": schemas.service_provider(request, made)}, 201)
+        row = await providers.create_service_provider(tx, request.path["sp_id"], values)
+    return json_answer({"service_provider": schemas.service_provider(request, row)}, 201)
 
 
 async def show_service(request: Request, room: Identity) -> Response:
+    """GET /v3/OS-FEDERATION/service_providers/{id}."""
     request.allow()
     async with request.reading() as tx:
         row = await _service(request, tx)
@@ -283,25 +218,20 @@ async def show_service(request: Request, room: Identity) -> Response:
 
 
 async def update_service(request: Request, room: Identity) -> Response:
+    """PATCH /v3/OS-FEDERATION/service_providers/{id}."""
     request.allow()
     body = await request.body(schemas.ServiceProviderBody, key="service_provider")
     values = schemas.given(body)
-    if "relay_state_prefix" in values:
-        values["relay_state_prefix"] = values["relay_state_prefix"] or PREFIX
-    table = service_providers
     async with request.transaction() as tx:
-        row = await _service(request, tx)
-        if values:
-            await tx.execute(table.update().where(table.c.id == row.id).values(**values))
-        row = await _service(request, tx)
+        row = await providers.update_service_provider(tx, await _service(request, tx), values)
     return json_answer({"service_provider": schemas.service_provider(request, row)})
 
 
 async def delete_service(request: Request, room: Identity) -> Response:
+    """DELETE /v3/OS-FEDERATION/service_providers/{id}."""
     request.allow()
     async with request.transaction() as tx:
-        row = await _service(request, tx)
-        await tx.execute(service_providers.delete().where(service_providers.c.id == row.id))
+        await providers.delete_service_provider(tx, await _service(request, tx))
     return no_content()
 
 
@@ -312,7 +242,11 @@ _MAPPINGS, _MAPPING = f"{_A}/mappings", _A + "/mappings/{mapping_id}"
 _SPS, _SP = f"{_A}/service_providers", _A + "/service_providers/{sp_id}"
 ROUTES = (
     Route(
-        "GET", _IDPS, list_providers, ("identity:list_identity_providers",), query=("enabled", "id")
+        "GET",
+        _IDPS,
+        list_providers,
+        ("identity:list_identity_providers",),
+        query=lists.IDENTITY_PROVIDERS.parameters,
     ),
     Route(
         "PUT",
@@ -334,7 +268,13 @@ ROUTES = (
         member="identity_provider",
     ),
     Route("DELETE", _IDP, delete_provider, ("identity:delete_identity_provider",)),
-    Route("GET", f"{_IDP}/protocols", list_protocols, ("identity:list_protocols",)),
+    Route(
+        "GET",
+        f"{_IDP}/protocols",
+        list_protocols,
+        ("identity:list_protocols",),
+        query=lists.PROTOCOLS.parameters,
+    ),
     Route(
         "PUT",
         _PROTOCOL,
@@ -355,7 +295,13 @@ ROUTES = (
         member="protocol",
     ),
     Route("DELETE", _PROTOCOL, delete_protocol, ("identity:delete_protocol",)),
-    Route("GET", _MAPPINGS, list_mappings, ("identity:list_mappings",)),
+    Route(
+        "GET",
+        _MAPPINGS,
+        list_mappings,
+        ("identity:list_mappings",),
+        query=lists.MAPPINGS.parameters,
+    ),
     Route(
         "PUT",
         _MAPPING,
@@ -377,7 +323,11 @@ ROUTES = (
     ),
     Route("DELETE", _MAPPING, delete_mapping, ("identity:delete_mapping",)),
     Route(
-        "GET", _SPS, list_services, ("identity:list_service_providers",), query=("enabled", "id")
+        "GET",
+        _SPS,
+        list_services,
+        ("identity:list_service_providers",),
+        query=lists.SERVICE_PROVIDERS.parameters,
     ),
     Route(
         "PUT",

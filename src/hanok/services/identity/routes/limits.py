@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
+from sqlalchemy import Row
 from starlette.responses import Response
 
-from hanok.base.errors import NotFound
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import limits
-from hanok.services.identity.logic.lookup import get
 from hanok.services.identity.room import Identity
-from hanok.services.identity.tables import limits as table
-from hanok.services.identity.tables import projects, registered_limits
+from hanok.services.identity.routes import lists
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
@@ -21,32 +18,16 @@ from hanok.web.routes import Route
 # ---- registered limits ----
 
 
-def _by_resource(statement: sa.Select[Any], request: Request) -> sa.Select[Any]:
-    for name in ("service_id", "region_id", "resource_name"):
-        if name in request.query:
-            statement = statement.where(registered_limits.c[name] == request.query[name])
-    return statement.order_by(registered_limits.c.resource_name, registered_limits.c.id)
-
-
-async def _registered(request: Request, tx: Transaction) -> Any:
-    row = await tx.first(
-        sa.select(registered_limits).where(
-            registered_limits.c.id == request.path["registered_limit_id"]
-        )
-    )
-    if row is None:
-        raise NotFound(
-            f"Could not find registered limit for {request.path['registered_limit_id']}."
-        )
-    return row
+async def _registered(request: Request, tx: Transaction) -> Row[Any]:
+    return await limits.registered(tx, request.path["registered_limit_id"])
 
 
 async def list_registered(request: Request, room: Identity) -> Response:
+    """GET /v3/registered_limits."""
     request.allow()
+    show = schemas.registered_limit
     async with request.reading() as tx:
-        rows = await tx.all(_by_resource(sa.select(registered_limits), request))
-    items = [schemas.registered_limit(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "registered_limits", items))
+        return await lists.answer(request, tx, lists.REGISTERED_LIMITS, limits.REGISTERED, show)
 
 
 async def create_registered(request: Request, room: Identity) -> Response:
@@ -56,7 +37,7 @@ async def create_registered(request: Request, room: Identity) -> Response:
     wanted = [schemas.given(one) for one in body.registered_limits]
     async with request.transaction() as tx:
         ids = await limits.register(tx, wanted)
-        rows = [await get(tx, registered_limits, "registered limit", one) for one in ids]
+        rows = [await limits.registered(tx, one) for one in ids]
     items = [schemas.registered_limit(request, row) for row in rows]
     return json_answer({"registered_limits": items}, 201)
 
@@ -98,24 +79,13 @@ async def list_limits(request: Request, room: Identity) -> Response:
     """GET /v3/limits: all of them for who looks after the cloud; others see those of their scope."""
     request.allow()
     token = request.token
-    statement = _by_resource(limits.statement(), request)
-    for name in ("project_id", "domain_id"):
-        if name in request.query:
-            statement = statement.where(table.c[name] == request.query[name])
-    if not (token.system or request.may("service_or_admin")):
-        if token.domain_id:
-            own = sa.select(projects.c.id).where(projects.c.domain_id == token.domain_id)
-            statement = statement.where(
-                sa.or_(table.c.domain_id == token.domain_id, table.c.project_id.in_(own))
-            )
-        elif token.project_id:
-            statement = statement.where(table.c.project_id == token.project_id)
-        else:
-            statement = statement.where(sa.false())
+    visible = limits.visible(
+        everywhere=token.system or request.may("service_or_admin"),
+        domain_id=token.domain_id,
+        project_id=token.project_id,
+    )
     async with request.reading() as tx:
-        rows = await tx.all(statement)
-    items = [schemas.limit(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "limits", items))
+        return await lists.answer(request, tx, lists.LIMITS, visible, schemas.limit)
 
 
 async def create_limits(request: Request, room: Identity) -> Response:
@@ -127,30 +97,17 @@ async def create_limits(request: Request, room: Identity) -> Response:
     wanted = [schemas.given(one) for one in body.limits]
     async with request.transaction() as tx:
         ids = await limits.create(tx, wanted, room.settings.limit_model)
-        rows = [await _limit(tx, one) for one in ids]
+        rows = [await limits.get(tx, one) for one in ids]
     return json_answer({"limits": [schemas.limit(request, row) for row in rows]}, 201)
 
 
-async def _limit(tx: Transaction, limit_id: str) -> Any:
-    row = await limits.find(tx, limit_id)
-    if row is None:
-        raise NotFound(f"Could not find limit for {limit_id}.")
-    return row
-
-
 async def show_limit(request: Request, room: Identity) -> Response:
+    """GET /v3/limits/{id}."""
     limit_id = request.path["limit_id"]
     async with request.reading() as tx:
         row = await limits.find(tx, limit_id)
-        target: dict[str, Any] = {}
-        if row is not None and row.project_id:
-            owner = await get(tx, projects, "project", row.project_id)
-            target["target.limit.project_id"] = owner.id
-            target["target.limit.project.domain_id"] = owner.domain_id
-        elif row is not None:
-            target["target.limit.domain.id"] = row.domain_id
-        request.allow("identity:get_limit", target)
-        row = await _limit(tx, limit_id)
+        request.allow("identity:get_limit", {} if row is None else await limits.owner(tx, row))
+        row = await limits.get(tx, limit_id)
     return json_answer({"limit": schemas.limit(request, row)})
 
 
@@ -158,17 +115,17 @@ async def update_limit(request: Request, room: Identity) -> Response:
     request.allow()
     body = await request.body(schemas.LimitChangesBody)
     async with request.transaction() as tx:
-        row = await _limit(tx, request.path["limit_id"])
+        row = await limits.get(tx, request.path["limit_id"])
         await limits.change(tx, row, schemas.given(body.limit), room.settings.limit_model)
-        row = await _limit(tx, row.id)
+        row = await limits.get(tx, row.id)
     return json_answer({"limit": schemas.limit(request, row)})
 
 
 async def delete_limit(request: Request, room: Identity) -> Response:
     request.allow()
     async with request.transaction() as tx:
-        row = await _limit(tx, request.path["limit_id"])
-        await tx.execute(table.delete().where(table.c.id == row.id))
+        row = await limits.get(tx, request.path["limit_id"])
+        await limits.delete(tx, row)
     return no_content()
 
 
@@ -180,7 +137,7 @@ ROUTES = (
         _RS,
         list_registered,
         ("identity:list_registered_limits",),
-        query=("region_id", "resource_name", "service_id"),
+        query=lists.REGISTERED_LIMITS.parameters,
     ),
     Route(
         "POST",
@@ -204,8 +161,8 @@ ROUTES = (
         "GET",
         _LS,
         list_limits,
-        ("identity:list_limits",),
-        query=("domain_id", "project_id", "region_id", "resource_name", "service_id"),
+        ("identity:list_limits", "service_or_admin"),
+        query=lists.LIMITS.parameters,
     ),
     Route(
         "POST",

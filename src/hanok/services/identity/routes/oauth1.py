@@ -5,20 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy import Row
 from starlette.responses import Response
 
 from hanok.base.clock import zulu_micro
 from hanok.base.errors import BadInput, NotFound
-from hanok.base.ids import new_hex
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import delegations, oauth1
-from hanok.services.identity.logic.lookup import get, roles_named
+from hanok.services.identity.logic import delegations, oauth1, projects, roles
+from hanok.services.identity.logic.lookup import roles_named
 from hanok.services.identity.room import Identity
-from hanok.services.identity.tables import oauth_access_tokens as access_tokens
-from hanok.services.identity.tables import oauth_consumers as table
-from hanok.services.identity.tables import projects, roles
+from hanok.services.identity.routes import lists
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import PUBLIC, Route
@@ -38,9 +34,7 @@ async def list_consumers(request: Request, room: Identity) -> Response:
     """GET /v3/OS-OAUTH1/consumers."""
     request.allow("identity:list_consumers")
     async with request.reading() as tx:
-        rows = await tx.all(sa.select(table).order_by(table.c.id))
-    items = [_consumer(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "consumers", items))
+        return await lists.answer(request, tx, lists.CONSUMERS, oauth1.CONSUMERS, _consumer)
 
 
 async def create_consumer(request: Request, room: Identity) -> Response:
@@ -51,11 +45,9 @@ async def create_consumer(request: Request, room: Identity) -> Response:
     request.allow("identity:create_consumer")
     body, extra = await schemas.read(request, "consumer", schemas.ConsumerBody)
     extra.pop("secret", None)
-    values = {"description": None, **schemas.given(body)}
-    consumer_id, (secret, columns) = new_hex(), oauth1.new_secret(room.secrets)
     async with request.transaction() as tx:
-        await tx.insert(table, {"id": consumer_id, **values, "extra": extra, **columns})
-        row = await oauth1.consumer(tx, consumer_id)
+        values = schemas.given(body)
+        row, secret = await oauth1.create_consumer(tx, room.secrets, values, extra)
     return json_answer({"consumer": {**_consumer(request, row), "secret": secret}}, 201)
 
 
@@ -76,11 +68,7 @@ async def update_consumer(request: Request, room: Identity) -> Response:
         raise BadInput("Invalid input: the secret of a consumer cannot be changed.")
     async with request.transaction() as tx:
         row = await oauth1.consumer(tx, request.path["consumer_id"])
-        if not values and not extra:
-            raise BadInput("Expecting to find something to change in consumer.")
-        values["extra"] = {**row.extra, **extra}
-        await tx.execute(table.update().where(table.c.id == row.id).values(**values))
-        row = await oauth1.consumer(tx, row.id)
+        row = await oauth1.update_consumer(tx, row, values, extra)
     return json_answer({"consumer": _consumer(request, row)})
 
 
@@ -115,7 +103,8 @@ async def create_request_token(request: Request, room: Identity) -> Response:
     if not project_id:
         raise BadInput("Expecting to find Requested-Project-Id in request.")
     async with request.reading() as tx:
-        await get(tx, projects, "project", project_id)
+        if await projects.find(tx, project_id) is None:
+            raise NotFound(f"Could not find project: {project_id}.")
     return _form(*await oauth1.request_access(request.database, room, signed, project_id))
 
 
@@ -160,25 +149,16 @@ def _access_token(request: Request, row: Row[Any]) -> dict[str, Any]:
 async def list_access_tokens(request: Request, room: Identity) -> Response:
     """GET /v3/users/{id}/OS-OAUTH1/access_tokens."""
     request.allow("identity:list_access_tokens")
-    own = access_tokens.c.user_id == request.path["user_id"]
+    mine = oauth1.access_tokens(request.path["user_id"])
     async with request.reading() as tx:
-        rows = await tx.all(sa.select(access_tokens).where(own).order_by(access_tokens.c.id))
-    items = [_access_token(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "access_tokens", items))
+        return await lists.answer(request, tx, lists.ACCESS_TOKENS, mine, _access_token)
 
 
 async def _one(request: Request, tx: Transaction, rule: str) -> Row[Any]:
     """The access token of the path, which is the user's of the path."""
     request.allow(rule)
-    row = await tx.first(
-        sa.select(access_tokens).where(
-            access_tokens.c.id == request.path["access_token_id"],
-            access_tokens.c.user_id == request.path["user_id"],
-        )
-    )
-    if row is None:
-        raise NotFound("Access token not found")
-    return row
+    path = request.path
+    return await oauth1.access_token(tx, path["user_id"], path["access_token_id"])
 
 
 async def show_access_token(request: Request, room: Identity) -> Response:
@@ -198,8 +178,7 @@ async def delete_access_token(request: Request, room: Identity) -> Response:
 
 async def _lent(request: Request, tx: Transaction, rule: str) -> list[dict[str, Any]]:
     row = await _one(request, tx, rule)
-    named = sa.select(roles).where(roles.c.id.in_(list(row.role_ids))).order_by(roles.c.name)
-    return [schemas.role(request, role) for role in await tx.all(named)]
+    return [schemas.role(request, role) for role in await roles.of_ids(tx, row.role_ids)]
 
 
 async def list_access_token_roles(request: Request, room: Identity) -> Response:
@@ -224,7 +203,13 @@ _TOKENS = "/v3/users/{user_id}/OS-OAUTH1/access_tokens"
 _TOKEN = _TOKENS + "/{access_token_id}"
 _CLOSED: tuple[Delegation, ...] = ("application_credential", "trust", "oauth1")
 ROUTES = (
-    Route("GET", "/v3/OS-OAUTH1/consumers", list_consumers, ("identity:list_consumers",)),
+    Route(
+        "GET",
+        "/v3/OS-OAUTH1/consumers",
+        list_consumers,
+        ("identity:list_consumers",),
+        query=lists.CONSUMERS.parameters,
+    ),
     Route(
         "POST",
         "/v3/OS-OAUTH1/consumers",
@@ -253,7 +238,14 @@ ROUTES = (
         body=schemas.AuthorizeBody,
     ),
     Route("POST", "/v3/OS-OAUTH1/access_token", create_access_token, (PUBLIC,)),
-    Route("GET", _TOKENS, list_access_tokens, ("identity:list_access_tokens",), closed_to=_CLOSED),
+    Route(
+        "GET",
+        _TOKENS,
+        list_access_tokens,
+        ("identity:list_access_tokens",),
+        closed_to=_CLOSED,
+        query=lists.ACCESS_TOKENS.parameters,
+    ),
     Route("GET", _TOKEN, show_access_token, ("identity:get_access_token",), closed_to=_CLOSED),
     Route("DELETE", _TOKEN, delete_access_token, ("identity:delete_access_token",)),
     Route(

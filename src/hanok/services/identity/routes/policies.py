@@ -2,76 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import sqlalchemy as sa
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, NotFound
-from hanok.base.ids import new_hex
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import endpoint_policies
-from hanok.services.identity.logic.lookup import filtered, get
+from hanok.services.identity.logic import (
+    endpoint_policies,
+    endpoints,
+    policies,
+    regions,
+    services,
+)
 from hanok.services.identity.room import Identity
 from hanok.services.identity.routes import lists
-from hanok.services.identity.routes.lists import PAGING
-from hanok.services.identity.tables import endpoints, policies, regions, services
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
 
 
 async def list_policies(request: Request, room: Identity) -> Response:
+    """GET /v3/policies."""
     request.allow()
-    statement = filtered(sa.select(policies), policies, request.query, ("type",))
     async with request.reading() as tx:
-        page = await lists.POLICIES.page(request, tx, statement)
-    items = [schemas.policy(request, row) for row in page.rows]
-    return await lists.paged(request, lists.POLICIES, page, items)
+        return await lists.answer(request, tx, lists.POLICIES, policies.ALL, schemas.policy)
 
 
 async def create_policy(request: Request, room: Identity) -> Response:
+    """POST /v3/policies."""
     request.allow()
     body, extra = await schemas.read(request, "policy", schemas.PolicyBody)
     values = schemas.given(body)
     for name in ("blob", "type"):
         if name not in values:
             raise BadInput(f"'{name}' is a required property")
-    policy_id = new_hex()
     async with request.transaction() as tx:
-        await tx.insert(policies, {"id": policy_id, "extra": extra, **values})
-        row = await get(tx, policies, "policy", policy_id)
+        row = await policies.create(tx, values, extra)
     return json_answer({"policy": schemas.policy(request, row)}, 201)
 
 
 async def show_policy(request: Request, room: Identity) -> Response:
+    """GET /v3/policies/{id}."""
     request.allow()
     async with request.reading() as tx:
-        row = await get(tx, policies, "policy", request.path["policy_id"])
+        row = await policies.get(tx, request.path["policy_id"])
     return json_answer({"policy": schemas.policy(request, row)})
 
 
 async def update_policy(request: Request, room: Identity) -> Response:
+    """PATCH /v3/policies/{id}."""
     request.allow()
     body, extra = await schemas.read(request, "policy", schemas.PolicyBody)
-    values: dict[str, Any] = schemas.given(body)
     async with request.transaction() as tx:
-        row = await get(tx, policies, "policy", request.path["policy_id"])
-        if extra:
-            values["extra"] = {**row.extra, **extra}
-        if not values:
-            raise BadInput("Expecting to find something to change in policy.")
-        await tx.execute(policies.update().where(policies.c.id == row.id).values(**values))
-        row = await get(tx, policies, "policy", row.id)
+        row = await policies.get(tx, request.path["policy_id"])
+        row = await policies.update(tx, row, schemas.given(body), extra)
     return json_answer({"policy": schemas.policy(request, row)})
 
 
 async def delete_policy(request: Request, room: Identity) -> Response:
+    """DELETE /v3/policies/{id}."""
     request.allow()
     async with request.transaction() as tx:
-        row = await get(tx, policies, "policy", request.path["policy_id"])
-        await endpoint_policies.forget(tx, policy=row.id)
-        await tx.execute(policies.delete().where(policies.c.id == row.id))
+        await policies.delete(tx, await policies.get(tx, request.path["policy_id"]))
     return no_content()
 
 
@@ -85,11 +76,15 @@ async def _named(request: Request, tx: Transaction) -> tuple[str, dict[str, str]
         NotFound: one of them is not there.
     """
     path = request.path
-    policy = await get(tx, policies, "policy", path["policy_id"])
+    policy = await policies.get(tx, path["policy_id"])
     target = {}
-    for table, what in ((endpoints, "endpoint"), (services, "service"), (regions, "region")):
+    for find, what in (
+        (endpoints.get, "endpoint"),
+        (services.get, "service"),
+        (regions.get, "region"),
+    ):
         if f"{what}_id" in path:
-            target[what] = (await get(tx, table, what, path[f"{what}_id"])).id
+            target[what] = (await find(tx, path[f"{what}_id"])).id
     return policy.id, target
 
 
@@ -122,17 +117,17 @@ async def list_endpoints(request: Request, room: Identity) -> Response:
     """GET /v3/policies/{id}/OS-ENDPOINT-POLICY/endpoints: all that the policy is for."""
     request.allow()
     async with request.reading() as tx:
-        policy = await get(tx, policies, "policy", request.path["policy_id"])
-        rows = await endpoint_policies.endpoints_of(tx, policy.id)
-    items = [schemas.endpoint(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "endpoints", items))
+        policy = await policies.get(tx, request.path["policy_id"])
+        ids = [row.id for row in await endpoint_policies.endpoints_of(tx, policy.id)]
+        mine = endpoints.among(ids)
+        return await lists.answer(request, tx, lists.ENDPOINTS, mine, schemas.endpoint)
 
 
 async def show_policy_in_use(request: Request, room: Identity) -> Response:
     """GET /v3/policies/{id}/OS-ENDPOINT-POLICY/policy: the policy, if there is an endpoint that it is for."""
     request.allow()
     async with request.reading() as tx:
-        policy = await get(tx, policies, "policy", request.path["policy_id"])
+        policy = await policies.get(tx, request.path["policy_id"])
         if not await endpoint_policies.endpoints_of(tx, policy.id):
             raise NotFound(f"No endpoint is associated with policy {policy.id}.")
     return json_answer({"policy": schemas.policy(request, policy)})
@@ -142,7 +137,7 @@ async def show_policy_of_endpoint(request: Request, room: Identity) -> Response:
     """GET /v3/endpoints/{id}/OS-ENDPOINT-POLICY/policy: the nearest that fits."""
     request.allow()
     async with request.reading() as tx:
-        endpoint = await get(tx, endpoints, "endpoint", request.path["endpoint_id"])
+        endpoint = await endpoints.get(tx, request.path["endpoint_id"])
         row = await endpoint_policies.policy_of(tx, endpoint)
     return json_answer({"policy": schemas.policy(request, row)})
 
@@ -155,7 +150,11 @@ _TARGETS = {
 }
 ROUTES = (
     Route(
-        "GET", "/v3/policies", list_policies, ("identity:list_policies",), query=("type", *PAGING)
+        "GET",
+        "/v3/policies",
+        list_policies,
+        ("identity:list_policies",),
+        query=lists.POLICIES.parameters,
     ),
     Route(
         "POST",
@@ -184,7 +183,13 @@ ROUTES = (
             ("DELETE", separate, "delete"),
         )
     ),
-    Route("GET", f"{_OF}/endpoints", list_endpoints, ("identity:list_endpoints_for_policy",)),
+    Route(
+        "GET",
+        f"{_OF}/endpoints",
+        list_endpoints,
+        ("identity:list_endpoints_for_policy",),
+        query=lists.ENDPOINTS.parameters,
+    ),
     Route("GET", f"{_OF}/policy", show_policy_in_use, ("identity:get_policy_for_endpoint",)),
     Route(
         "GET",

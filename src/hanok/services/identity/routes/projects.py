@@ -4,31 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
+from sqlalchemy import Select
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, NotFound
 from hanok.base.pieces import Pieces
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import projects, rights
-from hanok.services.identity.logic.lookup import filtered, get
 from hanok.services.identity.room import Identity
 from hanok.services.identity.routes import lists
-from hanok.services.identity.routes.lists import PAGING
-from hanok.services.identity.tables import project_tags
-from hanok.services.identity.tables import projects as table
 from hanok.store import Transaction
-from hanok.web.listing import tagged
 from hanok.web.request import Request, convert, json_answer, no_content
 from hanok.web.routes import Route
 
 AT_ONCE = 50  # rows of a list between two looks at who else waits
-SHOWN = tuple(table.c[name] for name in schemas.PROJECT)
 
 
-async def listed(request: Request, tx: Transaction, statement: sa.Select[Any]) -> Response:
-    """The answer to a list of projects. statement: of SHOWN."""
-    page = await lists.PROJECTS.page(request, tx, statement)
+async def listed(request: Request, tx: Transaction, statement: Select[Any]) -> Response:
+    """The answer to a list of projects. statement: one of `logic.projects`."""
+    page = await lists.PROJECTS.page(request, tx, statement, within=statement)
     items: list[dict[str, Any]] = []
     async for part in Pieces().slices(page.rows, AT_ONCE):
         tags = await projects.tags_of(tx, [row[0] for row in part])
@@ -47,33 +41,12 @@ async def _one(request: Request, tx: Transaction, row: Any) -> dict[str, Any]:
 
 async def list_projects(request: Request, room: Identity) -> Response:
     """GET /v3/projects, with filters on name, domain, parent, enabled, is_domain and tags."""
-    query = request.query
-    own_domain = request.token.domain_id
-    domain_id = query.get("domain_id") or own_domain
-    request.allow("identity:list_projects", {"target.domain_id": domain_id})
-    statement = filtered(
-        sa.select(*SHOWN),
-        table,
-        query,
-        ("name", "domain_id", "parent_id", "enabled", "is_domain"),
-    )
-    if "is_domain" not in query:
-        statement = statement.where(table.c.is_domain.is_(False))
-    if own_domain:
-        statement = statement.where(table.c.domain_id == own_domain)
-    for name, negative, together in (
-        ("tags", False, True),
-        ("tags-any", False, False),
-        ("not-tags", True, True),
-        ("not-tags-any", True, False),
-    ):
-        if name in query:
-            owner, tag, wanted = project_tags.c.project_id, project_tags.c.name, [query[name]]
-            statement = statement.where(
-                tagged(table.c.id, owner, tag, wanted, negative=negative, together=together)
-            )
+    own = request.token.domain_id
+    wanted = request.query.get("domain_id") or own
+    request.allow("identity:list_projects", {"target.domain_id": wanted})
+    domains = None if "is_domain" in request.query else False
     async with request.reading() as tx:
-        return await listed(request, tx, statement)
+        return await listed(request, tx, projects.all_of(own, domains=domains))
 
 
 async def create_project(request: Request, room: Identity) -> Response:
@@ -105,24 +78,29 @@ async def show_project(request: Request, room: Identity) -> Response:
         row = await _readable(request, tx, "identity:get_project")
         answer = await _one(request, tx, row)
         if "parents_as_list" in query or "parents_as_ids" in query:
-            above = [one for one in await rights.ancestors(tx, row.id)]
-            if "parents_as_ids" in query:
-                nested: Any = None
-                for one in reversed(above):
-                    nested = {one: nested}
-                answer["parents"] = nested
-            else:
-                rows = [await get(tx, table, "project", one) for one in above]
-                answer["parents"] = [
-                    {"project": await _one(request, tx, one)} for one in rows if not one.is_domain
-                ]
+            answer["parents"] = await _parents(request, tx, row.id, "parents_as_ids" in query)
         if "subtree_as_list" in query or "subtree_as_ids" in query:
             answer["subtree"] = await _subtree(request, tx, row.id, "subtree_as_ids" in query)
     return json_answer({"project": answer})
 
 
+async def _parents(request: Request, tx: Transaction, project_id: str, as_ids: bool) -> Any:
+    above = list(await rights.ancestors(tx, project_id))
+    if as_ids:
+        nested: Any = None
+        for one in reversed(above):
+            nested = {one: nested}
+        return nested
+    rows = [await projects.find(tx, one) for one in above]
+    return [
+        {"project": await _one(request, tx, row)}
+        for row in rows
+        if row is not None and not row.is_domain
+    ]
+
+
 async def _subtree(request: Request, tx: Transaction, project_id: str, as_ids: bool) -> Any:
-    children = await tx.all(sa.select(table).where(table.c.parent_id == project_id))
+    children = await projects.children(tx, project_id)
     if as_ids:
         return {row.id: await _subtree(request, tx, row.id, True) for row in children} or None
     found = []
@@ -134,7 +112,7 @@ async def _subtree(request: Request, tx: Transaction, project_id: str, as_ids: b
 
 async def _readable(request: Request, tx: Transaction, rule: str) -> Any:
     """The project of the path, if the caller may do this to it; a stranger's answers as one that is not there."""
-    row = await tx.first(sa.select(table).where(table.c.id == request.path["project_id"]))
+    row = await projects.find(tx, request.path["project_id"])
     if row is None:
         request.allow(rule)
         raise NotFound(f"Could not find project: {request.path['project_id']}.")
@@ -228,18 +206,16 @@ async def remove_tag(request: Request, room: Identity) -> Response:
 
 async def list_domains(request: Request, room: Identity) -> Response:
     """GET /v3/domains."""
-    query = request.query
-    token = request.token
-    own = token.domain_id
+    own = request.token.domain_id
     request.allow("identity:list_domains", {"target.domain.id": own})
-    statement = filtered(sa.select(table), table, query, ("name", "enabled")).where(
-        table.c.is_domain.is_(True)
-    )
-    if own:
-        statement = statement.where(table.c.id == own)
     async with request.reading() as tx:
-        page = await lists.DOMAINS.page(request, tx, statement)
-        tags = await projects.tags_of(tx, [row.id for row in page.rows])
+        return await listed_domains(request, tx, projects.domains([own] if own else None))
+
+
+async def listed_domains(request: Request, tx: Transaction, statement: Select[Any]) -> Response:
+    """The answer to a list of domains. statement: of `logic.projects.domains`."""
+    page = await lists.DOMAINS.page(request, tx, statement, within=statement)
+    tags = await projects.tags_of(tx, [row.id for row in page.rows])
     items = [schemas.domain(request, row, tags[row.id]) for row in page.rows]
     return await lists.paged(request, lists.DOMAINS, page, items)
 
@@ -300,18 +276,7 @@ ROUTES = (
         "/v3/projects",
         list_projects,
         ("identity:list_projects",),
-        query=(
-            "domain_id",
-            "enabled",
-            "is_domain",
-            "name",
-            "not-tags",
-            "not-tags-any",
-            "parent_id",
-            "tags",
-            "tags-any",
-            *PAGING,
-        ),
+        query=lists.PROJECTS.parameters,
     ),
     Route(
         "POST",
@@ -336,7 +301,12 @@ ROUTES = (
         body=schemas.ProjectBody,
         member="project",
     ),
-    Route("DELETE", "/v3/projects/{project_id}", delete_project, ("identity:delete_project",)),
+    Route(
+        "DELETE",
+        "/v3/projects/{project_id}",
+        delete_project,
+        ("identity:delete_project", "identity:delete_domain"),
+    ),
     Route("GET", "/v3/projects/{project_id}/tags", list_tags, ("identity:list_project_tags",)),
     Route(
         "PUT",
@@ -361,7 +331,7 @@ ROUTES = (
         "/v3/domains",
         list_domains,
         ("identity:list_domains",),
-        query=("enabled", "name", *PAGING),
+        query=lists.DOMAINS.parameters,
     ),
     Route(
         "POST",

@@ -57,7 +57,7 @@ async def list_events(request: Request, room: Identity) -> Response:
 
 async def list_revoked(request: Request, room: Identity) -> Response:
     """GET /v3/auth/tokens/OS-PKI/revoked: tokens are not kept, so there is no list of them."""
-    request.may("identity:revocation_list")
+    request.allow("identity:revocation_list")
     raise Forbidden("There is no list of revoked tokens.")
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-import sqlalchemy as sa
+from sqlalchemy import Row
 from starlette.responses import Response
 
 from hanok.base.errors import Forbidden, NotFound
 from hanok.services.identity import schemas
+from hanok.services.identity.logic import providers
 from hanok.services.identity.logic.saml import Said, SAMLProvider
 from hanok.services.identity.room import Identity
-from hanok.services.identity.routes.federation import service_provider
 from hanok.web.request import Request, answer
 from hanok.web.routes import PUBLIC, Route
 
@@ -35,7 +35,7 @@ async def show_metadata(request: Request, room: Identity) -> Response:
     return answer(await _ours(room).metadata(), XML)
 
 
-async def _asked(request: Request, room: Identity) -> tuple[sa.Row[Any], Said]:
+async def _asked(request: Request, room: Identity) -> tuple[Row[Any], Said]:
     """The service provider that is meant, and what it is told. The token in the body says who asks.
 
     Raises:
@@ -52,7 +52,7 @@ async def _asked(request: Request, room: Identity) -> tuple[sa.Row[Any], Said]:
         # An assertion tells of the user's groups, too, and opens a session elsewhere.
         raise Forbidden("A delegated token cannot be exchanged for an assertion.")
     async with request.reading() as tx:
-        provider = await service_provider(tx, wanted.scope.service_provider.id)
+        provider = await providers.service_provider(tx, wanted.scope.service_provider.id)
         if not provider.enabled:
             raise Forbidden(f"Service Provider {provider.id} is disabled")
         if token.project_id is None:
@@ -60,7 +60,7 @@ async def _asked(request: Request, room: Identity) -> tuple[sa.Row[Any], Said]:
         return provider, await ours.said(tx, token, provider.sp_url)
 
 
-def _answered(document: bytes, provider: sa.Row[Any]) -> Response:
+def _answered(document: bytes, provider: Row[Any]) -> Response:
     headers = {"X-sp-url": provider.sp_url, "X-auth-url": provider.auth_url}
     return answer(document, XML, headers=headers)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy import Row
 from starlette.responses import Response
 
@@ -15,8 +14,7 @@ from hanok.services.identity import schemas
 from hanok.services.identity.logic import delegations, trusts
 from hanok.services.identity.logic.lookup import expiry, roles_named
 from hanok.services.identity.room import Identity
-from hanok.services.identity.tables import roles
-from hanok.services.identity.tables import trusts as table
+from hanok.services.identity.routes import lists
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
@@ -40,9 +38,7 @@ def _short(request: Request, row: Row[Any]) -> dict[str, Any]:
 
 
 async def _roles(request: Request, tx: Transaction, row: Row[Any]) -> list[dict[str, Any]]:
-    named = await trusts.role_ids(tx, row.id)
-    rows = await tx.all(sa.select(roles).where(roles.c.id.in_(named)).order_by(roles.c.name))
-    return [schemas.role(request, role) for role in rows]
+    return [schemas.role(request, role) for role in await trusts.roles_of(tx, row.id)]
 
 
 def _roles_links(request: Request, row: Row[Any]) -> dict[str, Any]:
@@ -81,21 +77,14 @@ async def _one(request: Request, tx: Transaction, room: Identity, rule: str) -> 
 async def list_trusts(request: Request, room: Identity) -> Response:
     """GET /v3/OS-TRUST/trusts: all, or those of a trustor or a trustee."""
     query = request.query
-    statement = sa.select(table).where(table.c.deleted_at.is_(None))
-    trustor, trustee = query.get("trustor_user_id"), query.get("trustee_user_id")
-    if trustor:
+    if trustor := query.get("trustor_user_id"):
         request.allow("identity:list_trusts_for_trustor", {"target.trust.trustor_user_id": trustor})
-        statement = statement.where(table.c.trustor_user_id == trustor)
-    elif trustee:
+    elif trustee := query.get("trustee_user_id"):
         request.allow("identity:list_trusts_for_trustee", {"target.trust.trustee_user_id": trustee})
     else:
         request.allow("identity:list_trusts")
-    if trustee:
-        statement = statement.where(table.c.trustee_user_id == trustee)
     async with request.reading() as tx:
-        rows = await tx.all(statement.order_by(table.c.id))
-    items = [_short(request, row) for row in rows]
-    return json_answer(schemas.collection(request, "trusts", items))
+        return await lists.answer(request, tx, lists.TRUSTS, trusts.ALL, _short)
 
 
 async def create_trust(request: Request, room: Identity) -> Response:
@@ -200,7 +189,7 @@ ROUTES = (
             "identity:list_trusts_for_trustee",
         ),
         closed_to=_CLOSED,
-        query=("trustee_user_id", "trustor_user_id"),
+        query=lists.TRUSTS.parameters,
     ),
     Route(
         "POST",

@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
-import sqlalchemy as sa
+from sqlalchemy import Select
 from starlette.responses import Response
 
 from hanok.base.clock import zulu_micro
 from hanok.base.errors import BadInput, Forbidden, NotFound, NotSignedIn
 from hanok.base.pieces import Pieces
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import directories, revocations, rights, signin, standing, users
-from hanok.services.identity.logic.lookup import filtered
+from hanok.services.identity.logic import (
+    directories,
+    groups,
+    projects,
+    rights,
+    signin,
+    standing,
+    users,
+)
 from hanok.services.identity.room import Identity
 from hanok.services.identity.routes import lists
-from hanok.services.identity.routes.lists import PAGING
-from hanok.services.identity.routes.projects import SHOWN as SHOWN_PROJECTS
 from hanok.services.identity.routes.projects import listed as listed_projects
-from hanok.services.identity.tables import federated_memberships, group_members, groups
-from hanok.services.identity.tables import projects as project_table
-from hanok.services.identity.tables import users as table
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import PUBLIC, Route
-
-_memberships = (
-    sa.select(
-        federated_memberships.c.group_id,
-        sa.func.max(federated_memberships.c.expires_at).label("expires_at"),
-    )
-    .where(
-        federated_memberships.c.user_id == sa.bindparam("user"),
-        federated_memberships.c.expires_at > sa.bindparam("now"),
-    )
-    .group_by(federated_memberships.c.group_id)
-)
 
 
 def target(row: Any) -> dict[str, Any]:
@@ -48,7 +35,7 @@ def target(row: Any) -> dict[str, Any]:
 async def readable(request: Request, tx: Transaction, rule: str) -> Any:
     """The user of the path, if the caller may do this to it."""
     user_id = request.path["user_id"]
-    row = await tx.first(sa.select(table).where(table.c.id == user_id))
+    row = await users.find(tx, user_id)
     if row is None:
         request.allow(rule)
         raise NotFound(f"Could not find user: {user_id}.")
@@ -57,7 +44,6 @@ async def readable(request: Request, tx: Transaction, rule: str) -> Any:
 
 
 AT_ONCE = 50  # rows of a list between two looks at who else waits
-SHOWN = tuple(table.c[name] for name in schemas.USER)
 
 
 def _answer(request: Request, room: Identity, row: Any) -> dict[str, Any]:
@@ -65,10 +51,10 @@ def _answer(request: Request, room: Identity, row: Any) -> dict[str, Any]:
 
 
 async def listed(
-    request: Request, room: Identity, tx: Transaction, statement: sa.Select[Any]
+    request: Request, room: Identity, tx: Transaction, statement: Select[Any]
 ) -> Response:
-    """The answer to a list of users. statement: of SHOWN."""
-    page = await lists.USERS.page(request, tx, statement)
+    """The answer to a list of users. statement: one of `logic.users`."""
+    page = await lists.USERS.page(request, tx, statement, within=statement)
     items: list[dict[str, Any]] = []
     async for part in Pieces().slices(page.rows, AT_ONCE):
         idle: set[str] = set()
@@ -78,44 +64,13 @@ async def listed(
     return await lists.paged(request, lists.USERS, page, items)
 
 
-_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
-    "lt": operator.lt,
-    "lte": operator.le,
-    "gt": operator.gt,
-    "gte": operator.ge,
-    "eq": operator.eq,
-    "neq": operator.ne,
-}
-
-
-def _expires(text: str) -> Any:
-    """The filter "lt:2026-01-31T12:00:00Z" on the end of passwords; a time alone means that very time."""
-    how, _, when = text.partition(":")
-    if how not in _COMPARE:
-        how, when = "eq", text
-    try:
-        at = datetime.fromisoformat(when)
-        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise BadInput(
-            "Invalid input for the filter password_expires_at: {operator}:{timestamp} is wanted, "
-            "with lt, lte, gt, gte, eq or neq and a time like 2026-01-31T12:00:00Z."
-        ) from None
-    return _COMPARE[how](table.c.password_expires_at, at)
-
-
 async def list_users(request: Request, room: Identity) -> Response:
     """GET /v3/users."""
-    query = request.query
     own = request.token.domain_id
-    request.allow("identity:list_users", {"target.domain_id": query.get("domain_id") or own})
-    statement = filtered(sa.select(*SHOWN), table, query, ("name", "domain_id", "enabled"))
-    for text in request.query_all("password_expires_at"):
-        statement = statement.where(_expires(text))
-    if own:
-        statement = statement.where(table.c.domain_id == own)
+    wanted = request.query.get("domain_id") or own
+    request.allow("identity:list_users", {"target.domain_id": wanted})
     async with request.reading() as tx:
-        return await listed(request, room, tx, statement)
+        return await listed(request, room, tx, users.all_of(own))
 
 
 async def create_user(request: Request, room: Identity) -> Response:
@@ -195,7 +150,7 @@ async def change_own_password(request: Request, room: Identity) -> Response:
     body = await request.body(schemas.PasswordBody, key="user")
     user_id = request.path["user_id"]
     async with request.reading() as tx:
-        row = await tx.first(sa.select(table).where(table.c.id == user_id))
+        row = await users.find(tx, user_id)
     stored = row.password_hash if row is not None and row.enabled else None
     if not await room.passwords.matches(body.original_password, stored):
         raise NotSignedIn("The request you have made requires authentication.")
@@ -213,14 +168,8 @@ async def change_own_password(request: Request, room: Identity) -> Response:
     hashed, now = await _hashed(room, body.password), room.clock.now()
     columns = users.password_change(row, hashed, row.options, room.settings, now, own=True)
     async with request.transaction() as tx:
-        changed = (
-            table.update()
-            .where(table.c.id == user_id, table.c.password_hash == row.password_hash)
-            .values(**columns)
-        )
-        if not await tx.count(changed):
+        if not await users.change_own_password(tx, row, columns, now):
             raise NotSignedIn("The request you have made requires authentication.")
-        await revocations.note(tx, "user", [user_id], now)
     return no_content()
 
 
@@ -228,22 +177,11 @@ async def list_groups_of_user(request: Request, room: Identity) -> Response:
     """GET /v3/users/{id}/groups."""
     async with request.reading() as tx:
         row = await readable(request, tx, "identity:list_groups_for_user")
-        own = sa.select(group_members.c.group_id).where(group_members.c.user_id == row.id)
-        until: dict[str, datetime] = {
-            one.group_id: one.expires_at
-            for one in await tx.all(_memberships, {"user": row.id, "now": room.clock.now()})
-        }
-        statement = filtered(sa.select(groups), groups, request.query, ("name",))
-        here = sa.or_(groups.c.id.in_(own), groups.c.id.in_(list(until)))
-        if request.token.domain_id:
-            statement = statement.where(groups.c.domain_id == request.token.domain_id)
-        page = await lists.GROUPS.page(request, tx, statement.where(here))
-        lasting = set(await tx.scalars(own))
+        until = await groups.memberships(tx, row.id, room.clock.now())
+        mine = groups.among(until, request.token.domain_id)
+        page = await lists.GROUPS.page(request, tx, mine, within=mine)
     items = [
-        {
-            **schemas.group(request, one),
-            "membership_expires_at": None if one.id in lasting else zulu_micro(until[one.id]),
-        }
+        {**schemas.group(request, one), "membership_expires_at": zulu_micro(until[one.id])}
         for one in page.rows
     ]
     return await lists.paged(request, lists.GROUPS, page, items)
@@ -254,13 +192,7 @@ async def list_projects_of_user(request: Request, room: Identity) -> Response:
     async with request.reading() as tx:
         row = await readable(request, tx, "identity:list_user_projects")
         ids = await rights.projects_of(tx, row.id)
-        statement = filtered(
-            sa.select(*SHOWN_PROJECTS),
-            project_table,
-            request.query,
-            ("name", "enabled", "domain_id"),
-        ).where(project_table.c.id.in_(ids), ~project_table.c.is_domain)
-        return await listed_projects(request, tx, statement)
+        return await listed_projects(request, tx, projects.among(ids))
 
 
 ROUTES = (
@@ -269,7 +201,7 @@ ROUTES = (
         "/v3/users",
         list_users,
         ("identity:list_users",),
-        query=("domain_id", "enabled", "name", "password_expires_at", *PAGING),
+        query=lists.USERS.parameters,
     ),
     Route(
         "POST",
@@ -302,13 +234,13 @@ ROUTES = (
         "/v3/users/{user_id}/groups",
         list_groups_of_user,
         ("identity:list_groups_for_user",),
-        query=("name", *PAGING),
+        query=lists.GROUPS.parameters,
     ),
     Route(
         "GET",
         "/v3/users/{user_id}/projects",
         list_projects_of_user,
         ("identity:list_user_projects",),
-        query=("domain_id", "enabled", "name", *PAGING),
+        query=lists.PROJECTS.parameters,
     ),
 )

@@ -153,7 +153,7 @@ async def _take(
                 done = await images.finish_upload(tx, row.id, number, values, room.clock.now())
             else:
                 gone = True
-    except BaseExceptionGroup as errors:
+    except ExceptionGroup as errors:
         gone = await _is_gone(room, row.id)
         if not gone:
             raise errors.exceptions[0] from None

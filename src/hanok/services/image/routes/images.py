@@ -370,7 +370,7 @@ ROUTES = (
         "POST",
         "/v2/images",
         create_image,
-        ("add_image", "publicize_image", "communitize_image"),
+        ("add_image", "publicize_image", "communitize_image", "get_image_location"),
         body=schemas.new_image_body,
     ),
     Route(
@@ -391,6 +391,7 @@ ROUTES = (
             "communitize_image",
             "set_image_location",
             "delete_image_location",
+            "get_image_location",
         ),
         body=schemas.patch_body,
         media_type="application/openstack-images-v2.1-json-patch",

@@ -96,7 +96,13 @@ async def delete_binding(request: Request, room: NetworkRoom) -> Response:
 _ALL = "/v2.0/ports/{port_id}/bindings"
 _ONE = f"{_ALL}/{{host}}"
 ROUTES = (
-    Route("GET", _ALL, list_bindings, ("get_port_binding", "get_port"), query=(*FILTERS, *PAGES.parameters)),
+    Route(
+        "GET",
+        _ALL,
+        list_bindings,
+        ("get_port_binding", "get_port"),
+        query=(*FILTERS, *PAGES.parameters),
+    ),
     Route("GET", _ONE, show_binding, ("get_port_binding", "get_port")),
     Route(
         "POST",

@@ -21,16 +21,21 @@ from hanok.web.routes import SIGNED_IN, Route
 MOST = 2**31 - 1
 
 
+def _sees(request: Request, project_id: str | None) -> bool:
+    return request.may("get_quota", {"project_id": project_id, "tenant_id": project_id})
+
+
 def _target(request: Request) -> str:
     project_id = request.path["project_id"]
-    if not request.may("get_quota", {"project_id": project_id, "tenant_id": project_id}):
+    if not _sees(request, project_id):
         raise disallowed("get_quota")
     return project_id
 
 
 async def list_quotas(request: Request, room: NetworkRoom) -> Response:
-    """GET /quotas: the projects with limits of their own."""
-    if not request.may("context_is_admin"):
+    """GET /quotas: the projects with limits of their own, of those whose quotas the caller may see."""
+    own = request.token.project_id
+    if not _sees(request, own):
         raise disallowed("get_quota")
     async with request.reading() as tx:
         found = await room.limits.with_own(tx)
@@ -39,6 +44,7 @@ async def list_quotas(request: Request, room: NetworkRoom) -> Response:
             "quotas": [
                 {"tenant_id": project, "project_id": project, **limits}
                 for project, limits in found.items()
+                if _sees(request, project)
             ]
         }
     )

@@ -1,0 +1,143 @@
+"""Compute's."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from hanok.services.compute.tables import servers, services
+from tests.api.ways import Things, Way, Ways
+from tests.cloud import NEWEST, Client, Cloud, a_flavor, a_server, an_image, settle
+
+_KEPT = "AAAAC3NzaC1lZDI1NTE5AAAAIGJhZA"
+_A = "os_compute_api"
+_STATUS = f"{_A}:servers:show:host_status"
+
+
+async def _on_a_silent_host(cloud: Cloud, owner: Client, things: Things) -> str:
+    """A server on a host that was not heard of for a day."""
+    lost = await a_server(owner, things["compute", "image"], things["compute", "flavor_id"])
+    await settle(cloud)
+    async with cloud.control.database.write() as tx:
+        one = await tx.first(sa.select(services).where(services.c.binary == "nova-compute"))
+        assert one is not None
+        silent = {**one._mapping, "id": "silent", "number": 99, "host": "silent"}
+        silent |= {"provider_id": None, "seen_at": one.seen_at - timedelta(days=1)}
+        await tx.insert(services, silent)
+        await tx.execute(servers.update().where(servers.c.id == lost).values(host="silent"))
+    return lost
+
+
+async def _too_large(cloud: Cloud, admin: Client, owner: Client, things: Things) -> str:
+    """A server that no host has room for."""
+    huge = await a_flavor(admin, "huge", ram=1 << 30)
+    failed = await a_server(owner, things["compute", "image"], huge)
+    await settle(cloud)
+    return failed
+
+
+async def ways(cloud: Cloud, admin: Client, owner: Client, things: Things) -> Ways:
+    """With two more servers, one for forceDelete and one that an administrator has locked."""
+    base = "/compute/v2.1/servers"
+    server, image = things["compute", "server_id"], await an_image(admin)
+    none = await a_flavor(admin, "none", disk=0)
+    doomed = await a_server(owner, things["compute", "image"], things["compute", "flavor_id"])
+    locked = await a_server(owner, things["compute", "image"], things["compute", "flavor_id"])
+    await settle(cloud)
+    await admin("POST", f"{base}/{locked}/action", {"lock": None}, status=202)
+    lost, failed = (
+        await _on_a_silent_host(cloud, owner, things),
+        await _too_large(cloud, admin, owner, things),
+    )
+    done = await admin.get(f"{base}/{failed}/os-instance-actions", headers=NEWEST)
+    record = {"server_id": failed, "request_id": done["instanceActions"][0]["request_id"]}
+    public = things["network", "public"]
+    new = {"name": "vm", "imageRef": image, "flavorRef": things["compute", "flavor_id"]}
+
+    def wish(*, networks: Any = "none", **more: Any) -> Way:
+        return Way(body={"server": {**new, "networks": networks, **more}})
+
+    def action(name: str, value: Any, rule: str = "") -> tuple[tuple[str, str], Way]:
+        return (f"POST /v2.1/servers/{{server_id}}/action {name}", rule), Way(body={name: value})
+
+    everywhere = "all_tenants=1"
+    found: Ways = {
+        ("GET /v2.1/flavors/detail", ""): Way(),
+        ("GET /v2.1/flavors/{flavor_id}", ""): Way(
+            path={"flavor_id": things["compute", "flavor_id"]}
+        ),
+        ("GET /v2.1/limits", f"{_A}:limits:other_project"): Way(query="tenant_id=other"),
+        ("GET /v2.1/os-server-groups", f"{_A}:os-server-groups:index:all_projects"): Way(
+            query="all_projects=true"
+        ),
+        ("GET /v2.1/servers/detail", ""): Way(query=everywhere),
+        ("POST /v2.1/os-keypairs", ""): Way(
+            body={"keypair": {"name": "k", "type": "ssh", "public_key": _KEPT}}
+        ),
+        ("POST /v2.1/servers", "compute:servers:create:requested_destination"): wish(host="host-1"),
+        ("POST /v2.1/servers", "network:attach_external_network"): wish(
+            networks=[{"uuid": public}]
+        ),
+        ("POST /v2.1/servers", f"{_A}:servers:create:attach_network"): wish(networks=[]),
+        ("POST /v2.1/servers", f"{_A}:servers:create:attach_volume"): wish(
+            block_device_mapping_v2=[]
+        ),
+        ("POST /v2.1/servers", f"{_A}:servers:create:forced_host"): wish(
+            availability_zone="nova:host-1"
+        ),
+        ("POST /v2.1/servers", f"{_A}:servers:create:trusted_certs"): wish(
+            trusted_image_certificates=["none"]
+        ),
+        ("POST /v2.1/servers", f"{_A}:servers:create:zero_disk_flavor"): wish(flavorRef=none),
+        ("POST /v2.1/servers/{server_id}/metadata", ""): Way(body={"metadata": {}}),
+        ("PUT /v2.1/servers/{server_id}/metadata", ""): Way(body={"metadata": {}}),
+        ("PUT /v2.1/servers/{server_id}/metadata/{key}", ""): Way(
+            path={"server_id": server, "key": "k"}, body={"meta": {"k": "v"}}
+        ),
+        ("PUT /v2.1/servers/{server_id}/tags", ""): Way(body={"tags": []}),
+        ("POST /v2.1/servers/{server_id}/remote-consoles", ""): Way(
+            body={"remote_console": {"protocol": "vnc", "type": "novnc"}}
+        ),
+        ("PUT /v2.1/servers/{server_id}", ""): Way(body={"server": {"name": "changed"}}),
+        ("POST /v2.1/servers/{server_id}/action forceDelete", ""): Way(
+            path={"server_id": doomed}, body={"forceDelete": None}
+        ),
+        (
+            "POST /v2.1/servers/{server_id}/action unlock",
+            f"{_A}:os-lock-server:unlock:unlock_override",
+        ): Way(path={"server_id": locked}, body={"unlock": None}),
+    }
+    for path in ("servers", "servers/detail"):
+        rule = "index" if path == "servers" else "detail"
+        found[f"GET /v2.1/{path}", f"{_A}:servers:{rule}:get_all_tenants"] = Way(query=everywhere)
+        found[f"GET /v2.1/{path}", f"{_A}:servers:allow_all_filters"] = Way(
+            query=f"{everywhere}&host=elsewhere"
+        )
+    for method, path in (
+        ("GET", "servers/detail"), ("GET", "servers/{server_id}"), ("PUT", "servers/{server_id}"),
+    ):  # fmt: skip
+        found[f"{method} /v2.1/{path}", f"{_STATUS}:unknown-only"] = Way(
+            query=everywhere if path == "servers/detail" else "",
+            path={"server_id": lost},
+            body={"server": {"name": "changed"}} if method == "PUT" else None,
+            beside={_STATUS: "!"},
+        )
+    events = "GET /v2.1/servers/{server_id}/os-instance-actions/{request_id}"
+    found[events, ""] = Way(path=record)
+    found |= dict((
+        action("addFixedIp", {"networkId": "none"}),
+        action("removeFixedIp", {"address": "10.9.9.9"}),
+        action("addFloatingIp", {"address": "10.9.9.9"}),
+        action("removeFloatingIp", {"address": "10.9.9.9"}),
+        action("addSecurityGroup", {"name": "none"}),
+        action("removeSecurityGroup", {"name": "none"}),
+        action("createImage", {"name": "i"}),
+        action("createBackup", {"name": "b", "backup_type": "daily", "rotation": 0}),
+        action("os-getSerialConsole", {"type": "serial"}),
+        action("os-getVNCConsole", {"type": "novnc"}),
+        action("os-resetState", {"state": "active"}),
+        action("reboot", {"type": "SOFT"}),
+    ))  # fmt: skip
+    return found
