@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row
 
 from hanok.services.identity.logic import endpoint_filters, rights
+from hanok.services.identity.logic.recent import Recent
 from hanok.services.identity.tables import endpoints, service_providers, services
 from hanok.store import Transaction
 
@@ -21,8 +22,11 @@ _enabled = (
         endpoints.c.region_id,
         endpoints.c.url,
     )
-    .join(endpoints, endpoints.c.service_id == services.c.id)
-    .where(services.c.enabled.is_(True), endpoints.c.enabled.is_(True))
+    .outerjoin(
+        endpoints,
+        sa.and_(endpoints.c.service_id == services.c.id, endpoints.c.enabled.is_(True)),
+    )
+    .where(services.c.enabled.is_(True))
     .order_by(services.c.type, services.c.id, endpoints.c.interface)
 )
 
@@ -41,7 +45,7 @@ class Catalogs:
     def __init__(self) -> None:
         self._revision = -1
         self._rows: list[Row[Any]] = []
-        self._of_projects: dict[str, list[Row[Any]]] = {}
+        self._of_projects: Recent[str, list[Row[Any]]] = Recent(KEEP_MOST)
         self._providers: list[dict[str, str]] = []
 
     async def of(
@@ -54,14 +58,12 @@ class Catalogs:
             self._revision = revision
         if project_id is None:
             return self._rows, self._providers
-        if project_id not in self._of_projects:
+        rows = self._of_projects.get(project_id)
+        if rows is None:
             shown = await endpoint_filters.shown(tx, project_id)
-            if len(self._of_projects) >= KEEP_MOST:
-                self._of_projects.clear()
-            self._of_projects[project_id] = (
-                self._rows if shown is None else [row for row in self._rows if row.id in shown]
-            )
-        return self._of_projects[project_id], self._providers
+            rows = self._rows if shown is None else [row for row in self._rows if row.id in shown]
+            self._of_projects.put(project_id, rows)
+        return rows, self._providers
 
     async def _look(self, tx: Transaction) -> None:
         self._rows = list(await tx.all(_enabled))
@@ -69,13 +71,13 @@ class Catalogs:
             {"id": row.id, "auth_url": row.auth_url, "sp_url": row.sp_url}
             for row in await tx.all(_providers)
         ]
-        self._of_projects = {}
+        self._of_projects = Recent(KEEP_MOST)
 
 
 def catalog(
     found: list[Row[Any]], *, project_id: str | None, user_id: str, origin: str
 ) -> list[dict[str, Any]]:
-    """The catalog with its addresses filled in.
+    """The catalog with its addresses filled in. A service without endpoints is in it, too, as upstream has it.
 
     Args:
         origin: what stands for "$(origin)s" in an address: where the caller reached us, so that a client beside the
@@ -83,6 +85,12 @@ def catalog(
     """
     made: dict[str, dict[str, Any]] = {}
     for row in found:
+        entry = made.setdefault(
+            row.service_id,
+            {"id": row.service_id, "type": row.type, "name": row.name or "", "endpoints": []},
+        )
+        if row.id is None:
+            continue
         if ("%(project_id)s" in row.url or "%(tenant_id)s" in row.url) and project_id is None:
             continue
         url = row.url.replace("$(origin)s", origin)
@@ -92,10 +100,6 @@ def catalog(
             ("user_id", user_id),
         ):
             url = url.replace(f"%({mark})s", value or "").replace(f"$({mark})s", value or "")
-        entry = made.setdefault(
-            row.service_id,
-            {"id": row.service_id, "type": row.type, "name": row.name or "", "endpoints": []},
-        )
         entry["endpoints"].append(
             {
                 "id": row.id,
