@@ -218,6 +218,8 @@ async def _make(
         mine = sa.select(kind.table).where(kind.table.c.id.in_(ids))
         rows = {row.id: row for row in await tx.all(mine)}
         views = await kind.show(tx, [rows[one] for one in ids])
+        for one, view in zip(ids, views, strict=True):
+            request.made(one, _told(kind, view))
     return [seen(request, kind, view) for view in views]
 
 
@@ -270,6 +272,7 @@ async def _change(
             await kind.update(tx, room, reach, row, values)
         mine = sa.select(kind.table).where(kind.table.c.id == row.id)
         view = (await kind.show(tx, [still_there(await tx.first(mine))]))[0]
+        request.made(row.id, _told(kind, view))
     return seen(request, kind, view)
 
 
@@ -279,9 +282,19 @@ async def _remove(request: Request, room: R, kind: Kind[R, V]) -> None:
     async with request.transaction() as tx:
         if kind.before_change is not None:
             await kind.before_change(tx, room, reach, request.path[kind.parameter])
-        row, _ = await changeable(request, tx, kind, reach, kind.rule("delete"))
+        row, view = await changeable(request, tx, kind, reach, kind.rule("delete"))
         kind.api.fits(request, row)
         await kind.delete(tx, room, reach, row)
+        request.made(row.id, {f"{kind.name}_id": row.id, **_told(kind, view)})
+
+
+def _told(kind: Kind[Any, Any], view: View) -> dict[str, Any]:
+    """A resource as its events tell of it: all that it has, whoever asks."""
+    return {kind.name: {name: value for name, value in view.items() if name != "_target"}}
+
+
+def _event(kind: Kind[Any, Any], verb: str) -> str:
+    return f"{kind.api.service}.{kind.name}.{verb}.end" if kind.api.service else ""
 
 
 # ---- the doors ----
@@ -355,6 +368,7 @@ def _create_door(kind: Kind[Any, Any]) -> Route:
         strict=True,
         body=lambda: schema(kind.attributes, "POST"),
         member=name,
+        event=_event(kind, "create"),
     )
 
 
@@ -372,6 +386,7 @@ def _update_door(kind: Kind[Any, Any]) -> Route:
         strict=True,
         body=lambda: schema(kind.attributes, "PUT"),
         member=kind.name,
+        event=_event(kind, "update"),
     )
 
 
@@ -380,4 +395,4 @@ def _delete_door(kind: Kind[Any, Any]) -> Route:
         await _remove(request, room, kind)
         return no_content(kind.gone)
 
-    return Route("DELETE", _one(kind), delete, (kind.rule("delete"),))
+    return Route("DELETE", _one(kind), delete, (kind.rule("delete"),), event=_event(kind, "delete"))

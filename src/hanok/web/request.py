@@ -109,7 +109,7 @@ class Request:
         self._origin = self._base_url = ""
         self.repeatable = True
         self._events = events
-        self._made: dict[str, Mapping[str, Any] | None] = {}
+        self._made: dict[str, tuple[str, Mapping[str, Any] | None]] = {}
         self._told = False
 
     # ---- the caller ----
@@ -351,14 +351,17 @@ class Request:
         self.repeatable = False
         self._told = self._told or tells
 
-    def made(self, subject: str, payload: Mapping[str, Any] | None = None) -> None:
+    def made(
+        self, subject: str, payload: Mapping[str, Any] | None = None, *, noun: str = ""
+    ) -> None:
         """What an event of this request is about; several for what is made in bulk.
 
         Args:
             subject: the resource's id; the last one of the path, where nothing is said. payload: plain JSON without
-                secrets; what `Service.payload` makes of the id, where it is not said.
+                secrets; what `Service.payload` makes of the id, where it is not said. noun: what operations call such
+                a resource, where the event calls it otherwise.
         """
-        self._made[subject] = payload
+        self._made[subject] = (noun, payload)
 
     async def _tell(self, tx: Transaction) -> bool:
         """Write the events of the route, if it has one and its subject is known. Returns whether it did."""
@@ -366,11 +369,13 @@ class Request:
             return False
         kind, token = self.route.event, self._token
         last = next(reversed(self.path.values()), "")
-        made = self._made or ({last: None} if last else {})
-        for subject, payload in made.items():
+        made = self._made or ({last: ("", None)} if last else {})
+        for subject, (noun, payload) in made.items():
             event = Event(
                 kind=kind,
-                resource=f"{kind.split('.')[1]}:{subject}",
+                resource=f"{noun or kind.split('.')[1]}:{subject}"[
+                    :100
+                ],  # some are called as users like
                 project_id=None if token is None else token.project_id or None,
                 user_id=None if token is None else token.user_id,
                 payload=dict(self.service.payload(subject) if payload is None else payload),

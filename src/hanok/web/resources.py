@@ -55,6 +55,7 @@ class Api(Struct, Generic[V], frozen=True, kw_only=True):
     closed: the version from which lists refuse parameters that they do not know; None: they are passed over.
     change: the method of an update.
     fits: holds a change against what the client says that it has looked at ("If-Match").
+    service: what the events of its resources begin with ("network"); empty: there are none.
     bulk: whether a POST may hold a list. doors: attributes whose rules are about doors of their own.
     """
 
@@ -69,6 +70,7 @@ class Api(Struct, Generic[V], frozen=True, kw_only=True):
     closed: Version | None = None
     change: str = "PUT"
     fits: Callable[[Request, Row[Any]], None] = lambda request, row: None
+    service: str = ""
     bulk: bool = False
     doors: frozenset[str] = frozenset()
 

@@ -34,6 +34,7 @@ def service(room: Identity) -> Service:
         fault=faults.identity,
         guards_authority=True,
         media_types=("application/json", "application/json-home"),
+        payload=lambda subject: {"resource_info": subject},
     )
 
 

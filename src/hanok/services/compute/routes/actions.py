@@ -9,7 +9,7 @@ from hanok.services.compute.logic import servers, snapshots
 from hanok.services.compute.operations import ChangePower, CreateImage
 from hanok.services.compute.operations.change_power import Action
 from hanok.services.compute.room import Compute
-from hanok.services.compute.routes.servers import check_unlocked, readable, start_delete
+from hanok.services.compute.routes.servers import check_unlocked, readable, start_delete, told
 from hanok.services.compute.schemas import bodies
 from hanok.web.microversions import Version
 from hanok.web.request import Request, json_answer, no_content
@@ -155,6 +155,7 @@ async def lock(request: Request, room: Compute) -> Response:
         caller = request.reaching()
         owner = row.project_id == caller.project_id and not caller.everywhere
         await servers.lock(tx, row.id, by="owner" if owner else "admin", reason=reason)
+        await told(request, room, tx, row.id)
     return no_content(202)
 
 
@@ -164,6 +165,7 @@ async def unlock(request: Request, room: Compute) -> Response:
         if row.locked_by == "admin":
             request.allow("os_compute_api:os-lock-server:unlock:unlock_override")
         await servers.unlock(tx, row.id)
+        await told(request, room, tx, row.id)
     return no_content(202)
 
 
@@ -184,6 +186,7 @@ async def reset_state(request: Request, room: Compute) -> Response:
     async with request.transaction() as tx:
         row = await readable(request, tx, "os_compute_api:os-admin-actions:reset_state")
         await servers.reset_state(tx, row.id, body.state, room.clock.now())
+        await told(request, room, tx, row.id)
     return no_content(202)
 
 
@@ -253,6 +256,7 @@ ROUTES = (
         (f"{_A}:os-lock-server:lock",),
         body_key="lock",
         body=bodies.Lock,
+        event="compute.instance.lock",
     ),
     Route(
         "POST",
@@ -260,6 +264,7 @@ ROUTES = (
         unlock,
         (f"{_A}:os-lock-server:unlock", f"{_A}:os-lock-server:unlock:unlock_override"),
         body_key="unlock",
+        event="compute.instance.unlock",
     ),
     *(
         Route(
@@ -291,5 +296,6 @@ ROUTES = (
         body_key="os-resetState",
         strict=True,
         body=bodies.ResetState,
+        event="compute.instance.update",
     ),
 )

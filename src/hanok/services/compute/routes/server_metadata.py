@@ -10,7 +10,7 @@ from starlette.responses import Response
 from hanok.base.errors import BadInput, NotFound
 from hanok.services.compute.logic import quotas, servers
 from hanok.services.compute.room import Compute
-from hanok.services.compute.routes.servers import check_unlocked, readable
+from hanok.services.compute.routes.servers import check_unlocked, readable, told
 from hanok.services.compute.schemas import bodies
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
@@ -30,6 +30,7 @@ async def _set_metadata(
     servers.check_settled(row, "update_server_metadata")
     await quotas.check_metadata(tx, room, row.project_id, metadata)
     await servers.change(tx, row.id, {"metadata": metadata, "updated_at": room.clock.now()})
+    await told(request, room, tx, row.id)
 
 
 async def replace_metadata(request: Request, room: Compute) -> Response:
@@ -94,6 +95,7 @@ ROUTES = (
         strict=True,
         body=bodies.MetadataMap,
         member="metadata",
+        event="compute.instance.update",
     ),
     Route(
         "PUT",
@@ -103,6 +105,7 @@ ROUTES = (
         strict=True,
         body=bodies.MetadataMap,
         member="metadata",
+        event="compute.instance.update",
     ),
     Route("GET", _ONE + "/metadata/{key}", show_item, (f"{_A}:server-metadata:show",)),
     Route(
@@ -113,6 +116,13 @@ ROUTES = (
         strict=True,
         body=bodies.MetadataMap,
         member="meta",
+        event="compute.instance.update",
     ),
-    Route("DELETE", _ONE + "/metadata/{key}", delete_item, (f"{_A}:server-metadata:delete",)),
+    Route(
+        "DELETE",
+        _ONE + "/metadata/{key}",
+        delete_item,
+        (f"{_A}:server-metadata:delete",),
+        event="compute.instance.update",
+    ),
 )

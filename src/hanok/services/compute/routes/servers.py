@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from hanok.base.errors import Conflict, NotFound
 from hanok.base.pieces import Pieces
-from hanok.services.compute.logic import creating, hosts, server_search, servers
+from hanok.services.compute.logic import creating, hosts, notifications, server_search, servers
 from hanok.services.compute.operations import CreateServer, DeleteServer
 from hanok.services.compute.room import Compute
 from hanok.services.compute.routes import server_lists
@@ -269,7 +269,14 @@ async def update_server(request: Request, room: Compute) -> Response:
         await servers.change(tx, row.id, changes)
         row = await servers.get(tx, request.reaching(), row.id)
         items = await _full(request, room, tx, [row], shape=answers.CHANGED_SERVER)
+        await told(request, room, tx, row.id)
     return json_answer({"server": items[0]})
+
+
+async def told(request: Request, room: Compute, tx: Transaction, server_id: str) -> None:
+    """Let the event of this request tell of the server as it is now."""
+    payload = await notifications.news(tx, room.network, server_id)
+    request.made(server_id, payload, noun="server")
 
 
 async def delete_server(request: Request, room: Compute) -> Response:
@@ -442,6 +449,7 @@ ROUTES = (
         strict=True,
         body=bodies.UpdateServer,
         member="server",
+        event="compute.instance.update",
     ),
     Route("DELETE", _ONE, delete_server, (f"{_A}:servers:delete",)),
     Route("GET", _ONE + "/ips", list_addresses, (f"{_A}:ips:index",)),

@@ -89,6 +89,7 @@ async def create_credential(request: Request, room: Identity) -> Response:
         row = await application_credentials.create(
             tx, token, body, secret_hash=hashed, expires_at=wished
         )
+        request.made(row.id)
         answer = await _body(request, tx, row)
     answer["secret"] = secret
     return json_answer({"application_credential": answer}, 201)
@@ -174,6 +175,7 @@ ROUTES = (
         delegated="unrestricted",
         body=schemas.ApplicationCredentialBody,
         member="application_credential",
+        event="identity.application_credential.created",
     ),
     Route("GET", _ONE, show_credential, ("identity:get_application_credential",), closed_to=_LENT),
     Route(
@@ -182,6 +184,7 @@ ROUTES = (
         delete_credential,
         ("identity:delete_application_credential",),
         delegated="unrestricted",
+        event="identity.application_credential.deleted",
     ),
     Route(
         "GET",

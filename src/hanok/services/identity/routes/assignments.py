@@ -81,6 +81,7 @@ def _handlers(
         grant = named(request)
         async with request.transaction() as tx:
             await assignments.give(tx, grant, await _allowed(request, tx, grant, "create"))
+            request.made(request.path["role_id"], _told(grant))
         return no_content()
 
     async def check_grant(request: Request, room: Identity) -> Response:
@@ -95,9 +96,20 @@ def _handlers(
         async with request.transaction() as tx:
             await _allowed(request, tx, grant, "revoke")
             await assignments.take(tx, grant)
+            request.made(request.path["role_id"], _told(grant))
         return no_content()
 
     return list_grants, create_grant, check_grant, revoke_grant
+
+
+def _told(grant: Grant) -> dict[str, Any]:
+    """A grant as its events tell of it."""
+    return {
+        "role": grant.role_id,
+        grant.actor_kind: grant.actor_id,
+        grant.target_kind: grant.target_id,
+        "inherited_to_projects": grant.inherited,
+    }
 
 
 _PLACES = {
@@ -124,11 +136,12 @@ def _routes_of(actor: str, target: str, inherited: bool) -> Iterator[Route]:
     rules = {verb: (_rule(verb, actor, target),) for verb in verbs}
     if not (inherited and target == "project"):
         yield Route("GET", f"{base}{end}", lister, rules["list"])
-    yield Route("PUT", one, creator, rules["create"])
+    event = "identity.role_assignment"
+    yield Route("PUT", one, creator, rules["create"], event=f"{event}.created")
     yield Route("HEAD", one, checker, rules["check"])
     if target == "system":
         yield Route("GET", one, checker, rules["check"])
-    yield Route("DELETE", one, revoker, rules["revoke"])
+    yield Route("DELETE", one, revoker, rules["revoke"], event=f"{event}.deleted")
 
 
 # ---- the list of all ----

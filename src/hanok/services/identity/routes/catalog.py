@@ -42,6 +42,7 @@ async def create_region(request: Request, room: Identity) -> Response:
     region_id = named or values.get("id") or new_hex()
     async with request.transaction() as tx:
         row = await regions.create(tx, region_id, values, extra)
+        request.made(row.id)
     return json_answer({"region": schemas.region(request, row)}, 201)
 
 
@@ -82,6 +83,7 @@ async def create_service(request: Request, room: Identity) -> Response:
         raise BadInput("'type' is a required property")
     async with request.transaction() as tx:
         row = await services.create(tx, values, extra)
+        request.made(row.id)
     return json_answer({"service": schemas.service(request, row)}, 201)
 
 
@@ -131,6 +133,7 @@ async def create_endpoint(request: Request, room: Identity) -> Response:
             raise BadInput(f"'{name}' is a required property")
     async with request.transaction() as tx:
         row = await endpoints.create(tx, values, extra)
+        request.made(row.id)
     return json_answer({"endpoint": schemas.endpoint(request, row)}, 201)
 
 
@@ -176,6 +179,7 @@ ROUTES = (
         ("identity:create_region",),
         body=schemas.RegionBody,
         member="region",
+        event="identity.region.created",
     ),
     Route("GET", "/v3/regions/{region_id}", show_region, ("identity:get_region",)),
     Route(
@@ -185,6 +189,7 @@ ROUTES = (
         ("identity:create_region",),
         body=schemas.RegionBody,
         member="region",
+        event="identity.region.created",
     ),
     Route(
         "PATCH",
@@ -193,8 +198,15 @@ ROUTES = (
         ("identity:update_region",),
         body=schemas.RegionBody,
         member="region",
+        event="identity.region.updated",
     ),
-    Route("DELETE", "/v3/regions/{region_id}", delete_region, ("identity:delete_region",)),
+    Route(
+        "DELETE",
+        "/v3/regions/{region_id}",
+        delete_region,
+        ("identity:delete_region",),
+        event="identity.region.deleted",
+    ),
     Route(
         "GET",
         "/v3/services",
@@ -209,6 +221,7 @@ ROUTES = (
         ("identity:create_service",),
         body=schemas.ServiceBody,
         member="service",
+        event="identity.service.created",
     ),
     Route("GET", "/v3/services/{service_id}", show_service, ("identity:get_service",)),
     Route(
@@ -218,8 +231,15 @@ ROUTES = (
         ("identity:update_service",),
         body=schemas.ServiceBody,
         member="service",
+        event="identity.service.updated",
     ),
-    Route("DELETE", "/v3/services/{service_id}", delete_service, ("identity:delete_service",)),
+    Route(
+        "DELETE",
+        "/v3/services/{service_id}",
+        delete_service,
+        ("identity:delete_service",),
+        event="identity.service.deleted",
+    ),
     Route(
         "GET",
         "/v3/endpoints",
@@ -234,6 +254,7 @@ ROUTES = (
         ("identity:create_endpoint",),
         body=schemas.EndpointBody,
         member="endpoint",
+        event="identity.endpoint.created",
     ),
     Route("GET", "/v3/endpoints/{endpoint_id}", show_endpoint, ("identity:get_endpoint",)),
     Route(
@@ -243,6 +264,13 @@ ROUTES = (
         ("identity:update_endpoint",),
         body=schemas.EndpointBody,
         member="endpoint",
+        event="identity.endpoint.updated",
     ),
-    Route("DELETE", "/v3/endpoints/{endpoint_id}", delete_endpoint, ("identity:delete_endpoint",)),
+    Route(
+        "DELETE",
+        "/v3/endpoints/{endpoint_id}",
+        delete_endpoint,
+        ("identity:delete_endpoint",),
+        event="identity.endpoint.deleted",
+    ),
 )

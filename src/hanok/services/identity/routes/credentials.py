@@ -105,6 +105,7 @@ async def create_credential(request: Request, room: Identity) -> Response:
     _check_reach(request, values.get("project_id"))
     async with request.transaction() as tx:
         row = await credentials.create(tx, room, request.token, values, extra)
+        request.made(row.id)
     return json_answer({"credential": _answer(request, room, row)}, 201)
 
 
@@ -152,6 +153,7 @@ ROUTES = (
         delegated="bounded",
         body=schemas.CredentialBody,
         member="credential",
+        event="identity.credential.created",
     ),
     Route(
         "GET",
@@ -167,6 +169,7 @@ ROUTES = (
         delegated="bounded",
         body=schemas.CredentialBody,
         member="credential",
+        event="identity.credential.updated",
     ),
     Route(
         "DELETE",
@@ -174,5 +177,6 @@ ROUTES = (
         delete_credential,
         ("identity:delete_credential", "identity:ec2_delete_credential"),
         delegated="bounded",
+        event="identity.credential.deleted",
     ),
 )

@@ -53,6 +53,7 @@ async def create_group(request: Request, room: Identity) -> Response:
     async with request.transaction() as tx:
         await directories.check_domain(tx, "group", values["domain_id"])
         row = await groups.create(tx, values, extra)
+        request.made(row.id)
     return json_answer({"group": schemas.group(request, row)}, 201)
 
 
@@ -142,6 +143,7 @@ ROUTES = (
         ("identity:create_group",),
         body=schemas.GroupBody,
         member="group",
+        event="identity.group.created",
     ),
     Route("GET", "/v3/groups/{group_id}", show_group, ("identity:get_group",)),
     Route(
@@ -151,8 +153,15 @@ ROUTES = (
         ("identity:update_group",),
         body=schemas.GroupBody,
         member="group",
+        event="identity.group.updated",
     ),
-    Route("DELETE", "/v3/groups/{group_id}", delete_group, ("identity:delete_group",)),
+    Route(
+        "DELETE",
+        "/v3/groups/{group_id}",
+        delete_group,
+        ("identity:delete_group",),
+        event="identity.group.deleted",
+    ),
     Route(
         "GET",
         "/v3/groups/{group_id}/users",

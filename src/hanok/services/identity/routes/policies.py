@@ -37,6 +37,7 @@ async def create_policy(request: Request, room: Identity) -> Response:
             raise BadInput(f"'{name}' is a required property")
     async with request.transaction() as tx:
         row = await policies.create(tx, values, extra)
+        request.made(row.id)
     return json_answer({"policy": schemas.policy(request, row)}, 201)
 
 
@@ -163,6 +164,7 @@ ROUTES = (
         ("identity:create_policy",),
         body=schemas.PolicyBody,
         member="policy",
+        event="identity.policy.created",
     ),
     Route("GET", "/v3/policies/{policy_id}", show_policy, ("identity:get_policy",)),
     Route(
@@ -172,8 +174,15 @@ ROUTES = (
         ("identity:update_policy",),
         body=schemas.PolicyBody,
         member="policy",
+        event="identity.policy.updated",
     ),
-    Route("DELETE", "/v3/policies/{policy_id}", delete_policy, ("identity:delete_policy",)),
+    Route(
+        "DELETE",
+        "/v3/policies/{policy_id}",
+        delete_policy,
+        ("identity:delete_policy",),
+        event="identity.policy.deleted",
+    ),
     *(
         Route(method, _OF + path, handler, (f"identity:{verb}_policy_association_for_{what}",))
         for what, path in _TARGETS.items()

@@ -67,6 +67,7 @@ async def create_project(request: Request, room: Identity) -> Response:
     values["options"] = schemas.options(body.options)
     async with request.transaction() as tx:
         row = await projects.create(tx, values, extra)
+        request.made(row.id)
         answer = await _one(request, tx, row)
     return json_answer({"project": answer}, 201)
 
@@ -232,6 +233,7 @@ async def create_domain(request: Request, room: Identity) -> Response:
         values["id"] = values.pop("explicit_domain_id")
     async with request.transaction() as tx:
         row = await projects.create(tx, values, extra)
+        request.made(row.id)
     return json_answer({"domain": schemas.domain(request, row, [])}, 201)
 
 
@@ -285,6 +287,7 @@ ROUTES = (
         ("identity:create_project",),
         body=schemas.ProjectBody,
         member="project",
+        event="identity.project.created",
     ),
     Route(
         "GET",
@@ -300,12 +303,14 @@ ROUTES = (
         ("identity:update_project",),
         body=schemas.ProjectBody,
         member="project",
+        event="identity.project.updated",
     ),
     Route(
         "DELETE",
         "/v3/projects/{project_id}",
         delete_project,
         ("identity:delete_project", "identity:delete_domain"),
+        event="identity.project.deleted",
     ),
     Route("GET", "/v3/projects/{project_id}/tags", list_tags, ("identity:list_project_tags",)),
     Route(
@@ -340,6 +345,7 @@ ROUTES = (
         ("identity:create_domain",),
         body=schemas.DomainBody,
         member="domain",
+        event="identity.domain.created",
     ),
     Route("GET", "/v3/domains/{domain_id}", show_domain, ("identity:get_domain",)),
     Route(
@@ -349,6 +355,13 @@ ROUTES = (
         ("identity:update_domain",),
         body=schemas.DomainBody,
         member="domain",
+        event="identity.domain.updated",
     ),
-    Route("DELETE", "/v3/domains/{domain_id}", delete_domain, ("identity:delete_domain",)),
+    Route(
+        "DELETE",
+        "/v3/domains/{domain_id}",
+        delete_domain,
+        ("identity:delete_domain",),
+        event="identity.domain.deleted",
+    ),
 )

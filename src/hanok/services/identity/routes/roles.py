@@ -34,6 +34,7 @@ async def create_role(request: Request, room: Identity) -> Response:
         raise BadInput("'name' is a required property")
     async with request.transaction() as tx:
         row = await roles.create(tx, values, schemas.options(body.options), extra)
+        request.made(row.id)
     return json_answer({"role": schemas.role(request, row)}, 201)
 
 
@@ -178,6 +179,7 @@ ROUTES = (
         ("identity:create_role", "identity:create_domain_role"),
         body=schemas.RoleBody,
         member="role",
+        event="identity.role.created",
     ),
     Route(
         "GET", "/v3/roles/{role_id}", show_role, ("identity:get_role", "identity:get_domain_role")
@@ -189,12 +191,14 @@ ROUTES = (
         ("identity:update_role", "identity:update_domain_role"),
         body=schemas.RoleBody,
         member="role",
+        event="identity.role.updated",
     ),
     Route(
         "DELETE",
         "/v3/roles/{role_id}",
         delete_role,
         ("identity:delete_role", "identity:delete_domain_role"),
+        event="identity.role.deleted",
     ),
     Route(
         "GET", "/v3/roles/{prior_role_id}/implies", list_implied, ("identity:list_implied_roles",)

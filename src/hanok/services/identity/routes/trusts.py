@@ -121,6 +121,7 @@ async def create_trust(request: Request, room: Identity) -> Response:
             most=room.settings.redelegations,
             now=room.clock.now(),
         )
+        request.made(row.id)
         answer = await _whole(request, tx, row)
     return json_answer({"trust": answer}, 201)
 
@@ -199,9 +200,17 @@ ROUTES = (
         delegated="trust",
         body=schemas.TrustBody,
         member="trust",
+        event="identity.OS-TRUST:trust.created",
     ),
     Route("GET", _ONE, show_trust, ("identity:get_trust",), closed_to=_CLOSED),
-    Route("DELETE", _ONE, delete_trust, ("identity:delete_trust",), delegated="trust"),
+    Route(
+        "DELETE",
+        _ONE,
+        delete_trust,
+        ("identity:delete_trust",),
+        delegated="trust",
+        event="identity.OS-TRUST:trust.deleted",
+    ),
     Route(
         "GET",
         _ONE + "/roles",

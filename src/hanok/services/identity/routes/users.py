@@ -93,6 +93,7 @@ async def create_user(request: Request, room: Identity) -> Response:
     password = users.password_set(hashed, values["options"], room.settings, now)
     async with request.transaction() as tx:
         row = await users.create(tx, values, extra, password=password, now=now)
+        request.made(row.id)
     return json_answer({"user": _answer(request, room, row)}, 201)
 
 
@@ -210,6 +211,7 @@ ROUTES = (
         ("identity:create_user",),
         body=schemas.UserBody,
         member="user",
+        event="identity.user.created",
     ),
     Route("GET", "/v3/users/{user_id}", show_user, ("identity:get_user",)),
     Route(
@@ -219,8 +221,15 @@ ROUTES = (
         ("identity:update_user",),
         body=schemas.UserBody,
         member="user",
+        event="identity.user.updated",
     ),
-    Route("DELETE", "/v3/users/{user_id}", delete_user, ("identity:delete_user",)),
+    Route(
+        "DELETE",
+        "/v3/users/{user_id}",
+        delete_user,
+        ("identity:delete_user",),
+        event="identity.user.deleted",
+    ),
     Route(
         "POST",
         "/v3/users/{user_id}/password",
@@ -228,6 +237,7 @@ ROUTES = (
         (PUBLIC,),
         body=schemas.PasswordBody,
         member="user",
+        event="identity.user.updated",
     ),
     Route(
         "GET",

@@ -39,6 +39,7 @@ async def create_image(request: Request, room: Images) -> Response:
         await quotas.check(tx, room, values["owner"], quotas.COUNT, more=1)
         row = await images.create(tx, values, properties, tags, room.clock.now())
         shown = await answer(request, room, tx, row)
+        request.made(row.id, shown)
     headers = {
         "Location": f"{request.base_url}/v2/images/{row.id}",
         "OpenStack-image-store-ids": ",".join(one.id for one in room.settings.stores),
@@ -251,6 +252,7 @@ async def update_image(request: Request, room: Images) -> Response:
         await images.set_tags(tx, row.id, words)
         fresh = still_there(await images.get_any(tx, row.id))
         shown = await answer(request, room, tx, fresh)
+        request.made(row.id, shown)
     await data.empty_trash(room, row.id)
     return json_answer(shown)
 
@@ -315,6 +317,8 @@ async def delete_image(request: Request, room: Images) -> Response:
         await room.operations.cancel(tx, f"image:{row.id}")
         await images.forget(tx, row, now)
         await images.throw_away(tx, data.STAGING, row.id, now)
+        names = ("id", "name", "owner", "size", "visibility", "disk_format", "container_format")
+        request.made(row.id, {**{name: getattr(row, name) for name in names}, "status": "deleted"})
     await data.empty_trash(room, row.id)
     await cache.drop(room, row.id)
     return no_content()
@@ -372,6 +376,7 @@ ROUTES = (
         create_image,
         ("add_image", "publicize_image", "communitize_image", "get_image_location"),
         body=schemas.new_image_body,
+        event="image.create",
     ),
     Route(
         "GET",
@@ -395,10 +400,15 @@ ROUTES = (
         ),
         body=schemas.patch_body,
         media_type="application/openstack-images-v2.1-json-patch",
+        event="image.update",
     ),
-    Route("DELETE", _ONE, delete_image, ("delete_image",)),
+    Route("DELETE", _ONE, delete_image, ("delete_image",), event="image.delete"),
     Route("PUT", _ONE + "/tags/{tag}", add_tag, ("modify_image",)),
     Route("DELETE", _ONE + "/tags/{tag}", remove_tag, ("modify_image",)),
-    Route("POST", _ONE + "/actions/deactivate", deactivate, ("deactivate",)),
-    Route("POST", _ONE + "/actions/reactivate", reactivate, ("reactivate",)),
+    Route(
+        "POST", _ONE + "/actions/deactivate", deactivate, ("deactivate",), event="image.deactivate"
+    ),
+    Route(
+        "POST", _ONE + "/actions/reactivate", reactivate, ("reactivate",), event="image.reactivate"
+    ),
 )

@@ -88,6 +88,7 @@ def _rule(verb: str, name: str) -> str:
 
 API = Api[Reach](
     base="/v2.0",
+    service="network",
     reach=reach_of,
     style=PAGES,
     bodies=BODIES,
