@@ -44,7 +44,15 @@ DEEPEST = 5  # projects below a domain, as upstream's default
 
 MANY = 100  # from so many projects on, naming each costs more than reading the tags of all
 
-_shown = sa.select(*(projects.c[name] for name in schemas.PROJECT))
+# The tags of each in the same statement, with commas between: no tag has one. To ask for them by ids costs more than
+# all the rest of a long page.
+_words = (
+    sa.select(sa.func.aggregate_strings(project_tags.c.name, ","))
+    .where(project_tags.c.project_id == projects.c.id)
+    .scalar_subquery()
+    .label("tags")
+)
+_shown = sa.select(*(projects.c[name] for name in schemas.PROJECT), _words)
 _all_tags = sa.select(project_tags.c.project_id, project_tags.c.name).order_by(project_tags.c.name)
 _tags = _all_tags.where(project_tags.c.project_id.in_(bindparam("ids", expanding=True)))
 _children = sa.select(projects).where(projects.c.parent_id == bindparam("id"))
@@ -54,7 +62,11 @@ _domain = sa.select(projects).where(
 
 
 def all_of(domain_id: str | None = None, *, domains: bool | None = False) -> sa.Select[Any]:
-    """Projects, of one domain if it is named: the columns that answers show. domains: None for domains, too."""
+    """Projects, of one domain if it is named: the columns that answers show, and `words`.
+
+    Args:
+        domains: None for domains, too.
+    """
     found = _shown if domain_id is None else _shown.where(projects.c.domain_id == domain_id)
     return found if domains is None else found.where(projects.c.is_domain.is_(domains))
 
@@ -99,6 +111,11 @@ async def find(tx: Transaction, project_id: str) -> Row[Any] | None:
 async def children(tx: Transaction, project_id: str) -> Sequence[Row[Any]]:
     """The projects right below one."""
     return await tx.all(_children, {"id": project_id})
+
+
+def words(row: Row[Any]) -> list[str]:
+    """The tags of a project of `all_of`, in order of their names."""
+    return sorted(row[-1].split(",")) if row[-1] else []
 
 
 async def tags_of(tx: Transaction, ids: list[str]) -> dict[str, list[str]]:

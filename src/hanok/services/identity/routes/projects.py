@@ -25,8 +25,8 @@ async def listed(request: Request, tx: Transaction, statement: Select[Any]) -> R
     page = await lists.PROJECTS.page(request, tx, statement, within=statement)
     items: list[dict[str, Any]] = []
     async for part in Pieces().slices(page.rows, AT_ONCE):
-        tags = await projects.tags_of(tx, [row[0] for row in part])
-        items += schemas.projects(request, part, tags)
+        tags = {row[0]: projects.words(row) for row in part}
+        items += schemas.projects(request, [row[:-1] for row in part], tags)
     return await lists.paged(request, lists.PROJECTS, page, items)
 
 
