@@ -11,6 +11,7 @@ import pytest
 from hanok.commands import MetadataQuestion, wire
 from hanok.node.metadata import look_up
 from hanok.services.compute.logic import metadata, servers
+from hanok.services.network import facade as networks
 from tests import cloud_init
 from tests.api.compute.test_servers import SERVERS, Ground, ground
 from tests.cloud import NEWEST, a_flavor, settle
@@ -75,7 +76,7 @@ async def drive_of(ground: Ground, server_id: str) -> dict[str, bytes]:
     async with control.database.read() as tx:
         row = await servers.get_any(tx, server_id)
         assert row is not None
-        ports = (await ground.cloud.network.ports_of(tx, [server_id]))[server_id]
+        ports = (await networks.ports_of(tx, [server_id]))[server_id]
     return metadata.drive_files(row, ports)
 
 

@@ -35,7 +35,7 @@ async def _options(cloud: Cloud, port_id: str) -> dict[str, str]:
             if scope is not None and scope.applied >= scope.wanted:
                 break
             await asyncio.sleep(0.01)
-    (row,) = await cloud.network.room.northbound.dump(port_scope(port_id))
+    (row,) = await cloud.network.northbound.dump(port_scope(port_id))
     assert isinstance(row, SwitchPort)
     return dict(row.options)
 

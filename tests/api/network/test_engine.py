@@ -14,6 +14,7 @@ from hanok.drivers.ovn.rows import DHCPOptions, DNSRecords, PortGroup, RouterPor
 from hanok.drivers.ovn.simulated import SimulatedNorthbound
 from hanok.drivers.ovn.topology import group_name, port_scope, security_group_scope
 from hanok.events import Event
+from hanok.services.network import facade as networks
 from hanok.services.network.facade import Network, NICPlan, NICWish
 from hanok.services.network.reconcilers import NetworkReconciler
 from hanok.web.token import Caller
@@ -36,7 +37,7 @@ async def settled(cloud: Cloud) -> None:
     async def same() -> bool:
         try:
             async with cloud.control.database.read() as tx:
-                return await cloud.network.differences(tx) == []
+                return await networks.differences(tx, cloud.network) == []
         except Unavailable:  # not connected yet
             return False
 
@@ -44,7 +45,7 @@ async def settled(cloud: Cloud) -> None:
 
 
 def engine(cloud: Cloud) -> SimulatedNorthbound:
-    found = cloud.network.room.northbound
+    found = cloud.network.northbound
     assert isinstance(found, SimulatedNorthbound)
     return found
 
@@ -57,13 +58,14 @@ async def plan(
     admin = "admin" in token.roles
     caller = Caller(user_id=token.user_id, project_id=token.project_id, everywhere=admin)
     async with cloud.control.database.read() as tx:
-        return await cloud.network.plan(tx, caller, wishes, count=count, external=admin)
+        return await networks.plan(tx, caller, wishes, count=count, external=admin)
 
 
 async def bind(cloud: Cloud, client: Client, server_id: str, plans: list[NICPlan]) -> None:
     async with cloud.control.database.write() as tx:
-        await cloud.network.bind(
+        await networks.bind(
             tx,
+            cloud.network,
             plans,
             server_id=server_id,
             project_id=client.project_id,
@@ -86,7 +88,7 @@ async def test_a_lost_northbound_is_written_again(cloud: Cloud) -> None:
     northbound._revisions.clear()
     northbound._scopes.clear()
     northbound._owners.clear()
-    reconciler = NetworkReconciler(cloud.network.room)
+    reconciler = NetworkReconciler(cloud.network)
     await reconciler.compare()
     await reconciler.mend()
     await settled(cloud)
@@ -114,7 +116,7 @@ async def test_rows_of_nobody_go_and_newer_ones_are_overtaken(cloud: Cloud) -> N
     await northbound.apply("security_group:x", [PortGroup(name="sg_x")], 5)
     scope = f"network:{made['id']}"
     await northbound.apply(scope, await northbound.dump(scope), 99)
-    reconciler = NetworkReconciler(cloud.network.room)
+    reconciler = NetworkReconciler(cloud.network)
     await reconciler.compare()
     await reconciler.mend()
     await settled(cloud)
@@ -189,12 +191,12 @@ async def test_a_server_gets_its_ports_and_gives_them_back(cloud: Cloud) -> None
     )
     await bind(cloud, member, "s1", plans)
     await bind(cloud, member, "s1", plans)  # a second time changes nothing
-    await rooms.applied("s1", timeout_s=5)
+    await networks.applied(rooms, "s1", timeout_s=5)
     async with cloud.control.database.read() as tx:
-        nics = await rooms.nics(tx, "s1")
-        (found,) = (await rooms.ports_of(tx, ["s1", "s2"])).values()
-        assert await rooms.server_at(tx, made["id"], "10.0.0.40") == "s1"
-        assert await rooms.server_at(tx, made["id"], "10.0.0.41") is None
+        nics = await networks.nics(tx, "s1")
+        (found,) = (await networks.ports_of(tx, ["s1", "s2"])).values()
+        assert await networks.server_at(tx, made["id"], "10.0.0.40") == "s1"
+        assert await networks.server_at(tx, made["id"], "10.0.0.41") is None
     assert [nic.port_id for nic in nics] == [each.port_id for each in plans]
     assert nics[0].metadata is not None
     assert nics[0].metadata.addresses == ("10.0.0.2/24",)
@@ -220,8 +222,8 @@ async def test_a_server_gets_its_ports_and_gives_them_back(cloud: Cloud) -> None
     move = {"port": {"device_id": "s9"}}
     await member("PUT", f"{V2}/ports/{own['id']}", move, status=409)
     async with cloud.control.database.write() as tx:
-        await rooms.release_plans(tx, "s1", plans)
-        await rooms.release(tx, "s1")
+        await networks.release_plans(tx, rooms, "s1", plans)
+        await networks.release(tx, rooms, "s1")
     left = (await member.get(f"{V2}/ports?network_id={made['id']}&device_owner="))["ports"]
     assert [(one["id"], one["status"], one["device_id"]) for one in left] == [
         (own["id"], "DOWN", "")
@@ -249,14 +251,14 @@ async def test_servers_are_found_by_name_while_they_have_the_port(cloud: Cloud) 
     assert "vm.openstacklocal" in found.values()
     for hostname, label in (("Other.example.org", "other"), ("no name", None)):
         async with cloud.control.database.write() as tx:
-            await rooms.rename(tx, "s1", hostname)
+            await networks.rename(tx, rooms, "s1", hostname)
         found = await names()
         assert [k for k, v in found.items() if v == address and "." not in k] == (
             [label] if label else []
         )
     async with cloud.control.database.write() as tx:
-        await rooms.rename(tx, "s1", "vm")
-        await rooms.release(tx, "s1")
+        await networks.rename(tx, rooms, "s1", "vm")
+        await networks.release(tx, rooms, "s1")
     assert await names() == {}
 
 
@@ -273,7 +275,7 @@ async def test_a_subnet_without_name_servers_has_those_of_the_house(cloud: Cloud
 
     assert await told(dns_nameservers=["9.9.9.9"]) == "{9.9.9.9}"
     assert await told() == "{10.0.0.2}"
-    room = cloud.network.room
+    room = cloud.network
     room.settings = structs.replace(room.settings, dns_servers=("192.0.2.53", "2001:db8::53"))
     await NetworkReconciler(room).start()  # settings change with a restart
     assert await told() == "{192.0.2.53}"
@@ -343,8 +345,12 @@ async def test_the_public_network_is_made_once(cloud: Cloud) -> None:
     admin = await cloud.sign_in()
     async with cloud.control.database.write() as tx:
         for _ in range(2):
-            await cloud.network.ensure_public(
-                tx, cidr="172.24.4.0/24", gateway="172.24.4.1", project_id=admin.project_id
+            await networks.ensure_public(
+                tx,
+                cloud.network,
+                cidr="172.24.4.0/24",
+                gateway="172.24.4.1",
+                project_id=admin.project_id,
             )
     assert len((await admin.get(f"{V2}/networks?name=public"))["networks"]) == 1
     assert len((await admin.get(f"{V2}/subnets"))["subnets"]) == 1

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hanok.services.network import facade as networks
 from tests.cloud import Client, Cloud
 
 V2 = "/network/v2.0"
@@ -414,9 +415,8 @@ async def test_extensions_agents_zones(cloud: Cloud) -> None:
     assert {"router", "security-group", "standard-attr-tag"} <= aliases
     await member("GET", f"{V2}/extensions/router", status=200)
     await member("GET", f"{V2}/extensions/trunk", status=404)
-    network_room = cloud.network
     async with cloud.control.database.write() as tx:
-        await network_room.heard(tx, ["h1"])
+        await networks.heard(tx, cloud.network, ["h1"])
     agents = (await admin.get(f"{V2}/agents"))["agents"]
     assert {one["agent_type"] for one in agents if one["host"] == "h1"} == {
         "OVN Controller agent",

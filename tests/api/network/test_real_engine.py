@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hanok.services.network import facade as networks
 from tests.api.network.test_engine import settled
 from tests.api.network.test_networks import V2, port
 from tests.api.network.test_routers import lab, public
@@ -28,7 +29,7 @@ async def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
         fip = (await member.post(f"{V2}/floatingips", body))["floatingip"]
         await settled(cloud)
         async with cloud.control.database.write() as tx:
-            await cloud.network.heard(tx, ["h1"])
+            await networks.heard(tx, cloud.network, ["h1"])
         await settled(cloud)
         pairs = {"port": {"allowed_address_pairs": [{"ip_address": "10.0.0.128/25"}]}}
         await member("PUT", f"{V2}/ports/{one['id']}", pairs, status=200)
@@ -40,5 +41,5 @@ async def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
         await member("DELETE", path, status=204)
         await member("DELETE", f"{V2}/networks/{made['id']}", status=204)
         await settled(cloud)
-        left = set(await cloud.network.room.northbound.scopes())
+        left = set(await cloud.network.northbound.scopes())
         assert not any(router["id"] in scope or made["id"] in scope for scope in left)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hanok.services.network import facade as networks
 from tests.api.network.test_networks import V2, network, port, refused, subnet
 from tests.cloud import Client, Cloud
 
@@ -139,7 +140,7 @@ async def test_labels_open_no_door(cloud: Cloud) -> None:
         member, made["id"], device_owner="network:router_interface", device_id=router["id"]
     )
     async with cloud.control.database.read() as tx:
-        assert await cloud.network.server_at(tx, made["id"], "10.0.0.4") is None
+        assert await networks.server_at(tx, made["id"], "10.0.0.4") is None
     await member("DELETE", f"{V2}/ports/{fake['id']}", status=204)
     await member("PUT", f"{V2}/routers/{router['id']}", {"router": {"name": "x"}}, status=200)
 
@@ -153,7 +154,9 @@ async def test_looking_at_groups_writes_none(cloud: Cloud) -> None:
     assert (await member.get(f"{V2}/security-groups?name=other"))["security_groups"] == []
     assert len((await member.get(f"{V2}/security-groups?name=default"))["security_groups"]) == 1
     async with cloud.control.database.read() as tx:
-        assert (await cloud.network.check_security_groups(tx, member.project_id, [])) == []
+        assert (
+            await networks.check_security_groups(tx, cloud.network, member.project_id, [])
+        ) == []
         from hanok.services.network.tables import security_groups
 
         assert await tx.all(security_groups.select()) == []

@@ -30,6 +30,7 @@ from hanok.services.compute import states
 from hanok.services.compute.logic import bindings, hosts, metadata, servers
 from hanok.services.compute.room import Compute
 from hanok.services.compute.tables import console_tokens
+from hanok.services.network import facade as networks
 from hanok.store import Transaction
 
 log = logging.getLogger(__name__)
@@ -142,7 +143,7 @@ class Reconcilers:
         async with room.database.write() as tx:
             if await hosts.heard(tx, states, room.settings, room.clock.now()):
                 self._compare.set()
-            await room.network.heard(tx, [state.host for state in states])
+            await networks.heard(tx, room.network, [state.host for state in states])
         await asyncio.sleep(0)  # others get their turn
 
     async def _instance_changed(self, subject: str, payload: bytes) -> bytes | None:
@@ -209,11 +210,11 @@ class Reconcilers:
         question = decode_question(payload)
         room = self._room
         async with room.database.read() as tx:
-            server_id = await room.network.server_at(tx, question.network_id, question.address)
+            server_id = await networks.server_at(tx, question.network_id, question.address)
             row = None if server_id is None else await servers.get_any(tx, server_id)
             # A host is told of its own guests only, and of those that are on their way to it.
             at = [] if row is None else [row.host, *await bindings.elsewhere(tx, row.id)]
             if row is None or not any(one and _is_of(subject, one) for one in at):
                 return encode(MetadataDocument(found=False))
-            ports = (await room.network.ports_of(tx, [row.id])).get(row.id, [])
+            ports = (await networks.ports_of(tx, [row.id])).get(row.id, [])
         return encode(MetadataDocument(found=True, files=metadata.files(row, ports)))

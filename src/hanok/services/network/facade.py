@@ -12,7 +12,7 @@ from hanok.limits import Limits, Registered
 from hanok.services.network.logic import agents, inventory, outside, quotas, server_ports
 from hanok.services.network.logic.reach import Reach
 from hanok.services.network.logic.server_ports import FixedIP, NICPlan, NICWish, ServerPort
-from hanok.services.network.room import Engine, NetworkRoom, NetworkSettings
+from hanok.services.network.room import Engine, Network, NetworkSettings
 from hanok.store import Database, Transaction
 from hanok.web.token import Caller
 
@@ -22,179 +22,185 @@ __all__ = [
     "NICPlan",
     "NICWish",
     "Network",
-    "NetworkRoom",
     "NetworkSettings",
     "ServerPort",
 ]
 
 
-class Network:
-    """The room. Functions that take tx join the caller's transaction; the others reach outside and take none."""
+def build(
+    *,
+    database: Database,
+    clock: Clock,
+    wakes: Wakes,
+    northbound: Callable[[Callable[[str, bool], None]], Engine],
+    settings: NetworkSettings,
+    events: Outbox,
+    registered: Registered | None = None,
+) -> Network:
+    """The room. Functions that take tx join the caller's transaction; the others reach outside and take none.
 
-    def __init__(
-        self,
-        *,
-        database: Database,
-        clock: Clock,
-        wakes: Wakes,
-        northbound: Callable[[Callable[[str, bool], None]], Engine],
-        settings: NetworkSettings,
-        events: Outbox,
-        registered: Registered | None = None,
-    ) -> None:
-        """
-        Args:
-            northbound: makes the client of OVN's database, which is to tell the function it is given (port id, up)
-                of each port that comes up or goes down. The reconciler connects and closes it.
-            registered: a project's unified limits.
-        """
-        self.room = NetworkRoom(
-            database=database,
-            clock=clock,
-            wakes=wakes,
-            northbound=northbound,
-            settings=settings,
-            events=events,
-            limits=Limits("network", quotas.RESOURCES, registered),
-        )
+    Args:
+        northbound: makes the client of OVN's database, which is to tell the function it is given (port id, up)
+            of each port that comes up or goes down. The reconciler connects and closes it.
+        registered: a project's unified limits.
+    """
+    return Network(
+        database=database,
+        clock=clock,
+        wakes=wakes,
+        northbound=northbound,
+        settings=settings,
+        events=events,
+        limits=Limits("network", quotas.RESOURCES, registered),
+    )
 
-    async def heard(self, tx: Transaction, hosts: Sequence[str]) -> None:
-        """Hosts are alive; with its first word one becomes one that may carry routers' gateways."""
-        await agents.heard(tx, self.room, hosts)
 
-    async def ensure_public(
-        self, tx: Transaction, *, cidr: str, gateway: str, project_id: str
-    ) -> str:
-        """The external network `public` with its subnet, made once; gives its id.
+async def heard(tx: Transaction, room: Network, hosts: Sequence[str]) -> None:
+    """Hosts are alive; with its first word one becomes one that may carry routers' gateways."""
+    await agents.heard(tx, room, hosts)
 
-        Addresses are given out from the tenth of the range up.
-        """
-        return await outside.ensure_public(
-            tx, self.room, cidr=cidr, gateway=gateway, project_id=project_id
-        )
 
-    async def differences(self, tx: Transaction) -> list[str]:
-        """What OVN holds otherwise than the tables say, a line each; none when all is well."""
-        return await inventory.differences(tx, self.room)
+async def ensure_public(
+    tx: Transaction, room: Network, *, cidr: str, gateway: str, project_id: str
+) -> str:
+    """The external network `public` with its subnet, made once; gives its id.
 
-    async def plan(
-        self,
-        tx: Transaction,
-        caller: Caller,
-        wishes: Sequence[NICWish] | str,
-        *,
-        count: int = 1,
-        external: bool = False,
-    ) -> list[NICPlan]:
-        """Check a server's wishes with the caller's eyes and give each card a port id.
+    Addresses are given out from the tenth of the range up.
+    """
+    return await outside.ensure_public(tx, room, cidr=cidr, gateway=gateway, project_id=project_id)
 
-        Args:
-            wishes: cards in order, or "auto" (the only network the caller may use, none if there is none), or "none".
-            count: how many servers are to be made so; with more than one, ports and addresses cannot be named.
-            external: whether the caller may use external networks so.
 
-        Raises:
-            BadInput: an unknown network, an address that is not the network's, a network without a subnet.
-            Conflict: the port is in use; "auto" and several networks to choose from; an address that is taken.
-            Forbidden: an external network, for those who may not use them so.
-        """
-        reach = Reach(caller.project_id, everything=caller.everywhere)
-        return await server_ports.plan(tx, reach, wishes, count=count, external=external)
+async def differences(tx: Transaction, room: Network) -> list[str]:
+    """What OVN holds otherwise than the tables say, a line each; none when all is well."""
+    return await inventory.differences(tx, room)
 
-    async def check_security_groups(
-        self, tx: Transaction, project_id: str, names: Sequence[str]
-    ) -> list[str]:
-        """Ids of a project's security groups by name or id.
 
-        Raises:
-            BadInput: there is none of that name, or several.
-        """
-        return await server_ports.check_groups(tx, self.room, project_id, names)
+async def plan(
+    tx: Transaction,
+    caller: Caller,
+    wishes: Sequence[NICWish] | str,
+    *,
+    count: int = 1,
+    external: bool = False,
+) -> list[NICPlan]:
+    """Check a server's wishes with the caller's eyes and give each card a port id.
 
-    async def change_group(
-        self, tx: Transaction, server_id: str, project_id: str, name: str, *, join: bool
-    ) -> None:
-        """Let the ports of a server join or leave a security group, by name or id.
+    Args:
+        wishes: cards in order, or "auto" (the only network the caller may use, none if there is none), or "none".
+        count: how many servers are to be made so; with more than one, ports and addresses cannot be named.
+        external: whether the caller may use external networks so.
 
-        Raises:
-            NotFound: there is no such group, several, or the server is not in it.
-            BadInput: the server has no port that takes groups.
-        """
-        await server_ports.change_group(tx, self.room, server_id, project_id, name, join=join)
+    Raises:
+        BadInput: an unknown network, an address that is not the network's, a network without a subnet.
+        Conflict: the port is in use; "auto" and several networks to choose from; an address that is taken.
+        Forbidden: an external network, for those who may not use them so.
+    """
+    reach = Reach(caller.project_id, everything=caller.everywhere)
+    return await server_ports.plan(tx, reach, wishes, count=count, external=external)
 
-    async def bind(
-        self,
-        tx: Transaction,
-        plans: Sequence[NICPlan],
-        *,
-        server_id: str,
-        project_id: str,
-        host: str,
-        hostname: str,
-        zone: str,
-        security_groups: Sequence[str],
-    ) -> None:
-        """Make the ports that are ours, with addresses; set owner and host on all. Doing it twice changes nothing.
 
-        Args:
-            hostname: the name under which other guests of the networks find the server.
-            security_groups: names or ids, for the ports that are ours; empty for the project's default group.
+async def check_security_groups(
+    tx: Transaction, room: Network, project_id: str, names: Sequence[str]
+) -> list[str]:
+    """Ids of a project's security groups by name or id.
 
-        Raises:
-            Conflict: no address is left, or a port was taken by another server.
-            OverQuota: the project's ports.
-        """
-        await server_ports.bind(
-            tx,
-            self.room,
-            plans,
-            server_id=server_id,
-            project_id=project_id,
-            host=host,
-            hostname=hostname,
-            zone=zone,
-            security_groups=security_groups,
-        )
+    Raises:
+        BadInput: there is none of that name, or several.
+    """
+    return await server_ports.check_groups(tx, room, project_id, names)
 
-    async def rename(self, tx: Transaction, server_id: str, hostname: str) -> None:
-        """Other guests of its networks find the server under another name."""
-        await server_ports.rename(tx, self.room, server_id, hostname)
 
-    async def release(self, tx: Transaction, server_id: str) -> None:
-        """Remove the ports that were made for a server and let go of the others; nothing is fine too."""
-        await server_ports.release(tx, self.room, server_id)
+async def change_group(
+    tx: Transaction, room: Network, server_id: str, project_id: str, name: str, *, join: bool
+) -> None:
+    """Let the ports of a server join or leave a security group, by name or id.
 
-    async def release_plans(
-        self, tx: Transaction, server_id: str, plans: Sequence[NICPlan]
-    ) -> None:
-        """Undo `bind`."""
-        wanted = {plan.port_id for plan in plans}
-        await server_ports.release(tx, self.room, server_id, only=wanted)
+    Raises:
+        NotFound: there is no such group, several, or the server is not in it.
+        BadInput: the server has no port that takes groups.
+    """
+    await server_ports.change_group(tx, room, server_id, project_id, name, join=join)
 
-    async def nics(self, tx: Transaction, server_id: str) -> tuple[NIC, ...]:
-        """The cards of a server in their order, as a node wants them."""
-        return await server_ports.nics(tx, server_id)
 
-    async def applied(self, server_id: str, *, timeout_s: float) -> None:
-        """Wait until the network engine knows the server's ports.
+async def bind(
+    tx: Transaction,
+    room: Network,
+    plans: Sequence[NICPlan],
+    *,
+    server_id: str,
+    project_id: str,
+    host: str,
+    hostname: str,
+    zone: str,
+    security_groups: Sequence[str],
+) -> None:
+    """Make the ports that are ours, with addresses; set owner and host on all. Doing it twice changes nothing.
 
-        Raises:
-            Unavailable: it does not within timeout_s seconds.
-        """
-        await inventory.wait_applied(self.room, server_id, timeout_s=timeout_s)
+    Args:
+        hostname: the name under which other guests of the networks find the server.
+        security_groups: names or ids, for the ports that are ours; empty for the project's default group.
 
-    async def ports_of(
-        self, tx: Transaction, server_ids: Sequence[str]
-    ) -> dict[str, list[ServerPort]]:
-        """The ports of servers, each in order of its cards."""
-        return await server_ports.ports_of(tx, server_ids)
+    Raises:
+        Conflict: no address is left, or a port was taken by another server.
+        OverQuota: the project's ports.
+    """
+    await server_ports.bind(
+        tx,
+        room,
+        plans,
+        server_id=server_id,
+        project_id=project_id,
+        host=host,
+        hostname=hostname,
+        zone=zone,
+        security_groups=security_groups,
+    )
 
-    async def addresses_of(
-        self, tx: Transaction, server_ids: Sequence[str]
-    ) -> dict[str, list[tuple[int, str]]]:
-        """The addresses of servers, floating ones too, each with its version."""
-        return await server_ports.addresses_of(tx, server_ids)
 
-    async def server_at(self, tx: Transaction, network_id: str, address: str) -> str | None:
-        """The server whose port of this network has this address."""
-        return await server_ports.server_at(tx, network_id, address)
+async def rename(tx: Transaction, room: Network, server_id: str, hostname: str) -> None:
+    """Other guests of its networks find the server under another name."""
+    await server_ports.rename(tx, room, server_id, hostname)
+
+
+async def release(tx: Transaction, room: Network, server_id: str) -> None:
+    """Remove the ports that were made for a server and let go of the others; nothing is fine too."""
+    await server_ports.release(tx, room, server_id)
+
+
+async def release_plans(
+    tx: Transaction, room: Network, server_id: str, plans: Sequence[NICPlan]
+) -> None:
+    """Undo `bind`."""
+    wanted = {plan.port_id for plan in plans}
+    await server_ports.release(tx, room, server_id, only=wanted)
+
+
+async def nics(tx: Transaction, server_id: str) -> tuple[NIC, ...]:
+    """The cards of a server in their order, as a node wants them."""
+    return await server_ports.nics(tx, server_id)
+
+
+async def applied(room: Network, server_id: str, *, timeout_s: float) -> None:
+    """Wait until the network engine knows the server's ports.
+
+    Raises:
+        Unavailable: it does not within timeout_s seconds.
+    """
+    await inventory.wait_applied(room, server_id, timeout_s=timeout_s)
+
+
+async def ports_of(tx: Transaction, server_ids: Sequence[str]) -> dict[str, list[ServerPort]]:
+    """The ports of servers, each in order of its cards."""
+    return await server_ports.ports_of(tx, server_ids)
+
+
+async def addresses_of(
+    tx: Transaction, server_ids: Sequence[str]
+) -> dict[str, list[tuple[int, str]]]:
+    """The addresses of servers, floating ones too, each with its version."""
+    return await server_ports.addresses_of(tx, server_ids)
+
+
+async def server_at(tx: Transaction, network_id: str, address: str) -> str | None:
+    """The server whose port of this network has this address."""
+    return await server_ports.server_at(tx, network_id, address)

@@ -24,7 +24,7 @@ from hanok.drivers.ovn.topology import GROUND, CannotExpress
 from hanok.events import Event
 from hanok.services.network.logic import specs
 from hanok.services.network.logic.scopes import touch
-from hanok.services.network.room import NetworkRoom, PortChanged
+from hanok.services.network.room import Network, PortChanged
 from hanok.services.network.tables import port_rows, ports, scopes
 from hanok.store import Transaction
 
@@ -68,7 +68,7 @@ _set_status = ports.update().where(ports.c.id == bindparam("port")).values(statu
 class NetworkReconciler:
     """The loop of one control process."""
 
-    def __init__(self, room: NetworkRoom) -> None:
+    def __init__(self, room: Network) -> None:
         self._room = room
         self._put_off: dict[str, int] = {}
         """Scopes that could not be written, by the revision at which they could not."""

@@ -73,7 +73,7 @@ class PortChanged(Struct, frozen=True):
     project_id: str
 
 
-class NetworkRoom:
+class Network:
     """The room's belongings; one a control process."""
 
     def __init__(

@@ -9,6 +9,7 @@ from hanok.drivers.ovn.simulated import SimulatedNorthbound
 from hanok.events import Event, envelope
 from hanok.rooms import CatalogEntry, Difference, House, Loop, Room
 from hanok.services.identity import facade as identity
+from hanok.services.network import facade as networks
 from hanok.services.network.facade import Network, NetworkSettings
 from hanok.services.network.policy import RULES
 from hanok.services.network.reconcilers import NetworkReconciler
@@ -18,10 +19,10 @@ from hanok.web import faults
 from hanok.web.routes import Service
 
 
-def service(network: Network) -> Service:
+def service(room: Network) -> Service:
     return Service(
         kind="network",
-        room=network.room,
+        room=room,
         rules=RULES,
         mounts=("network",),
         routes=ROUTES,
@@ -39,7 +40,7 @@ class NetworkRoom(Room):
         self._house = house
         self._settings = settings = house.settings("network", NetworkSettings)
         real = bool(settings.northbound)
-        self.facade = Network(
+        self.facade = networks.build(
             database=house.database,
             clock=house.clock,
             wakes=house.wakes,
@@ -51,7 +52,7 @@ class NetworkRoom(Room):
             registered=house.unified_limits("network"),
         )
         self.service = service(self.facade)
-        reconciler = NetworkReconciler(self.facade.room)
+        reconciler = NetworkReconciler(self.facade)
         self.loops = (
             Loop(name="network.connection", run=reconciler.stay_connected),
             Loop(name="network.reconciler", run=reconciler.run, alone=True),
@@ -65,18 +66,19 @@ class NetworkRoom(Room):
     async def first_rows(self, tx: Transaction) -> None:
         if self._settings.public_cidr:
             project_id = await identity.first_project(tx)
-            await self.facade.ensure_public(
+            await networks.ensure_public(
                 tx,
+                self.facade,
                 cidr=self._settings.public_cidr,
                 gateway=self._settings.public_gateway,
                 project_id=project_id,
             )
 
     async def differences(self, *, mend: bool) -> list[Difference]:
-        if not self._settings.northbound and not self.facade.room.writes:
+        if not self._settings.northbound and not self.facade.writes:
             return []  # the process that writes a simulated network is the one that holds it
         async with self._house.database.read() as tx:
-            lines = await self.facade.differences(tx)
+            lines = await networks.differences(tx, self.facade)
         return [Difference(what="network", detail=one) for one in lines]
 
 

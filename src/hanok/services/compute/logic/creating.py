@@ -23,6 +23,7 @@ from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import answers, bodies
 from hanok.services.compute.tables import keypairs, server_tags, servers
 from hanok.services.image import facade as images
+from hanok.services.network import facade as networks
 from hanok.services.network.facade import NICWish
 from hanok.store import Transaction
 from hanok.web.token import Caller
@@ -187,7 +188,7 @@ async def create(
     shared = _shared_values(server, parts, callers.compute, room.clock.now())
     made = []
     for index in range(count):
-        plans = await room.network.plan(
+        plans = await networks.plan(
             tx, callers.network, parts.wishes, count=count, external=callers.external
         )
         values = {**shared, **_own_values(server, index, count), "nics": msgspec.to_builtins(plans)}
@@ -238,7 +239,7 @@ async def _resolved(
     groups = ["default"]
     if server.security_groups is not UNSET and server.security_groups:
         groups = list(dict.fromkeys(item.name for item in server.security_groups))
-    await room.network.check_security_groups(tx, project_id, groups)
+    await networks.check_security_groups(tx, room.network, project_id, groups)
     return _Parts(
         image=image,
         flavor=flavor,

@@ -14,6 +14,7 @@ from sqlalchemy import Row
 from hanok.base.clock import zulu
 from hanok.events import Event, envelope, versioned
 from hanok.services.compute.logic import servers
+from hanok.services.network import facade as networks
 from hanok.services.network.facade import Network
 from hanok.store import Transaction
 
@@ -33,7 +34,7 @@ async def news(tx: Transaction, network: Network, server_id: str) -> dict[str, A
     row = await servers.get_even_deleted(tx, server_id)
     if row is None:
         return {"uuid": server_id}
-    ports = (await network.ports_of(tx, [server_id])).get(server_id, []) if row.nics else []
+    ports = (await networks.ports_of(tx, [server_id])).get(server_id, []) if row.nics else []
     return {
         **_itself(row),
         "flavor": _flavor(row),

@@ -21,6 +21,7 @@ from hanok.services.compute.logic import metadata, notifications, scheduling, se
 from hanok.services.compute.logic.scheduling import Candidate
 from hanok.services.compute.room import Compute
 from hanok.services.image import facade as images
+from hanok.services.network import facade as networks
 from hanok.services.network.facade import NICPlan
 from hanok.services.placement import facade as placement
 from hanok.store import Transaction
@@ -179,8 +180,9 @@ class BindPorts(Step["CreateServer", Compute, None], name="bind_ports"):
             if await servers.get_any(tx, row.id) is None:
                 raise StepFailed("The server was deleted while it was being built.")
             try:
-                await network.bind(
+                await networks.bind(
                     tx,
+                    network,
                     plans,
                     server_id=row.id,
                     project_id=row.project_id,
@@ -195,7 +197,7 @@ class BindPorts(Step["CreateServer", Compute, None], name="bind_ports"):
                 raise StepFailed(
                     f"The server's ports could not be made: {error.message}", detail=error.detail
                 ) from error
-        await network.applied(row.id, timeout_s=APPLY_S)
+        await networks.applied(network, row.id, timeout_s=APPLY_S)
 
     async def save(self, run: Run[CreateServer, Compute], tx: Transaction, result: None) -> None:
         await servers.set_task(tx, run.args.server_id, "spawning", run.clock.now())
@@ -204,17 +206,15 @@ class BindPorts(Step["CreateServer", Compute, None], name="bind_ports"):
         row = await servers.get_even_deleted(tx, run.args.server_id)
         if row is not None:
             plans = msgspec.convert(row.nics, list[NICPlan])
-            await run.tools.network.release_plans(tx, row.id, plans)
+            await networks.release_plans(tx, run.tools.network, row.id, plans)
 
 
 async def instance_command(
     run: Run[Any, Compute], row: Any, generation: int, admin_pass: str | None
 ) -> EnsureInstance:
-    """The guest as it should be, from the rows. admin_pass: what its config drive says, if it has one."""
-    network = run.tools.network
     async with run.reading() as tx:
-        nics = await network.nics(tx, row.id)
-        ports = (await network.ports_of(tx, [row.id])).get(row.id, [])
+        nics = await networks.nics(tx, row.id)
+        ports = (await networks.ports_of(tx, [row.id])).get(row.id, [])
     drive: tuple[DiskFile, ...] = ()
     if row.config_drive:
         drive = tuple(

@@ -10,6 +10,7 @@ from hanok.operations import Operation, Run, Step
 from hanok.services.compute.logic import bindings, notifications, servers
 from hanok.services.compute.room import Compute
 from hanok.services.compute.tables import servers as server_table
+from hanok.services.network import facade as networks
 from hanok.services.placement import facade as placement
 from hanok.store import Transaction
 
@@ -40,7 +41,7 @@ class ReleasePorts(Step["DeleteServer", Compute, None], name="release_ports"):
         return None
 
     async def save(self, run: Run[DeleteServer, Compute], tx: Transaction, result: None) -> None:
-        await run.tools.network.release(tx, run.args.server_id)
+        await networks.release(tx, run.tools.network, run.args.server_id)
 
 
 class ForgetServer(Step["DeleteServer", Compute, None], name="forget_server"):

@@ -11,6 +11,7 @@ from hanok.services.compute.operations.change_power import Action
 from hanok.services.compute.room import Compute
 from hanok.services.compute.routes.servers import check_unlocked, readable, start_delete, told
 from hanok.services.compute.schemas import bodies
+from hanok.services.network import facade as networks
 from hanok.web.microversions import Version
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Handler, Route
@@ -195,7 +196,9 @@ def _group(key: str, join: bool, rule: str) -> Handler:
         body = await request.body(bodies.GroupRef, key=key)
         async with request.transaction() as tx:
             row = await readable(request, tx, rule)
-            await room.network.change_group(tx, row.id, row.project_id, body.name, join=join)
+            await networks.change_group(
+                tx, room.network, row.id, row.project_id, body.name, join=join
+            )
         return no_content(202)
 
     return handler

@@ -15,6 +15,7 @@ from hanok.services.compute.room import Compute
 from hanok.services.compute.routes.asked import ask
 from hanok.services.compute.routes.servers import check_unlocked, readable
 from hanok.services.compute.schemas import bodies
+from hanok.services.network import facade as networks
 from hanok.services.network.facade import ServerPort
 from hanok.web.request import Request, convert, no_content
 from hanok.web.routes import Route
@@ -26,7 +27,7 @@ async def _server(request: Request, room: Compute) -> tuple[Row[Any], list[Serve
     async with request.reading() as tx:
         row = await readable(request, tx)
         check_unlocked(request, row)
-        return row, (await room.network.ports_of(tx, [row.id])).get(row.id, [])
+        return row, (await networks.ports_of(tx, [row.id])).get(row.id, [])
 
 
 async def _give(

@@ -21,6 +21,7 @@ from hanok.services.compute.room import Compute
 from hanok.services.compute.routes.asked import ask
 from hanok.services.compute.routes.servers import readable
 from hanok.services.compute.schemas import bodies
+from hanok.services.network import facade as networks
 from hanok.services.network.facade import ServerPort
 from hanok.web.request import Request, convert, json_answer, no_content
 from hanok.web.routes import Route
@@ -191,7 +192,7 @@ async def add_floating_ip(request: Request, room: Compute) -> Response:
         fixed = bodies.ip_address(body.fixed_address, "fixed_address")
     async with request.reading() as tx:
         row = await readable(request, tx)
-        ports = (await room.network.ports_of(tx, [row.id])).get(row.id, [])
+        ports = (await networks.ports_of(tx, [row.id])).get(row.id, [])
     port_id, fixed = _target(row.id, ports, fixed)
     floating = await _at(request, room, address)
     wanted = {"floatingip": {"port_id": port_id, "fixed_ip_address": fixed}}
@@ -211,7 +212,7 @@ async def remove_floating_ip(request: Request, room: Compute) -> Response:
     address = bodies.ip_address(body.address, "address")
     async with request.reading() as tx:
         row = await readable(request, tx)
-        ports = (await room.network.ports_of(tx, [row.id])).get(row.id, [])
+        ports = (await networks.ports_of(tx, [row.id])).get(row.id, [])
     floating = await _at(request, room, address)
     if floating["port_id"] not in {port.port_id for port in ports}:
         raise Conflict(f"Floating IP {address} is not associated with instance {row.id}.")

@@ -19,6 +19,7 @@ from hanok.services.compute.room import Compute
 from hanok.services.compute.routes import server_lists
 from hanok.services.compute.routes.server_lists import FOR_ALL, LIST, QUERY
 from hanok.services.compute.schemas import answers, bodies
+from hanok.services.network import facade as networks
 from hanok.store import Transaction
 from hanok.web.listing import Page
 from hanok.web.request import Request, json_answer, list_answer, no_content
@@ -136,7 +137,7 @@ async def _full(
     """Servers in full, with what other rooms know of them, in a fixed number of statements."""
     ids = [row.id for row in rows]
     shown = request.shown(shape)
-    ports = await room.network.ports_of(tx, ids) if ids else {}
+    ports = await networks.ports_of(tx, ids) if ids else {}
     tags = await servers.tags_of_many(tx, ids) if shown.shows("tags") else {}
     status = await _statuses(request, room, tx, rows) if shown.shows("host_status") else {}
     extended = request.may("os_compute_api:os-extended-server-attributes")
@@ -190,7 +191,7 @@ async def _page(
         patterns={name: query[name] for name in server_search.PATTERNS if name in query},
         addresses={name: query[name] for name in ("ip", "ip6") if name in query},
     )
-    statement = await server_search.narrowed(tx, statement, sought, room.network.addresses_of)
+    statement = await server_search.narrowed(tx, statement, sought, networks.addresses_of)
     within = server_search.reached(request.reaching())
     return await LIST.page(request, tx, statement, within=within)
 
@@ -265,7 +266,7 @@ async def update_server(request: Request, room: Compute) -> Response:
         row = await readable(request, tx, "os_compute_api:servers:update")
         changes = _changes(body, row, room.clock.now())
         if "hostname" in changes:
-            await room.network.rename(tx, row.id, changes["hostname"])
+            await networks.rename(tx, room.network, row.id, changes["hostname"])
         await servers.change(tx, row.id, changes)
         row = await servers.get(tx, request.reaching(), row.id)
         items = await _full(request, room, tx, [row], shape=answers.CHANGED_SERVER)
@@ -309,7 +310,7 @@ async def start_delete(request: Request, room: Compute, tx: Transaction, row: Ro
 async def list_addresses(request: Request, room: Compute) -> Response:
     async with request.reading() as tx:
         row = await readable(request, tx)
-        ports = await room.network.ports_of(tx, [row.id])
+        ports = await networks.ports_of(tx, [row.id])
     found = answers.addresses(ports.get(row.id, ()))
     return json_answer({"addresses": {name: answers.plain(ips) for name, ips in found.items()}})
 
@@ -318,7 +319,7 @@ async def show_addresses(request: Request, room: Compute) -> Response:
     label = request.path["network_label"]
     async with request.reading() as tx:
         row = await readable(request, tx)
-        ports = await room.network.ports_of(tx, [row.id])
+        ports = await networks.ports_of(tx, [row.id])
     found = answers.addresses(ports.get(row.id, ()))
     if label not in found:
         raise NotFound(f"Network {label} is not one of the server's.")
@@ -329,9 +330,13 @@ async def list_groups(request: Request, room: Compute) -> Response:
     """GET /servers/{id}/os-security-groups."""
     async with request.reading() as tx:
         row = await readable(request, tx)
-        ports = (await room.network.ports_of(tx, [row.id])).get(row.id, [])
+        ports = (await networks.ports_of(tx, [row.id])).get(row.id, [])
         names = list(dict.fromkeys(name for port in ports for name in port.security_groups))
-        ids = await room.network.check_security_groups(tx, row.project_id, names) if names else []
+        ids = (
+            await networks.check_security_groups(tx, room.network, row.project_id, names)
+            if names
+            else []
+        )
     return json_answer(
         {
             "security_groups": [
@@ -354,7 +359,7 @@ async def list_groups(request: Request, room: Compute) -> Response:
 async def _cards(
     request: Request, room: Compute, tx: Transaction, row: Row[Any]
 ) -> list[dict[str, Any]]:
-    ports = (await room.network.ports_of(tx, [row.id])).get(row.id, [])
+    ports = (await networks.ports_of(tx, [row.id])).get(row.id, [])
     tags = {plan["port_id"]: plan["tag"] for plan in row.nics}
     shown = request.shown(answers.INTERFACE)
     found: list[dict[str, Any]] = [

@@ -16,7 +16,7 @@ from sqlalchemy import Row, bindparam
 
 from hanok.services.network.logic.errors import not_found
 from hanok.services.network.logic.scopes import touch_gateways
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.tables import agents
 from hanok.store import Duplicate, Transaction
 
@@ -38,7 +38,7 @@ _all = sa.select(agents).order_by(agents.c.host, agents.c.agent_type)
 _one = sa.select(agents).where(agents.c.id == bindparam("wanted"))
 
 
-async def heard(tx: Transaction, room: NetworkRoom, hosts: Sequence[str]) -> None:
+async def heard(tx: Transaction, room: Network, hosts: Sequence[str]) -> None:
     """The hosts are alive. A new one may carry routers' gateways."""
     now = room.clock.now()
     if await tx.count(_heard, {"of_hosts": hosts, "at": now}) >= len(hosts) * len(KINDS):
@@ -51,7 +51,7 @@ async def heard(tx: Transaction, room: NetworkRoom, hosts: Sequence[str]) -> Non
 
 
 async def _begin(
-    tx: Transaction, room: NetworkRoom, host: str, kinds: Sequence[tuple[str, str]], now: datetime
+    tx: Transaction, room: Network, host: str, kinds: Sequence[tuple[str, str]], now: datetime
 ) -> None:
     """Agents of a host that were not there before."""
     try:
@@ -103,13 +103,13 @@ async def change(tx: Transaction, agent_id: str, values: Mapping[str, Any]) -> N
     await tx.execute(agents.update().where(agents.c.id == agent_id).values(**values))
 
 
-async def delete(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
+async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
     """Forget an agent; a host that lives is back with its next heartbeat."""
     await tx.execute(agents.delete().where(agents.c.host == row.host))
     await touch_gateways(tx, room)
 
 
-def show(room: NetworkRoom, row: Row[Any], now: datetime) -> dict[str, Any]:
+def show(room: Network, row: Row[Any], now: datetime) -> dict[str, Any]:
     def text(at: datetime) -> str:
         return at.strftime("%Y-%m-%d %H:%M:%S")
 

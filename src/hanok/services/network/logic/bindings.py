@@ -19,7 +19,7 @@ from hanok.base.errors import BadInput
 from hanok.services.network.logic.errors import conflict, not_found
 from hanok.services.network.logic.reach import change, get_any
 from hanok.services.network.logic.scopes import port_scope, touch
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.tables import bindings, is_active, ports
 from hanok.store import Duplicate, Transaction
 
@@ -122,7 +122,7 @@ async def at(tx: Transaction, port_id: str, host: str) -> Row[Any]:
 
 
 async def add(
-    tx: Transaction, room: NetworkRoom, port: Row[Any], values: Mapping[str, Any]
+    tx: Transaction, room: Network, port: Row[Any], values: Mapping[str, Any]
 ) -> dict[str, Any]:
     """A binding for a host that the port's server is to come to; it waits.
 
@@ -152,7 +152,7 @@ def _exists(port_id: str, host: str) -> Exception:
 
 
 async def update(
-    tx: Transaction, room: NetworkRoom, port: Row[Any], host: str, values: Mapping[str, Any]
+    tx: Transaction, room: Network, port: Row[Any], host: str, values: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Change a binding; with another host, it is that one's.
 
@@ -172,7 +172,7 @@ async def update(
     return shown(await at(tx, port.id, to))
 
 
-async def activate(tx: Transaction, room: NetworkRoom, port: Row[Any], host: str) -> dict[str, Any]:
+async def activate(tx: Transaction, room: Network, port: Row[Any], host: str) -> dict[str, Any]:
     """The port is at this host from now on; the binding that it had waits.
 
     Raises:
@@ -193,7 +193,7 @@ async def activate(tx: Transaction, room: NetworkRoom, port: Row[Any], host: str
     return shown(await at(tx, port.id, host))
 
 
-async def remove(tx: Transaction, room: NetworkRoom, port: Row[Any], host: str) -> None:
+async def remove(tx: Transaction, room: Network, port: Row[Any], host: str) -> None:
     """The port has no binding for this host; without its active one it is bound to none.
 
     Raises:
@@ -207,7 +207,7 @@ async def remove(tx: Transaction, room: NetworkRoom, port: Row[Any], host: str) 
     await _changed(tx, room, port.id, down=row.status == ACTIVE)
 
 
-async def _changed(tx: Transaction, room: NetworkRoom, port_id: str, *, down: bool = False) -> None:
+async def _changed(tx: Transaction, room: Network, port_id: str, *, down: bool = False) -> None:
     status = {"status": "DOWN"} if down else {}
     await change(tx, ports, port_id, room.clock.now(), status)
     await touch(tx, room, port_scope(port_id))

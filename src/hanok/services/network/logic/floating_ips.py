@@ -29,7 +29,7 @@ from hanok.services.network.logic.reach import (
     tags_of,
 )
 from hanok.services.network.logic.scopes import floating_ip_scope, router_scope, touch
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.tables import (
     floating_ips,
     ip_allocations,
@@ -109,9 +109,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
     return found
 
 
-async def create(
-    tx: Transaction, room: NetworkRoom, reach: Reach, values: Mapping[str, Any]
-) -> str:
+async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[str, Any]) -> str:
     """Take an address of an external network, and let it lead to a port if one is named.
 
     Raises:
@@ -276,7 +274,7 @@ async def _lead(tx: Transaction, floating: Row[Any], wanted: Mapping[str, Any]) 
 
 
 async def update(
-    tx: Transaction, room: NetworkRoom, reach: Reach, row: Row[Any], values: Mapping[str, Any]
+    tx: Transaction, room: Network, reach: Reach, row: Row[Any], values: Mapping[str, Any]
 ) -> None:
     """Let a floating IP lead elsewhere, or nowhere.
 
@@ -309,7 +307,7 @@ async def update(
     await touch(tx, room, floating_ip_scope(row.id), *await _routers_meant(tx, row, after))
 
 
-async def delete(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
+async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
     """Give the address back."""
     meant = await _routers_meant(tx, row)
     await set_tags(tx, row.id, ())

@@ -16,7 +16,7 @@ from hanok.drivers.ovn.rows import Row, name_of
 from hanok.drivers.ovn.topology import CannotExpress
 from hanok.services.network.logic import specs
 from hanok.services.network.logic.scopes import network_scope, port_scope, security_group_scope
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.tables import port_security_groups, ports, scopes
 from hanok.store import Transaction
 
@@ -37,7 +37,7 @@ _behind = sa.select(scopes.c.scope, scopes.c.problem).where(
 _all = sa.select(scopes).order_by(scopes.c.scope)
 
 
-async def wait_applied(room: NetworkRoom, server_id: str, *, timeout_s: float) -> None:
+async def wait_applied(room: Network, server_id: str, *, timeout_s: float) -> None:
     """Wait until OVN's database has a server's ports, their groups and networks; then a little for the hosts.
 
     Raises:
@@ -85,7 +85,7 @@ async def _behind_of(tx: Transaction, rows: Sequence[sa.Row[Any]]) -> Sequence[s
     return await tx.all(_behind, {"names": sorted(names)})
 
 
-async def differences(tx: Transaction, room: NetworkRoom) -> list[str]:
+async def differences(tx: Transaction, room: Network) -> list[str]:
     """A line for each scope that OVN holds otherwise than the tables say.
 
     Raises:
@@ -99,7 +99,7 @@ async def differences(tx: Transaction, room: NetworkRoom) -> list[str]:
         ) from error
 
 
-async def _compared(tx: Transaction, room: NetworkRoom) -> list[str]:
+async def _compared(tx: Transaction, room: Network) -> list[str]:
     known = await tx.all(_all)
     wanted = await specs.rows_of(tx, room, [row.scope for row in known])
     held = await room.northbound.scopes()

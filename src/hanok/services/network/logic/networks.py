@@ -28,7 +28,7 @@ from hanok.services.network.logic.reach import (
     tags_of,
 )
 from hanok.services.network.logic.scopes import network_scope, port_scope, router_scope, touch_all
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.tables import floating_ips, networks, ports, routers
 from hanok.services.network.tables import subnets as subnet_table
 from hanok.store import Duplicate, Transaction
@@ -114,9 +114,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
     ]
 
 
-async def create(
-    tx: Transaction, room: NetworkRoom, reach: Reach, values: Mapping[str, Any]
-) -> str:
+async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[str, Any]) -> str:
     """Write a network. Rights to its attributes were looked at.
 
     Raises:
@@ -169,7 +167,7 @@ async def _one_default(
         )
 
 
-def zones_known(room: NetworkRoom, zones: Sequence[str]) -> None:
+def zones_known(room: Network, zones: Sequence[str]) -> None:
     for zone in zones:
         if zone != room.settings.zone:
             raise NotFound(
@@ -177,7 +175,7 @@ def zones_known(room: NetworkRoom, zones: Sequence[str]) -> None:
             )
 
 
-async def _segment(tx: Transaction, room: NetworkRoom, values: Mapping[str, Any]) -> dict[str, Any]:
+async def _segment(tx: Transaction, room: Network, values: Mapping[str, Any]) -> dict[str, Any]:
     """How the network travels: over tunnels, or on a bridge mapping."""
     kind = values["provider:network_type"]
     physical = values["provider:physical_network"]
@@ -235,9 +233,7 @@ def check_mtu(mtu: int, most: int) -> None:
         raise invalid("mtu", f"'{mtu}' is not between {LEAST_MTU} and {most}")
 
 
-async def update(
-    tx: Transaction, room: NetworkRoom, row: Row[Any], values: Mapping[str, Any]
-) -> None:
+async def update(tx: Transaction, room: Network, row: Row[Any], values: Mapping[str, Any]) -> None:
     """Change a network.
 
     Raises:
@@ -288,7 +284,7 @@ async def update(
     await touch_all(tx, room, names)
 
 
-async def delete(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
+async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
     """Remove a network with its subnets, the ports that are ours and floating IPs that lead nowhere.
 
     Raises:

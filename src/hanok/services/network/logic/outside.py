@@ -10,7 +10,7 @@ from sqlalchemy import bindparam
 from hanok.services.network.logic import networks, subnets
 from hanok.services.network.logic.addresses import text_of
 from hanok.services.network.logic.reach import Reach
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.tables import networks as network_table
 from hanok.services.network.tables import subnets as subnet_table
 from hanok.store import Transaction
@@ -25,7 +25,7 @@ _subnet = sa.select(subnet_table.c.id).where(subnet_table.c.network_id == bindpa
 
 
 async def ensure_public(
-    tx: Transaction, room: NetworkRoom, *, cidr: str, gateway: str, project_id: str
+    tx: Transaction, room: Network, *, cidr: str, gateway: str, project_id: str
 ) -> str:
     """The network on the bridge mapping that leads outside, with a subnet; what is there stays as it is."""
     physical = room.settings.physical_network

@@ -38,7 +38,7 @@ from hanok.services.network.logic.scopes import (
     touch,
     touch_all,
 )
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.tables import (
     floating_ips,
     ip_allocations,
@@ -149,7 +149,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
 
 async def write(
     tx: Transaction,
-    room: NetworkRoom,
+    room: Network,
     network: Row[Any],
     *,
     project_id: str,
@@ -201,9 +201,7 @@ def new_mac() -> str:
     return (FAMILY + secrets.token_bytes(3)).hex(":")
 
 
-async def create(
-    tx: Transaction, room: NetworkRoom, reach: Reach, values: Mapping[str, Any]
-) -> str:
+async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[str, Any]) -> str:
     """Write a port with its addresses and groups. Rights to its attributes were looked at.
 
     Raises:
@@ -216,7 +214,7 @@ async def create(
 
 async def make(
     tx: Transaction,
-    room: NetworkRoom,
+    room: Network,
     reach: Reach,
     network: Row[Any],
     project_id: str,
@@ -309,7 +307,7 @@ def _pairs(pairs: Sequence[Mapping[str, str]], own_mac: str) -> list[dict[str, s
 
 
 async def _own_groups(
-    tx: Transaction, room: NetworkRoom, reach: Reach, project_id: str, wanted: Sequence[str]
+    tx: Transaction, room: Network, reach: Reach, project_id: str, wanted: Sequence[str]
 ) -> list[str]:
     """Security groups by id: the project's own.
 
@@ -488,7 +486,7 @@ async def _give_any(
 
 
 async def update(
-    tx: Transaction, room: NetworkRoom, reach: Reach, row: Row[Any], values: Mapping[str, Any]
+    tx: Transaction, room: Network, reach: Reach, row: Row[Any], values: Mapping[str, Any]
 ) -> None:
     """Change a port. Rights to its attributes were looked at.
 
@@ -572,7 +570,7 @@ def _keeps_its_device(reach: Reach, row: Row[Any], wanted: Mapping[str, Any]) ->
 
 async def _change_addresses(
     tx: Transaction,
-    room: NetworkRoom,
+    room: Network,
     reach: Reach,
     network: Row[Any],
     port: Row[Any],
@@ -651,7 +649,7 @@ async def _same_subnets(
     return sorted(map(subnet_of, wanted)) == sorted(str(row.subnet_id) for row in held)
 
 
-async def _let_go(tx: Transaction, room: NetworkRoom, port_id: str, held: Row[Any]) -> None:
+async def _let_go(tx: Transaction, room: Network, port_id: str, held: Row[Any]) -> None:
     """A port loses an address, and a floating IP that led to it leads nowhere."""
     await addresses.give_back(
         tx, held.subnet_id, held.ip_version, held.position, held.allocation_pools
@@ -661,13 +659,13 @@ async def _let_go(tx: Transaction, room: NetworkRoom, port_id: str, held: Row[An
             await loose(tx, room, row)
 
 
-async def loose(tx: Transaction, room: NetworkRoom, floating: Row[Any]) -> None:
+async def loose(tx: Transaction, room: Network, floating: Row[Any]) -> None:
     """A floating IP leads nowhere any more."""
     await tx.execute(_loose, {"floating": floating.id})
     await touch(tx, room, floating_ip_scope(floating.id))
 
 
-async def delete(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
+async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
     """Remove a port on a user's wish.
 
     Raises:
@@ -682,7 +680,7 @@ async def delete(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
     await remove(tx, room, row)
 
 
-async def remove(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
+async def remove(tx: Transaction, room: Network, row: Row[Any]) -> None:
     """A port with all that hangs on it is gone; its addresses are free."""
     for floating in await tx.all(_floating_to, {"port": row.id}):
         await loose(tx, room, floating)

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam
 
 from hanok.limits import OverLimit, Resource
 from hanok.services.network.logic.errors import QuotaReached
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.tables import (
     floating_ips,
     networks,
@@ -44,7 +44,7 @@ RESOURCES = (
 
 
 async def check(
-    tx: Transaction, room: NetworkRoom, project_id: str, resource: str, more: int = 1
+    tx: Transaction, room: Network, project_id: str, resource: str, more: int = 1
 ) -> None:
     """Hold what is to be added against the limit. Nobody adds at the same time.
 

@@ -31,7 +31,7 @@ from hanok.services.network.logic.reach import (
     tags_of,
 )
 from hanok.services.network.logic.scopes import port_scope, router_scope, touch
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.tables import (
     floating_ips,
     ip_allocations,
@@ -113,9 +113,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
     ]
 
 
-async def create(
-    tx: Transaction, room: NetworkRoom, reach: Reach, values: Mapping[str, Any]
-) -> str:
+async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[str, Any]) -> str:
     """Write a router, with its gateway if it is to have one.
 
     Raises:
@@ -141,7 +139,7 @@ async def create(
 
 
 async def update(
-    tx: Transaction, room: NetworkRoom, reach: Reach, row: Row[Any], values: Mapping[str, Any]
+    tx: Transaction, room: Network, reach: Reach, row: Row[Any], values: Mapping[str, Any]
 ) -> None:
     """Change a router.
 
@@ -168,7 +166,7 @@ async def update(
 
 async def _set_gateway(
     tx: Transaction,
-    room: NetworkRoom,
+    room: Network,
     reach: Reach,
     router: Row[Any],
     wanted: Mapping[str, Any],
@@ -263,7 +261,7 @@ async def _outside_addresses(
 
 
 async def _clear_gateway(
-    tx: Transaction, room: NetworkRoom, router: Row[Any], *, moves_within: str = ""
+    tx: Transaction, room: Network, router: Row[Any], *, moves_within: str = ""
 ) -> None:
     """A router has no way outside. Routes through it stay, and lead nowhere until there is one again, as upstream.
 
@@ -306,7 +304,7 @@ def _apart(one_id: str, one: str, other_id: str, other: str) -> None:
         )
 
 
-async def delete(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
+async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
     """Remove a router that has no more ports on subnets.
 
     Raises:
@@ -325,7 +323,7 @@ async def delete(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
 
 
 async def add_interface(
-    tx: Transaction, room: NetworkRoom, reach: Reach, router: Row[Any], body: object
+    tx: Transaction, room: Network, reach: Reach, router: Row[Any], body: object
 ) -> dict[str, Any]:
     """Join a subnet by the address of its gateway, or through a port that exists.
 
@@ -377,7 +375,7 @@ def _interface(
 
 
 async def _add_subnet(
-    tx: Transaction, room: NetworkRoom, reach: Reach, router: Row[Any], subnet_id: str
+    tx: Transaction, room: Network, reach: Reach, router: Row[Any], subnet_id: str
 ) -> tuple[str, str, list[str]]:
     subnet = await get(tx, reach, "subnet", subnet_id)
     network = await get_any(tx, "network", subnet.network_id)
@@ -410,7 +408,7 @@ async def _add_subnet(
 
 
 async def _add_port(
-    tx: Transaction, room: NetworkRoom, reach: Reach, router: Row[Any], port_id: str
+    tx: Transaction, room: Network, reach: Reach, router: Row[Any], port_id: str
 ) -> tuple[str, str, list[str]]:
     port = await get(tx, reach, "port", port_id)
     network = await get_any(tx, "network", port.network_id)
@@ -472,7 +470,7 @@ async def _join(tx: Transaction, router: Row[Any], subnet: Row[Any], port_id: st
 
 
 async def remove_interface(
-    tx: Transaction, room: NetworkRoom, reach: Reach, router: Row[Any], body: object
+    tx: Transaction, room: Network, reach: Reach, router: Row[Any], body: object
 ) -> dict[str, Any]:
     """Take a router off a subnet; its port there is gone.
 
@@ -560,7 +558,7 @@ async def _check_routes(
 
 async def change_routes(
     tx: Transaction,
-    room: NetworkRoom,
+    room: Network,
     router: Row[Any],
     *,
     add: Sequence[Mapping[str, str]] = (),

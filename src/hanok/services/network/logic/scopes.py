@@ -17,7 +17,7 @@ from hanok.drivers.ovn.topology import (
     router_scope,
     security_group_scope,
 )
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.tables import routers, scopes
 from hanok.store import Transaction
 
@@ -50,12 +50,12 @@ def _raise(dialect: str) -> Any:
     )
 
 
-async def touch(tx: Transaction, room: NetworkRoom, *names: str) -> None:
+async def touch(tx: Transaction, room: Network, *names: str) -> None:
     """These scopes differ from what OVN has; the reconciler looks once this is durable."""
     await touch_all(tx, room, names)
 
 
-async def touch_all(tx: Transaction, room: NetworkRoom, names: Iterable[str]) -> None:
+async def touch_all(tx: Transaction, room: Network, names: Iterable[str]) -> None:
     wanted = sorted(set(names))
     if not wanted:
         return
@@ -64,6 +64,6 @@ async def touch_all(tx: Transaction, room: NetworkRoom, names: Iterable[str]) ->
     tx.after_commit(room.wake)
 
 
-async def touch_gateways(tx: Transaction, room: NetworkRoom) -> None:
+async def touch_gateways(tx: Transaction, room: Network) -> None:
     """All routers with a gateway: the hosts that may carry one have changed."""
     await touch_all(tx, room, [router_scope(one) for one in await tx.scalars(_with_gateway)])

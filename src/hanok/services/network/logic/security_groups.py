@@ -35,7 +35,7 @@ from hanok.services.network.logic.reach import (
     tags_of,
 )
 from hanok.services.network.logic.scopes import security_group_scope, touch
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.tables import port_security_groups, security_groups
 from hanok.services.network.tables import security_group_rules as rules
 from hanok.store import Duplicate, Transaction
@@ -134,7 +134,7 @@ def _default_rows(project_id: str, now: datetime) -> tuple[dict[str, Any], list[
     return group, found
 
 
-async def ensure_default(tx: Transaction, room: NetworkRoom, project_id: str) -> str:
+async def ensure_default(tx: Transaction, room: Network, project_id: str) -> str:
     """The id of the project's default group, which exists afterwards."""
     group_id = default_id(project_id)
     if await tx.first(_group, {"wanted": group_id}) is not None:
@@ -215,9 +215,7 @@ async def show_rules(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str
     ]
 
 
-async def create(
-    tx: Transaction, room: NetworkRoom, reach: Reach, values: Mapping[str, Any]
-) -> str:
+async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[str, Any]) -> str:
     """Write a group that lets everything out and nothing in.
 
     Raises:
@@ -244,9 +242,7 @@ async def create(
     return str(group["id"])
 
 
-async def update(
-    tx: Transaction, room: NetworkRoom, row: Row[Any], values: Mapping[str, Any]
-) -> None:
+async def update(tx: Transaction, room: Network, row: Row[Any], values: Mapping[str, Any]) -> None:
     """Change name or description.
 
     Raises:
@@ -264,7 +260,7 @@ async def update(
     await change(tx, security_groups, row.id, room.clock.now(), dict(values))
 
 
-async def delete(tx: Transaction, room: NetworkRoom, reach: Reach, row: Row[Any]) -> None:
+async def delete(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) -> None:
     """Remove a group that no port uses; its rules go with it, and those of other groups that name it.
 
     Raises:
@@ -407,7 +403,7 @@ def check_rule(values: dict[str, Any]) -> None:
         )
 
 
-async def group_for_rule(tx: Transaction, room: NetworkRoom, reach: Reach, wanted: str) -> Row[Any]:
+async def group_for_rule(tx: Transaction, room: Network, reach: Reach, wanted: str) -> Row[Any]:
     """The group a rule shall be added to; the caller's own default group may be written for it.
 
     Raises:
@@ -419,7 +415,7 @@ async def group_for_rule(tx: Transaction, room: NetworkRoom, reach: Reach, wante
 
 
 async def create_rule(
-    tx: Transaction, room: NetworkRoom, reach: Reach, group: Row[Any], values: dict[str, Any]
+    tx: Transaction, room: Network, reach: Reach, group: Row[Any], values: dict[str, Any]
 ) -> str:
     """Write a rule. Running servers of the group have it as soon as OVN has.
 
@@ -449,7 +445,7 @@ async def create_rule(
     return str(row["id"])
 
 
-async def delete_rule(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
+async def delete_rule(tx: Transaction, room: Network, row: Row[Any]) -> None:
     await tx.execute(rules.delete().where(rules.c.id == row.id))
     await change(tx, security_groups, row.security_group_id, room.clock.now(), {})
     await touch(tx, room, security_group_scope(row.security_group_id))

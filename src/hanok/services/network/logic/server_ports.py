@@ -25,7 +25,7 @@ from hanok.services.network.logic.addresses import network_of
 from hanok.services.network.logic.errors import conflict
 from hanok.services.network.logic.reach import Reach, change, get, get_any, own
 from hanok.services.network.logic.scopes import port_scope, touch
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.tables import (
     floating_ips,
     ip_allocations,
@@ -282,7 +282,7 @@ async def _plan_network(tx: Transaction, reach: Reach, wish: NICWish, *, externa
 
 
 async def check_groups(
-    tx: Transaction, room: NetworkRoom, project_id: str, names: Sequence[str]
+    tx: Transaction, room: Network, project_id: str, names: Sequence[str]
 ) -> list[str]:
     found = []
     for name in dict.fromkeys(names):
@@ -304,7 +304,7 @@ async def check_groups(
 
 async def bind(
     tx: Transaction,
-    room: NetworkRoom,
+    room: Network,
     plans: Sequence[NICPlan],
     *,
     server_id: str,
@@ -371,7 +371,7 @@ async def bind(
         await touch(tx, room, port_scope(port.id))
 
 
-async def rename(tx: Transaction, room: NetworkRoom, server_id: str, hostname: str) -> None:
+async def rename(tx: Transaction, room: Network, server_id: str, hostname: str) -> None:
     label = dns_label(hostname)
     for port in await tx.all(_mine, {"server": server_id}):
         if port.dns_name != label:
@@ -386,7 +386,7 @@ def dns_label(hostname: str) -> str:
 
 
 async def release(
-    tx: Transaction, room: NetworkRoom, server_id: str, *, only: Collection[str] | None = None
+    tx: Transaction, room: Network, server_id: str, *, only: Collection[str] | None = None
 ) -> None:
     """only: ids of the ports that are meant; all of the server's when left out."""
     for port in await tx.all(_mine, {"server": server_id}):
@@ -513,7 +513,7 @@ _memberships = sa.select(port_security_groups.c.port_id).where(
 
 
 async def change_group(
-    tx: Transaction, room: NetworkRoom, server_id: str, project_id: str, name: str, *, join: bool
+    tx: Transaction, room: Network, server_id: str, project_id: str, name: str, *, join: bool
 ) -> None:
     """Let the ports of a server join or leave a security group of its project."""
     try:

@@ -16,7 +16,7 @@ from hanok.drivers.ovn.rows import Row
 from hanok.drivers.ovn.topology import CannotExpress
 from hanok.services.network.logic import agents
 from hanok.services.network.logic.addresses import network_of
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.tables import (
     bindings,
     floating_ips,
@@ -92,7 +92,7 @@ def server_mac(subnet_id: str) -> str:
     return (b"\xfa\x16\x3e" + digest[:3]).hex(":")
 
 
-async def rows_of(tx: Transaction, room: NetworkRoom, scopes: Sequence[str]) -> dict[str, Wanted]:
+async def rows_of(tx: Transaction, room: Network, scopes: Sequence[str]) -> dict[str, Wanted]:
     """What these scopes should hold. One that cannot be written stops only itself."""
     by_kind: dict[str, list[str]] = {}
     found: dict[str, Wanted] = {}
@@ -117,7 +117,7 @@ def _written(build: Callable[[], list[Row]]) -> Wanted:
         return error
 
 
-def _name_servers(room: NetworkRoom, row: SQLRow[Any], metadata_address: str) -> tuple[str, ...]:
+def _name_servers(room: Network, row: SQLRow[Any], metadata_address: str) -> tuple[str, ...]:
     """A subnet's own name servers, or those of the house that its guests can speak to.
 
     Without any, guests are told the metadata port, which is always there: the switch answers for the names of servers
@@ -136,7 +136,7 @@ def _name_servers(room: NetworkRoom, row: SQLRow[Any], metadata_address: str) ->
 
 
 def _subnet_spec(
-    room: NetworkRoom, row: SQLRow[Any], metadata_address: str = ""
+    room: Network, row: SQLRow[Any], metadata_address: str = ""
 ) -> topology.SubnetSpec:
     return topology.SubnetSpec(
         id=row.id,
@@ -167,9 +167,7 @@ async def _by_network(tx: Transaction, ids: Sequence[str]) -> dict[str, list[SQL
     return found
 
 
-async def _load_networks(
-    tx: Transaction, room: NetworkRoom, ids: Sequence[str]
-) -> dict[str, Wanted]:
+async def _load_networks(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:
     theirs = await _by_network(tx, ids)
     metadata = {row.network_id: row for row in await tx.all(_metadata, {"ids": list(ids)})}
     held = await _by_port(tx, [row.id for row in metadata.values()])
@@ -198,7 +196,7 @@ async def _load_networks(
     return found
 
 
-async def _load_ports(tx: Transaction, room: NetworkRoom, ids: Sequence[str]) -> dict[str, Wanted]:
+async def _load_ports(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:
     rows = await tx.all(_bound_ports, {"ids": list(ids)})
     arriving: dict[str, list[str]] = {}
     for one in await tx.all(_arriving, {"ids": list(ids)}):
@@ -239,16 +237,14 @@ async def _load_ports(tx: Transaction, room: NetworkRoom, ids: Sequence[str]) ->
     return found
 
 
-def _names(room: NetworkRoom, label: str) -> tuple[str, ...]:
+def _names(room: Network, label: str) -> tuple[str, ...]:
     if not label:
         return ()
     domain = room.settings.dns_domain
     return (label, f"{label}.{domain}") if domain else (label,)
 
 
-async def _load_routers(
-    tx: Transaction, room: NetworkRoom, ids: Sequence[str]
-) -> dict[str, Wanted]:
+async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:
     rows = await tx.all(_routers, {"ids": list(ids)})
     joined: dict[str, set[str]] = {}
     for one in await tx.all(_joined, {"ids": list(ids)}):
@@ -337,9 +333,7 @@ def _turned(known: Sequence[str], router_id: str) -> tuple[str, ...]:
     return tuple([*known[start:], *known[:start]][:MOST_GATEWAYS])
 
 
-async def _load_floating(
-    tx: Transaction, room: NetworkRoom, ids: Sequence[str]
-) -> dict[str, Wanted]:
+async def _load_floating(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:
     found: dict[str, Wanted] = {}
     for row in await tx.all(_floating, {"ids": list(ids)}):
         if row.router_id is None or row.fixed_ip_address is None:
@@ -358,7 +352,7 @@ async def _load_floating(
     return found
 
 
-async def _load_groups(tx: Transaction, room: NetworkRoom, ids: Sequence[str]) -> dict[str, Wanted]:
+async def _load_groups(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:
     theirs: dict[str, list[topology.RuleSpec]] = {}
     for rule in await tx.all(_rules, {"ids": list(ids)}):
         theirs.setdefault(rule.security_group_id, []).append(
@@ -380,7 +374,7 @@ async def _load_groups(tx: Transaction, room: NetworkRoom, ids: Sequence[str]) -
 
 
 _LOADERS: Mapping[
-    str, Callable[[Transaction, NetworkRoom, Sequence[str]], Awaitable[dict[str, Wanted]]]
+    str, Callable[[Transaction, Network, Sequence[str]], Awaitable[dict[str, Wanted]]]
 ] = {
     "network": _load_networks,
     "port": _load_ports,

@@ -32,7 +32,7 @@ from hanok.services.network.logic.reach import (
     tags_of,
 )
 from hanok.services.network.logic.scopes import network_scope, port_scope, router_scope, touch_all
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.tables import (
     free_ranges,
     ip_allocations,
@@ -134,9 +134,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
     ]
 
 
-async def create(
-    tx: Transaction, room: NetworkRoom, reach: Reach, values: Mapping[str, Any]
-) -> str:
+async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[str, Any]) -> str:
     """Write a subnet; its network's metadata port gets an address in it when DHCP serves it.
 
     Raises:
@@ -378,7 +376,7 @@ def _routes(routes: Sequence[Mapping[str, str]], version: int) -> list[dict[str,
 
 
 async def _metadata_address(
-    tx: Transaction, room: NetworkRoom, network: Row[Any], subnet: Row[Any]
+    tx: Transaction, room: Network, network: Row[Any], subnet: Row[Any]
 ) -> None:
     """The network's metadata port has an address in each IPv4 subnet with DHCP, and in no other."""
     port = await tx.first(_metadata_port, {"network": network.id})
@@ -409,9 +407,7 @@ async def _metadata_address(
         await addresses.take_next(tx, subnet, port_id)
 
 
-async def update(
-    tx: Transaction, room: NetworkRoom, row: Row[Any], values: Mapping[str, Any]
-) -> None:
+async def update(tx: Transaction, room: Network, row: Row[Any], values: Mapping[str, Any]) -> None:
     """Change a subnet.
 
     Raises:
@@ -472,7 +468,7 @@ async def _gateway_may_move(tx: Transaction, row: Row[Any]) -> None:
         )
 
 
-async def delete(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
+async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
     """Remove a subnet.
 
     Raises:
@@ -494,7 +490,7 @@ async def delete(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
     await touch_all(tx, room, [port_scope(one) for one in left])
 
 
-async def remove(tx: Transaction, room: NetworkRoom, row: Row[Any]) -> None:
+async def remove(tx: Transaction, room: Network, row: Row[Any]) -> None:
     """Remove a subnet that nobody else uses."""
     port = await tx.first(_metadata_port, {"network": row.network_id})
     await tx.execute(ip_allocations.delete().where(ip_allocations.c.subnet_id == row.id))

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from hanok.services.network.extensions import EXTENSIONS, shown
 from hanok.services.network.logic.errors import not_found
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.routes.api import PAGES
 from hanok.services.network.routes.kinds import KINDS
 from hanok.web.request import Request, json_answer
@@ -16,7 +16,7 @@ _ZONE = ("name", "resource", "state")
 _PROVIDER = ("name", "service_type", "default")
 
 
-async def list_versions(request: Request, room: NetworkRoom) -> Response:
+async def list_versions(request: Request, room: Network) -> Response:
     """GET /: one version, without a token."""
     return json_answer(
         {
@@ -31,7 +31,7 @@ async def list_versions(request: Request, room: NetworkRoom) -> Response:
     )
 
 
-async def show_version(request: Request, room: NetworkRoom) -> Response:
+async def show_version(request: Request, room: Network) -> Response:
     """GET /v2.0: the collections."""
     return json_answer(
         {
@@ -47,18 +47,18 @@ async def show_version(request: Request, room: NetworkRoom) -> Response:
     )
 
 
-async def list_extensions(request: Request, room: NetworkRoom) -> Response:
+async def list_extensions(request: Request, room: Network) -> Response:
     return json_answer({"extensions": [shown(alias) for alias in sorted(EXTENSIONS)]})
 
 
-async def show_extension(request: Request, room: NetworkRoom) -> Response:
+async def show_extension(request: Request, room: Network) -> Response:
     alias = request.path["alias"]
     if alias not in EXTENSIONS:
         raise not_found("extension", alias)
     return json_answer({"extension": shown(alias)})
 
 
-async def list_zones(request: Request, room: NetworkRoom) -> Response:
+async def list_zones(request: Request, room: Network) -> Response:
     request.allow("get_availability_zone")
     query = PAGES.plain_filters(request, _ZONE)
     found = [
@@ -71,7 +71,7 @@ async def list_zones(request: Request, room: NetworkRoom) -> Response:
     return json_answer({"availability_zones": found})
 
 
-async def list_providers(request: Request, room: NetworkRoom) -> Response:
+async def list_providers(request: Request, room: Network) -> Response:
     """GET /service-providers: none. What others provide (VPN, routers of several makes) is not served here."""
     request.allow("get_service_provider")
     PAGES.plain_filters(request, _PROVIDER)

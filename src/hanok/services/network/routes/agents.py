@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from hanok.services.network.logic import agents
 from hanok.services.network.logic.errors import disallowed
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.routes.api import BODIES, PAGES
 from hanok.services.network.schemas.resources import AGENT
 from hanok.web.attributes import schema
@@ -28,7 +28,7 @@ def _fits(query: dict[str, str], view: dict[str, Any]) -> bool:
     return all(str(view[name]).lower() == value.lower() for name, value in query.items())
 
 
-async def list_agents(request: Request, room: NetworkRoom) -> Response:
+async def list_agents(request: Request, room: Network) -> Response:
     """GET /agents: nothing for those who may not look at one."""
     if not request.may("get_agent"):
         return json_answer({"agents": []})
@@ -40,14 +40,14 @@ async def list_agents(request: Request, room: NetworkRoom) -> Response:
     return json_answer({"agents": [one for one in found if _fits(query, one)]})
 
 
-async def show_agent(request: Request, room: NetworkRoom) -> Response:
+async def show_agent(request: Request, room: Network) -> Response:
     _allow(request, "get_agent")
     async with request.reading() as tx:
         row = await agents.get(tx, request.path["agent_id"])
     return json_answer({"agent": agents.show(room, row, room.clock.now())})
 
 
-async def update_agent(request: Request, room: NetworkRoom) -> Response:
+async def update_agent(request: Request, room: Network) -> Response:
     """PUT /agents/{id}: the description. A host's part in the network is not switched off from here."""
     _allow(request, "update_agent")
     values = BODIES.changed(await request.json(), "agent", AGENT)
@@ -59,7 +59,7 @@ async def update_agent(request: Request, room: NetworkRoom) -> Response:
     return json_answer({"agent": agents.show(room, row, room.clock.now())})
 
 
-async def delete_agent(request: Request, room: NetworkRoom) -> Response:
+async def delete_agent(request: Request, room: Network) -> Response:
     _allow(request, "delete_agent")
     async with request.transaction() as tx:
         row = await agents.get(tx, request.path["agent_id"])

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from hanok.services.network.logic import bindings
 from hanok.services.network.logic.errors import disallowed
 from hanok.services.network.logic.reach import get_any
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.routes.api import BODIES, PAGES, reach_of
 from hanok.services.network.routes.kinds import PORT
 from hanok.services.network.schemas.resources import BINDING
@@ -37,7 +37,7 @@ async def _allowed(request: Request, tx: Transaction, action: str) -> str:
     return str(row.id)
 
 
-async def list_bindings(request: Request, room: NetworkRoom) -> Response:
+async def list_bindings(request: Request, room: Network) -> Response:
     """GET /ports/{port_id}/bindings."""
     wanted = PAGES.plain_filters(request, FILTERS)
     async with request.reading() as tx:
@@ -48,7 +48,7 @@ async def list_bindings(request: Request, room: NetworkRoom) -> Response:
     return await list_answer({"bindings": found}, "bindings")
 
 
-async def show_binding(request: Request, room: NetworkRoom) -> Response:
+async def show_binding(request: Request, room: Network) -> Response:
     async with request.reading() as tx:
         port_id = await _allowed(request, tx, "get_port_binding")
         bindings.check_of_server(await get_any(tx, "port", port_id))
@@ -56,7 +56,7 @@ async def show_binding(request: Request, room: NetworkRoom) -> Response:
     return json_answer({"binding": bindings.shown(row)})
 
 
-async def create_binding(request: Request, room: NetworkRoom) -> Response:
+async def create_binding(request: Request, room: Network) -> Response:
     """POST /ports/{port_id}/bindings: it waits until it is activated."""
     values = BODIES.made(await request.json(), "binding", BINDING).values
     async with request.transaction() as tx:
@@ -66,7 +66,7 @@ async def create_binding(request: Request, room: NetworkRoom) -> Response:
     return json_answer({"binding": made}, 201)
 
 
-async def update_binding(request: Request, room: NetworkRoom) -> Response:
+async def update_binding(request: Request, room: Network) -> Response:
     """PUT /ports/{port_id}/bindings/{host}: who may make one may change it; upstream has no rule for it."""
     values: dict[str, Any] = BODIES.changed(await request.json(), "binding", BINDING)
     async with request.transaction() as tx:
@@ -76,7 +76,7 @@ async def update_binding(request: Request, room: NetworkRoom) -> Response:
     return json_answer({"binding": changed})
 
 
-async def activate_binding(request: Request, room: NetworkRoom) -> Response:
+async def activate_binding(request: Request, room: Network) -> Response:
     """PUT /ports/{port_id}/bindings/{host}/activate."""
     async with request.transaction() as tx:
         port_id = await _allowed(request, tx, "activate")
@@ -85,7 +85,7 @@ async def activate_binding(request: Request, room: NetworkRoom) -> Response:
     return json_answer({"binding": active})
 
 
-async def delete_binding(request: Request, room: NetworkRoom) -> Response:
+async def delete_binding(request: Request, room: Network) -> Response:
     async with request.transaction() as tx:
         port_id = await _allowed(request, tx, "delete_port_binding")
         port = await bindings.port_of(tx, port_id)

@@ -21,7 +21,7 @@ from hanok.services.network.logic import (
     subnets,
 )
 from hanok.services.network.logic.reach import Reach, get, visible
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.routes.api import API, BODIES
 from hanok.services.network.schemas import resources
 from hanok.services.network.tables import (
@@ -61,11 +61,11 @@ def _by_tags(table: sa.FromClause) -> dict[str, Filter]:
     return tag_filters(cast("sa.Column[Any]", table.c.id), tags.c.resource_id, tags.c.tag)
 
 
-Resource = Kind[NetworkRoom, Reach]
+Resource = Kind[Network, Reach]
 
 
 async def _network_target(
-    tx: Transaction, room: NetworkRoom, reach: Reach, values: dict[str, Any]
+    tx: Transaction, room: Network, reach: Reach, values: dict[str, Any]
 ) -> dict[str, Any]:
     """What rules look at of the network that a new subnet or port is to be on."""
     row = await get(tx, reach, "network", values["network_id"])
@@ -86,12 +86,12 @@ def _by_subnet(values: list[str]) -> Where:
 
 
 async def _update_network(
-    tx: Transaction, room: NetworkRoom, reach: Reach, row: Row[Any], values: dict[str, Any]
+    tx: Transaction, room: Network, reach: Reach, row: Row[Any], values: dict[str, Any]
 ) -> None:
     await networks.update(tx, room, row, values)
 
 
-async def _delete_network(tx: Transaction, room: NetworkRoom, reach: Reach, row: Row[Any]) -> None:
+async def _delete_network(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) -> None:
     await networks.delete(tx, room, row)
 
 
@@ -143,12 +143,12 @@ def _subnet_of(name: str, column: sa.Column[Any]) -> Filter:
 
 
 async def _update_subnet(
-    tx: Transaction, room: NetworkRoom, reach: Reach, row: Row[Any], values: dict[str, Any]
+    tx: Transaction, room: Network, reach: Reach, row: Row[Any], values: dict[str, Any]
 ) -> None:
     await subnets.update(tx, room, row, values)
 
 
-async def _delete_subnet(tx: Transaction, room: NetworkRoom, reach: Reach, row: Row[Any]) -> None:
+async def _delete_subnet(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) -> None:
     await subnets.delete(tx, room, row)
 
 
@@ -227,7 +227,7 @@ def _by_group(values: list[str]) -> Where:
     )
 
 
-async def _delete_port(tx: Transaction, room: NetworkRoom, reach: Reach, row: Row[Any]) -> None:
+async def _delete_port(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) -> None:
     await ports.delete(tx, room, row)
 
 
@@ -269,7 +269,7 @@ PORT = Resource(
 # ---- routers ----
 
 
-async def _delete_router(tx: Transaction, room: NetworkRoom, reach: Reach, row: Row[Any]) -> None:
+async def _delete_router(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) -> None:
     await routers.delete(tx, room, row)
 
 
@@ -293,7 +293,7 @@ ROUTER = Resource(
 # ---- floating IPs ----
 
 
-async def _delete_floating(tx: Transaction, room: NetworkRoom, reach: Reach, row: Row[Any]) -> None:
+async def _delete_floating(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) -> None:
     await floating_ips.delete(tx, room, row)
 
 
@@ -330,12 +330,12 @@ FLOATING_IP = Resource(
 
 
 async def _update_group(
-    tx: Transaction, room: NetworkRoom, reach: Reach, row: Row[Any], values: dict[str, Any]
+    tx: Transaction, room: Network, reach: Reach, row: Row[Any], values: dict[str, Any]
 ) -> None:
     await security_groups.update(tx, room, row, values)
 
 
-async def _default_group(tx: Transaction, room: NetworkRoom, reach: Reach) -> list[dict[str, Any]]:
+async def _default_group(tx: Transaction, room: Network, reach: Reach) -> list[dict[str, Any]]:
     """The caller's default group, as it will be with the first thing that needs it."""
     if not reach.project_id:
         return []
@@ -343,7 +343,7 @@ async def _default_group(tx: Transaction, room: NetworkRoom, reach: Reach) -> li
     return [found] if found else []
 
 
-async def _write_default(tx: Transaction, room: NetworkRoom, reach: Reach, wanted: str) -> None:
+async def _write_default(tx: Transaction, room: Network, reach: Reach, wanted: str) -> None:
     if reach.project_id and security_groups.is_of_default(wanted, reach.project_id):
         await security_groups.ensure_default(tx, room, reach.project_id)
 
@@ -368,20 +368,18 @@ SECURITY_GROUP = Resource(
 
 
 async def _rule_target(
-    tx: Transaction, room: NetworkRoom, reach: Reach, values: dict[str, Any]
+    tx: Transaction, room: Network, reach: Reach, values: dict[str, Any]
 ) -> dict[str, Any]:
     group = await security_groups.group_for_rule(tx, room, reach, values["security_group_id"])
     return {"security_group:project_id": group.project_id}
 
 
-async def _create_rule(
-    tx: Transaction, room: NetworkRoom, reach: Reach, values: dict[str, Any]
-) -> str:
+async def _create_rule(tx: Transaction, room: Network, reach: Reach, values: dict[str, Any]) -> str:
     group = await get(tx, reach, "security_group", values["security_group_id"])
     return await security_groups.create_rule(tx, room, reach, group, values)
 
 
-async def _delete_rule(tx: Transaction, room: NetworkRoom, reach: Reach, row: Row[Any]) -> None:
+async def _delete_rule(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) -> None:
     await security_groups.delete_rule(tx, room, row)
 
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from hanok.base.errors import BadInput
 from hanok.services.identity import facade as identity
 from hanok.services.network.logic.errors import disallowed
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.routes.api import BODIES
 from hanok.web.attributes import Attribute, whole
 from hanok.web.request import Request, json_answer, no_content
@@ -32,7 +32,7 @@ def _target(request: Request) -> str:
     return project_id
 
 
-async def list_quotas(request: Request, room: NetworkRoom) -> Response:
+async def list_quotas(request: Request, room: Network) -> Response:
     """GET /quotas: the projects with limits of their own, of those whose quotas the caller may see."""
     own = request.token.project_id
     if not _sees(request, own):
@@ -50,7 +50,7 @@ async def list_quotas(request: Request, room: NetworkRoom) -> Response:
     )
 
 
-async def show_own(request: Request, room: NetworkRoom) -> Response:
+async def show_own(request: Request, room: Network) -> Response:
     """GET /quotas/tenant, and /quotas/project: whose the token is."""
     project_id = request.token.project_id
     if not project_id:
@@ -59,7 +59,7 @@ async def show_own(request: Request, room: NetworkRoom) -> Response:
     return json_answer({name: {f"{name}_id": project_id}})
 
 
-async def show_quota(request: Request, room: NetworkRoom) -> Response:
+async def show_quota(request: Request, room: Network) -> Response:
     """GET /quotas/{project_id}. Members may look at their own project's."""
     project_id = request.path["project_id"]
     own = project_id == request.token.project_id
@@ -71,7 +71,7 @@ async def show_quota(request: Request, room: NetworkRoom) -> Response:
     return json_answer({"quota": limits})
 
 
-async def show_details(request: Request, room: NetworkRoom) -> Response:
+async def show_details(request: Request, room: Network) -> Response:
     """GET /quotas/{project_id}/details.json: limits and what is used."""
     project_id = request.path["project_id"]
     if project_id != request.token.project_id:
@@ -86,7 +86,7 @@ async def show_details(request: Request, room: NetworkRoom) -> Response:
     return json_answer({"quota": answer})
 
 
-async def show_default(request: Request, room: NetworkRoom) -> Response:
+async def show_default(request: Request, room: Network) -> Response:
     request.allowed_by_hand()
     if request.path["project_id"] != request.token.project_id:
         _target(request)
@@ -95,7 +95,7 @@ async def show_default(request: Request, room: NetworkRoom) -> Response:
     return json_answer({"quota": limits})
 
 
-async def update_quota(request: Request, room: NetworkRoom) -> Response:
+async def update_quota(request: Request, room: Network) -> Response:
     """PUT /quotas/{project_id}."""
     if not request.may("update_quota"):
         raise disallowed("update_quota")
@@ -114,7 +114,7 @@ async def update_quota(request: Request, room: NetworkRoom) -> Response:
     return json_answer({"quota": limits})
 
 
-async def delete_quota(request: Request, room: NetworkRoom) -> Response:
+async def delete_quota(request: Request, room: Network) -> Response:
     if not request.may("delete_quota"):
         raise disallowed("delete_quota")
     async with request.transaction() as tx:

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from hanok.services.network.logic import routers
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.routes.api import BODIES, reach_of
 from hanok.services.network.routes.kinds import ROUTER
 from hanok.services.network.schemas.resources import ROUTES as ROUTE_LIST
@@ -17,7 +17,7 @@ from hanok.web.request import Request, json_answer
 from hanok.web.routes import Route
 
 
-async def add_interface(request: Request, room: NetworkRoom) -> Response:
+async def add_interface(request: Request, room: Network) -> Response:
     """PUT /routers/{id}/add_router_interface, by subnet or by port."""
     body = await request.json()
     reach = reach_of(request)
@@ -27,7 +27,7 @@ async def add_interface(request: Request, room: NetworkRoom) -> Response:
     return json_answer(answer)
 
 
-async def remove_interface(request: Request, room: NetworkRoom) -> Response:
+async def remove_interface(request: Request, room: Network) -> Response:
     """PUT /routers/{id}/remove_router_interface."""
     body = await request.json()
     reach = reach_of(request)
@@ -44,7 +44,7 @@ def _routes_body() -> dict[str, Any]:
     return schema(_ROUTES, "PUT")
 
 
-async def _routes(request: Request, room: NetworkRoom, action: str) -> Response:
+async def _routes(request: Request, room: Network, action: str) -> Response:
     values = BODIES.changed(await request.json(), "router", _ROUTES)
     wanted: list[dict[str, Any]] = values.get("routes", [])
     reach = reach_of(request)
@@ -58,11 +58,11 @@ async def _routes(request: Request, room: NetworkRoom, action: str) -> Response:
     return json_answer({"router": seen(request, ROUTER, view)})
 
 
-async def add_routes(request: Request, room: NetworkRoom) -> Response:
+async def add_routes(request: Request, room: Network) -> Response:
     return await _routes(request, room, "add_extraroutes")
 
 
-async def remove_routes(request: Request, room: NetworkRoom) -> Response:
+async def remove_routes(request: Request, room: Network) -> Response:
     return await _routes(request, room, "remove_extraroutes")
 
 

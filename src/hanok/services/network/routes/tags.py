@@ -12,7 +12,7 @@ from starlette.responses import Response
 from hanok.base.errors import BadInput, NotFound
 from hanok.services.network.logic.errors import disallowed
 from hanok.services.network.logic.reach import STORED, Reach, change, set_tags
-from hanok.services.network.room import NetworkRoom
+from hanok.services.network.room import Network
 from hanok.services.network.routes.api import BODIES, reach_of
 from hanok.services.network.routes.kinds import TAGGED
 from hanok.services.network.schemas.values import tag as a_tag
@@ -27,7 +27,7 @@ MOST_TAGS = 50
 
 
 async def _found(
-    request: Request, tx: Transaction, kind: Kind[NetworkRoom, Reach], rule: str
+    request: Request, tx: Transaction, kind: Kind[Network, Reach], rule: str
 ) -> tuple[Any, list[str]]:
     row, view = await find(request, tx, kind, reach_of(request), request.path["resource_id"])
     if not request.may(rule, target_of(view)):
@@ -47,7 +47,7 @@ async def _body(request: Request) -> list[str]:
 
 
 async def _write(
-    tx: Transaction, room: NetworkRoom, kind: Kind[NetworkRoom, Reach], row: Any, wanted: list[str]
+    tx: Transaction, room: Network, kind: Kind[Network, Reach], row: Any, wanted: list[str]
 ) -> None:
     if len(wanted) > MOST_TAGS:
         raise BadInput(f"A resource has at most {MOST_TAGS} tags.")
@@ -55,32 +55,32 @@ async def _write(
     await change(tx, STORED[kind.name], row.id, room.clock.now(), {})
 
 
-def routes(kind: Kind[NetworkRoom, Reach]) -> list[Route]:
+def routes(kind: Kind[Network, Reach]) -> list[Route]:
     """The seven operations on the tags of a kind."""
     get, create, update, delete = (
         f"{verb}_{kind.name}:tags" for verb in ("get", "create", "update", "delete")
     )
 
-    async def list_tags(request: Request, room: NetworkRoom) -> Response:
+    async def list_tags(request: Request, room: Network) -> Response:
         async with request.reading() as tx:
             _, tags = await _found(request, tx, kind, get)
         return json_answer({"tags": tags})
 
-    async def show_tag(request: Request, room: NetworkRoom) -> Response:
+    async def show_tag(request: Request, room: Network) -> Response:
         async with request.reading() as tx:
             _, tags = await _found(request, tx, kind, get)
         if request.path["tag"] not in tags:
             raise _no_tag(request.path["tag"])
         return no_content()
 
-    async def replace(request: Request, room: NetworkRoom) -> Response:
+    async def replace(request: Request, room: Network) -> Response:
         wanted = await _body(request)
         async with request.transaction() as tx:
             row, _ = await _found(request, tx, kind, update)
             await _write(tx, room, kind, row, wanted)
         return json_answer({"tags": wanted})
 
-    async def add_several(request: Request, room: NetworkRoom) -> Response:
+    async def add_several(request: Request, room: Network) -> Response:
         wanted = await _body(request)
         async with request.transaction() as tx:
             row, tags = await _found(request, tx, kind, create)
@@ -88,20 +88,20 @@ def routes(kind: Kind[NetworkRoom, Reach]) -> list[Route]:
             await _write(tx, room, kind, row, wanted)
         return json_answer({"tags": wanted})
 
-    async def add(request: Request, room: NetworkRoom) -> Response:
+    async def add(request: Request, room: Network) -> Response:
         tag = BODIES.checked("tag", a_tag, request.path["tag"])
         async with request.transaction() as tx:
             row, tags = await _found(request, tx, kind, update)
             await _write(tx, room, kind, row, list(dict.fromkeys([*tags, tag])))
         return no_content(201)
 
-    async def remove_all(request: Request, room: NetworkRoom) -> Response:
+    async def remove_all(request: Request, room: Network) -> Response:
         async with request.transaction() as tx:
             row, _ = await _found(request, tx, kind, delete)
             await _write(tx, room, kind, row, [])
         return no_content()
 
-    async def remove(request: Request, room: NetworkRoom) -> Response:
+    async def remove(request: Request, room: Network) -> Response:
         async with request.transaction() as tx:
             row, tags = await _found(request, tx, kind, delete)
             if request.path["tag"] not in tags:
