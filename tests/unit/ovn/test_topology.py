@@ -244,6 +244,17 @@ def test_a_port_is_closed_unless_it_is_said_to_be_open() -> None:
     )
 
 
+def test_a_port_is_silent_where_its_guest_is_not_yet() -> None:
+    spec = PortSpec(id="p", network_id="n", mac="fa:16:3e:00:00:0a", host="a", arriving=("b",))
+    (moving,) = topology.port(spec)
+    assert isinstance(moving, SwitchPort)
+    assert moving.options == {"requested-chassis": "a,b", "activation-strategy": "rarp"}
+    (nowhere,) = topology.port(
+        PortSpec(id="p", network_id="n", mac="fa:16:3e:00:00:0a", arriving=("b",))
+    )
+    assert isinstance(nowhere, SwitchPort) and nowhere.options == {}
+
+
 def test_a_router_with_gateway_and_floating_ip() -> None:
     spec = RouterSpec(
         id="r-1",

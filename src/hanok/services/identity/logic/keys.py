@@ -10,6 +10,7 @@ to learn of its successor.
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,8 @@ from hanok.base.clock import Clock
 from hanok.base.errors import Unavailable
 from hanok.services.identity.tables import sealing_keys as table
 from hanok.store import Database, Transaction
+
+log = logging.getLogger(__name__)
 
 TOPIC = "identity.keys"  # of wake-ups
 FOLLOW_S = 10.0  # between two looks for keys of other processes
@@ -234,6 +237,9 @@ def _files(folder: Path) -> list[Key]:
 
 def forget_files(folder: Path) -> None:
     """Remove keys that have become rows."""
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()
+    try:
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+    except OSError as error:  # they open nothing that the rows do not, and can go by hand
+        log.warning("%s is not needed any more and could not be removed: %s", folder, error)
