@@ -40,6 +40,7 @@ async def ways(admin: Client, owner: Client, things: Things) -> Ways:
                 }
             }
         ),
+        ("POST /v2.0/ports/{port_id}/bindings", ""): Way(body={"binding": {"host": "host-7"}}),
         ("POST /v2.0/security-group-rules", ""): Way(
             body={"security_group_rule": {"security_group_id": group, "direction": "ingress"}}
         ),
