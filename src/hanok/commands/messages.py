@@ -26,7 +26,7 @@ class MetadataPort(Struct, frozen=True, kw_only=True):
 
 
 class NIC(Struct, frozen=True, kw_only=True):
-    """A network card of a guest: a port of the network service."""
+    """A network interface of a guest: a port of the network service."""
 
     port_id: str
     network_id: str

@@ -1,6 +1,7 @@
 """What a node needs of its host's network: plugs for guests and a door for metadata.
 
-`hanok.drivers.ovn.chassis` has the real one. `NullChassis` does no networking: guests get a card that leads nowhere.
+`hanok.drivers.ovn.chassis` has the real one. `NullChassis` does no networking: guests get an
+interface that leads nowhere.
 """
 
 from __future__ import annotations

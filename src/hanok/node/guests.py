@@ -30,7 +30,7 @@ from hanok.commands import (
     SetPower,
 )
 from hanok.drivers.qemu import process as processes
-from hanok.drivers.qemu.arguments import BaseImage, Card, Disk, GuestSpec, arguments
+from hanok.drivers.qemu.arguments import BaseImage, Disk, GuestSpec, Interface, arguments
 from hanok.drivers.qemu.errors import QEMUError, StartFailed
 from hanok.drivers.qemu.images import Tools
 from hanok.drivers.qemu.monitor import Monitor, listening_socket
@@ -400,15 +400,20 @@ class Guests:
         words = self.records.folder(record.server_id) / "qemu.log"
         with contextlib.ExitStack() as opened:
             listener = opened.enter_context(listening_socket(run / "qmp"))
-            cards = []
+            interfaces = []
             for nic in record.spec.nics:
                 if (fd := await self.chassis.open_tap(nic.port_id)) is not None:
                     opened.callback(os.close, fd)
-                cards.append(Card(mac=nic.mac, tap_fd=fd, mtu=nic.mtu))
-            spec = self._spec(record, tuple(cards), str(run), listener.fileno(), incoming=incoming)
+                interfaces.append(Interface(mac=nic.mac, tap_fd=fd, mtu=nic.mtu))
+            spec = self._spec(
+                record, tuple(interfaces), str(run), listener.fileno(), incoming=incoming
+            )
             log_fd = os.open(words, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             opened.callback(os.close, log_fd)
-            fds = [listener.fileno(), *(card.tap_fd for card in cards if card.tap_fd is not None)]
+            fds = [
+                listener.fileno(),
+                *(interface.tap_fd for interface in interfaces if interface.tap_fd is not None),
+            ]
             await failpoint("node.start.before_process")
             guest.process = await asyncio.to_thread(
                 processes.start,
@@ -435,7 +440,13 @@ class Guests:
         self._watch(guest)
 
     def _spec(
-        self, record: Record, cards: tuple[Card, ...], run: str, qmp_fd: int, *, incoming: bool
+        self,
+        record: Record,
+        interfaces: tuple[Interface, ...],
+        run: str,
+        qmp_fd: int,
+        *,
+        incoming: bool,
     ) -> GuestSpec:
         spec, files = record.spec, self.records.files(record.server_id)
         base = BaseImage(str(self.images.path(record.image_id)), record.image_format)
@@ -458,7 +469,7 @@ class Guests:
             serial_log=str(files / "console.log"),
             qmp_fd=qmp_fd,
             disks=tuple(disks),
-            cards=cards,
+            interfaces=interfaces,
             incoming=incoming,
         )
 

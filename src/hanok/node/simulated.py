@@ -89,7 +89,7 @@ BOOT_LINES = (
     (0.30, "[    0.083914] Memory: {memory_kib}K available"),
     (0.45, "[    0.402551] virtio_blk virtio0: [vda] {sectors} 512-byte logical blocks"),
     (0.55, "[    0.571803] EXT4-fs (vda2): mounted filesystem with ordered data mode"),
-    (0.65, "guest: {cards} network card(s)"),
+    (0.65, "guest: {interfaces} network interface(s)"),
     (0.75, "guest: identity from the {source}"),
     (0.90, "guest: ready after 1 s"),
     (0.95, ""),
@@ -463,7 +463,7 @@ class SimulatedHost:
             "vcpus": spec.vcpus,
             "memory_kib": spec.memory_mib * 1024,
             "sectors": max(1, spec.disk_gib) * GIB // 512,
-            "cards": len(spec.nics),
+            "interfaces": len(spec.nics),
             "source": "config drive" if spec.config_drive else "metadata service",
         }
         done = (self._clock.monotonic_s() - started) / (self.shape.boot_s or 1e-9)

@@ -14,7 +14,7 @@ import pytest
 
 from hanok.base.ids import new_uuid
 from hanok.drivers.qemu import process
-from hanok.drivers.qemu.arguments import Card, Disk, GuestSpec, arguments
+from hanok.drivers.qemu.arguments import Disk, GuestSpec, Interface, arguments
 from hanok.drivers.qemu.errors import CommandFailed, ImageFailed, MonitorLost, StartFailed
 from hanok.drivers.qemu.images import Tools
 from hanok.drivers.qemu.monitor import Monitor, listening_socket
@@ -31,7 +31,7 @@ def run() -> Iterator[Path]:
 
 
 def start(
-    run: Path, server_id: str, disks: tuple[Disk, ...] = (), cards: tuple[Card, ...] = ()
+    run: Path, server_id: str, disks: tuple[Disk, ...] = (), interfaces: tuple[Interface, ...] = ()
 ) -> Process:
     (run / server_id).mkdir()
     with listening_socket(run / server_id / "qmp") as listener, (run / "words").open("w") as words:
@@ -44,7 +44,7 @@ def start(
             serial_log=str(run / server_id / "log"),
             qmp_fd=listener.fileno(),
             disks=disks,
-            cards=cards,
+            interfaces=interfaces,
         )
         return process.start(
             arguments(spec), uid=None, gid=None, fds=[listener.fileno()], log=words.fileno()
@@ -93,14 +93,14 @@ async def test_a_process_is_found_by_what_it_is(run: Path) -> None:
 
 
 async def test_the_firmware_numbers_disks_and_cards_as_guests_are_told(run: Path) -> None:
-    """Disks first and cards after them, each alone on a bus: 0000:01:00.0, 0000:02:00.0, …"""
+    """Disks first and interfaces after them, each alone on a bus: 0000:01:00.0, 0000:02:00.0, …"""
     server_id = new_uuid()
     names = ("root", "ephemeral", "config")
     for name in names:
         (run / name).write_bytes(bytes(1 << 20))
     disks = tuple(Disk(name, str(run / name), "raw", serial=name) for name in names)
-    cards = (Card("fa:16:3e:00:00:01", None), Card("fa:16:3e:00:00:02", None))
-    one = start(run, server_id, disks, cards)
+    interfaces = (Interface("fa:16:3e:00:00:01", None), Interface("fa:16:3e:00:00:02", None))
+    one = start(run, server_id, disks, interfaces)
     try:
         monitor = await Monitor.connect(run / server_id / "qmp")
         await monitor.execute("cont")

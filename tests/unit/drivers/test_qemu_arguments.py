@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hanok.drivers.qemu.arguments import BaseImage, Card, Disk, GuestSpec, arguments
+from hanok.drivers.qemu.arguments import BaseImage, Disk, GuestSpec, Interface, arguments
 
 SERVER = "5f0d9a6e-0000-4000-8000-000000000001"
 
@@ -22,7 +22,10 @@ def spec(**changes: object) -> GuestSpec:
             Disk("root", "/s/disk", "qcow2", BaseImage("/images/a", "qcow2"), boot_index=1),
             Disk("config", "/s/config.iso", "raw", read_only=True),
         ),
-        "cards": (Card("fa:16:3e:00:00:01", 9, 1442), Card("fa:16:3e:00:00:02", None)),
+        "interfaces": (
+            Interface("fa:16:3e:00:00:01", 9, 1442),
+            Interface("fa:16:3e:00:00:02", None),
+        ),
     }
     return GuestSpec(**(values | changes))  # type: ignore[arg-type]
 

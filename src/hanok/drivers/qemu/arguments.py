@@ -1,6 +1,6 @@
 """A guest as data, and the argument vector that makes it. Pure: nothing here touches the host.
 
-The machine is q35. Disks and network cards sit on PCIe root ports of their own, in a fixed order, so that a guest
+The machine is q35. Disks and network interfaces sit on PCIe root ports of their own, in a fixed order, so that a guest
 resumed from a file finds the same tree. Guests of the Debian cloud kernel see no SATA, no e1000, no USB: everything is
 virtio, the config drive too. Formats are always named, base images too: QEMU never guesses what bytes are.
 """
@@ -39,8 +39,8 @@ class Disk:
 
 
 @dataclass(frozen=True)
-class Card:
-    """A network card. tap_fd: an open tap device without vnet header; None: a card that leads nowhere."""
+class Interface:
+    """A network interface. tap_fd: an open tap device without vnet header; None: an interface that leads nowhere."""
 
     mac: str
     tap_fd: int | None
@@ -65,7 +65,7 @@ class GuestSpec:
     serial_log: str
     qmp_fd: int
     disks: tuple[Disk, ...] = ()
-    cards: tuple[Card, ...] = ()
+    interfaces: tuple[Interface, ...] = ()
     incoming: bool = False
 
 
@@ -87,11 +87,11 @@ def arguments(guest: GuestSpec, binary: str = "qemu-system-x86_64") -> list[str]
     argv += ["-boot", "menu=off,strict=on"]
     argv += ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]
     argv += _channels(guest)
-    argv += _root_ports(len(guest.disks) + len(guest.cards) + SPARE_ROOT_PORTS)
+    argv += _root_ports(len(guest.disks) + len(guest.interfaces) + SPARE_ROOT_PORTS)
     for port, disk in enumerate(guest.disks):
         argv += _disk(disk, port)
-    for number, card in enumerate(guest.cards):
-        argv += _card(card, number, len(guest.disks) + number)
+    for number, interface in enumerate(guest.interfaces):
+        argv += _interface(interface, number, len(guest.disks) + number)
     argv += ["-object", "rng-random,id=rng0,filename=/dev/urandom"]
     argv += ["-device", "virtio-rng-pci,id=rng,rng=rng0,addr=0x3"]
     argv += ["-device", "virtio-balloon-pci,id=balloon,free-page-reporting=on,addr=0x4"]
@@ -177,18 +177,16 @@ def _base(base: BaseImage) -> dict[str, object]:
     return node
 
 
-def _card(card: Card, number: int, port: int) -> list[str]:
+def _interface(interface: Interface, number: int, port: int) -> list[str]:
     way = (
         f"user,id=net{number},restrict=on"
-        if card.tap_fd is None
-        else f"tap,id=net{number},fd={card.tap_fd}"
+        if interface.tap_fd is None
+        else f"tap,id=net{number},fd={interface.tap_fd}"
     )
     # No boot from the network: an empty romfile keeps the firmware from trying.
-    device = (
-        f"virtio-net-pci,id=card{number},netdev=net{number},mac={card.mac},bus=rp{port},romfile="
-    )
-    if card.mtu:
-        device += f",host_mtu={card.mtu}"
+    device = f"virtio-net-pci,id=card{number},netdev=net{number},mac={interface.mac},bus=rp{port},romfile="
+    if interface.mtu:
+        device += f",host_mtu={interface.mtu}"
     return ["-netdev", way, "-device", device]
 
 

@@ -83,10 +83,10 @@ async def plan(
     count: int = 1,
     external: bool = False,
 ) -> list[NICPlan]:
-    """Check a server's wishes with the caller's eyes and give each card a port id.
+    """Check a server's wishes with the caller's eyes and give each interface a port id.
 
     Args:
-        wishes: cards in order, or "auto" (the only network the caller may use, none if there is none), or "none".
+        wishes: interfaces in order, or "auto" (the only network the caller may use, none if there is none), or "none".
         count: how many servers are to be made so; with more than one, ports and addresses cannot be named.
         external: whether the caller may use external networks so.
 
@@ -176,7 +176,7 @@ async def release_plans(
 
 
 async def nics(tx: Transaction, server_id: str) -> tuple[NIC, ...]:
-    """The cards of a server in their order, as a node wants them."""
+    """The interfaces of a server in their order, as a node wants them."""
     return await server_ports.nics(tx, server_id)
 
 
@@ -190,7 +190,7 @@ async def applied(room: Network, server_id: str, *, timeout_s: float) -> None:
 
 
 async def ports_of(tx: Transaction, server_ids: Sequence[str]) -> dict[str, list[ServerPort]]:
-    """The ports of servers, each in order of its cards."""
+    """The ports of servers, each in order of its interfaces."""
     return await server_ports.ports_of(tx, server_ids)
 
 

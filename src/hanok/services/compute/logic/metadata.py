@@ -181,8 +181,8 @@ def _disks(server: Row[Any]) -> list[str]:
 def _devices(server: Row[Any], ports: Sequence[ServerPort]) -> list[Tree]:
     """What has a tag, with what it is known by inside of the guest.
 
-    Each disk and then each network card is alone behind a port of its own; the firmware numbers their buses in that
-    order, the config drive's after the other disks'.
+    Each disk and then each network interface is alone behind a port of its own; the firmware numbers their buses in
+    that order, the config drive's after the other disks'.
     """
     found: list[Tree] = []
     if server.disk_tag:
@@ -284,7 +284,7 @@ def _flat(prefix: str, tree: Tree) -> dict[str, bytes]:
 
 
 def network_data(ports: Sequence[ServerPort]) -> Tree:
-    """Links, networks and name servers: how a guest that does not just ask DHCP configures its cards."""
+    """Links, networks and name servers: how a guest that does not just ask DHCP configures its interfaces."""
     links: list[Tree] = []
     networks: list[Tree] = []
     services: list[Tree] = []
@@ -304,7 +304,7 @@ def network_data(ports: Sequence[ServerPort]) -> Tree:
             one = _network(ip)
             if one["type"].endswith("_dhcp"):
                 if one["type"] in asked:
-                    continue  # one question brings all addresses of a card
+                    continue  # one question brings all addresses of an interface
                 asked.add(one["type"])
             head = {"id": f"network{len(networks)}", "link": link, "network_id": port.network_id}
             networks.append(head | one)
@@ -313,7 +313,7 @@ def network_data(ports: Sequence[ServerPort]) -> Tree:
 
 
 def _network(ip: FixedIP) -> Tree:
-    """How a card gets one address: type, and for all that does not just ask DHCP the address itself."""
+    """How an interface gets one address: type, and for all that does not just ask DHCP the address itself."""
     if ip.dhcp and not ip.mode:
         return {"type": f"ipv{ip.version}_dhcp"}
     return {

@@ -1,4 +1,4 @@
-"""Servers: create, list, show, update, delete; their addresses and network cards."""
+"""Servers: create, list, show, update, delete; their addresses and network interfaces."""
 
 from __future__ import annotations
 
@@ -353,10 +353,10 @@ async def list_groups(request: Request, room: Compute) -> Response:
     )
 
 
-# ---- network cards ----
+# ---- network interfaces ----
 
 
-async def _cards(
+async def _interfaces(
     request: Request, room: Compute, tx: Transaction, row: Row[Any]
 ) -> list[dict[str, Any]]:
     ports = (await networks.ports_of(tx, [row.id])).get(row.id, [])
@@ -378,21 +378,21 @@ async def _cards(
     return [shown(one) for one in found]
 
 
-async def list_cards(request: Request, room: Compute) -> Response:
+async def list_interfaces(request: Request, room: Compute) -> Response:
     """GET /servers/{id}/os-interface."""
     async with request.reading() as tx:
         row = await readable(request, tx)
-        return json_answer({"interfaceAttachments": await _cards(request, room, tx, row)})
+        return json_answer({"interfaceAttachments": await _interfaces(request, room, tx, row)})
 
 
-async def show_card(request: Request, room: Compute) -> Response:
+async def show_interface(request: Request, room: Compute) -> Response:
     """GET /servers/{id}/os-interface/{port}."""
     port_id = request.path["port_id"]
     async with request.reading() as tx:
         row = await readable(request, tx)
-        found = [c for c in await _cards(request, room, tx, row) if c["port_id"] == port_id]
+        found = [c for c in await _interfaces(request, room, tx, row) if c["port_id"] == port_id]
     if not found:
-        raise NotFound(f"Server {row.id} has no network card on port {port_id}.")
+        raise NotFound(f"Server {row.id} has no network interface on port {port_id}.")
     return json_answer({"interfaceAttachment": found[0]})
 
 
@@ -460,6 +460,11 @@ ROUTES = (
     Route("GET", _ONE + "/ips", list_addresses, (f"{_A}:ips:index",)),
     Route("GET", _ONE + "/ips/{network_label}", show_addresses, (f"{_A}:ips:show",)),
     Route("GET", _ONE + "/os-security-groups", list_groups, (f"{_A}:os-security-groups:list",)),
-    Route("GET", _ONE + "/os-interface", list_cards, (f"{_A}:os-attach-interfaces:list",)),
-    Route("GET", _ONE + "/os-interface/{port_id}", show_card, (f"{_A}:os-attach-interfaces:show",)),
+    Route("GET", _ONE + "/os-interface", list_interfaces, (f"{_A}:os-attach-interfaces:list",)),
+    Route(
+        "GET",
+        _ONE + "/os-interface/{port_id}",
+        show_interface,
+        (f"{_A}:os-attach-interfaces:show",),
+    ),
 )

@@ -75,7 +75,7 @@ class ServerPort(Struct, frozen=True, kw_only=True):
 
 
 class NICWish(Struct, frozen=True, kw_only=True):
-    """A network card as a user asks for it: by port, or by network and perhaps address."""
+    """A network interface as a user asks for it: by port, or by network and perhaps address."""
 
     port_id: str | None = None
     network_id: str | None = None
@@ -84,7 +84,10 @@ class NICWish(Struct, frozen=True, kw_only=True):
 
 
 class NICPlan(Struct, frozen=True, kw_only=True):
-    """A network card as it will be: the port has its id before it exists. ours: made and removed with the server."""
+    """A network interface as it will be: the port has its id before it exists.
+
+    ours: made and removed with the server.
+    """
 
     port_id: str
     network_id: str
