@@ -38,7 +38,7 @@ from tests.web import serving
 from bench.generated import Caller, Generator, Known, Sent
 from bench.valid import RECIPES, Provider, World
 from hanok.cli.commands.routes import openapi_document
-from hanok.web.front import FrontSettings
+from hanok.web.proxy import FrontSettings
 
 # Who sends it is trusted to pass on clients' certificates.
 FRONT = FrontSettings(proxies=("127.0.0.1",), client_certificate_header="X-Front-Certificate")

@@ -21,8 +21,8 @@ from hanok.control.settings import ROOMS, ControlSettings
 from hanok.node.settings import NodeSettings
 from hanok.rooms import NoSettings
 from hanok.supervisor.settings import CloudSettings
-from hanok.web.front import FrontSettings
 from hanok.web.policy import Rule
+from hanok.web.proxy import FrontSettings
 
 WRITTEN = "Made from the code by `./hanok test --reference`; changes here are lost."
 _NESTED = ("server", "front", "sections")  # shown as sections of their own

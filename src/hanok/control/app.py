@@ -21,7 +21,7 @@ from hanok.events import Outbox
 from hanok.operations import Debts, Leases, Starter, Worker
 from hanok.rooms import House, Loop, Room, WrongSettings
 from hanok.store import Database, Transaction, migrate
-from hanok.web import inside
+from hanok.web import internal
 from hanok.web.app import Application
 from hanok.web.names import Names
 from hanok.web.tickets import PREFIX, Copies, Tickets
@@ -53,7 +53,7 @@ class Control:
             wakes=self.wakes,
             operations=Starter(clock, self.wakes),
             events=self.events,
-            ask=lambda *asked: inside.ask(self.app, *asked),
+            ask=lambda *asked: internal.ask(self.app, *asked),
             node_name=settings.node_name,
             region=settings.region,
             state=settings.state,

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from hanok.control.server_settings import ServerSettings
 from hanok.rooms import Room
-from hanok.web.front import FrontSettings
+from hanok.web.proxy import FrontSettings
 
 ROOMS = ("identity", "placement", "image", "network", "compute")
 """The services of this house, those that others need first. A new one is its folder, and its name here."""

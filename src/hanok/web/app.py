@@ -38,10 +38,10 @@ from hanok.base.pieces import Pieces
 from hanok.events import Outbox
 from hanok.store import Database, Duplicate
 from hanok.web import faults
-from hanok.web.front import FrontSettings
 from hanok.web.microversions import Version
 from hanok.web.names import Names
 from hanok.web.policy import Enforcer
+from hanok.web.proxy import FrontSettings
 from hanok.web.request import Request
 from hanok.web.routes import PUBLIC, SIGNED_IN, Route, Router, Service, parameter_names
 from hanok.web.token import Authenticate, Token

@@ -18,10 +18,10 @@ from hanok.base.errors import BadInput, Forbidden, TooLarge, UnsupportedType
 from hanok.base.pieces import Pieces
 from hanok.events import Event, Outbox
 from hanok.store import Database, Transaction
-from hanok.web.front import FrontSettings, certificate, thumbprint
 from hanok.web.microversions import Version
 from hanok.web.names import Names
 from hanok.web.policy import Enforcer
+from hanok.web.proxy import FrontSettings, certificate, thumbprint
 from hanok.web.routes import Route, Service
 from hanok.web.token import Caller, Token
 from hanok.web.versions import Query, Shape, View, newest

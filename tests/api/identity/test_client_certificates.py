@@ -20,7 +20,7 @@ from cryptography.x509 import NameOID
 from hanok.control.settings import load
 from hanok.services.identity.facade import IdentitySettings
 from hanok.services.identity.logic.saml import SAMLSettings
-from hanok.web.front import FrontSettings
+from hanok.web.proxy import FrontSettings
 from tests.api.identity.doors import an_application_credential, an_owner, lives
 from tests.cloud import Client, Cloud, running
 

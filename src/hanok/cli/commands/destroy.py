@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from hanok.cli import looking, making
+from hanok.cli import creation, inspection
 from hanok.cli.commands import down, enable
 from hanok.cli.first_things import GUESTS
 from hanok.cli.main import as_json, state_dir
@@ -37,11 +37,11 @@ def run(args: argparse.Namespace) -> int:
     needs_root(cloud, "hanok destroy")
     if not args.yes:
         _ask(cloud)
-    with making.one_at_a_time(cloud.state):
+    with creation.one_at_a_time(cloud.state):
         down.stop(cloud, with_guests=True)
         enable.remove_unit(cloud)
         own = remove_files(cloud)
-    left = looking.traces(cloud) + [str(path) for path in (*own, cloud.run) if path.exists()]
+    left = inspection.traces(cloud) + [str(path) for path in (*own, cloud.run) if path.exists()]
     if args.json:
         print_json({"destroyed": not left, "left": left})
     elif left:
@@ -63,7 +63,7 @@ def _ask(cloud: Cloud) -> None:
 
 def remove_files(cloud: Cloud) -> list[Path]:
     """Remove what the cloud put into its directories; returns what is left there (somebody else's files)."""
-    for name in sorted(making.OURS - {"hanok.toml", "up.lock"}):
+    for name in sorted(creation.OURS - {"hanok.toml", "up.lock"}):
         _remove(cloud.state / name)
     if not cloud.settings.simulated:
         _remove(cloud.run)

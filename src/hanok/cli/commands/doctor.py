@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hanok.base.clock import Clock
-from hanok.cli import api, looking
+from hanok.cli import api, inspection
 from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, print_json, say
 from hanok.cli.place import cloud_of, needs_root
@@ -109,11 +109,11 @@ def of_files(cloud: Cloud, *, fix: bool) -> Iterator[Difference]:
 def of_processes(cloud: Cloud) -> list[Difference]:
     """Every part runs, under a supervisor, or none does."""
     found = []
-    rows = looking.parts_of(cloud)
+    rows = inspection.parts_of(cloud)
     running = [row for row in rows if row["pid"]]
     if not holder(cloud):
         for row in running:
-            if not (looking.guests_of(cloud) and row["name"].startswith("ov")):
+            if not (inspection.guests_of(cloud) and row["name"].startswith("ov")):
                 detail = f"{row['name']} (process {row['pid']}) runs without a supervisor; "
                 found.append(Difference("process", detail + "hanok up takes it up"))
         return found
@@ -136,8 +136,8 @@ def of_leftovers(cloud: Cloud, *, fix: bool) -> list[Difference]:
                 Difference("leftover", f"{path} belongs to no cloud", mendable=True,
                            mended=not path.exists())
             )  # fmt: skip
-    if not holder(cloud) and not looking.guests_of(cloud):
-        for line in looking.traces(cloud):
+    if not holder(cloud) and not inspection.guests_of(cloud):
+        for line in inspection.traces(cloud):
             if not line.startswith("process "):
                 found.append(
                     Difference(
@@ -153,7 +153,7 @@ async def of_plugs(cloud: Cloud, *, fix: bool) -> list[Difference]:
     plane = parts.data_plane(cloud)
     if not Path(plane.conf_socket).exists():
         return []
-    namespace = looking.network_namespace(cloud)
+    namespace = inspection.network_namespace(cloud)
     chassis = Chassis(namespace, plane.conf_socket)
     wanted: dict[str, str] = {}
     for record in Records(cloud.state / "node", Clock()).load():

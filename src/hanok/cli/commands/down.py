@@ -7,7 +7,7 @@ import asyncio
 import signal
 import time
 
-from hanok.cli import api, looking, making
+from hanok.cli import api, creation, inspection
 from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, fail, print_json, say, warn
 from hanok.cli.place import cloud_of, needs_root
@@ -32,11 +32,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     cloud = cloud_of(args)
     needs_root(cloud, "hanok down")
-    with making.one_at_a_time(cloud.state):
-        if args.guests and looking.guests_of(cloud):
+    with creation.one_at_a_time(cloud.state):
+        if args.guests and inspection.guests_of(cloud):
             guests_off(cloud)
         stop(cloud, with_guests=args.guests)
-    left = looking.guests_of(cloud)
+    left = inspection.guests_of(cloud)
     if args.json:
         print_json({"stopped": True, "guests_running": sorted(left)})
     elif left:
@@ -53,12 +53,12 @@ def guests_off(cloud: Cloud) -> None:
         try:
             client = api.API(cloud)
             client.sign_in()
-            for server in looking.guests_of(cloud):
+            for server in inspection.guests_of(cloud):
                 try:
                     client.post(f"/compute/v2.1/servers/{server}/action", {"os-stop": None})
                 except api.Refused as refused:
                     warn(f"server {server}: {refused.message}")
-            api.wait_until(lambda: not looking.guests_of(cloud), timeout_s=GUEST_S)
+            api.wait_until(lambda: not inspection.guests_of(cloud), timeout_s=GUEST_S)
         except (api.Refused, Failure) as error:
             warn(f"guests cannot be asked to switch themselves off: {error}")
 
@@ -79,7 +79,7 @@ def stop(cloud: Cloud, *, with_guests: bool) -> None:
         _end(process, STOP_S)
     if with_guests:
         asyncio.run(_end_guests(cloud))
-    keep = bool(looking.guests_of(cloud))
+    keep = bool(inspection.guests_of(cloud))
     # What a killed supervisor left behind.
     asyncio.run(_end_parts(cloud, keep_data_plane=keep))
     if not keep:
@@ -125,7 +125,7 @@ def _ask(cloud: Cloud, process: Process, *, with_guests: bool) -> None:
 
 
 async def _end_guests(cloud: Cloud) -> None:
-    for pid in looking.guests_of(cloud).values():
+    for pid in inspection.guests_of(cloud).values():
         if (process := Process.open(pid)) is not None:
             await process.stop(timeout_s=10)
             process.close()

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from hanok import __version__
-from hanok.cli import api, looking
+from hanok.cli import api, inspection
 from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, ago, mib, print_json, say, table
 from hanok.cli.place import cloud_of, needs_root
@@ -38,10 +38,10 @@ def run(args: argparse.Namespace) -> int:
 
 def collect(cloud: Cloud) -> dict[str, Any]:
     """Everything that `hanok status` shows."""
-    rows = looking.parts_of(cloud)
+    rows = inspection.parts_of(cloud)
     guests = {
         server: {"pid": pid, "pss_kib": processes.pss_kib(pid)}
-        for server, pid in looking.guests_of(cloud).items()
+        for server, pid in inspection.guests_of(cloud).items()
     }
     serving = api.answers(cloud)
     if cloud.settings.simulated and not serving and rows[0]["pid"]:

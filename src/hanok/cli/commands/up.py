@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hanok.cli import api, credentials, first_things, layouts, looking, making, packages
+from hanok.cli import api, creation, credentials, first_things, inspection, layouts, packages
 from hanok.cli.commands import down
 from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, Steps, ago, fail, print_json, say
@@ -56,12 +56,12 @@ def run(args: argparse.Namespace) -> int:
     started = time.monotonic()
     _check(args)
     state = state_of(args, simulated=args.simulated)
-    making.directory(state, simulated=args.simulated)
-    wishes = making.Wishes(args.simulated, args.port, args.region, args.listen, args.hosts)
+    creation.directory(state, simulated=args.simulated)
+    wishes = creation.Wishes(args.simulated, args.port, args.region, args.listen, args.hosts)
     if args.foreground:
         signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with making.one_at_a_time(state):
+        with creation.one_at_a_time(state):
             up = _simulated if args.simulated else _real
             many = (4 if args.simulated else 8) + bool(args.layout)
             steps = Steps(many, to_stderr=args.json)
@@ -111,9 +111,9 @@ def _check(args: argparse.Namespace) -> None:
              "--cap-add NET_ADMIN,SYS_ADMIN; or use `hanok up --simulated`")  # fmt: skip
 
 
-def _real(state: Path, wishes: making.Wishes, steps: Steps) -> tuple[Cloud, Process | None]:
+def _real(state: Path, wishes: creation.Wishes, steps: Steps) -> tuple[Cloud, Process | None]:
     with steps.step("Settings"):
-        cloud = making.make(state, wishes)
+        cloud = creation.make(state, wishes)
     with steps.step("Debian packages"):
         packages.ensure(steps)
     with steps.step("Guest image"):
@@ -133,9 +133,9 @@ def _real(state: Path, wishes: making.Wishes, steps: Steps) -> tuple[Cloud, Proc
     return cloud, process
 
 
-def _simulated(state: Path, wishes: making.Wishes, steps: Steps) -> tuple[Cloud, Process | None]:
+def _simulated(state: Path, wishes: creation.Wishes, steps: Steps) -> tuple[Cloud, Process | None]:
     with steps.step("Settings"):
-        cloud = making.make(state, wishes)
+        cloud = creation.make(state, wishes)
     with steps.step("Secrets and folders"):
         parts.write_simulated_files(cloud)
         credentials.write(cloud)
@@ -223,7 +223,9 @@ def _wait_for_apis(cloud: Cloud, process: Process | None = None) -> None:
 def _wait_for_host(cloud: Cloud) -> None:
     """Until servers can be created: the node that runs now has told control what it has."""
     client = api.API(cloud)
-    pids = [row["pid"] for row in looking.parts_of(cloud) if row["name"] == "node" and row["pid"]]
+    pids = [
+        row["pid"] for row in inspection.parts_of(cloud) if row["name"] == "node" and row["pid"]
+    ]
     since = processes.started_at(pids[0]) if pids else None
     try:
         client.sign_in()

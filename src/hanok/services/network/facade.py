@@ -9,7 +9,7 @@ from hanok.bus import Wakes
 from hanok.commands import NIC
 from hanok.events import Outbox
 from hanok.limits import Limits, Registered
-from hanok.services.network.logic import agents, inventory, outside, quotas, server_ports
+from hanok.services.network.logic import agents, external, inventory, quotas, server_ports
 from hanok.services.network.logic.reach import Reach
 from hanok.services.network.logic.server_ports import FixedIP, NICPlan, NICWish, ServerPort
 from hanok.services.network.room import Engine, Network, NetworkSettings
@@ -67,7 +67,7 @@ async def ensure_public(
 
     Addresses are given out from the tenth of the range up.
     """
-    return await outside.ensure_public(tx, room, cidr=cidr, gateway=gateway, project_id=project_id)
+    return await external.ensure_public(tx, room, cidr=cidr, gateway=gateway, project_id=project_id)
 
 
 async def differences(tx: Transaction, room: Network) -> list[str]:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Conflict, NotFound, Refused
 from hanok.services.compute.room import Compute
-from hanok.services.compute.routes.asked import ask
+from hanok.services.compute.routes.proxied import ask
 from hanok.services.compute.routes.servers import check_unlocked, readable
 from hanok.services.compute.schemas import bodies
 from hanok.services.network import facade as networks

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound, OverQuota
 from hanok.base.ids import is_uuid
 from hanok.services.compute.room import Compute
-from hanok.services.compute.routes.asked import ask
+from hanok.services.compute.routes.proxied import ask
 from hanok.services.compute.routes.servers import readable
 from hanok.services.compute.schemas import bodies
 from hanok.services.network import facade as networks

@@ -17,7 +17,7 @@ from hanok.base.errors import BadInput, NotFound
 from hanok.base.ids import is_uuid
 from hanok.services.compute.logic import quotas
 from hanok.services.compute.room import Compute
-from hanok.services.compute.routes.asked import ask
+from hanok.services.compute.routes.proxied import ask
 from hanok.services.compute.schemas import answers, bodies
 from hanok.web.pages import limit_of, next_link
 from hanok.web.request import Request, json_answer, no_content

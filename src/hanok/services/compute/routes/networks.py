@@ -12,7 +12,7 @@ from starlette.responses import Response
 from hanok.base.errors import NotFound
 from hanok.base.ids import is_uuid
 from hanok.services.compute.room import Compute
-from hanok.services.compute.routes.asked import ask
+from hanok.services.compute.routes.proxied import ask
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import Route
 

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from hanok.base.errors import BadInput, Conflict, Forbidden, Refused
 from hanok.base.ids import is_uuid
 from hanok.services.compute.room import Compute
-from hanok.services.compute.routes.asked import ask
+from hanok.services.compute.routes.proxied import ask
 from hanok.services.compute.schemas import bodies
 from hanok.web.pages import number_of
 from hanok.web.request import Request, json_answer, no_content

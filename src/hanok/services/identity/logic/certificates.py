@@ -18,7 +18,7 @@ from hanok.services.identity.logic.mapping import Assertion, MappedUser
 from hanok.services.identity.logic.proofs import Attempt, Proof, refused
 from hanok.services.identity.logic.tokens import Bounds, since
 from hanok.services.identity.tables import mappings
-from hanok.web.front import thumbprint
+from hanok.web.proxy import thumbprint
 
 METHOD = "oauth2_credential"
 

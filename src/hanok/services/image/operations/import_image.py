@@ -23,10 +23,10 @@ from hanok.drivers.image_stores.files import FileStore
 from hanok.operations import Operation, Run, Step
 from hanok.services.image.logic import (
     data,
-    elsewhere,
     images,
     protections,
     quotas,
+    remote,
     signatures,
     tasks,
 )
@@ -117,7 +117,7 @@ class Before(Struct, frozen=True, kw_only=True):
     disk_format: str
     container_format: str
     properties: dict[str, str]
-    now: elsewhere.Described
+    now: remote.Described
 
 
 class DescribeData(Step["ImportImage", Images, Before | None], name="describe_data"):
@@ -132,9 +132,7 @@ class DescribeData(Step["ImportImage", Images, Before | None], name="describe_da
         row = await imported(run)
         if args.source is None:
             return None
-        found = await elsewhere.describe(
-            room, args.source, room.settings.glance_download_properties
-        )
+        found = await remote.describe(room, args.source, room.settings.glance_download_properties)
         properties, _ = await run.read(images.extras, [args.image_id])
         return Before(
             disk_format=row.disk_format,
@@ -208,7 +206,7 @@ class FetchData(Step["ImportImage", Images, None], name="fetch_data"):
             if args.source is None:
                 stream = web.read(room.settings.web, args.uri, most=room.settings.most_bytes)
             else:
-                stream = elsewhere.data(room, args.source)
+                stream = remote.data(room, args.source)
             try:
                 got = await staging.put(
                     args.image_id, watched(run, stream), attempt=run.operation_id
@@ -442,7 +440,7 @@ class ImportImage(Operation, frozen=True, kw_only=True, tag="image.import_image"
     stores: tuple[str, ...]
     all_stores_must_succeed: bool = True
     certificate: Certificate | None = None
-    source: elsewhere.Source | None = None
+    source: remote.Source | None = None
     roles: tuple[str, ...] = ()
 
     @property

@@ -16,7 +16,7 @@ from hanok.services.image.logic import cache, data, images, quotas, signatures
 from hanok.services.image.logic.signatures import Verifier
 from hanok.services.image.room import Images
 from hanok.services.image.routes import signed
-from hanok.services.image.routes.seen import readable
+from hanok.services.image.routes.views import readable
 from hanok.store import Transaction
 from hanok.web.request import Request, no_content
 from hanok.web.routes import Route

@@ -13,7 +13,7 @@ from hanok.services.image import schemas
 from hanok.services.image.logic import cache, data, image_search, images, quotas
 from hanok.services.image.room import Images
 from hanok.services.image.routes import guards, locations
-from hanok.services.image.routes.seen import allow, answer, answers, paged, readable
+from hanok.services.image.routes.views import allow, answer, answers, paged, readable
 from hanok.services.image.tables import images as table
 from hanok.store import still_there
 from hanok.web.listing import Where

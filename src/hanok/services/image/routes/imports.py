@@ -11,13 +11,13 @@ from hanok.base.errors import BadInput, Conflict, Forbidden, MethodNotAllowed, N
 from hanok.base.ids import is_uuid, new_uuid
 from hanok.drivers.image_stores import web
 from hanok.services.image import schemas
-from hanok.services.image.logic import elsewhere, images, quotas, tasks
-from hanok.services.image.logic.elsewhere import Source
+from hanok.services.image.logic import images, quotas, remote, tasks
+from hanok.services.image.logic.remote import Source
 from hanok.services.image.logic.signatures import Certificate
 from hanok.services.image.operations import ImportImage
 from hanok.services.image.room import Images
 from hanok.services.image.routes import guards, signed
-from hanok.services.image.routes.seen import allow, paged, readable, target
+from hanok.services.image.routes.views import allow, paged, readable, target
 from hanok.store import Transaction
 from hanok.web.pages import limit_of
 from hanok.web.request import Request, json_answer, no_content
@@ -188,7 +188,7 @@ async def _elsewhere(
     assert room.secrets is not None
     address = await room.image_service(tx, method["glance_region"], interface)
     sealed = room.secrets.seal(request.token_text.encode())
-    return elsewhere.source(address, request.origin, method["glance_image_id"], sealed)
+    return remote.source(address, request.origin, method["glance_image_id"], sealed)
 
 
 async def image_tasks_of(request: Request, room: Images) -> Response:

@@ -16,7 +16,7 @@ from hanok.services.image import schemas
 from hanok.services.image.logic import images, tasks
 from hanok.services.image.operations import AddLocation
 from hanok.services.image.room import Images
-from hanok.services.image.routes.seen import location, readable
+from hanok.services.image.routes.views import location, readable
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route

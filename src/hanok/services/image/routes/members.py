@@ -11,7 +11,7 @@ from hanok.base.errors import BadInput, Forbidden
 from hanok.services.image import schemas
 from hanok.services.image.logic import images, members
 from hanok.services.image.room import Images
-from hanok.services.image.routes.seen import readable
+from hanok.services.image.routes.views import readable
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route

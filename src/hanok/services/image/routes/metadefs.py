@@ -16,7 +16,7 @@ from hanok.base.errors import BadInput, Conflict, NotFound
 from hanok.services.image import metadef_schemas as schemas
 from hanok.services.image.logic import metadefs
 from hanok.services.image.room import Images
-from hanok.services.image.routes.seen import allow, paged
+from hanok.services.image.routes.views import allow, paged
 from hanok.services.image.tables import (
     metadef_associations,
     metadef_objects,

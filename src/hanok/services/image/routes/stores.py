@@ -9,7 +9,7 @@ from starlette.responses import Response
 from hanok.base.errors import Conflict, Forbidden, NotFound
 from hanok.services.image.logic import data, images, quotas
 from hanok.services.image.room import Images, StoreSettings
-from hanok.services.image.routes.seen import readable
+from hanok.services.image.routes.views import readable
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import SIGNED_IN, Route
 

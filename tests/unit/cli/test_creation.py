@@ -7,25 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from hanok.cli import making
+from hanok.cli import creation
 from hanok.cli.main import main
 from hanok.cli.output import Failure
 from hanok.supervisor.settings import BrokenState, load
 from tests.ports import free_port
 
-SIMULATED = making.Wishes(simulated=True, port=None, region=None, listen=None, hosts=None)
+SIMULATED = creation.Wishes(simulated=True, port=None, region=None, listen=None, hosts=None)
 
 
 def wish(
     port: int | None = None, region: str | None = None, *, simulated: bool = True
-) -> making.Wishes:
-    return making.Wishes(simulated, port, region, None, None)
+) -> creation.Wishes:
+    return creation.Wishes(simulated, port, region, None, None)
 
 
 def test_settings_are_made_once_and_kept(tmp_path: Path) -> None:
     port = free_port()
-    first = making.make(tmp_path, wish(port, "Seoul"))
-    again = making.make(tmp_path, wish())
+    first = creation.make(tmp_path, wish(port, "Seoul"))
+    again = creation.make(tmp_path, wish())
     assert again.settings == first.settings
     assert (again.settings.port, again.settings.region) == (port, "Seoul")
 
@@ -34,22 +34,22 @@ def test_a_port_in_use_is_named_with_its_owner(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(Failure, match=rf"port {port} is in use by .*process \d+.*--port"):
-            making.make(tmp_path, wish(port))
+            creation.make(tmp_path, wish(port))
     assert load(tmp_path) is None, "nothing is kept of what did not work"
 
 
 def test_a_port_may_change_while_the_cloud_is_down_but_a_region_may_not(tmp_path: Path) -> None:
-    making.make(tmp_path, wish(free_port()))
+    creation.make(tmp_path, wish(free_port()))
     port = free_port()
-    assert making.make(tmp_path, wish(port)).settings.port == port
+    assert creation.make(tmp_path, wish(port)).settings.port == port
     with pytest.raises(Failure, match="region of this cloud is RegionOne"):
-        making.make(tmp_path, wish(region="Seoul"))
+        creation.make(tmp_path, wish(region="Seoul"))
 
 
 def test_a_simulated_cloud_does_not_become_a_real_one(tmp_path: Path) -> None:
-    making.make(tmp_path, wish(free_port()))
+    creation.make(tmp_path, wish(free_port()))
     with pytest.raises(Failure, match="is a simulated one: call `hanok up` with --simulated"):
-        making.make(tmp_path, wish(simulated=False))
+        creation.make(tmp_path, wish(simulated=False))
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", 'id = "abcdef"\n', b"\xff\xfe".decode("latin-1")])
@@ -58,36 +58,36 @@ def test_damaged_settings_are_named(tmp_path: Path, text: str) -> None:
     with pytest.raises(BrokenState, match=r"hanok\.toml is damaged"):
         load(tmp_path)
     with pytest.raises(Failure, match="put back a copy"):
-        making.make(tmp_path, SIMULATED)
+        creation.make(tmp_path, SIMULATED)
 
 
 def test_a_directory_with_other_things_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.odt").write_text("years of work")
     with pytest.raises(Failure, match=r"holds other things \(thesis.odt"):
-        making.directory(tmp_path, simulated=True)
+        creation.directory(tmp_path, simulated=True)
 
 
 def test_a_file_is_no_state_directory(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("")
     with pytest.raises(Failure, match="is not a directory"):
-        making.directory(path, simulated=True)
+        creation.directory(path, simulated=True)
 
 
 def test_a_full_disk_is_said_before_anything_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(making, "SIMULATED_NEEDS_MIB", 1 << 40)
+    monkeypatch.setattr(creation, "SIMULATED_NEEDS_MIB", 1 << 40)
     with pytest.raises(Failure, match=r"the disk is full: \d+ MiB are free"):
-        making.directory(tmp_path, simulated=True)
+        creation.directory(tmp_path, simulated=True)
 
 
 def test_two_commands_on_one_cloud_do_not_meet(tmp_path: Path) -> None:
-    with making.one_at_a_time(tmp_path):
+    with creation.one_at_a_time(tmp_path):
         with pytest.raises(Failure, match=r"another hanok command works on .* \(process \d+\)"):
-            with making.one_at_a_time(tmp_path):
+            with creation.one_at_a_time(tmp_path):
                 pass
-    with making.one_at_a_time(tmp_path):
+    with creation.one_at_a_time(tmp_path):
         pass
 
 
