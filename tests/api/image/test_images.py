@@ -142,6 +142,10 @@ async def test_a_shared_image_shows_up_after_the_receiver_accepted(cloud: Cloud)
     await one("PUT", member, {"status": "accepted"}, status=403)
     await two("PUT", member, {"status": "accepted"}, status=200)
     assert [i["name"] for i in (await two.get("/image/v2/images"))["images"]] == ["gift"]
+    # Whoever it was shared with sees it no more when it is taken back.
+    await patch(one, image_id, {"op": "replace", "path": "/visibility", "value": "private"})
+    assert (await two.get("/image/v2/images"))["images"] == []
+    await two("GET", f"/image/v2/images/{image_id}", status=404)
 
 
 async def test_a_patch_is_all_or_nothing_and_read_only_stays(cloud: Cloud) -> None:
