@@ -508,3 +508,29 @@ async def test_if_match_holds_a_late_writer(cloud: Cloud) -> None:
     match = {"If-Match": "revision_number=1"}
     await member("PUT", path, {"network": {"name": "a"}}, headers=match, status=200)
     await member("PUT", path, {"network": {"name": "b"}}, headers=match, status=412)
+
+
+SLAAC, STATELESS, STATEFUL = "slaac", "dhcpv6-stateless", "dhcpv6-stateful"
+SMALL = "fd00:1::/80"
+MODES: list[tuple[dict[str, Any], int]] = [
+    ({"ipv6_ra_mode": SLAAC}, 201),
+    ({"ipv6_address_mode": SLAAC}, 201),
+    ({"ipv6_ra_mode": STATELESS, "ipv6_address_mode": STATELESS}, 201),
+    ({"ipv6_ra_mode": SLAAC, "ipv6_address_mode": STATELESS}, 400),
+    ({"ipv6_ra_mode": SLAAC, "enable_dhcp": False}, 400),
+    # Guests make addresses of 64 bits only; where DHCP hands them out, any prefix will do.
+    ({"ipv6_ra_mode": SLAAC, "cidr": SMALL}, 400),
+    ({"ipv6_address_mode": SLAAC, "cidr": SMALL}, 400),
+    ({"ipv6_ra_mode": STATELESS, "cidr": SMALL}, 400),
+    ({"ipv6_address_mode": STATELESS, "cidr": SMALL}, 400),
+    ({"ipv6_ra_mode": STATEFUL, "ipv6_address_mode": STATEFUL, "cidr": SMALL}, 201),
+    ({"ipv6_ra_mode": SLAAC, "ip_version": 4, "cidr": "10.9.0.0/24"}, 400),
+]
+
+
+@pytest.mark.parametrize(("values", "status"), MODES)
+async def test_modes_of_ipv6_subnets(cloud: Cloud, values: dict[str, Any], status: int) -> None:
+    member = await cloud.project_with("p", "member")
+    made = await member.post(f"{V2}/networks", {"network": {}})
+    body = {"network_id": made["network"]["id"], "ip_version": 6, "cidr": "fd00:1::/64", **values}
+    await member("POST", f"{V2}/subnets", {"subnet": body}, status=status)
