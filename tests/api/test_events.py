@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from hanok.base.errors import Raced
 from hanok.events import Event
 from hanok.events.outbox import SUBJECT, decode
 from hanok.events.tables import events
+from hanok.store import Transaction
 from tests.cloud import Cloud, a_flavor, a_network, a_server, an_image, settle
 
 
@@ -223,3 +225,28 @@ async def test_what_happens_to_images_and_servers_is_told(cloud: Cloud) -> None:
     assert told[2].payload["metadata"] == {"metering.server_group": "g"}
     assert told[3].payload["locked"] is True
     assert {one.resource for one in told[1:]} == {f"server:{server_id}"}
+
+
+async def test_a_request_that_is_tried_again_tells_once_of_what_is_there(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = await cloud.sign_in()
+    commit, tries = Transaction._before_commit, [0]
+
+    async def overtaken_once(tx: Transaction) -> None:
+        tries[0] += 1
+        if tries[0] == 1:
+            raise Raced(detail="another request was faster")
+        await commit(tx)
+
+    made: dict[str, Any] = {}
+
+    async def create() -> None:
+        monkeypatch.setattr(Transaction, "_before_commit", overtaken_once)
+        answer = await admin("POST", "/v3/groups", {"group": {"name": "g"}}, status=201)
+        monkeypatch.setattr(Transaction, "_before_commit", commit)
+        made.update(answer.json()["group"])
+
+    told = await _told_by(cloud, create)
+    assert tries[0] == 2
+    assert [one.payload for one in told] == [{"resource_info": made["id"]}]

@@ -345,6 +345,7 @@ class Request:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction that writes. Where the route names an event, it is written into the same one, once."""
+        self._made.clear()  # of a try that met another request, nothing is left
         async with self.database.write() as tx:
             yield tx
             tells = await self._tell(tx)
