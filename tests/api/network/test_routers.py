@@ -273,3 +273,11 @@ async def test_a_group_in_use_stays(cloud: Cloud) -> None:
     await member("DELETE", f"{V2}/security-groups/{groups[1]}", status=204)
     off = {"port": {"port_security_enabled": False}}
     await member("PUT", f"{V2}/ports/{one['id']}", off, status=200)
+
+
+async def test_an_address_to_lead_to_needs_a_port(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    outside = await public(admin)
+    body = {"floating_network_id": outside["id"], "fixed_ip_address": "10.0.0.5"}
+    await admin("POST", f"{V2}/floatingips", {"floatingip": body}, status=400)
+    assert (await admin.get(f"{V2}/floatingips"))["floatingips"] == []

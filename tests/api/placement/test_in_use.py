@@ -89,3 +89,17 @@ async def test_a_tree_of_providers(cloud: Cloud) -> None:
         assert "child resource providers" in answer.text
     for one in reversed(tree):
         await admin("DELETE", f"{PROVIDERS}/{one}", headers=LATEST, status=204)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "deleted"),
+    [("CUSTOM_GOLD", 204, 204), ("CUSTOM_LEAD", 404, 404), ("HW_CPU_X86_AVX2", 204, 400)],
+)
+async def test_a_trait_is_known_or_not_found(
+    cloud: Cloud, name: str, shown: int, deleted: int
+) -> None:
+    admin = await cloud.sign_in()
+    await admin("PUT", "/placement/traits/CUSTOM_GOLD", headers=LATEST, status=201)
+    await admin("GET", f"/placement/traits/{name}", headers=LATEST, status=shown)
+    await admin("DELETE", f"/placement/traits/{name}", headers=LATEST, status=deleted)
+    assert "CUSTOM_LEAD" not in (await admin.get("/placement/traits", headers=LATEST))["traits"]
