@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from hanok.services.identity.tables import oauth_request_tokens
 from tests.api.identity.doors import (
     a_consumer,
     a_request_token,
@@ -191,3 +192,18 @@ async def test_client_credentials_that_do_not_hold(cloud: Cloud) -> None:
     answer = await _form(cloud, grant, 401, Authorization="Basic nonsense")
     assert answer["error"] == "invalid_client"
     await cloud.anonymous("POST", OAUTH2, {"grant_type": "client_credentials"}, status=400)
+
+
+async def test_a_request_token_that_has_ended_is_of_no_use(cloud: Cloud) -> None:
+    owner = await an_owner(cloud, "owner", "member")
+    consumer = await a_consumer(cloud)
+    roles = {"roles": [{"id": role["id"]} for role in owner.body["roles"]]}
+    fresh, late = [await a_request_token(cloud, consumer, owner.project_id) for _ in range(2)]
+    answer = await owner("PUT", f"/v3/OS-OAUTH1/authorize/{fresh[0]}", roles, status=200)
+    verifier = answer.json()["token"]["oauth_verifier"]
+    past = cloud.control.clock.now() - timedelta(seconds=1)
+    async with cloud.control.database.write() as tx:
+        await tx.execute(oauth_request_tokens.update().values(expires_at=past))
+    await owner("PUT", f"/v3/OS-OAUTH1/authorize/{late[0]}", roles, status=401)
+    headers = oauth_headers(ACCESS, consumer, fresh, verifier=verifier)
+    await cloud.anonymous("POST", ACCESS, headers=headers, status=401)
