@@ -195,7 +195,7 @@ async def test_client_credentials_that_do_not_hold(cloud: Cloud) -> None:
 
 
 async def test_a_request_token_that_has_ended_is_of_no_use(cloud: Cloud) -> None:
-    owner = await an_owner(cloud, "owner", "member")
+    owner = await an_owner(cloud, "owner", "admin")
     consumer = await a_consumer(cloud)
     roles = {"roles": [{"id": role["id"]} for role in owner.body["roles"]]}
     fresh, late = [await a_request_token(cloud, consumer, owner.project_id) for _ in range(2)]

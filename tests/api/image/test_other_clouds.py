@@ -199,3 +199,14 @@ async def test_properties_are_injected(tmp_path: Path, database_url: str) -> Non
         assert "checked" not in await admin.get(f"{IMAGES}/{theirs}")
         # They are the image's own: whoever may change the image may change them.
         await patch(one, mine, {"op": "replace", "path": "/checked", "value": "yes"})
+
+
+async def test_what_an_image_service_keeps_for_itself_is_not_taken_over(
+    tmp_path: Path, database_url: str, web: Web
+) -> None:
+    """Not even where an operator takes all properties that begin so."""
+    wanted = {"glance_download_properties": ("os_",)}
+    async with two_regions(tmp_path / "state", database_url, web, **wanted) as cloud:
+        one = await cloud.project_with("p", "member")
+        shown = await fetch(cloud, one, await an_odd_image(one))
+        assert shown["os_distro"] == "rhel" and "os_glance_import_task" not in shown
