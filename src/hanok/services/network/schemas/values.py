@@ -14,10 +14,16 @@ from hanok.web.attributes import Wrong, items, say
 _MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}")
 
 
+_OF_NOBODY = ("00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff")
+
+
 def mac(value: Any) -> str:
-    """A unicast MAC address, in small letters with colons."""
+    """A MAC address, in small letters with colons; as upstream, neither of none nor of all.
+
+    One of a group is taken: suites of clients set such ones, and a guest's system takes another for itself.
+    """
     plain = value.lower().replace("-", ":") if isinstance(value, str) else ""
-    if not _MAC.fullmatch(plain) or plain == "00:00:00:00:00:00" or int(plain[:2], 16) & 1:
+    if not _MAC.fullmatch(plain) or plain in _OF_NOBODY:
         raise Wrong(f"'{say(value)}' is not a valid MAC address")
     return plain
 
