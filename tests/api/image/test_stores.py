@@ -230,6 +230,33 @@ async def test_the_inventory_looks_into_buckets(
         assert "store far cannot be looked into" in line and "404" in line
 
 
+async def test_the_inventory_looks_into_folders(tmp_path: Path, database_url: str) -> None:
+    fast = tmp_path / "fast"
+    wanted = ImageSettings(
+        stores=(StoreSettings(id="file"), StoreSettings(id="fast", folder=str(fast)))
+    )
+    async with running(tmp_path / "state", database=database_url, image=wanted) as cloud:
+        one = await cloud.project_with("p", "member")
+        kept, gone, short, off, empty = [await image(one) for _ in range(5)]
+        for image_id in (kept, gone, short, off):
+            await upload(one, image_id, qcow2(), store="fast")
+        await one("POST", f"{IMAGES}/{off}/actions/deactivate", status=204)
+        assert await looked(cloud) == []
+        usual = tmp_path / "state" / "images"
+        usual.mkdir(exist_ok=True)
+        for folder, name in ((usual, kept), (usual, empty), (fast, "nobody")):
+            (folder / name).write_bytes(b"x")
+        (fast / gone).unlink()
+        (fast / short).write_bytes(b"short")
+        assert set(await looked(cloud)) == {
+            f"the file {kept} in store file belongs to nothing",
+            f"the file {empty} belongs to an image without data",
+            "the file nobody belongs to no image",
+            f"image {gone} is active and has no file",
+            f"image {short} has 5 bytes, not {len(qcow2())}",
+        }
+
+
 async def test_the_inventory_says_that_a_store_is_out_of_reach(
     tmp_path: Path, database_url: str, s3_server: s3.Server
 ) -> None:
