@@ -238,9 +238,14 @@ class Policies:
 
 
 def _stamp(file: Path) -> Stamp | None:
-    """What tells one content of a file from another; None without the file."""
+    """What tells one content of a file from another; None without the file.
+
+    One that cannot even be looked at is there, and cannot be read either: reading it says why.
+    """
     try:
         status = file.stat()
     except FileNotFoundError:
         return None
+    except OSError:
+        return 0, -1
     return status.st_mtime_ns, status.st_size
