@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
 from hanok.base.errors import Raced
 from hanok.events import Event
-from hanok.events.outbox import SUBJECT, decode
+from hanok.events.outbox import PAYLOAD_BYTES, SUBJECT, decode
 from hanok.events.tables import events
 from hanok.store import Transaction
 from tests.cloud import Cloud, a_flavor, a_network, a_server, an_image, settle
@@ -250,3 +251,18 @@ async def test_a_request_that_is_tried_again_tells_once_of_what_is_there(
     told = await _told_by(cloud, create)
     assert tries[0] == 2
     assert [one.payload for one in told] == [{"resource_info": made["id"]}]
+
+
+async def test_an_event_of_something_large_is_small(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    body = {"name": "i", "disk_format": "raw", "container_format": "bare"}
+    large = {f"p{number}": "x" * 60_000 for number in range(3)}
+    made: dict[str, Any] = {}
+
+    async def create() -> None:
+        made.update(await member.post("/image/v2/images", {**body, **large}))
+
+    [one] = await _told_by(cloud, create)
+    assert len(msgspec.json.encode(one.payload)) < PAYLOAD_BYTES
+    assert (one.payload["id"], one.payload["name"]) == (made["id"], "i")
+    assert made["p0"] == large["p0"]

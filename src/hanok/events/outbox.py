@@ -26,6 +26,9 @@ TOPIC = "events"  # of wake-ups
 SUBJECT = "control.event"
 BATCH = 200
 POLL_S = 5.0  # catches what a lost wake-up left lying
+PAYLOAD_BYTES = (
+    1 << 16
+)  # of an event: a small request may change what is large, and each change is kept and sent
 KEPT = timedelta(hours=1)  # told events stay for listeners that were away
 
 _untold = sa.select(events).where(events.c.told.is_(False)).order_by(events.c.sequence).limit(BATCH)
@@ -57,6 +60,7 @@ class Event(Struct, frozen=True, kw_only=True):
 Listener = Callable[[Event], Awaitable[None]]
 
 _encode = msgspec.msgpack.Encoder().encode
+_to_json = msgspec.json.Encoder().encode
 decode = msgspec.msgpack.Decoder(Event).decode
 
 
@@ -83,6 +87,7 @@ class Outbox:
             "id": event.id or new_uuid(),
             "request_id": event.request_id or current_request_id.get(),
             "created_at": event.created_at or self._clock.now(),
+            "payload": _bounded(event.payload),
             "told": False,
         }
         await tx.execute(events.insert(), row)
@@ -135,6 +140,18 @@ class Outbox:
     async def _forget(self) -> None:
         async with self._database.write() as tx:
             await tx.execute(_old, {"before": self._clock.now() - KEPT})
+
+
+def _bounded(payload: dict[str, Any]) -> dict[str, Any]:
+    """A payload; of one that is too large, what is short in it. Who wants the rest looks at the rows."""
+    if len(_to_json(payload)) <= PAYLOAD_BYTES:
+        return payload
+    short = {
+        name: value
+        for name, value in payload.items()
+        if not isinstance(value, dict | list | tuple) and len(str(value)) <= 255
+    }
+    return short if len(_to_json(short)) <= PAYLOAD_BYTES else {}
 
 
 def _event(row: Any) -> Event:

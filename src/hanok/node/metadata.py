@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hanok.base.clock import Clock
+from hanok.base.recent import Recent
 from hanok.bus import Bus, NobodyThere
 from hanok.commands import MetadataDocument, MetadataQuestion, wire
 from hanok.node.chassis import Chassis
@@ -43,7 +44,9 @@ class MetadataServer:
     clock: Clock
     host: str
     _servers: dict[str, asyncio.Server] = field(default_factory=dict)
-    _cached: dict[tuple[str, str], tuple[float, MetadataDocument]] = field(default_factory=dict)
+    _cached: Recent[tuple[str, str], tuple[float, MetadataDocument]] = field(
+        default_factory=lambda: Recent(MAX_CACHED)
+    )
     _connections: dict[str, dict[asyncio.Task[None], str]] = field(default_factory=dict)
 
     async def serve(self, network_id: str, wanted: bool) -> None:
@@ -147,10 +150,8 @@ class MetadataServer:
         document = wire.decode_document(
             await self.bus.ask(wire.from_host(wire.METADATA, self.host), question, timeout_s=ASK_S)
         )
-        if len(self._cached) >= MAX_CACHED:
-            self._cached.clear()
         if document.found:
-            self._cached[network_id, address] = (now + CACHE_S, document)
+            self._cached.put((network_id, address), (now + CACHE_S, document))
         return document
 
 

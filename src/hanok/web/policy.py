@@ -301,13 +301,14 @@ def _built_in_checks() -> Iterator[None]:
         _checks.extension_checks = before
 
 
+SHORT = 1000  # characters of a rule that is worth keeping; an operator's may be as long as a file
 _read_once = lru_cache(maxsize=1024)(
     _parser.parse_rule
 )  # most rules of a service are of a few texts
 
 
 def _parsed(name: str, text: str) -> Any:
-    check = _read_once(text)
+    check = _read_once(text) if len(text) < SHORT else _parser.parse_rule(text)
     if isinstance(check, _checks.FalseCheck) and text.strip() != "!":
         raise ValueError(f"{name}: {text[:200]!r} is not a valid rule")
     return check

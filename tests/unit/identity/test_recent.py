@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hanok.services.identity.logic.recent import Recent
+from hanok.base.recent import Recent
 
 
 def test_the_oldest_goes_and_the_others_stay() -> None:

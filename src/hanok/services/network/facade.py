@@ -6,12 +6,23 @@ from collections.abc import Callable, Sequence
 
 from hanok.base.clock import Clock
 from hanok.bus import Wakes
-from hanok.commands import NIC
 from hanok.events import Outbox
 from hanok.limits import Limits, Registered
 from hanok.services.network.logic import agents, external, inventory, quotas, server_ports
 from hanok.services.network.logic.reach import Reach
-from hanok.services.network.logic.server_ports import FixedIP, NICPlan, NICWish, ServerPort
+from hanok.services.network.logic.server_ports import (
+    FixedIP,
+    NICPlan,
+    NICWish,
+    ServerPort,
+    addresses_of,
+    bind,
+    change_group,
+    nics,
+    ports_of,
+    rename,
+    server_at,
+)
 from hanok.services.network.room import Engine, Network, NetworkSettings
 from hanok.store import Database, Transaction
 from hanok.web.token import Caller
@@ -24,6 +35,13 @@ __all__ = [
     "Network",
     "NetworkSettings",
     "ServerPort",
+    "addresses_of",
+    "bind",
+    "change_group",
+    "nics",
+    "ports_of",
+    "rename",
+    "server_at",
 ]
 
 
@@ -110,58 +128,6 @@ async def check_security_groups(
     return await server_ports.check_groups(tx, room, project_id, names)
 
 
-async def change_group(
-    tx: Transaction, room: Network, server_id: str, project_id: str, name: str, *, join: bool
-) -> None:
-    """Let the ports of a server join or leave a security group, by name or id.
-
-    Raises:
-        NotFound: there is no such group, several, or the server is not in it.
-        BadInput: the server has no port that takes groups.
-    """
-    await server_ports.change_group(tx, room, server_id, project_id, name, join=join)
-
-
-async def bind(
-    tx: Transaction,
-    room: Network,
-    plans: Sequence[NICPlan],
-    *,
-    server_id: str,
-    project_id: str,
-    host: str,
-    hostname: str,
-    zone: str,
-    security_groups: Sequence[str],
-) -> None:
-    """Make the ports that are ours, with addresses; set owner and host on all. Doing it twice changes nothing.
-
-    Args:
-        hostname: the name under which other guests of the networks find the server.
-        security_groups: names or ids, for the ports that are ours; empty for the project's default group.
-
-    Raises:
-        Conflict: no address is left, or a port was taken by another server.
-        OverQuota: the project's ports.
-    """
-    await server_ports.bind(
-        tx,
-        room,
-        plans,
-        server_id=server_id,
-        project_id=project_id,
-        host=host,
-        hostname=hostname,
-        zone=zone,
-        security_groups=security_groups,
-    )
-
-
-async def rename(tx: Transaction, room: Network, server_id: str, hostname: str) -> None:
-    """Other guests of its networks find the server under another name."""
-    await server_ports.rename(tx, room, server_id, hostname)
-
-
 async def release(tx: Transaction, room: Network, server_id: str) -> None:
     """Remove the ports that were made for a server and let go of the others; nothing is fine too."""
     await server_ports.release(tx, room, server_id)
@@ -175,11 +141,6 @@ async def release_plans(
     await server_ports.release(tx, room, server_id, only=wanted)
 
 
-async def nics(tx: Transaction, server_id: str) -> tuple[NIC, ...]:
-    """The interfaces of a server in their order, as a node wants them."""
-    return await server_ports.nics(tx, server_id)
-
-
 async def applied(room: Network, server_id: str, *, timeout_s: float) -> None:
     """Wait until the network engine knows the server's ports.
 
@@ -187,20 +148,3 @@ async def applied(room: Network, server_id: str, *, timeout_s: float) -> None:
         Unavailable: it does not within timeout_s seconds.
     """
     await inventory.wait_applied(room, server_id, timeout_s=timeout_s)
-
-
-async def ports_of(tx: Transaction, server_ids: Sequence[str]) -> dict[str, list[ServerPort]]:
-    """The ports of servers, each in order of its interfaces."""
-    return await server_ports.ports_of(tx, server_ids)
-
-
-async def addresses_of(
-    tx: Transaction, server_ids: Sequence[str]
-) -> dict[str, list[tuple[int, str]]]:
-    """The addresses of servers, floating ones too, each with its version."""
-    return await server_ports.addresses_of(tx, server_ids)
-
-
-async def server_at(tx: Transaction, network_id: str, address: str) -> str | None:
-    """The server whose port of this network has this address."""
-    return await server_ports.server_at(tx, network_id, address)

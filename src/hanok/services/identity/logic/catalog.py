@@ -7,8 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Row
 
+from hanok.base.recent import Recent
 from hanok.services.identity.logic import endpoint_filters, rights
-from hanok.services.identity.logic.recent import Recent
 from hanok.services.identity.tables import endpoints, service_providers, services
 from hanok.store import Transaction
 

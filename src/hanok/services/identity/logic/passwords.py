@@ -16,7 +16,7 @@ import bcrypt
 
 from hanok.base.clock import Clock
 from hanok.base.errors import BadInput
-from hanok.services.identity.logic.recent import Recent
+from hanok.base.recent import Recent
 
 _DIGITS = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 LONGEST_BYTES = 4096  # before hashing; a longer one only costs time [CVE-2012-1572]

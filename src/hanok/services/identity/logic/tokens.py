@@ -21,9 +21,9 @@ from msgspec import Struct
 from sqlalchemy import Row, bindparam
 
 from hanok.base.clock import Clock
+from hanok.base.recent import Recent
 from hanok.services.identity.logic import revocations, rights, trusts
 from hanok.services.identity.logic.keys import Keys
-from hanok.services.identity.logic.recent import Recent
 from hanok.services.identity.tables import (
     access_rules,
     application_credentials,

@@ -317,6 +317,16 @@ async def bind(
     zone: str,
     security_groups: Sequence[str],
 ) -> None:
+    """Make the ports that are ours, with addresses; set owner and host on all. Doing it twice changes nothing.
+
+    Args:
+        hostname: the name under which other guests of the networks find the server.
+        security_groups: names or ids, for the ports that are ours; empty for the project's default group.
+
+    Raises:
+        Conflict: no address is left, or a port was taken by another server.
+        OverQuota: the project's ports.
+    """
     label = dns_label(hostname)
     groups: list[str] | None = None
     owner = f"compute:{zone or room.settings.zone}"
@@ -375,6 +385,7 @@ async def bind(
 
 
 async def rename(tx: Transaction, room: Network, server_id: str, hostname: str) -> None:
+    """Other guests of its networks find the server under another name."""
     label = dns_label(hostname)
     for port in await tx.all(_mine, {"server": server_id}):
         if port.dns_name != label:
@@ -413,6 +424,7 @@ async def release(
 
 
 async def nics(tx: Transaction, server_id: str) -> tuple[NIC, ...]:
+    """The interfaces of a server in their order, as a node wants them."""
     rows = await tx.all(_of_servers, {"ids": [server_id]})
     metadata = {
         row.network_id: row
@@ -446,7 +458,7 @@ async def nics(tx: Transaction, server_id: str) -> tuple[NIC, ...]:
 async def addresses_of(
     tx: Transaction, server_ids: Sequence[str]
 ) -> dict[str, list[tuple[int, str]]]:
-    """Two statements however many servers there are, and nothing of their ports but the addresses."""
+    """The addresses of servers, floating ones too, each with its version; two statements in all."""
     found: dict[str, list[tuple[int, str]]] = {}
     for statement in (_bare_addresses, _bare_floating):
         for row in await tx.all(statement, {"ids": list(server_ids)}):
@@ -455,7 +467,7 @@ async def addresses_of(
 
 
 async def ports_of(tx: Transaction, server_ids: Sequence[str]) -> dict[str, list[ServerPort]]:
-    """Four statements however many servers there are."""
+    """The ports of servers, each in order of its interfaces; four statements however many servers there are."""
     found: dict[str, list[ServerPort]] = {}
     if len(server_ids) == 1:
         rows = await tx.all(_of_server, {"id": server_ids[0]})
@@ -518,7 +530,12 @@ _memberships = sa.select(port_security_groups.c.port_id).where(
 async def change_group(
     tx: Transaction, room: Network, server_id: str, project_id: str, name: str, *, join: bool
 ) -> None:
-    """Let the ports of a server join or leave a security group of its project."""
+    """Let the ports of a server join or leave a security group, by name or id.
+
+    Raises:
+        NotFound: there is no such group, several, or the server is not in it.
+        BadInput: the server has no port that takes groups.
+    """
     try:
         (group,) = await check_groups(tx, room, project_id, [name])
     except BadInput as error:
@@ -554,5 +571,6 @@ async def change_group(
 
 
 async def server_at(tx: Transaction, network_id: str, address: str) -> str | None:
+    """The server whose port of this network has this address."""
     found = await tx.scalar(_at, {"network": network_id, "address": address})
     return None if found is None else str(found)
