@@ -6,7 +6,7 @@ import asyncio
 import atexit
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from hanok.base.clock import Clock
 from hanok.bus import MemoryBus
 from hanok.control.app import Control
 from hanok.control.settings import ROOMS, ControlSettings
-from hanok.node.simulated import run_simulated
+from hanok.node.simulated import Shape, run_simulated
 from hanok.services.compute import facade as compute
 from hanok.services.compute.facade import Compute
 from hanok.services.identity.facade import Identity, IdentitySettings
@@ -168,16 +168,27 @@ async def _closed(bus: MemoryBus) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def running(
-    state: Path, *, database: str = "", hosts: int = 1, clock: Clock | None = None, **settings: Any
+    state: Path,
+    *,
+    database: str = "",
+    hosts: int = 1,
+    clock: Clock | None = None,
+    shapes: Mapping[str, Shape] | None = None,
+    records: Path | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Cloud]:
-    """A cloud whose files are in state; ended, with everything it started, when the block is left."""
+    """A cloud whose files are in state; ended, with everything it started, when the block is left.
+
+    shapes: of hosts that are not the usual ones, by name ("host-1").
+    records: where the hosts keep what they know of guests; None: in memory.
+    """
     sections = {
         name: settings.pop(name)
         for name in (*ROOMS, *settings.get("more_services", {}))
         if name in settings
     }
     sections.setdefault("identity", IdentitySettings(password_rounds=4))
-    wanted = ControlSettings(
+    requested = ControlSettings(
         state_dir=str(state),
         database=database,
         durable=False,
@@ -191,7 +202,7 @@ async def running(
     file = state / "control" / "hanok.db"
     if not database and clock is None and not settings and not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        prepared = await _prepared(wanted)
+        prepared = await _prepared(requested)
         shutil.copyfile(prepared, file)
         shutil.copy(prepared.with_name("cloud-key"), file.with_name("cloud-key"))
     bus = MemoryBus()
@@ -199,7 +210,7 @@ async def running(
     names = [f"host-{number}" for number in range(1, hosts + 1)]
     async with (
         _closed(bus),
-        Control.running(wanted, admin_password=PASSWORD, clock=clock, bus=bus) as control,
+        Control.running(requested, admin_password=PASSWORD, clock=clock, bus=bus) as control,
         asyncio.TaskGroup() as group,
     ):
         ready = asyncio.Event()
@@ -207,8 +218,10 @@ async def running(
             run_simulated(
                 names,
                 bus,
-                image_stores=wanted.image_stores,
-                snapshots=wanted.snapshots,
+                shapes=shapes,
+                image_stores=requested.image_stores,
+                snapshots=requested.snapshots,
+                state_dir=records,
                 clock=clock,
                 ready=ready,
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,8 +14,55 @@ from tests import postgres, s3
 from tests.cloud import Cloud, running
 
 # A machine that is busy with something else makes no test fail.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+_PATIENT = settings(deadline=None, suppress_health_check=list(HealthCheck))
+settings.register_profile("whole", _PATIENT, max_examples=100)
+settings.register_profile("quick", _PATIENT, max_examples=12)
+settings.load_profile("whole")
+
+
+# They start a cloud, a server of somebody else's or an engine as processes of their own.
+SLOW = (
+    "acceptance", "node", "cli/test_guest_image.py", "drivers/ovn/test_northbound_real.py",
+    "drivers/image_stores/test_stores.py", "drivers/qemu", "operations/test_killed.py",
+    "operations/test_import_killed.py", "api/network/test_real_engine.py", "api/image/test_stores.py",
+    "api/identity/test_directory.py", "api/identity/test_saml.py", "unit/cli/test_bootstrap.py",
+    "unit/supervisor",
+)  # fmt: skip
+
+# What a test is tried at every one of: a step's failpoint, a fault of the bus, a version of the tables.
+EVERY = ("place", "mode", "revision")
+# Here each case has a cloud of its own. Of a table of more cases than these the quick run tries each third.
+CLOUDS, FEW = ("api", "operations"), 4
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what the quick run leaves out: what stands in SLOW, and most of the cases of one test where they are many.
+
+    Single tests say so themselves.
+    """
+    folder = Path(__file__).parent
+    slow, clouds = (tuple(str(folder / name) for name in names) for names in (SLOW, CLOUDS))
+    tables: dict[tuple[str, str], list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if str(item.path).startswith(slow):
+            item.add_marker(pytest.mark.slow)
+        elif isinstance(item, pytest.Function) and item.get_closest_marker("postgres") is None:
+            tables[str(item.path), item.originalname].append(item)
+    for (path, _), cases in tables.items():
+        if _parameters(cases[0]) & set(EVERY):
+            left_out = cases[1:-1]
+        elif path.startswith(clouds) and len(cases) > FEW:
+            left_out = [case for number, case in enumerate(cases) if number % 3]
+        else:
+            continue
+        for case in left_out:
+            case.add_marker(pytest.mark.slow)
+
+
+def _parameters(item: pytest.Item) -> set[str]:
+    """The names of what a case is made with."""
+    case = getattr(item, "callspec", None)
+    return set() if case is None else set(case.params)
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +104,9 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.Server]:
         pytest.skip("neither versitygw nor Go to build it is installed")
     with s3.server(program) as server:
         yield server
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)

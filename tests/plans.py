@@ -34,7 +34,7 @@ async def plans(database: Database, ask: Callable[[], Awaitable[Any]]) -> list[s
                 dialect=DIALECTS[tx.dialect](), compile_kwargs={"literal_binds": True}
             )
             plain = str(text).replace(":", "\\:")  # no parameters are left
-            rows = await tx.execute(sa.text(f"{how} {plain}"))
+            rows = await tx.all(sa.text(f"{how} {plain}"))
             found.append("\n".join(str(row[-1]) for row in rows))
     return found
 

@@ -8,7 +8,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -60,6 +59,14 @@ class Server:
             capture_output=True,
             timeout=60,
         )
+
+    def is_ready(self) -> bool:
+        """Whether it takes statements; its socket is there earlier."""
+        try:
+            self.run("pg_isready", "-h", str(self.folder))
+        except subprocess.CalledProcessError:
+            return False
+        return True
 
     def new_database(self, *, empty: bool = False) -> str:
         """The address of a new database with the tables of this version, or with nothing in it.
@@ -142,7 +149,7 @@ def server() -> Iterator[Server]:
     )
     try:
         for _ in range(200):
-            if _takes_connections(folder / ".s.PGSQL.5432"):
+            if made.is_ready():
                 break
             time.sleep(0.05)
         yield made
@@ -151,15 +158,6 @@ def server() -> Iterator[Server]:
         process.send_signal(signal.SIGINT)
         process.wait(timeout=30)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _takes_connections(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-    return True
 
 
 def _known(name: str) -> bool:

@@ -49,9 +49,9 @@ def serving() -> Iterator[Web]:
             web.tokens.append(self.headers.get("X-Auth-Token", ""))
             page = web.pages.get(self.path, Page(status=404))
             data, status = page.data, page.status
-            wanted = self.headers.get("Range")
-            if wanted and status == 200:
-                first, last = wanted.removeprefix("bytes=").split("-")
+            requested = self.headers.get("Range")
+            if requested and status == 200:
+                first, last = requested.removeprefix("bytes=").split("-")
                 data, status = data[int(first) : int(last) + 1], 206
             self.send_response(status)
             for name, value in page.headers.items():

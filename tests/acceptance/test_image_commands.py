@@ -184,8 +184,8 @@ def test_definitions(openstack: OpenStack) -> None:
 def test_a_property_of_an_object(openstack: OpenStack, tmp_path: Path) -> None:
     """The client cannot make an object with properties; a namespace that was loaded has one."""
     file = tmp_path / "n.json"
-    wanted = {"title": "Model", "type": "string"}
-    body = {"namespace": "M", "objects": [{"name": "CPU", "properties": {"model": wanted}}]}
+    requested = {"title": "Model", "type": "string"}
+    body = {"namespace": "M", "objects": [{"name": "CPU", "properties": {"model": requested}}]}
     file.write_text(json.dumps(body))
     state = Path(openstack.environment["HANOK_STATE_DIR"])
     CLI(state)("image", "metadefs", "load", str(file))

@@ -38,9 +38,9 @@ def test_the_action_starts_a_cloud_and_tells_later_steps_where_it_is(tmp_path: P
     port, told, said = str(free_port()), tmp_path / "env", tmp_path / "output"
     env = _environment(RUNNER_TEMP=str(tmp_path), GITHUB_ENV=str(told), GITHUB_OUTPUT=str(said))
     for name, value in step["env"].items():
-        wanted = re.search(r"inputs\.(\w+)", value)
-        assert wanted is not None and wanted[1] in action["inputs"]
-        env[name] = port if wanted[1] == "port" else action["inputs"][wanted[1]]["default"]
+        requested = re.search(r"inputs\.(\w+)", value)
+        assert requested is not None and requested[1] in action["inputs"]
+        env[name] = port if requested[1] == "port" else action["inputs"][requested[1]]["default"]
     state = tmp_path / "hanok-cloud"
     try:
         subprocess.run([PACKAGING / "action.sh"], env=env, check=True, timeout=300)

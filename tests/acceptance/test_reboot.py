@@ -54,11 +54,11 @@ def status_of(cli: CLI, server_id: str) -> str:
     return str(ask(cli, "GET", f"/compute/v2.1/servers/{server_id}")["server"]["status"])
 
 
-def hostname(cli: CLI, ssh: str) -> str:
+def hostname(cli: CLI, ssh: str, command: str = "cat /etc/hostname") -> str:
     """What the guest says over ssh; empty while it does not answer."""
     words = [*ssh.split(), "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=5"]
     done = subprocess.run(
-        cli.inside([*words, "cat /etc/hostname"]), capture_output=True, text=True, timeout=120
+        cli.inside([*words, command]), capture_output=True, text=True, timeout=120
     )
     return done.stdout.strip()
 
@@ -92,8 +92,8 @@ def test_after_a_reboot_guests_that_ran_run_again() -> None:
             time.sleep(1)
 
         path = f"/compute/v2.1/servers/{running['server_id']}/remote-consoles"
-        wanted = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
-        url = ask(cli, "POST", path, wanted)["remote_console"]["url"]
+        requested = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
+        url = ask(cli, "POST", path, requested)["remote_console"]["url"]
         token = url.partition("token%3D")[2].partition("&")[0]
         socket = cloud.url.replace("http", "ws", 1) + f"/console/socket?token={token}"
         assert python(cli, BANNER, socket) == "RFB 003.008"

@@ -58,14 +58,16 @@ def test_the_whole_life_of_a_real_cloud() -> None:
         words = [str(ROOT / "hanok"), "doctor", "--json", "--state-dir", str(cli.state)]
         elsewhere = cli.inside(["unshare", "--mount", "sh", "-c", script, "sh", *words])
         done = subprocess.run(elsewhere, env=cli.environment, capture_output=True, text=True)
-        assert json.loads(done.stdout) == {"differences": [], "left_out": []}, done.stderr
+        assert json.loads(done.stdout) == {"differences": [], "left_out": [], "services_off": {}}, (
+            done.stderr
+        )
 
         run = ["ip", "-n", cloud.netns, "tuntap", "add", "tapnobody", "mode", "tap"]
         subprocess.run(run, check=True)
         found = cli.json("doctor", status=1)["differences"]
         assert [(one["what"], one["mendable"]) for one in found] == [("tap", True)]
         cli("doctor", "--fix")
-        assert cli.json("doctor") == {"differences": [], "left_out": []}
+        assert cli.json("doctor") == {"differences": [], "left_out": [], "services_off": {}}
 
         assert cli.json("destroy", "--yes") == {"destroyed": True, "left": []}
         assert not cli.state.exists()

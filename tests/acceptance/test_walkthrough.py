@@ -67,6 +67,21 @@ def test_the_course_on_a_real_cloud() -> None:
         Course(as_programs(cli), cli.openrc(), image, partial(time.sleep, 1)).walk()
 
 
+def ways(cli: CLI, address: str) -> None:
+    """What is said of a packet's way is what OVN's own flows do with it."""
+    for source, destination, reaches in (
+        ("outside", f"{address}:22", True),
+        ("outside", f"{address}:80", False),
+        ("hello", "twin:80", True),
+        ("hello", "203.0.113.9:443", True),
+        ("twin", address, True),
+        ("twin", f"{address}:80", False),
+    ):
+        found = cli.json("why", source, destination, status=0 if reaches else 1)
+        assert found["reaches"] is reaches, found
+        assert (found["steps"][-1]["at"], found["steps"][-1]["passes"]) == ("OVN", True), found
+
+
 @pytest.mark.host
 def test_launch_gives_an_address_that_ssh_reaches() -> None:
     with host() as cli:
@@ -108,6 +123,7 @@ def test_launch_gives_an_address_that_ssh_reaches() -> None:
         done = subprocess.run(cli.inside(look), capture_output=True, text=True, timeout=120)
         assert done.stdout.strip() == "kept", done.stderr
         assert cli.json("doctor")["differences"] == []
+        ways(cli, found["ssh"].rpartition("@")[2])
 
         # Guests and their network go on when everything else is down.
         cli("down")
@@ -127,4 +143,8 @@ def test_launch_on_a_simulated_cloud() -> None:
         assert found["simulated"]
         assert found["ready"]
         assert cli.json("launch")["name"] == "hello-2"
-        assert cli.json("doctor") == {"differences": [], "left_out": []}
+        assert cli.json("doctor") == {"differences": [], "services_off": {}, "left_out": []}
+        cli("services", "disable", "compute")
+        off = {"compute": "by an operator"}
+        assert cli.json("status")["services_off"] == cli.json("doctor")["services_off"] == off
+        assert {one["name"] for one in cli.json("status")["services"]} >= {"ovn-controller"}

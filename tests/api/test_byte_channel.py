@@ -22,6 +22,7 @@ from hanok.base.clock import MovableClock
 from hanok.base.cloud_key import CloudKey
 from hanok.commands import ByteChannel, EnsureImage, HandOverSnapshot
 from hanok.commands.wire import HASH_HEADER, HOST_HEADER, OFFSET_HEADER
+from hanok.control.byte_door import ByteDoor
 from hanok.control.server import Server
 from hanok.control.server_settings import ServerSettings
 from hanok.node import channel
@@ -56,17 +57,17 @@ class Line:
         there, back = await asyncio.open_connection("127.0.0.1", self.to)
         # A question about what is there is short, and is let through.
         begin = await reader.read(65536)
-        most: list[int] = [1 << 60, 1 << 60]
+        maximum: list[int] = [1 << 60, 1 << 60]
         if begin.startswith(b"GET") and self.breaks:
-            most[1] = self.breaks.pop(0)
+            maximum[1] = self.breaks.pop(0)
         if begin.startswith(b"PUT") and self.uploads:
-            most[0] = self.uploads.pop(0)
+            maximum[0] = self.uploads.pop(0)
         back.write(begin)
         with contextlib.suppress(ConnectionError):
             await asyncio.wait(
                 [
-                    asyncio.ensure_future(self._pass(reader, back, most[0])),
-                    asyncio.ensure_future(self._pass(there, writer, most[1])),
+                    asyncio.ensure_future(self._pass(reader, back, maximum[0])),
+                    asyncio.ensure_future(self._pass(there, writer, maximum[1])),
                 ],
                 return_when=asyncio.FIRST_COMPLETED,
             )
@@ -74,10 +75,10 @@ class Line:
             one.close()
 
     async def _pass(
-        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, most: int
+        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, maximum: int
     ) -> None:
-        while most > 0 and (data := await source.read(min(65536, most))):
-            most -= len(data)
+        while maximum > 0 and (data := await source.read(min(65536, maximum))):
+            maximum -= len(data)
             self.passed += len(data)
             target.write(data)
             await target.drain()
@@ -190,32 +191,32 @@ def _cache(far: Far) -> ImageCache:
 
 
 async def test_the_cache_of_a_real_host_takes_an_image_and_goes_on_after_a_break(far: Far) -> None:
-    wanted = await _image(far)
+    requested = await _image(far)
     cache = _cache(far)
     far.line.breaks = [2 * MIB, MIB, 0, MIB // 2]
-    state = await cache.ensure(wanted)
-    assert state.copied and cache.path(wanted.image_id).read_bytes() == DATA
+    state = await cache.ensure(requested)
+    assert state.copied and cache.path(requested.image_id).read_bytes() == DATA
     assert far.line.connections == 5
     assert far.line.passed < len(DATA) + MIB  # what had come did not come again
-    assert not (await cache.ensure(wanted)).copied
+    assert not (await cache.ensure(requested)).copied
 
 
 async def test_another_image_than_the_one_that_was_meant_is_refused(far: Far) -> None:
-    wanted = await _image(far)
+    requested = await _image(far)
     cache = _cache(far)
     with pytest.raises(NotDone, match="checksum differs"):
-        await cache.ensure(msgspec.structs.replace(wanted, hash_value="0" * 128))
-    other = msgspec.structs.replace(wanted, size_bytes=len(DATA) - 1)
+        await cache.ensure(msgspec.structs.replace(requested, hash_value="0" * 128))
+    other = msgspec.structs.replace(requested, size_bytes=len(DATA) - 1)
     with pytest.raises(NotDone, match="other bytes than it says"):
         await cache.ensure(other)
     assert cache.list() == [] and list(cache.folder.iterdir()) == []
 
 
 async def test_a_line_that_stays_broken_ends_the_try(far: Far) -> None:
-    wanted = await _image(far)
+    requested = await _image(far)
     far.line.breaks = [0] * 50
     with pytest.raises(NotDone, match="cannot be moved") as caught:
-        await _cache(far).ensure(wanted)
+        await _cache(far).ensure(requested)
     assert caught.value.transient
     assert far.line.connections == channel.TRIES + 1
 
@@ -224,18 +225,18 @@ async def test_a_far_end_that_says_nothing_is_given_up(
     far: Far, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(channel, "SILENT_S", 0.05)
-    wanted = await _image(far)
+    requested = await _image(far)
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
 
     mute = await asyncio.start_server(silent, "127.0.0.1", 0)
-    assert wanted.source is not None
-    url = f"http://127.0.0.1:{mute.sockets[0].getsockname()[1]}/bytes/images/{wanted.image_id}"
-    source = ByteChannel(url=url, ticket=wanted.source.ticket)
+    assert requested.source is not None
+    url = f"http://127.0.0.1:{mute.sockets[0].getsockname()[1]}/bytes/images/{requested.image_id}"
+    source = ByteChannel(url=url, ticket=requested.source.ticket)
     with pytest.raises(NotDone, match="cannot be moved"):
-        await _cache(far).ensure(msgspec.structs.replace(wanted, source=source))
+        await _cache(far).ensure(msgspec.structs.replace(requested, source=source))
     mute.close()
 
 
@@ -244,9 +245,9 @@ async def _handed_over(far: Far, data: bytes) -> None:
     target = far.cloud.control.house.tickets.to_write(NAME, "far", 100 * MIB)
     hand_overs = channel.HandOvers()
     with contextlib.closing(hand_overs):
-        wanted = HandOverSnapshot(server_id=NAME, snapshot_id=NAME, target=target)
+        requested = HandOverSnapshot(server_id=NAME, snapshot_id=NAME, target=target)
         async with asyncio.timeout(60):
-            while not (await hand_overs.ensure("far", wanted, far.snapshots / NAME)).done:
+            while not (await hand_overs.ensure("far", requested, far.snapshots / NAME)).done:
                 pass
 
 
@@ -300,6 +301,35 @@ async def test_what_is_not_what_was_sent_is_refused(cloud: Cloud) -> None:
     assert await put(b"56789", "bytes 5-9/10") == 201
     assert cloud.control.house.copies.path(NAME).read_bytes() == b"0123456789"
     assert await put(b"0123456789", "bytes 0-9/10") == 409
+
+
+async def test_a_copy_is_written_by_one_at_a_time_whichever_process_takes_it(cloud: Cloud) -> None:
+    house = cloud.control.house
+    target = house.tickets.to_write(NAME, "far", 10)
+    asked = _asked(target, Content_Range="bytes 0-9/10")
+    asked["headers"][HASH_HEADER] = hashlib.sha256(b"0123456789").hexdigest()
+    half, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"01234"
+        half.set()
+        await go_on.wait()
+        yield b"56789"
+
+    other = ByteDoor(house.tickets, [], house.copies)  # of another process on the same folder
+    transport = httpx.ASGITransport(app=other)
+    async with (
+        httpx.AsyncClient(transport=transport, base_url="http://cloud:5000") as there,
+        asyncio.TaskGroup() as group,
+    ):
+        first = group.create_task(cloud.http.put(content=slowly(), **asked))
+        await half.wait()
+        assert (await there.put(content=b"0123456789", **asked)).status_code == 409
+        go_on.set()
+        assert (await first).status_code == 201
+        assert (await there.put(content=b"0123456789", **asked)).status_code == 409
+    other.close()
+    assert house.copies.path(NAME).read_bytes() == b"0123456789"
 
 
 async def test_a_ticket_is_good_for_one_thing_one_host_and_a_while(

@@ -11,7 +11,17 @@ from hanok.services.network.routes import ROUTES as NETWORK
 from hanok.services.placement.routes import ROUTES as PLACEMENT
 from hanok.web.microversions import text
 from hanok.web.routes import PUBLIC, Route
-from tests.cloud import PASSWORD, Client, Cloud, a_flavor, a_network, a_server, an_image, settle
+from tests.cloud import (
+    NEWEST,
+    PASSWORD,
+    Client,
+    Cloud,
+    a_flavor,
+    a_network,
+    a_server,
+    an_image,
+    settle,
+)
 
 MOUNTS = {
     "identity": ("", IDENTITY),
@@ -48,7 +58,12 @@ async def test_no_route_answers_without_a_token(cloud: Cloud) -> None:
         assert answer.status_code == 401, f"{kind} {route.method} {route.path}: {answer.text[:200]}"
 
 
-@pytest.mark.parametrize("body", [{"surprise": 1}, [], "text", None, {"a": {"b": {}}}])
+BODIES: tuple[object, ...] = ([], "text", None, {"a": {"b": {}}})
+
+
+@pytest.mark.parametrize(
+    "body", [{"surprise": 1}, *(pytest.param(body, marks=pytest.mark.slow) for body in BODIES)]
+)
 async def test_no_body_gets_a_500(cloud: Cloud, body: object) -> None:
     admin = await cloud.sign_in()
     member = await cloud.project_with("p", "member")
@@ -111,10 +126,25 @@ async def _authority(cloud: Cloud, owner: Client) -> tuple[str, str, str]:
     return credential["id"], made["id"], consumer["id"]
 
 
+async def _policies_with_rules(owner: Client) -> dict[tuple[str, str], str]:
+    """A policy whose rules are named by its path, and one whose rules are named by their ids alone."""
+    base, found = "/network/v2.0/qos/policies", {}
+    for alias in ("alias_", ""):
+        policy = (await owner.post(base, {"policy": {"name": "slow"}}))["policy"]["id"]
+        for rule, values in (
+            ("bandwidth_limit_rule", {"max_kbps": 1000}),
+            ("dscp_marking_rule", {"dscp_mark": 8}),
+        ):
+            made = (await owner.post(f"{base}/{policy}/{rule}s", {rule: values}))[rule]["id"]
+            found["network", f"{alias}{rule}_id"] = str(made)
+        found["network", "policy_id" if not alias else "other_policy"] = str(policy)
+    return found
+
+
 async def _things(cloud: Cloud) -> tuple[Client, dict[tuple[str, str], str]]:
     """A project's things by service and name of the path's parameter."""
     admin = await cloud.sign_in()
-    owner = await cloud.project_with("owner", "member")
+    owner = await cloud.project_with("owner", "member", "manager")
     network = await a_network(owner)
     server = await a_server(owner, await an_image(owner), await a_flavor(admin), network)
     await settle(cloud)
@@ -122,13 +152,50 @@ async def _things(cloud: Cloud) -> tuple[Client, dict[tuple[str, str], str]]:
     router = await owner.post(f"{base}/routers", {"router": {"name": "r"}})
     group = await owner.post(f"{base}/security-groups", {"security_group": {"name": "g"}})
     public = (await owner.get(f"{base}/networks?router:external=true"))["networks"][0]["id"]
-    wanted = {"floatingip": {"floating_network_id": public}}
-    floating = await owner.post(f"{base}/floatingips", wanted)
+    requested = {"floatingip": {"floating_network_id": public}}
+    floating = await owner.post(f"{base}/floatingips", requested)
+    scope = {"address_scope": {"name": "s", "ip_version": 4}}
+    scope = (await owner.post(f"{base}/address-scopes", scope))["address_scope"]
+    pool = {"subnetpool": {"name": "p", "prefixes": ["10.40.0.0/16"]}}
+    pool = (await owner.post(f"{base}/subnetpools", pool))["subnetpool"]
+    addresses = {"address_group": {"name": "a", "addresses": ["10.9.0.0/24"]}}
+    addresses = (await owner.post(f"{base}/address-groups", addresses))["address_group"]
+    opened = {
+        "object_type": "network",
+        "object_id": network,
+        "action": "access_as_shared",
+        "target_tenant": "another",
+    }
+    opened = (await owner.post(f"{base}/rbac-policies", {"rbac_policy": opened}))["rbac_policy"]
     ports = (await owner.get(f"{base}/ports?device_id={server}"))["ports"]
     subnets = (await owner.get(f"{base}/subnets?network_id={network}"))["subnets"]
+    ways = {"router": {"external_gateway_info": {"network_id": public}}}
+    outward = (await owner.post(f"{base}/routers", ways))["router"]["id"]
+    joined = {"subnet_id": subnets[0]["id"]}
+    await owner("PUT", f"{base}/routers/{outward}/add_router_interface", joined, status=200)
+    taken = (await owner.post(f"{base}/floatingips", requested))["floatingip"]["id"]
+    forwarded = {
+        "protocol": "tcp",
+        "external_port": 80,
+        "internal_port": 80,
+        "internal_port_id": ports[0]["id"],
+    }
+    path = f"{base}/floatingips/{taken}/port_forwardings"
+    forwarded = (await owner.post(path, {"port_forwarding": forwarded}))["port_forwarding"]
+    rules = await _policies_with_rules(owner)
+    plain = {"security_groups_default_statefulness": {"stateful": True}}
+    path = f"{base}/security-groups-default-statefulness"
+    plain = (await owner.post(path, plain))["security_groups_default_statefulness"]["id"]
+    lone = {"port": {"network_id": network}}
+    lone = (await owner.post(f"{base}/ports", lone))["port"]["id"]
+    trunk = {"trunk": {"name": "t", "port_id": lone}}
+    trunk = (await owner.post(f"{base}/trunks", trunk))["trunk"]["id"]
     private = await an_image(owner, "private", visibility="private")
     credential, trust, consumer = await _authority(cloud, owner)
+    wish = {"server_group": {"name": "g", "policy": "affinity"}}
+    servers = await owner.post("/compute/v2.1/os-server-groups", wish, 200, headers=NEWEST)
     return owner, {
+        ("compute", "server_group_id"): str(servers["server_group"]["id"]),
         ("identity", "credential_id"): credential,
         ("identity", "trust_id"): trust,
         ("identity", "consumer_id"): consumer,
@@ -140,6 +207,15 @@ async def _things(cloud: Cloud) -> tuple[Client, dict[tuple[str, str], str]]:
         ("network", "router_id"): str(router["router"]["id"]),
         ("network", "security_group_id"): str(group["security_group"]["id"]),
         ("network", "floatingip_id"): str(floating["floatingip"]["id"]),
+        ("network", "address_scope_id"): str(scope["id"]),
+        ("network", "subnetpool_id"): str(pool["id"]),
+        ("network", "address_group_id"): str(addresses["id"]),
+        ("network", "rbac_policy_id"): str(opened["id"]),
+        ("network", "port_forwarding_id"): str(forwarded["id"]),
+        ("network", "floatingip_of_forwarding"): str(taken),
+        **rules,
+        ("network", "trunk_id"): str(trunk),
+        ("network", "security_groups_default_statefulness_id"): str(plain),
     }
 
 
@@ -189,8 +265,10 @@ async def test_identity_tells_a_stranger_what_exists_only_where_upstream_does(cl
     domain = (await admin.post("/v3/domains", {"domain": {"name": "d"}}))["domain"]["id"]
     things = {"domain_id": domain}
     for kind in ("role", "group", "user", "project"):
-        wanted = {kind: {"name": kind} if kind == "role" else {"name": kind, "domain_id": domain}}
-        things[f"{kind}_id"] = (await admin.post(f"/v3/{kind}s", wanted))[kind]["id"]
+        requested = {
+            kind: {"name": kind} if kind == "role" else {"name": kind, "domain_id": domain}
+        }
+        things[f"{kind}_id"] = (await admin.post(f"/v3/{kind}s", requested))[kind]["id"]
     told = set()
     for route in IDENTITY:
         named = [part[1:-1] for part in route.path.split("/") if part[1:-1] in things]
@@ -213,8 +291,8 @@ async def test_anothers_application_credential_is_refused_under_ones_own_name(cl
     owner = await cloud.project_with("owner", "member")
     stranger = await cloud.project_with("stranger", "member")
     path = f"/v3/users/{owner.user_id}/application_credentials"
-    wanted = {"application_credential": {"name": "n"}}
-    theirs = (await owner.post(path, wanted))["application_credential"]["id"]
+    requested = {"application_credential": {"name": "n"}}
+    theirs = (await owner.post(path, requested))["application_credential"]["id"]
     for user, one, status in (
         (stranger, theirs, 403),
         (stranger, NOWHERE, 404),
@@ -239,8 +317,8 @@ async def _lent(cloud: Cloud) -> dict[str, Client]:
 
     for name, unrestricted in (("restricted", False), ("unrestricted", True)):
         path = f"/v3/users/{owner.user_id}/application_credentials"
-        wanted = {"application_credential": {"name": name, "unrestricted": unrestricted}}
-        made = (await owner.post(path, wanted))["application_credential"]
+        requested = {"application_credential": {"name": name, "unrestricted": unrestricted}}
+        made = (await owner.post(path, requested))["application_credential"]
         method = "application_credential"
         part = {"id": made["id"], "secret": made["secret"]}
         found[name] = await enter({"methods": [method], method: part})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from bench.fuzz import fuzz
 
 
+@pytest.mark.slow
 async def test_odd_requests_get_no_500() -> None:
     found = await fuzz(2_000, seed=1)
     assert not found.failures, "\n\n".join(f"{k}\n{v}" for k, v in found.failures.items())

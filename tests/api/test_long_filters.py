@@ -12,8 +12,8 @@ NETWORKS = "/network/v2.0/networks"
 SERVERS = "/compute/v2.1/servers"
 
 
-async def _found(client: Client, path: str, name: str, wanted: list[str]) -> list[str]:
-    answer = await client.get(f"{path}?{name}={','.join(wanted)}", headers=NEWEST)
+async def _found(client: Client, path: str, name: str, requested: list[str]) -> list[str]:
+    answer = await client.get(f"{path}?{name}={','.join(requested)}", headers=NEWEST)
     kind = path.rsplit("/", 1)[-1]
     return sorted(one["name"] for one in answer[kind] if one["name"] in ("both", "one", "none"))
 
@@ -70,7 +70,7 @@ async def test_a_sort_key_again_and_again_orders_once(cloud: Cloud) -> None:
 @pytest.mark.parametrize("path", ["/v3/users", "/image/v2/images", NETWORKS, SERVERS])
 async def test_more_parameters_than_a_query_has(cloud: Cloud, path: str) -> None:
     admin = await cloud.sign_in()
-    most = "&".join(["name=a"] * MOST_PARAMETERS)
-    await admin.get(f"{path}?{most}")
-    answer = await admin("GET", f"{path}?{most}&name=a", status=400)
+    maximum = "&".join(["name=a"] * MOST_PARAMETERS)
+    await admin.get(f"{path}?{maximum}")
+    answer = await admin("GET", f"{path}?{maximum}&name=a", status=400)
     assert f"at most {MOST_PARAMETERS} parameters" in answer.text

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from base64 import b64encode
 
+import pytest
+
+from hanok.base.errors import BadInput
+from hanok.services.identity.logic.mapping import _text
 from tests.cloud import NEWEST, Cloud, a_flavor, a_server, an_image, settle
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -135,3 +139,38 @@ async def test_numbers_that_are_none_or_too_long(cloud: Cloud) -> None:
         path, change = f"/network/v2.0/networks/{network}", {"network": {"name": "n"}}
         headers = {"If-Match": f"revision_number={odd}"}
         await admin("PUT", path, change, headers=headers, status=400)
+
+
+MANY = "9" * 5000  # more digits than Python turns into a number
+
+
+async def test_numbers_of_thousands_of_digits(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    for kind, path, status in (
+        ("compute", "/compute/v2.1/flavors", 406),
+        ("placement", "/placement/traits", 406),
+    ):
+        headers = {"OpenStack-API-Version": f"{kind} 2.{MANY}"}
+        answer = await admin("GET", path, headers=headers, status=status)
+        assert len(answer.text) < 1000
+    headers = {"X-OpenStack-Nova-API-Version": f"2.{MANY}"}
+    await admin("GET", "/compute/v2.1/flavors", headers=headers, status=406)
+    for path in ("/compute/v2.1/flavors", "/network/v2.0/networks", "/image/v2/images"):
+        await admin("GET", f"{path}?limit={MANY}", status=200)
+    await admin("GET", f"/v3/users?limit={MANY}", status=200)
+    image = await an_image(admin)
+    size = len((await admin("GET", f"/image/v2/images/{image}/file")).content)
+    for text, status, length in (
+        (f"bytes=0-{MANY}", 206, size),
+        (f"bytes=-{MANY}", 206, size),
+        (f"bytes={MANY}-", 416, None),
+        (f"bytes={'0' * 5000}1-2", 206, 2),
+    ):
+        answer = await admin("GET", f"/image/v2/images/{image}/file", headers={"Range": text})
+        assert answer.status_code == status, text[:20]
+        assert length is None or len(answer.content) == length
+
+
+async def test_a_mark_of_a_mapping_with_thousands_of_digits() -> None:
+    with pytest.raises(BadInput):
+        _text(f"{{{MANY}}}", [["a"]])

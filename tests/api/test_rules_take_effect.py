@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from hanok.services.compute.routes.servers import EXTENDED
 from hanok.services.image.facade import ImageSettings
 from hanok.services.network.policy import RULES as NETWORK
+from hanok.services.network.routes.kinds import KINDS
 from hanok.web.microversions import text
 from hanok.web.policy import Enforcer
 from hanok.web.routes import PUBLIC, SIGNED_IN, Route
@@ -23,12 +25,20 @@ from tests.cloud import Client, Cloud, running
 ORDER = {"GET": 0, "HEAD": 1, "POST": 2, "PUT": 3, "PATCH": 4, "DELETE": 5}
 
 
+# No two rebuilds of a server answer alike: tests/api/compute/test_rebuild.py turns these.
+# Servers of these tests are anywhere on their host: tests/api/compute/test_exact_placing.py has others.
+SHOWN_ELSEWHERE = frozenset(
+    [*(("rebuild", rule) for rule in EXTENDED), ("", "compute:server:topology:host:index")]
+)
+
+
 def asked(kind: str) -> Iterator[tuple[Route, str]]:
     """Each rule that a service's routes name."""
     routes = [route for route in MOUNTS[kind][1] if route.rules[0] not in (PUBLIC, SIGNED_IN)]
     for route in sorted(routes, key=lambda one: (ORDER[one.method], -one.path.count("/"))):
         for rule in route.rules:
-            yield route, rule
+            if (route.body_key, rule) not in SHOWN_ELSEWHERE:
+                yield route, rule
 
 
 def name_of(route: Route) -> str:
@@ -133,7 +143,7 @@ async def test_each_rule_that_a_route_names_takes_effect(
             for route, rule in asked(kind)
             if not await turning.shows(route, rule, way_of(ways, route, rule))
         ]
-        assert not unseen
+        assert not unseen, unseen
 
 
 # Rules that no request shows, with the reason.
@@ -142,14 +152,21 @@ UNSEEN = {
 }
 
 
+# Older and newer names of what is sent under one.
+UNSENT = {"create_rbac_policy:target_project", "update_rbac_policy:target_project"}
+
+
 def attributes(verb: str) -> Iterator[tuple[str, str, str]]:
     """Network's rules on an attribute, or a part of one: the rule, the resource, the attribute. Tags have routes."""
     for rule in NETWORK:
         action, _, attribute = rule.name.partition(":")
-        if rule.name in UNSEEN:
+        if rule.name in UNSEEN or rule.name in UNSENT:
             continue
         if action.startswith(f"{verb}_") and attribute not in ("", "tags"):
             yield rule.name, action.removeprefix(f"{verb}_"), attribute
+
+
+PATHS = {kind.name: kind.path for kind in KINDS}
 
 
 async def test_each_rule_on_an_attribute_that_is_shown_takes_effect(cloud: Cloud) -> None:
@@ -157,7 +174,7 @@ async def test_each_rule_on_an_attribute_that_is_shown_takes_effect(cloud: Cloud
     admin = await cloud.sign_in()
     enforcer = cloud.control.app.enforcer("network")
     for rule, kind, attribute in attributes("get"):
-        path = f"/network/v2.0/{kind}s/{things['network', f'{kind}_id']}"
+        path = f"/network/v2.0/{PATHS[kind]}/{things['network', f'{kind}_id']}"
         for check, shown in (("!", False), ("@", True)):
             enforcer.override({rule: check})
             assert (attribute in (await admin.get(path))[kind]) is shown, rule
@@ -170,14 +187,21 @@ async def test_each_rule_on_an_attribute_that_is_sent_takes_effect(cloud: Cloud,
     enforcer = cloud.control.app.enforcer("network")
     public = await admin.get("/network/v2.0/networks?router:external=true")
     things["network", "public"] = public["networks"][0]["id"]
-    needed = {
+    needed: dict[str, dict[str, Any]] = {
         "port": {"network_id": things["network", "network_id"]},
         "floatingip": {"floating_network_id": things["network", "public"]},
+        "subnetpool": {"name": "p", "prefixes": ["10.41.0.0/16"]},
+        "address_scope": {"name": "s", "ip_version": 4},
+        "rbac_policy": {
+            "object_type": "network",
+            "object_id": things["network", "network_id"],
+            "action": "access_as_shared",
+        },
     }
     values = network.values(things)
     for rule, kind, attribute in attributes(verb):
         sent = {name_of_attribute(attribute): values[kind][attribute]}
-        path = f"/network/v2.0/{kind}s"
+        path = f"/network/v2.0/{PATHS[kind]}"
         if verb == "update":
             request = ("PUT", f"{path}/{things['network', f'{kind}_id']}", {kind: sent})
         else:
@@ -204,12 +228,14 @@ async def test_a_host_is_named_by_whom_the_rule_lets(cloud: Cloud) -> None:
         ({"availability_zone": "nova:host-1"}, "os_compute_api:servers:create:forced_host"),
         ({"host": "host-1"}, "compute:servers:create:requested_destination"),
     ):
-        wanted = {"server": {**body["server"], **wish}}
-        refused = await owner("POST", "/compute/v2.1/servers", wanted, headers=newest, status=403)
+        requested = {"server": {**body["server"], **wish}}
+        refused = await owner(
+            "POST", "/compute/v2.1/servers", requested, headers=newest, status=403
+        )
         assert rule in refused.text
         enforcer.override({rule: "role:member"})
         await owner(
-            "POST", "/compute/v2.1/servers", wanted, headers=newest, status=400
+            "POST", "/compute/v2.1/servers", requested, headers=newest, status=400
         )  # the image
         enforcer.override({})
 

@@ -28,11 +28,11 @@ async def _echo(scope: Any, receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def serving(settings: ServerSettings) -> AsyncIterator[int]:
-    """A server of an application that says back what it hears; its port."""
+async def serving(settings: ServerSettings, app: Any = _echo) -> AsyncIterator[int]:
+    """A server of an application, which says back what it hears unless another is given; its port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(_echo, http="httptools", lifespan="off", log_config=None)
+        config = uvicorn.Config(app, http="httptools", lifespan="off", log_config=None)
         server = Server(config, settings)
         async with asyncio.TaskGroup() as group:
             task = group.create_task(server.serve(sockets=[listener]))
@@ -101,11 +101,14 @@ async def test_a_byte_now_and_then_is_not_enough(where: str) -> None:
         writer.close()
 
 
-async def test_an_answer_that_nobody_reads_ends() -> None:
+async def test_an_answer_that_nobody_reads_ends(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     async with serving(ServerSettings(answer_idle_s=0.5)) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
         writer.write(b"GET /much HTTP/1.1\r\nHost: a\r\n\r\n")
-        await asyncio.sleep(3)
+        async with asyncio.timeout(PATIENT_S):
+            while "the answer is not read" not in caplog.text:
+                await asyncio.sleep(0.1)
         read = 0
         async with asyncio.timeout(PATIENT_S):
             try:
@@ -115,6 +118,27 @@ async def test_an_answer_that_nobody_reads_ends() -> None:
                 pass
         writer.close()
         assert read < 32 << 20
+
+
+async def test_an_answer_that_is_read_too_slowly_ends() -> None:
+    """Some of it now and then keeps no connection for ever; at the rate that is asked for, all of it comes."""
+    settings = ServerSettings(answer_idle_s=1.5, answer_rate=8 << 20)
+    async with serving(settings) as port, asyncio.timeout(PATIENT_S):
+        for pause_s, whole in ((0.02, False), (0.0, True)):
+            with socket.socket() as mine:
+                mine.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
+                mine.setblocking(False)
+                loop = asyncio.get_running_loop()
+                await loop.sock_connect(mine, ("127.0.0.1", port))
+                await loop.sock_sendall(mine, b"GET /much HTTP/1.1\r\nHost: a\r\n\r\n")
+                came = 0
+                try:
+                    while came < 32 << 20 and (part := await loop.sock_recv(mine, 64 << 10)):
+                        came += len(part)
+                        await asyncio.sleep(pause_s)
+                except ConnectionResetError:
+                    pass
+                assert (came >= 32 << 20) == whole
 
 
 async def test_headers_have_an_end() -> None:
@@ -153,3 +177,23 @@ async def test_many_at_once_are_all_served() -> None:
     async with serving(ServerSettings()) as port:
         answers = await asyncio.gather(*(_asked(port) for _ in range(300)))
         assert all(b" 200 " in one for one in answers)
+
+
+async def test_one_client_with_many_requests_keeps_another_waiting_for_few() -> None:
+    begun: list[bytes] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        begun.append(dict(scope["headers"])[b"x-auth-token"])
+        await Response(b"")(scope, receive, send)
+
+    async with serving(ServerSettings(), app) as port:
+        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(201)]
+        for number, (_, writer) in enumerate(opened):
+            token = "other" if number == 200 else "busy"
+            writer.write(f"GET / HTTP/1.1\r\nHost: a\r\nX-Auth-Token: {token}\r\n\r\n".encode())
+        async with asyncio.timeout(PATIENT_S):
+            while len(begun) < 201:
+                await asyncio.sleep(0.01)
+        for _, writer in opened:
+            writer.close()
+    assert begun.index(b"other") < 50

@@ -17,9 +17,9 @@ from tests.cloud import Client, Cloud, a_flavor, a_network, a_server, an_image, 
 DOOR = "/hanok/v1/services"
 
 
-async def _until(look: Callable[[], Awaitable[int]], wanted: int) -> None:
+async def _until(look: Callable[[], Awaitable[int]], requested: int) -> None:
     async with asyncio.timeout(20):
-        while await look() != wanted:
+        while await look() != requested:
             await asyncio.sleep(0.01)
 
 
@@ -39,7 +39,9 @@ async def test_a_service_that_is_switched_off_is_gone_and_comes_back_with_its_ro
         return (await admin("GET", "/compute/v2.1/servers")).status_code
 
     await admin("PUT", f"{DOOR}/compute", {"enabled": False}, status=204)
-    await _until(status, 404)
+    await _until(status, 503)  # 404 would say of a server that it is gone
+    answer = await admin("DELETE", f"/compute/v2.1/servers/{server_id}", status=503)
+    assert "The service compute is switched off." in answer.text
     assert "compute" not in await _catalog(admin)
     listed = {one["name"]: one for one in (await admin.get(DOOR))["services"]}
     assert listed["compute"]["disabled_by"] == "operator" and listed["network"]["enabled"]
@@ -76,7 +78,7 @@ async def test_a_switch_outlasts_a_restart(tmp_path: Path) -> None:
         await admin("PUT", f"{DOOR}/compute", {"enabled": False}, status=204)
     async with running(tmp_path, hosts=0) as cloud:
         admin = await cloud.sign_in()
-        await admin("GET", "/compute/v2.1/servers", status=404)
+        await admin("GET", "/compute/v2.1/servers", status=503)
         await admin("PUT", f"{DOOR}/compute", {"enabled": True}, status=204)
         async with asyncio.timeout(20):
             while (await admin("GET", "/compute/v2.1/servers")).status_code != 200:
@@ -86,7 +88,7 @@ async def test_a_switch_outlasts_a_restart(tmp_path: Path) -> None:
 async def test_settings_switch_services_off(tmp_path: Path) -> None:
     async with running(tmp_path, hosts=0, services_off=("compute",)) as cloud:
         admin = await cloud.sign_in()
-        await admin("GET", "/compute/v2.1/servers", status=404)
+        await admin("GET", "/compute/v2.1/servers", status=503)
         assert "compute" not in await _catalog(admin)
         answer = await admin("PUT", f"{DOOR}/compute", {"enabled": True}, status=409)
         assert "services_off" in answer.text

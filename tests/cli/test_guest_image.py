@@ -37,7 +37,7 @@ async def test_the_image_boots_and_knows_who_it_is(tmp_path: Path) -> None:
             "hostname": "web-1.example",
             "public_keys": {"a": "ssh-ed25519 A"},
         }
-        wanted = server(
+        requested = server(
             image_id=image_id,
             memory_mib=LEAST_MIB,
             config_drive=(
@@ -49,14 +49,14 @@ async def test_the_image_boots_and_knows_who_it_is(tmp_path: Path) -> None:
                 ),
             ),
         )
-        await host.instance(wanted)
+        await host.instance(requested)
 
         async def prompt() -> str:
-            text = await host.console(wanted.server_id)
+            text = await host.console(requested.server_id)
             return text if "login: " in text else ""
 
         text = await eventually(prompt, timeout_s=240)
         assert "web-1 login: " in text and "I am web-1" in text and "1 ssh key(s)" in text
-        off = SetPower(server_id=wanted.server_id, generation=2, power="stopped", timeout_s=25)
+        off = SetPower(server_id=requested.server_id, generation=2, power="stopped", timeout_s=25)
         assert (await host.instance(off)).power == "stopped"
-        assert "reboot: Power down" in await host.console(wanted.server_id)
+        assert "reboot: Power down" in await host.console(requested.server_id)

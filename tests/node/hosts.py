@@ -35,6 +35,7 @@ from hanok.commands import (
     wire,
 )
 from hanok.drivers.qemu import process
+from hanok.node import cgroups
 from hanok.node.app import run_node
 from hanok.node.chassis import NullChassis
 from hanok.node.settings import NodeSettings
@@ -168,6 +169,7 @@ async def house(kind: str, *, disk_mib: int = 0, **changes: Any) -> AsyncIterato
             if found := process.find(identity, server_id=server_id, folder=settings.run_dir):
                 await found.kill()
                 found.close()
+        cgroups.clear(cgroups.name_of(settings.run_dir))
         if disk_mib:
             subprocess.run(["umount", "-l", str(folder)], check=True, timeout=30)
         shutil.rmtree(folder)

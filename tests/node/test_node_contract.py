@@ -28,6 +28,8 @@ from hanok.base.ids import new_uuid
 from hanok.bus import NobodyThere
 from hanok.commands import (
     DescribeHost,
+    Devices,
+    Diagnostics,
     Done,
     EnsureImage,
     Failed,
@@ -36,6 +38,7 @@ from hanok.commands import (
     ImageState,
     OpenConsole,
     ReadConsole,
+    ReadDiagnostics,
     RebootInstance,
     RemoveInstance,
     SetPower,
@@ -74,7 +77,8 @@ async def test_an_image_is_copied_once(host: House) -> None:
         ({"hash_algorithm": "shake_128", "hash_value": "00"}, "kind shake_128"),
         ({"size_bytes": 5}, "checksum"),
         ({"disk_format": "qcow2"}, "said to be qcow2"),
-        ({"disk_format": "vmdk"}, "cannot be booted"),
+        ({"disk_format": "vmdk"}, "said to be vmdk"),
+        ({"disk_format": "ploop"}, "cannot be booted"),
         ({"image_id": "9c0d0000-0000-4000-8000-00000000ffff"}, "not in any store"),
         ({"image_id": "../../etc/passwd"}, "not an id"),
     ],
@@ -93,23 +97,23 @@ async def test_a_wrong_image_is_refused(
 async def test_an_image_with_another_good_hash_is_taken(host: House, algorithm: str) -> None:
     await host.ask(ForgetImage(image_id=IMAGE_ID))
     value = hashlib.new(algorithm, TINY).hexdigest()
-    wanted = msgspec.structs.replace(ENSURE_IMAGE, hash_algorithm=algorithm, hash_value=value)
-    answer = await host.ask(wanted)
+    requested = msgspec.structs.replace(ENSURE_IMAGE, hash_algorithm=algorithm, hash_value=value)
+    answer = await host.ask(requested)
     assert answer == ImageState(image_id=IMAGE_ID, virtual_size_bytes=len(TINY), copied=True)
 
 
 async def test_a_server_lives_and_goes(host: House) -> None:
-    wanted = server(nics=(a_nic(),), config_drive=A_CONFIG_DRIVE, ephemeral_gib=1, swap_mib=16)
-    sid = wanted.server_id
-    state = await host.instance(wanted)
+    requested = server(nics=(a_nic(),), config_drive=A_CONFIG_DRIVE, ephemeral_gib=1, swap_mib=16)
+    sid = requested.server_id
+    state = await host.instance(requested)
     assert (state.power, state.generation) == ("running", 1) and state.started_at is not None
-    assert (await host.instance(wanted)).started_at == state.started_at  # a repeat does nothing
+    assert (await host.instance(requested)).started_at == state.started_at  # a repeat does nothing
 
     inventory = await host.inventory()
     assert [one.server_id for one in inventory.instances] == [sid]
     assert list(inventory.processes) == [sid] and inventory.directories == (sid,)
-    assert inventory.taps == (wanted.nics[0].port_id,)
-    assert inventory.metadata_networks == (wanted.nics[0].network_id,)
+    assert inventory.taps == (requested.nics[0].port_id,)
+    assert inventory.metadata_networks == (requested.nics[0].network_id,)
 
     async def prompt() -> bool:
         return (await host.console(sid)).endswith("tiny login: ")
@@ -123,14 +127,14 @@ async def test_a_server_lives_and_goes(host: House) -> None:
 
 
 async def test_a_late_command_changes_nothing(host: House) -> None:
-    wanted = server(generation=5, power="stopped")
-    sid = wanted.server_id
-    await host.instance(wanted)
+    requested = server(generation=5, power="stopped")
+    sid = requested.server_id
+    await host.instance(requested)
     assert await host.ask(server(generation=4, server_id=sid)) == Stale(seen_generation=5)
     assert await host.ask(hard(sid, 4, "running")) == Stale(seen_generation=5)
     assert await host.ask(RemoveInstance(server_id=sid, generation=4)) == Stale(seen_generation=5)
     assert await host.ask(RemoveInstance(server_id=sid, generation=6)) == Done()
-    assert await host.ask(wanted) == Stale(seen_generation=6)
+    assert await host.ask(requested) == Stale(seen_generation=6)
     assert await host.ask(hard(sid, 5, "running")) == Stale(seen_generation=6)
     assert not (await host.inventory()).directories
 
@@ -142,9 +146,9 @@ async def test_removing_what_never_was_is_remembered(host: House) -> None:
 
 
 async def test_power_goes_along_its_arrows(host: House) -> None:
-    wanted = server(power="stopped")
-    sid = wanted.server_id
-    assert (await host.instance(wanted)).power == "stopped"
+    requested = server(power="stopped")
+    sid = requested.server_id
+    assert (await host.instance(requested)).power == "stopped"
     assert not (await host.inventory()).processes
     path = [
         "running",
@@ -168,9 +172,9 @@ async def test_power_goes_along_its_arrows(host: House) -> None:
 
 
 async def test_a_reboot_happens_once_a_generation(host: House) -> None:
-    wanted = server()
-    sid = wanted.server_id
-    first = await host.instance(wanted)
+    requested = server()
+    sid = requested.server_id
+    first = await host.instance(requested)
     command = RebootInstance(server_id=sid, generation=2)
     second = await host.instance(command)
     third = await host.instance(command)
@@ -196,11 +200,11 @@ async def test_what_cannot_be_is_said_in_the_users_terms(host: House) -> None:
 
 
 async def test_an_image_that_is_stood_on_stays(host: House) -> None:
-    wanted = server(power="stopped")
-    await host.instance(wanted)
+    requested = server(power="stopped")
+    await host.instance(requested)
     assert await host.ask(ForgetImage(image_id=IMAGE_ID)) == Done()
     assert (await host.inventory()).images == (IMAGE_ID,)
-    await host.ask(RemoveInstance(server_id=wanted.server_id, generation=1))
+    await host.ask(RemoveInstance(server_id=requested.server_id, generation=1))
     assert await host.ask(ForgetImage(image_id=IMAGE_ID)) == Done()
     assert (await host.inventory()).images == ()
 
@@ -237,19 +241,19 @@ async def test_a_host_describes_itself_and_beats(host: House) -> None:
 
 
 async def test_a_lost_answer_is_silence_but_the_deed_is_done(host: House) -> None:
-    wanted = server(power="stopped")
+    requested = server(power="stopped")
     with armed("node.ensure_instance.after", "lose", 1), pytest.raises(NobodyThere):
-        await host.ask(wanted)
-    assert (await host.inventory()).directories == (wanted.server_id,)
-    assert (await host.instance(wanted)).power == "stopped"
+        await host.ask(requested)
+    assert (await host.inventory()).directories == (requested.server_id,)
+    assert (await host.instance(requested)).power == "stopped"
 
 
 async def test_a_server_that_came_back_stays(host: House) -> None:
-    wanted = server(generation=3, power="stopped")
-    sid = wanted.server_id
-    await host.instance(wanted)
+    requested = server(generation=3, power="stopped")
+    sid = requested.server_id
+    await host.instance(requested)
     assert await host.ask(RemoveInstance(server_id=sid, generation=3)) == Done()
-    await host.instance(wanted)  # as new as the removal: an undo, and another try
+    await host.instance(requested)  # as new as the removal: an undo, and another try
     await host.stop()
     await host.start()
     assert (await host.inventory()).directories == (sid,)
@@ -257,9 +261,9 @@ async def test_a_server_that_came_back_stays(host: House) -> None:
 
 
 async def test_a_ticket_opens_one_console_once(host: House) -> None:
-    wanted = server()
-    await host.instance(wanted)
-    reader, writer, address = await connect(host, wanted.server_id, "vnc")
+    requested = server()
+    await host.instance(requested)
+    reader, writer, address = await connect(host, requested.server_id, "vnc")
     assert await reader.readexactly(12) == b"RFB 003.008\n"
     writer.close()
     for line in (address.ticket.encode() + b"\n", b"guess\n", b"x" * 200 + b"\n", b""):
@@ -268,6 +272,39 @@ async def test_a_ticket_opens_one_console_once(host: House) -> None:
         writer.write_eof()
         assert await reader.read() == b""
         writer.close()
-    await host.ask(SetPower(server_id=wanted.server_id, generation=2, power="stopped", soft=False))
-    answer = await host.ask(OpenConsole(server_id=wanted.server_id))
+    await host.ask(
+        SetPower(server_id=requested.server_id, generation=2, power="stopped", soft=False)
+    )
+    answer = await host.ask(OpenConsole(server_id=requested.server_id))
     assert isinstance(answer, Failed) and "not running" in answer.message
+
+
+async def test_a_running_guest_is_diagnosed(host: House) -> None:
+    requested = server(vcpus=2, nics=(a_nic(),), swap_mib=1)
+    await host.instance(requested)
+    ask = ReadDiagnostics(server_id=requested.server_id)
+
+    async def says_login() -> bool:
+        return "login" in await host.console(requested.server_id)
+
+    await eventually(says_login)
+    told = await host.ask(ask)
+    assert isinstance(told, Diagnostics), told
+    assert told.memory_figures["rss"] > 1024
+    assert told.power == "running" and told.started_at is not None
+    assert (told.memory_mib, told.memory_used_mib) == (32, 32)
+    assert len(told.cpu_times_ns) == 2 and told.cpu_times_ns[0] > 0
+    assert len(told.disks) == 2
+    assert [nic.mac for nic in told.nics] == [requested.nics[0].mac]
+    await host.ask(hard(requested.server_id, 2, "stopped"))
+    answer = await host.ask(ask)
+    assert isinstance(answer, Failed) and "not running" in answer.message
+    answer = await host.ask(ReadDiagnostics(server_id=new_uuid()))
+    assert isinstance(answer, Failed) and "no such server" in answer.message
+
+
+async def test_a_machine_that_the_host_does_not_have_is_said(host: House) -> None:
+    answer = await host.ask(server(devices=Devices(machine="pc-q35-0.1")))
+    assert isinstance(answer, Failed) and "machine type pc-q35-0.1" in answer.message
+    told = server(devices=Devices(machine="pc", boot_menu=True))
+    assert (await host.instance(told)).power == "running"

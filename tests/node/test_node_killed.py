@@ -84,6 +84,7 @@ async def node(
     [
         "node.ensure_instance.after_record",
         "node.ensure_instance.after_root_disk",
+        "node.make_ephemeral.between",
         "node.start.after_process",
         "node.start.before_cont",
         "node.ensure_instance.after_start",
@@ -99,7 +100,7 @@ async def test_a_create_goes_on_after_the_node_was_killed(place: str) -> None:
     ):
         await host.stop()
         bus = await NATSBus.connect(url, name="test")
-        wanted = server(nics=(a_nic(),), config_drive=A_CONFIG_DRIVE)
+        requested = server(nics=(a_nic(),), config_drive=A_CONFIG_DRIVE, ephemeral_gib=1)
 
         async def ask(command: Command) -> Answer:
             return await wire.ask(bus, host.name, command, timeout_s=30)
@@ -107,18 +108,18 @@ async def test_a_create_goes_on_after_the_node_was_killed(place: str) -> None:
         try:
             async with node(host.settings, bus, f"{place}=die") as process:
                 assert isinstance(await ask(ENSURE_IMAGE), ImageState)
-                asking = asyncio.ensure_future(ask(wanted))
+                asking = asyncio.ensure_future(ask(requested))
                 async with asyncio.timeout(30):
                     assert await process.wait() == -9
                 asking.cancel()
                 await asyncio.gather(asking, return_exceptions=True)
             async with node(host.settings, bus):
-                state = await ask(wanted)
+                state = await ask(requested)
                 assert isinstance(state, InstanceState) and state.power == "running"
                 inventory = await ask(ListInventory())
                 assert isinstance(inventory, HostInventory)
-                assert list(inventory.processes) == [wanted.server_id]
-                gone = RemoveInstance(server_id=wanted.server_id, generation=2)
+                assert list(inventory.processes) == [requested.server_id]
+                gone = RemoveInstance(server_id=requested.server_id, generation=2)
                 assert await ask(gone) == Done()
                 inventory = await ask(ListInventory())
                 assert isinstance(inventory, HostInventory)

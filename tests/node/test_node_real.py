@@ -41,36 +41,36 @@ async def told(host: House) -> bool:
 
 
 async def test_a_guest_that_switches_itself_off_is_told(host: House) -> None:
-    wanted = server()
-    await host.instance(wanted)
+    requested = server()
+    await host.instance(requested)
 
     async def up() -> bool:
-        return "login" in await host.console(wanted.server_id)
+        return "login" in await host.console(requested.server_id)
 
     await eventually(up)
-    _, writer, _ = await connect(host, wanted.server_id, "serial")
+    _, writer, _ = await connect(host, requested.server_id, "serial")
     writer.write(b"q")
     await eventually(lambda: told(host))
     writer.close()
     event = host.events[0]
-    assert (event.server_id, event.power, event.generation) == (wanted.server_id, "stopped", 1)
+    assert (event.server_id, event.power, event.generation) == (requested.server_id, "stopped", 1)
     assert not (await host.inventory()).processes
 
 
 async def test_a_killed_guest_is_crashed_and_can_be_started_again(host: House) -> None:
-    wanted = server()
-    await host.instance(wanted)
-    os.kill((await host.inventory()).processes[wanted.server_id], signal.SIGKILL)
+    requested = server()
+    await host.instance(requested)
+    os.kill((await host.inventory()).processes[requested.server_id], signal.SIGKILL)
     await eventually(lambda: told(host))
     assert host.events[0].power == "crashed"
-    again = SetPower(server_id=wanted.server_id, generation=2, power="running")
+    again = SetPower(server_id=requested.server_id, generation=2, power="running")
     assert (await host.instance(again)).power == "running"
 
 
 async def test_a_guest_that_ended_while_no_node_was_there_is_told(host: House) -> None:
-    wanted = server()
-    await host.instance(wanted)
-    pid = (await host.inventory()).processes[wanted.server_id]
+    requested = server()
+    await host.instance(requested)
+    pid = (await host.inventory()).processes[requested.server_id]
     await host.stop()
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)  # this process is its parent; a node of its own would not be
@@ -96,24 +96,24 @@ async def test_after_a_reboot_of_the_host_guests_run_again(host: House) -> None:
 
 
 async def test_a_soft_stop_is_a_hard_one_in_the_end(host: House) -> None:
-    wanted = server()
-    await host.instance(wanted)
-    deaf = SetPower(server_id=wanted.server_id, generation=2, power="stopped", timeout_s=0.2)
+    requested = server()
+    await host.instance(requested)
+    deaf = SetPower(server_id=requested.server_id, generation=2, power="stopped", timeout_s=0.2)
     assert (await host.instance(deaf)).power == "stopped"
     assert host.events == []
 
 
 async def test_the_disk_grows_and_is_never_replaced(host: House) -> None:
-    wanted = server(power="stopped")
-    await host.instance(wanted)
-    disk = host.folder / "state/instances" / wanted.server_id / "files/disk"
+    requested = server(power="stopped")
+    await host.instance(requested)
+    disk = host.folder / "state/instances" / requested.server_id / "files/disk"
     before = disk.stat().st_ino
     for power in ("stopped", "running"):
         size = 2 if power == "stopped" else 3
-        await host.instance(server(2, server_id=wanted.server_id, disk_gib=size, power=power))
+        await host.instance(server(2, server_id=requested.server_id, disk_gib=size, power=power))
         assert disk.stat().st_ino == before
         assert int.from_bytes(disk.read_bytes()[24:32], "big") == size << 30
-    await host.instance(server(3, server_id=wanted.server_id, disk_gib=4))
+    await host.instance(server(3, server_id=requested.server_id, disk_gib=4))
     assert int.from_bytes(disk.read_bytes()[24:32], "big") == 4 << 30
 
 
@@ -123,15 +123,17 @@ async def test_metadata_is_asked_of_control_by_network_and_address(host: House) 
     async def answer(_subject: str, payload: bytes) -> bytes:
         question = wire.decode_question(payload)
         questions.append(question)
-        found = question.network_id == wanted.nics[0].network_id
-        return wire.encode(MetadataDocument(found=found, files={"latest/user-data": b"#!"}))
+        found = question.network_id == requested.nics[0].network_id
+        left = question.password == "c2VhbGVk"
+        files = {"latest/user-data": b"#!", "openstack/latest/password": b""}
+        return wire.encode(MetadataDocument(found=found, left=left, files=files))
 
-    wanted = server(nics=(a_nic(), a_nic()), power="stopped")
+    requested = server(nics=(a_nic(), a_nic()), power="stopped")
     await host.bus.listen(f"{wire.METADATA}.*", answer)
-    await host.instance(wanted)
+    await host.instance(requested)
 
     async def get(nic: int, request: bytes) -> bytes:
-        port = host.chassis.metadata_ports[wanted.nics[nic].network_id]
+        port = host.chassis.metadata_ports[requested.nics[nic].network_id]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(request)
         data = await reader.read()
@@ -143,6 +145,18 @@ async def test_metadata_is_asked_of_control_by_network_and_address(host: House) 
     )
     assert (await get(0, spoofed)).endswith(b"\r\n\r\n#!")
     assert (await get(0, b"GET / HTTP/1.0\r\n\r\n")).endswith(b"\r\n\r\nlatest")
+    token = b"PUT /latest/api/token HTTP/1.1\r\nX-aws-ec2-metadata-token-ttl-seconds: 9\r\n\r\n"
+    assert (await get(0, token)).startswith(b"HTTP/1.1 404")
+    for body, status in (
+        (b"c2VhbGVk", b"200"),
+        (b"b3RoZXI=", b"409"),
+        (b"a" * 1021, b"400"),
+        (b"\x00\xff", b"400"),
+        (b"", b"400"),
+    ):
+        head = b"POST /openstack/latest/password HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body)
+        assert (await get(0, head + body)).startswith(b"HTTP/1.1 " + status), body
+    assert (await get(1, head)).startswith(b"HTTP/1.1 404")
     assert (await get(0, b"GET /secret HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 404")
     assert (await get(1, spoofed)).startswith(b"HTTP/1.1 404")
     assert (await get(0, b"POST / HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 405")
@@ -153,9 +167,9 @@ async def test_metadata_is_asked_of_control_by_network_and_address(host: House) 
 
 
 async def test_metadata_without_control_is_503(host: House) -> None:
-    wanted = server(nics=(a_nic(),), power="stopped")
-    await host.instance(wanted)
-    port = host.chassis.metadata_ports[wanted.nics[0].network_id]
+    requested = server(nics=(a_nic(),), power="stopped")
+    await host.instance(requested)
+    port = host.chassis.metadata_ports[requested.nics[0].network_id]
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"GET / HTTP/1.1\r\n\r\n")
     assert (await reader.read()).startswith(b"HTTP/1.1 503")
@@ -178,16 +192,16 @@ PLACES = (
 async def test_a_create_that_breaks_anywhere_leaves_nothing_or_goes_on(
     host: House, place: str, then: str
 ) -> None:
-    wanted = server(nics=(a_nic(),), config_drive=A_CONFIG_DRIVE)
+    requested = server(nics=(a_nic(),), config_drive=A_CONFIG_DRIVE)
     with armed(place, "raise"), pytest.raises(NobodyThere):
-        await host.ask(wanted)
+        await host.ask(requested)
     if then == "restart":
         await host.stop()
         await host.start()
     if then != "remove":
-        assert (await host.instance(wanted)).power == "running"
-        assert list((await host.inventory()).processes) == [wanted.server_id]
-    assert await host.ask(RemoveInstance(server_id=wanted.server_id, generation=2)) == Done()
+        assert (await host.instance(requested)).power == "running"
+        assert list((await host.inventory()).processes) == [requested.server_id]
+    assert await host.ask(RemoveInstance(server_id=requested.server_id, generation=2)) == Done()
     inventory = await host.inventory()
     assert not inventory.instances and not inventory.processes and not inventory.taps
     assert not inventory.directories and not inventory.metadata_networks
@@ -196,10 +210,10 @@ async def test_a_create_that_breaks_anywhere_leaves_nothing_or_goes_on(
 
 @pytest.mark.parametrize("place", ["before_kill", "after_kill", "after_unplug", "after_files"])
 async def test_a_removal_that_breaks_is_finished_at_the_next_start(host: House, place: str) -> None:
-    wanted = server(nics=(a_nic(),))
-    await host.instance(wanted)
+    requested = server(nics=(a_nic(),))
+    await host.instance(requested)
     with armed(f"node.remove_instance.{place}", "raise"), pytest.raises(NobodyThere):
-        await host.ask(RemoveInstance(server_id=wanted.server_id, generation=2))
+        await host.ask(RemoveInstance(server_id=requested.server_id, generation=2))
     await host.stop()
     await host.start()
     inventory = await host.inventory()
@@ -224,8 +238,8 @@ async def test_servers_share_the_image_and_own_their_folders(host: House) -> Non
 @pytest.mark.host
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start guests as other users")
 async def test_each_guest_runs_as_a_user_of_its_own() -> None:
-    async with house("real", qemu_uid=710_000, qemu_gid=710_000, qemu_uids=2) as host:
-        await host.image()
+    async with house("real", qemu_uid=710_000, qemu_gid=710_000, qemu_uids=3) as host:
+        await host.image()  # the last of the users is for tools that look at images
         servers = [server(config_drive=A_CONFIG_DRIVE, swap_mib=16, ephemeral_gib=1) for _ in "ab"]
         for number, one in enumerate(servers):
             await host.instance(one)
@@ -244,9 +258,9 @@ async def test_each_guest_runs_as_a_user_of_its_own() -> None:
 
 
 async def test_a_node_that_dies_while_it_suspends_loses_nothing(host: House) -> None:
-    wanted = server()
-    sid = wanted.server_id
-    await host.instance(wanted)
+    requested = server()
+    sid = requested.server_id
+    await host.instance(requested)
 
     async def up() -> bool:
         return "login" in await host.console(sid)
@@ -274,16 +288,16 @@ async def test_a_config_drive_that_cannot_be_made_is_said(host: House) -> None:
 
 
 async def test_a_guest_that_stands_still_is_seen_at_the_next_start(host: House) -> None:
-    wanted = server()
-    await host.instance(wanted)
+    requested = server()
+    await host.instance(requested)
     await host.stop()
-    monitor = await Monitor.connect(host.folder / "run" / wanted.server_id / "qmp")
+    monitor = await Monitor.connect(host.folder / "run" / requested.server_id / "qmp")
     await monitor.execute("stop")
     await monitor.close()
     await host.start()
     await eventually(lambda: told(host))
     assert host.events[0].power == "paused"
-    again = SetPower(server_id=wanted.server_id, generation=2, power="running")
+    again = SetPower(server_id=requested.server_id, generation=2, power="running")
     assert (await host.instance(again)).power == "running"
 
 
@@ -292,11 +306,11 @@ async def test_a_guest_that_stands_still_is_seen_at_the_next_start(host: House) 
 async def test_a_guest_waits_for_room_on_a_full_disk() -> None:
     async with house("real", disk_mib=1200) as host:
         await host.image()
-        wanted = server()
-        await host.instance(wanted)
+        requested = server()
+        await host.instance(requested)
 
         async def up() -> bool:
-            return "login" in await host.console(wanted.server_id)
+            return "login" in await host.console(requested.server_id)
 
         await eventually(up)
         ballast = host.folder / "ballast"
@@ -305,19 +319,26 @@ async def test_a_guest_waits_for_room_on_a_full_disk() -> None:
                 with contextlib.suppress(OSError):
                     while file.write(bytes(size)) == size:
                         pass
-        _, writer, _ = await connect(host, wanted.server_id, "serial")
+        _, writer, _ = await connect(host, requested.server_id, "serial")
         writer.write(b"w")
         await eventually(lambda: told(host))
         event = host.events[0]
         assert event.power == "paused" and "no room left" in event.reason
-        assert "." not in await host.console(wanted.server_id)
+        assert (await host.inventory()).instances[0].reason == event.reason
+        assert "." not in await host.console(requested.server_id)
 
+        assert any("MiB free" in line for line in host.beats[-1].warnings) or not host.beats
         ballast.unlink()
-        on = SetPower(server_id=wanted.server_id, generation=2, power="running", soft=False)
-        assert (await host.instance(on)).power == "running"
+
+        async def twice() -> bool:
+            return len(host.events) > 1
+
+        await eventually(twice)
+        assert [(one.power, one.reason) for one in host.events[1:]] == [("running", "")]
+        assert (await host.inventory()).instances[0].power == "running"
 
         async def written() -> bool:
-            return "." in await host.console(wanted.server_id)
+            return "." in await host.console(requested.server_id)
 
         await eventually(written)
         writer.close()

@@ -13,11 +13,14 @@ import sqlalchemy as sa
 
 from hanok.base import failpoints
 from hanok.base.clock import Clock, MovableClock
-from hanok.base.errors import StepFailed
+from hanok.base.errors import DatabaseAway, Raced, StepFailed
 from hanok.bus import MemoryBus, Wakes
+from hanok.commands import Done, ListInventory
+from hanok.commands.wire import encode, node_subject
 from hanok.operations import Operation, Run, Starter, Step, Worker, records_of
 from hanok.operations.tables import operations
 from hanok.store import Database, Transaction
+from tests.databases import opened
 
 Diary = list[str]
 
@@ -71,6 +74,52 @@ class Build(Operation, frozen=True, kw_only=True, tag="test.build"):
         run.tools.append("cancelled")
 
 
+class Reach(Step["Reaching", Diary, None], name="reach"):
+    async def do(self, run: Run[Reaching, Diary]) -> None:
+        if run.args.host:
+            await run.ask(run.args.host, ListInventory(), Done, timeout_s=1)
+        else:
+            async with run.transaction():
+                run.tools.append("wrote")
+
+
+class Reaching(Operation, frozen=True, kw_only=True, tag="test.reaching"):
+    """Writes, or asks a host, before its step is done."""
+
+    host: str = ""
+    steps = (Reach,)
+
+    @property
+    def resource(self) -> str:
+        return "house:a"
+
+
+class Meet(Step["Meeting", Diary, None], name="meet"):
+    async def do(self, run: Run[Meeting, Diary]) -> None:
+        run.args.meet("do", run.tools)
+
+    async def save(self, run: Run[Meeting, Diary], tx: Transaction, result: None) -> None:
+        run.args.meet("save", run.tools)
+
+
+class Meeting(Operation, frozen=True, kw_only=True, tag="test.meeting"):
+    """Meets this trouble of the database, so many times, in this part of its step."""
+
+    trouble: str
+    times: int
+    part: str
+    steps = (Meet,)
+
+    def meet(self, part: str, diary: Diary) -> None:
+        diary.append(part)
+        if part == self.part and diary.count(part) <= self.times:
+            raise DatabaseAway("It is busy.") if self.trouble == "away" else Raced()
+
+    @property
+    def resource(self) -> str:
+        return "house:a"
+
+
 class Site:
     """A database and workers on it."""
 
@@ -90,7 +139,7 @@ class Site:
 
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[Worker]:
-        kinds = [(Build, self.diary)]
+        kinds: list[Any] = [(Build, self.diary), (Reaching, self.diary), (Meeting, self.diary)]
         worker = Worker(self.database, self.bus, self.clock, kinds, wakes=self.wakes)
         task = asyncio.ensure_future(worker.run())
         try:
@@ -106,9 +155,7 @@ class Site:
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    database = Database(f"sqlite:///{tmp_path}/db", durable=False)
-    await database.open()
-    await database.create_tables()
+    database = await opened(tmp_path)
     yield Site(database, MovableClock())
     failpoints.disarm()
     await database.close()
@@ -200,6 +247,91 @@ async def test_a_worker_that_slept_past_its_lease_writes_nothing(site: Site) -> 
         failpoints.release(point)
         await asyncio.sleep(0.05)
     assert site.diary.count("save Second") == 1 and await site.state() == "done"
+
+
+@pytest.mark.parametrize(("host", "did"), [("", "wrote"), ("h1", "asked")])
+async def test_a_worker_that_slept_past_its_lease_reaches_nothing(
+    site: Site, host: str, did: str
+) -> None:
+    """Stopped before its step's effect, by the system or a debugger; meanwhile another worker did it."""
+
+    async def answer(_subject: str, _payload: bytes) -> bytes:
+        site.diary.append("asked")
+        return encode(Done())
+
+    await site.bus.listen(node_subject("h1"), answer)
+    assert isinstance(site.clock, MovableClock)
+    point = "test.reaching.Reach.before_do"
+    failpoints.arm(point, "hang", 1)
+    async with site.worker():
+        await site.start(Reaching(host=host))
+        while failpoints.waiting(point) is False:
+            await asyncio.sleep(0)
+        site.clock.move(31)
+        async with site.worker() as other:
+            await other.settled()
+        assert site.diary == [did]
+        failpoints.release(point)
+        await asyncio.sleep(0.05)
+    assert site.diary == [did] and await site.state() == "done"
+
+
+async def test_a_step_ends_where_another_worker_has_taken_it_over(site: Site) -> None:
+    assert isinstance(site.clock, MovableClock)
+    point = "test.build.Second.before_do"
+    failpoints.arm(point, "hang", 1)
+    async with site.worker() as asleep:
+        await site.start(Build(name="a"))
+        while failpoints.waiting(point) is False:
+            await asyncio.sleep(0)
+        site.clock.move(31)
+        async with site.worker() as other:
+            await other.settled()
+        await asleep.renew()
+        async with asyncio.timeout(5):
+            while asleep.at_work():
+                await asyncio.sleep(0)
+    assert site.diary == ALL and await site.state() == "done"
+
+
+@pytest.mark.parametrize(("trouble", "times"), [("away", 20), ("raced", 1)])
+@pytest.mark.parametrize("part", ["do", "save"])
+async def test_trouble_of_the_database_delays_and_fails_nothing(
+    site: Site, trouble: str, times: int, part: str
+) -> None:
+    assert isinstance(site.clock, MovableClock)
+    async with site.worker() as worker, asyncio.timeout(30):
+        await site.start(Meeting(trouble=trouble, times=times, part=part))
+        while await site.state() != "done":
+            site.clock.move(1)
+            worker.wake()
+            await asyncio.sleep(0.01)
+    assert site.diary.count(part) == times + 1
+
+
+async def test_a_database_that_is_away_beyond_a_steps_deadline_fails_it(site: Site) -> None:
+    assert isinstance(site.clock, MovableClock)
+    async with site.worker() as worker, asyncio.timeout(30):
+        await site.start(Meeting(trouble="away", times=10**6, part="do"))
+        while await site.state() != "failed":
+            site.clock.move(20)
+            worker.wake()
+            await asyncio.sleep(0.01)
+
+
+async def test_what_a_service_had_begun_goes_on_at_once_where_it_is_on(site: Site) -> None:
+    point = "test.build.Second.before_do"
+    failpoints.arm(point, "hang", 1)
+    async with site.worker() as here:
+        await site.start(Build(name="a"))
+        while failpoints.waiting(point) is False:
+            await asyncio.sleep(0)
+        here.remove([(Build, site.diary)])
+        while here.at_work():
+            await asyncio.sleep(0)
+        async with site.worker() as there:  # no lease has to end: the clock stands still
+            await there.settled()
+    assert site.diary == ALL and await site.state() == "done"
 
 
 async def test_operations_of_one_resource_wait_for_each_other(site: Site) -> None:

@@ -31,6 +31,7 @@ from hanok.operations.model import Pool
 from hanok.operations.tables import operations, steps
 from hanok.store import Database, Transaction
 from hanok.store.new_migration import import_all_tables
+from tests.databases import opened
 
 
 class Site:
@@ -89,9 +90,9 @@ class Site:
     async def until_count(self, line: str, times: int) -> None:
         await self.until(lambda: self.diary.count(line) == times)
 
-    async def until_state(self, resource: str, wanted: str) -> None:
+    async def until_state(self, resource: str, requested: str) -> None:
         async with asyncio.timeout(20):
-            while await self.state(resource) != wanted:
+            while await self.state(resource) != requested:
                 await asyncio.sleep(0.002)
 
 
@@ -223,10 +224,7 @@ KINDS = (Copy, Download, Late, Plug, Whole, Part, Slow)
 @pytest.fixture
 async def site(tmp_path: Path, database_url: str) -> AsyncIterator[Site]:
     import_all_tables()
-    database = Database(database_url or f"sqlite:///{tmp_path}/db", durable=False)
-    await database.open()
-    if not database_url:
-        await database.create_tables()
+    database = await opened(tmp_path, database_url)
     yield Site(database, MovableClock())
     await database.close()
 

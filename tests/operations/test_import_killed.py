@@ -34,12 +34,12 @@ def shown(cloud: Process, image_id: str) -> Any:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_an_import_goes_on_after_the_process_was_killed(cloud: Process, place: str) -> None:
-    wanted = {"method": {"name": "glance-direct"}}
+    requested = {"method": {"name": "glance-direct"}}
     for step in STEPS:
         cloud.end()
         cloud.start(f"image.import_image.{step}.{place}=die:1")
         image_id = staged(cloud)
-        answer = cloud.http.post(f"{IMAGES}/{image_id}/import", json=wanted)
+        answer = cloud.http.post(f"{IMAGES}/{image_id}/import", json=requested)
         assert answer.status_code == 202, answer.text
         cloud.wait(cloud.died)
         cloud.start()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ SERVERS = "/compute/v2.1/servers"
 class Process:
     """A simulated cloud in a process of its own, its state in a folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, hosts: int = 1) -> None:
+        self.folder, self.hosts = folder, hosts
         self.port = free_port()
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
         self.process: subprocess.Popen[bytes] | None = None
@@ -37,7 +38,7 @@ class Process:
         self.process = subprocess.Popen(
             [
                 sys.executable, "-m", "hanok.cli", "up", "--simulated", "--foreground",
-                "--state-dir", str(self.folder), "--port", str(self.port),
+                "--state-dir", str(self.folder), "--port", str(self.port), "--hosts", str(self.hosts),
             ],
             env={**os.environ, "PYTHONPATH": str(root / "src"), "HANOK_FAILPOINTS": failpoints},
             stdout=subprocess.DEVNULL,
@@ -94,8 +95,8 @@ class Process:
         answer = self.http.get(f"{SERVERS}/{server_id}", headers=NEWEST)
         return "gone" if answer.status_code == 404 else str(answer.json()["server"]["status"])
 
-    def wait_status(self, server_id: str, wanted: str) -> None:
-        self.wait(lambda: self.status(server_id) == wanted)
+    def wait_status(self, server_id: str, requested: str) -> None:
+        self.wait(lambda: self.status(server_id) == requested)
 
     def prepare(self) -> dict[str, Any]:
         """An image, a flavor, a network; returns the body of a server."""
@@ -196,3 +197,119 @@ def test_an_image_of_a_server_is_made_though_the_process_was_killed(
         cloud.wait(lambda: cloud.get(path)["server"]["OS-EXT-STS:task_state"] is None)
     cloud.settled()
     cloud.wait(lambda: not list((cloud.folder / "snapshots").iterdir()))
+
+
+# What is done to an existing server, one after the other, with the status at its end.
+CHANGES = (
+    ("rebuild", "rebuild_server", ("FetchImage", "MakeDisk"), "ACTIVE"),
+    ("rescue", "rescue_server", ("FetchImage", "StopGuest", "StartRescue"), "RESCUE"),
+    ("unrescue", "unrescue_server", ("StopGuest", "StartOwn"), "ACTIVE"),
+    ("resize", "resize_server", ("ClaimHost", "StopGuest", "StartResized"), "VERIFY_RESIZE"),
+    ("revertResize", "revert_resize", ("StopGuest", "StartOld", "LeaveNew"), "ACTIVE"),
+    ("confirmResize", "confirm_resize", ("DropOld",), "ACTIVE"),
+    (
+        "shelve", "shelve_server",
+        ("StopGuest", "CopyDisk", "StoreImage", "TidyUp", "ReleaseHost", "RemoveGuest"),
+        "SHELVED_OFFLOADED",
+    ),
+    (
+        "unshelve", "unshelve_server",
+        ("AskPlacement", "WeighHosts", "ClaimHost", "FetchImage", "BindPorts", "StartGuest"),
+        "ACTIVE",
+    ),
+)  # fmt: skip
+BEFORE = {
+    "unrescue": "rescue",
+    "revertResize": "resize",
+    "confirmResize": "resize",
+    "unshelve": "shelve",
+}
+
+
+class Changing:
+    """A server in a cloud that is killed, and what brings it into a state."""
+
+    def __init__(self, cloud: Process) -> None:
+        self.cloud = cloud
+        self.body = cloud.prepare()
+        flavor = {"id": "two", "name": "two", "ram": 64, "disk": 1, "vcpus": 2}
+        cloud.http.post("/compute/v2.1/flavors", json={"flavor": flavor})
+
+    def server(self) -> str:
+        made = self.cloud.http.post(SERVERS, json={"server": self.body}, headers=NEWEST)
+        server_id = str(made.json()["server"]["id"])
+        self.cloud.wait_status(server_id, "ACTIVE")
+        return server_id
+
+    def ask(self, server_id: str, action: str) -> None:
+        values = {"rebuild": {"imageRef": self.body["imageRef"]}, "resize": {"flavorRef": "two"}}
+        path = f"{SERVERS}/{server_id}/action"
+        body = {action: values.get(action)}
+        answer = self.cloud.http.post(path, json=body, headers=NEWEST)
+        assert answer.status_code in (200, 202, 204), answer.text
+
+    def ends(self, server_id: str, status: str) -> None:
+        path = f"{SERVERS}/{server_id}"
+
+        def there() -> bool:
+            shown = self.cloud.get(path)["server"]
+            return shown["OS-EXT-STS:task_state"] is None and shown["status"] == status
+
+        self.cloud.wait(there)
+
+
+@pytest.mark.parametrize("place", ["after_do", "after_save"])
+@pytest.mark.parametrize(("action", "kind", "steps", "status"), CHANGES)
+def test_a_change_of_a_server_goes_on_after_the_process_was_killed(
+    cloud: Process, action: str, kind: str, steps: tuple[str, ...], status: str, place: str
+) -> None:
+    changing = Changing(cloud)
+    ends = {name: end for name, _, _, end in CHANGES}
+    for step in steps:
+        server_id = changing.server()
+        if before := BEFORE.get(action):
+            changing.ask(server_id, before)
+            changing.ends(server_id, ends[before])
+        cloud.end()
+        cloud.start(f"compute.{kind}.{step}.{place}=die:1")
+        changing.ask(server_id, action)
+        cloud.wait(cloud.died)
+        cloud.start()
+        changing.ends(server_id, status)
+        cloud.settled()
+        cloud.http.delete(f"{SERVERS}/{server_id}")
+        cloud.wait_status(server_id, "gone")
+    cloud.settled()
+
+
+INTERFACES = (
+    ("attach_interface", ("BindPort", "PlugInterface"), 2),
+    ("detach_interface", ("UnplugInterface",), 0),
+)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("kind", "steps", "count"), INTERFACES)
+def test_an_interface_comes_or_goes_after_the_process_was_killed(
+    cloud: Process, kind: str, steps: tuple[str, ...], count: int, place: str
+) -> None:
+    changing = Changing(cloud)
+    for step in steps:
+        server_id = changing.server()
+        path = f"{SERVERS}/{server_id}/os-interface"
+        (first,) = cloud.get(path)["interfaceAttachments"]
+        cloud.end()
+        cloud.start(f"compute.{kind}.{step}.{place}=die:1")
+        with suppress(httpx.TransportError):  # it dies before it answers
+            if kind == "attach_interface":
+                body = {"interfaceAttachment": {"net_id": first["net_id"]}}
+                cloud.http.post(path, json=body, headers=NEWEST)
+            else:
+                cloud.http.delete(f"{path}/{first['port_id']}", headers=NEWEST)
+        cloud.wait(cloud.died)
+        cloud.start()
+        cloud.wait(lambda path=path: len(cloud.get(path)["interfaceAttachments"]) == count)
+        cloud.settled()
+        cloud.http.delete(f"{SERVERS}/{server_id}")
+        cloud.wait_status(server_id, "gone")
+    cloud.settled()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -81,42 +80,6 @@ async def test_a_create_that_breaks_ends_in_error_and_leaves_nothing(
     await site.assert_nothing_left()
 
 
-@pytest.mark.parametrize("step", CREATE)
-async def test_each_step_of_a_create_may_happen_twice(site: Site, step: str) -> None:
-    with failpoints.armed(f"compute.create_server.{step}.before_do", "twice"):
-        server_id = await site.create()
-        await settle(site.cloud)
-    assert await site.status(server_id) == "ACTIVE"
-    await site.assert_clean()
-
-
-@pytest.mark.parametrize("mode", ["lose", "twice"])
-@pytest.mark.parametrize("command", ["EnsureImage", "EnsureInstance"])
-async def test_a_reply_that_is_lost_or_doubled_does_no_harm(
-    site: Site, command: str, mode: str
-) -> None:
-    failpoints.arm(f"command.{command}.send", mode, 1)
-    server_id = await site.create()
-    await settle(site.cloud)
-    assert await site.status(server_id) == "ACTIVE"
-    await site.assert_clean()
-
-
-@pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("step", CREATE)
-async def test_a_delete_wins_wherever_the_create_stands(site: Site, step: str, place: str) -> None:
-    point = f"compute.create_server.{step}.{place}"
-    failpoints.arm(point, "hang", 1)
-    server_id = await site.create()
-    while not failpoints.waiting(point):
-        await asyncio.sleep(0)
-    await site.delete(server_id)
-    failpoints.release(point)
-    await settle(site.cloud)
-    assert await site.status(server_id) == "gone"
-    await site.assert_nothing_left()
-
-
 @pytest.mark.parametrize("step", DELETE)
 async def test_each_step_of_a_delete_may_happen_twice_and_a_broken_one_can_be_tried_again(
     site: Site, step: str
@@ -175,20 +138,6 @@ async def test_a_change_of_power_that_breaks_says_so_and_can_be_asked_for_again(
     assert actions[0]["message"] == "Error"
     await act(site, server_id, "reboot", {"type": "HARD"})
     assert await site.status(server_id) == "ACTIVE"
-    await act(site, server_id, action, value)
-    assert await site.status(server_id) == done
-    await site.assert_clean()
-
-
-@pytest.mark.parametrize("mode", ["lose", "twice"])
-@pytest.mark.parametrize(("action", "value", "broken", "done"), POWER)
-async def test_a_change_of_power_outlives_lost_and_doubled_replies(
-    site: Site, action: str, value: object, broken: str, done: str, mode: str
-) -> None:
-    server_id = await site.create()
-    await settle(site.cloud)
-    command = "RebootInstance" if action == "reboot" else "SetPower"
-    failpoints.arm(f"command.{command}.send", mode, 1)
     await act(site, server_id, action, value)
     assert await site.status(server_id) == done
     await site.assert_clean()

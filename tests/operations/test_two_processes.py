@@ -99,6 +99,7 @@ async def _begun_by(cloud: Cloud, other: Control, admin: Client) -> str:
     return server_id
 
 
+@pytest.mark.slow  # the other waits until a lease has ended
 async def test_what_a_process_had_begun_when_it_ended_goes_on_in_the_other(cloud: Cloud) -> None:
     admin = await cloud.sign_in()
     failpoints.arm(POINT, "hang", 1)

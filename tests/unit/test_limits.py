@@ -14,6 +14,7 @@ from hanok.limits import DEFAULTS, Limits, OverLimit, Resource
 from hanok.services.network.tables import routers
 from hanok.store import Database, Transaction
 from hanok.store.new_migration import import_all_tables
+from tests.databases import opened
 
 ROUTERS = Resource(
     name="router",
@@ -37,10 +38,7 @@ ITEMS = Resource(name="items", default=4)
 @pytest.fixture
 async def database(tmp_path: Path, database_url: str) -> AsyncIterator[Database]:
     import_all_tables()
-    found = Database(database_url or f"sqlite:///{tmp_path}/db", durable=False)
-    await found.open()
-    if not database_url:
-        await found.create_tables()
+    found = await opened(tmp_path, database_url)
     yield found
     await found.close()
 

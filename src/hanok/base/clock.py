@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+KEPT = 4096  # texts of times: those of what is asked for again and again
 
 
 class Clock:
@@ -40,16 +43,19 @@ class MovableClock(Clock):
         self._elapsed_s += seconds
 
 
+@lru_cache(maxsize=KEPT)
 def zulu(at: datetime | None) -> str | None:
     """2026-01-31T12:00:00Z: the text of compute, image and network."""
     return None if at is None else f"{at.isoformat(timespec='seconds')[:19]}Z"
 
 
+@lru_cache(maxsize=KEPT)
 def zulu_micro(at: datetime | None) -> str | None:
     """2026-01-31T12:00:00.000000Z: the text of identity tokens."""
     return None if at is None else f"{at.isoformat(timespec='microseconds')[:26]}Z"
 
 
+@lru_cache(maxsize=KEPT)
 def naive_micro(at: datetime | None) -> str | None:
     """2026-01-31T12:00:00.000000: the text of compute's older fields, without a zone."""
     return None if at is None else at.isoformat(timespec="microseconds")[:26]

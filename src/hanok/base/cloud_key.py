@@ -43,8 +43,9 @@ class CloudKey:
                     self._make()
                 self._fernet = Fernet(self.path.read_bytes().strip())
             except (OSError, ValueError) as error:
+                why = error.strerror if isinstance(error, OSError) else "it does not hold a key"
                 raise Unavailable(
-                    f"The cloud's key {self.path} cannot be used.",
+                    f"The cloud's key {self.path} cannot be used: {why}. Put it back, from the backup of the database.",
                     detail=f"{type(error).__name__}: {error}",
                 ) from error
         return self._fernet

@@ -12,8 +12,10 @@
     │   ├── Conflict            409  not in this state, or it exists already
     │   ├── Gone                410  this operation was withdrawn
     │   ├── TooLarge            413  the body is larger than the service takes
-    │   └── UnsupportedType     415  the content type is not taken here
+    │   ├── UnsupportedType     415  the content type is not taken here
+    │   └── NotSupported        501  hosts of this kind cannot do that
     ├── Unavailable             503  an engine, a host or the database does not answer; try again
+    │   ├── DatabaseAway        503  the cloud's own database does not answer, is busy or its disk is full
     │   └── Raced               503  another transaction changed the same meanwhile; nothing was written
     └── StepFailed              a step of an operation ended; carries the text of the resource's fault
 
@@ -108,6 +110,10 @@ class UnsupportedType(Refused):
     status = 415
 
 
+class NotSupported(Refused):
+    status = 501
+
+
 class Unavailable(HanokError):
     """Something this needs does not answer now; the same request may work later.
 
@@ -118,6 +124,13 @@ class Unavailable(HanokError):
     def __init__(self, message: str, *, detail: str = "", retry_after_s: int = 5) -> None:
         super().__init__(message, detail=detail)
         self.retry_after_s = retry_after_s
+
+
+class DatabaseAway(Unavailable):
+    """The cloud's own database does not answer, is busy, or its disk is full; nothing of the transaction was written.
+
+    It is nobody's fault and says nothing of what was to be written: operations wait for it, and do not fail.
+    """
 
 
 class Raced(Unavailable):

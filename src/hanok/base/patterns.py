@@ -58,7 +58,7 @@ class Pattern:
         self.text = text
         ahead, rest = _looks(_ESCAPED.sub(_end_of_text, text))
         self._form = _compiled(rest, ignore_case)
-        self._ahead = [(_compiled(one, ignore_case), wanted) for one, wanted in ahead]
+        self._ahead = [(_compiled(one, ignore_case), requested) for one, requested in ahead]
         self.cost = self._form.programsize + sum(form.programsize for form, _ in self._ahead)
         if self.cost > PROGRAM:
             raise BadPattern("it is too large")
@@ -79,7 +79,7 @@ class Pattern:
         return self._holds(text) and self._form.fullmatch(text) is not None
 
     def _holds(self, text: str) -> bool:
-        return all((form.match(text) is not None) == wanted for form, wanted in self._ahead)
+        return all((form.match(text) is not None) == requested for form, requested in self._ahead)
 
     def _check(self, text: str) -> None:
         if self.cost * len(text) > COST:

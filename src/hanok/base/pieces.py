@@ -14,6 +14,7 @@ from typing import TypeVar
 
 PIECE_S = 0.0003  # about what a short request takes, so that one who waits is late by no more than another request
 QUIET_S = 0.0001  # a round of the loop in which nobody did anything takes less
+QUIET_ROUNDS = 3  # a request comes in one round, and begins in the next
 
 T = TypeVar("T")
 
@@ -34,12 +35,12 @@ class Pieces:
     async def rest(self) -> None:
         """Let others have as much time as this piece took."""
         owed = perf_counter() - self._since
-        while owed > 0:
+        quiet = 0
+        while owed > 0 and quiet < QUIET_ROUNDS:
             before = perf_counter()
             await asyncio.sleep(0)
             theirs = perf_counter() - before
-            if theirs < QUIET_S:
-                break
+            quiet = quiet + 1 if theirs < QUIET_S else 0
             owed -= theirs
         self._since = perf_counter()
 
@@ -53,6 +54,6 @@ class Pieces:
     async def slices(self, items: Sequence[T], size: int) -> AsyncIterator[Sequence[T]]:
         """The items some at a time, with rests as they are due."""
         for start in range(0, len(items), size):
-            yield items[start : start + size]
-            if perf_counter() - self._since > PIECE_S:
+            if start and perf_counter() - self._since > PIECE_S:
                 await self.rest()
+            yield items[start : start + size]

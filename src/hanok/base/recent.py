@@ -11,8 +11,8 @@ Value = TypeVar("Value")
 class Recent(Generic[Key, Value]):
     """At most so many values; what was longest not looked at goes first."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, maximum: int) -> None:
+        self._most = maximum
         self._kept: dict[Key, Value] = {}  # the oldest first: a dictionary keeps its order
 
     def __len__(self) -> int:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 
+from hanok.base.errors import Unavailable
 from hanok.bus.interface import Handler, Listening, NobodyThere
 
 log = logging.getLogger(__name__)
@@ -104,4 +105,7 @@ class MemoryBus:
     @staticmethod
     def _report(task: asyncio.Future[bytes | None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a listener failed", exc_info=error)
+            if isinstance(error, Unavailable):
+                log.warning("a message is lost: %s", error.message)
+            else:
+                log.error("a listener failed", exc_info=error)

@@ -12,6 +12,7 @@ from nats.aio.subscription import Subscription
 from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NATSTimeout
 
+from hanok.base.errors import Unavailable
 from hanok.bus.interface import Handler, Listening, NobodyThere
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,8 @@ class NATSBus:
         reply: bytes | None = None
         try:
             reply = await handler(message.subject, message.data)
+        except Unavailable as error:
+            log.warning("a message of %s is lost: %s", message.subject, error.message)
         except Exception:
             log.exception("a listener of %s failed", message.subject)
         if message.reply:

@@ -145,3 +145,16 @@ def wait_until(look: Callable[[], Any], *, timeout_s: float, every_s: float = 0.
         if seen or time.monotonic() >= until:
             return seen
         time.sleep(every_s)
+
+
+WHY_OFF = {"": "", "settings": "by services_off in the settings", "operator": "by an operator"}
+
+
+def services_off(client: API) -> dict[str, str]:
+    """The services that are switched off, and by whom.
+
+    Raises:
+        Refused; Failure: nobody answers.
+    """
+    found = client.get("/hanok/v1/services")["services"]
+    return {one["name"]: WHY_OFF[one["disabled_by"]] for one in found if not one["enabled"]}

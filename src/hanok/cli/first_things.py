@@ -21,6 +21,10 @@ FLAVORS = (  # name, MiB, GiB, vCPUs; the small guest image boots from 80 MiB on
 )
 
 
+AGENT = {"hw_qemu_guest_agent": "yes", "os_admin_user": "cirros"}
+"""Properties of the small guest image: its agent sets the password of its user."""
+
+
 def marker(cloud: Cloud) -> Path:
     """Written when all is registered: what an administrator deletes later stays deleted."""
     return cloud.state / "registered"
@@ -71,6 +75,7 @@ def upload(api: API, name: str, path: Path, steps: Steps) -> None:
         "container_format": "bare",
         "visibility": "public",
         "min_disk": 1,
+        **AGENT,
     }
     made = api.post("/image/v2/images", body)
     with open(path, "rb") as file:

@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from hanok.base.errors import HanokError
 
@@ -28,6 +29,7 @@ BOOT_START = 2048  # sectors; 1 MiB, where everybody starts the first partition
 BOOT_MIB = 20
 ROOT_MIB = 64
 TIME = "1767225600"  # 2026-01-01: times inside the file systems, so that a second build is the same
+RUN_S = 300.0  # a slow mirror; everything else takes seconds
 PASSWORD = (  # "gocubsgo"
     "$6$hanokguest$Rj2FOy4FBdUAbS0InMxFmC0XAV8IyvPni3lwuhZ964x8TW/0Am4fHNzcCLIbe6p6xTqI4bMHCfmqDnQlx4Jc2."
 )
@@ -55,12 +57,17 @@ WANTED: dict[str, tuple[str, ...]] = {
     "libext2fs2": ("*/libext2fs.so.*", "*/libe2p.so.*"),
     "libcom-err2": ("*.so.*",),
     "qemu-guest-agent": ("usr/sbin/qemu-ga",),
+    "passwd": ("usr/sbin/chpasswd",),
+    "util-linux": ("bin/lsblk",),
+    "libblkid1": ("*.so.*",),
+    "libmount1": ("*.so.*",),
+    "libsmartcols1": ("*.so.*",),
     "libglib2.0-0": ("*/libglib-2.0.so.*", "*/libgmodule-2.0.so.*"),
     "liburing2": ("*/liburing.so.*",),
     "libudev1": ("*.so.*",),
     "libnuma1": ("*/libnuma.so.*",),
 }
-EARLY_MODULES = ("virtio_pci", "virtio_blk")
+EARLY_MODULES = ("virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod")
 LATER_MODULES = (
     "virtio_net", "virtio_scsi", "virtio_rng", "virtio_balloon", "virtio_console", "virtio_mem",
     "sd_mod", "sr_mod", "isofs", "vfat", "nls_cp437", "nls_ascii", "nls_iso8859-1", "button", "evdev",
@@ -116,6 +123,7 @@ SCRIPTS = {
     "identity.sh": "etc/hanok/identity.sh",
     "later.sh": "etc/hanok/later.sh",
     "udhcpc.sh": "etc/udhcpc.sh",
+    "chpasswd.sh": "usr/local/sbin/chpasswd",
 }
 FOLDERS = (
     "bin", "sbin", "usr/bin", "usr/sbin", "dev", "proc", "sys", "run", "tmp", "root", "mnt", "var/lib",
@@ -159,7 +167,7 @@ def build(out: Path, progress: Callable[[str], None] = lambda _: None) -> Path:
         progress("writing the disk")
         disk = _disk(folder, version)
         progress("compressing")
-        _run(
+        run(
             "qemu-img",
             "convert",
             "-f",
@@ -180,7 +188,12 @@ def build(out: Path, progress: Callable[[str], None] = lambda _: None) -> Path:
 _PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
 
-def _run(*argv: str | Path, cwd: Path) -> str:
+def run(*argv: str | Path, cwd: Path, timeout_s: float = RUN_S) -> str:
+    """What a tool wrote.
+
+    Raises:
+        BuildFailed: it failed, or took too long.
+    """
     environment = {
         "PATH": _PATH,
         "LC_ALL": "C",
@@ -199,11 +212,11 @@ def _run(*argv: str | Path, cwd: Path) -> str:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=300,  # a slow mirror; everything else takes seconds
+            timeout=timeout_s,
             check=True,
         )
     except subprocess.TimeoutExpired:
-        raise BuildFailed(f"{argv[0]} did not end within 300 s") from None
+        raise BuildFailed(f"{argv[0]} did not end within {timeout_s:g} s") from None
     except subprocess.CalledProcessError as error:
         text = (error.stderr or error.stdout or "").strip()[-400:]
         raise BuildFailed(f"{argv[0]} failed: {text}", detail=" ".join(map(str, argv))) from None
@@ -219,24 +232,24 @@ def _fetch(folder: Path) -> None:
         if os.geteuid() != 0:
             raise
         # A machine that was made from an image often has no lists of packages, or old ones.
-        _run("apt-get", "-q", "update", cwd=folder)
+        run("apt-get", "-q", "update", cwd=folder)
         kernel = _download(folder)
     for deb in sorted(folder.glob("*.deb")):
         package = deb.name.partition("_")[0]
         to = folder / ("kernel" if package == kernel else package)
-        _run("dpkg", "-x", deb, to, cwd=folder)
+        run("dpkg", "-x", deb, to, cwd=folder)
         deb.unlink()
 
 
 def _download(folder: Path) -> str:
     """Fetch the packages; returns the name of the kernel's."""
-    depends = _run("apt-cache", "depends", "--important", KERNEL_PACKAGE, cwd=folder)
+    depends = run("apt-cache", "depends", "--important", KERNEL_PACKAGE, cwd=folder)
     kernel = re.search(r"Depends: (linux-image-\S+)", depends)
     if kernel is None:
         raise BuildFailed(f"apt knows no package {KERNEL_PACKAGE}: apt-get update may help")
     # apt warns that its own user may not write here; as that it would not matter.
     names = [kernel[1], *WANTED]
-    _run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *names, cwd=folder)
+    run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *names, cwd=folder)
     return kernel[1]
 
 
@@ -278,7 +291,7 @@ def _matching(folder: Path, pattern: str) -> Iterator[Path]:
 
 def _busybox(root: Path) -> None:
     """A link for each applet, but where a package brought the real program."""
-    listed = _run(root / "bin/busybox", "--list-full", cwd=root).split()
+    listed = run(root / "bin/busybox", "--list-full", cwd=root).split()
     for name in listed:
         link = root / name
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -357,41 +370,65 @@ def _cpio(name: str, mode: int, content: bytes) -> bytes:
 
 def _disk(folder: Path, version: str) -> Path:
     """Write disk.raw: MBR, FAT with kernel, ext4 root."""
+    shutil.copyfile(folder / "packages/kernel/boot" / f"vmlinuz-{version}", folder / "vmlinuz")
+    own = "chown -R 0:0 root && chown -R 1000:1000 root/home/cirros && chmod 4755 root/usr/bin/sudo root/bin/busybox"
+    return write_disk(folder, COMMAND_LINE, "hanok-root", owners=own)
+
+
+def write_disk(
+    folder: Path,
+    command_line: str,
+    label: str,
+    *,
+    boot_mib: int = BOOT_MIB,
+    root_mib: int = ROOT_MIB,
+    owners: str = "true",
+) -> Path:
+    """Write disk.raw of `vmlinuz`, `initrd.img` and the folder `root`: MBR, FAT with syslinux, ext4.
+
+    owners: a command of the shell that says whose the files are, before they are written.
+    """
     boot, part, disk = folder / "boot.img", folder / "part.img", folder / "disk.raw"
-    kernel = folder / "packages/kernel/boot" / f"vmlinuz-{version}"
-    shutil.copyfile(kernel, folder / "vmlinuz")
     (folder / "syslinux.cfg").write_text(
         f"DEFAULT linux\nPROMPT 0\nTIMEOUT 0\nLABEL linux\n  LINUX vmlinuz\n  INITRD initrd.img\n"
-        f"  APPEND {COMMAND_LINE}\n"
+        f"  APPEND {command_line}\n"
     )
     boot.write_bytes(b"")
-    os.truncate(boot, BOOT_MIB << 20)
+    os.truncate(boot, boot_mib << 20)
     # -h: syslinux reads from the file system where the partition starts.
-    _run("mkfs.vfat", "--invariant", "-n", "BOOT", "-h", str(BOOT_START), boot, cwd=folder)
-    _run("mcopy", "-i", boot, "vmlinuz", "initrd.img", "syslinux.cfg", "::", cwd=folder)
-    _run("syslinux", "--install", boot, cwd=folder)
+    run("mkfs.vfat", "--invariant", "-n", "BOOT", "-h", str(BOOT_START), boot, cwd=folder)
+    run("mcopy", "-i", boot, "vmlinuz", "initrd.img", "syslinux.cfg", "::", cwd=folder)
+    run("syslinux", "--install", boot, cwd=folder)
 
     uuid = "6b0a5d2e-58c6-4f7e-9d4a-3f1d0c2b9a10"
     mke2fs = (
-        f"chown -R 0:0 root && chown -R 1000:1000 root/home/cirros && chmod 4755 root/usr/bin/sudo root/bin/busybox "
-        f"&& mke2fs -q -t ext4 -L hanok-root -U {uuid} -E hash_seed={uuid},lazy_itable_init=0 "
-        f"-m 0 -d root part.img {ROOT_MIB}M"
+        f"{owners} && mke2fs -q -t ext4 -L {label} -U {uuid} -E hash_seed={uuid},lazy_itable_init=0 "
+        f"-m 0 -d root part.img {root_mib}M"
     )
     shell = ("sh", "-c", mke2fs)
-    _run(*(shell if os.geteuid() == 0 else ("fakeroot", *shell)), cwd=folder)
+    run(*(shell if os.geteuid() == 0 else ("fakeroot", *shell)), cwd=folder)
 
-    start = BOOT_START + (BOOT_MIB << 20) // SECTOR
+    start = BOOT_START + (boot_mib << 20) // SECTOR
     with disk.open("wb") as file:
-        file.truncate((start * SECTOR) + (ROOT_MIB << 20) + (1 << 20))
-        file.write(_mbr(start))
+        file.truncate((start * SECTOR) + (root_mib << 20) + (1 << 20))
+        file.write(_mbr(start, root_mib))
         for place, source in ((BOOT_START, boot), (start, part)):
             file.seek(place * SECTOR)
             with source.open("rb") as bytes_:
-                shutil.copyfileobj(bytes_, file, 1 << 20)
+                _copy_sparse(bytes_, file)
     return disk
 
 
-def _mbr(root_start: int) -> bytes:
+def _copy_sparse(source: BinaryIO, target: BinaryIO) -> None:
+    """Copy, and pass over what is only zeros: the target has zeros there."""
+    while block := source.read(1 << 20):
+        if block.count(0) == len(block):
+            target.seek(len(block), os.SEEK_CUR)
+        else:
+            target.write(block)
+
+
+def _mbr(root_start: int, root_mib: int) -> bytes:
     """The first sector: syslinux's loader and the two partitions."""
     loader = next(
         (
@@ -404,8 +441,8 @@ def _mbr(root_start: int) -> bytes:
     if loader is None:
         raise BuildFailed("building the guest image needs syslinux's mbr.bin, which is not here")
     chs = b"\xfe\xff\xff"  # "beyond what cylinders can say": the sector numbers count
-    boot = struct.pack("<B3sB3sII", 0x80, chs, 0x0C, chs, BOOT_START, (BOOT_MIB << 20) // SECTOR)
-    root = struct.pack("<B3sB3sII", 0, chs, 0x83, chs, root_start, (ROOT_MIB << 20) // SECTOR)
+    boot = struct.pack("<B3sB3sII", 0x80, chs, 0x0C, chs, BOOT_START, root_start - BOOT_START)
+    root = struct.pack("<B3sB3sII", 0, chs, 0x83, chs, root_start, (root_mib << 20) // SECTOR)
     return (
         loader.read_bytes()[:440].ljust(440, b"\0")
         + b"HANO\0\0"

@@ -52,6 +52,7 @@ class Layout(Struct, frozen=True, kw_only=True):
     images: tuple[str, ...]
     network: dict[str, Any]
     subnets: tuple[dict[str, Any], ...]
+    pools: tuple[dict[str, Any], ...]
     router: str
     owner: str
     clouds: dict[str, tuple[str, str]]
@@ -94,6 +95,22 @@ DEVSTACK = Layout(
             "cidr": "fd6b:6f8e:a2b4::/64",
             "ipv6_ra_mode": "slaac",
             "ipv6_address_mode": "slaac",
+        },
+    ),
+    pools=(
+        {
+            "name": "shared-default-subnetpool-v4",
+            "prefixes": ["10.0.0.0/22"],
+            "default_prefixlen": 26,
+            "is_default": True,
+            "shared": True,
+        },
+        {
+            "name": "shared-default-subnetpool-v6",
+            "prefixes": ["fd6b:6f8e:a2b4::/56"],
+            "default_prefixlen": 64,
+            "is_default": True,
+            "shared": True,
         },
     ),
     router="router1",
@@ -195,6 +212,8 @@ def _flavors(api: API, layout: Layout) -> None:
 
 def _networks(api: API, layout: Layout, project_id: str) -> None:
     base, owner = "/network/v2.0", {"project_id": project_id}
+    for pool in layout.pools:
+        _id(api, f"{base}/subnetpools", "subnetpool", pool)
     network_id = _id(api, f"{base}/networks", "network", {**layout.network, **owner})
     router_id = _id(api, f"{base}/routers", "router", {"name": layout.router, **owner})
     interfaces = api.get(f"{base}/ports?device_id={router_id}")["ports"]

@@ -30,6 +30,8 @@ COMMANDS = {
     "test": "run the checks and tests of a checkout",
     "guest": "build the small guest image",
     "services": "list the services, and switch one on or off while the cloud runs",
+    "explain": "say why a server is on its host, or on none",
+    "why": "say where a packet between two addresses stops, and what would let it through",
     "operations": "list the work that is under way, and what is stuck",
     "keys": "replace the keys of tokens and secrets; nobody is signed out",
     "image": "load definitions of the properties of images",
@@ -82,17 +84,17 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"hanok {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
-    wanted = next((word for word in words if not word.startswith("-")), "")
+    requested = next((word for word in words if not word.startswith("-")), "")
     for name, text in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-        if name == wanted:
+        if name == requested:
             module = importlib.import_module(f"hanok.cli.commands.{name}")
             module.arguments(sub)
             sub.set_defaults(run=module.run)
-    if wanted in INTERNAL:
+    if requested in INTERNAL:
         gc.disable()  # what a process loads at its start stays; it turns the collector on when it serves
-        sub = commands.add_parser(wanted)
-        module = importlib.import_module(f"hanok.cli.commands.{wanted}")
+        sub = commands.add_parser(requested)
+        module = importlib.import_module(f"hanok.cli.commands.{requested}")
         module.arguments(sub)
         sub.set_defaults(run=module.run)
     return parser

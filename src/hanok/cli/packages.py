@@ -13,7 +13,7 @@ from hanok.cli.output import Failure, Steps
 from hanok.drivers.ovn.engines import missing_programs
 
 PACKAGES = (
-    "qemu-system-x86", "qemu-utils", "seabios",
+    "qemu-system-x86", "qemu-utils", "seabios", "ovmf", "swtpm",
     "ovn-central", "ovn-host", "openvswitch-switch",
     "nats-server", "novnc", "iproute2", "openssh-client",
     # for building the guest image
@@ -47,10 +47,10 @@ def ensure(steps: Steps) -> None:
     Raises:
         Failure: something is not and cannot be.
     """
-    wanted = missing()
-    if wanted and shutil.which("apt-get"):
-        steps.tell(f"installing {len(wanted)} packages: {', '.join(wanted)}")
-        install(wanted)
+    requested = missing()
+    if requested and shutil.which("apt-get"):
+        steps.tell(f"installing {len(requested)} packages: {', '.join(requested)}")
+        install(requested)
     lacking = missing_programs() + [name for name in PROGRAMS if shutil.which(name) is None]
     if lacking:
         what = "these programs are missing: " + ", ".join(lacking)

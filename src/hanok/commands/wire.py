@@ -13,7 +13,7 @@ import re
 
 import msgspec
 
-from hanok.bus import Bus
+from hanok.bus import Bus, NobodyThere
 from hanok.commands.messages import (
     COMMAND_TYPES,
     Answer,
@@ -70,6 +70,14 @@ async def ask(bus: Bus, host: str, command: Command, *, timeout_s: float) -> Ans
     """Send a command to a host and return its answer.
 
     Raises:
-        NobodyThere: the host does not listen or did not answer in time. The command may still have been done.
+        NobodyThere: the host does not listen, did not answer in time, or gave an answer that cannot be read. The
+            command may still have been done.
     """
-    return decode_answer(await bus.ask(node_subject(host), encode(command), timeout_s=timeout_s))
+    raw = await bus.ask(node_subject(host), encode(command), timeout_s=timeout_s)
+    try:
+        return decode_answer(raw)
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+    ) as error:  # of another version, or a broken host
+        raise NobodyThere(f"host {host} gave an answer that cannot be read: {error}") from error

@@ -71,6 +71,7 @@ class Control:
             folder=settings.policies,
             node_name=settings.node_name,
             enforcers=lambda: self.app.enforcers,
+            services=settings.rooms,
         )
         stores = [Path(store) for store in settings.image_stores]
         self.bytes = ByteDoor(self.house.tickets, stores, self.house.copies)
@@ -112,7 +113,16 @@ class Control:
         app.mount("hanok", doors.service(self), {PREFIX: self.bytes})
         for name, room in self.house.rooms.items():
             app.mount(name, room.service, room.pages)
+        for name in self.settings.rooms:
+            if name not in self.house.rooms:
+                self._show_off(app, name)
         return app
+
+    def _show_off(self, app: Application, name: str) -> None:
+        """Clients of a service that is off are told so: 404 would say that what they have there is gone."""
+        entry = self.settings.room_class(name).catalog
+        if entry is not None:
+            app.switched_off(name, entry.path.split("/")[1])
 
     async def _open(self, group: asyncio.TaskGroup, name: str) -> None:
         """Let a room work: its loops, here or wherever their leases are."""
@@ -129,6 +139,7 @@ class Control:
         """Switch a room off in this process."""
         room = self.house.rooms.pop(name)
         self.app.unmount(name)
+        self._show_off(self.app, name)
         self.worker.remove(room.operations)
         await room.unlisten()
         await self.leases.remove(one.name for one in room.loops if one.alone)
@@ -148,11 +159,11 @@ class Control:
         while True:
             self._switched.clear()
             try:
-                wanted = await self._wanted()
+                requested = await self._wanted()
                 for name in reversed(list(self.house.rooms)):
-                    if name not in wanted:
+                    if name not in requested:
                         await self._close(name)
-                for name in wanted:
+                for name in requested:
                     if name not in self.house.rooms:
                         await self._switch_on(group, name)
             except Unavailable as error:
@@ -207,8 +218,8 @@ class Control:
         finally:
             for one in preparing:
                 one.cancel()
-        wanted = await self._wanted()
-        for name in [one for one in reversed(first) if one not in wanted]:
+        requested = await self._wanted()
+        for name in [one for one in reversed(first) if one not in requested]:
             self.worker.remove(self.house.rooms.pop(name).operations)
         async with self.database.write() as tx:
             # Another control process may start at this moment, too.

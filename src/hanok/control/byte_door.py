@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import hashlib
 import io
 import logging
@@ -67,7 +68,6 @@ class ByteDoor:
         self._copies = copies
         self._snapshots = copies.folder
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="bytes")
-        self._being_written: set[str] = set()
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -114,10 +114,10 @@ class ByteDoor:
     # ---- images ----
 
     async def _read(self, request: Request, ticket: Ticket) -> Response:
-        wanted = request.headers.get("range")
+        requested = request.headers.get("range")
         first = 0
-        if wanted is not None:
-            match = _RANGE.fullmatch(wanted)
+        if requested is not None:
+            match = _RANGE.fullmatch(requested)
             if match is None or int(match[1]) >= ticket.size:
                 raise Refused(416, "There is no such range.")
             first = int(match[1])
@@ -127,8 +127,8 @@ class ByteDoor:
             at = first
             try:
                 while at < ticket.size:
-                    most = min(PIECE, ticket.size - at)
-                    piece = await self._thread(os.pread, file.fileno(), most, at)
+                    maximum = min(PIECE, ticket.size - at)
+                    piece = await self._thread(os.pread, file.fileno(), maximum, at)
                     if not piece:
                         raise OSError("the file became shorter")
                     at += len(piece)
@@ -137,11 +137,11 @@ class ByteDoor:
                 file.close()
 
         headers = {"Content-Length": str(ticket.size - first)}
-        if wanted is not None:
+        if requested is not None:
             headers["Content-Range"] = f"bytes {first}-{ticket.size - 1}/{ticket.size}"
         return StreamingResponse(
             pieces(),
-            200 if wanted is None else 206,
+            200 if requested is None else 206,
             headers,
             "application/octet-stream",
         )
@@ -181,43 +181,37 @@ class ByteDoor:
             raise Refused(400, "Everything that is left is sent at once.")
         if total > ticket.size:
             raise Refused(413, f"At most {ticket.size} bytes are taken.")
-        if ticket.name in self._being_written:
-            raise Refused(409, "It is being written at this moment.")
-        self._being_written.add(ticket.name)
-        try:
-            await self._taken(request, ticket, first, total)
-            await self._thread(self._finish, ticket, digest)
-        finally:
-            self._being_written.discard(ticket.name)
-        return Response(None, 201)
-
-    async def _taken(self, request: Request, ticket: Ticket, first: int, total: int) -> None:
-        """Write the body behind what is here."""
         file = await self._thread(self._begin, ticket, first, total)
         try:
-            at, parts, size = first, [], 0
-
-            def put(data: bytes, at: int) -> None:
-                view = memoryview(data)
-                while view:
-                    written = os.pwrite(file, view, at)
-                    view, at = view[written:], at + written
-
-            async for chunk in request.stream():
-                parts.append(chunk)
-                size += len(chunk)
-                if at + size > total:
-                    raise Refused(400, "More came than was announced.")
-                if size >= PIECE:
-                    data = b"".join(parts)
-                    await self._thread(put, data, at)
-                    at, parts, size = at + size, [], 0
-            await self._thread(put, b"".join(parts), at)
-            if at + size != total:
-                raise Refused(400, "Less came than was announced.")
-            await self._thread(os.fsync, file)
+            await self._taken(request, file, first, total)
+            await self._thread(self._finish, ticket, digest)
         finally:
             os.close(file)
+        return Response(None, 201)
+
+    async def _taken(self, request: Request, file: int, first: int, total: int) -> None:
+        """Write the body behind what is here."""
+        at, parts, size = first, [], 0
+
+        def put(data: bytes, at: int) -> None:
+            view = memoryview(data)
+            while view:
+                written = os.pwrite(file, view, at)
+                view, at = view[written:], at + written
+
+        async for chunk in request.stream():
+            parts.append(chunk)
+            size += len(chunk)
+            if at + size > total:
+                raise Refused(400, "More came than was announced.")
+            if size >= PIECE:
+                data = b"".join(parts)
+                await self._thread(put, data, at)
+                at, parts, size = at + size, [], 0
+        await self._thread(put, b"".join(parts), at)
+        if at + size != total:
+            raise Refused(400, "Less came than was announced.")
+        await self._thread(os.fsync, file)
 
     def _begin(self, ticket: Ticket, first: int, total: int) -> int:
         self._snapshots.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -232,11 +226,26 @@ class ByteDoor:
             os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC,
             0o600,
         )
-        if os.fstat(file).st_size < first:
+        try:
+            self._hold(ticket, file, first)
+        except Refused:
             os.close(file)
-            raise Refused(409, "What comes before that is not here.")
+            raise
         os.ftruncate(file, first)
         return file
+
+    def _hold(self, ticket: Ticket, file: int, first: int) -> None:
+        """Keep others from this transfer, those in other processes on the same folder included, until it is closed."""
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Refused(409, "It is being written at this moment.") from None
+        if self._copies.path(
+            ticket.name
+        ).exists():  # it became whole while this waited for its turn
+            raise Refused(409, "It is here, whole.")
+        if os.fstat(file).st_size < first:
+            raise Refused(409, "What comes before that is not here.")
 
     def _finish(self, ticket: Ticket, digest: str) -> None:
         part = self._copies.part(ticket.name)

@@ -9,10 +9,13 @@ from starlette.responses import Response
 
 from hanok import operations
 from hanok.base.clock import zulu
-from hanok.base.errors import Conflict, NotFound
+from hanok.base.errors import BadInput, Conflict, NotFound
 from hanok.control import switches
 from hanok.control.inventory import differences
 from hanok.rooms import Difference
+from hanok.services.compute import facade as compute
+from hanok.services.network import facade as network
+from hanok.store import Transaction
 from hanok.web import faults
 from hanok.web.policy import Rule
 from hanok.web.request import Request, json_answer, no_content
@@ -25,6 +28,8 @@ RULES = (
     Rule("hanok:inventory", "role:admin", "Compare the database with the hosts."),
     Rule("hanok:operations", "role:admin", "List, retry and end operations that are under way."),
     Rule("hanok:services", "role:admin", "See which services are on, and switch them."),
+    Rule("hanok:explain", "role:admin", "See why servers are on their hosts, or on none."),
+    Rule("hanok:why", "role:admin", "See the way of packets between two addresses."),
     Rule("hanok:rotate_keys", "role:admin", "Replace the keys of tokens and secrets."),
 )
 
@@ -53,6 +58,71 @@ async def rotate_keys(request: Request, control: Control) -> Response:
     request.allow()
     sealed = [await room.rotate_keys() for room in control.house.rooms.values()]
     return json_answer({"secrets": sum(sealed)})
+
+
+async def explain(request: Request, control: Control) -> Response:
+    """GET /hanok/v1/servers/{server}/scheduling: why a server, by id or name, is where it is."""
+    request.allow()
+    async with request.reading() as tx:
+        return json_answer(await compute.explain(tx, request.path["server"]))
+
+
+async def why(request: Request, control: Control) -> Response:
+    """GET /hanok/v1/path?from=A&to=B&protocol=tcp&port=22: where a packet from A to B stops, and what would help.
+
+    A and B are servers or ports, by id or name, addresses, or "outside". Without a protocol it is a ping.
+    """
+    request.allow()
+    asked = request.query
+    protocol = asked.get("protocol") or ("tcp" if asked.get("port") else "icmp")
+    port = _port(asked.get("port"))
+    async with request.reading() as tx:
+        ends, stopped = [], []
+        for name in ("from", "to"):
+            end, state = await _end(tx, name, asked.get(name, ""))
+            ends.append(end)
+            stopped += state
+    room = control.house.facade(network.Network)
+    steps = await network.why(room, ends[0], ends[1], protocol, port)
+    return json_answer({"protocol": protocol, "port": port, "steps": [*stopped, *steps]})
+
+
+def _port(text: str | None) -> int | None:
+    """Raises BadInput when it is not a port's number."""
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536):
+        raise BadInput(f"{text[:40]} is not a valid port: 1 to 65535.")
+    return int(text)
+
+
+async def _end(
+    tx: Transaction, name: str, which: str
+) -> tuple[tuple[str, str], list[network.Step]]:
+    """One end, with the server that it names, and what stops there already.
+
+    Raises:
+        BadInput: nothing is named. Conflict: several servers have this name.
+    """
+    if not which:
+        raise BadInput(f"{name} is missing: name a server, a port, an address or outside.")
+    server = await compute.look(tx, which)
+    if server is None:
+        return (which, ""), []
+    server_id, called, state = server
+    runs = state in ("active", "rescued", "resized")
+    helps = "" if runs else f"openstack server {_WAKES.get(state, 'start')} {server_id}"
+    says = f"Server {called} is {state}."
+    return (which, server_id), [network.Step("server", server_id, runs, says, helps)]
+
+
+_WAKES = {
+    "paused": "unpause",
+    "suspended": "resume",
+    "shelved": "unshelve",
+    "shelved_offloaded": "unshelve",
+    "soft-delete": "restore",
+}
 
 
 async def list_operations(request: Request, control: Control) -> Response:
@@ -141,6 +211,8 @@ ROUTES = (
     Route("POST", "/v1/operations/{operation_id}/abandon", abandon_operation, (_OPERATIONS,)),
     Route("GET", "/v1/inventory", show, ("hanok:inventory",)),
     Route("POST", "/v1/inventory/mend", mend, ("hanok:inventory",)),
+    Route("GET", "/v1/servers/{server}/scheduling", explain, ("hanok:explain",)),
+    Route("GET", "/v1/path", why, ("hanok:why",), query=("from", "to", "protocol", "port")),
     Route("POST", "/v1/keys/rotate", rotate_keys, ("hanok:rotate_keys",)),
 )
 

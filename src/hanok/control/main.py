@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import uvicorn
 
+from hanok.base import collector
 from hanok.base.failpoints import arm_from_environment
 from hanok.bus import Bus, MemoryBus
 from hanok.control.app import Control
@@ -107,9 +107,6 @@ async def _serve(control: Control, listener: socket.socket) -> None:
         timeout_graceful_shutdown=FINISH_S,
         timeout_keep_alive=settings.keep_alive_s,
     )
-    # What is there now stays for good: the collector need not look at it again.
-    gc.collect()
-    gc.freeze()
-    gc.enable()
+    collector.serve()
     log.info("serving at %s port %d", *listener.getsockname()[:2])
     await Server(config, settings).serve(sockets=[listener])

@@ -5,8 +5,8 @@ Three things are different from uvicorn alone.
 Connections are taken by us: uvloop takes one from a listening socket each round of its loop, so beside many busy
 clients each new one waits for as many rounds as there are others before it. Here all that wait are taken at once.
 
-Requests begin in the order in which they came, some each round: who comes anew waits for those before, not for rounds
-in which every busy client is served once more.
+Requests begin some each round of the loop, those of each token in the order in which they came, and of one token after
+another: a client with a thousand requests at once keeps another waiting for one of them, not for all.
 
 Whoever sends half a request, or reads no answer, is looked at each second and hung up on in the end. Uvicorn has an end
 for idle connections only.
@@ -44,11 +44,12 @@ _NO_MORE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class _Turns:
-    """Lets requests begin in the order in which they came, so many each round of the loop."""
+    """Lets requests begin, so many each round of the loop, of each who asks in turn."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._waiting: deque[tuple[_Protocol, Any, Any]] = deque()
+        self._waiting: dict[bytes, deque[tuple[_Protocol, Any, Any]]] = {}
+        """By who asks, whose turn is next first."""
         self._left = BEGUN_EACH_ROUND
         self._next_round = False
 
@@ -57,7 +58,7 @@ class _Turns:
             self._left -= 1
             protocol.begin(cycle, app)
         else:
-            self._waiting.append((protocol, cycle, app))
+            self._waiting.setdefault(_whose(cycle.scope), deque()).append((protocol, cycle, app))
         if not self._next_round:
             self._next_round = True
             self._loop.call_soon(self._round)
@@ -65,13 +66,44 @@ class _Turns:
     def _round(self) -> None:
         self._left, self._next_round = BEGUN_EACH_ROUND, False
         while self._left and self._waiting:
-            protocol, cycle, app = self._waiting.popleft()
+            protocol, cycle, app = self._next()
             if not cycle.disconnected:
                 self._left -= 1
                 protocol.begin(cycle, app)
         if self._waiting or self._left < BEGUN_EACH_ROUND:
             self._next_round = True
             self._loop.call_soon(self._round)
+
+    def _next(self) -> tuple[_Protocol, Any, Any]:
+        whose, requests = next(iter(self._waiting.items()))
+        found = requests.popleft()
+        del self._waiting[whose]
+        if requests:
+            self._waiting[whose] = requests
+        return found
+
+
+def _whose(scope: Any) -> bytes:
+    """Who asks, as far as that is known before a token is looked at: the token, or where the request comes from."""
+    for name, value in scope["headers"]:
+        if name in (b"x-auth-token", b"authorization"):
+            return bytes(value)
+    return str((scope.get("client") or ("",))[0]).encode()
+
+
+class _Counted:
+    """A connection's transport, and how many bytes were written to it."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self.written = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: Any) -> None:
+        self.written += len(data)
+        self._transport.write(data)
 
 
 class _Protocol(HttpToolsProtocol):
@@ -80,7 +112,8 @@ class _Protocol(HttpToolsProtocol):
     turns: _Turns
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
+        self.counted = _Counted(transport)
+        super().connection_made(self.counted)  # type: ignore[arg-type]
         now = self.loop.time()
         self.waits_since = now  # for headers, or for the next request
         self.header_bytes = 0
@@ -89,7 +122,8 @@ class _Protocol(HttpToolsProtocol):
         self.body_since = self.body_at = now
         self.body_bytes = 0
         self.unread = 0
-        self.unread_since = now
+        self.unread_since = self.taken_since = now
+        self.taken = 0
 
     def data_received(self, data: bytes) -> None:
         now = self.loop.time()
@@ -131,11 +165,8 @@ class _Protocol(HttpToolsProtocol):
         """Why this connection is hung up on; empty: it is not."""
         if self.transport.is_closing() and not self.transport.get_write_buffer_size():
             return ""
-        unread = self.transport.get_write_buffer_size()
-        if unread == 0 or unread != self.unread:
-            self.unread, self.unread_since = unread, now
-        elif settings.answer_idle_s and now - self.unread_since > settings.answer_idle_s:
-            return "the answer is not read"
+        if settings.answer_idle_s and (why := self._unread(now, settings)):
+            return why
         if self.flow.read_paused:  # we are slow, not the client
             self.waits_since = self.body_at = now
             self.body_since += LOOK_S
@@ -149,6 +180,23 @@ class _Protocol(HttpToolsProtocol):
             slow = self.body_bytes < past * settings.body_rate
             if settings.body_idle_s and past > settings.body_idle_s and slow:
                 return "the body comes too slowly"
+        return ""
+
+    def _unread(self, now: float, settings: ServerSettings) -> str:
+        """Why an answer is not waited for any longer; empty: it is."""
+        unread = self.transport.get_write_buffer_size()
+        taken = self.counted.written - unread
+        if unread == 0 or unread != self.unread:
+            self.unread, self.unread_since = unread, now
+        elif now - self.unread_since > settings.answer_idle_s:
+            return "the answer is not read"
+        past = now - self.taken_since
+        if unread and past > settings.answer_idle_s:
+            if taken - self.taken < settings.answer_rate * past:
+                return "the answer is read too slowly"
+        elif unread:
+            return ""
+        self.taken, self.taken_since = taken, now
         return ""
 
 
@@ -278,8 +326,8 @@ class Server(uvicorn.Server):
 def _descriptors() -> int:
     """How many files and connections this process may have open, once it has asked for many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-        soft = wanted
-    return wanted if soft == resource.RLIM_INFINITY else soft
+    requested = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < requested:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (requested, hard))
+        soft = requested
+    return requested if soft == resource.RLIM_INFINITY else soft

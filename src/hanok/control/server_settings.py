@@ -13,6 +13,7 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     body_idle_s: without a byte of a body that is waited for.
     body_rate: bytes a second that a body has on average, once body_idle_s have passed; a modem had five thousand.
     answer_idle_s: without a byte of the answer being taken.
+    answer_rate: bytes a second of an answer that are taken on average, each time that answer_idle_s have passed.
     keep_alive_s: between two requests.
     connections: at once; zero: as many as there are descriptors for. When all are taken, the one that has been idle
         for longest goes.
@@ -22,5 +23,6 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     body_idle_s: float = 60.0
     body_rate: int = 500
     answer_idle_s: float = 60.0
+    answer_rate: int = 500
     keep_alive_s: int = 75
     connections: int = 0

@@ -23,6 +23,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     database: sqlite:///path or postgresql://…; empty: a file in state_dir.
     bus: nats://host:port; empty: in memory, for a cloud in one process.
     northbound: OVN's northbound database ("unix:/run/…/nb.sock"); empty: a simulated network.
+    southbound: OVN's southbound database, which `hanok why` asks; empty: it does not.
     bytes_url: where hosts on other machines reach this process, "http://10.0.0.1:5000"; empty: hosts are on this one.
     durable: whether commits wait for the disk.
     admin_password_file: the administrator's first password.
@@ -35,7 +36,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         only, whatever a request says. Consoles open under these; without any, under this machine's own.
     dns_domain: what follows the name of a server within its network.
     more_services: services from elsewhere, by name: the module that has the room ("mycloud.ledger.service").
-    services_off: services that are switched off: neither their code nor their rows are touched.
+    services_off: services that are switched off: none of their code runs, and their rows are not touched.
     sections: each service's own settings, a table of its name in the file.
     """
 
@@ -49,6 +50,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     bus_password_file: str = ""
     bytes_url: str = ""
     northbound: str = ""
+    southbound: str = ""
     physical_network: str = "public"
     chassis: tuple[str, ...] = ()
     durable: bool = True

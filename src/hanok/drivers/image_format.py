@@ -1,8 +1,8 @@
 """What the bytes of a disk image really are, found out by looking at them ourselves.
 
 No tool of others touches an image before this has. Upload and import feed the bytes as they pass; nothing is kept
-but the first 64 KiB and the last sector. A label is only a claim: the caller compares it with `Found.format` and
-refuses whatever has `problems`.
+but the first 64 KiB (of a VHDX 256, and 128 of its metadata) and the last sector. A label is only a claim: the caller
+compares it with `Found.format` and refuses whatever has `problems`.
 
 Sources: QEMU's docs/interop/qcow2.txt, qed_spec.txt and vhdx/vpc headers; VMware's "Virtual Disk Format 5.0";
 ECMA-119 (ISO 9660), section 8.4.
@@ -12,6 +12,14 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+
+from hanok.drivers.foreign_formats import (
+    FOREIGN,
+    VHDX_HEAD_BYTES,
+    VHDX_METADATA_BYTES,
+    look,
+    vhdx_metadata_at,
+)
 
 HEAD_BYTES = 64 * 1024  # every header of the known formats, and ISO 9660's at 32 KiB
 TAIL_BYTES = 512  # VHD and DMG keep their header in the last sector
@@ -30,7 +38,8 @@ QCOW2_KNOWN = QCOW2_DIRTY | QCOW2_CORRUPT | QCOW2_DATA_FILE | QCOW2_COMPRESSION 
 class Found:
     """What an image is.
 
-    format: raw, qcow2, iso; or one that is only recognised: qcow, vmdk, vdi, vhd, vhdx, qed, luks, parallels, dmg.
+    format: raw, qcow2, iso; vmdk, vdi, vhd, vhdx, which hosts convert; or one that is only recognised: qcow, qed, luks,
+    parallels, dmg.
     virtual_size_bytes: the size of the disk that a guest would see; 0 where it cannot be told.
     problems: in plain English, why it must not be used as `format`; empty when nothing speaks against it.
     """
@@ -47,14 +56,26 @@ class Inspector:
         self.size_bytes = 0
         self._head = bytearray()
         self._tail = b""
+        self._metadata = bytearray()  # of a VHDX
 
     def feed(self, chunk: bytes | memoryview) -> None:
         """Look at the next bytes."""
-        if (room := HEAD_BYTES - len(self._head)) > 0:
+        vhdx = (self._head[:8] + chunk[:8]).startswith(b"vhdxfile")
+        if (room := (VHDX_HEAD_BYTES if vhdx else HEAD_BYTES) - len(self._head)) > 0:
             self._head += chunk[:room]
+        if vhdx:
+            self._keep_metadata(chunk)
         self.size_bytes += len(chunk)
         last = bytes(chunk[-TAIL_BYTES:])
         self._tail = last if len(last) == TAIL_BYTES else (self._tail + last)[-TAIL_BYTES:]
+
+    def _keep_metadata(self, chunk: bytes | memoryview) -> None:
+        """Keep what these bytes, which are the next, have of a VHDX's metadata."""
+        if (at := vhdx_metadata_at(self._head)) is not None:
+            begin = at + len(self._metadata) - self.size_bytes
+            end = at + VHDX_METADATA_BYTES - self.size_bytes
+            if 0 <= begin < min(end, len(chunk)):
+                self._metadata += chunk[begin:end]
 
     def finish(self) -> Found:
         """What it was. May be called before the end, for what can be said so far."""
@@ -73,9 +94,9 @@ class Inspector:
             return _iso(head, size)
         if kind == "raw":
             return Found("raw", size)
-        return Found(
-            kind, _size_of(kind, head, tail), [f"disks of the format {kind} cannot be used"]
-        )
+        if kind in FOREIGN:
+            return Found(kind, *_bounded(*look(kind, head, tail, bytes(self._metadata))))
+        return Found(kind, _size_of(kind, head), [f"disks of the format {kind} cannot be used"])
 
 
 def inspect(data: bytes) -> Found:
@@ -111,25 +132,23 @@ def _kinds(head: bytes, tail: bytes) -> list[str]:
     return kinds
 
 
-def _size_of(kind: str, head: bytes, tail: bytes) -> int:
+def _size_of(kind: str, head: bytes) -> int:
     """The disk size in the header of a format that is only recognised."""
     match kind:
         case "qcow":
-            place, form, unit = (head, 24), ">Q", 1
-        case "vmdk" if head.startswith(b"KDMV"):
-            place, form, unit = (head, 12), "<Q", 512
-        case "vdi":
-            place, form, unit = (head, 0x170), "<Q", 1
-        case "vhd":
-            place, form, unit = (head if head.startswith(b"conectix") else tail, 48), ">Q", 1
+            offset, form = 24, ">Q"
         case "qed":
-            place, form, unit = (head, 48), "<Q", 1
+            offset, form = 48, "<Q"
         case _:
             return 0
-    data, offset = place
-    if len(data) < offset + 8:
+    if len(head) < offset + 8:
         return 0
-    return int(struct.unpack_from(form, data, offset)[0]) * unit
+    return int(struct.unpack_from(form, head, offset)[0])
+
+
+def _bounded(size: int, problems: list[str]) -> tuple[int, list[str]]:
+    too_large = [f"its disk of {size} bytes is too large"] if size > MAX_VIRTUAL_BYTES else []
+    return size, problems + too_large
 
 
 def _iso(head: bytes, size: int) -> Found:

@@ -30,14 +30,24 @@ PAYLOAD_BYTES = (
     1 << 16
 )  # of an event: a small request may change what is large, and each change is kept and sent
 KEPT = timedelta(hours=1)  # told events stay for listeners that were away
+KEPT_MAXIMUM = 10_000  # of those, the newest: with the largest payloads, 640 MiB
+FORGET_S = 60.0
+FORGET_AFTER = 1_000  # told events; without these, a minute of large ones fills a disk
 
+_new = events.insert()
 _untold = sa.select(events).where(events.c.told.is_(False)).order_by(events.c.sequence).limit(BATCH)
 _told = (
     events.update()
     .where(events.c.sequence.in_(sa.bindparam("those", expanding=True)))
     .values(told=True)
 )
-_old = events.delete().where(events.c.created_at < sa.bindparam("before"), events.c.told.is_(True))
+_old = events.delete().where(
+    sa.or_(
+        events.c.created_at < sa.bindparam("before"),
+        events.c.sequence <= sa.bindparam("last_forgotten", type_=sa.BigInteger),
+    ),
+    events.c.told.is_(True),
+)
 
 
 class Event(Struct, frozen=True, kw_only=True):
@@ -57,6 +67,12 @@ class Event(Struct, frozen=True, kw_only=True):
     created_at: datetime | None = None
 
 
+def noun_of(kind: str) -> str:
+    """What an event is about: "user" of "identity.user.created", "image" of "image.create"."""
+    parts = kind.split(".")
+    return parts[1] if len(parts) > 2 else parts[0]
+
+
 Listener = Callable[[Event], Awaitable[None]]
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -74,6 +90,9 @@ class Outbox:
         self._wakes = wakes
         self._listeners: list[tuple[str, Listener]] = []
         self._some = asyncio.Event()
+        self._forgot_s = float("-inf")
+        self._told = 0  # events since older ones were forgotten
+        self._last = 0  # the sequence of the event that was told last
         wakes.on(TOPIC, lambda _words: self._some.set())
 
     def on(self, prefix: str, listener: Listener) -> None:
@@ -90,7 +109,7 @@ class Outbox:
             "payload": _bounded(event.payload),
             "told": False,
         }
-        await tx.execute(events.insert(), row)
+        await tx.execute(_new, row)
         tx.after_commit(self._wake)
 
     def _wake(self) -> None:
@@ -101,8 +120,8 @@ class Outbox:
         while True:
             self._some.clear()
             try:
-                while await self.tell():
-                    pass
+                while await self.tell() >= BATCH:
+                    await self._forget()  # what comes meanwhile wakes this again
                 await self._forget()
             except Unavailable as error:
                 log.warning("events wait: %s", error.message)
@@ -125,6 +144,7 @@ class Outbox:
         if rows:
             async with self._database.write() as tx:
                 await tx.execute(_told, {"those": [row.sequence for row in rows]})
+            self._told, self._last = self._told + len(rows), rows[-1].sequence
         return len(rows)
 
     async def _tell_listeners(self, event: Event) -> None:
@@ -138,8 +158,14 @@ class Outbox:
                     log.exception("a listener of %s failed", event.kind)
 
     async def _forget(self) -> None:
+        """Events are kept for a while, and so many at most: to look for old ones now and then is enough."""
+        now_s = self._clock.monotonic_s()
+        if now_s - self._forgot_s < FORGET_S and self._told < FORGET_AFTER:
+            return
+        old = {"before": self._clock.now() - KEPT, "last_forgotten": self._last - KEPT_MAXIMUM}
         async with self._database.write() as tx:
-            await tx.execute(_old, {"before": self._clock.now() - KEPT})
+            await tx.execute(_old, old)
+        self._forgot_s, self._told = now_s, 0
 
 
 def _bounded(payload: dict[str, Any]) -> dict[str, Any]:

@@ -99,11 +99,11 @@ class Limits:
     async def _merged(self, tx: Transaction, owner: str) -> dict[str, int]:
         rows = await tx.all(_of, {"service": self._service, "owner": owner})
         found = self.defaults_of_code()
-        for wanted in (DEFAULTS, owner):
+        for level in (DEFAULTS, owner):
             found |= {
                 row.resource: row.maximum
                 for row in rows
-                if row.owner == wanted and row.resource in found
+                if row.owner == level and row.resource in found
             }
         return found
 
@@ -117,9 +117,9 @@ class Limits:
         owners = dict.fromkeys(row.owner for row in await tx.all(_all, {"service": self._service}))
         return {owner: await self.maximums(tx, owner) for owner in owners}
 
-    async def set(self, tx: Transaction, owner: str, wanted: Mapping[str, int]) -> None:
+    async def set(self, tx: Transaction, owner: str, requested: Mapping[str, int]) -> None:
         """Limit a project, or all that have no limits of their own (DEFAULTS)."""
-        for resource, maximum in wanted.items():
+        for resource, maximum in requested.items():
             here = (
                 own_limits.c.service == self._service,
                 own_limits.c.owner == owner,

@@ -137,8 +137,8 @@ def _head(
         connection.putheader(name, value)
 
 
-def _check(answer: http.client.HTTPResponse, wanted: tuple[int, ...]) -> None:
-    if answer.status in wanted:
+def _check(answer: http.client.HTTPResponse, requested: tuple[int, ...]) -> None:
+    if answer.status in requested:
         return
     why = answer.read(500).decode(errors="replace").strip()
     detail = f"{answer.status} {why}"
@@ -247,21 +247,21 @@ class HandOvers:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="hand-over")
         self._under_way: dict[str, tuple[_Sending, asyncio.Future[None]]] = {}
 
-    async def ensure(self, host: str, wanted: HandOverSnapshot, path: Path) -> SnapshotState:
+    async def ensure(self, host: str, requested: HandOverSnapshot, path: Path) -> SnapshotState:
         """Begin to give a copy to control, or wait a while for that.
 
         Raises:
             NotDone: it broke; asked again, it goes on.
         """
-        name = wanted.snapshot_id
+        name = requested.snapshot_id
         if name not in self._under_way:
-            begun = _Sending(wanted.target)
+            begun = _Sending(requested.target)
             loop = asyncio.get_running_loop()
             future = loop.run_in_executor(self._threads, send, path, host, begun)
             self._under_way[name] = begun, future
         sending, future = self._under_way[name]
-        sending.target = wanted.target  # its ticket is good for longer
-        await asyncio.wait([future], timeout=wanted.wait_s)
+        sending.target = requested.target  # its ticket is good for longer
+        await asyncio.wait([future], timeout=requested.wait_s)
         done = future.done()
         if done:
             self._under_way.pop(name, None)

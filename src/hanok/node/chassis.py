@@ -6,15 +6,22 @@ interface that leads nowhere.
 
 from __future__ import annotations
 
+import os
 import socket
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Protocol
 
 
 class Chassis(Protocol):
     """A host's end of the virtual networks. Everything may be repeated."""
 
-    async def plug(self, port_id: str, mac: str) -> None:
-        """The port has a tap device, known to the switch under the port's id."""
+    @property
+    def several_queues(self) -> bool:
+        """Whether a tap can be opened more than once, each time a queue of its own."""
+
+    async def plug(self, port_id: str, mac: str, queues: int = 1) -> None:
+        """The port has a tap device with so many queues, known to the switch under the port's id."""
 
     async def unplug(self, port_id: str) -> None:
         """The port has none; it succeeds when it never had."""
@@ -22,8 +29,17 @@ class Chassis(Protocol):
     async def open_tap(self, port_id: str) -> int | None:
         """A descriptor of the tap (no vnet header), the caller's to close; None: no network here."""
 
+    limits: bool
+    """Whether guests can be held to a rate."""
+
+    async def limit(self, port_id: str, average_kb: int, peak_kb: int, burst_kb: int) -> None:
+        """What goes to the guest of a plugged port is held to a rate; to none, if the average is 0."""
+
     async def ports(self) -> list[str]:
         """The ports that are plugged."""
+
+    async def counters(self, port_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        """What went through the taps of ports that are plugged, as guests see it: fields of NICCounters by port."""
 
     async def ensure_metadata(
         self, network_id: str, port_id: str, mac: str, addresses: tuple[str, ...]
@@ -46,22 +62,33 @@ class Chassis(Protocol):
 class NullChassis:
     """No network: remembers what it was told and listens on loopback."""
 
+    limits = True
+
     def __init__(self) -> None:
+        self.rates: dict[str, tuple[int, int, int]] = {}
         self._ports: dict[str, str] = {}
         self._networks: set[str] = set()
         self.metadata_ports: dict[str, int] = {}
+        self.several_queues = False
 
-    async def plug(self, port_id: str, mac: str) -> None:
+    async def plug(self, port_id: str, mac: str, queues: int = 1) -> None:
         self._ports[port_id] = mac
 
     async def unplug(self, port_id: str) -> None:
         self._ports.pop(port_id, None)
+        self.rates.pop(port_id, None)
+
+    async def limit(self, port_id: str, average_kb: int, peak_kb: int, burst_kb: int) -> None:
+        self.rates[port_id] = average_kb, peak_kb, burst_kb
 
     async def open_tap(self, port_id: str) -> int | None:
         return None
 
     async def ports(self) -> list[str]:
         return sorted(self._ports)
+
+    async def counters(self, port_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        return {}
 
     async def ensure_metadata(
         self, network_id: str, port_id: str, mac: str, addresses: tuple[str, ...]
@@ -82,3 +109,12 @@ class NullChassis:
         listener.setblocking(False)
         self.metadata_ports[network_id] = listener.getsockname()[1]
         return listener
+
+
+async def open_taps(chassis: Chassis, port_id: str, queues: int, opened: ExitStack) -> list[int]:
+    """The tap of a port, once for each queue; none where there is no network. `opened` closes them."""
+    found: list[int] = []
+    while len(found) < queues and (fd := await chassis.open_tap(port_id)) is not None:
+        opened.callback(os.close, fd)
+        found.append(fd)
+    return found

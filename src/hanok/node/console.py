@@ -34,10 +34,17 @@ def read_log(path: Path, lines: int | None) -> str:
     """The end of a console log: what is kept, or its last lines."""
     data = _read(path.with_suffix(".log.1")) + _read(path)
     text = data.decode(errors="replace").encode()[-ANSWER_BYTES:].decode(errors="ignore")
+    return last_lines(text, lines)
+
+
+def last_lines(text: str, lines: int | None) -> str:
+    """The last lines of a text; None for all.
+
+    Lines end with a line feed and nothing else, and what comes after the last one is a line, too, as the field counts.
+    """
     if lines is None:
         return text
-    kept = text.splitlines(keepends=True)
-    return "".join(kept[-lines:]) if lines > 0 else ""
+    return "\n".join(text.split("\n")[-lines:]) if lines > 0 else ""
 
 
 def trim_log(path: Path) -> None:

@@ -1,25 +1,30 @@
 """The disks of one guest, in `files/`, a directory that belongs to the user its QEMU runs as.
 
 That user might be an attacker: files are made with O_EXCL and O_NOFOLLOW, and tools run as that user, so that a
-link put in the way leads nowhere it could not go by itself. An existing disk is never replaced.
+link put in the way leads nowhere it could not go by itself. An existing disk is never replaced; who wants another one
+throws it away first.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 from hanok.base.failpoints import failpoint
 from hanok.drivers.image_format import HEAD_BYTES, inspect
 from hanok.drivers.qemu import config_drive
+from hanok.drivers.qemu.errors import ImageFailed, ToolMissing
 from hanok.drivers.qemu.images import Tools
 from hanok.node.errors import NotDone
 from hanok.node.images import GIB, RESERVE, check_fits
 
 COPY = "copy"
+_FURTHER = re.compile(r"ephemeral\d*|swap")
 ROOM = 64 << 20  # an overlay needs little at first, but a guest on a full disk does not get far
 
 
@@ -52,22 +57,101 @@ class Disks:
         temporary.rename(self._folder / "disk")
         await failpoint("node.make_root.after")
 
+    async def make_blank_root(self, disk_gib: int) -> None:
+        """An empty disk: something is to be installed on it."""
+        temporary = self._fresh("disk")
+        await self._tools.make_empty(temporary, disk_gib * GIB)
+        temporary.rename(self._folder / "disk")
+
+    async def make_rescue(self, base: Path, base_format: str, image_bytes: int) -> None:
+        """An overlay on a cached image, as large as the image, to boot from beside the root disk."""
+        if (self._folder / "rescue").exists():
+            return
+        temporary = self._fresh("rescue")
+        await self._tools.make_overlay(temporary, base, base_format, image_bytes)
+        temporary.rename(self._folder / "rescue")
+
+    def discard(self, name: str) -> None:
+        """There is no such disk."""
+        (self._folder / name).unlink(missing_ok=True)
+
+    def further(self, name: str) -> tuple[Path, str]:
+        """Where a disk beside the root disk is, and its format. Older ones are not of qcow2."""
+        if name == "swap":
+            return self._folder / name, "raw"
+        older = self._folder / "ephemeral"
+        if name == "ephemeral0" and older.exists():
+            return older, "raw"
+        return self._folder / f"{name}.qcow2", "qcow2"
+
+    def has(self, name: str) -> bool:
+        return self.further(name)[0].exists()
+
+    def discard_further(self, kept: Set[str]) -> None:
+        """There are no disks beside the root disk but these."""
+        for path in self._folder.iterdir():
+            name = "ephemeral0" if path.name == "ephemeral" else path.name.removesuffix(".qcow2")
+            if _FURTHER.fullmatch(name) and name not in kept:
+                path.unlink(missing_ok=True)
+
+    def discard_blank(self, name: str, size_bytes: int) -> None:
+        """There is no such plain disk of another size. What is on it is lost: for swap space."""
+        path = self._folder / name
+        with contextlib.suppress(FileNotFoundError):
+            if os.lstat(path).st_size != size_bytes:
+                path.unlink()
+
+    def _layered(self) -> list[Path]:
+        """The disks that can be kept as they are, inside of their files."""
+        return [self._folder / "disk", *sorted(self._folder.glob("ephemeral*.qcow2"))]
+
+    async def keep(self, name: str) -> None:
+        """Keep the disks under a name as they are now: all of them, or none."""
+        await self.drop(name)  # of a try that was cut short
+        try:
+            for path in self._layered():
+                await self._tools.keep(path, name)
+                await failpoint("node.keep_disks.between")
+        except BaseException:
+            await self.drop(name)
+            raise
+
+    async def restore(self, name: str) -> None:
+        """The disks are as they were kept; one that was not there then stays as it is."""
+        root, *others = self._layered()
+        await self._tools.restore(root, name)
+        for path in others:
+            with contextlib.suppress(ImageFailed):
+                await self._tools.restore(path, name)
+
+    async def drop(self, name: str) -> None:
+        """The disks are not kept under a name; also where they never were."""
+        for path in self._layered():
+            with contextlib.suppress(ImageFailed):
+                await self._tools.drop(path, name)
+
     def root_bytes(self) -> int:
         """The size of the root disk as the guest sees it."""
-        fd = os.open(self._folder / "disk", os.O_RDONLY | os.O_NOFOLLOW)
-        with open(fd, "rb") as file:
-            return inspect(file.read(HEAD_BYTES)).virtual_size_bytes
+        return _size(self._folder / "disk", "qcow2")
+
+    def size_of(self, name: str) -> int:
+        """The size of a further disk as the guest sees it."""
+        return _size(*self.further(name))
 
     def to_grow(self, disk_gib: int) -> int:
         """The size the root disk has to be grown to; 0 when it is large enough."""
         return disk_gib * GIB if self.root_bytes() < disk_gib * GIB else 0
 
-    async def grow_root(self, size_bytes: int) -> None:
-        await self._tools.grow(self._folder / "disk", size_bytes)
+    async def grow(self, name: str, size_bytes: int) -> None:
+        path, disk_format = (
+            (self._folder / "disk", "qcow2") if name == "root" else self.further(name)
+        )
+        await self._tools.grow(path, disk_format, size_bytes)
 
-    def check_room_for_copy(self, base: Path) -> None:
+    def check_room_for_copy(self, base: Path | None) -> None:
         """Raises NotDone when a copy of the root disk could leave the guests no room to write."""
-        used = sum(os.lstat(path).st_blocks * 512 for path in (self._folder / "disk", base))
+        parts = [self._folder / "disk", *([] if base is None else [base])]
+        used = sum(os.lstat(path).st_blocks * 512 for path in parts)
         space = os.statvfs(self._folder)
         if space.f_bavail * space.f_frsize < used + RESERVE:
             raise NotDone(
@@ -81,7 +165,7 @@ class Disks:
         await self._tools.make_empty(target, self.root_bytes())
         return target
 
-    async def copy_root(self, base: Path, base_format: str) -> Path:
+    async def copy_root(self, base: Path | None, base_format: str) -> Path:
         """A copy of the root disk that stands on nothing; the guest has no process."""
         target = self._fresh(COPY)
         await self._tools.flatten(self._folder / "disk", base, base_format, target)
@@ -111,18 +195,34 @@ class Disks:
     def forget_copy(self) -> None:
         (self._folder / f".{COPY}.new").unlink(missing_ok=True)
 
-    async def make_blank(self, name: str, size_bytes: int) -> None:
-        """A plain disk that takes no room before it is written to: swap space, or an ext4 file system."""
-        path = self._folder / name
-        if not size_bytes or path.exists():
+    async def make_swap(self, size_bytes: int) -> None:
+        """A plain disk with the header of swap space. It takes no room before it is written to."""
+        if (self._folder / "swap").exists():
             return
-        temporary = self._fresh(name)
+        temporary = self._fresh("swap")
         self._write(temporary, b"", size_bytes=size_bytes, mode=0o600)
-        if name == "swap":
-            await self._tools.make_swap(temporary)
-        else:
-            await self._tools.make_ext4(temporary, "ephemeral0")
-        temporary.rename(path)
+        await self._tools.make_swap(temporary)
+        temporary.rename(self._folder / "swap")
+
+    async def make_ephemeral(self, name: str, size_bytes: int, file_system: str) -> None:
+        """A disk with an empty file system, labelled as the disk is called. It takes no room before it is written to.
+
+        Raises:
+            NotDone: the host cannot make that file system.
+        """
+        plain, temporary = self._fresh(f"{name}.raw"), self._fresh(name)
+        self._write(plain, b"", size_bytes=size_bytes, mode=0o600)
+        try:
+            await self._tools.make_file_system(plain, file_system, name)
+            await failpoint("node.make_ephemeral.between")
+            await self._tools.convert(plain, "raw", temporary)
+        except ToolMissing as error:
+            raise NotDone(
+                f"The host cannot make {file_system} file systems.", detail=error.message
+            ) from error
+        finally:
+            plain.unlink()
+        temporary.rename(self.further(name)[0])
 
     async def make_config_drive(self, files: Mapping[str, bytes]) -> None:
         if not files:
@@ -148,3 +248,12 @@ class Disks:
             file.truncate(size_bytes)
             if self._uid is not None:
                 os.fchown(file.fileno(), self._uid, self._gid)
+
+
+def _size(path: Path, disk_format: str) -> int:
+    """The size of a disk as a guest sees it."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    with open(fd, "rb") as file:
+        if disk_format == "raw":
+            return os.fstat(fd).st_size
+        return inspect(file.read(HEAD_BYTES)).virtual_size_bytes

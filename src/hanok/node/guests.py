@@ -12,37 +12,48 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from weakref import WeakValueDictionary
+
+from msgspec.structs import replace
 
 from hanok.base.clock import Clock
 from hanok.base.errors import HanokError
 from hanok.base.failpoints import failpoint
 from hanok.commands import (
+    NIC,
     EnsureInstance,
+    InjectNMI,
     InstanceChanged,
     InstanceState,
     Power,
     RebootInstance,
     RemoveInstance,
+    SetInterfaces,
     SetPower,
 )
+from hanok.commands.limits import NICRate
+from hanok.drivers.qemu import hotplug, probe, tpm
 from hanok.drivers.qemu import process as processes
-from hanok.drivers.qemu.arguments import BaseImage, Disk, GuestSpec, Interface, arguments
-from hanok.drivers.qemu.errors import QEMUError, StartFailed
+from hanok.drivers.qemu.arguments import GuestSpec, Interface, arguments
+from hanok.drivers.qemu.errors import QEMUError
 from hanok.drivers.qemu.images import Tools
 from hanok.drivers.qemu.monitor import Monitor, listening_socket
 from hanok.drivers.qemu.probe import Accelerator
 from hanok.drivers.qemu.process import Identity, Process
-from hanok.node import host
-from hanok.node.chassis import Chassis
+from hanok.node import balloon, endings, hardware, host, limits, pinning
+from hanok.node.cgroups import Groups
+from hanok.node.chassis import Chassis, open_taps
 from hanok.node.disks import Disks
 from hanok.node.errors import NotDone
+from hanok.node.guest_disks import GuestDisks
+from hanok.node.hardware import Board
 from hanok.node.images import ImageCache
-from hanok.node.power import check_power
-from hanok.node.records import Record, Records, changed, check_generation
+from hanok.node.power import check_lets_go, check_power
+from hanok.node.records import Record, Records, changed, check_generation, images_of
 from hanok.node.settings import NodeSettings
 
 log = logging.getLogger(__name__)
@@ -50,22 +61,23 @@ log = logging.getLogger(__name__)
 CONSOLE_BUFFER = 64 * 1024  # bytes
 START_S = 30.0  # 0.3 s when the host is quiet
 MEMORY_MOVE_S = 600.0  # suspending a large guest to a slow disk
+BOOT_S = 180.0  # an emulated guest on a busy host
 QUIT_S = 5.0  # QEMU writes its caches out; then it is killed
 ADOPT_AT_ONCE = 4  # after a reboot of the host every guest starts
 MEMORY_HEADROOM_MIB = 64  # what the host keeps for itself
-OVERHEAD_MIB = {
-    "kvm": 64,
-    "tcg": 160,
-}  # of QEMU itself: 246 MiB were seen for a guest of 128 under TCG
 
 Tell = Callable[[InstanceChanged], Awaitable[None]]
 
 
 @dataclass
 class Guest:
-    """A guest in this process: its record, and its process and monitor while it has them."""
+    """A guest in this process: its record, and its process and monitor while it has them.
+
+    reason: why it is as it is, where nobody asked for that.
+    """
 
     record: Record
+    reason: str = ""
     process: Process | None = None
     monitor: Monitor | None = None
     watcher: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -87,98 +99,145 @@ class Guests:
     tasks: asyncio.TaskGroup
     tell: Tell
     metadata: Callable[[str, bool], Awaitable[None]]
+    groups: Groups
+    board: Board
     _known: dict[str, Guest] = field(default_factory=dict)
     _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     _closed: bool = False
     _network_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _disks: GuestDisks = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._run = Path(self.settings.run_dir)
         self._run.mkdir(parents=True, exist_ok=True)
         self._run.chmod(0o711)
         self._boot_id = host.boot_id(self.settings)
+        self._disks = GuestDisks(self.records, self.images, self.disks, self.remember, self._halt)
 
     # ---- commands
 
-    async def ensure(self, wanted: EnsureInstance) -> InstanceState:
+    async def ensure(self, requested: EnsureInstance) -> InstanceState:
         """The guest is there, with its disks and plugs, and stands or runs as wanted."""
-        async with self._lock(wanted.server_id):
-            guest = self._known.get(wanted.server_id)
+        async with self._lock(requested.server_id):
+            guest = self._known.get(requested.server_id)
             check_generation(
-                wanted.generation,
-                self.records.removed_at(wanted.server_id),
+                requested.generation,
+                self.records.removed_at(requested.server_id),
                 guest.record.generation if guest else -1,
             )
             if guest is None:
                 uid = self._free_uid()
                 guest = Guest(
                     Record(
-                        server_id=wanted.server_id,
-                        generation=wanted.generation,
-                        spec=wanted,
+                        server_id=requested.server_id,
+                        generation=requested.generation,
+                        spec=requested,
                         uid=uid,
                     )
                 )
             gone = {nic.port_id for nic in guest.record.spec.nics} - {
-                nic.port_id for nic in wanted.nics
+                nic.port_id for nic in requested.nics
             }
             await failpoint("node.ensure_instance.before_record")
             # A port that is no longer wanted stays in the record until it is out of the switch.
-            await self._remember(guest, generation=wanted.generation, wanted=wanted.power)
-            self._known[wanted.server_id] = guest
-            self.records.unbury(wanted.server_id)
+            await self.remember(guest, generation=requested.generation, requested=requested.power)
+            self._known[requested.server_id] = guest
+            self.records.unbury(requested.server_id)
             for port_id in gone:
                 await self.chassis.unplug(port_id)
-            await self._remember(guest, spec=wanted)
+            if guest.record.spec.limits.inbound != requested.limits.inbound == NICRate():
+                kept = [nic for nic in guest.record.spec.nics if nic.port_id not in gone]
+                await limits.slow_interfaces(self.chassis, kept, NICRate())
+            await self.remember(guest, spec=requested)
             await failpoint("node.ensure_instance.after_record")
-            await self._plug(wanted)
+            await self._plug(requested)
             await failpoint("node.ensure_instance.after_plug")
-            await self._make_disks(guest)
+            await self._disks.make(guest)
             await failpoint("node.ensure_instance.after_disks")
-            await self._set(guest, wanted.power, soft=False, timeout_s=0)
+            await self._set(guest, requested.power, soft=False, timeout_s=0)
             await failpoint("node.ensure_instance.after_start")
             return self.state(guest)
 
-    async def set_power(self, wanted: SetPower) -> InstanceState:
-        async with self._lock(wanted.server_id):
-            guest = self._checked(wanted.server_id, wanted.generation)
-            check_power(guest.record.actual, wanted.power)
-            await self._remember(guest, generation=wanted.generation, wanted=wanted.power)
+    async def set_power(self, requested: SetPower) -> InstanceState:
+        async with self._lock(requested.server_id):
+            guest = self._checked(requested.server_id, requested.generation)
+            check_power(guest.record.actual, requested.power)
+            await self.remember(guest, generation=requested.generation, requested=requested.power)
             await failpoint("node.set_power.before")
-            if wanted.power == "running" and guest.process is None:
-                await self._plug(guest.record.spec)
-            await self._set(guest, wanted.power, soft=wanted.soft, timeout_s=wanted.timeout_s)
+            if requested.power == "running" and guest.process is None:
+                await self._make_ready(guest)
+            await self._set(
+                guest, requested.power, soft=requested.soft, timeout_s=requested.timeout_s
+            )
             await failpoint("node.set_power.after")
             return self.state(guest)
 
-    async def reboot(self, wanted: RebootInstance) -> InstanceState:
+    async def set_interfaces(self, requested: SetInterfaces) -> InstanceState:
+        """It has these network interfaces and no others."""
+        async with self._lock(requested.server_id):
+            guest = self._checked(requested.server_id, requested.generation)
+            spec = guest.record.spec
+            kept = {nic.port_id for nic in requested.nics}
+            gone = tuple(nic for nic in spec.nics if nic.port_id not in kept)
+            asked = check_lets_go(guest.record.actual, required=requested.required and bool(gone))
+            # What is to go stays in the record until it is out of the guest and the switch.
+            both = replace(spec, nics=(*requested.nics, *gone))
+            await self.remember(guest, generation=requested.generation, spec=both)
+            await failpoint("node.set_interfaces.after_record")
+            if guest.monitor is not None:
+                timeout_s = requested.timeout_s if asked else 0
+                await self._unplug_live(guest, gone, timeout_s, required=requested.required)
+            await failpoint("node.set_interfaces.after_unplug")
+            changed = replace(spec, nics=requested.nics, config_drive=requested.config_drive)
+            await self._plug(changed)
+            if guest.monitor is not None:
+                await self._plug_live(guest, requested.nics)
+            await failpoint("node.set_interfaces.after_plug")
+            for nic in gone:
+                await self.chassis.unplug(nic.port_id)
+            await self.remember(guest, spec=changed)
+            await self._leave_networks(gone)
+            return self.state(guest)
+
+    async def reboot(self, requested: RebootInstance) -> InstanceState:
         """Stop and start it, once a generation: a repeat of the command does nothing."""
-        async with self._lock(wanted.server_id):
-            guest = self._checked(wanted.server_id, wanted.generation)
-            if guest.record.rebooted_generation < wanted.generation:
-                await self._remember(guest, generation=wanted.generation, wanted="running")
+        async with self._lock(requested.server_id):
+            guest = self._checked(requested.server_id, requested.generation)
+            if guest.record.rebooted_generation < requested.generation:
+                await self.remember(guest, generation=requested.generation, requested="running")
                 await failpoint("node.reboot_instance.before_stop")
                 if guest.record.actual == "suspended":
                     self._forget_memory(guest)
-                await self._stop(guest, soft=wanted.soft, timeout_s=wanted.timeout_s)
+                await self._stop(guest, soft=requested.soft, timeout_s=requested.timeout_s)
                 await failpoint("node.reboot_instance.after_stop")
-                await self._plug(guest.record.spec)
+                await self._make_ready(guest)
                 await self._start(guest)
                 await failpoint("node.reboot_instance.after_start")
-                await self._remember(guest, rebooted_generation=wanted.generation)
+                await self.remember(guest, rebooted_generation=requested.generation)
             return self.state(guest)
 
-    async def remove(self, wanted: RemoveInstance) -> None:
+    async def inject_nmi(self, requested: InjectNMI) -> None:
+        """A non-maskable interrupt, once a token."""
+        async with self._lock(requested.server_id):
+            guest = self.get(requested.server_id)
+            if guest.record.nmi_token == requested.token:
+                return
+            if guest.monitor is None:
+                raise NotDone("The server is not running.")
+            await self.remember(guest, nmi_token=requested.token)
+            await guest.monitor.execute("inject-nmi")
+
+    async def remove(self, requested: RemoveInstance) -> None:
         """Nothing of it is left. Works on a full disk, and where there never was anything."""
-        server_id = wanted.server_id
+        server_id = requested.server_id
         async with self._lock(server_id):
             guest = self._known.get(server_id)
             seen = guest.record.generation if guest else -1
-            check_generation(wanted.generation, seen, self.records.removed_at(server_id))
+            check_generation(requested.generation, seen, self.records.removed_at(server_id))
             with contextlib.suppress(OSError):  # on a full disk: again when there is room
-                await asyncio.to_thread(self.records.bury, server_id, wanted.generation)
+                await asyncio.to_thread(self.records.bury, server_id, requested.generation)
             await self._remove(server_id)
-            await asyncio.to_thread(self.records.bury, server_id, wanted.generation)
+            await asyncio.to_thread(self.records.bury, server_id, requested.generation)
 
     # ---- questions
 
@@ -190,7 +249,13 @@ class Guests:
             power=record.actual,
             started_at=record.started_at,
             accelerator=self.accelerator.kind,
+            reason=guest.reason,
         )
+
+    def starts(self, guest: Guest) -> bool:
+        """Whether its process began to run so lately that its system may still be starting."""
+        began = guest.record.started_at
+        return began is not None and self.clock.now() - began < timedelta(seconds=BOOT_S)
 
     def all(self) -> tuple[Guest, ...]:
         return tuple(self._known.values())
@@ -219,7 +284,7 @@ class Guests:
         return Disks(self.records.folder(record.server_id), Tools(record.uid, gid), record.uid, gid)
 
     def uses_image(self, image_id: str) -> bool:
-        return any(guest.record.image_id == image_id for guest in self._known.values())
+        return any(image_id in images_of(guest.record) for guest in self._known.values())
 
     def running(self) -> int:
         return sum(guest.process is not None for guest in self._known.values())
@@ -259,6 +324,7 @@ class Guests:
             for guest in list(self._known.values()):
                 all_of_them.create_task(one(guest))
         await asyncio.to_thread(self.records.prune)
+        await asyncio.to_thread(self.groups.tidy, set(self._known))
 
     async def let_go(self) -> None:
         """Hang up on the guests; they go on."""
@@ -291,14 +357,17 @@ class Guests:
             await self._plug(record.spec)
             return
         if record.actual in ("running", "paused"):
-            if record.boot_id != self._boot_id and record.wanted == "running":
-                await self._remember(guest, actual="stopped", pid=0)
+            if record.boot_id != self._boot_id and record.requested == "running":
+                await self.remember(guest, actual="stopped", pid=0)
                 await self._plug(record.spec)
                 await self._start(guest)
                 log.info("server %s runs again after the host was rebooted", record.server_id)
                 return
-            await self._remember(guest, actual="stopped", pid=0)
-            await self._tell(guest, "It ended while nobody watched it.")
+            await self.remember(guest, actual="stopped", pid=0)
+            await self.tell_of(
+                guest, endings.unwatched(guest, self.groups, self.settings.guest_slack_mib)
+            )
+            await asyncio.to_thread(self.groups.forget, record.server_id)
         await self._plug(record.spec)
 
     async def _take_up(self, guest: Guest, found: Process) -> None:
@@ -311,8 +380,8 @@ class Guests:
             log.error("server %s: %s (%s)", record.server_id, error.message, error.detail)
             await found.kill()
             found.close()
-            await self._remember(guest, actual="crashed", pid=0)
-            await self._tell(guest, "Its monitor was lost.")
+            await self.remember(guest, actual="crashed", pid=0)
+            await self.tell_of(guest, "Its monitor was lost.")
             return
         guest.process, guest.monitor = found, monitor
         self._watch(guest)
@@ -320,13 +389,15 @@ class Guests:
         if status == "prelaunch":  # we died between start and `cont`
             await monitor.execute("cont")
             status = "running"
-        elif record.wanted == "suspended" and status != "postmigrate":  # we died while it was saved
+        elif (
+            record.requested == "suspended" and status != "postmigrate"
+        ):  # we died while it was saved
             await monitor.execute("migrate_cancel")
             if before == "running":
                 await monitor.execute("cont")
                 status = "running"
         actual: Power = "running" if status == "running" else "paused"
-        await self._remember(
+        await self.remember(
             guest,
             actual=actual,
             pid=found.identity.pid,
@@ -335,7 +406,7 @@ class Guests:
             started_at=record.started_at or self.clock.now(),
         )
         if actual != before:
-            await self._tell(guest, "")
+            await self.tell_of(guest, "")
 
     # ---- power
 
@@ -345,19 +416,19 @@ class Guests:
         match power, actual:
             case "running", "paused":
                 await self._monitor(guest).execute("cont")
-                await self._remember(guest, actual="running")
+                await self.remember(guest, actual="running")
             case "running", "suspended":
                 await self._resume(guest)
             case "running", "stopped" | "crashed":
                 await self._start(guest)
             case "paused", "running":
                 await self._monitor(guest).execute("stop")
-                await self._remember(guest, actual="paused")
+                await self.remember(guest, actual="paused")
             case "suspended", "running" | "paused":
                 await self._suspend(guest)
             case "stopped", "suspended":
                 self._forget_memory(guest)
-                await self._remember(guest, actual="stopped")
+                await self.remember(guest, actual="stopped")
             case "stopped", _:
                 await self._stop(guest, soft=soft, timeout_s=timeout_s)
             case _:
@@ -378,17 +449,21 @@ class Guests:
         except BaseException:
             await self._kill(guest)
             raise
-        await self._remember(guest, actual="running", started_at=self.clock.now())
+        await self.remember(guest, actual="running", started_at=self.clock.now())
         log.info("server %s runs (process %d)", record.server_id, guest.record.pid)
 
     async def _launch(self, guest: Guest, *, incoming: bool) -> None:
         """The process is there and its monitor answers; the guest does not run yet."""
         record, settings = guest.record, self.settings
-        if not self.images.path(record.image_id).exists():
-            raise NotDone(
-                "The server's image is not on this host.", detail=record.image_id, transient=True
-            )
-        overhead_mib = OVERHEAD_MIB[self.accelerator.kind] + MEMORY_HEADROOM_MIB
+        for image_id in images_of(record):
+            if not self.images.path(image_id).exists():
+                raise NotDone(
+                    "The server's image is not on this host.", detail=image_id, transient=True
+                )
+        if found := self.board.found_anew(record):
+            await self.remember(guest, **found)
+            record = guest.record
+        overhead_mib = host.OVERHEAD_MIB[self.accelerator.kind] + MEMORY_HEADROOM_MIB
         if host.memory_available_mib() < record.spec.memory_mib + overhead_mib:
             raise NotDone("The host has not enough free memory for the server.", transient=True)
         run = self._run / record.server_id
@@ -402,18 +477,23 @@ class Guests:
             listener = opened.enter_context(listening_socket(run / "qmp"))
             interfaces = []
             for nic in record.spec.nics:
-                if (fd := await self.chassis.open_tap(nic.port_id)) is not None:
-                    opened.callback(os.close, fd)
-                interfaces.append(Interface(mac=nic.mac, tap_fd=fd, mtu=nic.mtu))
+                taps = await open_taps(
+                    self.chassis, nic.port_id, record.spec.devices.queues, opened
+                )
+                place = record.places.get(nic.mac.lower()) if incoming else None
+                first = taps[0] if taps else None
+                interfaces.append(
+                    Interface(nic.mac, first, nic.mtu, root_port=place, more_fds=tuple(taps[1:]))
+                )
             spec = self._spec(
                 record, tuple(interfaces), str(run), listener.fileno(), incoming=incoming
             )
+            files = self.records.files(record.server_id)
+            await hardware.make_ready(spec.hardware, record, files, run, settings.qemu_gid)
             log_fd = os.open(words, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             opened.callback(os.close, log_fd)
-            fds = [
-                listener.fileno(),
-                *(interface.tap_fd for interface in interfaces if interface.tap_fd is not None),
-            ]
+            fds = [listener.fileno(), *(fd for one in interfaces for fd in one.fds)]
+            pinning.lend(record.spec.host_devices, record.uid)
             await failpoint("node.start.before_process")
             guest.process = await asyncio.to_thread(
                 processes.start,
@@ -422,20 +502,30 @@ class Guests:
                 gid=settings.qemu_gid if record.uid is not None else None,
                 fds=fds,
                 log=log_fd,
+                locked=record.spec.devices.locked_memory,
+                groups=probe.groups() if self.accelerator.kind == "kvm" else (),
             )
         try:
+            pid = guest.process.identity.pid
+            await limits.admit(self.groups, record.spec, pid, settings.guest_slack_mib)
             await failpoint("node.start.after_process")
-            await self._remember(
+            await self.remember(
                 guest,
                 pid=guest.process.identity.pid,
                 started_ticks=guest.process.identity.started_ticks,
                 boot_id=self._boot_id,
+                frozen=False,
+                **({} if incoming else {"places": {}, "root_ports": 0}),
             )
             guest.monitor = await Monitor.connect(run / "qmp", timeout_s=START_S)
+            await limits.slow_disks(guest.monitor, record.spec.limits.disk)
+            await pinning.pin(guest.monitor, guest.process.identity.pid, record.spec.topology)
+            await balloon.watch(guest.monitor)
         except BaseException as error:
+            why = endings.not_started(guest, self.groups, settings.guest_slack_mib, words)
             await self._kill(guest)
             if isinstance(error, QEMUError):
-                raise _explained(words) from error
+                raise why from error
             raise
         self._watch(guest)
 
@@ -449,17 +539,7 @@ class Guests:
         incoming: bool,
     ) -> GuestSpec:
         spec, files = record.spec, self.records.files(record.server_id)
-        base = BaseImage(str(self.images.path(record.image_id)), record.image_format)
-        disks = [
-            Disk("root", str(files / "disk"), "qcow2", base, serial=record.server_id, boot_index=1)
-        ]
-        if spec.ephemeral_gib:
-            disks.append(Disk("ephemeral", str(files / "ephemeral"), "raw", serial="ephemeral0"))
-        if spec.swap_mib:
-            disks.append(Disk("swap", str(files / "swap"), "raw", serial="swap"))
-        if spec.config_drive:
-            config = str(files / "config.iso")
-            disks.append(Disk("config", config, "raw", read_only=True, serial="config-2"))
+        disks = self._disks.of(record)
         return GuestSpec(
             server_id=record.server_id,
             vcpus=spec.vcpus,
@@ -471,12 +551,26 @@ class Guests:
             disks=tuple(disks),
             interfaces=interfaces,
             incoming=incoming,
+            root_ports=record.root_ports if incoming else 0,
+            scsi_model=spec.scsi_model,
+            nodes=pinning.nodes(spec.topology),
+            host_devices=spec.host_devices,
+            **self._kernel(spec),
+            hardware=self.board.hardware(record, files, Path(run)),
         )
+
+    def _kernel(self, spec: EnsureInstance) -> dict[str, str]:
+        """What is started instead of the guest's boot loader, of a `GuestSpec`."""
+        if (kernel := spec.kernel) is None:
+            return {}
+        ramdisk = str(self.images.path(kernel.ramdisk_id)) if kernel.ramdisk_id else ""
+        path = str(self.images.path(kernel.kernel_id))
+        return {"kernel": path, "ramdisk": ramdisk, "command_line": kernel.command_line}
 
     async def _stop(self, guest: Guest, *, soft: bool, timeout_s: float) -> None:
         """No process: by the guest itself when soft and it hears, else by force."""
         if guest.process is None:
-            await self._remember(guest, actual="stopped", pid=0, started_at=None)
+            await self.remember(guest, actual="stopped", pid=0, started_at=None)
             return
         if soft and guest.record.actual == "running":
             with contextlib.suppress(QEMUError, TimeoutError):
@@ -490,16 +584,30 @@ class Guests:
                     await guest.process.ended()
         await failpoint("node.stop.before_kill")
         await self._kill(guest)
-        await self._remember(guest, actual="stopped", pid=0, started_at=None)
+        await self.remember(guest, actual="stopped", pid=0, started_at=None)
+
+    async def _halt(self, guest: Guest) -> None:
+        """No process and no saved memory: its disks are about to be others."""
+        await self._stop(guest, soft=False, timeout_s=0)
+        self._forget_memory(guest)
 
     async def _suspend(self, guest: Guest) -> None:
         path = self._memory(guest.record)
         # QEMU saves once: a guest that stands still after saving has left its file before.
         if not (path.exists() and await self._monitor(guest).status() == "postmigrate"):
+            await self._check_whole(guest)
             await self._save_memory(guest, path)
         await failpoint("node.suspend.after_save")
-        await self._remember(guest, actual="suspended")
+        await self.remember(guest, actual="suspended")
         await self._stop_saved(guest)
+
+    async def _check_whole(self, guest: Guest) -> None:
+        """Raises NotDone when it has devices that it would not have when it is resumed."""
+        known = {nic.mac.lower() for nic in guest.record.spec.nics}
+        if (await hotplug.interfaces(self._monitor(guest))).keys() - known:
+            raise NotDone(
+                "The server has not let go of a network interface that was detached; reboot it first."
+            )
 
     async def _save_memory(self, guest: Guest, path: Path) -> None:
         record, monitor = guest.record, self._monitor(guest)
@@ -531,7 +639,7 @@ class Guests:
                 async with asyncio.timeout(QUIT_S):
                     await guest.process.ended()
         await self._kill(guest)
-        await self._remember(guest, pid=0, started_at=None)
+        await self.remember(guest, pid=0, started_at=None)
 
     async def _resume(self, guest: Guest) -> None:
         path = self._memory(guest.record)
@@ -564,6 +672,8 @@ class Guests:
         if process is not None:
             await process.kill()
             process.close()
+            await asyncio.to_thread(self.groups.forget, guest.record.server_id)
+        await asyncio.to_thread(tpm.end, self._run / guest.record.server_id)
 
     async def _kill_stray(self, server_id: str) -> None:
         """A process that has no place in a record any more: we died between starting and writing it down."""
@@ -585,12 +695,17 @@ class Guests:
         process, monitor = guest.process, guest.monitor
         if process is None or monitor is None:
             return
-        disks = asyncio.ensure_future(self._watch_disks(guest, process, monitor))
+        watching = [
+            asyncio.ensure_future(self._watch_disks(guest, process, monitor)),
+            asyncio.ensure_future(self._keep_interfaces(guest, process, monitor)),
+            asyncio.ensure_future(self._watch_watchdog(guest, process, monitor)),
+        ]
         try:
             await process.ended()
         finally:
-            disks.cancel()
-            await asyncio.gather(disks, return_exceptions=True)
+            for one in watching:
+                one.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
         itself = await monitor.switched_itself_off()
         try:
             async with self._lock(guest.record.server_id):
@@ -610,60 +725,115 @@ class Guests:
                 async with self._lock(server_id):
                     if guest.process is process and guest.record.actual == "running":
                         with contextlib.suppress(OSError):  # the record's disk may be full, too
-                            await self._remember(guest, actual="paused")
-                        await self._tell(
+                            await self.remember(guest, actual="paused")
+                        await self.tell_of(
                             guest,
                             f"A disk could not be written or read: {why}. Once that is mended, "
-                            "`openstack server unpause` lets it go on where it was.",
+                            + (
+                                "it goes on by itself where it was."
+                                if full
+                                else "`openstack server unpause` lets it go on where it was."
+                            ),
                         )
             except (HanokError, OSError, TimeoutError) as error:
                 log.error("server %s: that it stands still could not be told: %r", server_id, error)
 
+    async def _watch_watchdog(self, guest: Guest, process: Process, monitor: Monitor) -> None:
+        """Tell when the guest stands still because nobody fed its watchdog."""
+        while True:
+            await monitor.stopped_by_watchdog()
+            async with self._lock(guest.record.server_id):
+                if guest.process is process and guest.record.actual == "running":
+                    with contextlib.suppress(OSError):  # the record's disk may be full
+                        await self.remember(guest, actual="paused")
+                    await self.tell_of(
+                        guest, "Its watchdog ran out, and stopped it as hw_watchdog_action says."
+                    )
+
+    async def go_on(self, guest: Guest) -> None:
+        """A guest goes on that stood still because there was no room, and that nobody else stopped."""
+        async with self._lock(guest.record.server_id):
+            record, monitor = guest.record, guest.monitor
+            stands = record.actual == "paused" and record.requested == "running"
+            if monitor is None or not stands or await monitor.status() != "io-error":
+                return
+            if await monitor.disk_trouble() != "nospace":
+                return
+            await monitor.execute("cont")
+            await self.remember(guest, actual="running")
+            log.info("server %s goes on: there is room on the disk again", record.server_id)
+            await self.tell_of(guest, "")
+
     async def _mourn(self, guest: Guest, *, itself: bool) -> None:
-        await self._kill(guest)
         actual: Power = "stopped" if itself else "crashed"
         reason = (
-            "It switched itself off." if itself else "Its hypervisor process ended unexpectedly."
+            "It switched itself off."
+            if itself
+            else endings.why_of(guest, self.groups, self.settings.guest_slack_mib)
         )
+        await self._kill(guest)
         try:
-            await self._remember(guest, actual=actual, pid=0, started_at=None)
+            await self.remember(guest, actual=actual, pid=0, started_at=None)
         finally:
             log.warning("server %s is %s", guest.record.server_id, actual)
-            await self._tell(guest, reason)
+            await self.tell_of(guest, reason)
 
     # ---- pieces
 
-    async def _make_disks(self, guest: Guest) -> None:
-        spec, record = guest.record.spec, guest.record
-        disks = self.disks(record)
-        disks.make_folder()
-        known = None
-        if not disks.has_root():
-            if (known := self.images.get(spec.image_id)) is None:
+    async def _make_ready(self, guest: Guest) -> None:
+        """What a guest finds at its start is as its record says."""
+        await self._plug(guest.record.spec)
+        if guest.record.actual != "suspended":
+            await self._disks.make_config_drive(guest.record)
+
+    async def _unplug_live(
+        self, guest: Guest, gone: Sequence[NIC], timeout_s: float, *, required: bool
+    ) -> None:
+        """A guest that runs loses interfaces.
+
+        Raises:
+            NotDone: it does not let go of one, and has to.
+        """
+        monitor = self._monitor(guest)
+        devices = await hotplug.interfaces(monitor) if gone else {}
+        for nic in gone:
+            device = devices.get(nic.mac.lower())
+            if device is None or await hotplug.unplug(monitor, device, timeout_s=timeout_s):
+                continue
+            if required:
                 raise NotDone(
-                    "The server's image is not on this host.", detail=spec.image_id, transient=True
+                    f"The guest did not let go of the network interface within {timeout_s:g} seconds.",
+                    transient=self.starts(guest),
                 )
-            await self._remember(guest, image_id=spec.image_id, image_format=known.format)
-            await disks.make_root(
-                self.images.path(spec.image_id),
-                known.format,
-                known.virtual_size_bytes,
-                spec.disk_gib,
-            )
-        elif grown := disks.to_grow(spec.disk_gib):
-            if guest.monitor is not None:
-                await guest.monitor.execute("block_resize", {"node-name": "root", "size": grown})
-            else:
-                await disks.grow_root(grown)
-        await failpoint("node.ensure_instance.after_root_disk")
-        await disks.make_blank("ephemeral", spec.ephemeral_gib << 30)
-        await disks.make_blank("swap", spec.swap_mib << 20)
-        if guest.process is None:
-            await disks.make_config_drive({file.path: file.content for file in spec.config_drive})
+
+    async def _plug_live(self, guest: Guest, nics: Sequence[NIC]) -> None:
+        """A guest that runs has these interfaces, and the record says where they are."""
+        monitor = self._monitor(guest)
+        devices = await hotplug.interfaces(monitor)
+        for nic in nics:
+            if nic.mac.lower() not in devices:
+                made_of = guest.record.spec.devices
+                with contextlib.ExitStack() as opened:
+                    taps = await open_taps(self.chassis, nic.port_id, made_of.queues, opened)
+                    await hotplug.plug(monitor, nic.mac, nic.mtu, taps, made_of.nic)
+        devices = await hotplug.interfaces(monitor)
+        at, count = await hotplug.places(monitor)
+        places = {mac: at[device] for mac, device in devices.items() if device in at}
+        await self.remember(guest, places=places, root_ports=count)
+
+    async def _keep_interfaces(self, guest: Guest, process: Process, monitor: Monitor) -> None:
+        """One that it lets go of too late, when it was told that it keeps it, comes back."""
+        async for _ in hotplug.losses(monitor):
+            with contextlib.suppress(HanokError, OSError, TimeoutError):  # its next start has it
+                async with self._lock(guest.record.server_id):
+                    if guest.process is process:
+                        await self._plug_live(guest, guest.record.spec.nics)
 
     async def _plug(self, spec: EnsureInstance) -> None:
         for nic in spec.nics:
-            await self.chassis.plug(nic.port_id, nic.mac)
+            await self.chassis.plug(nic.port_id, nic.mac, spec.devices.queues)
+            if spec.limits.inbound != NICRate():
+                await limits.slow_interfaces(self.chassis, [nic], spec.limits.inbound)
             if nic.metadata is not None:
                 async with self._network_lock:
                     port = nic.metadata
@@ -686,9 +856,14 @@ class Guests:
             await self.chassis.unplug(nic.port_id)
         await failpoint("node.remove_instance.after_unplug")
         shutil.rmtree(self._run / server_id, ignore_errors=True)
+        await asyncio.to_thread(self.groups.forget, server_id)
         await asyncio.to_thread(self.records.delete, server_id)
         await failpoint("node.remove_instance.after_files")
         self._known.pop(server_id, None)
+        await self._leave_networks(nics)
+
+    async def _leave_networks(self, nics: Sequence[NIC]) -> None:
+        """Where no guest is on the networks of these interfaces any more, their metadata address goes."""
         async with self._network_lock:
             used = {
                 nic.network_id for other in self._known.values() for nic in other.record.spec.nics
@@ -709,16 +884,18 @@ class Guests:
         check_generation(generation, guest.record.generation)
         return guest
 
-    async def _remember(self, guest: Guest, **what: object) -> None:
+    async def remember(self, guest: Guest, **what: object) -> None:
         """Write down what is about to be, or is. The caller holds the server's lock."""
         guest.record = changed(guest.record, **what)
+        if "requested" in what:
+            guest.reason = ""
         await asyncio.to_thread(self.records.save, guest.record)
 
     def _free_uid(self) -> int | None:
         if (first := self.settings.qemu_uid) is None:
             return None
         used = {guest.record.uid for guest in self._known.values()}
-        for uid in range(first, first + self.settings.qemu_uids):
+        for uid in range(first, first + self.settings.qemu_uids - 1):
             if uid not in used:
                 return uid
         raise NotDone(
@@ -731,8 +908,9 @@ class Guests:
             raise NotDone("The server's process is not there.", transient=True)
         return guest.monitor
 
-    async def _tell(self, guest: Guest, reason: str) -> None:
-        record = guest.record
+    async def tell_of(self, guest: Guest, reason: str) -> None:
+        """Tell how a guest is, where no command asked for that."""
+        record, guest.reason = guest.record, reason
         await self.tell(
             InstanceChanged(
                 host=self.settings.host,
@@ -742,13 +920,3 @@ class Guests:
                 reason=reason,
             )
         )
-
-
-def _explained(words: Path) -> NotDone | StartFailed:
-    """Why QEMU ended at its start, in the user's terms where we know them."""
-    text = words.read_text(errors="replace")[-2000:].strip()
-    if "annot allocate memory" in text or "annot set up guest memory" in text:
-        return NotDone(
-            "The host has not enough free memory for the server.", detail=text, transient=True
-        )
-    return StartFailed("The hypervisor could not start the server.", detail=text)

@@ -14,6 +14,7 @@ from hanok.base.ids import is_uuid
 from hanok.base.log import request_id
 from hanok.commands import (
     Answer,
+    AskAgent,
     Command,
     ConsoleLog,
     DescribeHost,
@@ -27,21 +28,25 @@ from hanok.commands import (
     HandOverSnapshot,
     HostInventory,
     HostState,
+    InjectNMI,
     ListInventory,
     OpenConsole,
     ReadConsole,
+    ReadDiagnostics,
     RebootInstance,
     RemoveInstance,
+    SetInterfaces,
     SetPower,
     Stale,
     wire,
 )
 from hanok.drivers.qemu.errors import MonitorLost, QEMUError
-from hanok.node import host
+from hanok.node import asking, diagnostics, host, limits
 from hanok.node.channel import HandOvers
 from hanok.node.chassis import Chassis
 from hanok.node.console import ConsoleDoor, read_log
 from hanok.node.errors import Late, NotDone
+from hanok.node.guest_disks import check_names
 from hanok.node.guests import Guests
 from hanok.node.images import ImageCache
 from hanok.node.settings import NodeSettings
@@ -80,8 +85,16 @@ class Handlers:
                 return await self.guests.ensure(command)
             case SetPower():
                 return await self.guests.set_power(command)
+            case SetInterfaces():
+                return await self.guests.set_interfaces(command)
             case RebootInstance():
                 return await self.guests.reboot(command)
+            case InjectNMI():
+                await self.guests.inject_nmi(command)
+                return Done()
+            case AskAgent():
+                await asking.ask_agent(self.guests, command)
+                return Done()
             case RemoveInstance():
                 self.door.withdraw(command.server_id)
                 await self.snapshots.end(command.server_id)
@@ -104,6 +117,8 @@ class Handlers:
                 if self.guests.get(command.server_id).process is None:
                     raise NotDone("The server is not running, so it has no console.")
                 return self.door.open(command.server_id, command.kind)
+            case ReadDiagnostics():
+                return await diagnostics.read(self.guests, self.chassis, command.server_id)
         raise NotDone("This host does not know that command.", detail=type(command).__name__)
 
     async def host_state(self) -> HostState:
@@ -112,7 +127,9 @@ class Handlers:
             self.settings,
             self.guests.accelerator,
             self.qemu_version,
+            self.guests.board,
             running_guests=self.guests.running(),
+            limits=limits.able(self.guests.groups, self.chassis),
         )
 
     async def inventory(self) -> HostInventory:
@@ -188,6 +205,9 @@ def check_ids(command: Command) -> None:
     names = ("server_id", "image_id", "snapshot_id")
     ids = [getattr(command, name) for name in names if hasattr(command, name)]
     if isinstance(command, EnsureInstance):
+        ids += images_named(command)
+        check_names(command)
+    if isinstance(command, EnsureInstance | SetInterfaces):
         for nic in command.nics:
             ids += [nic.port_id, nic.network_id]
             if nic.metadata is not None:
@@ -195,6 +215,14 @@ def check_ids(command: Command) -> None:
     for value in ids:
         if not is_uuid(value) or len(value) != 36 or value != value.lower():
             raise NotDone("The command names something that is not an id.", detail=repr(value))
+
+
+def images_named(command: EnsureInstance) -> list[str]:
+    """The ids of images in a command, beside the server's own."""
+    kernel = command.kernel
+    ids = [] if command.rescue is None else [command.rescue.image_id]
+    ids += [] if kernel is None else [kernel.kernel_id]
+    return ids + ([kernel.ramdisk_id] if kernel is not None and kernel.ramdisk_id else [])
 
 
 def _from_os(error: OSError) -> Failed:

@@ -23,8 +23,10 @@ from msgspec import Struct
 from hanok.base.failpoints import failpoint
 from hanok.base.ids import is_uuid
 from hanok.commands import EnsureImage, ImageState
+from hanok.drivers.foreign_formats import FOREIGN
 from hanok.drivers.image_format import Inspector
 from hanok.node import channel
+from hanok.node.conversion import Converter
 from hanok.node.errors import NotDone
 from hanok.node.records import write_whole
 
@@ -33,10 +35,14 @@ GIB = 1 << 30
 FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file, copy on write
 HASHES = ("sha224", "sha256", "sha384", "sha512")  # that nobody can make other bytes for
 RESERVE = 256 << 20  # disk space that a copy leaves for guests that run already
+_AS_IT_IS = ("ami", "ari", "aki")  # a disk, a ramdisk and a kernel, without a format of their own
 
 
 class CachedImage(Struct, frozen=True, kw_only=True):
-    """What is known of an image in the cache. format: what QEMU is told; an ISO is a raw disk to it."""
+    """What is known of an image in the cache. format: what QEMU is told; an ISO is a raw disk to it.
+
+    size_bytes: of the file here; of a disk that was converted, what it became.
+    """
 
     image_id: str
     disk_format: str
@@ -47,12 +53,20 @@ class CachedImage(Struct, frozen=True, kw_only=True):
 
 class ImageCache:
     def __init__(
-        self, folder: Path, stores: tuple[str, ...], *, gid: int | None, host: str = ""
+        self,
+        folder: Path,
+        stores: tuple[str, ...],
+        *,
+        gid: int | None,
+        uid: int | None = None,
+        host: str = "",
     ) -> None:
         """
         Args:
+            gid: of guests. uid: whom disks of other hypervisors are converted as; None: as ourselves.
             host: our name, for images that come over the channel.
         """
+        self._converter = Converter(folder, uid, gid)
         self.folder = folder
         self._host = host
         self._stores = [Path(store) for store in stores]
@@ -62,6 +76,10 @@ class ImageCache:
         folder.chmod(0o711)
         for leftover in folder.glob(".*.new"):
             leftover.unlink()
+        self._converter.clean()
+        for path in folder.iterdir():  # what was not whole yet, or not quite gone
+            if is_uuid(path.name) and not path.with_suffix(".json").exists():
+                path.unlink()
 
     def path(self, image_id: str) -> Path:
         if not is_uuid(image_id):
@@ -80,18 +98,46 @@ class ImageCache:
     def list(self) -> list[str]:
         return sorted(path.stem for path in self.folder.glob("*.json") if is_uuid(path.stem))
 
-    async def ensure(self, wanted: EnsureImage) -> ImageState:
+    def by_age(self) -> Sequence[tuple[str, float]]:
+        """The images with the time at which each was last asked for, the oldest first."""
+        found = []
+        for image_id in self.list():
+            with contextlib.suppress(FileNotFoundError):
+                found.append((image_id, self.path(image_id).with_suffix(".json").stat().st_mtime))
+        return sorted(found, key=lambda one: one[1])
+
+    async def ensure(self, requested: EnsureImage) -> ImageState:
         """Take the image from a store, once; several who want it wait for the same copy."""
-        async with self._locks.setdefault(wanted.image_id, asyncio.Lock()):
-            known = self.get(wanted.image_id)
+        async with self._locks.setdefault(requested.image_id, asyncio.Lock()):
+            known = self.get(requested.image_id)
             copied = known is None
+            if known is not None:
+                with contextlib.suppress(OSError):
+                    os.utime(self.path(requested.image_id).with_suffix(".json"))
             if known is None:
                 await failpoint("node.ensure_image.before_copy")
-                known = await asyncio.to_thread(self._take, wanted)
+                known = await asyncio.to_thread(self._take, requested)
+                if known.format in FOREIGN:
+                    known = await self._converted(known)
                 await failpoint("node.ensure_image.after_copy")
             return ImageState(
-                image_id=wanted.image_id, virtual_size_bytes=known.virtual_size_bytes, copied=copied
+                image_id=requested.image_id,
+                virtual_size_bytes=known.virtual_size_bytes,
+                copied=copied,
             )
+
+    async def _converted(self, taken: CachedImage) -> CachedImage:
+        """The same disk as qcow2, in the place of what was taken."""
+        path = self.path(taken.image_id)
+        found = await self._converter.convert(path, taken.format)
+        known = msgspec.structs.replace(
+            taken,
+            format="qcow2",
+            size_bytes=path.stat().st_size,
+            virtual_size_bytes=found.virtual_size_bytes,
+        )
+        await asyncio.to_thread(write_whole, path.with_suffix(".json"), msgspec.json.encode(known))
+        return known
 
     async def forget(self, image_id: str) -> None:
         async with self._locks.setdefault(image_id, asyncio.Lock()):
@@ -100,25 +146,25 @@ class ImageCache:
             await failpoint("node.forget_image.between")
             path.unlink(missing_ok=True)
 
-    def _take(self, wanted: EnsureImage) -> CachedImage:
+    def _take(self, requested: EnsureImage) -> CachedImage:
         """Copy, hash and inspect in one pass (in a thread)."""
-        check_wanted(wanted)
-        path = self.path(wanted.image_id)
+        check_requested(requested)
+        path = self.path(requested.image_id)
         temporary = path.with_name(f".{path.name}.new")
         space = os.statvfs(self.folder)
-        if space.f_bavail * space.f_frsize < wanted.size_bytes + RESERVE:
+        if space.f_bavail * space.f_frsize < requested.size_bytes + RESERVE:
             raise NotDone("The host has not enough disk space for the image.", transient=True)
-        source = find_in_store(self._stores, wanted.image_id)
-        if source is None and wanted.source is None:
-            raise not_in_store(wanted.image_id)
+        source = find_in_store(self._stores, requested.image_id)
+        if source is None and requested.source is None:
+            raise not_in_store(requested.image_id)
         try:
             target = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             try:
                 if source is None:
-                    digest, inspector = fetched(wanted, self._host, target)
+                    digest, inspector = fetched(requested, self._host, target)
                 else:
-                    digest, inspector = _copy(source, target, wanted.hash_algorithm)
-                known = checked(wanted, digest, inspector)
+                    digest, inspector = _copy(source, target, requested.hash_algorithm)
+                known = checked(requested, digest, inspector)
                 if self._gid is not None:
                     os.fchown(target, -1, self._gid)
                 os.fchmod(target, 0o440)
@@ -126,7 +172,8 @@ class ImageCache:
             finally:
                 os.close(target)
             temporary.rename(path)
-            write_whole(path.with_suffix(".json"), msgspec.json.encode(known))
+            if known.format not in FOREIGN:
+                write_whole(path.with_suffix(".json"), msgspec.json.encode(known))
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise NotDone(
@@ -147,15 +194,17 @@ def check_fits(image_bytes: int, disk_gib: int) -> None:
         raise NotDone(f"The image needs a disk of {needed} GiB; the server's has {disk_gib} GiB.")
 
 
-def check_wanted(wanted: EnsureImage) -> None:
+def check_requested(requested: EnsureImage) -> None:
     """Raises NotDone for an image that cannot be taken, whatever its data is."""
-    if wanted.disk_format not in ("raw", "qcow2", "iso"):
-        raise NotDone(f"Images of the format {wanted.disk_format} cannot be booted here.")
-    if not wanted.hash_value:
-        raise NotDone("The image has no checksum, so it cannot be trusted.", detail=wanted.image_id)
-    if wanted.hash_algorithm not in HASHES:
+    if requested.disk_format not in ("raw", "qcow2", "iso", *_AS_IT_IS, *FOREIGN):
+        raise NotDone(f"Images of the format {requested.disk_format} cannot be booted here.")
+    if not requested.hash_value:
         raise NotDone(
-            f"The image's checksum is of the kind {wanted.hash_algorithm[:20]}, which does not prove what it is. "
+            "The image has no checksum, so it cannot be trusted.", detail=requested.image_id
+        )
+    if requested.hash_algorithm not in HASHES:
+        raise NotDone(
+            f"The image's checksum is of the kind {requested.hash_algorithm[:20]}, which does not prove what it is. "
             f"Hosts trust {', '.join(HASHES)}."
         )
 
@@ -190,14 +239,14 @@ def not_in_store(image_id: str) -> NotDone:
     )
 
 
-def fetched(wanted: EnsureImage, host: str, target: int | None) -> tuple[str, Inspector]:
+def fetched(requested: EnsureImage, host: str, target: int | None) -> tuple[str, Inspector]:
     """Read the image over the channel, hashed and inspected as it passes (in a thread).
 
     Args:
         target: where it is written to; None: nowhere.
     """
-    assert wanted.source is not None
-    digest, inspector = hashlib.new(wanted.hash_algorithm), Inspector()
+    assert requested.source is not None
+    digest, inspector = hashlib.new(requested.hash_algorithm), Inspector()
 
     def take(piece: bytes) -> None:
         digest.update(piece)
@@ -206,7 +255,7 @@ def fetched(wanted: EnsureImage, host: str, target: int | None) -> tuple[str, In
         while target is not None and view:
             view = view[os.write(target, view) :]
 
-    channel.fetch(wanted.source, host, wanted.size_bytes, take)
+    channel.fetch(requested.source, host, requested.size_bytes, take)
     return digest.hexdigest(), inspector
 
 
@@ -228,25 +277,26 @@ def _copy(source: int, target: int, algorithm: str) -> tuple[str, Inspector]:
     return digest.hexdigest(), inspector
 
 
-def checked(wanted: EnsureImage, digest: str, inspector: Inspector) -> CachedImage:
+def checked(requested: EnsureImage, digest: str, inspector: Inspector) -> CachedImage:
     """What passed is what was uploaded, and is what it is said to be; else NotDone."""
-    if inspector.size_bytes != wanted.size_bytes or digest != wanted.hash_value.lower():
+    if inspector.size_bytes != requested.size_bytes or digest != requested.hash_value.lower():
         raise NotDone(
             "The image's data is not what was uploaded: its checksum differs.",
-            detail=f"{inspector.size_bytes} bytes, {wanted.hash_algorithm} {digest}",
+            detail=f"{inspector.size_bytes} bytes, {requested.hash_algorithm} {digest}",
         )
     if not inspector.size_bytes:
         raise NotDone("The image cannot be used: it has no data.")
     found = inspector.finish()
     if found.problems:
         raise NotDone(f"The image cannot be used: {'; '.join(found.problems)}.")
+    said = "raw" if requested.disk_format in _AS_IT_IS else requested.disk_format
     # An ISO is a raw disk with a file system on it: either name is right for it.
-    if found.format != wanted.disk_format and (found.format, wanted.disk_format) != ("iso", "raw"):
-        raise NotDone(f"The image is said to be {wanted.disk_format}, but it is {found.format}.")
+    if found.format != said and (found.format, said) != ("iso", "raw"):
+        raise NotDone(f"The image is said to be {requested.disk_format}, but it is {found.format}.")
     return CachedImage(
-        image_id=wanted.image_id,
-        disk_format=wanted.disk_format,
-        format="qcow2" if found.format == "qcow2" else "raw",
+        image_id=requested.image_id,
+        disk_format=requested.disk_format,
+        format="raw" if found.format == "iso" else found.format,
         size_bytes=inspector.size_bytes,
         virtual_size_bytes=found.virtual_size_bytes,
     )

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import urllib.parse
 from collections import Counter
 from collections.abc import Mapping
@@ -33,6 +34,10 @@ REQUEST_BYTES = 8192
 MAX_CONNECTIONS = 64  # a network
 EACH_GUEST = 8  # of these at most: a guest that starts asks for one file after the other
 MAX_CACHED = 4096
+PASSWORD_BYTES = 1020  # upstream's four pieces of 255
+_PASSWORD = re.compile(r"/+openstack/+[^/]+/+password/*")
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
+_PRINTABLE = re.compile(rb"[\x20-\x7e\r\n\t]+")
 
 
 @dataclass
@@ -49,9 +54,9 @@ class MetadataServer:
     )
     _connections: dict[str, dict[asyncio.Task[None], str]] = field(default_factory=dict)
 
-    async def serve(self, network_id: str, wanted: bool) -> None:
+    async def serve(self, network_id: str, requested: bool) -> None:
         """Listen on a network, or no longer."""
-        if not wanted:
+        if not requested:
             await self._stop(network_id)
         elif network_id not in self._servers:
             listener = await self.chassis.metadata_socket(network_id)
@@ -112,8 +117,8 @@ class MetadataServer:
             return False
         if len(open_now) < MAX_CONNECTIONS:
             return True
-        greediest, most = held.most_common(1)[0]
-        if held[address] + 1 >= most:
+        greediest, maximum = held.most_common(1)[0]
+        if held[address] + 1 >= maximum:
             return False
         oldest = next(task for task, whose in open_now.items() if whose == greediest)
         del open_now[oldest]
@@ -129,30 +134,65 @@ class MetadataServer:
         words = head.split(b"\r\n", 1)[0].split(b" ")
         if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
             return response(400, b"")
-        if words[0] not in (b"GET", b"HEAD"):
-            return response(405, b"")
         path = urllib.parse.unquote(urllib.parse.urlsplit(words[1].decode("latin-1")).path)
         try:
             document = await self._document(network_id, address)
+            found = look_up(document.files, path) if document.found else None
+            if found is not None and words[0] == b"POST" and is_password(path):
+                return await self._leave(network_id, address, head, reader)
         except NobodyThere as error:
             log.warning("metadata for %s on network %s: %s", address, network_id, error)
             return response(503, b"")
-        found = look_up(document.files, path) if document.found else None
-        if found is None:
+        if found is None:  # whatever the method: who asks for a token of EC2's goes on without
             return response(404, b"")
+        if words[0] not in (b"GET", b"HEAD"):
+            return response(405, b"")
         return response(200, found, json=path.endswith(".json"), bodiless=words[0] == b"HEAD")
+
+    async def _leave(
+        self, network_id: str, address: str, head: bytes, reader: asyncio.StreamReader
+    ) -> bytes:
+        """Keep a guest's password for its owner: 200, or 409 where there is one."""
+        length = body_length(head)
+        if length is None or length > PASSWORD_BYTES:
+            return response(400, b"")
+        async with asyncio.timeout(REQUEST_S):
+            body = await reader.readexactly(length)
+        if not _PRINTABLE.fullmatch(body):
+            return response(400, b"")
+        question = MetadataQuestion(
+            network_id=network_id, address=address, password=body.decode("ascii")
+        )
+        document = await self._ask(question)
+        self._cached.forget((network_id, address))
+        if not document.found:
+            return response(404, b"")
+        return response(200 if document.left else 409, b"")
 
     async def _document(self, network_id: str, address: str) -> MetadataDocument:
         now = self.clock.monotonic_s()
         if (known := self._cached.get((network_id, address))) is not None and known[0] > now:
             return known[1]
-        question = wire.encode(MetadataQuestion(network_id=network_id, address=address))
-        document = wire.decode_document(
-            await self.bus.ask(wire.from_host(wire.METADATA, self.host), question, timeout_s=ASK_S)
-        )
+        document = await self._ask(MetadataQuestion(network_id=network_id, address=address))
         if document.found:
             self._cached.put((network_id, address), (now + CACHE_S, document))
         return document
+
+    async def _ask(self, question: MetadataQuestion) -> MetadataDocument:
+        subject = wire.from_host(wire.METADATA, self.host)
+        answer = await self.bus.ask(subject, wire.encode(question), timeout_s=ASK_S)
+        return wire.decode_document(answer)
+
+
+def is_password(path: str) -> bool:
+    """Whether a guest may leave its password here."""
+    return _PASSWORD.fullmatch(path) is not None
+
+
+def body_length(head: bytes) -> int | None:
+    """How long the body of a request says it is; None where it does not say."""
+    found = _LENGTH.search(head)
+    return None if found is None else int(found[1])
 
 
 def look_up(files: Mapping[str, bytes], path: str) -> bytes | None:
@@ -188,7 +228,7 @@ def look_up(files: Mapping[str, bytes], path: str) -> bytes | None:
 
 
 REASONS = {
-    200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed",
+    200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 409: "Conflict",
     431: "Request Header Fields Too Large", 503: "Service Unavailable",
 }  # fmt: skip
 

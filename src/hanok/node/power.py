@@ -13,7 +13,20 @@ _POSSIBLE: dict[Power, tuple[Power, ...]] = {
 }
 
 
-def check_power(actual: Power, wanted: Power) -> None:
+def check_lets_go(actual: Power, *, required: bool) -> bool:
+    """Whether a guest that is to lose an interface has to be asked for it.
+
+    Raises:
+        NotDone: it cannot answer, and has to.
+    """
+    if actual == "suspended":
+        raise NotDone("The network interfaces of a suspended server cannot be changed.")
+    if actual == "paused" and required:
+        raise NotDone("A paused server cannot let go of a network interface; unpause it first.")
+    return actual == "running"
+
+
+def check_power(actual: Power, requested: Power) -> None:
     """Raises NotDone when a guest cannot get from one state to the other."""
-    if actual not in _POSSIBLE.get(wanted, ()):
-        raise NotDone(f"A server that is {actual} cannot become {wanted}.")
+    if actual not in _POSSIBLE.get(requested, ()):
+        raise NotDone(f"A server that is {actual} cannot become {requested}.")

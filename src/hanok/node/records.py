@@ -6,7 +6,7 @@ broke out of QEMU cannot rewrite what the node believes.
 
     <state>/instances/<server_id>/record.json
     <state>/instances/<server_id>/memory          of a suspended guest
-    <state>/instances/<server_id>/files/          disk, ephemeral, swap, config.iso, console.log
+    <state>/instances/<server_id>/files/          disk, ephemeral0.qcow2, swap, config.iso, console.log
     <state>/removed/<server_id>                   the generation it was removed at, as text
 """
 
@@ -31,28 +31,56 @@ KEEP_TOMBSTONES_S = 30 * 24 * 3600  # no message is that late: operations end wi
 MAX_TOMBSTONES = 100_000
 
 
-class Record(Struct, kw_only=True):
+class Record(Struct, kw_only=True, rename={"requested": "wanted"}):
     """A guest as the node knows it.
 
-    spec: the last EnsureInstance. wanted: the power state last asked for; actual: the one last seen.
+    spec: the last EnsureInstance. requested: the power state last asked for ("wanted" in the file).
+    actual: the one last seen.
     boot_id: of the host when the process was started; pid and started_ticks: the process, 0 for none.
     rebooted_generation: the generation of the last reboot that was finished.
-    image_id: what the root disk stands on; empty while there is no disk.
+    image_id: what the root disk stands on; empty while there is no disk. blank_root: it stands on nothing, and the
+    image is a CD-ROM beside it. disk_generation: of the root disk.
+    rescue_image_id: what the disk stands on that it is rescued with; empty while there is none.
+    checkpoint: the name under which the root disk is kept as it was before; empty for none.
+    places: the PCIe root ports of network interfaces by MAC, and root_ports how many it has, where interfaces have come
+    or gone since the process was started; a process that resumes it has the same.
+    frozen: whether its file systems may have been told to stand still, and not to go on since.
+    nmi_token: of the last non-maskable interrupt.
+    machine: the type of its machine with its version, as it was found for machine_asked when it was started first.
+    Newer versions of the hypervisor do not change it.
     """
 
     server_id: str
     generation: int
     spec: EnsureInstance
-    wanted: Power = "stopped"
+    requested: Power = "stopped"
     actual: Power = "stopped"
     uid: int | None = None
     image_id: str = ""
     image_format: str = ""
+    blank_root: bool = False
     started_at: datetime | None = None
     boot_id: str = ""
     pid: int = 0
     started_ticks: int = 0
     rebooted_generation: int = -1
+    disk_generation: int = 0
+    rescue_image_id: str = ""
+    rescue_format: str = ""
+    checkpoint: str = ""
+    places: dict[str, int] = {}
+    root_ports: int = 0
+    frozen: bool = False
+    nmi_token: str = ""
+    machine: str = ""
+    machine_asked: str = ""
+
+
+def images_of(record: Record) -> tuple[str, ...]:
+    """The ids of the images that a guest cannot be started without."""
+    kernel = record.spec.kernel
+    boots = () if kernel is None else (kernel.kernel_id, kernel.ramdisk_id)
+    return tuple(one for one in (record.image_id, record.rescue_image_id, *boots) if one)
 
 
 _encode = msgspec.json.Encoder().encode

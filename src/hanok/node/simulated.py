@@ -15,22 +15,26 @@ import hashlib
 import io
 import itertools
 import shutil
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
+from msgspec import Struct
 
 from hanok.base.clock import Clock
 from hanok.base.ids import is_uuid
 from hanok.bus import Bus, Handler
 from hanok.commands import (
     Answer,
+    AskAgent,
     Command,
     ConsoleLog,
     DescribeHost,
+    Diagnostics,
+    DiskCounters,
     Done,
     EnsureImage,
     EnsureInstance,
@@ -41,43 +45,55 @@ from hanok.commands import (
     HostInventory,
     HostState,
     ImageState,
+    InjectNMI,
     InstanceChanged,
     InstanceState,
     ListInventory,
+    NICCounters,
     OpenConsole,
     Power,
     ReadConsole,
+    ReadDiagnostics,
     RebootInstance,
     RemoveInstance,
+    SetInterfaces,
     SetPower,
     SnapshotState,
     wire,
 )
+from hanok.commands.limits import Limited
 from hanok.drivers import qcow2
+from hanok.drivers.foreign_formats import FOREIGN
 from hanok.drivers.image_format import Inspector
+from hanok.node import simulated_hardware
 from hanok.node.channel import HandOvers
-from hanok.node.console import ConsoleDoor
+from hanok.node.console import ConsoleDoor, last_lines
 from hanok.node.errors import NotDone
+from hanok.node.guest_disks import listed
 from hanok.node.handlers import handle
+from hanok.node.hardware import SIMULATED_OFFERS, SIMULATED_TRAITS, check_machine
 from hanok.node.images import (
     CHUNK,
     CachedImage,
     check_fits,
-    check_wanted,
+    check_requested,
     checked,
     fetched,
     find_in_store,
     not_in_store,
     open_in_store,
 )
-from hanok.node.power import check_power
-from hanok.node.records import Record, Records, changed, check_generation
+from hanok.node.power import check_lets_go, check_power
+from hanok.node.records import Record, Records, changed, check_generation, images_of
 from hanok.node.simulated_console import Consoles
 
 GIB = 1 << 30
 SECTOR = 512
+QCOW2 = b"QFI\xfb"
 KEEP_BOOTS = 4
+COUNTED = ("octets", "packets", "errors", "drop")
 FIRST_PID = 100_000
+QEMU_VERSION = "7.2.0"  # what Debian 12 has: images and flavors may ask for one
 
 BOOT_LINES = (
     (0.02, "SeaBIOS (version simulated)"),
@@ -96,25 +112,45 @@ BOOT_LINES = (
 )
 
 
-@dataclass
-class Shape:
+class Shape(Struct, frozen=True, kw_only=True):
     """What each simulated host has, and how quick it is.
 
+    numa_cells: among which CPUs and memory are divided. threads: of each core. dedicated_cpus: the last of each cell,
+    so many of all together, go to one guest each. huge_pages: how many there are in all, by size in KiB.
+    pci: how many PCI devices there are in all, by "vendor:product" ("8086:1563"). ratios: as a host tells them.
     latency_s: how long a command takes. boot_s: from power-on to the login prompt.
+    limits, traits, offers: as a host tells them.
     """
 
     vcpus: int = 16
     memory_mib: int = 64 * 1024
     disk_gib: int = 2000
+    numa_cells: int = 1
+    threads: int = 1
+    dedicated_cpus: int = 0
+    huge_pages: dict[str, int] = {}
+    pci: dict[str, int] = {}
+    ratios: dict[str, float] = {}
     latency_s: float = 0.0
     boot_s: float = 1.0
+    limits: tuple[Limited, ...] = ("cpu", "disk", "inbound")
+    traits: tuple[str, ...] = SIMULATED_TRAITS
+    offers: tuple[str, ...] = SIMULATED_OFFERS
 
 
 @dataclass
 class SimulatedGuest:
-    """A record, and when it was switched on (seconds of the monotonic clock)."""
+    """A record, when it was switched on (seconds of the monotonic clock), and what its kernel said since.
+
+    reason: as of a real guest. passwords: by user, as the agent has set them. quiesced: how often it was copied
+    with its file systems standing still.
+    """
 
     record: Record
+    reason: str = ""
+    notes: list[str] = field(default_factory=list)
+    passwords: dict[str, str] = field(default_factory=dict)
+    quiesced: int = 0
     boots: list[float] = field(default_factory=list)
     pid: int = 0
 
@@ -130,52 +166,65 @@ class SimulatedImages:
         self._known: dict[EnsureImage, CachedImage] = {}
         self._lock = asyncio.Lock()
 
-    async def check(self, wanted: EnsureImage, host: str = "") -> CachedImage:
-        check_wanted(wanted)
-        key = msgspec.structs.replace(wanted, request_id="", source=None)
+    async def check(self, requested: EnsureImage, host: str = "") -> CachedImage:
+        check_requested(requested)
+        key = msgspec.structs.replace(requested, request_id="", source=None)
         async with self._lock:
             if key not in self._known:
-                self._known[key] = await asyncio.to_thread(self._read, wanted, host)
+                self._known[key] = await asyncio.to_thread(self._read, requested, host)
             return self._known[key]
 
     def copy(self, image_id: str, image_format: str, disk_gib: int, path: Path) -> None:
-        """Write a guest's disk as a qcow2: it is its image, as no guest ever writes. Call it in a thread."""
+        """Write a guest's disk as a qcow2: it is its image, as no guest ever writes. Call it in a thread.
+
+        Args:
+            image_id: empty for a disk that was empty at first.
+        """
         temporary = path.with_name(f".{path.name}.new")
         with temporary.open("wb") as target:
             try:
-                source: BinaryIO = open(open_in_store(self._stores, image_id), "rb")
+                fd = open_in_store(self._stores, image_id) if image_id else None
+                source: BinaryIO = io.BytesIO() if fd is None else open(fd, "rb")
             except NotDone:  # the image is deleted by now: what was on it is not kept a second time
                 source, image_format = io.BytesIO(), "raw"
             with source:
-                if image_format == "qcow2":
+                is_one = source.read(len(QCOW2)) == QCOW2  # else it was one of another hypervisor
+                source.seek(0)
+                if is_one and image_format == "qcow2":
                     shutil.copyfileobj(source, target, CHUNK)
                 else:
+                    source = source if image_format == "raw" else io.BytesIO()
                     size = source.seek(0, io.SEEK_END)
                     source.seek(0)
                     whole = max(disk_gib * GIB, -(-size // SECTOR) * SECTOR, SECTOR)
                     qcow2.write(source, target, whole)
         temporary.rename(path)
 
-    def _read(self, wanted: EnsureImage, host: str) -> CachedImage:
+    def _read(self, requested: EnsureImage, host: str) -> CachedImage:
         if not self._stores:
             return CachedImage(
-                image_id=wanted.image_id,
-                disk_format=wanted.disk_format,
-                format="raw" if wanted.disk_format == "iso" else wanted.disk_format,
-                size_bytes=wanted.size_bytes,
-                virtual_size_bytes=wanted.size_bytes,
+                image_id=requested.image_id,
+                disk_format=requested.disk_format,
+                format="qcow2" if requested.disk_format in ("qcow2", *FOREIGN) else "raw",
+                size_bytes=requested.size_bytes,
+                virtual_size_bytes=requested.size_bytes,
             )
-        found = find_in_store(self._stores, wanted.image_id)
-        if found is None and wanted.source is not None:
-            return checked(wanted, *fetched(wanted, host, None))
+        found = find_in_store(self._stores, requested.image_id)
+        if found is None and requested.source is not None:
+            return _converted(checked(requested, *fetched(requested, host, None)))
         if found is None:
-            raise not_in_store(wanted.image_id)
-        digest, inspector = hashlib.new(wanted.hash_algorithm), Inspector()
+            raise not_in_store(requested.image_id)
+        digest, inspector = hashlib.new(requested.hash_algorithm), Inspector()
         with open(found, "rb") as file:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
                 inspector.feed(chunk)
-        return checked(wanted, digest.hexdigest(), inspector)
+        return _converted(checked(requested, digest.hexdigest(), inspector))
+
+
+def _converted(known: CachedImage) -> CachedImage:
+    """Disks of other hypervisors are qcow2 afterwards, as at a real host."""
+    return msgspec.structs.replace(known, format="qcow2") if known.format in FOREIGN else known
 
 
 class SimulatedHost:
@@ -239,7 +288,8 @@ class SimulatedHost:
                     copied=copied,
                 )
             case ForgetImage():
-                if all(g.record.image_id != command.image_id for g in self._guests.values()):
+                used = (images_of(guest.record) for guest in self._guests.values())
+                if not any(command.image_id in some for some in used):
                     self._cached.pop(command.image_id, None)
                 return Done()
             case ReadConsole():
@@ -248,8 +298,20 @@ class SimulatedHost:
                 if not self._get(command.server_id).pid or self._door is None:
                     raise NotDone("The server is not running, so it has no console.")
                 return self._door.open(command.server_id, command.kind)
-            case EnsureInstance() | SetPower() | RebootInstance() | RemoveInstance():
+            case ReadDiagnostics():
+                return self._diagnostics(self._get(command.server_id))
+            case (
+                EnsureInstance()
+                | SetPower()
+                | SetInterfaces()
+                | RebootInstance()
+                | RemoveInstance()
+            ):
                 return self._change(command)
+            case InjectNMI():
+                return self._inject_nmi(self._get(command.server_id), command.token)
+            case AskAgent():
+                return self._agent(self._get(command.server_id), command)
             case EnsureSnapshot():
                 return await self._snapshot(command)
             case HandOverSnapshot():
@@ -280,12 +342,27 @@ class SimulatedHost:
             disk_free_gib=max(0, shape.disk_gib - disk_gib),
             accelerator="simulated",
             accelerator_reason="this host is simulated: its guests run no code",
-            qemu_version="0.0.0",
+            qemu_version=QEMU_VERSION,
             cpu_model="simulated",
             cpu_vendor="Hanok",
             running_guests=len(running),
             uptime_s=int(self._clock.monotonic_s()),
             simulated=True,
+            cells=simulated_hardware.cells(
+                vcpus=shape.vcpus,
+                memory_mib=shape.memory_mib,
+                count=shape.numa_cells,
+                threads=shape.threads,
+                dedicated=shape.dedicated_cpus,
+                huge_pages=shape.huge_pages,
+            ),
+            devices=simulated_hardware.devices(shape.pci, shape.numa_cells),
+            ratios=shape.ratios,
+            limits=shape.limits,
+            traits=shape.traits,
+            offers=shape.offers,
+            hypervisors=("qemu", "kvm"),
+            cpu_flags=("aes", "avx", "avx2", "sse2"),
         )
 
     async def crash(self, server_id: str) -> None:
@@ -296,19 +373,28 @@ class SimulatedHost:
         """Somebody inside the guest switches it off."""
         await self._ended(server_id, "stopped", "It switched itself off.")
 
-    async def _snapshot(self, wanted: EnsureSnapshot) -> SnapshotState:
+    async def _snapshot(self, requested: EnsureSnapshot) -> SnapshotState:
         if self._snapshots is None:
             raise NotDone("This host keeps no snapshots.")
-        path, record = self._snapshots / wanted.snapshot_id, self._get(wanted.server_id).record
+        path, record = (
+            self._snapshots / requested.snapshot_id,
+            self._get(requested.server_id).record,
+        )
         if not path.exists():
-            disk = (record.image_id, record.image_format, record.spec.disk_gib)
+            if requested.quiesce != "no" and record.actual == "running":
+                self._get(requested.server_id).quiesced += 1
+            disk = (
+                "" if record.blank_root else record.image_id,
+                record.image_format,
+                record.spec.disk_gib,
+            )
             await asyncio.to_thread(self._images.copy, *disk, path)
-        return SnapshotState(snapshot_id=wanted.snapshot_id, done=True)
+        return SnapshotState(snapshot_id=requested.snapshot_id, done=True)
 
     # ---- commands on one guest
 
     def _change(
-        self, command: EnsureInstance | SetPower | RebootInstance | RemoveInstance
+        self, command: EnsureInstance | SetPower | SetInterfaces | RebootInstance | RemoveInstance
     ) -> Answer:
         server_id = command.server_id
         guest = self._guests.get(server_id)
@@ -320,12 +406,15 @@ class SimulatedHost:
             case SetPower():
                 guest = self._get(server_id)
                 check_power(guest.record.actual, command.power)
-                self._remember(guest, generation=command.generation, wanted=command.power)
+                self._remember(guest, generation=command.generation, requested=command.power)
                 self._set(guest, command.power)
+            case SetInterfaces():
+                guest = self._get(server_id)
+                self._set_interfaces(guest, command)
             case RebootInstance():
                 guest = self._get(server_id)
                 if guest.record.rebooted_generation < command.generation:
-                    self._remember(guest, generation=command.generation, wanted="running")
+                    self._remember(guest, generation=command.generation, requested="running")
                     self._set(guest, "stopped")
                     self._set(guest, "running")
                     self._remember(guest, rebooted_generation=command.generation)
@@ -334,23 +423,76 @@ class SimulatedHost:
                 return Done()
         return self._state(guest)
 
-    def _ensure(self, wanted: EnsureInstance, guest: SimulatedGuest | None) -> SimulatedGuest:
+    def _ensure(self, requested: EnsureInstance, guest: SimulatedGuest | None) -> SimulatedGuest:
         if guest is None:
-            guest = self._guests[wanted.server_id] = SimulatedGuest(
-                Record(server_id=wanted.server_id, generation=wanted.generation, spec=wanted)
-            )
-        self._remember(guest, generation=wanted.generation, spec=wanted, wanted=wanted.power)
-        if not guest.record.image_id:
-            if (image := self._cached.get(wanted.image_id)) is None:
-                raise NotDone(
-                    "The server's image is not on this host.",
-                    detail=wanted.image_id,
-                    transient=True,
+            guest = self._guests[requested.server_id] = SimulatedGuest(
+                Record(
+                    server_id=requested.server_id, generation=requested.generation, spec=requested
                 )
-            check_fits(image.virtual_size_bytes, wanted.disk_gib)
-            self._remember(guest, image_id=image.image_id, image_format=image.format)
-        self._set(guest, wanted.power)
+            )
+        self._remember(
+            guest, generation=requested.generation, spec=requested, requested=requested.power
+        )
+        self._make_disks(guest, requested)
+        self._set(guest, requested.power)
         return guest
+
+    def _set_interfaces(self, guest: SimulatedGuest, requested: SetInterfaces) -> None:
+        kept = {nic.port_id for nic in requested.nics}
+        gone = any(nic.port_id not in kept for nic in guest.record.spec.nics)
+        check_lets_go(guest.record.actual, required=requested.required and gone)
+        spec = msgspec.structs.replace(
+            guest.record.spec, nics=requested.nics, config_drive=requested.config_drive
+        )
+        self._remember(guest, generation=requested.generation, spec=spec)
+
+    def _make_disks(self, guest: SimulatedGuest, requested: EnsureInstance) -> None:
+        """What the record says of disks is as wanted."""
+        if guest.record.disk_generation < requested.disk_generation:
+            if guest.record.image_id:
+                self._set(guest, "stopped")
+            generation = requested.disk_generation
+            self._remember(guest, image_id="", checkpoint="", disk_generation=generation)
+        if not guest.record.image_id:
+            image, blank = self._image(requested.image_id), not listed(requested)[0].of_image
+            check_fits(0 if blank else image.virtual_size_bytes, requested.disk_gib)
+            values = {"image_format": image.format, "blank_root": blank}
+            self._remember(guest, image_id=image.image_id, **values)
+        if requested.restore and guest.record.checkpoint == requested.restore:
+            self._set(guest, "stopped")
+        if guest.record.checkpoint != requested.checkpoint and (
+            not requested.checkpoint or not guest.pid
+        ):
+            self._remember(guest, checkpoint=requested.checkpoint)
+        if not guest.pid:
+            rescue = requested.rescue
+            known = None if rescue is None else self._image(rescue.image_id)
+            self._remember(guest, rescue_image_id="" if known is None else known.image_id)
+
+    def _image(self, image_id: str) -> CachedImage:
+        if (known := self._cached.get(image_id)) is None:
+            raise NotDone(
+                "The server's image is not on this host.", detail=image_id, transient=True
+            )
+        return known
+
+    def _inject_nmi(self, guest: SimulatedGuest, token: str) -> Done:
+        if guest.record.nmi_token != token:
+            if not guest.pid:
+                raise NotDone("The server is not running.")
+            guest.notes.append("Uhhuh. NMI received for unknown reason 30 on CPU 0.")
+            self._remember(guest, nmi_token=token)
+        return Done()
+
+    @staticmethod
+    def _agent(guest: SimulatedGuest, requested: AskAgent) -> Done:
+        if guest.record.actual != "running":
+            raise NotDone("The server is not running.")
+        if not guest.record.spec.devices.agent:
+            raise NotDone("The server's guest agent does not answer.")
+        if requested.password:
+            guest.passwords[requested.user] = requested.password
+        return Done()
 
     def _set(self, guest: SimulatedGuest, power: Power) -> None:
         record = guest.record
@@ -358,11 +500,13 @@ class SimulatedHost:
         if power == record.actual:
             return
         if power == "running" and not guest.pid:
+            check_machine(record.spec.devices, self.shape.offers)
             free = self.host_state().memory_free_mib
             if free < record.spec.memory_mib:
                 raise NotDone("The host has not enough free memory for the server.", transient=True)
             guest.pid = next(self._pids)
             if record.actual != "suspended":
+                guest.notes = []
                 guest.boots = [*guest.boots[1 - KEEP_BOOTS :], self._clock.monotonic_s()]
             self._remember(guest, actual=power, started_at=self._clock.now(), pid=guest.pid)
         elif power in ("stopped", "suspended"):
@@ -382,7 +526,7 @@ class SimulatedHost:
 
     async def _ended(self, server_id: str, power: Power, reason: str) -> None:
         guest = self._get(server_id)
-        guest.pid = 0
+        guest.pid, guest.reason = 0, reason
         self._remember(guest, actual=power, started_at=None, pid=0)
         await self._tell(
             InstanceChanged(
@@ -417,6 +561,8 @@ class SimulatedHost:
 
     def _remember(self, guest: SimulatedGuest, **what: object) -> None:
         guest.record = changed(guest.record, **what)
+        if "requested" in what:
+            guest.reason = ""
         if self._records is not None:
             self._records.save(guest.record)
 
@@ -427,6 +573,27 @@ class SimulatedHost:
             power=guest.record.actual,
             started_at=guest.record.started_at,
             accelerator="simulated",
+            reason=guest.reason,
+        )
+
+    def _diagnostics(self, guest: SimulatedGuest) -> Diagnostics:
+        """Of a guest that runs no code: its processors have run as long as it, and nothing went through anything."""
+        if not guest.pid:
+            raise NotDone("The server is not running, so there is nothing to diagnose.")
+        record, spec = guest.record, guest.record.spec
+        ran_s = max(0.0, self._clock.monotonic_s() - guest.boots[-1]) if guest.boots else 0.0
+        zeros = {f"{way}_{what}": 0 for way in ("rx", "tx") for what in COUNTED}
+        return Diagnostics(
+            server_id=record.server_id,
+            power=record.actual,
+            accelerator="simulated",
+            started_at=record.started_at,
+            cpu_times_ns=(int(ran_s * 1e9),) * spec.vcpus,
+            memory_mib=spec.memory_mib,
+            memory_used_mib=spec.memory_mib,
+            memory_figures={"available": spec.memory_mib << 10, "rss": spec.memory_mib << 10},
+            disks=(DiskCounters(),) * len(listed(spec)),
+            nics=tuple(NICCounters(port_id=nic.port_id, mac=nic.mac, **zeros) for nic in spec.nics),
         )
 
     def _inventory(self) -> HostInventory:
@@ -452,10 +619,8 @@ class SimulatedHost:
 
     def _log(self, guest: SimulatedGuest, lines: int | None) -> str:
         text = "\r\n".join(self._boot_text(guest, started) for started in guest.boots)
-        if lines is None:
-            return text
-        kept = text.splitlines(keepends=True)
-        return "".join(kept[-lines:]) if lines > 0 else ""
+        text += "".join(f"\r\n{note}" for note in guest.notes)
+        return last_lines(text, lines)
 
     def _boot_text(self, guest: SimulatedGuest, started: float) -> str:
         spec = guest.record.spec
@@ -476,6 +641,7 @@ async def run_simulated(
     bus: Bus,
     *,
     shape: Shape | None = None,
+    shapes: Mapping[str, Shape] | None = None,
     image_stores: Sequence[str] = (),
     state_dir: Path | None = None,
     snapshots: Path | None = None,
@@ -485,6 +651,7 @@ async def run_simulated(
 ) -> None:
     """Be these hosts until cancelled.
 
+    shape: of every host; shapes: of some, by name.
     state_dir: where guests are kept; None for memory only. snapshots: where copies of disks are left for control; all
     hosts share it. ready: set when all listen. hosts: filled with the hosts,
     for whoever wants to make a guest crash.
@@ -517,7 +684,15 @@ async def run_simulated(
             folder = None if state_dir is None else state_dir / subject
             records = None if folder is None else Records(folder, clock, durable=False)
             host = hosts[name] = SimulatedHost(
-                name, shape or Shape(), images, clock, tell, records, door, snapshots, hand_overs
+                name,
+                (shapes or {}).get(name) or shape or Shape(),
+                images,
+                clock,
+                tell,
+                records,
+                door,
+                snapshots,
+                hand_overs,
             )
             await bus.listen(subject, _receiver(host))
         if ready is not None:

@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from hanok.base.errors import HanokError
 from hanok.base.failpoints import failpoint
@@ -20,11 +22,13 @@ from hanok.base.ids import is_uuid
 from hanok.commands import EnsureSnapshot, ForgetSnapshot, SnapshotState
 from hanok.drivers.qemu.errors import CommandFailed, QEMUError
 from hanok.drivers.qemu.monitor import Monitor
+from hanok.node import asking
 from hanok.node.errors import NotDone
 from hanok.node.guests import Guest, Guests
 
 log = logging.getLogger(__name__)
 
+Quiesce = Literal["no", "try", "require"]
 AT_ONCE = 2  # each reads and writes a whole disk
 POLL_S = 0.2
 
@@ -51,23 +55,23 @@ class Snapshots:
     def __post_init__(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    async def ensure(self, wanted: EnsureSnapshot) -> SnapshotState:
+    async def ensure(self, requested: EnsureSnapshot) -> SnapshotState:
         """Begin the copy, or wait a while for the one under way.
 
         Raises:
             NotDone: it cannot be made, or broke; asked again, it begins anew.
         """
-        path, server_id = self._path(wanted.snapshot_id), wanted.server_id
+        path, server_id = self._path(requested.snapshot_id), requested.server_id
         copying = self._under_way.get(server_id)
-        if copying is not None and copying.snapshot_id != wanted.snapshot_id:
+        if copying is not None and copying.snapshot_id != requested.snapshot_id:
             raise NotDone("Another snapshot of the server is being made.", transient=True)
         if copying is None:
             if path.exists():
-                return SnapshotState(snapshot_id=wanted.snapshot_id, done=True)
+                return SnapshotState(snapshot_id=requested.snapshot_id, done=True)
             self.guests.get(server_id)
-            task = self.tasks.create_task(self._copy(server_id, path))
-            copying = self._under_way[server_id] = Copying(wanted.snapshot_id, task)
-        await asyncio.wait([copying.task], timeout=wanted.wait_s)
+            task = self.tasks.create_task(self._copy(server_id, path, requested.quiesce))
+            copying = self._under_way[server_id] = Copying(requested.snapshot_id, task)
+        await asyncio.wait([copying.task], timeout=requested.wait_s)
         copied, total = copying.progress
         done = copying.task.done()
         if done:
@@ -77,7 +81,9 @@ class Snapshots:
                 raise NotDone("The snapshot was given up.")
             if (error := copying.task.result()) is not None:
                 raise error
-        return SnapshotState(snapshot_id=wanted.snapshot_id, done=done, copied=copied, total=total)
+        return SnapshotState(
+            snapshot_id=requested.snapshot_id, done=done, copied=copied, total=total
+        )
 
     async def forget(self, unwanted: ForgetSnapshot) -> None:
         copying = self._under_way.get(unwanted.server_id)
@@ -103,23 +109,25 @@ class Snapshots:
         """End what a node that died had begun. Call when the guests are taken up."""
         for guest in self.guests.all():
             with contextlib.suppress(HanokError, OSError, TimeoutError):
+                if guest.record.frozen and guest.monitor is not None:
+                    await asking.thaw(self.guests, guest)
                 if guest.monitor is not None:
                     await guest.monitor.end_backup()
                 await asyncio.to_thread(self.guests.disks(guest.record).forget_copy)
 
-    async def _copy(self, server_id: str, path: Path) -> Exception | None:
+    async def _copy(self, server_id: str, path: Path, quiesce: Quiesce) -> Exception | None:
         try:
-            await self._copied(server_id, path)
+            await self._copied(server_id, path, quiesce)
         except Exception as error:  # whoever asks next is told
             return error
         return None
 
-    async def _copied(self, server_id: str, path: Path) -> None:
+    async def _copied(self, server_id: str, path: Path, quiesce: Quiesce) -> None:
         async with self._turns, contextlib.AsyncExitStack() as begun:
             async with self.guests.holding(server_id) as guest:
                 disks, record = self.guests.disks(guest.record), guest.record
-                base = self.guests.images.path(record.image_id)
-                if not disks.has_root() or not base.exists():
+                base = None if record.blank_root else self.guests.images.path(record.image_id)
+                if not disks.has_root() or not (base is None or base.exists()):
                     raise NotDone("The server has no disk on this host.", detail=server_id)
                 monitor = guest.monitor
                 await asyncio.to_thread(disks.check_room_for_copy, base)
@@ -128,7 +136,9 @@ class Snapshots:
                     begun.push_async_callback(self._end_backup, guest, monitor)
                     await monitor.end_backup()  # one that could not be ended before
                     target = await disks.make_copy_target()
-                    await monitor.begin_backup("root", str(target))
+                    async with self._quiet(guest, quiesce):
+                        await failpoint("node.snapshot.frozen")
+                        await monitor.begin_backup("root", str(target))
             # The lock is free from here on: a delete need not wait, and a guest may end by itself.
             await failpoint("node.snapshot.begun")
             if monitor is not None:
@@ -139,6 +149,34 @@ class Snapshots:
             await failpoint("node.snapshot.after_copy")
             await asyncio.to_thread(disks.hand_over_copy, path)
         log.info("server %s: its disk was copied to %s", server_id, path.name)
+
+    @contextlib.asynccontextmanager
+    async def _quiet(self, guest: Guest, quiesce: Quiesce) -> AsyncIterator[None]:
+        """The guest's file systems stand still, where that is asked for and it runs.
+
+        Raises:
+            NotDone: it is required, and the agent does not do it.
+        """
+        frozen = quiesce != "no" and guest.record.actual == "running"
+        if frozen:
+            frozen = await self._frozen(guest, required=quiesce == "require")
+        try:
+            yield
+        finally:
+            if frozen:
+                await asyncio.shield(asking.thaw(self.guests, guest))
+
+    async def _frozen(self, guest: Guest, *, required: bool) -> bool:
+        try:
+            await asking.freeze(self.guests, guest)
+        except NotDone as error:
+            if required:
+                raise NotDone(
+                    f"The server could not be quiesced: {error.message}", detail=error.detail
+                ) from error
+            log.info("server %s is copied without being quiesced", guest.record.server_id)
+            return False
+        return True
 
     async def _follow(self, server_id: str, monitor: Monitor) -> None:
         """Wait until QEMU has copied the disk, and say how far it is."""

@@ -8,6 +8,7 @@ carried on, whatever steps were renamed, put between or left out since.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -20,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from hanok.base.clock import Clock
-from hanok.base.errors import HanokError, StepFailed, Unavailable
+from hanok.base.errors import DatabaseAway, HanokError, Raced, StepFailed, Unavailable
 from hanok.base.failpoints import Broken, failpoint
 from hanok.base.ids import new_uuid
 from hanok.bus import Bus, NobodyThere
@@ -33,6 +34,7 @@ from hanok.store import Database, Transaction
 
 log = logging.getLogger(__name__)
 
+LEASE_S = 30.0  # three missed renewals of 10 s
 RETRY_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # between tries of a step that may yet succeed
 UNDO_RETRY_S = (5.0, 5.0, 10.0, 30.0, 60.0)  # between tries of an undo; the last one for ever
 STUCK_AFTER = 3  # tries of an undo: what a short trouble hinders is done by then
@@ -76,11 +78,23 @@ _waits = _held.values(
     waits_for=bindparam("for_what"),
     waits_on=bindparam("topic"),
 )
+# What gave its lease back in this moment does not get it again.
+_renew = (
+    operations.update()
+    .where(operations.c.id == bindparam("of"), operations.c.taking == bindparam("mine"))
+    .values(
+        lease_until=sa.case(
+            (operations.c.lease_until.is_(None), None),
+            else_=bindparam("until", type_=operations.c.lease_until.type),
+        )
+    )
+)
 _at_step = (
     steps.update().where(
         steps.c.operation_id == bindparam("of"), steps.c.position == bindparam("at")
     )
 )  # fmt: skip
+_new_step = steps.insert()
 _step_again = _at_step.values(state="running", error=None, finished_at=None)
 _step_end = _at_step.values(
     state=bindparam("to"),
@@ -145,12 +159,14 @@ class Execution:
         self.id: str = row.id
         self.taking: int = row.taking + 1
         self.stop = bool(row.cancelled)
+        self.attempts: int = row.attempts  # of the undo that is tried
         self.args = msgspec.convert(row.arguments, kind)
         self.steps: tuple[Step[Any, Any, Any], ...] = tuple(step() for step in kind.steps)
         self._results: dict[str, bytes] = {}
         self._begun: list[tuple[int, str]] = []  # positions and names of step rows
         self._doing: asyncio.Task[Any] | None = None  # whose `do` may be interrupted
         self._deadline: datetime | None = row.step_deadline_at
+        self.lease_until = self.clock.now() + timedelta(seconds=LEASE_S)
         self._told_progress_s = float("-inf")
         self.run: Run[Any, Any] = Run(
             operation_id=row.id,
@@ -197,6 +213,26 @@ class Execution:
             raise LeaseLost(self.id)
         self.stop = bool(row.cancelled)
 
+    async def hold(self, tx: Transaction) -> None:
+        """See Engine.hold."""
+        await self._own(tx)
+
+    async def renew(self, tx: Transaction) -> bool:
+        """Prolong the lease. Returns whether the operation is still this worker's."""
+        until = self.clock.now() + timedelta(seconds=LEASE_S)
+        if not await tx.count(_renew, {"of": self.id, "mine": self.taking, "until": until}):
+            return False
+        self.lease_until = until
+        return True
+
+    async def still_mine(self) -> None:
+        """See Engine.still_mine. The database is asked only when the lease has ended: the process slept."""
+        if self.clock.now() < self.lease_until:
+            return
+        async with self.database.write() as tx:
+            await self._own(tx)
+            await self.renew(tx)
+
     def cancel(self) -> None:
         """The operation was cancelled: end what it does, where that may be interrupted."""
         self.stop = True
@@ -213,7 +249,7 @@ class Execution:
             return
         try:
             await self._forward()
-        except LeaseLost:
+        except (LeaseLost, DatabaseAway):
             raise
         except Waiting as waiting:
             await self._wait(waiting)
@@ -268,7 +304,7 @@ class Execution:
     async def _begin_step(self, tx: Transaction, place: int) -> None:
         position, name = len(self._begun), self.steps[place].name
         await tx.execute(
-            steps.insert(),
+            _new_step,
             {
                 "operation_id": self.id,
                 "position": position,
@@ -285,10 +321,27 @@ class Execution:
         self.run.debts.clear()
         result = await self._do(step)
         await failpoint(self._point(step, "before_save"))
+        kept = encode_result(type(step), result)
+        waits = iter(RETRY_S)
+        while True:
+            try:
+                await self._save(step, place, result, kept)
+                break
+            except Raced:
+                if (wait_s := next(waits, None)) is None:
+                    raise
+                await asyncio.sleep(wait_s)
+        if kept is not None:
+            self._results[step.name] = kept
+        await failpoint(self._point(step, "after_save"))
+
+    async def _save(
+        self, step: Step[Any, Any, Any], place: int, result: Any, kept: bytes | None
+    ) -> None:
+        """Write what a step did and begin the next, or nothing of both."""
         now, at = self.clock.now(), self._begun[-1][0]
         last = place + 1 == len(self.steps)
-        kept = encode_result(type(step), result)
-        begun = list(self._begun)
+        begun, owed = list(self._begun), list(self.run.debts)
         try:
             async with self.database.write() as tx:
                 if last:
@@ -306,17 +359,15 @@ class Execution:
                     await self._emit(tx, "end")
                     await self._tell_parent(tx)
         except BaseException:
-            self._begun = begun
+            self._begun, self.run.debts[:] = begun, owed
             raise
-        if kept is not None:
-            self._results[step.name] = kept
-        await failpoint(self._point(step, "after_save"))
 
     async def _do(self, step: Step[Any, Any, Any]) -> Any:
         """Run a step's effect until it is done, fails, or its time is up.
 
         Raises:
             StepFailed: it cannot be done, or not in time. Cancelled. Waiting
+            DatabaseAway: it is done again when the database is back, if that is in time.
         """
         assert self._deadline is not None
         left_s = (self._deadline - self.clock.now()).total_seconds()
@@ -328,6 +379,10 @@ class Execution:
             if not limit.expired():
                 raise
             raise StepFailed(self._late(step)) from error
+        except DatabaseAway as error:
+            if self.clock.now() < self._deadline:
+                raise
+            raise StepFailed(f"{self._late(step)} {error.message}", detail=error.detail) from error
 
     def _late(self, step: Step[Any, Any, Any]) -> str:
         words = step.name.replace("_", " ")
@@ -365,6 +420,8 @@ class Execution:
                     result = await step.do(self.run)
                 await failpoint(self._point(step, "after_do"))
                 return result
+            except DatabaseAway:
+                raise
             except Unavailable as error:
                 wait_s = next(waits, None)
                 if wait_s is None:
@@ -399,16 +456,16 @@ class Execution:
 
     # ---- children and progress ----
 
-    async def children(self, wanted: Sequence[Operation]) -> list[Child]:
+    async def children(self, requested: Sequence[Operation]) -> list[Child]:
         """See Run.children."""
         name = self.steps[self._index(self._begun[-1][1])].name
-        ids = [str(uuid.uuid5(uuid.UUID(self.id), f"{name}/{n}")) for n in range(len(wanted))]
+        ids = [str(uuid.uuid5(uuid.UUID(self.id), f"{name}/{n}")) for n in range(len(requested))]
         async with self.database.write() as tx:
             await self._own(tx)
             if self.stop:
                 raise Cancelled
             there = {row.id: row for row in await tx.all(_children, {"of": self.id, "at": name})}
-            for operation_id, operation in zip(ids, wanted, strict=True):
+            for operation_id, operation in zip(ids, requested, strict=True):
                 if operation_id not in there:
                     await self._write_child(tx, operation_id, operation, name)
                     tx.after_commit(self.host.tell)
@@ -493,8 +550,9 @@ class Execution:
         if percent < 100 and now_s - self._told_progress_s < PROGRESS_S:
             return
         self._told_progress_s = now_s
-        async with self.database.write() as tx:
-            await self._own(tx, _held.values(progress=max(0, min(100, int(percent)))))
+        with contextlib.suppress(DatabaseAway):  # the work goes on, and tells the next time
+            async with self.database.write() as tx:
+                await self._own(tx, _held.values(progress=max(0, min(100, int(percent)))))
 
     # ---- backward ----
 
@@ -544,6 +602,7 @@ class Execution:
                 await tx.execute(
                     _change.values(step=position - 1, attempts=0, waits_for=None), {"of": self.id}
                 )
+            self.attempts = 0
         await self._end(message)
 
     @property
@@ -586,7 +645,7 @@ class Execution:
         self, step: Step[Any, Any, Any], position: int, error: Exception
     ) -> None:
         """Try again later. What goes on failing is stuck: the resource, the log and `hanok doctor` say so."""
-        tries = self.row.attempts + 1
+        tries = self.attempts + 1
         detail = (
             error.message if isinstance(error, HanokError) else f"{type(error).__name__}: {error}"
         )

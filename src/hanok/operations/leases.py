@@ -97,7 +97,7 @@ class Leases:
         for name, loop in self._loops.items():
             task = self._tasks.get(name)
             if name not in held and task is not None:
-                log.warning("the loop %s runs elsewhere now", name)
+                log.warning("the loop %s ends here: its lease is not held any more", name)
                 self._tasks.pop(name).cancel()
             elif name in held and (task is None or task.done()):
                 self._tasks[name] = group.create_task(self._guarded(name, loop))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, ClassVar, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar
 
 import msgspec
@@ -165,6 +165,12 @@ class Engine(Protocol):
 
     async def progress(self, percent: float) -> None: ...
 
+    async def hold(self, tx: Transaction) -> None:
+        """Raises LeaseLost when another worker has the operation; else none takes it before the transaction ends."""
+
+    async def still_mine(self) -> None:
+        """Raises LeaseLost when another worker has taken the operation over."""
+
 
 class Run(Generic[OperationT, ToolsT]):
     """One taking of an operation: its arguments and what its steps work with.
@@ -235,9 +241,16 @@ class Run(Generic[OperationT, ToolsT]):
     def reading(self) -> AbstractAsyncContextManager[Transaction]:
         return self.database.read()
 
-    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        """For the rare step that must write before it reaches outside."""
-        return self.database.write()
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """For the rare step that must write before it reaches outside.
+
+        Raises:
+            LeaseLost: another worker has taken the operation over while this one slept; it writes nothing more.
+        """
+        async with self.database.write() as tx:
+            await self._engine.hold(tx)
+            yield tx
 
     def result(self, step: type[Step[Any, Any, ResultT]]) -> ResultT | None:
         """What an earlier step returned, if it declares a result_type and was done."""
@@ -255,7 +268,9 @@ class Run(Generic[OperationT, ToolsT]):
         Raises:
             Unavailable: the host does not answer, or says that the trouble may pass: the step is tried again.
             StepFailed: the host cannot do it; the message is for the user.
+            LeaseLost: another worker has taken the operation over; the host is not asked.
         """
+        await self._engine.still_mine()
         self.host = host
         point = f"command.{type(command).__name__}"
         try:

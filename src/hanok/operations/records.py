@@ -19,6 +19,7 @@ from hanok.operations.model import Operation
 from hanok.operations.tables import operations, steps
 from hanok.store import Transaction
 
+_new = operations.insert()
 _cancel = (
     operations.update()
     .where(operations.c.resource == bindparam("of"), operations.c.active.is_(True))
@@ -97,7 +98,7 @@ async def write(
     """Write an operation's row. Returns its id."""
     operation_id = operation_id or new_uuid()
     await tx.execute(
-        operations.insert(),
+        _new,
         {
             "id": operation_id,
             "kind": kind_of(type(operation)),

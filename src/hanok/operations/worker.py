@@ -8,6 +8,7 @@ to do, and never more than half, so that one who comes always finds a slot that 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -25,7 +26,7 @@ from hanok.base.log import request_id as current_request_id
 from hanok.bus import Bus, Wakes
 from hanok.commands import COMMAND_TYPES
 from hanok.events import Event, Outbox
-from hanok.operations.execution import Execution, LeaseLost, UnknownStep, mark_stuck
+from hanok.operations.execution import LEASE_S, Execution, LeaseLost, UnknownStep, mark_stuck
 from hanok.operations.model import Operation
 from hanok.operations.records import CANCELLED, STARTED, kind_of
 from hanok.operations.tables import operations
@@ -33,7 +34,6 @@ from hanok.store import Database, Transaction
 
 log = logging.getLogger(__name__)
 
-LEASE_S = 30.0  # three missed renewals of 10 s
 RENEW_S = 10.0
 POLL_S = 5.0  # catches what a lost wake-up left lying
 WATCH_S = 15.0  # between looks for operations that are past their deadline
@@ -57,7 +57,8 @@ _runnable = (
             operations.c.queue == "any",
             operations.c.queue == bindparam("mine"),
             sa.and_(
-                operations.c.queue.like("host:%"),
+                # Not LIKE: SQLite makes a new plan each time for what is compared so.
+                sa.func.substr(operations.c.queue, 1, 5) == "host:",
                 sa.select(sa.func.count())
                 .select_from(_beside)
                 .where(
@@ -72,7 +73,8 @@ _runnable = (
         # Those of one resource wait for each other; only a part does not wait for what it is a part of.
         ~sa.exists().where(
             _earlier.c.resource == operations.c.resource,
-            _earlier.c.active.is_(True),
+            # Those that are active; said so that they are looked for among the resource's, not among all active ones.
+            _earlier.c.finished_at.is_(None),
             _earlier.c.sequence < operations.c.sequence,
             _earlier.c.id != sa.func.coalesce(operations.c.parent, ""),
         ),
@@ -94,11 +96,6 @@ _take = (
     )
     .values(taking=bindparam("now_taking"), worker=bindparam("by"), lease_until=bindparam("until"))
 )
-_renew = (
-    operations.update()
-    .where(operations.c.id == bindparam("of"), operations.c.taking == bindparam("mine"))
-    .values(lease_until=bindparam("until"))
-)
 _mine_before = (
     operations.update()
     .where(
@@ -112,6 +109,11 @@ _give_back = (
     operations.update()
     .where(operations.c.id == bindparam("of"), operations.c.taking == bindparam("mine"))
     .values(lease_until=None, not_before=bindparam("later"))
+)
+_hand_over = (
+    operations.update()
+    .where(operations.c.id == bindparam("of"), operations.c.taking == bindparam("mine"))
+    .values(lease_until=PAST)
 )
 _cancelled = sa.select(operations.c.id).where(
     operations.c.id.in_(bindparam("ids", expanding=True)), operations.c.cancelled.is_(True)
@@ -406,6 +408,9 @@ class Worker:
             await self._let_go(execution)
         except UnknownStep as error:
             await self._not_known(execution, str(error))
+        except asyncio.CancelledError:
+            await self._leave(execution)
+            raise
         except Broken:
             log.warning("operation %s stopped at a failpoint", row.id)
         except Exception:
@@ -427,6 +432,12 @@ class Worker:
             return  # then the lease has to end by itself
         self.later(LET_GO_S + 0.05)
 
+    async def _leave(self, execution: Execution) -> None:
+        """Whoever runs its kind takes it up at once: here it is ended with its service, or with the process."""
+        with contextlib.suppress(Unavailable):  # then the lease has to end by itself
+            async with self.database.write() as tx:
+                await tx.execute(_hand_over, {"of": execution.id, "mine": execution.taking})
+
     async def _not_known(self, execution: Execution, step: str) -> None:
         why = (
             f"It was begun by a version of Hanok that has a step '{step}', which this one does not know. "
@@ -440,15 +451,22 @@ class Worker:
     async def _renew_leases(self) -> None:
         while True:
             await asyncio.sleep(RENEW_S)
-            if not self._executions:
-                continue
-            until = self.clock.now() + timedelta(seconds=LEASE_S)
             try:
-                async with self.database.write() as tx:
-                    for one in list(self._executions.values()):
-                        await tx.execute(_renew, {"of": one.id, "mine": one.taking, "until": until})
+                await self.renew()
             except Unavailable as error:
                 log.warning("leases could not be renewed: %s", error.message)
+
+    async def renew(self) -> None:
+        """Prolong the leases of what runs here, and end what another worker has taken over meanwhile."""
+        running = list(self._executions.values())
+        if not running:
+            return
+        async with self.database.write() as tx:
+            lost = [one for one in running if not await one.renew(tx)]
+        for one in lost:
+            if self._executions.get(one.id) is one:
+                log.warning("operation %s was taken over by another worker", one.id)
+                self._running[one.id].cancel()
 
     async def _watch(self) -> None:
         while True:

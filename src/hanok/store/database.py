@@ -11,11 +11,13 @@ A transaction must not be held across an await that leaves the process (messages
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
+import functools
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -26,10 +28,13 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.dml import UpdateBase
 
-from hanok.base.errors import BadInput, Raced, Unavailable
+from hanok.base.errors import BadInput, DatabaseAway, HanokError, Raced, Unavailable
 from hanok.base.pieces import Pieces
+from hanok.store.inline import Inline, Parameters
+from hanok.store.plans import Plans
 from hanok.store.schema import metadata
 from hanok.store.sizes import TOO_LARGE, is_too_large
+from hanok.store.sqlstates import AWAY, RACED, UNFIT
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -39,12 +44,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BUSY_S = 30.0  # a writer in another process: longer than any transaction of ours
+COMPILED = 1500  # statements that are kept compiled
+PREPARED = 300  # statements that a connection to SQLite keeps prepared, of some kilobytes each
 CONNECTIONS = 16  # of a process, for reading and for writing each
 PATIENT_S = 0.02  # some transactions long: who waits longer than that is next
-MANY = 100  # rows: about half a millisecond
-PART = 100  # rows between two looks at the time
 SPARE = 4  # connections for answers of many rows that are kept
-Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
 class Duplicate(Exception):
@@ -103,25 +107,27 @@ class Transaction:
     """What statements run in. Leaving the block that gave it commits; an exception rolls back."""
 
     __slots__ = (
-        "_after", "_connection", "_direct", "_due", "_long", "_watches", "dialect", "pieces",
+        "_after", "_connection", "_direct", "_due", "_inline", "_long", "_watches", "dialect", "pieces",
     )  # fmt: skip
 
     def __init__(
         self,
-        connection: Connection | AsyncConnection,
+        connection: Inline | AsyncConnection,
         dialect: str,
         *,
         direct: tuple[Looker, Any] | None = None,
-        long: Callable[[], AbstractAsyncContextManager[Connection]] | None = None,
+        long: Callable[[], AbstractContextManager[Inline]] | None = None,
         watches: Sequence[_Watch] = (),
     ) -> None:
         """
         Args:
+            connection: to SQLite, or to PostgreSQL.
             direct: the short way to PostgreSQL for what only looks.
             long: gives a connection of its own to an answer of many rows, where this one is everybody's.
             watches: who wants to hear of changes.
         """
-        self._connection = connection
+        self._inline = connection if isinstance(connection, Inline) else None
+        self._connection: Any = connection
         self._direct = direct
         self._watches = watches
         self._due: dict[int, _Watch] = {}
@@ -132,66 +138,78 @@ class Transaction:
             None  # of long work that this is a part of: it rests between statements
         )
 
-    async def execute(
-        self, statement: Executable, parameters: Parameters = None
-    ) -> sa.CursorResult[Any]:
-        """Run one statement; the result is read whole into memory."""
-        if isinstance(self._connection, Connection):
-            result = self._connection.execute(statement, parameters)
+    async def execute(self, statement: Executable, parameters: Parameters = None) -> None:
+        """Run one statement for what it changes."""
+        await self._run(statement, parameters)
+
+    async def _run(
+        self, statement: Executable, parameters: Parameters
+    ) -> tuple[Sequence[Row[Any]], int]:
+        """All rows of a statement, and how many it changed."""
+        if self._inline is not None:
+            rows, changed = self._inline.run(statement, parameters)
         else:
             result = await self._connection.execute(statement, parameters)
-        if self._watches and isinstance(statement, UpdateBase) and result.rowcount:
+            rows, changed = result.all() if result.returns_rows else (), result.rowcount
+        if self._watches and isinstance(statement, UpdateBase) and changed:
             for watch in self._watches:
                 if _matters(statement, parameters, watch.tables):
                     self._due[id(watch)] = watch
-        return result
+        return rows, changed
 
-    async def _result(self, statement: Executable, parameters: Parameters) -> sa.Result[Any]:
-        if self._direct is not None and self._direct[0].takes(statement):
-            looker, driver = self._direct
-            assert parameters is None or isinstance(parameters, Mapping)
-            return await looker.run(driver, statement, parameters)
-        return await self.execute(statement, parameters)
-
-    async def all(self, statement: Executable, parameters: Parameters = None) -> Sequence[Row[Any]]:
+    async def all(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[Row[Any]]:
         """All rows; many of them are read in pieces, between which others get their turn."""
         if self.pieces is not None and self.pieces.enough:
             await self.pieces.rest()
-        if isinstance(self._connection, Connection):
-            if self._long is None:
-                return self._connection.execute(statement, parameters).all()
-            # Not on the connection that is everybody's: while a statement is open, it shows everybody the rows of
-            # that moment.
-            async with self._long() as connection:
-                with connection.execute(statement, parameters) as result:
-                    rows = result.fetchmany(MANY)
-                    return rows if len(rows) < MANY else [*rows, *await _fetched(result)]
-        read = await self._result(statement, parameters)
-        rows = read.fetchmany(MANY)
-        return rows if len(rows) < MANY else [*rows, *await _fetched(read)]
+        if not _looks(statement):
+            return (await self._run(statement, parameters))[0]
+        if self._direct is not None:
+            looker, driver = self._direct
+            return await looker.all(driver, statement, parameters or {})
+        assert self._inline is not None
+        if self._long is None:
+            return self._inline.run(statement, parameters)[0]
+        # Not on the connection that is everybody's: while a statement is open, it shows everybody the rows of
+        # that moment.
+        with self._long() as inline:
+            return await inline.all(statement, parameters or {})
 
-    async def first(self, statement: Executable, parameters: Parameters = None) -> Row[Any] | None:
+    async def first(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Row[Any] | None:
         """The first row, or None."""
-        return (await self._result(statement, parameters)).first()
+        if not _looks(statement):
+            return next(iter((await self._run(statement, parameters))[0]), None)
+        if self._direct is not None:
+            looker, driver = self._direct
+            return await looker.first(driver, statement, parameters or {})
+        assert self._inline is not None
+        return self._inline.first(statement, parameters or {})
 
-    async def scalar(self, statement: Executable, parameters: Parameters = None) -> Any:
+    async def scalar(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Any:
         """The first column of the first row, or None."""
-        row = (await self._result(statement, parameters)).first()
+        row = await self.first(statement, parameters)
         return None if row is None else row[0]
 
-    async def scalars(self, statement: Executable, parameters: Parameters = None) -> Sequence[Any]:
+    async def scalars(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[Any]:
         """The first column of each row."""
         return [row[0] for row in await self.all(statement, parameters)]
 
     async def count(self, statement: Executable, parameters: Parameters = None) -> int:
         """How many rows a change touched."""
-        return (await self.execute(statement, parameters)).rowcount
+        return (await self._run(statement, parameters))[1]
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """A part that is undone as a whole when an exception leaves it; the transaction itself goes on."""
-        if isinstance(self._connection, Connection):
-            with self._connection.begin_nested():
+        if self._inline is not None:
+            async with self._inline.savepoint():
                 yield
         else:
             async with self._connection.begin_nested():
@@ -203,7 +221,7 @@ class Transaction:
         Raises:
             Duplicate: a unique value is taken. The transaction goes on as if the insert had not been tried.
         """
-        await self._unique(table.insert(), values)
+        await self._unique(_insert(table), values)
 
     async def insert_missing(self, table: sa.Table, values: Mapping[str, Any]) -> bool:
         """Insert a row unless one with its unique values is there. Returns whether it was inserted."""
@@ -222,8 +240,10 @@ class Transaction:
         await self._unique(statement, parameters)
 
     async def _unique(self, statement: Executable, parameters: Parameters) -> None:
+        # SQLite takes back what one statement did, and no more.
+        alone = self._inline is not None and isinstance(parameters, Mapping | None)
         try:
-            async with self.savepoint():
+            async with contextlib.nullcontext() if alone else self.savepoint():
                 await self.execute(statement, parameters)
         except IntegrityError as error:
             text = str(error.orig).lower()
@@ -257,15 +277,43 @@ class Transaction:
             call()
 
 
-async def _fetched(result: sa.Result[Any]) -> list[Row[Any]]:
-    """What is left of a result, in pieces."""
-    pieces = Pieces()
-    rows: list[Row[Any]] = []
-    while part := result.fetchmany(PART):
-        rows.extend(part)
-        if pieces.enough:
-            await pieces.rest()
-    return rows
+@functools.cache
+def _insert(table: sa.Table) -> sa.Insert:
+    """The one that is found again by itself."""
+    return table.insert()
+
+
+def _looks(statement: Executable) -> bool:
+    """Whether a statement only looks; of a plain text, nobody knows."""
+    return isinstance(statement, sa.Select | sa.CompoundSelect)
+
+
+@functools.cache
+def _plans() -> Plans:
+    """The plans for SQLite.
+
+    Once a process and not once a database: a process of tests opens one database after another.
+    """
+    engine = sa.create_engine("sqlite://")
+    with engine.connect():  # the dialect asks the library once what it can do
+        return Plans(engine.dialect)
+
+
+def _sqlite(path: str, *, durable: bool) -> sa.Engine:
+    """An engine for a file."""
+    engine = sa.create_engine(
+        f"sqlite:///{path}",
+        poolclass=NullPool,
+        connect_args={
+            "cached_statements": PREPARED,
+            "check_same_thread": False,
+            "isolation_level": None,
+            "timeout": 0,
+        },
+    )
+    engine.dialect = _plans().dialect
+    event.listen(engine, "connect", _pragmas(durable))
+    return engine
 
 
 class Database:
@@ -280,9 +328,9 @@ class Database:
         self.url = url
         self.dialect = "sqlite" if url.startswith("sqlite") else "postgresql"
         self._lock = asyncio.Lock()
-        self._reader: Connection | None = None
-        self._writer: Connection | None = None
-        self._spare: list[Connection] = []
+        self._reader: Inline | None = None
+        self._writer: Inline | None = None
+        self._spare: list[Inline] = []
         self._engine: sa.Engine | None = None
         self._turn: BinaryIO | None = None
         self._path = ""
@@ -293,13 +341,7 @@ class Database:
         if self.dialect == "sqlite":
             path = self._path = url.removeprefix("sqlite:///")
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            self._engine = sa.create_engine(
-                f"sqlite:///{path}",
-                poolclass=NullPool,
-                connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 0},
-                query_cache_size=1500,
-            )
-            event.listen(self._engine, "connect", _pragmas(durable))
+            self._engine = _sqlite(path, durable=durable)
         else:
             # Imported where it is used: it brings the object mapper, a tenth of the time that a start takes.
             from sqlalchemy.ext.asyncio import create_async_engine
@@ -308,8 +350,11 @@ class Database:
                 url.replace("postgresql://", "postgresql+asyncpg://", 1),
                 poolclass=NullPool,
                 isolation_level="AUTOCOMMIT",  # what begins and ends stands below
-                query_cache_size=1500,
-                connect_args={"prepared_statement_cache_size": 1500, "statement_cache_size": 1500},
+                query_cache_size=COMPILED,
+                connect_args={
+                    "prepared_statement_cache_size": COMPILED,
+                    "statement_cache_size": COMPILED,
+                },
             )
             self._readers = _Connections(self._async_engine)
             self._writers = _Connections(self._async_engine)
@@ -323,10 +368,8 @@ class Database:
         with _translated():
             if self._engine is not None:
                 # Each statement of the reader stands alone: nothing is ever begun, so nothing needs an end.
-                self._reader = self._engine.connect().execution_options(
-                    isolation_level="AUTOCOMMIT"
-                )
-                self._writer = self._engine.connect()
+                self._reader = Inline(self._engine, _plans())
+                self._writer = Inline(self._engine, _plans())
                 self._turn = _beside(self._path)
             elif self._async_engine is not None:
                 async with self._readers.one():
@@ -360,23 +403,20 @@ class Database:
                 async with self._readers.one() as held:
                     yield Transaction(held.connection, self.dialect, direct=held.direct)
 
-    @asynccontextmanager
-    async def _long(self) -> AsyncIterator[Connection]:
+    @contextlib.contextmanager
+    def _long(self) -> Iterator[Inline]:
         """A reading connection that nobody else uses meanwhile; some are kept for the next who needs one."""
         assert self._engine is not None
-        if self._spare:
-            connection = self._spare.pop()
-        else:
-            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        inline = self._spare.pop() if self._spare else Inline(self._engine, _plans())
         try:
-            yield connection
+            yield inline
         except BaseException:
-            connection.close()
+            inline.close()
             raise
         if len(self._spare) < SPARE and self._reader is not None:
-            self._spare.append(connection)
+            self._spare.append(inline)
         else:
-            connection.close()
+            inline.close()
 
     def watch(
         self,
@@ -391,23 +431,21 @@ class Database:
         """Change rows: all of it or nothing, durable when the block is left.
 
         Raises:
-            Unavailable: the database does not answer, is locked by another process, or the disk is full.
+            DatabaseAway: the database does not answer, is locked by another process, or the disk is full.
         """
         with _translated():
             if self._writer is not None:
                 async with self._lock:
                     tx = Transaction(self._writer, self.dialect, watches=self._watches)
-                    await self._begin(self._writer)
+                    await self._begin(self._writer.say)
                     try:
                         yield tx
                         await tx._before_commit()
-                        self._writer.exec_driver_sql("COMMIT")
+                        self._writer.say("COMMIT")
                     except BaseException:
-                        if _in_transaction(self._writer):
-                            self._writer.exec_driver_sql("ROLLBACK")
+                        if self._writer.in_transaction:
+                            self._writer.say("ROLLBACK")
                         raise
-                    finally:
-                        self._writer.rollback()
             else:
                 assert self._async_engine is not None, "the database is not open"
                 async with self._writers.one() as held, held.transaction():
@@ -421,7 +459,7 @@ class Database:
                     await tx._before_commit()
         tx._committed()
 
-    async def _begin(self, connection: Connection) -> None:
+    async def _begin(self, say: Callable[[str], object]) -> None:
         """Begin to write. A process that has waited for PATIENT_S holds the turn, and others let it go first."""
         assert self._turn is not None, "the database is not open"
         loop = asyncio.get_running_loop()
@@ -433,10 +471,9 @@ class Database:
                     next_is_me = _locked(self._turn, fcntl.LOCK_EX)
                 if late > BUSY_S or next_is_me or self._nobody_is_next():
                     try:
-                        connection.exec_driver_sql("BEGIN IMMEDIATE")
+                        say("BEGIN IMMEDIATE")
                         return
                     except OperationalError as error:
-                        connection.rollback()
                         if "locked" not in str(error.orig) or late > BUSY_S:
                             raise
                 await asyncio.sleep(wait_s)
@@ -483,7 +520,7 @@ class Database:
         with _translated():
             if self._engine is not None:
                 with self._engine.connect() as connection:
-                    await self._begin(connection)
+                    await self._begin(connection.exec_driver_sql)
                     work(connection)
                     connection.exec_driver_sql("COMMIT")
             elif self._async_engine is not None:
@@ -507,7 +544,7 @@ class Database:
                 "PRAGMA foreign_keys=OFF"
             )  # has no effect inside a transaction
             connection.rollback()
-            await self._begin(connection)
+            await self._begin(connection.exec_driver_sql)
             try:
                 before = _broken_references(connection)
                 work(connection)
@@ -529,21 +566,31 @@ class _Held:
     def __init__(self, connection: AsyncConnection, looker: Looker, driver: Any) -> None:
         self.connection = connection
         self.direct = (looker, driver)
+        self._looker = looker
         self._driver = driver
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """A transaction, by the driver's own words: the toolkit would begin it only with its first statement."""
-        await self._driver.execute("BEGIN")
+        """A transaction, by the driver's own words: the toolkit would begin it only with its first statement.
+
+        Raises:
+            DatabaseAway, Raced
+        """
+        await self._looker.say(self._driver, "BEGIN")
         try:
             yield
         except Exception:
-            await self._driver.execute("ROLLBACK")
-            await self.connection.rollback()
+            await self._roll_back()
             raise
         else:
-            await self._driver.execute("COMMIT")
+            await self._looker.say(self._driver, "COMMIT")
             await self.connection.rollback()  # nothing is left to roll back; the toolkit forgets
+
+    async def _roll_back(self) -> None:
+        # Of a connection that is lost, the server has ended the transaction; what led here is what is told.
+        with contextlib.suppress(HanokError, DBAPIError):
+            await self._looker.say(self._driver, "ROLLBACK")
+            await self.connection.rollback()
 
     @property
     def usable(self) -> bool:
@@ -566,12 +613,12 @@ class _Connections:
     here: those for reading begin no transaction, those for writing end theirs before they come back.
     """
 
-    def __init__(self, engine: AsyncEngine, most: int = CONNECTIONS) -> None:
+    def __init__(self, engine: AsyncEngine, maximum: int = CONNECTIONS) -> None:
         from hanok.store.direct import Looker  # a cloud on SQLite has no use for the driver
 
         self._engine = engine
         self._looker = Looker(engine.dialect)
-        self._slots = asyncio.Semaphore(most)
+        self._slots = asyncio.Semaphore(maximum)
         self._free: list[_Held] = []
 
     @asynccontextmanager
@@ -579,15 +626,15 @@ class _Connections:
         """A connection, which nobody else uses meanwhile.
 
         Raises:
-            Unavailable: none comes free within BUSY_S.
+            DatabaseAway: none comes free within BUSY_S.
         """
         try:
             async with asyncio.timeout(BUSY_S):
                 await self._slots.acquire()
         except TimeoutError:
-            raise Unavailable("The database is busy.") from None
+            raise DatabaseAway("The database is busy.") from None
         try:
-            held = self._free.pop() if self._free else await self._open()
+            held = await self._kept() or await self._open()
             whole = False
             try:
                 yield held
@@ -602,6 +649,15 @@ class _Connections:
                     await asyncio.shield(held.end())
         finally:
             self._slots.release()
+
+    async def _kept(self) -> _Held | None:
+        """One that was used before. Those that the server has closed meanwhile are nobody's trouble."""
+        while self._free:
+            held = self._free.pop()
+            if held.usable:
+                return held
+            await asyncio.shield(held.end())
+        return None
 
     async def _open(self) -> _Held:
         connection = await self._engine.connect()
@@ -654,24 +710,20 @@ def _pragmas(durable: bool) -> Callable[[Any, Any], None]:
     return set_pragmas
 
 
-# SQL's "data exception": asyncpg's own refusal, too long, out of range, a character that no text may hold.
-_UNFIT = frozenset(("22000", "22001", "22003", "22008", "22021", "22P05"))
-
-
-# Since this transaction looked, a row that it refers to went, or one with its unique values came; or each of two waited
-# for the other. SQLite has one writer at a time: there, none of it happens unless the code is wrong.
-_RACED = frozenset(("23503", "23505", "40001", "40P01"))
-
-
 def _is_unfit(error: BaseException | None) -> bool:
     """Whether a value was sent that this database cannot hold; the drivers say so in many ways."""
     if isinstance(error, OverflowError | UnicodeEncodeError | DataError):
         return True
-    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", "") in _UNFIT
+    return isinstance(error, DBAPIError) and _state(error) in UNFIT
+
+
+def _state(error: DBAPIError) -> str:
+    """What the server calls the error (SQLSTATE); empty: it did not say, or there is none."""
+    return getattr(error.orig, "sqlstate", "") or ""
 
 
 class _translated:
-    """Turns what a driver says into Unavailable, when the database is not there, or BadInput, when a value is unfit."""
+    """Turns what a driver says into DatabaseAway, when it is not there, or BadInput, when a value is unfit."""
 
     def __enter__(self) -> None:
         return None
@@ -684,20 +736,21 @@ class _translated:
         if isinstance(error, DBAPIError):
             if is_too_large(error.orig):
                 raise BadInput(TOO_LARGE) from error
-            if getattr(error.orig, "sqlstate", "") in _RACED:
+            if _state(error) in RACED:
                 raise Raced(detail=str(error)) from error
         if isinstance(error, OperationalError | InterfaceError) or (
-            isinstance(error, DBAPIError) and error.connection_invalidated
+            isinstance(error, DBAPIError)
+            and (error.connection_invalidated or _state(error)[:2] in AWAY)
         ):
-            raise Unavailable(_why(str(error.orig)), detail=str(error)) from error
+            raise DatabaseAway(_why(str(error.orig)), detail=str(error)) from error
         if isinstance(error, OSError) and not isinstance(error, TimeoutError):
-            raise Unavailable("The database does not answer.", detail=str(error)) from error
+            raise DatabaseAway("The database does not answer.", detail=str(error)) from error
         if isinstance(error, DBAPIError):
             text = str(error.orig).lower()
             if "lock timeout" in text or "disk" in text:
-                raise Unavailable(_why(text), detail=str(error)) from error
+                raise DatabaseAway(_why(text), detail=str(error)) from error
             if "not a database" in text or "malformed" in text:
-                raise Unavailable(_why(text), detail=str(error)) from error
+                raise DatabaseAway(_why(text), detail=str(error)) from error
 
 
 def _why(text: str) -> str:

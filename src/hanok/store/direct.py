@@ -1,8 +1,7 @@
 """Looking at PostgreSQL without the way round that SQLAlchemy takes to reach an asynchronous driver.
 
-SQLAlchemy compiles a statement and keeps what it compiled; here the compiled text goes straight to the driver, which
-has it prepared, and rows come back as SQLAlchemy's own, converted by the columns' types. Everything that changes
-something goes the usual way, on the same connection. Measured: docs/performance.md, "PostgreSQL".
+The text of a statement's plan goes straight to the driver, which has it prepared. Everything that changes something
+goes the usual way, on the same connection. Measured: docs/performance.md, "PostgreSQL".
 """
 
 from __future__ import annotations
@@ -11,94 +10,68 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
+from sqlalchemy import Row
 from sqlalchemy.engine import Dialect
-from sqlalchemy.engine.result import IteratorResult, Result, SimpleResultMetaData
-from sqlalchemy.sql import CompoundSelect, Executable, Select
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.types import Float, Numeric
-from sqlalchemy.util import LRUCache
 
-from hanok.base.errors import BadInput, Unavailable
+from hanok.base.errors import BadInput, DatabaseAway, Raced
+from hanok.base.pieces import Pieces
+from hanok.store.plans import Plans, Shape
 from hanok.store.sizes import TOO_LARGE, is_too_large
+from hanok.store.sqlstates import AWAY, RACED, UNFIT
 
-# SQL's "data exception": too long, out of range, a character that no text may hold.
-UNFIT = frozenset(("22000", "22001", "22003", "22008", "22021", "22P05"))
-KEPT = 1500  # compiled statements: more than the house has
-
-
-def _number(value: Any) -> Any:
-    return None if value is None else float(value)
+PART = 100  # rows between two looks at the time
 
 
 class Looker:
     """Runs the looking statements of a process over connections of asyncpg."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
-        self._compiled: Any = LRUCache(KEPT)
-        self._shapes: Any = LRUCache(KEPT)
+        self._plans = Plans(dialect)
 
-    @staticmethod
-    def takes(statement: Executable) -> bool:
-        """Whether this only looks, so that it may go the short way."""
-        return isinstance(statement, Select | CompoundSelect)
-
-    async def run(
-        self, driver: asyncpg.Connection, statement: Any, parameters: Mapping[str, Any] | None
-    ) -> Result[Any]:
-        """Run one statement; all rows are read.
+    async def _fetched(
+        self, driver: asyncpg.Connection, statement: Any, parameters: Mapping[str, Any]
+    ) -> tuple[Shape, list[Any]]:
+        """What the server answers, all of it.
 
         Raises:
-            BadInput: a value that no column holds. Unavailable: the server does not answer, or broke off.
+            BadInput: a value that no column holds. DatabaseAway: the server does not answer, or broke off.
         """
-        given = dict(parameters or {})
-        compiled, extracted, named, _ = statement._compile_w_cache(
-            self._dialect, compiled_cache=self._compiled, column_keys=sorted(given)
-        )
-        text, values = self._bound(compiled, given, extracted, named)
+        plan = self._plans.of(statement, parameters)
+        text, values = plan.bound(parameters)
+        assert plan.shape is not None
         with _translated():
-            rows = await driver.fetch(text, *values)
-        return IteratorResult(self._shape(compiled), (tuple(row) for row in rows))
+            return plan.shape, await driver.fetch(text, *values)
 
-    @staticmethod
-    def _bound(
-        compiled: SQLCompiler, given: dict[str, Any], extracted: Any, named: Any
-    ) -> tuple[str, list[Any]]:
-        """The text that is sent, and the values for its numbered places."""
-        values = compiled.construct_params(
-            given, extracted_parameters=extracted, escape_names=False, _collected_params=named
-        )
-        processors: Mapping[str, Any] = compiled._bind_processors
-        text: str = compiled.string
-        places: Sequence[str] | None = compiled.positiontup
-        if compiled.literal_execute_params or compiled.post_compile_params:
-            expanded = compiled._process_parameters_for_postcompile(values)
-            text, places = expanded.statement, expanded.positiontup
-            processors = {**processors, **expanded.processors}
-        assert places is not None
-        return text, [
-            processors[one](values[one]) if one in processors else values[one] for one in places
+    async def first(
+        self, driver: asyncpg.Connection, statement: Any, parameters: Mapping[str, Any]
+    ) -> Row[Any] | None:
+        """The first row of one statement. Raises as `_fetched`."""
+        shape, found = await self._fetched(driver, statement, parameters)
+        return shape.row(tuple(found[0])) if found else None
+
+    async def all(
+        self, driver: asyncpg.Connection, statement: Any, parameters: Mapping[str, Any]
+    ) -> Sequence[Row[Any]]:
+        """All rows of one statement; of many, others get their turn between. Raises as `_fetched`."""
+        shape, found = await self._fetched(driver, statement, parameters)
+        if len(found) <= PART:
+            return shape.rows(map(tuple, found))
+        return [
+            row
+            async for part in Pieces().slices(found, PART)
+            for row in shape.rows(map(tuple, part))
         ]
 
-    def _shape(self, compiled: SQLCompiler) -> SimpleResultMetaData:
-        """The names of a statement's columns, and what makes values of them."""
-        shape: SimpleResultMetaData | None = self._shapes.get(compiled)
-        if shape is None:
-            columns = compiled._result_columns
-            processors: list[Any] = [
-                _number
-                if isinstance(
-                    one.type, Numeric | Float
-                )  # whose own wants to know the server's type
-                else one.type._cached_result_processor(self._dialect, None)
-                for one in columns
-            ]
-            shape = self._shapes[compiled] = SimpleResultMetaData(
-                [one.keyname for one in columns],
-                extra=[tuple(one.objects) for one in columns],
-                _processors=processors,
-            )
-        return shape
+    @staticmethod
+    async def say(driver: asyncpg.Connection, text: str) -> None:
+        """Begin or end a transaction.
+
+        Raises:
+            DatabaseAway: the server does not answer, or broke off. Raced: what was written does not go with what others
+                wrote.
+        """
+        with _translated():
+            await driver.execute(text)
 
 
 class _translated:
@@ -117,9 +90,9 @@ class _translated:
             ) from error
         if is_too_large(error):
             raise BadInput(TOO_LARGE) from error
-        # Connection lost, resources used up, deadlock, lock not to be had, the server ends.
-        if isinstance(error, asyncpg.InterfaceError | OSError) or state[:2] in (
-            "08", "40", "53", "55", "57",
-        ):  # fmt: skip
+        if state in RACED:
+            raise Raced(detail=str(error)) from error
+        lost = asyncpg.InterfaceError | asyncpg.InternalClientError | OSError
+        if isinstance(error, lost) or state[:2] in AWAY:
             if not isinstance(error, TimeoutError):
-                raise Unavailable("The database does not answer.", detail=str(error)) from error
+                raise DatabaseAway("The database does not answer.", detail=str(error)) from error

@@ -273,6 +273,7 @@ def _write_control(cloud: Cloud) -> None:
             "bus_user": "control",
             "bus_password_file": str(cloud.state / "control" / "nats-password"),
             "northbound": data_plane(cloud).nb_remote,
+            "southbound": data_plane(cloud).sb_remote,
             "physical_network": data_plane(cloud).physical_network,
             "chassis": [cloud.host_name],
             "dns_servers": list(name_servers()),

@@ -164,16 +164,16 @@ def started_at(pid: int) -> float | None:
 
 def find(tail: Sequence[str], uid: int | None) -> list[Process]:
     """Processes of a user (None: ours) whose arguments end in `tail`. The caller closes them."""
-    wanted, who = list(tail), os.geteuid() if uid is None else uid
+    requested, who = list(tail), os.geteuid() if uid is None else uid
     found = []
     for pid in every():
-        if arguments(pid)[-len(wanted) :] != wanted or owner(pid) != who:
+        if arguments(pid)[-len(requested) :] != requested or owner(pid) != who:
             continue
         process = Process.open(pid)
         if process is None:
             continue
         # Again, now that the id cannot change hands.
-        if arguments(pid)[-len(wanted) :] == wanted and process.alive:
+        if arguments(pid)[-len(requested) :] == requested and process.alive:
             found.append(process)
         else:
             process.close()

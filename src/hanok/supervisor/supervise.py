@@ -61,14 +61,14 @@ class Supervisor:
     """One cloud's."""
 
     def __init__(
-        self, cloud: Cloud, wanted: Sequence[Part], prepare: Callable[[], Awaitable[None]]
+        self, cloud: Cloud, requested: Sequence[Part], prepare: Callable[[], Awaitable[None]]
     ) -> None:
         """
         Args:
-            wanted: the parts, in the order to start them. prepare: makes what they stand on; once.
+            requested: the parts, in the order to start them. prepare: makes what they stand on; once.
         """
         self.cloud = cloud
-        self.parts = {part.name: Running(part) for part in wanted}
+        self.parts = {part.name: Running(part) for part in requested}
         self._prepare = prepare
         self.phase = "preparing"
         self._stop = asyncio.Event()

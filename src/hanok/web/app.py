@@ -13,7 +13,7 @@ import asyncio
 import logging
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import ClientDisconnect
@@ -26,10 +26,12 @@ from hanok.base.errors import (
     Forbidden,
     HanokError,
     MethodNotAllowed,
+    NotAcceptable,
     NotFound,
     NotSignedIn,
     Raced,
     Refused,
+    Unavailable,
 )
 from hanok.base.ids import new_request_id
 from hanok.base.log import request_id as current_request_id
@@ -42,7 +44,7 @@ from hanok.web.microversions import Version
 from hanok.web.names import Names
 from hanok.web.policy import Enforcer
 from hanok.web.proxy import FrontSettings
-from hanok.web.request import Request
+from hanok.web.request import InParts, Request
 from hanok.web.routes import PUBLIC, SIGNED_IN, Route, Router, Service, parameter_names
 from hanok.web.token import Authenticate, Token
 from hanok.web.versions import Query
@@ -108,6 +110,7 @@ class Application:
         self._mounts: dict[str, _Mounted] = {}
         self._enforcers: dict[str, Enforcer] = {}
         self._of: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        self._off: dict[str, str] = {}
         for service in services:
             self.mount(service.kind, service)
 
@@ -130,6 +133,7 @@ class Application:
         self._mounts.update(dict.fromkeys(service.mounts, mounted))
         self._pages.update(pages or {})
         self._of[name] = (service.mounts, tuple(pages or ()))
+        self._off = {first: off for first, off in self._off.items() if off != name}
 
     def unmount(self, name: str) -> None:
         """Serve a service no more; requests under way are answered."""
@@ -138,6 +142,14 @@ class Application:
             del self._mounts[mount]
         for page in pages:
             del self._pages[page]
+
+    def switched_off(self, name: str, first: str) -> None:
+        """Say of a service that it is switched off, and not of what it has that it is not there.
+
+        Args:
+            first: segment of its paths.
+        """
+        self._off[first] = name
 
     @property
     def enforcers(self) -> Mapping[str, Enforcer]:
@@ -158,7 +170,10 @@ class Application:
         if page is not None:
             await page(scope, receive, send)
         elif scope["type"] == "http":
-            if first in self._mounts:
+            response: Response | None
+            if first in self._off:
+                response = _switched_off(self._off[first])
+            elif first in self._mounts:
                 response = await self._answer(scope, receive, first, rest)
             else:
                 response = await self._answer(scope, receive, "", path.lstrip("/"))
@@ -275,6 +290,8 @@ class Application:
                 headers={"Allow": ", ".join(sorted(by_method))},
             )
         route = await self._choose(request, candidates)
+        if service.offers and method == "GET" and not public:
+            _check_accept(service, request.headers.get("accept", ""))
         request.route = route
         request.path = dict(zip(mounted.names[route.path], values, strict=True))
         if request._token is not None and request._token.access_rules is not None and not public:
@@ -311,7 +328,7 @@ class Application:
                 )
             serving = [route for route in serving if route.body_key in keys]
         if not serving:
-            raise NotFound("The resource could not be found.")
+            raise candidates[0].outside("The resource could not be found.")
         return serving[0]
 
 
@@ -329,6 +346,14 @@ async def _answered(route: Route, request: Request, room: Any) -> Response:
             # Not all at the same moment again.
             await asyncio.sleep(random.uniform(0, 0.02 * (tried + 1)))  # noqa: S311
     return await route.handler(request, room)
+
+
+def _switched_off(name: str) -> Response:
+    request_id = new_request_id()
+    error = Unavailable(f"The service {name} is switched off.", retry_after_s=60)
+    response = faults.answer(faults.identity, error, faults.Asked(request_id=request_id))
+    response.headers["x-openstack-request-id"] = request_id
+    return response
 
 
 def _asked(request: Request) -> faults.Asked:
@@ -393,6 +418,12 @@ _FROM = {
 }
 
 
+def _check_accept(service: Service, accept: str) -> None:
+    """Raises NotAcceptable when the caller takes nothing of what the service offers."""
+    if faults.preferred(accept, service.offers) is None:
+        raise NotAcceptable(f"Only {', '.join(service.offers)} is provided")
+
+
 def _check_access_rules(token: Token, kind: str, method: str, path: str) -> None:
     """Hold a request against the access rules of the application credential it came with."""
     for service, wanted_method, pattern in token.access_rules or ():
@@ -401,22 +432,29 @@ def _check_access_rules(token: Token, kind: str, method: str, path: str) -> None
     raise Forbidden("The application credential's access rules do not allow this request.")
 
 
+def _pieces_of(parts: Sequence[bytes | bytearray]) -> Iterator[bytes]:
+    """What is sent at once, of each part."""
+    for part in parts:
+        whole = memoryview(part)
+        for at in range(0, len(part), SENT_AT_ONCE):
+            yield bytes(whole[at : at + SENT_AT_ONCE])
+
+
 async def _sent(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
     """Send an answer; a long one in pieces, as fast as the client takes it."""
-    body = getattr(response, "body", b"")
-    if len(body) <= SENT_AT_ONCE:
+    body: bytes = getattr(response, "body", b"")
+    parts = response.parts if isinstance(response, InParts) else [body]
+    if len(body) == sum(map(len, parts)) <= SENT_AT_ONCE or scope["method"] == "HEAD":
         await response(scope, receive, send)
         return
     start = {"type": "http.response.start", "status": response.status_code}
     await send({**start, "headers": response.raw_headers})
     pieces = Pieces()
-    whole = memoryview(body)
-    for at in range(0, len(body), SENT_AT_ONCE):
-        more = at + SENT_AT_ONCE < len(body)
-        part = bytes(whole[at : at + SENT_AT_ONCE])
-        await send({"type": "http.response.body", "body": part, "more_body": more})
+    for piece in _pieces_of(parts):
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
         if pieces.enough:
             await pieces.rest()
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
     if response.background is not None:
         await response.background()
 

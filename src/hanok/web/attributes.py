@@ -82,14 +82,14 @@ def say(value: object) -> str:
 # ---- validators ----
 
 
-def text(most: int = 255, *, empty: bool = True) -> Validator:
+def text(maximum: int = 255, *, empty: bool = True) -> Validator:
     """A text of at most so many characters; empty: whether it may be blank."""
 
     def check(value: Any) -> str:
         if not isinstance(value, str):
             raise Wrong(f"'{say(value)}' is not a valid string")
-        if len(value) > most:
-            raise Wrong(f"'{say(value)}' exceeds maximum length of {most}")
+        if len(value) > maximum:
+            raise Wrong(f"'{say(value)}' exceeds maximum length of {maximum}")
         if not empty and not value.strip():
             raise Wrong(f"'{say(value)}' Blank strings are not permitted")
         return value
@@ -110,7 +110,7 @@ def truth(value: Any) -> bool:
     raise Wrong(f"'{say(value)}' cannot be converted to boolean")
 
 
-def whole(least: int | None = None, most: int | None = None) -> Validator:
+def whole(least: int | None = None, maximum: int | None = None) -> Validator:
     """A whole number, or its digits in a text, between these two."""
 
     def check(value: Any) -> int:
@@ -124,8 +124,8 @@ def whole(least: int | None = None, most: int | None = None) -> Validator:
             raise Wrong(f"'{say(value)}' is not an integer")
         if least is not None and number < least:
             raise Wrong(f"'{number}' is too small - must be at least '{least}'")
-        if most is not None and number > most:
-            raise Wrong(f"'{number}' is too large - must be no larger than '{most}'")
+        if maximum is not None and number > maximum:
+            raise Wrong(f"'{number}' is too large - must be no larger than '{maximum}'")
         return number
 
     return check
@@ -163,7 +163,7 @@ def address(value: Any) -> str:
         raise Wrong(f"'{say(value)}' is not a valid IP address") from None
 
 
-def items(inner: Validator, *, most: int = MOST_ITEMS, unique: bool = True) -> Validator:
+def items(inner: Validator, *, maximum: int = MOST_ITEMS, unique: bool = True) -> Validator:
     """A list. null is an empty one."""
 
     def check(value: Any) -> list[Any]:
@@ -171,8 +171,8 @@ def items(inner: Validator, *, most: int = MOST_ITEMS, unique: bool = True) -> V
             return []
         if not isinstance(value, list):
             raise Wrong(f"'{say(value)}' is not a list")
-        if len(value) > most:
-            raise Wrong(f"the list has more than {most} items")
+        if len(value) > maximum:
+            raise Wrong(f"the list has more than {maximum} items")
         found = [inner(each) for each in value]
         if unique and any(each in found[:at] for at, each in enumerate(found)):
             raise Wrong(f"Duplicate items in the list: '{say(value)}'")
@@ -208,11 +208,11 @@ def small_object(value: Any) -> dict[str, Any]:
     return value
 
 
-def only(wanted: Any, why: str) -> Validator:
+def only(requested: Any, why: str) -> Validator:
     """For attributes of which one value is served."""
 
     def check(value: Any) -> Any:
-        if value != wanted or isinstance(value, bool) != isinstance(wanted, bool):
+        if value != requested or isinstance(value, bool) != isinstance(requested, bool):
             raise Wrong(why)
         return value
 

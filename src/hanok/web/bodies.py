@@ -47,11 +47,11 @@ class Bodies(Struct, frozen=True, kw_only=True):
     not_in_put: str = "Invalid input: '{name}' cannot be changed"
     no_items: str = "Invalid input: a list of resources is required"
     odd_item: str = "Invalid input: a resource in the list is not an object"
-    too_many: str = "At most {most} resources in one request"
+    too_many: str = "At most {maximum} resources in one request"
     beside: str = "Invalid input: Additional properties are not allowed beside the list"
     differ: str = "'{name}' and '{older}' do not match"
     also: Mapping[str, str] = {}
-    most: int = 500
+    maximum: int = 500
 
     def checked(self, name: str, check: Validator, value: Any) -> Any:
         """A value through its validator.
@@ -134,8 +134,8 @@ class Bodies(Struct, frozen=True, kw_only=True):
         each = body[plural]
         if not isinstance(each, list) or not each:
             raise BadInput(self.no_items)
-        if len(each) > self.most:
-            raise BadInput(self.too_many.format(most=self.most))
+        if len(each) > self.maximum:
+            raise BadInput(self.too_many.format(maximum=self.maximum))
         if len(body) > 1:
             raise BadInput(self.beside)
         # An item may stand in an object of its own, as older clients send it.

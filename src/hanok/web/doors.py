@@ -132,33 +132,81 @@ def _check_attributes(
 # ---- looking ----
 
 
+async def _parent_of(
+    request: Request, tx: Transaction, kind: Kind[Any, V], reach: V
+) -> Row[Any] | None:
+    """The row of the path that a kind's rows are parts of; None: they are parts of nothing.
+
+    Raises:
+        NotFound
+    """
+    if kind.parent is None:
+        return None
+    above = kind.parent.kind
+    requested = request.path[above.parameter]
+    row = await tx.first(above.within(reach).where(above.table.c.id == requested))
+    if row is None:
+        request.allowed_by_hand()
+        raise above.api.not_found(above.name, requested)
+    return row
+
+
+async def _parent_to_add_to(request: Request, tx: Transaction, kind: Kind[Any, V], reach: V) -> str:
+    """The id of the row of the path that something is to be a part of.
+
+    Raises:
+        NotFound; Forbidden: it is out of reach, and the caller adds nothing to their own either.
+    """
+    assert kind.parent is not None
+    try:
+        parent = await _parent_of(request, tx, kind, reach)
+    except NotFound:
+        action = kind.rule("create")
+        if not request.may(action, {kind.parent.owner: request.token.project_id}):
+            raise kind.api.disallowed((action,)) from None
+        raise
+    assert parent is not None
+    return str(parent.id)
+
+
+async def _within(
+    request: Request, tx: Transaction, kind: Kind[Any, V], reach: V
+) -> sa.Select[Any]:
+    """The rows that the caller reaches, of the path's parent where there is one."""
+    parent, within = await _parent_of(request, tx, kind, reach), kind.within(reach)
+    if parent is None or kind.parent is None:
+        return within
+    return within.where(kind.parent.column == parent.id)
+
+
 async def find(
-    request: Request, tx: Transaction, kind: Kind[Any, V], reach: V, wanted: str
+    request: Request, tx: Transaction, kind: Kind[Any, V], reach: V, requested: str
 ) -> tuple[Row[Any], View]:
     """A row the caller may look at, and how it is shown.
 
     Raises:
         NotFound
     """
-    row = await tx.first(kind.within(reach).where(kind.table.c.id == wanted))
+    within = await _within(request, tx, kind, reach)
+    row = await tx.first(within.where(kind.table.c.id == requested))
     if row is None:
         request.allowed_by_hand()
-        raise kind.api.not_found(kind.name, wanted)
-    view = (await kind.show(tx, [row]))[0]
+        raise kind.api.not_found(kind.name, requested)
+    view = (await kind.views(tx, reach, [row]))[0]
     if not request.may(kind.rule("get"), target_of(view)):
-        raise kind.api.not_found(kind.name, wanted)
+        raise kind.api.not_found(kind.name, requested)
     return row, view
 
 
 async def _found(
-    request: Request, tx: Transaction, room: R, kind: Kind[R, V], reach: V, wanted: str
+    request: Request, tx: Transaction, room: R, kind: Kind[R, V], reach: V, requested: str
 ) -> View:
     """How a resource is shown that may not be in the database yet."""
     try:
-        return (await find(request, tx, kind, reach, wanted))[1]
+        return (await find(request, tx, kind, reach, requested))[1]
     except NotFound:
-        extra = await kind.more(tx, room, reach) if kind.more else []
-        match = [one for one in extra if one["id"] == wanted]
+        extra = await kind.more(tx, room, reach, {}) if kind.more else []
+        match = [one for one in extra if one["id"] == requested]
         if not match:
             raise
         return match[0]
@@ -172,15 +220,15 @@ async def _listed(
     tx.pieces = pieces
     shown: list[dict[str, Any]] = []
     async for part in pieces.slices(page.rows, SHOWN_AT_ONCE):
-        async for view in pieces.each(await kind.show(tx, part)):
+        async for view in pieces.each(await kind.views(tx, reach, part)):
             if (one := eyes.look(view, asked=asked)) is not None:
                 shown.append(one)
     if kind.more and page.whole:
-        wanted = kind.api.style.filters(request)
+        requested = kind.api.style.filters(request)
         looked = [
             eyes.look(one, asked=asked)
-            for one in await kind.more(tx, room, reach)
-            if _fits(wanted, one)
+            for one in await kind.more(tx, room, reach, requested)
+            if _fits(requested, one)
         ]
         shown += [one for one in looked if one is not None]
     return shown
@@ -193,11 +241,11 @@ def _check_list(request: Request, kind: Kind[Any, Any]) -> None:
         raise kind.api.disallowed((rule,))
 
 
-def _fits(wanted: Mapping[str, list[str]], view: View) -> bool:
+def _fits(requested: Mapping[str, list[str]], view: View) -> bool:
     """Whether something that is not in the database passes the filters, as far as it has what they ask for."""
     return all(
         name in view and str(view[name]).lower() in [one.lower() for one in values]
-        for name, values in wanted.items()
+        for name, values in requested.items()
     )
 
 
@@ -209,17 +257,17 @@ def _names(values: Sequence[str]) -> list[str]:
 
 
 async def _make(
-    request: Request, room: R, kind: Kind[R, V], wanted: Sequence[Made]
+    request: Request, room: R, kind: Kind[R, V], requested: Sequence[Made]
 ) -> list[dict[str, Any]]:
     """All of them, or none."""
     reach = kind.api.reach(request)
     async with request.transaction() as tx:
-        ids = [await _make_one(request, tx, room, kind, reach, one) for one in wanted]
+        ids = [await _make_one(request, tx, room, kind, reach, one) for one in requested]
         mine = sa.select(kind.table).where(kind.table.c.id.in_(ids))
         rows = {row.id: row for row in await tx.all(mine)}
-        views = await kind.show(tx, [rows[one] for one in ids])
+        views = await kind.views(tx, reach, [rows[one] for one in ids])
         for one, view in zip(ids, views, strict=True):
-            request.made(one, _told(kind, view))
+            request.made(one, told(kind, view))
     return [seen(request, kind, view) for view in views]
 
 
@@ -232,6 +280,8 @@ async def _make_one(
     project = values.get("project_id")
     target["project_id"] = project if isinstance(project, str) else request.token.project_id
     target |= {older: target[name] for older, name in api.bodies.also.items() if name in target}
+    if kind.parent is not None:
+        values[kind.parent.kind.parameter] = await _parent_to_add_to(request, tx, kind, reach)
     if kind.target is not None:
         target |= await kind.target(tx, room, reach, values)
     if not request.may(action, target):
@@ -271,8 +321,8 @@ async def _change(
         if values:
             await kind.update(tx, room, reach, row, values)
         mine = sa.select(kind.table).where(kind.table.c.id == row.id)
-        view = (await kind.show(tx, [still_there(await tx.first(mine))]))[0]
-        request.made(row.id, _told(kind, view))
+        view = (await kind.views(tx, reach, [still_there(await tx.first(mine))]))[0]
+        request.made(row.id, told(kind, view))
     return seen(request, kind, view)
 
 
@@ -285,10 +335,10 @@ async def _remove(request: Request, room: R, kind: Kind[R, V]) -> None:
         row, view = await changeable(request, tx, kind, reach, kind.rule("delete"))
         kind.api.fits(request, row)
         await kind.delete(tx, room, reach, row)
-        request.made(row.id, {f"{kind.name}_id": row.id, **_told(kind, view)})
+        request.made(row.id, {f"{kind.name}_id": row.id, **told(kind, view)})
 
 
-def _told(kind: Kind[Any, Any], view: View) -> dict[str, Any]:
+def told(kind: Kind[Any, Any], view: View) -> dict[str, Any]:
     """A resource as its events tell of it: all that it has, whoever asks."""
     return {kind.name: {name: value for name, value in view.items() if name != "_target"}}
 
@@ -313,7 +363,7 @@ def routes(kind: Kind[Any, Any]) -> list[Route]:
 
 
 def _one(kind: Kind[Any, Any]) -> str:
-    return f"{kind.api.base}/{kind.path}/{{{kind.parameter}}}"
+    return f"{kind.base}/{{{kind.parameter}}}"
 
 
 def _list_door(kind: Kind[Any, Any]) -> Route:
@@ -323,15 +373,15 @@ def _list_door(kind: Kind[Any, Any]) -> Route:
         reach = api.reach(request)
         _check_list(request, kind)
         names = _names(request.query_all(fields)) if fields else []
-        within = kind.within(reach)
+        bound = kind.bound(reach)
         async with request.reading() as tx:
-            page = await listing.page(request, tx, within, within=within)
+            within = await _within(request, tx, kind, reach)
+            page = await listing.page(request, tx, within, bound=bound)
             eyes = _Eyes(request, kind, names)
             shown = await _listed(request, tx, room, kind, reach, page, eyes)
         return await list_answer(listing.answer(request, page, shown), kind.plural)
 
-    path = f"{api.base}/{kind.path}"
-    return Route("GET", path, index, (kind.rule("list"),), query=kind.query)
+    return Route("GET", kind.base, index, (kind.rule("list"),), query=kind.query)
 
 
 def _show_door(kind: Kind[Any, Any]) -> Route:
@@ -341,8 +391,8 @@ def _show_door(kind: Kind[Any, Any]) -> Route:
         reach = api.reach(request)
         names = _names(request.query_all(fields)) if fields else []
         async with request.reading() as tx:
-            wanted = request.path[kind.parameter]
-            view = await _found(request, tx, room, kind, reach, wanted)
+            requested = request.path[kind.parameter]
+            view = await _found(request, tx, room, kind, reach, requested)
         return json_answer({kind.name: seen(request, kind, view, names)})
 
     query = (fields,) if fields else ()
@@ -362,7 +412,7 @@ def _create_door(kind: Kind[Any, Any]) -> Route:
 
     return Route(
         "POST",
-        f"{api.base}/{kind.path}",
+        kind.base,
         create,
         (kind.rule("create"),),
         strict=True,
@@ -376,6 +426,7 @@ def _update_door(kind: Kind[Any, Any]) -> Route:
     async def update(request: Request, room: Any) -> Response:
         body, version = await request.json(), request.microversion
         values = kind.api.bodies.changed(body, kind.name, kind.attributes, version)
+        values = values or dict(kind.unsaid)
         return json_answer({kind.name: await _change(request, room, kind, values)})
 
     return Route(

@@ -42,6 +42,7 @@ TITLES = {
     415: "Unsupported Media Type",
     416: "Requested Range Not Satisfiable",
     500: "Internal Server Error",
+    501: "Not Implemented",
     503: "Service Unavailable",
 }
 
@@ -67,6 +68,7 @@ _COMPUTE_NAMES = {
     413: "overLimit",
     415: "badMediaType",
     500: "computeFault",
+    501: "notImplemented",
     503: "serviceUnavailable",
 }
 

@@ -7,7 +7,8 @@ answers alike. Whom the caller may see is no part of it: that stands in the stat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from functools import cached_property, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,9 +16,9 @@ from msgspec import Struct
 from sqlalchemy import Row
 
 from hanok.base.errors import BadInput, HanokError, NotFound
-from hanok.store import Transaction
+from hanok.store import Transaction, kept
 from hanok.web.microversions import Version
-from hanok.web.pages import Direction, limit_of, next_link, ordered
+from hanok.web.pages import Direction, limit_of, ordered, page_link
 from hanok.web.request import Request
 from hanok.web.versions import Span
 
@@ -27,14 +28,19 @@ Filter = Callable[[list[str]], Where | None]
 
 
 class Links(Struct, frozen=True):
-    """The addresses of the pages beside one; None: there is none."""
+    """The addresses of the pages beside one, and of the first; None: there is none, or this API does not tell it."""
 
     next: str | None = None
     previous: str | None = None
+    first: str | None = None
 
 
-def _odd_key(name: str) -> HanokError:
+def _odd_key(name: str, known: Collection[str]) -> HanokError:
     return BadInput(f"Invalid input for query parameters sort_key. Value: {name}.")
+
+
+def _mixed() -> HanokError:
+    return BadInput("Old and new sorting syntax cannot be combined")
 
 
 def _odd_direction(direction: str) -> HanokError:
@@ -44,30 +50,46 @@ def _odd_direction(direction: str) -> HanokError:
     )
 
 
-class PageStyle(Struct, frozen=True, kw_only=True):
+class PageStyle(Struct, frozen=True, kw_only=True, dict=True):
     """How an API cuts its lists.
 
-    maximum: rows of a page at most, whatever was asked; None: no such bound.
+    maximum: rows of a page at most, whatever was asked; None: no such bound. usual: where no limit was asked for; None:
+        the maximum. zero: whether 0 is a limit.
     exact: whether a page knows if there is another one; if not, each full page has a link to the next.
     missing: the error for a marker that names nothing.
     put: adds the links to an answer. It takes the answer, the name of the list in it, and the links.
-    blank: whether no limit, or 0, asks for the whole list (`maximum` holds for others), and an empty marker for none.
+    blank: whether no limit, or 0, asks for the whole list (`maximum` holds for others).
+    no_marker: whether an empty marker is none.
+    sizes: the parameters that say how many rows a page has; the first one that says something counts.
     reverse: the parameter that turns back, so that the page is the one before its marker; empty: there is none.
+    paths: whether links are paths in the API, that of the first page among them, rather than whole addresses.
     last: the direction of what orders rows that are equal in all sort keys; None: that of the last key.
     paired: the error where there are directions and not one for each sort key; None: the last one is for the others.
-    odd_key, odd_direction: the errors of sorting. odd_filters: the error for parameters that are no filters; None: they
-        are passed over. others: parameters that are neither filters nor pages, and let through.
+        spread: whether one alone is for all keys.
+    together: the parameter with keys and directions in one ("sort=name:asc,size"); empty: there is none.
+        mixed: the error where it stands beside sort_key or sort_dir.
+    odd_key, odd_direction: the errors of sorting; the first one also takes the keys that there are. odd_filters: the
+        error for parameters that are no filters; None: they are passed over. others: parameters that are neither
+        filters nor pages, and let through.
     """
 
     put: Callable[[dict[str, Any], str, Links], None]
     missing: Callable[[str], HanokError]
     maximum: int | None = None
+    usual: int | None = None
+    zero: bool = True
     exact: bool = False
     blank: bool = False
+    no_marker: bool = False
+    sizes: tuple[str, ...] = ("limit",)
     reverse: str = ""
+    paths: bool = False
     last: Direction | None = None
     paired: Callable[[], HanokError] | None = None
-    odd_key: Callable[[str], HanokError] = _odd_key
+    spread: bool = False
+    together: str = ""
+    mixed: Callable[[], HanokError] = _mixed
+    odd_key: Callable[[str, Collection[str]], HanokError] = _odd_key
     odd_direction: Callable[[str], HanokError] = _odd_direction
     odd_filters: Callable[[Sequence[str]], HanokError] | None = None
     others: tuple[str, ...] = ()
@@ -75,8 +97,12 @@ class PageStyle(Struct, frozen=True, kw_only=True):
     @property
     def parameters(self) -> tuple[str, ...]:
         """The parameters of every list, whatever it is a list of."""
-        turning = (self.reverse,) if self.reverse else ()
-        return ("limit", "marker", "sort_key", "sort_dir", *turning, *self.others)
+        own = (one for one in (self.together, self.reverse) if one)
+        return (*self.sizes, "marker", "sort_key", "sort_dir", *own, *self.others)
+
+    @cached_property
+    def _aside(self) -> frozenset[str]:
+        return frozenset(self.parameters)
 
     def limit(self, request: Request) -> int | None:
         """How many rows a request asks for; None: all.
@@ -84,32 +110,70 @@ class PageStyle(Struct, frozen=True, kw_only=True):
         Raises:
             BadInput
         """
-        sent = request.query.get("limit")
-        if not self.blank:
-            return limit_of(sent, maximum=self.maximum)
-        return limit_of(sent, maximum=self.maximum) if limit_of(sent) else None
+        query = request.query
+        sent = next((query[one] for one in self.sizes if query.get(one)), query.get(self.sizes[0]))
+        if sent is None and self.usual is not None:
+            return self.usual
+        if self.blank and not limit_of(sent):
+            return None
+        return limit_of(sent, maximum=self.maximum, zero=self.zero)
+
+    def marker(self, request: Request) -> str | None:
+        """What the page is to begin behind."""
+        sent = request.query.get("marker")
+        return None if self.no_marker and not sent else sent
 
     def backwards(self, request: Request) -> bool:
         """Whether the page before the marker is asked for."""
         asked = request.query.get(self.reverse, "") if self.reverse else ""
         return asked.lower() in ("true", "1")
 
-    def filters(self, request: Request) -> dict[str, list[str]]:
-        """What was sent beside what makes pages, by name."""
-        aside = frozenset(self.parameters)
-        return {
-            name: values for name, values in _by_name(request.asked).items() if name not in aside
-        }
+    def sorting(self, request: Request, usual: Direction) -> tuple[list[str], list[str]]:
+        """The sort keys and the directions that a request asks for, as they were sent.
 
-    def plain_filters(self, request: Request, names: Sequence[str]) -> dict[str, str]:
-        """The filters of a list that no table holds; the last value of each.
+        Args:
+            usual: the direction of a key without one, where both are in one parameter.
 
         Raises:
-            What `odd_filters` gives: there is no such filter.
+            HanokError: `mixed`, `paired`.
         """
-        found = self.filters(request)
-        self.hold(found, names)
-        return {name: values[-1] for name, values in found.items() if name in names}
+        names, ways = request.query_all("sort_key"), request.query_all("sort_dir")
+        both = request.query.get(self.together) if self.together else None
+        if both is not None:
+            if names or ways:
+                raise self.mixed()
+            for one in both.split(","):
+                name, _, way = one.strip().partition(":")
+                names.append(name)
+                ways.append(way or usual)
+        fit = not ways or len(ways) == len(names) or (self.spread and len(ways) == 1)
+        if self.paired is not None and not fit:
+            raise self.paired()
+        return names, ways
+
+    def links(self, request: Request, following: str | None, preceding: str | None = None) -> Links:
+        """The addresses of the pages behind and before markers; None: there is no such page.
+
+        Args:
+            preceding: empty for the list's last page.
+        """
+        url = request.full_url
+        if self.paths:
+            url = url.removeprefix(request.base_url)
+        aside = ("marker", self.reverse)
+        kept = [(name, value) for name, value in request.pairs if name not in aside]
+        before = [("marker", preceding)] if preceding else []
+        back = preceding is not None and self.reverse
+        return Links(
+            following and page_link(url, kept, ("marker", following)),
+            page_link(url, kept, *before, (self.reverse, "True")) if back else None,
+            page_link(url, kept) if self.paths else None,
+        )
+
+    def filters(self, request: Request) -> dict[str, list[str]]:
+        """What was sent beside what makes pages, by name."""
+        aside = self._aside
+        return _by_name([pair for pair in request.asked if pair[0] not in aside])
 
     def hold(self, sent: Iterable[str], known: Container[str]) -> None:
         """Refuse what is no filter, where this API does."""
@@ -121,6 +185,7 @@ class PageStyle(Struct, frozen=True, kw_only=True):
 class Page(Struct):
     """The rows of a page, and the markers of the pages behind and before it; None: there is none.
 
+    preceding: empty on a page without rows behind a list's end; the page before it is the list's last.
     whole: whether this page is the whole list.
     """
 
@@ -142,8 +207,8 @@ class Listing(Struct, frozen=True, kw_only=True):
     """A list of an API.
 
     marker: the column that a marker names. unique: what orders rows that are equal in all sort keys.
-    filters: by parameter. sort: columns by sort key; first: the key and direction when none was asked for, and then:
-        columns that rows equal in it are ordered by.
+    filters: by parameter. sort: columns by sort key; first: the key and direction when none was asked for. then:
+        columns by which rows are ordered that are equal in the keys, before unique.
     default_direction: of a sort key without one. also: other names of filters and sort keys.
     """
 
@@ -162,7 +227,7 @@ class Listing(Struct, frozen=True, kw_only=True):
     @property
     def parameters(self) -> tuple[str, ...]:
         """The parameters of the query that the list reads."""
-        aside = () if self.sort else ("sort_key", "sort_dir")
+        aside = () if self.sort else ("sort_key", "sort_dir", self.style.together)
         paging = (one for one in self.style.parameters if one not in aside)
         also = (one for one, name in self.also.items() if name in self.filters)
         return (*paging, *self.filters, *also)
@@ -178,26 +243,30 @@ class Listing(Struct, frozen=True, kw_only=True):
         statement: sa.Select[Any],
         *,
         within: sa.Select[Any] | None = None,
+        values: Mapping[str, Any] | None = None,
+        bound: Mapping[str, Filter] = {},
     ) -> Page:
         """The rows of a statement that the query asks for.
 
         Args:
-            within: the statement that a marker must be found by; the table's rows when left out. A marker outside of
-                what the caller may see must not be told from one that names nothing.
+            within: the statement that a marker must be found by, where that is not the same: a row may have left the
+                list since. A marker outside of what the caller may see must not be told from one that names nothing.
+            values: of the statements' parameters.
+            bound: filters that are this caller's, in place of those of the same names.
 
         Raises:
             BadInput: a filter, sort key, direction or limit that does not fit. What `missing` gives: no such marker.
         """
-        style = self.style
-        if conditions := self._conditions(request):
-            statement = statement.where(*conditions)
+        style, reached = self.style, statement
+        if conditions := self._conditions(request, bound):
+            statement = kept.held(statement, *conditions)
         keys = self._order(request)
         limit = style.limit(request)
         if limit == 0:
             return Page([], None)
-        after = await self._after(request, tx, within)
+        after = await self._after(request, tx, reached if within is None else within, values)
         more = limit + 1 if limit is not None and style.exact else limit
-        rows = list(await tx.all(ordered(statement, keys, after=after, limit=more)))
+        rows = list(await tx.all(ordered(statement, keys, after=after, limit=more), values))
         further = limit is not None and len(rows) >= limit + style.exact
         return self._cut(rows[:limit], further, after is not None, style.backwards(request), limit)
 
@@ -218,6 +287,8 @@ class Listing(Struct, frozen=True, kw_only=True):
                 page.following = str(rows[-1]._mapping[column])
             if self.style.reverse and (further if backwards else marked):
                 page.preceding = str(rows[0]._mapping[column])
+        elif limit is not None and marked and not backwards:
+            page.preceding = ""
         return page
 
     def answer(
@@ -229,29 +300,25 @@ class Listing(Struct, frozen=True, kw_only=True):
             content: the items, or the body as it would be without pages.
         """
         answer = content if isinstance(content, dict) else {self.name: content}
-        reverse = self.style.reverse
-        kept = [(name, value) for name, value in request.pairs if name != reverse]
-
-        def link(marker: str | None, *turned: tuple[str, str]) -> str | None:
-            return marker and next_link(request.full_url, kept, marker, *turned)
-
-        links = Links(link(page.following), link(page.preceding, (reverse, "True")))
+        links = self.style.links(request, page.following, page.preceding)
         self.style.put(answer, self.name, links)
         return answer
 
-    def _conditions(self, request: Request) -> list[Where]:
+    def _conditions(self, request: Request, bound: Mapping[str, Filter]) -> list[Where]:
         sent: dict[str, list[str]] = {}
         for name, values in self.style.filters(request).items():
             sent.setdefault(self.also.get(name, name), []).extend(values)
+        # Looked up, not gone through: some filters are of any name ("name__contains").
         found = [
-            self.filters[name](values) for name, values in sent.items() if name in self.filters
+            (bound.get(name) or self.filters[name])(values)
+            for name, values in sent.items()
+            if name in self.filters
         ]
         self.style.hold(sent, self.filters)
         return [one for one in found if one is not None]
 
     def _order(self, request: Request) -> list[tuple[sa.Column[Any], Direction]]:
-        names = request.query_all("sort_key") if self.sort else []
-        ways = self._ways(request, names)
+        names, ways = self._requested(request)
         keys: list[tuple[sa.Column[Any], Direction]] = []
         for place, name in enumerate(names):
             way = ways[min(place, len(ways) - 1)] if ways else self.default_direction
@@ -259,23 +326,23 @@ class Listing(Struct, frozen=True, kw_only=True):
             if column is not None:
                 keys.append((column, way))
         if not keys:
-            column, way = self.first
-            way = ways[0] if ways and self.sort else way
-            keys += [(one, way) for one in (column, *self.then)]
+            keys.append((self.first[0], ways[0] if ways else self.first[1]))
+        keys += [(column, keys[-1][1]) for column in self.then]
         if all(column is not self.unique for column, _ in keys):
             keys.append((self.unique, self.style.last or keys[-1][1]))
         if self.style.backwards(request):
             keys = [(column, "asc" if way == "desc" else "desc") for column, way in keys]
         return keys
 
-    def _ways(self, request: Request, names: Sequence[str]) -> list[Direction]:
-        directions = request.query_all("sort_dir")
-        if self.style.paired is not None and directions and len(directions) != len(names):
-            raise self.style.paired()
-        for direction in directions:
-            if direction not in ("asc", "desc"):
-                raise self.style.odd_direction(direction[:100])
-        return ["asc" if one == "asc" else "desc" for one in directions]
+    def _requested(self, request: Request) -> tuple[list[str], list[Direction]]:
+        """The sort keys and directions that a request asks for."""
+        names, ways = self.style.sorting(request, self.default_direction)
+        for way in ways:
+            if way not in ("asc", "desc"):
+                raise self.style.odd_direction(way[:100])
+        if not self.sort:
+            return [], []
+        return names, ["asc" if one == "asc" else "desc" for one in ways]
 
     def _sort_column(self, name: str, version: Version) -> sa.Column[Any] | None:
         key = self.sort.get(self.also.get(name, name))
@@ -284,17 +351,28 @@ class Listing(Struct, frozen=True, kw_only=True):
                 return key.column
         elif key is not None:
             return key
-        raise self.style.odd_key(name[:100])
+        raise self.style.odd_key(name[:100], self.sort)
 
-    async def _after(self, request: Request, tx: Transaction, within: sa.Select[Any] | None) -> Any:
-        marker = request.query.get("marker")
-        if marker is None or (self.style.blank and not marker):
+    async def _after(
+        self,
+        request: Request,
+        tx: Transaction,
+        within: sa.Select[Any],
+        values: Mapping[str, Any] | None,
+    ) -> Any:
+        marker = self.style.marker(request)
+        if marker is None:
             return None
-        statement: sa.Select[Any] = sa.select(self.table) if within is None else within
-        row = await tx.first(statement.where(self.marker == marker))
+        named = {**(values or {}), "_marker": marker}
+        row = await tx.first(_marked(within, self.marker), named)
         if row is None:
             raise self.style.missing(marker)
         return row._mapping
+
+
+@lru_cache(maxsize=128)  # of statements that are themselves built once
+def _marked(statement: sa.Select[Any], column: sa.Column[Any]) -> sa.Select[Any]:
+    return statement.where(column == sa.bindparam("_marker"))
 
 
 def _by_name(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
@@ -309,7 +387,7 @@ def _by_name(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
 
 def equal(column: sa.Column[Any]) -> Filter:
     """The column has one of the values."""
-    return lambda values: column.in_(values) if len(values) > 1 else column == values[0]
+    return lambda values: column.in_(values) if len(values) > 1 else kept.equal(column, values[0])
 
 
 def tagged(
@@ -330,10 +408,10 @@ def tagged(
         values: tags, or lists of them with commas between.
         negative: those that have not. together: all of the tags, rather than one of them.
     """
-    wanted = list(dict.fromkeys(one for value in values for one in value.split(",")))
-    having = sa.select(owner).where(tag.in_(wanted))
+    requested = list(dict.fromkeys(one for value in values for one in value.split(",")))
+    having = sa.select(owner).where(tag.in_(requested))
     if together:
-        having = having.group_by(owner).having(sa.func.count() == len(wanted))
+        having = having.group_by(owner).having(sa.func.count() == len(requested))
     found = of.in_(having)
     return sa.not_(found) if negative else found
 
@@ -371,8 +449,8 @@ def _compute_missing(marker: str) -> HanokError:
     return BadInput(f"marker [{marker[:100]}] not found")
 
 
-COMPUTE = PageStyle(put=links_beside, missing=_compute_missing, maximum=1000)
-"""Source: Compute API guide, "Paginated collections"."""
+COMPUTE = PageStyle(put=links_beside, missing=_compute_missing, maximum=1000, no_marker=True)
+"""Source: Compute API guide, "Paginated collections". Programs that page begin with an empty marker."""
 
 
 def _identity_links(answer: dict[str, Any], name: str, links: Links) -> None:

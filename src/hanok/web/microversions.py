@@ -10,6 +10,7 @@ import re
 from msgspec import Struct
 
 from hanok.base.errors import BadInput, NotAcceptable
+from hanok.web.pages import capped
 
 Version = tuple[int, int]
 _FORM = re.compile(r"([1-9]\d*)\.([1-9]\d*|0)")
@@ -32,6 +33,7 @@ class Range(Struct, frozen=True, kw_only=True):
 
     header_type: the name in OpenStack-API-Version ("compute"); legacy_header: an older header of its own, or "".
     told_range: whether the refusal of another version has fields that name both ends.
+    form: what a version looks like; what does not is none at all, which is told from one that is out of range.
     """
 
     header_type: str
@@ -39,6 +41,7 @@ class Range(Struct, frozen=True, kw_only=True):
     maximum: Version
     legacy_header: str = ""
     told_range: bool = False
+    form: re.Pattern[str] = _FORM
 
     def negotiate(self, header: str | None, legacy: str | None) -> Version:
         """The version a request wants; the minimum without a header.
@@ -46,26 +49,26 @@ class Range(Struct, frozen=True, kw_only=True):
         Raises:
             BadInput: no version. NotAcceptable: out of range.
         """
-        wanted: str | None = None
+        requested: str | None = None
         for item in (header or "").split(","):
             service, _, version = item.strip().partition(" ")
             if service.lower() == self.header_type and version:
-                wanted = version.strip()
-        if wanted is None:
-            wanted = legacy.strip() if legacy else None
-        if wanted is None:
+                requested = version.strip()
+        if requested is None:
+            requested = legacy.strip() if legacy else None
+        if requested is None:
             return self.minimum
-        if wanted.lower() == "latest":
+        if requested.lower() == "latest":
             return self.maximum
-        form = _FORM.fullmatch(wanted)
+        form = self.form.fullmatch(requested)
         if form is None:
             raise BadInput(
-                f"API Version String {wanted} is of invalid format. Must be of format MajorNum.MinorNum."
+                f"API Version String {requested[:100]} is of invalid format. Must be of format MajorNum.MinorNum."
             )
-        version_wanted = (int(form[1]), int(form[2]))
+        version_wanted = (capped(form[1]), capped(form[2]))
         if not self.minimum <= version_wanted <= self.maximum:
             raise NotAcceptable(
-                f"Version {wanted} is not supported by the API. Minimum is {text(self.minimum)} and "
+                f"Version {requested[:100]} is not supported by the API. Minimum is {text(self.minimum)} and "
                 f"maximum is {text(self.maximum)}.",
                 extra=self.out_of_range,
             )

@@ -23,26 +23,33 @@ def number_of(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
-def limit_of(text: str | None, *, maximum: int | None = None, zero: bool = True) -> int | None:
+def capped(digits: str) -> int:
+    """A number in plain digits, however many there are: from more than 18 of them only the first ones count."""
+    return int(digits.lstrip("0")[:18] or "0")
+
+
+def limit_of(
+    text: str | None, *, maximum: int | None = None, zero: bool = True, name: str = "limit"
+) -> int | None:
     """A limit as it was sent.
 
     Args:
         maximum: what a page may hold at most, whatever was asked; None for no such bound.
         zero: whether 0 is a limit (an empty page) rather than an error.
+        name: of the parameter, for errors.
 
     Raises:
         BadInput: no whole number, or a negative one.
     """
-    if text is None or text == "":
+    if text is None:
         return maximum
-    try:
-        limit = int(text)
-    except ValueError:
-        raise BadInput(f"limit must be an integer, not '{text[:50]}'") from None
-    if limit < 0:
-        raise BadInput("limit must not be negative")
+    if text.startswith("-") and text[1:].isdecimal():
+        raise BadInput(f"{name} must not be negative")
+    if not (text.isascii() and text.isdecimal()):
+        raise BadInput(f"{name} must be an integer, not '{text[:50]}'")
+    limit = capped(text)
     if limit == 0 and not zero:
-        raise BadInput("limit must be greater than 0")
+        raise BadInput(f"{name} must be greater than 0")
     return limit if maximum is None else min(limit, maximum)
 
 
@@ -82,7 +89,7 @@ def _once(
     return tuple(first.items())
 
 
-@lru_cache(maxsize=128)  # first pages of statements that are themselves built once
+@lru_cache(maxsize=256)  # first pages of statements that are themselves built once
 def _in_order(
     statement: sa.Select[Any], keys: tuple[tuple[sa.Column[Any], Direction], ...], limit: int | None
 ) -> sa.Select[Any]:
@@ -99,14 +106,16 @@ def _in_order(
 def _behind(column: sa.Column[Any], direction: Direction, value: Any) -> sa.ColumnElement[bool]:
     if value is None:
         return column.is_not(None) if direction == "asc" else sa.false()
+    # As a parameter: SQLAlchemy compares columns with the constants true and false by equality alone.
+    marked = sa.literal(value, column.type)
     if direction == "asc":
-        return sa.and_(column > value)
-    return sa.or_(column < value, column.is_(None)) if column.nullable else sa.and_(column < value)
+        return sa.and_(column > marked)
+    return (
+        sa.or_(column < marked, column.is_(None)) if column.nullable else sa.and_(column < marked)
+    )
 
 
-def next_link(
-    url: str, pairs: Sequence[tuple[str, str]], marker: str, *more: tuple[str, str]
-) -> str:
-    """The address of the page behind marker, with the same filters. more: further parameters."""
-    kept = [(name, value) for name, value in pairs if name != "marker"]
-    return f"{url}?{urlencode([*kept, ('marker', marker), *more])}"
+def page_link(url: str, pairs: Sequence[tuple[str, str]], *more: tuple[str, str]) -> str:
+    """The address of a page. pairs: what it keeps of the query; more: parameters of its own."""
+    parameters = [*pairs, *more]
+    return f"{url}?{urlencode(parameters)}" if parameters else url

@@ -76,6 +76,14 @@ def with_former_names(
 _Allows = Callable[[Mapping[str, Any], dict[str, Any]], bool]
 
 
+class _Unreadable(_checks.FalseCheck):
+    """A rule of an operator's file that cannot be read: an error for the services whose rules lead to it."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.why = why
+
+
 class _Target(dict[str, Any]):
     """The attributes of a target that have a value. nulls: the names of those without, for `None:%(name)s`."""
 
@@ -126,10 +134,10 @@ def _compiled(check: Any, rules: Mapping[str, _Allows]) -> _Allows:
 
         def by_attribute(target: Mapping[str, Any], credentials: dict[str, Any]) -> bool:
             try:
-                wanted = text % target
+                requested = text % target
             except KeyError:
                 return False
-            return bool(find(credentials, path, wanted))
+            return bool(find(credentials, path, requested))
 
         return by_attribute
     return lambda target, credentials: bool(check(target, credentials, None))
@@ -157,8 +165,8 @@ class FieldCheck(_checks.Check):
     def __init__(self, kind: str, match: str) -> None:
         """Raises BadPattern, a ValueError: what stands behind ~ is not a pattern."""
         super().__init__(kind, match)
-        _, _, wanted = match.partition(":")[2].partition("=")
-        self._pattern = patterns.pattern(wanted[1:]) if wanted.startswith("~") else None
+        _, _, requested = match.partition(":")[2].partition("=")
+        self._pattern = patterns.pattern(requested[1:]) if requested.startswith("~") else None
 
     def __call__(
         self,
@@ -167,7 +175,7 @@ class FieldCheck(_checks.Check):
         enforcer: object,
         current_rule: object = None,
     ) -> bool:
-        name, equals, wanted = self.match.partition(":")[2].partition("=")
+        name, equals, requested = self.match.partition(":")[2].partition("=")
         value = target.get(name)
         if not equals or value is None:
             return False
@@ -177,8 +185,8 @@ class FieldCheck(_checks.Check):
             except patterns.BadPattern:
                 return False  # a value of this length is none that the rule means
         if isinstance(value, bool):
-            return str(value).lower() == wanted.lower()
-        return str(value) == wanted
+            return str(value).lower() == requested.lower()
+        return str(value) == requested
 
 
 def _scope(credentials: dict[str, Any]) -> str:
@@ -273,7 +281,7 @@ def _in_force(
     overrides = dict(overridden)
     with _built_in_checks():
         checks = {rule.name: _parsed(rule.name, rule.check) for rule in defaults}
-        checks.update({name: _parsed(name, text) for name, text in overridden})
+        checks.update({name: _parsed_or_unreadable(name, text) for name, text in overridden})
     for rule in defaults:
         text = overrides.get(rule.formerly, "")
         if text and rule.name not in overrides and text != f"rule:{rule.name}":
@@ -308,16 +316,37 @@ _read_once = lru_cache(maxsize=1024)(
 
 
 def _parsed(name: str, text: str) -> Any:
-    check = _read_once(text) if len(text) < SHORT else _parser.parse_rule(text)
+    """
+    Raises:
+        ValueError: the text is not a rule.
+    """
+    try:
+        check = _read_once(text) if len(text) < SHORT else _parser.parse_rule(text)
+    except RecursionError:
+        raise ValueError(f"{name}: the rule is nested too deeply") from None
     if isinstance(check, _checks.FalseCheck) and text.strip() != "!":
         raise ValueError(f"{name}: {text[:200]!r} is not a valid rule")
     return check
 
 
+def _parsed_or_unreadable(name: str, text: str) -> Any:
+    try:
+        return _parsed(name, text)
+    except ValueError as error:
+        return _Unreadable(str(error))
+
+
+def unreadable(rules: Mapping[str, str]) -> list[str]:
+    """Which of an operator's rules cannot be read, each with the reason."""
+    with _built_in_checks():
+        found = [_parsed_or_unreadable(name, text) for name, text in rules.items()]
+    return [one.why for one in found if isinstance(one, _Unreadable)]
+
+
 def _check_known(checks: Mapping[str, Any], asked: Iterable[str]) -> None:
     """Look at the rules that are asked and those that they lead to: a check that nobody knows is refused now.
 
-    One file may be for several services, so what no rule of this one leads to is not looked at.
+    One file may be for several services, so what no rule of this one leads to is not looked at, readable or not.
 
     Raises:
         ValueError: a check is of a kind that is not served, or names a rule that is not there.
@@ -367,6 +396,8 @@ def _is_same(name: str, checks: Mapping[str, Any], above: set[str]) -> bool:
 
 
 def _check_part(name: str, part: Any) -> None:
+    if isinstance(part, _Unreadable):
+        raise ValueError(part.why)
     if isinstance(part, _checks.TrueCheck | _checks.FalseCheck | FieldCheck):
         return
     if "%" in _PARAMETER.sub("", part.match).replace("%%", ""):
@@ -407,6 +438,12 @@ def rules_in(text: str) -> dict[str, str]:
         read = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:  # well-formed, and of a kind that is not read
         raise ValueError(str(error)) from None
+    except (
+        LookupError,
+        AttributeError,
+        TypeError,
+    ) as error:  # "!!bool perhaps": the reader trusts tags
+        raise ValueError(f"a value is not of the kind that its tag says: {error}") from None
     if not isinstance(read, dict):
         raise ValueError("it is not a list of names, each with a rule")
     return {str(name): _check_text(check) for name, check in read.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote
@@ -16,10 +16,11 @@ from starlette.types import Receive, Scope, Send
 
 from hanok.base.errors import BadInput, Forbidden, TooLarge, UnsupportedType
 from hanok.base.pieces import Pieces
-from hanok.events import Event, Outbox
+from hanok.events import Event, Outbox, noun_of
 from hanok.store import Database, Transaction
 from hanok.web.microversions import Version
 from hanok.web.names import Names
+from hanok.web.pages import capped
 from hanok.web.policy import Enforcer
 from hanok.web.proxy import FrontSettings, certificate, thumbprint
 from hanok.web.routes import Route, Service
@@ -36,8 +37,27 @@ EVERYWHERE = "context_is_admin"  # the rule that says who reaches the things of 
 
 T = TypeVar("T")
 FEW = 100  # items of a list that are written in one go
-_encode = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
+_encode = _encoder.encode
 _decode = msgspec.json.Decoder().decode
+
+
+def _member(body: Any, key: str, *, alone: bool) -> Any:
+    """What stands under a key of a body.
+
+    Args:
+        alone: whether nothing else may stand there.
+
+    Raises:
+        BadInput: it has no such key, or another one.
+    """
+    if not isinstance(body, dict) or key not in body:
+        raise BadInput(f"Invalid input: the body needs the key '{key}'.")
+    if alone and (odd := [name for name in body if name != key]):
+        raise BadInput(
+            f"Invalid input: Additional properties are not allowed ('{odd[0][:100]}' was unexpected)"
+        )
+    return body[key]
 
 
 class Request:
@@ -52,6 +72,7 @@ class Request:
         "_asked",
         "_base_url",
         "_body",
+        "_changes",
         "_enforcers",
         "_events",
         "_front",
@@ -109,7 +130,8 @@ class Request:
         self._origin = self._base_url = ""
         self.repeatable = True
         self._events = events
-        self._made: dict[str, tuple[str, Mapping[str, Any] | None]] = {}
+        self._made: dict[tuple[str, str], tuple[str, Mapping[str, Any] | None]] = {}
+        self._changes = True
         self._told = False
 
     # ---- the caller ----
@@ -281,7 +303,7 @@ class Request:
             TooLarge: more than limit bytes.
         """
         if self._body is None:
-            if int(self.headers.get("content-length") or 0) > limit:
+            if capped(self.headers.get("content-length") or "0") > limit:
                 raise TooLarge("Request is too large.")
             parts: list[bytes] = []
             size = 0
@@ -299,9 +321,15 @@ class Request:
         Raises:
             BadInput: no JSON, or no body. UnsupportedType: another content type.
         """
+        if self.service.typed and not self.headers.get("content-type"):
+            if await self.raw():
+                raise BadInput("content-type header required when content-length > 0")
+            raise UnsupportedType("The media type None is not supported, use application/json")
         kind = (self.headers.get("content-type") or "application/json").partition(";")[0].strip()
         if kind and kind not in self.service.media_types:
             raise UnsupportedType(f"Unsupported Content-Type: {kind}")
+        if (coding := self.headers.get("content-encoding", "identity").lower()) != "identity":
+            raise UnsupportedType(f"Unsupported Content-Encoding: {coding[:64]}")
         raw = await self.raw()
         if not raw:
             raise BadInput("A JSON body is required.")
@@ -323,9 +351,7 @@ class Request:
         """
         value = await self.json()
         if key:
-            if not isinstance(value, dict) or key not in value:
-                raise BadInput(f"Invalid input: the body needs the key '{key}'.")
-            value = value[key]
+            value = _member(value, key, alone=self.service.alone)
         return convert(newest(value, kind, self.microversion), kind)
 
     def shown(self, shape: Shape) -> View:
@@ -346,6 +372,7 @@ class Request:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction that writes. Where the route names an event, it is written into the same one, once."""
         self._made.clear()  # of a try that met another request, nothing is left
+        self._changes = True
         async with self.database.write() as tx:
             yield tx
             tells = await self._tell(tx)
@@ -353,28 +380,41 @@ class Request:
         self._told = self._told or tells
 
     def made(
-        self, subject: str, payload: Mapping[str, Any] | None = None, *, noun: str = ""
+        self,
+        subject: str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        noun: str = "",
+        event: str = "",
     ) -> None:
         """What an event of this request is about; several for what is made in bulk.
 
         Args:
             subject: the resource's id; the last one of the path, where nothing is said. payload: plain JSON without
                 secrets; what `Service.payload` makes of the id, where it is not said. noun: what operations call such
-                a resource, where the event calls it otherwise.
+                a resource, where the event calls it otherwise. event: what it is told as, where that is not what the
+                route says; a request may tell of one subject as several.
         """
-        self._made[subject] = (noun, payload)
+        self._made[event, subject] = (noun, payload)
+
+    def unchanged(self) -> None:
+        """Say that the transaction changes nothing, so that there is nothing to tell."""
+        self._changes = False
 
     async def _tell(self, tx: Transaction) -> bool:
         """Write the events of the route, if it has one and its subject is known. Returns whether it did."""
         if self.route is None or not self.route.event or self._told or self._events is None:
             return False
-        kind, token = self.route.event, self._token
+        if not self._changes:
+            return False
+        token = self._token
         last = next(reversed(self.path.values()), "")
-        made = self._made or ({last: ("", None)} if last else {})
-        for subject, (noun, payload) in made.items():
+        made = self._made or ({("", last): ("", None)} if last else {})
+        for (named, subject), (noun, payload) in made.items():
+            kind = named or self.route.event
             event = Event(
                 kind=kind,
-                resource=f"{noun or kind.split('.')[1]}:{subject}"[
+                resource=f"{noun or noun_of(kind)}:{subject}"[
                     :100
                 ],  # some are called as users like
                 project_id=None if token is None else token.project_id or None,
@@ -458,6 +498,17 @@ def json_answer(
     )
 
 
+class InParts(Response):
+    """A long answer of JSON. parts: its body; put together, it would be in memory twice."""
+
+    def __init__(
+        self, parts: Sequence[bytes | bytearray], headers: Mapping[str, str] | None
+    ) -> None:
+        super().__init__(None, headers=headers, media_type="application/json")
+        self.parts = parts
+        self.headers["content-length"] = str(sum(map(len, parts)))
+
+
 async def list_answer(
     value: Mapping[str, Any], key: str, headers: Mapping[str, str] | None = None
 ) -> Response:
@@ -465,15 +516,18 @@ async def list_answer(
     items = value[key]
     if len(items) <= FEW:
         return json_answer(value, 200, headers)
-    pieces = Pieces()
-    parts = []
-    async for some in pieces.slices(items, FEW):
-        parts.append(_encode(some)[1:-1])
-    head = b"{" + _encode(key) + b":["
+    part = bytearray(b"{" + _encode(key) + b":")
+    parts: list[bytearray] = []
+    async for some in Pieces().slices(items, FEW):
+        _encoder.encode_into(some, part, len(part))
+        part.pop()  # the list ends with the last part
+        parts.append(part)
+        part = bytearray()
+    for later in parts[1:]:
+        later[0] = ord(",")  # in place of the bracket with which its own list begins
     rest = _encode({name: one for name, one in value.items() if name != key})[1:]
-    tail = b"]," + rest if len(rest) > 1 else b"]" + rest
-    whole = head + b",".join(parts) + tail
-    return Response(whole, 200, headers=_plain(headers), media_type="application/json")
+    end = b"]," + rest if len(rest) > 1 else b"]" + rest
+    return InParts([*parts, end], _plain(headers))
 
 
 def answer(

@@ -10,7 +10,7 @@ Source: API working group, "Pagination, Filtering, and Sorting"; the services' A
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Generic, TypeVar, cast
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from msgspec import Struct
 from sqlalchemy import Row
 
 from hanok.base.errors import Forbidden, HanokError, NotFound
-from hanok.store import Transaction
+from hanok.store import Transaction, kept
 from hanok.web.attributes import Attribute, truth, whole
 from hanok.web.bodies import Bodies
 from hanok.web.listing import Filter, Listing, PageStyle, SortKey, Where
@@ -33,8 +33,8 @@ View = dict[str, Any]
 """A resource as it is shown. Under "_target", what rules look at and nobody is shown."""
 
 
-def _not_found(name: str, wanted: str) -> HanokError:
-    return NotFound(f"{name.replace('_', ' ').capitalize()} {wanted[:255]} could not be found.")
+def _not_found(name: str, requested: str) -> HanokError:
+    return NotFound(f"{name.replace('_', ' ').capitalize()} {requested[:255]} could not be found.")
 
 
 def _disallowed(rules: Sequence[str]) -> HanokError:
@@ -75,19 +75,35 @@ class Api(Struct, Generic[V], frozen=True, kw_only=True):
     doors: frozenset[str] = frozenset()
 
 
+class Parent(Struct, frozen=True):
+    """What the rows of a kind are parts of, and whose path theirs begins with. column: names the parent in a row.
+
+    Values of a new part have the parent's id under its parameter; rules of parts are named after both.
+    owner: what they call the parent's project.
+    """
+
+    kind: Kind[Any, Any]
+    column: sa.Column[Any]
+    owner: str = "ext_parent:project_id"
+
+
 class Kind(Struct, Generic[R, V], frozen=True, kw_only=True, dict=True):
     """A resource.
 
     name, plural: as in bodies; path: as in addresses. columns: filters and sort keys by attribute. filters: others.
     table: its rows; a statement may stand for one.
     visible: the rows that a caller reaches. show: rows as resources, in the same order.
+    adapt: sets in views what differs from caller to caller. reaching: filters that depend on how far the caller sees.
     create: writes one and gives its id. update: takes the row and what was sent. Without one of these decisions there
         is no such door.
+    unsaid: what an update says that names no attribute.
     target: what rules about a new resource look at beside its own attributes, from the database; NotFound when its
         parent is out of reach. by_new: attributes of which an update's rules see the value that is to be set.
-    first: the attribute that a list goes by. made, gone: the statuses of a POST and a DELETE.
-    more: what is not in the database yet, shown at the end of a list that is whole. before_change: writes it, if it is
-        what this id names.
+    parent: what a row is a part of.
+    first: the attribute that a list goes by. same: sort keys that are one value in all rows.
+    made, gone: the statuses of a POST and a DELETE.
+    more: what is not in the database yet, shown at the end of a list that is whole; it takes the list's filters.
+    before_change: writes it, if it is what this id names.
     """
 
     api: Api[V]
@@ -100,19 +116,35 @@ class Kind(Struct, Generic[R, V], frozen=True, kw_only=True, dict=True):
     visible: Callable[[V], Where]
     show: Callable[[Transaction, Sequence[Row[Any]]], Awaitable[list[View]]]
     filters: Mapping[str, Filter] = {}
+    adapt: Callable[[Transaction, V, Sequence[View]], Awaitable[None]] | None = None
+    reaching: Mapping[str, Callable[[V, list[str]], Where]] = {}
     create: Callable[[Transaction, R, V, dict[str, Any]], Awaitable[str]] | None = None
     update: Callable[[Transaction, R, V, Row[Any], dict[str, Any]], Awaitable[None]] | None = None
+    unsaid: Mapping[str, Any] = {}
     delete: Callable[[Transaction, R, V, Row[Any]], Awaitable[None]] | None = None
     target: Callable[[Transaction, R, V, dict[str, Any]], Awaitable[dict[str, Any]]] | None = None
     by_new: tuple[str, ...] = ()
-    more: Callable[[Transaction, R, V], Awaitable[list[View]]] | None = None
+    more: (
+        Callable[[Transaction, R, V, Mapping[str, Sequence[str]]], Awaitable[list[View]]] | None
+    ) = None
     before_change: Callable[[Transaction, R, V, str], Awaitable[None]] | None = None
+    parent: Parent | None = None
     first: str = "id"
+    same: tuple[str, ...] = ()
     made: int = 201
     gone: int = 204
 
     def rule(self, verb: str) -> str:
-        return self.api.rule(verb, self.name)
+        above = f"{self.parent.kind.name}_" if self.parent is not None else ""
+        return self.api.rule(verb, f"{above}{self.name}")
+
+    @property
+    def base(self) -> str:
+        """The path of its list."""
+        if self.parent is None:
+            return f"{self.api.base}/{self.path}"
+        above = self.parent.kind
+        return f"{above.base}/{{{above.parameter}}}/{self.path}"
 
     @property
     def parameter(self) -> str:
@@ -132,10 +164,24 @@ class Kind(Struct, Generic[R, V], frozen=True, kw_only=True, dict=True):
             marker=cast("sa.Column[Any]", self.table.c.id),
             unique=cast("sa.Column[Any]", self.table.c.id),
             first=(cast("sa.Column[Any]", self.table.c[self.first]), "asc"),
-            filters={**by_value, **self.filters},
-            sort={name: self._sort_key(name, column) for name, column in self.columns.items()},
+            filters={**by_value, **self.filters, **dict.fromkeys(self.reaching, _unbound)},
+            sort={
+                **{name: self._sort_key(name, column) for name, column in self.columns.items()},
+                **{name: SortKey(None) for name in self.same},
+            },
             also=self.api.bodies.also,
         )
+
+    def bound(self, reach: V) -> dict[str, Filter]:
+        """The filters of its list that depend on the caller, for this one."""
+        return {name: partial(condition, reach) for name, condition in self.reaching.items()}
+
+    async def views(self, tx: Transaction, reach: V, rows: Sequence[Row[Any]]) -> list[View]:
+        """Rows as they are for a caller, in the same order."""
+        found = await self.show(tx, rows)
+        if self.adapt is not None and found:
+            await self.adapt(tx, reach, found)
+        return found
 
     def _sort_key(self, name: str, column: sa.Column[Any]) -> sa.Column[Any] | SortKey:
         attribute = self.attributes.get(name)
@@ -162,12 +208,17 @@ class Kind(Struct, Generic[R, V], frozen=True, kw_only=True, dict=True):
         return sa.select(self.table).where(self.visible(reach))
 
 
+def _unbound(values: list[str]) -> Where:
+    """Stands for a filter that is made for each caller (`Kind.bound`)."""
+    raise AssertionError("a filter without a caller")
+
+
 def of_project(table: sa.Table) -> Callable[[Caller], Where]:
     """The rows that a caller reaches where there is no more to it: their project's, or those of all projects."""
     project = table.c.project_id
 
     def visible(caller: Caller) -> Where:
-        return sa.true() if caller.everywhere else project == (caller.project_id or "")
+        return sa.true() if caller.everywhere else kept.equal(project, caller.project_id or "")
 
     return visible
 
@@ -191,11 +242,11 @@ def matching(
         check = spelled
 
     def condition(values: list[str]) -> Where:
-        wanted: list[Any] = values
+        requested: list[Any] = values
         if check is not None:
-            wanted = [bodies.checked(name, check, value) for value in values]
-        if column.nullable and "" in wanted:
-            return sa.or_(column.in_(wanted), column.is_(None))
-        return column.in_(wanted)
+            requested = [bodies.checked(name, check, value) for value in values]
+        if column.nullable and "" in requested:
+            return sa.or_(column.in_(requested), column.is_(None))
+        return column.in_(requested)
 
     return condition

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 from starlette.responses import Response
 
+from hanok.base.errors import NotFound, Refused
 from hanok.web.microversions import Range, Version
 from hanok.web.token import Delegation
 from hanok.web.versions import Query
@@ -33,7 +34,7 @@ class Route(Struct, frozen=True):
     path: from the service's mount point ("/v2.1/servers/{server_id}"); names in braces become `request.path[...]`.
     rules: the access rules the handler looks at; PUBLIC or SIGNED_IN when there are none.
     body_key: where one path takes several actions, the single top-level key of the body.
-    minimum, maximum: the microversions that serve it.
+    minimum, maximum: the microversions that serve it. outside: what any other is told.
     strict: whether unknown keys of the body are refused (read by the generated tests).
     delegated: in a service that guards authority, whether this change is open to delegated tokens all the same:
         "always", to those of an "unrestricted" application credential, to these and those of trusts and OAuth
@@ -63,6 +64,7 @@ class Route(Struct, frozen=True):
     query: tuple[str, ...] | Query = ()
     status_before: tuple[Version, int] | None = None
     event: str = ""
+    outside: type[Refused] = NotFound
 
 
 class Service(Struct, frozen=True, kw_only=True):
@@ -75,7 +77,12 @@ class Service(Struct, frozen=True, kw_only=True):
     optional_project: the version segment after which older clients put a project id ("v2.1"), or "".
     older: the version segment ("v2") under which the same is served to clients from before microversions, or "".
     query_closed: the version from which on no operation takes parameters that it does not know.
+    alone: whether a body that holds a thing under its name holds nothing beside it; what else there is is passed over
+        otherwise.
     header_since: headers of answers that not every version has.
+    offers: the media types of what a GET gives that needs a token; a caller who accepts none is told so. Empty:
+        whatever is accepted is not looked at.
+    typed: whether a body, even an empty one, needs a content type.
     payload: what an event holds whose handler says nothing, by the id of its subject.
     """
 
@@ -91,8 +98,11 @@ class Service(Struct, frozen=True, kw_only=True):
     guards_authority: bool = False
     trailing_slash: bool = True
     query_closed: Version | None = None
+    alone: bool = True
     header_since: Mapping[str, Version] = {}
     media_types: tuple[str, ...] = ("application/json",)
+    offers: tuple[str, ...] = ()
+    typed: bool = False
     payload: Callable[[str], Mapping[str, Any]] = lambda subject: {"id": subject}
 
 

@@ -60,9 +60,9 @@ def door(path: str, query: str, origin: str = "", host: str = "cloud:5000") -> d
 
 async def a_console(client: Client, server_id: str) -> tuple[str, str]:
     """The socket that noVNC opens for a new console address: path and query."""
-    wanted = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
+    requested = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
     path = f"/compute/v2.1/servers/{server_id}/remote-consoles"
-    made = await client.post(path, wanted, 200, headers=NEWEST)
+    made = await client.post(path, requested, 200, headers=NEWEST)
     asked = parse_qs(urlsplit(made["remote_console"]["url"]).query)
     assert asked["autoconnect"] == ["true"]
     socket = urlsplit(asked["path"][0])
@@ -181,10 +181,10 @@ async def test_a_page_under_somebody_elses_name_is_not_ours(cloud: Cloud) -> Non
     for host in ("cloud", "127.0.0.1:5000", "[::1]:5000", "localhost:5000"):
         said = await knock(cloud, path, query, f"http://{host}", host)
         assert said["type"] == "websocket.accept", host
-    wanted = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
+    requested = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
     made = await admin.post(
         f"/compute/v2.1/servers/{server_id}/remote-consoles",
-        wanted,
+        requested,
         200,
         headers={**NEWEST, "Host": "evil.example"},
     )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
+
+import pytest
 
 from hanok.commands import HostState, InstanceChanged, MetadataQuestion
 from hanok.commands.wire import (
@@ -13,7 +16,7 @@ from hanok.commands.wire import (
     encode,
     from_host,
 )
-from tests.cloud import Client, Cloud, a_flavor, a_network, a_server, an_image, settle
+from tests.cloud import NEWEST, Client, Cloud, a_flavor, a_network, a_server, an_image, settle
 
 SERVERS = "/compute/v2.1/servers"
 
@@ -68,18 +71,46 @@ async def test_hosts_that_speak_at_once_are_all_heard(cloud: Cloud) -> None:
     for name in names:
         told = _state(name, (1 << 63) + 1 if name == mad else 4)
         await cloud.control.bus.publish(from_host(HEARTBEAT, name), encode(told))
-    wanted = set(names) - {mad}
+    requested = set(names) - {mad}
     async with asyncio.timeout(60):
-        while not wanted <= await _hypervisors(admin):
+        while not requested <= await _hypervisors(admin):
             await asyncio.sleep(0.05)
     assert mad not in await _hypervisors(admin)
     agents = (await admin.get("/network/v2.0/agents"))["agents"]
-    for name in wanted:
+    for name in requested:
         assert len([one for one in agents if one["host"] == name]) == 2
     providers = (await admin.get("/placement/resource_providers"))["resource_providers"]
-    assert wanted <= {one["name"] for one in providers}
+    assert requested <= {one["name"] for one in providers}
 
 
 async def _hypervisors(admin: Client) -> set[str]:
     found = (await admin.get("/compute/v2.1/os-hypervisors"))["hypervisors"]
     return {one["hypervisor_hostname"] for one in found}
+
+
+@pytest.mark.parametrize(
+    ("power", "status", "action"),
+    [("crashed", "SHUTOFF", "stop"), ("paused", "PAUSED", "pause"), ("running", "ACTIVE", "guest")],
+)
+async def test_what_happens_to_a_guest_is_in_the_record_of_its_server(
+    cloud: Cloud, power: Any, status: str, action: str
+) -> None:
+    admin = await cloud.sign_in()
+    image, flavor, network = await an_image(admin), await a_flavor(admin), await a_network(admin)
+    server_id = await a_server(admin, image, flavor, network)
+    await settle(cloud)
+    host = (await admin.get(f"{SERVERS}/{server_id}"))["server"]["OS-EXT-SRV-ATTR:host"]
+    event = InstanceChanged(
+        host=host, server_id=server_id, generation=9, power=power, reason="It fell over."
+    )
+    await cloud.control.bus.publish(from_host(INSTANCE, host), encode(event))
+    path = f"{SERVERS}/{server_id}"
+    newest: dict[str, Any] = {}
+    async with asyncio.timeout(20):
+        while newest.get("message") is None:
+            await asyncio.sleep(0.01)
+            newest = (await admin.get(f"{path}/os-instance-actions"))["instanceActions"][0]
+    assert (newest["action"], newest["message"]) == (action, "Error")
+    assert (await admin.get(path))["server"]["status"] == status
+    one = await admin.get(f"{path}/os-instance-actions/{newest['request_id']}", headers=NEWEST)
+    assert one["instanceAction"]["events"][-1]["details"] == "It fell over."

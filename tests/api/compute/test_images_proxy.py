@@ -69,7 +69,7 @@ async def test_lists_filter_and_have_pages(user: Client) -> None:
     await an_image(user, "b")
     body = {"name": "c", "disk_format": "qcow2", "container_format": "bare"}
     await user.post("/image/v2/images", body)
-    for query, wanted in (
+    for query, requested in (
         ("name=a", ["a"]),
         ("status=ACTIVE", ["b", "a"]),
         ("status=queued", ["c"]),
@@ -80,7 +80,7 @@ async def test_lists_filter_and_have_pages(user: Client) -> None:
         ("changes-since=2999-01-01T00:00:00Z", []),
         ("unknown=x", ["c", "b", "a"]),
     ):
-        assert names(await user.get(f"{IMAGES}?{query}")) == wanted, query
+        assert names(await user.get(f"{IMAGES}?{query}")) == requested, query
     page = await user.get(f"{IMAGES}/detail?limit=2")
     assert names(page) == ["c", "b"]
     link = page["images_links"][0]

@@ -80,7 +80,7 @@ async def drive_of(ground: Ground, server_id: str) -> dict[str, bytes]:
     return metadata.drive_files(row, ports)
 
 
-async def served_to(ground: Ground, server_id: str) -> dict[str, bytes]:
+async def served_to(ground: Any, server_id: str) -> dict[str, bytes]:
     """The files that control answers a host with when this guest asks it."""
     shown = await ground.show(server_id, ground.admin)
     (port, *_) = (await ground.user.get(f"/network/v2.0/ports?device_id={server_id}"))["ports"]
@@ -234,9 +234,9 @@ async def test_ignition_finds_its_configuration(ground: Ground) -> None:
     made = await boot(
         ground, await network(ground, DHCP), user_data="eyJpZ25pdGlvbiI6e319", config_drive=True
     )
-    wanted = b'{"ignition":{}}'
-    assert (await drive_of(ground, made))["openstack/latest/user_data"] == wanted
-    assert look_up(await served_to(ground, made), "/openstack/latest/user_data") == wanted
+    requested = b'{"ignition":{}}'
+    assert (await drive_of(ground, made))["openstack/latest/user_data"] == requested
+    assert look_up(await served_to(ground, made), "/openstack/latest/user_data") == requested
 
 
 async def test_a_drive_holds_ec2s_tree_with_all_that_is_nested(ground: Ground) -> None:
@@ -255,6 +255,7 @@ async def test_tags_of_cards_and_of_the_disk_are_told(ground: Ground) -> None:
     body = {
         "name": "vm",
         "flavorRef": ground.flavor,
+        "imageRef": ground.image,
         "networks": [{"uuid": first}, {"uuid": second, "tag": "inside"}],
         "block_device_mapping_v2": [
             {

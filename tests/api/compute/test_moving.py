@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
+import sqlalchemy as sa
 
 from hanok.base.errors import Conflict
 from hanok.commands import (
+    DescribeHost,
+    Done,
     EnsureImage,
     EnsureInstance,
     HostInventory,
+    HostState,
+    InstanceState,
     ListInventory,
 )
-from hanok.commands.wire import ask
+from hanok.commands.wire import HEARTBEAT, ask, encode, from_host, node_subject
 from hanok.services.compute.logic import bindings, servers
+from hanok.services.compute.reconcilers import Reconcilers
+from hanok.services.compute.tables import servers as table
 from tests.cloud import Client, Cloud, a_flavor, a_server, an_image, running, settle
 
 V2 = "/compute/v2.1"
@@ -104,3 +114,78 @@ async def test_a_server_moves_to_one_host_at_a_time_and_arrives_where_it_is_expe
         await bindings.leave(tx, server_id, host)
         assert await bindings.elsewhere(tx, server_id) == []
         await bindings.expect(tx, server_id, host)
+
+
+def _inventory(host: str, server_id: str) -> bytes:
+    crashed = InstanceState(server_id=server_id, generation=10**6, power="crashed")
+    return encode(HostInventory(host=host, instances=(crashed,)))
+
+
+@pytest.mark.parametrize("answer", ["of another", "garbage", "cut", "another kind"])
+async def test_a_host_that_answers_nonsense_harms_no_others(tmp_path: Path, answer: str) -> None:
+    """It is asked before host-1, whose guest is told all the same."""
+    async with running(tmp_path) as cloud:
+        admin = await cloud.sign_in()
+        server_id = await a_server(admin, await an_image(admin), await a_flavor(admin))
+        await settle(cloud)
+        whole = _inventory("host-1", server_id)
+        said = {
+            "of another": whole,
+            "garbage": b"\xff\x00\x80",
+            "cut": whole[:-3],
+            "another kind": encode(Done()),
+        }[answer]
+
+        async def receive(_subject: str, _payload: bytes) -> bytes:
+            return said
+
+        bus = cloud.control.bus
+        await bus.listen(node_subject("a-liar"), receive)
+        told = await ask(bus, "host-1", DescribeHost(), timeout_s=10)
+        assert isinstance(told, HostState)
+        liar = msgspec.structs.replace(told, host="a-liar")
+        await bus.publish(from_host(HEARTBEAT, "a-liar"), encode(liar))
+        async with asyncio.timeout(10):
+            while len((await admin.get(f"{V2}/os-hypervisors"))["hypervisors"]) < 2:
+                await asyncio.sleep(0.01)
+        async with cloud.control.database.write() as tx:  # long enough ago to be compared
+            before = cloud.control.clock.now() - timedelta(minutes=1)
+            values = {"updated_at": before, "power_state": 0}
+            await tx.execute(table.update().where(table.c.id == server_id).values(**values))
+        await Reconcilers(cloud.compute, "hanok").compare()
+        shown = (await admin.get(f"{V2}/servers/{server_id}"))["server"]
+        assert (shown["status"], shown["OS-EXT-STS:power_state"]) == ("ACTIVE", 1)
+        found = (await admin.get("/hanok/v1/inventory"))["differences"]
+        assert all("a-liar" in one["detail"] for one in found)
+
+
+async def test_why_a_guest_stands_still_is_told_though_the_event_was_lost(tmp_path: Path) -> None:
+    async with running(tmp_path) as cloud:
+        admin = await cloud.sign_in()
+        server_id = await a_server(admin, await an_image(admin), await a_flavor(admin))
+        await settle(cloud)
+        why = "A disk could not be written or read: there is no room left on the host."
+        paused = InstanceState(server_id=server_id, generation=1, power="paused", reason=why)
+
+        async def receive(_subject: str, _payload: bytes) -> bytes:
+            return encode(HostInventory(host="full", instances=(paused,)))
+
+        bus = cloud.control.bus
+        await bus.listen(node_subject("full"), receive)
+        told = await ask(bus, "host-1", DescribeHost(), timeout_s=10)
+        assert isinstance(told, HostState)
+        full = encode(msgspec.structs.replace(told, host="full"))
+        await bus.publish(from_host(HEARTBEAT, "full"), full)
+        async with asyncio.timeout(10):
+            while len((await admin.get(f"{V2}/os-hypervisors"))["hypervisors"]) < 2:
+                await asyncio.sleep(0.01)
+        async with cloud.control.database.write() as tx:
+            before = cloud.control.clock.now() - timedelta(minutes=1)
+            values = {"updated_at": before, "host": "full"}
+            await tx.execute(table.update().where(table.c.id == server_id).values(**values))
+        await Reconcilers(cloud.compute, "hanok").compare()
+        shown = (await admin.get(f"{V2}/servers/{server_id}"))["server"]
+        assert shown["status"] == "PAUSED"
+        async with cloud.control.database.read() as tx:
+            row = await tx.first(sa.select(table).where(table.c.id == server_id))
+        assert row is not None and why in str(row.fault)

@@ -256,8 +256,8 @@ async def test_readers_and_strangers_change_nothing(cloud: Cloud, user: Client) 
     await act(user, server_id, "addFloatingIp", {"address": theirs["ip"]}, 404)
     admin = await cloud.sign_in()
     roles = {role["name"]: role["id"] for role in (await admin.get("/v3/roles"))["roles"]}
-    wanted = {"user": {"name": "eyes", "password": PASSWORD}}
-    eyes = (await admin.post("/v3/users", wanted))["user"]["id"]
+    requested = {"user": {"name": "eyes", "password": PASSWORD}}
+    eyes = (await admin.post("/v3/users", requested))["user"]["id"]
     path = f"/v3/projects/{user.project_id}/users/{eyes}/roles/{roles['reader']}"
     await admin("PUT", path, status=204)
     reader = await cloud.sign_in("eyes", project="team")

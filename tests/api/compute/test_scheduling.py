@@ -93,14 +93,14 @@ async def test_traits_of_the_image_choose_the_host(ground: Ground) -> None:
 
 async def test_resources_of_a_flavors_own_are_found_and_taken(ground: Ground) -> None:
     await specs(ground, resources__CUSTOM_GPU="1", resources__VCPU="0")
-    assert "3 lack CUSTOM_GPU: 1 wanted, 0 free" in why(await placed(ground))
+    assert "3 lack CUSTOM_GPU: 1 requested, 0 free" in why(await placed(ground))
     await give(ground, "host-2", "CUSTOM_GPU", 1)
     first = await placed(ground)
     assert first["host"] == "host-2"
     path = f"/placement/allocations/{first['id']}"
     (held,) = (await ground.admin.get(path, headers=PLACEMENT))["allocations"].values()
     assert held["resources"] == {"CUSTOM_GPU": 1, "MEMORY_MB": 64, "DISK_GB": 1}
-    assert "CUSTOM_GPU: 1 wanted, 0 free" in why(await placed(ground))
+    assert "CUSTOM_GPU: 1 requested, 0 free" in why(await placed(ground))
     await ground.user("DELETE", f"{SERVERS}/{first['id']}", status=204)
     await settle(ground.cloud)
     assert (await placed(ground))["host"] == "host-2"
@@ -199,3 +199,12 @@ async def test_what_an_operator_gave_a_host_outlives_its_growth(ground: Ground) 
     assert {name: one["total"] for name, one in shown["inventories"].items()} == {
         "VCPU": 99, "MEMORY_MB": 9999, "DISK_GB": 99, "CUSTOM_GPU": 4,
     }  # fmt: skip
+
+
+async def test_a_cloud_without_hosts_says_so(tmp_path: Path, database_url: str) -> None:
+    async with running(tmp_path, database=database_url, hosts=0) as cloud:
+        admin = await cloud.sign_in()
+        image, flavor = await an_image(admin), await a_flavor(admin)
+        ground = Ground(cloud, admin, admin, image, flavor, "")
+        server = await placed(ground, networks="none")
+        assert why(server) == "No valid host was found. There are no hosts."

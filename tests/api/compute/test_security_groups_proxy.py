@@ -82,7 +82,7 @@ async def test_rules_in_both_services_words(user: Client) -> None:
         "group": {},
         "ip_range": {"cidr": "0.0.0.0/0"},
     }
-    wanted = [ssh]
+    requested = [ssh]
     for sent, ports, cidr, kept in (
         (("TCP", 80, 81, "10.2.3.124/24"), (80, 81), "10.2.3.124/24", ("IPv4", "tcp", 80, 81)),
         (("udp", 53, 53, "fd00%3A%3A/8"), (53, 53), "fd00::/8", ("IPv6", "udp", 53, 53)),
@@ -101,7 +101,7 @@ async def test_rules_in_both_services_words(user: Client) -> None:
         fields = ("ethertype", "protocol", "port_range_min", "port_range_max")
         assert tuple(stored[name] for name in fields) == kept
         assert stored["direction"] == "ingress"
-        wanted.append(made)
+        requested.append(made)
     source = {"name": "db", "tenant_id": user.project_id}
     froms: Any = (
         ({}, (None, None)),
@@ -113,9 +113,9 @@ async def test_rules_in_both_services_words(user: Client) -> None:
         made = await rule(user, web, group_id=db["id"], **values)
         assert (made["from_port"], made["to_port"]) == ports
         assert (made["group"], made["ip_range"]) == (source, {})
-        wanted.append(made)
+        requested.append(made)
     shown = (await user.get(f"{GROUPS}/{web['id']}"))["security_group"]["rules"]
-    assert sorted(shown, key=lambda one: one["id"]) == sorted(wanted, key=lambda one: one["id"])
+    assert sorted(shown, key=lambda one: one["id"]) == sorted(requested, key=lambda one: one["id"])
     (listed,) = (
         one for one in (await user.get(GROUPS))["security_groups"] if one["id"] == web["id"]
     )
@@ -123,7 +123,7 @@ async def test_rules_in_both_services_words(user: Client) -> None:
     await user("DELETE", f"{RULES}/{ssh['id']}", status=202)
     assert ssh["id"] in await refused(user, 404, "DELETE", f"{RULES}/{ssh['id']}")
     shown = (await user.get(f"{GROUPS}/{web['id']}"))["security_group"]["rules"]
-    assert ssh["id"] not in [one["id"] for one in shown] and len(shown) == len(wanted) - 1
+    assert ssh["id"] not in [one["id"] for one in shown] and len(shown) == len(requested) - 1
 
 
 async def test_what_makes_no_rule(user: Client) -> None:

@@ -134,7 +134,7 @@ async def test_a_flavor_too_large_ends_in_error_that_says_why_and_can_be_deleted
     assert shown["status"] == "ERROR"
     message = shown["fault"]["message"]
     assert message.startswith(
-        "No valid host was found. 1 host; 1 lacks memory: 9999999 MiB wanted, "
+        "No valid host was found. 1 host; 1 lacks memory: 9999999 MiB requested, "
     )
     assert await ground.clean() == []
     await ground.user("DELETE", f"{SERVERS}/{server_id}", status=204)
@@ -247,9 +247,9 @@ async def test_console_log_ends_in_a_login_prompt_and_urls_fit_one_server(ground
             break
         await asyncio.sleep(0.05)
     assert text.rstrip().endswith("login:")
-    wanted = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
+    requested = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
     path = f"{SERVERS}/{server_id}/remote-consoles"
-    console = (await ground.user.post(path, wanted, 200, headers=NEWEST))["remote_console"]
+    console = (await ground.user.post(path, requested, 200, headers=NEWEST))["remote_console"]
     assert console["url"].startswith("http://cloud:5000/console/vnc.html?path=")
 
 
@@ -283,10 +283,10 @@ async def test_a_server_is_pinned_to_its_zone_and_unpinned(ground: Ground) -> No
     await settle(ground.cloud)
     zone = (await ground.show(server_id))["OS-EXT-AZ:availability_zone"]
     path = f"{SERVERS}/{server_id}"
-    for wanted in (zone, None):
-        body = {"server": {"pinned_availability_zone": wanted}}
+    for requested in (zone, None):
+        body = {"server": {"pinned_availability_zone": requested}}
         changed = await ground.user("PUT", path, body, headers=NEWEST, status=200)
-        assert changed.json()["server"]["pinned_availability_zone"] == wanted
+        assert changed.json()["server"]["pinned_availability_zone"] == requested
     body = {"server": {"pinned_availability_zone": "elsewhere"}}
     await ground.user("PUT", path, body, headers=NEWEST, status=409)
     before = {"OpenStack-API-Version": "compute 2.103"}

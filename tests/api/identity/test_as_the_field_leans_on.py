@@ -84,9 +84,9 @@ async def test_a_name_in_another_case_is_taken_and_found(
     first = f"{base}/{made['id']}"
     await admin("PATCH", first, {kind: {"name": "Freude"}}, status=200)
     await admin("PATCH", path, {kind: {"name": "ärger-straße"}}, status=200)
-    for name, wanted in (("FREUDE", made), ("Ärger-STRASSE", second)):
+    for name, requested in (("FREUDE", made), ("Ärger-STRASSE", second)):
         found = (await admin.get(f"{base}?name={name}"))[plural]
-        assert [one["id"] for one in found] == [wanted["id"]]
+        assert [one["id"] for one in found] == [requested["id"]]
 
 
 async def test_application_credentials_are_named_in_any_case(cloud: Cloud) -> None:
@@ -208,13 +208,13 @@ async def test_names_from_before_that_differ_in_case_stay_and_are_told_of(
 async def test_an_application_credential_asks_for_no_scope(cloud: Cloud, scope: str) -> None:
     owner = await an_owner(cloud, "owner", "member")
     made = by_application_credential(await an_application_credential(owner))
-    wanted: Any = {
+    requested: Any = {
         "own project": {"project": {"id": owner.project_id}},
         "unscoped": "unscoped",
         "system": {"system": {"all": True}},
     }[scope]
     refused = await cloud.anonymous(
-        "POST", "/v3/auth/tokens", {"auth": {"identity": made, "scope": wanted}}, status=401
+        "POST", "/v3/auth/tokens", {"auth": {"identity": made, "scope": requested}}, status=401
     )
     assert "cannot request a scope" in refused.json()["error"]["message"]
     assert (await sign_in(cloud, made)).project_id == owner.project_id
@@ -292,3 +292,68 @@ async def test_groups_of_a_user_say_when_the_membership_ends(cloud: Cloud) -> No
     await admin("PUT", f"/v3/groups/{group['id']}/users/{admin.user_id}", status=204)
     (shown,) = (await admin.get(f"/v3/users/{admin.user_id}/groups"))["groups"]
     assert shown["membership_expires_at"] is None
+
+
+@pytest.mark.parametrize("odd", [{"other": 1}, {"project_id": "p"}, {"user_id": "u"}])
+async def test_an_application_credential_holds_what_is_known_and_no_more(
+    cloud: Cloud, odd: dict[str, Any]
+) -> None:
+    """A restriction that is misspelt must not be passed over."""
+    member = await cloud.project_with("p", "member")
+    path = f"/v3/users/{member.user_id}/application_credentials"
+    await member("POST", path, {"application_credential": {"name": "a", **odd}}, status=400)
+    await member("POST", path, {"application_credential": {"name": "a"}}, status=201)
+
+
+@pytest.mark.parametrize("url", ["a", "here/there", " ", "://x", "http:"])
+async def test_an_endpoint_has_an_address(cloud: Cloud, url: str) -> None:
+    admin = await cloud.sign_in()
+    service = (await admin.post("/v3/services", {"service": {"type": "x"}}))["service"]["id"]
+    body = {"endpoint": {"service_id": service, "interface": "public", "url": url}}
+    await admin("POST", "/v3/endpoints", body, status=400)
+    body["endpoint"]["url"] = "http://here:1/%(tenant_id)s"
+    made = (await admin.post("/v3/endpoints", body))["endpoint"]["id"]
+    await admin("PATCH", f"/v3/endpoints/{made}", {"endpoint": {"url": url}}, status=400)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/v3/users", {"user": {"name": "x", "federated": "a"}}, 400),
+        ("/v3/users", {"user": {"name": "x", "federated": [{"idp_id": "a"}]}}, 400),
+        ("/v3/users", {"user": {"name": "x", "federated": []}}, 201),
+        ("/v3/domains", {"domain": {"name": "x", "tags": 3}}, 400),
+        ("/v3/domains", {"domain": {"name": "x", "tags": ["a/b"]}}, 400),
+        ("/v3/domains", {"domain": {"name": "x", "tags": ["a"]}}, 201),
+    ],
+)
+async def test_fields_of_upstreams_act_or_are_refused(
+    cloud: Cloud, path: str, body: dict[str, Any], status: int
+) -> None:
+    admin = await cloud.sign_in()
+    made = (await admin("POST", path, body, status=status)).json()
+    if status == 201 and "domain" in body:
+        shown = await admin.get(f"{path}/{made['domain']['id']}")
+        assert made["domain"]["tags"] == shown["domain"]["tags"] == ["a"]
+    if status == 201 and "user" in body:
+        assert "federated" not in made["user"]
+
+
+async def test_the_words_of_an_endpoint_are_texts(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    body = {"service": {"type": "backup", "name": "freezer"}}
+    service = (await admin.post("/v3/services", body))["service"]["id"]
+    body = {"endpoint": {"service_id": service, "interface": "public", "url": "http://backup"}}
+    for name in ("name", "description"):
+        wrong = {"endpoint": {**body["endpoint"], name: 5}}
+        await admin("POST", "/v3/endpoints", wrong, status=400)
+        right = {"endpoint": {**body["endpoint"], name: "words"}}
+        assert (await admin.post("/v3/endpoints", right))["endpoint"][name] == "words"
+
+
+@pytest.mark.parametrize(("coding", "status"), [("gzip", 415), ("br", 415), ("identity", 201)])
+async def test_a_coded_body_is_refused(cloud: Cloud, coding: str, status: int) -> None:
+    admin = await cloud.sign_in()
+    body = {"project": {"name": "x"}}
+    headers = {"Content-Encoding": coding}
+    await admin("POST", "/v3/projects", body, headers=headers, status=status)

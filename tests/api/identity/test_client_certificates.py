@@ -182,10 +182,10 @@ async def test_what_is_got_with_a_bound_token_is_bound(tmp_path: Path) -> None:
         sp = {"sp_url": "https://sp.example", "auth_url": "https://sp.example", "enabled": True}
         path = "/v3/OS-FEDERATION/service_providers/sp"
         await admin("PUT", path, {"service_provider": sp}, status=201)
-        wanted = {"auth": {"identity": identity, "scope": {"service_provider": {"id": "sp"}}}}
+        requested = {"auth": {"identity": identity, "scope": {"service_provider": {"id": "sp"}}}}
         saml_path = "/v3/auth/OS-FEDERATION/saml2"
-        await cloud.anonymous("POST", saml_path, wanted, status=404)
-        await cloud.anonymous("POST", saml_path, wanted, headers=passed(own), status=200)
+        await cloud.anonymous("POST", saml_path, requested, status=404)
+        await cloud.anonymous("POST", saml_path, requested, headers=passed(own), status=200)
 
 
 async def test_who_is_nobody_the_mapping_means(tmp_path: Path, database_url: str) -> None:

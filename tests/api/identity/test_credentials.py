@@ -168,7 +168,7 @@ async def test_credentials_are_sealed_anew_when_keys_change(cloud: Cloud) -> Non
 
 async def test_as_many_credentials_as_one_may_have(cloud: Cloud) -> None:
     owner = await cloud.project_with("owner", "member")
-    most = cloud.identity.settings.credentials_each
+    maximum = cloud.identity.settings.credentials_each
     row = {
         "user_id": owner.user_id,
         "type": "cert",
@@ -177,7 +177,7 @@ async def test_as_many_credentials_as_one_may_have(cloud: Cloud) -> None:
         "extra": {},
     }
     async with cloud.control.database.write() as tx:
-        await tx.insert(credentials, [{**row, "id": f"{n}"} for n in range(most)])
+        await tx.insert(credentials, [{**row, "id": f"{n}"} for n in range(maximum)])
     path = f"/v3/users/{owner.user_id}/credentials/OS-EC2"
     await owner.post(path, {"tenant_id": owner.project_id}, 403)
 

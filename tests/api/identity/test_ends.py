@@ -24,8 +24,8 @@ async def _in_domain(cloud: Cloud, admin: Client) -> tuple[str, str, Client]:
     """A domain with a project and a user who is a member there: their ids, and the user signed in."""
     domain = (await admin.post("/v3/domains", {"domain": {"name": "d"}}))["domain"]["id"]
     project = await admin.post("/v3/projects", {"project": {"name": "p", "domain_id": domain}})
-    wanted = {"name": "u", "domain_id": domain, "password": PASSWORD}
-    user = (await admin.post("/v3/users", {"user": wanted}))["user"]["id"]
+    requested = {"name": "u", "domain_id": domain, "password": PASSWORD}
+    user = (await admin.post("/v3/users", {"user": requested}))["user"]["id"]
     roles = {role["name"]: role["id"] for role in (await admin.get("/v3/roles"))["roles"]}
     project_id = project["project"]["id"]
     path = f"/v3/projects/{project_id}/users/{user}/roles/{roles['member']}"
@@ -78,12 +78,12 @@ async def test_a_credential_ends_with_the_one_that_made_it(cloud: Cloud) -> None
     first = await an_application_credential(owner, name="first", unrestricted=True, expires_at=end)
     thief = await sign_in(cloud, by_application_credential(first))
     path = f"/v3/users/{owner.user_id}/application_credentials"
-    wanted: dict[str, Any] = {"name": "later", "expires_at": late}
-    await thief("POST", path, {"application_credential": wanted}, status=403)
+    requested: dict[str, Any] = {"name": "later", "expires_at": late}
+    await thief("POST", path, {"application_credential": requested}, status=403)
     made = []
     for name in ("without", "grandchild"):
-        wanted = {"name": name}
-        answer = await thief.post(path, {"application_credential": wanted})
+        requested = {"name": name}
+        answer = await thief.post(path, {"application_credential": requested})
         made.append(answer["application_credential"])
         assert made[-1]["expires_at"].startswith(end[:19])
     child = await sign_in(cloud, by_application_credential(made[0]))
@@ -105,8 +105,8 @@ async def test_rules_on_methods_name_methods_that_are_served(cloud: Cloud) -> No
         options = {"multi_factor_auth_rules": rules}
         answer = await admin("PATCH", one, {"user": {"options": options}}, status=400)
         assert "is not a sign-in method" in answer.json()["error"]["message"]
-        wanted = {"name": "new", "options": options}
-        await admin("POST", "/v3/users", {"user": wanted}, status=400)
+        requested = {"name": "new", "options": options}
+        await admin("POST", "/v3/users", {"user": requested}, status=400)
     options = {"multi_factor_auth_rules": [["password", "totp"]]}
     await admin("PATCH", one, {"user": {"options": options}}, status=200)
     await cloud.sign_in("p", PASSWORD, project="p", status=401)
@@ -115,9 +115,9 @@ async def test_rules_on_methods_name_methods_that_are_served(cloud: Cloud) -> No
 async def test_a_passcode_is_good_once(cloud: Cloud) -> None:
     user = await cloud.project_with("p", "member")
     secret = base64.b32encode(os.urandom(20)).decode()
-    wanted = {"type": "totp", "blob": secret, "user_id": user.user_id}
+    requested = {"type": "totp", "blob": secret, "user_id": user.user_id}
     for _ in range(2):  # twice the same secret gives the same passcode
-        await user.post("/v3/credentials", {"credential": wanted})
+        await user.post("/v3/credentials", {"credential": requested})
     code = next(iter(passcodes(secret, cloud.control.clock.now().timestamp(), 0).values()))
     proof = {"methods": ["totp"], "totp": {"user": {"id": user.user_id, "passcode": code}}}
     said = []
@@ -133,7 +133,9 @@ async def test_both_doors_to_keys_ask_the_same(cloud: Cloud) -> None:
     own = f"/v3/users/{reader.user_id}/credentials/OS-EC2"
     await reader("POST", own, {"tenant_id": reader.project_id}, status=403)
     blob = '{"access": "a", "secret": "b"}'
-    wanted = {"type": "ec2", "blob": blob, "user_id": reader.user_id}
-    wanted["project_id"] = reader.project_id
-    await reader("POST", "/v3/credentials", {"credential": wanted}, status=403)
-    await reader("POST", "/v3/credentials", {"credential": {**wanted, "type": "cert"}}, status=201)
+    requested = {"type": "ec2", "blob": blob, "user_id": reader.user_id}
+    requested["project_id"] = reader.project_id
+    await reader("POST", "/v3/credentials", {"credential": requested}, status=403)
+    await reader(
+        "POST", "/v3/credentials", {"credential": {**requested, "type": "cert"}}, status=201
+    )

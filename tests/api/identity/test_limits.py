@@ -26,9 +26,9 @@ async def registered(admin: Client, **more: Any) -> dict[str, Any]:
     return dict(made["registered_limits"][0])
 
 
-def a_limit(one: dict[str, Any], most: int, **owner: str) -> dict[str, Any]:
+def a_limit(one: dict[str, Any], maximum: int, **owner: str) -> dict[str, Any]:
     of = {name: one[name] for name in ("service_id", "region_id", "resource_name")}
-    return {**of, "resource_limit": most, **owner}
+    return {**of, "resource_limit": maximum, **owner}
 
 
 async def test_what_is_registered(cloud: Cloud) -> None:
@@ -121,8 +121,8 @@ async def test_no_project_has_more_than_its_domain(tmp_path: Any) -> None:
         change = {"limit": {"resource_limit": 10}}
         refused = (await admin("PATCH", f"{LS}/{made[1]['id']}", change, status=403)).json()
         assert "has 11" in refused["error"]["message"]
-        for most, status in ((-1, 403), (21, 403), (20, 200)):
-            change = {"limit": {"resource_limit": most}}
+        for maximum, status in ((-1, 403), (21, 403), (20, 200)):
+            change = {"limit": {"resource_limit": maximum}}
             await admin("PATCH", f"{LS}/{made[0]['id']}", change, status=status)
         body = {"project": {"name": "deep", "parent_id": mine.project_id}}
         deep = (await admin.post("/v3/projects", body))["project"]["id"]

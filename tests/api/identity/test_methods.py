@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from hanok.base.clock import MovableClock
 from hanok.services.identity.facade import IdentitySettings
 from hanok.services.identity.logic.methods.totp import passcodes
+from hanok.services.identity.tables import users
 from tests.api.identity.doors import (
     a_totp_secret,
     an_application_credential,
@@ -93,8 +95,8 @@ async def _with_rules(cloud: Cloud, name: str, rules: list[list[str]], **options
     one = await cloud.project_with(name, "member")
     await a_totp_secret(one)
     admin = await cloud.sign_in()
-    wanted = {"multi_factor_auth_rules": rules, **options}
-    await admin("PATCH", f"/v3/users/{one.user_id}", {"user": {"options": wanted}}, status=200)
+    requested = {"multi_factor_auth_rules": rules, **options}
+    await admin("PATCH", f"/v3/users/{one.user_id}", {"user": {"options": requested}}, status=200)
     return one
 
 
@@ -165,8 +167,8 @@ async def test_rules_hold_for_every_method_and_can_be_switched_off(cloud: Cloud)
     admin = await cloud.sign_in()
     path = f"/v3/users/{one.user_id}"
 
-    async def options(status: int = 200, **wanted: Any) -> None:
-        await admin("PATCH", path, {"user": {"options": wanted}}, status=status)
+    async def options(status: int = 200, **requested: Any) -> None:
+        await admin("PATCH", path, {"user": {"options": requested}}, status=status)
 
     await options(multi_factor_auth_rules=[["password", "totp"]])
     await sign_in(cloud, by_application_credential(credential), status=401)
@@ -358,3 +360,17 @@ async def test_tokens_are_no_certificates_any_more(cloud: Cloud) -> None:
     await service("GET", "/v3/auth/tokens/OS-PKI/revoked", status=403)
     for path in ("ca", "certificates"):
         await cloud.anonymous("GET", f"/v3/OS-SIMPLE-CERT/{path}", status=410)
+
+
+async def test_where_nobody_is_disabled_for_staying_away_a_sign_in_writes_nothing(
+    tmp_path: Path, database_url: str
+) -> None:
+    async with a_cloud(tmp_path, database_url) as (cloud, clock):
+        user = await cloud.project_with("p", "member")
+        known = sa.select(users.c.last_active_at).where(users.c.id == user.user_id)
+        async with cloud.control.database.read() as tx:
+            before = await tx.scalar(known)
+        clock.move(2 * DAY_S)
+        await cloud.sign_in("p", project="p")
+        async with cloud.control.database.read() as tx:
+            assert await tx.scalar(known) == before

@@ -100,8 +100,8 @@ async def test_what_a_user_has_is_read_page_by_page(cloud: Cloud) -> None:
         await user.post("/v3/credentials", {"credential": blob})
         await user.post(f"{own}/credentials/OS-EC2", {"tenant_id": user.project_id})
         rule = {"path": f"/{number}", "method": "GET", "service": "compute"}
-        wanted = {"name": f"n{number}", "access_rules": [rule]}
-        await user.post(f"{own}/application_credentials", {"application_credential": wanted})
+        requested = {"name": f"n{number}", "access_rules": [rule]}
+        await user.post(f"{own}/application_credentials", {"application_credential": requested})
         await user.post("/v3/OS-TRUST/trusts", {"trust": trust})
     await _check(user, "/v3/credentials", "credentials")
     await _check(user, f"{own}/credentials/OS-EC2", "credentials")

@@ -15,12 +15,12 @@ from tests.cloud import PASSWORD, Client, Cloud, running
 SERVERS = "/compute/v2.1/servers"
 
 
-async def _status(client: Client, wanted: int) -> int:
+async def _status(client: Client, requested: int) -> int:
     """The answer's status, once it is the wanted one or some seconds have passed."""
     status = 0
     for _ in range(60):
         status = (await client("GET", SERVERS)).status_code
-        if status == wanted:
+        if status == requested:
             break
         await asyncio.sleep(0.05)
     return status
@@ -126,3 +126,68 @@ async def test_a_file_counts_by_its_time_when_a_process_starts(tmp_path: Path) -
     async with running(tmp_path) as cloud:
         admin.http = cloud.http
         assert (await admin("GET", SERVERS)).status_code == 200
+
+
+IMAGES, IMAGES_NOBODY = "/image/v2/images", '"get_images": "!"\n'
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        ('"os_compute_api:servers:index": "role:admin or or"\n', "service compute:"),
+        ('"os_compute_api:servers:index": "rule:nosuch"\n', "service compute:"),
+        ('"os_compute_api:servers:index": "http://judge.example/ask"\n', "service compute:"),
+        ('"a rule of nobody": "role:admin or or"\n', "a rule of nobody:"),
+        ('"os_compute_api:servers:index": "%srole:admin"\n' % ("not " * 5000), "nested too deeply"),
+    ],
+)
+async def test_a_mistake_for_one_service_holds_up_no_other(
+    cloud: Cloud, mistake: str, told: str
+) -> None:
+    admin = await cloud.sign_in()
+    file = cloud.control.settings.policies / "policy.yaml"
+    file.parent.mkdir()
+    file.write_text(NOBODY)
+    assert await _status(admin, 403) == 403
+    file.write_text(IMAGES_NOBODY + mistake)
+    found = await _told(admin, 1)
+    assert "policy.yaml on hanok is not used" in found[0] and told in found[0]
+    assert (await admin("GET", IMAGES)).status_code == 403
+    # Compute goes on by the text before, where the mistake is its own; a new process, too.
+    before = 403 if "os_compute_api" in mistake else 200
+    assert (await admin("GET", SERVERS)).status_code == before
+    settings = cloud.control.settings
+    async with running(
+        settings.state, database=settings.database, hosts=0, node_name="again"
+    ) as again:
+        admin.http = again.http
+        assert (await admin("GET", SERVERS)).status_code == before
+        assert (await admin("GET", IMAGES)).status_code == 403
+    admin.http = cloud.http
+    file.write_text("{}")
+    assert await _told(admin, 0) == []
+    assert (await admin("GET", IMAGES)).status_code == 200
+    assert (await admin("GET", SERVERS)).status_code == 200
+
+
+@pytest.mark.parametrize("value", ["!!bool perhaps", "!!timestamp now", "!!int ''", "!!float ''"])
+async def test_a_value_that_belies_its_tag_is_told_and_ends_nothing(
+    cloud: Cloud, value: str
+) -> None:
+    admin = await cloud.sign_in()
+    folder = cloud.control.settings.policies
+    folder.mkdir()
+    (folder / "image.yaml").write_text(f"get_images: {value}\n")
+    assert "image.yaml on hanok is not used" in (await _told(admin, 1))[0]
+    (folder / "compute.yaml").write_text(NOBODY)
+    assert await _status(admin, 403) == 403
+
+
+async def test_a_file_that_no_service_reads_is_told(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    folder = cloud.control.settings.policies
+    folder.mkdir()
+    (folder / "nova.yaml").write_text(NOBODY)
+    (folder / "image.yaml").write_text("{}")
+    told = await _told(admin, 1)
+    assert "nova.yaml on hanok is not used" in told[0] and "compute.yaml" in told[0]

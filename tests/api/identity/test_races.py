@@ -190,8 +190,8 @@ async def test_one_of_many_gets_the_name(clouds: list[Cloud], kind: str) -> None
     admin = await clouds[0].sign_in()
     ids = []
     for number in range(8):
-        wanted = {kind: {"name": f"n{number}"}}
-        ids.append((await admin.post(f"/v3/{kind}s", wanted))[kind]["id"])
+        requested = {kind: {"name": f"n{number}"}}
+        ids.append((await admin.post(f"/v3/{kind}s", requested))[kind]["id"])
     async with asyncio.TaskGroup() as tasks:
         renamed = [
             tasks.create_task(

@@ -314,8 +314,8 @@ async def test_who_may_be_told(cloud: Cloud) -> None:
 
 async def test_since_and_until_when(tmp_path: Path, database_url: str) -> None:
     clock = MovableClock()
-    wanted = IdentitySettings(password_rounds=4, token_lifetime_s=600)
-    async with running(tmp_path, database=database_url, clock=clock, identity=wanted) as cloud:
+    requested = IdentitySettings(password_rounds=4, token_lifetime_s=600)
+    async with running(tmp_path, database=database_url, clock=clock, identity=requested) as cloud:
         users = [await cloud.project_with(name, "member") for name in ("a", "b")]
 
         async def revoke(client: Client) -> None:

@@ -180,8 +180,8 @@ def _ends(document: bytes) -> set[str]:
 async def test_an_assertion_ends_in_time_and_with_its_token(
     tmp_path: Path, assertion_s: int, token_s: int, expected_s: int
 ) -> None:
-    wanted = msgspec.structs.replace(settings(assertion_s=assertion_s), token_lifetime_s=token_s)
-    async with running(tmp_path, identity=wanted) as cloud:
+    requested = msgspec.structs.replace(settings(assertion_s=assertion_s), token_lifetime_s=token_s)
+    async with running(tmp_path, identity=requested) as cloud:
         await a_provider(cloud)
         before = datetime.now(UTC)
         admin = await cloud.sign_in()
@@ -283,7 +283,7 @@ async def test_a_name_that_xml_cannot_carry(tmp_path: Path) -> None:
 
 
 async def test_metadata_says_who_runs_the_cloud(tmp_path: Path) -> None:
-    wanted = settings(
+    requested = settings(
         sso_endpoint="https://cloud.example.org/sso",
         language="ko",
         organization=SAMLOrganization(name="org", display_name="Örg", url="https://example.org"),
@@ -296,7 +296,7 @@ async def test_metadata_says_who_runs_the_cloud(tmp_path: Path) -> None:
             type="technical",
         ),
     )
-    async with running(tmp_path, identity=wanted) as cloud:
+    async with running(tmp_path, identity=requested) as cloud:
         answer = await cloud.anonymous("GET", METADATA, status=200)
         assert answer.headers["Content-Type"] == "text/xml"
         head = await cloud.anonymous("HEAD", METADATA, status=200)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from hanok.base.clock import MovableClock
 from tests.cloud import PASSWORD, Client, Cloud, running
@@ -212,6 +215,66 @@ async def test_inherited_roles_reach_the_projects_below_and_not_the_domain(cloud
     await cloud.sign_in("p", PASSWORD, project="admin", status=401)
 
 
+@pytest.mark.parametrize(
+    ("query", "roles"),
+    [
+        ("", {"reader", "member"}),
+        ("&scope.OS-INHERIT:inherited_to=projects", {"member"}),
+        ("&scope.OS-INHERIT:inherited_to=none", {"reader"}),
+        ("&effective&scope.OS-INHERIT:inherited_to=projects", {"member", "reader"}),  # implied
+        ("&effective&scope.OS-INHERIT:inherited_to=none", {"reader"}),
+        ("&scope.system=none", {"reader", "member"}),
+        ("&scope.system=all", set()),
+        ("&scope.system=all&scope.domain.id=default", None),
+        ("&scope.system=all&scope.project.id=p", None),
+        ("&group.id=g", None),
+        ("&effective&scope.domain.id=default&scope.OS-INHERIT:inherited_to=projects", None),
+    ],
+)
+async def test_assignments_by_inheritance_and_place(
+    cloud: Cloud, query: str, roles: set[str] | None
+) -> None:
+    """None: the filters do not go together."""
+    admin = await cloud.sign_in()
+    known = {r["name"]: r["id"] for r in (await admin.get("/v3/roles"))["roles"]}
+    names = {role_id: name for name, role_id in known.items()}
+    one = await cloud.project_with("p", "reader")
+    base = f"/v3/OS-INHERIT/domains/default/users/{one.user_id}/roles"
+    await admin("PUT", f"{base}/{known['member']}/inherited_to_projects", status=204)
+    path = f"/v3/role_assignments?user.id={one.user_id}{query}"
+    if roles is None:
+        await admin("GET", path, status=400)
+        return
+    found = (await admin.get(path))["role_assignments"]
+    direct = {"reader", "member"} & {names[line["role"]["id"]] for line in found}
+    assert direct == roles
+
+
+@pytest.mark.parametrize("query", ["", "&effective"])
+async def test_assignments_have_pages(cloud: Cloud, query: str) -> None:
+    admin = await cloud.sign_in()
+    known = {role["name"]: role["id"] for role in (await admin.get("/v3/roles"))["roles"]}
+    one = await cloud.project_with("p", "reader")
+    for role in ("member", "manager", "service"):
+        path = f"/v3/projects/{one.project_id}/users/{one.user_id}/roles/{known[role]}"
+        await admin("PUT", path, status=204)
+    path = f"/v3/role_assignments?user.id={one.user_id}{query}"
+    whole = await admin.get(path)
+    assert whole["links"]["next"] is None and "truncated" not in whole
+    seen: list[Any] = []
+    page = await admin.get(f"{path}&limit=3")
+    while True:
+        assert len(page["role_assignments"]) <= 3
+        seen += page["role_assignments"]
+        if page["links"]["next"] is None:
+            break
+        assert page["truncated"] is True
+        page = await admin.get(page["links"]["next"])
+    assert seen == whole["role_assignments"] and len(seen) > 3
+    await admin("GET", f"{path}&marker=nobody", status=404)
+    await admin("GET", f"{path}&limit=x", status=400)
+
+
 async def test_a_dead_token_in_a_body_is_not_found(cloud: Cloud) -> None:
     one = await cloud.project_with("p", "member")
     await one("DELETE", "/v3/auth/tokens", headers={"X-Subject-Token": one.token}, status=204)
@@ -243,7 +306,7 @@ async def test_a_project_that_acts_as_a_domain(cloud: Cloud) -> None:
     assert made in [one["id"] for one in (await admin.get("/v3/domains"))["domains"]]
     user = {"user": {"name": "u", "domain_id": made}}
     user_id = (await admin.post("/v3/users", user))["user"]["id"]
-    await admin("DELETE", f"/v3/projects/{made}", status=403)
+    await admin("DELETE", f"/v3/projects/{made}", status=400)
     off = {"project": {"enabled": False}}
     await admin("PATCH", f"/v3/projects/{made}", off, status=200)
     await admin("DELETE", f"/v3/projects/{made}", status=204)

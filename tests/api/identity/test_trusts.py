@@ -158,7 +158,7 @@ async def test_a_trust_is_handed_on_and_never_reaches_further(cloud: Cloud) -> N
     first = await a_trust(trustor, trustee, allow_redelegation=True, expires_at=soon(2))
     assert first["redelegation_count"] == 3
     lent = await by_trust(cloud, trustee, first["id"])
-    wanted = {
+    requested = {
         "trustor_user_id": trustor.user_id,
         "trustee_user_id": third.user_id,
         "project_id": trustor.project_id,
@@ -174,9 +174,9 @@ async def test_a_trust_is_handed_on_and_never_reaches_further(cloud: Cloud) -> N
         {"roles": [{"name": "admin"}]},
         {"project_id": other.project_id},
     ):
-        answer = await lent("POST", "/v3/OS-TRUST/trusts", {"trust": {**wanted, **change}})
+        answer = await lent("POST", "/v3/OS-TRUST/trusts", {"trust": {**requested, **change}})
         assert answer.status_code == 403, f"{change}: {answer.text}"
-    second = (await lent.post("/v3/OS-TRUST/trusts", {"trust": wanted}))["trust"]
+    second = (await lent.post("/v3/OS-TRUST/trusts", {"trust": requested}))["trust"]
     assert second["redelegation_count"] == 2
     assert second["redelegated_trust_id"] == first["id"]
     assert second["expires_at"] == first["expires_at"]
@@ -216,15 +216,15 @@ async def test_without_impersonation_none_is_handed_on(cloud: Cloud) -> None:
     third = await an_owner(cloud, "third", "reader")
     first = await a_trust(trustor, trustee, allow_redelegation=True, impersonation=False)
     lent = await by_trust(cloud, trustee, first["id"])
-    wanted = {
+    requested = {
         "trustor_user_id": trustee.user_id,
         "trustee_user_id": third.user_id,
         "project_id": trustor.project_id,
         "impersonation": True,
         "roles": [{"name": "member"}],
     }
-    await lent.post("/v3/OS-TRUST/trusts", {"trust": wanted}, 403)
-    plain = {"trust": {**wanted, "impersonation": False}}
+    await lent.post("/v3/OS-TRUST/trusts", {"trust": requested}, 403)
+    plain = {"trust": {**requested, "impersonation": False}}
     second = (await lent.post("/v3/OS-TRUST/trusts", plain))["trust"]
     there = await by_trust(cloud, third, second["id"])
     assert there.body["user"]["id"] == third.user_id

@@ -214,7 +214,7 @@ async def test_tasks_are_for_administrators_and_page(open_cloud: Cloud, web: Web
     await one("GET", "/image/v2/tasks", status=403)
     await one("POST", "/image/v2/tasks", {}, status=403)
     properties = {"name": "old", "disk_format": "qcow2", "container_format": "bare"}
-    wanted = {
+    requested = {
         "type": "import",
         "input": {
             "import_from": web.url("/i"),
@@ -222,14 +222,14 @@ async def test_tasks_are_for_administrators_and_page(open_cloud: Cloud, web: Web
             "image_properties": properties,
         },
     }
-    made = await admin.post("/image/v2/tasks", wanted)
-    assert made["status"] == "pending" and made["input"] == wanted["input"]
+    made = await admin.post("/image/v2/tasks", requested)
+    assert made["status"] == "pending" and made["input"] == requested["input"]
     await settle(open_cloud)
     shown = await admin.get(f"/image/v2/tasks/{made['id']}")
     assert shown["status"] == "success" and shown["expires_at"]
     created = await admin.get(f"{IMAGES}/{shown['result']['image_id']}")
     assert (created["name"], created["status"]) == ("old", "active")
-    await admin.post("/image/v2/tasks", wanted)
+    await admin.post("/image/v2/tasks", requested)
     await settle(open_cloud)
     first = await admin.get("/image/v2/tasks?limit=1")
     second = await admin.get(f"/image{first['next']}")

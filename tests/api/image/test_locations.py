@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from hanok.drivers.image_stores.web import WebRules
+from hanok.events.tables import events
 from hanok.services.image.facade import ImageSettings, StoreSettings
 from tests.api.image.helpers import IMAGES, OCTETS, data_of, image, patch, upload
 from tests.cloud import Client, Cloud, a_flavor, a_server, running, settle
@@ -34,8 +36,8 @@ def settings(web: Web, **more: Any) -> ImageSettings:
 @pytest.fixture
 async def shown(tmp_path: Path, database_url: str, web: Web) -> AsyncIterator[Cloud]:
     """A cloud that shows and takes locations."""
-    wanted = settings(web, show_multiple_locations=True, show_image_direct_url=True)
-    async with running(tmp_path / "state", database=database_url, image=wanted) as cloud:
+    requested = settings(web, show_multiple_locations=True, show_image_direct_url=True)
+    async with running(tmp_path / "state", database=database_url, image=requested) as cloud:
         yield cloud
 
 
@@ -65,6 +67,22 @@ async def test_an_uploaded_image_shows_where_it_is(shown: Cloud) -> None:
     assert mine["direct_url"] == mine["locations"][0]["url"]
     theirs = await two.get(f"{IMAGES}/{image_id}")
     assert theirs["locations"] == [] and "direct_url" not in theirs
+
+
+async def test_events_tell_of_no_locations(shown: Cloud, web: Web) -> None:
+    """Their addresses may hold secrets, and payloads are for whoever listens."""
+    one = await shown.project_with("p", "member")
+    image_id = await image(one)
+    web.pages["/disk?signature=secret"] = web.pages["/disk"]
+    address = web.url("/disk?signature=secret")
+    value = {"url": address, "metadata": {}}
+    await patch(one, image_id, {"op": "add", "path": "/locations/-", "value": value})
+    assert await locations(one, image_id) == [address]
+    await patch(one, image_id, {"op": "replace", "path": "/name", "value": "new"})
+    async with shown.control.database.read() as tx:
+        rows = await tx.all(sa.select(events).where(events.c.resource == f"image:{image_id}"))
+    assert {row.kind for row in rows} == {"image.create", "image.update", "image.activate"}
+    assert rows[-1].payload["name"] == "new" and "secret" not in str(rows)
 
 
 async def test_locations_on_the_web_are_added_reordered_and_removed(shown: Cloud, web: Web) -> None:
@@ -220,8 +238,8 @@ async def test_a_server_of_an_image_with_another_hash(
 
 
 async def test_a_location_without_hashing(tmp_path: Path, database_url: str, web: Web) -> None:
-    wanted = settings(web, secure_hash=False)
-    async with running(tmp_path / "state", database=database_url, image=wanted) as cloud:
+    requested = settings(web, secure_hash=False)
+    async with running(tmp_path / "state", database=database_url, image=requested) as cloud:
         one = await cloud.project_with("p", "member")
         made = await add(one, cloud, await image(one), web.url("/disk"))
         assert made["status"] == "active" and made["size"] == len(qcow2())

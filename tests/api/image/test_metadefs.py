@@ -156,8 +156,8 @@ async def test_bad_properties_are_refused(cloud: Cloud, body: dict[str, Any]) ->
     await admin("POST", f"{BASE}/N/properties", body, status=400)
     within = {key: value for key, value in body.items() if key != "name"}
     if set(within) != set(TITLED):
-        wanted = {"namespace": "M", "properties": {"p": within}}
-        await admin("POST", BASE, wanted, status=400)
+        requested = {"namespace": "M", "properties": {"p": within}}
+        await admin("POST", BASE, requested, status=400)
         await admin(
             "POST", f"{BASE}/N/objects", {"name": "o", "properties": {"p": within}}, status=400
         )
@@ -241,8 +241,8 @@ async def test_types_of_resources(cloud: Cloud) -> None:
 
 async def test_the_definitions_that_come_along_fit(cloud: Cloud) -> None:
     admin, one = await cloud.sign_in(), await cloud.project_with("p", "reader")
-    for wanted in standard():
-        await admin.post(BASE, wanted)
+    for requested in standard():
+        await admin.post(BASE, requested)
     listed = {n["namespace"] for n in (await one.get(BASE))["namespaces"]}
     assert {"OS::Compute::Watchdog", "OS::Compute::CPUPinning", "OS::OperatingSystem"} <= listed
     shown = await one.get(f"{BASE}/OS::Compute::Watchdog?resource_type=OS::Nova::Flavor")

@@ -69,8 +69,10 @@ async def fetch(
     cloud: Cloud, client: Client, image_id: str, status: int = 202, **changes: Any
 ) -> dict[str, Any]:
     method = {"name": "glance-download", "glance_image_id": THERE, "glance_region": "two"}
-    wanted = {k: v for k, v in {**method, **changes}.items() if v is not None}
-    answer = await client("POST", f"{IMAGES}/{image_id}/import", {"method": wanted}, status=status)
+    requested = {k: v for k, v in {**method, **changes}.items() if v is not None}
+    answer = await client(
+        "POST", f"{IMAGES}/{image_id}/import", {"method": requested}, status=status
+    )
     await cloud.control.worker.settled()
     return dict(await client.get(f"{IMAGES}/{image_id}")) | {"answer": answer.text}
 
@@ -205,8 +207,8 @@ async def test_what_an_image_service_keeps_for_itself_is_not_taken_over(
     tmp_path: Path, database_url: str, web: Web
 ) -> None:
     """Not even where an operator takes all properties that begin so."""
-    wanted = {"glance_download_properties": ("os_",)}
-    async with two_regions(tmp_path / "state", database_url, web, **wanted) as cloud:
+    requested = {"glance_download_properties": ("os_",)}
+    async with two_regions(tmp_path / "state", database_url, web, **requested) as cloud:
         one = await cloud.project_with("p", "member")
         shown = await fetch(cloud, one, await an_odd_image(one))
         assert shown["os_distro"] == "rhel" and "os_glance_import_task" not in shown

@@ -21,8 +21,8 @@ def limited(**limits: int) -> ImageSettings:
 
 
 async def test_images_are_counted(tmp_path: Path, database_url: str) -> None:
-    wanted = limited(image_count_total=2)
-    async with running(tmp_path, database=database_url, image=wanted) as cloud:
+    requested = limited(image_count_total=2)
+    async with running(tmp_path, database=database_url, image=requested) as cloud:
         one, two = await cloud.project_with("p", "member"), await cloud.project_with("q", "member")
         answers = await asyncio.gather(*(one("POST", IMAGES, {"name": "x"}) for _ in range(4)))
         assert sorted(answer.status_code for answer in answers) == [201, 201, 413, 413]
@@ -37,8 +37,8 @@ async def test_images_are_counted(tmp_path: Path, database_url: str) -> None:
 
 
 async def test_bytes_are_counted(tmp_path: Path, database_url: str) -> None:
-    wanted = limited(image_size_total=3, image_stage_total=1)
-    async with running(tmp_path, database=database_url, image=wanted) as cloud:
+    requested = limited(image_size_total=3, image_stage_total=1)
+    async with running(tmp_path, database=database_url, image=requested) as cloud:
         one = await cloud.project_with("p", "member")
         kept = await image(one, **RAW)
         await upload(one, kept, MIB * 2)
@@ -74,8 +74,8 @@ async def _stream(mib: int) -> Any:
 
 
 async def test_uploads_at_once_are_counted(tmp_path: Path, database_url: str) -> None:
-    wanted = limited(image_count_uploading=1)
-    async with running(tmp_path, database=database_url, image=wanted) as cloud:
+    requested = limited(image_count_uploading=1)
+    async with running(tmp_path, database=database_url, image=requested) as cloud:
         one = await cloud.project_with("p", "member")
         first, second = await image(one), await image(one)
         await stage(one, first, qcow2())
@@ -112,8 +112,8 @@ delete = @
 async def test_properties_are_protected_by_roles(tmp_path: Path, database_url: str) -> None:
     file = tmp_path / "protections.conf"
     file.write_text(PROTECTIONS)
-    wanted = ImageSettings(property_protections=str(file))
-    async with running(tmp_path / "state", database=database_url, image=wanted) as cloud:
+    requested = ImageSettings(property_protections=str(file))
+    async with running(tmp_path / "state", database=database_url, image=requested) as cloud:
         one, admin = await cloud.project_with("p", "member"), await cloud.sign_in()
         for name in ("x_hidden_a", "anything_else"):
             await one.post(IMAGES, {"name": "x", name: "1"}, 403)
@@ -146,8 +146,8 @@ async def test_properties_are_protected_by_policies(tmp_path: Path, database_url
     file.write_text(
         "[.*]\ncreate = context_is_admin\nread = default\nupdate = context_is_admin\ndelete = !\n"
     )
-    wanted = ImageSettings(property_protections=str(file), protections_by="policies")
-    async with running(tmp_path / "state", database=database_url, image=wanted) as cloud:
+    requested = ImageSettings(property_protections=str(file), protections_by="policies")
+    async with running(tmp_path / "state", database=database_url, image=requested) as cloud:
         one, admin = await cloud.project_with("p", "member"), await cloud.sign_in()
         await one.post(IMAGES, {"name": "x", "a": "1"}, 403)
         image_id = await image(admin, visibility="public", a="1")

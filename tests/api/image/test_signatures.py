@@ -77,8 +77,8 @@ async def test_signed_data_is_verified(tmp_path: Path, database_url: str, kind: 
     with serving() as manager:
         path = f"/v1/secrets/{SECRET}/payload"
         manager.pages[path] = Page(data=certificate(key))
-        wanted = ImageSettings(key_manager=manager.url(""))
-        async with running(tmp_path, database=database_url, image=wanted) as cloud:
+        requested = ImageSettings(key_manager=manager.url(""))
+        async with running(tmp_path, database=database_url, image=requested) as cloud:
             one = await cloud.project_with("p", "member")
             properties = {
                 "img_signature": base64.b64encode(signature).decode(),
@@ -161,8 +161,8 @@ def settings(web: Web, tmp_path: Path, conversion: Any = "") -> ImageSettings:
 
 @pytest.fixture
 async def open_cloud(tmp_path: Path, database_url: str, web: Web) -> AsyncIterator[Cloud]:
-    wanted = settings(web, tmp_path)
-    async with running(tmp_path / "state", database=database_url, image=wanted) as cloud:
+    requested = settings(web, tmp_path)
+    async with running(tmp_path / "state", database=database_url, image=requested) as cloud:
         yield cloud
 
 
@@ -232,8 +232,8 @@ async def test_what_is_signed_is_what_the_image_will_hold(
     source, made = tmp_path / "disk.qcow2", tmp_path / "disk.raw"
     source.write_bytes(qcow2())
     subprocess.run(["qemu-img", "convert", "-O", "raw", str(source), str(made)], check=True)
-    wanted = settings(web, tmp_path, "raw")
-    async with running(tmp_path / "state", database=database_url, image=wanted) as cloud:
+    requested = settings(web, tmp_path, "raw")
+    async with running(tmp_path / "state", database=database_url, image=requested) as cloud:
         one = await cloud.project_with("p", "member")
         for data, status in ((made.read_bytes(), "active"), (qcow2(), "queued")):
             image_id = await image(one, **properties(data))

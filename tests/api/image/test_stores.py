@@ -207,8 +207,8 @@ async def test_the_inventory_looks_into_buckets(
     tmp_path: Path, database_url: str, own_server: s3.Server
 ) -> None:
     bucket = own_server.folder / "looked"
-    wanted = three(tmp_path, own_server, bucket="looked")
-    async with running(tmp_path / "state", database=database_url, image=wanted) as cloud:
+    requested = three(tmp_path, own_server, bucket="looked")
+    async with running(tmp_path / "state", database=database_url, image=requested) as cloud:
         one = await cloud.project_with("p", "member")
         assert await looked(cloud) == []
         (bucket / "somebody else's").write_bytes(b"x")
@@ -232,10 +232,10 @@ async def test_the_inventory_looks_into_buckets(
 
 async def test_the_inventory_looks_into_folders(tmp_path: Path, database_url: str) -> None:
     fast = tmp_path / "fast"
-    wanted = ImageSettings(
+    requested = ImageSettings(
         stores=(StoreSettings(id="file"), StoreSettings(id="fast", folder=str(fast)))
     )
-    async with running(tmp_path / "state", database=database_url, image=wanted) as cloud:
+    async with running(tmp_path / "state", database=database_url, image=requested) as cloud:
         one = await cloud.project_with("p", "member")
         kept, gone, short, off, empty = [await image(one) for _ in range(5)]
         for image_id in (kept, gone, short, off):
@@ -261,8 +261,8 @@ async def test_the_inventory_says_that_a_store_is_out_of_reach(
     tmp_path: Path, database_url: str, s3_server: s3.Server
 ) -> None:
     gone = msgspec.structs.replace(s3_server, endpoint="http://127.0.0.1:1")
-    wanted = three(tmp_path, gone)
-    async with running(tmp_path / "state", database=database_url, image=wanted) as cloud:
+    requested = three(tmp_path, gone)
+    async with running(tmp_path / "state", database=database_url, image=requested) as cloud:
         (line,) = await looked(cloud)
         assert "store far cannot be looked into" in line and "ConnectError" in line
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
+
 from hanok.services.network.routes import ROUTES
 from hanok.services.network.routes.kinds import KINDS
 from hanok.web.attributes import Attribute, Wrong
@@ -34,6 +36,7 @@ def fits(attribute: Attribute, value: Any) -> bool:
     return True
 
 
+@pytest.mark.slow
 async def test_odd_values_anywhere(cloud: Cloud) -> None:
     admin = await cloud.sign_in()
     quota = dict.fromkeys(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hanok.drivers.ovn.rows import DHCPOptions, Router, RouterPort, StaticRoute
+from hanok.drivers.ovn.rows import DHCPOptions, PortGroup, Router, RouterPort, StaticRoute
 from tests.api.network.test_engine import engine, settled
 from tests.api.network.test_networks import V2, network, port, refused, subnet
 from tests.api.network.test_routers import lab, public
@@ -102,20 +102,20 @@ async def test_a_subnet_that_is_not_there_is_404_and_one_of_another_network_400(
     apart = await subnet(member, (await network(member))["id"], "10.8.0.0/24")
     one = await port(member, made["id"])
     outside = await public(member)
-    for wanted, status, kind in (
+    for requested, status, kind in (
         (NOWHERE, 404, "SubnetNotFound"),
         (foreign["id"], 404, "SubnetNotFound"),  # as if it were not there
         (apart["id"], 400, "InvalidInput"),
     ):
-        wish = {"fixed_ips": [{"subnet_id": wanted}]}
+        wish = {"fixed_ips": [{"subnet_id": requested}]}
         body: dict[str, Any] = {"port": {"network_id": made["id"], **wish}}
         error = await refused(member, "POST", "/ports", body, status)
         assert error["type"] == kind
         error = await refused(member, "PUT", f"/ports/{one['id']}", {"port": wish}, status)
         assert error["type"] == kind
-        info = {"network_id": outside["id"], "external_fixed_ips": [{"subnet_id": wanted}]}
+        info = {"network_id": outside["id"], "external_fixed_ips": [{"subnet_id": requested}]}
         body = {"router": {"external_gateway_info": info}}
-        if wanted != foreign["id"]:  # an administrator sees that one
+        if requested != foreign["id"]:  # an administrator sees that one
             error = await refused(admin, "PUT", f"/routers/{router['id']}", body, status)
             assert error["type"] == kind
 
@@ -321,9 +321,9 @@ async def test_subnets_say_whether_they_are_outside(cloud: Cloud) -> None:
     member = await cloud.project_with("p", "member")
     own = await subnet(member, (await network(member))["id"])
     assert own["router:external"] is False
-    for value, wanted in (("true", "172.24.4.0/24"), ("False", "10.0.0.0/24")):
+    for value, requested in (("true", "172.24.4.0/24"), ("False", "10.0.0.0/24")):
         found = (await member.get(f"{V2}/subnets?router:external={value}"))["subnets"]
-        assert [one["cidr"] for one in found] == [wanted]
+        assert [one["cidr"] for one in found] == [requested]
     body = {"subnet": {"router:external": True}}
     error = await refused(member, "PUT", f"/subnets/{own['id']}", body, 400)
     assert "router:external" in error["message"]
@@ -399,3 +399,38 @@ async def test_mac_addresses(cloud: Cloud, sent: str, kept: str | None) -> None:
     body = {"port": {"mac_address": sent}}
     answer = await admin("PUT", f"{V2}/ports/{one['id']}", body, status=200 if kept else 400)
     assert kept is None or answer.json()["port"]["mac_address"] == kept
+
+
+# ---- protocols ----
+
+
+@pytest.mark.parametrize(
+    "same", [(None, "any", -1, 0, "0", "ip", "hopopt"), (112, "112", "vrrp", "VRRP"), (4, "ipip")]
+)
+async def test_a_protocol_has_several_spellings_and_makes_one_rule(
+    cloud: Cloud, same: tuple[Any, ...]
+) -> None:
+    member = await cloud.project_with("p", "member")
+    body: dict[str, Any] = {"security_group": {"name": "g"}}
+    group = (await member.post(f"{V2}/security-groups", body))["security_group"]["id"]
+    for place, protocol in enumerate(same):
+        rule = {"security_group_id": group, "direction": "ingress", "protocol": protocol}
+        path = f"{V2}/security-group-rules"
+        status = 409 if place else 201
+        await member("POST", path, {"security_group_rule": rule}, status=status)
+
+
+@pytest.mark.parametrize("protocol", [None, "any", 0, "00", "ip", "hopopt"])
+async def test_the_number_0_and_its_names_reach_the_engine_as_any(
+    cloud: Cloud, protocol: Any
+) -> None:
+    member = await cloud.project_with("p", "member")
+    body: dict[str, Any] = {"security_group": {"name": "g"}}
+    group = (await member.post(f"{V2}/security-groups", body))["security_group"]["id"]
+    rule = {"security_group_id": group, "direction": "ingress", "protocol": protocol}
+    await member.post(f"{V2}/security-group-rules", {"security_group_rule": rule})
+    await settled(cloud)
+    (row,) = await engine(cloud).dump(f"security_group:{group}")
+    assert isinstance(row, PortGroup)
+    assert not [one for one in row.acls if "ip.proto" in one.match]
+    assert len([one for one in row.acls if one.direction == "to-lport"]) == 1

@@ -16,7 +16,7 @@ from tests.api.network.test_networks import V2, network, port, refused, subnet
 from tests.cloud import Client, Cloud, a_flavor, a_server, an_image, settle
 
 
-async def _bound(cloud: Cloud) -> tuple[Client, str]:
+async def bound(cloud: Cloud) -> tuple[Client, str]:
     """A service's user, and a port that is bound to host-1 as a server's."""
     service = await cloud.project_with("nova", "admin", "service")
     made = await network(service)
@@ -41,7 +41,7 @@ async def _options(cloud: Cloud, port_id: str) -> dict[str, str]:
 
 
 async def test_a_port_moves_from_binding_to_binding(cloud: Cloud) -> None:
-    service, port_id = await _bound(cloud)
+    service, port_id = await bound(cloud)
     base = f"{V2}/ports/{port_id}/bindings"
     (first,) = (await service.get(base))["bindings"]
     assert first == {
@@ -78,7 +78,7 @@ async def test_a_port_moves_from_binding_to_binding(cloud: Cloud) -> None:
 
 
 async def test_bindings_refuse_what_makes_no_sense(cloud: Cloud) -> None:
-    service, port_id = await _bound(cloud)
+    service, port_id = await bound(cloud)
     base = f"/ports/{port_id}/bindings"
     there = {"binding": {"host": "host-1"}}
     assert (await refused(service, "POST", base, there, 409))["type"] == "PortBindingAlreadyExists"
@@ -131,7 +131,7 @@ async def test_only_services_move_ports_and_only_those_of_servers(cloud: Cloud) 
 
 
 async def test_a_host_that_is_set_takes_the_place_of_the_binding_that_waited(cloud: Cloud) -> None:
-    service, port_id = await _bound(cloud)
+    service, port_id = await bound(cloud)
     base = f"{V2}/ports/{port_id}/bindings"
     await service.post(base, {"binding": {"host": "host-2"}})
     body = {"port": {"binding:host_id": "host-2"}}
@@ -145,8 +145,8 @@ async def test_a_servers_port_is_bound_and_let_go(cloud: Cloud) -> None:
     made = await network(admin)
     await subnet(admin, made["id"])
     own = await port(admin, made["id"])
-    wanted: Any = [{"port": own["id"]}]
-    server = await a_server(admin, await an_image(admin), await a_flavor(admin), networks=wanted)
+    requested: Any = [{"port": own["id"]}]
+    server = await a_server(admin, await an_image(admin), await a_flavor(admin), networks=requested)
     await settle(cloud)
     (bound,) = (await admin.get(f"{V2}/ports/{own['id']}/bindings"))["bindings"]
     assert (bound["host"], bound["status"]) == ("host-1", "ACTIVE")
@@ -157,7 +157,7 @@ async def test_a_servers_port_is_bound_and_let_go(cloud: Cloud) -> None:
 
 
 async def test_the_database_holds_one_active_binding_a_port(cloud: Cloud) -> None:
-    _, port_id = await _bound(cloud)
+    _, port_id = await bound(cloud)
     async with cloud.control.database.write() as tx:
         row = await tx.first(sa.select(bindings).where(bindings.c.port_id == port_id))
         assert row is not None
@@ -166,7 +166,7 @@ async def test_the_database_holds_one_active_binding_a_port(cloud: Cloud) -> Non
 
 
 async def test_ports_are_tagged_sorted_and_paged_by_their_hosts(cloud: Cloud) -> None:
-    service, port_id = await _bound(cloud)
+    service, port_id = await bound(cloud)
     made = (await service.get(f"{V2}/ports/{port_id}"))["port"]["network_id"]
     others = [(await port(service, made, **_at(host)))["id"] for host in ("host-3", "host-2")]
     await service("PUT", f"{V2}/ports/{port_id}/tags", {"tags": ["a"]}, status=200)

@@ -95,6 +95,36 @@ async def test_a_lost_northbound_is_written_again(cloud: Cloud) -> None:
     assert {s: await northbound.dump(s) for s in await northbound.scopes()} == before
 
 
+@pytest.mark.parametrize("what", ["port", "subnet", "none"])
+async def test_a_metadata_port_is_removed_while_there_are_no_guests_and_comes_back(
+    cloud: Cloud, what: str
+) -> None:
+    member, stranger = (
+        await cloud.project_with("p", "member"),
+        await cloud.project_with("s", "member"),
+    )
+    made = await network(member)
+    subnets = [await subnet(member, made["id"], cidr) for cidr in ("10.0.0.0/24", "10.0.1.0/24")]
+    path = f"{V2}/ports?network_id={made['id']}&device_owner=network:distributed"
+    (found,) = (await member.get(path))["ports"]
+    await stranger("DELETE", f"{V2}/ports/{found['id']}", status=404)
+    await member("DELETE", f"{V2}/ports/{found['id']}", status=204)
+    assert (await member.get(path))["ports"] == []
+    await settled(cloud)
+    if what == "none":
+        await member("DELETE", f"{V2}/networks/{made['id']}", status=204)
+        return
+    if what == "port":
+        wish = [{"subnet_id": subnets[0]["id"], "ip_address": "10.0.0.2"}]
+        assert (await port(member, made["id"], fixed_ips=wish))["fixed_ips"] == wish
+    else:
+        subnets.append(await subnet(member, made["id"], "10.0.2.0/24"))
+    (back,) = (await member.get(path))["ports"]
+    held = {one["subnet_id"] for one in back["fixed_ips"]}
+    assert held == {one["id"] for one in subnets}
+    await settled(cloud)
+
+
 async def test_a_missing_parent_brings_a_comparison(cloud: Cloud) -> None:
     member = await cloud.project_with("p", "member")
     made = await network(member)
@@ -285,13 +315,13 @@ async def test_wishes_are_looked_at_with_the_callers_eyes(cloud: Cloud) -> None:
     member = await cloud.project_with("p", "member")
     other = await cloud.project_with("o", "member")
     admin = await cloud.sign_in()
-    assert await plan(cloud, member, "auto") == []
+    assert await plan(cloud, member, "only") == []
     assert await plan(cloud, member, "none") == []
     made = await network(member)
     with pytest.raises(BadInput, match="requires a subnet"):
         await plan(cloud, member, [NICWish(network_id=made["id"])])
     await subnet(member, made["id"])
-    (only,) = await plan(cloud, member, "auto")
+    (only,) = await plan(cloud, member, "only")
     assert only.network_id == made["id"]
     with pytest.raises(BadInput):
         await plan(cloud, other, [NICWish(network_id=made["id"])])
@@ -310,7 +340,7 @@ async def test_wishes_are_looked_at_with_the_callers_eyes(cloud: Cloud) -> None:
     second = await network(member)
     await subnet(member, second["id"])
     with pytest.raises(Conflict, match="Multiple possible networks"):
-        await plan(cloud, member, "auto")
+        await plan(cloud, member, "only")
 
 
 async def test_listing_costs_the_same_for_many(cloud: Cloud) -> None:

@@ -77,7 +77,7 @@ async def test_a_network_from_birth_to_end(cloud: Cloud) -> None:
     assert error["type"] == "SubnetInUse"
     changed = await member("PUT", f"{V2}/networks/{made['id']}", {"network": {"name": "new"}})
     assert changed.json()["network"]["name"] == "new"
-    assert changed.json()["network"]["revision_number"] == 2
+    assert changed.json()["network"]["revision_number"] == 3  # its subnet counted, too
     await member("DELETE", f"{V2}/ports/{one['id']}", status=204)
     await member("DELETE", f"{V2}/networks/{made['id']}", status=204)
     await member("GET", f"{V2}/networks/{made['id']}", status=404)
@@ -264,6 +264,45 @@ async def test_pages_and_filters(cloud: Cloud) -> None:
     assert set(some["networks"][0]) == {"name"}
 
 
+async def test_a_subnet_that_comes_changes_or_goes_is_counted_in_its_network(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    made = await network(member)
+
+    async def revision() -> int:
+        shown = await member.get(f"{V2}/networks/{made['id']}")
+        return int(shown["network"]["revision_number"])
+
+    counted = [await revision()]
+    path = f"{V2}/subnets/{(await subnet(member, made['id']))['id']}"
+    counted.append(await revision())
+    await member("PUT", path, {"subnet": {"name": "s"}}, status=200)
+    counted.append(await revision())
+    await member("DELETE", path, status=204)
+    counted.append(await revision())
+    assert counted == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("cidr", "minimum"), [("10.0.0.0/24", 68), ("2001:db8::/64", 1280)], ids=["IPv4", "IPv6"]
+)
+async def test_a_network_of_less_than_a_subnet_needs_is_refused_whichever_comes_last(
+    cloud: Cloud, cidr: str, minimum: int
+) -> None:
+    member = await cloud.project_with("p", "member")
+    made = await network(member, mtu=minimum - 1)
+    body = {
+        "subnet": {"network_id": made["id"], "cidr": cidr, "ip_version": 6 if ":" in cidr else 4}
+    }
+    error = await refused(member, "POST", "/subnets", body, 409)
+    assert error["type"] == "NetworkMTUSubnetConflict" and str(minimum) in error["message"]
+    path = f"/networks/{made['id']}"
+    await member("PUT", f"{V2}{path}", {"network": {"mtu": minimum}}, status=200)
+    await subnet(member, made["id"], cidr)
+    error = await refused(member, "PUT", path, {"network": {"mtu": minimum - 1}}, 409)
+    assert error["type"] == "NetworkMTUSubnetConflict"
+    assert (await member.get(f"{V2}{path}"))["network"]["mtu"] == minimum
+
+
 async def test_port_filters_and_address_change(cloud: Cloud) -> None:
     member = await cloud.project_with("p", "member")
     made = await network(member)
@@ -280,8 +319,8 @@ async def test_port_filters_and_address_change(cloud: Cloud) -> None:
     ):
         found = (await member.get(f"{V2}/ports?{query}"))["ports"]
         assert [each["id"] for each in found] == [one["id"]], query
-    wanted = {"port": {"fixed_ips": [{"ip_address": ip}, {"ip_address": "10.0.0.99"}]}}
-    changed = await member("PUT", f"{V2}/ports/{one['id']}", wanted, status=200)
+    requested = {"port": {"fixed_ips": [{"ip_address": ip}, {"ip_address": "10.0.0.99"}]}}
+    changed = await member("PUT", f"{V2}/ports/{one['id']}", requested, status=200)
     addresses = [each["ip_address"] for each in changed.json()["port"]["fixed_ips"]]
     assert addresses == [ip, "10.0.0.99"]
     error = await port(member, made["id"], status=409, fixed_ips=[{"ip_address": "10.0.0.99"}])
@@ -318,7 +357,10 @@ async def test_metadata_port_is_the_networks(cloud: Cloud) -> None:
     path = f"{V2}/ports?network_id={made['id']}&device_owner=network:distributed"
     (found,) = (await admin.get(path))["ports"]
     assert found["fixed_ips"] == [{"subnet_id": sub["id"], "ip_address": "10.0.0.2"}]
-    await member("DELETE", f"{V2}/ports/{found['id']}", status=409)
+    one = await port(member, made["id"])
+    error = await refused(member, "DELETE", f"/ports/{found['id']}", None, 409)
+    assert error["type"] == "ServicePortInUse"
+    await member("DELETE", f"{V2}/ports/{one['id']}", status=204)
     off = {"subnet": {"enable_dhcp": False}}
     await member("PUT", f"{V2}/subnets/{sub['id']}", off, status=200)
     assert (await admin.get(path))["ports"] == []
@@ -414,7 +456,7 @@ async def test_extensions_agents_zones(cloud: Cloud) -> None:
     aliases = {one["alias"] for one in (await member.get(f"{V2}/extensions"))["extensions"]}
     assert {"router", "security-group", "standard-attr-tag"} <= aliases
     await member("GET", f"{V2}/extensions/router", status=200)
-    await member("GET", f"{V2}/extensions/trunk", status=404)
+    await member("GET", f"{V2}/extensions/metering", status=404)
     async with cloud.control.database.write() as tx:
         await networks.heard(tx, cloud.network, ["h1"])
     agents = (await admin.get(f"{V2}/agents"))["agents"]
@@ -449,6 +491,29 @@ async def test_lists_know_older_names_and_other_spellings(cloud: Cloud) -> None:
     last = await member.get(f"{mine}&limit=1&sort_key=name&page_reverse=True")
     assert [found["name"] for found in last["networks"]] == ["b"]
     assert {link["rel"] for link in last["networks_links"]} == {"next", "previous"}
+
+
+async def test_a_full_page_leads_on_and_the_empty_one_behind_the_last_leads_back(
+    cloud: Cloud,
+) -> None:
+    member = await cloud.project_with("p", "member")
+    await member.post(f"{V2}/networks", {"networks": [{"name": name} for name in "abcd"]})
+
+    async def followed(url: str, rel: str, pages: int) -> tuple[list[str], dict[str, str]]:
+        names: list[str] = []
+        for _ in range(pages):
+            page = await member.get(url.removeprefix("http://cloud:5000"))
+            names += [one["name"] for one in page["networks"]]
+            links = {one["rel"]: one["href"] for one in page["networks_links"]}
+            url = links.get(rel, "")
+        return names, links
+
+    mine = f"{V2}/networks?project_id={member.project_id}&sort_key=name&limit=2"
+    names, links = await followed(mine, "next", 3)
+    assert names == ["a", "b", "c", "d"]
+    assert list(links) == ["previous"]
+    names, _ = await followed(links["previous"], "previous", 2)
+    assert names == ["c", "d", "a", "b"]
 
 
 WRONG_LISTS = [
@@ -508,6 +573,29 @@ async def test_if_match_holds_a_late_writer(cloud: Cloud) -> None:
     match = {"If-Match": "revision_number=1"}
     await member("PUT", path, {"network": {"name": "a"}}, headers=match, status=200)
     await member("PUT", path, {"network": {"name": "b"}}, headers=match, status=412)
+
+
+async def test_other_addresses_of_a_guest_leave_it_the_one_that_it_makes_itself(
+    cloud: Cloud,
+) -> None:
+    member = await cloud.project_with("p", "member")
+    network = (await member.post(f"{V2}/networks", {"network": {}}))["network"]["id"]
+    four = {"network_id": network, "ip_version": 4, "cidr": "10.9.0.0/24"}
+    six = {
+        "network_id": network,
+        "ip_version": 6,
+        "cidr": "fd00:1::/64",
+        "ipv6_address_mode": "slaac",
+    }
+    for subnet in (four, six):
+        await member.post(f"{V2}/subnets", {"subnet": subnet})
+    port = (await member.post(f"{V2}/ports", {"port": {"network_id": network}}))["port"]
+    own = [one for one in port["fixed_ips"] if one["ip_address"].startswith("fd00:1:")]
+    assert len(own) == 1
+    body = {"port": {"fixed_ips": [{"ip_address": "10.9.0.50"}]}}
+    answer = await member("PUT", f"{V2}/ports/{port['id']}", body, status=200)
+    moved = answer.json()["port"]["fixed_ips"]
+    assert [one["ip_address"] for one in moved] == ["10.9.0.50", own[0]["ip_address"]]
 
 
 SLAAC, STATELESS, STATEFUL = "slaac", "dhcpv6-stateless", "dhcpv6-stateful"

@@ -122,6 +122,20 @@ async def test_floating_ips_lead_nowhere_side_by_side(cloud: Cloud) -> None:
         assert fip["fixed_ip_address"] is None
 
 
+async def test_a_change_that_says_nothing_lets_a_floating_ip_lead_nowhere(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    made, _, _ = await lab(member)
+    outside = await public(member)
+    one = await port(member, made["id"])
+    body = {"floatingip": {"floating_network_id": outside["id"], "port_id": one["id"]}}
+    fip = (await member.post(f"{V2}/floatingips", body))["floatingip"]
+    path = f"{V2}/floatingips/{fip['id']}"
+    named = await member("PUT", path, {"floatingip": {"description": "d"}}, status=200)
+    assert named.json()["floatingip"]["port_id"] == one["id"]
+    loose = (await member("PUT", path, {"floatingip": {}}, status=200)).json()["floatingip"]
+    assert (loose["port_id"], loose["status"], loose["description"]) == (None, "DOWN", "d")
+
+
 async def test_loose_floating_ips_go_with_their_network(cloud: Cloud) -> None:
     admin = await cloud.sign_in()
     outside = await network(admin, **{"router:external": True})
@@ -168,6 +182,24 @@ async def test_looking_at_groups_writes_none(cloud: Cloud) -> None:
     assert ids == {rule["id"] for rule in default["security_group_rules"]}
     error = await refused(member, "DELETE", f"/security-groups/{default['id']}", None, 409)
     assert error["type"] == "SecurityGroupCannotRemoveDefault"
+
+
+async def test_an_administrator_sees_the_default_group_that_a_project_will_have(
+    cloud: Cloud,
+) -> None:
+    member, stranger = (
+        await cloud.project_with("p", "member"),
+        await cloud.project_with("s", "member"),
+    )
+    admin = await cloud.sign_in()
+    path = f"{V2}/security-groups?name=default"
+    (own,) = (await member.get(path))["security_groups"]
+    for name in ("project_id", "tenant_id"):
+        asked = f"{path}&{name}={member.project_id}"
+        assert (await admin.get(asked))["security_groups"] == [own]
+        assert (await stranger.get(asked))["security_groups"] == []
+    await port(member, (await network(member))["id"], security_groups=[])
+    await admin("DELETE", f"{V2}/security-groups/{own['id']}", status=204)
 
 
 async def test_the_default_group_is_changed_before_anything_needs_it(cloud: Cloud) -> None:
@@ -227,6 +259,8 @@ async def test_rules_mean_what_they_say(cloud: Cloud) -> None:
         ({"protocol": "icmp", "port_range_max": 2}, "SecurityGroupMissingIcmpType"),
         ({"protocol": "icmp", "port_range_min": 256}, "SecurityGroupInvalidIcmpValue"),
         ({"remote_ip_prefix": "2001:db8::/64"}, "SecurityGroupRuleParameterConflict"),
+        ({"protocol": "ipv6-encap"}, "SecurityGroupEthertypeConflictWithProtocol"),
+        ({"protocol": "41"}, "SecurityGroupEthertypeConflictWithProtocol"),
         (
             {"remote_ip_prefix": "10.0.0.0/8", "remote_group_id": group["id"]},
             "SecurityGroupMultipleRemoteEntities",

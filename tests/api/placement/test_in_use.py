@@ -40,8 +40,8 @@ async def test_before_1_26_some_of_an_inventory_is_left(cloud: Cloud) -> None:
 async def test_amounts_of_a_class_that_is_not_there_are_refused(cloud: Cloud) -> None:
     admin = await cloud.sign_in()
     await provider(admin, "p", VCPU=8)
-    wanted = "resources=VCPU:1,CUSTOM_NOT_THERE:1"
-    answer = await admin("GET", f"{PROVIDERS}?{wanted}", headers=LATEST, status=400)
+    requested = "resources=VCPU:1,CUSTOM_NOT_THERE:1"
+    answer = await admin("GET", f"{PROVIDERS}?{requested}", headers=LATEST, status=400)
     assert "CUSTOM_NOT_THERE" in answer.text
 
 
@@ -103,3 +103,13 @@ async def test_a_trait_is_known_or_not_found(
     await admin("GET", f"/placement/traits/{name}", headers=LATEST, status=shown)
     await admin("DELETE", f"/placement/traits/{name}", headers=LATEST, status=deleted)
     assert "CUSTOM_LEAD" not in (await admin.get("/placement/traits", headers=LATEST))["traits"]
+
+
+@pytest.mark.parametrize(("minor", "status"), [(25, 400), (26, 200)])
+async def test_an_inventory_without_capacity(cloud: Cloud, minor: int, status: int) -> None:
+    admin = await cloud.sign_in()
+    made = await provider(admin, "p", VCPU=8)
+    version = {"OpenStack-API-Version": f"placement 1.{minor}"}
+    body = {"resource_provider_generation": 1, "total": 8, "allocation_ratio": 0}
+    path = f"{PROVIDERS}/{made}/inventories/VCPU"
+    await admin("PUT", path, body, headers=version, status=status)

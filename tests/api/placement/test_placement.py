@@ -90,7 +90,7 @@ async def test_a_claim_takes_and_a_full_provider_refuses(cloud: Cloud) -> None:
         headers=LATEST,
         status=409,
     )
-    assert "2 wanted, 1 free" in refused.json()["errors"][0]["detail"]
+    assert "2 requested, 1 free" in refused.json()["errors"][0]["detail"]
     await admin("DELETE", f"/placement/allocations/{first}", headers=LATEST, status=204)
     usages = await admin.get(f"/placement/resource_providers/{host}/usages", headers=LATEST)
     assert usages["usages"] == {"MEMORY_MB": 0, "VCPU": 0}
@@ -158,3 +158,140 @@ async def test_a_host_with_more_than_can_be_counted_takes_servers(cloud: Cloud) 
     await settle(cloud)
     shown = (await admin.get(f"/compute/v2.1/servers/{server}"))["server"]
     assert shown["status"] == "ACTIVE", shown
+
+
+async def test_an_aggregate_is_kept_as_it_was_sent_and_found_in_either_spelling(
+    cloud: Cloud,
+) -> None:
+    admin = await cloud.sign_in()
+    first, second = await provider(admin, "a", VCPU=4), await provider(admin, "b", VCPU=4)
+    bare, whole = uuid.uuid4().hex, str(uuid.uuid4())
+    for one, sent in ((first, [bare, whole]), (second, [str(uuid.UUID(bare))])):
+        path = f"/placement/resource_providers/{one}/aggregates"
+        wish = {"aggregates": sent, "resource_provider_generation": 1}
+        found = (await admin("PUT", path, wish, headers=LATEST, status=200)).json()
+        assert sorted(found["aggregates"]) == sorted(sent)
+        assert sorted((await admin.get(path, headers=LATEST))["aggregates"]) == sorted(sent)
+    for requested in (bare, bare.upper(), str(uuid.UUID(bare)), f"in:{uuid.UUID(bare)},{bare}"):
+        for path, key in (
+            ("resource_providers?", "resource_providers"),
+            ("allocation_candidates?resources=VCPU:1&", "allocation_requests"),
+        ):
+            found = await admin.get(f"/placement/{path}member_of={requested}", headers=LATEST)
+            assert len(found[key]) == 2, (path, requested)
+    found = await admin.get(f"/placement/resource_providers?member_of=!{bare}", headers=LATEST)
+    assert not {first, second} & {one["uuid"] for one in found["resource_providers"]}
+    path = f"/placement/resource_providers/{first}/aggregates"
+    for twice in ([bare, bare], [bare, str(uuid.UUID(bare))]):
+        wish = {"aggregates": twice, "resource_provider_generation": 2}
+        await admin("PUT", path, wish, headers=LATEST, status=400)
+        old = {"OpenStack-API-Version": "placement 1.18"}
+        await admin("PUT", path, twice, headers=old, status=400)
+
+
+async def _tree(admin: Client) -> tuple[str, str, str]:
+    """A root in an aggregate, a child that is not, and that aggregate."""
+    root = await provider(admin, "root", VCPU=4)
+    child = await provider(admin, "child", VCPU=4)
+    path = f"/placement/resource_providers/{child}"
+    body = {"name": "child", "parent_provider_uuid": root}
+    await admin("PUT", path, body, headers=LATEST, status=200)
+    aggregate = str(uuid.uuid4())
+    wish = {"aggregates": [aggregate], "resource_provider_generation": 1}
+    path = f"/placement/resource_providers/{root}/aggregates"
+    await admin("PUT", path, wish, headers=LATEST, status=200)
+    return root, child, aggregate
+
+
+async def test_an_aggregate_of_a_root_stands_for_the_tree_in_the_plain_group_alone(
+    cloud: Cloud,
+) -> None:
+    admin = await cloud.sign_in()
+    root, child, aggregate = await _tree(admin)
+
+    async def listed(query: str) -> set[str]:
+        path = f"/placement/resource_providers?in_tree={root}&{query}"
+        found = (await admin.get(path, headers=LATEST))["resource_providers"]
+        return {one["uuid"] for one in found}
+
+    async def offered(query: str) -> set[str]:
+        path = f"/placement/allocation_candidates?{query}"
+        found = (await admin.get(path, headers=LATEST))["allocation_requests"]
+        return {one for each in found for one in each["allocations"]} & {root, child}
+
+    assert await listed(f"member_of={aggregate}") == {root}
+    assert await listed(f"member_of=!{aggregate}") == {child}
+    assert await offered(f"resources=VCPU:1&member_of={aggregate}") == {root, child}
+    assert await offered(f"resources=VCPU:1&member_of=!{aggregate}&in_tree={root}") == set()
+    assert await offered(f"resources1=VCPU:1&member_of1={aggregate}") == {root}
+    assert await offered(f"resources1=VCPU:1&member_of1=!{aggregate}&in_tree1={root}") == {child}
+
+
+async def test_before_trees_a_candidate_has_one_provider_of_each(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    root, child, _ = await _tree(admin)
+    query = "resources1=VCPU:4&resources2=VCPU:4&group_policy=isolate"
+    for minor, expected in ((28, []), (29, [{root, child}])):
+        version = {"OpenStack-API-Version": f"placement 1.{minor}"}
+        found = await admin.get(f"/placement/allocation_candidates?{query}", headers=version)
+        trees = [set(one["allocations"]) for one in found["allocation_requests"]]
+        assert [one for one in trees if root in one][:1] == expected
+
+
+async def test_a_group_without_resources_takes_nothing(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    root, child, _ = await _tree(admin)
+    await admin("PUT", "/placement/traits/CUSTOM_T", headers=LATEST)
+    wish = {"traits": ["CUSTOM_T"], "resource_provider_generation": 2}
+    path = f"/placement/resource_providers/{root}/traits"
+    await admin("PUT", path, wish, headers=LATEST, status=200)
+    query = "required_A=CUSTOM_T&resources_B=VCPU:4&same_subtree=_A,_B&group_policy=none"
+    found = await admin.get(f"/placement/allocation_candidates?{query}", headers=LATEST)
+    requests = found["allocation_requests"]
+    assert {frozenset(one["allocations"]) for one in requests} == {
+        frozenset([root]),
+        frozenset([child]),
+    }
+    assert all(one["mappings"]["_A"] == [root] for one in requests)
+    assert all(each["resources"] for one in requests for each in one["allocations"].values())
+    for wrong in ("same_subtree=_A", "same_subtree=", "root_required=CUSTOM_T,!CUSTOM_T"):
+        path = f"/placement/allocation_candidates?resources_B=VCPU:1&{wrong}"
+        await admin("GET", path, headers=LATEST, status=400)
+
+
+async def test_consumers_are_counted_once_whatever_they_use(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    one = await provider(admin, "h", VCPU=9, MEMORY_MB=9)
+    for kind, amounts in (("A", {"VCPU": 1}), ("A", {"MEMORY_MB": 2}), ("B", {"VCPU": 3})):
+        body = {**claim(admin, one, **amounts), "consumer_type": kind}
+        path = f"/placement/allocations/{uuid.uuid4()}"
+        await admin("PUT", path, body, headers=LATEST, status=204)
+    path = f"/placement/usages?project_id={admin.project_id}"
+    assert (await admin.get(path, headers=LATEST))["usages"] == {
+        "A": {"consumer_count": 2, "VCPU": 1, "MEMORY_MB": 2},
+        "B": {"consumer_count": 1, "VCPU": 3},
+    }
+    whole = (await admin.get(f"{path}&consumer_type=all", headers=LATEST))["usages"]
+    assert whole == {"all": {"consumer_count": 3, "VCPU": 4, "MEMORY_MB": 2}}
+    for wrong in ("consumer_type=x", "consumer_type=", "user_id="):
+        await admin("GET", f"{path}&{wrong}", headers=LATEST, status=400)
+
+
+async def test_an_inventory_is_changed_with_its_generation(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    path = f"/placement/resource_providers/{await provider(admin, 'h', VCPU=9)}/inventories/VCPU"
+    for body in ({"total": 8}, {"total": 8, "resource_provider_generation": None}):
+        await admin("PUT", path, body, headers=LATEST, status=400)
+    body = {"total": 8, "resource_provider_generation": 1}
+    await admin("PUT", path, body, headers=LATEST, status=200)
+
+
+async def test_standard_traits_are_words_for_every_provider(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    path = f"/placement/resource_providers/{await provider(admin, 'h', VCPU=9)}/traits"
+    names = ["HW_CPU_X86_AVX512F", "HW_NIC_SRIOV", "HW_NUMA_ROOT", "COMPUTE_SECURITY_TPM_2_0"]
+    wish = {"traits": names, "resource_provider_generation": 1}
+    found = (await admin("PUT", path, wish, headers=LATEST, status=200)).json()
+    assert sorted(found["traits"]) == sorted(names)
+    wish = {"traits": ["COMPUTE_NO_SUCH"], "resource_provider_generation": 2}
+    await admin("PUT", path, wish, headers=LATEST, status=400)

@@ -7,7 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from hanok.services.compute.tables import servers, services
+from hanok.base.ids import new_uuid
+from hanok.services.compute.tables import migrations, servers, services
 from tests.api.ways import Things, Way, Ways
 from tests.cloud import NEWEST, Client, Cloud, a_flavor, a_server, an_image, settle
 
@@ -38,6 +39,20 @@ async def _too_large(cloud: Cloud, admin: Client, owner: Client, things: Things)
     return failed
 
 
+async def _record_moves(cloud: Cloud, server_id: str, of: str) -> None:
+    """A live migration of a project's server goes on, and another project's server has moved."""
+    now = cloud.compute.clock.now()
+    row = {
+        "server_id": server_id, "user_id": "u", "migration_type": "live-migration", "status": "running",
+        "hidden": False, "source_compute": "host-1", "progress": {}, "before": {}, "after": {},
+        "created_at": now, "updated_at": now,
+    }  # fmt: skip
+    async with cloud.control.database.write() as tx:
+        for project_id in (of, "other"):
+            values = {**row, "uuid": new_uuid(), "project_id": project_id}
+            await tx.execute(migrations.insert(), values)
+
+
 async def ways(cloud: Cloud, admin: Client, owner: Client, things: Things) -> Ways:
     """With two more servers, one for forceDelete and one that an administrator has locked."""
     base = "/compute/v2.1/servers"
@@ -45,12 +60,14 @@ async def ways(cloud: Cloud, admin: Client, owner: Client, things: Things) -> Wa
     none = await a_flavor(admin, "none", disk=0)
     doomed = await a_server(owner, things["compute", "image"], things["compute", "flavor_id"])
     locked = await a_server(owner, things["compute", "image"], things["compute", "flavor_id"])
+    spare = await a_server(owner, things["compute", "image"], things["compute", "flavor_id"])
     await settle(cloud)
     await admin("POST", f"{base}/{locked}/action", {"lock": None}, status=202)
     lost, failed = (
         await _on_a_silent_host(cloud, owner, things),
         await _too_large(cloud, admin, owner, things),
     )
+    await _record_moves(cloud, server, owner.project_id)
     done = await admin.get(f"{base}/{failed}/os-instance-actions", headers=NEWEST)
     record = {"server_id": failed, "request_id": done["instanceActions"][0]["request_id"]}
     public = things["network", "public"]
@@ -59,8 +76,10 @@ async def ways(cloud: Cloud, admin: Client, owner: Client, things: Things) -> Wa
     def wish(*, networks: Any = "none", **more: Any) -> Way:
         return Way(body={"server": {**new, "networks": networks, **more}})
 
-    def action(name: str, value: Any, rule: str = "") -> tuple[tuple[str, str], Way]:
-        return (f"POST /v2.1/servers/{{server_id}}/action {name}", rule), Way(body={name: value})
+    def action(name: str, value: Any, rule: str = "", of: str = "") -> tuple[tuple[str, str], Way]:
+        path = {"server_id": of} if of else {}
+        way = Way(path=path, body={name: value})
+        return (f"POST /v2.1/servers/{{server_id}}/action {name}", rule), way
 
     everywhere = "all_tenants=1"
     found: Ways = {
@@ -91,6 +110,12 @@ async def ways(cloud: Cloud, admin: Client, owner: Client, things: Things) -> Wa
             trusted_image_certificates=["none"]
         ),
         ("POST /v2.1/servers", f"{_A}:servers:create:zero_disk_flavor"): wish(flavorRef=none),
+        ("POST /v2.1/servers/{server_id}/os-interface", ""): Way(
+            path={"server_id": spare}, body={"interfaceAttachment": {"net_id": new_uuid()}}
+        ),
+        ("POST /v2.1/servers/{server_id}/os-interface", "network:attach_external_network"): Way(
+            path={"server_id": spare}, body={"interfaceAttachment": {"net_id": public}}
+        ),
         ("POST /v2.1/servers/{server_id}/metadata", ""): Way(body={"metadata": {}}),
         ("PUT /v2.1/servers/{server_id}/metadata", ""): Way(body={"metadata": {}}),
         ("PUT /v2.1/servers/{server_id}/metadata/{key}", ""): Way(
@@ -138,6 +163,19 @@ async def ways(cloud: Cloud, admin: Client, owner: Client, things: Things) -> Wa
         action("os-getSerialConsole", {"type": "serial"}),
         action("os-getVNCConsole", {"type": "novnc"}),
         action("os-resetState", {"state": "active"}),
+        action("rebuild", {"imageRef": image}, of=spare),
+        action(
+            "rebuild",
+            {"imageRef": image, "trusted_image_certificates": ["none"]},
+            f"{_A}:servers:rebuild:trusted_certs",
+        ),
+        action("resize", {"flavorRef": "none"}),
+        action("rescue", None, of=spare),
+        action("shelve", None, of=spare),
+        action("trigger_crash_dump", None, of=spare),
+        action("changePassword", {"adminPass": "secret"}),
+        action("unshelve", {"host": "nosuch"}, f"{_A}:os-shelve:unshelve_to_host"),
+        action("migrate", {"host": "nosuch"}, f"{_A}:os-migrate-server:migrate:host"),
         action("reboot", {"type": "SOFT"}),
     ))  # fmt: skip
     return found

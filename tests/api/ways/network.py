@@ -14,6 +14,10 @@ _TAGGED = {
     "routers": "router_id",
     "floatingips": "floatingip_id",
     "security-groups": "security_group_id",
+    "subnetpools": "subnetpool_id",
+    "qos/policies": "policy_id",
+    "policies": "other_policy",
+    "trunks": "trunk_id",
 }
 
 
@@ -24,7 +28,26 @@ async def ways(admin: Client, owner: Client, things: Things) -> Ways:
     other = [one["id"] for one in rules if one["security_group_id"] != group]
     things["network", "security_group_rule_id"] = other[0]
     await admin("PUT", f"/network/v2.0/quotas/{owner.project_id}", {"quota": {"port": 7}})
+    begins = await admin.get("/network/v2.0/default-security-group-rules")
+    things["network", "default_security_group_rule_id"] = begins["default_security_group_rules"][0][
+        "id"
+    ]
+    topology = {"project_id": str(owner.project_id)}
     found: Ways = {
+        ("GET /v2.0/auto-allocated-topology/{project_id}", ""): Way(
+            path=topology, query="fields=dry-run"
+        ),
+        ("DELETE /v2.0/auto-allocated-topology/{project_id}", ""): Way(path=topology),
+        ("POST /v2.0/default-security-group-rules", ""): Way(
+            body={"default_security_group_rule": {"direction": "ingress", "protocol": "tcp"}}
+        ),
+        ("POST /v2.0/security-groups-default-statefulness", ""): Way(
+            body={"security_groups_default_statefulness": {"project_id": "another"}}
+        ),
+        (
+            "PUT /v2.0/security-groups-default-statefulness/{security_groups_default_statefulness_id}",
+            "",
+        ): Way(body={"security_groups_default_statefulness": {"stateful": True}}),
         ("POST /v2.0/floatingips", ""): Way(
             body={"floatingip": {"floating_network_id": things["network", "public"]}}
         ),
@@ -41,9 +64,71 @@ async def ways(admin: Client, owner: Client, things: Things) -> Ways:
             }
         ),
         ("POST /v2.0/ports/{port_id}/bindings", ""): Way(body={"binding": {"host": "host-7"}}),
+        ("POST /v2.0/address-scopes", ""): Way(
+            body={"address_scope": {"name": "t", "ip_version": 4}}
+        ),
+        ("POST /v2.0/trunks", ""): Way(
+            body={"trunk": {"name": "u", "port_id": things["network", "port_id"]}}
+        ),
+        **{
+            (f"PUT /v2.0/trunks/{{trunk_id}}/{verb}_subports", ""): Way(body={"sub_ports": []})
+            for verb in ("add", "remove")
+        },
+        ("POST /v2.0/qos/policies", ""): Way(body={"policy": {"name": "q"}}),
+        ("POST /v2.0/qos/policies/{policy_id}/bandwidth_limit_rules", ""): Way(
+            body={"bandwidth_limit_rule": {"max_kbps": 5, "direction": "ingress"}}
+        ),
+        ("POST /v2.0/qos/policies/{policy_id}/dscp_marking_rules", ""): Way(
+            body={"dscp_marking_rule": {"dscp_mark": 8}}
+        ),
+        ("GET /v2.0/qos/rule-types/{rule_type}", ""): Way(path={"rule_type": "dscp_marking"}),
+        ("POST /v2.0/subnetpools", ""): Way(
+            body={"subnetpool": {"name": "q", "prefixes": ["10.42.0.0/16"]}}
+        ),
+        ("POST /v2.0/address-groups", ""): Way(body={"address_group": {"name": "b"}}),
+        ("POST /v2.0/rbac-policies", ""): Way(
+            body={
+                "rbac_policy": {
+                    "object_type": "network",
+                    "object_id": things["network", "network_id"],
+                    "action": "access_as_shared",
+                    "target_tenant": "third",
+                }
+            }
+        ),
+        ("PUT /v2.0/subnetpools/{subnetpool_id}/add_prefixes", ""): Way(
+            body={"prefixes": ["10.43.0.0/16"]}
+        ),
+        ("PUT /v2.0/subnetpools/{subnetpool_id}/remove_prefixes", ""): Way(
+            body={"prefixes": ["10.43.0.0/16"]}
+        ),
+        ("PUT /v2.0/subnetpools/{subnetpool_id}/onboard_network_subnets", ""): Way(
+            body={"network_id": things["network", "network_id"]}
+        ),
+        ("PUT /v2.0/address-groups/{address_group_id}/add_addresses", ""): Way(
+            body={"addresses": ["10.8.0.0/24"]}
+        ),
+        ("PUT /v2.0/address-groups/{address_group_id}/remove_addresses", ""): Way(
+            body={"addresses": ["10.8.0.0/24"]}
+        ),
         ("POST /v2.0/security-group-rules", ""): Way(
             body={"security_group_rule": {"security_group_id": group, "direction": "ingress"}}
         ),
+    }
+    forwarding = "/v2.0/floatingips/{floatingip_id}/port_forwardings"
+    taken = {"floatingip_id": things["network", "floatingip_of_forwarding"]}
+    body = {
+        "protocol": "tcp",
+        "external_port": 81,
+        "internal_port": 81,
+        "internal_port_id": things["network", "port_id"],
+    }
+    found |= {
+        (f"GET {forwarding}", ""): Way(path=taken),
+        (f"POST {forwarding}", ""): Way(path=taken, body={"port_forwarding": body}),
+        (f"GET {forwarding}/{{port_forwarding_id}}", ""): Way(path=taken),
+        (f"PUT {forwarding}/{{port_forwarding_id}}", ""): Way(path=taken),
+        (f"DELETE {forwarding}/{{port_forwarding_id}}", ""): Way(path=taken),
     }
     for plural, name in _TAGGED.items():
         one = {"resource_id": things["network", name], "tag": "red"}
@@ -96,4 +181,7 @@ def values(things: Things) -> dict[str, dict[str, Any]]:
             },
         },
         "floatingip": {"floating_ip_address": "172.24.4.78"},
+        "subnetpool": {"shared": True, "is_default": True},
+        "address_scope": {"shared": True},
+        "rbac_policy": {"target_tenant": "*"},
     }

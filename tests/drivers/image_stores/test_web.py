@@ -30,8 +30,8 @@ def rules(web: Web, **more: Any) -> WebRules:
     return WebRules(ports=(80, 443, web.port), networks=("127.0.0.1/32",), **more)
 
 
-async def fetched(rules: WebRules, url: str, most: int = 1 << 20) -> bytes:
-    return b"".join([piece async for piece in read(rules, url, most=most)])
+async def fetched(rules: WebRules, url: str, maximum: int = 1 << 20) -> bytes:
+    return b"".join([piece async for piece in read(rules, url, maximum=maximum)])
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ async def test_a_redirect_is_checked_like_the_first_address(web: Web) -> None:
 async def test_too_much_too_little_and_nothing_are_said(web: Web) -> None:
     web.pages["/big"] = Page(data=bytes(5000))
     with pytest.raises(WebBroken, match="5000"):
-        await fetched(rules(web), web.url("/big"), most=4999)
+        await fetched(rules(web), web.url("/big"), maximum=4999)
     web.pages["/short"] = Page(data=bytes(10), short=5)
     with pytest.raises(WebBroken):
         await fetched(rules(web), web.url("/short"))
@@ -134,7 +134,7 @@ async def test_hosts_are_allowed_and_refused_by_name(web: Web) -> None:
 
 async def test_a_part_of_what_is_there(web: Web) -> None:
     web.pages["/i"] = Page(data=bytes(range(200)))
-    got = [piece async for piece in read(rules(web), web.url("/i"), start=10, length=5, most=5)]
+    got = [piece async for piece in read(rules(web), web.url("/i"), start=10, length=5, maximum=5)]
     assert b"".join(got) == bytes(range(10, 15))
 
 

@@ -27,12 +27,15 @@ from hanok.drivers.ovn import engines, host, topology
 from hanok.drivers.ovn.chassis import tap_name
 from hanok.drivers.ovn.errors import ExecuteError
 from hanok.drivers.ovn.topology import (
+    AddressGroupSpec,
     FixedIP,
     FloatingIPSpec,
+    ForwardingSpec,
     GatewaySpec,
     MetadataPortSpec,
     NetworkSpec,
     PortSpec,
+    QoSSpec,
     RouterInterfaceSpec,
     RouterSpec,
     RuleSpec,
@@ -96,11 +99,11 @@ async def network(cloud: Cloud, spec: NetworkSpec) -> None:
 
 
 async def guest(cloud: Cloud, number: int, spec: NetworkSpec, address: str) -> Guest:
-    wanted = port(number, spec, address)
-    rows = topology.port(wanted, spec.subnets)
-    assert await cloud.apply(topology.port_scope(wanted.id), rows)
-    made = await cloud.guest(wanted, f"{address}/24", "10.0.0.1")
-    assert await cloud.northbound.wait_port_up(wanted.id, 20)
+    requested = port(number, spec, address)
+    rows = topology.port(requested, spec.subnets)
+    assert await cloud.apply(topology.port_scope(requested.id), rows)
+    made = await cloud.guest(requested, f"{address}/24", "10.0.0.1")
+    assert await cloud.northbound.wait_port_up(requested.id, 20)
     return made
 
 
@@ -227,6 +230,9 @@ async def test_a_lost_tap_comes_back_with_the_next_plug(cloud: Cloud) -> None:
     first = await guest(cloud, 1, one, "10.0.0.11")
     second = await guest(cloud, 2, one, "10.0.0.12")
     assert await first.pings("10.0.0.12")
+    counted = await cloud.chassis.counters([first.spec.id, second.spec.id, "none"])
+    assert set(counted) == {first.spec.id, second.spec.id}
+    assert all(one["rx_packets"] > 0 and one["tx_octets"] > 0 for one in counted.values())
     second.rest()
     os.close(second.tap)
     await host.ip(cloud.plane.netns, "link", "del", tap_name(second.spec.id))
@@ -313,6 +319,285 @@ async def test_floating_ip_and_source_nat(cloud: Cloud) -> None:
     await cloud.apply(topology.floating_ip_scope("f1"), [])
     assert await cloud.northbound.wait_applied(20)
     assert not await pings(cloud.host, "172.24.4.101", within_s=1)
+
+
+async def test_ports_of_a_floating_ip_lead_to_ports_of_guests(cloud: Cloud) -> None:
+    first, second, _ = await routed(cloud)
+    ports = (
+        ForwardingSpec(protocol="tcp", ports=(2201, 2202), address="10.0.0.11", first=3301),
+        ForwardingSpec(protocol="tcp", ports=(2203, 2203), address="10.0.0.12", first=3303),
+    )
+    spec = FloatingIPSpec(
+        id="f2", router_id="r1", floating_address="172.24.4.150", forwardings=ports
+    )
+    assert await cloud.apply(topology.floating_ip_scope("f2"), topology.floating_ip(spec))
+    assert await cloud.northbound.wait_applied(20)
+    for guest_, address, outside, inside in (
+        (first, "10.0.0.11", 2202, 3302),
+        (second, "10.0.0.12", 2203, 3303),
+    ):
+        with await listen(guest_.namespace, address, inside) as listener:
+            assert await talk(cloud.host, "172.24.4.150", outside, listener) == "172.24.4.1"
+    await cloud.apply(topology.floating_ip_scope("f2"), [])
+    assert await cloud.northbound.wait_applied(20)
+    with await listen(second.namespace, "10.0.0.12", 3303) as listener:
+        with pytest.raises((TimeoutError, OSError)):
+            async with asyncio.timeout(2):
+                await talk(cloud.host, "172.24.4.150", 2203, listener)
+
+
+async def test_an_address_group_lets_in_whom_it_names(cloud: Cloud) -> None:
+    one = net(1)
+    await network(cloud, one)
+    group_id = "22222222-0000-0000-0000-00000000000a"
+
+    async def named(*addresses: str) -> None:
+        spec = AddressGroupSpec(id=group_id, addresses=addresses)
+        scope = topology.address_group_scope(group_id)
+        assert await cloud.apply(scope, topology.address_group(spec))
+        assert await cloud.northbound.wait_applied(20)
+
+    await named()
+    rule = RuleSpec(direction="ingress", protocol="icmp", remote_address_group_id=group_id)
+    await group(cloud, EGRESS, rule)
+    first = await guest(cloud, 1, one, "10.0.0.11")
+    second = await guest(cloud, 2, one, "10.0.0.12")
+    assert not await first.pings("10.0.0.12", within_s=1)
+    await named("10.0.0.8/29", "fd00::/64")
+    assert await first.pings("10.0.0.12")
+    await named("10.0.0.12/32")
+    assert not await first.pings("10.0.0.12", within_s=1)
+    assert await second.pings("10.0.0.11")
+
+
+async def test_a_stateless_group_lets_answers_through_only_by_a_rule(cloud: Cloud) -> None:
+    one = net(1)
+    await network(cloud, one)
+    ingress = RuleSpec(direction="ingress", protocol="tcp", port_min=2222, port_max=2222)
+    answers = RuleSpec(direction="ingress", protocol="tcp", port_min=32768, port_max=65535)
+
+    async def grouped(*rules: RuleSpec, stateful: bool = False) -> None:
+        spec = SecurityGroupSpec(id=GROUP, rules=rules, stateful=stateful)
+        scope = topology.security_group_scope(GROUP)
+        assert await cloud.apply(scope, topology.security_group(spec))
+        assert await cloud.northbound.wait_applied(20)
+
+    await grouped(EGRESS, ingress)
+    first = await guest(cloud, 1, one, "10.0.0.11")
+    second = await guest(cloud, 2, one, "10.0.0.12")
+    with await listen(second.namespace, "10.0.0.12", 2222) as listener:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(2):
+                await talk(first.namespace, "10.0.0.12", 2222, listener)
+        await grouped(EGRESS, ingress, answers)
+        assert await talk(first.namespace, "10.0.0.12", 2222, listener) == "10.0.0.11"
+        await grouped(EGRESS, ingress, stateful=True)
+        assert await talk(first.namespace, "10.0.0.12", 2222, listener) == "10.0.0.11"
+
+
+async def arrived(source: str, target: str, address: str, port_number: int) -> list[int]:
+    """The TOS byte of each of 300 full datagrams that arrived. source, target: namespaces."""
+    loop = asyncio.get_running_loop()
+
+    def receiving() -> socket.socket:
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        made.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        made.bind(("", port_number))
+        made.setblocking(False)
+        return made
+
+    def sending() -> socket.socket:
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        made.setblocking(False)
+        return made
+
+    found: list[int] = []
+
+    def take() -> None:
+        _, extra, _, _ = receiver.recvmsg(2048, 64)
+        found.extend(one[2][0] for one in extra if one[1] == socket.IP_TOS)
+
+    with (
+        await host.inside(target, receiving) as receiver,
+        await host.inside(source, sending) as sender,
+    ):
+        loop.add_reader(receiver, take)
+        try:
+            for _ in range(300):
+                await loop.sock_sendto(sender, b"x" * 1300, (address, port_number))
+                await asyncio.sleep(0.001)  # a wire between namespaces is short
+            seen = -1
+            while seen != len(found):
+                seen = len(found)
+                await asyncio.sleep(0.3)
+        finally:
+            loop.remove_reader(receiver)
+    return found
+
+
+async def test_a_port_is_held_to_its_rate_and_marks_what_it_sends(cloud: Cloud) -> None:
+    one = net(1)
+    await network(cloud, one)
+    await group(cloud, EGRESS, RuleSpec(direction="ingress"))
+    first = await guest(cloud, 1, one, "10.0.0.11")
+    second = await guest(cloud, 2, one, "10.0.0.12")
+    assert await first.pings("10.0.0.12")
+
+    async def goes_by(target: Guest, *rules: QoSSpec) -> None:
+        spec = msgspec.structs.replace(target.spec, qos=rules)
+        rows = topology.port(spec, one.subnets)
+        assert await cloud.apply(topology.port_scope(spec.id), rows)
+        assert await cloud.northbound.wait_applied(20)
+
+    free = await arrived(first.namespace, second.namespace, "10.0.0.12", 4000)
+    assert len(free) > 120
+    assert set(free) == {0}
+    await goes_by(first, QoSSpec(dscp_mark=46))
+    assert set(await arrived(first.namespace, second.namespace, "10.0.0.12", 4001)) == {46 << 2}
+    slow = QoSSpec(max_kbps=16, max_burst_kbps=160)
+    await goes_by(first, slow, QoSSpec(dscp_mark=46))
+    held = await arrived(first.namespace, second.namespace, "10.0.0.12", 4002)
+    assert 0 < len(held) < 60
+    assert set(held) == {46 << 2}
+    assert len(await arrived(second.namespace, first.namespace, "10.0.0.11", 4003)) > 120
+    await goes_by(first)
+    await goes_by(second, msgspec.structs.replace(slow, direction="ingress"))
+    assert 0 < len(await arrived(first.namespace, second.namespace, "10.0.0.12", 4004)) < 60
+    assert len(await arrived(second.namespace, first.namespace, "10.0.0.11", 4005)) > 120
+
+
+async def test_a_floating_ip_and_a_gateway_are_held_to_their_rates(cloud: Cloud) -> None:
+    first, second, router = await routed(cloud)
+    assert router.gateway is not None
+    outside = cloud.host
+    assert await pings(outside, "172.24.4.101")
+    slow = QoSSpec(max_kbps=16, max_burst_kbps=160)
+    spec = FloatingIPSpec(
+        id="f1",
+        router_id="r1",
+        floating_address="172.24.4.101",
+        fixed_address="10.0.0.11",
+        gateway_port_id="out",
+        network_id="outside",
+        qos=(slow,),
+    )
+    assert len(await arrived(first.namespace, outside, "172.24.4.1", 4000)) > 120
+    assert await cloud.apply(topology.floating_ip_scope("f1"), topology.floating_ip(spec))
+    assert await cloud.northbound.wait_applied(20)
+    assert 0 < len(await arrived(first.namespace, outside, "172.24.4.1", 4001)) < 60
+    assert len(await arrived(outside, first.namespace, "172.24.4.101", 4002)) > 120
+    assert len(await arrived(second.namespace, outside, "172.24.4.1", 4003)) > 120
+    gateway = msgspec.structs.replace(router.gateway, qos=(slow,))
+    rows = topology.router(msgspec.structs.replace(router, gateway=gateway))
+    assert await cloud.apply(topology.router_scope("r1"), rows)
+    assert await cloud.northbound.wait_applied(20)
+    assert 0 < len(await arrived(second.namespace, outside, "172.24.4.1", 4004)) < 60
+
+
+def summed(data: bytes) -> bytes:
+    """The Internet checksum (RFC 1071) of an even number of bytes."""
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xFFFF) + (total >> 16)
+    return struct.pack("!H", ~(total + (total >> 16)) & 0xFFFF)
+
+
+def echo(source: PortSpec, target: PortSpec, vlan: int) -> bytes:
+    """A ping as a frame of a VLAN."""
+    here, there = (bytes(map(int, one.fixed_ips[0].address.split("."))) for one in (source, target))
+    macs = [bytes.fromhex(one.mac.replace(":", "")) for one in (target, source)]
+    icmp = struct.pack("!BBHHH", 8, 0, 0, 7, 1)
+    icmp = icmp[:2] + summed(icmp) + icmp[4:]
+    header = struct.pack("!BBHHHBBH", 0x45, 0, 28, 1, 0, 64, 1, 0) + here + there
+    header = header[:10] + summed(header) + header[12:]
+    return b"".join(macs) + struct.pack("!HHH", 0x8100, vlan, 0x0800) + header + icmp
+
+
+async def answered(guest: Guest, frame: bytes, *, within_s: float) -> bool:
+    """Whether an answer to a ping comes back with the VLAN that it was sent with."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within_s
+    while loop.time() < deadline:
+        os.write(guest.tap, frame)
+        await asyncio.sleep(0.1)
+        while True:
+            try:
+                seen = os.read(guest.tap, 2048)
+            except BlockingIOError:
+                break
+            if seen[:6] == frame[6:12] and seen[12:18] == frame[12:18] and seen[38:39] == b"\0":
+                return True
+    return False
+
+
+async def test_a_guest_reaches_two_networks_through_one_port(cloud: Cloud) -> None:
+    one, two = net(1), net(2)
+    await network(cloud, one)
+    await network(cloud, two)
+    await group(cloud, EGRESS, RuleSpec(direction="ingress", protocol="icmp"))
+    first = await guest(cloud, 1, one, "10.0.0.11")
+    beside = await guest(cloud, 2, two, "10.0.0.12")
+    part = msgspec.structs.replace(port(3, two, "10.0.0.13"), parent_id=first.spec.id, vlan=101)
+    scope = topology.port_scope(part.id)
+    assert await cloud.apply(scope, topology.port(part, two.subnets))
+    assert await cloud.northbound.wait_port_up(part.id, 20)
+    first.rest()
+    try:
+        assert await answered(first, echo(part, beside.spec, 101), within_s=10)
+        # Another VLAN leads nowhere, and nobody else's address leaves by this one.
+        assert not await answered(first, echo(part, beside.spec, 102), within_s=1)
+        posing = msgspec.structs.replace(part, mac="fa:16:3e:99:99:99")
+        assert not await answered(first, echo(posing, beside.spec, 101), within_s=1)
+        assert await cloud.apply(scope, [])
+        assert await cloud.northbound.wait_applied(20)
+        assert not await answered(first, echo(part, beside.spec, 101), within_s=1)
+    finally:
+        first.carry()
+
+
+async def test_address_scopes_part_the_networks_of_a_router(cloud: Cloud) -> None:
+    one, two = net(1), net(2)
+    two = msgspec.structs.replace(
+        two,
+        subnets=(
+            msgspec.structs.replace(two.subnets[0], cidr="10.0.5.0/24", gateway_ip="10.0.5.1"),
+        ),
+        metadata_port=None,
+    )
+
+    async def joined(scope: str) -> None:
+        interfaces = tuple(
+            RouterInterfaceSpec(
+                port_id=f"in{n}",
+                network_id=spec.id,
+                mac=f"fa:16:3e:01:00:0{n}",
+                addresses=(address,),
+                scopes=scopes,
+            )
+            for n, spec, address, scopes in (
+                (1, one, "10.0.0.1/24", {4: "here"}),
+                (2, two, "10.0.5.1/24", {4: scope}),
+            )
+        )
+        rows = topology.router(RouterSpec(id="r1", interfaces=interfaces))
+        assert await cloud.apply(topology.router_scope("r1"), rows)
+        assert await cloud.northbound.wait_applied(20)
+
+    await network(cloud, one)
+    await network(cloud, two)
+    await group(cloud, EGRESS, RuleSpec(direction="ingress", protocol="icmp"))
+    await joined("here")
+    first = await guest(cloud, 1, one, "10.0.0.11")
+    requested = port(2, two, "10.0.5.12")
+    rows = topology.port(requested, two.subnets)
+    assert await cloud.apply(topology.port_scope(requested.id), rows)
+    await cloud.guest(requested, "10.0.5.12/24", "10.0.5.1")
+    assert await cloud.northbound.wait_port_up(requested.id, 20)
+    assert await first.pings("10.0.5.12")
+    await joined("there")
+    assert not await first.pings("10.0.5.12", within_s=1)
+    await joined("here")
+    assert await first.pings("10.0.5.12")
 
 
 async def test_guests_are_told_that_a_gateway_outside_is_on_the_link(cloud: Cloud) -> None:
@@ -439,11 +724,11 @@ async def take_lease(guest: Guest) -> dict[int | str, Any]:
         guest.carry()
 
 
-async def exchange(guest: Guest, kind: int, wanted: str | None) -> dict[int | str, Any]:
+async def exchange(guest: Guest, kind: int, requested: str | None) -> dict[int | str, Any]:
     mac = bytes.fromhex(guest.spec.mac.replace(":", ""))
     options = bytes([53, 1, kind, 55, 5, 1, 3, 6, 26, 121])
-    if wanted:
-        options += bytes([50, 4, *map(int, wanted.split("."))])
+    if requested:
+        options += bytes([50, 4, *map(int, requested.split("."))])
     bootp = struct.pack("!BBBBIHH16s", 1, 1, 6, 0, 0xABCD, 0, 0x8000, b"") + mac.ljust(16, b"\0")
     payload = bootp + bytes(192) + bytes([99, 130, 83, 99]) + options + b"\xff"
     udp = struct.pack("!HHHH", 68, 67, 8 + len(payload), 0) + payload
@@ -454,16 +739,21 @@ async def exchange(guest: Guest, kind: int, wanted: str | None) -> dict[int | st
     total = (total & 0xFFFF) + (total >> 16)
     header = header[:10] + struct.pack("!H", ~total & 0xFFFF) + header[12:]
     frame = b"\xff" * 6 + mac + b"\x08\x00" + header + udp
-    os.write(guest.tap, frame)
+    loop, due = asyncio.get_running_loop(), 0.0
     async with asyncio.timeout(15):
         while True:
+            if loop.time() >= due:  # as clients do: the switch may not know yet what to answer
+                os.write(guest.tap, frame)
+                due = loop.time() + 1
             try:
                 answer = os.read(guest.tap, 65536)
             except BlockingIOError:
                 await asyncio.sleep(0.01)
                 continue
             if answer[12:14] == b"\x08\x00" and answer[34:38] == bytes([0, 67, 0, 68]):
-                return parse(answer[42:])
+                lease = parse(answer[42:])
+                if lease[53][0] == kind + (1 if kind == 1 else 2):  # OFFER, or ACK
+                    return lease
 
 
 def parse(bootp: bytes) -> dict[int | str, Any]:
@@ -476,3 +766,39 @@ def parse(bootp: bytes) -> dict[int | str, Any]:
         found[rest[0]] = rest[2 : 2 + rest[1]]
         rest = rest[2 + rest[1] :]
     return found
+
+
+async def flood(guest: Guest, address: str) -> None:
+    """Send more at once than a slow guest may receive."""
+
+    def send() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for _ in range(300):
+                sender.sendto(bytes(1200), (address, 9))
+
+    await host.inside(guest.namespace, send)
+
+
+async def held_back(cloud: Cloud, guest: Guest) -> tuple[str, int]:
+    """The kind of queue before a guest, and how many frames did not get through it at once."""
+    words = ("-s", "-j", "-n", str(cloud.plane.netns), "qdisc", "show", "dev")
+    (queue,) = json.loads(await host.run("tc", *words, tap_name(guest.spec.id)))
+    return queue["kind"], queue.get("overlimits", 0) + queue["drops"]
+
+
+async def test_a_guest_receives_no_more_than_its_rate(cloud: Cloud) -> None:
+    one = net(1)
+    await network(cloud, one)
+    await group(cloud, EGRESS, RuleSpec(direction="ingress"))
+    first = await guest(cloud, 1, one, "10.0.0.11")
+    second = await guest(cloud, 2, one, "10.0.0.12")
+    assert await first.pings("10.0.0.12")
+    await cloud.chassis.limit(second.spec.id, 10, 20, 0)
+    assert await held_back(cloud, second) == ("tbf", 0)
+    await flood(first, "10.0.0.12")
+    async with asyncio.timeout(20):
+        while (await held_back(cloud, second))[1] == 0:
+            await asyncio.sleep(0.05)
+    await cloud.chassis.limit(second.spec.id, 0, 0, 0)
+    assert (await held_back(cloud, second))[0] == "pfifo_fast"
+    assert await first.pings("10.0.0.12")

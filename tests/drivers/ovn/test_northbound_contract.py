@@ -16,9 +16,12 @@ from hanok.drivers.ovn.rows import (
     DHCPOptions,
     DNSRecords,
     GatewayChassis,
+    LoadBalancer,
     LogicalSwitch,
     PortGroup,
+    QoS,
     Router,
+    RouterPolicy,
     RouterPort,
     Row,
     StaticRoute,
@@ -87,6 +90,7 @@ EVERYTHING: list[Row] = [
         external_ids={"name": 'odd "name", with\nall = of it; é'},
     ),
     port("to-r", type="router", addresses=frozenset({"router"}), options={"router-port": "lrp-1"}),
+    port("p2", parent="p1", tag=101),
     port("phys", type="localnet", tag=12, addresses=frozenset({"unknown"})),
     Router(
         name="r1",
@@ -96,7 +100,22 @@ EVERYTHING: list[Row] = [
                 StaticRoute(destination="10.9.0.0/16", next_hop="10.0.0.9"),
             }
         ),
+        policies=frozenset({RouterPolicy(priority=1000, match='inport == "lrp-1" && ip4')}),
         options={"always_learn_from_arp_request": "false"},
+    ),
+    QoS(
+        name="p1-egress",
+        switch="net-1",
+        direction="from-lport",
+        priority=2002,
+        match='inport == "p1"',
+        dscp=0,
+        rate=1000,
+        burst=100,
+    ),
+    QoS(name="p1-in", switch="net-1", direction="to-lport", priority=2002, match="ip4", dscp=46),
+    LoadBalancer(
+        name="lb-tcp", router="r1", protocol="tcp", vips={"172.24.4.11:80": "10.0.0.5:8080"}
     ),
     RouterPort(
         name="lrp-1",
@@ -206,14 +225,14 @@ async def test_no_port_without_its_guard(northbound: NorthboundAPI) -> None:
 
 
 async def test_groups_and_options_are_tied_when_they_come(northbound: NorthboundAPI) -> None:
-    wanted = port("p1", groups=frozenset({"a", "b"}), dhcpv4="sub-1")
+    requested = port("p1", groups=frozenset({"a", "b"}), dhcpv4="sub-1")
     await northbound.apply("network:1", [SWITCH], 1)
-    await northbound.apply("port:1", [wanted], 1)
+    await northbound.apply("port:1", [requested], 1)
     assert await northbound.dump("port:1") == [port("p1")]
     await northbound.apply("sg:b", [PortGroup(name="b")], 1)
     await northbound.apply("sg:a", [PortGroup(name="a")], 1)
     await northbound.apply("dhcp", [DHCPOptions(name="sub-1", cidr="10.0.0.0/24")], 1)
-    assert await northbound.dump("port:1") == [wanted]
+    assert await northbound.dump("port:1") == [requested]
     fewer = port("p1", groups=frozenset({"b"}))
     await northbound.apply("port:1", [fewer], 2)
     assert await northbound.dump("port:1") == [fewer]
@@ -245,6 +264,22 @@ async def test_dns_finds_its_switch_later(northbound: NorthboundAPI) -> None:
     off = DNSRecords(name="d", switches=frozenset())
     await northbound.apply("dns", [off], 2)
     assert await northbound.dump("dns") == [off]
+
+
+async def test_a_load_balancer_finds_its_router_later(northbound: NorthboundAPI) -> None:
+    vips = {"172.24.4.11:53": "10.0.0.5:53"}
+    one = LoadBalancer(name="lb", router="r1", protocol="udp", vips=vips)
+    await northbound.apply("floating_ip:1", [one], 1)
+    assert await northbound.dump("floating_ip:1") != [one]
+    await northbound.apply("router:1", [Router(name="r1")], 1)
+    assert await northbound.dump("floating_ip:1") == [one]
+    moved = LoadBalancer(name="lb", router="r2", protocol="udp", vips=vips)
+    await northbound.apply("router:2", [Router(name="r2")], 1)
+    await northbound.apply("floating_ip:1", [moved], 2)
+    assert await northbound.dump("floating_ip:1") == [moved]
+    await northbound.apply("router:2", [], 2)
+    await northbound.apply("floating_ip:1", [], 3)
+    assert await northbound.dump("floating_ip:1") == []
 
 
 async def test_our_own_external_ids_cannot_be_set(northbound: NorthboundAPI) -> None:

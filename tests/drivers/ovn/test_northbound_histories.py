@@ -14,9 +14,12 @@ from hanok.drivers.ovn.rows import (
     NAT,
     DHCPOptions,
     DNSRecords,
+    LoadBalancer,
     LogicalSwitch,
     PortGroup,
+    QoS,
     Router,
+    RouterPolicy,
     RouterPort,
     Row,
     SwitchPort,
@@ -29,6 +32,11 @@ STEPS = 250
 
 def some(chance: random.Random, *names: str) -> frozenset[str]:
     return frozenset(name for name in names if chance.random() < 0.5)
+
+
+def policies(chance: random.Random) -> frozenset[RouterPolicy]:
+    matches = some(chance, "ip4", "ip6")
+    return frozenset(RouterPolicy(priority=1000, match=one) for one in matches)
 
 
 def switch_port(chance: random.Random) -> Row:
@@ -55,6 +63,22 @@ MAKERS: list[Callable[[random.Random], Row]] = [
     lambda chance: DHCPOptions(name=chance.choice(("d1", "d2")), cidr="10.0.0.0/24"),
     lambda chance: DNSRecords(name="dns", switches=some(chance, "s1", "s2")),
     lambda chance: Router(name="r1", enabled=chance.random() < 0.5),
+    lambda chance: QoS(
+        name=chance.choice(("q1", "q2")),
+        switch=chance.choice(("s1", "s2")),
+        direction="to-lport",
+        priority=2002,
+        match="ip4",
+        dscp=chance.choice((None, 0, 46)),
+        rate=chance.choice((0, 1000)),
+    ),
+    lambda chance: LoadBalancer(
+        name="lb",
+        router=chance.choice(("r1", "r2")),
+        protocol="tcp",
+        vips={"172.24.4.9:80": f"10.0.0.{chance.randrange(3)}:80"},
+    ),
+    lambda chance: Router(name="r2", policies=policies(chance)),
     lambda chance: RouterPort(
         name="lrp", router="r1", mac="fa:16:3e:00:00:09", networks=frozenset({"10.0.0.1/24"})
     ),

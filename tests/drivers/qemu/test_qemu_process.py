@@ -18,7 +18,7 @@ from hanok.drivers.qemu.arguments import Disk, GuestSpec, Interface, arguments
 from hanok.drivers.qemu.errors import CommandFailed, ImageFailed, MonitorLost, StartFailed
 from hanok.drivers.qemu.images import Tools
 from hanok.drivers.qemu.monitor import Monitor, listening_socket
-from hanok.drivers.qemu.probe import GUEST_RAN, probe, run_boot_sector
+from hanok.drivers.qemu.probe import GUEST_RAN, groups, lets_in, probe, run_boot_sector
 from hanok.drivers.qemu.process import Identity, Process
 
 
@@ -63,6 +63,39 @@ async def test_a_probe_that_never_ends_means_emulation(tmp_path: Path) -> None:
     assert found.kind == "tcg" and "emulated" in found.reason
 
 
+async def test_as_fast_as_emulation_is_what_kvm_has_to_be(tmp_path: Path) -> None:
+    """One that takes ten times as long runs no guest that anybody waits for."""
+    slow = tmp_path / "qemu"
+    slow.write_text('#!/bin/sh\ncase "$*" in *"accel kvm"*) sleep 20;; esac\nexit 33\n')
+    slow.chmod(0o755)
+    found = await probe(str(slow))
+    assert found.kind == "tcg" and "guests are emulated" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("mode", "group", "opens", "given"),
+    [
+        (0o600, 992, False, []),
+        (0o660, 992, True, [992]),
+        (0o660, 0, False, []),  # the group of root is nobody else's
+        (0o666, 992, True, []),
+        (0o640, 992, False, []),
+    ],
+)
+def test_whoever_guests_run_as_is_let_in_by_the_group_of_kvm(
+    tmp_path: Path, mode: int, group: int, opens: bool, given: list[int]
+) -> None:
+    device = tmp_path / "kvm"
+    device.touch()
+    device.chmod(mode)
+    try:
+        os.chown(device, 0, group)
+    except PermissionError:
+        pytest.skip("only root gives a file to another group")
+    assert groups(device) == given
+    assert lets_in(61200, device) is opens
+
+
 async def test_a_process_is_found_by_what_it_is(run: Path) -> None:
     server_id = new_uuid()
     one = start(run, server_id)
@@ -104,13 +137,13 @@ async def test_the_firmware_numbers_disks_and_cards_as_guests_are_told(run: Path
     try:
         monitor = await Monitor.connect(run / server_id / "qmp")
         await monitor.execute("cont")
-        wanted = {
+        requested = {
             "disk-root": 1, "disk-ephemeral": 2, "disk-config": 3, "card0": 4, "card1": 5,
         }  # fmt: skip
         found: dict[str, int] = {}
         behind: list[Any] = []
         async with asyncio.timeout(60):
-            while found != wanted:
+            while found != requested:
                 await asyncio.sleep(0.1)
                 buses: Any = await monitor.execute("query-pci")
                 bridges = buses[0]["devices"]
@@ -142,5 +175,5 @@ def test_a_program_that_is_not_there(run: Path) -> None:
 
 async def test_tools_say_what_went_wrong(tmp_path: Path) -> None:
     with pytest.raises(ImageFailed) as failed:
-        await Tools().grow(tmp_path / "none", 1 << 30)
+        await Tools().grow(tmp_path / "none", "qcow2", 1 << 30)
     assert "none" in failed.value.detail

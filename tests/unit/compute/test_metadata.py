@@ -25,6 +25,7 @@ def server(**values: Any) -> Any:
         "created_at": NOW, "metadata": {}, "key_name": "mine", "public_key": "ssh-rsa A",
         "user_data": base64.b64encode(b"#!/bin/sh\n").decode(), "config_drive": False,
         "flavor": {"name": "small", "ephemeral": 0, "swap": 0}, "nics": [], "disk_tag": None,
+        "disks": None, "files": None, "image_properties": {}, "image_format": "qcow2",
         "reservation_id": "r-1", "security_groups": ["default", "web"],
     }  # fmt: skip
     return SimpleNamespace(**row | values)
@@ -64,8 +65,10 @@ EARLY = {"meta_data.json", "user_data"}
     ],
 )
 def test_files_came_with_versions(version: str, more: set[str]) -> None:
-    for files in (metadata.files(server(), []), metadata.drive_files(server(), [])):
-        assert names(files, f"openstack/{version}/") == EARLY | more
+    password = {"password"} if version >= "2013-04-04" else set()
+    served = names(metadata.files(server(), []), f"openstack/{version}/")
+    assert served == EARLY | more | password
+    assert names(metadata.drive_files(server(), []), f"openstack/{version}/") == EARLY | more
 
 
 @pytest.mark.parametrize(

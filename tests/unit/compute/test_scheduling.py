@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from hanok.base.errors import BadInput
-from hanok.services.compute.logic import scheduling
-from hanok.services.compute.logic.scheduling import Candidate, Host, Request
+from hanok.services.compute.logic import scheduling, weighing
+from hanok.services.compute.logic.scheduling import Host, Request
+from hanok.services.compute.logic.weighing import Candidate
 
 GIVEN = {"VCPU": 2, "MEMORY_MB": 512, "DISK_GB": 10}
 
@@ -130,8 +131,8 @@ def candidate(name: str, memory: int, vcpus: int) -> Candidate:
     return Candidate(name, name, "nova", {"MEMORY_MB": memory, "VCPU": vcpus})
 
 
-def test_the_most_free_memory_comes_first_then_vcpus_then_the_name() -> None:
+def test_what_is_free_is_added_up_and_among_equals_the_name_decides() -> None:
     those = [
         candidate("d", 10, 9), candidate("c", 20, 1), candidate("b", 20, 2), candidate("a", 20, 1),
     ]  # fmt: skip
-    assert [one.host for one in scheduling.weighed(those)] == ["b", "a", "c", "d"]
+    assert [one.host for one in weighing.weighed(those)] == ["b", "a", "c", "d"]

@@ -37,10 +37,6 @@ def test_a_plain_qcow2_has_no_problems(tmp_path: Path, options: tuple[str, ...])
 @pytest.mark.parametrize(
     ("format_", "named"),
     [
-        ("vmdk", "vmdk"),
-        ("vdi", "vdi"),
-        ("vpc", "vhd"),
-        ("vhdx", "vhdx"),
         ("qed", "qed"),
         ("qcow", "qcow"),
     ],
@@ -49,10 +45,6 @@ def test_other_formats_are_recognised_and_refused(tmp_path: Path, format_: str, 
     found = inspect(make(tmp_path / "disk", format_))
     assert found.format == named
     assert found.problems == [f"disks of the format {named} cannot be used"]
-
-
-def test_a_fixed_vhd_is_recognised_by_its_last_sector(tmp_path: Path) -> None:
-    assert inspect(make(tmp_path / "disk", "vpc", "-o", "subformat=fixed")).format == "vhd"
 
 
 def test_a_backing_file_is_refused(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def test_a_disk_comes_out_as_it_went_in(tmp_path: Path, disk: bytes, size: int) 
         assert not file.read(MIB).strip(b"\0")
 
 
+@pytest.mark.slow
 def test_more_counters_than_one_block_has(tmp_path: Path) -> None:
     """2.2 GiB of data, as a source that makes it up, need two blocks of counters."""
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from hanok.drivers.qemu.arguments import BaseImage, Disk, GuestSpec, Interface, arguments
+from hanok.drivers.qemu.hardware import Hardware
 
 SERVER = "5f0d9a6e-0000-4000-8000-000000000001"
 
@@ -70,3 +73,31 @@ def test_accelerators() -> None:
     assert after(arguments(spec()), "-accel") == ["tcg,thread=multi,tb-size=128"]
     kvm = arguments(spec(accelerator="kvm"))
     assert (after(kvm, "-accel"), after(kvm, "-cpu")) == (["kvm"], ["host"])
+
+
+@pytest.mark.parametrize(
+    ("machine", "buses", "there"),
+    [
+        ("pc-q35-7.2", ("sata", "sata"), ("bus=ide.0", "bus=ide.1")),
+        ("pc-i440fx-7.2", ("sata", "sata"), ("ich9-ahci,id=sata,", "bus=sata.0", "bus=sata.1")),
+        ("pc-i440fx-7.2", ("ide", "ide", "ide"), ("bus=ide.0,unit=1", "bus=ide.1,unit=0")),
+        (
+            "pc-i440fx-7.2",
+            ("virtio", "ide"),
+            ("virtio-blk-pci", "bus=pci.0,addr=0xb", "bus=ide.0,unit=0"),
+        ),
+    ],
+)
+def test_each_machine_has_its_own_controllers(
+    machine: str, buses: tuple[str, ...], there: tuple[str, ...]
+) -> None:
+    disks = tuple(Disk(f"d{n}", f"/s/{n}", "raw", bus=bus) for n, bus in enumerate(buses))
+    words = " ".join(arguments(spec(disks=disks, hardware=Hardware(machine=machine))))
+    assert not [one for one in there if one not in words], words
+
+
+def test_devices_of_the_host_take_the_slots_that_are_left() -> None:
+    argv = arguments(spec(host_devices=("0000:3b:00.1",)))
+    own = next(at for at, word in enumerate(argv) if word.startswith("vfio-pci,"))
+    fixed = [at for at, word in enumerate(argv) if ",addr=0x" in word]
+    assert fixed and max(fixed) < own

@@ -113,8 +113,8 @@ async def test_a_new_user_makes_no_known_token_a_miss_and_a_grant_is_seen_at_onc
     member = await cloud.project_with("p", "member")
     async with cloud.control.database.read() as tx:
         before = await rights.revision(tx)
-    wanted = {"user": {"name": "new", "password": "secret"}}
-    await admin.post("/v3/users", wanted)
+    requested = {"user": {"name": "new", "password": "secret"}}
+    await admin.post("/v3/users", requested)
     await admin.post("/v3/projects", {"project": {"name": "new"}})
     async with cloud.control.database.read() as tx:
         assert await rights.revision(tx) == before

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 
 from hanok.services.identity.logic import rights
 from hanok.services.identity.tables import (
@@ -17,7 +17,8 @@ from hanok.services.identity.tables import (
     projects,
     roles,
 )
-from hanok.store import Database, Transaction
+from hanok.store import Transaction
+from tests.databases import opened
 from tests.unit.identity.worlds import DOMAINS, GROUPS, ROLES, SYSTEM, USERS, World, worlds
 
 
@@ -65,9 +66,7 @@ async def _fill(tx: Transaction, world: World) -> None:
 
 async def _check(world: World) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        database = Database(f"sqlite:///{Path(folder) / 'db'}", durable=False)
-        await database.open()
-        await database.create_tables()
+        database = await opened(Path(folder))
         async with database.write() as tx:
             await _fill(tx, world)
         async with database.read() as tx:
@@ -89,7 +88,6 @@ async def _check(world: World) -> None:
         await database.close()
 
 
-@settings(max_examples=60, deadline=None)
 @given(worlds())
 def test_what_is_held_is_what_the_model_says(world: World) -> None:
     asyncio.run(_check(world))

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -19,6 +19,7 @@ from hanok.base.errors import Conflict
 from hanok.services.network.logic import addresses
 from hanok.services.network.tables import free_ranges, ip_allocations, networks, ports, subnets
 from hanok.store import Database
+from tests.databases import opened
 
 CIDR = ipaddress.ip_network("10.0.0.0/27")
 FIRST, LAST = int(CIDR.network_address), int(CIDR.broadcast_address)
@@ -30,7 +31,7 @@ class Addresses(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.loop = asyncio.new_event_loop()
-        self.database = Database(f"sqlite:///{Path(self.folder.name) / 'x.db'}", durable=False)
+        self.database: Database = self.run_(opened(Path(self.folder.name)))
         self.taken: set[int] = set()
         self.pools: list[tuple[int, int]] = []
 
@@ -60,8 +61,6 @@ class Addresses(RuleBasedStateMachine):
     @initialize(points=st.lists(inside, min_size=2, max_size=6, unique=True))
     def begin(self, points: list[int]) -> None:
         async def work() -> None:
-            await self.database.open()
-            await self.database.create_tables()
             now = Clock().now()
             base = {"project_id": "p", "revision_number": 1, "created_at": now, "updated_at": now}
             async with self.database.write() as tx:
@@ -166,10 +165,7 @@ class Addresses(RuleBasedStateMachine):
 
 
 Addresses.TestCase.settings = settings(
-    max_examples=25,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
+    max_examples=settings().max_examples // 4, stateful_step_count=30
 )
 TestAddresses = Addresses.TestCase
 

@@ -22,6 +22,7 @@ def rule(**values: Any) -> dict[str, Any]:
         "port_range_max": None,
         "remote_ip_prefix": None,
         "remote_group_id": None,
+        "remote_address_group_id": None,
         **values,
     }
 

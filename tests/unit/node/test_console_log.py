@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hanok.node.console import ANSWER_BYTES, KEEP_BYTES, read_log, trim_log
+import pytest
+
+from hanok.node.console import ANSWER_BYTES, KEEP_BYTES, last_lines, read_log, trim_log
 
 
 def test_the_last_lines(tmp_path: Path) -> None:
@@ -14,6 +16,20 @@ def test_the_last_lines(tmp_path: Path) -> None:
     assert read_log(log, 2) == "two\r\nweb login: "
     assert read_log(log, 0) == ""
     assert read_log(tmp_path / "none", None) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        ("a\nb\nc\nd", "b\nc\nd"),
+        ("a\nb\nc\n", "b\nc\n"),
+        ("a\r\r\nb\r\x0c\u2028\nc\rd\x85e", "a\r\r\nb\r\x0c\u2028\nc\rd\x85e"),
+        ("a\n\n\n\n", "\n\n"),
+        ("a", "a"),
+    ],
+)
+def test_a_line_ends_with_a_line_feed_only(text: str, last: str) -> None:
+    assert last_lines(text, 3) == last
 
 
 def test_a_long_log_keeps_its_end(tmp_path: Path) -> None:

@@ -5,29 +5,36 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from hanok.drivers.ovn import topology
 from hanok.drivers.ovn.rows import (
     NAT,
+    AddressSet,
     DHCPOptions,
     DNSRecords,
+    LoadBalancer,
     LogicalSwitch,
     PortGroup,
+    QoS,
     Router,
     RouterPort,
     StaticRoute,
     SwitchPort,
 )
 from hanok.drivers.ovn.topology import (
+    AddressGroupSpec,
     AddressPair,
     CannotExpress,
     FixedIP,
     FloatingIPSpec,
+    ForwardingSpec,
     GatewaySpec,
     HostRoute,
     MetadataPortSpec,
     NetworkSpec,
     PortSpec,
+    QoSSpec,
     RouterInterfaceSpec,
     RouterSpec,
     RuleSpec,
@@ -93,6 +100,10 @@ IN = {"direction": "ingress"}
             IN | {"ethertype": "IPv6", "remote_cidr": "2001:DB8:0::1/64"},
             "outport == @sg_g_1 && ip6 && ip6.src == 2001:db8::/64",
         ),
+        (
+            IN | {"remote_address_group_id": "a-1", "protocol": "udp"},
+            "outport == @sg_g_1 && ip4 && ip4.src == $ag_a_1_ip4 && udp",
+        ),
     ],
 )
 def test_rules_as_matches(rule: dict[str, object], expected: str) -> None:
@@ -118,6 +129,8 @@ def test_rules_as_matches(rule: dict[str, object], expected: str) -> None:
         IN | {"remote_cidr": "::/0"},
         IN | {"remote_group_id": "x || ip4"},
         IN | {"remote_group_id": "g-2", "remote_cidr": "10.0.0.0/8"},
+        IN | {"remote_address_group_id": "a || ip4"},
+        IN | {"remote_address_group_id": "a-1", "remote_cidr": "10.0.0.0/8"},
     ],
 )
 def test_what_cannot_be_enforced_is_refused(rule: dict[str, object]) -> None:
@@ -288,6 +301,87 @@ def test_a_router_with_gateway_and_floating_ip() -> None:
             id="f", router_id="r-1", floating_address="172.24.4.99", fixed_address="10.0.0.5"
         )
     ) == [NAT(router="r-1", type="dnat_and_snat", external_ip="172.24.4.99", logical_ip="10.0.0.5")]
+
+
+def test_an_address_group_is_a_set_a_version() -> None:
+    spec = AddressGroupSpec(id="a-1", addresses=("10.0.0.0/8", "fd00::5/128"))
+    assert topology.address_group(spec) == [
+        AddressSet(name="ag_a_1_ip4", addresses=frozenset({"10.0.0.0/8"})),
+        AddressSet(name="ag_a_1_ip6", addresses=frozenset({"fd00::5/128"})),
+    ]
+    empty = topology.address_group(AddressGroupSpec(id="a-1"))
+    assert [row.addresses for row in empty if isinstance(row, AddressSet)] == [frozenset()] * 2
+
+
+def interface(name: str, address: str, scopes: dict[int, str]) -> RouterInterfaceSpec:
+    return RouterInterfaceSpec(
+        port_id=name, network_id="n", mac="fa:16:3e:00:00:01", addresses=(address,), scopes=scopes
+    )
+
+
+def test_scopes_end_translation_and_part_networks() -> None:
+    spec = RouterSpec(
+        id="r-1",
+        interfaces=(
+            interface("a", "10.0.0.1/24", {4: "one"}),
+            interface("b", "10.0.1.1/24", {4: "one"}),
+            interface("c", "10.0.2.1/24", {}),
+        ),
+        gateway=GatewaySpec(
+            port_id="o", network_id="ext", mac="fa:16:3e:00:00:02", addresses=("172.24.4.10/24",),
+            chassis=("h1",), scopes={4: "one"},
+        ),
+    )  # fmt: skip
+    rows = topology.router(spec)
+    assert [row.logical_ip for row in rows if isinstance(row, NAT)] == ["10.0.2.0/24"]
+    assert isinstance(rows[0], Router)
+    assert {one.match for one in rows[0].policies} == {
+        'inport == "lrp-a" && ip4.dst == 10.0.2.0/24',
+        'inport == "lrp-b" && ip4.dst == 10.0.2.0/24',
+        'inport == "lrp-c" && ip4.dst == 10.0.0.0/24',
+        'inport == "lrp-c" && ip4.dst == 10.0.1.0/24',
+    }
+
+
+def test_ports_of_a_floating_ip() -> None:
+    spec = FloatingIPSpec(
+        id="f",
+        router_id="r-1",
+        floating_address="172.24.4.99",
+        forwardings=(
+            ForwardingSpec(protocol="tcp", ports=(80, 81), address="10.0.0.5", first=8080),
+            ForwardingSpec(protocol="udp", ports=(5, 6), address="10.0.0.6", first=9, to_one=True),
+        ),
+    )
+    tcp, udp = topology.floating_ip(spec)
+    assert isinstance(tcp, LoadBalancer) and isinstance(udp, LoadBalancer)
+    assert tcp.vips == {"172.24.4.99:80": "10.0.0.5:8080", "172.24.4.99:81": "10.0.0.5:8081"}
+    assert udp.vips == {"172.24.4.99:5": "10.0.0.6:9", "172.24.4.99:6": "10.0.0.6:9"}
+    odd = ForwardingSpec(protocol="tcp", ports=(80, 81), address="10.0.0.5", first=65535)
+    with pytest.raises(CannotExpress):
+        topology.floating_ip(structs.replace(spec, forwardings=(odd,)))
+
+
+def test_rules_of_a_policy_are_one_a_direction() -> None:
+    rules = (
+        QoSSpec(max_kbps=1000, max_burst_kbps=100),
+        QoSSpec(dscp_mark=26),
+        QoSSpec(direction="ingress", max_kbps=5),
+    )
+    port = PortSpec(id="p", network_id="n", mac="fa:16:3e:00:00:01", qos=rules)
+    sends, is_sent = [row for row in topology.port(port) if isinstance(row, QoS)]
+    assert (sends.dscp, sends.rate, sends.burst) == (26, 1000, 100)
+    assert (is_sent.dscp, is_sent.rate, is_sent.burst) == (None, 5, 0)
+    assert (sends.match, is_sent.match) == ('inport == "p"', 'outport == "p"')
+    floating = FloatingIPSpec(
+        id="f", router_id="r", floating_address="172.24.4.9", fixed_address="10.0.0.5",
+        gateway_port_id="o", network_id="ext", qos=rules,
+    )  # fmt: skip
+    matches = [row.match for row in topology.floating_ip(floating) if isinstance(row, QoS)]
+    assert matches == [
+        'inport == "o" && ip4.src == 172.24.4.9',
+        'outport == "o" && ip4.dst == 172.24.4.9',
+    ]
 
 
 def test_names_from_outside_are_not_domains() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hanok.services.placement import facade as placement
@@ -199,10 +199,10 @@ async def test_offers_leave_out_what_is_disabled_and_say_what_is_free(tmp_path: 
             ("big", {"VCPU": 3, "MEMORY_MB": 500}),
             ("small", {"VCPU": 4, "MEMORY_MB": 90}),
         ]
-        wanted = {"": Group(resources={"MEMORY_MB": 300}, required=only(T))}
-        why = await placement.shortage(tx, wanted, among=["small", "big", "off"])
+        requested = {"": Group(resources={"MEMORY_MB": 300}, required=only(T))}
+        why = await placement.shortage(tx, requested, among=["small", "big", "off"])
     assert why == (
-        "3 hosts; 1 is disabled; 1 lacks memory: 300 MiB wanted, 90 free; 2 lack trait CUSTOM_T"
+        "3 hosts; 1 is disabled; 1 lacks memory: 300 MiB requested, 90 free; 2 lack trait CUSTOM_T"
     )
 
 
@@ -226,10 +226,9 @@ WANTED = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(PROVIDERS, WANTED)
-def test_single_providers_are_those_of_a_plain_model(those: list[Any], wanted: Any) -> None:
-    vcpus, disk, required, forbidden, inside, outside, suffix = wanted
+def test_single_providers_are_those_of_a_plain_model(those: list[Any], requested: Any) -> None:
+    vcpus, disk, required, forbidden, inside, outside, suffix = requested
     world = [
         Provider(
             name=f"p{number}",
@@ -264,3 +263,66 @@ def test_single_providers_are_those_of_a_plain_model(those: list[Any], wanted: A
                 return [one.root_id for one in await found(database, request, first=2)]
 
     assert asyncio.run(play()) == fitting
+
+
+STORES = (
+    Provider(name="near", has={"VCPU": 4}, aggregates=frozenset(["x"])),
+    Provider(name="own", has={"VCPU": 4, "DISK_GB": 10}, aggregates=frozenset(["x"])),
+    Provider(name="far", has={"VCPU": 4}),
+    *(
+        Provider(
+            name=name, has={"DISK_GB": 100}, traits=frozenset([SHARING, trait]),
+            aggregates=frozenset(["x"]),
+        )
+        for name, trait in (("store1", T), ("store2", U))
+    ),
+)  # fmt: skip
+NEAR_1, NEAR_2, OWN_1, OWN_2 = (
+    ["near", "store1"], ["near", "store2"], ["own", "store1"], ["own", "store2"]
+)  # fmt: skip
+
+
+def with_disk(numbered: Group, **plain_group: Any) -> Request:
+    return Request(groups={"": Group(resources={"VCPU": 1}, **plain_group), "_D": numbered})
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (with_disk(Group(resources={"DISK_GB": 5})), [NEAR_1, NEAR_2, ["own"], OWN_1, OWN_2]),
+        (with_disk(Group(resources={"DISK_GB": 50})), [NEAR_1, NEAR_2, OWN_1, OWN_2]),
+        (with_disk(Group(resources={"DISK_GB": 5}, required=only(T))), [NEAR_1, OWN_1]),
+        (with_disk(Group(resources={"DISK_GB": 5}, forbidden=frozenset([T]))), [NEAR_2, ["own"], OWN_2]),
+        (with_disk(Group(resources={"DISK_GB": 5}, in_tree="store1")), [NEAR_1, OWN_1]),
+        (with_disk(Group(resources={"DISK_GB": 5}), in_tree="near"), [NEAR_1, NEAR_2]),
+        (with_disk(Group(resources={"DISK_GB": 5}, in_tree="store1"), in_tree="near"), [NEAR_1]),
+        (with_disk(Group(resources={"DISK_GB": 500})), []),
+        (
+            Request(
+                groups={
+                    "": Group(resources={"VCPU": 1}),
+                    "_A": Group(resources={"DISK_GB": 60}),
+                    "_B": Group(resources={"DISK_GB": 60}),
+                }
+            ),
+            2 * [["near", "store1", "store2"]] + 2 * [["own", "store1", "store2"]],
+        ),
+    ],
+)  # fmt: skip
+async def test_what_is_shared_serves_numbered_groups(
+    tmp_path: Path, request_: Request, expected: list[list[str]]
+) -> None:
+    async with database_of(tmp_path, *STORES) as database:
+        assert used(await found(database, request_)) == expected
+
+
+async def test_many_groups_find_their_devices_at_once(tmp_path: Path) -> None:
+    """Twelve groups and twelve devices: trying all combinations one after another would not come to the end."""
+    devices = [Provider(name=f"d{n:02}", parent="host", has={"PCI_DEVICE": 1}) for n in range(12)]
+    groups = {f"_{n}": Group(resources={"PCI_DEVICE": 1}) for n in range(12)}
+    one = Request(groups={"": Group(resources={"VCPU": 1}), **groups}, ways=1)
+    async with database_of(tmp_path, Provider(name="host", has={"VCPU": 4}), *devices) as database:
+        (way,) = await found(database, one)
+        assert len(way.resources) == 13
+        too_many = {**groups, "_12": Group(resources={"PCI_DEVICE": 1})}
+        assert not await found(database, Request(groups={"": one.groups[""], **too_many}))

@@ -7,11 +7,11 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hanok.services.placement import facade as placement
-from hanok.store import Database
+from tests.databases import opened
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOSTS = {"a": 4, "b": 2}
@@ -28,9 +28,7 @@ ACTIONS = st.lists(
 
 async def play(actions: list[tuple[str, str, str, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        database = Database(f"sqlite:///{Path(folder) / 'db'}", durable=False)
-        await database.open()
-        await database.create_tables()
+        database = await opened(Path(folder))
         async with database.write() as tx:
             for host, total in HOSTS.items():
                 await placement.ensure_provider(
@@ -72,7 +70,6 @@ async def play(actions: list[tuple[str, str, str, int]]) -> None:
         await database.close()
 
 
-@settings(max_examples=60, deadline=None)
 @given(ACTIONS)
 def test_claims_follow_the_model_and_the_sums_add_up(
     actions: list[tuple[str, str, str, int]],

@@ -17,6 +17,7 @@ from hanok.services.placement.tables import (
     providers,
 )
 from hanok.store import Database
+from tests.databases import opened
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -41,9 +42,7 @@ def root_of(world: Mapping[str, Provider], name: str) -> str:
 @asynccontextmanager
 async def database_of(folder: Path, *those: Provider) -> AsyncIterator[Database]:
     """A database with these providers. Parents come first."""
-    database = Database(f"sqlite:///{folder / 'db'}", durable=False)
-    await database.open()
-    await database.create_tables()
+    database = await opened(folder)
     world = {one.name: one for one in those}
     rows: dict[sa.Table, list[dict[str, object]]] = {
         providers: [

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from hanok.base.errors import BadInput
+from hanok.base.errors import BadInput, DatabaseAway
 from hanok.store import Database, Duplicate, metadata
 from hanok.store.database import BUSY_S
 
@@ -257,3 +257,61 @@ async def test_many_rows_are_read_whole_while_others_get_their_turn(database: Da
     assert len({row.value - number for number, row in enumerate(found)}) == 1
     assert len(names) == len(rows) + 1
     assert turns > 20 and seen == written
+
+
+_others = sa.text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid != pg_backend_pid()"
+)
+
+
+on_a_server = pytest.mark.parametrize(
+    "database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
+
+
+@on_a_server
+@pytest.mark.parametrize("place", ["before", "within", "at the commit", "while rolled back"])
+async def test_a_server_that_breaks_off_is_away_and_the_next_is_served(
+    database: Database, place: str
+) -> None:
+    """As when PostgreSQL is started anew: its connections go, those that wait and those in use."""
+
+    async def break_off() -> None:
+        other = Database(database.url, durable=False)
+        await other.open()
+        async with other.write() as tx:
+            await tx.execute(_others)
+        await other.close()
+        await asyncio.sleep(0.1)  # until the driver has heard of it
+
+    await value(database)
+    if place == "before":
+        await break_off()
+    else:
+        with pytest.raises(RuntimeError if place == "while rolled back" else DatabaseAway):
+            async with database.write() as tx:
+                await tx.execute(counters.update().values(value=7))
+                await break_off()
+                if place == "while rolled back":
+                    raise RuntimeError
+                if place == "within":
+                    await tx.execute(counters.update().values(value=8))
+    for number in range(3):
+        assert await value(database) == number
+        async with database.write() as tx:
+            await tx.execute(counters.update().values(value=number + 1))
+
+
+@on_a_server
+async def test_a_server_that_takes_no_connections_is_away(database: Database) -> None:
+    """It says so by an error of its own: while it starts, or when it has as many as it may."""
+    async with database.write() as tx:
+        await tx.execute(sa.text("DROP ROLE IF EXISTS nobody_more"))
+        await tx.execute(sa.text("CREATE ROLE nobody_more LOGIN CONNECTION LIMIT 0"))
+    assert "hanok@" in database.url
+    guest = Database(database.url.replace("hanok@", "nobody_more@"), durable=False)
+    with pytest.raises(DatabaseAway):
+        await guest.open()
+        async with guest.write() as tx:
+            await tx.execute(sa.text("SELECT 1"))

@@ -141,8 +141,8 @@ async def test_the_data_plane_stays_while_guests_run(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Supervisor, "_guests_run", lambda self: True)
-    wanted = [part(cloud, "switch", data_plane=True), part(cloud, "control")]
-    supervisor = Supervisor(cloud, wanted, lambda: asyncio.sleep(0))
+    requested = [part(cloud, "switch", data_plane=True), part(cloud, "control")]
+    supervisor = Supervisor(cloud, requested, lambda: asyncio.sleep(0))
     async with asyncio.TaskGroup() as group:
         group.create_task(supervisor.run())
         await until(lambda: all(one.state == "running" for one in supervisor.parts.values()))

@@ -18,7 +18,7 @@ SHELF = {
     "kind": Attribute(check=one_of("wood", "steel"), default="wood", since=(1, 2)),
     "locked": Attribute(check=truth, default=False, until=(1, 3)),
 }
-BODIES = Bodies(also={"title": "name"}, most=3)
+BODIES = Bodies(also={"title": "name"}, maximum=3)
 
 
 def test_what_was_not_sent_has_its_default_and_was_not_asked_for() -> None:

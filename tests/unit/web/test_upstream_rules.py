@@ -28,11 +28,19 @@ _KINDS: dict[str, dict[str, Attribute]] = {
     "floatingip": resources.FLOATING_IP,
     "security_group": resources.SECURITY_GROUP,
     "security_group_rule": resources.RULE,
+    "address_scope": resources.ADDRESS_SCOPE,
+    "subnetpool": resources.SUBNET_POOL,
+    "address_group": resources.ADDRESS_GROUP,
+    "rbac_policy": resources.RBAC_POLICY,
+    "policy": resources.QOS_POLICY,
+    "trunk": resources.TRUNK,
+    "default_security_group_rule": resources.DEFAULT_RULE,
 }
 
 # Rules of served operations that are not asked, with the reason.
 NOT_ASKED = {
     ("compute", "os_compute_api:servers:create_image:allow_volume_backed"): "no server has volumes",
+    ("compute", "compute:servers:resize:cross_cell"): "there are no cells",
     ("image", "download_from_store"): "no download names a store",
 } | {
     ("network", f"{verb}_external_gateways{part}"): (
@@ -51,15 +59,8 @@ NOT_ASKED = {
 # What upstream's own rules lead to, and nothing that is served here.
 NOT_LED_TO = {
     ("image", "manage_image_cache"): "of an API from before /v2/cache",
-    ("network", "admin_or_ext_parent_owner"): "of port forwardings and other parts of what is not served",
-    ("network", "ext_parent_owner"): "of port forwardings and other parts of what is not served",
     ("network", "context_with_global_access"): "of upstream's own processes",
     ("network", "get_flavor_service_profile"): "of flavors of network services",
-    ("network", "restrict_wildcard"): "of RBAC policies",
-    ("network", "shared_address_groups"): "of address groups",
-    ("network", "shared_address_scopes"): "of address scopes",
-    ("network", "shared_qos_policy"): "of QoS policies",
-    ("network", "shared_subnetpools"): "of subnet pools",
 }  # fmt: skip
 
 

@@ -100,8 +100,9 @@ def test_a_house_with_an_unruled_or_misruled_route_does_not_start() -> None:
 
 
 def test_limits_are_whole_and_not_negative() -> None:
+    assert limit_of("9" * 5000, maximum=7) == 7
     assert limit_of(None, maximum=7) == 7 and limit_of("9", maximum=7) == 7
-    for wrong in ("-1", "x", "1.5"):
+    for wrong in ("-1", "x", "1.5", "", " 5", "1_0", "\u0663", "-" + "9" * 5000):
         with pytest.raises(BadInput):
             limit_of(wrong)
 

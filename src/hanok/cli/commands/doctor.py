@@ -52,11 +52,14 @@ def run(args: argparse.Namespace) -> int:
         found += of_processes(cloud)
         found += of_leftovers(cloud, fix=args.fix)
         found += asyncio.run(of_plugs(cloud, fix=args.fix))
-    of_control, left_out = ask_control(cloud, fix=args.fix)
+    of_control, off, left_out = ask_control(cloud, fix=args.fix)
     found += of_control
     if args.json:
-        print_json({"differences": [asdict(one) for one in found], "left_out": left_out})
+        differences = [asdict(one) for one in found]
+        print_json({"differences": differences, "services_off": off, "left_out": left_out})
     else:
+        for name, why in off.items():
+            say(f"{name} is switched off {why}: what it holds was not compared.")
         _show(found, left_out)
     return 0 if all(one.mended for one in found) and not left_out else 1
 
@@ -74,19 +77,20 @@ def _show(found: list[Difference], left_out: list[str]) -> None:
         say("Everything was mended.")
 
 
-def ask_control(cloud: Cloud, *, fix: bool) -> tuple[list[Difference], list[str]]:
-    """Control's own comparison; and what could not be looked at."""
+def ask_control(cloud: Cloud, *, fix: bool) -> tuple[list[Difference], dict[str, str], list[str]]:
+    """Control's own comparison; the services that are switched off, and by whom; and what could not be looked at."""
     subject = "the records of servers, images, allocations and networks"
     if not api.answers(cloud):
-        return [], [f"{subject}: the cloud does not serve (hanok up starts it)"]
+        return [], {}, [f"{subject}: the cloud does not serve (hanok up starts it)"]
     try:
         client = api.API(cloud)
         client.sign_in()
         method, path = ("POST", "/mend") if fix else ("GET", "")
         answer = client(method, f"/hanok/v1/inventory{path}")
+        off = api.services_off(client)
     except (api.Refused, Failure) as error:
-        return [], [f"{subject}: {error}"]
-    return [Difference(**one) for one in answer["differences"]], []
+        return [], {}, [f"{subject}: {error}"]
+    return [Difference(**one) for one in answer["differences"]], off, []
 
 
 def of_files(cloud: Cloud, *, fix: bool) -> Iterator[Difference]:
@@ -155,25 +159,25 @@ async def of_plugs(cloud: Cloud, *, fix: bool) -> list[Difference]:
         return []
     namespace = inspection.network_namespace(cloud)
     chassis = Chassis(namespace, plane.conf_socket)
-    wanted: dict[str, str] = {}
+    requested: dict[str, str] = {}
     for record in Records(cloud.state / "node", Clock()).load():
         if record.actual in ("running", "paused"):
-            wanted |= {nic.port_id: record.server_id for nic in record.spec.nics}
+            requested |= {nic.port_id: record.server_id for nic in record.spec.nics}
         else:
-            wanted |= {nic.port_id: "" for nic in record.spec.nics}
+            requested |= {nic.port_id: "" for nic in record.spec.nics}
     found = []
     try:
         there = set(await chassis.ports())
-        for port in sorted(there - set(wanted)):
+        for port in sorted(there - set(requested)):
             if fix:
                 await chassis.unplug(port)
             detail = f"the tap of port {port} belongs to no guest"
             found.append(Difference("tap", detail, mendable=True, mended=fix))
-        for port, server in sorted(wanted.items()):
+        for port, server in sorted(requested.items()):
             if server and port not in there:
                 detail = f"port {port} of the running server {server} has no tap; reboot the server"
                 found.append(Difference("tap", detail))
-        known = {tap_name(port) for port in wanted}
+        known = {tap_name(port) for port in requested}
         for device in sorted(await _taps(namespace) - known):
             if fix:
                 await host.ip(namespace, "link", "del", device)

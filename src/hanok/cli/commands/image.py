@@ -34,11 +34,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    wanted = [read(path) for path in found(args.files)] if args.files else standard()
+    requested = [read(path) for path in found(args.files)] if args.files else standard()
     client = api.API(cloud_of(args))
     try:
         client.sign_in()
-        for one in wanted:
+        for one in requested:
             say(f"{one['namespace']}: {load(client, one, replace=args.replace)}")
     except api.Refused as error:
         raise Failure(str(error)) from None
@@ -69,19 +69,19 @@ def read(path: Path) -> dict[str, Any]:
     return value
 
 
-def load(client: api.API, wanted: dict[str, Any], *, replace: bool) -> str:
+def load(client: api.API, requested: dict[str, Any], *, replace: bool) -> str:
     """Make a namespace; returns what was done, in a word."""
-    address = f"{NAMESPACES}/{quote(wanted['namespace'], safe='')}"
+    address = f"{NAMESPACES}/{quote(requested['namespace'], safe='')}"
     done = "loaded"
     try:
         client("GET", address)
         if not replace:
             return "there already"
-        client("PUT", address, {"namespace": wanted["namespace"], "protected": False})
+        client("PUT", address, {"namespace": requested["namespace"], "protected": False})
         client("DELETE", address)
         done = "replaced"
     except api.Refused as error:
         if error.status != 404:
             raise
-    client.post(NAMESPACES, wanted)
+    client.post(NAMESPACES, requested)
     return done

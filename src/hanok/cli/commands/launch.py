@@ -115,29 +115,31 @@ def _goodbye(cloud: Cloud, found: dict[str, Any]) -> None:
         )
 
 
-def _image(client: API, wanted: str) -> dict[str, Any]:
-    found = _named(client, "/image/v2/images", "images", wanted)
+def _image(client: API, requested: str) -> dict[str, Any]:
+    found = _named(client, "/image/v2/images", "images", requested)
     if not found:
-        fail(f"there is no image {wanted!r}; see: openstack image list")
+        fail(f"there is no image {requested!r}; see: openstack image list")
     if found[0]["status"] != "active":
-        fail(f"the image {wanted!r} is {found[0]['status']}, not active")
+        fail(f"the image {requested!r} is {found[0]['status']}, not active")
     return found[0]
 
 
-def _flavor(client: API, wanted: str) -> str:
+def _flavor(client: API, requested: str) -> str:
     flavors = client.get("/compute/v2.1/flavors")["flavors"]
     for flavor in flavors:
-        if wanted in (flavor["name"], flavor["id"]):
+        if requested in (flavor["name"], flavor["id"]):
             return str(flavor["id"])
     names = ", ".join(sorted(flavor["name"] for flavor in flavors)) or "none"
-    fail(f"there is no flavor {wanted!r}; there are: {names}")
+    fail(f"there is no flavor {requested!r}; there are: {names}")
 
 
-def _named(client: API, path: str, key: str, wanted: str, **more: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = client.get(f"{path}?{urlencode({'name': wanted, **more})}")[key]
+def _named(client: API, path: str, key: str, requested: str, **more: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.get(f"{path}?{urlencode({'name': requested, **more})}")[
+        key
+    ]
     if not found:
         try:
-            one = client.get(f"{path}/{wanted}")
+            one = client.get(f"{path}/{requested}")
         except Refused:
             return []
         return [one.get(key.removesuffix("s"), one)]

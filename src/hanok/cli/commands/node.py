@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import logging
 import signal
 from pathlib import Path
 
 import msgspec
 
+from hanok.base import collector
 from hanok.base import log as logs
 from hanok.base.errors import HanokError
 from hanok.base.failpoints import arm_from_environment
@@ -39,9 +39,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _until_told(settings: NodeSettings) -> None:
-    gc.collect()
-    gc.freeze()
-    gc.enable()
+    collector.serve()
     task = asyncio.ensure_future(node.main(settings))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -10,8 +10,6 @@ from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, print_json, say, table
 from hanok.cli.place import cloud_of
 
-WHY = {"": "", "settings": "by services_off in the settings", "operator": "by an operator"}
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -47,6 +45,7 @@ def _list(found: list[dict[str, Any]], *, json: bool) -> None:
         print_json({"services": found})
         return
     rows = [
-        (one["name"], "on" if one["enabled"] else "off", WHY[one["disabled_by"]]) for one in found
+        (one["name"], "on" if one["enabled"] else "off", api.WHY_OFF[one["disabled_by"]])
+        for one in found
     ]
     say(table(("Service", "State", "Switched off"), rows))

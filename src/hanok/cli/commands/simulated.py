@@ -15,6 +15,7 @@ from hanok.base.errors import HanokError
 from hanok.bus import Bus
 from hanok.control import main as control
 from hanok.control.settings import load
+from hanok.node import simulated_shapes
 from hanok.node.simulated import run_simulated
 from hanok.supervisor import settings as clouds
 from hanok.supervisor.supervise import AlreadyRunning, locked
@@ -35,10 +36,14 @@ def run(args: argparse.Namespace) -> int:
         settings = load(cloud.control_settings)
         logs.configure("control", level=settings.log_level)
 
+        known = names(cloud.settings.hosts)
+        shapes = simulated_shapes.read(cloud.state, known)
+
         async def hosts(bus: Bus) -> None:
             await run_simulated(
-                names(cloud.settings.hosts),
+                known,
                 bus,
+                shapes=shapes,
                 image_stores=settings.image_stores,
                 state_dir=cloud.state / "node",
                 snapshots=settings.snapshots,

@@ -9,10 +9,11 @@ import sys
 from typing import Any
 
 from hanok import __version__
-from hanok.cli import api, inspection
+from hanok.cli import api, inspection, room
 from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, ago, mib, print_json, say, table
 from hanok.cli.place import cloud_of, needs_root
+from hanok.node.host import OVERHEAD_MIB
 from hanok.supervisor import processes
 from hanok.supervisor.settings import Cloud
 
@@ -57,6 +58,7 @@ def collect(cloud: Cloud) -> dict[str, Any]:
         "guests": guests,
         "versions": versions(cloud),
         "services": [],
+        "services_off": {},
         "hosts": [],
     }
     if serving:
@@ -70,6 +72,19 @@ def collect(cloud: Cloud) -> dict[str, Any]:
 def _asked(cloud: Cloud) -> dict[str, Any]:
     client = api.API(cloud)
     client.sign_in()
+    off = api.services_off(client)
+    found: dict[str, Any] = {"services": [], "services_off": off}
+    if "compute" not in off:
+        found |= _hosts(cloud, client)
+    try:
+        if "network" not in off:
+            found["services"] += _agents(client)
+    except api.Refused:
+        found["trouble"] = "the network's agents could not be asked"
+    return found
+
+
+def _hosts(cloud: Cloud, client: api.API) -> dict[str, Any]:
     services = [
         {"name": row["binary"], "host": row["host"], "state": row["state"], "status": row["status"]}
         for row in client.get("/compute/v2.1/os-services")["services"]
@@ -83,20 +98,22 @@ def _asked(cloud: Cloud) -> dict[str, Any]:
         for row in client.get("/compute/v2.1/os-hypervisors/detail")["hypervisors"]
     ]
     found: dict[str, Any] = {"services": services, "hosts": hosts}
-    try:
-        agents = client.get("/network/v2.0/agents")["agents"]
-        found["services"] += [
-            {
-                "name": row["binary"],
-                "host": row["host"],
-                "state": "up" if row["alive"] else "down",
-                "status": "enabled" if row["admin_state_up"] else "disabled",
-            }
-            for row in agents
-        ]
-    except api.Refused:
-        found["trouble"] = "the network's agents could not be asked"
+    if not cloud.settings.simulated:
+        kinds = [one["accelerator"].partition(":")[0] for one in hosts]
+        found["room"] = room.of(client, max([OVERHEAD_MIB.get(kind, 0) for kind in kinds] or [0]))
     return found
+
+
+def _agents(client: api.API) -> list[dict[str, str]]:
+    return [
+        {
+            "name": row["binary"],
+            "host": row["host"],
+            "state": "up" if row["alive"] else "down",
+            "status": "enabled" if row["admin_state_up"] else "disabled",
+        }
+        for row in client.get("/network/v2.0/agents")["agents"]
+    ]
 
 
 def accelerator(row: dict[str, Any]) -> str:
@@ -151,6 +168,10 @@ def _show(cloud: Cloud, facts: dict[str, Any]) -> None:
         say()
         rows = [[s["name"], s["host"], s["state"], s["status"]] for s in facts["services"]]
         say(table(["Service", "Host", "State", "Status"], rows))
+    for name, why in facts["services_off"].items():
+        say(f"{name} is switched off {why}.")
+    if facts.get("room"):
+        say(facts["room"])
     if facts["hosts"]:
         say()
         shown = facts["hosts"][:20]

@@ -19,6 +19,7 @@ SERVERS = {
     "slapd": "/usr/sbin/slapd", "ldap-utils": "/usr/bin/ldapadd",  # a directory for tests
     "xmlsec1": "/usr/bin/xmlsec1",  # what a service provider checks signatures with
 }  # fmt: skip
+ON_REQUEST = {"debian": "minutes each; ./hanok test -- -m debian"}
 MOST_AT_ONCE = 4  # each has clouds and databases of its own
 CHECKS = (
     ("format", ("ruff", "format", "--check", "--quiet")),
@@ -30,7 +31,9 @@ CHECKS = (
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Runs the checks, then pytest with the arguments you add (after --)."
-    parser.add_argument("--quick", action="store_true", help="leave out what needs root or engines")
+    parser.add_argument(
+        "--quick", action="store_true", help="leave out what needs root, or takes long"
+    )
     parser.add_argument("--checks", action="store_true", help="only format, lint, types, walls")
     parser.add_argument("--migration", metavar="TEXT", help="write a migration instead")
     parser.add_argument("--reference", action="store_true", help="write docs/reference instead")
@@ -49,14 +52,18 @@ def run(args: argparse.Namespace) -> int:
     if args.checks:
         return 1 if failed else 0
     left_out = _left_out(quick=args.quick)
-    marks = [f"not {mark}" for mark in left_out]
+    marks = [] if "-m" in args.pytest else [f"not {mark}" for mark in left_out]
     for mark, why in left_out.items():
         say(f"left out: tests marked {mark!r}: {why}")
     if args.pytest:
         status = _pytest(root, marks, args.pytest)
     else:
         # What plays a whole host has the machine for itself; the rest share its processors.
-        shared = ["-n", str(min(os.cpu_count() or 1, MOST_AT_ONCE)), "--dist", "loadfile"]
+        cores = os.cpu_count() or 1
+        # The quick run has no engines that need theirs at once: one more fills what the others wait.
+        shared = ["-n", str(min(cores + args.quick, MOST_AT_ONCE)), "--dist", "loadfile"]
+        if args.quick:
+            shared += ["--hypothesis-profile", "quick"]
         status = _pytest(root, [*marks, *([] if "host" in left_out else ["not host"])], shared)
         if "host" not in left_out:
             status = _pytest(root, [*marks, "host"], []) or status
@@ -122,16 +129,16 @@ def _environment(root: Path) -> dict[str, str]:
 def _left_out(*, quick: bool) -> dict[str, str]:
     """Marks of tests that cannot run here, and why. As root on Debian, what is missing is installed first."""
     if quick:
-        return {"host": "--quick", "postgres": "--quick"}
+        return {**ON_REQUEST, **dict.fromkeys(("host", "postgres", "slow"), "--quick")}
     if os.geteuid() == 0 and shutil.which("apt-get"):
-        wanted = packages.missing()
+        requested = packages.missing()
         if not _has_postgres():
-            wanted.append(POSTGRES)
-        wanted += [name for name, program in SERVERS.items() if not Path(program).exists()]
-        if wanted:
-            say(f"installing for the tests: {', '.join(wanted)}")
-            packages.install(wanted)
-    found = {}
+            requested.append(POSTGRES)
+        requested += [name for name, program in SERVERS.items() if not Path(program).exists()]
+        if requested:
+            say(f"installing for the tests: {', '.join(requested)}")
+            packages.install(requested)
+    found = dict(ON_REQUEST)
     if os.geteuid() != 0:
         found["host"] = "they need root (namespaces, taps)"
     elif packages.missing() or not os.path.exists("/dev/net/tun"):

@@ -16,6 +16,7 @@ from_config_drive() {
     mount -o ro "$drive" /run/config-2 2>/dev/null || return 1
     cp /run/config-2/openstack/latest/meta_data.json $found/meta_data.json 2>/dev/null
     cp /run/config-2/openstack/latest/user_data $found/user_data 2>/dev/null
+    cp -r /run/config-2/openstack/content $found/content 2>/dev/null
     umount /run/config-2
     [ -s $found/meta_data.json ]
 }
@@ -30,6 +31,15 @@ from_service() {
         sleep 1
     done
     return 1
+}
+
+# The files that the request for this guest gave it: what is not on the config drive is asked for.
+write_files() {
+    grep -o '{"path":"[^"\\]*","content_path":"[^"\\]*"}' $found/meta_data.json |
+    while IFS='"' read -r _ _ _ path _ _ _ content _; do
+        [ -f "$found$content" ] || { mkdir -p $found/content; fetch "openstack$content" "$found$content"; }
+        mkdir -p "$(dirname "$path")" && cp "$found$content" "$path" && say "wrote $path"
+    done
 }
 
 name_host() {
@@ -64,6 +74,7 @@ identify() {
     mkdir -p /var/lib/hanok
     [ "$(cat /var/lib/hanok/identity 2>/dev/null)" = "$id" ] && return
     echo "$id" > /var/lib/hanok/identity
+    write_files
     if [ -s $found/user_data ]; then
         mv $found/user_data /var/lib/hanok/user_data
         chmod 700 /var/lib/hanok/user_data

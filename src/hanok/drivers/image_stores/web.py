@@ -262,27 +262,27 @@ async def read(
     *,
     start: int = 0,
     length: int | None = None,
-    most: int,
+    maximum: int,
     token: str = "",
 ) -> AsyncIterator[bytes]:
     """The bytes at an address, piece by piece.
 
     Args:
-        most: bytes after which it is given up. rules, token: as for `opened`.
+        maximum: bytes after which it is given up. rules, token: as for `opened`.
 
     Raises:
-        NotAllowed, WebBroken: as for `opened`, or there is more than `most`, or less than was announced.
+        NotAllowed, WebBroken: as for `opened`, or there is more than `maximum`, or less than was announced.
     """
     async with opened(rules, url, start=start, length=length, token=token) as answer:
         announced = answer.headers.get("content-length")
-        if announced is not None and announced.isdecimal() and int(announced) > most:
-            raise WebBroken(f"there are {announced} bytes, more than the {most} that are taken")
+        if announced is not None and announced.isdecimal() and int(announced) > maximum:
+            raise WebBroken(f"there are {announced} bytes, more than the {maximum} that are taken")
         skip = start if answer.status_code == 200 else 0
         got = 0
         async for piece in _in_time(rules or WebRules(), answer.aiter_raw()):
             got += len(piece)
-            if got > most + skip:
-                raise WebBroken(f"there are more than the {most} bytes that are taken")
+            if got > maximum + skip:
+                raise WebBroken(f"there are more than the {maximum} bytes that are taken")
             if skip:
                 cut, skip = piece[skip:], max(0, skip - len(piece))
                 piece = cut

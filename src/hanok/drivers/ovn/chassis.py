@@ -13,6 +13,7 @@ import ipaddress
 import json
 import re
 import socket
+from collections.abc import Sequence
 from typing import cast
 
 from hanok.drivers.ovn import host
@@ -21,6 +22,8 @@ from hanok.drivers.ovn.errors import ExecuteError
 METADATA_ADDRESS, METADATA_PORT = "169.254.169.254", 80
 BACKLOG = 128
 VSCTL_TIMEOUT_S = 10
+BURST_KB = 32  # a bucket that holds some full packets
+LIMIT_TICKS = 100  # a second: what comes between two ticks of the kernel's clock has to fit
 
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,62}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -30,6 +33,20 @@ _NETWORK_KEY = "hanok-network"
 def metadata_namespace(netns: str) -> str:
     """The namespace beside a data plane's, for metadata."""
     return f"{netns}-md"
+
+
+def queue(average_kb: int, peak_kb: int, burst_kb: int) -> tuple[str, ...]:
+    """The kernel's queue that holds a device to a rate, in kilobytes a second; 0: not said.
+
+    Source: tc-tbf(8).
+    """
+    if not average_kb:
+        return ("pfifo_fast",)
+    bucket_kb = max(burst_kb, average_kb // LIMIT_TICKS, BURST_KB)
+    words = ("tbf", "rate", f"{average_kb}kbps", "burst", f"{bucket_kb}kb", "latency", "100ms")
+    if not peak_kb:
+        return words
+    return (*words, "peakrate", f"{peak_kb}kbps", "minburst", f"{max(peak_kb // 1000, 2)}kb")
 
 
 async def vsctl(db_socket: str, *arguments: str) -> str:
@@ -47,22 +64,42 @@ class Chassis:
         db_socket: path of the unix socket of the switch's database (conf.db).
     """
 
+    limits = True
+
     def __init__(self, netns: str | None, db_socket: str, bridge: str = "br-int") -> None:
         self._netns = netns
         self._metadata = metadata_namespace(netns or "hanok")
         self._socket = db_socket
         self._bridge = bridge
 
-    async def plug(self, port_id: str, mac: str) -> None:
-        """There is a tap for the port, up and on the bridge. The switch has taken it up."""
+    several_queues = True
+
+    async def plug(self, port_id: str, mac: str, queues: int = 1) -> None:
+        """There is a tap for the port, up and on the bridge. The switch has taken it up.
+
+        queues: how often it can be opened. A tap for one that nobody holds makes room for one for several; the other
+        way round it can stay.
+        """
         tap = tap_name(port_id)
         ids = {"iface-id": port_id, "attached-mac": _mac(mac)}
-        made = await host.inside(self._netns, lambda: host.make_tap(tap))
+        several = queues > 1
+        if several and await host.inside(self._netns, lambda: host.is_narrow(tap)):
+            await self._remove(tap)
+        made = await host.inside(self._netns, lambda: host.make_tap(tap, several=several))
         await self._add(tap, ids, new=made)
 
     async def unplug(self, port_id: str) -> None:
         """There is no tap for the port, whoever holds it."""
         await self._remove(tap_name(port_id))
+
+    async def limit(self, port_id: str, average_kb: int, peak_kb: int, burst_kb: int) -> None:
+        """What goes to the guest of a plugged port is held to a rate; to none, if the average is 0."""
+        words = queue(average_kb, peak_kb, burst_kb)
+        await self._tc("qdisc", "replace", "dev", tap_name(port_id), "root", *words)
+
+    async def _tc(self, *words: str) -> None:
+        inside = () if self._netns is None else ("-n", self._netns)
+        await host.run("tc", *inside, *words)
 
     async def ports(self) -> list[str]:
         """The ids of the plugged ports."""
@@ -72,6 +109,14 @@ class Chassis:
             for name, ids in found.items()
             if "iface-id" in ids and name == tap_name(ids["iface-id"])
         )
+
+    async def counters(self, port_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        """What went through the taps of ports, by port, as guests see it: what a tap sends, its guest receives.
+
+        Keys: rx_octets, rx_packets, rx_errors, rx_drop, and the same of tx.
+        """
+        there = await host.inside(self._netns, host.traffic)
+        return {one: there[tap_name(one)] for one in port_ids if tap_name(one) in there}
 
     async def open_tap(self, port_id: str) -> int:
         """A file descriptor of the port's tap, for a guest's NIC; the caller closes it.
@@ -117,16 +162,16 @@ class Chassis:
         return made
 
     async def _address(self, device: str, interfaces: list[ipaddress.IPv4Interface]) -> None:
-        wanted = {str(interface) for interface in interfaces} | {f"{METADATA_ADDRESS}/32"}
+        requested = {str(interface) for interface in interfaces} | {f"{METADATA_ADDRESS}/32"}
         shown = json.loads(await host.ip(self._metadata, "-j", "-4", "addr", "show", "dev", device))
         now = {
             f"{info['local']}/{info['prefixlen']}"
             for link in shown
             for info in link.get("addr_info", ())
         }
-        for address in sorted(now - wanted):
+        for address in sorted(now - requested):
             await host.ip(self._metadata, "addr", "del", address, "dev", device)
-        for address in sorted(wanted - now):
+        for address in sorted(requested - now):
             await host.ip(self._metadata, "addr", "add", address, "dev", device, "noprefixroute")
         # One metric a device, so that equal prefixes can stand side by side.
         metric = str(await host.inside(self._metadata, lambda: socket.if_nametoindex(device)))

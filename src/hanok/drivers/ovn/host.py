@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import asyncio
 import ctypes
+import errno
 import fcntl
 import os
 import socket
@@ -26,7 +27,7 @@ _CLONE_NEWNET = 0x40000000  # linux/sched.h
 _SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17  # linux/sockios.h, linux/ethtool.h
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
 _TUNSETIFF, _TUNSETPERSIST = 0x400454CA, 0x400454CB  # linux/if_tun.h
-_IFF_TAP, _IFF_NO_PI = 0x0002, 0x1000
+_IFF_TAP, _IFF_NO_PI, _IFF_MULTI_QUEUE = 0x0002, 0x1000, 0x0100
 
 
 async def run(*argv: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
@@ -170,25 +171,67 @@ def set_up(device: str) -> None:
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH22x", name, flags))
 
 
-def open_tap(device: str) -> int:
-    """Attach to a tap, made if there is none; no vnet header: see finish_checksums."""
+def open_tap(device: str, *, several: bool | None = None) -> int:
+    """Attach to a tap, made if there is none; no vnet header: see finish_checksums.
+
+    several: whether it can be attached to more than once, each time a queue; None: as it was made.
+    """
+    if several is None:
+        try:
+            return open_tap(device, several=False)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            several = True
+    flags = _IFF_TAP | _IFF_NO_PI | (_IFF_MULTI_QUEUE if several else 0)
     tap = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        fcntl.ioctl(tap, _TUNSETIFF, struct.pack("16sH22x", device.encode(), _IFF_TAP | _IFF_NO_PI))
+        fcntl.ioctl(tap, _TUNSETIFF, struct.pack("16sH22x", device.encode(), flags))
     except BaseException:
         os.close(tap)
         raise
     return tap
 
 
-def make_tap(device: str) -> bool:
+def make_tap(device: str, *, several: bool = False) -> bool:
     """A tap that stays when nobody holds it, up. True when it was made now."""
     made = not device_exists(device)
     if made:
-        tap = open_tap(device)
+        tap = open_tap(device, several=several)
         try:
             fcntl.ioctl(tap, _TUNSETPERSIST, 1)
         finally:
             os.close(tap)
     set_up(device)
     return made
+
+
+def is_narrow(device: str) -> bool:
+    """Whether there is a tap that can be attached to once, and nobody is."""
+    if not device_exists(device):
+        return False
+    try:
+        os.close(open_tap(device, several=False))
+    except OSError:  # it was made for several, or a guest runs with it
+        return False
+    return True
+
+
+_COUNTERS = ("octets", "packets", "errors", "drop")
+
+
+def traffic() -> dict[str, dict[str, int]]:
+    """What went through the devices of this thread's namespace, as whoever is behind each of them sees it.
+
+    Source: proc(5), /proc/pid/net/dev: bytes, packets, errs and drop come first of what a device received, and again
+    after eight columns of what it sent.
+    """
+    found = {}
+    for line in Path("/proc/thread-self/net/dev").read_text("ascii").splitlines()[2:]:
+        name, _, rest = line.partition(":")
+        numbers = [int(one) for one in rest.split()]
+        found[name.strip()] = {
+            **{f"tx_{what}": numbers[place] for place, what in enumerate(_COUNTERS)},
+            **{f"rx_{what}": numbers[place + 8] for place, what in enumerate(_COUNTERS)},
+        }
+    return found

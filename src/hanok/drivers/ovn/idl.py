@@ -70,8 +70,12 @@ class Cells:
         return data.Atom(types.UuidType, row) in self._row._data[column].values
 
     def pairs(self, column: str) -> dict[str, str]:
-        """A map column's keys and values."""
+        """A map column's keys and values; texts, but for those of `numbers`."""
         return {key.value: value.value for key, value in self._row._data[column].values.items()}
+
+    def numbers(self, column: str) -> dict[str, int]:
+        """The keys and values of a map column whose values are whole numbers."""
+        return {key: int(value) for key, value in self.pairs(column).items()}
 
 
 class _Followed(ovs_idl.Idl):  # type: ignore[misc]

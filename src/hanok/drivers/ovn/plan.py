@@ -22,8 +22,10 @@ from hanok.drivers.ovn.rows import (
     AddressSet,
     DHCPOptions,
     DNSRecords,
+    LoadBalancer,
     LogicalSwitch,
     PortGroup,
+    QoS,
     Router,
     RouterPort,
     Row,
@@ -37,20 +39,26 @@ if TYPE_CHECKING:
 
 SWITCH, PORT = "Logical_Switch", "Logical_Switch_Port"
 ROUTER, ROUTER_PORT = "Logical_Router", "Logical_Router_Port"
-GROUP, DHCP, DNS, MARKER = "Port_Group", "DHCP_Options", "DNS", "Copp"
+GROUP, DHCP, DNS, BALANCER, MARKER = (
+    "Port_Group", "DHCP_Options", "DNS", "Load_Balancer", "Copp",
+)  # fmt: skip
 
 TABLES: dict[str, tuple[str, ...]] = {
-    SWITCH: ("name", "ports", "dns_records", "other_config", "external_ids"),
+    SWITCH: ("name", "ports", "dns_records", "qos_rules", "other_config", "external_ids"),
     PORT: (
-        "name", "type", "tag", "addresses", "port_security", "enabled", "up",
+        "name", "type", "tag", "parent_name", "addresses", "port_security", "enabled", "up",
         "dhcpv4_options", "dhcpv6_options", "options", "external_ids",
     ),
-    ROUTER: ("name", "ports", "static_routes", "nat", "enabled", "options", "external_ids"),
+    ROUTER: (
+        "name", "ports", "static_routes", "policies", "nat", "load_balancer", "enabled", "options",
+        "external_ids",
+    ),
     ROUTER_PORT: (
         "name", "mac", "networks", "enabled", "gateway_chassis", "ipv6_ra_configs", "options",
         "external_ids",
     ),
     "Logical_Router_Static_Route": ("ip_prefix", "nexthop", "output_port"),
+    "Logical_Router_Policy": ("priority", "match", "action"),
     "Gateway_Chassis": ("name", "chassis_name", "priority"),
     "NAT": (
         "type", "external_ip", "logical_ip", "logical_port", "external_mac", "options",
@@ -60,6 +68,8 @@ TABLES: dict[str, tuple[str, ...]] = {
     GROUP: ("name", "ports", "acls", "external_ids"),
     "ACL": ("direction", "priority", "match", "action"),
     DNS: ("records", "external_ids"),
+    "QoS": ("direction", "priority", "match", "action", "bandwidth", "external_ids"),
+    BALANCER: ("name", "protocol", "vips", "external_ids"),
     "Address_Set": ("name", "addresses", "external_ids"),
     MARKER: ("name", "external_ids"),
     "NB_Global": ("nb_cfg", "hv_cfg"),
@@ -68,7 +78,12 @@ TABLES: dict[str, tuple[str, ...]] = {
 OURS = "hanok:"
 SCOPE, KEY, PARENT, GUARD = "hanok:scope", "hanok:key", "hanok:in", "hanok:guard"
 REVISION, EMPTY = "hanok:revision", "hanok:empty"
-PARENTS = {PORT: (SWITCH, "ports"), ROUTER_PORT: (ROUTER, "ports"), "NAT": (ROUTER, "nat")}
+PARENTS = {
+    PORT: (SWITCH, "ports"),
+    ROUTER_PORT: (ROUTER, "ports"),
+    "NAT": (ROUTER, "nat"),
+    "QoS": (SWITCH, "qos_rules"),
+}
 # Wishes: external id of the one who wishes, and the table of what is wished for.
 WISHES = {
     "hanok:groups": GROUP,
@@ -77,6 +92,7 @@ WISHES = {
     "hanok:dhcpv6": DHCP,
     "hanok:ports": PORT,
     "hanok:switches": SWITCH,
+    "hanok:routers": ROUTER,
 }
 
 
@@ -89,6 +105,7 @@ class Named(NamedTuple):
 K = TypeVar("K")
 Ref = UUID | Named
 Child: TypeAlias = "tuple[tuple[str, frozenset[Atom]], ...]"
+Children: TypeAlias = "tuple[str, str, frozenset[Child]]"  # column, table, rows
 
 
 class Record(NamedTuple):
@@ -96,9 +113,9 @@ class Record(NamedTuple):
 
     table: str
     name: str
-    columns: dict[str, frozenset[Atom] | dict[str, str]]
+    columns: dict[str, frozenset[Atom] | dict[str, str] | dict[str, int]]
     parent: tuple[str, str, str] | None = None  # table, name, column
-    children: tuple[str, str, frozenset[Child]] | None = None  # column, table, rows
+    children: tuple[Children, ...] = ()
 
 
 class Known(NamedTuple):
@@ -124,7 +141,7 @@ def _text(value: str) -> frozenset[Atom]:
 def record(row: Row, scope: str) -> Record:
     """A row's columns, without references to other rows."""
     ids = {SCOPE: scope, KEY: name_of(row)}
-    if not isinstance(row, DHCPOptions | DNSRecords | AddressSet):
+    if not isinstance(row, DHCPOptions | DNSRecords | AddressSet | LoadBalancer | QoS):
         if taken := [key for key in row.external_ids if key.startswith(OURS)]:
             raise ValueError(f"external id {taken[0]!r} is ours")
         ids |= row.external_ids
@@ -140,6 +157,7 @@ def record(row: Row, scope: str) -> Record:
             ids |= _wish("hanok:dhcpv6", {row.dhcpv6} - {""})
             return Record(PORT, row.name, {
                 "name": _text(row.name), "type": _text(row.type), "tag": _cell(row.tag),
+                "parent_name": _cell(row.parent),
                 "addresses": frozenset(row.addresses),
                 "port_security": frozenset(row.port_security),
                 "enabled": frozenset((row.enabled,)),
@@ -154,10 +172,21 @@ def record(row: Row, scope: str) -> Record:
                 )
                 for route in row.routes
             )
+            policies: frozenset[Child] = frozenset(
+                (
+                    ("priority", frozenset((policy.priority,))),
+                    ("match", _text(policy.match)),
+                    ("action", _text("drop")),
+                )
+                for policy in row.policies
+            )
             return Record(ROUTER, row.name, {
                 "name": _text(row.name), "enabled": frozenset((row.enabled,)),
                 "options": row.options, "external_ids": ids,
-            }, None, ("static_routes", "Logical_Router_Static_Route", routes))  # fmt: skip
+            }, None, (
+                ("static_routes", "Logical_Router_Static_Route", routes),
+                ("policies", "Logical_Router_Policy", policies),
+            ))  # fmt: skip
         case RouterPort():
             ids[PARENT] = row.router
             chassis: frozenset[Child] = frozenset(
@@ -174,7 +203,7 @@ def record(row: Row, scope: str) -> Record:
                 "ipv6_ra_configs": row.ipv6_ra_configs, "options": row.options,
                 "external_ids": ids,
             }, (ROUTER, row.router, "ports"),
-               ("gateway_chassis", "Gateway_Chassis", chassis))  # fmt: skip
+               (("gateway_chassis", "Gateway_Chassis", chassis),))  # fmt: skip
         case NAT():
             ids[PARENT] = row.router
             return Record("NAT", name_of(row), {
@@ -201,10 +230,27 @@ def record(row: Row, scope: str) -> Record:
             )
             return Record(GROUP, row.name, {
                 "name": _text(row.name), "external_ids": ids,
-            }, None, ("acls", "ACL", acls))  # fmt: skip
+            }, None, (("acls", "ACL", acls),))  # fmt: skip
         case DNSRecords():
             ids |= _wish("hanok:switches", row.switches)
             return Record(DNS, row.name, {"records": row.records, "external_ids": ids})
+        case LoadBalancer():
+            ids |= _wish("hanok:routers", {row.router})
+            return Record(BALANCER, row.name, {
+                "name": _text(row.name), "protocol": _text(row.protocol), "vips": row.vips,
+                "external_ids": ids,
+            })  # fmt: skip
+        case QoS():
+            ids[PARENT] = row.switch
+            bandwidth = {"rate": row.rate, "burst": row.burst} if row.rate else {}
+            bandwidth = {name: value for name, value in bandwidth.items() if value}
+            return Record("QoS", row.name, {
+                "direction": _text(row.direction), "priority": frozenset((row.priority,)),
+                "match": _text(row.match),
+                "action": {} if row.dscp is None else {"dscp": row.dscp},
+                "bandwidth": bandwidth,
+                "external_ids": ids,
+            }, (SWITCH, row.switch, "qos_rules"))  # fmt: skip
         case AddressSet():
             return Record("Address_Set", row.name, {
                 "name": _text(row.name), "addresses": frozenset(row.addresses),
@@ -331,11 +377,11 @@ class Plan:
         self._records: dict[tuple[str, str], Record] = {}
         self._rows: dict[tuple[str, str], Row] = {}
         for row in rows:
-            wanted = record(row, scope)
-            if (wanted.table, wanted.name) in self._records:
-                raise ExecuteError(f"{wanted.table} {wanted.name} stands twice in {scope}")
-            self._records[wanted.table, wanted.name] = wanted
-            self._rows[wanted.table, wanted.name] = row
+            requested = record(row, scope)
+            if (requested.table, requested.name) in self._records:
+                raise ExecuteError(f"{requested.table} {requested.name} stands twice in {scope}")
+            self._records[requested.table, requested.name] = requested
+            self._rows[requested.table, requested.name] = row
         self._refs = self._find()
         self._gone = {
             (table, old)
@@ -344,10 +390,10 @@ class Plan:
         }
         for table, gone in sorted(self._gone):
             self._delete(table, gone)
-        for wanted in self._records.values():
-            self._write(wanted)
-        for key, wanted in self._records.items():
-            self._tie(wanted, self._rows[key])
+        for requested in self._records.values():
+            self._write(requested)
+        for key, requested in self._records.items():
+            self._tie(requested, self._rows[key])
 
     @property
     def operations(self) -> list[Operation]:
@@ -377,14 +423,14 @@ class Plan:
     def _find(self) -> dict[tuple[str, str], Ref]:
         """Where each wanted row is, or the label it is inserted with."""
         refs: dict[tuple[str, str], Ref] = {}
-        for key, wanted in self._records.items():
+        for key, requested in self._records.items():
             row = self._index.names.get(key)
             if row is not None:
-                owner = self._index.scope_of(wanted.table, row)
+                owner = self._index.scope_of(requested.table, row)
                 if owner != self._scope:
-                    raise ExecuteError(f"{wanted.table} {wanted.name} belongs to {owner}")
-                ids = self._copy.cells(wanted.table, row).pairs("external_ids")
-                if wanted.parent is None or ids.get(PARENT) == wanted.parent[1]:
+                    raise ExecuteError(f"{requested.table} {requested.name} belongs to {owner}")
+                ids = self._copy.cells(requested.table, row).pairs("external_ids")
+                if requested.parent is None or ids.get(PARENT) == requested.parent[1]:
                     refs[key] = row
                     continue
             refs[key] = self._label()
@@ -431,38 +477,37 @@ class Plan:
         if parent is not None and (parent_table, parent) not in self._gone:
             self._mutate(parent_table, parent, column, "delete", [row])
 
-    def _write(self, wanted: Record) -> None:
-        ref = self._refs[wanted.table, wanted.name]
+    def _write(self, requested: Record) -> None:
+        ref = self._refs[requested.table, requested.name]
         if isinstance(ref, Named):
-            self._insert(wanted, ref)
+            self._insert(requested, ref)
             return
-        now = self._copy.cells(wanted.table, ref)
+        now = self._copy.cells(requested.table, ref)
         changed = {
             column: _json(value)
-            for column, value in wanted.columns.items()
+            for column, value in requested.columns.items()
             if value != (now.pairs(column) if isinstance(value, dict) else now.atoms(column))
         }
         if changed:
-            self._update(wanted.table, ref, changed)
-        if wanted.children is not None:
-            self._children(wanted, ref, now)
+            self._update(requested.table, ref, changed)
+        for column, table, children in requested.children:
+            self._children((requested.table, column), ref, now, table, children)
 
     def _update(self, table: str, row: UUID, columns: Mapping[str, object]) -> None:
         self._operations.append(
             {"op": "update", "table": table, "where": _where(row), "row": dict(columns)}
         )
 
-    def _insert(self, wanted: Record, ref: Named) -> None:
-        row = {column: _json(value) for column, value in wanted.columns.items()}
-        if wanted.children is not None:
-            column, table, children = wanted.children
+    def _insert(self, requested: Record, ref: Named) -> None:
+        row = {column: _json(value) for column, value in requested.columns.items()}
+        for column, table, children in requested.children:
             row[column] = _json(frozenset(self._child(table, child) for child in children))
         self._operations.append(
-            {"op": "insert", "table": wanted.table, "row": row, "uuid-name": ref.label}
+            {"op": "insert", "table": requested.table, "row": row, "uuid-name": ref.label}
         )
-        if wanted.parent is not None:
-            table, name, column = wanted.parent
-            self._mutate(table, self._must(table, name, wanted.name), column, "insert", [ref])
+        if requested.parent is not None:
+            table, name, column = requested.parent
+            self._mutate(table, self._must(table, name, requested.name), column, "insert", [ref])
 
     def _child(self, table: str, child: Child) -> Named:
         ref = self._label()
@@ -472,9 +517,16 @@ class Plan:
         )
         return ref
 
-    def _children(self, wanted: Record, ref: UUID, now: Cells) -> None:
-        assert wanted.children is not None
-        column, table, children = wanted.children
+    def _children(
+        self,
+        holder: tuple[str, str],
+        ref: UUID,
+        now: Cells,
+        table: str,
+        children: frozenset[Child],
+    ) -> None:
+        """holder: table and column that refer to the children."""
+        column = holder[1]
         missing = set(children)
         surplus = []
         for row in now.atoms(column):
@@ -485,19 +537,25 @@ class Plan:
                 missing.remove(child)
             else:
                 surplus.append(row)
-        self._mutate(wanted.table, ref, column, "delete", surplus)
+        self._mutate(holder[0], ref, column, "delete", surplus)
         new = [self._child(table, child) for child in sorted(missing, key=repr)]
-        self._mutate(wanted.table, ref, column, "insert", new)
+        self._mutate(holder[0], ref, column, "insert", new)
 
-    def _tie(self, wanted: Record, row: Row) -> None:
+    def _tie(self, requested: Record, row: Row) -> None:
         """References that may come later: this row's wishes, and others' wishes for this row."""
-        ref = self._refs[wanted.table, wanted.name]
+        ref = self._refs[requested.table, requested.name]
         if isinstance(row, SwitchPort):
             self._tie_port(row, ref)
         elif isinstance(row, PortGroup):
             self._tie_group(row, ref)
         elif isinstance(row, DNSRecords):
             self._join(ref, DNS, SWITCH, "dns_records", row.switches, ("hanok:switches",))
+        elif isinstance(row, LoadBalancer):
+            routers, labels = frozenset({row.router}), ("hanok:routers",)
+            self._join(ref, BALANCER, ROUTER, "load_balancer", routers, labels)
+        elif isinstance(row, Router) and isinstance(ref, Named):
+            found = [other for _, other in self._others((ROUTER, row.name))]
+            self._mutate(ROUTER, ref, "load_balancer", "insert", found)
         elif isinstance(row, DHCPOptions) and isinstance(ref, Named):
             for table, port in self._others((DHCP, row.name)):
                 ids = self._copy.cells(table, port).pairs("external_ids")
@@ -569,9 +627,9 @@ class Plan:
                 self._mutate(table, group, "ports", "insert", [ref])
 
     def _tie_group(self, row: PortGroup, ref: Ref) -> None:
-        wanted: set[Ref] = set()
+        requested: set[Ref] = set()
         if row.ports is None:
-            wanted.update(port for _, port in self._others((GROUP, row.name)))
+            requested.update(port for _, port in self._others((GROUP, row.name)))
             theirs = {
                 port
                 for (table, name), port in self._refs.items()
@@ -580,7 +638,7 @@ class Plan:
         else:
             theirs = set()
             found = (self._resolve(PORT, name) for name in row.ports)
-            wanted.update(port for port in found if port is not None)
+            requested.update(port for port in found if port is not None)
         now: set[Ref] = set()
         if isinstance(ref, UUID):
             now.update(
@@ -588,8 +646,8 @@ class Plan:
                 for port in self._copy.cells(GROUP, ref).atoms("ports")
                 if isinstance(port, UUID)
             )
-        self._mutate(GROUP, ref, "ports", "delete", now - wanted - theirs)
-        self._mutate(GROUP, ref, "ports", "insert", wanted - now)
+        self._mutate(GROUP, ref, "ports", "delete", now - requested - theirs)
+        self._mutate(GROUP, ref, "ports", "insert", requested - now)
 
 
 def forget(index: Index, scopes: Iterable[str]) -> list[Operation]:
@@ -613,8 +671,10 @@ def _atom(atom: Atom | Ref) -> object:
     return atom
 
 
-def _json(value: frozenset[Atom] | frozenset[Ref] | frozenset[Named] | dict[str, str]) -> object:
+def _json(
+    value: frozenset[Atom] | frozenset[Ref] | frozenset[Named] | dict[str, str] | dict[str, int],
+) -> object:
     """A column's value in OVSDB's JSON."""
     if isinstance(value, dict):
-        return ["map", [[key, value[key]] for key in sorted(value)]]
+        return ["map", [[key, each] for key, each in sorted(value.items())]]
     return ["set", [_atom(atom) for atom in sorted(value, key=str)]]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 from hanok.drivers.ovn.plan import (
+    BALANCER,
     DHCP,
     DNS,
     GROUP,
@@ -28,11 +29,14 @@ from hanok.drivers.ovn.rows import (
     Direction,
     DNSRecords,
     GatewayChassis,
+    LoadBalancer,
     LogicalSwitch,
     NATType,
     PortGroup,
     PortType,
+    QoS,
     Router,
+    RouterPolicy,
     RouterPort,
     Row,
     StaticRoute,
@@ -120,6 +124,7 @@ def _read_port(index: Index, copy: Copy, row: UUID) -> Row:
         switch=ids[PARENT],
         type=cast(PortType, _one(cells, "type")),
         tag=_number(cells, "tag"),
+        parent=_one(cells, "parent_name"),
         addresses=_texts(cells, "addresses"),
         port_security=_texts(cells, "port_security"),
         enabled=_flag(cells, "enabled"),
@@ -136,6 +141,7 @@ def _read_router(index: Index, copy: Copy, row: UUID) -> Row:
     cells = copy.cells(ROUTER, row)
     table = "Logical_Router_Static_Route"
     routes = (copy.cells(table, route) for route in _rows(cells, "static_routes"))
+    policies = (copy.cells("Logical_Router_Policy", at) for at in _rows(cells, "policies"))
     return Router(
         name=_one(cells, "name"),
         enabled=_flag(cells, "enabled"),
@@ -146,6 +152,10 @@ def _read_router(index: Index, copy: Copy, row: UUID) -> Row:
                 port=_one(route, "output_port"),
             )
             for route in routes
+        ),
+        policies=frozenset(
+            RouterPolicy(priority=_number(one, "priority") or 0, match=_one(one, "match"))
+            for one in policies
         ),
         options=cells.pairs("options"),
         external_ids=_theirs(cells),
@@ -226,6 +236,32 @@ def _read_dns(index: Index, copy: Copy, row: UUID) -> Row:
     )
 
 
+def _read_qos(index: Index, copy: Copy, row: UUID) -> Row:
+    cells = copy.cells("QoS", row)
+    bandwidth = cells.numbers("bandwidth")
+    return QoS(
+        name=index.key_of("QoS", row),
+        switch=cells.pairs("external_ids")[PARENT],
+        direction=cast(Direction, _one(cells, "direction")),
+        priority=_number(cells, "priority") or 0,
+        match=_one(cells, "match"),
+        dscp=cells.numbers("action").get("dscp"),
+        rate=bandwidth.get("rate", 0),
+        burst=bandwidth.get("burst", 0),
+    )
+
+
+def _read_balancer(index: Index, copy: Copy, row: UUID) -> Row:
+    cells = copy.cells(BALANCER, row)
+    ids = cells.pairs("external_ids")
+    return LoadBalancer(
+        name=_one(cells, "name"),
+        router="".join(_held(index, copy, row, "hanok:routers", ROUTER, "load_balancer", ids)),
+        protocol="udp" if _one(cells, "protocol") == "udp" else "tcp",
+        vips=cells.pairs("vips"),
+    )
+
+
 def _read_addresses(index: Index, copy: Copy, row: UUID) -> Row:
     cells = copy.cells("Address_Set", row)
     return AddressSet(name=_one(cells, "name"), addresses=_texts(cells, "addresses"))
@@ -240,5 +276,7 @@ _READERS = {
     DHCP: _read_dhcp,
     GROUP: _read_group,
     DNS: _read_dns,
+    BALANCER: _read_balancer,
+    "QoS": _read_qos,
     "Address_Set": _read_addresses,
 }

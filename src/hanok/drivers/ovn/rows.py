@@ -6,7 +6,7 @@ are unique in a kind, over all scopes.
 
 What must exist when a row is applied (else MissingParent): the switch or router it is part of, and
 a port's `guard`. What may come later, and is tied when it comes: port groups, DHCP options, the
-switches of DNS records, the ports that a port group lists.
+switches of DNS records, the routers of load balancers, the ports that a port group lists.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class SwitchPort(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field=
     """A port of a switch.
 
     type: "" (a guest's), "router", "localport" or "localnet".
-    tag: VLAN of a localnet port.
+    tag: VLAN of a localnet port, or of one whose frames come through another port.
+    parent: the port through which its frames come, with that VLAN; "" for one of its own.
     dhcpv4, dhcpv6: names of DHCPOptions.
     groups: port groups (with `ports=None`) this port says it is in.
     guard: a port group without which this port must not exist, so that a port is never open by
@@ -45,6 +46,7 @@ class SwitchPort(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field=
     switch: str
     type: PortType = ""
     tag: int | None = None
+    parent: str = ""
     addresses: frozenset[str] = NOTHING
     port_security: frozenset[str] = NOTHING
     enabled: bool = True
@@ -64,10 +66,18 @@ class StaticRoute(msgspec.Struct, frozen=True, kw_only=True):
     port: str = ""
 
 
+class RouterPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """What a router drops before it looks for a way."""
+
+    priority: int
+    match: str
+
+
 class Router(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
     name: str
     enabled: bool = True
     routes: frozenset[StaticRoute] = frozenset()
+    policies: frozenset[RouterPolicy] = frozenset()
     options: dict[str, str] = {}
     external_ids: dict[str, str] = {}
 
@@ -149,6 +159,31 @@ class AddressSet(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field=
     addresses: frozenset[str] = NOTHING
 
 
+class QoS(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """What a switch does with packets that match: holds them to a rate, marks them, or both.
+
+    name: among all of them. dscp: the mark; None for none. rate: kbit/s; 0 for none. burst: kbit.
+    """
+
+    name: str
+    switch: str
+    direction: Direction
+    priority: int
+    match: str
+    dscp: int | None = None
+    rate: int = 0
+    burst: int = 0
+
+
+class LoadBalancer(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """What a router sends on: address and port ("172.24.4.9:80") → where to ("10.0.0.5:8080")."""
+
+    name: str
+    router: str
+    protocol: Literal["tcp", "udp"]
+    vips: dict[str, str] = {}
+
+
 Row = (
     LogicalSwitch
     | SwitchPort
@@ -159,6 +194,8 @@ Row = (
     | PortGroup
     | DNSRecords
     | AddressSet
+    | LoadBalancer
+    | QoS
 )
 
 

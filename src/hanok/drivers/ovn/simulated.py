@@ -13,8 +13,10 @@ from hanok.drivers.ovn.rows import (
     NAT,
     DHCPOptions,
     DNSRecords,
+    LoadBalancer,
     LogicalSwitch,
     PortGroup,
+    QoS,
     Router,
     RouterPort,
     Row,
@@ -55,24 +57,24 @@ class SimulatedNorthbound:
     async def apply(self, scope: str, rows: Sequence[Row], revision: int) -> bool:
         if self._revisions.get(scope, revision) > revision:
             return False
-        wanted: dict[Name, Row] = {}
+        requested: dict[Name, Row] = {}
         for row in rows:
             plan.record(row, scope)  # refuses what the real one refuses
             name = (type(row), name_of(row))
-            if name in wanted:
+            if name in requested:
                 raise ExecuteError(f"{name[1]} stands twice in {scope}")
             if (owner := self._owners.get(name, scope)) != scope:
                 raise ExecuteError(f"{name[1]} belongs to {owner}")
-            wanted[name] = row
+            requested[name] = row
         before = self._scopes.get(scope, {})
-        for row in wanted.values():
-            self._check(row, before, wanted)
-        touched = self._replace(scope, before, wanted)
+        for row in requested.values():
+            self._check(row, before, requested)
+        touched = self._replace(scope, before, requested)
         self._revisions[scope] = revision
         await self._settle(touched)
         return True
 
-    def _check(self, row: Row, before: dict[Name, Row], wanted: dict[Name, Row]) -> None:
+    def _check(self, row: Row, before: dict[Name, Row], requested: dict[Name, Row]) -> None:
         parent = _parent(row)
         name: Name = (type(row), name_of(row))
         stays = name in before and parent == _parent(before[name])
@@ -80,26 +82,28 @@ class SimulatedNorthbound:
         if isinstance(row, SwitchPort) and row.guard:
             needs.append((PortGroup, row.guard))
         for need in needs:
-            if need not in wanted and (need in before or need not in self._owners):
+            if need not in requested and (need in before or need not in self._owners):
                 raise MissingParent(f"{name_of(row)} needs {need[1]}, which does not exist")
 
-    def _replace(self, scope: str, before: dict[Name, Row], wanted: dict[Name, Row]) -> set[Name]:
+    def _replace(
+        self, scope: str, before: dict[Name, Row], requested: dict[Name, Row]
+    ) -> set[Name]:
         """Hold a scope's rows in place of those before. Gives the names of all rows that came, changed or went.
 
         The cost is that of what changes: a cloud's other rows are not looked at.
         """
-        gone = before.keys() - wanted.keys()
-        touched = {name for name, row in wanted.items() if before.get(name) != row} | gone
+        gone = before.keys() - requested.keys()
+        touched = {name for name, row in requested.items() if before.get(name) != row} | gone
         for name in touched:
             if (row := before.get(name)) is not None and (parent := _parent(row)) is not None:
                 self._parts[parent].discard(name)
-            if (row := wanted.get(name)) is not None and (parent := _parent(row)) is not None:
+            if (row := requested.get(name)) is not None and (parent := _parent(row)) is not None:
                 self._parts.setdefault(parent, set()).add(name)
         for name in gone:
             del self._owners[name]
-        self._owners.update(dict.fromkeys(wanted, scope))
-        if wanted:
-            self._scopes[scope] = wanted
+        self._owners.update(dict.fromkeys(requested, scope))
+        if requested:
+            self._scopes[scope] = requested
         else:
             self._scopes.pop(scope, None)
         return touched | self._collect(gone)
@@ -200,6 +204,8 @@ class SimulatedNorthbound:
             case DNSRecords():
                 there = frozenset(s for s in row.switches if (LogicalSwitch, s) in self._owners)
                 return msgspec.structs.replace(row, switches=there)
+            case LoadBalancer() if (Router, row.router) not in self._owners:
+                return msgspec.structs.replace(row, router="")
         return row
 
     async def wait_applied(self, timeout_s: float) -> bool:
@@ -219,7 +225,7 @@ class SimulatedNorthbound:
 
 
 def _parent(row: Row) -> Name | None:
-    if isinstance(row, SwitchPort):
+    if isinstance(row, SwitchPort | QoS):
         return (LogicalSwitch, row.switch)
     if isinstance(row, RouterPort | NAT):
         return (Router, row.router)

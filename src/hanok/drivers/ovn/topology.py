@@ -1,6 +1,6 @@
 """From a network service's plain values to rows. Pure functions; nothing is looked up.
 
-A scope each: `ground` (once), a network, a port, a router, a floating IP, a security group. On a
+A scope each: `ground` (once), a network, a port, a router, a floating IP, an address group, a security group. On a
 rebuild apply them in that order, groups before ports; nothing breaks in another order, but a port
 needs its network's switch and the ground, a floating IP its router.
 
@@ -10,6 +10,7 @@ refused with CannotExpress.
 
 Which port is whose, in a table:
 
+    address sets    ag_<id>_ip4, ag_<id>_ip6 (an address group's)
     port groups     pg_drop (every port with port security), pg_metadata, sg_<id> (a group's)
     switch          its network's id        guest's and metadata ports: their port's id
     router          its id                  its ports: lrp-<port id>; on the switch: <port id>
@@ -38,13 +39,17 @@ from hanok.drivers.ovn.rows import (
     ACL,
     NAT,
     Action,
+    AddressSet,
     DHCPOptions,
     Direction,
     DNSRecords,
     GatewayChassis,
+    LoadBalancer,
     LogicalSwitch,
     PortGroup,
+    QoS,
     Router,
+    RouterPolicy,
     RouterPort,
     Row,
     StaticRoute,
@@ -114,6 +119,18 @@ class AddressPair(msgspec.Struct, frozen=True, kw_only=True):
     mac: str = ""
 
 
+class QoSSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule of a QoS policy, seen from the guest: egress is what it sends.
+
+    max_kbps and max_burst_kbps hold to a rate; 0: to none. dscp_mark: of egress only; None for none.
+    """
+
+    direction: Literal["ingress", "egress"] = "egress"
+    max_kbps: int = 0
+    max_burst_kbps: int = 0
+    dscp_mark: int | None = None
+
+
 class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A guest's port."""
 
@@ -131,10 +148,17 @@ class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Chassis that the guest is on its way to: the port is there, and silent until the guest speaks from there."""
     dns_names: tuple[str, ...] = ()
     """Names under which its network's switch finds the port's addresses."""
+    qos: tuple[QoSSpec, ...] = ()
+    parent_id: str = ""
+    """The port through which its frames come, each with the VLAN id; "" for a port of its own."""
+    vlan: int | None = None
 
 
 class RouterInterfaceSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """addresses: with prefix length. ra_mode: how guests are told to get their IPv6 addresses."""
+    """addresses: with prefix length. ra_mode: how guests are told to get their IPv6 addresses.
+
+    scopes: the address scopes of its network, by version of IP; none of a version is a scope like another.
+    """
 
     port_id: str
     network_id: str
@@ -142,6 +166,7 @@ class RouterInterfaceSpec(msgspec.Struct, frozen=True, kw_only=True):
     addresses: tuple[str, ...]
     mtu: int = GENEVE_MTU
     ra_mode: Literal["slaac", "dhcpv6_stateful", "dhcpv6_stateless"] = "dhcpv6_stateful"
+    scopes: dict[int, str] = {}
 
 
 class GatewaySpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,6 +184,8 @@ class GatewaySpec(msgspec.Struct, frozen=True, kw_only=True):
     chassis: tuple[str, ...]
     enable_snat: bool = True
     own_floating: tuple[str, ...] = ()
+    scopes: dict[int, str] = {}
+    qos: tuple[QoSSpec, ...] = ()
 
 
 class RouterSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,20 +196,39 @@ class RouterSpec(msgspec.Struct, frozen=True, kw_only=True):
     routes: tuple[HostRoute, ...] = ()
 
 
+class ForwardingSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A port of a floating IP, or several in a row, and where they lead. ports: the first and the last.
+
+    address, first: where the first leads to; the others lead to the ports behind, or to the same where `to_one`.
+    """
+
+    protocol: Literal["tcp", "udp"]
+    ports: tuple[int, int]
+    address: str
+    first: int
+    to_one: bool = False
+
+
 class FloatingIPSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """An associated floating IP; without an association there is nothing to write."""
+    """An associated floating IP, or one whose ports lead to addresses; without either there is nothing to write."""
 
     id: str
     router_id: str
     floating_address: str
-    fixed_address: str
+    fixed_address: str = ""
+    forwardings: tuple[ForwardingSpec, ...] = ()
+    gateway_port_id: str = ""
+    """The port of its router on the external network, where its QoS rules are looked at."""
+    network_id: str = ""
+    """The external network."""
+    qos: tuple[QoSSpec, ...] = ()
 
 
 class RuleSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A security group rule.
 
     protocol: "" for any, a name ("tcp", "udp", "sctp", "icmp", "icmpv6", …) or a number as text.
-    port_min, port_max: ports, or ICMP type and code. remote_group_id and remote_cidr: at most one.
+    port_min, port_max: ports, or ICMP type and code. Of the remotes at most one.
     """
 
     direction: Literal["ingress", "egress"]
@@ -192,11 +238,22 @@ class RuleSpec(msgspec.Struct, frozen=True, kw_only=True):
     port_max: int | None = None
     remote_cidr: str = ""
     remote_group_id: str = ""
+    remote_address_group_id: str = ""
+
+
+class AddressGroupSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """addresses: prefixes of both versions of IP."""
+
+    id: str
+    addresses: tuple[str, ...] = ()
 
 
 class SecurityGroupSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """stateful: whether answers to what the rules let through are let through, too."""
+
     id: str
     rules: tuple[RuleSpec, ...] = ()
+    stateful: bool = True
 
 
 def network_scope(network_id: str) -> str:
@@ -213,6 +270,10 @@ def router_scope(router_id: str) -> str:
 
 def floating_ip_scope(floating_ip_id: str) -> str:
     return f"floating_ip:{floating_ip_id}"
+
+
+def address_group_scope(group_id: str) -> str:
+    return f"address_group:{group_id}"
 
 
 def security_group_scope(group_id: str) -> str:
@@ -366,6 +427,8 @@ def port(spec: PortSpec, subnets: Sequence[SubnetSpec] = ()) -> list[Row]:
         SwitchPort(
             name=_id(spec.id),
             switch=_id(spec.network_id),
+            tag=spec.vlan if spec.parent_id else None,
+            parent=_id(spec.parent_id) if spec.parent_id else "",
             addresses=frozenset(reachable),
             port_security=frozenset(security),
             enabled=spec.admin_up,
@@ -380,7 +443,52 @@ def port(spec: PortSpec, subnets: Sequence[SubnetSpec] = ()) -> list[Row]:
     ]
     if spec.dns_names and addresses:
         rows.append(_names(spec, addresses))
+    rows += _qos(spec.id, spec.network_id, spec.id, spec.qos)
     return rows
+
+
+QOS_PRIORITY, QOS_OUTSIDE_PRIORITY = (
+    2002,
+    2001,
+)  # one address of a router's gateway goes before all of it
+
+
+def _qos(
+    name: str,
+    network_id: str,
+    port_id: str,
+    rules: Sequence[QoSSpec],
+    *,
+    address: str = "",
+    priority: int = QOS_PRIORITY,
+) -> list[Row]:
+    """What a switch does with what a port sends and is sent, or with one address of it.
+
+    A packet meets one rule a direction, so what marks and what holds to a rate are one.
+    """
+    found: list[Row] = []
+    for direction in ("egress", "ingress"):
+        mine = [one for one in rules if one.direction == direction]
+        if not mine:
+            continue
+        sends = direction == "egress"
+        match = [f'{"inport" if sends else "outport"} == "{_id(port_id)}"']
+        if address:
+            match.append(f"ip4.{'src' if sends else 'dst'} == {_v4(address)}")
+        rate = next((one for one in mine if one.max_kbps), QoSSpec())
+        found.append(
+            QoS(
+                name=f"{_id(name)}-{direction}",
+                switch=_id(network_id),
+                direction="from-lport" if sends else "to-lport",
+                priority=priority,
+                match=" && ".join(match),
+                dscp=next((one.dscp_mark for one in mine if one.dscp_mark is not None), None),
+                rate=rate.max_kbps,
+                burst=rate.max_burst_kbps,
+            )
+        )
+    return found
 
 
 def _chassis(spec: PortSpec) -> dict[str, str]:
@@ -389,8 +497,8 @@ def _chassis(spec: PortSpec) -> dict[str, str]:
 
     Source: ovn-nb(5), Logical_Switch_Port options "requested-chassis" and "activation-strategy".
     """
-    if not spec.host:
-        return {}
+    if not spec.host or spec.parent_id:
+        return {}  # what comes through another port is where that is
     named = ",".join([spec.host, *spec.arriving])
     return {"requested-chassis": named} | ({"activation-strategy": "rarp"} if spec.arriving else {})
 
@@ -412,14 +520,31 @@ def group_name(group_id: str) -> str:
     return "sg_" + _id(group_id).replace("-", "_")
 
 
+def _address_set(group_id: str, family: str) -> str:
+    return f"ag_{_id(group_id).replace('-', '_')}_{family}"
+
+
+def address_group(spec: AddressGroupSpec) -> list[Row]:
+    """An address group's two address sets, empty ones too: rules name both."""
+    prefixes = [_network(one) for one in spec.addresses]
+    return [
+        AddressSet(
+            name=_address_set(spec.id, family),
+            addresses=frozenset(str(one) for one in prefixes if one.version == version),
+        )
+        for family, version in (("ip4", 4), ("ip6", 6))
+    ]
+
+
 def security_group(spec: SecurityGroupSpec) -> list[Row]:
     """A security group's port group with its rules. Who is in it, the ports say."""
-    acls = frozenset(_rule(spec.id, rule) for rule in spec.rules)
+    action: Action = "allow-related" if spec.stateful else "allow-stateless"
+    acls = frozenset(_rule(spec.id, rule, action) for rule in spec.rules)
     return [PortGroup(name=group_name(spec.id), acls=acls)]
 
 
 PROTOCOLS = {
-    "icmp": 1, "igmp": 2, "ipip": 4, "tcp": 6, "egp": 8, "udp": 17, "dccp": 33, "ipv6-route": 43,
+    "hopopt": 0, "ip": 0, "icmp": 1, "igmp": 2, "ipip": 4, "tcp": 6, "egp": 8, "udp": 17, "dccp": 33, "ipv6-route": 43,
     "ipv6-frag": 44, "rsvp": 46, "gre": 47, "esp": 50, "ah": 51, "icmpv6": 58, "ipv6-icmp": 58,
     "ipv6-nonxt": 59, "ipv6-opts": 60, "ospf": 89, "pgm": 113, "vrrp": 112, "sctp": 132,
     "udplite": 136, "ipv6-encap": 41,
@@ -427,12 +552,12 @@ PROTOCOLS = {
 _WITH_PORTS = {6: "tcp", 17: "udp", 132: "sctp"}
 
 
-def _rule(group_id: str, rule: RuleSpec) -> ACL:
+def _rule(group_id: str, rule: RuleSpec, action: Action) -> ACL:
     ingress = rule.direction == "ingress"
     family, version = ("ip4", 4) if rule.ethertype == "IPv4" else ("ip6", 6)
     match = [f"{'outport' if ingress else 'inport'} == @{group_name(group_id)}", family]
     remote = f"{family}.{'src' if ingress else 'dst'}"
-    if rule.remote_cidr and rule.remote_group_id:
+    if sum(map(bool, (rule.remote_cidr, rule.remote_group_id, rule.remote_address_group_id))) > 1:
         raise CannotExpress("a rule has a remote prefix or a remote group, not both")
     if rule.remote_cidr:
         cidr = _network(rule.remote_cidr)
@@ -442,9 +567,11 @@ def _rule(group_id: str, rule: RuleSpec) -> ACL:
             match.append(f"{remote} == {cidr}")
     elif rule.remote_group_id:
         match.append(f"{remote} == ${group_name(rule.remote_group_id)}_{family}")
+    elif rule.remote_address_group_id:
+        match.append(f"{remote} == ${_address_set(rule.remote_address_group_id, family)}")
     match.extend(_protocol(rule, version))
     direction: Direction = "to-lport" if ingress else "from-lport"
-    return _acl(direction, ALLOW_PRIORITY, " && ".join(match), "allow-related")
+    return _acl(direction, ALLOW_PRIORITY, " && ".join(match), action)
 
 
 def _protocol(rule: RuleSpec, version: int) -> list[str]:
@@ -534,11 +661,16 @@ def router(spec: RouterSpec) -> list[Row]:
                     )
                 )
         ports += _snat(name, gateway, spec.interfaces)
+        ports += _qos(
+            gateway.port_id, gateway.network_id, gateway.port_id, gateway.qos,
+            priority=QOS_OUTSIDE_PRIORITY,
+        )  # fmt: skip
     return [
         Router(
             name=name,
             enabled=spec.admin_up,
             routes=frozenset(routes),
+            policies=_walls(spec.interfaces),
             # Without these two, routers on one external network cost flows by the square.
             options={"always_learn_from_arp_request": "false", "dynamic_neigh_routers": "true"},
         ),
@@ -556,12 +688,33 @@ def _snat(
         str(each.network)
         for interface in interfaces
         for each in map(_interface, interface.addresses)
-        if each.version == 4
+        if each.version == 4 and not _one_scope(gateway.scopes, interface.scopes)
     }
     return [
         NAT(router=router, type="snat", external_ip=outside[0], logical_ip=cidr)
         for cidr in sorted(inside)
     ]
+
+
+def _one_scope(outside: dict[int, str], inside: dict[int, str]) -> bool:
+    """Whether addresses of IPv4 mean the same on both sides, so that there is nothing to translate."""
+    return bool(outside.get(4)) and outside.get(4) == inside.get(4)
+
+
+WALL_PRIORITY = 1000
+
+
+def _walls(interfaces: Sequence[RouterInterfaceSpec]) -> frozenset[RouterPolicy]:
+    """Nothing goes from a network to one of another address scope; floating IPs lead around that."""
+    found = set()
+    for source in interfaces:
+        for target in interfaces:
+            for each in map(_interface, target.addresses):
+                if source.scopes.get(each.version) != target.scopes.get(each.version):
+                    here, family = _router_port_name(source.port_id), f"ip{each.version}"
+                    match = f'inport == "{here}" && {family}.dst == {each.network}'
+                    found.add(RouterPolicy(priority=WALL_PRIORITY, match=match))
+    return frozenset(found)
 
 
 def _router_port_name(port_id: str) -> str:
@@ -605,15 +758,47 @@ def _router_port(
 
 
 def floating_ip(spec: FloatingIPSpec) -> list[Row]:
-    """A floating IP: both ways, on the router's gateway chassis."""
+    """A floating IP: both ways, on the router's gateway chassis; or its ports, each its own way."""
+    rows = _qos(
+        spec.id, spec.network_id, spec.gateway_port_id, spec.qos, address=spec.floating_address
+    )
+    if not spec.fixed_address:
+        return [*_balancers(spec), *rows]
+    whole = NAT(
+        router=_id(spec.router_id),
+        type="dnat_and_snat",
+        external_ip=str(_v4(spec.floating_address)),
+        logical_ip=str(_v4(spec.fixed_address)),
+    )
+    return [whole, *rows]
+
+
+def _balancers(spec: FloatingIPSpec) -> list[Row]:
+    """A load balancer a protocol, each port of which has one target."""
+    vips: dict[Literal["tcp", "udp"], dict[str, str]] = {}
+    for one in spec.forwardings:
+        vips.setdefault(one.protocol, {}).update(_vips(str(_v4(spec.floating_address)), one))
     return [
-        NAT(
+        LoadBalancer(
+            name=f"{_id(spec.id)}-{protocol}",
             router=_id(spec.router_id),
-            type="dnat_and_snat",
-            external_ip=str(_v4(spec.floating_address)),
-            logical_ip=str(_v4(spec.fixed_address)),
+            protocol=protocol,
+            vips=found,
         )
+        for protocol, found in sorted(vips.items())
     ]
+
+
+def _vips(outside: str, one: ForwardingSpec) -> dict[str, str]:
+    first, last = one.ports
+    count = last - first
+    if not (0 < first <= last <= 65535 and 0 < one.first <= 65535 - (0 if one.to_one else count)):
+        raise CannotExpress("ports are 1 to 65535, the first not above the last")
+    inside = str(_v4(one.address))
+    return {
+        f"{outside}:{first + step}": f"{inside}:{one.first + (0 if one.to_one else step)}"
+        for step in range(count + 1)
+    }
 
 
 def _acl(direction: Direction, priority: int, match: str, action: Action) -> ACL:

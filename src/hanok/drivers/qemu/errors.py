@@ -5,6 +5,7 @@ QEMUError
 ├── MonitorLost     the monitor does not answer, or its process is gone
 ├── CommandFailed   QEMU refused a command
 └── ImageFailed     qemu-img or a file system tool failed
+    └── ToolMissing it is not installed
 """
 
 from __future__ import annotations
@@ -29,4 +30,8 @@ class CommandFailed(QEMUError):
 
 
 class ImageFailed(QEMUError):
+    pass
+
+
+class ToolMissing(ImageFailed):
     pass

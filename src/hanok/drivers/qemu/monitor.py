@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +53,17 @@ class Monitor:
     """A connected QMP session."""
 
     def __init__(
-        self, client: QMPClient, shutdowns: EventListener, disk_errors: EventListener
+        self,
+        client: QMPClient,
+        shutdowns: EventListener,
+        disk_errors: EventListener,
+        watchdogs: EventListener,
     ) -> None:
         self._client = client
         self._shutdowns = shutdowns
         self._disk_errors = disk_errors
+        self._watchdogs = watchdogs
+        self._switched_off = False  # by its watchdog
 
     @classmethod
     async def connect(cls, path: Path, *, timeout_s: float = COMMAND_S) -> Monitor:
@@ -67,9 +73,10 @@ class Monitor:
             MonitorLost: nobody there, or no greeting in time.
         """
         client = QMPClient(None)
-        shutdowns, disk_errors = EventListener("SHUTDOWN"), EventListener("BLOCK_IO_ERROR")
-        client.register_listener(shutdowns)
-        client.register_listener(disk_errors)
+        names = ("SHUTDOWN", "BLOCK_IO_ERROR", "WATCHDOG")
+        shutdowns, disk_errors, watchdogs = (EventListener(name) for name in names)
+        for listener in (shutdowns, disk_errors, watchdogs):
+            client.register_listener(listener)
         try:
             async with asyncio.timeout(timeout_s):
                 await client.connect(str(path))
@@ -77,7 +84,7 @@ class Monitor:
             raise MonitorLost(
                 "the hypervisor's monitor does not answer", detail=repr(error)
             ) from error
-        return cls(client, shutdowns, disk_errors)
+        return cls(client, shutdowns, disk_errors, watchdogs)
 
     async def execute(
         self,
@@ -112,13 +119,13 @@ class Monitor:
         await self.execute("stop")
         # Nothing else waits for this traffic; QEMU's default limit is meant for networks.
         await self.execute("migrate-set-parameters", {"max-bandwidth": 1 << 40})
-        await self._give(fd, "memory")
+        await self.give(fd, "memory")
         await self.execute("migrate", {"uri": "fd:memory"})
         await self._migrated(timeout_s)
 
     async def load_memory(self, fd: int, *, timeout_s: float) -> None:
         """Read what `save_memory` wrote into a QEMU that was started to wait for it. The guest stands still after."""
-        await self._give(fd, "memory")
+        await self.give(fd, "memory")
         await self.execute("migrate-incoming", {"uri": "fd:memory"})
         await self._migrated(timeout_s)
 
@@ -163,13 +170,21 @@ class Monitor:
                     await self.execute("job-dismiss", {"id": BACKUP})
                 else:
                     await asyncio.sleep(POLL_S)
-        with contextlib.suppress(CommandFailed):  # there is no such node
-            await self.execute("blockdev-del", {"node-name": BACKUP})
+            while await self._backup_target():
+                with contextlib.suppress(CommandFailed):  # requests to it are under way
+                    await self.execute("blockdev-del", {"node-name": BACKUP})
+                    return
+                await asyncio.sleep(POLL_S)
 
     async def _backup_job(self) -> dict[str, Any] | None:
         jobs = await self.execute("query-jobs")
         found = jobs if isinstance(jobs, list) else []
         return next((job for job in found if job.get("id") == BACKUP), None)
+
+    async def _backup_target(self) -> bool:
+        """Whether QEMU knows the file that a disk is copied to."""
+        nodes = await self.execute("query-named-block-nodes", {"flat": True})
+        return isinstance(nodes, list) and any(node.get("node-name") == BACKUP for node in nodes)
 
     async def stopped_by_disk(self) -> bool:
         """Wait until QEMU has stopped the guest because a disk could not be read or written.
@@ -181,8 +196,33 @@ class Monitor:
             if isinstance(data, dict) and data.get("action") == "stop":
                 return bool(data.get("nospace"))
 
+    async def stopped_by_watchdog(self) -> None:
+        """Wait until a watchdog that ran out has made the guest stand still."""
+        while True:
+            if self._ran_out(await self._watchdogs.get()) == "pause":
+                return
+
+    def _ran_out(self, event: Mapping[str, Any]) -> str:
+        """What the watchdog did."""
+        data = event.get("data")
+        action = str(data.get("action", "")) if isinstance(data, dict) else ""
+        self._switched_off |= action == "poweroff"
+        return action
+
+    async def disk_trouble(self) -> str:
+        """Why a guest stands still in the state io-error: "nospace", "failed", or "" where no disk says."""
+        answer = await self.execute("query-block")
+        said = [one.get("io-status") for one in answer] if isinstance(answer, list) else []
+        return "failed" if "failed" in said else "nospace" if "nospace" in said else ""
+
+    @contextlib.contextmanager
+    def listening(self, event: str) -> Iterator[EventListener]:
+        """The events of this name from now on, as long as the context is open."""
+        with self._client.listener(event) as events:
+            yield events
+
     async def switched_itself_off(self) -> bool:
-        """Call when the process has ended: whether the guest asked for that."""
+        """Call when the process has ended: whether the guest asked for that, or its watchdog did it."""
         try:
             async with asyncio.timeout(2.0):  # what it sent last may still be unread
                 while self._client.runstate == Runstate.RUNNING:
@@ -193,7 +233,9 @@ class Monitor:
             data = event.get("data")
             if isinstance(data, dict) and data.get("guest") is True:
                 return True
-        return False
+        for event in self._watchdogs.clear():
+            self._ran_out(event)
+        return self._switched_off
 
     async def close(self) -> None:
         """Hang up; the guest goes on."""
@@ -203,7 +245,8 @@ class Monitor:
         except (QMPError, OSError, EOFError, TimeoutError):
             pass  # it was gone already
 
-    async def _give(self, fd: int, name: str) -> None:
+    async def give(self, fd: int, name: str) -> None:
+        """Hand QEMU a copy of an open file, under a name."""
         try:
             self._client.send_fd_scm(fd)
         except (QMPError, OSError) as error:

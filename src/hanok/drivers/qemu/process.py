@@ -39,6 +39,8 @@ class Process:
 
     identity: Identity
     pidfd: int
+    status: str = ""
+    """How it ended ("was ended by the signal SIGKILL"), once that is known: of a child of this process."""
 
     @property
     def alive(self) -> bool:
@@ -68,7 +70,9 @@ class Process:
     def _reap(self) -> None:
         """Take it off the process table, if it is our child: an earlier node process may have started it."""
         with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
+            told = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
+            if told is not None:
+                self.status = _status(told.si_code == os.CLD_EXITED, told.si_status)
 
     async def kill(self, *, timeout_s: float = 10.0) -> None:
         """End it at once. timeout_s: how long the kernel may take to take a busy process apart."""
@@ -85,6 +89,13 @@ class Process:
             self.pidfd = -1
 
 
+def _status(exited: bool, number: int) -> str:
+    if exited:
+        return f"ended with the status {number}"
+    known = {one.value: one.name for one in signal.Signals}
+    return f"was ended by the signal {known.get(number, number)}"
+
+
 def start(
     argv: Sequence[str],
     *,
@@ -92,10 +103,14 @@ def start(
     gid: int | None,
     fds: Sequence[int],
     log: int,
+    locked: bool = False,
+    groups: Sequence[int] = (),
 ) -> Process:
     """Start QEMU in a session of its own, so that it outlives us. Blocks until exec, some milliseconds.
 
-    uid, gid: whom it runs as; None leaves it as we are. fds: what it inherits. log: where its words go.
+    uid, gid: whom it runs as; None leaves it as we are. groups: which others that one is in.
+    fds: what it inherits. log: where its words go.
+    locked: whether it may keep all of its memory from being swapped out.
     """
     try:
         child = subprocess.Popen(
@@ -109,7 +124,7 @@ def start(
             start_new_session=True,
             user=uid,
             group=gid,
-            extra_groups=None if uid is None else [],
+            extra_groups=None if uid is None else list(groups),
             umask=0o077,
         )
     except OSError as error:
@@ -118,6 +133,9 @@ def start(
     try:
         resource.prlimit(child.pid, resource.RLIMIT_CORE, (0, 0))
         resource.prlimit(child.pid, resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+        if locked:  # QEMU looks at it some milliseconds later, when it has read its options
+            endless = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+            resource.prlimit(child.pid, resource.RLIMIT_MEMLOCK, endless)
     except (ProcessLookupError, PermissionError):
         pass  # it ended at once: whoever connects to its monitor will see
     # A guest outlives this object: the library is not to wait for it, `Process.ended` does.

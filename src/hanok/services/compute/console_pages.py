@@ -29,7 +29,7 @@ from hanok.bus import NobodyThere
 from hanok.commands import ConsoleAddress, OpenConsole
 from hanok.commands.wire import ask
 from hanok.services.compute.logic import consoles, servers
-from hanok.services.compute.logic.consoles import unseal
+from hanok.services.compute.logic.consoles import SEEN, unseal
 from hanok.services.compute.room import Compute, ComputeSettings
 from hanok.web.names import Names
 from hanok.web.token import Authenticate
@@ -82,8 +82,8 @@ class Places:
             self.leave(here[0])
         if len(taken) >= settings.consoles:
             held = Counter(one.project_id for one in taken)
-            greediest, most = held.most_common(1)[0]
-            if held[place.project_id] + 1 >= most:
+            greediest, maximum = held.most_common(1)[0]
+            if held[place.project_id] + 1 >= maximum:
                 return False
             self.leave(next(one for one in taken if one.project_id == greediest))
         taken.append(place)
@@ -161,7 +161,7 @@ class Consoles:
         return (
             server is not None
             and server.host == row.host
-            and server.vm_state in ("active", "paused")
+            and server.vm_state in SEEN
             and server.task_state != "deleting"
         )
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import sqlalchemy as sa
 
 from hanok.base.clock import Clock
 from hanok.bus import Bus
+from hanok.events import Outbox
 from hanok.limits import Limits, Registered
 from hanok.operations import Starter, active_arguments, is_active
 from hanok.rooms import Ask
-from hanok.services.compute.logic import bindings, hosts, quotas
+from hanok.services.compute.logic import bindings, explaining, hosts, quotas
 from hanok.services.compute.operations import OPERATIONS
+from hanok.services.compute.operations.change_interfaces import port_gone
 from hanok.services.compute.room import Compute, ComputeSettings, Sealer
 from hanok.services.compute.tables import servers
 from hanok.services.image.facade import Images
@@ -25,7 +30,9 @@ __all__ = [
     "build",
     "copied_disks",
     "elsewhere",
+    "explain",
     "hosts_up",
+    "look",
     "owners",
     "should_exist",
     "stuck",
@@ -38,7 +45,9 @@ _settled = sa.select(servers.c.id).where(
     servers.c.id == sa.bindparam("id"),
     servers.c.deleted.is_(False),
     servers.c.task_state.is_(None),
-    servers.c.vm_state.in_(("active", "paused", "suspended", "stopped")),
+    servers.c.vm_state.in_(
+        ("active", "paused", "suspended", "stopped", "rescued", "resized", "shelved")
+    ),
 )
 _busy = sa.select(servers).where(servers.c.deleted.is_(False), servers.c.task_state.is_not(None))
 
@@ -74,7 +83,26 @@ async def stuck(tx: Transaction) -> list[str]:
 
 async def copied_disks(tx: Transaction) -> set[str]:
     """Ids of the copies of disks that images are being made of."""
-    return {one["image_id"] for one in await active_arguments(tx, "compute.create_image")}
+    kinds = ("compute.create_image", "compute.shelve_server")
+    return {one["image_id"] for kind in kinds for one in await active_arguments(tx, kind)}
+
+
+async def explain(tx: Transaction, which: str) -> dict[str, Any]:
+    """Why a server, by id or name, is where it is: see `explaining.told`.
+
+    Raises:
+        NotFound
+    """
+    return await explaining.told(tx, which)
+
+
+async def look(tx: Transaction, which: str) -> tuple[str, str, str] | None:
+    """Id, name and state of a server, by id or name; None: there is none.
+
+    Raises:
+        Conflict: several have this name.
+    """
+    return await explaining.look(tx, which)
 
 
 async def hosts_up(tx: Transaction, room: Compute) -> list[str]:
@@ -83,12 +111,22 @@ async def hosts_up(tx: Transaction, room: Compute) -> list[str]:
     return [row.host for row in await hosts.nodes(tx) if hosts.is_up(row, room.settings, now)]
 
 
+async def warned(tx: Transaction) -> list[str]:
+    """What hosts warn of, a line each."""
+    return [
+        f"host {row.host}: {line}"
+        for row in await hosts.nodes(tx)
+        for line in (row.host_state or {}).get("warnings", ())
+    ]
+
+
 def build(
     *,
     database: Database,
     clock: Clock,
     bus: Bus,
     operations: Starter,
+    events: Outbox,
     network: Network,
     images: Images,
     copies: Copies,
@@ -101,16 +139,17 @@ def build(
     """The room.
 
     Args:
-        operations: starts the room's operations. copies: of disks, that hosts have left.
-        tickets: lets hosts move bytes from and to here.
+        operations: starts the room's operations. events: where it tells what happened.
+        copies: of disks, that hosts have left. tickets: lets hosts move bytes from and to here.
         ask: another service, asked as a user asks it. registered: a project's unified limits.
         secrets: seals passwords that wait for their guest.
     """
-    return Compute(
+    room = Compute(
         clock=clock,
         database=database,
         bus=bus,
         operations=operations,
+        events=events,
         network=network,
         images=images,
         copies=copies,
@@ -120,3 +159,5 @@ def build(
         secrets=secrets,
         settings=settings,
     )
+    network.port_gone = partial(port_gone, room)
+    return room

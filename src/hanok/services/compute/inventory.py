@@ -9,6 +9,7 @@ from hanok.commands import Done, ForgetSnapshot, HostInventory, ListInventory, R
 from hanok.commands.wire import ask
 from hanok.rooms import Difference
 from hanok.services.compute import facade
+from hanok.services.compute.logic import zones
 from hanok.services.compute.room import Compute
 from hanok.services.placement import facade as placement
 
@@ -27,7 +28,9 @@ async def differences(room: Compute, *, mend: bool) -> list[Difference]:
         owners = await facade.owners(tx)
         found = [Difference(what="stuck", detail=line) for line in await facade.stuck(tx)]
         hosts = await facade.hosts_up(tx, room)
+        found += [Difference(what="host", detail=line) for line in await facade.warned(tx)]
     found += await _allocations(room, owners, mend=mend)
+    found += await _aggregates(room, mend=mend)
     for host in hosts:
         found += await _host(room, host, owners, mend=mend)
     return found
@@ -52,6 +55,25 @@ async def _allocations(
             detail = f"server {one} is on {host} and has no allocations"
             found.append(Difference(what="allocation", detail=detail))
     return found
+
+
+async def _aggregates(room: Compute, *, mend: bool) -> list[Difference]:
+    """Placement says of hosts what aggregates say of them; what it says of others is its own."""
+    async with room.database.read() as tx:
+        found = await zones.not_mirrored(tx)
+    if mend and found:
+        async with room.database.write() as tx:
+            for host, uuid, member in await zones.not_mirrored(tx):
+                await zones.mirror(tx, host, uuid, member, room.clock.now())
+    return [
+        Difference(
+            what="aggregate",
+            detail=f"host {host} is {'' if member else 'not '}in aggregate {uuid}, and placement says otherwise",
+            mendable=True,
+            mended=mend,
+        )
+        for host, uuid, member in found
+    ]
 
 
 async def _host(

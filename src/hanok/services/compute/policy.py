@@ -16,7 +16,7 @@ _RULES: tuple[Rule, ...] = (
     Rule(
         "network:attach_external_network",
         "rule:context_is_admin",
-        "Put a new server straight onto an external network (POST /servers)",
+        "Put a server straight onto an external network (POST /servers, POST /servers/{server_id}/os-interface)",
     ),
     Rule(
         "os_compute_api:extensions",
@@ -47,6 +47,86 @@ _RULES: tuple[Rule, ...] = (
         "os_compute_api:os-server-groups:show",
         "rule:project_reader_or_admin",
         "See a server group (GET /os-server-groups/{server_group_id})",
+    ),
+    Rule(
+        "os_compute_api:os-admin-password",
+        "rule:project_member_or_admin",
+        "Change a password inside of a server (POST /servers/{server_id}/action, changePassword)",
+    ),
+    Rule(
+        "os_compute_api:os-deferred-delete:restore",
+        "rule:project_member_or_admin",
+        "Bring back a server that was soft deleted (POST /servers/{server_id}/action, restore)",
+    ),
+    Rule(
+        "os_compute_api:os-rescue",
+        "rule:project_member_or_admin",
+        "Boot a server from another image for a while (POST /servers/{server_id}/action, rescue)",
+    ),
+    Rule(
+        "os_compute_api:os-unrescue",
+        "rule:project_member_or_admin",
+        "Boot a rescued server from its own disk again (POST /servers/{server_id}/action, unrescue)",
+    ),
+    Rule(
+        "os_compute_api:os-shelve:shelve",
+        "rule:project_member_or_admin",
+        "Keep a server as an image (POST /servers/{server_id}/action, shelve)",
+    ),
+    Rule(
+        "os_compute_api:os-shelve:shelve_offload",
+        "rule:context_is_admin",
+        "Take a shelved server from its host (POST /servers/{server_id}/action, shelveOffload)",
+    ),
+    Rule(
+        "os_compute_api:os-shelve:unshelve",
+        "rule:project_member_or_admin",
+        "Bring back a shelved server (POST /servers/{server_id}/action, unshelve)",
+    ),
+    Rule(
+        "os_compute_api:os-shelve:unshelve_to_host",
+        "rule:context_is_admin",
+        "Name the host that a shelved server comes back to, from 2.91 (POST /servers/{server_id}/action, unshelve)",
+    ),
+    Rule(
+        "os_compute_api:servers:rebuild",
+        "rule:project_member_or_admin",
+        "Make a server anew from an image (POST /servers/{server_id}/action, rebuild)",
+    ),
+    Rule(
+        "os_compute_api:servers:rebuild:trusted_certs",
+        "rule:project_member_or_admin",
+        "Name the certificates that the image of a rebuild must be signed with (POST /servers/{server_id}/action, rebuild)",
+    ),
+    Rule(
+        "os_compute_api:servers:resize",
+        "rule:project_member_or_admin",
+        "Give a server another flavor (POST /servers/{server_id}/action, resize)",
+    ),
+    Rule(
+        "os_compute_api:servers:confirm_resize",
+        "rule:project_member_or_admin",
+        "Keep the new flavor (POST /servers/{server_id}/action, confirmResize)",
+    ),
+    Rule(
+        "os_compute_api:servers:revert_resize",
+        "rule:project_member_or_admin",
+        "Take the old flavor back (POST /servers/{server_id}/action, revertResize)",
+    ),
+    Rule(
+        "os_compute_api:os-migrate-server:migrate",
+        "rule:project_manager_or_admin",
+        "Take a server to another host (POST /servers/{server_id}/action, migrate)",
+    ),
+    Rule(
+        "os_compute_api:os-migrate-server:migrate:host",
+        "rule:context_is_admin",
+        "Say to which host, from 2.56 (POST /servers/{server_id}/action, migrate)",
+    ),
+    Rule(
+        "os_compute_api:servers:trigger_crash_dump",
+        "rule:project_member_or_admin",
+        "Interrupt a server so that it dumps its memory, from 2.17 (POST /servers/{server_id}/action, trigger_crash_dump)",
     ),
     Rule(
         "os_compute_api:servers:create:attach_network",
@@ -94,6 +174,16 @@ _RULES: tuple[Rule, ...] = (
         "POST /servers/{server_id}/action (os-resetState)",
     ),
     Rule(
+        "os_compute_api:os-attach-interfaces:create",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/os-interface",
+    ),
+    Rule(
+        "os_compute_api:os-attach-interfaces:delete",
+        "rule:project_member_or_admin",
+        "DELETE /servers/{server_id}/os-interface/{port_id}",
+    ),
+    Rule(
         "os_compute_api:os-attach-interfaces:list",
         "rule:project_reader_or_admin",
         "GET /servers/{server_id}/os-interface",
@@ -102,6 +192,158 @@ _RULES: tuple[Rule, ...] = (
         "os_compute_api:os-attach-interfaces:show",
         "rule:project_reader_or_admin",
         "GET /servers/{server_id}/os-interface/{port_id}",
+    ),
+    Rule(
+        "compute:aggregates:images",
+        "rule:context_is_admin",
+        "POST /os-aggregates/{aggregate_id}/images",
+    ),
+    Rule(
+        "os_compute_api:os-aggregates:index",
+        "rule:context_is_admin",
+        "GET /os-aggregates",
+    ),
+    Rule(
+        "os_compute_api:os-aggregates:create",
+        "rule:context_is_admin",
+        "POST /os-aggregates",
+    ),
+    Rule(
+        "os_compute_api:os-aggregates:show",
+        "rule:context_is_admin",
+        "GET /os-aggregates/{aggregate_id}",
+    ),
+    Rule(
+        "os_compute_api:os-aggregates:update",
+        "rule:context_is_admin",
+        "PUT /os-aggregates/{aggregate_id}",
+    ),
+    Rule(
+        "os_compute_api:os-aggregates:delete",
+        "rule:context_is_admin",
+        "DELETE /os-aggregates/{aggregate_id}",
+    ),
+    Rule(
+        "os_compute_api:os-aggregates:add_host",
+        "rule:context_is_admin",
+        "POST /os-aggregates/{aggregate_id}/action (add_host)",
+    ),
+    Rule(
+        "os_compute_api:os-aggregates:remove_host",
+        "rule:context_is_admin",
+        "POST /os-aggregates/{aggregate_id}/action (remove_host)",
+    ),
+    Rule(
+        "os_compute_api:os-aggregates:set_metadata",
+        "rule:context_is_admin",
+        "POST /os-aggregates/{aggregate_id}/action (set_metadata)",
+    ),
+    Rule(
+        "compute:server:topology:index",
+        "rule:project_reader_or_admin",
+        "GET /servers/{server_id}/topology",
+    ),
+    Rule(
+        "compute:server:topology:host:index",
+        "rule:context_is_admin",
+        "GET /servers/{server_id}/topology (where on the host its nodes are)",
+    ),
+    Rule(
+        "os_compute_api:os-admin-actions:inject_network_info",
+        "rule:context_is_admin",
+        "POST /servers/{server_id}/action (injectNetworkInfo)",
+    ),
+    Rule("os_compute_api:os-hosts:list", "rule:context_is_admin", "GET /os-hosts"),
+    Rule(
+        "os_compute_api:os-hosts:reboot",
+        "rule:context_is_admin",
+        "GET /os-hosts/{host_name}/reboot",
+    ),
+    Rule("os_compute_api:os-hosts:show", "rule:context_is_admin", "GET /os-hosts/{host_name}"),
+    Rule(
+        "os_compute_api:os-hosts:shutdown",
+        "rule:context_is_admin",
+        "GET /os-hosts/{host_name}/shutdown",
+    ),
+    Rule(
+        "os_compute_api:os-hosts:start",
+        "rule:context_is_admin",
+        "GET /os-hosts/{host_name}/startup",
+    ),
+    Rule("os_compute_api:os-hosts:update", "rule:context_is_admin", "PUT /os-hosts/{host_name}"),
+    Rule(
+        "os_compute_api:os-instance-usage-audit-log:list",
+        "rule:context_is_admin",
+        "GET /os-instance_usage_audit_log",
+    ),
+    Rule(
+        "os_compute_api:os-instance-usage-audit-log:show",
+        "rule:context_is_admin",
+        "GET /os-instance_usage_audit_log/{before_timestamp}",
+    ),
+    Rule(
+        "os_compute_api:os-migrations:index", "rule:project_manager_or_admin", "GET /os-migrations"
+    ),
+    Rule(
+        "os_compute_api:os-migrations:index:all_projects",
+        "rule:context_is_admin",
+        "GET /os-migrations",
+    ),
+    Rule("os_compute_api:os-migrations:index:host", "rule:context_is_admin", "GET /os-migrations"),
+    Rule(
+        "os_compute_api:os-server-external-events:create",
+        "rule:service_or_admin",
+        "POST /os-server-external-events",
+    ),
+    Rule(
+        "os_compute_api:os-server-password:clear",
+        "rule:project_member_or_admin",
+        "DELETE /servers/{server_id}/os-server-password",
+    ),
+    Rule(
+        "os_compute_api:os-server-password:show",
+        "rule:project_reader_or_admin",
+        "GET /servers/{server_id}/os-server-password",
+    ),
+    Rule(
+        "os_compute_api:os-simple-tenant-usage:list",
+        "rule:context_is_admin",
+        "GET /os-simple-tenant-usage",
+    ),
+    Rule(
+        "os_compute_api:os-simple-tenant-usage:show",
+        "rule:project_reader_or_admin",
+        "GET /os-simple-tenant-usage/{tenant_id}",
+    ),
+    Rule(
+        "os_compute_api:servers:migrations:delete",
+        "rule:project_manager_or_admin",
+        "DELETE /servers/{server_id}/migrations/{migration_id}",
+    ),
+    Rule(
+        "os_compute_api:servers:migrations:force_complete",
+        "rule:project_manager_or_admin",
+        "POST /servers/{server_id}/migrations/{migration_id}/action (force_complete)",
+    ),
+    Rule(
+        "os_compute_api:servers:migrations:index",
+        "rule:project_manager_or_admin",
+        "GET /servers/{server_id}/migrations",
+    ),
+    Rule(
+        "os_compute_api:servers:migrations:index:host",
+        "rule:context_is_admin",
+        "GET /servers/{server_id}/migrations",
+    ),
+    Rule(
+        "os_compute_api:servers:migrations:show",
+        "rule:context_is_admin",
+        "GET /servers/{server_id}/migrations/{migration_id}",
+    ),
+    Rule(
+        "os_compute_api:os-server-diagnostics",
+        "rule:context_is_admin",
+        "GET /servers/{server_id}/diagnostics",
     ),
     Rule(
         "os_compute_api:os-availability-zone:detail",
@@ -595,10 +837,15 @@ _RULES: tuple[Rule, ...] = (
 # What rules were called before they were split, or renamed: an operator's file may still say so.
 _FORMER_NAMES: dict[str, tuple[str, ...]] = {
     "os_compute_api:os-attach-interfaces": (
+        "os_compute_api:os-attach-interfaces:create",
+        "os_compute_api:os-attach-interfaces:delete",
         "os_compute_api:os-attach-interfaces:list",
         "os_compute_api:os-attach-interfaces:show",
     ),
-    "os_compute_api:os-deferred-delete": ("os_compute_api:os-deferred-delete:force",),
+    "os_compute_api:os-deferred-delete": (
+        "os_compute_api:os-deferred-delete:force",
+        "os_compute_api:os-deferred-delete:restore",
+    ),
     "os_compute_api:os-floating-ips": (
         "os_compute_api:os-floating-ips:add",
         "os_compute_api:os-floating-ips:remove",
@@ -621,6 +868,7 @@ _FORMER_NAMES: dict[str, tuple[str, ...]] = {
         "os_compute_api:os-instance-actions:show",
     ),
     "os_compute_api:os-used-limits": ("os_compute_api:limits:other_project",),
+    "os_compute_api:os-rescue": ("os_compute_api:os-unrescue",),
     "os_compute_api:os-multinic": (
         "os_compute_api:os-multinic:add",
         "os_compute_api:os-multinic:remove",

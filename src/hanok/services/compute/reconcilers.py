@@ -26,8 +26,9 @@ from hanok.commands.wire import (
     encode,
     speaks_for,
 )
-from hanok.services.compute import states
-from hanok.services.compute.logic import bindings, hosts, metadata, servers
+from hanok.services.compute import states, timed
+from hanok.services.compute.logic import bindings, hosts, metadata, passwords, servers
+from hanok.services.compute.operations import NoteGuest
 from hanok.services.compute.room import Compute
 from hanok.services.compute.tables import console_tokens
 from hanok.services.network import facade as networks
@@ -87,6 +88,7 @@ class Reconcilers:
         while True:
             self._compare.clear()
             await self._round(self._forget)
+            await self._round(self._begin_due)
             await self._round(self.compare)
             try:
                 async with asyncio.timeout(COMPARE_S):
@@ -115,6 +117,9 @@ class Reconcilers:
         now = self._room.clock.now()
         async with self._room.database.write() as tx:
             await tx.execute(console_tokens.delete().where(console_tokens.c.expires_at < now))
+
+    async def _begin_due(self) -> None:
+        await timed.begin_due(self._room)
 
     async def _heartbeat(self, subject: str, payload: bytes) -> bytes | None:
         state = decode_host_state(payload)
@@ -147,35 +152,44 @@ class Reconcilers:
         await asyncio.sleep(0)  # others get their turn
 
     async def _instance_changed(self, subject: str, payload: bytes) -> bytes | None:
+        current_request_id.set(new_request_id())
         event = decode_instance_changed(payload)
         if not _is_of(subject, event.host):
             return None
         room = self._room
         async with room.database.write() as tx:
             row = await servers.get_any(tx, event.server_id)
-            if (
-                row is None
-                or row.host != event.host
-                or row.task_state is not None
-                or event.generation < row.generation
-            ):
+            if row is None or row.host != event.host or event.generation < row.generation:
+                return None
+            if event.power == "running" and event.reason:
+                await self._note(tx, row, "guest", event.reason)
+            if row.task_state is not None:
                 return None
             await self._take_over(tx, row, event.power, event.reason)
         log.info("server %s is %s: %s", event.server_id, event.power, event.reason)
         return None
 
+    async def _note(self, tx: Transaction, row: Row[Any], action: str, why: str) -> None:
+        """The record of what was done to a server says what happened to it."""
+        note = NoteGuest(server_id=row.id, action=action, why=why)
+        await self._room.operations.start(tx, note, project_id=row.project_id)
+
     async def _take_over(self, tx: Transaction, row: Row[Any], power: str, reason: str) -> None:
         """Show a power state that came about without a request."""
         now = self._room.clock.now()
-        wanted = {"running": "active", "crashed": "stopped"}.get(power, power)
+        requested = {"running": "active", "crashed": "stopped"}.get(power, power)
         number = states.POWER[power]
+        if row.vm_state in ("rescued", "resized") and row.power_state != number:
+            await servers.change(tx, row.id, {"power_state": number})
         if row.vm_state not in ("active", "stopped", "paused", "suspended"):
             return
-        if row.vm_state != wanted or row.power_state != number:
-            await servers.settled(tx, row.id, wanted, number, now)
-            if power == "crashed" or (power == "paused" and reason):
-                why = reason or "The guest's process ended."
-                await servers.failed(tx, row.id, why, "", now, to_error=False)
+        if row.vm_state == requested and row.power_state == number:
+            return
+        await servers.settled(tx, row.id, requested, number, now)
+        if power == "crashed" or (power == "paused" and reason):
+            why = reason or "The guest's process ended."
+            await servers.failed(tx, row.id, why, "", now, to_error=False)
+            await self._note(tx, row, "stop" if power == "crashed" else "pause", why)
 
     async def compare(self) -> None:
         """Ask each host that is up what its guests do, and show it."""
@@ -192,29 +206,35 @@ class Reconcilers:
             except NobodyThere:
                 continue
             if isinstance(inventory, HostInventory):
-                await self._compare_host(inventory)
+                await self._compare_host(host, inventory)
 
-    async def _compare_host(self, inventory: HostInventory) -> None:
+    async def _compare_host(self, host: str, inventory: HostInventory) -> None:
+        """Show what a host says of its own guests; whatever name it gives itself, it is the one that was asked."""
         room = self._room
         there = {state.server_id: state for state in inventory.instances}
         settled_since = room.clock.now() - timedelta(seconds=5)
         async with room.database.write() as tx:
-            for row in await servers.on_host(tx, inventory.host):
+            for row in await servers.on_host(tx, host):
                 state = there.get(row.id)
                 if state is None or row.task_state is not None or row.updated_at > settled_since:
                     continue
                 if state.generation >= row.generation or state.power == "running":
-                    await self._take_over(tx, row, state.power, "")
+                    await self._take_over(tx, row, state.power, state.reason)
 
     async def _metadata(self, subject: str, payload: bytes) -> bytes | None:
         question = decode_question(payload)
         room = self._room
-        async with room.database.read() as tx:
+        writes = question.password is not None
+        async with room.database.write() if writes else room.database.read() as tx:
             server_id = await networks.server_at(tx, question.network_id, question.address)
             row = None if server_id is None else await servers.get_any(tx, server_id)
             # A host is told of its own guests only, and of those that are on their way to it.
             at = [] if row is None else [row.host, *await bindings.elsewhere(tx, row.id)]
             if row is None or not any(one and _is_of(subject, one) for one in at):
                 return encode(MetadataDocument(found=False))
+            if question.password is not None:
+                left = await passwords.leave(tx, row.id, question.password)
+                return encode(MetadataDocument(found=True, left=left))
             ports = (await networks.ports_of(tx, [row.id])).get(row.id, [])
-        return encode(MetadataDocument(found=True, files=metadata.files(row, ports)))
+            password = await passwords.of(tx, row.id)
+        return encode(MetadataDocument(found=True, files=metadata.files(row, ports, password)))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from hanok.events import Event
+from hanok.events import Event, noun_of
 from hanok.rooms import CatalogEntry, Difference, House, Loop, Room
 from hanok.services.compute import facade, inventory
 from hanok.services.compute.console_pages import Consoles
-from hanok.services.compute.logic import notifications
+from hanok.services.compute.logic import notices, notifications
 from hanok.services.compute.policy import RULES
 from hanok.services.compute.reconcilers import Reconcilers
 from hanok.services.compute.room import Compute, ComputeSettings
@@ -49,6 +49,7 @@ class ComputeRoom(Room):
             clock=house.clock,
             bus=house.bus,
             operations=house.operations,
+            events=house.events,
             network=house.facade(Network),
             images=house.facade(Images),
             copies=house.copies,
@@ -75,6 +76,8 @@ class ComputeRoom(Room):
         await self._reconcilers.unlisten()
 
     def notifications(self, event: Event) -> list[dict[str, Any]]:
+        if noun_of(event.kind) in notices.OBJECTS:
+            return notices.notifications(event)
         return notifications.notifications(event)
 
     async def differences(self, *, mend: bool) -> list[Difference]:

@@ -169,8 +169,8 @@ async def endpoint(tx: Transaction, kind: str, region: str) -> str | None:
 
 async def service_address(tx: Transaction, kind: str, region: str, interface: str) -> str | None:
     """The address of a service in a region, as the catalog has it: "$(origin)s" begins those of this house."""
-    wanted = {"kind": kind, "region": region, "interface": interface}
-    url = await tx.scalar(_in_region, wanted)
+    requested = {"kind": kind, "region": region, "interface": interface}
+    url = await tx.scalar(_in_region, requested)
     return None if url is None else str(url)
 
 

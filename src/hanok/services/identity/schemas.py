@@ -66,6 +66,7 @@ class DomainBody(Struct, kw_only=True):
     description: Text | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
     explicit_domain_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")] | UnsetType = UNSET
+    tags: Annotated[list[Tag], Meta(max_length=80)] | UnsetType = UNSET
     options: Options | UnsetType = UNSET
 
 
@@ -77,6 +78,18 @@ class UserBody(Struct, kw_only=True):
     description: Text | UnsetType | None = UNSET
     enabled: bool | UnsetType = UNSET
     options: UserOptions | UnsetType = UNSET
+
+
+def no_federated(extra: dict[str, Any]) -> None:
+    """Identities at identity providers are made by signing in there; none is taken from a body.
+
+    Raises:
+        BadInput: one is given.
+    """
+    if extra.pop("federated", None) not in (None, []):
+        raise BadInput(
+            "Invalid input for field 'federated': users are linked to an identity provider by signing in there."
+        )
 
 
 class PasswordBody(Struct, kw_only=True):
@@ -115,8 +128,10 @@ class EndpointBody(Struct, kw_only=True):
     interface: str | UnsetType = UNSET
     region: Annotated[str, Meta(max_length=255)] | UnsetType | None = UNSET
     region_id: Annotated[str, Meta(max_length=255)] | UnsetType | None = UNSET
-    url: Annotated[str, Meta(min_length=1, max_length=225)] | UnsetType = UNSET
+    url: URL | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
+    name: Text | UnsetType = UNSET
+    description: Text | UnsetType = UNSET
 
 
 class AccessRuleBody(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -135,7 +150,7 @@ class RoleRef(Struct, kw_only=True):
     domain: Any = None
 
 
-class ApplicationCredentialBody(Struct, kw_only=True):
+class ApplicationCredentialBody(Struct, kw_only=True, forbid_unknown_fields=True):
     name: Name255
     description: Text | None = None
     secret: Annotated[str, Meta(min_length=1, max_length=255)] | None = None

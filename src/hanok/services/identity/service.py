@@ -33,6 +33,7 @@ def service(room: Identity) -> Service:
         routes=ROUTES,
         fault=faults.identity,
         guards_authority=True,
+        alone=False,  # as upstream
         media_types=("application/json", "application/json-home"),
         payload=lambda subject: {"resource_info": subject},
     )
@@ -111,6 +112,7 @@ class IdentityRoom(Room):
         def wake(_words: list[str]) -> None:
             changed.set()
 
+        self.facade.secrets.missed = changed.set
         self._house.wakes.on(TOPIC, wake)
         try:
             while True:

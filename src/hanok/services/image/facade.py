@@ -15,6 +15,7 @@ from hanok.base.errors import HanokError, Unavailable
 from hanok.drivers.image_stores import Store, StoreBroken
 from hanok.drivers.image_stores.files import FileStore
 from hanok.drivers.image_stores.s3 import S3Store
+from hanok.events import Outbox
 from hanok.limits import Limits, Registered
 from hanok.operations import Starter
 from hanok.rooms import WrongSettings
@@ -82,6 +83,7 @@ def build(
     *,
     folder: Path,
     operations: Starter,
+    events: Outbox,
     registered: Registered | None = None,
     endpoint: Endpoint | None = None,
     image_service: ImageService | None = None,
@@ -91,7 +93,7 @@ def build(
 
     Args:
         files: the folder of the usual file store; hosts read it. folder: control's own, for staging and the cache.
-        operations: starts the room's operations.
+        operations: starts the room's operations. events: where it tells what happened.
         registered: a project's unified limits. endpoint: where a kind of service is in the catalog.
         image_service: where a region's is. secrets: seals tokens that wait for an import.
 
@@ -125,6 +127,7 @@ def build(
         web_store=next((one.id for one in settings.stores if one.kind == "http"), ""),
         folder=folder,
         operations=operations,
+        events=events,
         limits=Limits("image", quotas.resources(settings.limits), registered),
         endpoint=endpoint or no_endpoint,
         image_service=image_service or no_image_service,

@@ -364,18 +364,18 @@ def read_namespace(body: Any) -> dict[str, Any]:
     """The columns of a namespace, and under their own names the things in it."""
     known = tuple(namespace_schema()["properties"])
     thing = _thing(body, known, "namespace")
-    visibility = thing.get("visibility") or "private"
+    visibility = "private" if thing.get("visibility") is None else thing["visibility"]
     if visibility not in ("public", "private"):
         raise _wrong("visibility", "is not one of public, private")
     protected = thing.get("protected")
-    if protected not in (None, True, False):
+    if protected is not None and not isinstance(protected, bool):
         raise _wrong("protected", "is not true or false")
 
     def several(name: str) -> list[Any]:
-        value = thing.get(name) or []
-        if not isinstance(value, list):
+        value = thing.get(name)
+        if value is not None and not isinstance(value, list):
             raise _wrong(name, "is not a list")
-        return value
+        return value or []
 
     return {
         "namespace": read_name(thing.get("namespace"), "namespace"),

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from hanok.base.clock import Clock
 from hanok.drivers.image_stores import Store
 from hanok.drivers.image_stores.web import WebRules
+from hanok.events import Outbox
 from hanok.limits import Limits
 from hanok.operations import Starter
 from hanok.store import Database, Transaction
@@ -117,6 +118,7 @@ class Images(Struct, frozen=True, kw_only=True):
     folder: Path
     operations: Starter
     limits: Limits
+    events: Outbox
     endpoint: Endpoint
     image_service: ImageService
     secrets: Sealer | None

@@ -10,7 +10,7 @@ from msgspec import Struct
 from sqlalchemy import Row
 
 from hanok.base.clock import zulu
-from hanok.base.errors import BadInput, Forbidden
+from hanok.base.errors import BadInput, Forbidden, TooLarge
 from hanok.base.ids import is_uuid, new_uuid
 
 DISK_FORMATS = (
@@ -28,7 +28,8 @@ DISK_FORMATS = (
     "luks",
 )
 AMAZON_FORMATS = ("ami", "ari", "aki")  # a machine, a kernel and a ramdisk, each as it is
-USABLE_FORMATS = ("raw", "qcow2", "iso")
+CONVERTED_FORMATS = ("vmdk", "vhd", "vhdx", "vdi")  # hosts turn them into qcow2 when they take them
+USABLE_FORMATS = ("raw", "qcow2", "iso", *CONVERTED_FORMATS)
 CONVERT = "Convert it to qcow2 before the upload: qemu-img convert -O qcow2 DISK NEW.qcow2"
 CONTAINER_FORMATS = ("ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed")
 VISIBILITIES = ("community", "public", "private", "shared")
@@ -366,7 +367,7 @@ def checked(name: str, value: Any) -> Any:
     """A value for an attribute of an image, as it will be kept.
 
     Raises:
-        BadInput: it does not fit. Forbidden: it is not for the caller to set.
+        BadInput: it does not fit. Forbidden: it is not for the caller to set. TooLarge: too many tags.
     """
     if name in READ_ONLY:
         raise Forbidden(f"Attribute '{name}' is read-only.")
@@ -406,7 +407,7 @@ def checked(name: str, value: Any) -> Any:
         ):
             raise _bad(name, value, "is not a list of texts of at most 255 characters")
         if len(set(value)) > MOST_TAGS:
-            raise BadInput(f"An image has at most {MOST_TAGS} tags.")
+            raise TooLarge(f"An image has at most {MOST_TAGS} tags.")
         return list(dict.fromkeys(value))
     if name == "locations":
         return value
@@ -442,7 +443,7 @@ def new_image(
     if values["owner"] is None:
         raise BadInput("An image belongs to a project: name its owner, or use a project's token.")
     if len(properties) > MOST_PROPERTIES:
-        raise BadInput(f"An image has at most {MOST_PROPERTIES} further properties.")
+        raise TooLarge(f"An image has at most {MOST_PROPERTIES} further properties.")
     return values, properties, tags
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 from hanok.base.errors import Unavailable
+from hanok.events import Event
 from hanok.rooms import CatalogEntry, Difference, House, Loop, Room
 from hanok.services.identity import facade as identity
 from hanok.services.image import facade
+from hanok.services.image.logic import news
 from hanok.services.image.policy import RULES
 from hanok.services.image.room import Images, ImageSettings
 from hanok.services.image.routes import ROUTES
@@ -53,6 +56,7 @@ class ImageRoom(Room):
             house.settings("image", ImageSettings),
             folder=house.state / "control" / "images",
             operations=house.operations,
+            events=house.events,
             registered=house.unified_limits("image"),
             endpoint=self._endpoint,
             image_service=self._image_service,
@@ -67,6 +71,9 @@ class ImageRoom(Room):
 
     async def _image_service(self, tx: Transaction, region: str, interface: str) -> str | None:
         return await identity.service_address(tx, "image", region, interface)
+
+    def notifications(self, event: Event) -> list[dict[str, Any]]:
+        return news.notifications(event, "image.localhost")
 
     async def first_rows(self, tx: Transaction) -> None:
         await facade.bootstrap(tx, self._house.clock)

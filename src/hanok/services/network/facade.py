@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 from hanok.base.clock import Clock
+from hanok.base.errors import BadInput, Conflict
 from hanok.bus import Wakes
+from hanok.drivers.ovn import tracing
+from hanok.drivers.ovn.errors import OVNError
 from hanok.events import Outbox
 from hanok.limits import Limits, Registered
-from hanok.services.network.logic import agents, external, inventory, quotas, server_ports
+from hanok.services.network.logic import (
+    agents,
+    external,
+    inventory,
+    paths,
+    quotas,
+    server_ports,
+    topologies,
+)
+from hanok.services.network.logic.group_defaults import ensure_first as ensure_first_rules
+from hanok.services.network.logic.paths import Step
 from hanok.services.network.logic.reach import Reach
 from hanok.services.network.logic.server_ports import (
     FixedIP,
@@ -18,14 +32,19 @@ from hanok.services.network.logic.server_ports import (
     addresses_of,
     bind,
     change_group,
+    next_place,
     nics,
+    place,
     ports_of,
     rename,
     server_at,
 )
+from hanok.services.network.logic.server_views import SeenPort, seen
 from hanok.services.network.room import Engine, Network, NetworkSettings
 from hanok.store import Database, Transaction
 from hanok.web.token import Caller
+
+log = logging.getLogger(__name__)
 
 __all__ = [
     "Engine",
@@ -34,14 +53,22 @@ __all__ = [
     "NICWish",
     "Network",
     "NetworkSettings",
+    "SeenPort",
     "ServerPort",
+    "Step",
     "addresses_of",
+    "allocated",
     "bind",
     "change_group",
+    "ensure_first_rules",
+    "next_place",
     "nics",
+    "place",
     "ports_of",
     "rename",
+    "seen",
     "server_at",
+    "why",
 ]
 
 
@@ -93,6 +120,38 @@ async def differences(tx: Transaction, room: Network) -> list[str]:
     return await inventory.differences(tx, room)
 
 
+async def why(
+    room: Network,
+    source: tuple[str, str],
+    destination: tuple[str, str],
+    protocol: str,
+    port: int | None,
+) -> list[Step]:
+    """The way of a packet from one end to the other; the last step does not pass where it stops.
+
+    Where OVN is real, its flows are looked at too, and that is a step.
+
+    Args:
+        source, destination: what was asked for, and the id of the server that it names or "": a port by its id or
+            name, an address, or "outside".
+
+    Raises:
+        BadInput: no such end, one that has no address, or is several; no such protocol.
+    """
+    flow = paths.flow_of(protocol, port)
+    async with room.database.read() as tx:
+        ends = [await paths.end_of(tx, *one) for one in (source, destination)]
+        steps, packet = await paths.walk(tx, ends[0], ends[1], flow)
+    if packet is None or not room.settings.southbound or steps[-1].at == "OVN":
+        return steps
+    try:
+        ends_at = await tracing.ends_at(room.settings.southbound, packet)
+    except OVNError as error:
+        log.warning("ovn-trace does not say where a packet ends: %s (%s)", error, error.detail)
+        return steps
+    return [*steps, paths.compared(steps, packet, ends_at)]
+
+
 async def plan(
     tx: Transaction,
     caller: Caller,
@@ -100,21 +159,65 @@ async def plan(
     *,
     count: int = 1,
     external: bool = False,
+    grouped: bool = False,
 ) -> list[NICPlan]:
     """Check a server's wishes with the caller's eyes and give each interface a port id.
 
     Args:
-        wishes: interfaces in order, or "auto" (the only network the caller may use, none if there is none), or "none".
+        wishes: interfaces in order, or "only" (the only network the caller may use, none if there is none), or "none".
         count: how many servers are to be made so; with more than one, ports and addresses cannot be named.
         external: whether the caller may use external networks so.
+        grouped: whether other security groups are asked for than the project's default one.
 
     Raises:
-        BadInput: an unknown network, an address that is not the network's, a network without a subnet.
-        Conflict: the port is in use; "auto" and several networks to choose from; an address that is taken.
+        BadInput: an unknown network, an address that is not the network's, a network without a subnet, or one whose
+            ports take no groups.
+        Conflict: the port is in use; "only" and several networks to choose from; an address that is taken.
         Forbidden: an external network, for those who may not use them so.
     """
     reach = Reach(caller.project_id, everything=caller.everywhere)
-    return await server_ports.plan(tx, reach, wishes, count=count, external=external)
+    return await server_ports.plan(
+        tx, reach, wishes, count=count, external=external, grouped=grouped
+    )
+
+
+async def allocated(tx: Transaction, room: Network, caller: Caller) -> str:
+    """The only network that the caller may use; one behind a router to the outside is made where there is none.
+
+    Raises:
+        BadInput: there is none, and nothing to make one of: no default external network, no default subnet pool.
+        Conflict: there are several.
+    """
+    found = await server_ports.only_network(tx, Reach(caller.project_id))
+    if found is not None:
+        return found
+    project_id = caller.project_id or ""
+    try:
+        return await topologies.ensure(tx, room, project_id)
+    except Conflict as error:
+        raise BadInput(
+            f"Unable to automatically allocate a network for project {project_id}. {error.message}"
+        ) from error
+
+
+async def plan_another(
+    tx: Transaction, caller: Caller, wish: NICWish, *, external: bool = False
+) -> NICPlan:
+    """Check the wish for another interface of an existing server with the caller's eyes.
+
+    Args:
+        wish: with neither port nor network, it is for the only network that the caller may use.
+        external: whether the caller may use external networks so.
+
+    Raises:
+        NotFound: the port or the network.
+        BadInput: an address that is not the network's or is taken, a network or port without one; several networks or
+            none to choose from.
+        Conflict: the port is in use.
+        Forbidden: an external network, for those who may not use them so.
+    """
+    reach = Reach(caller.project_id, everything=caller.everywhere)
+    return await server_ports.plan_another(tx, reach, wish, external=external)
 
 
 async def check_security_groups(
@@ -137,8 +240,8 @@ async def release_plans(
     tx: Transaction, room: Network, server_id: str, plans: Sequence[NICPlan]
 ) -> None:
     """Undo `bind`."""
-    wanted = {plan.port_id for plan in plans}
-    await server_ports.release(tx, room, server_id, only=wanted)
+    requested = {plan.port_id for plan in plans}
+    await server_ports.release(tx, room, server_id, only=requested)
 
 
 async def applied(room: Network, server_id: str, *, timeout_s: float) -> None:

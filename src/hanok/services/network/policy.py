@@ -9,14 +9,45 @@ from hanok.web.policy import BY_OPERATORS, Rule, with_former_names
 
 _RULES: tuple[Rule, ...] = (
     Rule(
+        "add_addresses",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /address-groups/{id}/add_addresses",
+    ),
+    Rule(
         "add_extraroutes",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /routers/{id}/add_extraroutes",
     ),
     Rule(
+        "add_prefixes",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /subnetpools/{id}/add_prefixes",
+    ),
+    Rule(
         "add_router_interface",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /routers/{id}/add_router_interface",
+    ),
+    Rule(
+        "add_subports",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /trunks/{id}/add_subports",
+    ),
+    Rule(
+        "create_address_group",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "POST /address-groups",
+    ),
+    Rule(
+        "create_address_scope",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "POST /address-scopes",
+    ),
+    Rule("create_address_scope:shared", "rule:admin_only", "POST /address-scopes"),
+    Rule(
+        "create_default_security_group_rule",
+        "rule:admin_only",
+        "POST /default-security-group-rules",
     ),
     Rule(
         "create_floatingip",
@@ -32,6 +63,11 @@ _RULES: tuple[Rule, ...] = (
         "create_floatingip:tags",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "POST /floatingips/{id}/tags",
+    ),
+    Rule(
+        "create_floatingip_port_forwarding",
+        "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
+        "POST /floatingips/{floatingip_id}/port_forwardings",
     ),
     Rule(
         "create_network",
@@ -53,6 +89,26 @@ _RULES: tuple[Rule, ...] = (
         "create_network:tags",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "POST /networks/{id}/tags",
+    ),
+    Rule(
+        "create_policy",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "POST /qos/policies",
+    ),
+    Rule(
+        "create_policy:tags",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "POST /qos/policies/{id}/tags",
+    ),
+    Rule(
+        "create_policy_bandwidth_limit_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "POST /qos/policies/{policy_id}/bandwidth_limit_rules",
+    ),
+    Rule(
+        "create_policy_dscp_marking_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "POST /qos/policies/{policy_id}/dscp_marking_rules",
     ),
     Rule(
         "create_port",
@@ -122,6 +178,21 @@ _RULES: tuple[Rule, ...] = (
         "POST /ports/{id}/tags",
     ),
     Rule(
+        "create_rbac_policy",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "POST /rbac-policies",
+    ),
+    Rule(
+        "create_rbac_policy:target_project",
+        "rule:admin_only or not field:rbac_policy:target_project=*",
+        "POST /rbac-policies",
+    ),
+    Rule(
+        "create_rbac_policy:target_tenant",
+        "rule:admin_only or (not field:rbac_policy:target_tenant=* and not field:rbac_policy:target_project=*)",
+        "POST /rbac-policies",
+    ),
+    Rule(
         "create_router",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "POST /routers",
@@ -161,6 +232,11 @@ _RULES: tuple[Rule, ...] = (
         "POST /security-group-rules",
     ),
     Rule(
+        "create_security_groups_default_statefulness",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "POST /security-groups-default-statefulness",
+    ),
+    Rule(
         "create_subnet",
         "(rule:admin_only) or (role:member and rule:network_owner)",
         "POST /subnets",
@@ -170,7 +246,59 @@ _RULES: tuple[Rule, ...] = (
         "role:member and project_id:%(project_id)s or (rule:admin_only) or (role:member and rule:network_owner)",
         "POST /subnets/{id}/tags",
     ),
+    Rule(
+        "create_subnetpool",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "POST /subnetpools",
+    ),
+    Rule("create_subnetpool:is_default", "rule:admin_only", "POST /subnetpools"),
+    Rule("create_subnetpool:shared", "rule:admin_only", "POST /subnetpools"),
+    Rule(
+        "create_subnetpool:tags",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "POST /subnetpools/{id}/tags",
+    ),
+    Rule(
+        "create_trunk",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "POST /trunks",
+    ),
+    Rule(
+        "create_trunk:tags",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "POST /trunks/{id}/tags",
+    ),
+    Rule(
+        "delete_address_group",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "DELETE /address-groups/{id}",
+    ),
+    Rule(
+        "delete_address_scope",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "DELETE /address-scopes/{id}",
+    ),
     Rule("delete_agent", "rule:admin_only", "DELETE /agents/{id}"),
+    Rule(
+        "delete_alias_bandwidth_limit_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "DELETE /qos/alias_bandwidth_limit_rules/{rule_id}/",
+    ),
+    Rule(
+        "delete_alias_dscp_marking_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "DELETE /qos/alias_dscp_marking_rules/{rule_id}/",
+    ),
+    Rule(
+        "delete_auto_allocated_topology",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "DELETE /auto-allocated-topology/{project_id}",
+    ),
+    Rule(
+        "delete_default_security_group_rule",
+        "rule:admin_only",
+        "DELETE /default-security-group-rules/{id}",
+    ),
     Rule(
         "delete_floatingip",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
@@ -180,6 +308,11 @@ _RULES: tuple[Rule, ...] = (
         "delete_floatingip:tags",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "DELETE /floatingips/{id}/tags; DELETE /floatingips/{id}/tags/{tag_id}",
+    ),
+    Rule(
+        "delete_floatingip_port_forwarding",
+        "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
+        "DELETE /floatingips/{floatingip_id}/port_forwardings/{port_forwarding_id}",
     ),
     Rule(
         "delete_network",
@@ -192,6 +325,26 @@ _RULES: tuple[Rule, ...] = (
         "DELETE /networks/{id}/tags; DELETE /networks/{id}/tags/{tag_id}",
     ),
     Rule(
+        "delete_policy",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "DELETE /qos/policies/{id}",
+    ),
+    Rule(
+        "delete_policy:tags",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "DELETE /qos/policies/{id}/tags; DELETE /qos/policies/{id}/tags/{tag_id}",
+    ),
+    Rule(
+        "delete_policy_bandwidth_limit_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "DELETE /qos/policies/{policy_id}/bandwidth_limit_rules/{rule_id}",
+    ),
+    Rule(
+        "delete_policy_dscp_marking_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "DELETE /qos/policies/{policy_id}/dscp_marking_rules/{rule_id}",
+    ),
+    Rule(
         "delete_port",
         "(rule:admin_only) or (rule:service_api) or role:member and rule:network_owner or role:member and project_id:%(project_id)s",
         "DELETE /ports/{id}",
@@ -202,6 +355,11 @@ _RULES: tuple[Rule, ...] = (
         "DELETE /ports/{id}/tags; DELETE /ports/{id}/tags/{tag_id}",
     ),
     Rule("delete_quota", "rule:admin_only", "DELETE /quota/{id}"),
+    Rule(
+        "delete_rbac_policy",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "DELETE /rbac-policies/{id}",
+    ),
     Rule(
         "delete_router",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
@@ -228,6 +386,11 @@ _RULES: tuple[Rule, ...] = (
         "DELETE /security-group-rules/{id}",
     ),
     Rule(
+        "delete_security_groups_default_statefulness",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "DELETE /security-groups-default-statefulness/{id}",
+    ),
+    Rule(
         "delete_subnet",
         "role:member and project_id:%(project_id)s or (rule:admin_only) or (role:member and rule:network_owner)",
         "DELETE /subnets/{id}",
@@ -237,8 +400,104 @@ _RULES: tuple[Rule, ...] = (
         "role:member and project_id:%(project_id)s or (rule:admin_only) or (role:member and rule:network_owner)",
         "DELETE /subnets/{id}/tags; DELETE /subnets/{id}/tags/{tag_id}",
     ),
+    Rule(
+        "delete_subnetpool",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "DELETE /subnetpools/{id}",
+    ),
+    Rule(
+        "delete_subnetpool:tags",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "DELETE /subnetpools/{id}/tags; DELETE /subnetpools/{id}/tags/{tag_id}",
+    ),
+    Rule(
+        "delete_trunk",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "DELETE /trunks/{id}",
+    ),
+    Rule(
+        "delete_trunk:tags",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "DELETE /trunks/{id}/tags; DELETE /trunks/{id}/tags/{tag_id}",
+    ),
+    Rule(
+        "get_address_group",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s) or rule:shared_address_groups",
+        "GET /address-groups; GET /address-groups/{id}",
+    ),
+    Rule(
+        "get_address_scope",
+        "rule:admin_only or role:reader and project_id:%(project_id)s or rule:shared_address_scopes",
+        "GET /address-scopes; GET /address-scopes/{id}",
+    ),
     Rule("get_agent", "rule:admin_only", "GET /agents; GET /agents/{id}"),
+    Rule(
+        "get_alias_bandwidth_limit_rule",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /qos/alias_bandwidth_limit_rules/{rule_id}/",
+    ),
+    Rule(
+        "get_alias_dscp_marking_rule",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /qos/alias_dscp_marking_rules/{rule_id}/",
+    ),
+    Rule(
+        "get_auto_allocated_topology",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "GET /auto-allocated-topology/{project_id}",
+    ),
     Rule("get_availability_zone", "role:reader", "GET /availability_zones"),
+    Rule(
+        "get_default_security_group_rule",
+        "role:reader",
+        "GET /default-security-group-rules; GET /default-security-group-rules/{id}",
+    ),
+    Rule(
+        "get_floatingip_pool",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "GET /floatingip_pools",
+    ),
+    Rule(
+        "get_floatingip_port_forwarding",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /floatingips/{floatingip_id}/port_forwardings; GET /floatingips/{floatingip_id}/port_forwardings/{port_forwarding_id}",
+    ),
+    Rule(
+        "get_network_ip_availability",
+        "(rule:admin_only) or (rule:service_api)",
+        "GET /network-ip-availabilities; GET /network-ip-availabilities/{network_id}",
+    ),
+    Rule(
+        "get_policy",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s) or rule:shared_qos_policy",
+        "GET /qos/policies; GET /qos/policies/{id}",
+    ),
+    Rule(
+        "get_policy:tags",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s) or rule:shared_qos_policy",
+        "GET /qos/policies/{id}/tags; GET /qos/policies/{id}/tags/{tag_id}",
+    ),
+    Rule(
+        "get_policy_bandwidth_limit_rule",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /qos/policies/{policy_id}/bandwidth_limit_rules; GET /qos/policies/{policy_id}/bandwidth_limit_rules/{rule_id}",
+    ),
+    Rule(
+        "get_policy_dscp_marking_rule",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /qos/policies/{policy_id}/dscp_marking_rules; GET /qos/policies/{policy_id}/dscp_marking_rules/{rule_id}",
+    ),
+    Rule(
+        "get_rbac_policy",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "GET /rbac-policies; GET /rbac-policies/{id}",
+    ),
+    Rule("get_rule_type", "role:reader", "GET /qos/rule-types; GET /qos/rule-types/{rule_type}"),
+    Rule(
+        "get_security_groups_default_statefulness",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "GET /security-groups-default-statefulness; GET /security-groups-default-statefulness/{id}",
+    ),
     Rule("get_service_provider", "role:reader", "GET /service-providers"),
     Rule(
         "get_floatingip",
@@ -354,16 +613,82 @@ _RULES: tuple[Rule, ...] = (
         "GET /subnets/{id}/tags; GET /subnets/{id}/tags/{tag_id}",
     ),
     Rule(
+        "get_subnetpool",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s) or rule:shared_subnetpools",
+        "GET /subnetpools; GET /subnetpools/{id}",
+    ),
+    Rule(
+        "get_subnetpool:tags",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s) or rule:shared_subnetpools",
+        "GET /subnetpools/{id}/tags; GET /subnetpools/{id}/tags/{tag_id}",
+    ),
+    Rule(
+        "get_subports",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "GET /trunks/{id}/get_subports",
+    ),
+    Rule(
+        "get_trunk",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "GET /trunks; GET /trunks/{id}",
+    ),
+    Rule(
+        "get_trunk:tags",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "GET /trunks/{id}/tags; GET /trunks/{id}/tags/{tag_id}",
+    ),
+    Rule(
+        "onboard_network_subnets",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /subnetpools/{id}/onboard_network_subnets",
+    ),
+    Rule(
+        "remove_addresses",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /address-groups/{id}/remove_addresses",
+    ),
+    Rule(
         "remove_extraroutes",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /routers/{id}/remove_extraroutes",
+    ),
+    Rule(
+        "remove_prefixes",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /subnetpools/{id}/remove_prefixes",
     ),
     Rule(
         "remove_router_interface",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /routers/{id}/remove_router_interface",
     ),
+    Rule(
+        "remove_subports",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /trunks/{id}/remove_subports",
+    ),
+    Rule(
+        "update_address_group",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /address-groups/{id}",
+    ),
+    Rule(
+        "update_address_scope",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /address-scopes/{id}",
+    ),
+    Rule("update_address_scope:shared", "rule:admin_only", "PUT /address-scopes/{id}"),
     Rule("update_agent", "rule:admin_only", "PUT /agents/{id}"),
+    Rule(
+        "update_alias_bandwidth_limit_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "PUT /qos/alias_bandwidth_limit_rules/{rule_id}/",
+    ),
+    Rule(
+        "update_alias_dscp_marking_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "PUT /qos/alias_dscp_marking_rules/{rule_id}/",
+    ),
     Rule(
         "update_floatingip",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
@@ -373,6 +698,11 @@ _RULES: tuple[Rule, ...] = (
         "update_floatingip:tags",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /floatingips/{id}/tags; PUT /floatingips/{id}/tags/{tag_id}",
+    ),
+    Rule(
+        "update_floatingip_port_forwarding",
+        "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
+        "PUT /floatingips/{floatingip_id}/port_forwardings/{port_forwarding_id}",
     ),
     Rule(
         "update_network",
@@ -391,6 +721,26 @@ _RULES: tuple[Rule, ...] = (
         "update_network:tags",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /networks/{id}/tags; PUT /networks/{id}/tags/{tag_id}",
+    ),
+    Rule(
+        "update_policy",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "PUT /qos/policies/{id}",
+    ),
+    Rule(
+        "update_policy:tags",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "PUT /qos/policies/{id}/tags; PUT /qos/policies/{id}/tags/{tag_id}",
+    ),
+    Rule(
+        "update_policy_bandwidth_limit_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "PUT /qos/policies/{policy_id}/bandwidth_limit_rules/{rule_id}",
+    ),
+    Rule(
+        "update_policy_dscp_marking_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "PUT /qos/policies/{policy_id}/dscp_marking_rules/{rule_id}",
     ),
     Rule(
         "update_port",
@@ -463,6 +813,21 @@ _RULES: tuple[Rule, ...] = (
     ),
     Rule("update_quota", "rule:admin_only", "PUT /quota/{id}"),
     Rule(
+        "update_rbac_policy",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /rbac-policies/{id}",
+    ),
+    Rule(
+        "update_rbac_policy:target_project",
+        "rule:admin_only or not field:rbac_policy:target_project=*",
+        "PUT /rbac-policies/{id}",
+    ),
+    Rule(
+        "update_rbac_policy:target_tenant",
+        "rule:admin_only or (not field:rbac_policy:target_tenant=* and not field:rbac_policy:target_project=*)",
+        "PUT /rbac-policies/{id}",
+    ),
+    Rule(
         "update_router",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /routers/{id}",
@@ -499,6 +864,11 @@ _RULES: tuple[Rule, ...] = (
         "PUT /security-groups/{id}/tags; PUT /security-groups/{id}/tags/{tag_id}",
     ),
     Rule(
+        "update_security_groups_default_statefulness",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "PUT /security-groups-default-statefulness/{id}",
+    ),
+    Rule(
         "update_subnet",
         "role:member and project_id:%(project_id)s or (rule:admin_only) or (role:member and rule:network_owner)",
         "PUT /subnets/{id}",
@@ -508,6 +878,27 @@ _RULES: tuple[Rule, ...] = (
         "role:member and project_id:%(project_id)s or (rule:admin_only) or (role:member and rule:network_owner)",
         "PUT /subnets/{id}/tags; PUT /subnets/{id}/tags/{tag_id}",
     ),
+    Rule(
+        "update_subnetpool",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /subnetpools/{id}",
+    ),
+    Rule("update_subnetpool:is_default", "rule:admin_only", "PUT /subnetpools/{id}"),
+    Rule(
+        "update_subnetpool:tags",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /subnetpools/{id}/tags; PUT /subnetpools/{id}/tags/{tag_id}",
+    ),
+    Rule(
+        "update_trunk",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /trunks/{id}",
+    ),
+    Rule(
+        "update_trunk:tags",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /trunks/{id}/tags; PUT /trunks/{id}/tags/{tag_id}",
+    ),
     Rule("admin_only", "rule:context_is_admin", "Used by other rules."),
     Rule("context_is_admin", "role:admin", "Used by other rules."),
     Rule("context_is_advsvc", "role:advsvc", "Used by other rules."),
@@ -516,6 +907,11 @@ _RULES: tuple[Rule, ...] = (
     Rule("network_device", "field:port:device_owner=~^network:", "Used by other rules."),
     Rule("network_owner", "project_id:%(network:project_id)s", "Used by other rules."),
     Rule("service_api", "role:service", "Used by other rules."),
+    Rule("shared_address_groups", "field:address_groups:shared=True", "Used by other rules."),
+    Rule("shared_address_scopes", "field:address_scopes:shared=True", "Used by other rules."),
+    Rule("shared_subnetpools", "field:subnetpools:shared=True", "Used by other rules."),
+    Rule("ext_parent_owner", "project_id:%(ext_parent:project_id)s", "Used by other rules."),
+    Rule("shared_qos_policy", "field:policies:shared=True", "Used by other rules."),
     Rule("sg_owner", "project_id:%(security_group:project_id)s", "Used by other rules."),
     Rule("shared", "field:networks:shared=True", "Used by other rules."),
     Rule("shared_security_group", "field:security_groups:shared=True", "Used by other rules."),
@@ -523,6 +919,11 @@ _RULES: tuple[Rule, ...] = (
     Rule(
         "admin_or_data_plane_int",
         "rule:context_is_admin or role:data_plane_integrator",
+        BY_OPERATORS,
+    ),
+    Rule(
+        "admin_or_ext_parent_owner",
+        "rule:context_is_admin or project_id:%(ext_parent:project_id)s",
         BY_OPERATORS,
     ),
     Rule(
@@ -541,6 +942,11 @@ _RULES: tuple[Rule, ...] = (
     Rule("default", "rule:admin_or_owner", BY_OPERATORS),
     Rule("owner", "project_id:%(project_id)s", BY_OPERATORS),
     Rule("regular_user", "@", BY_OPERATORS),
+    Rule(
+        "restrict_wildcard",
+        "(not field:rbac_policy:target_tenant=* and not field:rbac_policy:target_project=*) or rule:admin_only",
+        BY_OPERATORS,
+    ),
     Rule("rule_default_sg", "field:security_group_rules:belongs_to_default_sg=True", BY_OPERATORS),
 )
 
@@ -548,6 +954,14 @@ _RULES: tuple[Rule, ...] = (
 _FORMER_NAMES: dict[str, tuple[str, ...]] = {
     f"{verb}_{kind}s_tags": (f"{verb}_{kind}:tags",)
     for verb in ("create", "get", "update", "delete")
-    for kind in ("floatingip", "network", "port", "router", "security_group", "subnet")
+    for kind in (
+        "floatingip",
+        "network",
+        "port",
+        "router",
+        "security_group",
+        "subnet",
+        "subnetpool",
+    )
 }
 RULES = with_former_names(_RULES, _FORMER_NAMES)

@@ -22,7 +22,7 @@ from hanok.base.log import request_id as current_request_id
 from hanok.drivers.ovn.errors import ConnectError, MissingParent, OVNError, Unanswered
 from hanok.drivers.ovn.topology import GROUND, CannotExpress
 from hanok.events import Event
-from hanok.services.network.logic import specs
+from hanok.services.network.logic import specs, subports
 from hanok.services.network.logic.scopes import touch
 from hanok.services.network.room import Network, PortChanged
 from hanok.services.network.tables import port_rows, ports, scopes
@@ -34,7 +34,8 @@ BATCH = 200
 LOOK_S = 5.0  # catches a change whose wake-up was lost with the process that made it
 RETRY_S, MOST_RETRY_S = 0.5, 10.0
 # Parents first; groups before the ports that are in them.
-ORDER = {GROUND: 0, "security_group": 1, "network": 2, "port": 3, "router": 4, "floating_ip": 5}
+_KINDS = ("address_group", "security_group", "network", "port", "router", "floating_ip")
+ORDER = {GROUND: 0} | {kind: place for place, kind in enumerate(_KINDS, 1)}
 
 _behind = sa.select(scopes.c.scope, scopes.c.wanted).where(scopes.c.applied < scopes.c.wanted)
 _all = sa.select(scopes.c.scope, scopes.c.wanted, scopes.c.applied)
@@ -161,9 +162,9 @@ class NetworkReconciler:
                 there = removed.get(scope)  # one that leads nowhere has no rows
             if there is None or there < row.applied:
                 again.append(scope)
-            most = max(held.get(scope, 0), removed.get(scope, 0))
-            if most > row.wanted:
-                newer.append((scope, most))
+            maximum = max(held.get(scope, 0), removed.get(scope, 0))
+            if maximum > row.wanted:
+                newer.append((scope, maximum))
         await self._mark(again, newer)
         self._put_off.clear()
         for scope, revision in held.items():
@@ -283,6 +284,8 @@ class NetworkReconciler:
         moved, room.moved = room.moved, {}
         try:
             async with room.database.read() as tx:
+                through = await subports.through(tx, list(moved))
+                moved |= {port: moved[parent] for port, parent in through.items()}
                 if not await self._differing(tx, moved):
                     return
             async with room.database.write() as tx:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from msgspec import Struct
@@ -13,7 +13,7 @@ from hanok.bus import Wakes
 from hanok.drivers.ovn.northbound import NorthboundAPI
 from hanok.events import Outbox
 from hanok.limits import Limits
-from hanok.store import Database
+from hanok.store import Database, Transaction
 
 CHANGED, WRITTEN = "network.changed", "network.written"  # topics of wake-ups
 
@@ -22,6 +22,7 @@ class NetworkSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """An operator's choices.
 
     northbound: address of OVN's northbound database; empty for the simulated one.
+    southbound: address of its southbound database, for a look at what its flows do; empty: there is none.
     public_cidr, public_gateway: the external network that a new cloud gets; empty for none.
     physical_network: name of the bridge mapping that leads outside.
     chassis: system ids that may carry routers' gateways; empty for every host that was heard of.
@@ -32,6 +33,7 @@ class NetworkSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """
 
     northbound: str = ""
+    southbound: str = ""
     public_cidr: str = ""
     public_gateway: str = ""
     physical_network: str = "public"
@@ -73,6 +75,10 @@ class PortChanged(Struct, frozen=True):
     project_id: str
 
 
+PortGone = Callable[[Transaction, str, str], Awaitable[None]]
+"""Is given the id of a server and of its port that is deleted."""
+
+
 class Network:
     """The room's belongings; one a control process."""
 
@@ -101,6 +107,8 @@ class Network:
         """Whether the reconciler runs in this process."""
         self.rounds = Pulse()
         """Beats when something was written into the engine, by the reconciler of this process or of another."""
+        self.port_gone: PortGone | None = None
+        """Told, in the transaction, of the server whose port is deleted: whoever has servers puts itself here."""
         self._wakes = wakes
         wakes.on(CHANGED, lambda _words: self.dirty.set())
         wakes.on(WRITTEN, lambda _words: self.rounds.beat())

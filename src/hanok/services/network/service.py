@@ -64,6 +64,7 @@ class NetworkRoom(Room):
         return [envelope(event, event_type, "network.localhost", event.payload)]
 
     async def first_rows(self, tx: Transaction) -> None:
+        await networks.ensure_first_rules(tx, self._house.clock.now())
         if self._settings.public_cidr:
             project_id = await identity.first_project(tx)
             await networks.ensure_public(

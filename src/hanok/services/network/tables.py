@@ -34,7 +34,6 @@ networks = sa.Table(
     metadata,
     *_standard(),
     sa.Column("admin_state_up", sa.Boolean, nullable=False),
-    sa.Column("shared", sa.Boolean, nullable=False),
     sa.Column("external", sa.Boolean, nullable=False),
     sa.Column("is_default", sa.Boolean, nullable=False),
     sa.Column("mtu", sa.Integer, nullable=False),
@@ -45,6 +44,80 @@ networks = sa.Table(
     sa.Column("availability_zone_hints", JSON, nullable=False),
     # A bridge mapping carries one untagged network and one of each VLAN id; a Geneve id is one network's.
     sa.Column("segment_key", sa.String(128), unique=True),
+    sa.Column("qos_policy_id", sa.ForeignKey("qos_policies.id"), index=True),
+)
+
+# Who reaches what is another project's, beside its owner and administrators: a project, or "*" for all of them.
+rbac_policies = sa.Table(
+    "rbac_policies",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("project_id", sa.String(255), nullable=False, index=True),
+    sa.Column("object_type", sa.String(32), nullable=False),
+    sa.Column("object_id", sa.String(36), nullable=False),
+    sa.Column("action", sa.String(32), nullable=False),
+    sa.Column("target_project", sa.String(255), nullable=False),
+    sa.UniqueConstraint("object_id", "action", "target_project"),
+    sa.Index(None, "object_type", "target_project"),
+)
+
+qos_policies = sa.Table(
+    "qos_policies",
+    metadata,
+    *_standard(),
+    sa.Column("is_default", sa.Boolean, nullable=False),
+)
+
+# One of a type and a direction a policy; what guests send is marked, so marks are of egress.
+qos_rules = sa.Table(
+    "qos_rules",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("policy_id", sa.ForeignKey("qos_policies.id"), nullable=False),
+    sa.Column("type", sa.String(32), nullable=False),
+    sa.Column("direction", sa.String(8), nullable=False),
+    sa.Column("max_kbps", sa.Integer),
+    sa.Column("max_burst_kbps", sa.Integer),
+    sa.Column("dscp_mark", sa.Integer),
+    sa.UniqueConstraint("policy_id", "type", "direction"),
+)
+
+address_scopes = sa.Table(
+    "address_scopes",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("project_id", sa.String(255), nullable=False, index=True),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("ip_version", sa.Integer, nullable=False),
+)
+
+subnet_pools = sa.Table(
+    "subnet_pools",
+    metadata,
+    *_standard(),
+    sa.Column("ip_version", sa.Integer, nullable=False),
+    sa.Column("prefixes", JSON, nullable=False),
+    sa.Column("min_prefixlen", sa.Integer, nullable=False),
+    sa.Column("max_prefixlen", sa.Integer, nullable=False),
+    sa.Column("default_prefixlen", sa.Integer, nullable=False),
+    sa.Column(
+        "default_quota", sa.Integer
+    ),  # of a project: addresses in IPv4, networks of 64 bits in IPv6
+    sa.Column("address_scope_id", sa.ForeignKey("address_scopes.id"), index=True),
+    sa.Column("is_default", sa.Boolean, nullable=False),
+)
+
+address_groups = sa.Table(
+    "address_groups",
+    metadata,
+    *_standard(),
+)
+
+address_group_members = sa.Table(
+    "address_group_members",
+    metadata,
+    sa.Column("address_group_id", sa.ForeignKey("address_groups.id"), primary_key=True),
+    sa.Column("address", sa.String(64), primary_key=True),  # a prefix in its one spelling
 )
 
 subnets = sa.Table(
@@ -61,6 +134,7 @@ subnets = sa.Table(
     sa.Column("host_routes", JSON, nullable=False),
     sa.Column("ipv6_ra_mode", sa.String(16)),
     sa.Column("ipv6_address_mode", sa.String(16)),
+    sa.Column("subnetpool_id", sa.ForeignKey("subnet_pools.id"), index=True),
 )
 
 # Free addresses of the allocation pools, as ranges: the next free one is the first of the first range.
@@ -92,7 +166,9 @@ ports = sa.Table(
     sa.Column("made_for_server", sa.Boolean, nullable=False, default=False),
     # The label under which its network finds the port: the host name of its server.
     sa.Column("dns_name", sa.String(63), nullable=False, default="", server_default=""),
+    sa.Column("qos_policy_id", sa.ForeignKey("qos_policies.id"), index=True),
     sa.UniqueConstraint("network_id", "mac_address"),
+    sa.Index(None, "network_id", "role"),
 )
 
 # Where ports are plugged in. Every port has one binding that is ACTIVE, with an empty host while it is bound to none;
@@ -150,6 +226,36 @@ security_groups = sa.Table(
     metadata,
     *_standard(),
     sa.Column("default_of", sa.String(255), unique=True),  # the project, in its default group
+    # Whether answers to what is let through are, too.
+    sa.Column("stateful", sa.Boolean, nullable=False, server_default=sa.true()),
+)
+
+# Whether new groups are stateful: of a project, or with "" of all that say nothing.
+default_statefulness = sa.Table(
+    "security_group_default_statefulness",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("project_id", sa.String(255), nullable=False, unique=True),
+    sa.Column("stateful", sa.Boolean, nullable=False),
+)
+
+# The rules that new groups begin with. remote_group_id: "PARENT" for the group itself. Those of a new cloud are
+# withdrawn when they are deleted, so that they do not come again.
+default_rules = sa.Table(
+    "default_security_group_rules",
+    metadata,
+    *_standard(),
+    sa.Column("direction", sa.String(8), nullable=False),
+    sa.Column("ethertype", sa.String(8), nullable=False),
+    sa.Column("protocol", sa.String(40)),
+    sa.Column("port_range_min", sa.Integer),
+    sa.Column("port_range_max", sa.Integer),
+    sa.Column("remote_ip_prefix", sa.String(64)),
+    sa.Column("remote_group_id", sa.String(36)),
+    sa.Column("used_in_default_sg", sa.Boolean, nullable=False),
+    sa.Column("used_in_non_default_sg", sa.Boolean, nullable=False),
+    sa.Column("withdrawn", sa.Boolean, nullable=False, default=False),
+    sa.Column("canonical", sa.String(255), nullable=False, unique=True),
 )
 
 security_group_rules = sa.Table(
@@ -165,6 +271,7 @@ security_group_rules = sa.Table(
     sa.Column("remote_ip_prefix", sa.String(64)),
     sa.Column("normalized_cidr", sa.String(64)),
     sa.Column("remote_group_id", sa.ForeignKey("security_groups.id"), index=True),
+    sa.Column("remote_address_group_id", sa.ForeignKey("address_groups.id"), index=True),
     sa.Column("canonical", sa.String(255), nullable=False),  # what the rule means, in one spelling
     sa.UniqueConstraint("security_group_id", "canonical"),
 )
@@ -187,6 +294,7 @@ routers = sa.Table(
     sa.Column("enable_snat", sa.Boolean, nullable=False),
     sa.Column("gateway_port_id", sa.ForeignKey("ports.id")),
     sa.Column("gateway_network_id", sa.String(36), index=True),
+    sa.Column("gateway_qos_policy_id", sa.ForeignKey("qos_policies.id"), index=True),
     sa.Column("availability_zone_hints", JSON, nullable=False),
 )
 
@@ -210,7 +318,49 @@ floating_ips = sa.Table(
     sa.Column("fixed_ip_address", sa.String(64)),
     sa.Column("router_id", sa.ForeignKey("routers.id"), index=True),
     sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("qos_policy_id", sa.ForeignKey("qos_policies.id"), index=True),
     sa.UniqueConstraint("port_id", "fixed_ip_address"),
+)
+
+# Ports of a floating IP that lead to ports of addresses; ranges lead to ranges of one size, or to a single port.
+port_forwardings = sa.Table(
+    "port_forwardings",
+    metadata,
+    *_standard(),
+    sa.Column("floating_ip_id", sa.ForeignKey("floating_ips.id"), nullable=False, index=True),
+    sa.Column("protocol", sa.String(8), nullable=False),
+    sa.Column("external_first", sa.Integer, nullable=False),
+    sa.Column("external_last", sa.Integer, nullable=False),
+    sa.Column("internal_port_id", sa.ForeignKey("ports.id"), nullable=False, index=True),
+    sa.Column("internal_ip_address", sa.String(64), nullable=False),
+    sa.Column("internal_first", sa.Integer, nullable=False),
+    sa.Column("internal_last", sa.Integer, nullable=False),
+)
+
+trunks = sa.Table(
+    "trunks",
+    metadata,
+    *_standard(),
+    sa.Column("port_id", sa.ForeignKey("ports.id"), nullable=False, unique=True),
+    sa.Column("admin_state_up", sa.Boolean, nullable=False),
+)
+
+trunk_subports = sa.Table(
+    "trunk_subports",
+    metadata,
+    sa.Column("port_id", sa.ForeignKey("ports.id"), primary_key=True),
+    sa.Column("trunk_id", sa.ForeignKey("trunks.id"), nullable=False),
+    sa.Column("segmentation_type", sa.String(16), nullable=False),
+    sa.Column("segmentation_id", sa.Integer, nullable=False),
+    sa.UniqueConstraint("trunk_id", "segmentation_type", "segmentation_id"),
+)
+
+auto_topologies = sa.Table(
+    "network_auto_topologies",
+    metadata,
+    sa.Column("project_id", sa.String(255), primary_key=True),
+    sa.Column("network_id", sa.String(36), nullable=False),
+    sa.Column("router_id", sa.String(36), nullable=False),
 )
 
 tags = sa.Table(

@@ -7,9 +7,17 @@ Source: Placement API microversion history.
 
 from __future__ import annotations
 
+import re
+
 from hanok.web.microversions import Change, Range
 
-MICROVERSIONS = Range(header_type="placement", minimum=(1, 0), maximum=(1, 39), told_range=True)
+MICROVERSIONS = Range(
+    header_type="placement",
+    minimum=(1, 0),
+    maximum=(1, 39),
+    told_range=True,
+    form=re.compile(r"(\d+)\.(\d+)"),
+)
 
 _PROVIDERS, _CANDIDATES, _ALLOCATIONS = "resource providers", "allocation candidates", "allocations"
 _CLASSES = "resource classes"

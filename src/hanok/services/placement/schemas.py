@@ -44,12 +44,18 @@ class NewInventoryBody(InventoryBody, forbid_unknown_fields=True, kw_only=True):
     resource_class: ClassName
 
 
+class ChangedInventoryBody(InventoryBody, forbid_unknown_fields=True, kw_only=True):
+    resource_provider_generation: int
+
+
 @turns_older(NewInventoryBody, (1, 26))
+@turns_older(ChangedInventoryBody, (1, 26))
 @turns_older(InventoryBody, (1, 26))
 def _some_left(body: dict[str, Any]) -> dict[str, Any]:
-    """Before 1.26 not all of an inventory could be reserved."""
-    total, reserved = body.get("total"), body.get("reserved")
-    if isinstance(total, int) and isinstance(reserved, int) and reserved >= total > 0:
+    """Before 1.26 an inventory had to have usable capacity."""
+    total, reserved = body.get("total"), body.get("reserved", 0)
+    none_left = isinstance(total, int) and isinstance(reserved, int) and reserved >= total > 0
+    if none_left or body.get("allocation_ratio") == 0:
         raise BadInput(
             "Unable to update inventory: The reserved value is greater than or equal to total."
         )
@@ -104,6 +110,13 @@ class ListedAllocationsBody(Struct, forbid_unknown_fields=True, kw_only=True):
     user_id: Annotated[str | UnsetType, field_of(since=(1, 8), required=(1, 8))] = UNSET
 
 
+Suffix = Annotated[str, Meta(pattern=r"^([a-zA-Z0-9_-]{1,64})?$")]
+Mappings = Annotated[
+    dict[Suffix, Annotated[list[UUIDText], Meta(min_length=1)]], Meta(min_length=1)
+]
+"""Which providers serve which group, as candidates say it; taken, and not looked at."""
+
+
 class AllocationsBody(Struct, forbid_unknown_fields=True, kw_only=True):
     allocations: dict[UUIDText, NamedAllocation]
     project_id: Annotated[str, Meta(min_length=1, max_length=255)]
@@ -115,7 +128,7 @@ class AllocationsBody(Struct, forbid_unknown_fields=True, kw_only=True):
         Annotated[str, Meta(pattern=r"^[A-Z0-9_]+$", max_length=255)] | UnsetType,
         field_of(since=(1, 38), required=(1, 38)),
     ] = UNSET
-    mappings: Annotated[dict[str, list[UUIDText]] | UnsetType, field_of(since=(1, 34))] = UNSET
+    mappings: Annotated[Mappings | UnsetType, field_of(since=(1, 34))] = UNSET
 
 
 class ConsumerBody(AllocationsBody, forbid_unknown_fields=True, kw_only=True):

@@ -22,6 +22,8 @@ def service(room: Placement) -> Service:
         fault=faults.placement,
         microversions=MICROVERSIONS,
         header_since=SINCE,
+        offers=("application/json",),
+        typed=True,
     )
 
 

@@ -67,6 +67,27 @@ async def arrive(tx: Transaction, server_id: str, host: str, now: datetime) -> N
     )
 
 
+async def depart(tx: Transaction, server_id: str, now: datetime) -> None:
+    """The server is on no host from now on; the one that it was on still has to be tidied up."""
+    before = await tx.scalar(_host, {"server": server_id})
+    if before is None:
+        return
+    left = {"server_id": server_id, "host": before, "node": before, "state": LEAVING}
+    await tx.insert(server_bindings, left)
+    await tx.execute(
+        servers.update().where(servers.c.id == server_id).values(host=None, updated_at=now)
+    )
+
+
+async def go_back(tx: Transaction, server_id: str, host: str, now: datetime) -> None:
+    """The server is again on a host that it had left and that still has it; the other one has to be tidied up."""
+    await leave(tx, server_id, host)
+    await depart(tx, server_id, now)
+    await tx.execute(
+        servers.update().where(servers.c.id == server_id).values(host=host, updated_at=now)
+    )
+
+
 async def leave(tx: Transaction, server_id: str, host: str) -> None:
     """Nothing of the server is on this host, which it has left or will not come to."""
     await tx.execute(_forget, {"server": server_id, "at": host})

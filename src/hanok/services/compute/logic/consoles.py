@@ -17,6 +17,7 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import Conflict, NotFound
 from hanok.services.compute.room import Compute
+from hanok.services.compute.states import PAUSED, RUNNING
 from hanok.services.compute.tables import console_tokens, servers
 from hanok.store import Transaction
 from hanok.web.token import Token
@@ -37,10 +38,15 @@ _leading = (
 _use = (
     console_tokens.update()
     .where(
-        console_tokens.c.token_hash == bindparam("hash"), console_tokens.c.uses < bindparam("most")
+        console_tokens.c.token_hash == bindparam("hash"),
+        console_tokens.c.uses < bindparam("maximum"),
     )
     .values(uses=console_tokens.c.uses + 1)
 )
+
+
+SEEN = ("active", "paused", "rescued", "resized", "error")
+"""vm states in which a guest may have a screen."""
 
 
 def token_hash(token: str) -> str:
@@ -84,7 +90,7 @@ async def create(
     Raises:
         Conflict: the server has no guest to look at.
     """
-    if not row.host or row.vm_state not in ("active", "paused"):
+    if not row.host or row.vm_state not in SEEN or row.power_state not in (RUNNING, PAUSED):
         raise Conflict(f"Instance {row.id} is not ready")
     token = secrets.token_urlsafe(32)
     values = {
@@ -117,6 +123,6 @@ async def leading(tx: Transaction, token: str, now: datetime) -> Row[Any] | None
     return await tx.first(_leading, {"hash": token_hash(token), "now": now})
 
 
-async def use(tx: Transaction, row: Row[Any], most: int) -> bool:
+async def use(tx: Transaction, row: Row[Any], maximum: int) -> bool:
     """Count a use of a token. False when it has been used as often as it may be."""
-    return bool(await tx.count(_use, {"hash": row.token_hash, "most": most}))
+    return bool(await tx.count(_use, {"hash": row.token_hash, "maximum": maximum}))

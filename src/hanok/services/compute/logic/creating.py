@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ipaddress
-import re
 import secrets
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,9 +15,23 @@ from msgspec import UNSET, Struct
 from hanok.base.errors import BadInput, Forbidden, NotFound
 from hanok.base.ids import is_uuid, new_uuid
 from hanok.services.compute import states
-from hanok.services.compute.logic import flavors, hosts, quotas, requirements, scheduling
+from hanok.services.compute.logic import (
+    block_devices,
+    cpu_wishes,
+    disks,
+    files,
+    flavors,
+    hardware,
+    hosts,
+    notices,
+    quotas,
+    requirements,
+    scheduling,
+    server_groups,
+)
+from hanok.services.compute.logic.disks import Mapped
 from hanok.services.compute.logic.servers import hostname_of
-from hanok.services.compute.room import Compute
+from hanok.services.compute.room import Compute, ComputeSettings
 from hanok.services.compute.schemas import answers, bodies
 from hanok.services.compute.tables import keypairs, server_tags, servers
 from hanok.services.image import facade as images
@@ -28,20 +40,23 @@ from hanok.services.network.facade import NICWish
 from hanok.store import Transaction
 from hanok.web.token import Caller
 
+_new = servers.insert()
+BOOTABLE = ("qcow2", "raw", "iso", "ami", "vmdk", "vhd", "vhdx", "vdi")
+
 
 def address(value: Any, name: str, family: int) -> str:
     if value in (UNSET, None, ""):
         return ""
-    try:
-        found = ipaddress.ip_address(value)
-    except ValueError:
-        found = None
-    if found is None or found.version != family:
-        raise BadInput(f"Invalid input for field/attribute {name}. Value: {value}.")
-    return str(found)
+    found = bodies.ip_address(value, name)
+    if ipaddress.ip_address(found).version != family:
+        raise BadInput(f"Invalid input for field/attribute {name}. Value: {found}.")
+    return found
 
 
 def _wishes(networks: list[bodies.NetworkWish] | str) -> list[NICWish] | str:
+    """What is asked for: "auto", "none", interfaces, or "only" (the project's network, if any) for nothing at all."""
+    if networks == []:
+        return "only"
     if isinstance(networks, str):
         if networks not in ("auto", "none"):
             raise BadInput(
@@ -71,63 +86,11 @@ def _wishes(networks: list[bodies.NetworkWish] | str) -> list[NICWish] | str:
     return wishes
 
 
-# Of a block device that is the image on a local disk: what may be said besides, because it is so anyway.
-_DEVICE_AS_IT_IS: dict[str, tuple[Any, ...]] = {
-    "boot_index": (0, "0", None),
-    "delete_on_termination": (True, "true", "True", "1", 1, None),
-    "device_type": ("disk", None),
-    "disk_bus": ("virtio", None),
-    "device_name": (answers.ROOT_DEVICE, "vda", None),
-    "volume_size": (None,),
-    "guest_format": (None,),
-    "no_device": (None, False),
-    "volume_type": (None,),
-    "snapshot_id": (None,),
-    "volume_id": (None,),
-}
-
-
-def _image_of_device(device: bodies.BlockDevice) -> str | None:
-    """The image that a block device is, if it names it itself."""
-    if device.source_type != "image" or device.destination_type not in (UNSET, "local"):
-        raise BadInput("Block devices other than an image on a local disk are not served yet.")
-    for name, values in _DEVICE_AS_IT_IS.items():
-        value = getattr(device, name)
-        if value is not UNSET and value not in values:
-            raise BadInput(
-                f"Invalid input for field/attribute block_device_mapping_v2: {name} is not supported for an image on "
-                "a local disk yet."
-            )
-    named = device.uuid if device.uuid is not UNSET else device.image_id
-    return named if isinstance(named, str) else None
-
-
 def _image_id(server: bodies.NewServer) -> str:
-    """The image's id, also where it is named as a block device that is an image on a local disk."""
-    if server.block_device_mapping is not UNSET and server.block_device_mapping:
-        raise BadInput("Booting from volumes is not served: this cloud has no block storage yet.")
-    image = server.imageRef if isinstance(server.imageRef, str) and server.imageRef else None
-    devices = server.block_device_mapping_v2
-    for device in () if devices is UNSET else devices:
-        named = _image_of_device(device)
-        if image is not None and named is not None and named != image:
-            raise BadInput("The block device and imageRef name different images.")
-        image = named or image
-    image = (image or "").rsplit("/", 1)[-1]
+    image = block_devices.image_of(server) or ""
     if not is_uuid(image):
         raise BadInput("Invalid imageRef provided.")
     return image
-
-
-def _disk_tag(server: bodies.NewServer) -> str | None:
-    """What the guest is to know its disk by. There is one: `_image_id` refuses others."""
-    devices = server.block_device_mapping_v2
-    tags = [] if devices is UNSET else [one.tag for one in devices if one.tag is not UNSET]
-    if len(tags) > 1:
-        raise BadInput(
-            "Invalid input for field/attribute block_device_mapping_v2: one disk has one tag."
-        )
-    return tags[0] if tags else None
 
 
 class Callers(Struct, frozen=True, kw_only=True):
@@ -154,6 +117,10 @@ class _Parts(Struct, frozen=True, kw_only=True):
     groups: list[str]
     wishes: list[NICWish] | str
     hints: dict[str, Any]
+    group: str | None
+    disks: list[Mapped]
+    kernel: tuple[str, str]
+    files: list[dict[str, str]] | None
 
 
 async def create(
@@ -167,14 +134,15 @@ async def create(
     Raises:
         BadInput: a reference leads nowhere or does not fit, something is asked for that no server would have, or the
             caller has no project.
-        OverQuota: instances, cores or ram (MiB). Forbidden: a flavor without a disk, or an external network.
+        OverQuota: instances, cores or ram (MiB), or servers in a group.
+        Forbidden: a flavor without a disk, or an external network.
     """
     project_id = callers.compute.project_id
     if project_id is None:
         raise BadInput("A server belongs to a project: use a project's token.")
     server = body.server
     count = _counts(server)
-    _refuse_unserved(server)
+    refuse_unserved(server.trusted_image_certificates)
     parts = await _resolved(tx, room, callers, project_id, body)
     await quotas.check_servers(
         tx,
@@ -185,26 +153,36 @@ async def create(
         vcpus=parts.flavor.vcpus,
         memory_mib=parts.flavor.memory_mib,
     )
+    if parts.group is not None:
+        await quotas.check_group_members(tx, room, callers.compute, parts.group, count)
     shared = _shared_values(server, parts, callers.compute, room.clock.now())
+    wishes: list[NICWish] | str = parts.wishes
+    if wishes == "auto":
+        wishes = [NICWish(network_id=await networks.allocated(tx, room.network, callers.network))]
     made = []
     for index in range(count):
         plans = await networks.plan(
-            tx, callers.network, parts.wishes, count=count, external=callers.external
+            tx,
+            callers.network,
+            wishes,
+            count=count,
+            external=callers.external,
+            grouped=parts.groups != ["default"],
         )
         values = {**shared, **_own_values(server, index, count), "nics": msgspec.to_builtins(plans)}
-        await tx.execute(servers.insert(), values)
+        await tx.execute(_new, values)
         await _tag(tx, values["id"], server)
+        if parts.group is not None:
+            await server_groups.enter(tx, parts.group, values["id"])
         made.append(values["id"])
+    if parts.group is not None:
+        await notices.joined(tx, room.events, callers.compute, parts.group, made)
     return made
 
 
-def _refuse_unserved(server: bodies.NewServer) -> None:
-    """What would be accepted and do nothing."""
-    if server.personality is not UNSET and server.personality:
-        raise BadInput(
-            "Invalid input for field/attribute personality. Files are not put into servers here; pass user_data."
-        )
-    if server.trusted_image_certificates is not UNSET and server.trusted_image_certificates:
+def refuse_unserved(certificates: Any) -> None:
+    """Raises BadInput for certificates that nothing would come of."""
+    if certificates is not UNSET and certificates:
         raise BadInput(
             "Invalid input for field/attribute trusted_image_certificates. Hosts do not check the certificates of "
             "images yet."
@@ -223,18 +201,21 @@ async def _resolved(
     hints = _hints(body)
     requirements.check_hints(hints)
     await scheduling.check_hints(tx, project_id, hints)
-    image = await _image(tx, callers.image, _image_id(server))
+    image = await bootable(tx, callers.image, _image_id(server))
     requirements.check_properties(image.properties)
     flavor = await _flavor(tx, callers.compute, server.flavorRef)
     requirements.check_specs(flavor.extra_specs)
-    _check_placing(image, flavor)
-    _check_fit(image, flavor)
+    check_placing(image.properties, flavor, room.settings, image.name or image.id)
+    check_fit(image, flavor.memory_mib, flavor.disk_gib)
     if not flavor.disk_gib and not callers.no_disk:
         raise Forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
     await quotas.check_metadata(
         tx, room, project_id, {} if server.metadata is UNSET else server.metadata
     )
-    _check_user_data(server.user_data)
+    check_user_data(server.user_data)
+    devices = block_devices.local_disks(
+        server, flavor, image.properties, room.settings.max_local_block_devices
+    )
     zone, host = await _place(tx, server)
     groups = ["default"]
     if server.security_groups is not UNSET and server.security_groups:
@@ -243,12 +224,16 @@ async def _resolved(
     return _Parts(
         image=image,
         flavor=flavor,
-        public_key=await _public_key(tx, callers.compute, server.key_name),
+        public_key=await public_key(tx, callers.compute, server.key_name),
         zone=zone,
         host=host,
         groups=groups,
         wishes=_wishes(server.networks),
         hints=hints,
+        group=await server_groups.hinted(tx, callers.compute, hints),
+        disks=devices,
+        kernel=await kernel_of(tx, callers.image, image.properties),
+        files=await files.checked(tx, room, project_id, server.personality),
     )
 
 
@@ -260,7 +245,7 @@ def _hints(body: bodies.CreateServer) -> dict[str, Any]:
     return found
 
 
-async def _public_key(tx: Transaction, caller: Caller, name: Any) -> str | None:
+async def public_key(tx: Transaction, caller: Caller, name: Any) -> str | None:
     if not isinstance(name, str):
         return None
     row = await tx.first(
@@ -271,20 +256,10 @@ async def _public_key(tx: Transaction, caller: Caller, name: Any) -> str | None:
     return str(row.public_key)
 
 
-def _check_user_data(text: Any) -> None:
-    """Base64 as clients write it: in one line, or in lines of 60 or 76 characters.
-
-    Raises:
-        BadInput
-    """
-    if not isinstance(text, str):
-        return
-    try:
-        base64.b64decode(re.sub(r"\s", "", text), validate=True)
-    except (binascii.Error, ValueError):
-        raise BadInput(
-            "Invalid input for field/attribute user_data. It is not valid base64."
-        ) from None
+def check_user_data(text: Any) -> None:
+    """Raises BadInput when it is not base64."""
+    if isinstance(text, str):
+        files.decoded(text, "user_data")
 
 
 def disk_config(value: Any) -> str:
@@ -307,7 +282,11 @@ def _shared_values(
         "project_id": caller.project_id,
         "user_id": caller.user_id,
         "image_id": image.id,
-        "disk_tag": _disk_tag(server),
+        "disks": disks.with_root(parts.disks),
+        "root_device": disks.root_path(image.properties, disks.root_bus(parts.disks)),
+        "kernel_id": parts.kernel[0],
+        "ramdisk_id": parts.kernel[1],
+        "files": parts.files,
         "image_format": image.disk_format or "raw",
         "image_properties": {k: v for k, v in image.properties.items() if isinstance(v, str)},
         "flavor_id": flavor.id,
@@ -371,26 +350,60 @@ def _counts(body: bodies.NewServer) -> int:
         BadInput
     """
     least = 1 if body.min_count is UNSET else bodies.whole(body.min_count, "min_count", least=1)
-    most = least if body.max_count is UNSET else bodies.whole(body.max_count, "max_count", least=1)
-    if least > most:
+    maximum = (
+        least if body.max_count is UNSET else bodies.whole(body.max_count, "max_count", least=1)
+    )
+    if least > maximum:
         raise BadInput("min_count must be <= max_count")
-    if most > 1000:
+    if maximum > 1000:
         raise BadInput("At most 1000 servers are made at once.")
-    return most
+    return maximum
 
 
-async def _image(tx: Transaction, caller: Caller, image_id: str) -> images.ImageInfo:
+async def bootable(tx: Transaction, caller: Caller, image_id: str) -> images.ImageInfo:
+    """An image that the caller sees and that guests can be started of.
+
+    Raises:
+        BadInput
+    """
     try:
         image = await images.visible(tx, caller, image_id)
     except NotFound as error:
         raise BadInput(f"Image {image_id} could not be found.") from error
     if image.status != "active":
         raise BadInput(f"Image {image_id} is not active.")
-    if image.disk_format not in ("qcow2", "raw", "iso"):
+    if image.disk_format not in BOOTABLE:
         raise BadInput(
-            f"Image {image_id} is of format {image.disk_format}: qcow2, raw and iso can be started."
+            f"Image {image_id} is of format {image.disk_format}: {', '.join(BOOTABLE)} can be started."
         )
     return image
+
+
+async def kernel_of(
+    tx: Transaction, caller: Caller, properties: Mapping[str, Any]
+) -> tuple[str, str]:
+    """The images of the kernel and of the ramdisk that an image is started with; empty for none.
+
+    Raises:
+        BadInput: the caller sees none of them, or they are not active; a ramdisk without a kernel.
+    """
+    kernel, ramdisk = (str(properties.get(name) or "") for name in ("kernel_id", "ramdisk_id"))
+    for image_id in (one for one in (kernel, ramdisk) if one):
+        if not is_uuid(image_id):
+            raise BadInput(f"Image {image_id[:50]} could not be found.")
+        try:
+            image = await images.visible(tx, caller, image_id)
+        except NotFound as error:
+            raise BadInput(f"Image {image_id} could not be found.") from error
+        if image.status != "active":
+            raise BadInput(f"Image {image_id} is not active.")
+        if image.disk_format not in ("aki", "ari", "raw"):
+            raise BadInput(
+                f"Image {image_id} is of format {image.disk_format}: a kernel is aki or raw, a ramdisk ari or raw."
+            )
+    if ramdisk and not kernel:
+        raise BadInput("The image names a ramdisk_id, and no kernel_id that it would be for.")
+    return kernel, ramdisk
 
 
 async def _flavor(tx: Transaction, caller: Caller, ref: Any) -> Any:
@@ -402,49 +415,81 @@ async def _flavor(tx: Transaction, caller: Caller, ref: Any) -> Any:
         raise BadInput(error.message) from error
 
 
-def _check_placing(image: images.ImageInfo, flavor: Any) -> None:
-    """Raises BadInput when flavor or image ask something of the host that cannot be looked for."""
-    given = scheduling.given_by(
-        answers.embedded_flavor(flavor), flavor.vcpus, flavor.memory_mib, flavor.disk_gib
+def check_placing(
+    properties: Mapping[str, Any], flavor: Any, settings: ComputeSettings, image_name: str = ""
+) -> None:
+    """Raises BadInput when flavor or image ask something of devices or of the host that nobody could have."""
+    asked = hardware.asked(
+        flavor.extra_specs,
+        properties,
+        flavor.vcpus,
+        flavor_name=flavor.name,
+        image_name=image_name,
     )
-    scheduling.groups_of(given, flavor.extra_specs, image.properties)
+    wish = cpu_wishes.wish(flavor.vcpus, flavor.memory_mib, flavor.extra_specs, properties)
+    given = scheduling.given_by(
+        answers.embedded_flavor(flavor), flavor.vcpus, flavor.memory_mib, flavor.disk_gib, wish
+    )
+    scheduling.groups_of(given, flavor.extra_specs, properties, settings.pci_aliases, asked.traits)
 
 
-def _check_fit(image: images.ImageInfo, flavor: Any) -> None:
-    if image.min_ram_mib > flavor.memory_mib:
+def check_fit(image: images.ImageInfo, memory_mib: int, disk_gib: int) -> None:
+    """Raises BadInput when a flavor has too little memory or disk for an image."""
+    if image.min_ram_mib > memory_mib:
         raise BadInput(
-            f"Flavor's memory is too small for requested image: {image.min_ram_mib} MiB wanted, "
-            f"{flavor.memory_mib} MiB given."
+            f"Flavor's memory is too small for requested image: {image.min_ram_mib} MiB requested, "
+            f"{memory_mib} MiB given."
         )
-    if not flavor.disk_gib:
+    if not disk_gib:
         return
     needed = image.virtual_size_bytes or image.size_bytes or 0
-    if image.min_disk_gib > flavor.disk_gib or needed > flavor.disk_gib * 1024**3:
-        wanted = max(image.min_disk_gib, -(-needed // 1024**3))
+    if image.min_disk_gib > disk_gib or needed > disk_gib * 1024**3:
+        requested = max(image.min_disk_gib, -(-needed // 1024**3))
         raise BadInput(
-            f"Flavor's disk is too small for requested image. Flavor disk is {flavor.disk_gib} GiB, "
-            f"the image needs {wanted} GiB."
+            f"Flavor's disk is too small for requested image. Flavor disk is {disk_gib} GiB, "
+            f"the image needs {requested} GiB."
         )
 
 
 def forced_host(zone: Any) -> tuple[str | None, str | None]:
-    """Zone and host of an availability zone as it was sent: "zone", or "zone:host"."""
+    """Zone and host of an availability zone as it was sent: "zone", "zone:host", "zone::node" or "zone:host:node".
+
+    Raises:
+        BadInput: it is none of these, or host and node are not one.
+    """
     if not isinstance(zone, str):
         return None, None
-    zone, _, host = zone.partition(":")
-    return zone or None, host.split(":")[0] or None
+    zone, *named = zone.split(":")
+    if len(named) > 2:
+        raise BadInput("Invalid availability_zone: it has more parts than zone, host and node.")
+    return zone or None, _same_host(named)
+
+
+def _same_host(names: Sequence[str]) -> str | None:
+    """The host that is named as a host, as the hypervisor on it, or as both; None where no name is given.
+
+    Raises:
+        BadInput: they are names of two hosts.
+    """
+    found = {one for one in names if one}
+    if len(found) > 1:
+        raise BadInput(f"Compute host {names[0]} has no hypervisor {names[1]}.")
+    return found.pop() if found else None
 
 
 async def _place(tx: Transaction, server: bodies.NewServer) -> tuple[str | None, str | None]:
     """Zone and host as asked. Whether the caller may ask is looked at before.
 
     Raises:
-        BadInput: there is no such zone or host.
+        BadInput: there is no such zone or host, or two hosts are named.
     """
     zone, host = forced_host(server.availability_zone)
-    for named in (server.host, server.hypervisor_hostname):
-        if isinstance(named, str):
-            host = named
+    named = [one for one in (server.host, server.hypervisor_hostname) if isinstance(one, str)]
+    if named and host is not None:
+        raise BadInput(
+            "A host may be named by availability_zone, or by host and hypervisor_hostname, not by both."
+        )
+    host = _same_host(named) or host
     known = await hosts.nodes(tx)
     if zone is not None and zone not in {row.zone for row in known}:
         raise BadInput("The requested availability zone is not available")

@@ -87,8 +87,10 @@ async def delete(tx: Transaction, flavor_id: str) -> None:
     await tx.execute(flavors.delete().where(flavors.c.id == flavor_id))
 
 
-async def set_specs(tx: Transaction, row: Row[Any], specs: dict[str, str]) -> None:
+async def set_specs(tx: Transaction, row: Row[Any], specs: dict[str, str]) -> Row[Any]:
+    """The flavor with these extra specs, and no others."""
     await tx.execute(flavors.update().where(flavors.c.id == row.id).values(extra_specs=specs))
+    return await get_any(tx, row.id)
 
 
 async def access_of(tx: Transaction, flavor_id: str) -> list[str]:

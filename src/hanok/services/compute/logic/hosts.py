@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,8 +14,9 @@ from sqlalchemy import Row, bindparam
 from hanok.base.errors import Conflict, NotFound
 from hanok.base.ids import new_uuid
 from hanok.commands import HostState
-from hanok.services.compute.logic import servers
+from hanok.services.compute.logic import aggregates, devices, servers
 from hanok.services.compute.room import ComputeSettings
+from hanok.services.compute.tables import servers as servers_table
 from hanok.services.compute.tables import services
 from hanok.services.placement import facade as placement
 from hanok.store import Duplicate, Transaction
@@ -32,6 +33,11 @@ _seen = (
     .where(services.c.host == bindparam("of"), services.c.binary == bindparam("what"))
     .values(seen_at=bindparam("at"), host_state=bindparam("state"))
 )
+_in_zone = (
+    services.update()
+    .where(services.c.host == bindparam("of"), services.c.binary == "nova-compute")
+    .values(zone=bindparam("to"))
+)
 _nodes = sa.select(services).where(services.c.binary == "nova-compute").order_by(services.c.host)
 _states = sa.select(
     services.c.host,
@@ -45,10 +51,39 @@ _status = _states.where(services.c.host.in_(bindparam("names", expanding=True)))
 _status_of_one = _states.where(services.c.host == bindparam("name"))
 _reporting = _states.where(services.c.host_state.is_not(None), services.c.provider_id.is_not(None))
 _reporting_some = _reporting.where(services.c.provider_id.in_(bindparam("ids", expanding=True)))
-_addresses = sa.select(services.c.provider_id, services.c.host_state).where(
+_reporting_one = _reporting.where(services.c.provider_id == bindparam("id"))
+_told = sa.select(services.c.provider_id, services.c.host_state).where(
     services.c.binary == "nova-compute", services.c.host_state.is_not(None)
 )
-_addresses_some = _addresses.where(services.c.provider_id.in_(bindparam("ids", expanding=True)))
+_told_by_name = sa.select(services.c.host, services.c.host_state).where(
+    services.c.binary == "nova-compute",
+    services.c.host_state.is_not(None),
+    services.c.host.in_(bindparam("names", expanding=True)),
+)
+_at = servers_table.c.host.in_(bindparam("names", expanding=True))
+_count = sa.func.count().label("number")
+# One that is deleted has no task. Not said here, so that the index of those that have one is taken.
+_busy = (
+    sa.select(servers_table.c.host, _count)
+    .where(_at, servers_table.c.task_state.is_not(None))
+    .group_by(servers_table.c.host)
+)
+_instances = (
+    sa.select(servers_table.c.host, _count)
+    .where(_at, servers_table.c.deleted.is_(False))
+    .group_by(servers_table.c.host)
+)
+_failed = sa.select(services.c.host, services.c.failed_builds).where(
+    services.c.binary == "nova-compute",
+    services.c.failed_builds > 0,
+    services.c.host.in_(bindparam("names", expanding=True)),
+)
+_one_host = (services.c.host == bindparam("of")) & (services.c.binary == "nova-compute")
+_one_more = services.update().where(_one_host).values(failed_builds=services.c.failed_builds + 1)
+_none_failed = (
+    services.update().where(_one_host, services.c.failed_builds > 0).values(failed_builds=0)
+)
+_told_some = _told.where(services.c.provider_id.in_(bindparam("ids", expanding=True)))
 _all = sa.select(services).order_by(services.c.number)
 _by_id = sa.select(services).where(services.c.id == bindparam("id"))
 _by_number = sa.select(services).where(services.c.number == bindparam("number"))
@@ -98,14 +133,16 @@ async def register(
         return  # another replica was first
 
 
-TRAITS = (
-    "COMPUTE_NODE",
-    "COMPUTE_ARCH_X86_64",
-    "COMPUTE_IMAGE_TYPE_QCOW2",
-    "COMPUTE_IMAGE_TYPE_RAW",
-    "COMPUTE_IMAGE_TYPE_ISO",
-    "COMPUTE_NET_VIF_MODEL_VIRTIO",
-    "COMPUTE_STORAGE_BUS_VIRTIO",
+_COUNTED = (
+    "vcpus",
+    "memory_mib",
+    "disk_gib",
+    "running_guests",
+    "overhead_mib",
+    "cells",
+    "devices",
+    "ratios",
+    "traits",
 )
 
 
@@ -126,36 +163,82 @@ async def heard(
                 provider_id=provider_id_of(state.host),
             )
     rows = [
-        {"of": state.host, "what": "nova-compute", "at": now, "state": msgspec.to_builtins(state)}
+        {"of": state.host, "what": "nova-compute", "at": now, "state": _kept(state)}
         for state in states
     ]
     await tx.execute(_seen, rows)
     for state in states:
         old = known.get(state.host)
-        if old is None or any(
-            old[name] != getattr(state, name) for name in ("vcpus", "memory_mib", "disk_gib")
-        ):
-            await _provide(tx, state, settings, now)
+        new = _kept(state)
+        if old is None or any(old.get(name) != new[name] for name in _COUNTED):
+            await _provide(tx, state, settings, now, old)
     return len(known) < len(states)
 
 
+def _kept(state: HostState) -> dict[str, Any]:
+    """What a host told, as its row has it."""
+    found: dict[str, Any] = msgspec.to_builtins(state, str_keys=True)
+    found["cells"], found["devices"] = list(found["cells"]), list(found["devices"])
+    return msgspec.json.decode(msgspec.json.encode(found), type=dict[str, Any])
+
+
+def read_state(kept: Any) -> HostState:
+    """What a host told, from its row."""
+    return msgspec.convert(kept, HostState, str_keys=True)
+
+
 async def _provide(
-    tx: Transaction, state: HostState, settings: ComputeSettings, now: datetime
+    tx: Transaction,
+    state: HostState,
+    settings: ComputeSettings,
+    now: datetime,
+    before: Mapping[str, Any] | None = None,
 ) -> None:
-    """Tell placement what a host has."""
-    reserved = min(settings.reserved_memory_mib, state.memory_mib // 4)
+    """Tell placement what a host has. before: what the host told the last time."""
+    children = None
+    if before is None or before.get("devices", []) != _kept(state)["devices"]:
+        children = devices.children(state.host, state.devices)
+    reserved = reserved_mib(state, settings)
+    ratios = state.ratios | await aggregates.ratios_of(tx, state.host)
+    dedicated = sum(len(cell.dedicated) for cell in state.cells)
+    shared = sum(len(cell.shared) for cell in state.cells) if state.cells else state.vcpus
     await placement.ensure_provider(
         tx,
         provider_id=provider_id_of(state.host),
         name=state.host,
         totals={
-            "VCPU": (state.vcpus, 0, settings.cpu_ratio),
-            "MEMORY_MB": (state.memory_mib, reserved, settings.memory_ratio),
-            "DISK_GB": (state.disk_gib, 0, settings.disk_ratio),
+            "VCPU": (shared, 0, ratios.get("VCPU", settings.cpu_ratio)),
+            "PCPU": (dedicated, 0, 1.0),
+            "MEMORY_MB": (
+                state.memory_mib,
+                reserved,
+                ratios.get("MEMORY_MB", settings.memory_ratio),
+            ),
+            "DISK_GB": (state.disk_gib, 0, ratios.get("DISK_GB", settings.disk_ratio)),
         },
-        traits=TRAITS,
+        traits=state.traits,
+        gone_traits=(before or {}).get("traits", ()),
         now=now,
+        children=children,
     )
+
+
+def reserved_mib(state: HostState, settings: ComputeSettings) -> int:
+    """What of a host's memory is not for guests: its own, and what the processes of guests need, the next one's too."""
+    own = min(settings.reserved_memory_mib, state.memory_mib // 4)
+    return own + state.overhead_mib * (state.running_guests + bool(state.overhead_mib))
+
+
+async def follow(
+    tx: Transaction, names: Sequence[str], settings: ComputeSettings, now: datetime
+) -> None:
+    """Hosts are in the zone, and give out as much, as their aggregates say now."""
+    for name in names:
+        zone = await aggregates.zone_of(tx, name) or settings.zone
+        await tx.execute(_in_zone, {"of": name, "to": zone})
+        row = await tx.first(_by_name, {"host": name, "binary": "nova-compute"})
+        if row is not None and row.host_state is not None:
+            await _provide(tx, read_state(row.host_state), settings, now)
 
 
 async def nodes(tx: Transaction) -> list[Row[Any]]:
@@ -192,16 +275,60 @@ async def reporting(tx: Transaction, provider_ids: Collection[str] | None = None
     """Hosts that have told their state, of these resource providers; None for all."""
     if provider_ids is None:
         return list(await tx.all(_reporting))
+    if len(provider_ids) == 1:
+        return list(await tx.all(_reporting_one, {"id": next(iter(provider_ids))}))
     return list(await tx.all(_reporting_some, {"ids": list(provider_ids)}))
 
 
 async def addresses(tx: Transaction, provider_ids: Collection[str] | None = None) -> dict[str, str]:
     """What hosts say their address is, by resource provider."""
-    if provider_ids is None:
-        rows = await tx.all(_addresses)
-    else:
-        rows = await tx.all(_addresses_some, {"ids": list(provider_ids)})
+    rows = await _states_of(tx, provider_ids)
     return {row.provider_id: str(row.host_state.get("address", "")) for row in rows}
+
+
+async def limits(
+    tx: Transaction, provider_ids: Collection[str] | None = None
+) -> dict[str, frozenset[str]]:
+    """What hosts say that they can hold guests to, by resource provider."""
+    rows = await _states_of(tx, provider_ids)
+    return {row.provider_id: frozenset(row.host_state.get("limits", ())) for row in rows}
+
+
+async def _states_of(tx: Transaction, provider_ids: Collection[str] | None) -> list[Row[Any]]:
+    if provider_ids is None:
+        return list(await tx.all(_told))
+    return list(await tx.all(_told_some, {"ids": list(provider_ids)}))
+
+
+async def told(tx: Transaction, names: Collection[str]) -> dict[str, HostState]:
+    """What these hosts told last, by name."""
+    rows = await tx.all(_told_by_name, {"names": sorted(names)}) if names else ()
+    return {row.host: read_state(row.host_state) for row in rows}
+
+
+async def _counted(tx: Transaction, statement: Any, names: Collection[str]) -> dict[str, int]:
+    rows = await tx.all(statement, {"names": sorted(names)}) if names else ()
+    return {row.host: int(row.number) for row in rows}
+
+
+async def busy(tx: Transaction, names: Collection[str]) -> dict[str, int]:
+    """How many servers something is done to, by host."""
+    return await _counted(tx, _busy, names)
+
+
+async def instances(tx: Transaction, names: Collection[str]) -> dict[str, int]:
+    """How many servers there are, by host."""
+    return await _counted(tx, _instances, names)
+
+
+async def failed_builds(tx: Transaction, names: Collection[str]) -> dict[str, int]:
+    """How many servers in a row could not be built, by host; those without are left out."""
+    return {row.host: row.failed_builds for row in await tx.all(_failed, {"names": sorted(names)})}
+
+
+async def built(tx: Transaction, host: str, *, well: bool) -> None:
+    """A server was built on a host, or could not be."""
+    await tx.execute(_none_failed if well else _one_more, {"of": host})
 
 
 async def get(tx: Transaction, service_id: str) -> Row[Any]:
@@ -240,8 +367,8 @@ async def by_name(tx: Transaction, host: str, binary: str) -> Row[Any]:
     return row
 
 
-def _missing(wanted: str) -> NotFound:
-    return NotFound(f"Service {wanted} could not be found.")
+def _missing(requested: str) -> NotFound:
+    return NotFound(f"Service {requested} could not be found.")
 
 
 async def force_down(tx: Transaction, service_id: str, down: bool) -> None:
@@ -261,6 +388,7 @@ async def forget(tx: Transaction, row: Row[Any]) -> None:
             raise Conflict("Unable to delete compute service that is hosting instances.")
         if row.provider_id is not None:
             await placement.remove_provider(tx, row.provider_id)
+        await aggregates.forget_host(tx, row.host)
     await tx.execute(services.delete().where(services.c.id == row.id))
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Row
 
+from hanok.services.compute.logic import disks
 from hanok.services.network.facade import FixedIP, ServerPort
 
 LATEST = "latest"
@@ -68,6 +69,7 @@ EC2_SINCE = {
     "placement": "2008-02-01",
     "instance-action": "2008-09-01",
 }
+PASSWORD_SINCE = "2013-04-04"
 DRIVE_EC2 = ("2009-04-04", LATEST)
 NAME = "_name"  # how a folder is listed, where that is not just its name
 
@@ -79,9 +81,12 @@ def _came_by(first: str, edition: str) -> bool:
     return first <= edition
 
 
-def files(server: Row[Any], ports: Sequence[ServerPort]) -> dict[str, bytes]:
-    """All files by path, as the metadata address serves them."""
+def files(server: Row[Any], ports: Sequence[ServerPort], password: str = "") -> dict[str, bytes]:
+    """All files by path, as the metadata address serves them. password: what the guest has left there."""
     found = _openstack(server, ports)
+    for version in OPENSTACK_VERSIONS:
+        if _came_by(PASSWORD_SINCE, version):
+            found[f"openstack/{version}/password"] = password.encode()
     user_data = _user_data(server)
     for version in EC2_VERSIONS:
         found |= _flat(f"{version}/meta-data/", _ec2(server, ports, version))
@@ -137,7 +142,7 @@ def _openstack(
         for name, content in contents.items():
             if _came_by(FILE_SINCE[name], version):
                 found[f"openstack/{version}/{name}"] = content
-    return found
+    return found | file_contents(server)
 
 
 def _meta_data(server: Row[Any], ports: Sequence[ServerPort]) -> Tree:
@@ -152,6 +157,8 @@ def _meta_data(server: Row[Any], ports: Sequence[ServerPort]) -> Tree:
         "devices": _devices(server, ports),
         "dedicated_cpus": [],
     }
+    if server.files:
+        meta["files"] = files_told(server)
     if server.metadata:
         meta["meta"] = server.metadata
     if server.key_name:
@@ -159,6 +166,22 @@ def _meta_data(server: Row[Any], ports: Sequence[ServerPort]) -> Tree:
         kind = "x509" if server.public_key.startswith("-----BEGIN") else "ssh"
         meta["keys"] = [{"name": server.key_name, "type": kind, "data": server.public_key}]
     return meta
+
+
+def files_told(server: Row[Any]) -> list[Tree]:
+    """The files that the guest is to write, as meta_data.json names them."""
+    return [
+        {"path": one["path"], "content_path": f"/content/{number:04}"}
+        for number, one in enumerate(server.files or ())
+    ]
+
+
+def file_contents(server: Row[Any]) -> dict[str, bytes]:
+    """What is in them, by path in the tree."""
+    return {
+        f"openstack/content/{number:04}": base64.b64decode(one["contents"])
+        for number, one in enumerate(server.files or ())
+    }
 
 
 def _seed(server: Row[Any]) -> str:
@@ -170,34 +193,26 @@ def _seed(server: Row[Any]) -> str:
     return base64.b64encode(seed).decode()
 
 
-def _disks(server: Row[Any]) -> list[str]:
-    """The disks of a guest, as the host gives them to it, one after the other."""
-    found = ["root"]
-    found += ["ephemeral"] if int(server.flavor.get("ephemeral", 0)) else []
-    found += ["swap"] if int(server.flavor.get("swap", 0)) else []
-    return found
-
-
 def _devices(server: Row[Any], ports: Sequence[ServerPort]) -> list[Tree]:
     """What has a tag, with what it is known by inside of the guest.
 
-    Each disk and then each network interface is alone behind a port of its own; the firmware numbers their buses in
-    that order, the config drive's after the other disks'.
+    Network interfaces are each alone behind a port of their own, after those of the disks; the firmware numbers their
+    buses in that order.
     """
-    found: list[Tree] = []
-    if server.disk_tag:
-        found.append(
-            {
-                "type": "disk",
-                "bus": "pci",
-                "address": _address(0),
-                "serial": server.id[:20],  # virtio disks have twenty characters for it
-                "path": "/dev/vda",
-                "tags": [server.disk_tag],
-            }
-        )
+    found: list[Tree] = [
+        {
+            "type": "disk",
+            "bus": disk.bus,
+            "address": disk.address,
+            "serial": disk.serial,
+            "path": disk.path,
+            "tags": [disk.tag],
+        }
+        for disk in disks.placed(server)
+        if disk.tag
+    ]
     tags = {nic["port_id"]: nic.get("tag") for nic in server.nics}
-    first = len(_disks(server)) + bool(server.config_drive)
+    first = disks.ports(disks.of(server))
     for number, port in enumerate(ports, first):
         if tags.get(port.port_id):
             found.append(
@@ -250,10 +265,12 @@ def _ec2(server: Row[Any], ports: Sequence[ServerPort], version: str) -> Tree:
 
 def _mapping(server: Row[Any]) -> Tree:
     """Disks by what they are for, as cloud-init mounts them."""
-    names = {"root": "root", "ephemeral": "ephemeral0", "swap": "swap"}
     found = {"ami": "vda"}
-    for letter, disk in zip("abc", _disks(server), strict=False):
-        found[names[disk]] = f"/dev/vd{letter}"
+    for disk in disks.placed(server):
+        if disk.name == "root":
+            found["ami"] = disk.path.removeprefix("/dev/")
+        if disk.name not in ("config", "installer"):
+            found[disk.name] = disk.path
     return found
 
 

@@ -31,7 +31,7 @@ async def narrowed(
     key: sa.Column[Any],
     column: sa.Column[Any],
     parameter: str,
-    wanted: str,
+    requested: str,
 ) -> sa.Select[Any]:
     """The statement, held to rows whose column the pattern is found in.
 
@@ -41,8 +41,8 @@ async def narrowed(
     Raises:
         BadInput: the pattern is not one that is served, or there is too much to look at.
     """
-    form = compiled(parameter, wanted)
-    if plain := _PLAIN.fullmatch(wanted):
+    form = compiled(parameter, requested)
+    if plain := _PLAIN.fullmatch(requested):
         return statement.where(_like(column, plain))
     few = statement.with_only_columns(key.label("id"), column.label("text")).where(
         column.is_not(None)
@@ -66,17 +66,17 @@ async def narrowed(
         last = rows[-1].id
 
 
-def compiled(parameter: str, wanted: str) -> Pattern:
+def compiled(parameter: str, requested: str) -> Pattern:
     """A pattern from a query.
 
     Raises:
         BadInput: it is not one that is served.
     """
     try:
-        return pattern(wanted, ignore_case=True)
+        return pattern(requested, ignore_case=True)
     except BadPattern as error:
         raise BadInput(
-            f"Invalid input for query parameters {parameter}. Value: {wanted[:100]}. "
+            f"Invalid input for query parameters {parameter}. Value: {requested[:100]}. "
             f"It is not a valid regular expression: {error}."
         ) from None
 

@@ -34,20 +34,20 @@ async def news(tx: Transaction, network: Network, server_id: str) -> dict[str, A
     row = await servers.get_even_deleted(tx, server_id)
     if row is None:
         return {"uuid": server_id}
-    ports = (await networks.ports_of(tx, [server_id])).get(server_id, []) if row.nics else []
+    ports = (await networks.seen(tx, [server_id])).get(server_id, []) if row.nics else []
     return {
         **_itself(row),
         "flavor": _flavor(row),
         "fixed_ips": [
             {
-                "address": ip.address,
-                "version": ip.version,
+                "address": address,
+                "version": version,
                 "mac": port.mac,
                 "port_uuid": port.port_id,
                 "label": port.network_name,
             }
             for port in ports
-            for ip in port.fixed_ips
+            for version, address in port.fixed_ips
         ],
         "tags": await servers.tags_of(tx, server_id),
     }
@@ -69,8 +69,8 @@ def _itself(row: Row[Any]) -> dict[str, Any]:
         "architecture": properties.get("architecture"),
         "availability_zone": row.availability_zone,
         "image_uuid": row.image_id,
-        "kernel_id": "",
-        "ramdisk_id": "",
+        "kernel_id": row.kernel_id,
+        "ramdisk_id": row.ramdisk_id,
         "key_name": row.key_name,
         "metadata": row.metadata,
         "locked": row.locked,

@@ -14,15 +14,28 @@ from sqlalchemy import bindparam
 from hanok.base.errors import OverQuota
 from hanok.limits import DEFAULTS, Over, OverLimit, Resource
 from hanok.services.compute.room import Compute
-from hanok.services.compute.tables import keypairs, servers
+from hanok.services.compute.tables import keypairs, server_group_members, server_groups, servers
 from hanok.store import Transaction
+from hanok.web.token import Caller
 
-_alive = servers.c.deleted.is_(False)
+_alive = sa.and_(servers.c.deleted.is_(False), servers.c.vm_state != "soft-delete")
 _mine = sa.and_(servers.c.project_id == bindparam("owner"), _alive)
 
+_owner = bindparam("owner", type_=sa.String)
+_UUID = 36  # characters
 
-def _sum(column: sa.Column[Any]) -> sa.Select[Any]:
-    return sa.select(sa.func.coalesce(sa.func.sum(column), 0)).where(_mine)
+
+def _larger(one: sa.Column[Any], other: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    return sa.case((other > one, other), else_=one)
+
+
+# Until a resize is confirmed or reverted, the larger of both flavors counts.
+_vcpus = _larger(servers.c.vcpus, servers.c.held_vcpus)
+_memory_mib = _larger(servers.c.memory_mib, servers.c.held_memory_mib)
+
+
+def _sum(amount: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    return sa.select(sa.func.coalesce(sa.func.sum(amount), 0)).where(_mine)
 
 
 RESOURCES = (
@@ -32,9 +45,9 @@ RESOURCES = (
         registered="servers",
         count=sa.select(sa.func.count()).select_from(servers).where(_mine),
     ),
-    Resource(name="cores", default=20, registered="class:VCPU", count=_sum(servers.c.vcpus)),
+    Resource(name="cores", default=20, registered="class:VCPU", count=_sum(_vcpus)),
     # docs/decisions/0007
-    Resource(name="ram", registered="class:MEMORY_MB", count=_sum(servers.c.memory_mib)),
+    Resource(name="ram", registered="class:MEMORY_MB", count=_sum(_memory_mib)),
     Resource(name="metadata_items", default=128, registered="server_metadata_items"),
     Resource(
         name="key_pairs",
@@ -42,8 +55,27 @@ RESOURCES = (
         registered="server_key_pairs",
         count=sa.select(sa.func.count()).where(keypairs.c.user_id == bindparam("owner")),
     ),
-    Resource(name="server_groups", default=10, registered="server_groups"),
-    Resource(name="server_group_members", default=10, registered="server_group_members"),
+    Resource(
+        name="server_groups",
+        default=10,
+        registered="server_groups",
+        count=sa.select(sa.func.count()).where(server_groups.c.project_id == bindparam("owner")),
+    ),
+    # Of one user in one group: the owner is both their ids, with a slash between.
+    Resource(
+        name="server_group_members",
+        default=10,
+        registered="server_group_members",
+        count=sa.select(sa.func.count())
+        .select_from(
+            server_group_members.join(servers, servers.c.id == server_group_members.c.server_id)
+        )
+        .where(
+            server_group_members.c.group_id == sa.func.substr(_owner, 1, _UUID),
+            servers.c.user_id == sa.func.substr(_owner, _UUID + 2),
+            _alive,
+        ),
+    ),
     Resource(name="injected_files", default=5, registered="server_injected_files"),
     Resource(
         name="injected_file_content_bytes",
@@ -62,12 +94,19 @@ RESOURCES = (
 )
 CLASS = DEFAULTS
 OF_SERVERS = ("instances", "cores", "ram")
+OF_PROJECTS = (*OF_SERVERS, "server_groups")
 
 _used_by = sa.select(
     sa.func.count().label("instances"),
-    sa.func.coalesce(sa.func.sum(servers.c.vcpus), 0).label("cores"),
-    sa.func.coalesce(sa.func.sum(servers.c.memory_mib), 0).label("ram"),
+    sa.func.coalesce(sa.func.sum(_vcpus), 0).label("cores"),
+    sa.func.coalesce(sa.func.sum(_memory_mib), 0).label("ram"),
 ).where(_mine, servers.c.user_id == bindparam("user_id"))
+
+
+_groups_by = sa.select(sa.func.count()).where(
+    server_groups.c.project_id == bindparam("owner"),
+    server_groups.c.user_id == bindparam("user_id"),
+)
 
 
 def owner(project_id: str, user_id: str | None = None) -> str:
@@ -96,12 +135,14 @@ async def reset(
 async def used(
     tx: Transaction, room: Compute, project_id: str, user_id: str | None = None
 ) -> dict[str, int]:
-    """What a project uses, or one user in it: instances, cores, ram (MiB)."""
+    """What a project uses, or one user in it: instances, cores, ram (MiB), server_groups."""
     if user_id is None:
-        return await room.limits.used(tx, project_id, OF_SERVERS)
-    row = await tx.first(_used_by, {"owner": project_id, "user_id": user_id})
+        return await room.limits.used(tx, project_id, OF_PROJECTS)
+    values = {"owner": project_id, "user_id": user_id}
+    row = await tx.first(_used_by, values)
     assert row is not None
-    return {name: int(row._mapping[name]) for name in OF_SERVERS}
+    groups = int(await tx.scalar(_groups_by, values))
+    return {**{name: int(row._mapping[name]) for name in OF_SERVERS}, "server_groups": groups}
 
 
 async def check_servers(
@@ -120,6 +161,19 @@ async def check_servers(
         OverQuota: a limit would be passed; the message names it.
     """
     requested = {"instances": count, "cores": vcpus * count, "ram": memory_mib * count}
+    await check_more(tx, room, project_id, user_id, requested)
+
+
+async def check_more(
+    tx: Transaction, room: Compute, project_id: str, user_id: str, requested: Mapping[str, int]
+) -> None:
+    """Hold amounts besides those in use against the limits of a project and of one user in it.
+
+    Raises:
+        OverQuota
+    """
+    if not requested:
+        return
     try:
         await room.limits.check(tx, project_id, requested)
     except OverLimit as error:
@@ -158,6 +212,43 @@ async def check_keypairs(tx: Transaction, room: Compute, project_id: str, user_i
         await room.limits.check(tx, project_id, {"key_pairs": 1}, of=user_id, maximum=maximum)
     except OverLimit as error:
         raise OverQuota("Quota exceeded, too many key pairs.") from error
+
+
+async def check_server_groups(tx: Transaction, room: Compute, caller: Caller) -> None:
+    """Hold one more server group against the limits of its project and of its user there.
+
+    Raises:
+        OverQuota
+    """
+    project_id, user_id = caller.project_id or "", caller.user_id
+    try:
+        await room.limits.check(tx, project_id, {"server_groups": 1})
+    except OverLimit as error:
+        raise OverQuota("Quota exceeded, too many server groups.") from error
+    maximum = (await room.limits.own(tx, owner(project_id, user_id))).get("server_groups", -1)
+    if maximum >= 0:
+        taken = await used(tx, room, project_id, user_id)
+        if taken["server_groups"] >= maximum:
+            raise OverQuota("Quota exceeded, too many server groups.")
+
+
+async def check_group_members(
+    tx: Transaction, room: Compute, caller: Caller, group_id: str, count: int
+) -> None:
+    """Hold more servers of a user in a group against the limit.
+
+    Raises:
+        OverQuota
+    """
+    project_id = caller.project_id or ""
+    own = await room.limits.own(tx, owner(project_id, caller.user_id))
+    of = f"{group_id}/{caller.user_id}"
+    maximum = own.get("server_group_members")
+    requested = {"server_group_members": count}
+    try:
+        await room.limits.check(tx, project_id, requested, of=of, maximum=maximum)
+    except OverLimit as error:
+        raise OverQuota("Quota exceeded, too many servers in group") from error
 
 
 async def check_metadata(

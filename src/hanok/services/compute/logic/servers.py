@@ -12,7 +12,7 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import Conflict, NotFound
 from hanok.services.compute import states
-from hanok.services.compute.logic import bindings
+from hanok.services.compute.logic import bindings, passwords, server_groups
 from hanok.services.compute.tables import console_tokens, server_tags, servers
 from hanok.store import Transaction
 from hanok.web.token import Caller
@@ -34,6 +34,9 @@ _claimed = _change.values(
 # What changes unless a delete is under way.
 _unless_deleting = _change.where(
     sa.or_(servers.c.task_state.is_(None), servers.c.task_state != "deleting")
+)
+_begin_delete = _unless_deleting.values(
+    task_state="deleting", generation=servers.c.generation + 1, updated_at=bindparam("at")
 )
 _task = _unless_deleting.values(task_state=bindparam("task"), updated_at=bindparam("at"))
 _launched = _unless_deleting.values(
@@ -112,7 +115,12 @@ def check_unlocked(row: Row[Any], *, override: bool) -> None:
 
 
 _end_consoles = console_tokens.delete().where(console_tokens.c.server_id == sa.bindparam("of"))
-_SAME_SCREEN = ("pause", "unpause")  # what is seen before and after is one run of the guest
+_SAME_SCREEN = (
+    "pause",
+    "unpause",
+    "attach_interface",
+    "detach_interface",
+)  # what is seen before and after is one run of the guest
 
 
 async def begin(
@@ -127,9 +135,9 @@ async def begin(
         The generation for the commands of this action.
 
     Raises:
-        Conflict: in this state the action is not possible, or another one is under way.
+        Conflict: in this state the action is not possible, another one is under way, or it is on no host.
     """
-    wanted, task_state = states.ACTIONS[action]
+    requested, task_state = states.ACTIONS[action]
     generation = int(row.generation) + changes
     changed = (
         servers.update()
@@ -137,26 +145,41 @@ async def begin(
             servers.c.id == row.id,
             servers.c.deleted.is_(False),
             servers.c.generation == row.generation,
-            servers.c.vm_state.in_(wanted),
+            servers.c.vm_state.in_(requested),
             servers.c.task_state.is_(None),
         )
         .values(task_state=task_state, generation=generation, updated_at=now)
     )
+    if not row.host:
+        check_action(row, action)
     if not await tx.count(changed):
         fresh = await get_any(tx, row.id)
         if fresh is None:
             raise missing(row.id)
-        name = action.removesuffix("_hard")
-        if fresh.vm_state not in wanted:
-            raise Conflict(
-                f"Cannot '{name}' instance {row.id} while it is in vm_state {fresh.vm_state}"
-            )
-        raise Conflict(
-            f"Cannot '{name}' instance {row.id} while it is in task_state {fresh.task_state}"
-        )
+        raise _impossible(fresh, action)
     if changes and action not in _SAME_SCREEN:
         await tx.execute(_end_consoles, {"of": row.id})
     return generation
+
+
+def _impossible(row: Row[Any], action: str) -> Conflict:
+    name = action.removesuffix("_hard")
+    state = f"task_state {row.task_state}"
+    if row.vm_state not in states.ACTIONS[action][0]:
+        state = f"vm_state {row.vm_state}"
+    return Conflict(f"Cannot '{name}' instance {row.id} while it is in {state}")
+
+
+def check_action(row: Row[Any], action: str) -> None:
+    """For actions that look at more before they begin: their state comes first.
+
+    Raises:
+        Conflict: in this state the action is not possible, another one is under way, or the server is on no host.
+    """
+    if row.vm_state not in states.ACTIONS[action][0] or row.task_state is not None:
+        raise _impossible(row, action)
+    if not row.host and action != "unshelve":
+        raise Conflict(f"Instance {row.id} is not ready")
 
 
 async def raise_generation(tx: Transaction, server_id: str, least: int) -> None:
@@ -174,18 +197,11 @@ async def begin_delete(tx: Transaction, server_id: str, now: datetime) -> int | 
     Returns:
         The generation for its commands; None when a delete is under way or done already.
     """
-    begun = await tx.count(
-        servers.update()
-        .where(
-            servers.c.id == server_id,
-            servers.c.deleted.is_(False),
-            sa.or_(servers.c.task_state.is_(None), servers.c.task_state != "deleting"),
-        )
-        .values(task_state="deleting", generation=servers.c.generation + 1, updated_at=now)
-    )
+    begun = await tx.count(_begin_delete, {"of": server_id, "at": now})
     row = await get_any(tx, server_id) if begun else None
     if row is not None:
         await tx.execute(_end_consoles, {"of": server_id})
+        await passwords.clear(tx, server_id)
     return None if row is None else int(row.generation)
 
 
@@ -265,6 +281,7 @@ async def gone(tx: Transaction, server_id: str, now: datetime) -> None:
     """The server is deleted; its row stays for those who look back."""
     await tx.execute(_gone, {"of": server_id, "at": now})
     await tx.execute(_untag, {"of": server_id})
+    await server_groups.leave(tx, server_id)
     await bindings.forget(tx, server_id)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from hanok.base.errors import BadInput, Conflict, OverQuota, TooLarge
+from hanok.base.errors import BadInput, OverQuota, TooLarge
 from hanok.services.compute.logic import quotas, servers
 from hanok.services.compute.room import Compute
 from hanok.services.image import facade as images
@@ -64,19 +64,32 @@ async def begin(
         backup_type: of a backup ("daily"); None for a plain snapshot.
 
     Raises:
-        Conflict: the server's state does not allow it, or its image asks for what is not served.
+        Conflict: the server's state does not allow it.
         OverQuota: too much metadata, or too many images.
         BadInput: metadata that no image can have.
     """
-    if caller.project_id is None:
-        raise BadInput("An image belongs to a project: use a project's token.")
-    if row.image_properties.get("os_require_quiesce", "").lower() in ("yes", "true", "1"):
-        raise Conflict(
-            f"Failed to quiesce instance {row.id}: guests are not asked to flush their file systems here yet, "
-            "and its image wants that (os_require_quiesce)."
-        )
     action = "createImage" if backup_type is None else "createBackup"
     await servers.begin(tx, row, action, room.clock.now(), changes=False)
+    return await new_image(tx, room, caller, row, name, metadata, backup_type=backup_type)
+
+
+async def new_image(
+    tx: Transaction,
+    room: Compute,
+    caller: Caller,
+    row: Row[Any],
+    name: str,
+    metadata: Mapping[str, str],
+    *,
+    backup_type: str | None = None,
+) -> str:
+    """Write the row of an image of a server's disk; returns its id.
+
+    Raises:
+        BadInput: metadata that no image can have, or no project that could have the image. OverQuota: too many images.
+    """
+    if caller.project_id is None:
+        raise BadInput("An image belongs to a project: use a project's token.")
     base = await images.get(tx, row.image_id)
     foreign = caller.project_id != row.project_id
     properties = {

@@ -7,11 +7,79 @@ for candidates, 7-8 they are filtered and weighed, 9 a host is claimed, 10-11 th
 
 from __future__ import annotations
 
+from hanok.services.compute.operations.cache_images import CacheImage, CacheImages
+from hanok.services.compute.operations.change_interfaces import AttachInterface, DetachInterface
 from hanok.services.compute.operations.change_power import ChangePower
 from hanok.services.compute.operations.create_image import CreateImage
 from hanok.services.compute.operations.create_server import CreateServer
 from hanok.services.compute.operations.delete_server import DeleteServer
+from hanok.services.compute.operations.drop_image import DropImage
+from hanok.services.compute.operations.note_guest import NoteGuest
+from hanok.services.compute.operations.rebuild_server import RebuildServer
+from hanok.services.compute.operations.rescue_server import RescueServer, UnrescueServer
+from hanok.services.compute.operations.resize_server import (
+    ConfirmResize,
+    MigrateServer,
+    ResizeServer,
+    RevertResize,
+)
+from hanok.services.compute.operations.shelve_server import OffloadServer, ShelveServer
+from hanok.services.compute.operations.signals import ChangePassword, TriggerCrashDump
+from hanok.services.compute.operations.soft_delete import RestoreServer, SoftDelete
+from hanok.services.compute.operations.unshelve_server import UnshelveServer, WakeServer
 
-OPERATIONS = (CreateServer, DeleteServer, ChangePower, CreateImage)
+OPERATIONS = (
+    CreateServer,
+    DeleteServer,
+    ChangePower,
+    CreateImage,
+    RebuildServer,
+    RescueServer,
+    UnrescueServer,
+    ShelveServer,
+    OffloadServer,
+    UnshelveServer,
+    WakeServer,
+    DropImage,
+    ResizeServer,
+    MigrateServer,
+    ConfirmResize,
+    RevertResize,
+    SoftDelete,
+    RestoreServer,
+    TriggerCrashDump,
+    ChangePassword,
+    CacheImages,
+    CacheImage,
+    AttachInterface,
+    DetachInterface,
+    NoteGuest,
+)
 
-__all__ = ["OPERATIONS", "ChangePower", "CreateImage", "CreateServer", "DeleteServer"]
+__all__ = [
+    "OPERATIONS",
+    "AttachInterface",
+    "CacheImages",
+    "ChangePassword",
+    "ChangePower",
+    "ConfirmResize",
+    "CreateImage",
+    "CreateServer",
+    "DeleteServer",
+    "DetachInterface",
+    "DropImage",
+    "MigrateServer",
+    "NoteGuest",
+    "OffloadServer",
+    "RebuildServer",
+    "RescueServer",
+    "ResizeServer",
+    "RestoreServer",
+    "RevertResize",
+    "ShelveServer",
+    "SoftDelete",
+    "TriggerCrashDump",
+    "UnrescueServer",
+    "UnshelveServer",
+    "WakeServer",
+]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from hanok.base.errors import StepFailed
 from hanok.commands import Done, EnsureSnapshot, ForgetSnapshot, HandOverSnapshot, SnapshotState
 from hanok.operations import Operation, Run, Step
-from hanok.services.compute.logic import notifications, servers
+from hanok.services.compute.logic import notifications, quiescing, servers
 from hanok.services.compute.room import Compute
 from hanok.services.image.facade import snapshots
 from hanok.store import Transaction
@@ -17,7 +17,7 @@ ASK_S = 60.0  # a host answers at once how far it is
 FORGET_S = 30.0
 
 
-async def drop_copy(run: Run[CreateImage, Compute], host: str | None) -> None:
+async def drop_copy(run: Run[Any, Compute], host: str | None) -> None:
     """The copy on the host is not needed any more; a host that does not answer owes that."""
     if host:
         command = ForgetSnapshot(
@@ -37,11 +37,11 @@ async def bring_copy(run: Run[CreateImage, Compute], host: str) -> None:
     """
     tools, image_id = run.tools, run.args.image_id
     while not await asyncio.to_thread(tools.copies.has, image_id):
-        most = tools.images.settings.most_bytes
+        maximum = tools.images.settings.most_bytes
         command = HandOverSnapshot(
             server_id=run.args.server_id,
             snapshot_id=image_id,
-            target=tools.tickets.to_write(image_id, host, most),
+            target=tools.tickets.to_write(image_id, host, maximum),
             request_id=run.request_id,
         )
         await run.ask(host, command, SnapshotState, timeout_s=ASK_S)
@@ -59,7 +59,10 @@ class CopyDisk(Step["CreateImage", Compute, str], name="copy_disk"):
         if row is None or not row.host:
             raise StepFailed("The server was deleted while its image was being made.")
         command = EnsureSnapshot(
-            server_id=row.id, snapshot_id=run.args.image_id, request_id=run.request_id
+            server_id=row.id,
+            snapshot_id=run.args.image_id,
+            quiesce=quiescing.how(row),
+            request_id=run.request_id,
         )
         while not (await run.ask(row.host, command, SnapshotState, timeout_s=ASK_S)).done:
             run.check_cancelled()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import msgspec
 
 from hanok.base.errors import HanokError, StepFailed, Unavailable
 from hanok.commands import (
+    Devices,
     DiskFile,
     Done,
     EnsureImage,
@@ -15,14 +17,29 @@ from hanok.commands import (
     ImageState,
     InstanceState,
     RemoveInstance,
+    RescueDisk,
 )
 from hanok.operations import Operation, Run, Step
-from hanok.services.compute.logic import metadata, notifications, scheduling, servers
-from hanok.services.compute.logic.scheduling import Candidate
+from hanok.services.compute.logic import (
+    disks,
+    explaining,
+    hardware,
+    hosts,
+    limits,
+    metadata,
+    notifications,
+    scheduling,
+    server_groups,
+    servers,
+    topologies,
+    weighing,
+)
+from hanok.services.compute.logic.explaining import Verdict
+from hanok.services.compute.logic.weighing import Candidate
 from hanok.services.compute.room import Compute
 from hanok.services.image import facade as images
 from hanok.services.network import facade as networks
-from hanok.services.network.facade import NICPlan
+from hanok.services.network.facade import NICPlan, ServerPort
 from hanok.services.placement import facade as placement
 from hanok.store import Transaction
 
@@ -51,24 +68,22 @@ class AskPlacement(Step["CreateServer", Compute, list[Candidate]], name="ask_pla
     async def do(self, run: Run[CreateServer, Compute]) -> list[Candidate]:
         row = await building(run)
         async with run.reading() as tx:
-            request = await scheduling.request_of(tx, row)
-            return await _hosts_for(run, tx, request, most=scheduling.ENOUGH)
+            settings, now = run.tools.settings, run.clock.now()
+            request = await scheduling.request_of(tx, row, settings)
+            enough = scheduling.ENOUGH
+            found = await scheduling.candidates(tx, request, settings, now, maximum=enough)
+            if found:
+                return found
+            verdict = await scheduling.verdict(tx, request, settings, now)
+        await refused(run, verdict)
+        raise StepFailed(f"No valid host was found. {verdict.text}")
 
 
-async def _hosts_for(
-    run: Run[CreateServer, Compute],
-    tx: Transaction,
-    request: scheduling.Request,
-    *,
-    most: int | None,
-) -> list[Candidate]:
-    """Raises StepFailed when there is none, and says why."""
-    settings, now = run.tools.settings, run.clock.now()
-    found = await scheduling.candidates(tx, request, settings, now, most=most)
-    if not found:
-        why = await scheduling.why_none(tx, request, settings, now)
-        raise StepFailed(f"No valid host was found. {why}")
-    return found
+async def refused(run: Run[Any, Compute], verdict: Verdict) -> None:
+    """Keep why no host takes the server."""
+    async with run.transaction() as tx:
+        record = explaining.refused(verdict)
+        await explaining.note(tx, run.args.server_id, run.operation_id, record, run.clock.now())
 
 
 class WeighHosts(Step["CreateServer", Compute, list[Candidate]], name="weigh_hosts"):
@@ -77,25 +92,33 @@ class WeighHosts(Step["CreateServer", Compute, list[Candidate]], name="weigh_hos
     result_type: ClassVar[Any] = list[Candidate]
 
     async def do(self, run: Run[CreateServer, Compute]) -> list[Candidate]:
-        await building(run)
-        return scheduling.weighed(run.result(AskPlacement) or [])
+        found: list[Candidate] = run.result(AskPlacement) or []
+        return weighing.weighed(found, run.tools.settings)
 
 
 class ClaimHost(Step["CreateServer", Compute, None], name="claim_host"):
     """Take the host's resources for the server: the first of the weighed that still has them (step 9)."""
 
     async def do(self, run: Run[CreateServer, Compute]) -> None:
-        await building(run)
+        return None
 
     async def save(self, run: Run[CreateServer, Compute], tx: Transaction, result: None) -> None:
         row = await servers.get_any(tx, run.args.server_id)
         if row is None:
             raise StepFailed("The server was deleted while it was being built.")
-        request = await scheduling.request_of(tx, row)
+        if "group" in row.scheduler_hints:
+            await server_groups.hold(tx, row.id)
+        settings, now = run.tools.settings, run.clock.now()
+        request = await scheduling.request_of(tx, row, settings)
         if await self._claim_first(run, tx, row, request, run.result(WeighHosts) or []):
             return
         # Others weighed the same hosts at the same moment: look once more at what is free now.
-        found = scheduling.weighed(await _hosts_for(run, tx, request, most=None))
+        found = weighing.weighed(
+            await scheduling.candidates(tx, request, settings, now, maximum=None), settings
+        )
+        if not found:
+            verdict = await scheduling.verdict(tx, request, settings, now)
+            raise StepFailed(f"No valid host was found. {verdict.text}")
         if not await self._claim_first(run, tx, row, request, found):
             raise StepFailed("No valid host was found. Others were faster at every host.")
 
@@ -108,7 +131,10 @@ class ClaimHost(Step["CreateServer", Compute, None], name="claim_host"):
         found: list[Candidate],
     ) -> bool:
         """Whether one of these hosts took the server."""
+        settings, now = run.tools.settings, run.clock.now()
+        lost: list[str] = []
         for one in found:
+            lost.append(one.host)
             try:
                 await placement.claim(
                     tx,
@@ -117,12 +143,20 @@ class ClaimHost(Step["CreateServer", Compute, None], name="claim_host"):
                     or {one.provider_id: request.groups[""].resources},  # as was written before
                     project_id=row.project_id,
                     user_id=row.user_id,
-                    now=run.clock.now(),
+                    now=now,
                 )
             except placement.Full:
                 continue
-            await servers.claimed(tx, row.id, one.host, one.zone, run.clock.now())
-            return True
+            # Whoever changes what a host is for waits for the claim, or the claim for them.
+            host = await scheduling.take(
+                tx, row, request, one.provider_id, one.resources, settings, now
+            )
+            if host is not None:
+                await servers.claimed(tx, row.id, host.name, host.zone, now)
+                record = explaining.placed(host.name, found, lost[:-1])
+                await explaining.note(tx, row.id, run.operation_id, record, now)
+                return True
+            await placement.release(tx, row.id, now)
         return False
 
     async def unsave(self, run: Run[CreateServer, Compute], tx: Transaction) -> None:
@@ -130,27 +164,34 @@ class ClaimHost(Step["CreateServer", Compute, None], name="claim_host"):
         await servers.unclaimed(tx, run.args.server_id, run.clock.now())
 
 
-async def ensure_image(run: Run[Any, Compute], row: Any) -> None:
-    """The server's image is in its host's cache.
+async def ensure_image(run: Run[Any, Compute], row: Any, image_id: str = "") -> None:
+    """The server's image, or another one, is in its host's cache, and so is what it is started with.
 
     Raises:
         StepFailed: the image is not to be had any more, or its bytes are not what they were.
     """
+    for one in (image_id or row.image_id, row.kernel_id, row.ramdisk_id):
+        if one:
+            await image_at(run, one, row.host)
+
+
+async def image_at(run: Run[Any, Compute], image_id: str, host: str) -> None:
+    """An image is in a host's cache. Raises as `ensure_image`."""
     async with run.reading() as tx:
-        image = await images.get(tx, row.image_id)
+        image = await images.get(tx, image_id)
     if image is None or image.status != "active":
         raise StepFailed("The image was deleted or deactivated while the server was being built.")
-    await images.bring(run.tools.images, row.image_id)
+    await images.bring(run.tools.images, image_id)
     command = EnsureImage(
-        image_id=row.image_id,
+        image_id=image_id,
         disk_format=image.disk_format or "raw",
         size_bytes=image.size_bytes or 0,
         hash_algorithm=image.hash_algorithm or "",
         hash_value=image.hash_value or "",
-        source=run.tools.tickets.to_read(row.image_id, row.host, image.size_bytes or 0),
+        source=run.tools.tickets.to_read(image_id, host, image.size_bytes or 0),
         request_id=run.request_id,
     )
-    await run.ask(row.host, command, ImageState, timeout_s=COPY_S)
+    await run.ask(host, command, ImageState, timeout_s=COPY_S)
 
 
 class FetchImage(Step["CreateServer", Compute, None], name="fetch_image"):
@@ -209,18 +250,22 @@ class BindPorts(Step["CreateServer", Compute, None], name="bind_ports"):
             await networks.release_plans(tx, run.tools.network, row.id, plans)
 
 
+def drive_of(row: Any, ports: Sequence[ServerPort], admin_pass: str | None) -> tuple[DiskFile, ...]:
+    """The files of a server's config drive; none where it has none."""
+    if not row.config_drive:
+        return ()
+    files = metadata.drive_files(row, ports, admin_pass)
+    return tuple(DiskFile(path=path, content=content) for path, content in sorted(files.items()))
+
+
 async def instance_command(
     run: Run[Any, Compute], row: Any, generation: int, admin_pass: str | None
 ) -> EnsureInstance:
     async with run.reading() as tx:
         nics = await networks.nics(tx, row.id)
         ports = (await networks.ports_of(tx, [row.id])).get(row.id, [])
-    drive: tuple[DiskFile, ...] = ()
-    if row.config_drive:
-        drive = tuple(
-            DiskFile(path=path, content=content)
-            for path, content in sorted(metadata.drive_files(row, ports, admin_pass).items())
-        )
+        exact = scheduling.is_placed_exactly(row)
+        placed = await topologies.of_server(tx, row) if exact else topologies.Placed()
     return EnsureInstance(
         server_id=row.id,
         generation=generation,
@@ -231,14 +276,41 @@ async def instance_command(
         vcpus=row.vcpus,
         memory_mib=row.memory_mib,
         disk_gib=row.disk_gib,
-        ephemeral_gib=int(row.flavor.get("ephemeral", 0)),
-        swap_mib=int(row.flavor.get("swap", 0)),
+        disks=disks.of(row, run.tools.settings.default_ephemeral_format),
+        scsi_model=disks.scsi_model(row),
+        kernel=disks.kernel(row),
         image_id=row.image_id,
         image_format=row.image_format,
         nics=nics,
-        config_drive=drive,
+        config_drive=drive_of(row, ports, admin_pass),
+        disk_generation=row.disk_generation,
+        topology=placed.topology,
+        host_devices=placed.devices,
+        rescue=None if row.rescue is None else msgspec.convert(row.rescue, RescueDisk),
+        limits=limits.of(row.flavor.get("extra_specs") or {}),
+        devices=_devices(row),
         request_id=run.request_id,
     )
+
+
+def _devices(row: Any) -> Devices:
+    """What the guest is made of; while it is rescued, as the image asks that it is rescued with."""
+    properties = (row.rescue or {}).get("properties", row.image_properties)
+    return hardware.asked(row.flavor.get("extra_specs") or {}, properties, row.vcpus).devices
+
+
+def _password(run: Run[CreateServer, Compute]) -> str | None:
+    """What the guest's administrator is to have; None where the guest is not told.
+
+    Raises:
+        Unavailable: it was sealed with a key that this process does not know, or not yet.
+    """
+    if not run.args.admin_pass:
+        return None
+    password = run.tools.secrets.open(run.args.admin_pass)
+    if password is None:
+        raise Unavailable("The server's password cannot be opened: its key is not known here.")
+    return password.decode()
 
 
 class StartGuest(Step["CreateServer", Compute, None], name="start_guest"):
@@ -250,15 +322,18 @@ class StartGuest(Step["CreateServer", Compute, None], name="start_guest"):
         row = await building(run)
         # Much may have happened since it was fetched: the host restarted, its cache was emptied.
         await ensure_image(run, row)
-        sealed = run.args.admin_pass
-        password = run.tools.secrets.open(sealed) if sealed else None
-        command = await instance_command(
-            run, row, run.args.generation, None if password is None else password.decode()
-        )
-        await run.ask(row.host, command, InstanceState, timeout_s=START_S)
+        command = await instance_command(run, row, run.args.generation, _password(run))
+        try:
+            await run.ask(row.host, command, InstanceState, timeout_s=START_S)
+        except StepFailed:
+            async with run.transaction() as tx:
+                await hosts.built(tx, row.host, well=False)
+            raise
 
     async def save(self, run: Run[CreateServer, Compute], tx: Transaction, result: None) -> None:
         await servers.launched(tx, run.args.server_id, run.clock.now())
+        if (row := await servers.get_any(tx, run.args.server_id)) is not None and row.host:
+            await hosts.built(tx, row.host, well=True)
 
     async def undo(self, run: Run[CreateServer, Compute]) -> None:
         row = await run.read(servers.get_even_deleted, run.args.server_id)
@@ -271,6 +346,18 @@ class StartGuest(Step["CreateServer", Compute, None], name="start_guest"):
 
     async def unsave(self, run: Run[CreateServer, Compute], tx: Transaction) -> None:
         await servers.raise_generation(tx, run.args.server_id, run.args.generation + 1)
+
+
+async def note_failure(run: Run[Any, Compute], tx: Transaction, why: str) -> None:
+    """Keep why a server got no host, where that is not kept yet."""
+    server_id, operation_id = run.args.server_id, run.operation_id
+    if why.startswith("No valid host") and not await explaining.is_noted(
+        tx, server_id, operation_id
+    ):
+        verdict = Verdict(why.removeprefix("No valid host was found. ").removesuffix("."))
+        await explaining.note(
+            tx, server_id, operation_id, explaining.refused(verdict), run.clock.now()
+        )
 
 
 class CreateServer(Operation, frozen=True, kw_only=True, tag="compute.create_server"):
@@ -296,4 +383,5 @@ class CreateServer(Operation, frozen=True, kw_only=True, tag="compute.create_ser
         await servers.stuck(tx, self.server_id, why, run.clock.now())
 
     async def failed(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
+        await note_failure(run, tx, why)
         await servers.failed(tx, self.server_id, why, "", run.clock.now())

@@ -7,7 +7,8 @@ from typing import Any
 from hanok.base.errors import Unavailable
 from hanok.commands import Done, RemoveInstance
 from hanok.operations import Operation, Run, Step
-from hanok.services.compute.logic import bindings, notifications, servers
+from hanok.services.compute.logic import bindings, migrations, notifications, servers, topologies
+from hanok.services.compute.operations.drop_image import drop
 from hanok.services.compute.room import Compute
 from hanok.services.compute.tables import servers as server_table
 from hanok.services.network import facade as networks
@@ -22,12 +23,12 @@ class RemoveGuest(Step["DeleteServer", Compute, None], name="remove_guest"):
 
     async def do(self, run: Run[DeleteServer, Compute]) -> None:
         row = await run.read(servers.get_any, run.args.server_id)
-        if row is None or not row.host:
+        if row is None:
             return
         command = RemoveInstance(
             server_id=row.id, generation=run.args.generation, request_id=run.request_id
         )
-        for host in (row.host, *await run.read(bindings.elsewhere, row.id)):
+        for host in filter(None, (row.host, *await run.read(bindings.elsewhere, row.id))):
             try:
                 await run.ask(host, command, Done, timeout_s=REMOVE_S)
             except Unavailable:
@@ -53,6 +54,11 @@ class ForgetServer(Step["DeleteServer", Compute, None], name="forget_server"):
     async def save(self, run: Run[DeleteServer, Compute], tx: Transaction, result: None) -> None:
         now = run.clock.now()
         await placement.release(tx, run.args.server_id, now)
+        for uuid in await migrations.end_all(tx, run.args.server_id, now):
+            await placement.release(tx, uuid, now)
+        row = await servers.get_any(tx, run.args.server_id)
+        await drop(run, tx, None if row is None else row.shelved_image_id)
+        await topologies.forget(tx, run.args.server_id)
         await servers.gone(tx, run.args.server_id, now)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from starlette.responses import Response
 
-from hanok.base.errors import BadInput
-from hanok.services.compute.logic import servers, snapshots
+from hanok.base.errors import BadInput, Conflict
+from hanok.services.compute.logic import quiescing, servers, snapshots
 from hanok.services.compute.operations import ChangePower, CreateImage
 from hanok.services.compute.operations.change_power import Action
 from hanok.services.compute.room import Compute
+from hanok.services.compute.routes.acting import why_no_agent
 from hanok.services.compute.routes.servers import check_unlocked, readable, start_delete, told
 from hanok.services.compute.schemas import bodies
 from hanok.services.network import facade as networks
@@ -68,6 +71,7 @@ async def _make_image(
     """Start an operation that makes an image of the server, and give its id; the server goes on meanwhile."""
     metadata = body.metadata if isinstance(body.metadata, dict) else {}
     caller = request.reaching()
+    await _check_quiesce(request, room, rule)
     async with request.transaction() as tx:
         row = await readable(request, tx, rule)
         if counts_metadata:
@@ -88,6 +92,15 @@ async def _make_image(
             project_id=row.project_id,
         )
     return image_id
+
+
+async def _check_quiesce(request: Request, room: Compute, rule: str) -> None:
+    """Raises Conflict when the server's image wants its guest to be quiesced, and no agent would do it."""
+    async with request.reading() as tx:
+        row = await readable(request, tx, rule)
+    ready = row.host and row.task_state is None
+    if ready and quiescing.required(row) and (why := await why_no_agent(request, room, row)):
+        raise Conflict(f"Failed to quiesce instance {row.id}: {why}")
 
 
 def _by_address(request: Request, image_id: str) -> Response:
@@ -144,20 +157,32 @@ def _backup_maker(*, named: bool, counts_metadata: bool) -> Handler:
     return create_backup
 
 
-async def lock(request: Request, room: Compute) -> Response:
-    """lock: who may not pass over it may not change the server; with a reason, if one is given."""
-    sent = (await request.json())["lock"]
-    reason = None
-    if sent is not None:
-        body = await request.body(bodies.Lock, key="lock")
-        reason = body.locked_reason if isinstance(body.locked_reason, str) else None
-    async with request.transaction() as tx:
-        row = await readable(request, tx, "os_compute_api:os-lock-server:lock")
-        caller = request.reaching()
-        owner = row.project_id == caller.project_id and not caller.everywhere
-        await servers.lock(tx, row.id, by="owner" if owner else "admin", reason=reason)
-        await told(request, room, tx, row.id)
-    return no_content(202)
+async def _reason(request: Request) -> str | None:
+    """Why a server is locked, if that is said."""
+    if (await request.json())["lock"] is None:
+        return None
+    body = await request.body(bodies.Lock, key="lock")
+    return body.locked_reason if isinstance(body.locked_reason, str) else None
+
+
+async def _no_reason(request: Request) -> None:
+    """Before there were reasons, what stood behind the name was not looked at."""
+    return None
+
+
+def _locker(reason_of: Callable[[Request], Awaitable[str | None]]) -> Handler:
+    async def lock(request: Request, room: Compute) -> Response:
+        """lock: who may not pass over it may not change the server; with a reason, if one is given."""
+        reason = await reason_of(request)
+        async with request.transaction() as tx:
+            row = await readable(request, tx, "os_compute_api:os-lock-server:lock")
+            caller = request.reaching()
+            owner = row.project_id == caller.project_id and not caller.everywhere
+            await servers.lock(tx, row.id, by="owner" if owner else "admin", reason=reason)
+            await told(request, room, tx, row.id)
+        return no_content(202)
+
+    return lock
 
 
 async def unlock(request: Request, room: Compute) -> Response:
@@ -199,6 +224,7 @@ def _group(key: str, join: bool, rule: str) -> Handler:
             await networks.change_group(
                 tx, room.network, row.id, row.project_id, body.name, join=join
             )
+            await told(request, room, tx, row.id)
         return no_content(202)
 
     return handler
@@ -255,11 +281,21 @@ ROUTES = (
     Route(
         "POST",
         _PATH,
-        lock,
+        _locker(_no_reason),
+        (f"{_A}:os-lock-server:lock",),
+        body_key="lock",
+        event="compute.instance.lock",
+        maximum=(2, 72),
+    ),
+    Route(
+        "POST",
+        _PATH,
+        _locker(_reason),
         (f"{_A}:os-lock-server:lock",),
         body_key="lock",
         body=bodies.Lock,
         event="compute.instance.lock",
+        minimum=(2, 73),
     ),
     Route(
         "POST",
@@ -278,6 +314,7 @@ ROUTES = (
             body_key=key,
             strict=True,
             body=bodies.GroupRef,
+            event="compute.instance.update",
         )
         for key, join, rule in (
             ("addSecurityGroup", True, f"{_A}:os-security-groups:add"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
 from starlette.responses import Response
 
 from hanok.base.clock import naive_micro
@@ -16,21 +18,63 @@ from hanok.services.compute.room import Compute
 from hanok.services.compute.routes.server_lists import check_changes, moment, second_after
 from hanok.services.compute.schemas import answers
 from hanok.store import Transaction
-from hanok.web.pages import limit_of, next_link
+from hanok.web.listing import COMPUTE, Links
+from hanok.web.plain_lists import PlainList
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import Handler, Route
 from hanok.web.versions import Parameter, Query
 
-PAGE = 1000
+# Where the kind of an operation does not say it.
+NAMES = {
+    "compute.offload_server": "shelveOffload",
+    "compute.wake_server": "unshelve",
+    "compute.soft_delete_server": "delete",
+    "compute.change_password": "changePassword",
+    "compute.confirm_resize": "confirmResize",
+    "compute.revert_resize": "revertResize",
+}
+
+
+def _links(answer: dict[str, Any], name: str, links: Links) -> None:
+    if links.next is not None:
+        answer["links"] = [{"rel": "next", "href": links.next}]
+
+
+def _changed(one: Record) -> datetime:
+    return one.finished_at or one.started_at
+
+
+def _since(values: list[str]) -> Callable[[Record], bool]:
+    since = moment(values[-1], "changes-since")
+    return lambda one: _changed(one) >= since
+
+
+def _before(values: list[str]) -> Callable[[Record], bool]:
+    before = second_after(moment(values[-1], "changes-before"))
+    return lambda one: _changed(one) < before
+
+
+ACTIONS = PlainList[Record](
+    name="instanceActions",
+    style=replace(
+        COMPUTE,
+        put=_links,
+        missing=lambda marker: BadInput(f"Marker {marker[:100]} could not be found."),
+    ),
+    key=lambda one: one.request_id,
+    conditions={"changes-since": _since, "changes-before": _before},
+)
 
 
 def _name(one: Record) -> str:
     """The action's name as upstream has it."""
     if one.kind == "compute.change_power":
         return str(one.arguments["action"]).removesuffix("_hard")
+    if one.kind == "compute.note_guest":
+        return str(one.arguments["action"])
     if one.kind == "compute.create_image":
         return "createImage" if one.arguments.get("rotation") is None else "createBackup"
-    return one.kind.removeprefix("compute.").removesuffix("_server")
+    return NAMES.get(one.kind) or one.kind.removeprefix("compute.").removesuffix("_server")
 
 
 def _snake(name: str) -> str:
@@ -65,45 +109,20 @@ def _action(row: Any, one: Record) -> dict[str, Any]:
     }
 
 
-def _changed(one: Record) -> datetime:
-    return one.finished_at or one.started_at
-
-
 def _lister(*, even_deleted: bool) -> Handler:
     async def list_actions(request: Request, room: Compute) -> Response:
         """GET /servers/{id}/os-instance-actions: newest first."""
-        query, shown = request.query, request.shown(answers.ACTION)
+        shown = request.shown(answers.ACTION)
         check_changes(request)
         rule = f"{_A}:list"
         async with request.reading() as tx:
             row = await _server(request, tx, rule, even_deleted=even_deleted)
             found = list(reversed(await records_of(tx, f"server:{row.id}")))
-        if "changes-since" in query:
-            since = moment(query["changes-since"], "changes-since")
-            found = [one for one in found if _changed(one) >= since]
-        if "changes-before" in query:
-            before = second_after(moment(query["changes-before"], "changes-before"))
-            found = [one for one in found if _changed(one) < before]
-        found, links = _page(request, found)
-        items = [shown(_action(row, one)) for one in found]
-        return json_answer({**links, "instanceActions": items})
+        page, links = ACTIONS.page(request, found)
+        items = [shown(_action(row, one)) for one in page]
+        return json_answer(ACTIONS.answer_of({ACTIONS.name: items}, links))
 
     return list_actions
-
-
-def _page(request: Request, found: list[Record]) -> tuple[list[Record], dict[str, Any]]:
-    """The actions of a page, and the link to the next one, if there is one."""
-    query = request.query
-    limit = limit_of(query.get("limit"), maximum=PAGE)
-    if "marker" in query:
-        ids = [one.request_id for one in found]
-        if query["marker"] not in ids:
-            raise BadInput(f"Marker {query['marker'][:100]} could not be found.")
-        found = found[ids.index(query["marker"]) + 1 :]
-    if "limit" not in query or limit is None or len(found) <= limit or limit == 0:
-        return found[:limit], {}
-    link = next_link(request.full_url, request.pairs, found[limit - 1].request_id)
-    return found[:limit], {"links": [{"rel": "next", "href": link}]}
 
 
 def _shower(*, even_deleted: bool) -> Handler:

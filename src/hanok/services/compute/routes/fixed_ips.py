@@ -49,11 +49,11 @@ def _held(port: ServerPort, but: str = "") -> list[dict[str, str]]:
 async def add_fixed_ip(request: Request, room: Compute) -> Response:
     """addFixedIp: one more address of a network that the server is on, of the first subnet that has one left."""
     body = convert((await request.json())["addFixedIp"], bodies.AddFixedIP)
-    wanted = str(body.networkId)
+    requested = str(body.networkId)
     row, ports = await _server(request, room)
-    port = next((one for one in ports if one.network_id == wanted), None)
+    port = next((one for one in ports if one.network_id == requested), None)
     if port is None:
-        raise NotFound(f"Server {row.id} has no port on network {wanted}.")
+        raise NotFound(f"Server {row.id} has no port on network {requested}.")
     path = f"{_V2}/subnets?network_id={port.network_id}&fields=id"
     refusal: Refused = BadInput(f"Network {port.network_id} has no subnet.")
     for subnet in (await ask(request, room, "GET", path))["subnets"]:

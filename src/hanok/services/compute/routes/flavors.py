@@ -6,19 +6,21 @@ import re
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import Row
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Conflict, NotFound
 from hanok.base.ids import new_uuid
-from hanok.services.compute.logic import flavors
+from hanok.services.compute.logic import flavors, notices, spec_names
 from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import answers, bodies
 from hanok.services.compute.tables import flavors as table
 from hanok.services.identity import facade as identity
-from hanok.web.listing import COMPUTE, Filter, Listing, SortKey, equal
+from hanok.store import Transaction
+from hanok.web.listing import COMPUTE, Filter, Listing, Page, SortKey, equal
 from hanok.web.request import Request, json_answer, no_content
-from hanok.web.routes import SIGNED_IN, Route
-from hanok.web.versions import Parameter, Query
+from hanok.web.routes import SIGNED_IN, Handler, Route
+from hanok.web.versions import Parameter, Query, Span
 
 _SPEC = re.compile(r"[\w\- .:]{1,255}")
 _ID = re.compile(r"(?! )[a-zA-Z0-9. _-]{1,255}(?<! )")
@@ -82,16 +84,21 @@ def _shown(request: Request) -> sa.Select[Any]:
     caller = request.reaching()
     if not caller.everywhere:
         return flavors.listed(caller, None)
-    wanted = request.query.get("is_public", "")
-    if wanted.lower() not in _PUBLIC:
-        raise BadInput(f"Invalid is_public filter [{wanted[:100]}]")
-    return flavors.listed(caller, _PUBLIC[wanted.lower()])
+    requested = request.query.get("is_public", "")
+    if requested.lower() not in _PUBLIC:
+        raise BadInput(f"Invalid is_public filter [{requested[:100]}]")
+    return flavors.listed(caller, _PUBLIC[requested.lower()])
+
+
+async def _page(request: Request) -> Page:
+    caller = request.reaching()
+    async with request.reading() as tx:
+        return await LIST.page(request, tx, _shown(request), within=flavors.listed(caller, None))
 
 
 async def list_flavors(request: Request, room: Compute) -> Response:
     """GET /flavors."""
-    async with request.reading() as tx:
-        page = await LIST.page(request, tx, _shown(request))
+    page = await _page(request)
     return json_answer(
         LIST.answer(request, page, [answers.short_flavor(request, row) for row in page.rows])
     )
@@ -106,8 +113,7 @@ def _sees_specs(request: Request) -> bool:
 async def list_details(request: Request, room: Compute) -> Response:
     """GET /flavors/detail."""
     specs = _sees_specs(request)
-    async with request.reading() as tx:
-        page = await LIST.page(request, tx, _shown(request))
+    page = await _page(request)
     items = answers.flavors(request, page.rows, with_specs=specs)
     return json_answer(LIST.answer(request, page, items))
 
@@ -147,7 +153,13 @@ async def create_flavor(request: Request, room: Compute) -> Response:
     }
     async with request.transaction() as tx:
         row = await flavors.create(tx, values, room.clock.now())
+        await _told(request, tx, row)
     return json_answer({"flavor": answers.flavor(request, row, with_specs=True)})
+
+
+async def _told(request: Request, tx: Transaction, row: Row[Any]) -> None:
+    """Have the request's event tell of this flavor."""
+    request.made(row.id, await notices.flavor(tx, row))
 
 
 def _id(value: object) -> str:
@@ -166,13 +178,16 @@ async def update_flavor(request: Request, room: Compute) -> Response:
     async with request.transaction() as tx:
         flavor_id, now = request.path["flavor_id"], room.clock.now()
         row = await flavors.describe(tx, flavor_id, body.description, now)
+        await _told(request, tx, row)
     return json_answer({"flavor": answers.flavor(request, row, with_specs=True)})
 
 
 async def delete_flavor(request: Request, room: Compute) -> Response:
     request.allow()
     async with request.transaction() as tx:
-        await flavors.delete(tx, request.path["flavor_id"])
+        row = await flavors.get_any(tx, request.path["flavor_id"])
+        await _told(request, tx, row)
+        await flavors.delete(tx, row.id)
     return no_content(202)
 
 
@@ -186,8 +201,16 @@ async def list_specs(request: Request, room: Compute) -> Response:
     return json_answer({"extra_specs": row.extra_specs})
 
 
-def _specs(value: Any) -> dict[str, str]:
-    if not isinstance(value, dict) or not value:
+_HELD = Span(since=(2, 86))  # to what is known of extra specs
+
+
+def _specs(request: Request, value: Any) -> dict[str, str]:
+    """The extra specs of a body.
+
+    Raises:
+        BadInput: they do not have the form of some, or, since 2.86, are not known or cannot have these values.
+    """
+    if not isinstance(value, dict):
         raise BadInput("Invalid input for field/attribute extra_specs.")
     made = {}
     for key, item in value.items():
@@ -196,6 +219,8 @@ def _specs(value: Any) -> dict[str, str]:
         text = str(item)
         if len(text) > 255:
             raise BadInput(f"The extra spec {key} is longer than 255 characters.")
+        if _HELD.holds(request.microversion):
+            spec_names.check(key, text)
         made[key] = text
     return made
 
@@ -205,10 +230,10 @@ async def create_specs(request: Request, room: Compute) -> Response:
     body = await request.json()
     if not isinstance(body, dict) or set(body) != {"extra_specs"}:
         raise BadInput("Invalid input: the body is {'extra_specs': {…}}.")
-    specs = _specs(body["extra_specs"])
+    specs = _specs(request, body["extra_specs"])
     async with request.transaction() as tx:
         row = await flavors.get_any(tx, request.path["flavor_id"])
-        await flavors.set_specs(tx, row, {**row.extra_specs, **specs})
+        await _told(request, tx, await flavors.set_specs(tx, row, {**row.extra_specs, **specs}))
     return json_answer({"extra_specs": specs})
 
 
@@ -225,12 +250,12 @@ async def show_spec(request: Request, room: Compute) -> Response:
 async def update_spec(request: Request, room: Compute) -> Response:
     request.allow()
     key = request.path["key"]
-    specs = _specs(await request.json())
+    specs = _specs(request, await request.json())
     if list(specs) != [key]:
         raise BadInput("Request body and URI mismatch")
     async with request.transaction() as tx:
         row = await flavors.get_any(tx, request.path["flavor_id"])
-        await flavors.set_specs(tx, row, {**row.extra_specs, **specs})
+        await _told(request, tx, await flavors.set_specs(tx, row, {**row.extra_specs, **specs}))
     return json_answer(specs)
 
 
@@ -241,7 +266,8 @@ async def delete_spec(request: Request, room: Compute) -> Response:
         row = await flavors.get_any(tx, request.path["flavor_id"])
         if key not in row.extra_specs:
             raise NotFound(f"Flavor {row.id} has no extra specs with key {key}.")
-        await flavors.set_specs(tx, row, {k: v for k, v in row.extra_specs.items() if k != key})
+        left = {name: value for name, value in row.extra_specs.items() if name != key}
+        await _told(request, tx, await flavors.set_specs(tx, row, left))
     return no_content(200)
 
 
@@ -263,35 +289,39 @@ async def list_access(request: Request, room: Compute) -> Response:
         return _access(row.id, await flavors.access_of(tx, row.id))
 
 
-async def add_access(request: Request, room: Compute) -> Response:
-    request.allow()
-    body = await request.body(bodies.TenantAccess, key="addTenantAccess")
-    async with request.transaction() as tx:
-        row = await flavors.get_any(tx, request.path["flavor_id"])
-        if row.is_public:
-            raise Conflict("Can not add access to a public flavor.")
-        if not await identity.project_exists(tx, body.tenant):
-            raise BadInput(f"Project ID {body.tenant} is not a valid project.")
-        await flavors.grant(tx, row.id, body.tenant)
-        return _access(row.id, await flavors.access_of(tx, row.id))
+def _adder(*, to_public: bool) -> Handler:
+    async def add_access(request: Request, room: Compute) -> Response:
+        """addTenantAccess: until 2.6 also to a public flavor, for which it means nothing."""
+        request.allow()
+        body = await request.body(bodies.TenantAccess, key="addTenantAccess")
+        async with request.transaction() as tx:
+            row = await flavors.get_any(tx, request.path["flavor_id"])
+            if row.is_public and not to_public:
+                raise Conflict("Can not add access to a public flavor.")
+            if not await identity.project_exists(tx, body.tenant):
+                raise BadInput(f"Project ID {body.tenant} is not a valid project.")
+            await flavors.grant(tx, row.id, body.tenant)
+            await _told(request, tx, row)
+            return _access(row.id, await flavors.access_of(tx, row.id))
+
+    return add_access
 
 
 async def remove_access(request: Request, room: Compute) -> Response:
+    """removeTenantAccess, also of a project that is gone."""
     request.allow()
     body = await request.body(bodies.TenantAccess, key="removeTenantAccess")
     async with request.transaction() as tx:
         row = await flavors.get_any(tx, request.path["flavor_id"])
-        if row.is_public:
-            raise Conflict("Can not remove access from a public flavor.")
-        if not await identity.project_exists(tx, body.tenant):
-            raise BadInput(f"Project ID {body.tenant} is not a valid project.")
         await flavors.revoke(tx, row.id, body.tenant)
+        await _told(request, tx, row)
         return _access(row.id, await flavors.access_of(tx, row.id))
 
 
 _A = "os_compute_api"
 _ONE = "/v2.1/flavors/{flavor_id}"
 _SPECS = _ONE + "/os-extra_specs"
+_CHANGED = "compute.flavor.update"
 _INDEX = (f"{_A}:os-flavor-extra-specs:index",)
 ROUTES = (
     Route(
@@ -309,6 +339,7 @@ ROUTES = (
         strict=True,
         body=bodies.CreateFlavor,
         member="flavor",
+        event="compute.flavor.create",
     ),
     Route(
         "GET",
@@ -327,8 +358,15 @@ ROUTES = (
         strict=True,
         body=bodies.UpdateFlavor,
         member="flavor",
+        event=_CHANGED,
     ),
-    Route("DELETE", _ONE, delete_flavor, (f"{_A}:os-flavor-manage:delete",)),
+    Route(
+        "DELETE",
+        _ONE,
+        delete_flavor,
+        (f"{_A}:os-flavor-manage:delete",),
+        event="compute.flavor.delete",
+    ),
     Route("GET", _SPECS, list_specs, _INDEX),
     Route(
         "POST",
@@ -338,6 +376,7 @@ ROUTES = (
         strict=True,
         body=dict[str, str],
         member="extra_specs",
+        event=_CHANGED,
     ),
     Route("GET", _SPECS + "/{key}", show_spec, (f"{_A}:os-flavor-extra-specs:show",)),
     Route(
@@ -347,17 +386,37 @@ ROUTES = (
         (f"{_A}:os-flavor-extra-specs:update",),
         strict=True,
         body=dict[str, str],
+        event=_CHANGED,
     ),
-    Route("DELETE", _SPECS + "/{key}", delete_spec, (f"{_A}:os-flavor-extra-specs:delete",)),
+    Route(
+        "DELETE",
+        _SPECS + "/{key}",
+        delete_spec,
+        (f"{_A}:os-flavor-extra-specs:delete",),
+        event=_CHANGED,
+    ),
     Route("GET", _ONE + "/os-flavor-access", list_access, (f"{_A}:os-flavor-access",)),
     Route(
         "POST",
         _ONE + "/action",
-        add_access,
+        _adder(to_public=True),
         (f"{_A}:os-flavor-access:add_tenant_access",),
+        maximum=(2, 6),
         body_key="addTenantAccess",
         strict=True,
         body=bodies.TenantAccess,
+        event=_CHANGED,
+    ),
+    Route(
+        "POST",
+        _ONE + "/action",
+        _adder(to_public=False),
+        (f"{_A}:os-flavor-access:add_tenant_access",),
+        minimum=(2, 7),
+        body_key="addTenantAccess",
+        strict=True,
+        body=bodies.TenantAccess,
+        event=_CHANGED,
     ),
     Route(
         "POST",
@@ -367,5 +426,6 @@ ROUTES = (
         body_key="removeTenantAccess",
         strict=True,
         body=bodies.TenantAccess,
+        event=_CHANGED,
     ),
 )

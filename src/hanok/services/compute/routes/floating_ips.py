@@ -43,8 +43,8 @@ def _old(floating: Mapping[str, Any], pools: Mapping[str, str]) -> dict[str, Any
     }
 
 
-async def _networks(request: Request, room: Compute, **wanted: Any) -> list[dict[str, Any]]:
-    query = urlencode({**wanted, "fields": ("id", "name")}, doseq=True)
+async def _networks(request: Request, room: Compute, **requested: Any) -> list[dict[str, Any]]:
+    query = urlencode({**requested, "fields": ("id", "name")}, doseq=True)
     answer = await ask(request, room, "GET", f"{_NETWORKS}?{query}")
     return list(answer["networks"])
 
@@ -96,9 +96,9 @@ async def create_floating_ip(request: Request, room: Compute) -> Response:
     if (await request.raw()).strip() not in (b"", b"null"):
         named = (await request.body(bodies.FloatingIPPool)).pool
     pool = await _pool(request, room, named or room.settings.default_floating_pool)
-    wanted = {"floatingip": {"floating_network_id": pool["id"]}}
+    requested = {"floatingip": {"floating_network_id": pool["id"]}}
     try:
-        made = (await ask(request, room, "POST", _FLOATING, wanted))["floatingip"]
+        made = (await ask(request, room, "POST", _FLOATING, requested))["floatingip"]
     except OverQuota as error:
         where = f" in pool {named}" if named else ""
         raise Forbidden(f"IP allocation over quota{where}.") from error
@@ -108,18 +108,18 @@ async def create_floating_ip(request: Request, room: Compute) -> Response:
     return json_answer({"floating_ip": _old(made, {pool["id"]: pool["name"]})})
 
 
-async def _pool(request: Request, room: Compute, wanted: str) -> dict[str, Any]:
+async def _pool(request: Request, room: Compute, requested: str) -> dict[str, Any]:
     """An external network, by name or id.
 
     Raises:
         NotFound: there is none. BadInput: there are several of that name.
     """
-    by = "id" if is_uuid(wanted) else "name"
-    found = await _networks(request, room, **{"router:external": True, by: wanted})
+    by = "id" if is_uuid(requested) else "name"
+    found = await _networks(request, room, **{"router:external": True, by: requested})
     if not found:
         raise NotFound("Floating IP pool not found.")
     if len(found) > 1:
-        raise BadInput(f"There are several floating IP pools '{wanted}': name it by its id.")
+        raise BadInput(f"There are several floating IP pools '{requested}': name it by its id.")
     return found[0]
 
 
@@ -159,11 +159,11 @@ async def _at(request: Request, room: Compute, address: str) -> dict[str, Any]:
     return dict(found[0])
 
 
-def _target(server_id: str, ports: list[ServerPort], wanted: str) -> tuple[str, str]:
+def _target(server_id: str, ports: list[ServerPort], requested: str) -> tuple[str, str]:
     """The port and the fixed address that a floating IP is to lead to.
 
     Args:
-        wanted: the address; "" for the first one of IPv4.
+        requested: the address; "" for the first one of IPv4.
 
     Raises:
         BadInput: the server has none.
@@ -174,9 +174,9 @@ def _target(server_id: str, ports: list[ServerPort], wanted: str) -> tuple[str, 
     if not held:
         raise BadInput("No fixed IPs associated to instance")
     for port_id, ip in held:
-        if ip.address == wanted or (not wanted and ip.version == 4):
+        if ip.address == requested or (not requested and ip.version == 4):
             return port_id, ip.address
-    if wanted:
+    if requested:
         raise BadInput("Specified fixed address not assigned to instance")
     raise BadInput(
         f"Server {server_id} has no fixed IPv4 address that a floating IP could lead to."
@@ -195,9 +195,9 @@ async def add_floating_ip(request: Request, room: Compute) -> Response:
         ports = (await networks.ports_of(tx, [row.id])).get(row.id, [])
     port_id, fixed = _target(row.id, ports, fixed)
     floating = await _at(request, room, address)
-    wanted = {"floatingip": {"port_id": port_id, "fixed_ip_address": fixed}}
+    requested = {"floatingip": {"port_id": port_id, "fixed_ip_address": fixed}}
     try:
-        await ask(request, room, "PUT", f"{_FLOATING}/{floating['id']}", wanted)
+        await ask(request, room, "PUT", f"{_FLOATING}/{floating['id']}", requested)
     except (BadInput, Conflict, NotFound) as error:
         raise BadInput(
             f"Unable to associate floating IP {address} to fixed IP {fixed} for instance {row.id}. "
@@ -216,8 +216,8 @@ async def remove_floating_ip(request: Request, room: Compute) -> Response:
     floating = await _at(request, room, address)
     if floating["port_id"] not in {port.port_id for port in ports}:
         raise Conflict(f"Floating IP {address} is not associated with instance {row.id}.")
-    wanted = {"floatingip": {"port_id": None}}
-    await ask(request, room, "PUT", f"{_FLOATING}/{floating['id']}", wanted)
+    requested = {"floatingip": {"port_id": None}}
+    await ask(request, room, "PUT", f"{_FLOATING}/{floating['id']}", requested)
     return no_content(202)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,34 +11,42 @@ from sqlalchemy import Row
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, NotFound
-from hanok.services.compute.logic import hosts, servers
+from hanok.services.compute.logic import host_facts, hosts, notices, servers
 from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import answers, bodies
 from hanok.services.placement import facade as placement
 from hanok.store import Transaction
-from hanok.web.pages import limit_of, next_link, number_of
+from hanok.web.listing import COMPUTE
+from hanok.web.pages import number_of
+from hanok.web.plain_lists import Condition, PlainList
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
 from hanok.web.versions import Parameter, Query
 
-PAGE = 1000
-
 # ---- services ----
+
+
+def _has(name: str) -> Condition[Row[Any]]:
+    return lambda values: lambda row: getattr(row, name) == values[-1]
+
+
+# Of services the API has no pages.
+SERVICES = PlainList[Row[Any]](
+    name="services",
+    style=COMPUTE,
+    key=lambda row: str(row.id),
+    conditions={name: _has(name) for name in ("binary", "host")},
+)
 
 
 async def list_services(request: Request, room: Compute) -> Response:
     """GET /os-services."""
     request.allow()
-    query = request.query
     now = room.clock.now()
     async with request.reading() as tx:
-        rows = await hosts.everything(tx)
-    items = [
-        answers.service(request, row, up=hosts.is_up(row, room.settings, now))
-        for row in rows
-        if query.get("host") in (None, row.host) and query.get("binary") in (None, row.binary)
-    ]
-    return json_answer({"services": items})
+        rows = SERVICES.kept(request, await hosts.everything(tx))
+    items = [answers.service(request, row, up=hosts.is_up(row, room.settings, now)) for row in rows]
+    return json_answer({SERVICES.name: items})
 
 
 async def _change(
@@ -54,7 +63,9 @@ async def _change(
     if disabled is not None:
         reason = body.disabled_reason if isinstance(body.disabled_reason, str) else None
         await hosts.set_disabled(tx, row, disabled, reason)
-    return await hosts.get(tx, row.id)
+    row = await hosts.get(tx, row.id)
+    request.made(row.id, notices.service(row))
+    return row
 
 
 async def update_service(request: Request, room: Compute) -> Response:
@@ -119,7 +130,9 @@ async def delete_service(request: Request, room: Compute) -> Response:
     """DELETE /os-services/{id}: a host that has no servers is forgotten; it comes back when it tells its state."""
     request.allow()
     async with request.transaction() as tx:
-        await hosts.forget(tx, await _service_of(request, tx))
+        row = await _service_of(request, tx)
+        request.made(row.id, notices.service(row))
+        await hosts.forget(tx, row)
     return no_content()
 
 
@@ -146,7 +159,7 @@ async def _hypervisor(
         **_short(room, row),
         "host_ip": state.get("address", ""),
         "hypervisor_type": "QEMU",
-        "hypervisor_version": _packed(state.get("qemu_version", "0")),
+        "hypervisor_version": host_facts.packed(state.get("qemu_version", "0")),
         "service": {
             "host": row.host,
             "id": row.id,
@@ -159,14 +172,6 @@ async def _hypervisor(
         answer |= await _capacity(tx, row, state)
         answer["cpu_info"] = _cpu(state)
     return answer
-
-
-def _packed(version: str) -> int:
-    """7.2.0 as 7002000."""
-    numbers = "".join(c for c in version if c.isdigit() or c == ".").split(".")
-    return sum(
-        int(part or 0) * factor for part, factor in zip(numbers, (1_000_000, 1000, 1), strict=False)
-    )
 
 
 async def _capacity(tx: Transaction, row: Row[Any], state: dict[str, Any]) -> dict[str, int]:
@@ -193,7 +198,7 @@ def _cpu(state: dict[str, Any]) -> dict[str, Any]:
         "arch": state.get("cpu_arch", "x86_64"),
         "model": state.get("cpu_model", ""),
         "vendor": state.get("cpu_vendor", ""),
-        "features": [],
+        "features": list(state.get("cpu_flags", ())),
         "topology": {"sockets": 1, "cores": state.get("vcpus", 1), "threads": 1},
         "accelerator": state.get("accelerator", ""),
         "accelerator_reason": state.get("accelerator_reason", ""),
@@ -218,34 +223,32 @@ async def _servers_of(tx: Transaction, host: str) -> list[dict[str, str]]:
     ]
 
 
+HYPERVISORS = PlainList[tuple[str, Row[Any]]](
+    name="hypervisors", style=COMPUTE, key=lambda marked: marked[0]
+)
+
+
 async def _matching(request: Request, tx: Transaction) -> list[Row[Any]]:
     rows = [row for row in await hosts.nodes(tx) if row.provider_id is not None]
     pattern = request.query.get("hypervisor_hostname_pattern")
+    if pattern == "":
+        raise BadInput("hypervisor_hostname_pattern must not be empty")
     if pattern is not None:
+        if HYPERVISORS.is_paged(request):
+            raise BadInput(
+                "Paging over hypervisors with the hypervisor_hostname_pattern query parameter is not supported."
+            )
         rows = [row for row in rows if pattern in row.host]
         if not rows:
             raise NotFound(f"No hypervisor matching '{pattern[:100]}' could be found.")
     return rows
 
 
-def _page(
-    request: Request, rows: list[Row[Any]]
-) -> tuple[list[Row[Any]], list[dict[str, str]] | None]:
-    """The hypervisors of a page, and the link to the next one, if there is one."""
-    query, marked = request.query, request.shown(answers.HYPERVISOR)
-    limit = limit_of(query.get("limit"), maximum=PAGE)
-    ids = [str(marked({"id": row.provider_id, "_number": row.number})["id"]) for row in rows]
-    start = 0
-    if "marker" in query:
-        if query["marker"] not in ids:
-            raise BadInput(f"marker [{query['marker'][:100]}] not found")
-        start = ids.index(query["marker"]) + 1
-    end = len(rows) if limit is None or "limit" not in query else start + limit
-    end = min(end, start + PAGE)
-    if end >= len(rows) or end == start:
-        return rows[start:end], None
-    link = next_link(request.full_url, request.pairs, ids[end - 1])
-    return rows[start:end], [{"rel": "next", "href": link}]
+def _marked(request: Request, rows: Sequence[Row[Any]]) -> list[tuple[str, Row[Any]]]:
+    """Hypervisors with what marks them: the ids that this version shows."""
+    shown = request.shown(answers.HYPERVISOR)
+    ids = (shown({"id": row.provider_id, "_number": row.number})["id"] for row in rows)
+    return [(str(one), row) for one, row in zip(ids, rows, strict=True)]
 
 
 def _wants_servers(request: Request) -> bool:
@@ -258,16 +261,14 @@ def _lister(detail: bool) -> Any:
         with_servers, shown = _wants_servers(request), request.shown(answers.HYPERVISOR)
         items = []
         async with request.reading() as tx:
-            rows, more = _page(request, await _matching(request, tx))
-            for row in rows:
+            found = _marked(request, await _matching(request, tx))
+            page, links = HYPERVISORS.page(request, found)
+            for _, row in page:
                 item = await _hypervisor(request, room, tx, row) if detail else _short(room, row)
                 if with_servers:
                     item["servers"] = await _servers_of(tx, row.host)
                 items.append(shown(item))
-        answer: dict[str, Any] = {"hypervisors": items}
-        if more is not None:
-            answer["hypervisors_links"] = more
-        return json_answer(answer)
+        return json_answer(HYPERVISORS.answer_of({HYPERVISORS.name: items}, links))
 
     return handler
 
@@ -278,8 +279,8 @@ async def _one(request: Request, tx: Transaction) -> Row[Any]:
     for row in await hosts.nodes(tx):
         if path.get("hypervisor_id") == row.provider_id or path.get("number") == str(row.number):
             return row
-    wanted = path.get("hypervisor_id") or path["number"]
-    raise NotFound(f"Compute host {wanted} could not be found.")
+    requested = path.get("hypervisor_id") or path["number"]
+    raise NotFound(f"Compute host {requested} could not be found.")
 
 
 async def show_hypervisor(request: Request, room: Compute) -> Response:
@@ -382,8 +383,7 @@ _PATTERN = "/v2.1/os-hypervisors/{pattern}"
 _NUMBERED = "/v2.1/os-hypervisors/{number}"
 _WITH_SERVERS = Parameter(name="with_servers", since=(2, 53))
 _FILTERS = Query(
-    Parameter(name="limit", since=(2, 33)),
-    Parameter(name="marker", since=(2, 33)),
+    *(Parameter(name=name, since=(2, 33)) for name in HYPERVISORS.parameters),
     Parameter(name="hypervisor_hostname_pattern", since=(2, 53)),
     _WITH_SERVERS,
     closed=(2, 53),
@@ -395,7 +395,7 @@ ROUTES = (
         "/v2.1/os-services",
         list_services,
         (f"{_A}:os-services:list",),
-        query=Query("binary", "host", closed=(2, 75)),
+        query=Query(*SERVICES.conditions, closed=(2, 75)),
     ),
     *(
         Route(
@@ -407,6 +407,7 @@ ROUTES = (
             maximum=(2, 52),
             strict=True,
             body=bodies.ServiceByHost,
+            event="compute.service.update",
         )
         for verb in ("enable", "disable", "disable-log-reason", "force-down")
     ),
@@ -418,6 +419,7 @@ ROUTES = (
         minimum=(2, 53),
         strict=True,
         body=bodies.UpdateService,
+        event="compute.service.update",
     ),
     Route(
         "DELETE",
@@ -425,6 +427,7 @@ ROUTES = (
         delete_service,
         (f"{_A}:os-services:delete",),
         minimum=(2, 53),
+        event="compute.service.delete",
     ),
     Route(
         "DELETE",
@@ -432,6 +435,7 @@ ROUTES = (
         delete_service,
         (f"{_A}:os-services:delete",),
         maximum=(2, 52),
+        event="compute.service.delete",
     ),
     Route(
         "GET",

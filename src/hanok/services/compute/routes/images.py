@@ -7,10 +7,11 @@ Source: Compute API reference, "Images (DEPRECATED)".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from msgspec.structs import replace
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, NotFound
@@ -19,18 +20,25 @@ from hanok.services.compute.logic import quotas
 from hanok.services.compute.room import Compute
 from hanok.services.compute.routes.proxied import ask
 from hanok.services.compute.schemas import answers, bodies
-from hanok.web.pages import limit_of, next_link
+from hanok.web.listing import COMPUTE, Links
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import SIGNED_IN, Route
 
-PAGE = 1000
 PATCH = "application/openstack-images-v2.1-json-patch"
-FILTERS = {
-    "name": "name",
-    "minRam": "min_ram",
-    "minDisk": "min_disk",
-    "type": "image_type",
+# The image service cuts the list and finds the marker; the links are compute's.
+STYLE = replace(COMPUTE, sizes=("limit", "page_size"))
+# What a parameter is there, and how its value is written.
+FILTERS: dict[str, tuple[str, Callable[[str], str]]] = {
+    "name": ("name", str),
+    "minRam": ("min_ram", str),
+    "minDisk": ("min_disk", str),
+    "type": ("image_type", str),
+    "status": ("status", str.lower),
+    "server": ("instance_uuid", lambda address: address.rsplit("/", 1)[-1]),
+    "changes-since": ("updated_at", lambda time: f"gte:{time}"),
+    "marker": ("marker", str),
 }
+PROPERTY = "property-"
 # What the image service says of every image; the rest are an image's own properties.
 COMMON = frozenset(
     (
@@ -111,45 +119,41 @@ def _whole(request: Request, image: Mapping[str, Any]) -> dict[str, Any]:
 # ---- images ----
 
 
-async def _list(request: Request, room: Compute) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    query = request.query
-    wanted: list[tuple[str, str]] = []
-    for name, value in request.pairs:
-        if name in FILTERS:
-            wanted.append((FILTERS[name], value))
-        elif name == "status":
-            wanted.append(("status", value.lower()))
-        elif name == "server":
-            wanted.append(("instance_uuid", value.rsplit("/", 1)[-1]))
-        elif name == "changes-since":
-            wanted.append(("updated_at", f"gte:{value}"))
-        elif name == "marker":
-            wanted.append(("marker", value))
-        elif name.startswith("property-") and name != "property-":
-            wanted.append((name.removeprefix("property-"), value))
-    limit = limit_of(query.get("limit") or query.get("page_size"), maximum=PAGE)
-    found = (
-        await _ask(
-            request, room, "GET", f"/image/v2/images?{urlencode([*wanted, ('limit', limit)])}"
-        )
-    )["images"]
-    more: dict[str, Any] = {}
-    if found and len(found) == limit:
-        link = next_link(request.full_url, request.pairs, found[-1]["id"])
-        more["images_links"] = [{"rel": "next", "href": link}]
-    return found, more
+def _requested(name: str, value: str) -> tuple[str, str] | None:
+    """A parameter as the image service reads it; None: it is not for that."""
+    if name in FILTERS:
+        there, written = FILTERS[name]
+        return there, written(value)
+    own = name.removeprefix(PROPERTY)
+    return (own, value) if own not in ("", name) else None
+
+
+async def _list(request: Request, room: Compute) -> tuple[list[dict[str, Any]], Links]:
+    """A page of the image service's images, and the links to other pages."""
+    limit = STYLE.limit(request)
+    requested = [one for pair in request.pairs if (one := _requested(*pair)) is not None]
+    query = urlencode([*requested, ("limit", limit)])
+    found = (await _ask(request, room, "GET", f"/image/v2/images?{query}"))["images"]
+    full = bool(found) and len(found) == limit
+    return found, STYLE.links(request, found[-1]["id"] if full else None)
+
+
+def _listed(items: list[dict[str, Any]], links: Links) -> Response:
+    answer: dict[str, Any] = {"images": items}
+    STYLE.put(answer, "images", links)
+    return json_answer(answer)
 
 
 async def list_images(request: Request, room: Compute) -> Response:
     """GET /images."""
-    found, more = await _list(request, room)
-    return json_answer({"images": [_basic(request, one) for one in found], **more})
+    found, links = await _list(request, room)
+    return _listed([_basic(request, one) for one in found], links)
 
 
 async def list_details(request: Request, room: Compute) -> Response:
     """GET /images/detail."""
-    found, more = await _list(request, room)
-    return json_answer({"images": [_whole(request, one) for one in found], **more})
+    found, links = await _list(request, room)
+    return _listed([_whole(request, one) for one in found], links)
 
 
 async def show_image(request: Request, room: Compute) -> Response:
@@ -204,17 +208,17 @@ async def list_metadata(request: Request, room: Compute) -> Response:
 
 async def add_metadata(request: Request, room: Compute) -> Response:
     """POST /images/{id}/metadata: what is not named stays."""
-    wanted = await request.body(bodies.MetadataMap, key="metadata")
+    requested = await request.body(bodies.MetadataMap, key="metadata")
     before = await _metadata(request, room)
-    await _write(request, room, before, {**before, **wanted})
-    return json_answer({"metadata": {**before, **wanted}})
+    await _write(request, room, before, {**before, **requested})
+    return json_answer({"metadata": {**before, **requested}})
 
 
 async def replace_metadata(request: Request, room: Compute) -> Response:
     """PUT /images/{id}/metadata: what is not named goes."""
-    wanted = await request.body(bodies.MetadataMap, key="metadata")
-    await _write(request, room, await _metadata(request, room), wanted)
-    return json_answer({"metadata": wanted})
+    requested = await request.body(bodies.MetadataMap, key="metadata")
+    await _write(request, room, await _metadata(request, room), requested)
+    return json_answer({"metadata": requested})
 
 
 async def show_item(request: Request, room: Compute) -> Response:
@@ -228,14 +232,14 @@ async def show_item(request: Request, room: Compute) -> Response:
 
 async def put_item(request: Request, room: Compute) -> Response:
     """PUT /images/{id}/metadata/{key}."""
-    wanted, key = await request.body(bodies.MetadataMap, key="meta"), request.path["key"]
-    if len(wanted) != 1:
+    requested, key = await request.body(bodies.MetadataMap, key="meta"), request.path["key"]
+    if len(requested) != 1:
         raise BadInput("Request body contains too many items")
-    if key not in wanted:
+    if key not in requested:
         raise BadInput("Request body and URI mismatch")
     before = await _metadata(request, room)
-    await _write(request, room, before, {**before, **wanted})
-    return json_answer({"meta": wanted})
+    await _write(request, room, before, {**before, **requested})
+    return json_answer({"meta": requested})
 
 
 async def delete_item(request: Request, room: Compute) -> Response:
@@ -254,7 +258,7 @@ _ONE = _ALL + "/{image_id}"
 _META = _ONE + "/metadata"
 _KEY = _META + "/{key}"
 _LAST, _LAST_META = (2, 35), (2, 38)
-_FILTERS = (*FILTERS, "status", "server", "changes-since", "marker", "limit", "page_size")
+_FILTERS = (*FILTERS, *STYLE.sizes)
 
 
 def _route(

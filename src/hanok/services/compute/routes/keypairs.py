@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from sqlalchemy import Row
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput
-from hanok.services.compute.logic import keypairs, quotas
+from hanok.services.compute.logic import keypairs, notices, quotas
 from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import answers, bodies
 from hanok.services.compute.tables import keypairs as table
@@ -42,7 +45,7 @@ async def list_keypairs(request: Request, room: Compute) -> Response:
     user_id = _user(request, "os_compute_api:os-keypairs:index")
     mine = keypairs.of_user(user_id)
     async with request.reading() as tx:
-        page = await LIST.page(request, tx, mine, within=mine)
+        page = await LIST.page(request, tx, mine)
     items = [{"keypair": answers.keypair(request, row)} for row in page.rows]
     return json_answer(LIST.answer(request, page, items))
 
@@ -55,6 +58,7 @@ async def create_keypair(request: Request, room: Compute) -> Response:
     if body.type not in ("ssh", "x509"):
         raise BadInput("Invalid input for field/attribute type. 'ssh' or 'x509' is expected.")
     now = room.clock.now()
+    imports = isinstance(body.public_key, str)
     if isinstance(body.public_key, str):
         pair = keypairs.imported(body.type, body.public_key)
     else:
@@ -62,10 +66,17 @@ async def create_keypair(request: Request, room: Compute) -> Response:
     async with request.transaction() as tx:
         await quotas.check_keypairs(tx, room, request.token.project_id or "", user_id)
         row = await keypairs.create(tx, user_id, body.name, body.type, pair, now)
+        _told(request, row, "import" if imports else "create")
     answer = {**answers.keypair(request, row), "user_id": user_id}
     if pair.private_key is not None:
         answer["private_key"] = pair.private_key
     return json_answer({"keypair": answer}, 201)
+
+
+def _told(request: Request, row: Row[Any], verb: str) -> None:
+    """Have the request's event tell of this key pair: it is made, a user's own comes, or it is gone."""
+    payload = notices.keypair(row, request.token.project_id, verb)
+    request.made(row.name, payload, event=f"compute.keypair.{verb}.end")
 
 
 async def show_keypair(request: Request, room: Compute) -> Response:
@@ -78,7 +89,9 @@ async def show_keypair(request: Request, room: Compute) -> Response:
 async def delete_keypair(request: Request, room: Compute) -> Response:
     user_id = _user(request, "os_compute_api:os-keypairs:delete")
     async with request.transaction() as tx:
-        await keypairs.delete(tx, user_id, request.path["keypair_name"])
+        row = await keypairs.get(tx, user_id, request.path["keypair_name"])
+        _told(request, row, "delete")
+        await keypairs.delete(tx, user_id, row.name)
     return no_content()
 
 
@@ -94,6 +107,7 @@ ROUTES = (
         strict=True,
         body=bodies.CreateKeypair,
         member="keypair",
+        event="compute.keypair.create.end",
         status_before=((2, 2), 200),
     ),
     Route("GET", _ONE, show_keypair, (f"{_A}:show",), query=_OWNER),
@@ -102,6 +116,7 @@ ROUTES = (
         _ONE,
         delete_keypair,
         (f"{_A}:delete",),
+        event="compute.keypair.delete.end",
         query=_OWNER,
         status_before=((2, 2), 202),
     ),

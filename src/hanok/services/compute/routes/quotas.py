@@ -42,15 +42,15 @@ async def show_limits(request: Request, room: Compute) -> Response:
     else:
         project_id = request.token.project_id or ""
     async with request.reading() as tx:
-        most = await quotas.limits(tx, room, project_id)
+        maximum = await quotas.limits(tx, room, project_id)
         used = await quotas.used(tx, room, project_id)
     absolute = {
-        **{shown: most[name] for name, shown in _ABSOLUTE.items() if name in most},
-        "maxImageMeta": most["metadata_items"],
+        **{shown: maximum[name] for name, shown in _ABSOLUTE.items() if name in maximum},
+        "maxImageMeta": maximum["metadata_items"],
         "totalInstancesUsed": used["instances"],
         "totalCoresUsed": used["cores"],
         "totalRAMUsed": used["ram"],
-        "totalServerGroupsUsed": 0,
+        "totalServerGroupsUsed": used["server_groups"],
         "totalFloatingIpsUsed": 0,
         "totalSecurityGroupsUsed": 0,
     }
@@ -59,13 +59,13 @@ async def show_limits(request: Request, room: Compute) -> Response:
     )
 
 
-def _set(request: Request, most: Mapping[str, Any]) -> dict[str, Any]:
+def _set(request: Request, maximum: Mapping[str, Any]) -> dict[str, Any]:
     """The limits that this version still speaks of."""
-    return request.shown(answers.QUOTAS)(dict(most))
+    return request.shown(answers.QUOTAS)(dict(maximum))
 
 
-def _of_class(request: Request, most: Mapping[str, Any]) -> dict[str, Any]:
-    return request.shown(answers.QUOTA_CLASS)(dict(most))
+def _of_class(request: Request, maximum: Mapping[str, Any]) -> dict[str, Any]:
+    return request.shown(answers.QUOTA_CLASS)(dict(maximum))
 
 
 async def _checked_project(request: Request, tx: Transaction) -> str:
@@ -81,8 +81,8 @@ async def show_quotas(request: Request, room: Compute) -> Response:
     request.allow("os_compute_api:os-quota-sets:show", project_id=project_id)
     async with request.reading() as tx:
         await _checked_project(request, tx)
-        most = await quotas.limits(tx, room, project_id, request.query.get("user_id"))
-    return json_answer({"quota_set": {"id": project_id, **_set(request, most)}})
+        maximum = await quotas.limits(tx, room, project_id, request.query.get("user_id"))
+    return json_answer({"quota_set": {"id": project_id, **_set(request, maximum)}})
 
 
 async def show_detail(request: Request, room: Compute) -> Response:
@@ -92,11 +92,11 @@ async def show_detail(request: Request, room: Compute) -> Response:
     async with request.reading() as tx:
         await _checked_project(request, tx)
         user_id = request.query.get("user_id")
-        most = _set(request, await quotas.limits(tx, room, project_id, user_id))
+        maximum = _set(request, await quotas.limits(tx, room, project_id, user_id))
         used = await quotas.used(tx, room, project_id, user_id)
     detail = {
         name: {"limit": limit, "in_use": used.get(name, 0), "reserved": 0}
-        for name, limit in most.items()
+        for name, limit in maximum.items()
     }
     return json_answer({"quota_set": {"id": project_id, **detail}})
 
@@ -105,16 +105,17 @@ async def show_defaults(request: Request, room: Compute) -> Response:
     request.allow("os_compute_api:os-quota-sets:defaults", project_id=request.path["tenant_id"])
     async with request.reading() as tx:
         await _checked_project(request, tx)
-        most = await room.limits.defaults(tx)
-    return json_answer({"quota_set": {"id": request.path["tenant_id"], **_set(request, most)}})
+        maximum = await room.limits.defaults(tx)
+    return json_answer({"quota_set": {"id": request.path["tenant_id"], **_set(request, maximum)}})
 
 
 async def _wanted(request: Request, room: Compute, key: str) -> tuple[dict[str, int], bool]:
     body = await request.json()
     if not isinstance(body, dict) or set(body) != {key} or not isinstance(body[key], dict):
         raise BadInput(f"Invalid input: the body is {{'{key}': {{…}}}}.")
-    known = _set(request, room.limits.defaults_of_code())
-    wanted: dict[str, int] = {}
+    shown = _set if key == "quota_set" else _of_class
+    known = shown(request, room.limits.defaults_of_code())
+    requested: dict[str, int] = {}
     force = False
     for name, value in body[key].items():
         if name in ("id", "tenant_id"):
@@ -124,8 +125,8 @@ async def _wanted(request: Request, room: Compute, key: str) -> tuple[dict[str, 
             continue
         if name not in known:
             raise BadInput(f"Additional properties are not allowed ('{name[:100]}' was unexpected)")
-        wanted[name] = bodies.whole(value, name, least=-1)
-    return wanted, force
+        requested[name] = bodies.whole(value, name, least=-1)
+    return requested, force
 
 
 async def update_quotas(request: Request, room: Compute) -> Response:
@@ -135,32 +136,32 @@ async def update_quotas(request: Request, room: Compute) -> Response:
     """
     project_id, user_id = request.path["tenant_id"], request.query.get("user_id")
     request.allow("os_compute_api:os-quota-sets:update", project_id=project_id)
-    wanted, force = await _wanted(request, room, "quota_set")
+    requested, force = await _wanted(request, room, "quota_set")
     async with request.transaction() as tx:
         await _checked_project(request, tx)
         if user_id is not None:
-            _within(wanted, await quotas.limits(tx, room, project_id))
+            _within(requested, await quotas.limits(tx, room, project_id))
         if not force:
-            _above(wanted, await quotas.used(tx, room, project_id, user_id))
-        await room.limits.set(tx, quotas.owner(project_id, user_id), wanted)
+            _above(requested, await quotas.used(tx, room, project_id, user_id))
+        await room.limits.set(tx, quotas.owner(project_id, user_id), requested)
         now = await quotas.limits(tx, room, project_id, user_id)
     return json_answer({"quota_set": _set(request, now)})
 
 
-def _above(wanted: Mapping[str, int], used: Mapping[str, int]) -> None:
-    for name, most in wanted.items():
-        if 0 <= most < used.get(name, 0):
+def _above(requested: Mapping[str, int], used: Mapping[str, int]) -> None:
+    for name, maximum in requested.items():
+        if 0 <= maximum < used.get(name, 0):
             raise BadInput(
-                f"Quota limit {most} for {name} must be greater than or equal to already used "
+                f"Quota limit {maximum} for {name} must be greater than or equal to already used "
                 f"and reserved {used[name]}."
             )
 
 
-def _within(wanted: Mapping[str, int], project: Mapping[str, int]) -> None:
-    for name, most in wanted.items():
-        if project[name] >= 0 and not 0 <= most <= project[name]:
+def _within(requested: Mapping[str, int], project: Mapping[str, int]) -> None:
+    for name, maximum in requested.items():
+        if project[name] >= 0 and not 0 <= maximum <= project[name]:
             raise BadInput(
-                f"Quota limit {most} for {name} must be less than or equal to {project[name]}, the project's."
+                f"Quota limit {maximum} for {name} must be less than or equal to {project[name]}, the project's."
             )
 
 
@@ -175,18 +176,20 @@ async def show_class(request: Request, room: Compute) -> Response:
     """GET /os-quota-class-sets/{id}: only the class "default" takes effect."""
     request.allow()
     async with request.reading() as tx:
-        most: dict[str, Any] = dict(await room.limits.defaults(tx))
-    return json_answer({"quota_class_set": {"id": request.path["id"], **_of_class(request, most)}})
+        maximum: dict[str, Any] = dict(await room.limits.defaults(tx))
+    return json_answer(
+        {"quota_class_set": {"id": request.path["id"], **_of_class(request, maximum)}}
+    )
 
 
 async def update_class(request: Request, room: Compute) -> Response:
     request.allow()
-    wanted, _ = await _wanted(request, room, "quota_class_set")
+    requested, _ = await _wanted(request, room, "quota_class_set")
     async with request.transaction() as tx:
         if request.path["id"] == "default":
-            await room.limits.set(tx, quotas.CLASS, wanted)
-        most = {**await room.limits.defaults(tx), **wanted}
-    return json_answer({"quota_class_set": _of_class(request, most)})
+            await room.limits.set(tx, quotas.CLASS, requested)
+        maximum = {**await room.limits.defaults(tx), **requested}
+    return json_answer({"quota_class_set": _of_class(request, maximum)})
 
 
 _A = "os_compute_api"

@@ -20,11 +20,11 @@ from hanok.base.ids import is_uuid
 from hanok.services.compute.room import Compute
 from hanok.services.compute.routes.proxied import ask
 from hanok.services.compute.schemas import bodies
-from hanok.web.pages import number_of
+from hanok.web.plain_lists import OffsetList
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
 
-PAGE = 1000
+LIST = OffsetList(name="security_groups", maximum=1000)
 AT_ONCE = 100  # groups that are asked for in one query
 GROUPS, RULES = "/network/v2.0/security-groups", "/network/v2.0/security-group-rules"
 PORTS = (1, 65535)
@@ -107,9 +107,9 @@ async def _shown(
     named = {rule["remote_group_id"] for several in rules.values() for rule in several}
     missing = sorted(named - {None} - set(sources))
     for at in range(0, len(missing), AT_ONCE):
-        wanted = [("fields", "id"), ("fields", "name"), ("fields", "project_id")]
-        wanted += [("id", one) for one in missing[at : at + AT_ONCE]]
-        found = await _ask(request, room, "GET", f"{GROUPS}?{urlencode(wanted)}")
+        requested = [("fields", "id"), ("fields", "name"), ("fields", "project_id")]
+        requested += [("id", one) for one in missing[at : at + AT_ONCE]]
+        found = await _ask(request, room, "GET", f"{GROUPS}?{urlencode(requested)}")
         sources |= {group["id"]: _source(group) for group in found["security_groups"]}
     return [
         {
@@ -135,27 +135,18 @@ async def _answer(request: Request, room: Compute, found: Mapping[str, Any]) -> 
 # ---- groups ----
 
 
-def _number(name: str, values: Sequence[str]) -> int:
-    """The last of a parameter's values; 0 without any."""
-    numbers = [number_of(value) for value in values]
-    if None in numbers:
-        raise BadInput(f"{name} must be a whole number that is not negative")
-    return (numbers[-1] if numbers else 0) or 0
-
-
 async def list_groups(request: Request, room: Compute) -> Response:
     """GET /os-security-groups: the project's; with all_tenants everybody's, for administrators."""
     _allow(request)
-    offset = _number("offset", request.query_all("offset"))
-    limit = _number("limit", request.query_all("limit"))
+    offset, limit = LIST.place(request)
     path = GROUPS
     if "all_tenants" not in request.query or not request.reaching("network").everywhere:
         path += f"?project_id={request.token.project_id or ''}"
     found = (await _ask(request, room, "GET", path))["security_groups"]
-    page = found[offset : offset + min(limit or PAGE, PAGE)]
+    page = found[offset : offset + limit]
     shown = await _shown(request, room, page)
     shown.sort(key=lambda group: (group["tenant_id"], group["name"]))
-    return json_answer({"security_groups": shown})
+    return json_answer({LIST.name: shown})
 
 
 async def show_group(request: Request, room: Compute) -> Response:
@@ -171,16 +162,16 @@ def _named(body: bodies.SecurityGroup) -> dict[str, Any]:
 async def create_group(request: Request, room: Compute) -> Response:
     """POST /os-security-groups."""
     _allow(request)
-    wanted = _named(await request.body(bodies.SecurityGroup, key="security_group"))
-    made = await _ask(request, room, "POST", GROUPS, wanted, conflict=Forbidden)
+    requested = _named(await request.body(bodies.SecurityGroup, key="security_group"))
+    made = await _ask(request, room, "POST", GROUPS, requested, conflict=Forbidden)
     return await _answer(request, room, made)
 
 
 async def update_group(request: Request, room: Compute) -> Response:
     """PUT /os-security-groups/{id}."""
     _allow(request)
-    wanted = _named(await request.body(bodies.SecurityGroup, key="security_group"))
-    return await _answer(request, room, await _ask(request, room, "PUT", _path(request), wanted))
+    requested = _named(await request.body(bodies.SecurityGroup, key="security_group"))
+    return await _answer(request, room, await _ask(request, room, "PUT", _path(request), requested))
 
 
 async def delete_group(request: Request, room: Compute) -> Response:
@@ -229,9 +220,9 @@ def _traffic(body: bodies.SecurityGroupRule) -> tuple[str | None, int | None, in
         low, high = PORTS if protocol != "icmp" else (-1, -1)
     if protocol is None or low is None or high is None:
         raise BadInput("Not enough parameters to build a valid rule.")
-    least, most = PORTS if protocol != "icmp" else (-1, 255)
-    low = bodies.whole(low, "from_port", least=least, most=most)
-    high = bodies.whole(high, "to_port", least=least, most=most)
+    least, maximum = PORTS if protocol != "icmp" else (-1, 255)
+    low = bodies.whole(low, "from_port", least=least, maximum=maximum)
+    high = bodies.whole(high, "to_port", least=least, maximum=maximum)
     if protocol != "icmp" and low > high:
         raise BadInput(
             f"Invalid port range {low}:{high}. Former value cannot be greater than the later"
@@ -257,7 +248,7 @@ async def create_rule(request: Request, room: Compute) -> Response:
     else:
         cidr, ethertype = _prefix(body.cidr)
     protocol, low, high = _traffic(body)
-    wanted = {
+    requested = {
         "security_group_id": parent["id"],
         "direction": "ingress",
         "ethertype": ethertype,
@@ -267,9 +258,9 @@ async def create_rule(request: Request, room: Compute) -> Response:
         "remote_ip_prefix": cidr,
         "remote_group_id": body.group_id,
     }
-    if _meaning(wanted) in (_meaning(rule) for rule in _incoming(parent)):
+    if _meaning(requested) in (_meaning(rule) for rule in _incoming(parent)):
         raise BadInput(f"This rule already exists in group {parent['id']}")
-    sent = {"security_group_rule": wanted}
+    sent = {"security_group_rule": requested}
     made = await _ask(request, room, "POST", RULES, sent, conflict=Forbidden)
     return json_answer({"security_group_rule": _rule(made["security_group_rule"], source)})
 
@@ -309,7 +300,7 @@ def _route(
 
 
 ROUTES = (
-    _route("GET", _ALL, list_groups, "get", query=("limit", "offset", "all_tenants")),
+    _route("GET", _ALL, list_groups, "get", query=(*LIST.parameters, "all_tenants")),
     _route("POST", _ALL, create_group, "create", bodies.SecurityGroup),
     _route("GET", _ONE, show_group, "show"),
     _route("PUT", _ONE, update_group, "update", bodies.SecurityGroup),

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from hanok.base.errors import BadInput, Forbidden
 from hanok.services.compute import states
-from hanok.services.compute.schemas import answers, bodies
+from hanok.services.compute.schemas import bodies
 from hanok.services.compute.tables import server_tags
 from hanok.services.compute.tables import servers as table
+from hanok.store import kept
 from hanok.web.listing import COMPUTE, Filter, Listing, SortKey, Where, equal, tag_filters
+from hanok.web.microversions import Version
 from hanok.web.pages import number_of
 from hanok.web.request import Request
 from hanok.web.versions import Parameter, Query
@@ -81,14 +84,9 @@ def _last_part(column: sa.Column[Any]) -> Filter:
     return lambda values: column.in_([value.rsplit("/", 1)[-1] for value in values])
 
 
-def _fixed(value: str) -> Filter:
-    """An attribute that is the same for all servers."""
-    return lambda values: sa.true() if value in values else sa.false()
-
-
 def _disk_config(values: list[str]) -> Where:
-    wanted = "AUTO" if bodies.truth(values[-1], "auto_disk_config") else "MANUAL"
-    return table.c.disk_config == wanted
+    requested = "AUTO" if bodies.truth(values[-1], "auto_disk_config") else "MANUAL"
+    return table.c.disk_config == requested
 
 
 def _progress(values: list[str]) -> Where:
@@ -156,9 +154,9 @@ LIST = Listing(
         "locked": _flag(table.c.locked, "locked"),
         "auto_disk_config": _disk_config,
         "progress": _progress,
-        "root_device_name": _fixed(answers.ROOT_DEVICE),
-        "kernel_id": _fixed(""),
-        "ramdisk_id": _fixed(""),
+        "root_device_name": equal(table.c.root_device),
+        "kernel_id": equal(table.c.kernel_id),
+        "ramdisk_id": equal(table.c.ramdisk_id),
         "created_at": _at(table.c.created_at, "created_at"),
         "launched_at": _at(table.c.launched_at, "launched_at"),
         "terminated_at": _at(table.c.terminated_at, "terminated_at"),
@@ -180,7 +178,7 @@ LIST = Listing(
         "hostname": table.c.hostname,
         "image_ref": table.c.image_id,
         "instance_type_id": table.c.flavor_id,
-        "kernel_id": SortKey(None),
+        "kernel_id": table.c.kernel_id,
         "key_name": table.c.key_name,
         "launch_index": table.c.launch_index,
         "launched_at": table.c.launched_at,
@@ -190,8 +188,8 @@ LIST = Listing(
         "power_state": table.c.power_state,
         "progress": table.c.vm_state,
         "project_id": table.c.project_id,
-        "ramdisk_id": SortKey(None),
-        "root_device_name": SortKey(None),
+        "ramdisk_id": table.c.ramdisk_id,
+        "root_device_name": table.c.root_device,
         "task_state": table.c.task_state,
         "terminated_at": table.c.terminated_at,
         "updated_at": table.c.updated_at,
@@ -217,16 +215,35 @@ def _some_status(name: str, values: list[str]) -> None:
         raise BadInput("Invalid status value")
 
 
+def _some_text(name: str, values: list[str]) -> None:
+    """An empty text is no pattern, here as upstream: it would fit every server."""
+    if "" in values:
+        raise BadInput(f"Invalid input for query parameters {name}. Value: . '' is not a 'regex'")
+
+
+_PATTERNS = frozenset(
+    (
+        "access_ip_v4 access_ip_v6 auto_disk_config availability_zone config_drive description display_description "
+        "display_name flavor hostname ip ip6 kernel_id key_name locked_by name node not-tags not-tags-any power_state "
+        "progress ramdisk_id reservation_id root_device_name tags tags-any"
+    ).split()
+)
+
+
+def _parameter(name: str, since: Version | None = None) -> Parameter:
+    return Parameter(name=name, since=since, check=_some_text if name in _PATTERNS else None)
+
+
 _BY_HAND = (
     "all_tenants", "deleted", "description", "display_description", "display_name", "hostname", "ip", "ip6", "name",
     "project_id", "soft_deleted", "tenant_id",
 )  # fmt: skip
 QUERY = Query(
-    *_BY_HAND,
+    *map(_parameter, _BY_HAND),
     Parameter(name="status", until=(2, 37)),
     Parameter(name="status", since=(2, 38), check=_some_status),
-    *LIST.parameters_but(*_SINCE),
-    *(Parameter(name=name, since=since) for name, since in _SINCE.items()),
+    *map(_parameter, LIST.parameters_but(*_SINCE)),
+    *(_parameter(name, since) for name, since in _SINCE.items()),
     closed=(2, 75),
 )
 
@@ -252,13 +269,22 @@ def status_where(request: Request, *, sees_deleted: bool) -> Where | None:
     Raises:
         Forbidden: deleted servers, for others than operators.
     """
-    wanted = request.query_all("status")
-    if not wanted:
+    requested = request.query_all("status")
+    if not requested:
         return None
-    known = [one for one in wanted if states.states_of(one) is not None]
+    known = [one for one in requested if states.states_of(one) is not None]
     if known and all(one.upper() == "DELETED" for one in known) and not sees_deleted:
         raise Forbidden("Only administrators may list deleted instances")
-    return sa.or_(sa.false(), *(_status(one) for one in known))
+    return _one_of(tuple(known))
+
+
+@lru_cache(maxsize=100)
+def _one_of(names: tuple[str, ...]) -> Where:
+    """The servers that show one of these statuses."""
+    return sa.or_(sa.false(), *map(_status, names))
+
+
+_GONE, _THERE = table.c.deleted.is_(True), table.c.deleted.is_(False)
 
 
 def deleted_where(request: Request, *, sees_deleted: bool) -> Where | None:
@@ -266,21 +292,29 @@ def deleted_where(request: Request, *, sees_deleted: bool) -> Where | None:
     query = request.query
     statuses = [one.upper() for one in request.query_all("status")]
     if statuses and all(one == "DELETED" for one in statuses) and sees_deleted:
-        return table.c.deleted.is_(True)
+        return _GONE
     if "deleted" in query and sees_deleted:
         try:
-            return table.c.deleted.is_(bodies.truth(query["deleted"], "deleted"))
+            return _GONE if bodies.truth(query["deleted"], "deleted") else _THERE
         except BadInput:
-            return table.c.deleted.is_(False)
+            return _THERE
     if "changes-since" in query or "changes-before" in query:
         return None
-    return table.c.deleted.is_(False)
+    return _THERE
 
 
 def soft_deleted_where(request: Request) -> Where | None:
-    """Those that wait to be deleted, where they are asked for."""
-    wanted = request.query.get("soft_deleted", "false")
-    return table.c.vm_state == "soft-delete" if bodies.truth(wanted, "soft_deleted") else None
+    """Those that wait to be deleted, where they are asked for; elsewhere they are hidden, as deleted ones are."""
+    query = request.query
+    if bodies.truth(query.get("soft_deleted") or "false", "soft_deleted"):
+        return kept.equal(table.c.vm_state, "soft-delete")
+    if any(name in query for name in _SHOW_SOFT_DELETED):
+        return None
+    return _NOT_SET_ASIDE
+
+
+_NOT_SET_ASIDE = table.c.vm_state != "soft-delete"
+_SHOW_SOFT_DELETED = ("status", "vm_state", "deleted", "changes-since", "changes-before")
 
 
 def check_changes(request: Request) -> None:
@@ -299,9 +333,9 @@ Everywhere = Callable[[], object]
 def projects_where(request: Request, check_everywhere: Everywhere) -> Where | None:
     """Whose servers are shown: the project's, or those of all or of one for who may."""
     query = request.query
-    wanted = query.get("all_tenants")
-    if wanted is None or not bodies.truth(wanted or "1", "all_tenants"):
-        return table.c.project_id == request.token.project_id
+    requested = query.get("all_tenants")
+    if requested is None or not bodies.truth(requested or "1", "all_tenants"):
+        return kept.equal(table.c.project_id, request.token.project_id)
     check_everywhere()
     of = query.get("project_id") or query.get("tenant_id")
-    return None if of is None else table.c.project_id == of
+    return None if of is None else kept.equal(table.c.project_id, of)

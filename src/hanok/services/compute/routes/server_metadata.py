@@ -34,18 +34,18 @@ async def _set_metadata(
 
 
 async def replace_metadata(request: Request, room: Compute) -> Response:
-    wanted = await request.body(bodies.MetadataMap, key="metadata")
+    requested = await request.body(bodies.MetadataMap, key="metadata")
     async with request.transaction() as tx:
         row = await readable(request, tx)
-        await _set_metadata(request, room, tx, row, wanted)
-    return json_answer({"metadata": wanted})
+        await _set_metadata(request, room, tx, row, requested)
+    return json_answer({"metadata": requested})
 
 
 async def add_metadata(request: Request, room: Compute) -> Response:
-    wanted = await request.body(bodies.MetadataMap, key="metadata")
+    requested = await request.body(bodies.MetadataMap, key="metadata")
     async with request.transaction() as tx:
         row = await readable(request, tx)
-        merged = {**row.metadata, **wanted}
+        merged = {**row.metadata, **requested}
         await _set_metadata(request, room, tx, row, merged)
     return json_answer({"metadata": merged})
 
@@ -61,15 +61,15 @@ async def show_item(request: Request, room: Compute) -> Response:
 
 async def put_item(request: Request, room: Compute) -> Response:
     key = request.path["key"]
-    wanted = await request.body(bodies.MetadataMap, key="meta")
-    if len(wanted) != 1:
+    requested = await request.body(bodies.MetadataMap, key="meta")
+    if len(requested) != 1:
         raise BadInput("Request body contains too many items")
-    if key not in wanted:
+    if key not in requested:
         raise BadInput("Request body and URI mismatch")
     async with request.transaction() as tx:
         row = await readable(request, tx)
-        await _set_metadata(request, room, tx, row, {**row.metadata, **wanted})
-    return json_answer({"meta": wanted})
+        await _set_metadata(request, room, tx, row, {**row.metadata, **requested})
+    return json_answer({"meta": requested})
 
 
 async def delete_item(request: Request, room: Compute) -> Response:

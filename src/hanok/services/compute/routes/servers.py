@@ -1,8 +1,9 @@
-"""Servers: create, list, show, update, delete; their addresses and network interfaces."""
+"""Servers: create, list, show, update, delete; their addresses."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +14,15 @@ from starlette.responses import Response
 
 from hanok.base.errors import Conflict, NotFound
 from hanok.base.pieces import Pieces
-from hanok.services.compute.logic import creating, hosts, notifications, server_search, servers
-from hanok.services.compute.operations import CreateServer, DeleteServer
+from hanok.services.compute.logic import (
+    creating,
+    hosts,
+    notifications,
+    server_groups,
+    server_search,
+    servers,
+)
+from hanok.services.compute.operations import CreateServer, DeleteServer, SoftDelete
 from hanok.services.compute.room import Compute
 from hanok.services.compute.routes import server_lists
 from hanok.services.compute.routes.server_lists import FOR_ALL, LIST, QUERY
@@ -98,7 +106,7 @@ def _accepted(request: Request, row: Row[Any], password: str) -> Response:
 
 # ---- list ----
 
-AT_ONCE = 20  # servers of a list between two looks at who else waits: some milliseconds
+AT_ONCE = 100  # servers of a list between two looks at who else waits: some milliseconds
 
 
 async def list_servers(request: Request, room: Compute) -> Response:
@@ -116,51 +124,58 @@ async def list_details(request: Request, room: Compute) -> Response:
     request.allow("os_compute_api:servers:detail", project_id=request.token.project_id)
     async with request.reading() as tx:
         rule = "os_compute_api:servers:detail:get_all_tenants"
-        page = await _page(request, room, tx, server_search.WHOLE, rule)
+        page = await _page(request, room, tx, server_search.DETAILS, rule)
         items = [
             one
             async for some in Pieces().slices(page.rows, AT_ONCE)
-            for one in await _full(request, room, tx, list(some), alone=False)
+            for one in await full(request, room, tx, _details(some), alone=False)
         ]
     return await list_answer(LIST.answer(request, page, items), "servers")
 
 
-async def _full(
+def _details(rows: Sequence[Row[Any]]) -> list[Any]:
+    return [server_search.Details(*row) for row in rows]
+
+
+async def full(
     request: Request,
     room: Compute,
     tx: Transaction,
-    rows: list[Row[Any]],
+    rows: Sequence[Any],
     *,
     alone: bool = True,
     shape: Shape = answers.SERVER,
 ) -> list[dict[str, Any]]:
-    """Servers in full, with what other rooms know of them, in a fixed number of statements."""
+    """Servers in full, with what other rooms know of them, in a fixed number of statements.
+
+    rows: whole rows of servers, or the Details of a list.
+    """
     ids = [row.id for row in rows]
     shown = request.shown(shape)
-    ports = await networks.ports_of(tx, ids) if ids else {}
+    ports = await networks.seen(tx, ids) if ids else {}
     tags = await servers.tags_of_many(tx, ids) if shown.shows("tags") else {}
+    group = None
+    if alone and shown.shows("server_groups"):
+        group = await server_groups.group_of(tx, ids[0])
     status = await _statuses(request, room, tx, rows) if shown.shows("host_status") else {}
     extended = request.may("os_compute_api:os-extended-server-attributes")
     project_id = request.token.project_id
     specs = request.may("os_compute_api:servers:show:flavor-extra-specs", project_id=project_id)
+    told = answers.ServerAnswers(request, shape, extended=extended, alone=alone, with_specs=specs)
     return [
-        answers.server(
-            request,
+        told.of(
             row,
             ports.get(row.id, ()),
             tags.get(row.id, ()),
-            extended=extended,
-            alone=alone,
+            group=group,
             host_status=status.get(row.host or ""),
-            with_specs=specs,
-            shape=shape,
         )
         for row in rows
     ]
 
 
 async def _statuses(
-    request: Request, room: Compute, tx: Transaction, rows: list[Row[Any]]
+    request: Request, room: Compute, tx: Transaction, rows: Sequence[Any]
 ) -> dict[str, str]:
     """The statuses of hosts for who may see them, or at least may see that nobody knows one. "": of no host."""
     whole = request.may("os_compute_api:servers:show:host_status")
@@ -220,7 +235,7 @@ async def show_server(request: Request, room: Compute) -> Response:
     """GET /servers/{id}."""
     async with request.reading() as tx:
         row = await readable(request, tx, "os_compute_api:servers:show")
-        items = await _full(request, room, tx, [row])
+        items = await full(request, room, tx, [row])
     return json_answer({"server": items[0]})
 
 
@@ -269,7 +284,7 @@ async def update_server(request: Request, room: Compute) -> Response:
             await networks.rename(tx, room.network, row.id, changes["hostname"])
         await servers.change(tx, row.id, changes)
         row = await servers.get(tx, request.reaching(), row.id)
-        items = await _full(request, room, tx, [row], shape=answers.CHANGED_SERVER)
+        items = await full(request, room, tx, [row], shape=answers.CHANGED_SERVER)
         await told(request, room, tx, row.id)
     return json_answer({"server": items[0]})
 
@@ -285,8 +300,25 @@ async def delete_server(request: Request, room: Compute) -> Response:
     async with request.transaction() as tx:
         row = await readable(request, tx, "os_compute_api:servers:delete")
         check_unlocked(request, row)
-        await start_delete(request, room, tx, row)
+        if not await _set_aside(request, room, tx, row):
+            await start_delete(request, room, tx, row)
     return no_content()
+
+
+async def _set_aside(request: Request, room: Compute, tx: Transaction, row: Row[Any]) -> bool:
+    """Whether the server only begins to wait to be deleted, as the settings say, or does so already."""
+    if room.settings.reclaim_instance_interval_s <= 0 or not row.host:
+        return False
+    if row.vm_state == "soft-delete" or row.task_state == "soft-deleting":
+        return True
+    if row.vm_state not in SET_ASIDE or row.task_state is not None:
+        return False
+    generation = await servers.begin(tx, row, "softDelete", room.clock.now())
+    operation = SoftDelete(server_id=row.id, generation=generation)
+    await room.operations.start(
+        tx, operation, user_id=request.token.user_id, project_id=row.project_id
+    )
+    return True
 
 
 async def start_delete(request: Request, room: Compute, tx: Transaction, row: Row[Any]) -> None:
@@ -304,13 +336,16 @@ async def start_delete(request: Request, room: Compute, tx: Transaction, row: Ro
     )
 
 
+SET_ASIDE = ("active", "stopped", "paused", "suspended", "error", "rescued")
+"""vm states whose servers may come back after they were deleted."""
+
 # ---- addresses ----
 
 
 async def list_addresses(request: Request, room: Compute) -> Response:
     async with request.reading() as tx:
         row = await readable(request, tx)
-        ports = await networks.ports_of(tx, [row.id])
+        ports = await networks.seen(tx, [row.id])
     found = answers.addresses(ports.get(row.id, ()))
     return json_answer({"addresses": {name: answers.plain(ips) for name, ips in found.items()}})
 
@@ -319,7 +354,7 @@ async def show_addresses(request: Request, room: Compute) -> Response:
     label = request.path["network_label"]
     async with request.reading() as tx:
         row = await readable(request, tx)
-        ports = await networks.ports_of(tx, [row.id])
+        ports = await networks.seen(tx, [row.id])
     found = answers.addresses(ports.get(row.id, ()))
     if label not in found:
         raise NotFound(f"Network {label} is not one of the server's.")
@@ -353,52 +388,9 @@ async def list_groups(request: Request, room: Compute) -> Response:
     )
 
 
-# ---- network interfaces ----
-
-
-async def _interfaces(
-    request: Request, room: Compute, tx: Transaction, row: Row[Any]
-) -> list[dict[str, Any]]:
-    ports = (await networks.ports_of(tx, [row.id])).get(row.id, [])
-    tags = {plan["port_id"]: plan["tag"] for plan in row.nics}
-    shown = request.shown(answers.INTERFACE)
-    found: list[dict[str, Any]] = [
-        {
-            "port_id": port.port_id,
-            "net_id": port.network_id,
-            "mac_addr": port.mac,
-            "port_state": port.status,
-            "fixed_ips": [
-                {"subnet_id": ip.subnet_id, "ip_address": ip.address} for ip in port.fixed_ips
-            ],
-            "tag": tags.get(port.port_id),
-        }
-        for port in ports
-    ]
-    return [shown(one) for one in found]
-
-
-async def list_interfaces(request: Request, room: Compute) -> Response:
-    """GET /servers/{id}/os-interface."""
-    async with request.reading() as tx:
-        row = await readable(request, tx)
-        return json_answer({"interfaceAttachments": await _interfaces(request, room, tx, row)})
-
-
-async def show_interface(request: Request, room: Compute) -> Response:
-    """GET /servers/{id}/os-interface/{port}."""
-    port_id = request.path["port_id"]
-    async with request.reading() as tx:
-        row = await readable(request, tx)
-        found = [c for c in await _interfaces(request, room, tx, row) if c["port_id"] == port_id]
-    if not found:
-        raise NotFound(f"Server {row.id} has no network interface on port {port_id}.")
-    return json_answer({"interfaceAttachment": found[0]})
-
-
 _A = "os_compute_api"
 _ONE = "/v2.1/servers/{server_id}"
-_EXTENDED = (
+EXTENDED = (
     f"{_A}:os-extended-server-attributes",
     f"{_A}:servers:show:host_status",
     f"{_A}:servers:show:host_status:unknown-only",
@@ -441,16 +433,16 @@ ROUTES = (
             f"{_A}:servers:detail",
             f"{_A}:servers:detail:get_all_tenants",
             f"{_A}:servers:allow_all_filters",
-            *_EXTENDED,
+            *EXTENDED,
         ),
         query=QUERY,
     ),
-    Route("GET", _ONE, show_server, (f"{_A}:servers:show", *_EXTENDED)),
+    Route("GET", _ONE, show_server, (f"{_A}:servers:show", *EXTENDED)),
     Route(
         "PUT",
         _ONE,
         update_server,
-        (f"{_A}:servers:update", *_EXTENDED),
+        (f"{_A}:servers:update", *EXTENDED),
         strict=True,
         body=bodies.UpdateServer,
         member="server",
@@ -460,11 +452,4 @@ ROUTES = (
     Route("GET", _ONE + "/ips", list_addresses, (f"{_A}:ips:index",)),
     Route("GET", _ONE + "/ips/{network_label}", show_addresses, (f"{_A}:ips:show",)),
     Route("GET", _ONE + "/os-security-groups", list_groups, (f"{_A}:os-security-groups:list",)),
-    Route("GET", _ONE + "/os-interface", list_interfaces, (f"{_A}:os-attach-interfaces:list",)),
-    Route(
-        "GET",
-        _ONE + "/os-interface/{port_id}",
-        show_interface,
-        (f"{_A}:os-attach-interfaces:show",),
-    ),
 )

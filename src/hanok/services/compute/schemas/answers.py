@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -11,24 +14,32 @@ import msgspec
 from sqlalchemy import Row
 
 from hanok.base.clock import naive_micro, zulu
+from hanok.commands import Diagnostics, DiskCounters, NICCounters
 from hanok.services.compute import states
-from hanok.services.network.facade import ServerPort
+from hanok.services.network.facade import SeenPort
 from hanok.web.request import Request
 from hanok.web.versions import Attribute, Before, Change, Inside, Shape
 
-ROOT_DEVICE = "/dev/vda"
+IN_PROGRESS = ("queued", "preparing", "running", "post-migrating")
+"""Statuses of a live migration that goes on."""
 
 
 def links(request: Request, kind: str, one: str) -> list[dict[str, str]]:
-    path = f"{kind}/{quote(one)}"
+    base, path = request.base_url, f"{kind}/{_quoted(one)}"
     return [
-        {"rel": "self", "href": f"{request.base_url}/v2.1/{path}"},
-        {"rel": "bookmark", "href": f"{request.base_url}/{path}"},
+        {"rel": "self", "href": f"{base}/v2.1/{path}"},
+        {"rel": "bookmark", "href": f"{base}/{path}"},
     ]
 
 
 def bookmark(request: Request, kind: str, one: str) -> list[dict[str, str]]:
-    return [{"rel": "bookmark", "href": f"{request.base_url}/{kind}/{quote(one)}"}]
+    return [{"rel": "bookmark", "href": f"{request.base_url}/{kind}/{_quoted(one)}"}]
+
+
+@lru_cache(maxsize=4096)
+def _quoted(one: str) -> str:
+    """As it stands in an address; most ids are made of letters, digits and hyphens."""
+    return one if one.isascii() and one.replace("-", "").isalnum() else quote(one)
 
 
 # ---- flavors ----
@@ -107,16 +118,16 @@ def embedded_flavor(row: Row[Any]) -> dict[str, Any]:
 # ---- servers ----
 
 
-def addresses(ports: Sequence[ServerPort]) -> dict[str, list[dict[str, Any]]]:
+def addresses(ports: Sequence[SeenPort]) -> dict[str, list[dict[str, Any]]]:
     """Addresses by network name, fixed and floating."""
     found: dict[str, list[dict[str, Any]]] = {}
     for port in ports:
         mine = found.setdefault(port.network_name, [])
-        for ip in port.fixed_ips:
+        for version, address in port.fixed_ips:
             mine.append(
                 {
-                    "version": ip.version,
-                    "addr": ip.address,
+                    "version": version,
+                    "addr": address,
                     "OS-EXT-IPS:type": "fixed",
                     "OS-EXT-IPS-MAC:mac_addr": port.mac,
                 }
@@ -135,9 +146,12 @@ def addresses(ports: Sequence[ServerPort]) -> dict[str, list[dict[str, Any]]]:
 
 def host_id(row: Row[Any]) -> str:
     """A host's name for this project only: tells two hosts apart without naming them."""
-    if not row.host:
-        return ""
-    return hashlib.sha224(f"{row.project_id}{row.host}".encode()).hexdigest()
+    return _host_id(row.project_id, row.host) if row.host else ""
+
+
+@lru_cache(maxsize=4096)
+def _host_id(project_id: str, host: str) -> str:
+    return hashlib.sha224(f"{project_id}{host}".encode()).hexdigest()
 
 
 def short_server(request: Request, row: Row[Any]) -> dict[str, Any]:
@@ -189,6 +203,12 @@ _NOT_IN_UPDATES = (
 )
 
 
+def _as_rebuilds_showed(answer: dict[str, Any]) -> None:
+    key_name = answer.get("key_name")
+    _as_updates_showed(answer)
+    answer["key_name"] = key_name
+
+
 def _as_updates_showed(answer: dict[str, Any]) -> None:
     for name in [*_NOT_IN_UPDATES, *(name for name in answer if name.startswith("OS-EXT-"))]:
         answer.pop(name, None)
@@ -197,6 +217,13 @@ def _as_updates_showed(answer: dict[str, Any]) -> None:
 
 CHANGED_SERVER = Shape(*_OF_SERVERS, Before((2, 75), _as_updates_showed), private=("_flavor",))
 """A server as the answer to its change."""
+REBUILT_SERVER = Shape(
+    *_OF_SERVERS,
+    Before((2, 75), _as_rebuilds_showed),
+    Attribute(name="key_name", since=(2, 54)),
+    private=("_flavor", "OS-EXT-SRV-ATTR:user_data"),  # it is told by its plain name
+)
+"""A server as the answer to its rebuild, which shows what could be changed by it."""
 
 
 def plain(ips: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -216,96 +243,125 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def server(
-    request: Request,
-    row: Row[Any],
-    ports: Sequence[ServerPort],
-    tags: Sequence[str],
-    *,
-    extended: bool,
-    alone: bool = True,
-    host_status: str | None = None,
-    with_specs: bool = True,
-    shape: Shape = SERVER,
-) -> dict[str, Any]:
-    """A server in full.
+class ServerAnswers:
+    """How servers are shown in one answer: what does not change from one to the next is worked out once."""
 
-    Args:
-        extended: whether the caller may see where it runs.
-        alone: not one of a list, which shows a little less.
-        host_status: for those who may see it: UP, DOWN, MAINTENANCE or UNKNOWN.
-        shape: what older versions see of it, which depends on what was asked.
-    """
-    status = states.status(row.vm_state, row.task_state)
-    answer = {
-        **_itself(request, row, status),
-        **_state(row, status, extended),
-        "addresses": addresses(ports),
-        "tags": list(tags),
-        "flavor": _own_flavor(row.flavor, with_specs),
-        "_flavor": {
-            "id": row.flavor_id,
-            "links": bookmark(request, "flavors", row.flavor_id),
-        },
-        "OS-EXT-SRV-ATTR:hostname": row.hostname,
-    }
-    groups = list(dict.fromkeys(name for port in ports for name in port.security_groups))
+    def __init__(
+        self, request: Request, shape: Shape, *, extended: bool, alone: bool, with_specs: bool
+    ) -> None:
+        """
+        Args:
+            shape: what older versions see of a server, which depends on what was asked.
+            extended: whether the caller may see where it runs.
+            alone: not one of a list, which shows a little less.
+        """
+        self._base = request.base_url
+        self._shown = request.shown(shape)
+        self._extended = extended
+        self._alone = alone
+        self._with_specs = with_specs
+        self._bookmarks: dict[tuple[str, str], list[dict[str, str]]] = {}
+
+    def of(
+        self,
+        row: Row[Any],
+        ports: Sequence[SeenPort],
+        tags: Sequence[str],
+        *,
+        host_status: str | None = None,
+        group: str | None = None,
+    ) -> dict[str, Any]:
+        """A server in full.
+
+        Args:
+            group: that it is in.
+            host_status: for those who may see it: UP, DOWN, MAINTENANCE or UNKNOWN.
+        """
+        answer = self._itself(row)
+        _put_state(answer, row, self._extended)
+        answer["addresses"] = addresses(ports)
+        answer["tags"] = list(tags)
+        groups = _group_names(row, ports)
+        if groups:
+            answer["security_groups"] = [{"name": name} for name in groups]
+        if self._extended:
+            _put_place(answer, row)
+        if host_status is not None:
+            answer["host_status"] = host_status
+        if self._alone:
+            answer["server_groups"] = [] if group is None else [group]
+        return self._shown(answer)
+
+    def _bookmark(self, kind: str, one: str) -> list[dict[str, str]]:
+        """Many servers are of a few flavors and images."""
+        found = self._bookmarks.get((kind, one))
+        if found is None:
+            found = [{"rel": "bookmark", "href": f"{self._base}/{kind}/{_quoted(one)}"}]
+            self._bookmarks[kind, one] = found
+        return found
+
+    def _itself(self, row: Row[Any]) -> dict[str, Any]:
+        """What a server was made as and what its owner said of it."""
+        server_id, base = row.id, self._base
+        return {
+            "id": server_id,
+            "name": row.name,
+            "tenant_id": row.project_id,
+            "user_id": row.user_id,
+            "metadata": row.metadata,
+            "hostId": host_id(row),
+            "image": {
+                "id": row.image_id,
+                "links": self._bookmark("images", row.image_id),
+                "properties": row.image_properties,
+            },
+            "flavor": _own_flavor(row.flavor, self._with_specs),
+            "_flavor": {
+                "id": row.flavor_id,
+                "links": self._bookmark("flavors", row.flavor_id),
+            },
+            "created": zulu(row.created_at),
+            "updated": zulu(row.updated_at),
+            "accessIPv4": row.access_ip_v4,
+            "accessIPv6": row.access_ip_v6,
+            "links": [
+                {"rel": "self", "href": f"{base}/v2.1/servers/{server_id}"},
+                {"rel": "bookmark", "href": f"{base}/servers/{server_id}"},
+            ],
+            "OS-DCF:diskConfig": row.disk_config,
+            "OS-EXT-AZ:availability_zone": row.availability_zone or "",
+            "OS-EXT-SRV-ATTR:hostname": row.hostname,
+            "config_drive": "True" if row.config_drive else "",
+            "key_name": row.key_name,
+            "locked": row.locked,
+            "locked_reason": row.locked_reason,
+            "description": row.description,
+            "trusted_image_certificates": None,
+            "pinned_availability_zone": row.requested_zone,
+            "scheduler_hints": _told_hints(row.scheduler_hints),
+        }
+
+
+def _group_names(row: Row[Any], ports: Sequence[SeenPort]) -> Sequence[str]:
+    """The security groups of a server: those of its ports, each once."""
+    if len(ports) == 1:
+        return ports[0].security_groups
     if not ports and row.vm_state == "building":
-        groups = list(row.security_groups)
-    if groups:
-        answer["security_groups"] = [{"name": name} for name in groups]
-    if extended:
-        answer |= _for_operators(row)
-    if host_status is not None:
-        answer["host_status"] = host_status
-    if alone:
-        answer["server_groups"] = []
-    return request.shown(shape)(answer)
+        names: Sequence[str] = row.security_groups
+        return names
+    return list(dict.fromkeys(name for port in ports for name in port.security_groups))
 
 
-def _itself(request: Request, row: Row[Any], status: str) -> dict[str, Any]:
-    """What a server was made as and what its owner said of it."""
-    return {
-        "id": row.id,
-        "name": row.name,
-        "status": status,
-        "tenant_id": row.project_id,
-        "user_id": row.user_id,
-        "metadata": row.metadata,
-        "hostId": host_id(row),
-        "image": {
-            "id": row.image_id,
-            "links": bookmark(request, "images", row.image_id),
-            "properties": row.image_properties,
-        },
-        "created": zulu(row.created_at),
-        "updated": zulu(row.updated_at),
-        "accessIPv4": row.access_ip_v4,
-        "accessIPv6": row.access_ip_v6,
-        "links": links(request, "servers", row.id),
-        "OS-DCF:diskConfig": row.disk_config,
-        "OS-EXT-AZ:availability_zone": row.availability_zone or "",
-        "config_drive": "True" if row.config_drive else "",
-        "key_name": row.key_name,
-        "locked": row.locked,
-        "locked_reason": row.locked_reason,
-        "description": row.description,
-        "trusted_image_certificates": None,
-        "pinned_availability_zone": row.requested_zone,
-        "scheduler_hints": _told_hints(row.scheduler_hints),
-    }
-
-
-def _state(row: Row[Any], status: str, extended: bool) -> dict[str, Any]:
+def _put_state(answer: dict[str, Any], row: Row[Any], extended: bool) -> None:
     """How a server is."""
-    answer: dict[str, Any] = {
-        "OS-SRV-USG:launched_at": naive_micro(row.launched_at),
-        "OS-SRV-USG:terminated_at": naive_micro(row.terminated_at),
-        "OS-EXT-STS:task_state": row.task_state,
-        "OS-EXT-STS:vm_state": row.vm_state,
-        "OS-EXT-STS:power_state": row.power_state,
-        "os-extended-volumes:volumes_attached": [],
-    }
+    status = states.status(row.vm_state, row.task_state)
+    answer["status"] = status
+    answer["OS-SRV-USG:launched_at"] = naive_micro(row.launched_at)
+    answer["OS-SRV-USG:terminated_at"] = naive_micro(row.terminated_at)
+    answer["OS-EXT-STS:task_state"] = row.task_state
+    answer["OS-EXT-STS:vm_state"] = row.vm_state
+    answer["OS-EXT-STS:power_state"] = row.power_state
+    answer["os-extended-volumes:volumes_attached"] = []
     if status in states.PROGRESS:
         answer["progress"] = states.PROGRESS[status]
     if row.fault is not None and status in ("ERROR", "DELETED"):
@@ -314,22 +370,19 @@ def _state(row: Row[Any], status: str, extended: bool) -> dict[str, Any]:
             for name in ("code", "created", "message", "details")
             if name in row.fault and (name != "details" or (extended and row.fault[name]))
         }
-    return answer
 
 
-def _for_operators(row: Row[Any]) -> dict[str, Any]:
-    """Where a server runs and how it is called there."""
-    return {
-        "OS-EXT-SRV-ATTR:host": row.host,
-        "OS-EXT-SRV-ATTR:hypervisor_hostname": row.host,
-        "OS-EXT-SRV-ATTR:instance_name": f"instance-{row.sequence:08x}",
-        "OS-EXT-SRV-ATTR:reservation_id": row.reservation_id,
-        "OS-EXT-SRV-ATTR:launch_index": row.launch_index,
-        "OS-EXT-SRV-ATTR:kernel_id": "",
-        "OS-EXT-SRV-ATTR:ramdisk_id": "",
-        "OS-EXT-SRV-ATTR:root_device_name": ROOT_DEVICE,
-        "OS-EXT-SRV-ATTR:user_data": row.user_data,
-    }
+def _put_place(answer: dict[str, Any], row: Row[Any]) -> None:
+    """Where a server runs and how it is called there: for operators."""
+    answer["OS-EXT-SRV-ATTR:host"] = row.host
+    answer["OS-EXT-SRV-ATTR:hypervisor_hostname"] = row.host
+    answer["OS-EXT-SRV-ATTR:instance_name"] = f"instance-{row.sequence:08x}"
+    answer["OS-EXT-SRV-ATTR:reservation_id"] = row.reservation_id
+    answer["OS-EXT-SRV-ATTR:launch_index"] = row.launch_index
+    answer["OS-EXT-SRV-ATTR:kernel_id"] = row.kernel_id
+    answer["OS-EXT-SRV-ATTR:ramdisk_id"] = row.ramdisk_id
+    answer["OS-EXT-SRV-ATTR:root_device_name"] = row.root_device
+    answer["OS-EXT-SRV-ATTR:user_data"] = row.user_data
 
 
 def _own_flavor(kept: Mapping[str, Any], with_specs: bool) -> dict[str, Any]:
@@ -430,18 +483,15 @@ HYPERVISOR = Shape(
 
 # ---- limits ----
 
-QUOTAS = Shape(
-    *(
-        Attribute(name=name, until=(2, 35))
-        for name in ("fixed_ips", "floating_ips", "security_groups", "security_group_rules")
-    ),
-    *(
-        Attribute(name=name, until=(2, 56))
-        for name in ("injected_files", "injected_file_content_bytes", "injected_file_path_bytes")
-    ),
+_OF_NETWORKS = ("fixed_ips", "floating_ips", "security_groups", "security_group_rules")
+_OF_FILES = tuple(
+    Attribute(name=name, until=(2, 56))
+    for name in ("injected_files", "injected_file_content_bytes", "injected_file_path_bytes")
 )
+QUOTAS = Shape(*(Attribute(name=name, until=(2, 35)) for name in _OF_NETWORKS), *_OF_FILES)
 QUOTA_CLASS = Shape(
-    *QUOTAS.changes,
+    *(Attribute(name=name, until=(2, 49)) for name in _OF_NETWORKS),
+    *_OF_FILES,
     Attribute(name="server_groups", since=(2, 50)),
     Attribute(name="server_group_members", since=(2, 50)),
 )
@@ -481,3 +531,203 @@ EVENT = Shape(
     Attribute(name="details", since=(2, 84)),
 )
 INTERFACE = Shape(Attribute(name="tag", since=(2, 70)))
+
+
+# ---- host aggregates ----
+
+AGGREGATE = Shape(Attribute(name="uuid", since=(2, 41)))
+
+
+def aggregate(request: Request, one: Any) -> dict[str, Any]:
+    """An aggregate in full."""
+    row = one.row
+    return request.shown(AGGREGATE)(
+        {
+            "id": row.id,
+            "uuid": row.uuid,
+            "name": row.name,
+            "availability_zone": one.zone,
+            "hosts": list(one.hosts),
+            "metadata": one.metadata,
+            "created_at": naive_micro(row.created_at),
+            "updated_at": naive_micro(row.updated_at),
+            "deleted": False,
+            "deleted_at": None,
+        }
+    )
+
+
+# ---- server groups ----
+
+
+def _policies(answer: dict[str, Any]) -> None:
+    """Before 2.64 a group had a list of policies, and metadata that nobody could set."""
+    answer["policies"] = [answer.pop("policy")]
+    answer["metadata"] = {}
+
+
+SERVER_GROUP = Shape(
+    Attribute(name="project_id", since=(2, 13)),
+    Attribute(name="user_id", since=(2, 13)),
+    Attribute(name="rules", since=(2, 64)),
+    Before((2, 64), _policies),
+)
+
+
+def server_group(request: Request, row: Row[Any], members: Sequence[str]) -> dict[str, Any]:
+    return request.shown(SERVER_GROUP)(
+        {
+            "id": row.id,
+            "name": row.name,
+            "policy": row.policy,
+            "rules": row.rules,
+            "members": list(members),
+            "project_id": row.project_id,
+            "user_id": row.user_id,
+        }
+    )
+
+
+# ---- migrations ----
+
+MIGRATION = Shape(
+    Attribute(name="links", since=(2, 23)),
+    Attribute(name="migration_type", since=(2, 23)),
+    Attribute(name="uuid", since=(2, 59)),
+    Attribute(name="user_id", since=(2, 80)),
+    Attribute(name="project_id", since=(2, 80)),
+)
+SERVER_MIGRATION = Shape(
+    Attribute(name="uuid", since=(2, 59)),
+    Attribute(name="user_id", since=(2, 80)),
+    Attribute(name="project_id", since=(2, 80)),
+)
+_PROGRESS = tuple(
+    f"{what}_{part}_bytes"
+    for what in ("memory", "disk")
+    for part in ("total", "processed", "remaining")
+)
+
+
+def _moved(row: Row[Any], hosts: bool) -> dict[str, Any]:
+    """What is shown of every migration. hosts: whether the caller may see them."""
+    answer = {
+        "id": row.id,
+        "uuid": row.uuid,
+        "status": row.status,
+        "user_id": row.user_id,
+        "project_id": row.project_id,
+        "created_at": naive_micro(row.created_at),
+        "updated_at": naive_micro(row.updated_at),
+    }
+    for name in ("source_compute", "source_node", "dest_compute", "dest_node", "dest_host"):
+        answer[name] = row._mapping[name] if hosts else None
+    return answer
+
+
+def _flavor_number(flavor_id: str | None) -> int | None:
+    """The whole number that stands for a flavor where clients get one, and nobody can look it up."""
+    return None if flavor_id is None else zlib.crc32(flavor_id.encode())
+
+
+def migration(request: Request, row: Row[Any], *, hosts: bool) -> dict[str, Any]:
+    """A migration as the list of all shows it; a live one that goes on has links."""
+    answer = {
+        **_moved(row, hosts),
+        "instance_uuid": row.server_id,
+        "old_instance_type_id": _flavor_number(row.old_flavor),
+        "new_instance_type_id": _flavor_number(row.new_flavor),
+        "migration_type": row.migration_type,
+    }
+    if row.migration_type == "live-migration" and row.status in IN_PROGRESS:
+        answer["links"] = links(request, f"servers/{row.server_id}/migrations", str(row.id))
+    return request.shown(MIGRATION)(answer)
+
+
+def server_migration(request: Request, row: Row[Any], *, hosts: bool) -> dict[str, Any]:
+    """A live migration of a server that goes on, with how far it is."""
+    answer = {**_moved(row, hosts), "server_uuid": row.server_id}
+    answer |= {name: row.progress.get(name) for name in _PROGRESS}
+    return request.shown(SERVER_MIGRATION)(answer)
+
+
+# ---- diagnostics ----
+
+_DISK_NAMES = "abcdefgh"
+
+
+def _diagnostics_by_name(answer: dict[str, Any]) -> None:
+    """Before 2.48 the hypervisor's own names, each with a number."""
+    found: dict[str, Any] = {}
+    for cpu in answer["cpu_details"]:
+        found[f"cpu{cpu['id']}_time"] = cpu["time"]
+    for letter, disk in zip(_DISK_NAMES, answer["disk_details"], strict=False):
+        found |= {
+            f"vd{letter}_read": disk["read_bytes"],
+            f"vd{letter}_read_req": disk["read_requests"],
+            f"vd{letter}_write": disk["write_bytes"],
+            f"vd{letter}_write_req": disk["write_requests"],
+            f"vd{letter}_errors": disk["errors_count"],
+        }
+    for port_id, nic in zip(answer["_ports"], answer["nic_details"], strict=True):
+        tap = f"tap{port_id[:11]}"
+        for way in ("rx", "tx"):
+            found[f"{tap}_{way}"] = nic[f"{way}_octets"]
+            for what in ("packets", "errors", "drop"):
+                found[f"{tap}_{way}_{what}"] = nic[f"{way}_{what}"]
+    memory = answer["memory_details"]
+    found |= {"memory": memory["maximum"] * 1024, "memory-actual": memory["used"] * 1024}
+    found |= {f"memory-{name}": value for name, value in answer["_memory"].items()}
+    answer.clear()
+    answer |= found
+
+
+DIAGNOSTICS = Shape(Before((2, 48), _diagnostics_by_name), private=("_ports", "_memory"))
+
+
+def diagnostics(
+    request: Request, row: Row[Any], told: Diagnostics, now: datetime
+) -> dict[str, Any]:
+    """What a guest has done, in one form for all hypervisors. Memory in MiB, times of processors in ns."""
+    started = told.started_at
+    return request.shown(DIAGNOSTICS)(
+        {
+            "state": told.power,
+            "driver": "libvirt",  # the reference knows no other word for hosts that run QEMU
+            "hypervisor": "kvm" if told.accelerator == "kvm" else "qemu",
+            "hypervisor_os": "linux",
+            "uptime": 0 if started is None else max(0, int((now - started).total_seconds())),
+            "config_drive": row.config_drive,
+            "num_cpus": len(told.cpu_times_ns),
+            "num_disks": len(told.disks),
+            "num_nics": len(told.nics),
+            "memory_details": {"maximum": told.memory_mib, "used": told.memory_used_mib},
+            "cpu_details": [
+                {"id": number, "time": time, "utilisation": None}
+                for number, time in enumerate(told.cpu_times_ns)
+            ],
+            "disk_details": [_disk_details(disk) for disk in told.disks],
+            "nic_details": [_nic_details(nic) for nic in told.nics],
+            "_ports": [nic.port_id for nic in told.nics],
+            "_memory": told.memory_figures,
+        }
+    )
+
+
+def _disk_details(disk: DiskCounters) -> dict[str, Any]:
+    return {
+        "read_bytes": disk.read_bytes,
+        "read_requests": disk.read_requests,
+        "write_bytes": disk.write_bytes,
+        "write_requests": disk.write_requests,
+        "errors_count": disk.errors,
+    }
+
+
+def _nic_details(nic: NICCounters) -> dict[str, Any]:
+    counted = {
+        name: getattr(nic, name)
+        for name in nic.__struct_fields__
+        if name.startswith(("rx_", "tx_"))
+    }
+    return {"mac_address": nic.mac, **counted, "rx_rate": None, "tx_rate": None}

@@ -7,7 +7,7 @@ another way is turned into the newest form here, before a handler sees it.
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
@@ -27,7 +27,8 @@ MetadataMap = dict[Key, Value]
 HostName = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9-._]*$")]
 Description = Annotated[str, Meta(max_length=255)]
 GuestName = Annotated[
-    str, Meta(min_length=2, max_length=255, pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*[A-Za-z0-9]$(?!\n)")
+    str,
+    Meta(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$(?!\n)"),
 ]
 MOST = 2_147_483_647
 
@@ -39,15 +40,28 @@ class NetworkWish(Struct, forbid_unknown_fields=True, kw_only=True):
     tag: Annotated[Tag | UnsetType, field_of(since=(2, 32), gap=((2, 37), (2, 41)))] = UNSET
 
 
+class FixedAddress(Struct, forbid_unknown_fields=True, kw_only=True):
+    ip_address: str
+
+
+class InterfaceAttachment(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Another interface of a server: by port, by network and perhaps address, or on the only network."""
+
+    net_id: UUIDText | UnsetType = UNSET
+    port_id: UUIDText | UnsetType = UNSET
+    fixed_ips: Annotated[list[FixedAddress], Meta(min_length=1, max_length=1)] | UnsetType = UNSET
+    tag: Annotated[Tag | UnsetType, field_of(since=(2, 49))] = UNSET
+
+
 class GroupRef(Struct, forbid_unknown_fields=True, kw_only=True):
     name: Name
 
 
 class BlockDevice(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What a server boots from or has besides; of these only the image on a local disk is served here yet."""
+    """What a server boots from or has besides (`logic/block_devices.py`)."""
 
-    source_type: str | UnsetType = UNSET
-    destination_type: str | UnsetType = UNSET
+    source_type: Literal["volume", "image", "snapshot", "blank"] | UnsetType = UNSET
+    destination_type: Literal["local", "volume"] | UnsetType = UNSET
     uuid: str | UnsetType = UNSET
     boot_index: int | str | UnsetType | None = UNSET
     volume_size: int | str | UnsetType | None = UNSET
@@ -64,6 +78,13 @@ class BlockDevice(Struct, forbid_unknown_fields=True, kw_only=True):
     volume_id: Any = UNSET
 
 
+class File(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A file for a guest. contents: base64."""
+
+    path: str
+    contents: str
+
+
 class NewServer(Struct, forbid_unknown_fields=True, kw_only=True):
     """The server that is wanted."""
 
@@ -76,7 +97,7 @@ class NewServer(Struct, forbid_unknown_fields=True, kw_only=True):
     disk_config: str | UnsetType = field(default=UNSET, name="OS-DCF:diskConfig")
     accessIPv4: str | UnsetType = UNSET
     accessIPv6: str | UnsetType = UNSET
-    personality: Annotated[list[dict[str, str]] | UnsetType, field_of(until=(2, 56))] = UNSET
+    personality: Annotated[list[File] | UnsetType, field_of(until=(2, 56))] = UNSET
     key_name: str | UnsetType | None = UNSET
     availability_zone: Name | UnsetType | None = UNSET
     block_device_mapping: list[dict[str, Any]] | UnsetType = UNSET
@@ -130,7 +151,7 @@ def _networks_by_themselves(server: dict[str, Any]) -> dict[str, Any]:
     networks = server.get("networks", [])
     if not isinstance(networks, list):
         raise BadInput("Invalid input for field/attribute networks. It must be a list.")
-    return {**server, "networks": networks or "auto"}
+    return {**server, "networks": networks}
 
 
 @turns_older(NewServer, (2, 94))
@@ -151,6 +172,73 @@ class UpdateServer(Struct, forbid_unknown_fields=True, kw_only=True):
 @turns_older(UpdateServer, (2, 94))
 def _still_one_label(server: dict[str, Any]) -> dict[str, Any]:
     return _label_only(server)
+
+
+class Rebuild(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What a server is to be made anew of; what is left out stays as it is."""
+
+    imageRef: str
+    name: Name | UnsetType = UNSET
+    adminPass: Annotated[str, Meta(max_length=255)] | UnsetType = UNSET
+    metadata: MetadataMap | UnsetType = UNSET
+    preserve_ephemeral: bool | str | UnsetType = UNSET
+    accessIPv4: str | UnsetType = UNSET
+    accessIPv6: str | UnsetType = UNSET
+    disk_config: str | UnsetType = field(default=UNSET, name="OS-DCF:diskConfig")
+    personality: Annotated[list[File] | UnsetType, field_of(until=(2, 56))] = UNSET
+    description: Annotated[Description | UnsetType | None, field_of(since=(2, 19))] = UNSET
+    key_name: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=255)] | UnsetType | None,
+        field_of(since=(2, 54)),
+    ] = UNSET
+    user_data: Annotated[
+        Annotated[str, Meta(max_length=65535)] | UnsetType | None, field_of(since=(2, 57))
+    ] = UNSET
+    trusted_image_certificates: Annotated[list[str] | UnsetType | None, field_of(since=(2, 63))] = (
+        UNSET
+    )
+    hostname: Annotated[GuestName | UnsetType, field_of(since=(2, 90))] = UNSET
+
+
+@turns_older(Rebuild, (2, 94))
+def _again_one_label(server: dict[str, Any]) -> dict[str, Any]:
+    return _label_only(server)
+
+
+class Rescue(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What a server is rescued with: a password, and an image if it is not its own."""
+
+    adminPass: Annotated[str, Meta(max_length=255)] | UnsetType = UNSET
+    rescue_image_ref: Annotated[str, Meta(max_length=2048)] | UnsetType = UNSET
+
+
+class Unshelve(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Where a shelved server is to come back; null unpins it from its zone."""
+
+    availability_zone: Annotated[Name | UnsetType | None, field_of(since=(2, 77))] = UNSET
+    host: Annotated[HostName | UnsetType, field_of(since=(2, 91))] = UNSET
+
+
+@turns_older(Unshelve, (2, 91))
+def _a_zone_is_named(body: dict[str, Any]) -> dict[str, Any]:
+    if "availability_zone" in body and body["availability_zone"] is None:
+        raise BadInput(
+            "Invalid input for field/attribute availability_zone. Value: None. None is not of type 'string'"
+        )
+    return body
+
+
+class Resize(Struct, forbid_unknown_fields=True, kw_only=True):
+    flavorRef: Any
+    disk_config: str | UnsetType = field(default=UNSET, name="OS-DCF:diskConfig")
+
+
+class Migrate(Struct, forbid_unknown_fields=True, kw_only=True):
+    host: Annotated[HostName | UnsetType | None, field_of(since=(2, 56))] = UNSET
+
+
+class ChangePassword(Struct, forbid_unknown_fields=True, kw_only=True):
+    adminPass: Annotated[str, Meta(max_length=255)]
 
 
 class Reboot(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -310,12 +398,12 @@ def truth(value: object, name: str) -> bool:
     text = str(value).lower()
     if text in ("true", "1", "yes", "on", "t", "y"):
         return True
-    if text in ("false", "0", "no", "off", "f", "n", ""):
+    if text in ("false", "0", "no", "off", "f", "n"):
         return False
     raise BadInput(f"Invalid input for field/attribute {name}. Value: {value}. It is not a boolean")
 
 
-def whole(value: object, name: str, *, least: int = 0, most: int = MOST) -> int:
+def whole(value: object, name: str, *, least: int = 0, maximum: int = MOST) -> int:
     """A whole number that may come as text.
 
     Raises:
@@ -329,8 +417,143 @@ def whole(value: object, name: str, *, least: int = 0, most: int = MOST) -> int:
         raise BadInput(
             f"Invalid input for field/attribute {name}. Value: {str(value)[:50]}. It is not an integer"
         ) from None
-    if not least <= number <= most:
+    if not least <= number <= maximum:
         raise BadInput(
-            f"Invalid input for field/attribute {name}. Value: {number}. It must be {least} to {most}"
+            f"Invalid input for field/attribute {name}. Value: {number}. It must be {least} to {maximum}"
         )
     return number
+
+
+# ---- server groups ----
+
+
+class GroupRules(Struct, forbid_unknown_fields=True, kw_only=True):
+    max_server_per_host: int | str | UnsetType = UNSET
+
+
+class NewServerGroup(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Before 2.64 a list of policies, of which there is one."""
+
+    name: Name
+    policy: Annotated[
+        Literal["affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity"],
+        field_of(since=(2, 64)),
+    ]
+    policies: Annotated[
+        Annotated[list[str], Meta(min_length=1, max_length=1)] | UnsetType,
+        field_of(until=(2, 63), required=(2, 1)),
+    ] = UNSET
+    rules: Annotated[GroupRules | UnsetType, field_of(since=(2, 64))] = UNSET
+
+
+@turns_older(NewServerGroup, (2, 64))
+def _one_policy(group: dict[str, Any]) -> dict[str, Any]:
+    policies = group.get("policies")
+    if not isinstance(policies, list) or len(policies) != 1:
+        raise BadInput(
+            "Invalid input for field/attribute policies. It is a list of one policy of server groups."
+        )
+    named = {name: value for name, value in group.items() if name != "policies"}
+    return {**named, "policy": policies[0]}
+
+
+@turns_older(NewServerGroup, (2, 15))
+def _hard_policies(group: dict[str, Any]) -> dict[str, Any]:
+    policies = group.get("policies")
+    if isinstance(policies, list) and any(str(one).startswith("soft-") for one in policies):
+        raise BadInput(
+            "Invalid input for field/attribute policies. Soft policies are taken from microversion 2.15."
+        )
+    return group
+
+
+# ---- host aggregates ----
+
+
+class CreateAggregate(Struct, forbid_unknown_fields=True, kw_only=True):
+    name: Name
+    availability_zone: Name | None = None
+
+
+class UpdateAggregate(Struct, forbid_unknown_fields=True, kw_only=True):
+    name: Name | UnsetType = UNSET
+    availability_zone: Name | UnsetType | None = UNSET
+
+
+class HostOfAggregate(Struct, forbid_unknown_fields=True, kw_only=True):
+    host: HostName
+
+
+class AggregateMetadata(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Keys with None are taken away."""
+
+    metadata: dict[Key, Value | None]
+
+
+class ImageRef(Struct, forbid_unknown_fields=True, kw_only=True):
+    id: UUIDText
+
+
+class CacheImages(Struct, forbid_unknown_fields=True, kw_only=True):
+    cache: Annotated[list[ImageRef], Meta(min_length=1)]
+
+
+# ---- hosts, until 2.42 ----
+
+_Switch = Literal["enable", "disable", "Enable", "Disable", "ENABLE", "DISABLE"]
+
+
+class UpdateHost(Struct, forbid_unknown_fields=True, kw_only=True):
+    status: _Switch | UnsetType = UNSET
+    maintenance_mode: _Switch | UnsetType = UNSET
+
+
+# ---- external events ----
+
+
+class ExternalEvent(Struct, forbid_unknown_fields=True, kw_only=True):
+    name: Literal[
+        "network-changed",
+        "network-vif-plugged",
+        "network-vif-unplugged",
+        "network-vif-deleted",
+        "volume-extended",
+        "power-update",
+        "accelerator-request-bound",
+        "volume-reimaged",
+    ]
+    server_uuid: UUIDText
+    status: Literal["failed", "completed", "in-progress"] = "completed"
+    tag: str | UnsetType = UNSET
+
+
+def _without(event: dict[str, Any], name: str) -> dict[str, Any]:
+    if event.get("name") == name:
+        raise BadInput(
+            f"Invalid input for field/attribute name. Value: {name}. It is not an event."
+        )
+    return event
+
+
+class ExternalEvents(Struct, forbid_unknown_fields=True, kw_only=True):
+    events: Annotated[list[ExternalEvent], Meta(min_length=1)]
+
+
+@turns_older(ExternalEvent, (2, 51))
+def _before_volume_extended(event: dict[str, Any]) -> dict[str, Any]:
+    return _without(event, "volume-extended")
+
+
+@turns_older(ExternalEvent, (2, 76))
+def _before_power_update(event: dict[str, Any]) -> dict[str, Any]:
+    return _without(event, "power-update")
+
+
+@turns_older(ExternalEvent, (2, 82))
+def _before_accelerator_request_bound(event: dict[str, Any]) -> dict[str, Any]:
+    return _without(event, "accelerator-request-bound")
+
+
+@turns_older(ExternalEvent, (2, 93))
+def _before_volume_reimaged(event: dict[str, Any]) -> dict[str, Any]:
+    return _without(event, "volume-reimaged")

@@ -109,11 +109,11 @@ async def _bounded(
 
 
 async def _roles(
-    tx: Transaction, wanted: list[schemas.RoleRef] | None, held: list[str]
+    tx: Transaction, requested: list[schemas.RoleRef] | None, held: list[str]
 ) -> list[str]:
-    if not wanted:
+    if not requested:
         return held
-    found = await roles_named(tx, wanted)
+    found = await roles_named(tx, requested)
     if not set(found) <= set(held):
         raise BadInput("Invalid application credential: the caller does not hold the role.")
     return found
@@ -144,17 +144,17 @@ async def rules(tx: Transaction, ids: Sequence[str]) -> list[Row[Any]]:
     return [by_id[one] for one in dict.fromkeys(ids) if one in by_id]
 
 
-async def _access_rule(tx: Transaction, user_id: str, wanted: schemas.AccessRuleBody) -> str:
+async def _access_rule(tx: Transaction, user_id: str, requested: schemas.AccessRuleBody) -> str:
     """The id of an access rule that a body names or describes; it is made where there is none like it."""
-    if wanted.id is not UNSET:
-        return str((await rule(tx, user_id, wanted.id)).id)
-    if UNSET in (wanted.path, wanted.method, wanted.service):
+    if requested.id is not UNSET:
+        return str((await rule(tx, user_id, requested.id)).id)
+    if UNSET in (requested.path, requested.method, requested.service):
         raise BadInput("An access rule has a path, a method and a service.")
     values = {
         "user_id": user_id,
-        "service": wanted.service,
-        "path": wanted.path,
-        "method": wanted.method,
+        "service": requested.service,
+        "path": requested.path,
+        "method": requested.method,
     }
     known = await tx.scalar(_same_rule, values)
     if known is not None:

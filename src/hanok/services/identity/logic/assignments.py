@@ -155,7 +155,10 @@ def _not_given(grant: Grant) -> NotFound:
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """Which assignments are asked for. tree: those on the projects below one, too. effective: as they take effect."""
+    """Which assignments are asked for. tree: those on the projects below one, too. effective: as they take effect.
+
+    inherited: those that projects below inherit, or that take effect by it; False: the others; None: both.
+    """
 
     project_id: str | None = None
     domain_id: str | None = None
@@ -163,51 +166,62 @@ class Wanted(Struct, frozen=True, kw_only=True):
     user_id: str | None = None
     group_id: str | None = None
     role_id: str | None = None
-    inherited: bool = False
+    inherited: bool | None = None
     tree: bool = False
     effective: bool = False
 
 
-async def listed(tx: Transaction, wanted: Wanted) -> list[dict[str, Any]]:
+async def listed(tx: Transaction, requested: Wanted) -> list[dict[str, Any]]:
     """The assignments that are asked for."""
     found = [dict(row._mapping) for row in await tx.all(sa.select(assignments))]
     parents = {row.id: row.parent_id for row in await tx.all(_tree)}
-    targets = _targets(wanted, parents)
-    if wanted.effective:
+    targets = _targets(requested, parents)
+    if requested.effective:
         found = await _effective(tx, found, parents)
     kept = []
     async for one in Pieces().each(found):
-        if _is_wanted(one, wanted, targets):
+        if _is_wanted(one, requested, targets):
             kept.append(one)
     return kept
 
 
-def _targets(wanted: Wanted, parents: Mapping[str, str | None]) -> set[tuple[str, str]] | None:
+def mark_of(one: Mapping[str, Any]) -> str:
+    """What tells an assignment from all others, be it as it was given or as it takes effect."""
+    names = ("actor_kind", "actor_id", "target_kind", "target_id", "role_id", "inherited")
+    via = (f"{name}={value}" for name, value in one.get("via", {}).items())
+    return ":".join((*(str(one[name]) for name in names), *via))
+
+
+def _targets(requested: Wanted, parents: Mapping[str, str | None]) -> set[tuple[str, str]] | None:
     """What the assignments are to be on; None: on anything."""
-    if wanted.project_id is not None:
-        below = {wanted.project_id}
-        grew = wanted.tree
+    if requested.project_id is not None:
+        below = {requested.project_id}
+        grew = requested.tree
         while grew:
             new = {one for one, parent in parents.items() if parent in below} - below
             grew = bool(new)
             below |= new
         return {("project", one) for one in below}
-    if wanted.domain_id is not None:
-        return {("domain", wanted.domain_id)}
-    return {("system", "all")} if wanted.system else None
+    if requested.domain_id is not None:
+        return {("domain", requested.domain_id)}
+    return {("system", "all")} if requested.system else None
 
 
 def _is_wanted(
-    one: Mapping[str, Any], wanted: Wanted, targets: set[tuple[str, str]] | None
+    one: Mapping[str, Any], requested: Wanted, targets: set[tuple[str, str]] | None
 ) -> bool:
     actor = one["actor_kind"], one["actor_id"]
     return (
         (targets is None or (one["target_kind"], one["target_id"]) in targets)
-        and (wanted.user_id is None or actor == ("user", wanted.user_id))
-        and (wanted.group_id is None or actor == ("group", wanted.group_id))
-        and (wanted.role_id is None or one["role_id"] == wanted.role_id)
-        and (not wanted.inherited or wanted.effective or one["inherited"])
+        and (requested.user_id is None or actor == ("user", requested.user_id))
+        and (requested.group_id is None or actor == ("group", requested.group_id))
+        and (requested.role_id is None or one["role_id"] == requested.role_id)
+        and (requested.inherited is None or requested.inherited == _by_inheritance(one))
     )
+
+
+def _by_inheritance(one: Mapping[str, Any]) -> bool:
+    return bool(one["inherited"]) or "inherited_from" in one.get("via", {})
 
 
 async def _effective(

@@ -57,10 +57,10 @@ async def prove(attempt: Attempt, user_id: str, der: bytes) -> Proof:
         user = await proofs.user(tx, room, schemas.UserRef(id=user_id))
         if user is None or user.default_project_id is None:
             raise refused("no such user, switched off, or without a default project")
-        wanted = room.settings.certificate_mapping
-        row = await tx.first(sa.select(mappings).where(mappings.c.id == wanted))
+        requested = room.settings.certificate_mapping
+        row = await tx.first(sa.select(mappings).where(mappings.c.id == requested))
         if row is None:
-            raise refused(f"there is no mapping {wanted}")
+            raise refused(f"there is no mapping {requested}")
         home = await proofs.project_by_id(tx, user.domain_id)
     try:
         mapped = mapping.apply(mapping.rules_of(row.rules, row.schema_version), said).user

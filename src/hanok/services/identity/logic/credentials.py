@@ -126,9 +126,9 @@ async def create(
     if project_id is not None:
         await get(tx, projects, "project", project_id)
     await tx.serialize("credentials", user_id)
-    most = room.settings.credentials_each
-    if most and int(await tx.scalar(_count, {"id": user_id})) >= most:
-        raise Forbidden(f"Unable to create additional credentials, maximum of {most} reached.")
+    maximum = room.settings.credentials_each
+    if maximum and int(await tx.scalar(_count, {"id": user_id})) >= maximum:
+        raise Forbidden(f"Unable to create additional credentials, maximum of {maximum} reached.")
     bounds = {name: getattr(token, name) for name in BOUNDS.values()}
     credential_id, blob = new_hex(), values["blob"]
     if values["type"].lower() == EC2:

@@ -282,20 +282,20 @@ async def _follow_teams(
         )
         for person in people
     }
-    wanted = {
+    requested = {
         (public_id(domain_id, "group", team.local_id), named[key])
         for team in teams
         for member in team.members
         if (key := member if by_id else member.lower()) in named
     }
     held = {(row.group_id, row.user_id) for row in await tx.all(_members, {"domain": domain_id})}
-    present = {group for group, _ in wanted} & rows.keys()
-    new = sorted(pair for pair in wanted - held if pair[0] in present)
+    present = {group for group, _ in requested} & rows.keys()
+    new = sorted(pair for pair in requested - held if pair[0] in present)
     if new:
         await tx.execute(
             group_members.insert(), [{"group_id": group, "user_id": user} for group, user in new]
         )
-    for group, user in sorted(held - wanted):
+    for group, user in sorted(held - requested):
         await tx.execute(
             group_members.delete().where(
                 group_members.c.group_id == group, group_members.c.user_id == user

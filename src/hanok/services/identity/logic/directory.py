@@ -198,14 +198,14 @@ class Directory:
         self, base: str, match: str, names: Iterable[str]
     ) -> list[tuple[str, dict[str, list[str]]]]:
         """(DN, attributes in lower case with their values) of all entries that match."""
-        wanted = sorted({name for name in names if name and name.lower() != "dn"})
+        requested = sorted({name for name in names if name and name.lower() != "dn"})
         found = []
         with self._connection(self.options["user"], self.options["password"]) as connection:
             entries = connection.extend.standard.paged_search(
                 base,
                 match,
                 search_scope=_SCOPES.get(str(self.options["query_scope"]), "LEVEL"),
-                attributes=wanted,
+                attributes=requested,
                 paged_size=int(self.options["page_size"] or 0) or PAGE,
                 generator=True,
             )

@@ -129,13 +129,13 @@ async def read(
 ) -> Options:
     """What is set; of secrets only that they are."""
     table = domain_options
-    wanted = sa.select(table).where(table.c.domain_id == domain_id)
+    requested = sa.select(table).where(table.c.domain_id == domain_id)
     if group is not None:
-        wanted = wanted.where(table.c.group == group)
+        requested = requested.where(table.c.group == group)
     if option is not None:
-        wanted = wanted.where(table.c.option == option)
+        requested = requested.where(table.c.option == option)
     found: Options = {}
-    for row in await tx.all(wanted.order_by(table.c.group, table.c.option)):
+    for row in await tx.all(requested.order_by(table.c.group, table.c.option)):
         found.setdefault(row.group, {})[row.option] = row.value
     return found
 
@@ -165,11 +165,11 @@ async def replace(tx: Transaction, secrets: Keys, domain_id: str, config: Any) -
     Raises:
         Forbidden: an option that no domain has.
     """
-    wanted = _checked(config)
+    requested = _checked(config)
     await tx.serialize("domain", domain_id)
     before = await read(tx, domain_id)
     await delete_rows(tx, domain_id)
-    await _write(tx, secrets, domain_id, wanted)
+    await _write(tx, secrets, domain_id, requested)
     return bool(before)
 
 
@@ -186,15 +186,15 @@ async def update(
     Raises:
         Forbidden: an option that no domain has, or others than the named. NotFound: it is not set.
     """
-    wanted = _checked({group: config} if group and option else config)
+    requested = _checked({group: config} if group and option else config)
     check_name(group, option)
-    if group and (set(wanted) != {group} or (option and set(wanted[group]) != {option})):
+    if group and (set(requested) != {group} or (option and set(requested[group]) != {option})):
         what = f"option {option} in group {group}" if option else f"group {group}"
         raise _refuse(f"Trying to update {what}, so that, and only that, must be in the config")
     await tx.serialize("domain", domain_id)
     if group and not await read(tx, domain_id, group, option):
         raise missing(domain_id, group, option)
-    await _write(tx, secrets, domain_id, wanted)
+    await _write(tx, secrets, domain_id, requested)
 
 
 async def remove(tx: Transaction, domain_id: str, group: str | None, option: str | None) -> None:

@@ -97,10 +97,10 @@ async def endpoints_of(tx: Transaction, policy_id: str) -> Sequence[Row[Any]]:
     """The endpoints that were given a policy, one by one or by service and region."""
     parents = {row.id: row.parent_region_id for row in await tx.all(_parents)}
 
-    def below(region: str | None, wanted: str) -> bool:
+    def below(region: str | None, requested: str) -> bool:
         seen: set[str] = set()
         while region is not None and region not in seen:
-            if region == wanted:
+            if region == requested:
                 return True
             seen.add(region)
             region = parents.get(region)

@@ -41,7 +41,7 @@ async def create(tx: Transaction, values: dict[str, Any], extra: dict[str, Any])
     """A new endpoint. Source: Identity API reference, "Create endpoint".
 
     Raises:
-        NotFound: no such service or region. BadInput: no such interface.
+        BadInput: no such service, region or interface.
     """
     row: dict[str, Any] = {"id": new_hex(), "enabled": True, "region_id": None, "extra": extra}
     row |= await _checked(tx, values)
@@ -55,7 +55,7 @@ async def update(
     """Change an endpoint.
 
     Raises:
-        NotFound: no such service or region. BadInput: no such interface.
+        BadInput: no such service, region or interface.
     """
     changes = await _checked(tx, values)
     if extra:
@@ -82,16 +82,22 @@ async def _checked(tx: Transaction, values: dict[str, Any]) -> dict[str, Any]:
     if changes.get("interface", "public") not in INTERFACES:
         raise BadInput("Invalid input for field 'interface': it is public, internal or admin.")
     if "service_id" in changes:
-        await lookup.get(tx, services, "service", changes["service_id"])
+        await _known(tx, services, "service", changes["service_id"])
     if "region_id" in values:
         changes["region_id"] = values["region_id"]
         if values["region_id"] is not None:
-            await lookup.get(tx, regions, "region", values["region_id"])
+            await _known(tx, regions, "region", values["region_id"])
     elif "region" in values:
         changes["region_id"] = values["region"]
         if values["region"] is not None:
             await _make_region(tx, values["region"])
     return changes
+
+
+async def _known(tx: Transaction, table: sa.Table, what: str, value: str) -> None:
+    """Raises BadInput when what the body names is not there; upstream says so with 400, not 404."""
+    if await lookup.find(tx, table, value) is None:
+        raise BadInput(f"Invalid input for field '{what}_id': could not find {what}: {value}.")
 
 
 async def _make_region(tx: Transaction, region_id: str) -> None:

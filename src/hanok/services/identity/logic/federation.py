@@ -128,15 +128,15 @@ async def admit(
         raise NotSignedIn(REFUSED, detail="the mapping names no user")
     await tx.serialize("federated user", idp.id, unique)
     user_id, was_here = await _shadow(tx, room, idp, via.id, unique, mapped)
-    wanted = await _groups(tx, room, mapped)
+    requested = await _groups(tx, room, mapped)
     minutes = idp.authorization_ttl
     if minutes is None:
         minutes = room.settings.authorization_ttl_minutes
     lasts = max(timedelta(minutes=minutes), room.tokens.lifetime + timedelta(minutes=1))
     now = room.clock.now()
-    if was_here and set(await groups_now(tx, user_id, idp.id)) != set(wanted):
+    if was_here and set(await groups_now(tx, user_id, idp.id)) != set(requested):
         await revocations.note(tx, "user", [user_id], now, before=now - timedelta(seconds=1))
-    await _join(tx, user_id, idp.id, wanted, now=now, until=now + lasts)
+    await _join(tx, user_id, idp.id, requested, now=now, until=now + lasts)
     if mapped.projects or row.schema_version == "3.0":
         await _provision(tx, user_id, idp.domain_id, mapped.projects, row.schema_version)
     return user_id, True
@@ -224,7 +224,7 @@ async def _join(
     tx: Transaction,
     user_id: str,
     idp_id: str,
-    wanted: Sequence[str],
+    requested: Sequence[str],
     *,
     now: datetime,
     until: datetime,
@@ -233,18 +233,18 @@ async def _join(
     table = federated_memberships
     own = sa.and_(table.c.user_id == user_id, table.c.idp_id == idp_id)
     await tx.execute(table.delete().where(sa.or_(own, table.c.expires_at < now)))
-    if wanted:
+    if requested:
         await tx.execute(
             table.insert(),
             [
                 {"user_id": user_id, "group_id": one, "idp_id": idp_id, "expires_at": until}
-                for one in wanted
+                for one in requested
             ],
         )
 
 
 async def _provision(
-    tx: Transaction, user_id: str, domain_id: str, wanted: Sequence[MappedProject], version: str
+    tx: Transaction, user_id: str, domain_id: str, requested: Sequence[MappedProject], version: str
 ) -> None:
     """Make the projects that a mapping names, and give the user their roles.
 
@@ -254,7 +254,7 @@ async def _provision(
         NotSignedIn: a role or domain that is not there.
     """
     given: dict[str, set[str]] = {}
-    for project in wanted:
+    for project in requested:
         home = domain_id if project.domain is None else await _domain(tx, project.domain)
         if home is None:
             raise NotSignedIn(REFUSED, detail="the mapping names a domain that is not there")

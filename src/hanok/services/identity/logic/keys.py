@@ -3,8 +3,9 @@
 Tokens and secrets have keys of their own: a token's key may be forgotten after an hour, a secret's only once everything
 was sealed anew. Every control process holds them in memory; that there is a new one it learns by a wake-up, by looking
 every few seconds, and when it meets a token that no key opens, but then at most once a second, so that forged tokens
-cost no statements. A key that was replaced goes on opening, and is only forgotten when every process has had the time
-to learn of its successor.
+cost no statements. So a new key seals only when every process has had the time to learn of it: what is sealed in one
+process is opened in all others at once. A key that was replaced goes on opening, and is only forgotten when every
+process has had the time to learn of its successor.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ log = logging.getLogger(__name__)
 
 TOPIC = "identity.keys"  # of wake-ups
 FOLLOW_S = 10.0  # between two looks for keys of other processes
-SLACK_S = 60.0  # within which every process knows of a new key: some looks may fail
+SETTLE_S = 30.0  # until a new key seals: two looks may fail
+SLACK_S = 90.0  # within which every process knows of a new key: some looks may fail
 LOOK_S = 1.0  # between two looks for the sake of something that no key opens
 
 _FILE = re.compile(r"(\d{6})\.key")
@@ -54,11 +56,15 @@ class Sealer(Protocol):
 
 
 class Key(Struct, frozen=True):
-    """One of the keys. number: they count up; the highest one seals."""
+    """One of the keys. number: they count up; the highest one that has settled seals."""
 
     number: int
     made_at: datetime
     value: bytes
+
+    @property
+    def name(self) -> str:
+        return f"{self.number:06}"
 
 
 class Keys:
@@ -78,6 +84,8 @@ class Keys:
         self._keys: tuple[Key, ...] = ()
         self._fernet: MultiFernet | None = None
         self._looked_s = -LOOK_S
+        self.missed: Callable[[], None] = lambda: None
+        """Called when a row names a key that is not known here: there is a new one."""
 
     # ---- rows ----
 
@@ -150,7 +158,7 @@ class Keys:
         return self._keys != before
 
     async def rotate(self, database: Database, lifetime_s: float) -> None:
-        """Seal with a new key from now on, and forget keys that nothing alive was sealed with.
+        """Seal with a new key once it has settled, and forget keys that nothing alive was sealed with.
 
         Args:
             lifetime_s: how long what is sealed lives; a key opens for so long after the next one was made.
@@ -165,7 +173,7 @@ class Keys:
         )
 
     async def add(self, database: Database) -> None:
-        """Seal with a new key from now on; all others still open."""
+        """Have a new key, which seals once it has settled; all others still open."""
         await self._change(database, lambda keys: [], add=True)
 
     async def prune(self, database: Database) -> None:
@@ -205,13 +213,20 @@ class Keys:
         """Seconds since the newest key was made."""
         return (self._clock.now() - self._keys[-1].made_at).total_seconds()
 
-    def newest(self) -> str:
-        """The name of the key that seals."""
-        return f"{self._keys[-1].number:06}"
+    def newest(self) -> Key:
+        return self._keys[-1]
 
-    def seal(self, payload: bytes) -> str:
-        assert self._fernet is not None, "prepare() comes first"
-        return self._fernet.encrypt(payload).decode().rstrip("=")
+    def sealing(self) -> Key:
+        """The newest key that every process knows; a new cloud's first at once."""
+        settled = self._clock.now() - timedelta(seconds=SETTLE_S)
+        known = [key for key in self._keys if key.made_at <= settled]
+        return known[-1] if known else self._keys[0]
+
+    def seal(self, payload: bytes, key: Key | None = None) -> str:
+        """key: what to seal with, when not the one that seals now."""
+        assert self._keys, "prepare() comes first"
+        fernet = Fernet((key or self.sealing()).value)
+        return fernet.encrypt(payload).decode().rstrip("=")
 
     def open(self, text: str) -> bytes | None:
         """What was sealed, or None: not ours, altered, or the key is gone or not known here yet."""

@@ -41,7 +41,7 @@ _of_domain = sa.select(limits.c.resource_limit).where(
 )
 _below = (
     sa.select(
-        sa.func.max(limits.c.resource_limit).label("most"),
+        sa.func.max(limits.c.resource_limit).label("maximum"),
         sa.func.min(limits.c.resource_limit).label("least"),
     )
     .join(projects, projects.c.id == limits.c.project_id)
@@ -145,21 +145,24 @@ async def in_force(
 
 async def _check_names(tx: Transaction, values: Mapping[str, Any], what: str) -> None:
     for table, name in ((services, "service_id"), (regions, "region_id")):
-        wanted = values.get(name)
-        if wanted and await tx.first(sa.select(table.c.id).where(table.c.id == wanted)) is None:
+        requested = values.get(name)
+        if (
+            requested
+            and await tx.first(sa.select(table.c.id).where(table.c.id == requested)) is None
+        ):
             raise BadInput(
-                f"Expecting to find valid {name} in {what}: there is no {name[:-3]} {wanted}."
+                f"Expecting to find valid {name} in {what}: there is no {name[:-3]} {requested}."
             )
 
 
-async def register(tx: Transaction, wanted: Iterable[Mapping[str, Any]]) -> list[str]:
+async def register(tx: Transaction, requested: Iterable[Mapping[str, Any]]) -> list[str]:
     """Make registered limits; gives their ids.
 
     Raises:
         BadInput: an unknown service or region. Conflict: there is one for that resource.
     """
     made = []
-    for values in wanted:
+    for values in requested:
         await _check_names(tx, values, "registered_limit")
         row = {
             "id": new_hex(),
@@ -222,7 +225,7 @@ async def _unused(tx: Transaction, row: Row[Any]) -> None:
         )
 
 
-async def create(tx: Transaction, wanted: Iterable[Mapping[str, Any]], model: str) -> list[str]:
+async def create(tx: Transaction, requested: Iterable[Mapping[str, Any]], model: str) -> list[str]:
     """Make limits for projects and domains, those of domains first; gives their ids in the order they were named.
 
     Raises:
@@ -231,7 +234,7 @@ async def create(tx: Transaction, wanted: Iterable[Mapping[str, Any]], model: st
         Conflict: there is one already.
     """
     rows: list[dict[str, Any]] = []
-    for values in wanted:
+    for values in requested:
         await _check_names(tx, values, "limit")
         project_id, domain_id = await _owner(tx, values)
         registered = await tx.first(
@@ -264,13 +267,13 @@ async def create(tx: Transaction, wanted: Iterable[Mapping[str, Any]], model: st
 async def _owner(tx: Transaction, values: Mapping[str, Any]) -> tuple[str, str]:
     """(project, "") or ("", domain)."""
     name = "project_id" if values.get("project_id") else "domain_id"
-    wanted = values[name]
+    requested = values[name]
     row = await tx.first(
-        sa.select(projects.c.id, projects.c.is_domain).where(projects.c.id == wanted)
+        sa.select(projects.c.id, projects.c.is_domain).where(projects.c.id == requested)
     )
     if row is None or (name == "domain_id" and not row.is_domain):
-        raise BadInput(f"Expecting to find valid {name} in limit: there is none {wanted}.")
-    return ("", wanted) if row.is_domain else (wanted, "")
+        raise BadInput(f"Expecting to find valid {name} in limit: there is none {requested}.")
+    return ("", requested) if row.is_domain else (requested, "")
 
 
 async def change(tx: Transaction, row: Row[Any], values: Mapping[str, Any], model: str) -> None:
@@ -291,21 +294,21 @@ async def _fits(tx: Transaction, row: Mapping[str, Any], model: str) -> None:
     registered = await lookup.get(
         tx, registered_limits, "registered limit", row["registered_limit_id"]
     )
-    wanted = row["resource_limit"]
+    requested = row["resource_limit"]
     if row["project_id"]:
         owner = await lookup.get(tx, projects, "project", row["project_id"])
         if owner.parent_id != owner.domain_id:
             raise _misfit(row, "its project is not right below its domain")
         above = await tx.scalar(_of_domain, {"registered": registered.id, "id": owner.domain_id})
-        most = registered.default_limit if above is None else above
-        if _more(wanted, most):
-            raise _misfit(row, f"its domain has {most}")
+        maximum = registered.default_limit if above is None else above
+        if _more(requested, maximum):
+            raise _misfit(row, f"its domain has {maximum}")
         return
     found = await tx.first(_below, {"registered": registered.id, "id": row["domain_id"]})
-    if found is not None and found.most is not None:
-        most = -1 if found.least == -1 else found.most
-        if _more(most, wanted):
-            raise _misfit(row, f"a project of the domain has {most}")
+    if found is not None and found.maximum is not None:
+        maximum = -1 if found.least == -1 else found.maximum
+        if _more(maximum, requested):
+            raise _misfit(row, f"a project of the domain has {maximum}")
 
 
 def _more(one: int, other: int) -> bool:

@@ -19,15 +19,15 @@ _HOW = ("contains", "startswith", "endswith")
 _by_id: dict[str, sa.Select[Any]] = {}
 
 
-async def get(tx: Transaction, table: sa.Table, what: str, wanted: str) -> Row[Any]:
+async def get(tx: Transaction, table: sa.Table, what: str, requested: str) -> Row[Any]:
     """The row with this id.
 
     Raises:
         NotFound: "Could not find <what>: <id>."
     """
-    row = await find(tx, table, wanted)
+    row = await find(tx, table, requested)
     if row is None:
-        raise NotFound(f"Could not find {what}: {wanted}.")
+        raise NotFound(f"Could not find {what}: {requested}.")
     return row
 
 
@@ -92,14 +92,14 @@ def condition(table: sa.Table, name: str, value: str) -> sa.ColumnElement[bool]:
     return _parts(sa.func.lower(column), value.lower(), how[1:])
 
 
-async def find(tx: Transaction, table: sa.Table, wanted: str | None) -> Row[Any] | None:
+async def find(tx: Transaction, table: sa.Table, requested: str | None) -> Row[Any] | None:
     """The row with this id, if there is one."""
     statement = _by_id.get(table.name)
     if statement is None:
         statement = _by_id[table.name] = sa.select(table).where(
-            table.c.id == sa.bindparam("wanted")
+            table.c.id == sa.bindparam("requested")
         )
-    return await tx.first(statement, {"wanted": wanted})
+    return await tx.first(statement, {"requested": requested})
 
 
 def expiry(text: str, now: datetime) -> datetime:
@@ -118,14 +118,14 @@ def expiry(text: str, now: datetime) -> datetime:
     return at
 
 
-async def roles_named(tx: Transaction, wanted: Sequence[schemas.RoleRef]) -> list[str]:
+async def roles_named(tx: Transaction, requested: Sequence[schemas.RoleRef]) -> list[str]:
     """Ids of the roles that a body names, by id or by name.
 
     Raises:
         NotFound: there is no such role. BadInput: one is not named.
     """
     found = []
-    for ref in wanted:
+    for ref in requested:
         statement = sa.select(roles.c.id)
         if ref.id is not UNSET:
             statement = statement.where(roles.c.id == ref.id)

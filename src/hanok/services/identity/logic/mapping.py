@@ -19,6 +19,7 @@ from msgspec import Struct
 from hanok.base import patterns
 from hanok.base.errors import BadInput
 from hanok.base.patterns import BadPattern
+from hanok.web.pages import capped
 
 Assertion = Mapping[str, Sequence[str]]
 """What a provider says: attributes with their values."""
@@ -210,10 +211,10 @@ def _values(remote: Sequence[Remote], assertion: Assertion) -> list[list[str]] |
     return found
 
 
-def _matching(wanted: Sequence[Any], said: Sequence[str], regex: bool) -> list[str]:
+def _matching(requested: Sequence[Any], said: Sequence[str], regex: bool) -> list[str]:
     if regex:
         try:
-            tried = [patterns.pattern(str(one)) for one in wanted]
+            tried = [patterns.pattern(str(one)) for one in requested]
             if sum(one.cost for one in tried) * sum(map(len, said)) > LOOKS:
                 raise BadPattern("there are too many values for so many patterns")
             return [value for value in said if any(one.search(value) for one in tried)]
@@ -221,7 +222,7 @@ def _matching(wanted: Sequence[Any], said: Sequence[str], regex: bool) -> list[s
             raise BadInput(
                 f"The mapping cannot be held against what the provider says: {error}."
             ) from None
-    return [value for value in said if value in wanted]
+    return [value for value in said if value in requested]
 
 
 def _filled(part: Any, values: list[list[str]]) -> Any:
@@ -239,7 +240,7 @@ def _filled(part: Any, values: list[list[str]]) -> Any:
 
 def _text(template: str, values: list[list[str]]) -> str:
     def of(mark: re.Match[str]) -> str:
-        found = _value(int(mark[1]), values)
+        found = _value(capped(mark[1]), values)
         return found[0] if len(found) == 1 else str(found)
 
     return _MARK.sub(of, template)
@@ -256,7 +257,7 @@ def _value(number: int, values: list[list[str]]) -> list[str]:
 def _listed(template: str, values: list[list[str]]) -> list[str]:
     """A text that stands for a list: all values of a mark, a list that the rule itself spells out, or one item."""
     if mark := _MARK.fullmatch(template):
-        return _value(int(mark[1]), values)
+        return _value(capped(mark[1]), values)
     if "{" not in template:
         try:
             found = ast.literal_eval(template)

@@ -11,8 +11,9 @@ import hmac
 import secrets
 import string
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 from msgspec import Struct
@@ -225,15 +226,24 @@ async def access_token(tx: Transaction, user_id: str, token_id: str) -> Row[Any]
     return row
 
 
+class Telling(Protocol):
+    """A request that changes something: its transaction, and what of it is told."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
+
+    def made(self, subject: str) -> None: ...
+
+
 async def request_access(
-    database: Database, room: Identity, signed: Signed, project_id: str
+    database: Database, room: Identity, telling: Telling, signed: Signed, project_id: str
 ) -> tuple[str, str, datetime | None]:
     """A new request token of the consumer that signed: id, secret, end."""
     found = await _check(database, room, signed, None)
     now = room.clock.now()
     token_id, (secret, columns) = new_hex(), new_secret(room.secrets)
     expires_at = _until(now, room.settings.request_token_s)
-    async with database.write() as tx:
+    async with telling.transaction() as tx:
+        telling.made(token_id)
         await tx.execute(
             oauth_request_tokens.delete().where(oauth_request_tokens.c.expires_at < now)
         )
@@ -281,7 +291,7 @@ async def authorize(
 
 
 async def complete(
-    database: Database, room: Identity, signed: Signed
+    database: Database, room: Identity, telling: Telling, signed: Signed
 ) -> tuple[str, str, datetime | None]:
     """The access token for an authorized request token, which is used up: id, secret, end.
 
@@ -304,9 +314,10 @@ async def complete(
     used = oauth_request_tokens.delete().where(
         oauth_request_tokens.c.id == token_id, oauth_request_tokens.c.verifier == row.verifier
     )
-    async with database.write() as tx:
+    async with telling.transaction() as tx:
         if not await tx.count(used):
             raise NotFound("Request token not found")
+        telling.made(access_id)
         await tx.insert(
             oauth_access_tokens,
             {

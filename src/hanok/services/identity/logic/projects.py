@@ -82,8 +82,8 @@ def among(
     Args:
         ids: or a statement that gives them. domains: None for domains, too.
     """
-    wanted = ids if isinstance(ids, sa.Select) else list(ids)
-    found = all_of(domains=domains).where(projects.c.id.in_(wanted))
+    requested = ids if isinstance(ids, sa.Select) else list(ids)
+    found = all_of(domains=domains).where(projects.c.id.in_(requested))
     return found if enabled is None else found.where(projects.c.enabled.is_(enabled))
 
 
@@ -153,6 +153,12 @@ async def domain(tx: Transaction, domain_id: str) -> Row[Any]:
     return row
 
 
+async def _are_disabled(tx: Transaction, ids: list[str]) -> bool:
+    """Whether one of these projects and domains is disabled."""
+    off = sa.select(projects.c.id).where(projects.c.id.in_(ids), projects.c.enabled.is_(False))
+    return await tx.first(off) is not None
+
+
 async def create(tx: Transaction, values: dict[str, Any], extra: dict[str, Any]) -> Row[Any]:
     """A new project or domain from checked attributes.
 
@@ -173,9 +179,10 @@ async def create(tx: Transaction, values: dict[str, Any], extra: dict[str, Any])
             if domain_id is not None and domain_id != of:
                 raise BadInput("The parent project is in another domain than the project.")
             domain_id = of
-            if not parent.enabled:
-                raise Forbidden("The parent project is disabled.")
-            if len(await rights.ancestors(tx, parent.id)) + 1 > DEEPEST:
+            above = [parent.id, *await rights.ancestors(tx, parent.id)]
+            if await _are_disabled(tx, above):
+                raise BadInput("Cannot create a project below a disabled project.")
+            if len(above) > DEEPEST:
                 raise Forbidden(f"Projects are at most {DEEPEST} deep.")
         assert domain_id is not None
         await domain(tx, domain_id)
@@ -224,10 +231,9 @@ async def update(
         for child in await tx.all(_children, {"id": row.id}):
             if child.enabled:
                 raise Forbidden("The project has enabled projects below it; disable those first.")
-    if values.get("enabled") is True and not row.is_domain:
-        parent = await get(tx, projects, "project", row.parent_id)
-        if not parent.enabled:
-            raise Forbidden("The project's parent is disabled.")
+    if values.get("enabled") is True and not row.enabled:
+        if await _are_disabled(tx, await rights.ancestors(tx, row.id)):
+            raise Forbidden("Cannot enable a project below a disabled project.")
     tags = values.pop("tags", None)
     if tags is not None:
         await set_tags(tx, row.id, tags)
@@ -254,9 +260,11 @@ async def delete(tx: Transaction, row: Row[Any], now: datetime) -> None:
     """Remove a project with what hangs on it.
 
     Raises:
-        Forbidden: it has projects below it, or is an enabled domain.
+        BadInput: it is an enabled domain. Forbidden: it has projects below it.
     """
     check_mutable(row, {}, "project")
+    if row.is_domain and row.enabled:
+        raise BadInput("Cannot delete an enabled project that is a domain; disable it first.")
     if await tx.first(_children, {"id": row.id}) is not None:
         raise Forbidden("The project has projects below it; delete those first.")
     if row.is_domain:

@@ -119,13 +119,13 @@ async def update(tx: Transaction, row: Row[Any], values: dict[str, Any]) -> Row[
     return await get(tx, row.id)
 
 
-async def set_remote_ids(tx: Transaction, idp_id: str, wanted: Sequence[str]) -> None:
+async def set_remote_ids(tx: Transaction, idp_id: str, requested: Sequence[str]) -> None:
     """
     Raises:
         Conflict: another provider has one of them.
     """
     await tx.execute(idp_remote_ids.delete().where(idp_remote_ids.c.idp_id == idp_id))
-    for ordinal, remote_id in enumerate(dict.fromkeys(wanted)):
+    for ordinal, remote_id in enumerate(dict.fromkeys(requested)):
         try:
             await tx.insert(
                 idp_remote_ids, {"remote_id": remote_id, "idp_id": idp_id, "ordinal": ordinal}

@@ -7,16 +7,20 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
-from hanok.base.errors import BadInput, Conflict
+from hanok.base.errors import BadInput, Conflict, Forbidden
 from hanok.services.identity.logic import endpoint_policies, lookup
 from hanok.services.identity.tables import endpoints, regions
 from hanok.store import Duplicate, Transaction
 
 ALL = sa.select(regions)
-_used = sa.union_all(
-    sa.select(endpoints.c.id).where(endpoints.c.region_id == bindparam("region")),
-    sa.select(regions.c.id).where(regions.c.parent_region_id == bindparam("region")),
-).limit(1)
+_below = sa.select(regions.c.id).where(
+    regions.c.parent_region_id.in_(bindparam("above", expanding=True))
+)
+_used = (
+    sa.select(endpoints.c.id)
+    .where(endpoints.c.region_id.in_(bindparam("inside", expanding=True)))
+    .limit(1)
+)
 
 
 async def get(tx: Transaction, region_id: str) -> Row[Any]:
@@ -76,13 +80,19 @@ async def update(
 
 
 async def delete(tx: Transaction, row: Row[Any]) -> None:
-    """
+    """Remove a region with the regions in it, as upstream does.
+
     Raises:
-        Conflict: endpoints or other regions are in it.
+        Forbidden: endpoints are in it or in one of those.
     """
-    if await tx.first(_used, {"region": row.id}) is not None:
-        raise Conflict(
-            f"Unable to delete region {row.id} because it or its child regions have endpoints."
+    inside, new = {row.id}, {row.id}
+    while new:
+        new = set(await tx.scalars(_below, {"above": sorted(new)})) - inside
+        inside |= new
+    if await tx.first(_used, {"inside": sorted(inside)}) is not None:
+        raise Forbidden(
+            f"Unable to delete region {row.id} because it or its child regions have associated endpoints."
         )
-    await endpoint_policies.forget(tx, region=row.id)
-    await tx.execute(regions.delete().where(regions.c.id == row.id))
+    for region_id in inside:
+        await endpoint_policies.forget(tx, region=region_id)
+    await tx.execute(regions.delete().where(regions.c.id.in_(inside)))

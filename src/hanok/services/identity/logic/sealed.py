@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row
 
 from hanok.base.errors import Unavailable
-from hanok.services.identity.logic.keys import Keys
+from hanok.services.identity.logic.keys import Key, Keys
 from hanok.services.identity.tables import (
     credentials,
     domain_options,
@@ -24,20 +24,21 @@ TABLES = (credentials, domain_options, oauth_consumers, oauth_request_tokens, oa
 AT_ONCE = 200  # rows a transaction seals anew: short enough for other writers
 
 
-def seal(keys: Keys, secret: str) -> dict[str, str]:
-    """The columns that keep a secret."""
-    name = keys.newest()
-    return {"sealed": keys.seal(secret.encode()), "sealed_with": name}
+def seal(keys: Keys, secret: str, key: Key | None = None) -> dict[str, str]:
+    """The columns that keep a secret. key: what to seal it with, when not the one that seals now."""
+    key = key or keys.sealing()
+    return {"sealed": keys.seal(secret.encode(), key), "sealed_with": key.name}
 
 
 def unseal(keys: Keys, row: Row[tuple[str, ...]]) -> str:
     """The secret of a row.
 
     Raises:
-        Unavailable: the key that sealed it is gone.
+        Unavailable: the key that sealed it is gone, or so new that this process does not know it yet.
     """
     opened = keys.open(row.sealed)
     if opened is None:
+        keys.missed()
         raise Unavailable(
             "The secret cannot be opened.", detail=f"key {row.sealed_with} is not known here"
         )
@@ -60,7 +61,7 @@ async def seal_anew(database: Database, keys: Keys) -> int:
     for table in TABLES:
         older = (
             sa.select(table.c.sealed, table.c.sealed_with)
-            .where(table.c.sealed_with != newest, table.c.sealed != "")
+            .where(table.c.sealed_with != newest.name, table.c.sealed != "")
             .limit(AT_ONCE)
         )
         while True:
@@ -71,7 +72,7 @@ async def seal_anew(database: Database, keys: Keys) -> int:
                     await tx.execute(
                         table.update()
                         .where(table.c.sealed == row.sealed)
-                        .values(**seal(keys, unseal(keys, row)))
+                        .values(**seal(keys, unseal(keys, row), newest))
                     )
             done += len(rows)
             if len(rows) < AT_ONCE:

@@ -39,22 +39,22 @@ class Missing(Struct, frozen=True, kw_only=True):
     required: list[list[str]]
 
 
-async def prove(attempt: Attempt, wanted: dict[str, Any]) -> Proof:
+async def prove(attempt: Attempt, requested: dict[str, Any]) -> Proof:
     """Check every method that the request names; all must be of the same user.
 
     Raises:
         NotSignedIn: one of them does not hold. The user is not told which.
         NotFound: the token is not valid.
     """
-    named = convert(wanted, schemas.IdentityPart).methods
+    named = convert(requested, schemas.IdentityPart).methods
     found = []
     for name in dict.fromkeys(named):
         method = METHODS.get(name)
         if method is None:
             raise refused(f"no such sign-in method: {name}")
-        if wanted.get(name) is None:
+        if requested.get(name) is None:
             raise BadInput(f"Expecting to find {name} in identity.")
-        found.append(await method.prove(attempt, convert(wanted[name], method.shape)))
+        found.append(await method.prove(attempt, convert(requested[name], method.shape)))
     return _together(found)
 
 
@@ -157,7 +157,7 @@ def check_rules(options: dict[str, Any]) -> None:
 
 
 async def scope(
-    tx: Transaction, room: Identity, proof: Proof, wanted: schemas.ScopePart | str | None
+    tx: Transaction, room: Identity, proof: Proof, requested: schemas.ScopePart | str | None
 ) -> Scope:
     """What the token is for. Whether the user has a role there is asked later.
 
@@ -166,49 +166,49 @@ async def scope(
     """
     if proof.bound_project_id:
         # Upstream refuses its own project, too: whoever names a scope has not understood whose credential it is.
-        if wanted is not None and proof.bounds.application_credential_id:
+        if requested is not None and proof.bounds.application_credential_id:
             raise NotSignedIn(
                 "Error authenticating with application credential: Application credentials cannot "
                 "request a scope."
             )
         return Scope(kind="p", id=proof.bound_project_id)
-    if wanted is None:
+    if requested is None:
         if proof.parent is not None and proof.parent.scope:
             return Scope(kind=proof.parent.scope, id=proof.parent.scope_id)
         return await _default(tx, proof)
-    if isinstance(wanted, str):
-        if wanted != "unscoped":
+    if isinstance(requested, str):
+        if requested != "unscoped":
             raise BadInput("Invalid input for field 'scope'.")
         return Scope()
-    named = [name for name in wanted.__struct_fields__ if getattr(wanted, name) is not None]
+    named = [name for name in requested.__struct_fields__ if getattr(requested, name) is not None]
     if len(named) != 1:
         raise BadInput("A scope names one of project, domain, system and OS-TRUST:trust.")
-    if wanted.trust is not None:
-        return await _trust(tx, room, proof, wanted.trust)
-    if proof.parent is not None and proof.parent.scope == "s" and wanted.system is None:
+    if requested.trust is not None:
+        return await _trust(tx, room, proof, requested.trust)
+    if proof.parent is not None and proof.parent.scope == "s" and requested.system is None:
         raise Forbidden("A system-scoped token is not exchanged for one of a project or domain.")
-    if wanted.project is not None:
-        project = await proofs.project(tx, wanted.project)
+    if requested.project is not None:
+        project = await proofs.project(tx, requested.project)
         if project is None or not project.enabled:
             raise refused("no such project, or it is disabled")
         return Scope(kind="p", id=project.id)
-    if wanted.domain is not None:
-        domain = await proofs.domain(tx, wanted.domain)
+    if requested.domain is not None:
+        domain = await proofs.domain(tx, requested.domain)
         if domain is None or not domain.enabled:
             raise refused("no such domain, or it is disabled")
         return Scope(kind="d", id=domain.id)
-    if wanted.system is not None:
-        if not wanted.system.all:
+    if requested.system is not None:
+        if not requested.system.all:
             raise refused("the system is taken whole")
         return Scope(kind="s", id="all")
     return Scope()
 
 
 async def _trust(
-    tx: Transaction, room: Identity, proof: Proof, wanted: schemas.TrustScope
+    tx: Transaction, room: Identity, proof: Proof, requested: schemas.TrustScope
 ) -> Scope:
     """A trust that is the user's to use; of another one nothing is told."""
-    trust = await trusts.alive(tx, wanted.id, room.clock.now())
+    trust = await trusts.alive(tx, requested.id, room.clock.now())
     if trust is None or trust.trustee_user_id != proof.user_id:
         raise refused("no such trust, it has ended, or the user is not its trustee")
     if await trusts.delegated(tx, trust, room.clock.now()) is None:

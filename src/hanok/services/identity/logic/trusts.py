@@ -117,76 +117,76 @@ async def use(tx: Transaction, row: Row[Any]) -> bool:
 
 
 async def create(
-    tx: Transaction, wanted: NewTrust, *, parent_id: str | None, most: int, now: datetime
+    tx: Transaction, requested: NewTrust, *, parent_id: str | None, maximum: int, now: datetime
 ) -> Row[Any]:
     """A new trust.
 
     Args:
         parent_id: the trust whose token it is made with: it is handed on.
-        most: how often a trust can be handed on at most.
+        maximum: how often a trust can be handed on at most.
 
     Raises:
         NotFound: no such trustee or project, or a role that the trustor does not have there.
         Forbidden: it would reach further than the one it is handed on from.
         BadInput: uses are counted on one that can be handed on.
     """
-    await get(tx, users, "user", wanted.trustee_user_id)
+    await get(tx, users, "user", requested.trustee_user_id)
     parent = None
     if parent_id is not None:
         parent = await alive(tx, parent_id, now)
         if parent is None:
             raise NotFound(f"Could not find trust: {parent_id}.")
-    await _check_roles(tx, wanted, parent, now)
-    redelegatable = wanted.allow_redelegation and wanted.redelegation_count != 0
-    count = wanted.redelegation_count
+    await _check_roles(tx, requested, parent, now)
+    redelegatable = requested.allow_redelegation and requested.redelegation_count != 0
+    count = requested.redelegation_count
     if redelegatable:
-        if count is not None and count > most:
+        if count is not None and count > maximum:
             raise Forbidden(
-                f"Requested redelegation depth of {count} is greater than allowed {most}"
+                f"Requested redelegation depth of {count} is greater than allowed {maximum}"
             )
-        if wanted.remaining_uses is not None:
+        if requested.remaining_uses is not None:
             raise BadInput("remaining_uses must not be set if redelegation is allowed")
-    expires_at = wanted.expires_at
+    expires_at = requested.expires_at
     if parent is None:
-        left = most if count is None else count
+        left = maximum if count is None else count
     else:
         left = parent.redelegation_count - 1
-        expires_at = _within(wanted, parent, left if redelegatable else None)
+        expires_at = _within(requested, parent, left if redelegatable else None)
     trust_id = new_hex()
     await tx.insert(
         trusts,
         {
             "id": trust_id,
-            "trustor_user_id": wanted.trustor_user_id,
-            "trustee_user_id": wanted.trustee_user_id,
-            "project_id": wanted.project_id,
-            "impersonation": wanted.impersonation,
+            "trustor_user_id": requested.trustor_user_id,
+            "trustee_user_id": requested.trustee_user_id,
+            "project_id": requested.project_id,
+            "impersonation": requested.impersonation,
             "expires_at": expires_at,
-            "remaining_uses": wanted.remaining_uses,
+            "remaining_uses": requested.remaining_uses,
             "redelegated_trust_id": parent_id,
             "redelegation_count": left if redelegatable else 0,
             "extra": {},
         },
     )
-    if wanted.role_ids:
-        rows = [{"trust_id": trust_id, "role_id": one} for one in dict.fromkeys(wanted.role_ids)]
+    if requested.role_ids:
+        rows = [{"trust_id": trust_id, "role_id": one} for one in dict.fromkeys(requested.role_ids)]
         await tx.execute(trust_roles.insert(), rows)
     return await get(tx, trusts, "trust", trust_id)
 
 
 async def _check_roles(
-    tx: Transaction, wanted: NewTrust, parent: Row[Any] | None, now: datetime
+    tx: Transaction, requested: NewTrust, parent: Row[Any] | None, now: datetime
 ) -> None:
-    if wanted.project_id is None:
-        if wanted.role_ids:
-            raise BadInput("A trust without a project has no roles.")
+    if requested.project_id is None:
+        for role_id in requested.role_ids:  # nobody has roles on no project
+            raise NotFound(f"Could not find role: {role_id}.")
         return
-    await get(tx, projects, "project", wanted.project_id)
+    await get(tx, projects, "project", requested.project_id)
     if parent is None:
-        held = await rights.on_project(tx, wanted.trustor_user_id, wanted.project_id)
+        held = await rights.on_project(tx, requested.trustor_user_id, requested.project_id)
     else:
         held = await delegated(tx, parent, now) or []
-    for role_id in wanted.role_ids:
+    for role_id in requested.role_ids:
         if role_id in held:
             continue
         if parent is not None:
@@ -194,25 +194,25 @@ async def _check_roles(
         raise NotFound(f"Could not find role: {role_id}.")
 
 
-def _within(wanted: NewTrust, parent: Row[Any], left: int | None) -> datetime | None:
+def _within(requested: NewTrust, parent: Row[Any], left: int | None) -> datetime | None:
     """The end of a trust that is handed on, if it stays within the one before it."""
     if parent.redelegation_count <= 0:
         raise Forbidden("The trust cannot be handed on any further.")
-    if wanted.remaining_uses is not None:
+    if requested.remaining_uses is not None:
         raise Forbidden("remaining_uses must not be set in order to redelegate a trust.")
-    if wanted.project_id != parent.project_id:
+    if requested.project_id != parent.project_id:
         raise Forbidden("A trust is handed on for the same project only.")
-    if wanted.impersonation and not parent.impersonation:
+    if requested.impersonation and not parent.impersonation:
         raise Forbidden(
             "Impersonation is not allowed because redelegated trust does not specify impersonation."
         )
-    if left is not None and wanted.redelegation_count not in (None, left):
+    if left is not None and requested.redelegation_count not in (None, left):
         raise Forbidden(
             'Modifying "redelegation_count" upon redelegation is forbidden. '
             "Omitting this parameter is advised."
         )
-    if wanted.expires_at is None:
+    if requested.expires_at is None:
         return parent.expires_at  # type: ignore[no-any-return]
-    if parent.expires_at is not None and wanted.expires_at > parent.expires_at:
+    if parent.expires_at is not None and requested.expires_at > parent.expires_at:
         raise Forbidden("Requested expiration time is more than redelegated trust can provide")
-    return wanted.expires_at
+    return requested.expires_at

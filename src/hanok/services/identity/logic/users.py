@@ -248,8 +248,8 @@ def check_strength(password: str, settings: IdentitySettings) -> None:
     """
     pattern = settings.password_regex
     if pattern and not _fits(pattern, password):
-        wanted = settings.password_regex_description or "the pattern is the operator's"
-        raise BadInput(f"The password does not match the requirements: {wanted}.")
+        requested = settings.password_regex_description or "the pattern is the operator's"
+        raise BadInput(f"The password does not match the requirements: {requested}.")
 
 
 def _fits(pattern: str, password: str) -> bool:

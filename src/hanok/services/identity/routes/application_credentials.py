@@ -63,7 +63,7 @@ async def list_credentials(request: Request, room: Identity) -> Response:
     async with request.reading() as tx:
         user = await readable(request, tx, "identity:list_application_credentials")
         mine = application_credentials.of_user(user.id)
-        page = await lists.APPLICATION_CREDENTIALS.page(request, tx, mine, within=mine)
+        page = await lists.APPLICATION_CREDENTIALS.page(request, tx, mine)
         items = [await _body(request, tx, row) for row in page.rows]
     return await lists.paged(request, lists.APPLICATION_CREDENTIALS, page, items)
 
@@ -195,5 +195,11 @@ ROUTES = (
         query=lists.ACCESS_RULES.parameters,
     ),
     Route("GET", _RULE, show_rule, ("identity:get_access_rule",), closed_to=_LENT),
-    Route("DELETE", _RULE, delete_rule, ("identity:delete_access_rule",)),
+    Route(
+        "DELETE",
+        _RULE,
+        delete_rule,
+        ("identity:delete_access_rule",),
+        event="identity.access_rule.deleted",
+    ),
 )

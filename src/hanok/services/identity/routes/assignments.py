@@ -16,6 +16,8 @@ from hanok.services.identity.logic.lookup import truth
 from hanok.services.identity.logic.roles import NOWHERE
 from hanok.services.identity.room import Identity
 from hanok.store import Transaction
+from hanok.web.listing import IDENTITY
+from hanok.web.plain_lists import PlainList
 from hanok.web.request import Request, json_answer, list_answer, no_content
 from hanok.web.routes import Handler, Route
 
@@ -152,57 +154,83 @@ def _wanted(query: Mapping[str, str]) -> Wanted:
     Raises:
         BadInput: filters that do not go together.
     """
-    wanted = Wanted(
+    requested = Wanted(
         project_id=query.get("scope.project.id"),
         domain_id=query.get("scope.domain.id"),
-        system="scope.system" in query,
+        system=query.get("scope.system") == "all",
         user_id=query.get("user.id"),
         group_id=query.get("group.id"),
         role_id=query.get("role.id"),
-        inherited=bool(query.get("scope.OS-INHERIT:inherited_to")),
+        inherited=_inherited(query),
         tree="include_subtree" in query and truth(query["include_subtree"]),
         effective="effective" in query and truth(query["effective"]),
     )
-    if wanted.tree and wanted.project_id is None:
+    if requested.tree and requested.project_id is None:
         raise BadInput("scope.project.id must be specified if include_subtree is also specified")
-    return wanted
+    return requested
 
 
-def _check_together(wanted: Wanted) -> None:
-    if wanted.project_id is not None and wanted.domain_id is not None:
-        raise BadInput("Specify a domain or project, not both")
-    if wanted.user_id is not None and wanted.group_id is not None:
-        raise BadInput("Specify a user or group, not both")
-    if wanted.effective and wanted.group_id is not None:
+def _inherited(query: Mapping[str, str]) -> bool | None:
+    sent = query.get("scope.OS-INHERIT:inherited_to")
+    return None if sent is None else sent == "projects"
+
+
+_APART = (
+    ("scope.domain.id", "scope.project.id", "Specify a domain or project, not both"),
+    ("scope.domain.id", "scope.system", "Specify system or domain, not both"),
+    ("scope.project.id", "scope.system", "Specify system or project, not both"),
+    ("user.id", "group.id", "Specify a user or group, not both"),
+)
+
+
+def _check_together(query: Mapping[str, str], requested: Wanted) -> None:
+    """
+    Raises:
+        BadInput: filters that do not go together.
+    """
+    for one, other, why in _APART:
+        if query.get(one) and query.get(other):
+            raise BadInput(why)
+    if requested.effective and requested.group_id:
         raise BadInput("Combining effective and group filter will always result in an empty list.")
+    if requested.effective and requested.inherited and requested.domain_id:
+        raise BadInput(
+            "Combining effective, domain and inherited filters will always result in an empty list."
+        )
+
+
+ASSIGNMENTS = PlainList[Mapping[str, Any]](
+    name="role_assignments", style=IDENTITY, key=assignments.mark_of
+)
 
 
 async def list_assignments(request: Request, room: Identity) -> Response:
     """GET /v3/role_assignments, with names, effective roles and the projects below one on request.
 
-    It is worked out of all assignments, so it has no pages.
+    It is worked out of all assignments; they have no ids, so a marker is what the link to the next page has.
 
     Source: Identity API reference, "List role assignments".
     """
     query = request.query
     with_names = "include_names" in query and truth(query["include_names"])
-    wanted, own = _wanted(query), request.token.domain_id
+    requested, own = _wanted(query), request.token.domain_id
     async with request.reading() as tx:
-        if wanted.tree:
-            project = await projects.find(tx, wanted.project_id or "")
+        if requested.tree:
+            project = await projects.find(tx, requested.project_id or "")
             of = None if project is None else project.domain_id
             rule = "identity:list_role_assignments_for_tree"
             request.allow(rule, {"target.domain_id": of})
         else:
             request.allow("identity:list_role_assignments", {"target.domain_id": own})
-        _check_together(wanted)
-        found = await assignments.listed(tx, wanted)
+        _check_together(query, requested)
+        found = await assignments.listed(tx, requested)
         if own:
             found = await assignments.inside(tx, found, own)
         named = await assignments.names(tx) if with_names else {}
-    items = [_item(request, one, named) for one in found]
-    body = schemas.collection(request, "role_assignments", items)
-    return await list_answer(body, "role_assignments")
+    page, links = ASSIGNMENTS.page(request, sorted(found, key=assignments.mark_of))
+    items = [_item(request, one, named) for one in page]
+    body = schemas.collection(request, ASSIGNMENTS.name, items)
+    return await list_answer(ASSIGNMENTS.answer_of(body, links), ASSIGNMENTS.name)
 
 
 _Names = Mapping[str, Mapping[str, Row[Any]]]
@@ -276,6 +304,7 @@ ROUTES = (
             "group.id",
             "include_names",
             "include_subtree",
+            *ASSIGNMENTS.parameters,
             "role.id",
             "scope.OS-INHERIT:inherited_to",
             "scope.domain.id",

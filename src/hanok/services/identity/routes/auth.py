@@ -144,21 +144,21 @@ async def create_token(request: Request, room: Identity) -> Response:
 
     Source: Identity API reference, "Authentication and token management".
     """
-    wanted = await request.body(schemas.Auth, key="auth")
+    requested = await request.body(schemas.Auth, key="auth")
     attempt = attempt_of(request, room)
-    proof = await signin.prove(attempt, wanted.identity)
+    proof = await signin.prove(attempt, requested.identity)
     receipt = request.headers.get("openstack-auth-receipt", "")
     proof, missing = await signin.enough(attempt, proof, receipt)
     if missing is not None:
         return await _receipt(request, room, proof, missing)
-    text, token = await issue(request, room, proof, wanted.scope)
+    text, token = await issue(request, room, proof, requested.scope)
     async with request.reading() as tx:
         body = await token_body(request, room, tx, token, not _nocatalog(request))
     return json_answer({"token": body}, 201, {"X-Subject-Token": text})
 
 
 async def issue(
-    request: Request, room: Identity, proof: Proof, wanted: schemas.ScopePart | str | None
+    request: Request, room: Identity, proof: Proof, requested: schemas.ScopePart | str | None
 ) -> tuple[str, Token]:
     """A token for what was proved, and what it is worth.
 
@@ -166,7 +166,7 @@ async def issue(
         NotSignedIn: the user has no role there, or the trust has no use left.
     """
     async with request.reading() as tx:
-        scope = await signin.scope(tx, room, proof, wanted)
+        scope = await signin.scope(tx, room, proof, requested)
         ends = [proof.no_later_than, None if scope.trust is None else scope.trust.expires_at]
         known = [end for end in ends if end is not None]
         bounds = proof.bounds

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput
@@ -123,11 +125,18 @@ async def list_endpoints(request: Request, room: Identity) -> Response:
         return await lists.answer(request, tx, lists.ENDPOINTS, endpoints.ALL, schemas.endpoint)
 
 
+async def _endpoint(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The attributes that an endpoint is to have, and those that are kept for their owner."""
+    body, extra = await schemas.read(request, "endpoint", schemas.EndpointBody)
+    values = schemas.given(body)
+    words = {name: values.pop(name) for name in ("name", "description") if name in values}
+    return values, extra | words
+
+
 async def create_endpoint(request: Request, room: Identity) -> Response:
     """POST /v3/endpoints."""
     request.allow()
-    body, extra = await schemas.read(request, "endpoint", schemas.EndpointBody)
-    values = schemas.given(body)
+    values, extra = await _endpoint(request)
     for name in ("interface", "service_id", "url"):
         if name not in values:
             raise BadInput(f"'{name}' is a required property")
@@ -148,10 +157,10 @@ async def show_endpoint(request: Request, room: Identity) -> Response:
 async def update_endpoint(request: Request, room: Identity) -> Response:
     """PATCH /v3/endpoints/{id}."""
     request.allow()
-    body, extra = await schemas.read(request, "endpoint", schemas.EndpointBody)
+    values, extra = await _endpoint(request)
     async with request.transaction() as tx:
         row = await endpoints.get(tx, request.path["endpoint_id"])
-        row = await endpoints.update(tx, row, schemas.given(body), extra)
+        row = await endpoints.update(tx, row, values, extra)
     return json_answer({"endpoint": schemas.endpoint(request, row)})
 
 

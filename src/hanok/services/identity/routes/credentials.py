@@ -79,7 +79,7 @@ async def list_credentials(request: Request, room: Identity) -> Response:
         rows = await credentials.every(tx)
         ids = [row.id for row in rows if _sees(request, row)]
         mine = credentials.among(None if len(ids) == len(rows) else ids)
-        page = await lists.CREDENTIALS.page(request, tx, mine, within=mine)
+        page = await lists.CREDENTIALS.page(request, tx, mine)
     items = [_answer(request, room, row) for row in page.rows]
     return await lists.paged(request, lists.CREDENTIALS, page, items)
 

@@ -49,7 +49,7 @@ async def list_keys(request: Request, room: Identity) -> Response:
     async with request.reading() as tx:
         user = await readable(request, tx, "identity:ec2_list_credentials")
         mine = credentials.ec2_keys(user.id, request.token)
-        page = await lists.EC2_KEYS.page(request, tx, mine, within=mine)
+        page = await lists.EC2_KEYS.page(request, tx, mine)
     items = [_answer(request, room, row) for row in page.rows]
     return await lists.paged(request, lists.EC2_KEYS, page, items)
 
@@ -73,6 +73,7 @@ async def create_key(request: Request, room: Identity) -> Response:
     }
     async with request.transaction() as tx:
         row = await credentials.create(tx, room, request.token, values, {})
+        request.made(row.id)
     return json_answer({"credential": _answer(request, room, row)}, 201)
 
 
@@ -109,6 +110,7 @@ async def delete_key(request: Request, room: Identity) -> Response:
     async with request.transaction() as tx:
         row = await _key(request, tx, "identity:ec2_delete_credential")
         await credentials.delete(tx, row)
+        request.made(row.id)
     return no_content()
 
 
@@ -223,6 +225,7 @@ ROUTES = (
         _OWN,
         create_key,
         ("identity:ec2_create_credential", "identity:create_credential"),
+        event="identity.credential.created",
         strict=True,
         delegated="bounded",
         body=schemas.EC2Body,
@@ -233,6 +236,7 @@ ROUTES = (
         _ONE,
         delete_key,
         ("identity:ec2_delete_credential", "identity:delete_credential"),
+        event="identity.credential.deleted",
         delegated="bounded",
     ),
     # These make no authority: whose request it is was decided by who signed it.

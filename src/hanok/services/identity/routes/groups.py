@@ -33,8 +33,8 @@ async def readable(request: Request, tx: Transaction, rule: str, **more: Any) ->
 async def list_groups(request: Request, room: Identity) -> Response:
     """GET /v3/groups."""
     own = request.token.domain_id
-    wanted = request.query.get("domain_id") or own
-    request.allow("identity:list_groups", {"target.group.domain_id": wanted})
+    requested = request.query.get("domain_id") or own
+    request.allow("identity:list_groups", {"target.group.domain_id": requested})
     async with request.reading() as tx:
         return await lists.answer(request, tx, lists.GROUPS, groups.all_of(own), schemas.group)
 
@@ -103,11 +103,22 @@ async def _both(request: Request, tx: Transaction, rule: str) -> tuple[Any, Any]
     return group, user
 
 
+def _told(group_id: str, user_id: str, operation: str) -> dict[str, str]:
+    """A membership as events of its group tell of it."""
+    return {
+        "resource_info": group_id,
+        "actor_type": "user",
+        "actor_id": user_id,
+        "actor_operation": operation,
+    }
+
+
 async def add_member(request: Request, room: Identity) -> Response:
     async with request.transaction() as tx:
         group, user = await _both(request, tx, "identity:add_user_to_group")
         await directories.check_ours(tx, "group", group.id)
         await groups.add_member(tx, group.id, user.id)
+        request.made(group.id, _told(group.id, user.id, "added"))
     return no_content()
 
 
@@ -124,6 +135,7 @@ async def remove_member(request: Request, room: Identity) -> Response:
         group, user = await _both(request, tx, "identity:remove_user_from_group")
         await directories.check_ours(tx, "group", group.id)
         await groups.remove_member(tx, group.id, user.id, room.clock.now())
+        request.made(group.id, _told(group.id, user.id, "removed"))
     return no_content()
 
 
@@ -169,7 +181,19 @@ ROUTES = (
         ("identity:list_users_in_group",),
         query=lists.USERS.parameters,
     ),
-    Route("PUT", _MEMBER, add_member, ("identity:add_user_to_group",)),
+    Route(
+        "PUT",
+        _MEMBER,
+        add_member,
+        ("identity:add_user_to_group",),
+        event="identity.group.updated",
+    ),
     Route("HEAD", _MEMBER, check_member, ("identity:check_user_in_group",)),
-    Route("DELETE", _MEMBER, remove_member, ("identity:remove_user_from_group",)),
+    Route(
+        "DELETE",
+        _MEMBER,
+        remove_member,
+        ("identity:remove_user_from_group",),
+        event="identity.group.updated",
+    ),
 )

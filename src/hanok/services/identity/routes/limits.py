@@ -34,9 +34,9 @@ async def create_registered(request: Request, room: Identity) -> Response:
     """POST /v3/registered_limits: all that are named, or none."""
     request.allow()
     body = await request.body(schemas.RegisteredLimitsBody)
-    wanted = [schemas.given(one) for one in body.registered_limits]
+    requested = [schemas.given(one) for one in body.registered_limits]
     async with request.transaction() as tx:
-        ids = await limits.register(tx, wanted)
+        ids = await limits.register(tx, requested)
         rows = [await limits.registered(tx, one) for one in ids]
     items = [schemas.registered_limit(request, row) for row in rows]
     return json_answer({"registered_limits": items}, 201)
@@ -94,9 +94,9 @@ async def create_limits(request: Request, room: Identity) -> Response:
     body = await request.body(schemas.LimitsBody)
     for one in body.limits:
         schemas.check_limit(one)
-    wanted = [schemas.given(one) for one in body.limits]
+    requested = [schemas.given(one) for one in body.limits]
     async with request.transaction() as tx:
-        ids = await limits.create(tx, wanted, room.settings.limit_model)
+        ids = await limits.create(tx, requested, room.settings.limit_model)
         rows = [await limits.get(tx, one) for one in ids]
     return json_answer({"limits": [schemas.limit(request, row) for row in rows]}, 201)
 

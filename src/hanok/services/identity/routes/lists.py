@@ -150,7 +150,7 @@ async def answer(
     show: Callable[[Request, Row[Any]], dict[str, Any]],
 ) -> Response:
     """The answer to a list: what a statement gives, as the query wants it, each row shown by a function."""
-    page = await listing.page(request, tx, statement, within=statement)
+    page = await listing.page(request, tx, statement)
     return await paged(request, listing, page, [show(request, row) for row in page.rows])
 
 

@@ -48,6 +48,7 @@ async def create_consumer(request: Request, room: Identity) -> Response:
     async with request.transaction() as tx:
         values = schemas.given(body)
         row, secret = await oauth1.create_consumer(tx, room.secrets, values, extra)
+        request.made(row.id)
     return json_answer({"consumer": {**_consumer(request, row), "secret": secret}}, 201)
 
 
@@ -105,7 +106,7 @@ async def create_request_token(request: Request, room: Identity) -> Response:
     async with request.reading() as tx:
         if await projects.find(tx, project_id) is None:
             raise NotFound(f"Could not find project: {project_id}.")
-    return _form(*await oauth1.request_access(request.database, room, signed, project_id))
+    return _form(*await oauth1.request_access(request.database, room, request, signed, project_id))
 
 
 async def authorize(request: Request, room: Identity) -> Response:
@@ -125,7 +126,7 @@ async def authorize(request: Request, room: Identity) -> Response:
 
 async def create_access_token(request: Request, room: Identity) -> Response:
     """POST /v3/OS-OAUTH1/access_token: signed with an authorized request token, which is used up."""
-    return _form(*await oauth1.complete(request.database, room, _signed(request)))
+    return _form(*await oauth1.complete(request.database, room, request, _signed(request)))
 
 
 # ---- access tokens of a user ----
@@ -215,6 +216,7 @@ ROUTES = (
         "/v3/OS-OAUTH1/consumers",
         create_consumer,
         ("identity:create_consumer",),
+        event="identity.OS-OAUTH1:consumer.created",
         body=schemas.ConsumerBody,
         member="consumer",
     ),
@@ -224,11 +226,24 @@ ROUTES = (
         _CONSUMER,
         update_consumer,
         ("identity:update_consumer",),
+        event="identity.OS-OAUTH1:consumer.updated",
         body=schemas.ConsumerBody,
         member="consumer",
     ),
-    Route("DELETE", _CONSUMER, delete_consumer, ("identity:delete_consumer",)),
-    Route("POST", "/v3/OS-OAUTH1/request_token", create_request_token, (PUBLIC,)),
+    Route(
+        "DELETE",
+        _CONSUMER,
+        delete_consumer,
+        ("identity:delete_consumer",),
+        event="identity.OS-OAUTH1:consumer.deleted",
+    ),
+    Route(
+        "POST",
+        "/v3/OS-OAUTH1/request_token",
+        create_request_token,
+        (PUBLIC,),
+        event="identity.OS-OAUTH1:request_token.created",
+    ),
     Route(
         "PUT",
         "/v3/OS-OAUTH1/authorize/{request_token_id}",
@@ -237,7 +252,13 @@ ROUTES = (
         strict=True,
         body=schemas.AuthorizeBody,
     ),
-    Route("POST", "/v3/OS-OAUTH1/access_token", create_access_token, (PUBLIC,)),
+    Route(
+        "POST",
+        "/v3/OS-OAUTH1/access_token",
+        create_access_token,
+        (PUBLIC,),
+        event="identity.OS-OAUTH1:access_token.created",
+    ),
     Route(
         "GET",
         _TOKENS,
@@ -247,7 +268,13 @@ ROUTES = (
         query=lists.ACCESS_TOKENS.parameters,
     ),
     Route("GET", _TOKEN, show_access_token, ("identity:get_access_token",), closed_to=_CLOSED),
-    Route("DELETE", _TOKEN, delete_access_token, ("identity:delete_access_token",)),
+    Route(
+        "DELETE",
+        _TOKEN,
+        delete_access_token,
+        ("identity:delete_access_token",),
+        event="identity.OS-OAUTH1:access_token.deleted",
+    ),
     Route(
         "GET",
         _TOKEN + "/roles",

@@ -11,6 +11,7 @@ from hanok.base.errors import BadInput, NotFound
 from hanok.base.pieces import Pieces
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import projects, rights
+from hanok.services.identity.logic.lookup import truth
 from hanok.services.identity.room import Identity
 from hanok.services.identity.routes import lists
 from hanok.store import Transaction
@@ -22,7 +23,7 @@ AT_ONCE = 50  # rows of a list between two looks at who else waits
 
 async def listed(request: Request, tx: Transaction, statement: Select[Any]) -> Response:
     """The answer to a list of projects. statement: one of `logic.projects`."""
-    page = await lists.PROJECTS.page(request, tx, statement, within=statement)
+    page = await lists.PROJECTS.page(request, tx, statement)
     items: list[dict[str, Any]] = []
     async for part in Pieces().slices(page.rows, AT_ONCE):
         tags = {row[0]: projects.words(row) for row in part}
@@ -42,8 +43,8 @@ async def _one(request: Request, tx: Transaction, row: Any) -> dict[str, Any]:
 async def list_projects(request: Request, room: Identity) -> Response:
     """GET /v3/projects, with filters on name, domain, parent, enabled, is_domain and tags."""
     own = request.token.domain_id
-    wanted = request.query.get("domain_id") or own
-    request.allow("identity:list_projects", {"target.domain_id": wanted})
+    requested = request.query.get("domain_id") or own
+    request.allow("identity:list_projects", {"target.domain_id": requested})
     domains = None if "is_domain" in request.query else False
     async with request.reading() as tx:
         return await listed(request, tx, projects.all_of(own, domains=domains))
@@ -75,39 +76,55 @@ async def create_project(request: Request, room: Identity) -> Response:
 async def show_project(request: Request, room: Identity) -> Response:
     """GET /v3/projects/{id}, with the projects above or below it on request."""
     query = request.query
+    parents = _form(query.get("parents_as_list"), query.get("parents_as_ids"))
+    subtree = _form(query.get("subtree_as_list"), query.get("subtree_as_ids"))
     async with request.reading() as tx:
         row = await _readable(request, tx, "identity:get_project")
         answer = await _one(request, tx, row)
-        if "parents_as_list" in query or "parents_as_ids" in query:
-            answer["parents"] = await _parents(request, tx, row.id, "parents_as_ids" in query)
-        if "subtree_as_list" in query or "subtree_as_ids" in query:
-            answer["subtree"] = await _subtree(request, tx, row.id, "subtree_as_ids" in query)
+        if parents:
+            answer["parents"] = await _parents(request, tx, row.id, parents == "ids")
+        if subtree:
+            answer["subtree"] = await _subtree(request, tx, row.id, subtree == "ids")
     return json_answer({"project": answer})
 
 
+def _form(as_list: str | None, as_ids: str | None) -> str:
+    """In which form ("list", "ids") parents or subtree are asked for by these parameters; "" when they are not.
+
+    Raises:
+        BadInput: in both.
+    """
+    forms = (("list", as_list), ("ids", as_ids))
+    asked = [form for form, sent in forms if sent is not None and truth(sent)]
+    if len(asked) > 1:
+        raise BadInput("Cannot use the query params for a list and for ids at the same time.")
+    return asked[0] if asked else ""
+
+
 async def _parents(request: Request, tx: Transaction, project_id: str, as_ids: bool) -> Any:
+    """What is above a project: all of it as ids, its domain too; as a list, where the caller has a role."""
     above = list(await rights.ancestors(tx, project_id))
     if as_ids:
         nested: Any = None
         for one in reversed(above):
             nested = {one: nested}
         return nested
-    rows = [await projects.find(tx, one) for one in above]
-    return [
-        {"project": await _one(request, tx, row)}
-        for row in rows
-        if row is not None and not row.is_domain
-    ]
+    mine = await rights.projects_of(tx, request.token.user_id)
+    rows = [await projects.find(tx, one) for one in above if one in mine]
+    return [{"project": await _one(request, tx, row)} for row in rows if row is not None]
 
 
 async def _subtree(request: Request, tx: Transaction, project_id: str, as_ids: bool) -> Any:
-    children = await projects.children(tx, project_id)
+    """What is below a project: all of it as ids; as a list, where the caller has a role."""
     if as_ids:
-        return {row.id: await _subtree(request, tx, row.id, True) for row in children} or None
-    found = []
-    for row in children:
-        found.append({"project": await _one(request, tx, row)})
-        found.extend(await _subtree(request, tx, row.id, False))
+        below = await projects.children(tx, project_id)
+        return {row.id: await _subtree(request, tx, row.id, True) for row in below} or None
+    mine = await rights.projects_of(tx, request.token.user_id)
+    found, left = [], [project_id]
+    while left:
+        rows = await projects.children(tx, left.pop())
+        left += [row.id for row in rows]
+        found += [{"project": await _one(request, tx, row)} for row in rows if row.id in mine]
     return found
 
 
@@ -159,6 +176,7 @@ async def replace_tags(request: Request, room: Identity) -> Response:
         if not isinstance(body.tags, list):
             raise BadInput("'tags' is a required property")
         await projects.set_tags(tx, row.id, body.tags)
+        request.made(row.id)
         tags = await projects.tags_of(tx, [row.id])
     own = {"self": request.full_url, "next": None, "previous": None}
     return json_answer({"tags": tags[row.id], "links": own})
@@ -168,6 +186,7 @@ async def delete_tags(request: Request, room: Identity) -> Response:
     async with request.transaction() as tx:
         row = await _readable(request, tx, "identity:delete_project_tags")
         await projects.set_tags(tx, row.id, [])
+        request.made(row.id)
     return no_content()
 
 
@@ -189,6 +208,7 @@ async def add_tag(request: Request, room: Identity) -> Response:
         if len(tags) >= 80:
             raise BadInput("A project has at most 80 tags.")
         await projects.set_tags(tx, row.id, list(dict.fromkeys([*tags, *body.tags])))
+        request.made(row.id)
     return no_content(201)
 
 
@@ -199,6 +219,7 @@ async def remove_tag(request: Request, room: Identity) -> Response:
         if request.path["tag"] not in tags:
             raise NotFound(f"Could not find project tag: {request.path['tag']}.")
         await projects.set_tags(tx, row.id, [t for t in tags if t != request.path["tag"]])
+        request.made(row.id)
     return no_content()
 
 
@@ -215,7 +236,7 @@ async def list_domains(request: Request, room: Identity) -> Response:
 
 async def listed_domains(request: Request, tx: Transaction, statement: Select[Any]) -> Response:
     """The answer to a list of domains. statement: of `logic.projects.domains`."""
-    page = await lists.DOMAINS.page(request, tx, statement, within=statement)
+    page = await lists.DOMAINS.page(request, tx, statement)
     tags = await projects.tags_of(tx, [row.id for row in page.rows])
     items = [schemas.domain(request, row, tags[row.id]) for row in page.rows]
     return await lists.paged(request, lists.DOMAINS, page, items)
@@ -233,8 +254,9 @@ async def create_domain(request: Request, room: Identity) -> Response:
         values["id"] = values.pop("explicit_domain_id")
     async with request.transaction() as tx:
         row = await projects.create(tx, values, extra)
+        tags = await projects.tags_of(tx, [row.id])
         request.made(row.id)
-    return json_answer({"domain": schemas.domain(request, row, [])}, 201)
+    return json_answer({"domain": schemas.domain(request, row, tags[row.id])}, 201)
 
 
 async def _domain(request: Request, tx: Transaction, rule: str) -> Any:
@@ -272,6 +294,7 @@ async def delete_domain(request: Request, room: Identity) -> Response:
     return no_content()
 
 
+_CHANGED = "identity.project.updated"
 ROUTES = (
     Route(
         "GET",
@@ -318,18 +341,30 @@ ROUTES = (
         "/v3/projects/{project_id}/tags",
         replace_tags,
         ("identity:update_project_tags",),
+        event=_CHANGED,
         body=schemas.ProjectBody,
     ),
     Route(
-        "DELETE", "/v3/projects/{project_id}/tags", delete_tags, ("identity:delete_project_tags",)
+        "DELETE",
+        "/v3/projects/{project_id}/tags",
+        delete_tags,
+        ("identity:delete_project_tags",),
+        event=_CHANGED,
     ),
     Route("GET", "/v3/projects/{project_id}/tags/{tag}", check_tag, ("identity:get_project_tag",)),
-    Route("PUT", "/v3/projects/{project_id}/tags/{tag}", add_tag, ("identity:create_project_tag",)),
+    Route(
+        "PUT",
+        "/v3/projects/{project_id}/tags/{tag}",
+        add_tag,
+        ("identity:create_project_tag",),
+        event=_CHANGED,
+    ),
     Route(
         "DELETE",
         "/v3/projects/{project_id}/tags/{tag}",
         remove_tag,
         ("identity:delete_project_tag",),
+        event=_CHANGED,
     ),
     Route(
         "GET",

@@ -43,16 +43,16 @@ async def _asked(request: Request, room: Identity) -> tuple[Row[Any], Said]:
         Forbidden: the provider is switched off, or the token is not for a project, or lends only a part of somebody's
             rights.
     """
-    wanted = await request.body(schemas.AssertionBody, key="auth")
+    requested = await request.body(schemas.AssertionBody, key="auth")
     ours = _ours(room)
-    token = await room.tokens.validate(wanted.identity.token.id)
+    token = await room.tokens.validate(requested.identity.token.id)
     if token is None or not request.may_use(token):
         raise NotFound("Could not find token.")
     if token.delegated:
         # An assertion tells of the user's groups, too, and opens a session elsewhere.
         raise Forbidden("A delegated token cannot be exchanged for an assertion.")
     async with request.reading() as tx:
-        provider = await providers.service_provider(tx, wanted.scope.service_provider.id)
+        provider = await providers.service_provider(tx, requested.scope.service_provider.id)
         if not provider.enabled:
             raise Forbidden(f"Service Provider {provider.id} is disabled")
         if token.project_id is None:

@@ -118,7 +118,7 @@ async def create_trust(request: Request, room: Identity) -> Response:
                 redelegation_count=body.redelegation_count,
             ),
             parent_id=token.trust_id,
-            most=room.settings.redelegations,
+            maximum=room.settings.redelegations,
             now=room.clock.now(),
         )
         request.made(row.id)

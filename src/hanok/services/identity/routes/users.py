@@ -54,7 +54,7 @@ async def listed(
     request: Request, room: Identity, tx: Transaction, statement: Select[Any]
 ) -> Response:
     """The answer to a list of users. statement: one of `logic.users`."""
-    page = await lists.USERS.page(request, tx, statement, within=statement)
+    page = await lists.USERS.page(request, tx, statement)
     items: list[dict[str, Any]] = []
     async for part in Pieces().slices(page.rows, AT_ONCE):
         idle: set[str] = set()
@@ -67,8 +67,8 @@ async def listed(
 async def list_users(request: Request, room: Identity) -> Response:
     """GET /v3/users."""
     own = request.token.domain_id
-    wanted = request.query.get("domain_id") or own
-    request.allow("identity:list_users", {"target.domain_id": wanted})
+    requested = request.query.get("domain_id") or own
+    request.allow("identity:list_users", {"target.domain_id": requested})
     async with request.reading() as tx:
         return await listed(request, room, tx, users.all_of(own))
 
@@ -76,6 +76,7 @@ async def list_users(request: Request, room: Identity) -> Response:
 async def create_user(request: Request, room: Identity) -> Response:
     """POST /v3/users."""
     body, extra = await schemas.read(request, "user", schemas.UserBody)
+    schemas.no_federated(extra)
     values = schemas.given(body)
     if "name" not in values:
         raise BadInput("'name' is a required property")
@@ -115,6 +116,7 @@ async def show_user(request: Request, room: Identity) -> Response:
 async def update_user(request: Request, room: Identity) -> Response:
     """PATCH /v3/users/{id}."""
     body, extra = await schemas.read(request, "user", schemas.UserBody)
+    schemas.no_federated(extra)
     values = schemas.given(body)
     async with request.reading() as tx:
         await readable(request, tx, "identity:update_user")
@@ -180,7 +182,7 @@ async def list_groups_of_user(request: Request, room: Identity) -> Response:
         row = await readable(request, tx, "identity:list_groups_for_user")
         until = await groups.memberships(tx, row.id, room.clock.now())
         mine = groups.among(until, request.token.domain_id)
-        page = await lists.GROUPS.page(request, tx, mine, within=mine)
+        page = await lists.GROUPS.page(request, tx, mine)
     items = [
         {**schemas.group(request, one), "membership_expires_at": zulu_micro(until[one.id])}
         for one in page.rows

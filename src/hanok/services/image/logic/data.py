@@ -263,7 +263,7 @@ def read(room: Images, row: Row[Any], start: int, length: int) -> AsyncIterator[
     """A part of the bytes at one location. Raises StoreBroken, WebBroken, NotAllowed."""
     if row.store == room.web_store:
         return web.read(
-            room.settings.web, row.address, start=start, length=length, most=max(length, 1)
+            room.settings.web, row.address, start=start, length=length, maximum=max(length, 1)
         )
     return store_of(room, row.store).get(row.address, start, length)
 

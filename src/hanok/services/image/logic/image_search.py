@@ -12,16 +12,14 @@ from typing import Any
 
 import sqlalchemy as sa
 from msgspec import Struct
-from sqlalchemy import Row, bindparam
+from sqlalchemy import bindparam
 
-from hanok.base.errors import BadInput, NotFound
+from hanok.base.errors import BadInput
 from hanok.services.image.logic import images
 from hanok.services.image.tables import image_members, image_properties, image_tags
 from hanok.services.image.tables import images as table
 from hanok.store import Transaction
 from hanok.web.listing import Where
-from hanok.web.pages import Direction, ordered
-from hanok.web.token import Caller
 
 FEW = 90  # rows that a database hands over at once
 _OPERATORS = {"eq", "neq", "gt", "gte", "lt", "lte"}
@@ -38,18 +36,6 @@ class Shown(Struct, frozen=True):
     status: str
     everywhere: bool
     hidden: bool
-
-
-class Sought(Struct, frozen=True, kw_only=True):
-    """What images are to be. conditions: on their own columns; properties: further ones, with their values."""
-
-    shown: Shown
-    conditions: Sequence[Where]
-    tags: Sequence[str]
-    properties: Sequence[tuple[str, str]]
-    keys: Sequence[tuple[sa.Column[Any], Direction]]
-    limit: int | None
-    marker: str | None
 
 
 def at(column: sa.Column[Any], value: str) -> Where:
@@ -77,10 +63,28 @@ def at(column: sa.Column[Any], value: str) -> Where:
     }[how]
 
 
+_ME = bindparam("me", type_=sa.String)
+
+
+@lru_cache(maxsize=2)
+def within(*, everywhere: bool) -> sa.Select[Any]:
+    """The images that the project `me` may see, if it knows them: see `images.get`."""
+    if everywhere:
+        return sa.select(table)
+    offered = sa.select(image_members.c.image_id).where(image_members.c.member_id == _ME)
+    return sa.select(table).where(
+        sa.or_(
+            table.c.owner == _ME,
+            table.c.visibility.in_(("public", "community")),
+            sa.and_(table.c.visibility == "shared", table.c.id.in_(offered)),
+        )
+    )
+
+
 @lru_cache(maxsize=64)
-def _shown(asked: Shown) -> sa.Select[Any]:
+def listed(asked: Shown) -> sa.Select[Any]:
     """The images a list shows to the project `me`: by default its own, public ones, and shared ones it accepted."""
-    me = bindparam("me", type_=sa.String)
+    me = _ME
     memberships = sa.select(image_members.c.image_id).where(image_members.c.member_id == me)
     if asked.status != "all":
         memberships = memberships.where(image_members.c.status == asked.status)
@@ -106,36 +110,21 @@ def _shown(asked: Shown) -> sa.Select[Any]:
     return sa.select(table).where(shown, table.c.os_hidden.is_(asked.hidden))
 
 
-async def found(tx: Transaction, caller: Caller, sought: Sought) -> Sequence[Row[Any]]:
-    """A page of images.
-
-    Raises:
-        BadInput: the marker names nothing that the caller may see.
-    """
-    after = None
-    if sought.marker is not None:
-        try:
-            after = (await images.get(tx, caller, sought.marker))._mapping
-        except NotFound:
-            raise BadInput("Invalid marker: image could not be found.") from None
-    statement = _shown(sought.shown)
-    if sought.conditions:
-        statement = statement.where(*sought.conditions)
-    statement = await _described(tx, statement, sought)
-    page = ordered(statement, sought.keys, after=after, limit=sought.limit)
-    return await tx.all(page, {"me": caller.project_id})
-
-
-async def _described(tx: Transaction, statement: sa.Select[Any], sought: Sought) -> sa.Select[Any]:
+async def described(
+    tx: Transaction,
+    statement: sa.Select[Any],
+    tags: Sequence[str],
+    properties: Sequence[tuple[str, str]],
+) -> sa.Select[Any]:
     """The statement, held to images that have the tags and further properties.
 
     What few have is looked up. What many have is looked at image by image in the order of the list, which ends with the
     page: the cost of either does not grow with the number of images.
     """
-    having = [(image_tags.c.image_id, image_tags.c.tag == tag) for tag in sought.tags]
+    having = [(image_tags.c.image_id, image_tags.c.tag == tag) for tag in tags]
     having += [
         (image_properties.c.image_id, images.has_property(name, value))
-        for name, value in sought.properties
+        for name, value in properties
     ]
     for column, condition in having:
         few = list(await tx.scalars(sa.select(column).where(condition).limit(FEW + 1)))

@@ -132,12 +132,12 @@ async def add_location(
     there = (await locations(tx, [image_id]))[image_id]
     place = len(there) if position is None else position
     for number, row in enumerate(there):
-        wanted = number + (number >= place)
-        if row.position != wanted:
+        requested = number + (number >= place)
+        if row.position != requested:
             await tx.execute(
                 image_locations.update()
                 .where(image_locations.c.id == row.id)
-                .values(position=wanted)
+                .values(position=requested)
             )
     values = {
         "id": new_uuid(),

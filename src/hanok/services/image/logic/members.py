@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
-from hanok.base.errors import Conflict, Forbidden, NotFound
+from hanok.base.errors import Conflict, NotFound, TooLarge
 from hanok.services.image.logic import images
 from hanok.services.image.tables import image_members
 from hanok.store import Duplicate, Transaction, still_there
@@ -56,10 +56,10 @@ async def offer(tx: Transaction, image_id: str, member_id: str, now: datetime) -
     """One more member, as `add` makes it.
 
     Raises:
-        Forbidden: there are as many as there may be. Conflict: it is a member already.
+        TooLarge: there are as many as there may be. Conflict: it is a member already.
     """
     if int(await tx.scalar(_count, {"image": image_id}) or 0) >= MOST:
-        raise Forbidden(f"An image has at most {MOST} members.")
+        raise TooLarge(f"An image has at most {MOST} members.")
     return await add(tx, image_id, member_id, now)
 
 

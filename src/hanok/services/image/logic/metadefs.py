@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from msgspec import Struct
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import Conflict, Forbidden, NotFound
@@ -25,7 +24,6 @@ from hanok.services.image.tables import (
     metadef_tags,
 )
 from hanok.store import Duplicate, Transaction, still_there
-from hanok.web.pages import Direction, ordered
 from hanok.web.token import Caller
 
 RESOURCE_TYPES = (
@@ -78,43 +76,20 @@ async def get(tx: Transaction, caller: Caller, name: str) -> Row[Any]:
     return row
 
 
-class Sought(Struct, frozen=True, kw_only=True):
-    """Which namespaces a list shows, in what order.
-
-    visibility: "public" or "private"; None: both. about: types of resources; none: whatever they are about.
-    marker: the name of the namespace behind which the page begins.
-    """
-
-    visibility: str | None
-    about: Sequence[str]
-    key: str
-    direction: Direction
-    marker: str | None
-    limit: int | None
-
-
-async def listed(tx: Transaction, caller: Caller, sought: Sought) -> Sequence[Row[Any]]:
-    """A page of the namespaces that the caller may see: public ones, and the project's own.
-
-    Raises:
-        NotFound: there is no such marker.
-    """
+def listed(caller: Caller) -> sa.Select[Any]:
+    """The namespaces that the caller may see: public ones, and the project's own."""
     statement, c = sa.select(metadef_namespaces), metadef_namespaces.c
-    if not caller.everywhere:
-        own = c.owner == (caller.project_id or "")
-        statement = statement.where(sa.or_(c.visibility == "public", own))
-    if sought.visibility is not None:
-        statement = statement.where(c.visibility == sought.visibility)
-    if sought.about:
-        about = metadef_associations.c.name.in_(sought.about)
-        ids = sa.select(metadef_associations.c.namespace_id).where(about)
-        statement = statement.where(c.id.in_(ids))
-    after = None
-    if sought.marker is not None:
-        after = (await get(tx, caller, sought.marker))._mapping
-    names = (sought.key,) if sought.key in ("namespace", "id") else (sought.key, "namespace")
-    keys = [(c[name], sought.direction) for name in names]
-    return await tx.all(ordered(statement, keys, after=after, limit=sought.limit))
+    if caller.everywhere:
+        return statement
+    own = c.owner == (caller.project_id or "")
+    return statement.where(sa.or_(c.visibility == "public", own))
+
+
+def about(kinds: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Namespaces that are about one of these types of resources."""
+    there = metadef_associations.c.name.in_(kinds)
+    ids = sa.select(metadef_associations.c.namespace_id).where(there)
+    return metadef_namespaces.c.id.in_(ids)
 
 
 async def associations_of(tx: Transaction, ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
@@ -125,14 +100,14 @@ async def associations_of(tx: Transaction, ids: Sequence[str]) -> dict[str, list
     return found
 
 
-async def create(tx: Transaction, wanted: dict[str, Any], owner: str, now: datetime) -> Row[Any]:
+async def create(tx: Transaction, requested: dict[str, Any], owner: str, now: datetime) -> Row[Any]:
     """A namespace with everything in it.
 
     Raises:
         Conflict: the name is taken, or two things in it have one name.
     """
     columns = ("namespace", "display_name", "description", "visibility", "protected")
-    values = {name: wanted[name] for name in columns}
+    values = {name: requested[name] for name in columns}
     namespace_id = new_uuid()
     try:
         await tx.insert(
@@ -140,24 +115,24 @@ async def create(tx: Transaction, wanted: dict[str, Any], owner: str, now: datet
             {
                 **values,
                 "id": namespace_id,
-                "owner": wanted["owner"] or owner,
+                "owner": requested["owner"] or owner,
                 "created_at": now,
                 "updated_at": now,
             },
         )
     except Duplicate as error:
         raise Conflict(
-            f"The metadata definition namespace={wanted['namespace']} already exists."
+            f"The metadata definition namespace={requested['namespace']} already exists."
         ) from error
-    row = await tx.first(_by_name, {"namespace": wanted["namespace"]})
+    row = await tx.first(_by_name, {"namespace": requested["namespace"]})
     assert row is not None
-    for one in wanted["associations"]:
+    for one in requested["associations"]:
         await associate(tx, row, one, now)
-    for one in wanted["objects"]:
+    for one in requested["objects"]:
         await add(tx, row, metadef_objects, one, now)
-    for name, definition in wanted["properties"].items():
+    for name, definition in requested["properties"].items():
         await add(tx, row, metadef_properties, {"name": name, "definition": definition}, now)
-    for name in wanted["tags"]:
+    for name in requested["tags"]:
         await add(tx, row, metadef_tags, {"name": name}, now)
     return row
 
@@ -195,11 +170,14 @@ async def delete(tx: Transaction, row: Row[Any]) -> None:
 # ---- what is in a namespace ----
 
 
+def of_namespace(row: Row[Any], table: sa.Table) -> sa.Select[Any]:
+    """What there is of a kind in a namespace."""
+    return sa.select(table).where(table.c.namespace_id == row.id)
+
+
 async def inside(tx: Transaction, row: Row[Any], table: sa.Table) -> Sequence[Row[Any]]:
     """Everything of a kind, by name."""
-    return await tx.all(
-        sa.select(table).where(table.c.namespace_id == row.id).order_by(table.c.name)
-    )
+    return await tx.all(of_namespace(row, table).order_by(table.c.name))
 
 
 async def one(tx: Transaction, row: Row[Any], table: sa.Table, name: str) -> Row[Any]:
@@ -267,17 +245,18 @@ async def change(
     return await one(tx, row, table, values["name"])
 
 
-async def remove(tx: Transaction, row: Row[Any], table: sa.Table, name: str) -> None:
-    """Raises NotFound, or Forbidden when the namespace is protected."""
-    await one(tx, row, table, name)
+async def remove(tx: Transaction, row: Row[Any], table: sa.Table, name: str) -> Row[Any]:
+    """Gives what was removed. Raises NotFound, or Forbidden when the namespace is protected."""
+    gone = await one(tx, row, table, name)
     check_open(row)
     await tx.execute(table.delete().where(table.c.namespace_id == row.id, table.c.name == name))
+    return gone
 
 
 async def replace_tags(
     tx: Transaction, row: Row[Any], names: Sequence[str], now: datetime, *, append: bool
-) -> None:
-    """The namespace has these tags, and no others.
+) -> list[Row[Any]]:
+    """The namespace has these tags, and no others. Gives their rows.
 
     Args:
         append: beside those that it has.
@@ -287,8 +266,7 @@ async def replace_tags(
     """
     if not append:
         await tx.execute(metadef_tags.delete().where(metadef_tags.c.namespace_id == row.id))
-    for name in names:
-        await add(tx, row, metadef_tags, {"name": name}, now)
+    return [await add(tx, row, metadef_tags, {"name": name}, now) for name in names]
 
 
 async def remove_all(tx: Transaction, row: Row[Any], table: sa.Table) -> None:

@@ -107,12 +107,12 @@ def data(room: Images, there: Source) -> AsyncIterator[bytes]:
     return _read(room, there, f"{there.url}/file", room.settings.most_bytes)
 
 
-async def _read(room: Images, there: Source, url: str, most: int) -> AsyncIterator[bytes]:
+async def _read(room: Images, there: Source, url: str, maximum: int) -> AsyncIterator[bytes]:
     if not url.startswith("http"):
         raise StepFailed("There is no such image service in the catalog.")
     token = None if room.secrets is None else room.secrets.open(there.token)
     if token is None:
         raise StepFailed("The token of who asked for the import is not there any more.")
     rules = None if there.trusted else room.settings.web
-    async for piece in web.read(rules, url, most=most, token=token.decode()):
+    async for piece in web.read(rules, url, maximum=maximum, token=token.decode()):
         yield piece

@@ -76,7 +76,7 @@ class Verifier:
             raise SignatureProblem("the signature is not of this data.") from error
 
 
-def wanted(properties: Mapping[str, str]) -> bool:
+def requested(properties: Mapping[str, str]) -> bool:
     """Whether the image says that it is signed."""
     return any(name in properties for name in (SIGNATURE, HASH, KEY_TYPE, CERTIFICATE))
 
@@ -121,7 +121,7 @@ def verifier(
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 
-    if not wanted(properties):
+    if not requested(properties):
         return None
     if fetched is None or fetched.secret_id != certificate_id(properties):
         raise SignatureProblem("the image's properties were changed meanwhile.")

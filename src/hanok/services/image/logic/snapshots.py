@@ -17,7 +17,7 @@ from hanok.base.errors import BadInput, Forbidden, StepFailed
 from hanok.base.ids import new_uuid
 from hanok.drivers.image_stores.files import FileStore
 from hanok.services.image import schemas
-from hanok.services.image.logic import data, images, members, quotas
+from hanok.services.image.logic import data, images, members, news, quotas
 from hanok.services.image.room import Images
 from hanok.services.image.tables import image_properties
 from hanok.services.image.tables import images as table
@@ -77,6 +77,7 @@ async def begin(
         "import_task": image_id,
     }
     await images.create(tx, values, dict(properties), [], now)
+    await news.happened(tx, room, image_id, "image.create")
     if shared_with is not None:
         await members.add(tx, image_id, shared_with, now)
     return image_id
@@ -174,6 +175,7 @@ async def finish(
     await _change(tx, room, image_id, values)
     said = (await images.extras(tx, [image_id]))[0][image_id]
     await images.set_properties(tx, image_id, {**said, **properties})
+    await news.happened(tx, room, image_id, "image.upload", "image.activate")
 
 
 async def forget(room: Images, image_id: str, *, attempt: str) -> None:
@@ -188,24 +190,33 @@ async def forget(room: Images, image_id: str, *, attempt: str) -> None:
     await data.empty_trash(room, image_id)
 
 
+async def remove(room: Images, image_id: str) -> None:
+    """There is no such image, and its bytes are freed. Nothing is fine too."""
+    async with room.database.write() as tx:
+        row = await images.get_any(tx, image_id)
+        if row is not None:
+            await news.forget(tx, room, row)
+    await data.empty_trash(room, image_id)
+
+
 async def give_up(tx: Transaction, room: Images, image_id: str) -> None:
     """No such image is made any more."""
     row = await images.get_any(tx, image_id)
     if row is not None and row.import_task == image_id:
-        await images.forget(tx, row, room.clock.now())
+        await news.forget(tx, room, row)
 
 
 async def rotate(room: Images, owner: str, same: Mapping[str, str], keep: int) -> None:
     """Delete the oldest of a project's images that have these properties; keep: how many stay."""
-    wanted = sa.select(table).where(table.c.owner == owner)
+    requested = sa.select(table).where(table.c.owner == owner)
     for name, value in same.items():
         having = sa.select(image_properties.c.image_id).where(images.has_property(name, value))
-        wanted = wanted.where(table.c.id.in_(having))
+        requested = requested.where(table.c.id.in_(having))
     async with room.database.write() as tx:
-        found = await tx.all(wanted.order_by(table.c.created_at.desc(), table.c.id))
+        found = await tx.all(requested.order_by(table.c.created_at.desc(), table.c.id))
         gone = [row for row in found[keep:] if not row.protected]
         for row in gone:
-            await images.forget(tx, row, room.clock.now())
+            await news.forget(tx, room, row)
     for row in gone:
         await data.empty_trash(room, row.id)
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from msgspec import Struct
 from sqlalchemy import Row, bindparam
 
 from hanok.base.log import request_id as current_request_id
+from hanok.services.image import schemas
+from hanok.services.image.logic import news
+from hanok.services.image.room import Images
 from hanok.services.image.tables import image_tasks
-from hanok.store import Transaction
-from hanok.web.pages import Direction, ordered
-from hanok.web.token import Token
+from hanok.store import Transaction, still_there
+from hanok.web.token import Caller, Token
 
 KEPT = timedelta(hours=48)  # after its end
 
@@ -28,6 +28,7 @@ _by_image = (
 
 async def create(
     tx: Transaction,
+    room: Images,
     token: Token,
     *,
     task_id: str,
@@ -54,9 +55,26 @@ async def create(
             "updated_at": now,
         },
     )
-    row = await get(tx, task_id)
-    assert row is not None
+    row = still_there(await get(tx, task_id))
+    await _tell(tx, room, row, "create")
     return row
+
+
+async def _tell(tx: Transaction, room: Images, row: Row[Any], verb: str) -> None:
+    """Tell of a task, without what it was given: addresses may hold secrets.
+
+    Args:
+        verb: "create", "processing", "success" or "failure".
+    """
+    payload = {
+        **schemas.task(row, whole=False),
+        "result": row.result,
+        "message": row.message or None,
+        "deleted": False,
+        "deleted_at": None,
+    }
+    kind = f"image.task.{verb}"
+    await news.emit(tx, room, kind, row.id, payload, row.owner, row.user_id)
 
 
 async def get(tx: Transaction, task_id: str) -> Row[Any] | None:
@@ -68,34 +86,22 @@ async def of_image(tx: Transaction, image_id: str) -> list[Row[Any]]:
     return list(await tx.all(_by_image, {"image_id": image_id}))
 
 
-class Sought(Struct, frozen=True, kw_only=True):
-    """Which tasks a list shows, in what order. owner: None for those of all projects; after: the marker's row."""
-
-    owner: str | None
-    status: str | None
-    kind: str | None
-    key: str
-    direction: Direction
-    after: Row[Any] | None
-    limit: int | None
+def listed(caller: Caller) -> sa.Select[Any]:
+    """The tasks that a caller reaches: their project's, or those of all."""
+    statement = sa.select(image_tasks)
+    if caller.everywhere:
+        return statement
+    return statement.where(image_tasks.c.owner == (caller.project_id or ""))
 
 
-async def listed(tx: Transaction, sought: Sought) -> Sequence[Row[Any]]:
-    """A page of tasks."""
-    statement, c = sa.select(image_tasks), image_tasks.c
-    wanted = {c.owner: sought.owner, c.status: sought.status, c.type: sought.kind}
-    statement = statement.where(*(k == value for k, value in wanted.items() if value is not None))
-    keys = [(c[name], sought.direction) for name in dict.fromkeys((sought.key, "id"))]
-    after = None if sought.after is None else sought.after._mapping
-    return await tx.all(ordered(statement, keys, after=after, limit=sought.limit))
-
-
-async def begun(tx: Transaction, task_id: str, now: datetime) -> None:
-    await tx.execute(
+async def begun(tx: Transaction, room: Images, task_id: str) -> None:
+    changed = (
         image_tasks.update()
         .where(image_tasks.c.id == task_id, image_tasks.c.status == "pending")
-        .values(status="processing", updated_at=now)
+        .values(status="processing", updated_at=room.clock.now())
     )
+    if await tx.count(changed):
+        await _tell(tx, room, still_there(await get(tx, task_id)), "processing")
 
 
 async def told(tx: Transaction, task_id: str, message: str, now: datetime) -> None:
@@ -109,24 +115,21 @@ async def told(tx: Transaction, task_id: str, message: str, now: datetime) -> No
 
 async def ended(
     tx: Transaction,
+    room: Images,
     task_id: str,
-    now: datetime,
     *,
     result: dict[str, Any] | None = None,
     message: str = "",
 ) -> None:
     """It succeeded, or failed with a message. What ended stays as it ended."""
-    await tx.execute(
+    now, how = room.clock.now(), "failure" if message else "success"
+    changed = (
         image_tasks.update()
         .where(image_tasks.c.id == task_id, image_tasks.c.status.in_(("pending", "processing")))
-        .values(
-            status="failure" if message else "success",
-            result=result,
-            message=message,
-            updated_at=now,
-            expires_at=now + KEPT,
-        )
+        .values(status=how, result=result, message=message, updated_at=now, expires_at=now + KEPT)
     )
+    if await tx.count(changed):
+        await _tell(tx, room, still_there(await get(tx, task_id)), how)
 
 
 async def forget_old(tx: Transaction, now: datetime) -> None:

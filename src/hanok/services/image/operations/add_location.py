@@ -11,7 +11,7 @@ from hanok.base.errors import StepFailed
 from hanok.drivers.image_format import Inspector
 from hanok.drivers.image_stores import StoreBroken, web
 from hanok.operations import Operation, Run, Step
-from hanok.services.image.logic import data, images, tasks
+from hanok.services.image.logic import data, images, news, tasks
 from hanok.services.image.operations.import_image import TRANSFER_S, imported, watched
 from hanok.services.image.room import Images
 from hanok.store import Transaction
@@ -27,7 +27,7 @@ class CheckLocation(Step["AddLocation", Images, int], name="check_location"):
     async def do(self, run: Run[AddLocation, Images]) -> int:
         room, args = run.tools, run.args
         async with run.transaction() as tx:
-            await tasks.begun(tx, args.task_id, run.clock.now())
+            await tasks.begun(tx, room, args.task_id)
         await imported(run)
         try:
             if args.store == room.web_store:
@@ -54,6 +54,8 @@ class CheckLocation(Step["AddLocation", Images, int], name="check_location"):
         if not await images.change_import(tx, args.image_id, args.task_id, values, run.clock.now()):
             raise StepFailed("The image was deleted.")
         await images.add_location(tx, args.image_id, args.store, args.address)
+        if "status" in values:
+            await news.happened(tx, run.tools, args.image_id, "image.activate")
 
     async def unsave(self, run: Run[AddLocation, Images], tx: Transaction) -> None:
         args = run.args
@@ -90,25 +92,28 @@ class HashLocation(Step["AddLocation", Images, Hashed | None], name="hash_locati
             if one.address == args.address
         )
         md5 = hashlib.md5(usedforsecurity=False)
-        wanted = hashlib.new(args.os_hash_algo or ALGORITHM)
+        requested = hashlib.new(args.os_hash_algo or ALGORITHM)
         inspector, got = Inspector(), 0
         try:
             async for piece in watched(run, data.read(room, location, 0, size)):
                 got += len(piece)
-                await data.in_threads(piece, [wanted.update], [md5.update, inspector.feed])
+                await data.in_threads(piece, [requested.update], [md5.update, inspector.feed])
         except (web.NotAllowed, web.WebBroken, StoreBroken) as error:
             if args.os_hash_value:
                 raise StepFailed(f"The location cannot be read: {error}.") from error
             return None
-        if args.os_hash_value and wanted.hexdigest() != args.os_hash_value.lower():
+        if args.os_hash_value and requested.hexdigest() != args.os_hash_value.lower():
             raise StepFailed("The data at the location has another hash than was said.")
         virtual = data.inspected(room, inspector, got, row.disk_format, row.container_format)
-        return Hashed(size=got, virtual_size=virtual, md5=md5.hexdigest(), value=wanted.hexdigest())
+        return Hashed(
+            size=got, virtual_size=virtual, md5=md5.hexdigest(), value=requested.hexdigest()
+        )
 
     async def save(
         self, run: Run[AddLocation, Images], tx: Transaction, result: Hashed | None
     ) -> None:
-        args, now = run.args, run.clock.now()
+        args = run.args
+        row = await images.get_any(tx, args.image_id)
         values: dict[str, Any] = {"status": "active", "import_task": None}
         if result is not None:
             values |= {
@@ -120,9 +125,11 @@ class HashLocation(Step["AddLocation", Images, Hashed | None], name="hash_locati
             }
         elif not args.os_hash_value:
             values["os_hash_algo"] = None
-        if not await images.change_import(tx, args.image_id, args.task_id, values, now):
+        if not await images.change_import(tx, args.image_id, args.task_id, values, run.clock.now()):
             raise StepFailed("The image was deleted.")
-        await tasks.ended(tx, args.task_id, now, result={"image_id": args.image_id})
+        if row is not None and row.status != "active":
+            await news.happened(tx, run.tools, args.image_id, "image.activate")
+        await tasks.ended(tx, run.tools, args.task_id, result={"image_id": args.image_id})
 
 
 class AddLocation(Operation, frozen=True, kw_only=True, tag="image.add_location"):
@@ -156,7 +163,7 @@ class AddLocation(Operation, frozen=True, kw_only=True, tag="image.add_location"
         await images.change_import(
             tx, self.image_id, self.task_id, {"status": "queued", **empty}, run.clock.now()
         )
-        await tasks.ended(tx, self.task_id, run.clock.now(), message=why)
+        await tasks.ended(tx, run.tools, self.task_id, message=why)
 
     async def cancelled(self, run: Run[Any, Images], tx: Transaction) -> None:
         await self.failed(run, tx, "The image was deleted.")

@@ -24,6 +24,7 @@ from hanok.operations import Operation, Run, Step
 from hanok.services.image.logic import (
     data,
     images,
+    news,
     protections,
     quotas,
     remote,
@@ -128,7 +129,7 @@ class DescribeData(Step["ImportImage", Images, Before | None], name="describe_da
     async def do(self, run: Run[ImportImage, Images]) -> Before | None:
         room, args = run.tools, run.args
         async with run.transaction() as tx:
-            await tasks.begun(tx, args.task_id, run.clock.now())
+            await tasks.begun(tx, room, args.task_id)
         row = await imported(run)
         if args.source is None:
             return None
@@ -204,7 +205,7 @@ class FetchData(Step["ImportImage", Images, None], name="fetch_data"):
             raise StepFailed("The staged data is not there.")
         if args.method in ("web-download", "glance-download"):
             if args.source is None:
-                stream = web.read(room.settings.web, args.uri, most=room.settings.most_bytes)
+                stream = web.read(room.settings.web, args.uri, maximum=room.settings.most_bytes)
             else:
                 stream = remote.data(room, args.source)
             try:
@@ -247,19 +248,21 @@ class LookAtData(Step["ImportImage", Images, Looked | None], name="look_at_data"
         key, disk_format = args.image_id, row.disk_format
         # What is signed is what the image will hold: who downloads it can check that, and not what it once was.
         verifier = await verifier_of(run)
-        wanted = room.settings.conversion
+        requested = room.settings.conversion
         if (
-            wanted not in ("", disk_format)
+            requested not in ("", disk_format)
             and disk_format in ("raw", "qcow2")
             and row.container_format == "bare"
         ):
             await self._look(run, key, disk_format, row.container_format, None)
             key = f"{args.image_id}.converted"
             try:
-                await convert(room.staging / args.image_id, disk_format, room.staging / key, wanted)
+                await convert(
+                    room.staging / args.image_id, disk_format, room.staging / key, requested
+                )
             except ConversionFailed as error:
                 raise StepFailed(f"The image could not be converted: {error}.") from error
-            disk_format = wanted
+            disk_format = requested
         found = await self._look(run, key, disk_format, row.container_format, verifier)
         return Looked(
             key=key,
@@ -398,7 +401,9 @@ class StoreData(Step["ImportImage", Images, None], name="store_data"):
             await images.set_properties(
                 tx, args.image_id, properties[args.image_id] | settings.inject
             )
-        await tasks.ended(tx, args.task_id, now, result={"image_id": args.image_id})
+        kinds = ("image.update",) if looked is None else ("image.upload", "image.activate")
+        await news.happened(tx, run.tools, args.image_id, *kinds)
+        await tasks.ended(tx, run.tools, args.task_id, result={"image_id": args.image_id})
 
     async def undo(self, run: Run[ImportImage, Images]) -> None:
         room, args = run.tools, run.args
@@ -464,7 +469,7 @@ class ImportImage(Operation, frozen=True, kw_only=True, tag="image.import_image"
         if self.method != "copy-image" or self.all_stores_must_succeed:
             values["failed_import"] = ",".join(self.stores)
         await images.change_import(tx, self.image_id, self.task_id, values, run.clock.now())
-        await tasks.ended(tx, self.task_id, run.clock.now(), message=why)
+        await tasks.ended(tx, run.tools, self.task_id, message=why)
 
     async def cancelled(self, run: Run[Any, Images], tx: Transaction) -> None:
         await self.failed(run, tx, "The image was deleted.")

@@ -67,12 +67,12 @@ async def delete_cached(request: Request, room: Images) -> Response:
 async def clear_cache(request: Request, room: Images) -> Response:
     """DELETE /v2/cache: copies, wishes, or both as the header says."""
     request.allow()
-    wanted = request.headers.get("x-image-cache-clear-target", "").lower()
-    if wanted not in ("", "cache", "queue"):
+    requested = request.headers.get("x-image-cache-clear-target", "").lower()
+    if requested not in ("", "cache", "queue"):
         raise BadInput(
             "If provided 'x-image-cache-clear-target' must be 'cache', 'queue' or empty string."
         )
-    statuses = {"": ("cached", "queued"), "cache": ("cached",), "queue": ("queued",)}[wanted]
+    statuses = {"": ("cached", "queued"), "cache": ("cached",), "queue": ("queued",)}[requested]
     async with request.transaction() as tx:
         rows = [row for row in await cache.everything(tx) if row.status in statuses]
         for row in rows:

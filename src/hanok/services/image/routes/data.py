@@ -12,12 +12,13 @@ from starlette.responses import Response, StreamingResponse
 
 from hanok.base.errors import BadInput, Conflict, Forbidden, Gone, UnsupportedType
 from hanok.drivers.image_stores.files import FileStore
-from hanok.services.image.logic import cache, data, images, quotas, signatures
+from hanok.services.image.logic import cache, data, images, news, quotas, signatures
 from hanok.services.image.logic.signatures import Verifier
 from hanok.services.image.room import Images
 from hanok.services.image.routes import signed
 from hanok.services.image.routes.views import readable
 from hanok.store import Transaction
+from hanok.web.pages import capped
 from hanok.web.request import Request, no_content
 from hanok.web.routes import Route
 
@@ -60,6 +61,7 @@ async def upload(request: Request, room: Images) -> Response:
         await quotas.check(tx, room, row.owner, quotas.SIZE, more=promised or 0)
         number = await images.begin_upload(tx, row, store, room.clock.now())
         await quotas.check(tx, room, row.owner, quotas.UPLOADING)
+        request.made(row.id, await news.image(tx, room, row))
 
     async def kept(tx: Transaction, taken: data.Taken) -> dict[str, Any]:
         await quotas.check(tx, room, row.owner, quotas.SIZE, more=taken.size)
@@ -94,6 +96,7 @@ async def stage(request: Request, room: Images) -> Response:
             tx, row, data.STAGING, room.clock.now(), status="uploading"
         )
         await quotas.check(tx, room, row.owner, quotas.UPLOADING)
+        request.made(row.id, await news.image(tx, room, row))
 
     async def kept(tx: Transaction, taken: data.Taken) -> dict[str, Any]:
         await quotas.check(tx, room, row.owner, quotas.STAGE, more=taken.size)
@@ -151,6 +154,10 @@ async def _take(
             if await images.touch_upload(tx, row.id, number, room.clock.now()):
                 values = await kept(tx, taken)
                 done = await images.finish_upload(tx, row.id, number, values, room.clock.now())
+                kinds = (
+                    ("image.upload", "image.activate") if "status" in values else ("image.upload",)
+                )
+                await news.happened(tx, room, row.id, *kinds, user_id=request.token.user_id)
             else:
                 gone = True
     except ExceptionGroup as errors:
@@ -201,10 +208,10 @@ def _part(request: Request, size: int) -> tuple[int, int] | None:
         if match is None or (not match[1] and not match[2]):
             raise NotInTheImage(f"Byte range {text[:100]} is not understood.")
         if not match[1]:
-            length = min(int(match[2]), size)
+            length = min(capped(match[2]), size)
             return size - length, length
-        start = int(match[1])
-        end = min(int(match[2]), size - 1) if match[2] else size - 1
+        start = capped(match[1])
+        end = min(capped(match[2]), size - 1) if match[2] else size - 1
         if start > end or start >= size:
             raise NotInTheImage(f"The range {text[:100]} is not in the image of {size} bytes.")
         return start, end - start + 1
@@ -276,7 +283,7 @@ async def _begun(
 
 _ONE = "/v2/images/{image_id}"
 ROUTES = (
-    Route("PUT", _ONE + "/file", upload, ("upload_image",), body=bytes),
+    Route("PUT", _ONE + "/file", upload, ("upload_image",), body=bytes, event="image.prepare"),
     Route("GET", _ONE + "/file", download, ("download_image",)),
-    Route("PUT", _ONE + "/stage", stage, ("modify_image",), body=bytes),
+    Route("PUT", _ONE + "/stage", stage, ("modify_image",), body=bytes, event="image.prepare"),
 )

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Column, Row
 from starlette.responses import Response
 
-from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound, UnsupportedType
+from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound, TooLarge, UnsupportedType
 from hanok.services.image import schemas
-from hanok.services.image.logic import cache, data, image_search, images, quotas
+from hanok.services.image.logic import cache, data, image_search, images, news, quotas
 from hanok.services.image.room import Images
 from hanok.services.image.routes import guards, locations
-from hanok.services.image.routes.views import allow, answer, answers, paged, readable
+from hanok.services.image.routes.views import PAGES, allow, answer, answers, readable
 from hanok.services.image.tables import images as table
 from hanok.store import still_there
-from hanok.web.listing import Where
-from hanok.web.pages import Direction, limit_of, number_of
+from hanok.web.listing import Filter, Listing, Where
+from hanok.web.pages import number_of
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
-
-PAGE = 25
-MOST = 1000
 
 
 async def create_image(request: Request, room: Images) -> Response:
@@ -39,7 +36,7 @@ async def create_image(request: Request, room: Images) -> Response:
         await quotas.check(tx, room, values["owner"], quotas.COUNT, more=1)
         row = await images.create(tx, values, properties, tags, room.clock.now())
         shown = await answer(request, room, tx, row)
-        request.made(row.id, shown)
+        request.made(row.id, await news.image(tx, room, row))
     headers = {
         "Location": f"{request.base_url}/v2/images/{row.id}",
         "OpenStack-image-store-ids": ",".join(one.id for one in room.settings.stores),
@@ -73,21 +70,13 @@ _TEXTS = (
     "checksum",
     "os_hash_value",
     "os_hash_algo",
-    "owner",
 )
-_OTHERWISE = (  # not filters on what an image says of itself
-    "limit", "marker", "sort", "sort_key", "sort_dir", "visibility", "member_status", "os_hidden", "tag",
-    "changes-since",
-)  # fmt: skip
-_NUMBERS = {
-    "size": table.c.size,
-    "virtual_size": table.c.virtual_size,
-    "size_min": table.c.size,
-    "size_max": table.c.size,
-    "min_ram": table.c.min_ram,
-    "min_disk": table.c.min_disk,
-}
-_OF_IMAGES = frozenset((*_TEXTS, *_NUMBERS, "protected", "created_at", "updated_at"))
+_WHICH = (
+    "visibility",
+    "member_status",
+    "os_hidden",
+    "tag",
+)  # which images, rather than what they say
 
 
 def _choices(value: str) -> list[str]:
@@ -116,6 +105,63 @@ def _flag(value: str, name: str) -> bool:
     return value.lower() == "true"
 
 
+def _one_of(column: Column[Any]) -> Filter:
+    return lambda values: column.in_(_choices(values[-1]))
+
+
+def _number(name: str, condition: Callable[[int], Where]) -> Filter:
+    def by(values: list[str]) -> Where:
+        value = values[-1]
+        if value.startswith("-"):
+            raise BadInput(f"The filter {name} must not be negative.")
+        number = number_of(value)
+        if number is None:
+            raise BadInput(f"Cannot convert '{value[:50]}' to an integer for {name}.")
+        return condition(number)
+
+    return by
+
+
+def _time(column: Column[Any]) -> Filter:
+    return lambda values: image_search.at(column, values[-1])
+
+
+def _protected(values: list[str]) -> Where:
+    return table.c.protected.is_(_flag(values[-1], "protected"))
+
+
+def _since(values: list[str]) -> None:
+    if values[-1]:
+        raise BadInput('The "changes-since" filter is no longer available on v2.')
+
+
+LIST = Listing(
+    table=table,
+    name="images",
+    style=PAGES,
+    marker=table.c.id,
+    unique=table.c.id,
+    first=(table.c.created_at, "desc"),
+    then=(table.c.created_at,),
+    default_direction="desc",
+    sort=_SORT,
+    filters={
+        **{name: _one_of(table.c[name]) for name in _TEXTS},
+        "owner": lambda values: table.c.owner == values[-1],
+        **{
+            name: _number(name, table.c[name].__eq__)
+            for name in ("size", "virtual_size", "min_ram", "min_disk")
+        },
+        "size_min": _number("size_min", table.c.size.__ge__),
+        "size_max": _number("size_max", table.c.size.__le__),
+        "protected": _protected,
+        "created_at": _time(table.c.created_at),
+        "updated_at": _time(table.c.updated_at),
+        "changes-since": _since,
+    },
+)
+
+
 def _shown(request: Request) -> image_search.Shown:
     """Which images a list shows, whatever they say of themselves."""
     query = request.query
@@ -129,87 +175,29 @@ def _shown(request: Request) -> image_search.Shown:
     return image_search.Shown(visibility, status, request.reaching().everywhere, hidden)
 
 
-def _conditions(request: Request) -> Iterator[Where]:
-    """What a query wants of the images' own columns."""
-    query = request.query
-    for name, value in query.items():
-        if name in _OTHERWISE:
-            continue
-        if name in _TEXTS:
-            yield table.c[name].in_(_choices(value) if name != "owner" else [value])
-        elif name in _NUMBERS:
-            yield _by_number(name, value)
-        elif name == "protected":
-            yield table.c.protected.is_(_flag(value, name))
-        elif name in ("created_at", "updated_at"):
-            yield image_search.at(table.c[name], value)
-
-
-def _by_number(name: str, value: str) -> Where:
-    if value.startswith("-"):
-        raise BadInput(f"The filter {name} must not be negative.")
-    number = number_of(value)
-    if number is None:
-        raise BadInput(f"Cannot convert '{value[:50]}' to an integer for {name}.")
-    column = _NUMBERS[name]
-    if name == "size_min":
-        return column >= number
-    return column <= number if name == "size_max" else column == number
-
-
 def _properties(request: Request) -> list[tuple[str, str]]:
-    """The further properties that images are to have."""
-    aside = _OF_IMAGES.union(_OTHERWISE)
-    return [(name, value) for name, value in request.query.items() if name not in aside]
-
-
-def _sorting(request: Request) -> list[tuple[Any, Direction]]:
-    keys, directions = request.query_all("sort_key"), request.query_all("sort_dir")
-    if "sort" in request.query:
-        if keys or directions:
-            raise BadInput("Old and new sorting syntax cannot be combined")
-        for item in request.query["sort"].split(","):
-            key, _, direction = item.strip().partition(":")
-            keys.append(key)
-            directions.append(direction or "desc")
-    if len(directions) > 1 and len(directions) != len(keys):
-        raise BadInput("Number of sort dirs does not match the number of sort keys")
-    found: list[tuple[Any, Direction]] = []
-    for place, key in enumerate(keys or ["created_at"]):
-        if key not in _SORT:
-            raise BadInput(
-                f"Invalid sort key: {key[:50]}. It must be one of: {', '.join(sorted(_SORT))}."
-            )
-        direction = directions[place] if len(directions) > 1 else (directions or ["desc"])[0]
-        if direction not in ("asc", "desc"):
-            raise BadInput(f"Invalid sort direction: {direction[:50]}. It must be asc or desc.")
-        found.append((_SORT[key], "asc" if direction == "asc" else "desc"))
-    last = found[-1][1]
-    for key in ("created_at", "id"):
-        if not any(column is _SORT[key] for column, _ in found):
-            found.append((_SORT[key], last))
-    return found
+    """The further properties that images are to have: what is sent and is nothing else."""
+    sent = PAGES.filters(request).items()
+    known = (*LIST.filters, *_WHICH)
+    return [(name, values[-1]) for name, values in sent if name not in known]
 
 
 async def list_images(request: Request, room: Images) -> Response:
     """GET /v2/images: a page with three statements, and one more for each tag and property that is asked for."""
     allow(request, "get_images", {"project_id": request.token.project_id})
-    query = request.query
-    sought = image_search.Sought(
-        shown=_shown(request),
-        conditions=list(_conditions(request)),
-        tags=request.query_all("tag"),
-        properties=_properties(request),
-        keys=_sorting(request),
-        limit=limit_of(query.get("limit"), maximum=MOST) if "limit" in query else PAGE,
-        marker=query.get("marker"),
-    )
+    shown = _shown(request)
+    tags, properties = request.query_all("tag"), _properties(request)
     async with request.reading() as tx:
-        rows = await image_search.found(tx, request.reaching(), sought)
-        shown = await answers(request, room, tx, rows)
-    further = bool(sought.limit) and len(rows) == sought.limit
-    following = rows[-1].id if further else None
-    return json_answer(paged(request, "/v2/images", "images", shown, following))
+        statement = await image_search.described(tx, image_search.listed(shown), tags, properties)
+        page = await LIST.page(
+            request,
+            tx,
+            statement,
+            within=image_search.within(everywhere=shown.everywhere),
+            values={"me": request.token.project_id},
+        )
+        items = await answers(request, room, tx, page.rows)
+    return json_answer(LIST.answer(request, page, items))
 
 
 # ---- one ----
@@ -242,7 +230,7 @@ async def update_image(request: Request, room: Images) -> Response:
         guard.check_change({**before, **hidden}, {**hidden, **further})
         further = {**hidden, **further}
         if len(further) > schemas.MOST_PROPERTIES:
-            raise BadInput(f"An image has at most {schemas.MOST_PROPERTIES} further properties.")
+            raise TooLarge(f"An image has at most {schemas.MOST_PROPERTIES} further properties.")
         if "owner" in own and own["owner"] != row.owner and not request.reaching().everywhere:
             raise Forbidden("Changing the owner of an image is not allowed.")
         if "visibility" in own and own["visibility"] != row.visibility:
@@ -252,7 +240,10 @@ async def update_image(request: Request, room: Images) -> Response:
         await images.set_tags(tx, row.id, words)
         fresh = still_there(await images.get_any(tx, row.id))
         shown = await answer(request, room, tx, fresh)
-        request.made(row.id, shown)
+        told = await news.image(tx, room, fresh)
+        request.made(row.id, told)
+        if row.status != "active" and fresh.status == "active":
+            request.made(row.id, told, event="image.activate")
     await data.empty_trash(room, row.id)
     return json_answer(shown)
 
@@ -317,8 +308,7 @@ async def delete_image(request: Request, room: Images) -> Response:
         await room.operations.cancel(tx, f"image:{row.id}")
         await images.forget(tx, row, now)
         await images.throw_away(tx, data.STAGING, row.id, now)
-        names = ("id", "name", "owner", "size", "visibility", "disk_format", "container_format")
-        request.made(row.id, {**{name: getattr(row, name) for name in names}, "status": "deleted"})
+        request.made(row.id, news.deleted(row, now))
     await data.empty_trash(room, row.id)
     await cache.drop(room, row.id)
     return no_content()
@@ -334,10 +324,11 @@ async def _tag(request: Request, room: Images, there: bool) -> Response:
         mine = tags[row.id]
         if not there and tag not in mine:
             raise NotFound(f"Image {row.id} has no tag {tag}.")
-        wanted = list(dict.fromkeys([*mine, tag])) if there else [t for t in mine if t != tag]
-        if len(wanted) > schemas.MOST_TAGS:
-            raise BadInput(f"An image has at most {schemas.MOST_TAGS} tags.")
-        await images.set_tags(tx, row.id, wanted)
+        requested = list(dict.fromkeys([*mine, tag])) if there else [t for t in mine if t != tag]
+        if len(requested) > schemas.MOST_TAGS:
+            raise TooLarge(f"An image has at most {schemas.MOST_TAGS} tags.")
+        await images.set_tags(tx, row.id, requested)
+        request.made(row.id, await news.image(tx, room, row))
     return no_content()
 
 
@@ -355,6 +346,8 @@ async def _switch(request: Request, room: Images, rule: str, before: str, after:
         if row.status not in (before, after):
             raise Forbidden(f"Not allowed to {rule} image in status '{row.status}'")
         await images.switch(tx, row.id, before, after, room.clock.now())
+        fresh = still_there(await images.get_any(tx, row.id))
+        request.made(row.id, await news.image(tx, room, fresh))
     return no_content()
 
 
@@ -368,7 +361,6 @@ async def reactivate(request: Request, room: Images) -> Response:
 
 
 _ONE = "/v2/images/{image_id}"
-_FILTERS = (*_OTHERWISE, *_TEXTS, *_NUMBERS, "protected", "created_at", "updated_at")
 ROUTES = (
     Route(
         "POST",
@@ -383,7 +375,7 @@ ROUTES = (
         "/v2/images",
         list_images,
         ("get_images", "get_image_location"),
-        query=_FILTERS,
+        query=(*LIST.parameters, *_WHICH),
     ),
     Route("GET", _ONE, show_image, ("get_image", "get_image_location")),
     Route(
@@ -403,8 +395,8 @@ ROUTES = (
         event="image.update",
     ),
     Route("DELETE", _ONE, delete_image, ("delete_image",), event="image.delete"),
-    Route("PUT", _ONE + "/tags/{tag}", add_tag, ("modify_image",)),
-    Route("DELETE", _ONE + "/tags/{tag}", remove_tag, ("modify_image",)),
+    Route("PUT", _ONE + "/tags/{tag}", add_tag, ("modify_image",), event="image.update"),
+    Route("DELETE", _ONE + "/tags/{tag}", remove_tag, ("modify_image",), event="image.update"),
     Route(
         "POST", _ONE + "/actions/deactivate", deactivate, ("deactivate",), event="image.deactivate"
     ),

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row
+from msgspec.structs import replace
+from sqlalchemy import Column, Row
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Conflict, Forbidden, MethodNotAllowed, NotFound
 from hanok.base.ids import is_uuid, new_uuid
 from hanok.drivers.image_stores import web
 from hanok.services.image import schemas
-from hanok.services.image.logic import images, quotas, remote, tasks
+from hanok.services.image.logic import images, news, quotas, remote, tasks
 from hanok.services.image.logic.remote import Source
 from hanok.services.image.logic.signatures import Certificate
 from hanok.services.image.operations import ImportImage
 from hanok.services.image.room import Images
 from hanok.services.image.routes import guards, signed
-from hanok.services.image.routes.views import allow, paged, readable, target
+from hanok.services.image.routes.views import PAGES, allow, readable, target
+from hanok.services.image.tables import image_tasks as table
 from hanok.store import Transaction
-from hanok.web.pages import limit_of
+from hanok.web.listing import Filter, Listing, Where
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
-
-PAGE, MOST = 25, 1000
 
 
 def _stores(request: Request, room: Images, body: dict[str, Any]) -> list[str]:
@@ -142,7 +142,7 @@ async def import_image(request: Request, room: Images) -> Response:
         now, task_id = room.clock.now(), new_uuid()
         given = {"image_id": row.id, "import_req": body, "backend": stores}
         await tasks.create(
-            tx, request.token, task_id=task_id, kind="api_image_import", image_id=row.id,
+            tx, room, request.token, task_id=task_id, kind="api_image_import", image_id=row.id,
             given=given, now=now,
         )  # fmt: skip
         status = None if name == "copy-image" else "importing"
@@ -202,45 +202,49 @@ async def image_tasks_of(request: Request, room: Images) -> Response:
 # ---- tasks ----
 
 
+def _one_of(name: str, column: Column[Any], *choices: str) -> Filter:
+    def condition(values: list[str]) -> Where:
+        if values[-1] not in choices:
+            raise BadInput(f"Invalid {name} value: {values[-1][:50]}")
+        return column == values[-1]
+
+    return condition
+
+
+def _no_task(marker: str) -> BadInput:
+    if not is_uuid(marker):
+        return BadInput("Invalid marker format")
+    return BadInput("Invalid marker: task could not be found.")
+
+
+TASKS = Listing(
+    table=table,
+    name="tasks",
+    style=replace(PAGES, missing=_no_task, together=""),
+    marker=table.c.id,
+    unique=table.c.id,
+    first=(table.c.created_at, "desc"),
+    default_direction="desc",
+    sort={
+        name: table.c[name]
+        for name in ("created_at", "updated_at", "id", "type", "status", "owner", "expires_at")
+    },
+    filters={
+        "status": _one_of("status", table.c.status, "pending", "processing", "success", "failure"),
+        "type": _one_of("type", table.c.type, "import", "api_image_import", "location_import"),
+    },
+)
+
+
 async def list_tasks(request: Request, room: Images) -> Response:
     """GET /v2/tasks: of one's project; an administrator sees all."""
     request.allow("tasks_api_access")
     request.allow("get_tasks")
-    query = request.query
-    status, kind = query.get("status"), query.get("type")
-    if status not in (None, "pending", "processing", "success", "failure"):
-        raise BadInput(f"Invalid status value: {status[:50]}")
-    if kind not in (None, "import", "api_image_import", "location_import"):
-        raise BadInput(f"Invalid type value: {kind[:50]}")
-    key, direction = query.get("sort_key", "created_at"), query.get("sort_dir", "desc")
-    if key not in ("created_at", "updated_at", "id", "type", "status", "owner", "expires_at"):
-        raise BadInput(f"Invalid sort key: {key[:50]}.")
-    if direction not in ("asc", "desc"):
-        raise BadInput(f"Invalid sort direction: {direction[:50]}")
-    limit = limit_of(query.get("limit"), maximum=MOST) if "limit" in query else PAGE
+    statement = tasks.listed(request.reaching())
     async with request.reading() as tx:
-        sought = tasks.Sought(
-            owner=None if request.reaching().everywhere else request.token.project_id or "",
-            status=status,
-            kind=kind,
-            key=key,
-            direction="asc" if direction == "asc" else "desc",
-            after=await _marked(request, tx, query["marker"]) if "marker" in query else None,
-            limit=limit,
-        )
-        rows = await tasks.listed(tx, sought)
-    following = rows[-1].id if limit and len(rows) == limit else None
-    items = [schemas.task(row, whole=False) for row in rows]
-    return json_answer(paged(request, "/v2/tasks", "tasks", items, following))
-
-
-async def _marked(request: Request, tx: Transaction, marker: str) -> Row[Any]:
-    if not is_uuid(marker):
-        raise BadInput("Invalid marker format")
-    row = await tasks.get(tx, marker)
-    if row is None or not _mine(request, row):
-        raise BadInput("Invalid marker: task could not be found.")
-    return row
+        page = await TASKS.page(request, tx, statement)
+    items = [schemas.task(row, whole=False) for row in page.rows]
+    return json_answer(TASKS.answer(request, page, items))
 
 
 def _mine(request: Request, row: Row[Any]) -> bool:
@@ -280,11 +284,11 @@ async def create_task(request: Request, room: Images) -> Response:
     for name in ("type", "input"):
         if name not in body:
             raise BadInput(f"Task '{name}' is required")
-    wanted = body["input"]
-    if body["type"] != "import" or not isinstance(wanted, dict):
+    requested = body["input"]
+    if body["type"] != "import" or not isinstance(requested, dict):
         raise BadInput("Tasks are of the type 'import', with an object as input.")
-    properties = wanted.get("image_properties")
-    uri = wanted.get("import_from")
+    properties = requested.get("image_properties")
+    uri = requested.get("import_from")
     if not isinstance(properties, dict) or not isinstance(uri, str):
         raise BadInput("Input needs import_from, import_from_format and image_properties.")
     if "web-download" not in room.settings.import_methods:
@@ -295,7 +299,7 @@ async def create_task(request: Request, room: Images) -> Response:
     if not values.get("disk_format") or not values.get("container_format"):
         raise BadInput("image_properties need disk_format and container_format.")
     guards.of(request, room).check_change({}, further)
-    if wanted.get("import_from_format") not in (None, values["disk_format"]):
+    if requested.get("import_from_format") not in (None, values["disk_format"]):
         raise BadInput("import_from_format must be the image's disk_format.")
     certificate = await signed.certificate(request, room, further)
     async with request.transaction() as tx:
@@ -322,8 +326,9 @@ async def _start(
     now, task_id = room.clock.now(), new_uuid()
     await quotas.check(tx, room, values["owner"], quotas.COUNT, more=1)
     image = await images.create(tx, values, further, tags, now)
+    request.made(image.id, await news.image(tx, room, image))
     row = await tasks.create(
-        tx, request.token, task_id=task_id, kind="import", image_id=image.id,
+        tx, room, request.token, task_id=task_id, kind="import", image_id=image.id,
         given=body["input"], now=now,
     )  # fmt: skip
     await images.begin_import(tx, image, task_id, [room.default_store], now)
@@ -359,7 +364,7 @@ ROUTES = (
         "/v2/tasks",
         list_tasks,
         ("tasks_api_access", "get_tasks"),
-        query=("limit", "marker", "sort_dir", "sort_key", "status", "type"),
+        query=TASKS.parameters,
     ),
     Route(
         "POST",
@@ -367,6 +372,7 @@ ROUTES = (
         create_task,
         ("tasks_api_access", "add_task", "add_image", "publicize_image", "communitize_image"),
         body=schemas.task_body,
+        event="image.create",
     ),
     Route("GET", "/v2/tasks/{task_id}", show_task, ("tasks_api_access", "get_task")),
     Route("DELETE", "/v2/tasks/{task_id}", delete_task, ("tasks_api_access", "modify_task")),

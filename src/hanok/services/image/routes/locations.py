@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row
 from starlette.responses import Response
 
-from hanok.base.errors import BadInput, Conflict, Forbidden
+from hanok.base.errors import BadInput, Conflict, Forbidden, TooLarge
 from hanok.base.ids import new_uuid
 from hanok.drivers.image_stores import web
 from hanok.services.image import schemas
@@ -110,8 +110,8 @@ async def change(
         raise Forbidden("Cannot set locations to empty list.")
     if not room.settings.show_multiple_locations:
         raise Forbidden("It's not allowed to change locations if locations are invisible.")
-    wanted = ("active",) if change.op == "remove" else ("active", "queued")
-    if row.status not in wanted:
+    requested = ("active",) if change.op == "remove" else ("active", "queued")
+    if row.status not in requested:
         raise Conflict(
             f"It's not allowed to {change.op} locations if image status is {row.status}."
         )
@@ -152,7 +152,7 @@ async def _add(
     own = _said(row, said)
     store, address = place_of(room, url, inside=False)
     if len(there) >= MOST:
-        raise BadInput(f"An image has at most {MOST} locations.")
+        raise TooLarge(f"An image has at most {MOST} locations.")
     position = None if place == "-" else int(place)
     if position is not None and position > len(there):
         raise BadInput("Invalid position for adding a location.")
@@ -258,7 +258,7 @@ async def add_location(request: Request, room: Images) -> Response:
         now, task_id = room.clock.now(), new_uuid()
         given = {"image_id": row.id, "loc_url": url, "validation_data": said}
         await tasks.create(
-            tx, request.token, task_id=task_id, kind="location_import", image_id=row.id,
+            tx, room, request.token, task_id=task_id, kind="location_import", image_id=row.id,
             given=given, now=now,
         )  # fmt: skip
         await images.begin_import(tx, row, task_id, (), now)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Forbidden
 from hanok.services.image import schemas
-from hanok.services.image.logic import images, members
+from hanok.services.image.logic import images, members, news
 from hanok.services.image.room import Images
 from hanok.services.image.routes.views import readable
 from hanok.store import Transaction
@@ -38,6 +38,11 @@ async def _member(request: Request, tx: Transaction, row: Row[Any]) -> Row[Any]:
     return await members.get(tx, request.reaching(), row, request.path["member_id"])
 
 
+def _subject(row: Row[Any]) -> str:
+    """Whom events of a member are about."""
+    return f"{row.image_id}/{row.member_id}"
+
+
 async def add_member(request: Request, room: Images) -> Response:
     """POST members: pending until the project accepts."""
     body = await request.json()
@@ -47,6 +52,7 @@ async def add_member(request: Request, room: Images) -> Response:
     async with request.transaction() as tx:
         row = await _shared(request, tx, "add_member")
         found = await members.offer(tx, row.id, member_id, room.clock.now())
+        request.made(_subject(found), news.member(found))
     return json_answer(schemas.member(found))
 
 
@@ -73,6 +79,7 @@ async def update_member(request: Request, room: Images) -> Response:
             raise Forbidden("You are not authorized to complete modify_member action.")
         found = await _member(request, tx, row)
         fresh = await members.answer(tx, row.id, found.member_id, status, room.clock.now())
+        request.made(_subject(fresh), news.member(fresh))
     return json_answer(schemas.member(fresh))
 
 
@@ -81,6 +88,7 @@ async def remove_member(request: Request, room: Images) -> Response:
         row = await _shared(request, tx, "delete_member")
         found = await _member(request, tx, row)
         await members.remove(tx, row.id, found.member_id)
+        request.made(_subject(found), news.member(found) | news.gone(room.clock.now()))
     return no_content()
 
 
@@ -88,8 +96,22 @@ _ALL = "/v2/images/{image_id}/members"
 _ONE = _ALL + "/{member_id}"
 ROUTES = (
     Route("GET", _ALL, list_members, ("get_members",)),
-    Route("POST", _ALL, add_member, ("add_member",), body=schemas.new_member_body),
+    Route(
+        "POST",
+        _ALL,
+        add_member,
+        ("add_member",),
+        body=schemas.new_member_body,
+        event="image.member.create",
+    ),
     Route("GET", _ONE, show_member, ("get_member",)),
-    Route("PUT", _ONE, update_member, ("modify_member",), body=schemas.member_body),
-    Route("DELETE", _ONE, remove_member, ("delete_member",)),
+    Route(
+        "PUT",
+        _ONE,
+        update_member,
+        ("modify_member",),
+        body=schemas.member_body,
+        event="image.member.update",
+    ),
+    Route("DELETE", _ONE, remove_member, ("delete_member",), event="image.member.delete"),
 )

@@ -5,31 +5,88 @@ Source: Image API reference, "Metadata definitions".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Row
+from msgspec.structs import replace
+from sqlalchemy import Row, Table
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Conflict, NotFound
 from hanok.services.image import metadef_schemas as schemas
-from hanok.services.image.logic import metadefs
+from hanok.services.image.logic import metadefs, news
 from hanok.services.image.room import Images
-from hanok.services.image.routes.views import allow, paged
+from hanok.services.image.routes.views import PAGES, allow
 from hanok.services.image.tables import (
     metadef_associations,
+    metadef_namespaces,
     metadef_objects,
     metadef_properties,
     metadef_tags,
 )
 from hanok.store import Transaction
-from hanok.web.pages import limit_of
+from hanok.web.listing import Listing, Where
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
 
-PAGE, MOST = 25, 1000
-_SORT = ("created_at", "updated_at", "namespace", "display_name", "visibility", "owner", "id")
+
+def _visibility(values: list[str]) -> Where | None:
+    visibility = values[-1]
+    if visibility not in ("", "public", "private"):
+        raise BadInput(f"Invalid visibility value: {visibility[:50]}")
+    return metadef_namespaces.c.visibility == visibility if visibility else None
+
+
+NAMESPACES = Listing(
+    table=metadef_namespaces,
+    name="namespaces",
+    style=replace(
+        PAGES, together="", missing=lambda marker: NotFound(f"Namespace {marker[:80]} not found")
+    ),
+    marker=metadef_namespaces.c.namespace,
+    unique=metadef_namespaces.c.namespace,
+    first=(metadef_namespaces.c.created_at, "desc"),
+    default_direction="desc",
+    sort={
+        name: metadef_namespaces.c[name]
+        for name in (
+            "created_at", "updated_at", "namespace", "display_name", "visibility", "owner", "id",
+        )
+    },
+    filters={
+        "visibility": _visibility,
+        "resource_types": lambda values: (
+            metadefs.about(values[-1].split(",")) if values[-1] else None
+        ),
+    },
+)  # fmt: skip
+
+
+def _listing(table: Table, name: str, *, zero: bool) -> Listing:
+    """A list of what is in a namespace: whole, unless a limit is asked for, and without links, as upstream."""
+    return Listing(
+        table=table,
+        name=name,
+        style=replace(
+            PAGES,
+            put=lambda answer, name, links: None,
+            missing=lambda marker: NotFound(f"There is nothing of the name {marker[:80]}."),
+            maximum=None,
+            usual=None,
+            zero=zero,
+            no_marker=True,
+            together="",
+        ),
+        marker=table.c.name,
+        unique=table.c.name,
+        first=(table.c.created_at, "desc"),
+        default_direction="desc",
+        sort={one: table.c[one] for one in ("created_at", "updated_at", "name")},
+    )
+
+
+OBJECTS = _listing(metadef_objects, "objects", zero=False)
+TAGS = _listing(metadef_tags, "tags", zero=True)
 
 
 async def _namespace(request: Request, tx: Transaction, rule: str) -> Row[Any]:
@@ -47,20 +104,6 @@ def _target(row: Row[Any]) -> dict[str, Any]:
     return {"project_id": row.owner, "owner": row.owner, "visibility": row.visibility}
 
 
-def _direction(request: Request) -> Any:
-    direction = request.query.get("sort_dir", "desc")
-    if direction not in ("asc", "desc"):
-        raise BadInput(f"Invalid sort direction: {direction[:50]}")
-    return direction
-
-
-def _check_visibility(request: Request) -> str | None:
-    visibility = request.query.get("visibility")
-    if visibility not in (None, "", "public", "private"):
-        raise BadInput(f"Invalid visibility value: {visibility[:50]}")
-    return visibility or None
-
-
 # ---- namespaces ----
 
 
@@ -69,31 +112,17 @@ async def list_namespaces(request: Request, room: Images) -> Response:
     token = request.token
     allow(request, "get_metadef_namespaces", {"project_id": token.project_id})
     allow(request, "list_metadef_resource_types", {"project_id": token.project_id})
-    query, caller = request.query, request.reaching()
-    key = query.get("sort_key", "created_at")
-    if key not in _SORT:
-        raise BadInput(f"Invalid sort key: {key[:50]}.")
-    limit = limit_of(query.get("limit"), maximum=MOST) if "limit" in query else PAGE
-    sought = metadefs.Sought(
-        visibility=_check_visibility(request),
-        about=query["resource_types"].split(",") if query.get("resource_types") else (),
-        key=key,
-        direction=_direction(request),
-        marker=query.get("marker"),
-        limit=limit,
-    )
+    statement = metadefs.listed(request.reaching())
     async with request.reading() as tx:
-        rows = await metadefs.listed(tx, caller, sought)
-        about = await metadefs.associations_of(tx, [row.id for row in rows])
+        page = await NAMESPACES.page(request, tx, statement)
+        about = await metadefs.associations_of(tx, [row.id for row in page.rows])
     shown = []
-    for row in rows:
+    for row in page.rows:
         if request.may("get_metadef_namespace", _target(row)):
             kinds = [schemas.association(one) for one in about[row.id]]
             more = {"resource_type_associations": kinds} if kinds else {}
             shown.append({**schemas.namespace(row), **more})
-    following = rows[-1].namespace if limit and len(rows) == limit else None
-    path = "/v2/metadefs/namespaces"
-    return json_answer(paged(request, path, "namespaces", shown, following))
+    return json_answer(NAMESPACES.answer(request, page, shown))
 
 
 async def create_namespace(request: Request, room: Images) -> Response:
@@ -102,20 +131,38 @@ async def create_namespace(request: Request, room: Images) -> Response:
     body = await request.json()
     target = {"project_id": token.project_id}
     allow(request, "add_metadef_namespace", target)
-    wanted = schemas.read_namespace(body)
+    requested = schemas.read_namespace(body)
     for name, rule in (
         ("associations", "add_metadef_resource_type_association"),
         ("objects", "add_metadef_object"),
         ("properties", "add_metadef_property"),
         ("tags", "add_metadef_tag"),
     ):
-        if wanted[name]:
+        if requested[name]:
             allow(request, rule, target)
     async with request.transaction() as tx:
-        row = await metadefs.create(tx, wanted, token.project_id or "", room.clock.now())
+        row = await metadefs.create(tx, requested, token.project_id or "", room.clock.now())
         shown = await _whole(tx, row)
+        _told(request, row)
+        for table in metadefs.INSIDE:
+            for one in await metadefs.inside(tx, row, table):
+                _told_inside(request, row, table, one, "create")
     where = f"/v2/metadefs/namespaces/{quote(row.namespace)}"
     return json_answer(shown, 201, {"Location": where})
+
+
+def _told(request: Request, row: Row[Any], **more: Any) -> None:
+    """Have the request's event tell of a namespace. more: what its payload says otherwise."""
+    request.made(row.namespace, news.namespace(row) | more)
+
+
+def _told_inside(
+    request: Request, of: Row[Any], table: Table, row: Row[Any], verb: str, **more: Any
+) -> None:
+    """Have an event tell of something in a namespace. more: what its payload says otherwise."""
+    kind = f"image.{news.NOUNS[table]}.{verb}"
+    payload = news.inside(of, table, row) | more
+    request.made(f"{of.namespace}/{row.name}", payload, event=kind)
 
 
 async def _whole(tx: Transaction, row: Row[Any]) -> dict[str, Any]:
@@ -139,7 +186,7 @@ async def _whole(tx: Transaction, row: Row[Any]) -> dict[str, Any]:
 
 async def show_namespace(request: Request, room: Images) -> Response:
     """GET namespaces/{name}; ?resource_type= puts that type's prefix before the properties' names."""
-    _check_visibility(request)
+    _visibility([request.query.get("visibility", "")])
     kind = request.query.get("resource_type")
     async with request.reading() as tx:
         row = await _namespace(request, tx, "get_metadef_namespace")
@@ -175,11 +222,12 @@ async def update_namespace(request: Request, room: Images) -> Response:
     body = await request.json()
     async with request.transaction() as tx:
         row = await _namespace(request, tx, "modify_metadef_namespace")
-        wanted = schemas.read_namespace(body)
+        requested = schemas.read_namespace(body)
         columns = ("namespace", "display_name", "description", "visibility", "protected")
-        values = {name: wanted[name] for name in columns}
-        values["owner"] = wanted["owner"] or request.token.project_id or row.owner
+        values = {name: requested[name] for name in columns}
+        values["owner"] = requested["owner"] or request.token.project_id or row.owner
         fresh = await metadefs.update(tx, row, values, room.clock.now())
+        _told(request, fresh, namespace_old=row.namespace)
     return json_answer(schemas.namespace(fresh))
 
 
@@ -187,6 +235,7 @@ async def delete_namespace(request: Request, room: Images) -> Response:
     async with request.transaction() as tx:
         row = await _namespace(request, tx, "delete_metadef_namespace")
         await metadefs.delete(tx, row)
+        _told(request, row, **news.gone(room.clock.now()))
     return no_content()
 
 
@@ -213,6 +262,7 @@ async def associate(request: Request, room: Images) -> Response:
     async with request.transaction() as tx:
         row = await _namespace(request, tx, "add_metadef_resource_type_association")
         made = await metadefs.associate(tx, row, schemas.read_association(body), room.clock.now())
+        _told_inside(request, row, metadef_associations, made, "create")
     return json_answer(schemas.association(made), 201)
 
 
@@ -220,8 +270,16 @@ async def dissociate(request: Request, room: Images) -> Response:
     name = request.path["name"]
     async with request.transaction() as tx:
         row = await _namespace(request, tx, "remove_metadef_resource_type_association")
-        await metadefs.remove(tx, row, metadef_associations, name)
+        await _remove(request, room, tx, row, metadef_associations, name)
     return no_content()
+
+
+async def _remove(
+    request: Request, room: Images, tx: Transaction, of: Row[Any], table: Table, name: str
+) -> None:
+    """Take something out of a namespace, and have the request's event tell of it."""
+    gone = await metadefs.remove(tx, of, table, name)
+    _told_inside(request, of, table, gone, "delete", **news.gone(room.clock.now()))
 
 
 # ---- properties ----
@@ -245,6 +303,7 @@ async def create_property(request: Request, room: Images) -> Response:
         definition = schemas.read_property(body, named=True)
         values = {"name": definition.pop("name"), "definition": definition}
         made = await metadefs.add(tx, row, metadef_properties, values, room.clock.now())
+        _told_inside(request, row, metadef_properties, made, "create")
     return json_answer(_property(made), 201)
 
 
@@ -273,13 +332,14 @@ async def update_property(request: Request, room: Images) -> Response:
         definition = schemas.read_property(body, named=True)
         values = {"name": definition.pop("name"), "definition": definition}
         fresh = await metadefs.change(tx, row, metadef_properties, name, values, room.clock.now())
+        _told_inside(request, row, metadef_properties, fresh, "update", name_old=name)
     return json_answer(_property(fresh))
 
 
 async def delete_property(request: Request, room: Images) -> Response:
     async with request.transaction() as tx:
         row = await _namespace(request, tx, "remove_metadef_property")
-        await metadefs.remove(tx, row, metadef_properties, request.path["property_name"])
+        await _remove(request, room, tx, row, metadef_properties, request.path["property_name"])
     return no_content()
 
 
@@ -287,6 +347,7 @@ async def delete_properties(request: Request, room: Images) -> Response:
     async with request.transaction() as tx:
         row = await _namespace(request, tx, "delete_metadef_namespace")
         await metadefs.remove_all(tx, row, metadef_properties)
+        _told(request, row)
     return no_content()
 
 
@@ -297,31 +358,11 @@ async def list_objects(request: Request, room: Images) -> Response:
     async with request.reading() as tx:
         row = await _namespace(request, tx, "get_metadef_objects")
         allow(request, "get_metadef_object", _target(row))
-        rows = _cut(request, await metadefs.inside(tx, row, metadef_objects), zero=False)
-    return json_answer(
-        {
-            "objects": [schemas.object_(one, row.namespace) for one in rows],
-            "schema": "v2/schemas/metadefs/objects",
-        }
-    )
-
-
-def _cut(request: Request, rows: Sequence[Row[Any]], *, zero: bool) -> Sequence[Row[Any]]:
-    """A page of what is in a namespace: in order, behind the marker, at most so many."""
-    key, way = request.query.get("sort_key", "created_at"), _direction(request)
-    if key not in ("created_at", "updated_at", "name"):
-        raise BadInput(f"Invalid sort key: {key[:50]}.")
-    limit = limit_of(request.query.get("limit"), zero=zero)
-    ordered_rows = sorted(
-        rows, key=lambda row: (getattr(row, key), row.name), reverse=way == "desc"
-    )
-    marker = request.query.get("marker")
-    if marker:
-        names = [row.name for row in ordered_rows]
-        if marker not in names:
-            raise NotFound(f"There is nothing of the name {marker[:80]}.")
-        ordered_rows = ordered_rows[names.index(marker) + 1 :]
-    return ordered_rows if limit is None else ordered_rows[:limit]
+        statement = metadefs.of_namespace(row, metadef_objects)
+        page = await OBJECTS.page(request, tx, statement)
+    items = [schemas.object_(one, row.namespace) for one in page.rows]
+    content = {"objects": items, "schema": "v2/schemas/metadefs/objects"}
+    return json_answer(OBJECTS.answer(request, page, content))
 
 
 async def create_object(request: Request, room: Images) -> Response:
@@ -330,6 +371,7 @@ async def create_object(request: Request, room: Images) -> Response:
         row = await _namespace(request, tx, "add_metadef_object")
         values = schemas.read_object(body)
         made = await metadefs.add(tx, row, metadef_objects, values, room.clock.now())
+        _told_inside(request, row, metadef_objects, made, "create")
     return json_answer(schemas.object_(made, row.namespace), 201)
 
 
@@ -347,13 +389,14 @@ async def update_object(request: Request, room: Images) -> Response:
         row = await _namespace(request, tx, "modify_metadef_object")
         values = schemas.read_object(body)
         fresh = await metadefs.change(tx, row, metadef_objects, name, values, room.clock.now())
+        _told_inside(request, row, metadef_objects, fresh, "update", name_old=name)
     return json_answer(schemas.object_(fresh, row.namespace))
 
 
 async def delete_object(request: Request, room: Images) -> Response:
     async with request.transaction() as tx:
         row = await _namespace(request, tx, "delete_metadef_object")
-        await metadefs.remove(tx, row, metadef_objects, request.path["object_name"])
+        await _remove(request, room, tx, row, metadef_objects, request.path["object_name"])
     return no_content()
 
 
@@ -361,6 +404,7 @@ async def delete_objects(request: Request, room: Images) -> Response:
     async with request.transaction() as tx:
         row = await _namespace(request, tx, "delete_metadef_namespace")
         await metadefs.remove_all(tx, row, metadef_objects)
+        _told(request, row)
     return no_content()
 
 
@@ -370,8 +414,9 @@ async def delete_objects(request: Request, room: Images) -> Response:
 async def list_tags(request: Request, room: Images) -> Response:
     async with request.reading() as tx:
         row = await _namespace(request, tx, "get_metadef_tags")
-        rows = _cut(request, await metadefs.inside(tx, row, metadef_tags), zero=True)
-    return json_answer({"tags": [{"name": one.name} for one in rows]})
+        statement = metadefs.of_namespace(row, metadef_tags)
+        page = await TAGS.page(request, tx, statement)
+    return json_answer(TAGS.answer(request, page, [{"name": one.name} for one in page.rows]))
 
 
 async def create_tags(request: Request, room: Images) -> Response:
@@ -385,7 +430,13 @@ async def create_tags(request: Request, room: Images) -> Response:
         names = schemas.read_tags(body.get("tags"))
         if len(set(names)) != len(names):
             raise Conflict("A tag is named twice.")
-        await metadefs.replace_tags(tx, row, names, room.clock.now(), append=append)
+        made = await metadefs.replace_tags(tx, row, names, room.clock.now(), append=append)
+        if not append:
+            _told(request, row)
+        elif not made:
+            request.unchanged()
+        for one in made:
+            _told_inside(request, row, metadef_tags, one, "create")
     return json_answer({"tags": [{"name": name} for name in names]}, 201)
 
 
@@ -394,6 +445,7 @@ async def create_tag(request: Request, room: Images) -> Response:
         row = await _namespace(request, tx, "add_metadef_tag")
         name = schemas.read_name(request.path["tag_name"])
         made = await metadefs.add(tx, row, metadef_tags, {"name": name}, room.clock.now())
+        _told_inside(request, row, metadef_tags, made, "create")
     return json_answer(schemas.named(made), 201)
 
 
@@ -408,17 +460,16 @@ async def update_tag(request: Request, room: Images) -> Response:
     body = await request.json()
     async with request.transaction() as tx:
         row = await _namespace(request, tx, "modify_metadef_tag")
-        values = {"name": schemas.read_tag(body)}
-        fresh = await metadefs.change(
-            tx, row, metadef_tags, request.path["tag_name"], values, room.clock.now()
-        )
+        values, name = {"name": schemas.read_tag(body)}, request.path["tag_name"]
+        fresh = await metadefs.change(tx, row, metadef_tags, name, values, room.clock.now())
+        _told_inside(request, row, metadef_tags, fresh, "update", name_old=name)
     return json_answer(schemas.named(fresh))
 
 
 async def delete_tag(request: Request, room: Images) -> Response:
     async with request.transaction() as tx:
         row = await _namespace(request, tx, "delete_metadef_tag")
-        await metadefs.remove(tx, row, metadef_tags, request.path["tag_name"])
+        await _remove(request, room, tx, row, metadef_tags, request.path["tag_name"])
     return no_content()
 
 
@@ -426,6 +477,7 @@ async def delete_tags(request: Request, room: Images) -> Response:
     async with request.transaction() as tx:
         row = await _namespace(request, tx, "delete_metadef_tags")
         await metadefs.remove_all(tx, row, metadef_tags)
+        _told(request, row)
     return no_content()
 
 
@@ -436,54 +488,197 @@ _PROPERTIES, _PROPERTY = _ONE + "/properties", _ONE + "/properties/{property_nam
 _OBJECTS, _OBJECT = _ONE + "/objects", _ONE + "/objects/{object_name}"
 _TAGS, _TAG = _ONE + "/tags", _ONE + "/tags/{tag_name}"
 _KIND = ("resource_type",)
-_PAGED = ("limit", "marker", "sort_dir", "sort_key")
 ROUTES = (
     Route(
-        "GET", _ALL, list_namespaces,
+        "GET",
+        _ALL,
+        list_namespaces,
         ("get_metadef_namespaces", "get_metadef_namespace", "list_metadef_resource_types"),
-    query=("limit", "marker", "resource_types", "sort_dir", "sort_key", "visibility")),
+        query=NAMESPACES.parameters,
+    ),
     Route(
-        "POST", _ALL, create_namespace,
+        "POST",
+        _ALL,
+        create_namespace,
         (
-            "add_metadef_namespace", "add_metadef_resource_type_association", "add_metadef_object",
-            "add_metadef_property", "add_metadef_tag",
+            "add_metadef_namespace",
+            "add_metadef_resource_type_association",
+            "add_metadef_object",
+            "add_metadef_property",
+            "add_metadef_tag",
         ),
         strict=True,
         body=schemas.namespace_schema,
+        event="image.metadef_namespace.create",
     ),
     Route(
-        "GET", _ONE, show_namespace,
+        "GET",
+        _ONE,
+        show_namespace,
         (
-            "get_metadef_namespace", "list_metadef_resource_types", "get_metadef_objects",
-            "get_metadef_properties", "get_metadef_tags",
+            "get_metadef_namespace",
+            "list_metadef_resource_types",
+            "get_metadef_objects",
+            "get_metadef_properties",
+            "get_metadef_tags",
         ),
-    query=("resource_type", "visibility")),
-    Route("PUT", _ONE, update_namespace, ("modify_metadef_namespace",), strict=True, body=schemas.namespace_schema),
-    Route("DELETE", _ONE, delete_namespace, ("delete_metadef_namespace",)),
-    Route("GET", "/v2/metadefs/resource_types", list_resource_types, ("list_metadef_resource_types",)),
-    Route("GET", _TYPES, list_associations, ("list_metadef_resource_types", "get_metadef_resource_type")),
-    Route(
-        "POST", _TYPES, associate, ("add_metadef_resource_type_association",), strict=True,
-        body=schemas.association_schema,
+        query=("resource_type", "visibility"),
     ),
-    Route("DELETE", _TYPES + "/{name}", dissociate, ("remove_metadef_resource_type_association",)),
+    Route(
+        "PUT",
+        _ONE,
+        update_namespace,
+        ("modify_metadef_namespace",),
+        strict=True,
+        body=schemas.namespace_schema,
+        event="image.metadef_namespace.update",
+    ),
+    Route(
+        "DELETE",
+        _ONE,
+        delete_namespace,
+        ("delete_metadef_namespace",),
+        event="image.metadef_namespace.delete",
+    ),
+    Route(
+        "GET", "/v2/metadefs/resource_types", list_resource_types, ("list_metadef_resource_types",)
+    ),
+    Route(
+        "GET",
+        _TYPES,
+        list_associations,
+        ("list_metadef_resource_types", "get_metadef_resource_type"),
+    ),
+    Route(
+        "POST",
+        _TYPES,
+        associate,
+        ("add_metadef_resource_type_association",),
+        strict=True,
+        body=schemas.association_schema,
+        event="image.metadef_resource_type.create",
+    ),
+    Route(
+        "DELETE",
+        _TYPES + "/{name}",
+        dissociate,
+        ("remove_metadef_resource_type_association",),
+        event="image.metadef_resource_type.delete",
+    ),
     Route("GET", _PROPERTIES, list_properties, ("get_metadef_properties",)),
-    Route("POST", _PROPERTIES, create_property, ("add_metadef_property",), strict=True, body=schemas.property_schema),
-    Route("DELETE", _PROPERTIES, delete_properties, ("delete_metadef_namespace",)),
-    Route("GET", _PROPERTY, show_property, ("get_metadef_property", "get_metadef_resource_type"), query=_KIND),
-    Route("PUT", _PROPERTY, update_property, ("modify_metadef_property",), strict=True, body=schemas.property_schema),
-    Route("DELETE", _PROPERTY, delete_property, ("remove_metadef_property",)),
-    Route("GET", _OBJECTS, list_objects, ("get_metadef_objects", "get_metadef_object"), query=_PAGED),
-    Route("POST", _OBJECTS, create_object, ("add_metadef_object",), strict=True, body=schemas.object_schema),
-    Route("DELETE", _OBJECTS, delete_objects, ("delete_metadef_namespace",)),
+    Route(
+        "POST",
+        _PROPERTIES,
+        create_property,
+        ("add_metadef_property",),
+        strict=True,
+        body=schemas.property_schema,
+        event="image.metadef_property.create",
+    ),
+    Route(
+        "DELETE",
+        _PROPERTIES,
+        delete_properties,
+        ("delete_metadef_namespace",),
+        event="image.metadef_namespace.delete_properties",
+    ),
+    Route(
+        "GET",
+        _PROPERTY,
+        show_property,
+        ("get_metadef_property", "get_metadef_resource_type"),
+        query=_KIND,
+    ),
+    Route(
+        "PUT",
+        _PROPERTY,
+        update_property,
+        ("modify_metadef_property",),
+        strict=True,
+        body=schemas.property_schema,
+        event="image.metadef_property.update",
+    ),
+    Route(
+        "DELETE",
+        _PROPERTY,
+        delete_property,
+        ("remove_metadef_property",),
+        event="image.metadef_property.delete",
+    ),
+    Route(
+        "GET",
+        _OBJECTS,
+        list_objects,
+        ("get_metadef_objects", "get_metadef_object"),
+        query=OBJECTS.parameters,
+    ),
+    Route(
+        "POST",
+        _OBJECTS,
+        create_object,
+        ("add_metadef_object",),
+        strict=True,
+        body=schemas.object_schema,
+        event="image.metadef_object.create",
+    ),
+    Route(
+        "DELETE",
+        _OBJECTS,
+        delete_objects,
+        ("delete_metadef_namespace",),
+        event="image.metadef_namespace.delete_objects",
+    ),
     Route("GET", _OBJECT, show_object, ("get_metadef_object",)),
-    Route("PUT", _OBJECT, update_object, ("modify_metadef_object",), strict=True, body=schemas.object_schema),
-    Route("DELETE", _OBJECT, delete_object, ("delete_metadef_object",)),
-    Route("GET", _TAGS, list_tags, ("get_metadef_tags",), query=_PAGED),
-    Route("POST", _TAGS, create_tags, ("add_metadef_tags",), strict=True, body=schemas.tags_schema),
-    Route("DELETE", _TAGS, delete_tags, ("delete_metadef_tags",)),
+    Route(
+        "PUT",
+        _OBJECT,
+        update_object,
+        ("modify_metadef_object",),
+        strict=True,
+        body=schemas.object_schema,
+        event="image.metadef_object.update",
+    ),
+    Route(
+        "DELETE",
+        _OBJECT,
+        delete_object,
+        ("delete_metadef_object",),
+        event="image.metadef_object.delete",
+    ),
+    Route("GET", _TAGS, list_tags, ("get_metadef_tags",), query=TAGS.parameters),
+    Route(
+        "POST",
+        _TAGS,
+        create_tags,
+        ("add_metadef_tags",),
+        strict=True,
+        body=schemas.tags_schema,
+        event="image.metadef_namespace.delete_tags",
+    ),
+    Route(
+        "DELETE",
+        _TAGS,
+        delete_tags,
+        ("delete_metadef_tags",),
+        event="image.metadef_namespace.delete_tags",
+    ),
     Route("GET", _TAG, show_tag, ("get_metadef_tag",)),
-    Route("POST", _TAG, create_tag, ("add_metadef_tag",), body=schemas.tag_schema),
-    Route("PUT", _TAG, update_tag, ("modify_metadef_tag",), strict=True, body=schemas.tag_schema),
-    Route("DELETE", _TAG, delete_tag, ("delete_metadef_tag",)),
-)  # fmt: skip
+    Route(
+        "POST",
+        _TAG,
+        create_tag,
+        ("add_metadef_tag",),
+        body=schemas.tag_schema,
+        event="image.metadef_tag.create",
+    ),
+    Route(
+        "PUT",
+        _TAG,
+        update_tag,
+        ("modify_metadef_tag",),
+        strict=True,
+        body=schemas.tag_schema,
+        event="image.metadef_tag.update",
+    ),
+    Route("DELETE", _TAG, delete_tag, ("delete_metadef_tag",), event="image.metadef_tag.delete"),
+)

@@ -18,7 +18,7 @@ async def certificate(
     Raises:
         SignatureProblem: the properties do not say it well, or the key manager does not give it to the caller.
     """
-    if not signatures.wanted(properties):
+    if not signatures.requested(properties):
         return None
     secret_id = signatures.certificate_id(properties)
     endpoint = room.settings.key_manager

@@ -7,9 +7,10 @@ from typing import Any
 from starlette.responses import Response
 
 from hanok.base.errors import Conflict, Forbidden, NotFound
-from hanok.services.image.logic import data, images, quotas
+from hanok.services.image.logic import data, images, news, quotas
 from hanok.services.image.room import Images, StoreSettings
 from hanok.services.image.routes.views import readable
+from hanok.store import still_there
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import SIGNED_IN, Route
 
@@ -94,6 +95,8 @@ async def delete_from_store(request: Request, room: Images) -> Response:
         if mine is None:
             raise NotFound(f"Image {row.id} is not stored in store {store}.")
         await images.remove_location(tx, mine, room.clock.now())
+        fresh = still_there(await images.get_any(tx, row.id))
+        request.made(row.id, await news.image(tx, room, fresh))
     await data.empty_trash(room, row.id)
     return no_content()
 
@@ -108,5 +111,6 @@ ROUTES = (
         "/v2/stores/{store_id}/{image_id}",
         delete_from_store,
         ("get_image_location", "delete_image_location"),
+        event="image.update",
     ),
 )

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from sqlalchemy import Row
 
-from hanok.base.errors import Forbidden, NotFound
+from hanok.base.errors import BadInput, Forbidden, NotFound
 from hanok.services.image import schemas
 from hanok.services.image.logic import data, images
 from hanok.services.image.room import Images
 from hanok.services.image.routes import guards
 from hanok.store import Transaction
+from hanok.web.listing import Links, PageStyle
 from hanok.web.request import Request
 
 
@@ -84,23 +84,36 @@ async def answer(request: Request, room: Images, tx: Transaction, row: Row[Any])
     return (await answers(request, room, tx, [row]))[0]
 
 
-def paged(
-    request: Request, path: str, name: str, items: list[dict[str, Any]], following: str | None
-) -> dict[str, Any]:
-    """The body of a list with its links, which are paths in this API.
+def _links(answer: dict[str, Any], name: str, links: Links) -> None:
+    """Links are paths in this API, and the list names the schema that it has at its address."""
+    first = links.first or ""
+    answer["first"] = first
+    answer["schema"] = first.partition("?")[0].replace("/v2/", "/v2/schemas/", 1)
+    if links.next is not None:
+        answer["next"] = links.next
 
-    Args:
-        path: of the list ("/v2/images"). following: the marker behind which the next page begins; None: there is none.
-    """
-    kept = [(name, value) for name, value in request.pairs if name != "marker"]
-    answer: dict[str, Any] = {
-        "first": f"{path}?{urlencode(kept)}" if kept else path,
-        name: items,
-        "schema": path.replace("/v2/", "/v2/schemas/", 1),
-    }
-    if following is not None:
-        answer["next"] = f"{path}?{urlencode([*kept, ('marker', following)])}"
-    return answer
+
+def _odd_key(name: str, known: Collection[str]) -> BadInput:
+    return BadInput(
+        f"Invalid sort key: {name[:50]}. It must be one of: {', '.join(sorted(known))}."
+    )
+
+
+PAGES = PageStyle(
+    put=_links,
+    missing=lambda marker: BadInput("Invalid marker: image could not be found."),
+    maximum=1000,
+    usual=25,
+    paths=True,
+    paired=lambda: BadInput("Number of sort dirs does not match the number of sort keys"),
+    spread=True,
+    together="sort",
+    odd_key=_odd_key,
+    odd_direction=lambda way: BadInput(
+        f"Invalid sort direction: {way[:50]}. It must be asc or desc."
+    ),
+)
+"""Source: Image API reference, "Images", "Tasks", "Metadata definition namespaces"."""
 
 
 def allow(request: Request, rule: str, fields: dict[str, Any]) -> None:

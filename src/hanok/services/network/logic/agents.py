@@ -35,7 +35,7 @@ _known = sa.select(agents.c.host, agents.c.binary).where(
 )
 _hosts = sa.select(agents.c.host).where(agents.c.agent_type == KINDS[0][0]).order_by(agents.c.host)
 _all = sa.select(agents).order_by(agents.c.host, agents.c.agent_type)
-_one = sa.select(agents).where(agents.c.id == bindparam("wanted"))
+_one = sa.select(agents).where(agents.c.id == bindparam("requested"))
 
 
 async def heard(tx: Transaction, room: Network, hosts: Sequence[str]) -> None:
@@ -86,15 +86,15 @@ async def every(tx: Transaction) -> Sequence[Row[Any]]:
     return await tx.all(_all)
 
 
-async def get(tx: Transaction, wanted: str) -> Row[Any]:
+async def get(tx: Transaction, requested: str) -> Row[Any]:
     """An agent.
 
     Raises:
         NotFound
     """
-    row = await tx.first(_one, {"wanted": wanted})
+    row = await tx.first(_one, {"requested": requested})
     if row is None:
-        raise not_found("agent", wanted)
+        raise not_found("agent", requested)
     return row
 
 

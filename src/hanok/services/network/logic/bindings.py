@@ -20,7 +20,7 @@ from hanok.services.network.logic.errors import conflict, not_found
 from hanok.services.network.logic.reach import change, get_any
 from hanok.services.network.logic.scopes import port_scope, touch
 from hanok.services.network.room import Network
-from hanok.services.network.tables import bindings, is_active, ports
+from hanok.services.network.tables import bindings, is_active, ports, trunk_subports, trunks
 from hanok.store import Duplicate, Transaction
 
 ACTIVE, INACTIVE = "ACTIVE", "INACTIVE"
@@ -36,6 +36,17 @@ _of_port = (
 _change = bindings.update().where(bindings.c.port_id == bindparam("port"))
 _change_active = _change.where(is_active)
 _change_one = _change.where(bindings.c.host == bindparam("at"))
+# What comes through a port is where that is, and up when OVN says that the port is.
+_through = (
+    sa.select(trunk_subports.c.port_id)
+    .join(trunks, trunks.c.id == trunk_subports.c.trunk_id)
+    .where(trunks.c.port_id == bindparam("port"))
+)
+_subports = bindings.update().where(bindings.c.port_id.in_(_through), is_active)
+_elsewhere = sa.select(bindings.c.port_id).where(
+    bindings.c.port_id.in_(_through), is_active, bindings.c.host != bindparam("at")
+)
+_subports_down = ports.update().where(ports.c.id.in_(_elsewhere)).values(status="DOWN")
 _forget = bindings.delete().where(bindings.c.port_id == bindparam("port"))
 _forget_others = _forget.where(sa.not_(is_active))
 _forget_one = _forget_others.where(bindings.c.host == bindparam("at"))
@@ -68,6 +79,8 @@ async def bind(tx: Transaction, port_id: str, values: Mapping[str, Any]) -> None
     if host is not None:
         await tx.execute(_forget_one, {"port": port_id, "at": host})
         values = {**values, **_plugged(host)}
+        await tx.execute(_subports_down, {"port": port_id, "at": host})
+        await tx.execute(_subports.values(host=host, **_plugged(host)), {"port": port_id})
     await tx.execute(_change_active.values(**values), {"port": port_id})
 
 
@@ -160,14 +173,14 @@ async def update(
         NotFound; Conflict: there is one for the other host.
     """
     row = await at(tx, port.id, host)
-    wanted = dict(values)
-    to = wanted.get("host", host)
+    requested = dict(values)
+    to = requested.get("host", host)
     if to != host:
         if any(each.host == to for each in await of_port(tx, port.id)):
             raise _exists(port.id, to)
-        wanted |= _plugged(to)
-    if wanted:
-        await tx.execute(_change_one.values(**wanted), {"port": port.id, "at": host})
+        requested |= _plugged(to)
+    if requested:
+        await tx.execute(_change_one.values(**requested), {"port": port.id, "at": host})
     await _changed(tx, room, port.id, down=row.status == ACTIVE and to != host)
     return shown(await at(tx, port.id, to))
 

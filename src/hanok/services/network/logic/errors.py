@@ -18,16 +18,35 @@ _NOT_FOUND = {
         "SecurityGroupRuleNotFound",
         "Security group rule {} does not exist",
     ),
+    "address_scope": ("AddressScopeNotFound", "Address scope {} could not be found"),
+    "subnetpool": ("SubnetPoolNotFound", "Subnet pool {} could not be found."),
+    "address_group": ("AddressGroupNotFound", "Address group {} could not be found."),
+    "rbac_policy": ("RbacPolicyNotFound", "RBAC policy {} could not be found."),
+    "port_forwarding": ("PortForwardingNotFound", "Port Forwarding {} could not be found."),
+    "policy": ("QosPolicyNotFound", "QoS policy {} could not be found."),
+    "bandwidth_limit_rule": ("QosRuleNotFound", "QoS rule {} could not be found."),
+    "dscp_marking_rule": ("QosRuleNotFound", "QoS rule {} could not be found."),
+    "alias_bandwidth_limit_rule": ("QosRuleNotFound", "QoS rule {} could not be found."),
+    "alias_dscp_marking_rule": ("QosRuleNotFound", "QoS rule {} could not be found."),
+    "trunk": ("TrunkNotFound", "Trunk {} could not be found."),
+    "default_security_group_rule": (
+        "DefaultSecurityGroupRuleNotFound",
+        "Default Security Group rule {} does not exist",
+    ),
+    "security_groups_default_statefulness": (
+        "SecurityGroupDefaultStatefulnessNotFound",
+        "Security group default statefulness {} could not be found.",
+    ),
     "binding": ("PortBindingNotFound", "Binding for port {} for host {} could not be found."),
     "agent": ("AgentNotFound", "Agent {} could not be found."),
     "extension": ("HTTPNotFound", "Extension with alias {} does not exist"),
 }
 
 
-def not_found(kind: str, *wanted: str) -> NotFound:
+def not_found(kind: str, *requested: str) -> NotFound:
     """The 404 of a kind of resource; the same for one that is somebody else's."""
     code, text = _NOT_FOUND[kind]
-    return NotFound(text.format(*(one[:255] for one in wanted)), code=code)
+    return NotFound(text.format(*(one[:255] for one in requested)), code=code)
 
 
 def invalid(name: str, reason: str) -> BadInput:

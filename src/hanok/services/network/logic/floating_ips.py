@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, NotFound
-from hanok.services.network.logic import addresses, quotas
+from hanok.services.network.logic import addresses, forwardings, qos, quotas
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic.addresses import network_of
 from hanok.services.network.logic.errors import bad, conflict
@@ -27,12 +27,14 @@ from hanok.services.network.logic.reach import (
     shown,
     standard,
     tags_of,
+    visible_networks,
 )
 from hanok.services.network.logic.scopes import floating_ip_scope, router_scope, touch
 from hanok.services.network.room import Network
 from hanok.services.network.tables import (
     floating_ips,
     ip_allocations,
+    networks,
     ports,
     router_subnets,
     routers,
@@ -80,7 +82,6 @@ _way = (
         routers.c.gateway_network_id == bindparam("outside"),
     )
     .order_by(sa.case((ip_allocations.c.address == subnets.c.gateway_ip, 0), else_=1), routers.c.id)
-    .limit(1)
 )
 
 
@@ -90,6 +91,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
     details = {row.id: dict(row._mapping) for row in await tx.all(_ports, {"ids": ids})}
     for one in details.values():
         del one["id"]
+    forwarded = await forwardings.of_floating(tx, [row.id for row in rows])
     found = []
     for row in rows:
         common = shown(row, their_tags[row.id])
@@ -103,6 +105,8 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
                 "fixed_ip_address": row.fixed_ip_address,
                 "router_id": row.router_id,
                 "status": row.status,
+                "qos_policy_id": row.qos_policy_id,
+                "port_forwardings": forwardings.shown_with_floating(forwarded[row.id]),
                 "port_details": details.get(row.port_id) if row.port_id else None,
             }
         )
@@ -125,6 +129,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
         **standard(values, project_id, now),
         "floating_network_id": network.id,
         "status": "DOWN",
+        "qos_policy_id": await qos.requested(tx, reach, values.get("qos_policy_id")),
     }
     await tx.serialize("network", network.id)
     port_id = await port_logic.write(
@@ -143,10 +148,10 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     await set_tags(tx, row["id"], values.get("tags", ()))
     if values["port_id"] is not None:
         floating = await get_any(tx, "floatingip", row["id"])
-        wanted = await _association(
+        requested = await _association(
             tx, reach, floating, values["port_id"], values["fixed_ip_address"]
         )
-        await _lead(tx, floating, wanted)
+        await _lead(tx, floating, requested)
     elif values["fixed_ip_address"] is not None:
         raise bad("floatingip", "fixed_ip_address cannot be specified without a port_id")
     made = await get_any(tx, "floatingip", row["id"])
@@ -172,17 +177,17 @@ async def _take(tx: Transaction, network: Row[Any], port_id: str, values: Mappin
             raise NotFound(
                 f"Subnet {values['subnet_id']} could not be found.", code="SubnetNotFound"
             )
-    wanted = values["floating_ip_address"]
-    if wanted is not None:
-        address = ipaddress.ip_address(wanted)
+    requested = values["floating_ip_address"]
+    if requested is not None:
+        address = ipaddress.ip_address(requested)
         for subnet in candidates:
             if address in network_of(subnet.cidr):
                 port_logic.check_address(subnet, address)
-                if wanted == subnet.gateway_ip:
-                    raise port_logic.in_use(network.id, wanted)
+                if requested == subnet.gateway_ip:
+                    raise port_logic.in_use(network.id, requested)
                 return await addresses.take(tx, subnet, int(address), port_id)
         raise BadInput(
-            f"IP address {wanted} is not a valid IP for any of the subnets on the specified network.",
+            f"IP address {requested} is not a valid IP for any of the subnets on the specified network.",
             code="InvalidIpForNetwork",
         )
     for subnet in candidates:
@@ -230,15 +235,8 @@ async def _association(
         )
     else:
         match = held[0]
-    router_id = await tx.scalar(
-        _way, {"subnet": match.subnet_id, "outside": floating.floating_network_id}
-    )
-    if router_id is None:
-        raise NotFound(
-            f"External network {floating.floating_network_id} is not reachable from subnet "
-            f"{match.subnet_id}.  Therefore, cannot associate Port {port.id} with a Floating IP.",
-            code="ExternalGatewayForFloatingIPNotFound",
-        )
+    await _whole(tx, floating)
+    router_id = await way(tx, floating, match.subnet_id, port.id)
     await tx.serialize("network.router", router_id)
     await _check_free(tx, floating, port.id, match.address)
     return {
@@ -247,6 +245,41 @@ async def _association(
         "router_id": router_id,
         "status": "ACTIVE",
     }
+
+
+async def _whole(tx: Transaction, floating: Row[Any]) -> None:
+    """Raises Conflict where single ports of a floating IP lead somewhere."""
+    if (await forwardings.of_floating(tx, [floating.id]))[floating.id]:
+        raise conflict(
+            "FipInUseByPortForwarding",
+            f"Floating IP {floating.id} in use by Port Forwarding resources.",
+        )
+
+
+async def way(
+    tx: Transaction,
+    floating: Row[Any],
+    subnet_id: str,
+    port_id: str,
+    *,
+    router_id: str | None = None,
+) -> str:
+    """The router between a floating IP's network and a subnet. router_id: this one, and no other.
+
+    Raises:
+        NotFound: there is none.
+    """
+    ends = {"subnet": subnet_id, "outside": floating.floating_network_id}
+    found = [str(one) for one in await tx.scalars(_way, ends)]
+    if router_id is not None:
+        found = [one for one in found if one == router_id]
+    if not found:
+        raise NotFound(
+            f"External network {floating.floating_network_id} is not reachable from subnet "
+            f"{subnet_id}.  Therefore, cannot associate Port {port_id} with a Floating IP.",
+            code="ExternalGatewayForFloatingIPNotFound",
+        )
+    return found[0]
 
 
 async def _check_free(
@@ -269,8 +302,10 @@ async def _check_free(
         )
 
 
-async def _lead(tx: Transaction, floating: Row[Any], wanted: Mapping[str, Any]) -> None:
-    await tx.execute(floating_ips.update().where(floating_ips.c.id == floating.id).values(**wanted))
+async def _lead(tx: Transaction, floating: Row[Any], requested: Mapping[str, Any]) -> None:
+    await tx.execute(
+        floating_ips.update().where(floating_ips.c.id == floating.id).values(**requested)
+    )
 
 
 async def update(
@@ -288,29 +323,59 @@ async def update(
         if values["port_id"] is None:
             if values.get("fixed_ip_address") is not None:
                 raise bad("floatingip", "fixed_ip_address cannot be specified without a port_id")
-            wanted: dict[str, Any] = {
+            requested: dict[str, Any] = {
                 "port_id": None,
                 "fixed_ip_address": None,
                 "router_id": None,
                 "status": "DOWN",
             }
         else:
-            wanted = await _association(
+            requested = await _association(
                 tx, reach, row, values["port_id"], values.get("fixed_ip_address")
             )
-        await _lead(tx, row, wanted)
+        await _lead(tx, row, requested)
     elif values.get("fixed_ip_address") is not None:
         raise bad("floatingip", "fixed_ip_address cannot be specified without a port_id")
     plain = {name: values[name] for name in ("description",) if name in values}
+    if "qos_policy_id" in values:
+        plain["qos_policy_id"] = await qos.requested(
+            tx, reach, values["qos_policy_id"], row.qos_policy_id
+        )
     await change(tx, floating_ips, row.id, room.clock.now(), plain)
     after = await get_any(tx, "floatingip", row.id)
     await touch(tx, room, floating_ip_scope(row.id), *await _routers_meant(tx, row, after))
 
 
 async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
-    """Give the address back."""
+    """Give the address back.
+
+    Raises:
+        Conflict: ports of it lead somewhere.
+    """
+    await _whole(tx, row)
     meant = await _routers_meant(tx, row)
     await set_tags(tx, row.id, ())
     await tx.execute(floating_ips.delete().where(floating_ips.c.id == row.id))
     await port_logic.remove(tx, room, await get_any(tx, "port", row.floating_port_id))
     await touch(tx, room, floating_ip_scope(row.id), *meant)
+
+
+async def pools(tx: Transaction, reach: Reach) -> list[dict[str, Any]]:
+    """The subnets of external networks that the caller may take floating IPs of."""
+    mine = (
+        sa.select(subnets)
+        .join(networks, networks.c.id == subnets.c.network_id)
+        .where(networks.c.external, subnets.c.ip_version == 4, visible_networks(reach))
+        .order_by(subnets.c.id)
+    )
+    return [
+        {
+            "subnet_id": row.id,
+            "subnet_name": row.name,
+            "cidr": row.cidr,
+            "network_id": row.network_id,
+            "project_id": reach.project_id,
+            "tenant_id": reach.project_id,
+        }
+        for row in await tx.all(mine)
+    ]

@@ -101,14 +101,14 @@ async def differences(tx: Transaction, room: Network) -> list[str]:
 
 async def _compared(tx: Transaction, room: Network) -> list[str]:
     known = await tx.all(_all)
-    wanted = await specs.rows_of(tx, room, [row.scope for row in known])
+    requested = await specs.rows_of(tx, room, [row.scope for row in known])
     held = await room.northbound.scopes()
     found = [
         f"{scope}: in OVN, but not in the database"
         for scope in sorted(set(held) - {row.scope for row in known})
     ]
     for row in known:
-        rows = wanted.get(row.scope)
+        rows = requested.get(row.scope)
         if isinstance(rows, CannotExpress):
             found.append(f"{row.scope}: cannot be written: {rows.message}")
         elif row.applied < row.wanted:
@@ -120,11 +120,11 @@ async def _compared(tx: Transaction, room: Network) -> list[str]:
     return found
 
 
-def _unlike(wanted: list[Row], held: list[Row]) -> str | None:
+def _unlike(requested: list[Row], held: list[Row]) -> str | None:
     def keyed(rows: list[Row]) -> dict[Any, Row]:
         return {(type(row).__name__, name_of(row)): row for row in rows}
 
-    ours, theirs = keyed(wanted), keyed(held)
+    ours, theirs = keyed(requested), keyed(held)
     if lost := set(ours) - set(theirs):
         return f"lacks {', '.join(sorted(' '.join(one) for one in lost))}"
     if extra := set(theirs) - set(ours):

@@ -15,12 +15,12 @@ from hanok.base.errors import NotFound
 from hanok.drivers.ovn.topology import GENEVE_MTU
 from hanok.services.network.logic import floating_ips as floating_logic
 from hanok.services.network.logic import ports as port_logic
-from hanok.services.network.logic import quotas, subnets
+from hanok.services.network.logic import qos, quotas, sharing, subnets
 from hanok.services.network.logic.errors import conflict, invalid, invalid_operation
 from hanok.services.network.logic.reach import (
+    EXTERNAL,
     Reach,
     change,
-    get_any,
     project_of,
     set_tags,
     shown,
@@ -29,15 +29,21 @@ from hanok.services.network.logic.reach import (
 )
 from hanok.services.network.logic.scopes import network_scope, port_scope, router_scope, touch_all
 from hanok.services.network.room import Network
-from hanok.services.network.tables import floating_ips, networks, ports, routers
+from hanok.services.network.tables import floating_ips, networks, ports, routers, subnet_pools
 from hanok.services.network.tables import subnets as subnet_table
 from hanok.store import Duplicate, Transaction
+from hanok.web.attributes import UNSET
 
-LEAST_MTU = 68
 MOST_SEGMENT = 16_777_215
 PHYSICAL_MTU = 1500
 _subnets = (
-    sa.select(subnet_table.c.id, subnet_table.c.network_id)
+    sa.select(
+        subnet_table.c.id,
+        subnet_table.c.network_id,
+        subnet_table.c.ip_version,
+        subnet_pools.c.address_scope_id,
+    )
+    .outerjoin(subnet_pools, subnet_pools.c.id == subnet_table.c.subnetpool_id)
     .where(subnet_table.c.network_id.in_(bindparam("ids", expanding=True)))
     .order_by(subnet_table.c.created_at, subnet_table.c.id)
 )
@@ -65,10 +71,6 @@ _segments = sa.select(networks.c.segmentation_id).where(
 _last_segment = sa.select(sa.func.max(networks.c.segmentation_id)).where(
     networks.c.network_type == "geneve"
 )
-_foreign_ports = sa.select(ports.c.id).where(
-    ports.c.network_id == bindparam("network"),
-    ports.c.project_id.not_in(["", bindparam("project")]),
-)
 _routers_on = sa.select(ports.c.device_id).where(
     ports.c.network_id == bindparam("network"), ports.c.role.in_(["router", "gateway"])
 )
@@ -89,15 +91,17 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
     ids = [row.id for row in rows]
     their_tags = await tags_of(tx, ids)
     their_subnets: dict[str, list[str]] = {one: [] for one in ids}
+    scopes_of: dict[tuple[str, int], str] = {}
     for row in await tx.all(_subnets, {"ids": ids}):
         their_subnets[row.network_id].append(row.id)
+        if row.address_scope_id is not None:
+            scopes_of[row.network_id, row.ip_version] = row.address_scope_id
     return [
         {
             **shown(row, their_tags[row.id]),
             "admin_state_up": row.admin_state_up,
             "status": "ACTIVE",
             "subnets": their_subnets[row.id],
-            "shared": row.shared,
             "router:external": row.external,
             "is_default": row.is_default,
             "mtu": row.mtu,
@@ -107,8 +111,9 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "provider:segmentation_id": row.segmentation_id,
             "availability_zone_hints": row.availability_zone_hints,
             "availability_zones": ["nova"],
-            "ipv4_address_scope": None,
-            "ipv6_address_scope": None,
+            "qos_policy_id": row.qos_policy_id,
+            "ipv4_address_scope": scopes_of.get((row.id, 4)),
+            "ipv6_address_scope": scopes_of.get((row.id, 6)),
         }
         for row in rows
     ]
@@ -127,11 +132,11 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     row = {
         **standard(values, project_id, room.clock.now()),
         "admin_state_up": values["admin_state_up"],
-        "shared": values["shared"],
         "external": values["router:external"],
         "is_default": values["is_default"],
         "port_security_enabled": values["port_security_enabled"],
         "availability_zone_hints": values["availability_zone_hints"],
+        "qos_policy_id": await _qos_policy(tx, reach, project_id, values),
         **await _segment(tx, room, values),
     }
     try:
@@ -141,9 +146,22 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
             "FlatNetworkInUse" if row["network_type"] == "flat" else "VlanIdInUse",
             "Unable to create the network. The physical network or segment is in use.",
         ) from None
+    if values["shared"]:
+        await sharing.open_to_all(tx, project_id, "network", row["id"])
+    if values["router:external"]:
+        await sharing.open_to_all(tx, project_id, "network", row["id"], EXTERNAL)
     await set_tags(tx, row["id"], values.get("tags", ()))
     await touch_all(tx, room, [network_scope(row["id"])])
     return str(row["id"])
+
+
+async def _qos_policy(
+    tx: Transaction, reach: Reach, project_id: str, values: Mapping[str, Any]
+) -> str | None:
+    """The policy of a new network: the one it names, or where it says nothing its project's default."""
+    if isinstance(values.get("qos_policy_id", UNSET), str | None):
+        return await qos.requested(tx, reach, values["qos_policy_id"])
+    return await qos.default_of(tx, project_id)
 
 
 async def _one_default(
@@ -188,7 +206,7 @@ async def _segment(tx: Transaction, room: Network, values: Mapping[str, Any]) ->
             raise invalid_operation("provider:physical_network specified for geneve network")
         if number is None:
             number = await _next_segment(tx)
-        most, key = GENEVE_MTU, f"geneve:{number}"
+        maximum, key = GENEVE_MTU, f"geneve:{number}"
         kind = "geneve"
     else:
         if physical is None:
@@ -201,14 +219,14 @@ async def _segment(tx: Transaction, room: Network, values: Mapping[str, Any]) ->
             raise invalid_operation("provider:segmentation_id specified for flat network")
         if kind == "vlan" and (number is None or not 1 <= number <= 4094):
             raise invalid_operation("segmentation_id out of range (1 through 4094)")
-        most, key = PHYSICAL_MTU, f"{physical}:{number or 'untagged'}"
-    check_mtu(mtu, most)
+        maximum, key = PHYSICAL_MTU, f"{physical}:{number or 'untagged'}"
+    check_mtu(mtu, maximum)
     return {
         "network_type": kind,
         "physical_network": physical,
         "segmentation_id": number,
         "segment_key": key,
-        "mtu": mtu or most,
+        "mtu": mtu or maximum,
     }
 
 
@@ -228,60 +246,89 @@ async def _next_segment(tx: Transaction) -> int:
     return free
 
 
-def check_mtu(mtu: int, most: int) -> None:
-    if mtu and not LEAST_MTU <= mtu <= most:
-        raise invalid("mtu", f"'{mtu}' is not between {LEAST_MTU} and {most}")
+def check_mtu(mtu: int, maximum: int) -> None:
+    if mtu > maximum:
+        raise invalid("mtu", f"'{mtu}' is not between 0 and {maximum}")
 
 
-async def update(tx: Transaction, room: Network, row: Row[Any], values: Mapping[str, Any]) -> None:
+async def update(
+    tx: Transaction, room: Network, reach: Reach, row: Row[Any], values: Mapping[str, Any]
+) -> None:
     """Change a network.
 
     Raises:
         BadInput; Conflict: it is used in a way that the change would end.
     """
-    wanted = {
+    requested = {
         name: values[name]
         for name in ("name", "description", "admin_state_up", "port_security_enabled")
         if name in values
     }
     if "mtu" in values:
-        most = GENEVE_MTU if row.network_type == "geneve" else PHYSICAL_MTU
-        check_mtu(values["mtu"], most)
-        wanted["mtu"] = values["mtu"] or most
+        maximum = GENEVE_MTU if row.network_type == "geneve" else PHYSICAL_MTU
+        check_mtu(values["mtu"], maximum)
+        requested["mtu"] = values["mtu"] or maximum
+        await subnets.check_mtu(tx, row.id, requested["mtu"])
+    if "qos_policy_id" in values:
+        requested["qos_policy_id"] = await qos.requested(
+            tx, reach, values["qos_policy_id"], row.qos_policy_id
+        )
     if "shared" in values:
-        wanted["shared"] = values["shared"]
-        if row.shared and not values["shared"]:
-            foreign = await tx.first(_foreign_ports, {"network": row.id, "project": row.project_id})
-            if foreign is not None:
-                raise conflict(
-                    "InvalidSharedSetting",
-                    f"Unable to reconfigure sharing settings for network {row.id}. "
-                    "Multiple tenants are using it.",
-                )
+        await _share(tx, row, shared=values["shared"])
     external = values.get("router:external", row.external)
     default = values.get("is_default", row.is_default and external)
     if default != row.is_default:
-        wanted["is_default"] = default
+        requested["is_default"] = default
     if not row.is_default or not external:
         await _one_default(tx, row.id, default=default, external=external)
-    if "router:external" in values:
-        wanted["external"] = values["router:external"]
-        if row.external and not values["router:external"]:
-            for used in (_routers_outside, _floating):
-                if await tx.first(used, {"network": row.id}) is not None:
-                    raise conflict(
-                        "ExternalNetworkInUse",
-                        f"External network {row.id} cannot be updated to be made non-external, "
-                        "since it has existing gateway ports.",
-                    )
-    await change(tx, networks, row.id, room.clock.now(), wanted)
+    if external != row.external:
+        requested["external"] = external
+        await _lead_outside(tx, row, external=external)
+    await change(tx, networks, row.id, room.clock.now(), requested)
     names = [network_scope(row.id)]
-    if wanted.get("admin_state_up", row.admin_state_up) != row.admin_state_up:
+    if requested.get("qos_policy_id", row.qos_policy_id) != row.qos_policy_id:
+        names += await qos.ports_by_network(tx, [row.id])
+    if requested.get("admin_state_up", row.admin_state_up) != row.admin_state_up:
         names += [port_scope(one) for one in await tx.scalars(_port_ids, {"network": row.id})]
-    if wanted.get("mtu", row.mtu) != row.mtu:
+    if requested.get("mtu", row.mtu) != row.mtu:
         on = await tx.scalars(_routers_on, {"network": row.id})
         names += [router_scope(one) for one in on]
     await touch_all(tx, room, names)
+
+
+async def _share(tx: Transaction, row: Row[Any], *, shared: bool) -> None:
+    """Open a network to all projects, or not any more.
+
+    Raises:
+        Conflict: others use it.
+    """
+    if shared:
+        await sharing.open_to_all(tx, row.project_id, "network", row.id)
+    elif await sharing.close_to_all(tx, row.id):
+        raise conflict(
+            "InvalidSharedSetting",
+            f"Unable to reconfigure sharing settings for network {row.id}. "
+            "Multiple tenants are using it.",
+        )
+
+
+async def _lead_outside(tx: Transaction, row: Row[Any], *, external: bool) -> None:
+    """Make a network external, for all to see, or not any more.
+
+    Raises:
+        Conflict: routers or floating IPs lead there.
+    """
+    if external:
+        await sharing.open_to_all(tx, row.project_id, "network", row.id, EXTERNAL)
+        return
+    for used in (_routers_outside, _floating):
+        if await tx.first(used, {"network": row.id}) is not None:
+            raise conflict(
+                "ExternalNetworkInUse",
+                f"External network {row.id} cannot be updated to be made non-external, "
+                "since it has existing gateway ports.",
+            )
+    await sharing.close_as_external(tx, row.id)
 
 
 async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
@@ -305,16 +352,6 @@ async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
     for subnet in await tx.all(_subnet_rows, {"network": row.id}):
         await subnets.remove(tx, room, subnet)
     await set_tags(tx, row.id, ())
+    await sharing.forget(tx, row.id)
     await tx.execute(networks.delete().where(networks.c.id == row.id))
     await touch_all(tx, room, [network_scope(row.id)])
-
-
-async def owner_target(tx: Transaction, network_id: str) -> dict[str, Any]:
-    """What rules about a network's owner look at."""
-    row = await get_any(tx, "network", network_id)
-    return {
-        "network:project_id": row.project_id,
-        "network:tenant_id": row.project_id,
-        "shared": row.shared,
-        "router:external": row.external,
-    }

@@ -17,9 +17,17 @@ import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput
-from hanok.services.network.logic import addresses, bindings, quotas, security_groups
+from hanok.services.network.logic import (
+    addresses,
+    bindings,
+    forwardings,
+    qos,
+    quotas,
+    security_groups,
+    subports,
+)
 from hanok.services.network.logic.addresses import network_of, position, self_made
-from hanok.services.network.logic.errors import conflict, not_found
+from hanok.services.network.logic.errors import conflict
 from hanok.services.network.logic.reach import (
     Reach,
     change,
@@ -33,6 +41,7 @@ from hanok.services.network.logic.reach import (
 )
 from hanok.services.network.logic.scopes import (
     floating_ip_scope,
+    network_scope,
     port_scope,
     router_scope,
     touch,
@@ -58,6 +67,10 @@ _subnets = (
     .where(subnets.c.network_id == bindparam("network"))
     .order_by(subnets.c.created_at, subnets.c.id)
 )
+_with_metadata = _subnets.where(subnets.c.enable_dhcp.is_(True), subnets.c.ip_version == 4)
+_by_role = sa.select(ports.c.id).where(
+    ports.c.network_id == bindparam("network"), ports.c.role == bindparam("role")
+)
 _addresses = (
     sa.select(ip_allocations)
     .where(ip_allocations.c.port_id.in_(bindparam("ids", expanding=True)))
@@ -68,7 +81,7 @@ _groups = (
     .where(port_security_groups.c.port_id.in_(bindparam("ids", expanding=True)))
     .order_by(port_security_groups.c.security_group_id)
 )
-_parents = sa.select(networks.c.id, networks.c.project_id, networks.c.shared).where(
+_parents = sa.select(networks.c.id, networks.c.project_id).where(
     networks.c.id.in_(bindparam("ids", expanding=True))
 )
 _held = sa.select(
@@ -118,9 +131,11 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
         row.id: row
         for row in await tx.all(_parents, {"ids": list({row.network_id for row in rows})})
     }
+    trunked = await subports.details(tx, ids)
     return [
         {
             **shown(row, their_tags[row.id]),
+            **({"trunk_details": trunked[row.id]} if row.id in trunked else {}),
             "network_id": row.network_id,
             "admin_state_up": row.admin_state_up,
             "status": row.status,
@@ -133,15 +148,13 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "allowed_address_pairs": [
                 {"mac_address": row.mac_address, **pair} for pair in row.address_pairs
             ],
+            "qos_policy_id": row.qos_policy_id,
             "binding:host_id": row.host,
             "binding:vnic_type": row.vnic_type,
             "binding:profile": row.profile,
             "binding:vif_type": row.vif_type,
             "binding:vif_details": row.vif_details,
-            "_target": {
-                "network:project_id": parents[row.network_id].project_id,
-                "shared": parents[row.network_id].shared,
-            },
+            "_target": {"network:project_id": parents[row.network_id].project_id},
         }
         for row in rows
     ]
@@ -162,14 +175,14 @@ async def write(
     Raises:
         Conflict: the MAC or the id is taken; with an id, that the port was made before.
     """
-    wanted = dict(values or {})
+    requested = dict(values or {})
     row = {
-        **standard(wanted, project_id, room.clock.now()),
+        **standard(requested, project_id, room.clock.now()),
         "network_id": network.id,
-        "admin_state_up": wanted.get("admin_state_up", True),
+        "admin_state_up": requested.get("admin_state_up", True),
         "status": "DOWN",
-        "device_id": wanted.get("device_id", ""),
-        "device_owner": wanted.get("device_owner", ""),
+        "device_id": requested.get("device_id", ""),
+        "device_owner": requested.get("device_owner", ""),
         "port_security_enabled": False,
         "address_pairs": [],
         "role": "guest",
@@ -179,14 +192,14 @@ async def write(
     }
     if port_id is not None:
         row["id"] = port_id
-    given = wanted.get("mac_address", UNSET)
+    given = requested.get("mac_address", UNSET)
     for _ in range(1 if isinstance(given, str) else MAC_TRIES):
         row["mac_address"] = given if isinstance(given, str) else new_mac()
         try:
             await tx.insert(ports, row)
         except Duplicate:
             continue
-        await bindings.first(tx, row["id"], bindings.named(wanted))
+        await bindings.first(tx, row["id"], bindings.named(requested))
         if row["role"] == "guest":  # the others are written with what they belong to
             await touch(tx, room, port_scope(row["id"]))
         return str(row["id"])
@@ -232,11 +245,12 @@ async def make(
     if str(values.get("device_owner", "")).startswith("network:"):
         secured = secured if values.get("port_security_enabled") is True else False
     wanted_groups = values.get("security_groups", UNSET)
+    default = await security_groups.ensure_default(tx, room, project_id)
     if not secured:
         _without_security(wanted_groups, values.get("allowed_address_pairs", []))
         groups: list[str] = []
     elif wanted_groups is UNSET:
-        groups = [await security_groups.ensure_default(tx, room, project_id)]
+        groups = [default]
     else:
         groups = await _own_groups(tx, room, reach, project_id, wanted_groups)
     made = await write(
@@ -247,6 +261,7 @@ async def make(
         port_id=port_id,
         values=values,
         port_security_enabled=secured,
+        qos_policy_id=await qos.requested(tx, reach, values.get("qos_policy_id")),
         **columns,
     )
     port = await get_any(tx, "port", made)
@@ -254,6 +269,7 @@ async def make(
     if pairs:
         await tx.execute(ports.update().where(ports.c.id == made).values(address_pairs=pairs))
     await _give_addresses(tx, reach, network, port, values.get("fixed_ips", UNSET))
+    await ensure_metadata(tx, room, network)
     if groups:
         await tx.insert(
             port_security_groups,
@@ -261,6 +277,31 @@ async def make(
         )
     await set_tags(tx, made, values.get("tags", ()))
     return made
+
+
+async def ensure_metadata(tx: Transaction, room: Network, network: Row[Any]) -> None:
+    """Let a network whose IPv4 subnets have DHCP have its metadata port, with an address in each of them.
+
+    It may have been removed while there were no guests.
+    """
+    if network.external or await tx.first(_by_role, {"network": network.id, "role": "metadata"}):
+        return
+    its_subnets = await tx.all(_with_metadata, {"network": network.id})
+    if not its_subnets:
+        return
+    port_id = await write(
+        tx,
+        room,
+        network,
+        project_id="",
+        device_id=f"ovnmeta-{network.id}",
+        device_owner="network:distributed",
+        role="metadata",
+    )
+    for subnet in its_subnets:
+        # A full subnet goes without metadata over DHCP's route; that is better than not at all.
+        await addresses.take_next(tx, subnet, port_id)
+    await touch(tx, room, network_scope(network.id))
 
 
 def _without_security(groups: object, pairs: Sequence[Any]) -> None:
@@ -307,28 +348,27 @@ def _pairs(pairs: Sequence[Mapping[str, str]], own_mac: str) -> list[dict[str, s
 
 
 async def _own_groups(
-    tx: Transaction, room: Network, reach: Reach, project_id: str, wanted: Sequence[str]
+    tx: Transaction, room: Network, reach: Reach, project_id: str, requested: Sequence[str]
 ) -> list[str]:
-    """Security groups by id: the project's own.
+    """Security groups by id: the project's own, and those that are shared with it.
 
     Raises:
-        NotFound
+        NotFound; Conflict: some are stateful and some are not.
     """
     found = []
     default = security_groups.default_id(project_id)
-    for group in dict.fromkeys(wanted):
+    for group in dict.fromkeys(requested):
         if group == default:
             found.append(await security_groups.ensure_default(tx, room, project_id))
             continue
-        row = await get(tx, reach, "security_group", group)
-        if row.project_id != project_id and not reach.everything:
-            raise not_found("security_group", group)
-        found.append(str(row.id))
+        near = reach if reach.everything else Reach(project_id)
+        found.append(str((await get(tx, near, "security_group", group)).id))
+    await security_groups.check_alike(tx, found)
     return found
 
 
 async def _give_addresses(
-    tx: Transaction, reach: Reach, network: Row[Any], port: Row[Any], wanted: object
+    tx: Transaction, reach: Reach, network: Row[Any], port: Row[Any], requested: object
 ) -> None:
     """Give a new port its addresses: those wanted, or one a version.
 
@@ -336,13 +376,13 @@ async def _give_addresses(
         BadInput: an address is none of this network's. Conflict: taken, or none is left. NotFound: no such subnet.
     """
     its_subnets = await tx.all(_subnets, {"network": network.id})
-    if isinstance(wanted, list):
-        for ordinal, wish in enumerate(wanted):
+    if isinstance(requested, list):
+        for ordinal, wish in enumerate(requested):
             await _give(tx, reach, network, port, its_subnets, wish, ordinal)
     else:
         await _give_any(tx, network, port, its_subnets)
         return
-    await _self_made(tx, port, its_subnets, len(wanted))
+    await _self_made(tx, port, its_subnets, len(requested))
 
 
 async def subnet_of(
@@ -493,12 +533,12 @@ async def update(
     Raises:
         BadInput, Conflict, NotFound
     """
-    wanted: dict[str, Any] = {
+    requested: dict[str, Any] = {
         name: values[name]
         for name in ("name", "description", "admin_state_up", "device_id", "device_owner")
         if name in values
     }
-    _keeps_its_device(reach, row, wanted)
+    _keeps_its_device(reach, row, requested)
     network = await get_any(tx, "network", row.network_id)
     secured = values.get("port_security_enabled", row.port_security_enabled)
     pairs = row.address_pairs
@@ -514,10 +554,14 @@ async def update(
                 "security group is removed.",
             )
         _without_security(UNSET, pairs)
-    wanted |= {"port_security_enabled": secured, "address_pairs": pairs}
+    requested |= {"port_security_enabled": secured, "address_pairs": pairs}
+    if "qos_policy_id" in values:
+        requested["qos_policy_id"] = await qos.requested(
+            tx, reach, values["qos_policy_id"], row.qos_policy_id
+        )
     bound = bindings.named(values)
     if bound.get("host", row.host) != row.host:
-        wanted["status"] = "DOWN"
+        requested["status"] = "DOWN"
     if "mac_address" in values and values["mac_address"] != row.mac_address:
         if row.host:
             raise conflict(
@@ -533,8 +577,8 @@ async def update(
                 f"Unable to complete operation for network {row.network_id}. "
                 f"The mac address {values['mac_address']} is in use.",
             )
-        wanted["mac_address"] = values["mac_address"]
-    await change(tx, ports, row.id, room.clock.now(), wanted)
+        requested["mac_address"] = values["mac_address"]
+    await change(tx, ports, row.id, room.clock.now(), requested)
     await bindings.bind(tx, row.id, bound)
     port = await get_any(tx, "port", row.id)
     if "fixed_ips" in values:
@@ -553,14 +597,15 @@ async def update(
     await touch_all(tx, room, names)
 
 
-def _keeps_its_device(reach: Reach, row: Row[Any], wanted: Mapping[str, Any]) -> None:
+def _keeps_its_device(reach: Reach, row: Row[Any], requested: Mapping[str, Any]) -> None:
     moved = any(
-        name in wanted and wanted[name] != getattr(row, name)
+        name in requested and requested[name] != getattr(row, name)
         for name in ("device_id", "device_owner")
     )
     if not moved:
         return
-    if row.role != "guest" or (row.server_id is not None and not reach.everything):
+    trunked = row.device_owner == subports.OWNER and row.device_id
+    if row.role != "guest" or trunked or (row.server_id is not None and not reach.everything):
         raise conflict(
             "PortInUse",
             f"Unable to complete operation on port {row.id} for network {row.network_id}. "
@@ -574,17 +619,17 @@ async def _change_addresses(
     reach: Reach,
     network: Row[Any],
     port: Row[Any],
-    wanted: Sequence[Mapping[str, str]],
+    requested: Sequence[Mapping[str, str]],
 ) -> None:
     """Make a port hold these addresses; one it has already stays with it.
 
     A router's port may move within the subnets that it joins.
     """
     its_subnets = await tx.all(_subnets, {"network": network.id})
-    for wish in wanted:
+    for wish in requested:
         if "subnet_id" in wish:
             await subnet_of(tx, reach, network, its_subnets, wish)
-    joins = port.role == "router" and await _same_subnets(tx, port, its_subnets, wanted)
+    joins = port.role == "router" and await _same_subnets(tx, port, its_subnets, requested)
     if port.role != "guest" and not joins:
         raise BadInput(
             f"Invalid input for operation: the addresses of port {port.id} are given by its "
@@ -596,7 +641,7 @@ async def _change_addresses(
     kept: list[tuple[int, Row[Any]]] = []
     open_wishes: list[tuple[int, Mapping[str, str]]] = []
     free = list(held)
-    for ordinal, wish in enumerate(wanted):
+    for ordinal, wish in enumerate(requested):
         # Named addresses first, so that a wish for "any of this subnet" does not take their place.
         match = next((row for row in free if row.address == wish.get("ip_address")), None)
         if match is not None and wish.get("subnet_id", match.subnet_id) == match.subnet_id:
@@ -628,14 +673,14 @@ async def _change_addresses(
     for ordinal, wish in still:
         await _give(tx, reach, network, port, its_subnets, wish, ordinal)
     if port.role == "guest":
-        await _self_made(tx, port, its_subnets, len(wanted))
+        await _self_made(tx, port, its_subnets, len(requested))
 
 
 async def _same_subnets(
     tx: Transaction,
     port: Row[Any],
     its_subnets: Sequence[Row[Any]],
-    wanted: Sequence[Mapping[str, str]],
+    requested: Sequence[Mapping[str, str]],
 ) -> bool:
     """Whether these wishes are for one address in each subnet that the port has one in."""
 
@@ -646,7 +691,7 @@ async def _same_subnets(
         return next((str(s.id) for s in its_subnets if address in network_of(s.cidr)), "")
 
     held = await tx.all(_held, {"port": port.id})
-    return sorted(map(subnet_of, wanted)) == sorted(str(row.subnet_id) for row in held)
+    return sorted(map(subnet_of, requested)) == sorted(str(row.subnet_id) for row in held)
 
 
 async def _let_go(tx: Transaction, room: Network, port_id: str, held: Row[Any]) -> None:
@@ -657,6 +702,7 @@ async def _let_go(tx: Transaction, room: Network, port_id: str, held: Row[Any]) 
     for row in await tx.all(_floating_to, {"port": port_id}):
         if row.fixed_ip_address == held.address:
             await loose(tx, room, row)
+    await forwardings.release(tx, room, port_id, held.address)
 
 
 async def loose(tx: Transaction, room: Network, floating: Row[Any]) -> None:
@@ -669,21 +715,29 @@ async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
     """Remove a port on a user's wish.
 
     Raises:
-        Conflict: it is a router's or ours.
+        Conflict: it is a router's, or ours and of use to guests.
     """
-    if row.role != "guest":
+    if row.role == "metadata":
+        await tx.serialize("network", row.network_id)
+    used = {"network": row.network_id, "role": "guest"}
+    if row.role != "guest" and (row.role != "metadata" or await tx.first(_by_role, used)):
         raise conflict(
             "ServicePortInUse",
             f"Port {row.id} cannot be deleted directly via the port API: has device owner "
             f"{row.device_owner}.",
         )
+    await subports.check_unused(tx, row.id)
     await remove(tx, room, row)
+    if row.server_id is not None and room.port_gone is not None:
+        await room.port_gone(tx, row.server_id, row.id)
 
 
 async def remove(tx: Transaction, room: Network, row: Row[Any]) -> None:
     """A port with all that hangs on it is gone; its addresses are free."""
     for floating in await tx.all(_floating_to, {"port": row.id}):
         await loose(tx, room, floating)
+    await forwardings.release(tx, room, row.id)
+    await subports.release(tx, room, row.id)
     for held in await tx.all(_held, {"port": row.id}):
         await addresses.give_back(
             tx, held.subnet_id, held.ip_version, held.position, held.allocation_pools
@@ -694,3 +748,5 @@ async def remove(tx: Transaction, room: Network, row: Row[Any]) -> None:
     await tx.execute(_drop, {"port": row.id})
     if row.role in ("guest", "router"):
         await touch(tx, room, port_scope(row.id))
+    elif row.role == "metadata":
+        await touch(tx, room, network_scope(row.network_id))

@@ -11,13 +11,18 @@ from hanok.limits import OverLimit, Resource
 from hanok.services.network.logic.errors import QuotaReached
 from hanok.services.network.room import Network
 from hanok.services.network.tables import (
+    address_groups,
     floating_ips,
     networks,
     ports,
+    qos_policies,
+    rbac_policies,
     routers,
     security_group_rules,
     security_groups,
+    subnet_pools,
     subnets,
+    trunks,
 )
 from hanok.store import Transaction
 
@@ -40,6 +45,11 @@ RESOURCES = (
     _counted("floatingip", floating_ips, 50),
     _counted("security_group", security_groups, 10),
     _counted("security_group_rule", security_group_rules, 100),
+    _counted("subnetpool", subnet_pools, -1),
+    _counted("rbac_policy", rbac_policies, 10),
+    _counted("trunk", trunks, -1),
+    _counted("address_group", address_groups, 50),
+    _counted("qos_policy", qos_policies, 50),
 )
 
 

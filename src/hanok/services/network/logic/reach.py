@@ -14,14 +14,21 @@ from hanok.base.errors import BadInput
 from hanok.base.ids import new_uuid
 from hanok.services.network.logic.errors import not_found
 from hanok.services.network.tables import (
+    address_groups,
+    address_scopes,
     floating_ips,
     networks,
+    port_forwardings,
     port_rows,
     ports,
+    qos_policies,
+    rbac_policies,
     routers,
     security_groups,
+    subnet_pools,
     subnets,
     tags,
+    trunks,
 )
 from hanok.store import Transaction
 
@@ -45,10 +52,30 @@ def own(reach: Reach, table: sa.FromClause) -> Where:
     return table.c.project_id == reach.project_id
 
 
-def visible_networks(reach: Reach) -> Where:
+EVERYBODY = "*"  # the target of a policy that opens an object to all projects
+SHARED, EXTERNAL = "access_as_shared", "access_as_external"
+
+
+def opened(reach: Reach, object_type: str, *actions: str) -> sa.Select[Any]:
+    """The ids of the objects of a type that policies open to the caller's project, as these."""
+    targets = [EVERYBODY, reach.project_id] if reach.project_id else [EVERYBODY]
+    return sa.select(rbac_policies.c.object_id).where(
+        rbac_policies.c.object_type == object_type,
+        rbac_policies.c.target_project.in_(targets),
+        rbac_policies.c.action.in_(actions),
+    )
+
+
+def own_or_open(reach: Reach, kind: str, *actions: str) -> Where:
+    """The project's own rows, and those that are opened to it."""
     if reach.everything:
         return sa.true()
-    return sa.or_(own(reach, networks), networks.c.shared.is_(True), networks.c.external.is_(True))
+    table = TABLES[kind]
+    return sa.or_(own(reach, table), table.c.id.in_(opened(reach, kind, *actions)))
+
+
+def visible_networks(reach: Reach) -> Where:
+    return own_or_open(reach, "network", SHARED, EXTERNAL)
 
 
 def _of_networks(where: Where) -> sa.Select[Any]:
@@ -80,8 +107,19 @@ TABLES: dict[str, sa.FromClause] = {
     "router": routers,
     "floatingip": floating_ips,
     "security_group": security_groups,
+    "address_scope": address_scopes,
+    "subnetpool": subnet_pools,
+    "address_group": address_groups,
+    "qos_policy": qos_policies,
+    "policy": qos_policies,
+    "trunk": trunks,
+    "rbac_policy": rbac_policies,
+    "port_forwarding": port_forwardings,
 }
 
+
+OPENED = ("qos_policy", "security_group", "address_scope", "subnetpool", "address_group")
+"""Kinds of which others see what policies open to them; networks and what is on them have more to it."""
 
 # Where a kind's own columns are written.
 STORED: dict[str, sa.Table] = {
@@ -91,6 +129,14 @@ STORED: dict[str, sa.Table] = {
     "router": routers,
     "floatingip": floating_ips,
     "security_group": security_groups,
+    "address_scope": address_scopes,
+    "subnetpool": subnet_pools,
+    "address_group": address_groups,
+    "qos_policy": qos_policies,
+    "policy": qos_policies,
+    "trunk": trunks,
+    "rbac_policy": rbac_policies,
+    "port_forwarding": port_forwardings,
 }
 
 
@@ -101,37 +147,39 @@ def visible(kind: str, reach: Reach) -> Where:
         return visible_subnets(reach)
     if kind == "port":
         return visible_ports(reach)
+    if kind in OPENED:
+        return own_or_open(reach, kind, SHARED)
     return own(reach, TABLES[kind])
 
 
-async def get(tx: Transaction, reach: Reach, kind: str, wanted: str) -> Row[Any]:
+async def get(tx: Transaction, reach: Reach, kind: str, requested: str) -> Row[Any]:
     """A row the caller reaches.
 
     Raises:
         NotFound: there is none, or it is not this caller's.
     """
     table = TABLES[kind]
-    row = await tx.first(sa.select(table).where(table.c.id == wanted, visible(kind, reach)))
+    row = await tx.first(sa.select(table).where(table.c.id == requested, visible(kind, reach)))
     if row is None:
-        raise not_found(kind, wanted)
+        raise not_found(kind, requested)
     return row
 
 
 _any = {
-    kind: sa.select(table).where(table.c.id == bindparam("wanted"))
+    kind: sa.select(table).where(table.c.id == bindparam("requested"))
     for kind, table in TABLES.items()
 }
 
 
-async def get_any(tx: Transaction, kind: str, wanted: str) -> Row[Any]:
+async def get_any(tx: Transaction, kind: str, requested: str) -> Row[Any]:
     """A row whoever it belongs to: for the house's own use, after somebody's right was looked at.
 
     Raises:
         NotFound
     """
-    row = await tx.first(_any[kind], {"wanted": wanted})
+    row = await tx.first(_any[kind], {"requested": requested})
     if row is None:
-        raise not_found(kind, wanted)
+        raise not_found(kind, requested)
     return row
 
 
@@ -165,19 +213,19 @@ def project_of(values: Mapping[str, Any], reach: Reach) -> str:
     Raises:
         BadInput: another project's, and the caller is no administrator; or nobody's.
     """
-    wanted = values.get("project_id")
-    if not isinstance(wanted, str) or not wanted:
+    requested = values.get("project_id")
+    if not isinstance(requested, str) or not requested:
         if not reach.project_id:
             raise BadInput(
                 "Running without keystone AuthN requires that tenant_id is specified",
             )
         return reach.project_id
-    if wanted != reach.project_id and not reach.everything:
+    if requested != reach.project_id and not reach.everything:
         raise BadInput(
             "Specifying 'project_id' or 'tenant_id' other than the authenticated project in request "
             "requires admin privileges"
         )
-    return wanted
+    return requested
 
 
 _tags = (
@@ -195,10 +243,10 @@ async def tags_of(tx: Transaction, ids: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-async def set_tags(tx: Transaction, resource_id: str, wanted: Iterable[str]) -> None:
+async def set_tags(tx: Transaction, resource_id: str, requested: Iterable[str]) -> None:
     """The resource has exactly these tags."""
     await tx.execute(_untag, {"resource": resource_id})
-    rows = [{"resource_id": resource_id, "tag": tag} for tag in dict.fromkeys(wanted)]
+    rows = [{"resource_id": resource_id, "tag": tag} for tag in dict.fromkeys(requested)]
     if rows:
         await tx.insert(tags, rows)
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, Conflict
-from hanok.services.network.logic import addresses, bindings, quotas
+from hanok.services.network.logic import addresses, bindings, qos, quotas
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic.addresses import network_of
 from hanok.services.network.logic.errors import bad, conflict, disallowed
@@ -30,11 +30,17 @@ from hanok.services.network.logic.reach import (
     standard,
     tags_of,
 )
-from hanok.services.network.logic.scopes import port_scope, router_scope, touch
+from hanok.services.network.logic.scopes import (
+    floating_ip_scope,
+    port_scope,
+    router_scope,
+    touch,
+)
 from hanok.services.network.room import Network
 from hanok.services.network.tables import (
     floating_ips,
     ip_allocations,
+    port_forwardings,
     ports,
     router_subnets,
     routers,
@@ -72,6 +78,13 @@ _floating_in = sa.select(floating_ips.c.id).where(
     ip_allocations.c.address == floating_ips.c.fixed_ip_address,
     ip_allocations.c.subnet_id.in_(bindparam("subnets", expanding=True)),
 )
+_forwarded_in = sa.select(port_forwardings.c.id).where(
+    floating_ips.c.router_id == bindparam("router"),
+    port_forwardings.c.floating_ip_id == floating_ips.c.id,
+    ip_allocations.c.port_id == port_forwardings.c.internal_port_id,
+    ip_allocations.c.address == port_forwardings.c.internal_ip_address,
+    ip_allocations.c.subnet_id.in_(bindparam("subnets", expanding=True)),
+)
 _subnets_of = (
     sa.select(subnets)
     .where(subnets.c.network_id == bindparam("network"))
@@ -102,6 +115,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
                 "network_id": row.gateway_network_id,
                 "enable_snat": row.enable_snat,
                 "external_fixed_ips": outside.get(row.gateway_port_id, []),
+                "qos_policy_id": row.gateway_qos_policy_id,
             },
             "routes": row.routes,
             "distributed": False,
@@ -148,11 +162,13 @@ async def update(
     """
     await tx.serialize("network.router", row.id)
     if "external_gateway_info" in values:
-        wanted = values["external_gateway_info"]
-        if wanted is None:
+        requested = values["external_gateway_info"]
+        if requested is None:
             await _clear_gateway(tx, room, row)
+            mine = routers.update().where(routers.c.id == row.id)
+            await tx.execute(mine.values(gateway_qos_policy_id=None))
         else:
-            await _set_gateway(tx, room, reach, row, wanted)
+            await _set_gateway(tx, room, reach, row, requested)
     plain = {
         name: values[name] for name in ("name", "description", "admin_state_up") if name in values
     }
@@ -169,21 +185,25 @@ async def _set_gateway(
     room: Network,
     reach: Reach,
     router: Row[Any],
-    wanted: Mapping[str, Any],
+    requested: Mapping[str, Any],
 ) -> None:
-    network = await get(tx, reach, "network", wanted["network_id"])
+    network = await get(tx, reach, "network", requested["network_id"])
     if not network.external:
         raise bad("router", f"Network {network.id} is not an external network")
-    enable_snat = wanted.get("enable_snat", True)
+    if "qos_policy_id" in requested:
+        policy = await qos.requested(tx, reach, requested["qos_policy_id"])
+        mine = routers.update().where(routers.c.id == router.id)
+        await tx.execute(mine.values(gateway_qos_policy_id=policy))
+    enable_snat = requested.get("enable_snat", True)
     same = router.gateway_network_id == network.id
-    if same and "external_fixed_ips" not in wanted:
+    if same and "external_fixed_ips" not in requested:
         await tx.execute(
             routers.update().where(routers.c.id == router.id).values(enable_snat=enable_snat)
         )
         return
     if router.gateway_port_id is not None:
         held = await tx.all(_addresses, {"port": router.gateway_port_id})
-        wishes = wanted.get("external_fixed_ips", [])
+        wishes = requested.get("external_fixed_ips", [])
         stays = (
             same
             and len(held) == len(wishes)
@@ -218,13 +238,16 @@ async def _set_gateway(
         status="ACTIVE",
     )
     await _outside_addresses(
-        tx, reach, network, its_subnets, port_id, wanted.get("external_fixed_ips")
+        tx, reach, network, its_subnets, port_id, requested.get("external_fixed_ips")
     )
     await tx.execute(
         routers.update()
         .where(routers.c.id == router.id)
         .values(gateway_port_id=port_id, gateway_network_id=network.id, enable_snat=enable_snat)
     )
+    # Their QoS rules are looked at on the port that the gateway has now.
+    led = await tx.scalars(_floating_on, {"router": router.id})
+    await touch(tx, room, *map(floating_ip_scope, led))
 
 
 async def _outside_addresses(
@@ -496,12 +519,13 @@ async def remove_interface(
             raise found
         mine = [one for one in connected if one.port_id == named[0].port_id]
     ids = [one.id for one in mine]
-    if await tx.first(_floating_in, {"router": router.id, "subnets": ids}) is not None:
-        raise conflict(
-            "RouterInterfaceInUseByFloatingIP",
-            f"Router interface for subnet {ids[0]} on router {router.id} cannot be deleted, as it is "
-            "required by one or more floating IPs.",
-        )
+    for used in (_floating_in, _forwarded_in):
+        if await tx.first(used, {"router": router.id, "subnets": ids}) is not None:
+            raise conflict(
+                "RouterInterfaceInUseByFloatingIP",
+                f"Router interface for subnet {ids[0]} on router {router.id} cannot be deleted, as it "
+                "is required by one or more floating IPs.",
+            )
     for one in mine:
         _no_route_through(router, one.cidr, "RouterInterfaceInUseByRoute")
     port = await get_any(tx, "port", mine[0].port_id)

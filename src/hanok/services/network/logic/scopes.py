@@ -11,6 +11,7 @@ from sqlalchemy import bindparam
 
 from hanok.drivers.ovn.topology import (
     GROUND,
+    address_group_scope,
     floating_ip_scope,
     network_scope,
     port_scope,
@@ -23,6 +24,7 @@ from hanok.store import Transaction
 
 __all__ = [
     "GROUND",
+    "address_group_scope",
     "floating_ip_scope",
     "network_scope",
     "port_scope",

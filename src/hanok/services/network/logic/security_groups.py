@@ -22,7 +22,7 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput
 from hanok.drivers.ovn.topology import PROTOCOLS
-from hanok.services.network.logic import quotas
+from hanok.services.network.logic import quotas, sharing
 from hanok.services.network.logic.errors import conflict, not_found
 from hanok.services.network.logic.reach import (
     Reach,
@@ -36,7 +36,14 @@ from hanok.services.network.logic.reach import (
 )
 from hanok.services.network.logic.scopes import security_group_scope, touch
 from hanok.services.network.room import Network
-from hanok.services.network.tables import port_security_groups, security_groups
+from hanok.services.network.tables import (
+    default_rules as templates,
+)
+from hanok.services.network.tables import (
+    default_statefulness,
+    port_security_groups,
+    security_groups,
+)
 from hanok.services.network.tables import security_group_rules as rules
 from hanok.store import Duplicate, Transaction
 
@@ -44,7 +51,23 @@ _NAMESPACE = uuid.UUID("5f0a9f5e-6a3c-4f0e-9d0b-1c1d2f6f7a10")  # of default gro
 DEFAULT_NAME = "default"
 DEFAULT_TEXT = "Default security group"
 
-_group = sa.select(security_groups).where(security_groups.c.id == bindparam("wanted"))
+PARENT = "PARENT"  # what stands for a rule's own group in what it is made by
+
+_templates = (
+    sa.select(templates)
+    .where(templates.c.withdrawn.is_(False))
+    .order_by(templates.c.created_at, templates.c.canonical)
+)
+_first_in_default = sa.select(templates.c.id).where(
+    templates.c.used_in_default_sg, templates.c.withdrawn.is_(False)
+)
+_statefulness = sa.select(security_groups.c.stateful).where(
+    security_groups.c.id.in_(bindparam("ids", expanding=True))
+)
+_said = sa.select(default_statefulness.c.project_id, default_statefulness.c.stateful).where(
+    default_statefulness.c.project_id.in_(("", bindparam("project")))
+)
+_group = sa.select(security_groups).where(security_groups.c.id == bindparam("requested"))
 _rules_of = (
     sa.select(rules)
     .where(rules.c.security_group_id.in_(bindparam("ids", expanding=True)))
@@ -66,38 +89,58 @@ def default_id(project_id: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, project_id))
 
 
-def _default_rule_id(project_id: str, direction: str, ethertype: str) -> str:
-    return str(uuid.uuid5(_NAMESPACE, f"{project_id}/{direction}/{ethertype}"))
+def _default_rule_id(project_id: str, template_id: str) -> str:
+    return str(uuid.uuid5(_NAMESPACE, f"{project_id}/{template_id}"))
 
 
-def is_of_default(wanted: str, project_id: str) -> bool:
+async def is_of_default(tx: Transaction, requested: str, project_id: str) -> bool:
     """Whether this is the id of a project's default group, or of a rule that the group begins with."""
-    first = (
-        _default_rule_id(project_id, one["direction"], one["ethertype"])
-        for one in _first_rules("", own_group=True)
-    )
-    return wanted == default_id(project_id) or wanted in first
+    if requested == default_id(project_id):
+        return True
+    first = await tx.scalars(_first_in_default)
+    return requested in (_default_rule_id(project_id, one) for one in first)
 
 
-def _first_rules(group_id: str, *, own_group: bool) -> list[dict[str, Any]]:
-    """What a new group allows: everything out, and in a default group everything from its members in."""
-    found: list[tuple[str, str, str | None]] = []
-    for ethertype in ("IPv4", "IPv6"):
-        found.append(("egress", ethertype, None))
-        if own_group:
-            found.append(("ingress", ethertype, group_id))
+def meant(row: Row[Any]) -> str:
+    """What a rule that groups begin with means in one of them; two may be for different groups."""
+    return canonical({**row._mapping, "remote_address_group_id": None})
+
+
+async def _first_rules(
+    tx: Transaction, group_id: str, *, default: bool
+) -> list[tuple[str, dict[str, Any]]]:
+    """The rules that a new group begins with, each behind the id of what it is made by."""
+    which = templates.c.used_in_default_sg if default else templates.c.used_in_non_default_sg
+    rows = {meant(row): row for row in await tx.all(_templates.where(which))}.values()
+    names = ("direction", "ethertype", "protocol", "port_range_min", "port_range_max",
+             "remote_ip_prefix")  # fmt: skip
     return [
-        {
-            "direction": direction,
-            "ethertype": ethertype,
-            "protocol": None,
-            "port_range_min": None,
-            "port_range_max": None,
-            "remote_ip_prefix": None,
-            "remote_group_id": remote,
-        }
-        for direction, ethertype, remote in found
+        (
+            row.id,
+            {
+                **{name: row._mapping[name] for name in names},
+                "remote_group_id": group_id if row.remote_group_id == PARENT else None,
+                "remote_address_group_id": None,
+            },
+        )
+        for row in rows
     ]
+
+
+async def check_alike(tx: Transaction, ids: Sequence[str]) -> None:
+    """Raises Conflict where some of the groups of a port are stateful and some are not."""
+    if len(ids) > 1 and len(set(await tx.scalars(_statefulness, {"ids": list(ids)}))) > 1:
+        raise conflict(
+            "SecurityGroupConflict",
+            "Error Cannot apply both stateful and stateless security groups on the same port while "
+            "attempting the operation.",
+        )
+
+
+async def _stateful(tx: Transaction, project_id: str) -> bool:
+    """Whether a project's new groups are, if they do not say."""
+    said = {row.project_id: row.stateful for row in await tx.all(_said, {"project": project_id})}
+    return bool(said.get(project_id, said.get("", True)))
 
 
 def _rule_row(
@@ -110,7 +153,7 @@ def _rule_row(
             name: values[name]
             for name in (
                 "direction", "ethertype", "protocol", "port_range_min", "port_range_max",
-                "remote_ip_prefix", "remote_group_id",
+                "remote_ip_prefix", "remote_group_id", "remote_address_group_id",
             )
         },
         "normalized_cidr": normalized(values["remote_ip_prefix"]),
@@ -119,17 +162,20 @@ def _rule_row(
     return row
 
 
-def _default_rows(project_id: str, now: datetime) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+async def _default_rows(
+    tx: Transaction, project_id: str, now: datetime
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     group_id = default_id(project_id)
     group = {
         **standard({"name": DEFAULT_NAME, "description": DEFAULT_TEXT}, project_id, now),
         "id": group_id,
         "default_of": project_id,
+        "stateful": await _stateful(tx, project_id),
     }
     found = []
-    for values in _first_rules(group_id, own_group=True):
+    for template, values in await _first_rules(tx, group_id, default=True):
         row = _rule_row(group_id, project_id, values, now)
-        row["id"] = _default_rule_id(project_id, row["direction"], row["ethertype"])
+        row["id"] = _default_rule_id(project_id, template)
         found.append(row)
     return group, found
 
@@ -137,23 +183,24 @@ def _default_rows(project_id: str, now: datetime) -> tuple[dict[str, Any], list[
 async def ensure_default(tx: Transaction, room: Network, project_id: str) -> str:
     """The id of the project's default group, which exists afterwards."""
     group_id = default_id(project_id)
-    if await tx.first(_group, {"wanted": group_id}) is not None:
+    if await tx.first(_group, {"requested": group_id}) is not None:
         return group_id
-    group, its_rules = _default_rows(project_id, room.clock.now())
+    group, its_rules = await _default_rows(tx, project_id, room.clock.now())
     try:
         await tx.insert(security_groups, group)
     except Duplicate:
         return group_id
-    await tx.insert(rules, its_rules)
+    if its_rules:
+        await tx.insert(rules, its_rules)
     await touch(tx, room, security_group_scope(group_id))
     return group_id
 
 
 async def default_to_be(tx: Transaction, project_id: str, now: datetime) -> dict[str, Any] | None:
     """The default group of a project that has none yet, as it would be; None when it has one."""
-    if await tx.first(_group, {"wanted": default_id(project_id)}) is not None:
+    if await tx.first(_group, {"requested": default_id(project_id)}) is not None:
         return None
-    group, its_rules = _default_rows(project_id, now)
+    group, its_rules = await _default_rows(tx, project_id, now)
     fields = {"created_at": now, "updated_at": now}
     return _shown(_Made({**group, **fields}), [], [_Made({**rule, **fields}) for rule in its_rules])
 
@@ -168,7 +215,8 @@ class _Made:
 def _shown(group: Any, group_tags: Sequence[str], its_rules: Sequence[Any]) -> dict[str, Any]:
     return {
         **shown(group, group_tags),
-        "shared": False,
+        "stateful": group.stateful,
+        "shared": False,  # with whom, is said for each caller
         "security_group_rules": [show_rule(rule, group) for rule in its_rules],
     }
 
@@ -196,7 +244,7 @@ def show_rule(rule: Any, group: Any) -> dict[str, Any]:
         "remote_ip_prefix": rule.remote_ip_prefix,
         "normalized_cidr": rule.normalized_cidr,
         "remote_group_id": rule.remote_group_id,
-        "remote_address_group_id": None,
+        "remote_address_group_id": rule.remote_address_group_id,
         "belongs_to_default_sg": group.default_of is not None,
     }
 
@@ -216,7 +264,7 @@ async def show_rules(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str
 
 
 async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[str, Any]) -> str:
-    """Write a group that lets everything out and nothing in.
+    """Write a group with the rules that groups begin with: out with everything, unless an operator has others.
 
     Raises:
         BadInput, QuotaReached; Conflict: another group called "default".
@@ -229,24 +277,30 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     await ensure_default(tx, room, project_id)
     await quotas.check(tx, room, project_id, "security_group")
     now = room.clock.now()
-    group = {**standard(values, project_id, now), "default_of": None}
+    stateful = values.get("stateful")
+    group = {
+        **standard(values, project_id, now),
+        "default_of": None,
+        "stateful": await _stateful(tx, project_id) if stateful is None else stateful,
+    }
     first = [
         _rule_row(group["id"], project_id, one, now)
-        for one in _first_rules(group["id"], own_group=False)
+        for _, one in await _first_rules(tx, group["id"], default=False)
     ]
     await quotas.check(tx, room, project_id, "security_group_rule", len(first))
     await tx.insert(security_groups, group)
-    await tx.insert(rules, first)
+    if first:
+        await tx.insert(rules, first)
     await set_tags(tx, group["id"], values.get("tags", ()))
     await touch(tx, room, security_group_scope(group["id"]))
     return str(group["id"])
 
 
 async def update(tx: Transaction, room: Network, row: Row[Any], values: Mapping[str, Any]) -> None:
-    """Change name or description.
+    """Change a group.
 
     Raises:
-        Conflict: the default group's name, or a second "default".
+        Conflict: the default group's name, or a second "default"; ports are in a group that turns stateless.
     """
     name = values.get("name", row.name)
     if name != row.name and row.default_of is not None:
@@ -257,7 +311,12 @@ async def update(tx: Transaction, room: Network, row: Row[Any], values: Mapping[
         raise conflict(
             "SecurityGroupDefaultAlreadyExists", "Default security group already exists."
         )
+    turned = values.get("stateful", row.stateful) != row.stateful
+    if turned and await tx.first(_members, {"group": row.id}) is not None:
+        raise conflict("SecurityGroupInUse", f"Security Group {row.id} in use.")
     await change(tx, security_groups, row.id, room.clock.now(), dict(values))
+    if turned:
+        await touch(tx, room, security_group_scope(row.id))
 
 
 async def delete(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) -> None:
@@ -281,6 +340,7 @@ async def delete(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) ->
         await change(tx, security_groups, other, room.clock.now(), {})
         await touch(tx, room, security_group_scope(other))
     await set_tags(tx, row.id, ())
+    await sharing.forget(tx, row.id)
     await tx.execute(security_groups.delete().where(security_groups.c.id == row.id))
     await touch(tx, room, security_group_scope(row.id))
 
@@ -290,7 +350,7 @@ async def delete(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) ->
 _WITH_PORTS = {6: "tcp", 17: "udp", 132: "sctp"}
 _ICMP = (1, 58)
 _NAMES = ", ".join(sorted(PROTOCOLS))
-_ONLY_V6 = {43, 44, 58, 59, 60}
+_ONLY_V6 = {41, 43, 44, 58, 59, 60}
 
 
 def normalized(prefix: str | None) -> str | None:
@@ -329,7 +389,8 @@ def canonical(row: Mapping[str, Any]) -> str:
     cidr = normalized(row["remote_ip_prefix"])
     if cidr in ("0.0.0.0/0", "::/0"):
         cidr = None
-    parts = (row["direction"], row["ethertype"], number, low, high, cidr, row["remote_group_id"])
+    remote = row["remote_group_id"] or row["remote_address_group_id"]  # no two things have one id
+    parts = (row["direction"], row["ethertype"], number, low, high, cidr, remote)
     return "|".join("-" if part is None else str(part) for part in parts)
 
 
@@ -340,9 +401,10 @@ def check_rule(values: dict[str, Any]) -> None:
         BadInput: as the API says it.
     """
     low, high = values["port_range_min"], values["port_range_max"]
-    if values["remote_ip_prefix"] is not None and values["remote_group_id"] is not None:
+    remotes = ("remote_ip_prefix", "remote_group_id", "remote_address_group_id")
+    if sum(values[name] is not None for name in remotes) > 1:
         raise BadInput(
-            "Only remote_ip_prefix or remote_group_id may be provided.",
+            "Only remote_ip_prefix or remote_group_id or remote_address_group_id may be provided.",
             code="SecurityGroupMultipleRemoteEntities",
         )
     if values["remote_ip_prefix"] is not None:
@@ -403,15 +465,15 @@ def check_rule(values: dict[str, Any]) -> None:
         )
 
 
-async def group_for_rule(tx: Transaction, room: Network, reach: Reach, wanted: str) -> Row[Any]:
+async def group_for_rule(tx: Transaction, room: Network, reach: Reach, requested: str) -> Row[Any]:
     """The group a rule shall be added to; the caller's own default group may be written for it.
 
     Raises:
         NotFound
     """
-    if reach.project_id and wanted == default_id(reach.project_id):
+    if reach.project_id and requested == default_id(reach.project_id):
         await ensure_default(tx, room, reach.project_id)
-    return await get(tx, reach, "security_group", wanted)
+    return await get(tx, reach, "security_group", requested)
 
 
 async def create_rule(
@@ -430,6 +492,10 @@ async def create_rule(
     if remote is not None and remote != group.id:
         await tx.serialize("network.group", remote)
         await group_for_rule(tx, room, reach, remote)
+    address_group = values["remote_address_group_id"]
+    if address_group is not None:
+        await tx.serialize("network.address_group", address_group)
+        await get(tx, reach, "address_group", address_group)
     await quotas.check(tx, room, project_id, "security_group_rule")
     row = _rule_row(group.id, project_id, values, room.clock.now())
     try:
@@ -462,8 +528,8 @@ def visible_rules(reach: Reach) -> sa.ColumnElement[bool]:
     )
 
 
-async def get_rule(tx: Transaction, reach: Reach, wanted: str) -> Row[Any]:
-    row = await tx.first(sa.select(rules).where(rules.c.id == wanted, visible_rules(reach)))
+async def get_rule(tx: Transaction, reach: Reach, requested: str) -> Row[Any]:
+    row = await tx.first(sa.select(rules).where(rules.c.id == requested, visible_rules(reach)))
     if row is None:
-        raise not_found("security_group_rule", wanted)
+        raise not_found("security_group_rule", requested)
     return row

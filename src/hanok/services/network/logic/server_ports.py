@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,12 +19,20 @@ from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
 from hanok.base.ids import new_uuid
 from hanok.commands import NIC
 from hanok.commands.messages import MetadataPort
-from hanok.services.network.logic import bindings
+from hanok.services.network.logic import bindings, news
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic import security_groups as group_logic
 from hanok.services.network.logic.addresses import network_of
 from hanok.services.network.logic.errors import conflict
-from hanok.services.network.logic.reach import Reach, change, get, get_any, own
+from hanok.services.network.logic.reach import (
+    SHARED,
+    Reach,
+    change,
+    get,
+    get_any,
+    opened,
+    own,
+)
 from hanok.services.network.logic.scopes import port_scope, touch
 from hanok.services.network.room import Network
 from hanok.services.network.tables import (
@@ -44,6 +53,7 @@ class FixedIP(Struct, frozen=True, kw_only=True):
     """An address of a port.
 
     Args:
+        prefix: the length of the subnet's.
         dhcp: whether the subnet's DHCP hands it out.
         mode: how an IPv6 address is made (slaac, dhcpv6-stateless, dhcpv6-stateful), where the subnet says so.
         gateway, dns: of the subnet. routes: of the subnet, as (destination, next hop).
@@ -53,6 +63,7 @@ class FixedIP(Struct, frozen=True, kw_only=True):
     address: str
     version: int
     netmask: str
+    prefix: int = 0
     gateway: str | None = None
     dhcp: bool = True
     mode: str = ""
@@ -114,22 +125,20 @@ _with_network = (
 _of_servers = _with_network.where(ports.c.server_id.in_(bindparam("ids", expanding=True)))
 _of_server = _with_network.where(ports.c.server_id == bindparam("id"))
 _addresses = (
-    sa.select(
-        ip_allocations.c.port_id,
-        ip_allocations.c.address,
-        ip_allocations.c.subnet_id,
-        subnets.c.cidr,
-        subnets.c.ip_version,
-        subnets.c.gateway_ip,
-        subnets.c.enable_dhcp,
-        subnets.c.dns_nameservers,
-        subnets.c.host_routes,
-        subnets.c.ipv6_address_mode,
-    )
-    .join(subnets, subnets.c.id == ip_allocations.c.subnet_id)
+    sa.select(ip_allocations.c.port_id, ip_allocations.c.address, ip_allocations.c.subnet_id)
     .where(ip_allocations.c.port_id.in_(bindparam("ids", expanding=True)))
     .order_by(ip_allocations.c.port_id, ip_allocations.c.ordinal)
 )
+_around = sa.select(
+    subnets.c.id,
+    subnets.c.cidr,
+    subnets.c.ip_version,
+    subnets.c.gateway_ip,
+    subnets.c.enable_dhcp,
+    subnets.c.dns_nameservers,
+    subnets.c.host_routes,
+    subnets.c.ipv6_address_mode,
+).where(subnets.c.id.in_(bindparam("ids", expanding=True)))
 _floating = (
     sa.select(floating_ips.c.port_id, floating_ips.c.floating_ip_address)
     .where(floating_ips.c.port_id.in_(bindparam("ids", expanding=True)))
@@ -179,18 +188,25 @@ _subnets = sa.select(subnets).where(subnets.c.network_id == bindparam("network")
 _groups_of = sa.select(security_groups.c.id, security_groups.c.name).where(
     security_groups.c.project_id == bindparam("project"),
     sa.or_(
-        security_groups.c.id == bindparam("wanted"), security_groups.c.name == bindparam("wanted")
+        security_groups.c.id == bindparam("requested"),
+        security_groups.c.name == bindparam("requested"),
     ),
 )
 
 
 async def plan(
-    tx: Transaction, reach: Reach, wishes: Sequence[NICWish] | str, *, count: int, external: bool
+    tx: Transaction,
+    reach: Reach,
+    wishes: Sequence[NICWish] | str,
+    *,
+    count: int,
+    external: bool,
+    grouped: bool,
 ) -> list[NICPlan]:
     if isinstance(wishes, str):
         if wishes == "none":
             return []
-        only = await _only_network(tx, reach)
+        only = await only_network(tx, reach)
         if only is None:
             return []
         wishes = [NICWish(network_id=only)]
@@ -211,15 +227,63 @@ async def plan(
                 raise BadInput(
                     "Invalid fixed IP: one address cannot be given to several instances."
                 )
-            found.append(await _plan_network(tx, reach, wish, external=external))
+            network = await _usable_network(tx, reach, wish, external=external)
+            if grouped and not network.port_security_enabled:
+                raise BadInput(
+                    f"Network {network.id} requires port_security_enabled in order to apply security groups."
+                )
+            found.append(await _plan_network(tx, reach, wish, network))
     return found
 
 
-async def _only_network(tx: Transaction, reach: Reach) -> str | None:
-    """The network that "auto" means: the project's own, or else a shared one."""
+async def plan_another(tx: Transaction, reach: Reach, wish: NICWish, *, external: bool) -> NICPlan:
+    if wish.port_id is wish.network_id is None:
+        try:
+            only = await only_network(tx, reach)
+        except Conflict as error:
+            raise BadInput(error.message) from None
+        if only is None:
+            raise BadInput(
+                "No specific network was requested and none are available for project "
+                f"'{reach.project_id}'."
+            )
+        wish = NICWish(network_id=only, tag=wish.tag)
+    if wish.port_id is not None:
+        await _known(tx, reach, "port", wish.port_id)
+        return await _plan_port(tx, reach, wish)
+    await _known(tx, reach, "network", wish.network_id or "")
+    return await _plan_network(
+        tx, reach, wish, await _usable_network(tx, reach, wish, external=external)
+    )
+
+
+async def _known(tx: Transaction, reach: Reach, kind: str, resource_id: str) -> None:
+    """Raises NotFound where the caller does not see it, and a port that is another project's."""
+    missing = NotFound(f"{kind.title()} {resource_id[:64]} could not be found.")
+    try:
+        row = await get(tx, reach, kind, resource_id)
+    except NotFound:
+        raise missing from None
+    if kind == "port" and row.project_id != reach.project_id and not reach.everything:
+        raise missing
+
+
+async def next_place(tx: Transaction, server_id: str) -> int:
+    """Behind the interfaces that a server has."""
+    taken = [port.server_position for port in await tx.all(_mine, {"server": server_id})]
+    return max(taken, default=-1) + 1
+
+
+async def only_network(tx: Transaction, reach: Reach) -> str | None:
+    """The network that a project uses where it names none: its own, or else a shared one.
+
+    Raises:
+        Conflict: there are several.
+    """
     inside = networks.c.external.is_(False)
     mine = Reach(reach.project_id)
-    for where in (own(mine, networks), networks.c.shared.is_(True)):
+    shared = networks.c.id.in_(opened(mine, "network", SHARED))
+    for where in (own(mine, networks), shared):
         rows = await tx.scalars(
             sa.select(networks.c.id)
             .where(where, inside, networks.c.id.in_(sa.select(subnets.c.network_id)))
@@ -251,16 +315,22 @@ async def _plan_port(tx: Transaction, reach: Reach, wish: NICWish) -> NICPlan:
     return NICPlan(port_id=port.id, network_id=port.network_id, ours=False, tag=wish.tag)
 
 
-async def _plan_network(tx: Transaction, reach: Reach, wish: NICWish, *, external: bool) -> NICPlan:
-    wanted = wish.network_id or ""
+async def _usable_network(
+    tx: Transaction, reach: Reach, wish: NICWish, *, external: bool
+) -> Row[Any]:
+    requested = wish.network_id or ""
     try:
-        network = await get(tx, reach, "network", wanted)
+        network = await get(tx, reach, "network", requested)
     except NotFound:
-        raise BadInput(f"Network {wanted[:64]} could not be found.") from None
+        raise BadInput(f"Network {requested[:64]} could not be found.") from None
     if network.external and not external:
         raise Forbidden(
             f"It is not allowed to create an interface on external network {network.id}"
         )
+    return network
+
+
+async def _plan_network(tx: Transaction, reach: Reach, wish: NICWish, network: Row[Any]) -> NICPlan:
     its_subnets = await tx.all(_subnets, {"network": network.id})
     if not its_subnets:
         raise BadInput(f"Network {network.id} requires a subnet in order to boot instances on.")
@@ -278,7 +348,7 @@ async def _plan_network(tx: Transaction, reach: Reach, wish: NICWish, *, externa
             raise BadInput(f"Fixed IP {fixed} is not a valid ip address for network {network.id}.")
         port_logic.check_address(near[0], address)
         if await tx.first(_taken, {"network": network.id, "address": fixed}) is not None:
-            raise Conflict(f"Fixed IP address {fixed} is already in use.")
+            raise BadInput(f"Fixed IP address {fixed} is already in use.")
     return NICPlan(
         port_id=new_uuid(), network_id=network.id, ours=True, fixed_ip=fixed, tag=wish.tag
     )
@@ -292,10 +362,10 @@ async def check_groups(
         if name in (group_logic.DEFAULT_NAME, group_logic.default_id(project_id)):
             found.append(group_logic.default_id(project_id))
             continue
-        rows = await tx.all(_groups_of, {"project": project_id, "wanted": name})
+        rows = await tx.all(_groups_of, {"project": project_id, "requested": name})
         exact = [row for row in rows if row.id == name]
         if len(exact or rows) > 1:
-            raise BadInput(
+            raise Conflict(
                 f"Multiple security_group matches found for name '{name[:64]}', use an ID to be more "
                 "specific."
             )
@@ -316,12 +386,14 @@ async def bind(
     hostname: str,
     zone: str,
     security_groups: Sequence[str],
+    first: int = 0,
 ) -> None:
     """Make the ports that are ours, with addresses; set owner and host on all. Doing it twice changes nothing.
 
     Args:
         hostname: the name under which other guests of the networks find the server.
         security_groups: names or ids, for the ports that are ours; empty for the project's default group.
+        first: the place of the first of them among the server's interfaces.
 
     Raises:
         Conflict: no address is left, or a port was taken by another server.
@@ -330,7 +402,10 @@ async def bind(
     label = dns_label(hostname)
     groups: list[str] | None = None
     owner = f"compute:{zone or room.settings.zone}"
-    for place, each in enumerate(plans):
+    made, bound = [], []
+    for place, each in enumerate(plans, first):
+        if not each.ours:  # two servers may want the same one at the same moment
+            await tx.serialize("network.port", each.port_id)
         port = await tx.first(_maybe, {"port": each.port_id})
         if port is not None and port.server_id not in (None, server_id):
             raise conflict("PortInUse", f"Port {each.port_id} is still in use.")
@@ -362,26 +437,40 @@ async def bind(
                 made_for_server=True,
                 dns_name=label,
             )
+            made.append(each.port_id)
             continue
         if port.server_id is None and (
             port.device_id not in ("", server_id) or port.role != "guest"
         ):
             raise conflict("PortInUse", f"Port {each.port_id} is still in use.")
-        wanted = {
+        requested = {
             "server_id": server_id,
             "server_position": place,
             "device_id": server_id,
             "device_owner": owner,
             "dns_name": label,
         }
-        same = all(getattr(port, name) == value for name, value in wanted.items())
+        same = all(getattr(port, name) == value for name, value in requested.items())
         if same and port.host == host:
             continue
         if port.host != host:
-            wanted["status"] = "DOWN"
-        await change(tx, ports, port.id, room.clock.now(), wanted)
+            requested["status"] = "DOWN"
+        await change(tx, ports, port.id, room.clock.now(), requested)
         await bindings.bind(tx, port.id, {"host": host})
         await touch(tx, room, port_scope(port.id))
+        bound.append(port.id)
+    await news.of_ports(tx, room, "create", made)
+    await news.of_ports(tx, room, "update", bound)
+
+
+async def place(tx: Transaction, room: Network, server_id: str, host: str) -> None:
+    """A server's ports are bound to another host; "" for none. Addresses stay."""
+    moved = [port.id for port in await tx.all(_mine, {"server": server_id}) if port.host != host]
+    for port_id in moved:
+        await change(tx, ports, port_id, room.clock.now(), {"status": "DOWN"})
+        await bindings.bind(tx, port_id, {"host": host})
+        await touch(tx, room, port_scope(port_id))
+    await news.of_ports(tx, room, "update", moved)
 
 
 async def rename(tx: Transaction, room: Network, server_id: str, hostname: str) -> None:
@@ -403,9 +492,13 @@ async def release(
     tx: Transaction, room: Network, server_id: str, *, only: Collection[str] | None = None
 ) -> None:
     """only: ids of the ports that are meant; all of the server's when left out."""
-    for port in await tx.all(_mine, {"server": server_id}):
-        if only is not None and port.id not in only:
-            continue
+    mine = [
+        port
+        for port in await tx.all(_mine, {"server": server_id})
+        if only is None or port.id in only
+    ]
+    await news.tell(tx, room, "delete", [port for port in mine if port.made_for_server])
+    for port in mine:
         if port.made_for_server:
             await port_logic.remove(tx, room, port)
             continue
@@ -421,6 +514,8 @@ async def release(
         await bindings.forget_others(tx, port.id)
         await bindings.bind(tx, port.id, {"host": ""})
         await touch(tx, room, port_scope(port.id))
+    freed_ids = [port.id for port in mine if not port.made_for_server]
+    await news.of_ports(tx, room, "update", freed_ids)
 
 
 async def nics(tx: Transaction, server_id: str) -> tuple[NIC, ...]:
@@ -430,10 +525,10 @@ async def nics(tx: Transaction, server_id: str) -> tuple[NIC, ...]:
         row.network_id: row
         for row in await tx.all(_metadata, {"ids": list({row.network_id for row in rows})})
     }
-    held: dict[str, list[str]] = {}
-    for one in await tx.all(_addresses, {"ids": [row.id for row in metadata.values()]}):
-        prefix = network_of(one.cidr).prefixlen
-        held.setdefault(one.port_id, []).append(f"{one.address}/{prefix}")
+    held = {
+        port_id: [f"{one.address}/{one.prefix}" for one in found]
+        for port_id, found in (await _fixed_of(tx, [row.id for row in metadata.values()])).items()
+    }
 
     def of_network(network_id: str) -> MetadataPort | None:
         port = metadata.get(network_id)
@@ -467,7 +562,7 @@ async def addresses_of(
 
 
 async def ports_of(tx: Transaction, server_ids: Sequence[str]) -> dict[str, list[ServerPort]]:
-    """The ports of servers, each in order of its interfaces; four statements however many servers there are."""
+    """The ports of servers, each in order of its interfaces; five statements however many servers there are."""
     found: dict[str, list[ServerPort]] = {}
     if len(server_ids) == 1:
         rows = await tx.all(_of_server, {"id": server_ids[0]})
@@ -476,9 +571,7 @@ async def ports_of(tx: Transaction, server_ids: Sequence[str]) -> dict[str, list
     if not rows:
         return found
     ids = [row.id for row in rows]
-    fixed: dict[str, list[FixedIP]] = {}
-    for one in await tx.all(_addresses, {"ids": ids}):
-        fixed.setdefault(one.port_id, []).append(_fixed(one))
+    fixed = await _fixed_of(tx, ids)
     floating = {
         row.port_id: row.floating_ip_address for row in await tx.all(_floating, {"ids": ids})
     }
@@ -502,12 +595,28 @@ async def ports_of(tx: Transaction, server_ids: Sequence[str]) -> dict[str, list
     return found
 
 
-def _fixed(one: Row[Any]) -> FixedIP:
-    return FixedIP(
-        subnet_id=one.subnet_id,
-        address=one.address,
+async def _fixed_of(tx: Transaction, port_ids: list[str]) -> dict[str, list[FixedIP]]:
+    """The fixed addresses of ports; two statements. Many ports share a few subnets: these are read once."""
+    rows = await tx.all(_addresses, {"ids": port_ids})
+    known = {}
+    if rows:
+        ids = list({row.subnet_id for row in rows})
+        known = {one.id: _in_subnet(one) for one in await tx.all(_around, {"ids": ids})}
+    found: dict[str, list[FixedIP]] = {}
+    for row in rows:
+        found.setdefault(row.port_id, []).append(known[row.subnet_id](address=row.address))
+    return found
+
+
+def _in_subnet(one: Row[Any]) -> Callable[..., FixedIP]:
+    """Makes addresses of a subnet."""
+    network = network_of(one.cidr)
+    return partial(
+        FixedIP,
+        subnet_id=one.id,
         version=one.ip_version,
-        netmask=str(network_of(one.cidr).netmask),
+        netmask=str(network.netmask),
+        prefix=network.prefixlen,
         gateway=one.gateway_ip,
         dhcp=one.enable_dhcp,
         mode=one.ipv6_address_mode or "",
@@ -568,6 +677,7 @@ async def change_group(
     for one in changed:
         await change(tx, ports, one, room.clock.now(), {})
     await touch(tx, room, *(port_scope(one) for one in changed))
+    await news.of_ports(tx, room, "update", changed)
 
 
 async def server_at(tx: Transaction, network_id: str, address: str) -> str | None:

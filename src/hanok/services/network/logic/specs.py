@@ -14,9 +14,17 @@ from sqlalchemy import bindparam
 from hanok.drivers.ovn import topology
 from hanok.drivers.ovn.rows import Row
 from hanok.drivers.ovn.topology import CannotExpress
-from hanok.services.network.logic import agents
+from hanok.services.network.logic import (
+    address_groups,
+    agents,
+    forwardings,
+    qos,
+    subnet_pools,
+    subports,
+)
 from hanok.services.network.logic.addresses import network_of
 from hanok.services.network.room import Network
+from hanok.services.network.tables import address_groups as address_group_table
 from hanok.services.network.tables import (
     bindings,
     floating_ips,
@@ -68,8 +76,9 @@ _joined = sa.select(router_subnets.c.router_id, router_subnets.c.port_id).where(
 )
 _subnets_by_id = sa.select(subnets).where(_in(subnets.c.id))
 _floating = (
-    sa.select(floating_ips, ports.c.role, ports.c.device_id)
+    sa.select(floating_ips, ports.c.role, ports.c.device_id, routers.c.gateway_port_id)
     .outerjoin(ports, ports.c.id == floating_ips.c.port_id)
+    .outerjoin(routers, routers.c.id == floating_ips.c.router_id)
     .where(_in(floating_ips.c.id))
 )
 _to_themselves = (
@@ -82,7 +91,10 @@ _to_themselves = (
     )
     .order_by(floating_ips.c.floating_ip_address)
 )
-_groups = sa.select(security_groups.c.id).where(_in(security_groups.c.id))
+_address_groups = sa.select(address_group_table.c.id).where(_in(address_group_table.c.id))
+_groups = sa.select(security_groups.c.id, security_groups.c.stateful).where(
+    _in(security_groups.c.id)
+)
 _rules = sa.select(security_group_rules).where(_in(security_group_rules.c.security_group_id))
 
 
@@ -202,12 +214,14 @@ async def _load_ports(tx: Transaction, room: Network, ids: Sequence[str]) -> dic
     for one in await tx.all(_arriving, {"ids": list(ids)}):
         arriving.setdefault(one.port_id, []).append(one.host)
     held = await _by_port(tx, ids)
+    trunked = await subports.by_port(tx, ids)
     parents_ids = list({row.network_id for row in rows})
     theirs = await _by_network(tx, parents_ids)
     parents = {row.id: row for row in await tx.all(_networks, {"ids": parents_ids})}
     groups: dict[str, list[str]] = {}
     for row in await tx.all(_members, {"ids": list(ids)}):
         groups.setdefault(row.port_id, []).append(row.security_group_id)
+    policies = await qos.specs_of(tx, [row.qos_policy_id for row in (*rows, *parents.values())])
     found: dict[str, Wanted] = {}
     for row in rows:
         if row.role != "guest":
@@ -231,6 +245,9 @@ async def _load_ports(tx: Transaction, room: Network, ids: Sequence[str]) -> dic
             host=row.host,
             arriving=tuple(arriving.get(row.id, ())),
             dns_names=_names(room, row.dns_name),
+            parent_id=trunked[row.id].parent_id if row.id in trunked else "",
+            vlan=trunked[row.id].segmentation_id if row.id in trunked else None,
+            qos=policies.get(row.qos_policy_id or parents[row.network_id].qos_policy_id, ()),
         )
         near = [_subnet_spec(room, one) for one in theirs.get(row.network_id, [])]
         found[row.id] = _written(lambda spec=spec, near=near: topology.port(spec, near))  # type: ignore[misc]
@@ -261,10 +278,12 @@ async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> d
             _networks, {"ids": list({port.network_id for port in their_ports.values()})}
         )
     }
+    their_scopes = await _scopes_by_network(tx, list(parents))
     to_themselves: dict[str, list[str]] = {}
     for one in await tx.all(_to_themselves, {"ids": list(ids)}):
         to_themselves.setdefault(one.router_id, []).append(one.floating_ip_address)
     known = list(room.settings.chassis) or await agents.hosts(tx)
+    policies = await qos.specs_of(tx, [row.gateway_qos_policy_id for row in rows])
 
     def with_prefix(port_id: str) -> tuple[str, ...]:
         return tuple(
@@ -292,6 +311,8 @@ async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> d
                 chassis=_turned(known, row.id),
                 enable_snat=row.enable_snat,
                 own_floating=tuple(to_themselves.get(row.id, ())),
+                scopes=their_scopes.get(outside.network_id, {}),
+                qos=policies.get(row.gateway_qos_policy_id, ()),
             )
         spec = topology.RouterSpec(
             id=row.id,
@@ -304,6 +325,7 @@ async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> d
                     addresses=with_prefix(port.id),
                     mtu=parents[port.network_id].mtu,
                     ra_mode=_ra_mode(near[one.subnet_id] for one in held.get(port.id, [])),
+                    scopes=their_scopes.get(port.network_id, {}),
                 )
                 for port in (their_ports[one] for one in sorted(joined.get(row.id, ())))
             ),
@@ -314,6 +336,14 @@ async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> d
             ),
         )
         found[row.id] = _written(lambda spec=spec: topology.router(spec))  # type: ignore[misc]
+    return found
+
+
+async def _scopes_by_network(tx: Transaction, ids: Sequence[str]) -> dict[str, dict[int, str]]:
+    """The address scopes of networks that have some, by network and version of IP."""
+    found: dict[str, dict[int, str]] = {}
+    for (network_id, version), scope in (await subnet_pools.scopes_of(tx, ids)).items():
+        found.setdefault(network_id, {})[version] = scope
     return found
 
 
@@ -334,22 +364,45 @@ def _turned(known: Sequence[str], router_id: str) -> tuple[str, ...]:
 
 
 async def _load_floating(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:
+    forwarded = await forwardings.of_floating(tx, ids)
+    rows = await tx.all(_floating, {"ids": list(ids)})
+    policies = await qos.specs_of(tx, [row.qos_policy_id for row in rows])
     found: dict[str, Wanted] = {}
-    for row in await tx.all(_floating, {"ids": list(ids)}):
-        if row.router_id is None or row.fixed_ip_address is None:
+    for row in rows:
+        # One that leads to the router itself is written by that.
+        own = row.role == "router" and row.device_id == row.router_id
+        if row.router_id is None or own:
             found[row.id] = []
-            continue
-        if row.role == "router" and row.device_id == row.router_id:
-            found[row.id] = []  # it leads to the router itself, which writes it
             continue
         spec = topology.FloatingIPSpec(
             id=row.id,
             router_id=row.router_id,
             floating_address=row.floating_ip_address,
-            fixed_address=row.fixed_ip_address,
+            fixed_address=row.fixed_ip_address or "",
+            forwardings=tuple(map(_forwarding, forwarded[row.id])),
+            gateway_port_id=row.gateway_port_id or "",
+            network_id=row.floating_network_id,
+            qos=policies.get(row.qos_policy_id, ()),
         )
         found[row.id] = _written(lambda spec=spec: topology.floating_ip(spec))  # type: ignore[misc]
     return found
+
+
+def _forwarding(row: SQLRow[Any]) -> topology.ForwardingSpec:
+    return topology.ForwardingSpec(
+        protocol=row.protocol,
+        ports=(row.external_first, row.external_last),
+        address=row.internal_ip_address,
+        first=row.internal_first,
+        to_one=row.internal_first == row.internal_last,
+    )
+
+
+def _protocol(name: str | None) -> str:
+    """A rule's protocol as OVN is told of it; empty for any, which the number 0 and its names mean, too."""
+    if name is None or topology.PROTOCOLS.get(name) == 0 or not name.strip("0"):
+        return ""
+    return name
 
 
 async def _load_groups(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:
@@ -359,17 +412,32 @@ async def _load_groups(tx: Transaction, room: Network, ids: Sequence[str]) -> di
             topology.RuleSpec(
                 direction=rule.direction,
                 ethertype=rule.ethertype,
-                protocol="" if rule.protocol in (None, "0") else rule.protocol,
+                protocol=_protocol(rule.protocol),
                 port_min=rule.port_range_min,
                 port_max=rule.port_range_max,
                 remote_cidr=rule.remote_ip_prefix or "",
                 remote_group_id=rule.remote_group_id or "",
+                remote_address_group_id=rule.remote_address_group_id or "",
             )
         )
     found: dict[str, Wanted] = {}
-    for group in await tx.scalars(_groups, {"ids": list(ids)}):
-        spec = topology.SecurityGroupSpec(id=group, rules=tuple(theirs.get(group, ())))
-        found[group] = _written(lambda spec=spec: topology.security_group(spec))  # type: ignore[misc]
+    for group in await tx.all(_groups, {"ids": list(ids)}):
+        spec = topology.SecurityGroupSpec(
+            id=group.id, rules=tuple(theirs.get(group.id, ())), stateful=group.stateful
+        )
+        found[group.id] = _written(lambda spec=spec: topology.security_group(spec))  # type: ignore[misc]
+    return found
+
+
+async def _load_address_groups(
+    tx: Transaction, room: Network, ids: Sequence[str]
+) -> dict[str, Wanted]:
+    known = await tx.scalars(_address_groups, {"ids": list(ids)})
+    held = await address_groups.addresses_of(tx, known)
+    found: dict[str, Wanted] = {}
+    for group, addresses in held.items():
+        spec = topology.AddressGroupSpec(id=group, addresses=tuple(addresses))
+        found[group] = _written(lambda spec=spec: topology.address_group(spec))  # type: ignore[misc]
     return found
 
 
@@ -380,5 +448,6 @@ _LOADERS: Mapping[
     "port": _load_ports,
     "router": _load_routers,
     "floating_ip": _load_floating,
+    "address_group": _load_address_groups,
     "security_group": _load_groups,
 }

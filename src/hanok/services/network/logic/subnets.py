@@ -16,10 +16,10 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput
 from hanok.drivers.ovn.topology import METADATA_ADDRESS
-from hanok.services.network.logic import addresses, quotas
+from hanok.services.network.logic import addresses, quotas, subnet_pools
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic.addresses import network_of
-from hanok.services.network.logic.errors import bad, conflict, invalid, invalid_operation
+from hanok.services.network.logic.errors import conflict, invalid, invalid_operation
 from hanok.services.network.logic.reach import (
     Reach,
     change,
@@ -43,6 +43,8 @@ from hanok.services.network.tables import (
 )
 from hanok.store import Transaction
 
+MINIMUM_MTU = {4: 68, 6: 1280}  # RFC 791, section 3.2; RFC 8200, section 5
+
 _siblings = sa.select(subnets.c.id, subnets.c.cidr).where(
     subnets.c.network_id == bindparam("network")
 )
@@ -61,6 +63,10 @@ _own_makers = sa.select(ports.c.id).where(
     ports.c.id == ip_allocations.c.port_id,
     ports.c.role == "guest",
 )
+_versions_on = (
+    sa.select(subnets.c.ip_version).where(subnets.c.network_id == bindparam("network")).distinct()
+)
+_mtu = sa.select(networks.c.mtu).where(networks.c.id == bindparam("network"))
 _metadata_port = sa.select(ports).where(
     ports.c.network_id == bindparam("network"), ports.c.role == "metadata"
 )
@@ -101,16 +107,16 @@ _holders = (
 _guests = sa.select(ip_allocations.c.port_id).where(
     ip_allocations.c.subnet_id == bindparam("subnet")
 )
-_shared = sa.select(
-    networks.c.id, networks.c.shared, networks.c.external, networks.c.project_id
-).where(networks.c.id.in_(bindparam("ids", expanding=True)))
+_parents = sa.select(networks.c.id, networks.c.external, networks.c.project_id).where(
+    networks.c.id.in_(bindparam("ids", expanding=True))
+)
 
 
 async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
     their_tags = await tags_of(tx, [row.id for row in rows])
     parents = {
         row.id: row
-        for row in await tx.all(_shared, {"ids": list({row.network_id for row in rows})})
+        for row in await tx.all(_parents, {"ids": list({row.network_id for row in rows})})
     }
     return [
         {
@@ -125,8 +131,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "enable_dhcp": row.enable_dhcp,
             "ipv6_ra_mode": row.ipv6_ra_mode,
             "ipv6_address_mode": row.ipv6_address_mode,
-            "subnetpool_id": None,
-            "shared": parents[row.network_id].shared,
+            "subnetpool_id": row.subnetpool_id,
             "router:external": parents[row.network_id].external,
             "_target": {"network:project_id": parents[row.network_id].project_id},
         }
@@ -144,6 +149,11 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     project_id = project_of(values, reach)
     await quotas.check(tx, room, project_id, "subnet")
     await tx.serialize("network", network.id)
+    pool = await subnet_pools.requested(tx, reach, values)
+    await subnet_pools.check_beside(tx, network.id, values["ip_version"], pool)
+    if pool is not None:
+        found = await subnet_pools.allocate(tx, pool, project_id, values)
+        values = {**values, "cidr": found}
     cidr = _cidr(values)
     await _no_overlap(tx, network.id, cidr)
     _modes(values)
@@ -165,15 +175,34 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
         "host_routes": _routes(values["host_routes"], cidr.version),
         "ipv6_ra_mode": values["ipv6_ra_mode"],
         "ipv6_address_mode": values["ipv6_address_mode"],
+        "subnetpool_id": None if pool is None else pool.id,
     }
     await tx.insert(subnets, row)
+    await check_mtu(tx, network.id, int(await tx.scalar(_mtu, {"network": network.id}) or 0))
     await set_tags(tx, row["id"], values.get("tags", ()))
     subnet = await get_any(tx, "subnet", row["id"])
     await addresses.lay(tx, subnet, pools)
     await _metadata_address(tx, room, network, subnet)
     joined = await _join_outside(tx, subnet) if network.external else []
+    await change(tx, networks, network.id, room.clock.now(), {})
     await touch_all(tx, room, [network_scope(network.id), *map(router_scope, joined)])
     return str(row["id"])
+
+
+async def check_mtu(tx: Transaction, network_id: str, mtu: int) -> None:
+    """Hold an MTU against what the network's subnets need. None comes or goes meanwhile.
+
+    Raises:
+        Conflict
+    """
+    await tx.serialize("network", network_id)
+    for version in sorted(await tx.scalars(_versions_on, {"network": network_id})):
+        if mtu < MINIMUM_MTU[version]:
+            raise conflict(
+                "NetworkMTUSubnetConflict",
+                f"The MTU {mtu} of network {network_id} is less than the {MINIMUM_MTU[version]} that "
+                f"a subnet of IPv{version} needs.",
+            )
 
 
 async def _join_outside(tx: Transaction, subnet: Row[Any]) -> list[str]:
@@ -198,8 +227,6 @@ async def _join_outside(tx: Transaction, subnet: Row[Any]) -> list[str]:
 
 
 def _cidr(values: Mapping[str, Any]) -> IPv4Network | IPv6Network:
-    if values["cidr"] is None:
-        raise bad("subnets", "a subnetpool must be specified in the absence of a cidr")
     cidr = network_of(values["cidr"])
     if cidr.version != values["ip_version"]:
         raise invalid_operation(f"IP version {values['ip_version']} does not match cidr {cidr}")
@@ -256,31 +283,31 @@ def _modes(values: Mapping[str, Any]) -> None:
 
 
 def _gateway(
-    wanted: object, cidr: IPv4Network | IPv6Network, pools: Sequence[Mapping[str, str]] | None
+    requested: object, cidr: IPv4Network | IPv6Network, pools: Sequence[Mapping[str, str]] | None
 ) -> str | None:
-    if wanted is None:
+    if requested is None:
         return None
-    if not isinstance(wanted, str):
+    if not isinstance(requested, str):
         if cidr.prefixlen == cidr.max_prefixlen:
             return None
         first = int(cidr.network_address) + (1 if cidr.num_addresses > 2 else 0)
         return addresses.text_of(first, cidr.version)
-    address = ipaddress.ip_address(wanted)
+    address = ipaddress.ip_address(requested)
     if address.version != cidr.version:
         raise invalid_operation(
-            f"gateway_ip '{wanted}' does not match the ip_version '{cidr.version}'"
+            f"gateway_ip '{requested}' does not match the ip_version '{cidr.version}'"
         )
     if isinstance(address, ipaddress.IPv6Address) and address.is_link_local:
-        return wanted
+        return requested
     # One outside of the subnet is reached on the link, as hosters have it; what it is, nobody here can know.
     nobody = address.is_multicast or address.is_unspecified or address.is_loopback
-    own = wanted in (METADATA_ADDRESS, "255.255.255.255")
+    own = requested in (METADATA_ADDRESS, "255.255.255.255")
     if nobody or own or (address in cidr and not usable(cidr, int(address))):
         raise BadInput(
-            f"Invalid input for operation: Gateway {wanted} is not valid on subnet {cidr}.",
+            f"Invalid input for operation: Gateway {requested} is not valid on subnet {cidr}.",
             code="InvalidInput",
         )
-    return wanted
+    return requested
 
 
 def usable(cidr: IPv4Network | IPv6Network, number: int) -> bool:
@@ -380,8 +407,8 @@ async def _metadata_address(
 ) -> None:
     """The network's metadata port has an address in each IPv4 subnet with DHCP, and in no other."""
     port = await tx.first(_metadata_port, {"network": network.id})
-    wanted = subnet.enable_dhcp and subnet.ip_version == 4 and not network.external
-    if not wanted:
+    requested = subnet.enable_dhcp and subnet.ip_version == 4 and not network.external
+    if not requested:
         if port is not None:
             for row in await tx.all(_has_address, {"subnet": subnet.id, "port": port.id}):
                 await addresses.give_back(
@@ -391,20 +418,10 @@ async def _metadata_address(
                 await port_logic.remove(tx, room, port)
         return
     if port is None:
-        port_id = await port_logic.write(
-            tx,
-            room,
-            network,
-            project_id="",
-            device_id=f"ovnmeta-{network.id}",
-            device_owner="network:distributed",
-            role="metadata",
-        )
-    else:
-        port_id = port.id
-    if await tx.first(_has_address, {"subnet": subnet.id, "port": port_id}) is None:
-        # A full subnet goes without metadata over DHCP's route; that is better than not at all.
-        await addresses.take_next(tx, subnet, port_id)
+        await port_logic.ensure_metadata(tx, room, network)
+    elif await tx.first(_has_address, {"subnet": subnet.id, "port": port.id}) is None:
+        # A full one goes without, as there.
+        await addresses.take_next(tx, subnet, port.id)
 
 
 async def update(tx: Transaction, room: Network, row: Row[Any], values: Mapping[str, Any]) -> None:
@@ -415,33 +432,34 @@ async def update(tx: Transaction, room: Network, row: Row[Any], values: Mapping[
     """
     await tx.serialize("network", row.network_id)
     cidr = network_of(row.cidr)
-    wanted: dict[str, Any] = {
+    requested: dict[str, Any] = {
         name: values[name] for name in ("name", "description", "enable_dhcp") if name in values
     }
     gateway = row.gateway_ip
     if "gateway_ip" in values:
         gateway = _gateway(values["gateway_ip"], cidr, None)
-        wanted["gateway_ip"] = gateway
+        requested["gateway_ip"] = gateway
         if gateway != row.gateway_ip:
             await _gateway_may_move(tx, row)
     pools = row.allocation_pools
     if values.get("allocation_pools") is not None:
         pools = _checked_pools(values["allocation_pools"], cidr, gateway)
-        wanted["allocation_pools"] = pools
+        requested["allocation_pools"] = pools
     elif gateway != row.gateway_ip:
         # As upstream: the pools stay, and the gateway must not be in them.
         _checked_pools(pools, cidr, gateway)
     if "dns_nameservers" in values:
-        wanted["dns_nameservers"] = _of_version(
+        requested["dns_nameservers"] = _of_version(
             values["dns_nameservers"], cidr.version, "dns_nameservers"
         )
     if "host_routes" in values:
-        wanted["host_routes"] = _routes(values["host_routes"], cidr.version)
-    if wanted.get("enable_dhcp") is False and (row.ipv6_ra_mode or row.ipv6_address_mode):
+        requested["host_routes"] = _routes(values["host_routes"], cidr.version)
+    if requested.get("enable_dhcp") is False and (row.ipv6_ra_mode or row.ipv6_address_mode):
         raise invalid_operation("DHCP must be enabled to update ipv6_ra_mode or ipv6_address_mode")
-    if wanted.get("enable_dhcp") and cidr.version == 4 and cidr.prefixlen > 30:
+    if requested.get("enable_dhcp") and cidr.version == 4 and cidr.prefixlen > 30:
         raise invalid_operation(f"A subnet of size {cidr} has no room for DHCP")
-    await change(tx, subnets, row.id, room.clock.now(), wanted)
+    await change(tx, subnets, row.id, room.clock.now(), requested)
+    await change(tx, networks, row.network_id, room.clock.now(), {})
     after = await get_any(tx, "subnet", row.id)
     if pools != row.allocation_pools:
         await addresses.lay(tx, after, pools)
@@ -485,6 +503,7 @@ async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
         )
     left = await tx.scalars(_own_makers, {"subnet": row.id}) if automatic else ()
     await remove(tx, room, row)
+    await change(tx, networks, row.network_id, room.clock.now(), {})
     for port_id in left:
         await change(tx, ports, port_id, room.clock.now(), {})
     await touch_all(tx, room, [port_scope(one) for one in left])

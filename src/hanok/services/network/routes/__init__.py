@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from hanok.services.network.routes import agents, bindings, discovery, quotas, routers, tags
-from hanok.services.network.routes.kinds import KINDS
+from hanok.services.network.routes import (
+    agents,
+    availability,
+    bindings,
+    discovery,
+    members,
+    qos,
+    quotas,
+    routers,
+    tags,
+    topologies,
+    trunks,
+)
+from hanok.services.network.routes.kinds import ALIASES, KINDS, PARTS
 from hanok.web.doors import routes
 from hanok.web.routes import Route
 
 ROUTES: tuple[Route, ...] = (
     *discovery.ROUTES,
-    *(route for kind in KINDS for route in routes(kind)),
+    *(route for kind in (*KINDS, *PARTS) for route in routes(kind)),
+    *(route for kind in ALIASES for route in routes(kind)[1:]),
+    *qos.ROUTES,
     *routers.ROUTES,
     *bindings.ROUTES,
+    *availability.ROUTES,
+    *members.ROUTES,
+    *topologies.ROUTES,
+    *trunks.ROUTES,
     *tags.ROUTES,
     *quotas.ROUTES,
     *agents.ROUTES,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.responses import Response
 
 from hanok.services.network.logic import agents
 from hanok.services.network.logic.errors import disallowed
 from hanok.services.network.room import Network
-from hanok.services.network.routes.api import BODIES, PAGES
+from hanok.services.network.routes.api import BODIES, PAGES, as_sent
 from hanok.services.network.schemas.resources import AGENT
-from hanok.web.attributes import schema
-from hanok.web.request import Request, json_answer, no_content
+from hanok.web.attributes import schema, truth
+from hanok.web.plain_lists import ItemList
+from hanok.web.request import Request, json_answer, list_answer, no_content
 from hanok.web.routes import Route
 
 
@@ -21,30 +20,34 @@ def _allow(request: Request, rule: str) -> None:
         raise disallowed(rule)
 
 
-_FILTERS = tuple(name for name in AGENT if name not in ("configurations", "resources_synced"))
-
-
-def _fits(query: dict[str, str], view: dict[str, Any]) -> bool:
-    return all(str(view[name]).lower() == value.lower() for name, value in query.items())
+_TRUTHS = ("admin_state_up", "alive")
+_UNASKED = ("configurations", "resources_synced")
+AGENTS = ItemList(
+    name="agents",
+    style=PAGES,
+    key=lambda one: str(one["id"]),
+    filters={name: truth if name in _TRUTHS else as_sent for name in AGENT if name not in _UNASKED},
+    bodies=BODIES,
+)
 
 
 async def list_agents(request: Request, room: Network) -> Response:
     """GET /agents: nothing for those who may not look at one."""
     if not request.may("get_agent"):
-        return json_answer({"agents": []})
-    query = PAGES.plain_filters(request, _FILTERS)
+        return json_answer(AGENTS.answer(request, []))
     now = room.clock.now()
     async with request.reading() as tx:
         rows = await agents.every(tx)
-    found = [agents.show(room, row, now) for row in rows]
-    return json_answer({"agents": [one for one in found if _fits(query, one)]})
+    found = AGENTS.answer(request, [agents.show(room, row, now) for row in rows])
+    return await list_answer(found, "agents")
 
 
 async def show_agent(request: Request, room: Network) -> Response:
     _allow(request, "get_agent")
     async with request.reading() as tx:
         row = await agents.get(tx, request.path["agent_id"])
-    return json_answer({"agent": agents.show(room, row, room.clock.now())})
+    view = agents.show(room, row, room.clock.now())
+    return json_answer({"agent": AGENTS.shown(request, view)})
 
 
 async def update_agent(request: Request, room: Network) -> Response:
@@ -56,14 +59,18 @@ async def update_agent(request: Request, room: Network) -> Response:
         if values:
             await agents.change(tx, row.id, values)
         row = await agents.get(tx, row.id)
-    return json_answer({"agent": agents.show(room, row, room.clock.now())})
+        view = agents.show(room, row, room.clock.now())
+        request.made(row.id, {"agent": view})
+    return json_answer({"agent": view})
 
 
 async def delete_agent(request: Request, room: Network) -> Response:
     _allow(request, "delete_agent")
     async with request.transaction() as tx:
         row = await agents.get(tx, request.path["agent_id"])
+        view = agents.show(room, row, room.clock.now())
         await agents.delete(tx, room, row)
+        request.made(row.id, {"agent_id": row.id, "agent": view})
     return no_content()
 
 
@@ -73,9 +80,9 @@ ROUTES = (
         "/v2.0/agents",
         list_agents,
         ("get_agent",),
-        query=(*PAGES.parameters, *_FILTERS),
+        query=AGENTS.parameters,
     ),
-    Route("GET", "/v2.0/agents/{agent_id}", show_agent, ("get_agent",)),
+    Route("GET", "/v2.0/agents/{agent_id}", show_agent, ("get_agent",), query=("fields",)),
     Route(
         "PUT",
         "/v2.0/agents/{agent_id}",
@@ -84,6 +91,13 @@ ROUTES = (
         strict=True,
         body=lambda: schema(AGENT, "PUT"),
         member="agent",
+        event="network.agent.update.end",
     ),
-    Route("DELETE", "/v2.0/agents/{agent_id}", delete_agent, ("delete_agent",)),
+    Route(
+        "DELETE",
+        "/v2.0/agents/{agent_id}",
+        delete_agent,
+        ("delete_agent",),
+        event="network.agent.delete.end",
+    ),
 )

@@ -36,6 +36,11 @@ BODIES = Bodies(
 )
 
 
+def as_sent(value: Any) -> Any:
+    """The value of a filter that is compared as it is."""
+    return value
+
+
 def _odd_filters(names: Sequence[str]) -> BadInput:
     return BadInput(f"{[one[:100] for one in sorted(names)]} is invalid attribute for filtering")
 
@@ -44,12 +49,12 @@ PAGES = PageStyle(
     put=links_beside,
     missing=lambda marker: BadInput(f"Invalid marker: {marker[:100]}"),
     maximum=10_000,
-    exact=True,
     blank=True,
+    no_marker=True,
     reverse="page_reverse",
     last="asc",
     paired=lambda: BadInput("The number of sort_keys and sort_dirs must be same"),
-    odd_key=lambda name: BadInput(f"['{name}'] is invalid attribute for sort_keys"),
+    odd_key=lambda name, known: BadInput(f"['{name}'] is invalid attribute for sort_keys"),
     odd_direction=lambda direction: BadInput("The sort direction must be 'asc' or 'desc'"),
     odd_filters=_odd_filters,
     others=("fields", "verbose"),
@@ -68,13 +73,13 @@ class RevisionDiffers(BadInput):
 
 def _revision_fits(request: Request, row: Row[Any]) -> None:
     """A client may say which revision it has looked at ("If-Match: revision_number=3")."""
-    wanted = request.headers.get("if-match", "")
-    name, _, number = wanted.partition("=")
+    requested = request.headers.get("if-match", "")
+    name, _, number = requested.partition("=")
     if name.strip() != "revision_number":
         return
     revision = number_of(number.strip())
     if revision is None:
-        raise BadInput(f"Invalid If-Match header: {wanted[:100]}")
+        raise BadInput(f"Invalid If-Match header: {requested[:100]}")
     if revision != row.revision_number:
         raise RevisionDiffers(
             f"Constrained to {revision}, but current revision is {row.revision_number}",

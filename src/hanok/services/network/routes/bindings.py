@@ -13,16 +13,23 @@ from hanok.services.network.logic import bindings
 from hanok.services.network.logic.errors import disallowed
 from hanok.services.network.logic.reach import get_any
 from hanok.services.network.room import Network
-from hanok.services.network.routes.api import BODIES, PAGES, reach_of
+from hanok.services.network.routes.api import BODIES, PAGES, as_sent, reach_of
 from hanok.services.network.routes.kinds import PORT
 from hanok.services.network.schemas.resources import BINDING
 from hanok.store import Transaction
 from hanok.web.attributes import schema
 from hanok.web.doors import find, target_of
+from hanok.web.plain_lists import ItemList
 from hanok.web.request import Request, json_answer, list_answer, no_content
 from hanok.web.routes import Route
 
-FILTERS = ("host", "status", "vif_type", "vnic_type")
+BINDINGS = ItemList(
+    name="bindings",
+    style=PAGES,
+    key=lambda one: str(one["host"]),
+    filters=dict.fromkeys(("host", "status", "vif_type", "vnic_type"), as_sent),
+    bodies=BODIES,
+)
 
 
 async def _allowed(request: Request, tx: Transaction, action: str) -> str:
@@ -39,13 +46,11 @@ async def _allowed(request: Request, tx: Transaction, action: str) -> str:
 
 async def list_bindings(request: Request, room: Network) -> Response:
     """GET /ports/{port_id}/bindings."""
-    wanted = PAGES.plain_filters(request, FILTERS)
     async with request.reading() as tx:
         port_id = await _allowed(request, tx, "get_port_binding")
         bindings.check_of_server(await get_any(tx, "port", port_id))
         rows = [bindings.shown(row) for row in await bindings.of_port(tx, port_id)]
-    found = [one for one in rows if all(str(one[name]) == value for name, value in wanted.items())]
-    return await list_answer({"bindings": found}, "bindings")
+    return await list_answer(BINDINGS.answer(request, rows), "bindings")
 
 
 async def show_binding(request: Request, room: Network) -> Response:
@@ -53,7 +58,7 @@ async def show_binding(request: Request, room: Network) -> Response:
         port_id = await _allowed(request, tx, "get_port_binding")
         bindings.check_of_server(await get_any(tx, "port", port_id))
         row = await bindings.at(tx, port_id, request.path["host"])
-    return json_answer({"binding": bindings.shown(row)})
+    return json_answer({"binding": BINDINGS.shown(request, bindings.shown(row))})
 
 
 async def create_binding(request: Request, room: Network) -> Response:
@@ -63,6 +68,7 @@ async def create_binding(request: Request, room: Network) -> Response:
         port_id = await _allowed(request, tx, "create_port_binding")
         port = await bindings.port_of(tx, port_id)
         made = await bindings.add(tx, room, port, values)
+        request.made(port_id, {"binding": made}, noun="port")
     return json_answer({"binding": made}, 201)
 
 
@@ -73,6 +79,7 @@ async def update_binding(request: Request, room: Network) -> Response:
         port_id = await _allowed(request, tx, "create_port_binding")
         port = await bindings.port_of(tx, port_id)
         changed = await bindings.update(tx, room, port, request.path["host"], values)
+        request.made(port_id, {"binding": changed}, noun="port")
     return json_answer({"binding": changed})
 
 
@@ -82,6 +89,7 @@ async def activate_binding(request: Request, room: Network) -> Response:
         port_id = await _allowed(request, tx, "activate")
         port = await bindings.port_of(tx, port_id)
         active = await bindings.activate(tx, room, port, request.path["host"])
+        request.made(port_id, {"binding": active}, noun="port")
     return json_answer({"binding": active})
 
 
@@ -90,6 +98,8 @@ async def delete_binding(request: Request, room: Network) -> Response:
         port_id = await _allowed(request, tx, "delete_port_binding")
         port = await bindings.port_of(tx, port_id)
         await bindings.remove(tx, room, port, request.path["host"])
+        gone = {"port_id": port_id, "host": request.path["host"]}
+        request.made(port_id, {"binding": gone}, noun="port")
     return no_content()
 
 
@@ -101,9 +111,9 @@ ROUTES = (
         _ALL,
         list_bindings,
         ("get_port_binding", "get_port"),
-        query=(*FILTERS, *PAGES.parameters),
+        query=BINDINGS.parameters,
     ),
-    Route("GET", _ONE, show_binding, ("get_port_binding", "get_port")),
+    Route("GET", _ONE, show_binding, ("get_port_binding", "get_port"), query=("fields",)),
     Route(
         "POST",
         _ALL,
@@ -112,6 +122,7 @@ ROUTES = (
         strict=True,
         body=lambda: schema(BINDING, "POST"),
         member="binding",
+        event="network.binding.create.end",
     ),
     Route(
         "PUT",
@@ -121,7 +132,20 @@ ROUTES = (
         strict=True,
         body=lambda: schema(BINDING, "PUT"),
         member="binding",
+        event="network.binding.update.end",
     ),
-    Route("PUT", f"{_ONE}/activate", activate_binding, ("activate", "get_port")),
-    Route("DELETE", _ONE, delete_binding, ("delete_port_binding", "get_port")),
+    Route(
+        "PUT",
+        f"{_ONE}/activate",
+        activate_binding,
+        ("activate", "get_port"),
+        event="network.binding.update.end",
+    ),
+    Route(
+        "DELETE",
+        _ONE,
+        delete_binding,
+        ("delete_port_binding", "get_port"),
+        event="network.binding.delete.end",
+    ),
 )

@@ -7,13 +7,27 @@ from starlette.responses import Response
 from hanok.services.network.extensions import EXTENSIONS, shown
 from hanok.services.network.logic.errors import not_found
 from hanok.services.network.room import Network
-from hanok.services.network.routes.api import PAGES
+from hanok.services.network.routes.api import BODIES, PAGES, as_sent
 from hanok.services.network.routes.kinds import KINDS
+from hanok.web.attributes import truth
+from hanok.web.plain_lists import ItemList
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import PUBLIC, SIGNED_IN, Route
 
-_ZONE = ("name", "resource", "state")
-_PROVIDER = ("name", "service_type", "default")
+ZONES = ItemList(
+    name="availability_zones",
+    style=PAGES,
+    key=lambda one: f"{one['resource']}:{one['name']}",  # zones have no ids, and two have one name
+    filters=dict.fromkeys(("name", "resource", "state"), as_sent),
+    bodies=BODIES,
+)
+PROVIDERS = ItemList(
+    name="service_providers",
+    style=PAGES,
+    key=lambda one: str(one["name"]),
+    filters={"name": as_sent, "service_type": as_sent, "default": truth},
+    bodies=BODIES,
+)
 
 
 async def list_versions(request: Request, room: Network) -> Response:
@@ -60,22 +74,17 @@ async def show_extension(request: Request, room: Network) -> Response:
 
 async def list_zones(request: Request, room: Network) -> Response:
     request.allow("get_availability_zone")
-    query = PAGES.plain_filters(request, _ZONE)
     found = [
         {"name": room.settings.zone, "resource": resource, "state": "available"}
         for resource in ("network", "router")
     ]
-    found = [
-        one for one in found if all(query.get(key, value) == value for key, value in one.items())
-    ]
-    return json_answer({"availability_zones": found})
+    return json_answer(ZONES.answer(request, found))
 
 
 async def list_providers(request: Request, room: Network) -> Response:
     """GET /service-providers: none. What others provide (VPN, routers of several makes) is not served here."""
     request.allow("get_service_provider")
-    PAGES.plain_filters(request, _PROVIDER)
-    return json_answer({"service_providers": []})
+    return json_answer(PROVIDERS.answer(request, []))
 
 
 ROUTES = (
@@ -88,13 +97,13 @@ ROUTES = (
         "/v2.0/availability_zones",
         list_zones,
         ("get_availability_zone",),
-        query=(*PAGES.parameters, *_ZONE),
+        query=ZONES.parameters,
     ),
     Route(
         "GET",
         "/v2.0/service-providers",
         list_providers,
         ("get_service_provider",),
-        query=(*PAGES.parameters, *_PROVIDER),
+        query=PROVIDERS.parameters,
     ),
 )

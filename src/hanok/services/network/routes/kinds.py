@@ -6,42 +6,60 @@ SQL here: filters are conditions on columns, and stand beside the columns that a
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import sqlalchemy as sa
+from msgspec import structs
 from sqlalchemy import Row
 
 from hanok.base.errors import BadInput
 from hanok.services.network.logic import (
+    address_groups,
+    address_scopes,
     floating_ips,
+    group_defaults,
     networks,
+    port_forwardings,
     ports,
+    qos,
     routers,
     security_groups,
+    sharing,
+    subnet_pools,
     subnets,
+    trunks,
 )
-from hanok.services.network.logic.reach import Reach, get, visible
+from hanok.services.network.logic.reach import SHARED, Reach, get, opened, own, visible
 from hanok.services.network.room import Network
 from hanok.services.network.routes.api import API, BODIES
 from hanok.services.network.schemas import resources
+from hanok.services.network.tables import address_groups as address_group_table
+from hanok.services.network.tables import address_scopes as scope_table
 from hanok.services.network.tables import (
-    floating_ips as floating_table,
-)
-from hanok.services.network.tables import (
+    default_rules,
+    default_statefulness,
     ip_allocations,
     port_security_groups,
+    qos_policies,
+    qos_rules,
+    rbac_policies,
     security_group_rules,
     tags,
 )
+from hanok.services.network.tables import floating_ips as floating_table
 from hanok.services.network.tables import networks as network_table
+from hanok.services.network.tables import port_forwardings as forwarding_table
 from hanok.services.network.tables import port_rows as port_table
 from hanok.services.network.tables import routers as router_table
 from hanok.services.network.tables import security_groups as group_table
+from hanok.services.network.tables import subnet_pools as pool_table
 from hanok.services.network.tables import subnets as subnet_table
+from hanok.services.network.tables import trunks as trunk_table
 from hanok.store import Transaction
-from hanok.web.attributes import truth
+from hanok.web.attributes import Attribute, truth
 from hanok.web.listing import Filter, Where, tag_filters
-from hanok.web.resources import Kind, matching
+from hanok.web.resources import Kind, Parent, matching
 
 
 def _columns(table: sa.FromClause, *same: str, **others: str) -> dict[str, sa.Column[Any]]:
@@ -61,6 +79,17 @@ def _by_tags(table: sa.FromClause) -> dict[str, Filter]:
     return tag_filters(cast("sa.Column[Any]", table.c.id), tags.c.resource_id, tags.c.tag)
 
 
+def _by_shared(object_type: str, column: sa.ColumnElement[Any]) -> Any:
+    """A filter on what is shared, in the eyes of the caller. column: names the object."""
+
+    def condition(reach: Reach, values: list[str]) -> Where:
+        inside = column.in_(opened(reach, object_type, SHARED))
+        requested = {BODIES.checked("shared", truth, value) for value in values}
+        return sa.or_(*(inside if one else sa.not_(inside) for one in requested))
+
+    return condition
+
+
 Resource = Kind[Network, Reach]
 
 
@@ -72,7 +101,7 @@ async def _network_target(
     return {
         "network:project_id": row.project_id,
         "network:tenant_id": row.project_id,
-        "shared": row.shared,
+        "shared": row.id in await sharing.shared(tx, reach, "network", [row.id]),
     }
 
 
@@ -88,7 +117,7 @@ def _by_subnet(values: list[str]) -> Where:
 async def _update_network(
     tx: Transaction, room: Network, reach: Reach, row: Row[Any], values: dict[str, Any]
 ) -> None:
-    await networks.update(tx, room, row, values)
+    await networks.update(tx, room, reach, row, values)
 
 
 async def _delete_network(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) -> None:
@@ -105,10 +134,10 @@ NETWORK = Resource(
     columns=_columns(
         network_table,
         "admin_state_up",
-        "shared",
         "is_default",
         "mtu",
         "port_security_enabled",
+        "qos_policy_id",
         router__external="external",
         provider__network_type="network_type",
         provider__physical_network="physical_network",
@@ -119,8 +148,11 @@ NETWORK = Resource(
         "subnets": _by_subnet,
         **_by_tags(network_table),
     },
+    reaching={"shared": _by_shared("network", network_table.c.id)},
+    same=("status", "shared"),
     visible=lambda reach: visible("network", reach),
     show=networks.show,
+    adapt=sharing.mark("network"),
     create=networks.create,
     update=_update_network,
     delete=_delete_network,
@@ -134,9 +166,9 @@ def _subnet_of(name: str, column: sa.Column[Any]) -> Filter:
     """A filter on what a subnet has of its network."""
 
     def matching(values: list[str]) -> Where:
-        wanted = [BODIES.checked(name, truth, value) for value in values]
+        requested = [BODIES.checked(name, truth, value) for value in values]
         return subnet_table.c.network_id.in_(
-            sa.select(network_table.c.id).where(column.in_(wanted))
+            sa.select(network_table.c.id).where(column.in_(requested))
         )
 
     return matching
@@ -168,15 +200,16 @@ SUBNET = Resource(
         "enable_dhcp",
         "ipv6_ra_mode",
         "ipv6_address_mode",
+        "subnetpool_id",
     ),
     filters={
-        "shared": _subnet_of("shared", network_table.c.shared),
         "router:external": _subnet_of("router:external", network_table.c.external),
-        "subnetpool_id": lambda values: sa.true() if values == [""] else sa.false(),
         **_by_tags(subnet_table),
     },
+    reaching={"shared": _by_shared("network", subnet_table.c.network_id)},
     visible=lambda reach: visible("subnet", reach),
     show=subnets.show,
+    adapt=sharing.mark("network", of="network_id"),
     create=subnets.create,
     update=_update_subnet,
     delete=_delete_subnet,
@@ -193,16 +226,16 @@ def _by_fixed_ip(values: list[str]) -> Where:
     of_subnets: list[str] = []
     parts: list[str] = []
     for value in values:
-        name, equals, wanted = value.partition("=")
+        name, equals, requested = value.partition("=")
         if name == "ip_address" and equals:
             try:
-                addresses.append(str(ipaddress.ip_address(wanted)))
+                addresses.append(str(ipaddress.ip_address(requested)))
             except ValueError:
-                addresses.append(wanted[:64])
+                addresses.append(requested[:64])
         elif name == "subnet_id" and equals:
-            of_subnets.append(wanted)
+            of_subnets.append(requested)
         elif name == "ip_address_substr" and equals:
-            parts.append(wanted[:64])
+            parts.append(requested[:64])
         else:
             raise BadInput(
                 f"Invalid input for fixed_ips. Reason: '{value[:100]}' is not ip_address=… or subnet_id=…."
@@ -247,6 +280,7 @@ PORT = Resource(
         "device_id",
         "device_owner",
         "port_security_enabled",
+        "qos_policy_id",
         binding__host_id="host",
         binding__vnic_type="vnic_type",
     ),
@@ -282,6 +316,7 @@ ROUTER = Resource(
     attributes=resources.ROUTER,
     columns=_columns(router_table, "admin_state_up"),
     filters={"status": _always("ACTIVE"), **_by_tags(router_table)},
+    same=("status",),
     visible=lambda reach: visible("router", reach),
     show=routers.show,
     create=routers.create,
@@ -314,6 +349,7 @@ FLOATING_IP = Resource(
             "port_id",
             "router_id",
             "status",
+            "qos_policy_id",
         ).items()
         if name != "name"
     },
@@ -322,7 +358,33 @@ FLOATING_IP = Resource(
     show=floating_ips.show,
     create=floating_ips.create,
     update=floating_ips.update,
+    unsaid={"port_id": None},
     delete=_delete_floating,
+)
+
+
+PORT_FORWARDING = Resource(
+    api=API,
+    name="port_forwarding",
+    plural="port_forwardings",
+    path="port_forwardings",
+    parent=Parent(FLOATING_IP, forwarding_table.c.floating_ip_id),
+    table=forwarding_table,
+    attributes=resources.PORT_FORWARDING,
+    columns={
+        "external_port": forwarding_table.c.external_first,
+        "internal_port": forwarding_table.c.internal_first,
+        **{
+            name: forwarding_table.c[name]
+            for name in ("id", "protocol", "internal_port_id", "internal_ip_address", "description")
+        },
+    },
+    visible=lambda reach: visible("port_forwarding", reach),
+    show=port_forwardings.show,
+    create=port_forwardings.create,
+    update=port_forwardings.update,
+    delete=port_forwardings.delete,
+    target=port_forwardings.target,
 )
 
 
@@ -335,16 +397,22 @@ async def _update_group(
     await security_groups.update(tx, room, row, values)
 
 
-async def _default_group(tx: Transaction, room: Network, reach: Reach) -> list[dict[str, Any]]:
-    """The caller's default group, as it will be with the first thing that needs it."""
-    if not reach.project_id:
+async def _default_group(
+    tx: Transaction, room: Network, reach: Reach, filters: Mapping[str, Sequence[str]]
+) -> list[dict[str, Any]]:
+    """The default group of the caller, or of the project that an administrator asks for, as it will be once needed."""
+    project_id = reach.project_id
+    if reach.everything:
+        asked = [*filters.get("project_id", ()), *filters.get("tenant_id", ())]
+        project_id = asked[0] if asked else project_id
+    if not project_id:
         return []
-    found = await security_groups.default_to_be(tx, reach.project_id, room.clock.now())
+    found = await security_groups.default_to_be(tx, project_id, room.clock.now())
     return [found] if found else []
 
 
-async def _write_default(tx: Transaction, room: Network, reach: Reach, wanted: str) -> None:
-    if reach.project_id and security_groups.is_of_default(wanted, reach.project_id):
+async def _write_default(tx: Transaction, room: Network, reach: Reach, requested: str) -> None:
+    if reach.project_id and await security_groups.is_of_default(tx, requested, reach.project_id):
         await security_groups.ensure_default(tx, room, reach.project_id)
 
 
@@ -355,10 +423,12 @@ SECURITY_GROUP = Resource(
     path="security-groups",
     table=group_table,
     attributes=resources.SECURITY_GROUP,
-    columns=_columns(group_table),
-    filters={"shared": _always("False"), **_by_tags(group_table)},
+    columns=_columns(group_table, "stateful"),
+    filters=_by_tags(group_table),
+    reaching={"shared": _by_shared("security_group", group_table.c.id)},
     visible=lambda reach: visible("security_group", reach),
     show=security_groups.show,
+    adapt=sharing.mark("security_group"),
     create=security_groups.create,
     update=_update_group,
     delete=security_groups.delete,
@@ -372,6 +442,13 @@ async def _rule_target(
 ) -> dict[str, Any]:
     group = await security_groups.group_for_rule(tx, room, reach, values["security_group_id"])
     return {"security_group:project_id": group.project_id}
+
+
+def _of_default(values: list[str]) -> Where:
+    requested = [BODIES.checked("belongs_to_default_sg", truth, value) for value in values]
+    default = sa.select(group_table.c.id).where(group_table.c.default_of.is_not(None))
+    inside = security_group_rules.c.security_group_id.in_(default)
+    return sa.or_(*(inside if one else sa.not_(inside) for one in requested))
 
 
 async def _create_rule(tx: Transaction, room: Network, reach: Reach, values: dict[str, Any]) -> str:
@@ -402,10 +479,12 @@ RULE = Resource(
             "port_range_max",
             "remote_ip_prefix",
             "remote_group_id",
+            "remote_address_group_id",
             "normalized_cidr",
         ).items()
         if name != "name"
     },
+    filters={"belongs_to_default_sg": _of_default},
     visible=security_groups.visible_rules,
     show=security_groups.show_rules,
     create=_create_rule,
@@ -414,5 +493,239 @@ RULE = Resource(
     before_change=_write_default,
 )
 
-TAGGED = (NETWORK, SUBNET, PORT, ROUTER, FLOATING_IP, SECURITY_GROUP)
-KINDS = (*TAGGED, RULE)
+# ---- what groups begin with ----
+
+DEFAULT_RULE = Resource(
+    api=API,
+    name="default_security_group_rule",
+    plural="default_security_group_rules",
+    path="default-security-group-rules",
+    table=default_rules,
+    attributes=resources.DEFAULT_RULE,
+    columns={
+        name: default_rules.c[name]
+        for name in (
+            "id",
+            "description",
+            "direction",
+            "ethertype",
+            "protocol",
+            "port_range_min",
+            "port_range_max",
+            "remote_ip_prefix",
+            "remote_group_id",
+            "used_in_default_sg",
+            "used_in_non_default_sg",
+        )
+    },
+    visible=lambda reach: default_rules.c.withdrawn.is_(False),
+    show=group_defaults.show_rules,
+    create=group_defaults.create_rule,
+    delete=group_defaults.delete_rule,
+)
+
+STATEFULNESS = Resource(
+    api=API,
+    name="security_groups_default_statefulness",
+    plural="security_groups_default_statefulness",
+    path="security-groups-default-statefulness",
+    table=default_statefulness,
+    attributes=resources.STATEFULNESS,
+    columns={name: default_statefulness.c[name] for name in ("id", "project_id", "stateful")},
+    visible=lambda reach: own(reach, default_statefulness),
+    show=group_defaults.show,
+    create=group_defaults.create,
+    update=group_defaults.update,
+    delete=group_defaults.delete,
+)
+
+# ---- address scopes and subnet pools ----
+
+ADDRESS_SCOPE = Resource(
+    api=API,
+    name="address_scope",
+    plural="address_scopes",
+    path="address-scopes",
+    table=scope_table,
+    attributes=resources.ADDRESS_SCOPE,
+    columns={name: scope_table.c[name] for name in ("id", "project_id", "name", "ip_version")},
+    reaching={"shared": _by_shared("address_scope", scope_table.c.id)},
+    visible=lambda reach: visible("address_scope", reach),
+    show=address_scopes.show,
+    adapt=sharing.mark("address_scope"),
+    create=address_scopes.create,
+    update=address_scopes.update,
+    delete=address_scopes.delete,
+)
+
+SUBNET_POOL = Resource(
+    api=API,
+    name="subnetpool",
+    plural="subnetpools",
+    path="subnetpools",
+    table=pool_table,
+    attributes=resources.SUBNET_POOL,
+    columns=_columns(
+        pool_table,
+        "ip_version",
+        "min_prefixlen",
+        "max_prefixlen",
+        "default_prefixlen",
+        "default_quota",
+        "address_scope_id",
+        "is_default",
+    ),
+    filters=_by_tags(pool_table),
+    reaching={"shared": _by_shared("subnetpool", pool_table.c.id)},
+    visible=lambda reach: visible("subnetpool", reach),
+    show=subnet_pools.show,
+    adapt=sharing.mark("subnetpool"),
+    create=subnet_pools.create,
+    update=subnet_pools.update,
+    delete=subnet_pools.delete,
+)
+
+# ---- address groups ----
+
+ADDRESS_GROUP = Resource(
+    api=API,
+    name="address_group",
+    plural="address_groups",
+    path="address-groups",
+    table=address_group_table,
+    attributes=resources.ADDRESS_GROUP,
+    columns=_columns(address_group_table),
+    reaching={"shared": _by_shared("address_group", address_group_table.c.id)},
+    visible=lambda reach: visible("address_group", reach),
+    show=address_groups.show,
+    adapt=sharing.mark("address_group"),
+    create=address_groups.create,
+    update=address_groups.update,
+    delete=address_groups.delete,
+)
+
+# ---- trunks ----
+
+
+def _by_status(values: list[str]) -> Where:
+    """A trunk is up when its port is."""
+    up = trunk_table.c.port_id.in_(
+        sa.select(port_table.c.id).where(port_table.c.status == "ACTIVE")
+    )
+    wanted = {"ACTIVE": up, "DOWN": sa.not_(up)}
+    return sa.or_(sa.false(), *(wanted[one] for one in values if one in wanted))
+
+
+TRUNK = Resource(
+    api=API,
+    name="trunk",
+    plural="trunks",
+    path="trunks",
+    table=trunk_table,
+    attributes=resources.TRUNK,
+    columns=_columns(trunk_table, "port_id", "admin_state_up"),
+    filters={"status": _by_status, **_by_tags(trunk_table)},
+    visible=lambda reach: visible("trunk", reach),
+    show=trunks.show,
+    create=trunks.create,
+    update=trunks.update,
+    delete=trunks.delete,
+)
+
+# ---- quality of service ----
+
+QOS_POLICY = Resource(
+    api=API,
+    name="policy",
+    plural="policies",
+    path="qos/policies",
+    table=qos_policies,
+    attributes=resources.QOS_POLICY,
+    columns=_columns(qos_policies, "is_default"),
+    filters=_by_tags(qos_policies),
+    reaching={"shared": _by_shared("qos_policy", qos_policies.c.id)},
+    visible=lambda reach: visible("qos_policy", reach),
+    show=qos.show,
+    adapt=sharing.mark("qos_policy"),
+    create=qos.create,
+    update=qos.update,
+    delete=qos.delete,
+)
+
+
+def _rule_kind(type_: str, attributes: dict[str, Attribute], *names: str) -> Resource:
+    return Resource(
+        api=API,
+        name=f"{type_}_rule",
+        plural=f"{type_}_rules",
+        path=f"{type_}_rules",
+        parent=Parent(QOS_POLICY, qos_rules.c.policy_id),
+        table=qos_rules,
+        attributes=attributes,
+        columns={name: qos_rules.c[name] for name in ("id", *names)},
+        visible=qos.visible_rules(type_),
+        show=qos.show_rules,
+        create=qos.rule_maker(type_),
+        update=qos.update_rule,
+        delete=qos.delete_rule,
+        target=qos.rule_target,
+    )
+
+
+def _alias(kind: Resource) -> Resource:
+    """A rule by its id alone, without its policy in the path."""
+    name = f"alias_{kind.name}"
+    return structs.replace(
+        kind, name=name, plural=f"{name}s", path=f"qos/{name}s", parent=None, create=None
+    )
+
+
+BANDWIDTH_LIMIT_RULE = _rule_kind(
+    qos.BANDWIDTH,
+    resources.BANDWIDTH_LIMIT_RULE,
+    "max_kbps",
+    "max_burst_kbps",
+    "direction",
+)
+DSCP_MARKING_RULE = _rule_kind(qos.DSCP, resources.DSCP_MARKING_RULE, "dscp_mark")
+
+# ---- who reaches what is another project's ----
+
+RBAC_POLICY = Resource(
+    api=API,
+    name="rbac_policy",
+    plural="rbac_policies",
+    path="rbac-policies",
+    table=rbac_policies,
+    attributes=resources.RBAC_POLICY,
+    columns={
+        "target_tenant": rbac_policies.c.target_project,
+        **{
+            name: rbac_policies.c[name]
+            for name in ("id", "project_id", "object_type", "object_id", "action")
+        },
+    },
+    visible=lambda reach: visible("rbac_policy", reach),
+    show=sharing.show,
+    create=sharing.create,
+    update=sharing.update,
+    delete=sharing.delete,
+    by_new=("target_tenant",),
+)
+
+TAGGED = (
+    NETWORK,
+    SUBNET,
+    PORT,
+    ROUTER,
+    FLOATING_IP,
+    SECURITY_GROUP,
+    SUBNET_POOL,
+    QOS_POLICY,
+    TRUNK,
+)
+KINDS = (*TAGGED, RULE, DEFAULT_RULE, STATEFULNESS, ADDRESS_SCOPE, ADDRESS_GROUP, RBAC_POLICY)
+PARTS = (PORT_FORWARDING, BANDWIDTH_LIMIT_RULE, DSCP_MARKING_RULE)
+"""Kinds whose paths begin with what they are parts of."""
+ALIASES = (_alias(BANDWIDTH_LIMIT_RULE), _alias(DSCP_MARKING_RULE))
+"""Parts by their ids alone, for who knows one. There is no list of them."""

@@ -81,7 +81,8 @@ async def show_details(request: Request, room: Network) -> Response:
         limits = await room.limits.maximums(tx, project_id)
         used = await room.limits.used(tx, project_id)
     answer = {
-        name: {"limit": most, "used": used[name], "reserved": 0} for name, most in limits.items()
+        name: {"limit": maximum, "used": used[name], "reserved": 0}
+        for name, maximum in limits.items()
     }
     return json_answer({"quota": answer})
 

@@ -12,7 +12,7 @@ from hanok.services.network.routes.api import BODIES, reach_of
 from hanok.services.network.routes.kinds import ROUTER
 from hanok.services.network.schemas.resources import ROUTES as ROUTE_LIST
 from hanok.web.attributes import Attribute, schema
-from hanok.web.doors import changeable, find, seen
+from hanok.web.doors import changeable, find, seen, told
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import Route
 
@@ -24,6 +24,7 @@ async def add_interface(request: Request, room: Network) -> Response:
     async with request.transaction() as tx:
         row, _ = await changeable(request, tx, ROUTER, reach, "add_router_interface")
         answer = await routers.add_interface(tx, room, reach, row, body)
+        request.made(row.id, {"router_interface": answer})
     return json_answer(answer)
 
 
@@ -34,6 +35,7 @@ async def remove_interface(request: Request, room: Network) -> Response:
     async with request.transaction() as tx:
         row, _ = await changeable(request, tx, ROUTER, reach, "remove_router_interface")
         answer = await routers.remove_interface(tx, room, reach, row, body)
+        request.made(row.id, {"router_interface": answer})
     return json_answer(answer)
 
 
@@ -46,15 +48,16 @@ def _routes_body() -> dict[str, Any]:
 
 async def _routes(request: Request, room: Network, action: str) -> Response:
     values = BODIES.changed(await request.json(), "router", _ROUTES)
-    wanted: list[dict[str, Any]] = values.get("routes", [])
+    requested: list[dict[str, Any]] = values.get("routes", [])
     reach = reach_of(request)
     async with request.transaction() as tx:
         row, _ = await changeable(request, tx, ROUTER, reach, action)
         if action == "add_extraroutes":
-            await routers.change_routes(tx, room, row, add=wanted)
+            await routers.change_routes(tx, room, row, add=requested)
         else:
-            await routers.change_routes(tx, room, row, remove=wanted)
+            await routers.change_routes(tx, room, row, remove=requested)
         _, view = await find(request, tx, ROUTER, reach, row.id)
+        request.made(row.id, told(ROUTER, view))
     return json_answer({"router": seen(request, ROUTER, view)})
 
 
@@ -73,6 +76,7 @@ ROUTES = (
         f"{_ONE}/add_router_interface",
         add_interface,
         ("add_router_interface",),
+        event="network.router.interface.create",
         strict=True,
         body=dict[str, str],
     ),
@@ -81,6 +85,7 @@ ROUTES = (
         f"{_ONE}/remove_router_interface",
         remove_interface,
         ("remove_router_interface",),
+        event="network.router.interface.delete",
         strict=True,
         body=dict[str, str],
     ),
@@ -89,6 +94,7 @@ ROUTES = (
         f"{_ONE}/add_extraroutes",
         add_routes,
         ("add_extraroutes",),
+        event="network.router.update.end",
         strict=True,
         body=_routes_body,
         member="router",
@@ -98,6 +104,7 @@ ROUTES = (
         f"{_ONE}/remove_extraroutes",
         remove_routes,
         ("remove_extraroutes",),
+        event="network.router.update.end",
         strict=True,
         body=_routes_body,
         member="router",

@@ -14,7 +14,7 @@ from hanok.services.network.logic.errors import disallowed
 from hanok.services.network.logic.reach import STORED, Reach, change, set_tags
 from hanok.services.network.room import Network
 from hanok.services.network.routes.api import BODIES, reach_of
-from hanok.services.network.routes.kinds import TAGGED
+from hanok.services.network.routes.kinds import QOS_POLICY, TAGGED
 from hanok.services.network.schemas.values import tag as a_tag
 from hanok.services.network.schemas.values import tag_list
 from hanok.store import Transaction
@@ -47,16 +47,25 @@ async def _body(request: Request) -> list[str]:
 
 
 async def _write(
-    tx: Transaction, room: Network, kind: Kind[Network, Reach], row: Any, wanted: list[str]
+    request: Request,
+    tx: Transaction,
+    room: Network,
+    kind: Kind[Network, Reach],
+    row: Any,
+    requested: list[str],
+    *said: str,
 ) -> None:
-    if len(wanted) > MOST_TAGS:
+    """A resource has these tags. said: those that the request's event tells of."""
+    if len(requested) > MOST_TAGS:
         raise BadInput(f"A resource has at most {MOST_TAGS} tags.")
-    await set_tags(tx, row.id, wanted)
+    await set_tags(tx, row.id, requested)
     await change(tx, STORED[kind.name], row.id, room.clock.now(), {})
+    about = {"obj_resource": kind.plural, "obj_resource_id": row.id}
+    request.made(row.id, {**about, "tags": list(said)} if said else about, noun=kind.name)
 
 
-def routes(kind: Kind[Network, Reach]) -> list[Route]:
-    """The seven operations on the tags of a kind."""
+def routes(kind: Kind[Network, Reach], path: str = "") -> list[Route]:
+    """The seven operations on the tags of a kind. path: of the kind, where tags have another one, too."""
     get, create, update, delete = (
         f"{verb}_{kind.name}:tags" for verb in ("get", "create", "update", "delete")
     )
@@ -74,31 +83,32 @@ def routes(kind: Kind[Network, Reach]) -> list[Route]:
         return no_content()
 
     async def replace(request: Request, room: Network) -> Response:
-        wanted = await _body(request)
+        requested = await _body(request)
         async with request.transaction() as tx:
             row, _ = await _found(request, tx, kind, update)
-            await _write(tx, room, kind, row, wanted)
-        return json_answer({"tags": wanted})
+            await _write(request, tx, room, kind, row, requested, *requested)
+        return json_answer({"tags": requested})
 
     async def add_several(request: Request, room: Network) -> Response:
-        wanted = await _body(request)
+        requested = await _body(request)
         async with request.transaction() as tx:
             row, tags = await _found(request, tx, kind, create)
-            wanted = list(dict.fromkeys([*tags, *wanted]))
-            await _write(tx, room, kind, row, wanted)
-        return json_answer({"tags": wanted})
+            said, requested = requested, list(dict.fromkeys([*tags, *requested]))
+            await _write(request, tx, room, kind, row, requested, *said)
+        return json_answer({"tags": requested})
 
     async def add(request: Request, room: Network) -> Response:
         tag = BODIES.checked("tag", a_tag, request.path["tag"])
         async with request.transaction() as tx:
             row, tags = await _found(request, tx, kind, update)
-            await _write(tx, room, kind, row, list(dict.fromkeys([*tags, tag])))
+            requested = list(dict.fromkeys([*tags, tag]))
+            await _write(request, tx, room, kind, row, requested, tag)
         return no_content(201)
 
     async def remove_all(request: Request, room: Network) -> Response:
         async with request.transaction() as tx:
             row, _ = await _found(request, tx, kind, delete)
-            await _write(tx, room, kind, row, [])
+            await _write(request, tx, room, kind, row, [])
         return no_content()
 
     async def remove(request: Request, room: Network) -> Response:
@@ -107,19 +117,40 @@ def routes(kind: Kind[Network, Reach]) -> list[Route]:
             if request.path["tag"] not in tags:
                 raise _no_tag(request.path["tag"])
             tags.remove(request.path["tag"])
-            await _write(tx, room, kind, row, tags)
+            await _write(request, tx, room, kind, row, tags, request.path["tag"])
         return no_content()
 
-    base = f"/v2.0/{kind.path}/{{resource_id}}/tags"
+    base = f"/v2.0/{path or kind.path}/{{resource_id}}/tags"
     return [
         Route("GET", base, list_tags, (get,)),
-        Route("PUT", base, replace, (update,), strict=True, body=list[str], member="tags"),
-        Route("POST", base, add_several, (create,), strict=True, body=list[str], member="tags"),
-        Route("DELETE", base, remove_all, (delete,)),
+        Route(
+            "PUT",
+            base,
+            replace,
+            (update,),
+            strict=True,
+            body=list[str],
+            member="tags",
+            event="network.tag.update.end",
+        ),
+        Route(
+            "POST",
+            base,
+            add_several,
+            (create,),
+            strict=True,
+            body=list[str],
+            member="tags",
+            event="network.tag.create.end",
+        ),
+        Route("DELETE", base, remove_all, (delete,), event="network.tag.delete_all.end"),
         Route("GET", f"{base}/{{tag}}", show_tag, (get,)),
-        Route("PUT", f"{base}/{{tag}}", add, (update,)),
-        Route("DELETE", f"{base}/{{tag}}", remove, (delete,)),
+        Route("PUT", f"{base}/{{tag}}", add, (update,), event="network.tag.create.end"),
+        Route("DELETE", f"{base}/{{tag}}", remove, (delete,), event="network.tag.delete.end"),
     ]
 
 
-ROUTES = tuple(route for kind in TAGGED for route in routes(kind))
+ROUTES = (
+    *(route for kind in TAGGED for route in routes(kind)),
+    *routes(QOS_POLICY, "policies"),  # as clients knew it before it was under /qos
+)

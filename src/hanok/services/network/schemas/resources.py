@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from hanok.services.network.schemas.values import (
     address_or_prefix,
+    ip_version,
     mac,
+    port_range,
     prefix,
+    prefix_of_any,
     prefix_or_address,
     tag_list,
 )
@@ -20,10 +23,10 @@ from hanok.web.attributes import (
     address,
     items,
     one_of,
-    only,
     or_none,
     read_only,
     record,
+    say,
     small_object,
     text,
     truth,
@@ -52,7 +55,21 @@ def _standard(*, name: bool = True, tags: bool = True) -> dict[str, Attribute]:
     return found
 
 
-_ZONES = Attribute(check=items(text(empty=False), most=10), default=[], put=False)
+DSCP_MARKS = (0, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 46, 48, 56)
+
+OBJECT_TYPES = (
+    "network",
+    "security_group",
+    "address_scope",
+    "subnetpool",
+    "address_group",
+    "qos_policy",
+)
+"""What RBAC policies open to other projects."""
+
+_qos_policy = Attribute(check=or_none(uuid), default=None)
+
+_ZONES = Attribute(check=items(text(empty=False), maximum=10), default=[], put=False)
 
 NETWORK: dict[str, Attribute] = {
     **_standard(),
@@ -75,28 +92,30 @@ NETWORK: dict[str, Attribute] = {
     ),
     "availability_zone_hints": _ZONES,
     "availability_zones": read_only(),
+    "qos_policy_id": Attribute(check=or_none(uuid), default=UNSET),
     "ipv4_address_scope": read_only(),
     "ipv6_address_scope": read_only(),
 }
 
 _pool = record({"start": address, "end": address}, {})
 _host_route = record({"destination": prefix, "nexthop": address}, {})
-_no_pool = only(None, "there are no subnet pools")
 _mode = or_none(one_of("dhcpv6-stateful", "dhcpv6-stateless", "slaac"))
 
 SUBNET: dict[str, Attribute] = {
     **_standard(),
     "network_id": Attribute(check=uuid, put=False),
-    "ip_version": Attribute(check=lambda value: one_of(4, 6)(whole()(value)), put=False),
-    "cidr": Attribute(check=prefix, put=False),
+    "ip_version": Attribute(check=ip_version, put=False),
+    "cidr": Attribute(check=or_none(prefix), default=None, put=False),
     "gateway_ip": Attribute(check=or_none(address), default=UNSET),
-    "allocation_pools": Attribute(check=or_none(items(_pool, most=64)), default=None),
-    "dns_nameservers": Attribute(check=items(address, most=5), default=[]),
-    "host_routes": Attribute(check=items(_host_route, most=20), default=[]),
+    "allocation_pools": Attribute(check=or_none(items(_pool, maximum=64)), default=None),
+    "dns_nameservers": Attribute(check=items(address, maximum=5), default=[]),
+    "host_routes": Attribute(check=items(_host_route, maximum=20), default=[]),
     "enable_dhcp": Attribute(check=truth, default=True),
     "ipv6_ra_mode": Attribute(check=_mode, default=None, put=False),
     "ipv6_address_mode": Attribute(check=_mode, default=None, put=False),
-    "subnetpool_id": Attribute(check=_no_pool, default=None, put=False),
+    "subnetpool_id": Attribute(check=or_none(uuid), default=None, put=False),
+    "prefixlen": Attribute(check=or_none(whole(1, 128)), default=None, put=False),
+    "use_default_subnetpool": Attribute(check=truth, default=False, put=False),
     "shared": read_only(),
     "router:external": read_only(),
 }
@@ -104,9 +123,9 @@ SUBNET: dict[str, Attribute] = {
 _fixed_ip = record({}, {"subnet_id": uuid, "ip_address": address})
 
 
-def _addresses(most: int) -> Validator:
+def _addresses(maximum: int) -> Validator:
     """Addresses that are asked for: a subnet may be named twice, an address only once."""
-    plain = items(_fixed_ip, most=most, unique=False)
+    plain = items(_fixed_ip, maximum=maximum, unique=False)
 
     def check(value: object) -> list[dict[str, str]]:
         found: list[dict[str, str]] = plain(value)
@@ -148,14 +167,16 @@ PORT: dict[str, Attribute] = {
     "fixed_ips": Attribute(check=_addresses(50), default=UNSET),
     "device_id": Attribute(check=text(), default=""),
     "device_owner": Attribute(check=text(), default=""),
-    "security_groups": Attribute(check=items(uuid, most=50, unique=False), default=UNSET),
+    "security_groups": Attribute(check=items(uuid, maximum=50), default=UNSET),
     "port_security_enabled": Attribute(check=truth, default=UNSET),
-    "allowed_address_pairs": Attribute(check=items(_pair, most=10), default=[]),
+    "allowed_address_pairs": Attribute(check=items(_pair, maximum=10), default=[]),
+    "qos_policy_id": _qos_policy,
     "binding:host_id": Attribute(check=lambda v: "" if v is None else text()(v), default=""),
     "binding:vnic_type": Attribute(check=one_of("normal"), default="normal"),
     "binding:profile": Attribute(check=_profile, default={}),
     "binding:vif_type": read_only(),
     "binding:vif_details": read_only(),
+    "trunk_details": read_only(),
 }
 
 BINDING: dict[str, Attribute] = {
@@ -165,8 +186,15 @@ BINDING: dict[str, Attribute] = {
     **{name: read_only() for name in ("vif_type", "vif_details", "status")},
 }
 
-_gateway = record({"network_id": uuid}, {"enable_snat": truth, "external_fixed_ips": _addresses(8)})
-ROUTES = items(_host_route, most=30)
+_gateway = record(
+    {"network_id": uuid},
+    {
+        "enable_snat": truth,
+        "external_fixed_ips": _addresses(8),
+        "qos_policy_id": or_none(uuid),
+    },
+)
+ROUTES = items(_host_route, maximum=30)
 
 
 def gateway_info(value: object) -> dict[str, object] | None:
@@ -195,12 +223,33 @@ FLOATING_IP: dict[str, Attribute] = {
     "router_id": read_only(),
     "status": read_only(),
     "port_details": read_only(),
+    "port_forwardings": read_only(),
+    "qos_policy_id": _qos_policy,
+}
+
+_port = Attribute(check=or_none(whole(1, 65535)), default=None)
+_port_range = Attribute(check=or_none(port_range), default=None)
+
+PORT_FORWARDING: dict[str, Attribute] = {
+    **{
+        name: one for name, one in _standard(name=False, tags=False).items() if name != "project_id"
+    },
+    "protocol": Attribute(
+        check=lambda v: one_of("tcp", "udp")(v.lower() if isinstance(v, str) else v)
+    ),
+    "external_port": _port,
+    "external_port_range": _port_range,
+    "internal_port": _port,
+    "internal_port_range": _port_range,
+    "internal_port_id": Attribute(check=uuid),
+    "internal_ip_address": Attribute(check=or_none(address), default=None),
 }
 
 SECURITY_GROUP: dict[str, Attribute] = {
     **_standard(),
     "security_group_rules": read_only(),
     "shared": read_only(),
+    "stateful": Attribute(check=truth, default=None),
 }
 
 
@@ -236,8 +285,134 @@ RULE: dict[str, Attribute] = {
     "port_range_max": Attribute(check=or_none(whole()), default=None, put=False),
     "remote_ip_prefix": Attribute(check=_or_empty(prefix_or_address), default=None, put=False),
     "remote_group_id": Attribute(check=_or_empty(text(36)), default=None, put=False),
+    "remote_address_group_id": Attribute(check=_or_empty(text(36)), default=None, put=False),
     "normalized_cidr": read_only(),
     "belongs_to_default_sg": read_only(),
+}
+
+
+def _parent(value: object) -> str | None:
+    """The group that a rule of a new group lets in: that group itself, or none."""
+    if value in (None, ""):
+        return None
+    if value != "PARENT":
+        raise Wrong("rules that groups begin with name no other group than 'PARENT'")
+    return "PARENT"
+
+
+def _no_group(value: object) -> None:
+    if value not in (None, ""):
+        raise Wrong("rules that groups begin with name no address group")
+
+
+_OF_RULE = ("id", "description", "revision_number", "created_at", "updated_at", "direction", "ethertype",
+            "protocol", "port_range_min", "port_range_max", "remote_ip_prefix")  # fmt: skip
+
+DEFAULT_RULE: dict[str, Attribute] = {
+    **{name: RULE[name] for name in _OF_RULE},
+    "remote_group_id": Attribute(check=_parent, default=None, put=False),
+    "remote_address_group_id": Attribute(check=_no_group, default=None, put=False),
+    "used_in_default_sg": Attribute(check=truth, default=False, put=False),
+    "used_in_non_default_sg": Attribute(check=truth, default=True, put=False),
+}
+
+STATEFULNESS: dict[str, Attribute] = {
+    "id": read_only(),
+    "project_id": Attribute(check=or_none(text(empty=False)), default=UNSET, put=False),
+    "stateful": Attribute(check=truth, default=True),
+}
+
+_owner = Attribute(check=text(), default=UNSET, put=False)
+
+ADDRESS_SCOPE: dict[str, Attribute] = {
+    "id": read_only(),
+    "project_id": _owner,
+    "name": Attribute(check=text()),
+    "ip_version": Attribute(check=ip_version, put=False),
+    "shared": Attribute(check=truth, default=False),
+}
+
+_prefixlen = Attribute(check=or_none(whole(0, 128)), default=None)
+PREFIXES = items(prefix, maximum=200)
+
+SUBNET_POOL: dict[str, Attribute] = {
+    **_standard(),
+    "prefixes": Attribute(check=PREFIXES),
+    "ip_version": read_only(),
+    "min_prefixlen": _prefixlen,
+    "max_prefixlen": _prefixlen,
+    "default_prefixlen": _prefixlen,
+    "default_quota": Attribute(check=or_none(whole(0, 2**31 - 1)), default=None),
+    "address_scope_id": Attribute(check=or_none(uuid), default=None),
+    "is_default": Attribute(check=truth, default=False),
+    "shared": Attribute(check=truth, default=False, put=False),
+}
+
+_subport = record(
+    {"port_id": uuid, "segmentation_type": one_of("vlan"), "segmentation_id": whole(1, 4094)}, {}
+)
+
+
+def _subports(value: object) -> list[dict[str, object]]:
+    """Subports, no two of which have one VLAN or are one port."""
+    found: list[dict[str, object]] = items(_subport, maximum=100)(value)
+    for name in ("segmentation_id", "port_id"):
+        if len({one[name] for one in found}) < len(found):
+            raise Wrong(f"Duplicate {name} in the list: '{say(value)}'")
+    return found
+
+
+SUBPORTS = _subports
+# What else clients say of them is known from their ports.
+_leaving = record({"port_id": uuid}, {"segmentation_type": text(), "segmentation_id": whole()})
+LEAVING_SUBPORTS = items(_leaving, maximum=100)
+
+TRUNK: dict[str, Attribute] = {
+    **_standard(),
+    "port_id": Attribute(check=uuid, put=False),
+    "admin_state_up": Attribute(check=truth, default=True),
+    "status": read_only(),
+    "sub_ports": Attribute(check=SUBPORTS, default=[], put=False),
+}
+
+QOS_POLICY: dict[str, Attribute] = {
+    **_standard(),
+    "shared": Attribute(check=truth, default=False),
+    "is_default": Attribute(check=truth, default=False),
+    "rules": read_only(),
+}
+
+_RATE = whole(0, 2**31 - 1)
+_of_rule = {"id": read_only(), "qos_policy_id": read_only()}
+
+BANDWIDTH_LIMIT_RULE: dict[str, Attribute] = {
+    **_of_rule,
+    "max_kbps": Attribute(check=whole(1, 2**31 - 1)),
+    "max_burst_kbps": Attribute(check=_RATE, default=0),
+    "direction": Attribute(check=one_of("egress", "ingress"), default="egress"),
+}
+
+DSCP_MARKING_RULE: dict[str, Attribute] = {
+    **_of_rule,
+    "dscp_mark": Attribute(check=lambda value: one_of(*DSCP_MARKS)(whole()(value))),
+}
+
+ADDRESSES = items(prefix, maximum=200)
+LEAVING_ADDRESSES = items(prefix_of_any, maximum=200)
+
+ADDRESS_GROUP: dict[str, Attribute] = {
+    **_standard(tags=False),
+    "addresses": Attribute(check=ADDRESSES, default=[], put=False),
+    "shared": read_only(),
+}
+
+RBAC_POLICY: dict[str, Attribute] = {
+    "id": read_only(),
+    "project_id": _owner,
+    "object_type": Attribute(check=one_of(*OBJECT_TYPES), put=False),
+    "object_id": Attribute(check=uuid, put=False),
+    "action": Attribute(check=text(40), put=False),
+    "target_tenant": Attribute(check=text(empty=False)),
 }
 
 AGENT: dict[str, Attribute] = {

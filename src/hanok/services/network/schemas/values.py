@@ -9,7 +9,7 @@ import ipaddress
 import re
 from typing import Any
 
-from hanok.web.attributes import Wrong, items, say
+from hanok.web.attributes import Wrong, items, one_of, say, whole
 
 _MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}")
 
@@ -57,6 +57,28 @@ def address_or_prefix(value: Any) -> str:
     return found if "/" in value else str(ipaddress.ip_address(value))
 
 
+def prefix_of_any(value: Any) -> str:
+    """A prefix, or a bare address as one of full length; host bits are dropped."""
+    return str(ipaddress.ip_interface(prefix_or_address(value)).network)
+
+
+def ip_version(value: Any) -> int:
+    return int(one_of(4, 6)(whole()(value)))
+
+
+_PORTS = re.compile(r"[0-9]{1,5}(:[0-9]{1,5})?")
+
+
+def port_range(value: Any) -> str:
+    """Ports as "first:last", or one alone."""
+    if not isinstance(value, str) or not _PORTS.fullmatch(value):
+        raise Wrong(f"'{say(value)}' is not a valid port range")
+    first, _, last = value.partition(":")
+    if not 0 < int(first) <= int(last or first) <= 65535:
+        raise Wrong(f"'{value}' is not a valid port range")
+    return value
+
+
 _TAG = re.compile(r"[^/,]{1,255}")
 
 
@@ -67,5 +89,5 @@ def tag(value: Any) -> str:
 
 
 def tag_list(value: Any) -> list[str]:
-    found = items(tag, most=50, unique=False)(value)
+    found = items(tag, maximum=50, unique=False)(value)
     return list(dict.fromkeys(found))

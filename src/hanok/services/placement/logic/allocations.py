@@ -26,6 +26,7 @@ from hanok.store import Duplicate, Transaction
 
 _consumer = sa.select(consumers).where(consumers.c.id == bindparam("id"))
 _of_consumer = sa.select(allocations).where(allocations.c.consumer_id == bindparam("id"))
+_new = allocations.insert()
 _GIVE_BACK = (
     inventories.update()
     .where(
@@ -72,11 +73,16 @@ _usages = (
         consumers.c.consumer_type,
         allocations.c.resource_class,
         sa.func.sum(allocations.c.used).label("used"),
-        sa.func.count(sa.distinct(consumers.c.id)).label("count"),
     )
     .join(consumers, consumers.c.id == allocations.c.consumer_id)
     .where(consumers.c.project_id == bindparam("project_id"))
     .group_by(consumers.c.consumer_type, allocations.c.resource_class)
+)
+_counts = (
+    sa.select(consumers.c.consumer_type, sa.func.count(sa.distinct(consumers.c.id)).label("number"))
+    .join(allocations, allocations.c.consumer_id == consumers.c.id)
+    .where(consumers.c.project_id == bindparam("project_id"))
+    .group_by(consumers.c.consumer_type)
 )
 _known_classes = sa.select(resource_classes.c.name)
 _inventory = sa.select(inventories).where(
@@ -118,7 +124,7 @@ async def of_provider(tx: Transaction, provider_id: str) -> Sequence[Row[Any]]:
 
 
 async def usages(tx: Transaction, project_id: str, user_id: str | None) -> Sequence[Row[Any]]:
-    """What the consumers of a project use (consumer_type, resource_class, used, count of consumers).
+    """What the consumers of a project use (consumer_type, resource_class, used).
 
     Args:
         user_id: only consumers of this user; None: of all.
@@ -127,24 +133,49 @@ async def usages(tx: Transaction, project_id: str, user_id: str | None) -> Seque
     return await tx.all(statement, {"project_id": project_id})
 
 
+async def consumer_counts(
+    tx: Transaction, project_id: str, user_id: str | None
+) -> dict[str | None, int]:
+    """How many consumers of each type a project, or a user in it, has."""
+    statement = _counts if user_id is None else _counts.where(consumers.c.user_id == user_id)
+    rows = await tx.all(statement, {"project_id": project_id})
+    return {row.consumer_type: int(row.number) for row in rows}
+
+
 async def reshape(
     tx: Transaction,
     inventory: Mapping[str, schemas.InventoriesBody],
-    wanted: Sequence[Wanted],
+    requested: Sequence[Wanted],
     now: datetime,
 ) -> None:
     """Inventories by provider, and allocations, at once: what consumers have moves along with what providers are.
 
     Raises:
-        Conflict, BadInput, NotFound: as the single steps.
+        Conflict, BadInput: as the single steps.
     """
-    for one in wanted:
+    for one in requested:
         await _give_back(tx, one.consumer_id)
     for provider_id, body in inventory.items():
-        row = await provider_logic.get(tx, provider_logic.dashed(provider_id))
+        row = await provider_logic.find(tx, provider_logic.dashed(provider_id))
+        if row is None:
+            raise BadInput(
+                f"Resource provider {provider_id} in inventories not found.",
+                code="placement.resource_provider.not_found",
+            )
         await provider_logic.raise_generation(tx, row, body.resource_provider_generation, now)
         await provider_logic.set_inventories(tx, row, body.inventories)
-    for one in wanted:
+    await replace_all(tx, requested, now)
+
+
+async def replace_all(tx: Transaction, requested: Sequence[Wanted], now: datetime) -> None:
+    """Make several consumers' allocations exactly these; what one gives back another may have.
+
+    Raises:
+        Conflict, BadInput: as `replace`.
+    """
+    for one in requested:
+        await _give_back(tx, one.consumer_id)
+    for one in requested:
         await replace(tx, one, now)
 
 
@@ -163,37 +194,41 @@ async def consumer(tx: Transaction, consumer_id: str) -> Row[Any] | None:
 
 
 async def release(tx: Transaction, consumer_id: str, now: datetime) -> bool:
-    """Give everything back that the consumer has. Returns whether it had something."""
+    """Give everything back that the consumer has. Returns whether it had something.
+
+    The generations of providers stay, as upstream: nothing that somebody else may have read of them is wrong now.
+    """
     held = await _give_back(tx, consumer_id)
-    if held:
-        await tx.execute(_bump_provider, {"ids": sorted({r.provider_id for r in held}), "at": now})
     await tx.execute(_delete_consumer, {"id": consumer_id})
     return bool(held)
 
 
-async def replace(tx: Transaction, wanted: Wanted, now: datetime) -> None:
+async def replace(tx: Transaction, requested: Wanted, now: datetime) -> None:
     """Make the consumer's allocations exactly these.
 
     Raises:
         Conflict: it does not fit, or the consumer has changed since the caller looked.
         BadInput: there is no such provider or class.
     """
-    before = await consumer(tx, wanted.consumer_id)
+    before = await consumer(tx, requested.consumer_id)
     generation = None if before is None else before.generation
-    if wanted.expected_generation is not ... and wanted.expected_generation != generation:
+    if requested.expected_generation is not ... and requested.expected_generation != generation:
         raise Conflict(
-            f"consumer generation conflict - expected {generation} but got {wanted.expected_generation}",
+            f"consumer generation conflict - expected {generation} but got {requested.expected_generation}",
             code=CONCURRENT,
         )
-    await _give_back(tx, wanted.consumer_id)
-    if not wanted.resources:
-        await tx.execute(_delete_consumer, {"id": wanted.consumer_id})
+    held = await _give_back(tx, requested.consumer_id)
+    if not requested.resources:
+        if held:
+            ids = sorted({row.provider_id for row in held})
+            await tx.execute(_bump_provider, {"ids": ids, "at": now})
+        await tx.execute(_delete_consumer, {"id": requested.consumer_id})
         return
-    for provider_id, amounts in sorted(wanted.resources.items()):
+    for provider_id, amounts in sorted(requested.resources.items()):
         for name, amount in sorted(amounts.items()):
-            await _allocate(tx, wanted.consumer_id, provider_id, name, amount)
-    await tx.execute(_bump_provider, {"ids": sorted(wanted.resources), "at": now})
-    await _write_consumer(tx, wanted, generation)
+            await _allocate(tx, requested.consumer_id, provider_id, name, amount)
+    await tx.execute(_bump_provider, {"ids": sorted(requested.resources), "at": now})
+    await _write_consumer(tx, requested, generation)
 
 
 async def _allocate(
@@ -203,28 +238,28 @@ async def _allocate(
     if not await tx.count(_take, {"at": provider_id, "what": name, "amount": amount}):
         await _refuse(tx, provider_id, name, amount)
     values = {"provider_id": provider_id, "resource_class": name, "used": amount}
-    await tx.execute(allocations.insert(), {"consumer_id": consumer_id, **values})
+    await tx.execute(_new, {"consumer_id": consumer_id, **values})
 
 
-async def _write_consumer(tx: Transaction, wanted: Wanted, generation: int | None) -> None:
+async def _write_consumer(tx: Transaction, requested: Wanted, generation: int | None) -> None:
     """The consumer with its next generation. generation: the one that it has; None: it is a new one.
 
     Raises:
         Conflict: somebody else was faster.
     """
     values = {
-        "project_id": wanted.project_id,
-        "user_id": wanted.user_id,
-        "consumer_type": wanted.consumer_type,
+        "project_id": requested.project_id,
+        "user_id": requested.user_id,
+        "consumer_type": requested.consumer_type,
     }
     if generation is None:
         try:
-            await tx.insert(consumers, {"id": wanted.consumer_id, "generation": 1, **values})
+            await tx.insert(consumers, {"id": requested.consumer_id, "generation": 1, **values})
         except Duplicate as error:
             raise Conflict("consumer generation conflict", code=CONCURRENT) from error
     elif not await tx.count(
         consumers.update()
-        .where(consumers.c.id == wanted.consumer_id, consumers.c.generation == generation)
+        .where(consumers.c.id == requested.consumer_id, consumers.c.generation == generation)
         .values(generation=consumers.c.generation + 1, **values)
     ):
         raise Conflict("consumer generation conflict", code=CONCURRENT)
@@ -245,6 +280,6 @@ async def _refuse(tx: Transaction, provider_id: str, name: str, amount: int) -> 
     free = capacity(row) - row.used
     raise Conflict(
         f"Unable to allocate inventory: Unable to create allocation for '{name}' on resource provider "
-        f"'{provider_id}'. The requested amount would exceed the capacity: {amount} wanted, {free} free "
+        f"'{provider_id}'. The requested amount would exceed the capacity: {amount} requested, {free} free "
         f"(in steps of {row.step_size}, {row.min_unit} to {row.max_unit})."
     )

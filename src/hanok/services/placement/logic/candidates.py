@@ -1,7 +1,8 @@
 """Allocation candidates: which providers could take what is asked for.
 
 Groups: the unnumbered one may be served by several providers of a tree; each numbered one by a single provider. Sharing
-providers (MISC_SHARES_VIA_AGGREGATE) serve classes of the unnumbered group to trees in the same aggregates.
+providers (MISC_SHARES_VIA_AGGREGATE) serve classes of the unnumbered group, and whole numbered ones, to trees in the
+same aggregates.
 
 One statement finds the trees that may serve all groups, and stops when there are enough of them. It leaves out what
 cannot be; what can is decided with the providers of these trees alone. So a search that needs ten candidates costs the
@@ -33,6 +34,9 @@ from hanok.store import Transaction
 
 SHARING = "MISC_SHARES_VIA_AGGREGATE"
 COMBINATIONS_MOST = 10_000
+STEPS_MOST = (
+    50_000  # of a search for combinations in one tree: where few fit, most are given up early
+)
 MORE = 8  # times as many trees are looked for when those found were not enough
 AT_ONCE = 500  # trees whose providers are read together
 FEW = 128  # trees: where a request wants what no more have, only these are looked at
@@ -65,6 +69,8 @@ class Request(Struct, frozen=True, kw_only=True):
         same_subtree: group names that one of their own providers must be above all the others.
         root_required, root_forbidden: traits of the root of the tree.
         emptiest: a class; the trees with the most of it free come first. Without it they come in the order of ids.
+        fullest: those with the least of it come first instead.
+        ways: in how many ways one tree is offered at most; 0: in all.
     """
 
     groups: Mapping[str, Group]
@@ -73,6 +79,8 @@ class Request(Struct, frozen=True, kw_only=True):
     root_required: frozenset[str] = frozenset()
     root_forbidden: frozenset[str] = frozenset()
     emptiest: str = ""
+    fullest: bool = False
+    ways: int = 0
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -168,29 +176,52 @@ class _Conditions:
     def all(self) -> list[sa.ColumnElement[bool]]:
         shape, place = self._shape, self._place
         found: list[sa.ColumnElement[bool]] = []
-        if shape.in_tree:
+        if shape.in_tree and not (shape.numbered and self._shared):
             found.append(_roots.c.id == bindparam(f"tree_{place}"))
         if shape.numbered:
-            one = providers.alias()
-            found.append(
-                sa.exists().where(
-                    one.c.root_id == _roots.c.id,
-                    *(
-                        _has_trait(one.c.id, self._set(f"required_{place}_{number}"))
-                        for number in range(shape.required)
-                    ),
-                    *self._of_provider(one),
-                    *(self._gives(one.c.id, number) for number in range(shape.classes)),
-                )
-            )
+            found.append(self._one_serves())
             return found
         # What few have stands before what most have: the conditions are looked at in this order.
         if not self._shared:  # a sharing provider may bring the trait
             for number in range(shape.required):
                 one = providers.alias()
-                wanted = _has_trait(one.c.id, self._set(f"required_{place}_{number}"))
-                found.append(sa.exists().where(one.c.root_id == _roots.c.id, wanted))
+                requested = _has_trait(one.c.id, self._set(f"required_{place}_{number}"))
+                found.append(sa.exists().where(one.c.root_id == _roots.c.id, requested))
         found += [self._somebody_gives(number) for number in range(shape.classes)]
+        return found
+
+    def _one_serves(self) -> sa.ColumnElement[bool]:
+        """A provider of the tree serves the whole group, or one that shares what it has with the tree."""
+        one = providers.alias()
+        inside = sa.exists().where(one.c.root_id == _roots.c.id, *self._alone(one))
+        if not self._shared:
+            return inside
+        lender, near, trait = providers.alias(), providers.alias(), provider_traits.alias()
+        theirs, ours = provider_aggregates.alias(), provider_aggregates.alias()
+        return sa.or_(
+            inside,
+            sa.exists().where(
+                near.c.root_id == _roots.c.id,
+                ours.c.provider_id == near.c.id,
+                theirs.c.aggregate_id == ours.c.aggregate_id,
+                lender.c.id == theirs.c.provider_id,
+                trait.c.provider_id == lender.c.id,
+                trait.c.trait == SHARING,
+                *self._alone(lender),
+            ),
+        )
+
+    def _alone(self, one: Any) -> list[sa.ColumnElement[bool]]:
+        """What is asked of the one provider that serves a numbered group."""
+        shape, place = self._shape, self._place
+        found = [
+            _has_trait(one.c.id, self._set(f"required_{place}_{number}"))
+            for number in range(shape.required)
+        ]
+        found += self._of_provider(one)
+        found += [self._gives(one.c.id, number) for number in range(shape.classes)]
+        if shape.in_tree and self._shared:
+            found.append(one.c.root_id == bindparam(f"tree_{place}"))
         return found
 
     def _somebody_gives(self, number: int) -> sa.ColumnElement[bool]:
@@ -220,18 +251,21 @@ class _Conditions:
         )
 
     def _of_provider(self, one: Any) -> list[sa.ColumnElement[bool]]:
-        """What is asked of a provider besides resources: no such traits, these aggregates (or its root's)."""
+        """What is asked of a provider besides resources: no such traits, these aggregates (in the plain group also its
+        root's, which stand for the whole tree)."""
         shape, place = self._shape, self._place
         found: list[sa.ColumnElement[bool]] = []
         if shape.forbidden:
             found.append(~_has_trait(one.c.id, self._set(f"forbidden_{place}")))
+
+        held_by = [one.c.id] if shape.numbered else [one.c.id, _roots.c.id]
 
         def within(name: str) -> sa.ColumnElement[bool]:
             member = provider_aggregates.alias()
             return (
                 sa.exists()
                 .where(
-                    member.c.provider_id.in_([one.c.id, _roots.c.id]),
+                    member.c.provider_id.in_(held_by),
                     member.c.aggregate_id.in_(self._set(name)),
                 )
                 .correlate_except(member)  # the root is two statements further out
@@ -267,6 +301,7 @@ def _trees(
     root_required: int,
     root_forbidden: bool,
     emptiest: bool,
+    fullest: bool,
     limited: bool,
     few: bool,
 ) -> sa.Select[Any]:
@@ -274,17 +309,19 @@ def _trees(
     statement = sa.select(_roots.c.id)
     if emptiest:
         inside = providers.alias("holders")
+        # Of few trees the inventories are found by provider: an index by class would lead through those of all trees.
+        held: Any = inventories.c.resource_class
+        held = held.concat("") if few else held
         statement = (
             statement.select_from(inventories)
             .join(inside, inside.c.id == inventories.c.provider_id)
             .join(_roots, _roots.c.id == inside.c.root_id)
-            .where(inventories.c.resource_class == bindparam("emptiest"))
+            .where(held == bindparam("emptiest"))
         )
         free: Any = inventories.c.free
         # As a plain column it is read in order from its index; few are better found first and then put in order.
-        statement = statement.order_by(
-            (free + 0 if few else free).desc(), inventories.c.provider_id.desc()
-        )
+        order = [free + 0 if few else free, inventories.c.provider_id]
+        statement = statement.order_by(*(order if fullest else [one.desc() for one in order]))
     else:
         statement = statement.where(_roots.c.parent_id.is_(None)).order_by(_roots.c.id)
     if few:
@@ -397,8 +434,8 @@ def _narrow(request: Request, *, shared: bool) -> Iterator[tuple[sa.Select[Any],
     """What some provider of a tree has to have, whatever else holds."""
     for trait in request.root_required:
         yield _with_trait, (trait,)
-    for suffix, group in request.groups.items():
-        if shared and not suffix:
+    for group in request.groups.values():
+        if shared:
             continue  # a provider of another tree may bring it
         for options in group.required:
             yield _with_trait, options
@@ -433,6 +470,7 @@ async def _tree_ids(
         root_required=len(request.root_required),
         root_forbidden=bool(request.root_forbidden),
         emptiest=bool(request.emptiest),
+        fullest=request.fullest,
         limited=limit is not None,
         few=few is not None,
     )
@@ -516,8 +554,12 @@ async def _read(tx: Transaction, world: World, statements: _Reading, which: dict
 # ---- what a tree can give ----
 
 
-def _admits(world: World, provider_id: str, group: Group) -> bool:
-    """Whether a provider has none of the forbidden traits, and it or its root the aggregates."""
+def _admits(world: World, provider_id: str, group: Group, *, alone: bool) -> bool:
+    """Whether a provider has none of the forbidden traits, and is in the aggregates.
+
+    Args:
+        alone: whether it has to be in them itself, rather than the root of its tree.
+    """
     if group.forbidden & world.traits.get(provider_id, set()):
         return False
     root = world.providers[provider_id].root_id
@@ -525,9 +567,22 @@ def _admits(world: World, provider_id: str, group: Group) -> bool:
         return False
     if not group.member_of and not group.not_member_of:
         return True
-    inside = world.aggregates.get(provider_id, set()) | world.aggregates.get(root, set())
+    inside = world.aggregates.get(provider_id, set())
+    if not alone:
+        inside = inside | world.aggregates.get(root, set())
     return not (
         any(not (options & inside) for options in group.member_of) or group.not_member_of & inside
+    )
+
+
+def _lends(world: World, lender: str, root_id: str, group: Group) -> bool:
+    """Whether a sharing provider may serve a group in a tree: with its own aggregates, and never for one tree only."""
+    own = world.aggregates.get(lender, set())
+    barred = own | world.aggregates.get(root_id, set())
+    return (
+        not group.in_tree
+        and all(options & own for options in group.member_of)
+        and not group.not_member_of & barred
     )
 
 
@@ -555,62 +610,122 @@ def _in_tree(
     lenders = [
         one for one in sharing if one not in tree and world.aggregates.get(one, set()) & near
     ]
-    choices: list[list[tuple[str, dict[str, dict[str, int]]]]] = []
+    choices: list[list[_Serving]] = []
     for suffix, group in groups.items():
         if suffix:
             served = [
                 (suffix, {one: dict(group.resources)})
-                for one in tree
-                if _admits(world, one, group)
-                and _has_required(world, [one], group)
-                and all(
-                    name in world.inventories.get(one, {})
-                    and fits(world.inventories[one][name], amount)
-                    for name, amount in group.resources.items()
-                )
+                for one in (*tree, *lenders)
+                if _serves_alone(world, one, group)
             ]
         else:
             served = [(suffix, spread) for spread in _spread(world, tree, lenders, group)]
         if not served:
             return
         choices.append(served)
-    for picked in itertools.islice(itertools.product(*choices), COMBINATIONS_MOST):
-        total: dict[str, dict[str, int]] = {}
-        mappings: dict[str, list[str]] = {}
-        for suffix, spread in picked:
-            mappings[suffix] = sorted(spread)
-            for one, amounts in spread.items():
+    inside = set(tree)
+    found = (
+        _candidate(root_id, picked)
+        for picked in _combinations(world, choices, isolate=request.isolate)
+        if any(one in inside for _, spread in picked for one in spread)
+    )
+    fitting = (one for one in found if _together(world, one, request))
+    yield from itertools.islice(fitting, request.ways or COMBINATIONS_MOST)
+
+
+_Serving = tuple[str, dict[str, dict[str, int]]]
+"""The suffix of a group, and amounts by class by provider that serve it."""
+
+
+def _serves_alone(world: World, one: str, group: Group) -> bool:
+    """Whether a single provider can serve a numbered group."""
+    held = world.inventories.get(one, {})
+    return (
+        _admits(world, one, group, alone=True)
+        and _has_required(world, [one], group)
+        and all(
+            name in held and fits(held[name], amount) for name, amount in group.resources.items()
+        )
+    )
+
+
+def _combinations(
+    world: World, choices: Sequence[Sequence[_Serving]], *, isolate: bool
+) -> Iterator[list[_Serving]]:
+    """One serving of each group, such that all of them together fit; what cannot become one is given up at once."""
+    steps = itertools.count()
+    total: dict[tuple[str, str], int] = {}
+    picked: list[_Serving] = []
+
+    def fits_besides(spread: Mapping[str, Mapping[str, int]]) -> bool:
+        return all(
+            fits(world.inventories[one][name], total.get((one, name), 0) + amount)
+            for one, amounts in spread.items()
+            for name, amount in amounts.items()
+        )
+
+    def count(spread: Mapping[str, Mapping[str, int]], sign: int) -> None:
+        for one, amounts in spread.items():
+            for name, amount in amounts.items():
+                total[one, name] = total.get((one, name), 0) + sign * amount
+
+    def taken(suffix: str, spread: Mapping[str, Any]) -> bool:
+        """Whether another numbered group has this provider already, where each has one of its own."""
+        return isolate and bool(suffix) and any(s and spread.keys() & have for s, have in picked)
+
+    def further(place: int) -> Iterator[list[_Serving]]:
+        if place == len(choices):
+            yield list(picked)
+            return
+        for suffix, spread in choices[place]:
+            if next(steps) > STEPS_MOST:
+                return
+            if taken(suffix, spread) or (place and not fits_besides(spread)):
+                continue
+            picked.append((suffix, spread))
+            count(spread, 1)
+            yield from further(place + 1)
+            count(spread, -1)
+            picked.pop()
+
+    return further(0)
+
+
+def _candidate(root_id: str, picked: Sequence[_Serving]) -> Candidate:
+    """All servings together. A group without resources names its provider, and takes nothing of it."""
+    total: dict[str, dict[str, int]] = {}
+    for _, spread in picked:
+        for one, amounts in spread.items():
+            if amounts:
                 mine = total.setdefault(one, {})
                 for name, amount in amounts.items():
                     mine[name] = mine.get(name, 0) + amount
-        numbered = [mappings[suffix][0] for suffix, _ in picked if suffix]
-        if request.isolate and len(set(numbered)) != len(numbered):
-            continue
-        if len(picked) > 1 and not all(
-            fits(world.inventories[one][name], amount)
-            for one, amounts in total.items()
-            for name, amount in amounts.items()
-        ):
-            continue
-        if all(
-            _share_a_top(world, [one for s in names for one in mappings.get(s, ())])
-            for names in request.same_subtree
-        ):
-            yield Candidate(root_id=root_id, resources=total, mappings=mappings)
+    mappings = {suffix: sorted(spread) for suffix, spread in picked}
+    return Candidate(root_id=root_id, resources=total, mappings=mappings)
+
+
+def _together(world: World, one: Candidate, request: Request) -> bool:
+    """Whether what serves the groups is in one part of the tree, where that is asked for."""
+    return all(
+        _share_a_top(world, [which for name in names for which in one.mappings.get(name, ())])
+        for names in request.same_subtree
+    )
 
 
 def _spread(
     world: World, tree: list[str], lenders: list[str], group: Group
 ) -> Iterator[dict[str, dict[str, int]]]:
+    root_id = world.providers[tree[0]].root_id
+    usable = [one for one in lenders if _lends(world, one, root_id, group)]
     per_class: list[list[tuple[str, str, int]]] = []
     for name, amount in group.resources.items():
         able = [
             (one, name, amount)
-            for one in [*tree, *lenders]
+            for one in [*tree, *usable]
             if name in world.inventories.get(one, {})
             and fits(world.inventories[one][name], amount)
             and not (group.forbidden & world.traits.get(one, set()))
-            and (one in lenders or _admits(world, one, group))
+            and (one in usable or _admits(world, one, group, alone=False))
         ]
         if not able:
             return
@@ -619,8 +734,6 @@ def _spread(
         spread: dict[str, dict[str, int]] = {}
         for one, name, amount in picked:
             spread.setdefault(one, {})[name] = amount
-        if not any(one in tree for one in spread):
-            continue
         if _has_required(world, spread, group):
             yield spread
 
@@ -631,7 +744,10 @@ def _share_a_top(world: World, ids: Sequence[str]) -> bool:
         at = world.providers[one].parent_id
         while at is not None:
             found.add(at)
-            at = world.providers[at].parent_id
+            row = world.providers.get(
+                at
+            )  # of a provider that shares, what is above it was not read
+            at = None if row is None else row.parent_id
         return found
 
     if not ids:

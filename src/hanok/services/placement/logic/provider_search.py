@@ -63,10 +63,10 @@ def _conditions(group: Group) -> Iterator[sa.ColumnElement[bool]]:
     inside = sa.select(provider_aggregates.c.provider_id)
     for options in group.member_of:
         mine = inside.where(provider_aggregates.c.aggregate_id.in_(sorted(options)))
-        yield sa.or_(providers.c.id.in_(mine), providers.c.root_id.in_(mine))
+        yield providers.c.id.in_(mine)
     if group.not_member_of:
         mine = inside.where(provider_aggregates.c.aggregate_id.in_(sorted(group.not_member_of)))
-        yield sa.and_(providers.c.id.not_in(mine), providers.c.root_id.not_in(mine))
+        yield providers.c.id.not_in(mine)
     if group.in_tree:
         root = (
             sa.select(providers.c.root_id).where(providers.c.id == group.in_tree).scalar_subquery()

@@ -55,8 +55,18 @@ _aggregates = (
 
 def dashed(text: str) -> str:
     """An id in the one form that is kept."""
-    bare = text.replace("-", "").lower()
+    bare = undashed(text)
     return f"{bare[:8]}-{bare[8:12]}-{bare[12:16]}-{bare[16:20]}-{bare[20:]}"
+
+
+async def find(tx: Transaction, provider_id: str) -> Row[Any] | None:
+    """A provider, if there is one with this id."""
+    return await tx.first(_by_id, {"id": provider_id})
+
+
+def undashed(text: str) -> str:
+    """An id without hyphens, which is how the same one is told in another spelling."""
+    return text.replace("-", "").lower()
 
 
 async def get(tx: Transaction, provider_id: str) -> Row[Any]:
@@ -65,7 +75,7 @@ async def get(tx: Transaction, provider_id: str) -> Row[Any]:
     Raises:
         NotFound: there is none.
     """
-    row = await tx.first(_by_id, {"id": provider_id})
+    row = await find(tx, provider_id)
     if row is None:
         raise NotFound(f"No resource provider with uuid {provider_id} found")
     return row
@@ -254,11 +264,11 @@ async def check_traits(tx: Transaction, names: Iterable[str]) -> None:
         known = set(await tx.scalars(sa.select(traits.c.name).where(traits.c.name.in_(own))))
         unknown = sorted(set(own) - known)
         if unknown:
-            raise BadInput(f"No such trait {', '.join(unknown)}")
+            raise BadInput(f"No such trait(s): {', '.join(unknown)}.")
 
 
 async def set_inventories(
-    tx: Transaction, row: Row[Any], wanted: Mapping[str, schemas.InventoryBody]
+    tx: Transaction, row: Row[Any], requested: Mapping[str, schemas.InventoryBody]
 ) -> None:
     """Make the provider's inventories these. What is used stays counted.
 
@@ -267,14 +277,14 @@ async def set_inventories(
     """
     before = {item.resource_class: item for item in await inventories_of(tx, row.id)}
     for name, old in before.items():
-        if name not in wanted:
+        if name not in requested:
             if old.used:
                 raise Conflict(
                     f"Inventory for '{name}' on resource provider '{row.id}' in use.",
                     code="placement.inventory.inuse",
                 )
             await tx.execute(_delete_inventory, {"id": row.id, "name": name})
-    for name, body in wanted.items():
+    for name, body in requested.items():
         if name not in before:
             await check_class(tx, name)
         await put_inventory(tx, row.id, name, body, exists=name in before)
@@ -309,23 +319,23 @@ async def put_inventory(
 
 
 async def set_traits(tx: Transaction, provider_id: str, names: Iterable[str]) -> None:
-    wanted = list(dict.fromkeys(names))
-    await check_traits(tx, wanted)
+    requested = list(dict.fromkeys(names))
+    await check_traits(tx, requested)
     await tx.execute(provider_traits.delete().where(provider_traits.c.provider_id == provider_id))
-    if wanted:
+    if requested:
         await tx.execute(
             provider_traits.insert(),
-            [{"provider_id": provider_id, "trait": name} for name in wanted],
+            [{"provider_id": provider_id, "trait": name} for name in requested],
         )
 
 
 async def set_aggregates(tx: Transaction, provider_id: str, ids: Iterable[str]) -> None:
-    wanted = list(dict.fromkeys(ids))
+    requested = list(dict.fromkeys(ids))
     await tx.execute(
         provider_aggregates.delete().where(provider_aggregates.c.provider_id == provider_id)
     )
-    if wanted:
+    if requested:
         await tx.execute(
             provider_aggregates.insert(),
-            [{"provider_id": provider_id, "aggregate_id": one} for one in wanted],
+            [{"provider_id": provider_id, "aggregate_id": one} for one in requested],
         )

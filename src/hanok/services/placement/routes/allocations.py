@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import UNSET
@@ -18,16 +19,16 @@ from hanok.services.placement.room import Placement
 from hanok.services.placement.routes.fresh import fresh
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
-from hanok.web.versions import Attribute, Query, Shape
+from hanok.web.versions import Attribute, Parameter, Query, Shape
 
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
 
 
 def _consumer_id(request: Request) -> str:
-    wanted = request.path["consumer_uuid"]
-    if not is_uuid(wanted):
-        raise BadInput(f"Malformed consumer_uuid: {wanted}")
-    return dashed(wanted)
+    requested = request.path["consumer_uuid"]
+    if not is_uuid(requested):
+        raise BadInput(f"Malformed consumer_uuid: {requested}")
+    return dashed(requested)
 
 
 async def show_allocations(request: Request, room: Placement) -> Response:
@@ -79,14 +80,14 @@ async def put_listed(request: Request, room: Placement) -> Response:
     resources: dict[str, Mapping[str, int]] = {
         dashed(item.resource_provider.uuid): item.resources for item in body.allocations
     }
-    wanted = Wanted(
+    requested = Wanted(
         consumer_id=consumer_id,
         resources=resources,
         project_id=body.project_id if isinstance(body.project_id, str) else UNKNOWN,
         user_id=body.user_id if isinstance(body.user_id, str) else UNKNOWN,
     )
     async with request.transaction() as tx:
-        await allocations.replace(tx, wanted, room.clock.now())
+        await allocations.replace(tx, requested, room.clock.now())
     return no_content()
 
 
@@ -94,9 +95,9 @@ async def put_allocations(request: Request, room: Placement) -> Response:
     """PUT /allocations/{consumer_uuid}: by provider."""
     request.allow()
     consumer_id = _consumer_id(request)
-    wanted = _wanted(consumer_id, await request.body(schemas.ConsumerBody))
+    requested = _wanted(consumer_id, await request.body(schemas.ConsumerBody))
     async with request.transaction() as tx:
-        await allocations.replace(tx, wanted, room.clock.now())
+        await allocations.replace(tx, requested, room.clock.now())
     return no_content()
 
 
@@ -106,11 +107,9 @@ async def post_allocations(request: Request, room: Placement) -> Response:
     body = await request.body(dict[schemas.UUIDText, schemas.AllocationsBody])
     if not body:
         raise BadInput("JSON does not validate: {} does not have enough properties")
-    wanted = [_wanted(dashed(one), item) for one, item in body.items()]
+    requested = [_wanted(dashed(one), item) for one, item in body.items()]
     async with request.transaction() as tx:
-        # Who gives back comes first, so that a move between consumers fits.
-        for one in sorted(wanted, key=lambda w: bool(w.resources)):
-            await allocations.replace(tx, one, room.clock.now())
+        await allocations.replace_all(tx, requested, room.clock.now())
     return no_content()
 
 
@@ -128,47 +127,76 @@ async def reshape(request: Request, room: Placement) -> Response:
     request.allow()
     body = await request.body(schemas.ReshapeBody)
     now = room.clock.now()
-    wanted = [_wanted(dashed(one), item) for one, item in body.allocations.items()]
+    requested = [_wanted(dashed(one), item) for one, item in body.allocations.items()]
     async with request.transaction() as tx:
-        await allocations.reshape(tx, body.inventories, wanted, now)
+        await allocations.reshape(tx, body.inventories, requested, now)
     return no_content()
 
 
-async def _usage_rows(request: Request) -> Sequence[Any]:
-    """What the consumers of a project use, by their type and the resource class."""
+def _whose(request: Request) -> tuple[str, str | None]:
+    """The project, and the user, whose usages are asked for, if the caller may know them."""
     query = request.query
     if not query.get("project_id"):
         request.allow("", project_id=None)
         raise BadInput("Invalid query string parameters: 'project_id' is a required property")
     request.allow("", project_id=query["project_id"])
-    async with request.reading() as tx:
-        return await allocations.usages(tx, query["project_id"], query.get("user_id"))
+    return query["project_id"], query.get("user_id")
+
+
+NAME_MOST = 255  # characters of the id of a project or a user
+
+
+def _somebody(name: str, values: list[str]) -> None:
+    if "" in values:
+        raise BadInput(f"Invalid query string parameters: {name} must not be empty")
+    if any(len(value) > NAME_MOST for value in values):
+        raise BadInput(f"Invalid query string parameters: {name} is too long")
+
+
+_TYPE = re.compile(r"[A-Z0-9_]{1,255}")
+
+
+def _type(name: str, values: list[str]) -> None:
+    for value in values:
+        if value not in ("all", "unknown") and not _TYPE.fullmatch(value):
+            raise BadInput(f"Invalid query string parameters: consumer_type={value[:100]}")
 
 
 async def show_usages(request: Request, room: Placement) -> Response:
     """GET /usages?project_id=…&user_id=…, by consumer type."""
+    whose, requested = _whose(request), request.query.get("consumer_type")
     usages: dict[str, Any] = {}
-    wanted = request.query.get("consumer_type")
-    for row in await _usage_rows(request):
-        kind = "all" if wanted == "all" else (row.consumer_type or "unknown")
-        if wanted not in (None, "all", kind):
-            continue
-        entry = usages.setdefault(kind, {"consumer_count": 0})
-        entry[row.resource_class] = entry.get(row.resource_class, 0) + int(row.used)
-        entry["consumer_count"] = max(entry["consumer_count"], row.count)
+
+    def add(kind: str | None, name: str, amount: int) -> None:
+        shown = "all" if requested == "all" else (kind or "unknown")
+        if requested in (None, "all", shown):
+            entry = usages.setdefault(shown, {})
+            entry[name] = entry.get(name, 0) + amount
+
+    async with request.reading() as tx:
+        for row in await allocations.usages(tx, *whose):
+            add(row.consumer_type, row.resource_class, int(row.used))
+        for kind, count in (await allocations.consumer_counts(tx, *whose)).items():
+            add(kind, "consumer_count", count)
     return json_answer({"usages": usages}, 200, fresh(room))
 
 
 async def show_plain_usages(request: Request, room: Placement) -> Response:
     """GET /usages until 1.37: of all consumers together."""
     usages: dict[str, int] = {}
-    for row in await _usage_rows(request):
-        usages[row.resource_class] = usages.get(row.resource_class, 0) + int(row.used)
+    whose = _whose(request)
+    async with request.reading() as tx:
+        for row in await allocations.usages(tx, *whose):
+            usages[row.resource_class] = usages.get(row.resource_class, 0) + int(row.used)
     return json_answer({"usages": usages}, 200, fresh(room))
 
 
-_PLAIN = Query("project_id", "user_id", closed=(1, 0))
-_BY_TYPE = Query("project_id", "user_id", "consumer_type", closed=(1, 0))
+_WHOSE = (
+    Parameter(name="project_id", check=_somebody),
+    Parameter(name="user_id", check=_somebody),
+)
+_PLAIN = Query(*_WHOSE, closed=(1, 0))
+_BY_TYPE = Query(*_WHOSE, Parameter(name="consumer_type", check=_type), closed=(1, 0))
 ROUTES = (
     Route("GET", "/allocations/{consumer_uuid}", show_allocations, ("placement:allocations:list",)),
     Route(

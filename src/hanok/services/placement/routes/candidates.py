@@ -19,6 +19,8 @@ from hanok.web.request import Request, json_answer
 from hanok.web.routes import Route
 from hanok.web.versions import Attribute, Before, Parameter, Query, Shape
 
+MISSING_VALUE, BAD_VALUE = "placement.query.missing_value", "placement.query.bad_value"
+
 
 def _limit(name: str, values: list[str]) -> None:
     if not all(map(number_of, values)):
@@ -32,7 +34,10 @@ def _policy(name: str, values: list[str]) -> None:
 
 def _once(name: str, values: list[str]) -> None:
     if len(values) > 1:
-        raise BadInput(f"Query parameter '{name}' may be specified only once.")
+        raise BadInput(
+            f"Query parameter '{name}' may be specified only once.",
+            code="placement.query.duplicate_key",
+        )
 
 
 QUERY = Query(
@@ -48,14 +53,48 @@ QUERY = Query(
 def _check_groups(groups: dict[str, Group], subtrees: list[list[str]], policy: str) -> None:
     """Raises BadInput when the groups do not fit together."""
     if not any(group.resources for group in groups.values()):
-        raise BadInput("At least one request group (`resources` or `resources{$S}`) is required.")
+        raise BadInput(
+            "There must be at least one resources or resources[$S] parameter.", code=MISSING_VALUE
+        )
+    if any("" in names for names in subtrees):
+        raise BadInput(
+            "Empty string (unsuffixed group) can not be specified in `same_subtree`",
+            code=BAD_VALUE,
+        )
+    if odd := sorted({one for names in subtrees for one in names} - groups.keys()):
+        raise BadInput(
+            f"Real suffixes should be specified in `same_subtree`: {odd[0][:100]} not found.",
+            code=BAD_VALUE,
+        )
     for suffix, group in groups.items():
         if not group.resources and not any(suffix in names for names in subtrees):
-            raise BadInput(f"All traits and aggregates of group '{suffix}' must be with resources.")
+            raise BadInput(
+                f"Resourceless suffixed group request should be specified in `same_subtree` query param: "
+                f"bad group(s) - '{suffix}'.",
+                code=BAD_VALUE,
+            )
     if sum(1 for suffix in groups if suffix) > 1 and not policy:
         raise BadInput(
             'The "group_policy" parameter is required when specifying more than one "resources{N}" parameter.'
         )
+
+
+def _root_traits(request: Request) -> tuple[frozenset[str], frozenset[str]]:
+    """What the root of a tree must have, and must not.
+
+    Raises:
+        BadInput: one trait is both.
+    """
+    sent = request.query.get("root_required")
+    names = sent.split(",") if sent is not None else []
+    required = frozenset(one for one in names if not one.startswith("!"))
+    forbidden = frozenset(one[1:] for one in names if one.startswith("!"))
+    if both := sorted(required & forbidden):
+        raise BadInput(
+            f"Conflicting required and forbidden traits found in root_required: {', '.join(both)}",
+            code=BAD_VALUE,
+        )
+    return required, forbidden
 
 
 async def list_candidates(request: Request, room: Placement) -> Response:
@@ -64,11 +103,12 @@ async def list_candidates(request: Request, room: Placement) -> Response:
     Source: Placement API reference, "List allocation candidates".
     """
     request.allow()
-    query = request.query
-    limit = number_of(query.get("limit", ""))
-    policy = query.get("group_policy", "")
-    subtrees = [one.split(",") for one in request.query_all("same_subtree")]
-    root_required = query["root_required"].split(",") if "root_required" in query else []
+    limit = number_of(next(iter(request.query_all("limit")), ""))
+    policy = next(iter(request.query_all("group_policy")), "")  # of several, the first counts
+    subtrees = [
+        [name.strip() for name in one.split(",")] for one in request.query_all("same_subtree")
+    ]
+    root_required, root_forbidden = _root_traits(request)
     groups = groups_of(request)
     _check_groups(groups, subtrees, policy)
     async with request.reading() as tx:
@@ -77,37 +117,46 @@ async def list_candidates(request: Request, room: Placement) -> Response:
         wanted_traits = {
             t for g in groups.values() for t in (*g.forbidden, *(t for o in g.required for t in o))
         }
-        await providers.check_traits(
-            tx, [*wanted_traits, *(t.removeprefix("!") for t in root_required)]
-        )
+        await providers.check_traits(tx, [*wanted_traits, *root_required, *root_forbidden])
         world, found = await _found(
             tx,
             candidates.Request(
                 groups=groups,
                 isolate=policy == "isolate",
                 same_subtree=subtrees,
-                root_required=frozenset(t for t in root_required if not t.startswith("!")),
-                root_forbidden=frozenset(t[1:] for t in root_required if t.startswith("!")),
+                root_required=root_required,
+                root_forbidden=root_forbidden,
             ),
             limit,
+            nested=request.shown(TREES).shows("others"),
         )
     answer = await _answer(request, world, found)
     return json_answer(answer, 200, fresh(room))
 
 
 async def _found(
-    tx: Transaction, wanted: candidates.Request, limit: int | None
+    tx: Transaction, requested: candidates.Request, limit: int | None, *, nested: bool
 ) -> tuple[candidates.World, list[candidates.Candidate]]:
-    """As many candidates as are wanted (None: all), and the providers of their trees."""
+    """As many candidates as are wanted (None: all), and the providers of their trees.
+
+    Args:
+        nested: whether a candidate may have several providers of one tree.
+    """
     world, found = candidates.World(), list[candidates.Candidate]()
-    async for part, served in candidates.search(tx, wanted, first=limit):
-        found += served
+    async for part, served in candidates.search(tx, requested, first=limit):
+        found += served if nested else [one for one in served if _is_flat(part, one)]
         world.providers |= part.providers
         world.inventories |= part.inventories
         world.traits |= part.traits
         if limit is not None and len(found) >= limit:
             return world, found[:limit]
     return world, found
+
+
+def _is_flat(world: candidates.World, candidate: candidates.Candidate) -> bool:
+    """Whether each tree serves it with one provider, which is all that clients from before trees know."""
+    roots = [world.providers[one].root_id for one in candidate.resources]
+    return len(set(roots)) == len(roots)
 
 
 def _as_lists(candidate: dict[str, Any]) -> None:
@@ -135,7 +184,7 @@ SUMMARY = Shape(
     private=("_asked",),
 )
 TREES = Shape(Attribute(name="others", since=(1, 29)))
-"""Whether the providers are told of that are in the trees of those which would be used."""
+"""Whether a tree may serve with several providers, and its others are told of."""
 
 
 async def _answer(

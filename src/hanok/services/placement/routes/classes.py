@@ -73,8 +73,8 @@ async def show_class(request: Request, room: Placement) -> Response:
 async def rename_class(request: Request, room: Placement) -> Response:
     """PUT until 1.6: gives a class of an operator another name."""
     request.allow()
-    name = await _known(request)
     body = await request.body(schemas.ResourceClassBody)
+    name = await _known(request)
     if name in CLASS_SET:
         raise BadInput(f"Cannot update standard resource class {name}")
     async with request.transaction() as tx:
@@ -88,10 +88,11 @@ async def ensure_class(request: Request, room: Placement) -> Response:
     name = request.path["name"]
     if re.fullmatch(schemas.CUSTOM, name) is None or len(name) > 255:
         raise BadInput(f"{name} does not match '{schemas.CUSTOM}'")
+    where = {"Location": f"{request.base_url}/resource_classes/{name}"}
     async with request.transaction() as tx:
         if not await classes.create(tx, name):
-            return no_content(204)
-    return no_content(201, {"Location": f"{request.base_url}/resource_classes/{name}"})
+            return no_content(204, where)
+    return no_content(201, where)
 
 
 async def delete_class(request: Request, room: Placement) -> Response:
@@ -114,11 +115,11 @@ async def list_traits(request: Request, room: Placement) -> Response:
     async with request.reading() as tx:
         names = [*TRAITS, *await traits.own(tx)]
         if "associated" in query:
-            wanted = query["associated"].lower()
-            if wanted not in ("true", "false"):
+            requested = query["associated"].lower()
+            if requested not in ("true", "false"):
                 raise BadInput('The query parameter "associated" only accepts "true" or "false"')
             used = await traits.used(tx)
-            names = [one for one in names if (one in used) == (wanted == "true")]
+            names = [one for one in names if (one in used) == (requested == "true")]
     if "name" in query:
         how, _, value = query["name"].partition(":")
         if how == "in":

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import UNSET
 from starlette.responses import Response
 
-from hanok.base.errors import BadInput, Conflict, NotFound
+from hanok.base.errors import BadInput, Conflict, MethodNotAllowed, NotFound
 from hanok.base.ids import is_uuid, new_uuid
 from hanok.base.pieces import Pieces
 from hanok.services.placement import schemas
 from hanok.services.placement.logic import allocations, provider_search, providers
-from hanok.services.placement.logic.providers import dashed
+from hanok.services.placement.logic.providers import dashed, undashed
 from hanok.services.placement.room import Placement
 from hanok.services.placement.routes.fresh import fresh
 from hanok.services.placement.routes.query import OF_PROVIDERS, groups_of
@@ -66,8 +66,8 @@ def _provider(request: Request, row: Any) -> dict[str, Any]:
 
 
 async def _one(request: Request, tx: Transaction) -> Any:
-    wanted = request.path["uuid"]
-    return await providers.get(tx, dashed(wanted) if is_uuid(wanted) else wanted)
+    requested = request.path["uuid"]
+    return await providers.get(tx, dashed(requested) if is_uuid(requested) else requested)
 
 
 QUERY = Query("name", "uuid", *OF_PROVIDERS, closed=(1, 0))
@@ -135,8 +135,8 @@ def _updater(*, moves: bool) -> Handler:
             row = await _one(request, tx)
             parent = row.parent_id
             if body.parent_provider_uuid is not UNSET:
-                wanted = body.parent_provider_uuid
-                parent = dashed(wanted) if isinstance(wanted, str) else None
+                requested = body.parent_provider_uuid
+                parent = dashed(requested) if isinstance(requested, str) else None
             now = room.clock.now()
             row = await providers.change(tx, row, body.name, parent, now, moves=moves)
         return json_answer(_provider(request, row), 200, fresh(room, row.updated_at))
@@ -237,7 +237,7 @@ async def show_inventory(request: Request, room: Placement) -> Response:
 
 async def update_inventory(request: Request, room: Placement) -> Response:
     request.allow()
-    body = await request.body(schemas.InventoryBody)
+    body = await request.body(schemas.ChangedInventoryBody)
     name = request.path["resource_class"]
     async with request.transaction() as tx:
         row = await _one(request, tx)
@@ -301,6 +301,18 @@ async def delete_traits(request: Request, room: Placement) -> Response:
     return no_content()
 
 
+def _distinct(ids: Sequence[str]) -> list[str]:
+    """Ids of aggregates with their hyphens, or without, as they were sent.
+
+    Raises:
+        BadInput: one stands there twice.
+    """
+    found = [one.lower() for one in ids]
+    if len(set(map(undashed, found))) < len(found):
+        raise BadInput("JSON does not validate: the list of aggregates has non-unique elements")
+    return found
+
+
 async def _aggregates(
     request: Request, room: Placement, tx: Transaction, row: Any, generation: int
 ) -> Response:
@@ -327,7 +339,7 @@ async def replace_aggregates(request: Request, room: Placement) -> Response:
         generation = await providers.raise_generation(
             tx, row, body.resource_provider_generation, room.clock.now()
         )
-        await providers.set_aggregates(tx, row.id, [dashed(one) for one in body.aggregates])
+        await providers.set_aggregates(tx, row.id, _distinct(body.aggregates))
         return await _aggregates(request, room, tx, row, generation)
 
 
@@ -336,8 +348,8 @@ async def replace_listed(request: Request, room: Placement) -> Response:
     request.allow()
     async with request.transaction() as tx:
         row = await _one(request, tx)
-        wanted = await request.body(list[schemas.UUIDText])
-        await providers.set_aggregates(tx, row.id, [dashed(one) for one in wanted])
+        requested = await request.body(list[schemas.UUIDText])
+        await providers.set_aggregates(tx, row.id, _distinct(requested))
         return await _aggregates(request, room, tx, row, row.generation)
 
 
@@ -441,6 +453,7 @@ ROUTES = (
         delete_inventories,
         (f"{_P}:inventories:delete",),
         minimum=(1, 5),
+        outside=MethodNotAllowed,
     ),
     Route("GET", _ITEM, show_inventory, (f"{_P}:inventories:show",)),
     Route(
@@ -449,7 +462,7 @@ ROUTES = (
         update_inventory,
         (f"{_P}:inventories:update",),
         strict=True,
-        body=schemas.InventoryBody,
+        body=schemas.ChangedInventoryBody,
     ),
     Route("DELETE", _ITEM, delete_inventory, (f"{_P}:inventories:delete",)),
     Route("GET", _ONE + "/traits", list_traits, (f"{_P}:traits:list",), minimum=(1, 6)),

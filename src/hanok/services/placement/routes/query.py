@@ -14,10 +14,10 @@ from typing import Any
 from hanok.base.errors import BadInput
 from hanok.base.ids import is_uuid
 from hanok.services.placement.logic.candidates import Group
-from hanok.services.placement.logic.providers import dashed
+from hanok.services.placement.logic.providers import dashed, undashed
 from hanok.web.microversions import Version
 from hanok.web.request import Request
-from hanok.web.versions import Parameter
+from hanok.web.versions import Attribute, Parameter, Shape
 
 GROUP = ("resources", "required", "member_of", "in_tree")
 KEY = re.compile(rf"({'|'.join(GROUP)})([a-zA-Z0-9_-]{{0,64}})")
@@ -32,26 +32,32 @@ _NUMBERED, _NAMED = re.compile("[1-9][0-9]*"), re.compile("[a-zA-Z0-9_-]{1,64}")
 def _wanted_only(name: str, values: list[str]) -> None:
     """Before 1.22 traits were wanted, not forbidden; before 1.39 all of them, not one of several."""
     if any("!" in value for value in values):
-        raise BadInput(f"Invalid query string parameters: {name} takes forbidden traits from 1.22.")
+        raise BadInput(
+            "Invalid query string parameters: Expected 'required' parameter value of the form: "
+            f"HW_CPU_X86_VMX,CUSTOM_MAGIC. Got: {values[-1][:200]}"
+        )
     _all_of_them(name, values)
 
 
 def _all_of_them(name: str, values: list[str]) -> None:
     if any(value.startswith("in:") for value in values):
-        raise BadInput("The format 'in:HW_CPU_X86_VMX,CUSTOM_MAGIC' is only supported from 1.39.")
+        raise BadInput(
+            "Invalid query string parameters: The format 'in:HW_CPU_X86_VMX,CUSTOM_MAGIC' only supported "
+            "since microversion 1.39."
+        )
 
 
 def _member_once(name: str, values: list[str]) -> None:
     """Before 1.24 one set of aggregates could be named."""
     if len(values) > 1:
-        raise BadInput(f"Invalid query string parameters: {name} may be given only once.")
+        raise BadInput(f"Multiple {name} parameters are not supported")
     _member_only(name, values)
 
 
 def _member_only(name: str, values: list[str]) -> None:
     if any(value.startswith("!") for value in values):
         raise BadInput(
-            "Forbidden member_of parameters are not supported in the specified microversion."
+            f"Forbidden {name} parameters are not supported in the specified microversion"
         )
 
 
@@ -123,6 +129,9 @@ OF_CANDIDATES = (
 
 # ---- what they say ----
 
+REPEATED = Shape(Attribute(name="required", since=(1, 39)))
+"""Whether all the times that a parameter is given count, rather than the last one."""
+
 
 def groups_of(request: Request) -> dict[str, Group]:
     """The groups by suffix; "" is the plain one.
@@ -131,6 +140,7 @@ def groups_of(request: Request) -> dict[str, Group]:
         BadInput: a value does not have its form.
     """
     raw: dict[str, dict[str, Any]] = {}
+    several = request.shown(REPEATED).shows("required")
     for key, value in request.asked:
         match = KEY.fullmatch(key)
         if match is None:
@@ -146,6 +156,8 @@ def groups_of(request: Request) -> dict[str, Group]:
                 "in_tree": "",
             },
         )
+        if match[1] == "required" and not several:
+            group |= {"required": [], "forbidden": set()}
         _READERS[match[1]](group, value)
     return {
         suffix: Group(
@@ -161,12 +173,12 @@ def groups_of(request: Request) -> dict[str, Group]:
 
 
 def _resources(group: dict[str, Any], value: str) -> None:
-    for item in value.split(","):
+    for item in value.strip().split(","):
         match = _RESOURCE.fullmatch(item)
         if match is None:
             raise BadInput(
                 f"Badly formed resources parameter. Expected resources query string parameter in form: "
-                f"?resources=VCPU:2,MEMORY_MB:1024. Got: {value[:200]}"
+                f"?resources=VCPU:2,MEMORY_MB:1024. Got: {item[:200] or 'empty string'}."
             )
         if match[1] in group["resources"]:
             raise BadInput(f"The resource class {match[1]} is named twice.")
@@ -175,17 +187,17 @@ def _resources(group: dict[str, Any], value: str) -> None:
 
 def _required(group: dict[str, Any], value: str) -> None:
     if value.startswith("in:"):
-        names = value[3:].split(",")
+        names = [name.strip() for name in value[3:].split(",")]
         if not all(_TRAIT.fullmatch(name) for name in names):
             raise BadInput(f"Invalid query string parameters: required={value[:200]}")
         group["required"].append(frozenset(names))
         return
-    for name in value.split(","):
+    for name in map(str.strip, value.split(",")):
         bare = name.removeprefix("!")
         if not _TRAIT.fullmatch(bare):
             raise BadInput(
                 "Invalid query string parameters: Expected 'required' parameter value of the form: "
-                f"HW_CPU_X86_VMX,CUSTOM_MAGIC. Got: {value[:200]}"
+                f"HW_CPU_X86_VMX,!CUSTOM_MAGIC. Got: {value[:200]}"
             )
         if name != bare:
             group["forbidden"].add(bare)
@@ -198,13 +210,19 @@ def _required(group: dict[str, Any], value: str) -> None:
 
 def _member_of(group: dict[str, Any], value: str) -> None:
     bare = value.removeprefix("!")
+    if "," in bare and not bare.startswith("in:"):
+        raise BadInput(
+            "Multiple values for 'member_of' must be prefixed with the 'in:' or '!in:' keyword using the valid "
+            f"microversion. Got: {value[:200]}"
+        )
     ids = bare[3:].split(",") if bare.startswith("in:") else [bare]
     if not all(is_uuid(one) for one in ids):
         raise BadInput(
-            "Expected 'member_of' parameter to contain valid UUID(s), with 'in:' before several. "
+            "Invalid query string parameters: Expected 'member_of' parameter to contain valid UUID(s). "
             f"Got: {value[:200]}"
         )
-    found = frozenset(dashed(one) for one in ids)
+    # An aggregate is kept as it was sent, and found by either spelling.
+    found = frozenset(spelled for one in ids for spelled in (dashed(one), undashed(one)))
     if value != bare:
         group["not_member_of"] |= found
     else:
@@ -212,9 +230,12 @@ def _member_of(group: dict[str, Any], value: str) -> None:
 
 
 def _in_tree(group: dict[str, Any], value: str) -> None:
-    if not is_uuid(value):
-        raise BadInput(f"Expected 'in_tree' parameter to be a UUID. Got: {value[:100]}")
-    group["in_tree"] = dashed(value)
+    if not is_uuid(value.strip()):
+        raise BadInput(
+            "Invalid query string parameters: Expected 'in_tree' parameter to be a format of uuid. "
+            f"Got: {value[:100]}"
+        )
+    group["in_tree"] = dashed(value.strip())
 
 
 _READERS = {

@@ -24,23 +24,23 @@ _by_name = (
 )
 
 
-async def _prove(attempt: Attempt, wanted: schemas.ApplicationCredentialMethod) -> Proof:
+async def _prove(attempt: Attempt, requested: schemas.ApplicationCredentialMethod) -> Proof:
     room = attempt.room
     async with attempt.database.read() as tx:
         credential = None
-        if wanted.id is not None:
-            credential = await tx.first(_by_id, {"id": wanted.id})
-        elif wanted.name is not None and wanted.user is not None:
-            user = await proofs.user(tx, room, wanted.user)
+        if requested.id is not None:
+            credential = await tx.first(_by_id, {"id": requested.id})
+        elif requested.name is not None and requested.user is not None:
+            user = await proofs.user(tx, room, requested.user)
             if user is not None:
-                credential = await tx.first(_by_name, {"user_id": user.id, "name": wanted.name})
+                credential = await tx.first(_by_name, {"user_id": user.id, "name": requested.name})
         else:
             raise BadInput("An application credential is named by id, or by name and user.")
         owner = None
         if credential is not None:
             owner = await proofs.user(tx, room, schemas.UserRef(id=credential.user_id))
     stored = None if credential is None or owner is None else credential.secret_hash
-    if not await room.passwords.matches(wanted.secret, stored):
+    if not await room.passwords.matches(requested.secret, stored):
         raise proofs.refused("wrong application credential")
     assert credential is not None and owner is not None
     if credential.expires_at is not None and credential.expires_at <= room.clock.now():

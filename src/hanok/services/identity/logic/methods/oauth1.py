@@ -8,7 +8,7 @@ from hanok.services.identity.logic.proofs import Attempt, Method, Proof
 from hanok.services.identity.logic.tokens import Bounds, since
 
 
-async def _prove(attempt: Attempt, wanted: schemas.OAuth1Method) -> Proof:
+async def _prove(attempt: Attempt, requested: schemas.OAuth1Method) -> Proof:
     room = attempt.room
     signed = oauth1.read(attempt.http_method, attempt.urls, attempt.query, attempt.headers)
     row = await oauth1.prove_access(attempt.database, room, signed)

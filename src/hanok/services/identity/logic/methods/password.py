@@ -10,8 +10,8 @@ from hanok.services.identity.logic.proofs import Attempt, Method, Proof
 from hanok.services.identity.logic.tokens import Bounds, since
 
 
-async def _prove(attempt: Attempt, wanted: schemas.PasswordMethod) -> Proof:
-    room, ref = attempt.room, wanted.user
+async def _prove(attempt: Attempt, requested: schemas.PasswordMethod) -> Proof:
+    room, ref = attempt.room, requested.user
     found = None
     async with attempt.database.read() as tx:
         somewhere = await room.directories.there_are(tx)

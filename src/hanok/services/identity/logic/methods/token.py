@@ -8,10 +8,10 @@ from hanok.services.identity.logic import proofs
 from hanok.services.identity.logic.proofs import Attempt, Method, Proof
 
 
-async def _prove(attempt: Attempt, wanted: schemas.TokenMethod) -> Proof:
+async def _prove(attempt: Attempt, requested: schemas.TokenMethod) -> Proof:
     tokens = attempt.room.tokens
-    token = await tokens.validate(wanted.id)
-    payload = tokens.open(wanted.id)
+    token = await tokens.validate(requested.id)
+    payload = tokens.open(requested.id)
     if token is None or payload is None:
         raise NotFound("Could not find token.")
     if token.delegated:
@@ -33,8 +33,8 @@ async def _prove(attempt: Attempt, wanted: schemas.TokenMethod) -> Proof:
 METHOD = Method(name="token", shape=schemas.TokenMethod, prove=_prove)
 
 
-async def _prove_federated(attempt: Attempt, wanted: schemas.TokenMethod) -> Proof:
-    proof = await _prove(attempt, wanted)
+async def _prove_federated(attempt: Attempt, requested: schemas.TokenMethod) -> Proof:
+    proof = await _prove(attempt, requested)
     if not proof.bounds.idp_id:
         raise proofs.refused("the token is not from an identity provider")
     return proof

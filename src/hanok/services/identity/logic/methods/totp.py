@@ -54,16 +54,16 @@ async def _use_up(tx: Transaction, user_id: str, period: int, passcode: str, old
     return await tx.insert_missing(used_passcodes, row)
 
 
-async def _prove(attempt: Attempt, wanted: schemas.TOTPMethod) -> Proof:
+async def _prove(attempt: Attempt, requested: schemas.TOTPMethod) -> Proof:
     room = attempt.room
     found = []
     async with attempt.database.read() as tx:
-        user = await proofs.user(tx, room, wanted.user)
+        user = await proofs.user(tx, room, requested.user)
         if user is not None:
             found = await credentials.of_type(tx, user.id, credentials.TOTP)
     if user is None or standing.is_locked(user, room):
         raise proofs.refused("no such user, or it is locked out")
-    given = wanted.user.passcode.encode()
+    given = requested.user.passcode.encode()
     used, at = "", 0
     now_s, previous = room.clock.now().timestamp(), room.settings.totp_previous_windows
     for row in found:
@@ -76,7 +76,7 @@ async def _prove(attempt: Attempt, wanted: schemas.TOTPMethod) -> Proof:
         raise proofs.refused("wrong name or passcode")
     oldest = int(now_s) // PERIOD_S - previous
     async with attempt.database.write() as tx:
-        first = await _use_up(tx, user.id, at, wanted.user.passcode, oldest)
+        first = await _use_up(tx, user.id, at, requested.user.passcode, oldest)
     if not first:
         raise proofs.refused("the passcode was used before")
     if not await standing.succeeded(attempt.database, room, user):

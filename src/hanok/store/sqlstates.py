@@ -1,0 +1,12 @@
+"""What SQL calls the errors that are somebody's, by the codes that PostgreSQL sends (its manual, appendix A)."""
+
+from __future__ import annotations
+
+# "Data exception": too long, out of range, a character that no text may hold.
+UNFIT = frozenset(("22000", "22001", "22003", "22008", "22021", "22P05"))
+# Since a transaction looked, a row that it refers to went, or one with its unique values came; or each of two waited
+# for the other. SQLite has one writer at a time: there, none of it happens unless the code is wrong.
+RACED = frozenset(("23503", "23505", "40001", "40P01"))
+# Classes: connection lost or not made, rolled back for others, resources used up, a lock not to be had, and what an
+# operator does: the server ends, starts, or has ended this connection.
+AWAY = ("08", "40", "53", "55", "57")
