@@ -75,9 +75,9 @@ def main() -> None:
 
 
 def _of(statuses: Iterable[str], done: Counter[str], total: Counter[str]) -> str:
-    wanted = list(statuses)
-    listed = sum(total[one] for one in wanted)
-    return f"{sum(done[one] for one in wanted)}/{listed}" if listed else ""
+    requested = list(statuses)
+    listed = sum(total[one] for one in requested)
+    return f"{sum(done[one] for one in requested)}/{listed}" if listed else ""
 
 
 if __name__ == "__main__":

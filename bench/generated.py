@@ -274,20 +274,20 @@ class Generator:
         line = method.encode() + b" " + target + b" HTTP/1.1\r\n"
         return Sent(operation, method, target, line + head + framed, kind, body, whole)
 
-    def bent(self, wanted: Wanted, share: float) -> Sent:
+    def bent(self, requested: Wanted, share: float) -> Sent:
         """A request that is right to the letter; this share of them with one thing in it bent."""
         dice = self.dice
         self._sincere = not self.chance(share)
-        headers = {"Host": "cloud:5000", **wanted.headers}
-        if wanted.token:
-            headers["X-Auth-Token"] = wanted.token
-        path, body = wanted.path, wanted.body
+        headers = {"Host": "cloud:5000", **requested.headers}
+        if requested.token:
+            headers["X-Auth-Token"] = requested.token
+        path, body = requested.path, requested.body
         if body is not None:
-            headers["Content-Type"] = wanted.kind
+            headers["Content-Type"] = requested.kind
         way = "" if self._sincere else dice.choice(("header", "path", "body", "body"))
         if way == "body" and not isinstance(body, bytes | None):
             body = self.spoiled(body)
-        elif way == "header" and (named := sorted(wanted.headers)):
+        elif way == "header" and (named := sorted(requested.headers)):
             name = dice.choice(named)
             cut = dice.randrange(len(headers[name]) + 1)
             headers[name] = headers[name][:cut] + dice.choice(("", "x", '"', ",", "%00", "="))
@@ -305,13 +305,13 @@ class Generator:
             except RecursionError:
                 content = b"{"
         pairs = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-        method = wanted.operation.partition(" ")[0]
+        method = requested.operation.partition(" ")[0]
         return self._sent(
-            f"to the letter: {wanted.operation}",
+            f"to the letter: {requested.operation}",
             method,
             path.encode("utf-8", "surrogatepass"),
             pairs,
-            wanted.kind,
+            requested.kind,
             content,
         )
 
@@ -572,14 +572,19 @@ class Generator:
         if (refers and self.chance(0.85)) or ("pattern" in schema and self.chance(0.7)):
             return self.known.some(self.dice, service, SPELLED.get(name, name))
         text = self._word() if not self.odd(0.3) else self.dice.choice(STRINGS)
-        least, most = int(schema.get("minLength", 0)), int(schema.get("maxLength", 300))
-        return text[:most].ljust(least, "a")
+        least, maximum = int(schema.get("minLength", 0)), int(schema.get("maxLength", 300))
+        return text[:maximum].ljust(least, "a")
 
     def _integer(self, schema: dict[str, Any]) -> int:
         least = int(schema.get("minimum", schema.get("exclusiveMinimum", -1)))
-        most = int(schema.get("maximum", schema.get("exclusiveMaximum", least + 1000)))
+        maximum = int(schema.get("maximum", schema.get("exclusiveMaximum", least + 1000)))
         return self.dice.choice(
-            (least, most, min(most, max(least, 1)), self.dice.randint(least, max(least, most)))
+            (
+                least,
+                maximum,
+                min(maximum, max(least, 1)),
+                self.dice.randint(least, max(least, maximum)),
+            )
         )
 
     def _word(self) -> str:

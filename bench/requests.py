@@ -63,14 +63,14 @@ def crowd(cloud: Server) -> None:
 
 def first_sign_in_ms(cloud: Server) -> tuple[float, float]:
     """CPU of a first sign-in by password, and of a comparison of its hash alone."""
-    wanted = []
+    requested = []
     for number in range(FIRSTS):
         user = {"name": f"first-{number}", "password": "secret words"}
         _, _, made = cloud.ask("POST", "/v3/users", {"user": user})
         body = {"user": {"id": made["user"]["id"], "password": user["password"]}}
-        wanted.append({"auth": {"identity": {"methods": ["password"], "password": body}}})
+        requested.append({"auth": {"identity": {"methods": ["password"], "password": body}}})
     before = cloud.cpu_s()
-    for auth in wanted:
+    for auth in requested:
         status, _, answer = cloud.ask("POST", "/v3/auth/tokens", auth)
         assert status == 201, answer
     cost = (cloud.cpu_s() - before) / FIRSTS * 1000
@@ -115,8 +115,8 @@ def main() -> None:
         )
         print(f"| {'request':<42} | CPU ms | ratio | wanted |")
         print(f"|{'-' * 44}|--------|-------|--------|")
-        for name, wanted, cost in rows:
-            limit = f"≤ {wanted}" if wanted else ""
+        for name, requested, cost in rows:
+            limit = f"≤ {requested}" if requested else ""
             print(f"| {name:<42} | {cost:6.3f} | {cost / base:5.1f} | {limit:>6} |")
         print(
             f"first password sign-in: {first - hashing:.2f} ms on top of the password's hash "

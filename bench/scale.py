@@ -1,107 +1,153 @@
-"""1,000 simulated servers on 100 simulated hosts: how fast, is any lost, is a host ever over capacity.
+"""Simulated servers on simulated hosts: how fast, is any lost, is a host ever over capacity, and does it get slower.
 
-`python -m bench.scale [SERVERS] [HOSTS]`
+`python -m bench.scale [SERVERS] [HOSTS]`: 1,000 on 100; without a network and with a port each.
+`python -m bench.scale grow [SERVERS] [HOSTS]`: with a port each, 1,000 at a time up to 10,000 on 1,000; what the first
+thousand cost, and what the last.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from typing import Any
 
 from tests.disks import qcow2
 
-from bench.client import serving
+from bench.client import Server, serving
 
 NEWEST = {"OpenStack-API-Version": "compute 2.104"}
 PLACEMENT = {"OpenStack-API-Version": "placement 1.39"}
+SERVERS = "/compute/v2.1/servers"
 AT_ONCE = 100
 IDLE_S = 10  # how long hosts report before there is work, to know what that costs
 
 
-def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    hosts = int(sys.argv[2]) if len(sys.argv) > 2 else 100
+def prepare(cloud: Server) -> tuple[dict[str, Any], str]:
+    """Quotas, an image, a flavor and a network; gives what a server is asked for with, and the network's id."""
+    project_id = cloud.sign_in()
+    quota = {"quota_set": {"instances": -1, "cores": -1, "ram": -1}}
+    cloud.ask("PUT", f"/compute/v2.1/os-quota-sets/{project_id}", quota)
+    cloud.ask("PUT", f"/network/v2.0/quotas/{project_id}", {"quota": {"port": -1}})
+    body = {"name": "i", "disk_format": "qcow2", "container_format": "bare"}
+    image_id = cloud.ask("POST", "/image/v2/images", body)[2]["id"]
+    octets = {"Content-Type": "application/octet-stream"}
+    cloud.ask("PUT", f"/image/v2/images/{image_id}/file", qcow2(), octets)
+    flavor = {"id": "nano", "name": "nano", "ram": 64, "disk": 1, "vcpus": 1}
+    cloud.ask("POST", "/compute/v2.1/flavors", {"flavor": flavor})
+    network = cloud.ask("POST", "/network/v2.0/networks", {"network": {"name": "n"}})[2]["network"]
+    subnet = {"network_id": network["id"], "cidr": "10.0.0.0/16", "ip_version": 4}
+    cloud.ask("POST", "/network/v2.0/subnets", {"subnet": subnet})
+    return {"name": "vm", "imageRef": image_id, "flavorRef": "nano"}, network["id"]
+
+
+def idle(cloud: Server) -> float:
+    """CPU seconds a second of hosts that only report."""
+    before = cloud.cpu_s()
+    for _ in range(IDLE_S):
+        time.sleep(1)
+        cloud.ask("GET", "/compute/v2.1/flavors")  # an idle connection would be closed
+    return (cloud.cpu_s() - before) / IDLE_S
+
+
+def make(cloud: Server, requested: dict[str, Any], count: int) -> None:
+    """Ask for so many servers, and wait until none is being built."""
+    body = {**requested, "min_count": min(AT_ONCE, count)}
+    for _ in range(max(1, count // AT_ONCE)):
+        status, _, answer = cloud.ask("POST", SERVERS, {"server": body}, NEWEST)
+        assert status == 202, answer
+    # Seldom: where none is left of a status, a list looks at all servers of the project.
+    while cloud.ask("GET", f"{SERVERS}?status=BUILD&limit=1", None, NEWEST)[2]["servers"]:
+        time.sleep(1)
+
+
+def statuses(cloud: Server) -> dict[str, int]:
+    """How many servers are in each status."""
+    found: dict[str, int] = {}
+    marker = ""
+    while True:
+        page = cloud.ask("GET", f"{SERVERS}/detail?limit=1000{marker}", None, NEWEST)[2]
+        for server in page["servers"]:
+            found[server["status"]] = found.get(server["status"], 0) + 1
+        if "servers_links" not in page:
+            return found
+        marker = f"&marker={page['servers'][-1]['id']}"
+
+
+def pages(cloud: Server) -> list[float]:
+    """CPU ms of a page of 20, short and in detail."""
+    paths = (f"{SERVERS}?limit=20", f"{SERVERS}/detail?limit=20")
+    return [cloud.cost_ms("GET", path, 200, None, NEWEST) for path in paths]
+
+
+def over_capacity(cloud: Server) -> int:
+    """How many inventories have more taken of them than they hold."""
+    over = 0
+    listed = cloud.ask("GET", "/placement/resource_providers", None, PLACEMENT)[2]
+    for provider in listed["resource_providers"]:
+        base = f"/placement/resource_providers/{provider['uuid']}"
+        has = cloud.ask("GET", f"{base}/inventories", None, PLACEMENT)[2]["inventories"]
+        used = cloud.ask("GET", f"{base}/usages", None, PLACEMENT)[2]["usages"]
+        over += sum(
+            used[what] > (one["total"] - one["reserved"]) * one["allocation_ratio"]
+            for what, one in has.items()
+        )
+    return over
+
+
+def remove_all(cloud: Server) -> None:
+    while found := cloud.ask("GET", f"{SERVERS}?limit=1000", None, NEWEST)[2]["servers"]:
+        for server in found:
+            cloud.ask("DELETE", f"{SERVERS}/{server['id']}")
+        time.sleep(1)
+
+
+def both(count: int, hosts: int) -> None:
     with serving("cloud", hosts=hosts) as cloud:
-        project_id = cloud.sign_in()
-        quota = {"quota_set": {"instances": -1, "cores": -1, "ram": -1}}
-        cloud.ask("PUT", f"/compute/v2.1/os-quota-sets/{project_id}", quota)
-        quota = {"quota": {"port": -1}}
-        cloud.ask("PUT", f"/network/v2.0/quotas/{project_id}", quota)
-        body = {"name": "i", "disk_format": "qcow2", "container_format": "bare"}
-        image_id = cloud.ask("POST", "/image/v2/images", body)[2]["id"]
-        octets = {"Content-Type": "application/octet-stream"}
-        cloud.ask("PUT", f"/image/v2/images/{image_id}/file", qcow2(), octets)
-        flavor = {"id": "nano", "name": "nano", "ram": 64, "disk": 1, "vcpus": 1}
-        cloud.ask("POST", "/compute/v2.1/flavors", {"flavor": flavor})
-        network = cloud.ask("POST", "/network/v2.0/networks", {"network": {"name": "n"}})[2][
-            "network"
-        ]
-        subnet = {"network_id": network["id"], "cidr": "10.0.0.0/16", "ip_version": 4}
-        cloud.ask("POST", "/network/v2.0/subnets", {"subnet": subnet})
-        before = cloud.cpu_s()
-        for _ in range(IDLE_S):
-            time.sleep(1)
-            cloud.ask("GET", "/compute/v2.1/flavors")  # an idle connection would be closed
-        idle = (cloud.cpu_s() - before) / IDLE_S
+        body, network_id = prepare(cloud)
+        reports = idle(cloud)
         for networks, word in (
             ("none", "without network"),
-            ([{"uuid": network["id"]}], "with a port"),
+            ([{"uuid": network_id}], "with a port"),
         ):
-            wanted = {
-                "name": "vm",
-                "imageRef": image_id,
-                "flavorRef": "nano",
-                "networks": networks,
-                "min_count": min(AT_ONCE, count),
-            }
             before, started = cloud.cpu_s(), time.monotonic()
-            for _ in range(max(1, count // AT_ONCE)):
-                status, _, answer = cloud.ask(
-                    "POST", "/compute/v2.1/servers", {"server": wanted}, NEWEST
-                )
-                assert status == 202, answer
-            found: dict[str, int] = {}
-            while True:
-                found = {}
-                marker = ""
-                while True:
-                    page = cloud.ask(
-                        "GET", f"/compute/v2.1/servers/detail?limit=1000{marker}", None, NEWEST
-                    )[2]
-                    for server in page["servers"]:
-                        found[server["status"]] = found.get(server["status"], 0) + 1
-                    if "servers_links" not in page:
-                        break
-                    marker = f"&marker={page['servers'][-1]['id']}"
-                if not found.get("BUILD"):
-                    break
-                time.sleep(1)
+            make(cloud, {**body, "networks": networks}, count)
             took, cpu = time.monotonic() - started, cloud.cpu_s() - before
-            over = 0
-            listed = cloud.ask("GET", "/placement/resource_providers", None, PLACEMENT)[2]
-            for provider in listed["resource_providers"]:
-                base = f"/placement/resource_providers/{provider['uuid']}"
-                has = cloud.ask("GET", f"{base}/inventories", None, PLACEMENT)[2]["inventories"]
-                used = cloud.ask("GET", f"{base}/usages", None, PLACEMENT)[2]["usages"]
-                over += sum(
-                    used[what] > (one["total"] - one["reserved"]) * one["allocation_ratio"]
-                    for what, one in has.items()
-                )
+            short, detail = pages(cloud)
             print(
                 f"{word}: {count} servers on {hosts} hosts in {took:.1f} s = {count / took:.0f}/s "
-                f"({cpu / count * 1000:.1f} ms CPU each, {(cpu - idle * took) / count * 1000:.1f} without what "
-                f"the hosts' reports cost); {found}; hosts over capacity: {over}; "
-                f"memory {cloud.pss_mb():.0f} MB PSS"
+                f"({cpu / count * 1000:.1f} ms CPU each, {(cpu - reports * took) / count * 1000:.1f} without what "
+                f"the hosts' reports cost); {statuses(cloud)}; over capacity: {over_capacity(cloud)}; "
+                f"memory {cloud.pss_mb():.0f} MB PSS; pages of 20: {short:.2f} ms, in detail {detail:.2f} ms",
+                flush=True,
             )
-            left = count
-            while left:
-                page = cloud.ask("GET", "/compute/v2.1/servers?limit=1000", None, NEWEST)[2][
-                    "servers"
-                ]
-                left = len(page)
-                for server in page:
-                    cloud.ask("DELETE", f"/compute/v2.1/servers/{server['id']}")
-                time.sleep(1)
+            remove_all(cloud)
+
+
+def grow(count: int, hosts: int) -> None:
+    with serving("cloud", hosts=hosts) as cloud:
+        body, network_id = prepare(cloud)
+        reports = idle(cloud)
+        print(
+            f"{hosts} hosts that report: {reports * 100:.1f} % of a core, {cloud.pss_mb():.0f} MB PSS"
+        )
+        for made in range(1000, count + 1, 1000):
+            before, started = cloud.cpu_s(), time.monotonic()
+            make(cloud, {**body, "networks": [{"uuid": network_id}]}, 1000)
+            took, cpu = time.monotonic() - started, cloud.cpu_s() - before
+            short, detail = pages(cloud)
+            print(
+                f"{made}: {1000 / took:.0f}/s, {cpu - reports * took:.1f} ms CPU each without reports; pages of 20: "
+                f"{short:.2f} ms, in detail {detail:.2f} ms; memory {cloud.pss_mb():.0f} MB PSS",
+                flush=True,
+            )
+        print(f"{statuses(cloud)}; over capacity: {over_capacity(cloud)}")
+
+
+def main() -> None:
+    growing = sys.argv[1:2] == ["grow"]
+    numbers = [int(one) for one in sys.argv[1 + growing :]]
+    count, hosts = [*numbers, *([10_000, 1000] if growing else [1000, 100])[len(numbers) :]]
+    (grow if growing else both)(count, hosts)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,7 @@ async def as_served(app: Any, port: int) -> None:
 
 async def cloud(port: int, state: Path, hosts: int, rounds: int) -> None:
     """A simulated cloud in this process."""
+    from hanok.base import collector
     from hanok.bus import MemoryBus
     from hanok.control.app import Control
     from hanok.control.settings import ControlSettings
@@ -88,6 +89,7 @@ async def cloud(port: int, state: Path, hosts: int, rounds: int) -> None:
             run_simulated(names, bus, image_stores=settings.image_stores, ready=ready)
         )
         await ready.wait()
+        collector.serve()
         await as_served(control.app, port)
         simulated.cancel()
 

@@ -135,9 +135,12 @@ async def oauth2_token(world: World) -> Wanted:
     credential = await an_application_credential(world.owner, name=new_hex())
     pair = f"{credential['id']}:{credential['secret']}".encode()
     path = "/v3/OS-OAUTH2/token"
-    wanted = _signed(path, path, Authorization=f"Basic {base64.b64encode(pair).decode()}")
-    wanted.body, wanted.kind = b"grant_type=client_credentials", "application/x-www-form-urlencoded"
-    return wanted
+    requested = _signed(path, path, Authorization=f"Basic {base64.b64encode(pair).decode()}")
+    requested.body, requested.kind = (
+        b"grant_type=client_credentials",
+        "application/x-www-form-urlencoded",
+    )
+    return requested
 
 
 async def ec2_token(world: World) -> Wanted:
@@ -229,14 +232,14 @@ async def trust(world: World) -> Wanted:
     user = {"user": {"name": new_hex(), "password": "secret words"}}
     trustee = (await world.admin.post("/v3/users", user))["user"]["id"]
     path, owner = "/identity/v3/OS-TRUST/trusts", world.owner
-    wanted = {
+    requested = {
         "trustor_user_id": owner.user_id,
         "trustee_user_id": trustee,
         "project_id": owner.project_id,
         "impersonation": False,
         "roles": [{"name": "member"}],
     }
-    return Wanted(operation=f"POST {path}", path=path, token=owner.token, body={"trust": wanted})
+    return Wanted(operation=f"POST {path}", path=path, token=owner.token, body={"trust": requested})
 
 
 async def application_credential(world: World) -> Wanted:
@@ -483,14 +486,14 @@ def joined(verb: str) -> Recipe:
         body = {"network_id": network, "cidr": "10.77.0.0/24", "ip_version": 4}
         subnet = (await owner.post(f"{base}/subnets", {"subnet": body}))["subnet"]["id"]
         router = (await owner.post(f"{base}/routers", {"router": {}}))["router"]["id"]
-        path, wanted = f"{base}/routers/{router}", {"subnet_id": subnet}
+        path, requested = f"{base}/routers/{router}", {"subnet_id": subnet}
         if verb == "remove":
-            await owner("PUT", f"{path}/add_router_interface", wanted, status=200)
+            await owner("PUT", f"{path}/add_router_interface", requested, status=200)
         return Wanted(
             operation=f"PUT {base}/routers/{{router_id}}/{verb}_router_interface",
             path=f"{path}/{verb}_router_interface",
             token=owner.token,
-            body=wanted,
+            body=requested,
         )
 
     return recipe
