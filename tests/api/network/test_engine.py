@@ -155,6 +155,25 @@ async def test_rows_of_nobody_go_and_newer_ones_are_overtaken(cloud: Cloud) -> N
     assert scopes[scope] == 100
 
 
+async def test_what_is_being_written_is_no_difference(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    member = await cloud.project_with("p", "member")
+    made, _, _ = await lab(member)
+
+    async def differences() -> list[str]:
+        found = (await admin.get("/hanok/v1/inventory"))["differences"]
+        return [one["detail"] for one in found]
+
+    many = [{"network_id": made["id"]}] * 60
+    ports = (await member.post(f"{V2}/ports", {"ports": many}))["ports"]
+    assert await differences() == []
+    for one in ports[:20]:
+        await member("DELETE", f"{V2}/ports/{one['id']}", status=204)
+    assert await differences() == []
+    await engine(cloud).apply("security_group:x", [PortGroup(name="sg_x")], 5)
+    assert await differences() == ["security_group:x: in OVN, but not in the database"]
+
+
 async def test_what_is_deleted_leaves_nothing(cloud: Cloud) -> None:
     member = await cloud.project_with("p", "member")
     await settled(cloud)

@@ -120,6 +120,11 @@ async def differences(tx: Transaction, room: Network) -> list[str]:
     return await inventory.differences(tx, room)
 
 
+async def lasting_differences(room: Network) -> list[str]:
+    """The differences that are still there after a moment: what is being written is none."""
+    return await inventory.lasting_differences(room)
+
+
 async def why(
     room: Network,
     source: tuple[str, str],

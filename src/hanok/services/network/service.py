@@ -78,8 +78,7 @@ class NetworkRoom(Room):
     async def differences(self, *, mend: bool) -> list[Difference]:
         if not self._settings.northbound and not self.facade.writes:
             return []  # the process that writes a simulated network is the one that holds it
-        async with self._house.database.read() as tx:
-            lines = await networks.differences(tx, self.facade)
+        lines = await networks.lasting_differences(self.facade)
         return [Difference(what="network", detail=one) for one in lines]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +24,7 @@ from hanok.store import Transaction
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0  # another control process may be the one that writes
+PATIENCE_S = 2.0  # what the tables say is in the engine long before, unless something is wrong
 HOSTS_S = 3.0  # a dead host never answers; what is bound elsewhere need not wait for it
 
 _of_server = sa.select(ports.c.id, ports.c.network_id).where(
@@ -97,6 +99,29 @@ async def differences(tx: Transaction, room: Network) -> list[str]:
         raise Unavailable(
             "The network engine does not answer.", detail=f"{error.message} {error.detail}"
         ) from error
+
+
+async def lasting_differences(room: Network) -> list[str]:
+    """The differences that are there at every look for a while: what is on its way is none.
+
+    Raises:
+        Unavailable: OVN's database does not answer.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE_S
+    found: list[str] | None = None
+    while True:
+        beat = room.rounds.next()
+        async with room.database.read() as tx:
+            there = await differences(tx, room)
+        found = there if found is None else [one for one in found if one in there]
+        left = deadline - loop.time()
+        if not found or left <= 0:
+            return found
+        room.wake()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(left):
+                await beat.wait()
 
 
 async def _compared(tx: Transaction, room: Network) -> list[str]:
