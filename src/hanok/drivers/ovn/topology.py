@@ -34,7 +34,8 @@ from typing import Literal
 
 import msgspec
 
-from hanok.drivers.ovn.errors import OVNError
+from hanok.drivers.ovn import dhcp_options
+from hanok.drivers.ovn.errors import CannotExpress as CannotExpress
 from hanok.drivers.ovn.rows import (
     ACL,
     NAT,
@@ -63,10 +64,6 @@ METADATA_ADDRESS = "169.254.169.254"
 LEASE_S = 86400  # as the field's default
 
 GROUND = "ground"
-
-
-class CannotExpress(OVNError):
-    """A value that OVN could not enforce as it is meant."""
 
 
 class HostRoute(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +128,14 @@ class QoSSpec(msgspec.Struct, frozen=True, kw_only=True):
     dscp_mark: int | None = None
 
 
+class DHCPOption(msgspec.Struct, frozen=True, kw_only=True):
+    """An option that DHCP tells one port, under the name that users know it by."""
+
+    version: Literal[4, 6] = 4
+    name: str
+    value: str
+
+
 class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A guest's port."""
 
@@ -152,6 +157,7 @@ class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: str = ""
     """The port through which its frames come, each with the VLAN id; "" for a port of its own."""
     vlan: int | None = None
+    dhcp: tuple[DHCPOption, ...] = ()
 
 
 class RouterInterfaceSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -400,8 +406,41 @@ def _dhcp(subnet: SubnetSpec, spec: NetworkSpec, metadata_address: str) -> DHCPO
     return DHCPOptions(name=_id(subnet.id), cidr=str(cidr), options=options)
 
 
-def port(spec: PortSpec, subnets: Sequence[SubnetSpec] = ()) -> list[Row]:
-    """A guest's port. subnets: those of its network; they say whether DHCP answers it."""
+def _own_dhcp(
+    spec: PortSpec, version: int, subnet: SubnetSpec, network: NetworkSpec
+) -> DHCPOptions | None:
+    """What DHCP tells a port that has options of its own: these, and of its subnet's what they leave; None for nothing.
+
+    A router of its own is in the routes, too: who takes these does not look at the option.
+    """
+    own = dict(
+        dhcp_options.translated(one.version, one.name, one.value)
+        for one in spec.dhcp
+        if one.version == version
+    )
+    if own.pop(dhcp_options.DISABLED, "") == "true":
+        return None
+    metadata = network.metadata_port
+    reached = metadata.addresses.get(subnet.id, "") if metadata else ""
+    options = dict(_dhcp(subnet, network, reached).options)
+    if "router" in own:
+        first = own["router"].strip("{}").partition(",")[0]
+        turned = msgspec.structs.replace(subnet, gateway_ip=first)
+        options.pop("classless_static_route", None)
+        others = _dhcp(turned, network, reached).options
+        options |= {key: others[key] for key in ("classless_static_route",) if key in others}
+    return DHCPOptions(
+        name=f"{_id(spec.id)}-v{version}", cidr=str(_network(subnet.cidr)), options=options | own
+    )
+
+
+def port(
+    spec: PortSpec, subnets: Sequence[SubnetSpec] = (), network: NetworkSpec | None = None
+) -> list[Row]:
+    """A guest's port. subnets: those of its network; they say whether DHCP answers it.
+
+    network: what DHCP says beside; for a port with options of its own.
+    """
     mac = _mac(spec.mac)
     addresses = [str(_address(fixed.address)) for fixed in spec.fixed_ips]
     secured = spec.port_security
@@ -420,10 +459,17 @@ def port(spec: PortSpec, subnets: Sequence[SubnetSpec] = ()) -> list[Row]:
         if subnet is not None and subnet.enable_dhcp:
             version = _address(fixed.address).version
             dhcp[version] = dhcp[version] or subnet.id
+    rows: list[Row] = []
+    for version in {one.version for one in spec.dhcp} if network is not None else ():
+        if dhcp[version]:
+            assert network is not None
+            told = _own_dhcp(spec, version, by_id[dhcp[version]], network)
+            dhcp[version] = told.name if told is not None else ""
+            rows += [told] if told is not None else []
     reachable = {" ".join([mac, *addresses])}
     if not secured:
         reachable.add("unknown")
-    rows: list[Row] = [
+    rows.append(
         SwitchPort(
             name=_id(spec.id),
             switch=_id(spec.network_id),
@@ -440,7 +486,7 @@ def port(spec: PortSpec, subnets: Sequence[SubnetSpec] = ()) -> list[Row]:
             guard=DROP_GROUP if secured else "",
             options=_chassis(spec),
         )
-    ]
+    )
     if spec.dns_names and addresses:
         rows.append(_names(spec, addresses))
     rows += _qos(spec.id, spec.network_id, spec.id, spec.qos)

@@ -19,6 +19,7 @@ EXTENSIONS: dict[str, str] = {
     "expose-port-forwarding-in-fip": ("Expose Floating IP port forwardings"),
     "ext-gw-mode": "Neutron L3 Configurable external gateway mode",
     "external-net": "Neutron external network",
+    "extra_dhcp_opt": "Neutron Extra DHCP options",
     "extraroute": "Neutron Extra Route",
     "extraroute-atomic": "Atomically add/remove extra routes",
     "filter-validation": "Filter parameters validation",

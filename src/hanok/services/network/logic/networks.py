@@ -27,7 +27,13 @@ from hanok.services.network.logic.reach import (
     standard,
     tags_of,
 )
-from hanok.services.network.logic.scopes import network_scope, port_scope, router_scope, touch_all
+from hanok.services.network.logic.scopes import (
+    network_scope,
+    port_scope,
+    router_scope,
+    touch_all,
+    whole_network,
+)
 from hanok.services.network.room import Network
 from hanok.services.network.tables import floating_ips, networks, ports, routers, subnet_pools
 from hanok.services.network.tables import subnets as subnet_table
@@ -285,7 +291,7 @@ async def update(
         requested["external"] = external
         await _lead_outside(tx, row, external=external)
     await change(tx, networks, row.id, room.clock.now(), requested)
-    names = [network_scope(row.id)]
+    names = await whole_network(tx, row.id)
     if requested.get("qos_policy_id", row.qos_policy_id) != row.qos_policy_id:
         names += await qos.ports_by_network(tx, [row.id])
     if requested.get("admin_state_up", row.admin_state_up) != row.admin_state_up:

@@ -20,6 +20,7 @@ from hanok.base.errors import BadInput
 from hanok.services.network.logic import (
     addresses,
     bindings,
+    dhcp_options,
     forwardings,
     qos,
     quotas,
@@ -41,11 +42,11 @@ from hanok.services.network.logic.reach import (
 )
 from hanok.services.network.logic.scopes import (
     floating_ip_scope,
-    network_scope,
     port_scope,
     router_scope,
     touch,
     touch_all,
+    whole_network,
 )
 from hanok.services.network.room import Network
 from hanok.services.network.tables import (
@@ -132,6 +133,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
         for row in await tx.all(_parents, {"ids": list({row.network_id for row in rows})})
     }
     trunked = await subports.details(tx, ids)
+    options = await dhcp_options.of_ports(tx, ids)
     return [
         {
             **shown(row, their_tags[row.id]),
@@ -148,6 +150,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "allowed_address_pairs": [
                 {"mac_address": row.mac_address, **pair} for pair in row.address_pairs
             ],
+            "extra_dhcp_opts": dhcp_options.shown(options.get(row.id, ())),
             "qos_policy_id": row.qos_policy_id,
             "binding:host_id": row.host,
             "binding:vnic_type": row.vnic_type,
@@ -275,6 +278,8 @@ async def make(
             port_security_groups,
             [{"port_id": made, "security_group_id": group} for group in groups],
         )
+    await dhcp_options.change(tx, made, network.id, values.get("extra_dhcp_opts", ()))
+    await dhcp_options.check(tx, made)
     await set_tags(tx, made, values.get("tags", ()))
     return made
 
@@ -301,7 +306,7 @@ async def ensure_metadata(tx: Transaction, room: Network, network: Row[Any]) -> 
     for subnet in its_subnets:
         # A full subnet goes without metadata over DHCP's route; that is better than not at all.
         await addresses.take_next(tx, subnet, port_id)
-    await touch(tx, room, network_scope(network.id))
+    await touch_all(tx, room, await whole_network(tx, network.id))
 
 
 def _without_security(groups: object, pairs: Sequence[Any]) -> None:
@@ -583,6 +588,9 @@ async def update(
     port = await get_any(tx, "port", row.id)
     if "fixed_ips" in values:
         await _change_addresses(tx, room, reach, network, port, values["fixed_ips"])
+    if "extra_dhcp_opts" in values or "fixed_ips" in values:
+        await dhcp_options.change(tx, row.id, row.network_id, values.get("extra_dhcp_opts", ()))
+        await dhcp_options.check(tx, row.id)
     if groups is not UNSET:
         ids = await _own_groups(tx, room, reach, row.project_id, values["security_groups"])
         await tx.execute(_leave_groups, {"port": row.id})
@@ -743,10 +751,11 @@ async def remove(tx: Transaction, room: Network, row: Row[Any]) -> None:
             tx, held.subnet_id, held.ip_version, held.position, held.allocation_pools
         )
     await tx.execute(_leave_groups, {"port": row.id})
+    await dhcp_options.forget(tx, row.id)
     await set_tags(tx, row.id, ())
     await bindings.forget(tx, row.id)
     await tx.execute(_drop, {"port": row.id})
     if row.role in ("guest", "router"):
         await touch(tx, room, port_scope(row.id))
     elif row.role == "metadata":
-        await touch(tx, room, network_scope(row.network_id))
+        await touch_all(tx, room, await whole_network(tx, row.network_id))

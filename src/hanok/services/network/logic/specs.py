@@ -17,6 +17,7 @@ from hanok.drivers.ovn.topology import CannotExpress
 from hanok.services.network.logic import (
     address_groups,
     agents,
+    dhcp_options,
     forwardings,
     qos,
     subnet_pools,
@@ -180,14 +181,23 @@ async def _by_network(tx: Transaction, ids: Sequence[str]) -> dict[str, list[SQL
 
 
 async def _load_networks(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:
+    return {
+        one: _written(lambda spec=spec: topology.network(spec))  # type: ignore[misc]
+        for one, spec in (await _network_specs(tx, room, ids)).items()
+    }
+
+
+async def _network_specs(
+    tx: Transaction, room: Network, ids: Sequence[str]
+) -> dict[str, topology.NetworkSpec]:
     theirs = await _by_network(tx, ids)
     metadata = {row.network_id: row for row in await tx.all(_metadata, {"ids": list(ids)})}
     held = await _by_port(tx, [row.id for row in metadata.values()])
-    found: dict[str, Wanted] = {}
+    found: dict[str, topology.NetworkSpec] = {}
     for row in await tx.all(_networks, {"ids": list(ids)}):
         port = metadata.get(row.id)
         reached = {one.subnet_id: one.address for one in held.get(port.id, [])} if port else {}
-        spec = topology.NetworkSpec(
+        found[row.id] = topology.NetworkSpec(
             id=row.id,
             mtu=row.mtu,
             subnets=tuple(
@@ -204,7 +214,6 @@ async def _load_networks(tx: Transaction, room: Network, ids: Sequence[str]) -> 
             vlan=row.segmentation_id if row.network_type == "vlan" else None,
             dns_domain=room.settings.dns_domain,
         )
-        found[row.id] = _written(lambda spec=spec: topology.network(spec))  # type: ignore[misc]
     return found
 
 
@@ -222,6 +231,10 @@ async def _load_ports(tx: Transaction, room: Network, ids: Sequence[str]) -> dic
     for row in await tx.all(_members, {"ids": list(ids)}):
         groups.setdefault(row.port_id, []).append(row.security_group_id)
     policies = await qos.specs_of(tx, [row.qos_policy_id for row in (*rows, *parents.values())])
+    options = await dhcp_options.of_ports(tx, ids)
+    telling = await _network_specs(
+        tx, room, sorted({row.network_id for row in rows if row.id in options})
+    )
     found: dict[str, Wanted] = {}
     for row in rows:
         if row.role != "guest":
@@ -248,9 +261,20 @@ async def _load_ports(tx: Transaction, room: Network, ids: Sequence[str]) -> dic
             parent_id=trunked[row.id].parent_id if row.id in trunked else "",
             vlan=trunked[row.id].segmentation_id if row.id in trunked else None,
             qos=policies.get(row.qos_policy_id or parents[row.network_id].qos_policy_id, ()),
+            dhcp=tuple(
+                topology.DHCPOption(version=one.ip_version, name=one.name, value=one.value)
+                for one in options.get(row.id, ())
+            ),
         )
-        near = [_subnet_spec(room, one) for one in theirs.get(row.network_id, [])]
-        found[row.id] = _written(lambda spec=spec, near=near: topology.port(spec, near))  # type: ignore[misc]
+        telling_now = telling.get(row.network_id)
+        near = (
+            telling_now.subnets
+            if telling_now
+            else [_subnet_spec(room, one) for one in theirs.get(row.network_id, [])]
+        )
+        found[row.id] = _written(
+            lambda spec=spec, near=near, whole=telling_now: topology.port(spec, near, whole)  # type: ignore[misc]
+        )
     return found
 
 

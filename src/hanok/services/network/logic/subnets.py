@@ -31,7 +31,12 @@ from hanok.services.network.logic.reach import (
     standard,
     tags_of,
 )
-from hanok.services.network.logic.scopes import network_scope, port_scope, router_scope, touch_all
+from hanok.services.network.logic.scopes import (
+    port_scope,
+    router_scope,
+    touch_all,
+    whole_network,
+)
 from hanok.services.network.room import Network
 from hanok.services.network.tables import (
     free_ranges,
@@ -185,7 +190,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     await _metadata_address(tx, room, network, subnet)
     joined = await _join_outside(tx, subnet) if network.external else []
     await change(tx, networks, network.id, room.clock.now(), {})
-    await touch_all(tx, room, [network_scope(network.id), *map(router_scope, joined)])
+    await touch_all(tx, room, [*await whole_network(tx, network.id), *map(router_scope, joined)])
     return str(row["id"])
 
 
@@ -465,7 +470,7 @@ async def update(tx: Transaction, room: Network, row: Row[Any], values: Mapping[
         await addresses.lay(tx, after, pools)
     network = await get_any(tx, "network", row.network_id)
     await _metadata_address(tx, room, network, after)
-    names = [network_scope(row.network_id)]
+    names = await whole_network(tx, row.network_id)
     if after.enable_dhcp != row.enable_dhcp:
         names += [port_scope(one) for one in await tx.scalars(_guests, {"subnet": row.id})]
     if after.gateway_ip != row.gateway_ip:
@@ -518,7 +523,7 @@ async def remove(tx: Transaction, room: Network, row: Row[Any]) -> None:
     await tx.execute(subnets.delete().where(subnets.c.id == row.id))
     if port is not None and await tx.first(_any_address, {"port": port.id}) is None:
         await port_logic.remove(tx, room, port)
-    await touch_all(tx, room, [network_scope(row.network_id)])
+    await touch_all(tx, room, await whole_network(tx, row.network_id))
 
 
 async def of_network(tx: Transaction, network_id: str) -> Sequence[Row[Any]]:

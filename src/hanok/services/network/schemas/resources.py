@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from hanok.services.network.schemas.values import (
     address_or_prefix,
+    dhcp_option,
     ip_version,
     mac,
     port_range,
@@ -170,6 +171,7 @@ PORT: dict[str, Attribute] = {
     "security_groups": Attribute(check=items(uuid, maximum=50), default=UNSET),
     "port_security_enabled": Attribute(check=truth, default=UNSET),
     "allowed_address_pairs": Attribute(check=items(_pair, maximum=10), default=[]),
+    "extra_dhcp_opts": Attribute(check=items(dhcp_option, maximum=64, unique=False), default=[]),
     "qos_policy_id": _qos_policy,
     "binding:host_id": Attribute(check=lambda v: "" if v is None else text()(v), default=""),
     "binding:vnic_type": Attribute(check=one_of("normal"), default="normal"),
