@@ -153,6 +153,8 @@ class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Chassis that the guest is on its way to: the port is there, and silent until the guest speaks from there."""
     dns_names: tuple[str, ...] = ()
     """Names under which its network's switch finds the port's addresses."""
+    published: tuple[str, tuple[str, ...]] = ("", ())
+    """A further name, and the addresses that are told of it."""
     qos: tuple[QoSSpec, ...] = ()
     parent_id: str = ""
     """The port through which its frames come, each with the VLAN id; "" for a port of its own."""
@@ -227,6 +229,9 @@ class FloatingIPSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The port of its router on the external network, where its QoS rules are looked at."""
     network_id: str = ""
     """The external network."""
+    dns_name: str = ""
+    home: str = ""
+    """The network whose switch finds it by that name."""
     qos: tuple[QoSSpec, ...] = ()
 
 
@@ -487,7 +492,7 @@ def port(
             options=_chassis(spec),
         )
     )
-    if spec.dns_names and addresses:
+    if spec.dns_names and (addresses or spec.published[1]):
         rows.append(_names(spec, addresses))
     rows += _qos(spec.id, spec.network_id, spec.id, spec.qos)
     return rows
@@ -555,7 +560,10 @@ def _names(spec: PortSpec, addresses: Sequence[str]) -> DNSRecords:
     Each port has records of its own, so a new server writes its line and not those of all its neighbours.
     """
     names = [_domain(name) for name in spec.dns_names]
-    records = dict.fromkeys(names, " ".join(addresses))
+    records = dict.fromkeys(names, " ".join(addresses)) if addresses else {}
+    further, told = spec.published
+    if further and told and _domain(further) not in records:
+        records[_domain(further)] = " ".join(str(_address(one)) for one in told)
     for address in addresses:
         records[_address(address).reverse_pointer] = names[-1]
     return DNSRecords(name=_id(spec.id), switches=frozenset({spec.network_id}), records=records)
@@ -808,6 +816,14 @@ def floating_ip(spec: FloatingIPSpec) -> list[Row]:
     rows = _qos(
         spec.id, spec.network_id, spec.gateway_port_id, spec.qos, address=spec.floating_address
     )
+    if spec.dns_name and spec.home:
+        rows.append(
+            DNSRecords(
+                name=_id(spec.id),
+                switches=frozenset({_id(spec.home)}),
+                records={_domain(spec.dns_name): str(_v4(spec.floating_address))},
+            )
+        )
     if not spec.fixed_address:
         return [*_balancers(spec), *rows]
     whole = NAT(

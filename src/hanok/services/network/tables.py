@@ -171,7 +171,8 @@ ports = sa.Table(
     # The name under which its network finds the port: a user's choice, or the host name of its server.
     sa.Column("dns_name", sa.String(255), nullable=False, default="", server_default=""),
     sa.Column("dns_domain", sa.String(255), nullable=False, default="", server_default=""),
-    # Who made it: domains of networks may name that.
+    # The network's domain as it is for this port: it may name whose the port is, and who made it.
+    sa.Column("network_domain", sa.String(255), nullable=False, default="", server_default=""),
     sa.Column("user_id", sa.String(64), nullable=False, default="", server_default=""),
     sa.Column("data_plane_status", sa.String(16)),
     sa.Column("trusted", sa.Boolean),

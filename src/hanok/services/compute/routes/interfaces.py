@@ -126,6 +126,7 @@ async def _bind(room: Compute, tx: Transaction, row: Row[Any], plan: NICPlan) ->
             [plan],
             server_id=row.id,
             project_id=row.project_id,
+            user_id=row.user_id,
             host=row.host,
             hostname=row.hostname,
             zone=row.availability_zone or "",

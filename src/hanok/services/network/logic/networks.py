@@ -14,6 +14,7 @@ from sqlalchemy import Row, bindparam
 from hanok.base.errors import NotFound
 from hanok.drivers.ovn.topology import GENEVE_MTU
 from hanok.services.network.logic import floating_ips as floating_logic
+from hanok.services.network.logic import names as name_logic
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic import qos, quotas, sharing, subnets
 from hanok.services.network.logic.errors import conflict, invalid, invalid_operation
@@ -118,6 +119,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "availability_zone_hints": row.availability_zone_hints,
             "availability_zones": ["nova"],
             "qos_policy_id": row.qos_policy_id,
+            "dns_domain": row.dns_domain,
             "ipv4_address_scope": scopes_of.get((row.id, 4)),
             "ipv6_address_scope": scopes_of.get((row.id, 6)),
         }
@@ -142,6 +144,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
         "is_default": values["is_default"],
         "port_security_enabled": values["port_security_enabled"],
         "availability_zone_hints": values["availability_zone_hints"],
+        "dns_domain": values.get("dns_domain", ""),
         "qos_policy_id": await _qos_policy(tx, reach, project_id, values),
         **await _segment(tx, room, values),
     }
@@ -267,7 +270,7 @@ async def update(
     """
     requested = {
         name: values[name]
-        for name in ("name", "description", "admin_state_up", "port_security_enabled")
+        for name in ("name", "description", "admin_state_up", "port_security_enabled", "dns_domain")
         if name in values
     }
     if "mtu" in values:
@@ -292,6 +295,9 @@ async def update(
         await _lead_outside(tx, row, external=external)
     await change(tx, networks, row.id, room.clock.now(), requested)
     names = await whole_network(tx, row.id)
+    if requested.get("dns_domain", row.dns_domain) != row.dns_domain:
+        await tx.serialize("network", row.id)
+        names += await name_logic.domain_changed(tx, row.id, requested["dns_domain"])
     if requested.get("qos_policy_id", row.qos_policy_id) != row.qos_policy_id:
         names += await qos.ports_by_network(tx, [row.id])
     if requested.get("admin_state_up", row.admin_state_up) != row.admin_state_up:

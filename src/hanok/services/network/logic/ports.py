@@ -22,6 +22,7 @@ from hanok.services.network.logic import (
     bindings,
     dhcp_options,
     forwardings,
+    names,
     qos,
     quotas,
     security_groups,
@@ -150,6 +151,8 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "allowed_address_pairs": [
                 {"mac_address": row.mac_address, **pair} for pair in row.address_pairs
             ],
+            "dns_name": row.dns_name,
+            "dns_domain": row.dns_domain,
             "extra_dhcp_opts": dhcp_options.shown(options.get(row.id, ())),
             "qos_policy_id": row.qos_policy_id,
             "binding:host_id": row.host,
@@ -256,6 +259,9 @@ async def make(
         groups = [default]
     else:
         groups = await _own_groups(tx, room, reach, project_id, wanted_groups)
+    names.check_port(room, reach, network, project_id, values)
+    maker = columns.pop("user_id", reach.user_id)
+    named = {"dns_name": values.get("dns_name", ""), "dns_domain": values.get("dns_domain", "")}
     made = await write(
         tx,
         room,
@@ -263,9 +269,11 @@ async def make(
         project_id=project_id,
         port_id=port_id,
         values=values,
+        user_id=maker,
+        network_domain=await names.resolved(tx, network.dns_domain, project_id, maker),
         port_security_enabled=secured,
         qos_policy_id=await qos.requested(tx, reach, values.get("qos_policy_id")),
-        **columns,
+        **{**named, **columns},
     )
     port = await get_any(tx, "port", made)
     pairs = _pairs(values.get("allowed_address_pairs", []), port.mac_address)
@@ -540,11 +548,20 @@ async def update(
     """
     requested: dict[str, Any] = {
         name: values[name]
-        for name in ("name", "description", "admin_state_up", "device_id", "device_owner")
+        for name in (
+            "name",
+            "description",
+            "admin_state_up",
+            "device_id",
+            "device_owner",
+            "dns_name",
+            "dns_domain",
+        )
         if name in values
     }
     _keeps_its_device(reach, row, requested)
     network = await get_any(tx, "network", row.network_id)
+    names.check_port(room, reach, network, row.project_id, values)
     secured = values.get("port_security_enabled", row.port_security_enabled)
     pairs = row.address_pairs
     if "allowed_address_pairs" in values:
@@ -599,10 +616,10 @@ async def update(
                 port_security_groups,
                 [{"port_id": row.id, "security_group_id": group} for group in ids],
             )
-    names = [port_scope(row.id)]
+    touched = [port_scope(row.id)]
     if row.role in ("router", "gateway"):
-        names.append(router_scope(row.device_id))
-    await touch_all(tx, room, names)
+        touched.append(router_scope(row.device_id))
+    await touch_all(tx, room, touched)
 
 
 def _keeps_its_device(reach: Reach, row: Row[Any], requested: Mapping[str, Any]) -> None:
@@ -716,7 +733,7 @@ async def _let_go(tx: Transaction, room: Network, port_id: str, held: Row[Any]) 
 async def loose(tx: Transaction, room: Network, floating: Row[Any]) -> None:
     """A floating IP leads nowhere any more."""
     await tx.execute(_loose, {"floating": floating.id})
-    await touch(tx, room, floating_ip_scope(floating.id))
+    await touch(tx, room, floating_ip_scope(floating.id), port_scope(floating.port_id))
 
 
 async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:

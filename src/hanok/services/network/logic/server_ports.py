@@ -387,6 +387,7 @@ async def bind(
     zone: str,
     security_groups: Sequence[str],
     first: int = 0,
+    user_id: str = "",
 ) -> None:
     """Make the ports that are ours, with addresses; set owner and host on all. Doing it twice changes nothing.
 
@@ -394,9 +395,11 @@ async def bind(
         hostname: the name under which other guests of the networks find the server.
         security_groups: names or ids, for the ports that are ours; empty for the project's default group.
         first: the place of the first of them among the server's interfaces.
+        user_id: who the server is for, as domains of networks may say.
 
     Raises:
         Conflict: no address is left, or a port was taken by another server.
+        BadInput: a port has another name than the server.
         OverQuota: the project's ports.
     """
     label = dns_label(hostname)
@@ -436,6 +439,7 @@ async def bind(
                 server_position=place,
                 made_for_server=True,
                 dns_name=label,
+                user_id=user_id,
             )
             made.append(each.port_id)
             continue
@@ -443,12 +447,17 @@ async def bind(
             port.device_id not in ("", server_id) or port.role != "guest"
         ):
             raise conflict("PortInUse", f"Port {each.port_id} is still in use.")
+        if port.dns_name and label and port.dns_name != label:
+            raise BadInput(
+                f"Port {port.id} not usable for instance {server_id}. Value {port.dns_name} assigned to "
+                f"dns_name attribute does not match instance's hostname {label}"
+            )
         requested = {
             "server_id": server_id,
             "server_position": place,
             "device_id": server_id,
             "device_owner": owner,
-            "dns_name": label,
+            "dns_name": label or port.dns_name,
         }
         same = all(getattr(port, name) == value for name, value in requested.items())
         if same and port.host == host:

@@ -19,6 +19,7 @@ from hanok.services.network.logic import (
     agents,
     dhcp_options,
     forwardings,
+    names,
     qos,
     subnet_pools,
     subports,
@@ -76,9 +77,25 @@ _joined = sa.select(router_subnets.c.router_id, router_subnets.c.port_id).where(
     _in(router_subnets.c.router_id)
 )
 _subnets_by_id = sa.select(subnets).where(_in(subnets.c.id))
+# The network that answers for a floating IP's name: its port's, where that is the same project's.
+_homes = networks.alias("homes")
 _floating = (
-    sa.select(floating_ips, ports.c.role, ports.c.device_id, routers.c.gateway_port_id)
+    sa.select(
+        floating_ips,
+        ports.c.role,
+        ports.c.device_id,
+        routers.c.gateway_port_id,
+        _homes.c.id.label("home"),
+    )
     .outerjoin(ports, ports.c.id == floating_ips.c.port_id)
+    .outerjoin(
+        _homes,
+        sa.and_(
+            _homes.c.id == ports.c.network_id,
+            _homes.c.project_id == floating_ips.c.project_id,
+            floating_ips.c.dns_name != "",
+        ),
+    )
     .outerjoin(routers, routers.c.id == floating_ips.c.router_id)
     .where(_in(floating_ips.c.id))
 )
@@ -232,6 +249,7 @@ async def _load_ports(tx: Transaction, room: Network, ids: Sequence[str]) -> dic
         groups.setdefault(row.port_id, []).append(row.security_group_id)
     policies = await qos.specs_of(tx, [row.qos_policy_id for row in (*rows, *parents.values())])
     options = await dhcp_options.of_ports(tx, ids)
+    floating = await names.floating_of(tx, [row.id for row in rows if row.dns_name])
     telling = await _network_specs(
         tx, room, sorted({row.network_id for row in rows if row.id in options})
     )
@@ -257,7 +275,15 @@ async def _load_ports(tx: Transaction, room: Network, ids: Sequence[str]) -> dic
             admin_up=row.admin_state_up and parents[row.network_id].admin_state_up,
             host=row.host,
             arriving=tuple(arriving.get(row.id, ())),
-            dns_names=_names(room, row.dns_name),
+            dns_names=names.alone(room, row),
+            published=names.published(
+                room,
+                row,
+                parents[row.network_id],
+                held.get(row.id, ()),
+                {one.id: one.dns_publish_fixed_ip for one in theirs.get(row.network_id, ())},
+                floating.get(row.id, ()),
+            ),
             parent_id=trunked[row.id].parent_id if row.id in trunked else "",
             vlan=trunked[row.id].segmentation_id if row.id in trunked else None,
             qos=policies.get(row.qos_policy_id or parents[row.network_id].qos_policy_id, ()),
@@ -276,13 +302,6 @@ async def _load_ports(tx: Transaction, room: Network, ids: Sequence[str]) -> dic
             lambda spec=spec, near=near, whole=telling_now: topology.port(spec, near, whole)  # type: ignore[misc]
         )
     return found
-
-
-def _names(room: Network, label: str) -> tuple[str, ...]:
-    if not label:
-        return ()
-    domain = room.settings.dns_domain
-    return (label, f"{label}.{domain}") if domain else (label,)
 
 
 async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:
@@ -406,6 +425,8 @@ async def _load_floating(tx: Transaction, room: Network, ids: Sequence[str]) -> 
             forwardings=tuple(map(_forwarding, forwarded[row.id])),
             gateway_port_id=row.gateway_port_id or "",
             network_id=row.floating_network_id,
+            dns_name=f"{row.dns_name}.{row.dns_domain}" if row.home else "",
+            home=row.home or "",
             qos=policies.get(row.qos_policy_id, ()),
         )
         found[row.id] = _written(lambda spec=spec: topology.floating_ip(spec))  # type: ignore[misc]

@@ -137,6 +137,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "ipv6_ra_mode": row.ipv6_ra_mode,
             "ipv6_address_mode": row.ipv6_address_mode,
             "subnetpool_id": row.subnetpool_id,
+            "dns_publish_fixed_ip": row.dns_publish_fixed_ip,
             "router:external": parents[row.network_id].external,
             "_target": {"network:project_id": parents[row.network_id].project_id},
         }
@@ -181,6 +182,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
         "ipv6_ra_mode": values["ipv6_ra_mode"],
         "ipv6_address_mode": values["ipv6_address_mode"],
         "subnetpool_id": None if pool is None else pool.id,
+        "dns_publish_fixed_ip": values.get("dns_publish_fixed_ip", False),
     }
     await tx.insert(subnets, row)
     await check_mtu(tx, network.id, int(await tx.scalar(_mtu, {"network": network.id}) or 0))
@@ -438,7 +440,9 @@ async def update(tx: Transaction, room: Network, row: Row[Any], values: Mapping[
     await tx.serialize("network", row.network_id)
     cidr = network_of(row.cidr)
     requested: dict[str, Any] = {
-        name: values[name] for name in ("name", "description", "enable_dhcp") if name in values
+        name: values[name]
+        for name in ("name", "description", "enable_dhcp", "dns_publish_fixed_ip")
+        if name in values
     }
     gateway = row.gateway_ip
     if "gateway_ip" in values:
@@ -471,7 +475,8 @@ async def update(tx: Transaction, room: Network, row: Row[Any], values: Mapping[
     network = await get_any(tx, "network", row.network_id)
     await _metadata_address(tx, room, network, after)
     names = await whole_network(tx, row.network_id)
-    if after.enable_dhcp != row.enable_dhcp:
+    told = (after.enable_dhcp, after.dns_publish_fixed_ip)
+    if told != (row.enable_dhcp, row.dns_publish_fixed_ip):
         names += [port_scope(one) for one in await tx.scalars(_guests, {"subnet": row.id})]
     if after.gateway_ip != row.gateway_ip:
         names += [router_scope(one) for one in await tx.scalars(_gateways_on, {"subnet": row.id})]

@@ -19,6 +19,7 @@ from hanok.services.network.logic import (
     address_scopes,
     floating_ips,
     group_defaults,
+    names,
     networks,
     port_forwardings,
     ports,
@@ -260,6 +261,10 @@ def _by_group(values: list[str]) -> Where:
     )
 
 
+async def _name_addresses(tx: Transaction, reach: Reach, views: Sequence[dict[str, Any]]) -> None:
+    names.assign(reach.dns_domain, views)
+
+
 async def _delete_port(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) -> None:
     await ports.delete(tx, room, row)
 
@@ -292,6 +297,7 @@ PORT = Resource(
     },
     visible=lambda reach: visible("port", reach),
     show=ports.show,
+    adapt=_name_addresses,
     create=ports.create,
     update=ports.update,
     by_new=("device_owner",),

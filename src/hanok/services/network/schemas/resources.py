@@ -5,6 +5,7 @@ Source: Networking API v2.0 reference.
 
 from __future__ import annotations
 
+from hanok.services.network.schemas.names import dns_domain, dns_domain_with_keywords, dns_name
 from hanok.services.network.schemas.values import (
     address_or_prefix,
     dhcp_option,
@@ -94,6 +95,7 @@ NETWORK: dict[str, Attribute] = {
     "availability_zone_hints": _ZONES,
     "availability_zones": read_only(),
     "qos_policy_id": Attribute(check=or_none(uuid), default=UNSET),
+    "dns_domain": Attribute(check=dns_domain_with_keywords, default=""),
     "ipv4_address_scope": read_only(),
     "ipv6_address_scope": read_only(),
 }
@@ -117,6 +119,7 @@ SUBNET: dict[str, Attribute] = {
     "subnetpool_id": Attribute(check=or_none(uuid), default=None, put=False),
     "prefixlen": Attribute(check=or_none(whole(1, 128)), default=None, put=False),
     "use_default_subnetpool": Attribute(check=truth, default=False, put=False),
+    "dns_publish_fixed_ip": Attribute(check=truth, default=False),
     "shared": read_only(),
     "router:external": read_only(),
 }
@@ -171,6 +174,9 @@ PORT: dict[str, Attribute] = {
     "security_groups": Attribute(check=items(uuid, maximum=50), default=UNSET),
     "port_security_enabled": Attribute(check=truth, default=UNSET),
     "allowed_address_pairs": Attribute(check=items(_pair, maximum=10), default=[]),
+    "dns_name": Attribute(check=dns_name, default=""),
+    "dns_domain": Attribute(check=dns_domain, default=""),
+    "dns_assignment": read_only(),
     "extra_dhcp_opts": Attribute(check=items(dhcp_option, maximum=64, unique=False), default=[]),
     "qos_policy_id": _qos_policy,
     "binding:host_id": Attribute(check=lambda v: "" if v is None else text()(v), default=""),
@@ -226,6 +232,8 @@ FLOATING_IP: dict[str, Attribute] = {
     "status": read_only(),
     "port_details": read_only(),
     "port_forwardings": read_only(),
+    "dns_name": Attribute(check=dns_name, default="", put=False),
+    "dns_domain": Attribute(check=dns_domain, default="", put=False),
     "qos_policy_id": _qos_policy,
 }
 

@@ -36,6 +36,7 @@ def upgrade() -> None:
 
     with op.batch_alter_table('ports', schema=None) as batch_op:
         batch_op.add_column(sa.Column('dns_domain', sa.String(length=255), server_default='', nullable=False))
+        batch_op.add_column(sa.Column('network_domain', sa.String(length=255), server_default='', nullable=False))
         batch_op.add_column(sa.Column('user_id', sa.String(length=64), server_default='', nullable=False))
         batch_op.add_column(sa.Column('data_plane_status', sa.String(length=16), nullable=True))
         batch_op.add_column(sa.Column('trusted', sa.Boolean(), nullable=True))
@@ -46,7 +47,7 @@ def upgrade() -> None:
                existing_server_default=sa.text("('')"))
 
     with op.batch_alter_table('subnets', schema=None) as batch_op:
-        batch_op.add_column(sa.Column('dns_publish_fixed_ip', sa.Boolean(), server_default=sa.text('0'), nullable=False))
+        batch_op.add_column(sa.Column('dns_publish_fixed_ip', sa.Boolean(), server_default=sa.false(), nullable=False))
         batch_op.add_column(sa.Column('service_types', hanok.store.schema.JSON(), server_default='[]', nullable=False))
 
     # ### end Alembic commands ###
