@@ -27,9 +27,7 @@ async def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
         one = await port(member, made["id"], dns_name="web", extra_dhcp_opts=[option])
         outside = await public(member)
         name = {"dns_name": "www", "dns_domain": "shop.example."}
-        body = {
-            "floatingip": {"floating_network_id": outside["id"], "port_id": one["id"], **name}
-        }
+        body = {"floatingip": {"floating_network_id": outside["id"], "port_id": one["id"], **name}}
         fip = (await member.post(f"{V2}/floatingips", body))["floatingip"]
         await settled(cloud)
         async with cloud.control.database.write() as tx:

@@ -171,6 +171,7 @@ def values(things: Things) -> dict[str, dict[str, Any]]:
             "binding:profile": {"label": "blue"},
             "binding:vnic_type": "normal",
         },
+        "subnet": {"service_types": ["compute:nova"]},
         "router": {
             "external_gateway_info": {"network_id": public},
             "external_gateway_info:network_id": {"network_id": public},

@@ -80,6 +80,7 @@ EXTENSIONS: dict[str, str] = {
     "stateful-security-group": "Stateful security group",
     "subnet-dns-publish-fixed-ip": "Subnet DNS publish fixed IP",
     "subnet-external-network": "Subnet belongs to an external network",
+    "subnet-service-types": "Subnet service types",
     "subnet_allocation": "Subnet Allocation",
     "subnet_onboard": "Subnet Onboard",
     "subnetpool-prefix-ops": "Subnet Pool Prefix Operations",

@@ -179,7 +179,8 @@ async def _also_meant(tx: Transaction, *floating: Row[Any]) -> list[str]:
 
 
 async def _take(tx: Transaction, network: Row[Any], port_id: str, values: Mapping[str, Any]) -> str:
-    candidates = await tx.all(_subnets, {"network": network.id})
+    found = await tx.all(_subnets, {"network": network.id})
+    candidates = addresses.serving(found, "network:floatingip")
     if values["subnet_id"] is not None:
         candidates = [one for one in candidates if one.id == values["subnet_id"]]
         if not candidates:
@@ -200,9 +201,9 @@ async def _take(tx: Transaction, network: Row[Any], port_id: str, values: Mappin
             code="InvalidIpForNetwork",
         )
     for subnet in candidates:
-        found = await addresses.take_next(tx, subnet, port_id)
-        if found is not None:
-            return found
+        taken = await addresses.take_next(tx, subnet, port_id)
+        if taken is not None:
+            return taken
     if not candidates:
         raise bad("floatingip", f"Network {network.id} does not contain any IPv4 subnet")
     raise port_logic.exhausted(network.id)

@@ -28,7 +28,7 @@ from hanok.services.network.logic import (
     security_groups,
     subports,
 )
-from hanok.services.network.logic.addresses import network_of, position, self_made
+from hanok.services.network.logic.addresses import network_of, position, self_made, serving
 from hanok.services.network.logic.errors import conflict
 from hanok.services.network.logic.reach import (
     Reach,
@@ -388,7 +388,7 @@ async def _give_addresses(
     Raises:
         BadInput: an address is none of this network's. Conflict: taken, or none is left. NotFound: no such subnet.
     """
-    its_subnets = await tx.all(_subnets, {"network": network.id})
+    its_subnets = serving(await tx.all(_subnets, {"network": network.id}), port.device_owner)
     if isinstance(requested, list):
         for ordinal, wish in enumerate(requested):
             await _give(tx, reach, network, port, its_subnets, wish, ordinal)
@@ -650,7 +650,8 @@ async def _change_addresses(
 
     A router's port may move within the subnets that it joins.
     """
-    its_subnets = await tx.all(_subnets, {"network": network.id})
+    everyone = await tx.all(_subnets, {"network": network.id})
+    its_subnets = serving(everyone, port.device_owner) if port.role == "guest" else everyone
     for wish in requested:
         if "subnet_id" in wish:
             await subnet_of(tx, reach, network, its_subnets, wish)

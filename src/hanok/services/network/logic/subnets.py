@@ -18,7 +18,7 @@ from hanok.base.errors import BadInput
 from hanok.drivers.ovn.topology import METADATA_ADDRESS
 from hanok.services.network.logic import addresses, quotas, subnet_pools
 from hanok.services.network.logic import ports as port_logic
-from hanok.services.network.logic.addresses import network_of
+from hanok.services.network.logic.addresses import GATEWAY_OWNER, network_of
 from hanok.services.network.logic.errors import conflict, invalid, invalid_operation
 from hanok.services.network.logic.reach import (
     Reach,
@@ -137,6 +137,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "ipv6_ra_mode": row.ipv6_ra_mode,
             "ipv6_address_mode": row.ipv6_address_mode,
             "subnetpool_id": row.subnetpool_id,
+            "service_types": row.service_types,
             "dns_publish_fixed_ip": row.dns_publish_fixed_ip,
             "router:external": parents[row.network_id].external,
             "_target": {"network:project_id": parents[row.network_id].project_id},
@@ -182,6 +183,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
         "ipv6_ra_mode": values["ipv6_ra_mode"],
         "ipv6_address_mode": values["ipv6_address_mode"],
         "subnetpool_id": None if pool is None else pool.id,
+        "service_types": values.get("service_types", []),
         "dns_publish_fixed_ip": values.get("dns_publish_fixed_ip", False),
     }
     await tx.insert(subnets, row)
@@ -217,6 +219,8 @@ async def _join_outside(tx: Transaction, subnet: Row[Any]) -> list[str]:
 
     One whose own subnets overlap with it goes without, and so do those for which none is left.
     """
+    if subnet.service_types and GATEWAY_OWNER not in subnet.service_types:
+        return []
     cidr = network_of(subnet.cidr)
     joined = []
     for port in await tx.all(_gateway_ports, {"network": subnet.network_id}):
@@ -441,7 +445,7 @@ async def update(tx: Transaction, room: Network, row: Row[Any], values: Mapping[
     cidr = network_of(row.cidr)
     requested: dict[str, Any] = {
         name: values[name]
-        for name in ("name", "description", "enable_dhcp", "dns_publish_fixed_ip")
+        for name in ("name", "description", "enable_dhcp", "dns_publish_fixed_ip", "service_types")
         if name in values
     }
     gateway = row.gateway_ip

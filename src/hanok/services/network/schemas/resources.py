@@ -15,6 +15,7 @@ from hanok.services.network.schemas.values import (
     prefix,
     prefix_of_any,
     prefix_or_address,
+    service_type,
     tag_list,
 )
 from hanok.web.attributes import (
@@ -119,6 +120,7 @@ SUBNET: dict[str, Attribute] = {
     "subnetpool_id": Attribute(check=or_none(uuid), default=None, put=False),
     "prefixlen": Attribute(check=or_none(whole(1, 128)), default=None, put=False),
     "use_default_subnetpool": Attribute(check=truth, default=False, put=False),
+    "service_types": Attribute(check=items(service_type, maximum=32), default=[]),
     "dns_publish_fixed_ip": Attribute(check=truth, default=False),
     "shared": read_only(),
     "router:external": read_only(),

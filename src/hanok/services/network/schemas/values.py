@@ -106,6 +106,17 @@ def dhcp_option(value: Any) -> dict[str, Any]:
     return found
 
 
+_OWNERS = ("network:", "neutron:", "compute:", "baremetal:")
+
+
+def service_type(value: Any) -> str:
+    """A device owner, as ports have it."""
+    found = str(text(255)(value))
+    if not found.startswith(_OWNERS):
+        raise Wrong(f"Subnet service type {say(found)} does not correspond to a valid device owner")
+    return found
+
+
 _TAG = re.compile(r"[^/,]{1,255}")
 
 
