@@ -170,6 +170,8 @@ def values(things: Things) -> dict[str, dict[str, Any]]:
             "binding:host_id": "host-1",
             "binding:profile": {"label": "blue"},
             "binding:vnic_type": "normal",
+            "data_plane_status": "DOWN",
+            "trusted": True,
         },
         "subnet": {"service_types": ["compute:nova"]},
         "router": {

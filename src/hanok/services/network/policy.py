@@ -558,11 +558,13 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (rule:service_api)",
         "GET /ports; GET /ports/{id}",
     ),
+    Rule("get_port:trusted", "rule:admin_only", "GET /ports; GET /ports/{id}"),
     Rule(
         "get_port_binding",
         "(rule:admin_only) or (rule:service_api)",
         "GET /ports/{id}/bindings; GET /ports/{id}/bindings/{host}",
     ),
+    Rule("create_port:trusted", "rule:admin_only", "POST /ports"),
     Rule("create_port_binding", "rule:service_api", "POST /ports/{id}/bindings; PUT …/{host}"),
     Rule("delete_port_binding", "rule:service_api", "DELETE /ports/{id}/bindings/{host}"),
     Rule("activate", "rule:service_api", "PUT /ports/{id}/bindings/{host}/activate"),
@@ -773,6 +775,11 @@ _RULES: tuple[Rule, ...] = (
         "PUT /ports/{id}",
     ),
     Rule(
+        "update_port:data_plane_status",
+        "rule:admin_only or role:data_plane_integrator",
+        "PUT /ports/{id}",
+    ),
+    Rule(
         "update_port:device_id",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s) or rule:service_api",
         "PUT /ports/{id}",
@@ -812,6 +819,7 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:member and project_id:%(project_id)s) or rule:context_is_advsvc",
         "PUT /ports/{id}/tags; PUT /ports/{id}/tags/{tag_id}",
     ),
+    Rule("update_port:trusted", "rule:admin_only", "PUT /ports/{id}"),
     Rule("update_quota", "rule:admin_only", "PUT /quota/{id}"),
     Rule(
         "update_rbac_policy",

@@ -157,7 +157,11 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "qos_policy_id": row.qos_policy_id,
             "binding:host_id": row.host,
             "binding:vnic_type": row.vnic_type,
-            "binding:profile": row.profile,
+            "binding:profile": row.profile
+            if row.trusted is None
+            else {**row.profile, "trusted": str(row.trusted).lower()},
+            "trusted": row.trusted,
+            "data_plane_status": row.data_plane_status,
             "binding:vif_type": row.vif_type,
             "binding:vif_details": row.vif_details,
             "_target": {"network:project_id": parents[row.network_id].project_id},
@@ -189,6 +193,7 @@ async def write(
         "status": "DOWN",
         "device_id": requested.get("device_id", ""),
         "device_owner": requested.get("device_owner", ""),
+        "trusted": requested.get("trusted"),
         "port_security_enabled": False,
         "address_pairs": [],
         "role": "guest",
@@ -556,6 +561,8 @@ async def update(
             "device_owner",
             "dns_name",
             "dns_domain",
+            "data_plane_status",
+            "trusted",
         )
         if name in values
     }
@@ -565,7 +572,9 @@ async def update(
     secured = values.get("port_security_enabled", row.port_security_enabled)
     pairs = row.address_pairs
     if "allowed_address_pairs" in values:
-        pairs = _pairs(values["allowed_address_pairs"], values.get("mac_address", row.mac_address))
+        pairs = _pairs(
+            values["allowed_address_pairs"], values.get("mac_address") or row.mac_address
+        )
     groups = UNSET if "security_groups" not in values else values["security_groups"]
     if not secured:
         has = bool(await tx.first(_groups, {"ids": [row.id]})) if groups is UNSET else bool(groups)
@@ -585,21 +594,7 @@ async def update(
     if bound.get("host", row.host) != row.host:
         requested["status"] = "DOWN"
     if "mac_address" in values and values["mac_address"] != row.mac_address:
-        if row.host:
-            raise conflict(
-                "PortBound",
-                f"Unable to complete operation on port {row.id}, port is already bound, port type: "
-                f"ovs, old_mac {row.mac_address}, new_mac {values['mac_address']}.",
-            )
-        await tx.serialize("network", row.network_id)
-        taken = await tx.first(_same_mac, {"network": row.network_id, "mac": values["mac_address"]})
-        if taken is not None:
-            raise conflict(
-                "MacAddressInUse",
-                f"Unable to complete operation for network {row.network_id}. "
-                f"The mac address {values['mac_address']} is in use.",
-            )
-        requested["mac_address"] = values["mac_address"]
+        requested["mac_address"] = await _another_mac(tx, row, values["mac_address"])
     await change(tx, ports, row.id, room.clock.now(), requested)
     await bindings.bind(tx, row.id, bound)
     port = await get_any(tx, "port", row.id)
@@ -620,6 +615,30 @@ async def update(
     if row.role in ("router", "gateway"):
         touched.append(router_scope(row.device_id))
     await touch_all(tx, room, touched)
+
+
+async def _another_mac(tx: Transaction, row: Row[Any], mac: str | None) -> str:
+    """The MAC that a port is to have; one of ours where none is named.
+
+    Raises:
+        Conflict: the port is bound, or the MAC taken.
+    """
+    if row.host:
+        raise conflict(
+            "PortBound",
+            f"Unable to complete operation on port {row.id}, port is already bound, port type: "
+            f"ovs, old_mac {row.mac_address}, new_mac {mac}.",
+        )
+    await tx.serialize("network", row.network_id)
+    for _ in range(1 if mac else MAC_TRIES):
+        found = mac or new_mac()
+        if await tx.first(_same_mac, {"network": row.network_id, "mac": found}) is None:
+            return found
+    raise conflict(
+        "MacAddressInUse",
+        f"Unable to complete operation for network {row.network_id}. "
+        f"The mac address {mac} is in use.",
+    )
 
 
 def _keeps_its_device(reach: Reach, row: Row[Any], requested: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -51,6 +52,20 @@ RESOURCES = (
     _counted("address_group", address_groups, 50),
     _counted("qos_policy", qos_policies, 50),
 )
+
+
+async def check_lower(
+    tx: Transaction, room: Network, project_id: str, limits: Mapping[str, int]
+) -> None:
+    """Hold new limits against what is used.
+
+    Raises:
+        QuotaReached: more is used.
+    """
+    used = await room.limits.used(tx, project_id)
+    over = sorted(name for name, limit in limits.items() if 0 <= limit < used[name])
+    if over:
+        raise QuotaReached(f"Quota exceeded for resources: {over}.", code="OverQuota")
 
 
 async def check(

@@ -169,7 +169,7 @@ PORT: dict[str, Attribute] = {
     "network_id": Attribute(check=uuid, put=False),
     "admin_state_up": Attribute(check=truth, default=True),
     "status": read_only(),
-    "mac_address": Attribute(check=mac, default=UNSET),
+    "mac_address": Attribute(check=or_none(mac), default=UNSET),
     "fixed_ips": Attribute(check=_addresses(50), default=UNSET),
     "device_id": Attribute(check=text(), default=""),
     "device_owner": Attribute(check=text(), default=""),
@@ -187,6 +187,10 @@ PORT: dict[str, Attribute] = {
     "binding:vif_type": read_only(),
     "binding:vif_details": read_only(),
     "trunk_details": read_only(),
+    "data_plane_status": Attribute(
+        check=or_none(one_of("ACTIVE", "DOWN")), default=None, post=False
+    ),
+    "trusted": Attribute(check=or_none(truth), default=None),
 }
 
 BINDING: dict[str, Attribute] = {
