@@ -81,6 +81,9 @@ async def ways(admin: Client, owner: Client, things: Things) -> Ways:
         ("POST /v2.0/qos/policies/{policy_id}/dscp_marking_rules", ""): Way(
             body={"dscp_marking_rule": {"dscp_mark": 8}}
         ),
+        ("POST /v2.0/qos/policies/{policy_id}/minimum_bandwidth_rules", ""): Way(
+            body={"minimum_bandwidth_rule": {"min_kbps": 5, "direction": "ingress"}}
+        ),
         ("GET /v2.0/qos/rule-types/{rule_type}", ""): Way(path={"rule_type": "dscp_marking"}),
         ("POST /v2.0/subnetpools", ""): Way(
             body={"subnetpool": {"name": "q", "prefixes": ["10.42.0.0/16"]}}

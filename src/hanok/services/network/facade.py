@@ -66,6 +66,7 @@ __all__ = [
     "place",
     "ports_of",
     "rename",
+    "resource_requests",
     "seen",
     "server_at",
     "why",
@@ -234,6 +235,13 @@ async def check_security_groups(
         BadInput: there is none of that name, or several.
     """
     return await server_ports.check_groups(tx, room, project_id, names)
+
+
+async def resource_requests(
+    tx: Transaction, plans: Sequence[NICPlan]
+) -> dict[str, tuple[dict[str, int], list[str]]]:
+    """What interfaces ask of placement, by port: amounts by class, and traits, of one provider below the host."""
+    return await server_ports.resource_requests(tx, plans)
 
 
 async def release(tx: Transaction, room: Network, server_id: str) -> None:

@@ -106,6 +106,11 @@ _RULES: tuple[Rule, ...] = (
         "POST /qos/policies/{policy_id}/bandwidth_limit_rules",
     ),
     Rule(
+        "create_policy_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "POST /qos/policies/{policy_id}/minimum_bandwidth_rules",
+    ),
+    Rule(
         "create_policy_dscp_marking_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "POST /qos/policies/{policy_id}/dscp_marking_rules",
@@ -286,6 +291,11 @@ _RULES: tuple[Rule, ...] = (
         "DELETE /qos/alias_bandwidth_limit_rules/{rule_id}/",
     ),
     Rule(
+        "delete_alias_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "DELETE /qos/alias_minimum_bandwidth_rules/{rule_id}/",
+    ),
+    Rule(
         "delete_alias_dscp_marking_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "DELETE /qos/alias_dscp_marking_rules/{rule_id}/",
@@ -339,6 +349,11 @@ _RULES: tuple[Rule, ...] = (
         "delete_policy_bandwidth_limit_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "DELETE /qos/policies/{policy_id}/bandwidth_limit_rules/{rule_id}",
+    ),
+    Rule(
+        "delete_policy_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "DELETE /qos/policies/{policy_id}/minimum_bandwidth_rules/{rule_id}",
     ),
     Rule(
         "delete_policy_dscp_marking_rule",
@@ -438,6 +453,11 @@ _RULES: tuple[Rule, ...] = (
         "GET /qos/alias_bandwidth_limit_rules/{rule_id}/",
     ),
     Rule(
+        "get_alias_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /qos/alias_minimum_bandwidth_rules/{rule_id}/",
+    ),
+    Rule(
         "get_alias_dscp_marking_rule",
         "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
         "GET /qos/alias_dscp_marking_rules/{rule_id}/",
@@ -482,6 +502,11 @@ _RULES: tuple[Rule, ...] = (
         "get_policy_bandwidth_limit_rule",
         "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
         "GET /qos/policies/{policy_id}/bandwidth_limit_rules; GET /qos/policies/{policy_id}/bandwidth_limit_rules/{rule_id}",
+    ),
+    Rule(
+        "get_policy_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /qos/policies/{policy_id}/minimum_bandwidth_rules; GET /qos/policies/{policy_id}/minimum_bandwidth_rules/{rule_id}",
     ),
     Rule(
         "get_policy_dscp_marking_rule",
@@ -558,6 +583,7 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (rule:service_api)",
         "GET /ports; GET /ports/{id}",
     ),
+    Rule("get_port:resource_request", "rule:admin_only", "GET /ports; GET /ports/{id}"),
     Rule("get_port:trusted", "rule:admin_only", "GET /ports; GET /ports/{id}"),
     Rule(
         "get_port_binding",
@@ -688,6 +714,11 @@ _RULES: tuple[Rule, ...] = (
         "PUT /qos/alias_bandwidth_limit_rules/{rule_id}/",
     ),
     Rule(
+        "update_alias_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "PUT /qos/alias_minimum_bandwidth_rules/{rule_id}/",
+    ),
+    Rule(
         "update_alias_dscp_marking_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "PUT /qos/alias_dscp_marking_rules/{rule_id}/",
@@ -739,6 +770,11 @@ _RULES: tuple[Rule, ...] = (
         "update_policy_bandwidth_limit_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "PUT /qos/policies/{policy_id}/bandwidth_limit_rules/{rule_id}",
+    ),
+    Rule(
+        "update_policy_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "PUT /qos/policies/{policy_id}/minimum_bandwidth_rules/{rule_id}",
     ),
     Rule(
         "update_policy_dscp_marking_rule",

@@ -80,6 +80,7 @@ qos_rules = sa.Table(
     sa.Column("max_kbps", sa.Integer),
     sa.Column("max_burst_kbps", sa.Integer),
     sa.Column("dscp_mark", sa.Integer),
+    sa.Column("min_kbps", sa.Integer),
     sa.UniqueConstraint("policy_id", "type", "direction"),
 )
 

@@ -47,6 +47,8 @@ from hanok.services.compute.logic.server_groups import Placed
 from hanok.services.compute.logic.weighing import Candidate
 from hanok.services.compute.room import ComputeSettings, PCIAlias
 from hanok.services.compute.tables import servers, services
+from hanok.services.network import facade as networks
+from hanok.services.network.facade import NICPlan
 from hanok.services.placement import facade as placement
 from hanok.store import Transaction
 
@@ -331,6 +333,7 @@ async def request_of(tx: Transaction, row: Row[Any], settings: ComputeSettings) 
     groups, isolate = groups_of(
         given, specs, row.image_properties, settings.pci_aliases, asked.traits
     )
+    groups |= await _of_ports(tx, row.nics)
     hints = row.scheduler_hints
     near_to = _listed(hints.get("same_host", []))
     apart = _listed(hints.get("different_host", []))
@@ -363,6 +366,19 @@ async def request_of(tx: Transaction, row: Row[Any], settings: ComputeSettings) 
         limits=limits.of(specs).kinds(),
         asked=asked,
     )
+
+
+async def _of_ports(
+    tx: Transaction, nics: Sequence[Mapping[str, Any]]
+) -> dict[str, placement.Group]:
+    """What a server's ports ask of its host: a group each, as it comes from one provider."""
+    asked = await networks.resource_requests(tx, [msgspec.convert(one, NICPlan) for one in nics])
+    return {
+        f"_port-{port}": placement.Group(
+            resources=resources, required=tuple(frozenset([one]) for one in traits)
+        )
+        for port, (resources, traits) in asked.items()
+    }
 
 
 # ---- filters ----

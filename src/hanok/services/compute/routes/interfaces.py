@@ -85,6 +85,10 @@ async def attach_interface(request: Request, room: Compute) -> Response:
         row = await acting.unlocked(request, tx, "attach_interface", f"{_RULES}:create")
         external = request.may("network:attach_external_network")
         plan = await networks.plan_another(tx, request.reaching("network"), wish, external=external)
+        if await networks.resource_requests(tx, [plan]):
+            raise BadInput(
+                f"Attaching interfaces with QoS policy is not supported for instance {row.id}."
+            )
         generation = await servers.begin(tx, row, "attach_interface", room.clock.now())
         await _bind(room, tx, row, plan)
         operation = AttachInterface(server_id=row.id, generation=generation, port_id=plan.port_id)

@@ -150,6 +150,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     row["floating_port_id"] = port_id
     row["floating_ip_address"] = await _take(tx, network, port_id, values)
     await tx.insert(floating_ips, row)
+    await qos.check_minimum(tx, row["qos_policy_id"])
     await set_tags(tx, row["id"], values.get("tags", ()))
     if values["port_id"] is not None:
         floating = await get_any(tx, "floatingip", row["id"])
@@ -352,6 +353,7 @@ async def update(
             tx, reach, values["qos_policy_id"], row.qos_policy_id
         )
     await change(tx, floating_ips, row.id, room.clock.now(), plain)
+    await qos.check_minimum(tx, plain.get("qos_policy_id"))
     after = await get_any(tx, "floatingip", row.id)
     await touch(tx, room, floating_ip_scope(row.id), *await _also_meant(tx, row, after))
 

@@ -85,6 +85,15 @@ _port_ids = sa.select(ports.c.id).where(ports.c.network_id == bindparam("network
 _routers_outside = sa.select(routers.c.id).where(
     routers.c.gateway_network_id == bindparam("network")
 )
+_of_servers = (
+    sa.select(ports.c.id)
+    .where(
+        ports.c.network_id == bindparam("network"),
+        ports.c.server_id.is_not(None),
+        ports.c.qos_policy_id.is_(None),
+    )
+    .limit(1)
+)
 _default_external = sa.select(networks.c.id).where(
     networks.c.is_default.is_(True), networks.c.external.is_(True)
 )
@@ -155,6 +164,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
             "FlatNetworkInUse" if row["network_type"] == "flat" else "VlanIdInUse",
             "Unable to create the network. The physical network or segment is in use.",
         ) from None
+    await qos.check_minimum(tx, row["qos_policy_id"])
     if values["shared"]:
         await sharing.open_to_all(tx, project_id, "network", row["id"])
     if values["router:external"]:
@@ -282,6 +292,8 @@ async def update(
         requested["qos_policy_id"] = await qos.requested(
             tx, reach, values["qos_policy_id"], row.qos_policy_id
         )
+        if requested["qos_policy_id"] != row.qos_policy_id:
+            await _keep_shares(tx, row, requested["qos_policy_id"])
     if "shared" in values:
         await _share(tx, row, shared=values["shared"])
     external = values.get("router:external", row.external)
@@ -294,6 +306,7 @@ async def update(
         requested["external"] = external
         await _lead_outside(tx, row, external=external)
     await change(tx, networks, row.id, room.clock.now(), requested)
+    await qos.check_minimum(tx, requested.get("qos_policy_id"))
     names = await whole_network(tx, row.id)
     if requested.get("dns_domain", row.dns_domain) != row.dns_domain:
         await tx.serialize("network", row.id)
@@ -306,6 +319,22 @@ async def update(
         on = await tx.scalars(_routers_on, {"network": row.id})
         names += [router_scope(one) for one in on]
     await touch_all(tx, room, names)
+
+
+async def _keep_shares(tx: Transaction, row: Row[Any], after: str | None) -> None:
+    """Servers on a network keep the bandwidth that they were placed with by its policy.
+
+    Raises:
+        Conflict
+    """
+    if not await qos.has_minimum(tx, row.qos_policy_id, after):
+        return
+    port = await tx.scalar(_of_servers, {"network": row.id})
+    if port is not None:
+        raise conflict(
+            "QosPlacementAllocationUpdateConflict",
+            f"The minimum bandwidth of bound port {port} cannot change.",
+        )
 
 
 async def _share(tx: Transaction, row: Row[Any], *, shared: bool) -> None:

@@ -83,9 +83,9 @@ _groups = (
     .where(port_security_groups.c.port_id.in_(bindparam("ids", expanding=True)))
     .order_by(port_security_groups.c.security_group_id)
 )
-_parents = sa.select(networks.c.id, networks.c.project_id).where(
-    networks.c.id.in_(bindparam("ids", expanding=True))
-)
+_parents = sa.select(
+    networks.c.id, networks.c.project_id, networks.c.physical_network, networks.c.qos_policy_id
+).where(networks.c.id.in_(bindparam("ids", expanding=True)))
 _held = sa.select(
     ip_allocations.c.subnet_id,
     ip_allocations.c.position,
@@ -135,6 +135,17 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
     }
     trunked = await subports.details(tx, ids)
     options = await dhcp_options.of_ports(tx, ids)
+    asked = await qos.resource_requests(
+        tx,
+        {
+            row.id: (
+                row.qos_policy_id or parents[row.network_id].qos_policy_id,
+                parents[row.network_id].physical_network,
+            )
+            for row in rows
+            if row.role == "guest"
+        },
+    )
     return [
         {
             **shown(row, their_tags[row.id]),
@@ -161,6 +172,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             if row.trusted is None
             else {**row.profile, "trusted": str(row.trusted).lower()},
             "trusted": row.trusted,
+            "resource_request": asked.get(row.id),
             "data_plane_status": row.data_plane_status,
             "binding:vif_type": row.vif_type,
             "binding:vif_details": row.vif_details,
@@ -280,6 +292,7 @@ async def make(
         qos_policy_id=await qos.requested(tx, reach, values.get("qos_policy_id")),
         **{**named, **columns},
     )
+    await qos.check_minimum(tx, values.get("qos_policy_id"))
     port = await get_any(tx, "port", made)
     pairs = _pairs(values.get("allowed_address_pairs", []), port.mac_address)
     if pairs:
@@ -590,6 +603,14 @@ async def update(
         requested["qos_policy_id"] = await qos.requested(
             tx, reach, values["qos_policy_id"], row.qos_policy_id
         )
+        if row.server_id is not None and requested["qos_policy_id"] != row.qos_policy_id:
+            before = row.qos_policy_id or network.qos_policy_id
+            after = requested["qos_policy_id"] or network.qos_policy_id
+            if before != after and await qos.has_minimum(tx, before, after):
+                raise conflict(
+                    "QosPlacementAllocationUpdateConflict",
+                    f"The minimum bandwidth of bound port {row.id} cannot change.",
+                )
     bound = bindings.named(values)
     if bound.get("host", row.host) != row.host:
         requested["status"] = "DOWN"
@@ -597,6 +618,7 @@ async def update(
         requested["mac_address"] = await _another_mac(tx, row, values["mac_address"])
     await change(tx, ports, row.id, room.clock.now(), requested)
     await bindings.bind(tx, row.id, bound)
+    await qos.check_minimum(tx, requested.get("qos_policy_id"))
     port = await get_any(tx, "port", row.id)
     if "fixed_ips" in values:
         await _change_addresses(tx, room, reach, network, port, values["fixed_ips"])

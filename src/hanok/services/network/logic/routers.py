@@ -194,6 +194,7 @@ async def _set_gateway(
         policy = await qos.requested(tx, reach, requested["qos_policy_id"])
         mine = routers.update().where(routers.c.id == router.id)
         await tx.execute(mine.values(gateway_qos_policy_id=policy))
+        await qos.check_minimum(tx, policy)
     enable_snat = requested.get("enable_snat", True)
     same = router.gateway_network_id == network.id
     if same and "external_fixed_ips" not in requested:

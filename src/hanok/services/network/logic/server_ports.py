@@ -19,7 +19,7 @@ from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
 from hanok.base.ids import new_uuid
 from hanok.commands import NIC
 from hanok.commands.messages import MetadataPort
-from hanok.services.network.logic import bindings, news
+from hanok.services.network.logic import bindings, news, qos
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic import security_groups as group_logic
 from hanok.services.network.logic.addresses import network_of
@@ -107,6 +107,12 @@ class NICPlan(Struct, frozen=True, kw_only=True):
     tag: str | None = None
 
 
+_policies = sa.select(ports.c.id, ports.c.network_id, ports.c.qos_policy_id).where(
+    ports.c.id.in_(bindparam("ids", expanding=True))
+)
+_segments = sa.select(networks.c.id, networks.c.physical_network, networks.c.qos_policy_id).where(
+    networks.c.id.in_(bindparam("ids", expanding=True))
+)
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 _with_network = (
@@ -352,6 +358,36 @@ async def _plan_network(tx: Transaction, reach: Reach, wish: NICWish, network: R
     return NICPlan(
         port_id=new_uuid(), network_id=network.id, ours=True, fixed_ip=fixed, tag=wish.tag
     )
+
+
+async def resource_requests(
+    tx: Transaction, plans: Sequence[NICPlan]
+) -> dict[str, tuple[dict[str, int], list[str]]]:
+    """A port that is not made yet will go by its network's policy."""
+    if not plans:
+        return {}
+    ids = [one.port_id for one in plans]
+    of_ports = {row.id: row for row in await tx.all(_policies, {"ids": ids})}
+    networks_meant = {one.port_id: one.network_id for one in plans} | {
+        row.id: row.network_id for row in of_ports.values()
+    }
+    near = {
+        row.id: row
+        for row in await tx.all(_segments, {"ids": sorted(set(networks_meant.values()))})
+    }
+    wishes = {
+        port: (
+            (of_ports[port].qos_policy_id if port in of_ports else None)
+            or near[network].qos_policy_id,
+            near[network].physical_network,
+        )
+        for port, network in networks_meant.items()
+        if network in near
+    }
+    return {
+        port: (one["resources"], one["required"])
+        for port, one in (await qos.resource_requests(tx, wishes)).items()
+    }
 
 
 async def check_groups(

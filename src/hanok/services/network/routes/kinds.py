@@ -693,6 +693,9 @@ BANDWIDTH_LIMIT_RULE = _rule_kind(
     "max_burst_kbps",
     "direction",
 )
+MINIMUM_BANDWIDTH_RULE = _rule_kind(
+    qos.MINIMUM, resources.MINIMUM_BANDWIDTH_RULE, "min_kbps", "direction"
+)
 DSCP_MARKING_RULE = _rule_kind(qos.DSCP, resources.DSCP_MARKING_RULE, "dscp_mark")
 
 # ---- who reaches what is another project's ----
@@ -731,7 +734,9 @@ TAGGED = (
     TRUNK,
 )
 KINDS = (*TAGGED, RULE, DEFAULT_RULE, STATEFULNESS, ADDRESS_SCOPE, ADDRESS_GROUP, RBAC_POLICY)
-PARTS = (PORT_FORWARDING, BANDWIDTH_LIMIT_RULE, DSCP_MARKING_RULE)
+PARTS = (PORT_FORWARDING, BANDWIDTH_LIMIT_RULE, MINIMUM_BANDWIDTH_RULE, DSCP_MARKING_RULE)
 """Kinds whose paths begin with what they are parts of."""
-ALIASES = (_alias(BANDWIDTH_LIMIT_RULE), _alias(DSCP_MARKING_RULE))
+ALIASES = tuple(
+    _alias(one) for one in (BANDWIDTH_LIMIT_RULE, MINIMUM_BANDWIDTH_RULE, DSCP_MARKING_RULE)
+)
 """Parts by their ids alone, for who knows one. There is no list of them."""

@@ -187,6 +187,7 @@ PORT: dict[str, Attribute] = {
     "binding:vif_type": read_only(),
     "binding:vif_details": read_only(),
     "trunk_details": read_only(),
+    "resource_request": read_only(),
     "data_plane_status": Attribute(
         check=or_none(one_of("ACTIVE", "DOWN")), default=None, post=False
     ),
@@ -405,6 +406,12 @@ BANDWIDTH_LIMIT_RULE: dict[str, Attribute] = {
     **_of_rule,
     "max_kbps": Attribute(check=whole(1, 2**31 - 1)),
     "max_burst_kbps": Attribute(check=_RATE, default=0),
+    "direction": Attribute(check=one_of("egress", "ingress"), default="egress"),
+}
+
+MINIMUM_BANDWIDTH_RULE: dict[str, Attribute] = {
+    **_of_rule,
+    "min_kbps": Attribute(check=whole(1, 2**31 - 1)),
     "direction": Attribute(check=one_of("egress", "ingress"), default="egress"),
 }
 
