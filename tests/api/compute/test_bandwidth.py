@@ -149,5 +149,8 @@ async def test_a_minimum_is_not_above_the_limit(ground: Ground) -> None:
         await refused(ground.admin, "PUT", alias, {"alias_minimum_bandwidth_rule": values}, 409)
     shown = (await ground.admin.get(f"{V2}{alias}"))["alias_minimum_bandwidth_rule"]
     assert (shown["min_kbps"], shown["direction"]) == (100, "egress")
+    await ground.admin("DELETE", f"{V2}{alias}", status=204)
+    error = await refused(ground.admin, "GET", alias, None, 404)
+    assert error["type"] == "QosRuleNotFound"
     types = (await ground.admin.get(f"{V2}/qos/rule-types"))["rule_types"]
     assert {"type": "minimum_bandwidth"} in types
