@@ -189,11 +189,6 @@ async def test_each_rule_on_an_attribute_that_is_sent_takes_effect(cloud: Cloud,
     things["network", "public"] = public["networks"][0]["id"]
     needed: dict[str, dict[str, Any]] = {
         "port": {"network_id": things["network", "network_id"]},
-        "subnet": {
-            "network_id": things["network", "network_id"],
-            "ip_version": 4,
-            "cidr": "10.8.0.0/24",
-        },
         "floatingip": {"floating_network_id": things["network", "public"]},
         "subnetpool": {"name": "p", "prefixes": ["10.41.0.0/16"]},
         "address_scope": {"name": "s", "ip_version": 4},

@@ -86,12 +86,14 @@ async def test_floating_ips_and_gateways_have_subnets_of_their_own(cloud: Cloud)
     assert for_floating["service_types"] == ["network:floatingip"]
 
 
-async def test_members_do_not_choose(cloud: Cloud) -> None:
+async def test_the_owner_says_what_a_subnet_is_for(cloud: Cloud) -> None:
     member = await cloud.project_with("p", "member")
     made = await network(member)
-    sub = await subnet(member, made["id"])
-    body = {"subnet": {"service_types": ["compute:nova"]}}
-    await refused(member, "PUT", f"/subnets/{sub['id']}", body, 403)
+    sub = await subnet(member, made["id"], service_types=["compute:nova"])
+    body = {"subnet": {"service_types": ["compute:other"]}}
+    changed = (await member("PUT", f"{V2}/subnets/{sub['id']}", body, status=200)).json()["subnet"]
+    assert changed["service_types"] == ["compute:other"]
+    assert changed["revision_number"] > sub["revision_number"]
 
 
 @pytest.mark.parametrize(

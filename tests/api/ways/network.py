@@ -176,7 +176,6 @@ def values(things: Things) -> dict[str, dict[str, Any]]:
             "data_plane_status": "DOWN",
             "trusted": True,
         },
-        "subnet": {"service_types": ["compute:nova"]},
         "router": {
             "external_gateway_info": {"network_id": public},
             "external_gateway_info:network_id": {"network_id": public},

@@ -246,7 +246,6 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:member and rule:network_owner)",
         "POST /subnets",
     ),
-    Rule("create_subnet:service_types", "rule:admin_only", "POST /subnets"),
     Rule(
         "create_subnet:tags",
         "role:member and project_id:%(project_id)s or (rule:admin_only) or (role:member and rule:network_owner)",
@@ -918,7 +917,6 @@ _RULES: tuple[Rule, ...] = (
         "role:member and project_id:%(project_id)s or (rule:admin_only) or (role:member and rule:network_owner)",
         "PUT /subnets/{id}",
     ),
-    Rule("update_subnet:service_types", "rule:admin_only", "PUT /subnets/{id}"),
     Rule(
         "update_subnet:tags",
         "role:member and project_id:%(project_id)s or (rule:admin_only) or (role:member and rule:network_owner)",

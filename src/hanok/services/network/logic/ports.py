@@ -170,7 +170,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "binding:vnic_type": row.vnic_type,
             "binding:profile": row.profile
             if row.trusted is None
-            else {**row.profile, "trusted": str(row.trusted).lower()},
+            else {**row.profile, "trusted": row.trusted},
             "trusted": row.trusted,
             "resource_request": asked.get(row.id),
             "data_plane_status": row.data_plane_status,

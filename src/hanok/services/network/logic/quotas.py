@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from hanok.limits import OverLimit, Resource
-from hanok.services.network.logic.errors import QuotaReached
+from hanok.services.network.logic.errors import QuotaReached, bad
 from hanok.services.network.room import Network
 from hanok.services.network.tables import (
     address_groups,
@@ -60,12 +60,16 @@ async def check_lower(
     """Hold new limits against what is used.
 
     Raises:
-        QuotaReached: more is used.
+        BadInput: more is used.
     """
     used = await room.limits.used(tx, project_id)
-    over = sorted(name for name, limit in limits.items() if 0 <= limit < used[name])
+    over = [
+        f"{name}: {limit} is less than the {used[name]} in use"
+        for name, limit in sorted(limits.items())
+        if 0 <= limit < used[name]
+    ]
     if over:
-        raise QuotaReached(f"Quota exceeded for resources: {over}.", code="OverQuota")
+        raise bad("quota", ", ".join(over))
 
 
 async def check(
