@@ -62,6 +62,11 @@ async def test_a_server_goes_where_its_port_has_its_bandwidth(ground: Ground) ->
         "required": ["CUSTOM_PHYSNET_PUBLIC", "CUSTOM_VNIC_TYPE_NORMAL"],
         "resources": {CLASS: 600},
     }
+    sent = {"name": "vm", "imageRef": ground.image, "flavorRef": ground.flavor}
+    body: dict[str, Any] = {"server": {**sent, "networks": [{"port": one["id"]}]}}
+    old = {"OpenStack-API-Version": "compute 2.71"}
+    answer = await ground.user("POST", SERVERS, body, headers=old, status=400)
+    assert "not supported until microversion 2.72" in answer.text
     server = await placed(ground, networks=[{"port": one["id"]}])
     assert (server["status"], server["host"]) == ("ACTIVE", "host-2")
     assert await used(ground, "host-2") == 600
@@ -70,7 +75,7 @@ async def test_a_server_goes_where_its_port_has_its_bandwidth(ground: Ground) ->
     # What servers were placed with stays as it is.
     path = f"/qos/policies/{slow}/minimum_bandwidth_rules"
     (rule,) = (await ground.admin.get(f"{V2}{path}"))["minimum_bandwidth_rules"]
-    body: dict[str, Any] = {"minimum_bandwidth_rule": {"min_kbps": 5}}
+    body = {"minimum_bandwidth_rule": {"min_kbps": 5}}
     error = await refused(ground.admin, "PUT", f"{path}/{rule['id']}", body, 409)
     assert error["type"] == "QosPlacementAllocationUpdateConflict"
     await refused(ground.admin, "DELETE", f"{path}/{rule['id']}", None, 409)

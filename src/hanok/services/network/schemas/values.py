@@ -106,13 +106,13 @@ def dhcp_option(value: Any) -> dict[str, Any]:
     return found
 
 
-_OWNERS = ("network:", "neutron:", "compute:", "baremetal:")
+_OWNER = re.compile(r"[a-z][a-z0-9_-]*:.*")
 
 
 def service_type(value: Any) -> str:
     """A device owner, as ports have it."""
     found = str(text(255)(value))
-    if not found.startswith(_OWNERS):
+    if not _OWNER.fullmatch(found):
         raise Wrong(f"Subnet service type {say(found)} does not correspond to a valid device owner")
     return found
 
