@@ -13,7 +13,7 @@ from tests.api.compute.test_servers import SERVERS, Ground
 from tests.api.network.test_networks import V2, network, port, refused, subnet
 from tests.cloud import NEWEST, Client, a_flavor, a_network, an_image, running, settle
 
-CLASS = "NET_BW_EGR_KILOBIT_PER_SEC"
+CLASS, PACKETS = "NET_BW_EGR_KILOBIT_PER_SEC", "NET_PACKET_RATE_KILOPACKET_PER_SEC"
 
 
 @pytest.fixture
@@ -47,9 +47,9 @@ async def provided(admin: Client, **values: Any) -> str:
     return str(made["id"])
 
 
-async def used(ground: Ground, host: str) -> int:
+async def used(ground: Ground, host: str, resource_class: str = CLASS) -> int:
     path = f"{await provider(ground, host)}/usages"
-    return int((await ground.admin.get(path, headers=PLACEMENT))["usages"].get(CLASS, 0))
+    return int((await ground.admin.get(path, headers=PLACEMENT))["usages"].get(resource_class, 0))
 
 
 async def test_a_server_goes_where_its_port_has_its_bandwidth(ground: Ground) -> None:
@@ -58,10 +58,10 @@ async def test_a_server_goes_where_its_port_has_its_bandwidth(ground: Ground) ->
     one = await port(ground.user, lan, qos_policy_id=slow)
     assert "resource_request" not in one
     seen = (await ground.admin.get(f"{V2}/ports/{one['id']}"))["port"]
-    assert seen["resource_request"] == {
-        "required": ["CUSTOM_PHYSNET_PUBLIC", "CUSTOM_VNIC_TYPE_NORMAL"],
-        "resources": {CLASS: 600},
-    }
+    (group,) = seen["resource_request"]["request_groups"]
+    assert seen["resource_request"]["same_subtree"] == [group["id"]]
+    assert group["required"] == ["CUSTOM_PHYSNET_PUBLIC", "CUSTOM_VNIC_TYPE_NORMAL"]
+    assert group["resources"] == {CLASS: 600}
     sent = {"name": "vm", "imageRef": ground.image, "flavorRef": ground.flavor}
     body: dict[str, Any] = {"server": {**sent, "networks": [{"port": one["id"]}]}}
     old = {"OpenStack-API-Version": "compute 2.71"}
@@ -118,10 +118,11 @@ async def test_a_minimum_needs_a_physical_network(ground: Ground) -> None:
     inside = (await network(ground.user))["id"]
     body: dict[str, Any] = {"port": {"network_id": inside, "qos_policy_id": slow}}
     error = await refused(ground.user, "POST", "/ports", body, 409)
+    assert error["type"] == "QosRuleNotSupported"
+    body = {"network": {"qos_policy_id": slow}}
+    error = await refused(ground.user, "PUT", f"/networks/{inside}", body, 409)
     assert error["type"] == "QosRuleNotSupportedByNetwork"
     assert error["message"] == f"Rule minimum_bandwidth is not supported by network {inside}"
-    body = {"network": {"qos_policy_id": slow}}
-    await refused(ground.user, "PUT", f"/networks/{inside}", body, 409)
     await refused(ground.user, "POST", "/networks", {"network": {"qos_policy_id": slow}}, 409)
     public = (await ground.user.get(f"{V2}/networks?name=public"))["networks"][0]["id"]
     body = {"floatingip": {"floating_network_id": public, "qos_policy_id": slow}}
@@ -159,3 +160,45 @@ async def test_a_minimum_is_not_above_the_limit(ground: Ground) -> None:
     assert error["type"] == "QosRuleNotFound"
     types = (await ground.admin.get(f"{V2}/qos/rule-types"))["rule_types"]
     assert {"type": "minimum_bandwidth"} in types
+
+
+async def test_packets_are_promised_on_any_network(ground: Ground) -> None:
+    await give(ground, "host-2", PACKETS, 100)
+    made = await ground.admin.post(f"{V2}/qos/policies", {"policy": {"shared": True}})
+    fast = made["policy"]["id"]
+    path = f"/qos/policies/{fast}/minimum_packet_rate_rules"
+    body: dict[str, Any] = {"minimum_packet_rate_rule": {"min_kpps": 60, "direction": "any"}}
+    rule = (await ground.admin.post(f"{V2}{path}", body))["minimum_packet_rate_rule"]
+    assert (rule["min_kpps"], rule["direction"]) == (60, "any")
+    body = {"minimum_packet_rate_rule": {"min_kpps": 5, "direction": "ingress"}}
+    error = await refused(ground.admin, "POST", path, body, 409)
+    assert error["type"] == "QoSRulesConflict"
+    await ground.admin.post(
+        f"{V2}/qos/policies/{fast}/bandwidth_limit_rules", {"bandwidth_limit_rule": {"max_kbps": 9}}
+    )
+    inside = (await network(ground.user))["id"]
+    await subnet(ground.user, inside)
+    one = await port(ground.user, inside, qos_policy_id=fast)
+    seen = (await ground.admin.get(f"{V2}/ports/{one['id']}"))["port"]["resource_request"]
+    (group,) = seen["request_groups"]
+    assert (group["required"], group["resources"]) == (["CUSTOM_VNIC_TYPE_NORMAL"], {PACKETS: 60})
+    server = await placed(ground, networks=[{"port": one["id"]}])
+    assert (server["host"], await used(ground, "host-2", PACKETS)) == ("host-2", 60)
+    other = await port(ground.user, inside, qos_policy_id=fast)
+    assert f"lack {PACKETS}" in why(await placed(ground, networks=[{"port": other["id"]}]))
+    detach = f"{SERVERS}/{server['id']}/os-interface/{one['id']}"
+    await ground.user("DELETE", detach, headers=NEWEST, status=202)
+    await settle(ground.cloud)
+    assert await used(ground, "host-2", PACKETS) == 0
+
+
+async def test_both_come_from_one_part_of_a_host(ground: Ground) -> None:
+    lan = await provided(ground.admin)
+    both = await policy(ground.admin, 600)
+    path = f"/qos/policies/{both}/minimum_packet_rate_rules"
+    await ground.admin.post(f"{V2}{path}", {"minimum_packet_rate_rule": {"min_kpps": 5}})
+    one = await port(ground.user, lan, qos_policy_id=both)
+    assert "lack" in why(await placed(ground, networks=[{"port": one["id"]}]))
+    await give(ground, "host-2", "NET_PACKET_RATE_EGR_KILOPACKET_PER_SEC", 100)
+    server = await placed(ground, networks=[{"port": one["id"]}])
+    assert (server["host"], await used(ground, "host-2")) == ("host-2", 600)

@@ -244,6 +244,7 @@ async def test_the_types_that_act_here(cloud: Cloud) -> None:
         "bandwidth_limit",
         "dscp_marking",
         "minimum_bandwidth",
+        "minimum_packet_rate",
     ]
     found = await member.get(f"{V2}/qos/rule-types?all_supported=true&type=dscp_marking")
     assert found["rule_types"] == [{"type": "dscp_marking"}]

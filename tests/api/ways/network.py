@@ -84,6 +84,9 @@ async def ways(admin: Client, owner: Client, things: Things) -> Ways:
         ("POST /v2.0/qos/policies/{policy_id}/minimum_bandwidth_rules", ""): Way(
             body={"minimum_bandwidth_rule": {"min_kbps": 5, "direction": "ingress"}}
         ),
+        ("POST /v2.0/qos/policies/{policy_id}/minimum_packet_rate_rules", ""): Way(
+            body={"minimum_packet_rate_rule": {"min_kpps": 5, "direction": "ingress"}}
+        ),
         ("GET /v2.0/qos/rule-types/{rule_type}", ""): Way(path={"rule_type": "dscp_marking"}),
         ("POST /v2.0/subnetpools", ""): Way(
             body={"subnetpool": {"name": "q", "prefixes": ["10.42.0.0/16"]}}

@@ -28,6 +28,7 @@ from hanok.services.network.logic.server_ports import (
     FixedIP,
     NICPlan,
     NICWish,
+    ResourceGroup,
     ServerPort,
     addresses_of,
     bind,
@@ -53,6 +54,7 @@ __all__ = [
     "NICWish",
     "Network",
     "NetworkSettings",
+    "ResourceGroup",
     "SeenPort",
     "ServerPort",
     "Step",
@@ -239,8 +241,8 @@ async def check_security_groups(
 
 async def resource_requests(
     tx: Transaction, plans: Sequence[NICPlan]
-) -> dict[str, tuple[dict[str, int], list[str]]]:
-    """What interfaces ask of placement, by port: amounts by class, and traits, of one provider below the host."""
+) -> dict[str, list[ResourceGroup]]:
+    """What interfaces ask of placement, by port; the groups of a port are to be in one part of a host's tree."""
     return await server_ports.resource_requests(tx, plans)
 
 

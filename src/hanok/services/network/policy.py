@@ -111,6 +111,11 @@ _RULES: tuple[Rule, ...] = (
         "POST /qos/policies/{policy_id}/minimum_bandwidth_rules",
     ),
     Rule(
+        "create_policy_minimum_packet_rate_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "POST /qos/policies/{policy_id}/minimum_packet_rate_rules",
+    ),
+    Rule(
         "create_policy_dscp_marking_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "POST /qos/policies/{policy_id}/dscp_marking_rules",
@@ -295,6 +300,11 @@ _RULES: tuple[Rule, ...] = (
         "DELETE /qos/alias_minimum_bandwidth_rules/{rule_id}/",
     ),
     Rule(
+        "delete_alias_minimum_packet_rate_rule",
+        "rule:delete_policy_minimum_packet_rate_rule",
+        "DELETE /qos/alias_minimum_packet_rate_rules/{rule_id}/",
+    ),
+    Rule(
         "delete_alias_dscp_marking_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "DELETE /qos/alias_dscp_marking_rules/{rule_id}/",
@@ -353,6 +363,11 @@ _RULES: tuple[Rule, ...] = (
         "delete_policy_minimum_bandwidth_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "DELETE /qos/policies/{policy_id}/minimum_bandwidth_rules/{rule_id}",
+    ),
+    Rule(
+        "delete_policy_minimum_packet_rate_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "DELETE /qos/policies/{policy_id}/minimum_packet_rate_rules/{rule_id}",
     ),
     Rule(
         "delete_policy_dscp_marking_rule",
@@ -457,6 +472,11 @@ _RULES: tuple[Rule, ...] = (
         "GET /qos/alias_minimum_bandwidth_rules/{rule_id}/",
     ),
     Rule(
+        "get_alias_minimum_packet_rate_rule",
+        "rule:get_policy_minimum_packet_rate_rule",
+        "GET /qos/alias_minimum_packet_rate_rules/{rule_id}/",
+    ),
+    Rule(
         "get_alias_dscp_marking_rule",
         "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
         "GET /qos/alias_dscp_marking_rules/{rule_id}/",
@@ -506,6 +526,11 @@ _RULES: tuple[Rule, ...] = (
         "get_policy_minimum_bandwidth_rule",
         "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
         "GET /qos/policies/{policy_id}/minimum_bandwidth_rules; GET /qos/policies/{policy_id}/minimum_bandwidth_rules/{rule_id}",
+    ),
+    Rule(
+        "get_policy_minimum_packet_rate_rule",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /qos/policies/{policy_id}/minimum_packet_rate_rules; GET /qos/policies/{policy_id}/minimum_packet_rate_rules/{rule_id}",
     ),
     Rule(
         "get_policy_dscp_marking_rule",
@@ -718,6 +743,11 @@ _RULES: tuple[Rule, ...] = (
         "PUT /qos/alias_minimum_bandwidth_rules/{rule_id}/",
     ),
     Rule(
+        "update_alias_minimum_packet_rate_rule",
+        "rule:update_policy_minimum_packet_rate_rule",
+        "PUT /qos/alias_minimum_packet_rate_rules/{rule_id}/",
+    ),
+    Rule(
         "update_alias_dscp_marking_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "PUT /qos/alias_dscp_marking_rules/{rule_id}/",
@@ -774,6 +804,11 @@ _RULES: tuple[Rule, ...] = (
         "update_policy_minimum_bandwidth_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "PUT /qos/policies/{policy_id}/minimum_bandwidth_rules/{rule_id}",
+    ),
+    Rule(
+        "update_policy_minimum_packet_rate_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "PUT /qos/policies/{policy_id}/minimum_packet_rate_rules/{rule_id}",
     ),
     Rule(
         "update_policy_dscp_marking_rule",

@@ -81,6 +81,7 @@ qos_rules = sa.Table(
     sa.Column("max_burst_kbps", sa.Integer),
     sa.Column("dscp_mark", sa.Integer),
     sa.Column("min_kbps", sa.Integer),
+    sa.Column("min_kpps", sa.Integer),
     sa.UniqueConstraint("policy_id", "type", "direction"),
 )
 

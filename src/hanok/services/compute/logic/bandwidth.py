@@ -1,4 +1,4 @@
-"""The bandwidth that servers' ports have of their hosts.
+"""The bandwidth and packets that servers' ports have of their hosts.
 
 Ports ask for it, placement gives it with everything else that a server takes; an interface that goes gives it back.
 """
@@ -15,7 +15,13 @@ from hanok.services.network.facade import NICPlan
 from hanok.services.placement import facade as placement
 from hanok.store import Transaction
 
-CLASSES = ("NET_BW_EGR_KILOBIT_PER_SEC", "NET_BW_IGR_KILOBIT_PER_SEC")
+CLASSES = (
+    "NET_BW_EGR_KILOBIT_PER_SEC",
+    "NET_BW_IGR_KILOBIT_PER_SEC",
+    "NET_PACKET_RATE_KILOPACKET_PER_SEC",
+    "NET_PACKET_RATE_EGR_KILOPACKET_PER_SEC",
+    "NET_PACKET_RATE_IGR_KILOPACKET_PER_SEC",
+)
 
 
 async def give_back(tx: Transaction, row: Any, nics: list[dict[str, Any]], now: datetime) -> None:
@@ -26,7 +32,7 @@ async def give_back(tx: Transaction, row: Any, nics: list[dict[str, Any]], now: 
     asked = await networks.resource_requests(tx, [msgspec.convert(one, NICPlan) for one in nics])
     before = {provider: dict(amounts) for provider, amounts in held.items()}
     for one in CLASSES:
-        needed = sum(resources.get(one, 0) for resources, _ in asked.values())
+        needed = sum(each.resources.get(one, 0) for theirs in asked.values() for each in theirs)
         surplus = sum(amounts.get(one, 0) for amounts in held.values()) - needed
         for amounts in sorted(held.values(), key=lambda each: each.get(one, 0)):
             taken = min(surplus, amounts.get(one, 0))

@@ -333,7 +333,8 @@ async def request_of(tx: Transaction, row: Row[Any], settings: ComputeSettings) 
     groups, isolate = groups_of(
         given, specs, row.image_properties, settings.pci_aliases, asked.traits
     )
-    groups |= await _of_ports(tx, row.nics)
+    of_ports, together = await _of_ports(tx, row.nics)
+    groups |= of_ports
     hints = row.scheduler_hints
     near_to = _listed(hints.get("same_host", []))
     apart = _listed(hints.get("different_host", []))
@@ -357,7 +358,7 @@ async def request_of(tx: Transaction, row: Row[Any], settings: ComputeSettings) 
         specs={name: value for name, value in specs.items() if name not in hardware.SPECS},
         properties=row.image_properties,
         group=await server_groups.placed(tx, row.id) if "group" in hints else Placed(),
-        subtrees=_subtrees(specs),
+        subtrees=[*_subtrees(specs), *together],
         query=host_queries.read(hints.get("query", [])),
         wish=wish,
         wants_devices=devices.SPEC in specs,
@@ -370,15 +371,18 @@ async def request_of(tx: Transaction, row: Row[Any], settings: ComputeSettings) 
 
 async def _of_ports(
     tx: Transaction, nics: Sequence[Mapping[str, Any]]
-) -> dict[str, placement.Group]:
-    """What a server's ports ask of its host: a group each, as it comes from one provider."""
+) -> tuple[dict[str, placement.Group], list[list[str]]]:
+    """What a server's ports ask of its host, and which groups are to be in one part of its tree."""
     asked = await networks.resource_requests(tx, [msgspec.convert(one, NICPlan) for one in nics])
-    return {
-        f"_port-{port}": placement.Group(
-            resources=resources, required=tuple(frozenset([one]) for one in traits)
+    groups = {
+        f"_{one.id}": placement.Group(
+            resources=one.resources, required=tuple(frozenset([trait]) for trait in one.traits)
         )
-        for port, (resources, traits) in asked.items()
+        for theirs in asked.values()
+        for one in theirs
     }
+    together = [[f"_{one.id}" for one in theirs] for theirs in asked.values() if len(theirs) > 1]
+    return groups, together
 
 
 # ---- filters ----

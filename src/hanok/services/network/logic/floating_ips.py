@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, NotFound
-from hanok.services.network.logic import addresses, forwardings, names, qos, quotas
+from hanok.services.network.logic import addresses, forwardings, names, promises, qos, quotas
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic.addresses import network_of
 from hanok.services.network.logic.errors import bad, conflict
@@ -150,7 +150,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     row["floating_port_id"] = port_id
     row["floating_ip_address"] = await _take(tx, network, port_id, values)
     await tx.insert(floating_ips, row)
-    await qos.check_minimum(tx, row["qos_policy_id"])
+    await promises.check(tx, row["qos_policy_id"])
     await set_tags(tx, row["id"], values.get("tags", ()))
     if values["port_id"] is not None:
         floating = await get_any(tx, "floatingip", row["id"])
@@ -353,7 +353,7 @@ async def update(
             tx, reach, values["qos_policy_id"], row.qos_policy_id
         )
     await change(tx, floating_ips, row.id, room.clock.now(), plain)
-    await qos.check_minimum(tx, plain.get("qos_policy_id"))
+    await promises.check(tx, plain.get("qos_policy_id"))
     after = await get_any(tx, "floatingip", row.id)
     await touch(tx, room, floating_ip_scope(row.id), *await _also_meant(tx, row, after))
 

@@ -16,7 +16,7 @@ from hanok.drivers.ovn.topology import GENEVE_MTU
 from hanok.services.network.logic import floating_ips as floating_logic
 from hanok.services.network.logic import names as name_logic
 from hanok.services.network.logic import ports as port_logic
-from hanok.services.network.logic import qos, quotas, sharing, subnets
+from hanok.services.network.logic import promises, qos, quotas, sharing, subnets
 from hanok.services.network.logic.errors import conflict, invalid, invalid_operation
 from hanok.services.network.logic.reach import (
     EXTERNAL,
@@ -164,7 +164,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
             "FlatNetworkInUse" if row["network_type"] == "flat" else "VlanIdInUse",
             "Unable to create the network. The physical network or segment is in use.",
         ) from None
-    await qos.check_minimum(tx, row["qos_policy_id"])
+    await promises.check(tx, row["qos_policy_id"])
     if values["shared"]:
         await sharing.open_to_all(tx, project_id, "network", row["id"])
     if values["router:external"]:
@@ -306,7 +306,7 @@ async def update(
         requested["external"] = external
         await _lead_outside(tx, row, external=external)
     await change(tx, networks, row.id, room.clock.now(), requested)
-    await qos.check_minimum(tx, requested.get("qos_policy_id"))
+    await promises.check(tx, requested.get("qos_policy_id"))
     names = await whole_network(tx, row.id)
     if requested.get("dns_domain", row.dns_domain) != row.dns_domain:
         await tx.serialize("network", row.id)
@@ -327,14 +327,11 @@ async def _keep_shares(tx: Transaction, row: Row[Any], after: str | None) -> Non
     Raises:
         Conflict
     """
-    if not await qos.has_minimum(tx, row.qos_policy_id, after):
+    if not await promises.made_in(tx, row.qos_policy_id, after):
         return
     port = await tx.scalar(_of_servers, {"network": row.id})
     if port is not None:
-        raise conflict(
-            "QosPlacementAllocationUpdateConflict",
-            f"The minimum bandwidth of bound port {port} cannot change.",
-        )
+        raise promises.broken(f"What is promised to bound port {port} cannot change.")
 
 
 async def _share(tx: Transaction, row: Row[Any], *, shared: bool) -> None:

@@ -23,6 +23,7 @@ from hanok.services.network.logic import (
     dhcp_options,
     forwardings,
     names,
+    promises,
     qos,
     quotas,
     security_groups,
@@ -135,7 +136,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
     }
     trunked = await subports.details(tx, ids)
     options = await dhcp_options.of_ports(tx, ids)
-    asked = await qos.resource_requests(
+    asked = await promises.requests(
         tx,
         {
             row.id: (
@@ -292,7 +293,7 @@ async def make(
         qos_policy_id=await qos.requested(tx, reach, values.get("qos_policy_id")),
         **{**named, **columns},
     )
-    await qos.check_minimum(tx, values.get("qos_policy_id"))
+    await promises.check(tx, values.get("qos_policy_id"))
     port = await get_any(tx, "port", made)
     pairs = _pairs(values.get("allowed_address_pairs", []), port.mac_address)
     if pairs:
@@ -606,11 +607,8 @@ async def update(
         if row.server_id is not None and requested["qos_policy_id"] != row.qos_policy_id:
             before = row.qos_policy_id or network.qos_policy_id
             after = requested["qos_policy_id"] or network.qos_policy_id
-            if before != after and await qos.has_minimum(tx, before, after):
-                raise conflict(
-                    "QosPlacementAllocationUpdateConflict",
-                    f"The minimum bandwidth of bound port {row.id} cannot change.",
-                )
+            if before != after and await promises.made_in(tx, before, after):
+                raise promises.broken(f"What is promised to bound port {row.id} cannot change.")
     bound = bindings.named(values)
     if bound.get("host", row.host) != row.host:
         requested["status"] = "DOWN"
@@ -618,7 +616,7 @@ async def update(
         requested["mac_address"] = await _another_mac(tx, row, values["mac_address"])
     await change(tx, ports, row.id, room.clock.now(), requested)
     await bindings.bind(tx, row.id, bound)
-    await qos.check_minimum(tx, requested.get("qos_policy_id"))
+    await promises.check(tx, requested.get("qos_policy_id"))
     port = await get_any(tx, "port", row.id)
     if "fixed_ips" in values:
         await _change_addresses(tx, room, reach, network, port, values["fixed_ips"])

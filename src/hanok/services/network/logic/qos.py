@@ -17,7 +17,7 @@ from sqlalchemy import Row, bindparam
 from hanok.base.errors import Forbidden
 from hanok.base.ids import new_uuid
 from hanok.drivers.ovn.topology import QoSSpec
-from hanok.services.network.logic import quotas, sharing
+from hanok.services.network.logic import promises, quotas, sharing
 from hanok.services.network.logic.errors import conflict, disallowed, not_found
 from hanok.services.network.logic.reach import (
     SHARED,
@@ -48,13 +48,14 @@ from hanok.services.network.tables import (
 )
 from hanok.store import Duplicate, Transaction
 
-BANDWIDTH, DSCP, MINIMUM = "bandwidth_limit", "dscp_marking", "minimum_bandwidth"
+BANDWIDTH, DSCP = "bandwidth_limit", "dscp_marking"
 _SHOWN = {
     BANDWIDTH: ("max_kbps", "max_burst_kbps", "direction"),
     DSCP: ("dscp_mark",),
-    MINIMUM: ("min_kbps", "direction"),
+    promises.BANDWIDTH: ("min_kbps", "direction"),
+    promises.PACKETS: ("min_kpps", "direction"),
 }
-_CLASSES = {"egress": "NET_BW_EGR_KILOBIT_PER_SEC", "ingress": "NET_BW_IGR_KILOBIT_PER_SEC"}
+_PROMISES = (promises.BANDWIDTH, promises.PACKETS)
 
 _rules_of = (
     sa.select(qos_rules)
@@ -100,7 +101,7 @@ async def specs_of(tx: Transaction, ids: Sequence[str | None]) -> dict[str, tupl
     """The rules of policies as OVN's driver takes them; a policy without rules is there, too."""
     found = await rules_of(tx, sorted({one for one in ids if one}))
     return {
-        policy: tuple(_spec(row) for row in rows if row.type != MINIMUM)
+        policy: tuple(_spec(row) for row in rows if row.type not in _PROMISES)
         for policy, rows in found.items()
     }
 
@@ -209,146 +210,35 @@ async def _lock(tx: Transaction, policy_id: str) -> None:
     await tx.serialize("network.qos", policy_id)
 
 
-# ---- minimum bandwidth ----
-#
-# A rule of this type holds nothing back: placement keeps servers off hosts whose physical networks have not that much
-# left. So it is of use where there is a physical network, and may not change under servers that have their share.
+# ---- rules beside each other ----
 
-_minimums = _rules_of.where(qos_rules.c.type == MINIMUM)
-_PROVIDERS = ("flat", "vlan")
-_inside = sa.and_(
-    sa.or_(
-        ports.c.qos_policy_id == _policy,
-        sa.and_(ports.c.qos_policy_id.is_(None), networks.c.qos_policy_id == _policy),
-    ),
-    ports.c.role == "guest",
-)
-_on_tunnels = (
-    sa.select(networks.c.id)
-    .where(networks.c.network_type.not_in(_PROVIDERS))
-    .where(
-        sa.or_(
-            networks.c.qos_policy_id == _policy,
-            networks.c.id.in_(
-                sa.select(ports.c.network_id).where(ports.c.qos_policy_id == _policy)
-            ),
-        )
-    )
-    .limit(1)
-)
-_of_servers = (
-    sa.select(ports.c.id)
-    .join(networks, networks.c.id == ports.c.network_id)
-    .where(_inside, ports.c.server_id.is_not(None))
-    .limit(1)
-)
+_beside = sa.select(qos_rules).where(qos_rules.c.policy_id == _policy)
 
 
-async def check_minimum(tx: Transaction, policy_id: str | None) -> None:
-    """Hold a policy's rules of minimum bandwidth against who goes by it.
-
-    Raises:
-        Conflict: a network without a physical network, a floating IP, or a router's gateway.
-    """
-    if policy_id is None or not await tx.all(_minimums, {"ids": [policy_id]}):
-        return
-    network = await tx.scalar(_on_tunnels, {"policy": policy_id})
-    if network is not None:
-        raise conflict(
-            "QosRuleNotSupportedByNetwork",
-            f"Rule {MINIMUM} is not supported by network {network}",
-        )
-    for what, statement in (("floating IP", _floating_of), ("router", _routers_of)):
-        found = await tx.scalar(statement.limit(1), {"policy": policy_id})
-        if found is not None:
-            raise conflict(
-                "QosRuleNotSupported", f"Rule {MINIMUM} is not supported by {what} {found}"
-            )
-
-
-async def has_minimum(tx: Transaction, *policies: str | None) -> bool:
-    """Whether one of these policies has rules of minimum bandwidth."""
-    ids = [one for one in policies if one]
-    return bool(ids and await tx.all(_minimums, {"ids": ids}))
-
-
-async def keep_shares(tx: Transaction, *policies: str | None) -> None:
-    """Servers keep the bandwidth that they were placed with.
-
-    Raises:
-        Conflict: a port of one goes by one of these policies, and that one has rules of minimum bandwidth.
-    """
-    for policy in policies:
-        if policy is None or not await tx.all(_minimums, {"ids": [policy]}):
-            continue
-        port = await tx.scalar(_of_servers, {"policy": policy})
-        if port is not None:
-            raise conflict(
-                "QosPlacementAllocationUpdateConflict",
-                f"Rule {MINIMUM} of QoS Policy {policy} cannot change for bound port {port}.",
-            )
-
-
-async def resource_requests(
-    tx: Transaction, wishes: Mapping[str, tuple[str | None, str | None]]
-) -> dict[str, dict[str, Any]]:
-    """What ports ask of placement: the traits and amounts of one provider, where they ask for any.
-
-    wishes: by port, the policy that it goes by and its physical network.
-    """
-    policies = sorted({policy for policy, physical in wishes.values() if policy and physical})
-    if not policies:
-        return {}
-    rules: dict[str, dict[str, int]] = {}
-    for row in await tx.all(_minimums, {"ids": policies}):
-        rules.setdefault(row.policy_id, {})[_CLASSES[row.direction]] = row.min_kbps
-    return {
-        port: {
-            "required": [f"CUSTOM_PHYSNET_{_trait(physical)}", "CUSTOM_VNIC_TYPE_NORMAL"],
-            "resources": rules[policy],
-        }
-        for port, (policy, physical) in wishes.items()
-        if physical and policy in rules
-    }
-
-
-def _trait(name: str) -> str:
-    """A name as traits have it."""
-    return "".join(one if one.isascii() and one.isalnum() else "_" for one in name.upper())
-
-
-_minimum_beside = sa.select(qos_rules).where(
-    qos_rules.c.policy_id == _policy,
-    qos_rules.c.direction == bindparam("direction"),
-    qos_rules.c.type.in_([BANDWIDTH, MINIMUM]),
-)
-
-
-async def _below(tx: Transaction, policy_id: str, rule_id: str) -> None:
-    """A minimum is not above the limit of its direction.
+async def _fits(tx: Transaction, policy_id: str, rule_id: str) -> None:
+    """A minimum is not above the limit of its direction; packets are counted by direction, or together.
 
     Raises:
         Conflict
     """
-    row = await tx.first(sa.select(qos_rules).where(qos_rules.c.id == rule_id))
-    if row is None or row.type == DSCP:
-        return
-    beside = {
-        one.type: one
-        for one in await tx.all(_minimum_beside, {"policy": policy_id, "direction": row.direction})
-    }
-    if len(beside) == 2 and beside[MINIMUM].min_kbps > beside[BANDWIDTH].max_kbps:
-        other = beside[BANDWIDTH if row.type == MINIMUM else MINIMUM]
-        mine, theirs = (
-            (row.min_kbps, other.max_kbps)
-            if row.type == MINIMUM
-            else (row.max_kbps, other.min_kbps)
+    rules = await tx.all(_beside, {"policy": policy_id})
+    mine = next(row for row in rules if row.id == rule_id)
+    rates = {row.type: row for row in rules if row.direction == mine.direction}
+    limit, minimum = rates.get(BANDWIDTH), rates.get(promises.BANDWIDTH)
+    if limit and minimum and minimum.min_kbps > limit.max_kbps and mine in (limit, minimum):
+        value, other, theirs = (
+            (minimum.min_kbps, limit, limit.max_kbps)
+            if mine == minimum
+            else (limit.max_kbps, minimum, minimum.min_kbps)
         )
         raise conflict(
             "QoSRuleParameterConflict",
-            f"Unable to add the rule with value {mine} to the policy {policy_id} as the existing rule of "
+            f"Unable to add the rule with value {value} to the policy {policy_id} as the existing rule of "
             f"type {other.type} restricts the bandwidth to {theirs}",
         )
+    packets = {row.direction for row in rules if row.type == promises.PACKETS}
+    if promises.ANY in packets and len(packets) > 1:
+        raise _conflicts(promises.PACKETS, policy_id)
 
 
 # ---- who goes by a policy ----
@@ -461,10 +351,10 @@ def rule_maker(
             **{name: values[name] for name in _SHOWN[type_]},
         }
         await _written(tx, qos_rules.insert().values(row), type_, row["policy_id"])
-        await _below(tx, row["policy_id"], row["id"])
-        if type_ == MINIMUM:
-            await check_minimum(tx, row["policy_id"])
-            await keep_shares(tx, row["policy_id"])
+        await _fits(tx, row["policy_id"], row["id"])
+        if type_ in _PROMISES:
+            await promises.check(tx, row["policy_id"])
+            await promises.keep(tx, row["policy_id"])
         await _changed(tx, room, row["policy_id"])
         return str(row["id"])
 
@@ -475,11 +365,15 @@ async def _written(tx: Transaction, statement: Any, type_: str, policy_id: str) 
     try:
         await tx.alter(statement)
     except Duplicate:
-        raise conflict(
-            "QoSRulesConflict",
-            f"Rule {type_} conflicts with a rule of this type and direction which already exists in "
-            f"QoS Policy {policy_id}.",
-        ) from None
+        raise _conflicts(type_, policy_id) from None
+
+
+def _conflicts(type_: str, policy_id: str) -> Exception:
+    return conflict(
+        "QoSRulesConflict",
+        f"Rule {type_} conflicts with a rule of this type and direction which already exists in "
+        f"QoS Policy {policy_id}.",
+    )
 
 
 async def update_rule(
@@ -491,11 +385,11 @@ async def update_rule(
         Conflict: its policy has another one of that direction, or servers were placed by it.
     """
     await _lock(tx, row.policy_id)
-    if row.type == MINIMUM:
-        await keep_shares(tx, row.policy_id)
+    if row.type in _PROMISES:
+        await promises.keep(tx, row.policy_id)
     changed = qos_rules.update().where(qos_rules.c.id == row.id).values(**values)
     await _written(tx, changed, row.type, row.policy_id)
-    await _below(tx, row.policy_id, row.id)
+    await _fits(tx, row.policy_id, row.id)
     await _changed(tx, room, row.policy_id)
 
 
@@ -506,7 +400,7 @@ async def delete_rule(tx: Transaction, room: Network, reach: Reach, row: Row[Any
         Conflict: servers were placed by it.
     """
     await _lock(tx, row.policy_id)
-    if row.type == MINIMUM:
-        await keep_shares(tx, row.policy_id)
+    if row.type in _PROMISES:
+        await promises.keep(tx, row.policy_id)
     await tx.execute(qos_rules.delete().where(qos_rules.c.id == row.id))
     await _changed(tx, room, row.policy_id)

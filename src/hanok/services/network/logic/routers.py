@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, Conflict
-from hanok.services.network.logic import addresses, bindings, qos, quotas
+from hanok.services.network.logic import addresses, bindings, promises, qos, quotas
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic.addresses import GATEWAY_OWNER, network_of
 from hanok.services.network.logic.errors import bad, conflict, disallowed
@@ -194,7 +194,7 @@ async def _set_gateway(
         policy = await qos.requested(tx, reach, requested["qos_policy_id"])
         mine = routers.update().where(routers.c.id == router.id)
         await tx.execute(mine.values(gateway_qos_policy_id=policy))
-        await qos.check_minimum(tx, policy)
+        await promises.check(tx, policy)
     enable_snat = requested.get("enable_snat", True)
     same = router.gateway_network_id == network.id
     if same and "external_fixed_ips" not in requested:

@@ -19,7 +19,7 @@ from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
 from hanok.base.ids import new_uuid
 from hanok.commands import NIC
 from hanok.commands.messages import MetadataPort
-from hanok.services.network.logic import bindings, news, qos
+from hanok.services.network.logic import bindings, news, promises
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic import security_groups as group_logic
 from hanok.services.network.logic.addresses import network_of
@@ -83,6 +83,14 @@ class ServerPort(Struct, frozen=True, kw_only=True):
     fixed_ips: tuple[FixedIP, ...] = ()
     floating_ip: str | None = None
     security_groups: tuple[str, ...] = ()
+
+
+class ResourceGroup(Struct, frozen=True, kw_only=True):
+    """What a port asks of one provider: amounts by class, and traits."""
+
+    id: str
+    resources: dict[str, int]
+    traits: tuple[str, ...]
 
 
 class NICWish(Struct, frozen=True, kw_only=True):
@@ -362,7 +370,7 @@ async def _plan_network(tx: Transaction, reach: Reach, wish: NICWish, network: R
 
 async def resource_requests(
     tx: Transaction, plans: Sequence[NICPlan]
-) -> dict[str, tuple[dict[str, int], list[str]]]:
+) -> dict[str, list[ResourceGroup]]:
     """A port that is not made yet will go by its network's policy."""
     if not plans:
         return {}
@@ -385,8 +393,13 @@ async def resource_requests(
         if network in near
     }
     return {
-        port: (one["resources"], one["required"])
-        for port, one in (await qos.resource_requests(tx, wishes)).items()
+        port: [
+            ResourceGroup(
+                id=each["id"], resources=each["resources"], traits=tuple(each["required"])
+            )
+            for each in one["request_groups"]
+        ]
+        for port, one in (await promises.requests(tx, wishes)).items()
     }
 
 

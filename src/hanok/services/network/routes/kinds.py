@@ -23,6 +23,7 @@ from hanok.services.network.logic import (
     networks,
     port_forwardings,
     ports,
+    promises,
     qos,
     routers,
     security_groups,
@@ -694,7 +695,10 @@ BANDWIDTH_LIMIT_RULE = _rule_kind(
     "direction",
 )
 MINIMUM_BANDWIDTH_RULE = _rule_kind(
-    qos.MINIMUM, resources.MINIMUM_BANDWIDTH_RULE, "min_kbps", "direction"
+    promises.BANDWIDTH, resources.MINIMUM_BANDWIDTH_RULE, "min_kbps", "direction"
+)
+MINIMUM_PACKET_RATE_RULE = _rule_kind(
+    promises.PACKETS, resources.MINIMUM_PACKET_RATE_RULE, "min_kpps", "direction"
 )
 DSCP_MARKING_RULE = _rule_kind(qos.DSCP, resources.DSCP_MARKING_RULE, "dscp_mark")
 
@@ -734,9 +738,13 @@ TAGGED = (
     TRUNK,
 )
 KINDS = (*TAGGED, RULE, DEFAULT_RULE, STATEFULNESS, ADDRESS_SCOPE, ADDRESS_GROUP, RBAC_POLICY)
-PARTS = (PORT_FORWARDING, BANDWIDTH_LIMIT_RULE, MINIMUM_BANDWIDTH_RULE, DSCP_MARKING_RULE)
-"""Kinds whose paths begin with what they are parts of."""
-ALIASES = tuple(
-    _alias(one) for one in (BANDWIDTH_LIMIT_RULE, MINIMUM_BANDWIDTH_RULE, DSCP_MARKING_RULE)
+_QOS_RULES = (
+    BANDWIDTH_LIMIT_RULE,
+    MINIMUM_BANDWIDTH_RULE,
+    MINIMUM_PACKET_RATE_RULE,
+    DSCP_MARKING_RULE,
 )
+PARTS = (PORT_FORWARDING, *_QOS_RULES)
+"""Kinds whose paths begin with what they are parts of."""
+ALIASES = tuple(map(_alias, _QOS_RULES))
 """Parts by their ids alone, for who knows one. There is no list of them."""

@@ -415,6 +415,12 @@ MINIMUM_BANDWIDTH_RULE: dict[str, Attribute] = {
     "direction": Attribute(check=one_of("egress", "ingress"), default="egress"),
 }
 
+MINIMUM_PACKET_RATE_RULE: dict[str, Attribute] = {
+    **_of_rule,
+    "min_kpps": Attribute(check=whole(1, 2**31 - 1)),
+    "direction": Attribute(check=one_of("egress", "ingress", "any"), default="egress"),
+}
+
 DSCP_MARKING_RULE: dict[str, Attribute] = {
     **_of_rule,
     "dscp_mark": Attribute(check=lambda value: one_of(*DSCP_MARKS)(whole()(value))),
