@@ -72,15 +72,22 @@ async def test_a_server_goes_where_its_port_has_its_bandwidth(ground: Ground) ->
     assert await used(ground, "host-2") == 600
     other = await port(ground.user, lan, qos_policy_id=slow)
     assert f"lack {CLASS}" in why(await placed(ground, networks=[{"port": other["id"]}]))
-    # What servers were placed with stays as it is.
+    # What is promised may change as far as the host has it.
     path = f"/qos/policies/{slow}/minimum_bandwidth_rules"
     (rule,) = (await ground.admin.get(f"{V2}{path}"))["minimum_bandwidth_rules"]
-    body = {"minimum_bandwidth_rule": {"min_kbps": 5}}
-    error = await refused(ground.admin, "PUT", f"{path}/{rule['id']}", body, 409)
+    path = f"{path}/{rule['id']}"
+    body = {"minimum_bandwidth_rule": {"min_kbps": 1001}}
+    error = await refused(ground.admin, "PUT", path, body, 409)
     assert error["type"] == "QosPlacementAllocationUpdateConflict"
-    await refused(ground.admin, "DELETE", f"{path}/{rule['id']}", None, 409)
-    body = {"port": {"qos_policy_id": None}}
-    await refused(ground.user, "PUT", f"/ports/{one['id']}", body, 409)
+    assert await used(ground, "host-2") == 600
+    for min_kbps in (900, 600):
+        body = {"minimum_bandwidth_rule": {"min_kbps": min_kbps}}
+        await ground.admin("PUT", f"{V2}{path}", body, status=200)
+        assert await used(ground, "host-2") == min_kbps
+    for policy_id, left in ((None, 0), (slow, 600)):
+        body = {"port": {"qos_policy_id": policy_id}}
+        await ground.user("PUT", f"{V2}/ports/{one['id']}", body, status=200)
+        assert await used(ground, "host-2") == left
     # An interface that goes gives its share back, and so does a port.
     detach = f"{SERVERS}/{server['id']}/os-interface/{one['id']}"
     await ground.user("DELETE", detach, headers=NEWEST, status=202)
@@ -88,8 +95,15 @@ async def test_a_server_goes_where_its_port_has_its_bandwidth(ground: Ground) ->
     assert await used(ground, "host-2") == 0
     attach = {"interfaceAttachment": {"port_id": one["id"]}}
     path = f"{SERVERS}/{server['id']}/os-interface"
+    await ground.user("POST", path, attach, headers=NEWEST, status=200)
+    await settle(ground.cloud)
+    assert await used(ground, "host-2") == 600
+    attach = {"interfaceAttachment": {"port_id": other["id"]}}
     answer = await ground.user("POST", path, attach, headers=NEWEST, status=400)
-    assert "Attaching interfaces with QoS policy is not supported" in answer.text
+    assert "Failed to allocate additional resources" in answer.text
+    assert await used(ground, "host-2") == 600
+    await ground.user("DELETE", detach, headers=NEWEST, status=202)
+    await settle(ground.cloud)
     again = await placed(ground, networks=[{"port": other["id"]}])
     assert (again["status"], await used(ground, "host-2")) == ("ACTIVE", 600)
     await ground.user("DELETE", f"{V2}/ports/{other['id']}", status=204)
@@ -101,15 +115,13 @@ async def test_ports_that_are_made_for_a_server_go_by_their_network(ground: Grou
     lan = await provided(ground.admin, qos_policy_id=await policy(ground.admin, 700))
     server = await placed(ground, networks=[{"uuid": lan}])
     assert (server["host"], await used(ground, "host-2")) == ("host-2", 700)
-    body: dict[str, Any] = {"network": {"qos_policy_id": None}}
-    error = await refused(ground.admin, "PUT", f"/networks/{lan}", body, 409)
-    assert error["type"] == "QosPlacementAllocationUpdateConflict"
     assert "lack" in why(await placed(ground, networks=[{"uuid": lan}]))
     await ground.user("DELETE", f"{SERVERS}/{server['id']}", headers=NEWEST, status=204)
     await settle(ground.cloud)
     assert await used(ground, "host-2") == 0
-    await ground.admin("PUT", f"{V2}/networks/{lan}", body, status=200)
     server = await placed(ground, networks=[{"uuid": lan}])
+    body: dict[str, Any] = {"network": {"qos_policy_id": None}}
+    await ground.admin("PUT", f"{V2}/networks/{lan}", body, status=200)
     assert (server["status"], await used(ground, "host-2")) == ("ACTIVE", 0)
 
 

@@ -27,6 +27,7 @@ from hanok.commands.limits import Limited
 from hanok.services.compute.logic import (
     aggregate_rules,
     aggregates,
+    bandwidth,
     cpu_fits,
     cpu_wishes,
     devices,
@@ -47,8 +48,6 @@ from hanok.services.compute.logic.server_groups import Placed
 from hanok.services.compute.logic.weighing import Candidate
 from hanok.services.compute.room import ComputeSettings, PCIAlias
 from hanok.services.compute.tables import servers, services
-from hanok.services.network import facade as networks
-from hanok.services.network.facade import NICPlan
 from hanok.services.placement import facade as placement
 from hanok.store import Transaction
 
@@ -333,7 +332,7 @@ async def request_of(tx: Transaction, row: Row[Any], settings: ComputeSettings) 
     groups, isolate = groups_of(
         given, specs, row.image_properties, settings.pci_aliases, asked.traits
     )
-    of_ports, together = await _of_ports(tx, row.nics)
+    of_ports, together = await bandwidth.groups(tx, row.nics)
     groups |= of_ports
     hints = row.scheduler_hints
     near_to = _listed(hints.get("same_host", []))
@@ -367,22 +366,6 @@ async def request_of(tx: Transaction, row: Row[Any], settings: ComputeSettings) 
         limits=limits.of(specs).kinds(),
         asked=asked,
     )
-
-
-async def _of_ports(
-    tx: Transaction, nics: Sequence[Mapping[str, Any]]
-) -> tuple[dict[str, placement.Group], list[list[str]]]:
-    """What a server's ports ask of its host, and which groups are to be in one part of its tree."""
-    asked = await networks.resource_requests(tx, [msgspec.convert(one, NICPlan) for one in nics])
-    groups = {
-        f"_{one.id}": placement.Group(
-            resources=one.resources, required=tuple(frozenset([trait]) for trait in one.traits)
-        )
-        for theirs in asked.values()
-        for one in theirs
-    }
-    together = [[f"_{one.id}" for one in theirs] for theirs in asked.values() if len(theirs) > 1]
-    return groups, together
 
 
 # ---- filters ----

@@ -135,6 +135,17 @@ async def port_gone(room: Compute, tx: Transaction, server_id: str, port_id: str
     await room.operations.start(tx, detach, project_id=row.project_id)
 
 
+async def promised_anew(room: Compute, tx: Transaction, server_id: str) -> bool:
+    """A server's ports are promised something else; False where its host has not that much, or it is busy."""
+    await tx.serialize("compute.interfaces", server_id)
+    row = await servers.get_any(tx, server_id)
+    if row is None:
+        return True
+    if row.task_state:
+        return False
+    return await bandwidth.follow(tx, row, row.nics, room.clock.now())
+
+
 class UnplugInterface(Step["DetachInterface", Compute, None], name="unplug_interface"):
     """The guest has let go of the interface, and the port is no longer the server's."""
 

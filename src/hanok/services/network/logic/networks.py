@@ -85,14 +85,15 @@ _port_ids = sa.select(ports.c.id).where(ports.c.network_id == bindparam("network
 _routers_outside = sa.select(routers.c.id).where(
     routers.c.gateway_network_id == bindparam("network")
 )
-_of_servers = (
-    sa.select(ports.c.id)
+_servers_on = (
+    sa.select(ports.c.server_id)
     .where(
         ports.c.network_id == bindparam("network"),
         ports.c.server_id.is_not(None),
         ports.c.qos_policy_id.is_(None),
     )
-    .limit(1)
+    .distinct()
+    .limit(promises.MOST_SERVERS + 1)
 )
 _default_external = sa.select(networks.c.id).where(
     networks.c.is_default.is_(True), networks.c.external.is_(True)
@@ -292,8 +293,6 @@ async def update(
         requested["qos_policy_id"] = await qos.requested(
             tx, reach, values["qos_policy_id"], row.qos_policy_id
         )
-        if requested["qos_policy_id"] != row.qos_policy_id:
-            await _keep_shares(tx, row, requested["qos_policy_id"])
     if "shared" in values:
         await _share(tx, row, shared=values["shared"])
     external = values.get("router:external", row.external)
@@ -306,7 +305,11 @@ async def update(
         requested["external"] = external
         await _lead_outside(tx, row, external=external)
     await change(tx, networks, row.id, room.clock.now(), requested)
-    await promises.check(tx, requested.get("qos_policy_id"))
+    if requested.get("qos_policy_id", row.qos_policy_id) != row.qos_policy_id:
+        await promises.check(tx, requested["qos_policy_id"])
+        if await promises.made_in(tx, row.qos_policy_id, requested["qos_policy_id"]):
+            servers = await tx.scalars(_servers_on, {"network": row.id})
+            await promises.renew_of(tx, room, servers)
     names = await whole_network(tx, row.id)
     if requested.get("dns_domain", row.dns_domain) != row.dns_domain:
         await tx.serialize("network", row.id)
@@ -319,19 +322,6 @@ async def update(
         on = await tx.scalars(_routers_on, {"network": row.id})
         names += [router_scope(one) for one in on]
     await touch_all(tx, room, names)
-
-
-async def _keep_shares(tx: Transaction, row: Row[Any], after: str | None) -> None:
-    """Servers on a network keep the bandwidth that they were placed with by its policy.
-
-    Raises:
-        Conflict
-    """
-    if not await promises.made_in(tx, row.qos_policy_id, after):
-        return
-    port = await tx.scalar(_of_servers, {"network": row.id})
-    if port is not None:
-        raise promises.broken(f"What is promised to bound port {port} cannot change.")
 
 
 async def _share(tx: Transaction, row: Row[Any], *, shared: bool) -> None:

@@ -604,11 +604,6 @@ async def update(
         requested["qos_policy_id"] = await qos.requested(
             tx, reach, values["qos_policy_id"], row.qos_policy_id
         )
-        if row.server_id is not None and requested["qos_policy_id"] != row.qos_policy_id:
-            before = row.qos_policy_id or network.qos_policy_id
-            after = requested["qos_policy_id"] or network.qos_policy_id
-            if before != after and await promises.made_in(tx, before, after):
-                raise promises.broken(f"What is promised to bound port {row.id} cannot change.")
     bound = bindings.named(values)
     if bound.get("host", row.host) != row.host:
         requested["status"] = "DOWN"
@@ -616,7 +611,16 @@ async def update(
         requested["mac_address"] = await _another_mac(tx, row, values["mac_address"])
     await change(tx, ports, row.id, room.clock.now(), requested)
     await bindings.bind(tx, row.id, bound)
-    await promises.check(tx, requested.get("qos_policy_id"))
+    if requested.get("qos_policy_id", row.qos_policy_id) != row.qos_policy_id:
+        await promises.check(tx, requested["qos_policy_id"])
+        if row.server_id and await promises.made_in(
+            tx,
+            *(
+                one or network.qos_policy_id
+                for one in (row.qos_policy_id, requested["qos_policy_id"])
+            ),
+        ):
+            await promises.renew_of(tx, room, [row.server_id])
     port = await get_any(tx, "port", row.id)
     if "fixed_ips" in values:
         await _change_addresses(tx, room, reach, network, port, values["fixed_ips"])

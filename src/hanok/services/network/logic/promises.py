@@ -1,8 +1,8 @@
 """What QoS rules promise: bandwidth of a physical network, and packets.
 
 Rules of these types hold nothing back: placement keeps servers off hosts that have not that much left. So bandwidth is
-promised where there is a physical network, nothing is to what no server is placed by, and a promise stays as it is
-under servers that were placed with it.
+promised where there is a physical network, and nothing is to what no server is placed by. Servers hold what their ports
+are promised now, not when they were placed: a change takes what their hosts have left, or is refused.
 
 Source: Networking guide, "Quality of Service: guaranteed minimum bandwidth" and "… packet rate".
 """
@@ -10,17 +10,19 @@ Source: Networking guide, "Quality of Service: guaranteed minimum bandwidth" and
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from hanok.services.network.logic.errors import conflict
+from hanok.services.network.room import Network
 from hanok.services.network.tables import floating_ips, networks, ports, qos_rules, routers
 from hanok.store import Transaction
 
 BANDWIDTH, PACKETS = "minimum_bandwidth", "minimum_packet_rate"
+MOST_SERVERS = 100  # whose shares one request changes
 ANY = "any"  # packets of both directions together
 
 _CLASSES = {
@@ -55,8 +57,8 @@ _in_tunnels = (
 )
 _floating = sa.select(floating_ips.c.id).where(floating_ips.c.qos_policy_id == _policy).limit(1)
 _gateways = sa.select(routers.c.id).where(routers.c.gateway_qos_policy_id == _policy).limit(1)
-_of_servers = (
-    sa.select(ports.c.id)
+_servers_by = (
+    sa.select(ports.c.server_id)
     .join(networks, networks.c.id == ports.c.network_id)
     .where(
         sa.or_(
@@ -66,7 +68,8 @@ _of_servers = (
         ports.c.role == "guest",
         ports.c.server_id.is_not(None),
     )
-    .limit(1)
+    .distinct()
+    .limit(MOST_SERVERS + 1)
 )
 
 
@@ -98,19 +101,36 @@ async def made_in(tx: Transaction, *policies: str | None) -> bool:
     return bool(ids and await tx.all(_promised, {"ids": ids}))
 
 
-async def keep(tx: Transaction, policy_id: str) -> None:
-    """Servers keep what they were placed with: what a policy promises is about to change, or has been.
+async def renew(tx: Transaction, room: Network, policy_id: str) -> None:
+    """What a policy promises has changed: the servers that go by it hold that, or it does not change.
 
     Raises:
-        Conflict: the port of one goes by it.
+        Conflict
     """
-    port = await tx.scalar(_of_servers, {"policy": policy_id})
-    if port is not None:
-        raise broken(f"What QoS Policy {policy_id} promises cannot change for bound port {port}.")
+    await renew_of(tx, room, await tx.scalars(_servers_by, {"policy": policy_id}))
 
 
-def broken(message: str) -> Exception:
-    return conflict("QosPlacementAllocationUpdateConflict", message)
+async def renew_of(tx: Transaction, room: Network, server_ids: Sequence[str]) -> None:
+    """These servers hold what their ports are promised now.
+
+    Raises:
+        Conflict: the host of one has not that much left, or they are too many to be asked in one request.
+    """
+    if room.promised_anew is None:
+        return
+    if len(server_ids) > MOST_SERVERS:
+        raise _broken(f"more than {MOST_SERVERS} servers were placed with what it was")
+    for server_id in sorted(server_ids):
+        if not await room.promised_anew(tx, server_id):
+            raise _broken(
+                f"the requested resources of server {server_id} would exceed the capacity available, or it is busy"
+            )
+
+
+def _broken(why: str) -> Exception:
+    return conflict(
+        "QosPlacementAllocationUpdateConflict", f"Updating placement allocation failed: {why}."
+    )
 
 
 async def requests(

@@ -354,7 +354,7 @@ def rule_maker(
         await _fits(tx, row["policy_id"], row["id"])
         if type_ in _PROMISES:
             await promises.check(tx, row["policy_id"])
-            await promises.keep(tx, row["policy_id"])
+            await promises.renew(tx, room, row["policy_id"])
         await _changed(tx, room, row["policy_id"])
         return str(row["id"])
 
@@ -382,14 +382,14 @@ async def update_rule(
     """Change a rule.
 
     Raises:
-        Conflict: its policy has another one of that direction, or servers were placed by it.
+        Conflict: its policy has another one of that direction, or servers were placed by it that cannot follow.
     """
     await _lock(tx, row.policy_id)
-    if row.type in _PROMISES:
-        await promises.keep(tx, row.policy_id)
     changed = qos_rules.update().where(qos_rules.c.id == row.id).values(**values)
     await _written(tx, changed, row.type, row.policy_id)
     await _fits(tx, row.policy_id, row.id)
+    if row.type in _PROMISES:
+        await promises.renew(tx, room, row.policy_id)
     await _changed(tx, room, row.policy_id)
 
 
@@ -397,10 +397,10 @@ async def delete_rule(tx: Transaction, room: Network, reach: Reach, row: Row[Any
     """Take a rule out of its policy.
 
     Raises:
-        Conflict: servers were placed by it.
+        Conflict: servers that were placed by it cannot follow.
     """
     await _lock(tx, row.policy_id)
-    if row.type in _PROMISES:
-        await promises.keep(tx, row.policy_id)
     await tx.execute(qos_rules.delete().where(qos_rules.c.id == row.id))
+    if row.type in _PROMISES:
+        await promises.renew(tx, room, row.policy_id)
     await _changed(tx, room, row.policy_id)
