@@ -133,6 +133,8 @@ async def _policies_with_rules(owner: Client) -> dict[tuple[str, str], str]:
         policy = (await owner.post(base, {"policy": {"name": "slow"}}))["policy"]["id"]
         for rule, values in (
             ("bandwidth_limit_rule", {"max_kbps": 1000}),
+            ("minimum_bandwidth_rule", {"min_kbps": 500}),
+            ("minimum_packet_rate_rule", {"min_kpps": 5}),
             ("dscp_marking_rule", {"dscp_mark": 8}),
         ):
             made = (await owner.post(f"{base}/{policy}/{rule}s", {rule: values}))[rule]["id"]

@@ -81,6 +81,12 @@ async def ways(admin: Client, owner: Client, things: Things) -> Ways:
         ("POST /v2.0/qos/policies/{policy_id}/dscp_marking_rules", ""): Way(
             body={"dscp_marking_rule": {"dscp_mark": 8}}
         ),
+        ("POST /v2.0/qos/policies/{policy_id}/minimum_bandwidth_rules", ""): Way(
+            body={"minimum_bandwidth_rule": {"min_kbps": 5, "direction": "ingress"}}
+        ),
+        ("POST /v2.0/qos/policies/{policy_id}/minimum_packet_rate_rules", ""): Way(
+            body={"minimum_packet_rate_rule": {"min_kpps": 5, "direction": "ingress"}}
+        ),
         ("GET /v2.0/qos/rule-types/{rule_type}", ""): Way(path={"rule_type": "dscp_marking"}),
         ("POST /v2.0/subnetpools", ""): Way(
             body={"subnetpool": {"name": "q", "prefixes": ["10.42.0.0/16"]}}
@@ -170,6 +176,8 @@ def values(things: Things) -> dict[str, dict[str, Any]]:
             "binding:host_id": "host-1",
             "binding:profile": {"label": "blue"},
             "binding:vnic_type": "normal",
+            "data_plane_status": "DOWN",
+            "trusted": True,
         },
         "router": {
             "external_gateway_info": {"network_id": public},

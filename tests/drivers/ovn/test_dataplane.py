@@ -139,6 +139,44 @@ async def test_lease_and_security_groups(cloud: Cloud) -> None:
     assert not await first.pings("10.0.0.12", within_s=1)
 
 
+async def test_a_port_is_told_options_of_its_own(cloud: Cloud) -> None:
+    one = net(1)
+    await network(cloud, one)
+    await group(cloud, EGRESS)
+    spec = msgspec.structs.replace(
+        port(1, one, "10.0.0.11"),
+        dhcp=tuple(
+            topology.DHCPOption(name=name, value=value)
+            for name, value in (
+                ("bootfile-name", "pxelinux.0"),
+                ("tftp-server", "10.9.9.9"),
+                ("server-ip-address", "10.9.9.8"),
+                ("mtu", "1300"),
+                ("netmask", "255.255.255.128"),
+                ("router", "10.0.0.77"),
+                ("ntp-server", "10.0.0.8,10.0.0.9"),
+                ("domain-search", "a.example,b.example"),
+            )
+        ),
+    )
+    rows = topology.port(spec, one.subnets, one)
+    assert await cloud.apply(topology.port_scope(spec.id), rows)
+    first = await cloud.guest(spec, "10.0.0.11/24", "10.0.0.1")
+    assert await cloud.northbound.wait_port_up(spec.id, 20)
+    lease = await take_lease(first)
+    assert lease["address"] == "10.0.0.11"
+    assert lease[67] == b"pxelinux.0"
+    assert lease[66] == bytes([10, 9, 9, 9])
+    assert lease[150] == bytes([10, 9, 9, 8])
+    assert lease[26] == (1300).to_bytes(2, "big")
+    assert lease[1] == bytes([255, 255, 255, 128])
+    assert lease[3] == bytes([10, 0, 0, 77])
+    assert bytes([0, 10, 0, 0, 77]) in lease[121]
+    assert lease[42] == bytes([10, 0, 0, 8, 10, 0, 0, 9])
+    assert b"example" in lease[119]
+    assert lease[6] == bytes([9, 9, 9, 9, 1, 1, 1, 1])
+
+
 async def test_names_of_neighbours_are_answered_by_the_switch(cloud: Cloud) -> None:
     one = net(1)
     await network(cloud, one)

@@ -42,6 +42,11 @@ NOT_ASKED = {
     ("compute", "os_compute_api:servers:create_image:allow_volume_backed"): "no server has volumes",
     ("compute", "compute:servers:resize:cross_cell"): "there are no cells",
     ("image", "download_from_store"): "no download names a store",
+    (
+        "network",
+        "create_subnet:service_types",
+    ): "upstream does not ask it, and its suite sets them as a member",
+    ("network", "update_subnet:service_types"): "as with a new one",
 } | {
     ("network", f"{verb}_external_gateways{part}"): (
         "named under PUT /routers/{id}; it is for routers with several gateways, which are not served"

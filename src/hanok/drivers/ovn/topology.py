@@ -34,7 +34,8 @@ from typing import Literal
 
 import msgspec
 
-from hanok.drivers.ovn.errors import OVNError
+from hanok.drivers.ovn import dhcp_options
+from hanok.drivers.ovn.errors import CannotExpress as CannotExpress
 from hanok.drivers.ovn.rows import (
     ACL,
     NAT,
@@ -63,10 +64,6 @@ METADATA_ADDRESS = "169.254.169.254"
 LEASE_S = 86400  # as the field's default
 
 GROUND = "ground"
-
-
-class CannotExpress(OVNError):
-    """A value that OVN could not enforce as it is meant."""
 
 
 class HostRoute(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +128,14 @@ class QoSSpec(msgspec.Struct, frozen=True, kw_only=True):
     dscp_mark: int | None = None
 
 
+class DHCPOption(msgspec.Struct, frozen=True, kw_only=True):
+    """An option that DHCP tells one port, under the name that users know it by."""
+
+    version: Literal[4, 6] = 4
+    name: str
+    value: str
+
+
 class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A guest's port."""
 
@@ -148,10 +153,13 @@ class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Chassis that the guest is on its way to: the port is there, and silent until the guest speaks from there."""
     dns_names: tuple[str, ...] = ()
     """Names under which its network's switch finds the port's addresses."""
+    published: tuple[str, tuple[str, ...]] = ("", ())
+    """A further name, and the addresses that are told of it."""
     qos: tuple[QoSSpec, ...] = ()
     parent_id: str = ""
     """The port through which its frames come, each with the VLAN id; "" for a port of its own."""
     vlan: int | None = None
+    dhcp: tuple[DHCPOption, ...] = ()
 
 
 class RouterInterfaceSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,6 +229,9 @@ class FloatingIPSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The port of its router on the external network, where its QoS rules are looked at."""
     network_id: str = ""
     """The external network."""
+    dns_name: str = ""
+    home: str = ""
+    """The network whose switch finds it by that name."""
     qos: tuple[QoSSpec, ...] = ()
 
 
@@ -400,8 +411,41 @@ def _dhcp(subnet: SubnetSpec, spec: NetworkSpec, metadata_address: str) -> DHCPO
     return DHCPOptions(name=_id(subnet.id), cidr=str(cidr), options=options)
 
 
-def port(spec: PortSpec, subnets: Sequence[SubnetSpec] = ()) -> list[Row]:
-    """A guest's port. subnets: those of its network; they say whether DHCP answers it."""
+def _own_dhcp(
+    spec: PortSpec, version: int, subnet: SubnetSpec, network: NetworkSpec
+) -> DHCPOptions | None:
+    """What DHCP tells a port that has options of its own: these, and of its subnet's what they leave; None for nothing.
+
+    A router of its own is in the routes, too: who takes these does not look at the option.
+    """
+    own = dict(
+        dhcp_options.translated(one.version, one.name, one.value)
+        for one in spec.dhcp
+        if one.version == version
+    )
+    if own.pop(dhcp_options.DISABLED, "") == "true":
+        return None
+    metadata = network.metadata_port
+    reached = metadata.addresses.get(subnet.id, "") if metadata else ""
+    options = dict(_dhcp(subnet, network, reached).options)
+    if "router" in own:
+        first = own["router"].strip("{}").partition(",")[0]
+        turned = msgspec.structs.replace(subnet, gateway_ip=first)
+        options.pop("classless_static_route", None)
+        others = _dhcp(turned, network, reached).options
+        options |= {key: others[key] for key in ("classless_static_route",) if key in others}
+    return DHCPOptions(
+        name=f"{_id(spec.id)}-v{version}", cidr=str(_network(subnet.cidr)), options=options | own
+    )
+
+
+def port(
+    spec: PortSpec, subnets: Sequence[SubnetSpec] = (), network: NetworkSpec | None = None
+) -> list[Row]:
+    """A guest's port. subnets: those of its network; they say whether DHCP answers it.
+
+    network: what DHCP says beside; for a port with options of its own.
+    """
     mac = _mac(spec.mac)
     addresses = [str(_address(fixed.address)) for fixed in spec.fixed_ips]
     secured = spec.port_security
@@ -420,10 +464,17 @@ def port(spec: PortSpec, subnets: Sequence[SubnetSpec] = ()) -> list[Row]:
         if subnet is not None and subnet.enable_dhcp:
             version = _address(fixed.address).version
             dhcp[version] = dhcp[version] or subnet.id
+    rows: list[Row] = []
+    for version in {one.version for one in spec.dhcp} if network is not None else ():
+        if dhcp[version]:
+            assert network is not None
+            told = _own_dhcp(spec, version, by_id[dhcp[version]], network)
+            dhcp[version] = told.name if told is not None else ""
+            rows += [told] if told is not None else []
     reachable = {" ".join([mac, *addresses])}
     if not secured:
         reachable.add("unknown")
-    rows: list[Row] = [
+    rows.append(
         SwitchPort(
             name=_id(spec.id),
             switch=_id(spec.network_id),
@@ -440,8 +491,8 @@ def port(spec: PortSpec, subnets: Sequence[SubnetSpec] = ()) -> list[Row]:
             guard=DROP_GROUP if secured else "",
             options=_chassis(spec),
         )
-    ]
-    if spec.dns_names and addresses:
+    )
+    if spec.dns_names and (addresses or spec.published[1]):
         rows.append(_names(spec, addresses))
     rows += _qos(spec.id, spec.network_id, spec.id, spec.qos)
     return rows
@@ -509,7 +560,10 @@ def _names(spec: PortSpec, addresses: Sequence[str]) -> DNSRecords:
     Each port has records of its own, so a new server writes its line and not those of all its neighbours.
     """
     names = [_domain(name) for name in spec.dns_names]
-    records = dict.fromkeys(names, " ".join(addresses))
+    records = dict.fromkeys(names, " ".join(addresses)) if addresses else {}
+    further, told = spec.published
+    if further and told and _domain(further) not in records:
+        records[_domain(further)] = " ".join(str(_address(one)) for one in told)
     for address in addresses:
         records[_address(address).reverse_pointer] = names[-1]
     return DNSRecords(name=_id(spec.id), switches=frozenset({spec.network_id}), records=records)
@@ -762,6 +816,14 @@ def floating_ip(spec: FloatingIPSpec) -> list[Row]:
     rows = _qos(
         spec.id, spec.network_id, spec.gateway_port_id, spec.qos, address=spec.floating_address
     )
+    if spec.dns_name and spec.home:
+        rows.append(
+            DNSRecords(
+                name=_id(spec.id),
+                switches=frozenset({_id(spec.home)}),
+                records={_domain(spec.dns_name): str(_v4(spec.floating_address))},
+            )
+        )
     if not spec.fixed_address:
         return [*_balancers(spec), *rows]
     whole = NAT(

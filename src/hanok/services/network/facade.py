@@ -28,6 +28,7 @@ from hanok.services.network.logic.server_ports import (
     FixedIP,
     NICPlan,
     NICWish,
+    ResourceGroup,
     ServerPort,
     addresses_of,
     bind,
@@ -53,6 +54,7 @@ __all__ = [
     "NICWish",
     "Network",
     "NetworkSettings",
+    "ResourceGroup",
     "SeenPort",
     "ServerPort",
     "Step",
@@ -66,6 +68,7 @@ __all__ = [
     "place",
     "ports_of",
     "rename",
+    "resource_requests",
     "seen",
     "server_at",
     "why",
@@ -234,6 +237,13 @@ async def check_security_groups(
         BadInput: there is none of that name, or several.
     """
     return await server_ports.check_groups(tx, room, project_id, names)
+
+
+async def resource_requests(
+    tx: Transaction, plans: Sequence[NICPlan]
+) -> dict[str, list[ResourceGroup]]:
+    """What interfaces ask of placement, by port; the groups of a port are to be in one part of a host's tree."""
+    return await server_ports.resource_requests(tx, plans)
 
 
 async def release(tx: Transaction, room: Network, server_id: str) -> None:

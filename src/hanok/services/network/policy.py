@@ -106,6 +106,16 @@ _RULES: tuple[Rule, ...] = (
         "POST /qos/policies/{policy_id}/bandwidth_limit_rules",
     ),
     Rule(
+        "create_policy_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "POST /qos/policies/{policy_id}/minimum_bandwidth_rules",
+    ),
+    Rule(
+        "create_policy_minimum_packet_rate_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "POST /qos/policies/{policy_id}/minimum_packet_rate_rules",
+    ),
+    Rule(
         "create_policy_dscp_marking_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "POST /qos/policies/{policy_id}/dscp_marking_rules",
@@ -285,6 +295,16 @@ _RULES: tuple[Rule, ...] = (
         "DELETE /qos/alias_bandwidth_limit_rules/{rule_id}/",
     ),
     Rule(
+        "delete_alias_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "DELETE /qos/alias_minimum_bandwidth_rules/{rule_id}/",
+    ),
+    Rule(
+        "delete_alias_minimum_packet_rate_rule",
+        "rule:delete_policy_minimum_packet_rate_rule",
+        "DELETE /qos/alias_minimum_packet_rate_rules/{rule_id}/",
+    ),
+    Rule(
         "delete_alias_dscp_marking_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "DELETE /qos/alias_dscp_marking_rules/{rule_id}/",
@@ -338,6 +358,16 @@ _RULES: tuple[Rule, ...] = (
         "delete_policy_bandwidth_limit_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "DELETE /qos/policies/{policy_id}/bandwidth_limit_rules/{rule_id}",
+    ),
+    Rule(
+        "delete_policy_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "DELETE /qos/policies/{policy_id}/minimum_bandwidth_rules/{rule_id}",
+    ),
+    Rule(
+        "delete_policy_minimum_packet_rate_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "DELETE /qos/policies/{policy_id}/minimum_packet_rate_rules/{rule_id}",
     ),
     Rule(
         "delete_policy_dscp_marking_rule",
@@ -437,6 +467,16 @@ _RULES: tuple[Rule, ...] = (
         "GET /qos/alias_bandwidth_limit_rules/{rule_id}/",
     ),
     Rule(
+        "get_alias_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /qos/alias_minimum_bandwidth_rules/{rule_id}/",
+    ),
+    Rule(
+        "get_alias_minimum_packet_rate_rule",
+        "rule:get_policy_minimum_packet_rate_rule",
+        "GET /qos/alias_minimum_packet_rate_rules/{rule_id}/",
+    ),
+    Rule(
         "get_alias_dscp_marking_rule",
         "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
         "GET /qos/alias_dscp_marking_rules/{rule_id}/",
@@ -481,6 +521,16 @@ _RULES: tuple[Rule, ...] = (
         "get_policy_bandwidth_limit_rule",
         "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
         "GET /qos/policies/{policy_id}/bandwidth_limit_rules; GET /qos/policies/{policy_id}/bandwidth_limit_rules/{rule_id}",
+    ),
+    Rule(
+        "get_policy_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /qos/policies/{policy_id}/minimum_bandwidth_rules; GET /qos/policies/{policy_id}/minimum_bandwidth_rules/{rule_id}",
+    ),
+    Rule(
+        "get_policy_minimum_packet_rate_rule",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /qos/policies/{policy_id}/minimum_packet_rate_rules; GET /qos/policies/{policy_id}/minimum_packet_rate_rules/{rule_id}",
     ),
     Rule(
         "get_policy_dscp_marking_rule",
@@ -557,11 +607,14 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (rule:service_api)",
         "GET /ports; GET /ports/{id}",
     ),
+    Rule("get_port:resource_request", "rule:admin_only", "GET /ports; GET /ports/{id}"),
+    Rule("get_port:trusted", "rule:admin_only", "GET /ports; GET /ports/{id}"),
     Rule(
         "get_port_binding",
         "(rule:admin_only) or (rule:service_api)",
         "GET /ports/{id}/bindings; GET /ports/{id}/bindings/{host}",
     ),
+    Rule("create_port:trusted", "rule:admin_only", "POST /ports"),
     Rule("create_port_binding", "rule:service_api", "POST /ports/{id}/bindings; PUT …/{host}"),
     Rule("delete_port_binding", "rule:service_api", "DELETE /ports/{id}/bindings/{host}"),
     Rule("activate", "rule:service_api", "PUT /ports/{id}/bindings/{host}/activate"),
@@ -685,6 +738,16 @@ _RULES: tuple[Rule, ...] = (
         "PUT /qos/alias_bandwidth_limit_rules/{rule_id}/",
     ),
     Rule(
+        "update_alias_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "PUT /qos/alias_minimum_bandwidth_rules/{rule_id}/",
+    ),
+    Rule(
+        "update_alias_minimum_packet_rate_rule",
+        "rule:update_policy_minimum_packet_rate_rule",
+        "PUT /qos/alias_minimum_packet_rate_rules/{rule_id}/",
+    ),
+    Rule(
         "update_alias_dscp_marking_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "PUT /qos/alias_dscp_marking_rules/{rule_id}/",
@@ -738,6 +801,16 @@ _RULES: tuple[Rule, ...] = (
         "PUT /qos/policies/{policy_id}/bandwidth_limit_rules/{rule_id}",
     ),
     Rule(
+        "update_policy_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "PUT /qos/policies/{policy_id}/minimum_bandwidth_rules/{rule_id}",
+    ),
+    Rule(
+        "update_policy_minimum_packet_rate_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "PUT /qos/policies/{policy_id}/minimum_packet_rate_rules/{rule_id}",
+    ),
+    Rule(
         "update_policy_dscp_marking_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "PUT /qos/policies/{policy_id}/dscp_marking_rules/{rule_id}",
@@ -769,6 +842,11 @@ _RULES: tuple[Rule, ...] = (
     Rule(
         "update_port:binding:vnic_type",
         "(rule:admin_only) or (rule:service_api) or role:member and project_id:%(project_id)s",
+        "PUT /ports/{id}",
+    ),
+    Rule(
+        "update_port:data_plane_status",
+        "rule:admin_only or role:data_plane_integrator",
         "PUT /ports/{id}",
     ),
     Rule(
@@ -811,6 +889,7 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:member and project_id:%(project_id)s) or rule:context_is_advsvc",
         "PUT /ports/{id}/tags; PUT /ports/{id}/tags/{tag_id}",
     ),
+    Rule("update_port:trusted", "rule:admin_only", "PUT /ports/{id}"),
     Rule("update_quota", "rule:admin_only", "PUT /quota/{id}"),
     Rule(
         "update_rbac_policy",

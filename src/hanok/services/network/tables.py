@@ -45,6 +45,7 @@ networks = sa.Table(
     # A bridge mapping carries one untagged network and one of each VLAN id; a Geneve id is one network's.
     sa.Column("segment_key", sa.String(128), unique=True),
     sa.Column("qos_policy_id", sa.ForeignKey("qos_policies.id"), index=True),
+    sa.Column("dns_domain", sa.String(255), nullable=False, server_default=""),
 )
 
 # Who reaches what is another project's, beside its owner and administrators: a project, or "*" for all of them.
@@ -79,6 +80,8 @@ qos_rules = sa.Table(
     sa.Column("max_kbps", sa.Integer),
     sa.Column("max_burst_kbps", sa.Integer),
     sa.Column("dscp_mark", sa.Integer),
+    sa.Column("min_kbps", sa.Integer),
+    sa.Column("min_kpps", sa.Integer),
     sa.UniqueConstraint("policy_id", "type", "direction"),
 )
 
@@ -135,6 +138,9 @@ subnets = sa.Table(
     sa.Column("ipv6_ra_mode", sa.String(16)),
     sa.Column("ipv6_address_mode", sa.String(16)),
     sa.Column("subnetpool_id", sa.ForeignKey("subnet_pools.id"), index=True),
+    sa.Column("dns_publish_fixed_ip", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Device owners whose ports get addresses of it; none: all that no other subnet of the network names.
+    sa.Column("service_types", JSON, nullable=False, server_default="[]"),
 )
 
 # Free addresses of the allocation pools, as ranges: the next free one is the first of the first range.
@@ -164,11 +170,28 @@ ports = sa.Table(
     sa.Column("server_id", sa.String(36), index=True),
     sa.Column("server_position", sa.Integer, nullable=False, default=0),
     sa.Column("made_for_server", sa.Boolean, nullable=False, default=False),
-    # The label under which its network finds the port: the host name of its server.
-    sa.Column("dns_name", sa.String(63), nullable=False, default="", server_default=""),
+    # The name under which its network finds the port: a user's choice, or the host name of its server.
+    sa.Column("dns_name", sa.String(255), nullable=False, default="", server_default=""),
+    sa.Column("dns_domain", sa.String(255), nullable=False, default="", server_default=""),
+    # The network's domain as it is for this port: it may name whose the port is, and who made it.
+    sa.Column("network_domain", sa.String(255), nullable=False, default="", server_default=""),
+    sa.Column("user_id", sa.String(64), nullable=False, default="", server_default=""),
+    sa.Column("data_plane_status", sa.String(16)),
+    sa.Column("trusted", sa.Boolean),
     sa.Column("qos_policy_id", sa.ForeignKey("qos_policies.id"), index=True),
     sa.UniqueConstraint("network_id", "mac_address"),
     sa.Index(None, "network_id", "role"),
+)
+
+# What DHCP tells one port beside, or instead of, what it tells all of a subnet.
+dhcp_options = sa.Table(
+    "port_dhcp_options",
+    metadata,
+    sa.Column("port_id", sa.ForeignKey("ports.id"), primary_key=True),
+    sa.Column("ip_version", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", sa.String(255), nullable=False),
+    sa.Column("network_id", sa.String(36), nullable=False, index=True),
 )
 
 # Where ports are plugged in. Every port has one binding that is ACTIVE, with an empty host while it is bound to none;
@@ -319,6 +342,8 @@ floating_ips = sa.Table(
     sa.Column("router_id", sa.ForeignKey("routers.id"), index=True),
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("qos_policy_id", sa.ForeignKey("qos_policies.id"), index=True),
+    sa.Column("dns_name", sa.String(255), nullable=False, server_default=""),
+    sa.Column("dns_domain", sa.String(255), nullable=False, server_default=""),
     sa.UniqueConstraint("port_id", "fixed_ip_address"),
 )
 

@@ -25,8 +25,12 @@ _NOT_FOUND = {
     "port_forwarding": ("PortForwardingNotFound", "Port Forwarding {} could not be found."),
     "policy": ("QosPolicyNotFound", "QoS policy {} could not be found."),
     "bandwidth_limit_rule": ("QosRuleNotFound", "QoS rule {} could not be found."),
+    "minimum_bandwidth_rule": ("QosRuleNotFound", "QoS rule {} could not be found."),
+    "minimum_packet_rate_rule": ("QosRuleNotFound", "QoS rule {} could not be found."),
     "dscp_marking_rule": ("QosRuleNotFound", "QoS rule {} could not be found."),
     "alias_bandwidth_limit_rule": ("QosRuleNotFound", "QoS rule {} could not be found."),
+    "alias_minimum_bandwidth_rule": ("QosRuleNotFound", "QoS rule {} could not be found."),
+    "alias_minimum_packet_rate_rule": ("QosRuleNotFound", "QoS rule {} could not be found."),
     "alias_dscp_marking_rule": ("QosRuleNotFound", "QoS rule {} could not be found."),
     "trunk": ("TrunkNotFound", "Trunk {} could not be found."),
     "default_security_group_rule": (

@@ -14,8 +14,9 @@ from sqlalchemy import Row, bindparam
 from hanok.base.errors import NotFound
 from hanok.drivers.ovn.topology import GENEVE_MTU
 from hanok.services.network.logic import floating_ips as floating_logic
+from hanok.services.network.logic import names as name_logic
 from hanok.services.network.logic import ports as port_logic
-from hanok.services.network.logic import qos, quotas, sharing, subnets
+from hanok.services.network.logic import promises, qos, quotas, sharing, subnets
 from hanok.services.network.logic.errors import conflict, invalid, invalid_operation
 from hanok.services.network.logic.reach import (
     EXTERNAL,
@@ -27,7 +28,13 @@ from hanok.services.network.logic.reach import (
     standard,
     tags_of,
 )
-from hanok.services.network.logic.scopes import network_scope, port_scope, router_scope, touch_all
+from hanok.services.network.logic.scopes import (
+    network_scope,
+    port_scope,
+    router_scope,
+    touch_all,
+    whole_network,
+)
 from hanok.services.network.room import Network
 from hanok.services.network.tables import floating_ips, networks, ports, routers, subnet_pools
 from hanok.services.network.tables import subnets as subnet_table
@@ -78,6 +85,16 @@ _port_ids = sa.select(ports.c.id).where(ports.c.network_id == bindparam("network
 _routers_outside = sa.select(routers.c.id).where(
     routers.c.gateway_network_id == bindparam("network")
 )
+_servers_on = (
+    sa.select(ports.c.server_id)
+    .where(
+        ports.c.network_id == bindparam("network"),
+        ports.c.server_id.is_not(None),
+        ports.c.qos_policy_id.is_(None),
+    )
+    .distinct()
+    .limit(promises.MOST_SERVERS + 1)
+)
 _default_external = sa.select(networks.c.id).where(
     networks.c.is_default.is_(True), networks.c.external.is_(True)
 )
@@ -112,6 +129,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "availability_zone_hints": row.availability_zone_hints,
             "availability_zones": ["nova"],
             "qos_policy_id": row.qos_policy_id,
+            "dns_domain": row.dns_domain,
             "ipv4_address_scope": scopes_of.get((row.id, 4)),
             "ipv6_address_scope": scopes_of.get((row.id, 6)),
         }
@@ -136,6 +154,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
         "is_default": values["is_default"],
         "port_security_enabled": values["port_security_enabled"],
         "availability_zone_hints": values["availability_zone_hints"],
+        "dns_domain": values.get("dns_domain", ""),
         "qos_policy_id": await _qos_policy(tx, reach, project_id, values),
         **await _segment(tx, room, values),
     }
@@ -146,6 +165,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
             "FlatNetworkInUse" if row["network_type"] == "flat" else "VlanIdInUse",
             "Unable to create the network. The physical network or segment is in use.",
         ) from None
+    await promises.check(tx, row["qos_policy_id"])
     if values["shared"]:
         await sharing.open_to_all(tx, project_id, "network", row["id"])
     if values["router:external"]:
@@ -261,7 +281,7 @@ async def update(
     """
     requested = {
         name: values[name]
-        for name in ("name", "description", "admin_state_up", "port_security_enabled")
+        for name in ("name", "description", "admin_state_up", "port_security_enabled", "dns_domain")
         if name in values
     }
     if "mtu" in values:
@@ -285,7 +305,15 @@ async def update(
         requested["external"] = external
         await _lead_outside(tx, row, external=external)
     await change(tx, networks, row.id, room.clock.now(), requested)
-    names = [network_scope(row.id)]
+    if requested.get("qos_policy_id", row.qos_policy_id) != row.qos_policy_id:
+        await promises.check(tx, requested["qos_policy_id"])
+        if await promises.made_in(tx, row.qos_policy_id, requested["qos_policy_id"]):
+            servers = await tx.scalars(_servers_on, {"network": row.id})
+            await promises.renew_of(tx, room, servers)
+    names = await whole_network(tx, row.id)
+    if requested.get("dns_domain", row.dns_domain) != row.dns_domain:
+        await tx.serialize("network", row.id)
+        names += await name_logic.domain_changed(tx, row.id, requested["dns_domain"])
     if requested.get("qos_policy_id", row.qos_policy_id) != row.qos_policy_id:
         names += await qos.ports_by_network(tx, [row.id])
     if requested.get("admin_state_up", row.admin_state_up) != row.admin_state_up:

@@ -34,10 +34,15 @@ from hanok.store import Transaction
 
 
 class Reach(Struct, frozen=True):
-    """everything: an administrator or a service; others reach their project's rows, and what is shared."""
+    """everything: an administrator or a service; others reach their project's rows, and what is shared.
+
+    user_id: who it is. dns_domain: the cloud's, which views of ports show.
+    """
 
     project_id: str | None
     everything: bool = False
+    user_id: str = ""
+    dns_domain: str = ""
 
 
 Where = sa.ColumnElement[bool]

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, Conflict
-from hanok.services.network.logic import addresses, bindings, qos, quotas
+from hanok.services.network.logic import addresses, bindings, promises, qos, quotas
 from hanok.services.network.logic import ports as port_logic
-from hanok.services.network.logic.addresses import network_of
+from hanok.services.network.logic.addresses import GATEWAY_OWNER, network_of
 from hanok.services.network.logic.errors import bad, conflict, disallowed
 from hanok.services.network.logic.errors import not_found as missing
 from hanok.services.network.logic.networks import zones_known
@@ -194,6 +194,7 @@ async def _set_gateway(
         policy = await qos.requested(tx, reach, requested["qos_policy_id"])
         mine = routers.update().where(routers.c.id == router.id)
         await tx.execute(mine.values(gateway_qos_policy_id=policy))
+        await promises.check(tx, policy)
     enable_snat = requested.get("enable_snat", True)
     same = router.gateway_network_id == network.id
     if same and "external_fixed_ips" not in requested:
@@ -222,9 +223,10 @@ async def _set_gateway(
             )
             return
         await _clear_gateway(tx, room, router, moves_within=network.id)
-    its_subnets = await tx.all(_subnets_of, {"network": network.id})
+    found = await tx.all(_subnets_of, {"network": network.id})
+    its_subnets = addresses.serving(found, GATEWAY_OWNER)
     for one in await tx.all(_connected, {"router": router.id}):
-        for subnet in its_subnets:
+        for subnet in found:
             _apart(one.id, one.cidr, subnet.id, subnet.cidr)
     await tx.serialize("network", network.id)
     port_id = await port_logic.write(
@@ -233,7 +235,7 @@ async def _set_gateway(
         network,
         project_id="",
         device_id=router.id,
-        device_owner="network:router_gateway",
+        device_owner=GATEWAY_OWNER,
         role="gateway",
         status="ACTIVE",
     )

@@ -17,7 +17,9 @@ from hanok.drivers.ovn.topology import CannotExpress
 from hanok.services.network.logic import (
     address_groups,
     agents,
+    dhcp_options,
     forwardings,
+    names,
     qos,
     subnet_pools,
     subports,
@@ -75,9 +77,25 @@ _joined = sa.select(router_subnets.c.router_id, router_subnets.c.port_id).where(
     _in(router_subnets.c.router_id)
 )
 _subnets_by_id = sa.select(subnets).where(_in(subnets.c.id))
+# The network that answers for a floating IP's name: its port's, where that is the same project's.
+_homes = networks.alias("homes")
 _floating = (
-    sa.select(floating_ips, ports.c.role, ports.c.device_id, routers.c.gateway_port_id)
+    sa.select(
+        floating_ips,
+        ports.c.role,
+        ports.c.device_id,
+        routers.c.gateway_port_id,
+        _homes.c.id.label("home"),
+    )
     .outerjoin(ports, ports.c.id == floating_ips.c.port_id)
+    .outerjoin(
+        _homes,
+        sa.and_(
+            _homes.c.id == ports.c.network_id,
+            _homes.c.project_id == floating_ips.c.project_id,
+            floating_ips.c.dns_name != "",
+        ),
+    )
     .outerjoin(routers, routers.c.id == floating_ips.c.router_id)
     .where(_in(floating_ips.c.id))
 )
@@ -180,14 +198,23 @@ async def _by_network(tx: Transaction, ids: Sequence[str]) -> dict[str, list[SQL
 
 
 async def _load_networks(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:
+    return {
+        one: _written(lambda spec=spec: topology.network(spec))  # type: ignore[misc]
+        for one, spec in (await _network_specs(tx, room, ids)).items()
+    }
+
+
+async def _network_specs(
+    tx: Transaction, room: Network, ids: Sequence[str]
+) -> dict[str, topology.NetworkSpec]:
     theirs = await _by_network(tx, ids)
     metadata = {row.network_id: row for row in await tx.all(_metadata, {"ids": list(ids)})}
     held = await _by_port(tx, [row.id for row in metadata.values()])
-    found: dict[str, Wanted] = {}
+    found: dict[str, topology.NetworkSpec] = {}
     for row in await tx.all(_networks, {"ids": list(ids)}):
         port = metadata.get(row.id)
         reached = {one.subnet_id: one.address for one in held.get(port.id, [])} if port else {}
-        spec = topology.NetworkSpec(
+        found[row.id] = topology.NetworkSpec(
             id=row.id,
             mtu=row.mtu,
             subnets=tuple(
@@ -204,7 +231,6 @@ async def _load_networks(tx: Transaction, room: Network, ids: Sequence[str]) -> 
             vlan=row.segmentation_id if row.network_type == "vlan" else None,
             dns_domain=room.settings.dns_domain,
         )
-        found[row.id] = _written(lambda spec=spec: topology.network(spec))  # type: ignore[misc]
     return found
 
 
@@ -222,6 +248,11 @@ async def _load_ports(tx: Transaction, room: Network, ids: Sequence[str]) -> dic
     for row in await tx.all(_members, {"ids": list(ids)}):
         groups.setdefault(row.port_id, []).append(row.security_group_id)
     policies = await qos.specs_of(tx, [row.qos_policy_id for row in (*rows, *parents.values())])
+    options = await dhcp_options.of_ports(tx, ids)
+    floating = await names.floating_of(tx, [row.id for row in rows if row.dns_name])
+    telling = await _network_specs(
+        tx, room, sorted({row.network_id for row in rows if row.id in options})
+    )
     found: dict[str, Wanted] = {}
     for row in rows:
         if row.role != "guest":
@@ -244,21 +275,33 @@ async def _load_ports(tx: Transaction, room: Network, ids: Sequence[str]) -> dic
             admin_up=row.admin_state_up and parents[row.network_id].admin_state_up,
             host=row.host,
             arriving=tuple(arriving.get(row.id, ())),
-            dns_names=_names(room, row.dns_name),
+            dns_names=names.alone(room, row),
+            published=names.published(
+                room,
+                row,
+                parents[row.network_id],
+                held.get(row.id, ()),
+                {one.id: one.dns_publish_fixed_ip for one in theirs.get(row.network_id, ())},
+                floating.get(row.id, ()),
+            ),
             parent_id=trunked[row.id].parent_id if row.id in trunked else "",
             vlan=trunked[row.id].segmentation_id if row.id in trunked else None,
             qos=policies.get(row.qos_policy_id or parents[row.network_id].qos_policy_id, ()),
+            dhcp=tuple(
+                topology.DHCPOption(version=one.ip_version, name=one.name, value=one.value)
+                for one in options.get(row.id, ())
+            ),
         )
-        near = [_subnet_spec(room, one) for one in theirs.get(row.network_id, [])]
-        found[row.id] = _written(lambda spec=spec, near=near: topology.port(spec, near))  # type: ignore[misc]
+        telling_now = telling.get(row.network_id)
+        near = (
+            telling_now.subnets
+            if telling_now
+            else [_subnet_spec(room, one) for one in theirs.get(row.network_id, [])]
+        )
+        found[row.id] = _written(
+            lambda spec=spec, near=near, whole=telling_now: topology.port(spec, near, whole)  # type: ignore[misc]
+        )
     return found
-
-
-def _names(room: Network, label: str) -> tuple[str, ...]:
-    if not label:
-        return ()
-    domain = room.settings.dns_domain
-    return (label, f"{label}.{domain}") if domain else (label,)
 
 
 async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:
@@ -382,6 +425,8 @@ async def _load_floating(tx: Transaction, room: Network, ids: Sequence[str]) -> 
             forwardings=tuple(map(_forwarding, forwarded[row.id])),
             gateway_port_id=row.gateway_port_id or "",
             network_id=row.floating_network_id,
+            dns_name=f"{row.dns_name}.{row.dns_domain}" if row.home else "",
+            home=row.home or "",
             qos=policies.get(row.qos_policy_id, ()),
         )
         found[row.id] = _written(lambda spec=spec: topology.floating_ip(spec))  # type: ignore[misc]

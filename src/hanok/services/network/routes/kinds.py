@@ -19,9 +19,11 @@ from hanok.services.network.logic import (
     address_scopes,
     floating_ips,
     group_defaults,
+    names,
     networks,
     port_forwardings,
     ports,
+    promises,
     qos,
     routers,
     security_groups,
@@ -260,6 +262,10 @@ def _by_group(values: list[str]) -> Where:
     )
 
 
+async def _name_addresses(tx: Transaction, reach: Reach, views: Sequence[dict[str, Any]]) -> None:
+    names.assign(reach.dns_domain, views)
+
+
 async def _delete_port(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) -> None:
     await ports.delete(tx, room, row)
 
@@ -292,6 +298,7 @@ PORT = Resource(
     },
     visible=lambda reach: visible("port", reach),
     show=ports.show,
+    adapt=_name_addresses,
     create=ports.create,
     update=ports.update,
     by_new=("device_owner",),
@@ -687,6 +694,12 @@ BANDWIDTH_LIMIT_RULE = _rule_kind(
     "max_burst_kbps",
     "direction",
 )
+MINIMUM_BANDWIDTH_RULE = _rule_kind(
+    promises.BANDWIDTH, resources.MINIMUM_BANDWIDTH_RULE, "min_kbps", "direction"
+)
+MINIMUM_PACKET_RATE_RULE = _rule_kind(
+    promises.PACKETS, resources.MINIMUM_PACKET_RATE_RULE, "min_kpps", "direction"
+)
 DSCP_MARKING_RULE = _rule_kind(qos.DSCP, resources.DSCP_MARKING_RULE, "dscp_mark")
 
 # ---- who reaches what is another project's ----
@@ -725,7 +738,13 @@ TAGGED = (
     TRUNK,
 )
 KINDS = (*TAGGED, RULE, DEFAULT_RULE, STATEFULNESS, ADDRESS_SCOPE, ADDRESS_GROUP, RBAC_POLICY)
-PARTS = (PORT_FORWARDING, BANDWIDTH_LIMIT_RULE, DSCP_MARKING_RULE)
+_QOS_RULES = (
+    BANDWIDTH_LIMIT_RULE,
+    MINIMUM_BANDWIDTH_RULE,
+    MINIMUM_PACKET_RATE_RULE,
+    DSCP_MARKING_RULE,
+)
+PARTS = (PORT_FORWARDING, *_QOS_RULES)
 """Kinds whose paths begin with what they are parts of."""
-ALIASES = (_alias(BANDWIDTH_LIMIT_RULE), _alias(DSCP_MARKING_RULE))
+ALIASES = tuple(map(_alias, _QOS_RULES))
 """Parts by their ids alone, for who knows one. There is no list of them."""

@@ -5,14 +5,17 @@ Source: Networking API v2.0 reference.
 
 from __future__ import annotations
 
+from hanok.services.network.schemas.names import dns_domain, dns_domain_with_keywords, dns_name
 from hanok.services.network.schemas.values import (
     address_or_prefix,
+    dhcp_option,
     ip_version,
     mac,
     port_range,
     prefix,
     prefix_of_any,
     prefix_or_address,
+    service_type,
     tag_list,
 )
 from hanok.web.attributes import (
@@ -93,6 +96,7 @@ NETWORK: dict[str, Attribute] = {
     "availability_zone_hints": _ZONES,
     "availability_zones": read_only(),
     "qos_policy_id": Attribute(check=or_none(uuid), default=UNSET),
+    "dns_domain": Attribute(check=dns_domain_with_keywords, default=""),
     "ipv4_address_scope": read_only(),
     "ipv6_address_scope": read_only(),
 }
@@ -116,6 +120,8 @@ SUBNET: dict[str, Attribute] = {
     "subnetpool_id": Attribute(check=or_none(uuid), default=None, put=False),
     "prefixlen": Attribute(check=or_none(whole(1, 128)), default=None, put=False),
     "use_default_subnetpool": Attribute(check=truth, default=False, put=False),
+    "service_types": Attribute(check=items(service_type, maximum=32), default=[]),
+    "dns_publish_fixed_ip": Attribute(check=truth, default=False),
     "shared": read_only(),
     "router:external": read_only(),
 }
@@ -163,13 +169,17 @@ PORT: dict[str, Attribute] = {
     "network_id": Attribute(check=uuid, put=False),
     "admin_state_up": Attribute(check=truth, default=True),
     "status": read_only(),
-    "mac_address": Attribute(check=mac, default=UNSET),
+    "mac_address": Attribute(check=or_none(mac), default=UNSET),
     "fixed_ips": Attribute(check=_addresses(50), default=UNSET),
     "device_id": Attribute(check=text(), default=""),
     "device_owner": Attribute(check=text(), default=""),
     "security_groups": Attribute(check=items(uuid, maximum=50), default=UNSET),
     "port_security_enabled": Attribute(check=truth, default=UNSET),
     "allowed_address_pairs": Attribute(check=items(_pair, maximum=10), default=[]),
+    "dns_name": Attribute(check=dns_name, default=""),
+    "dns_domain": Attribute(check=dns_domain, default=""),
+    "dns_assignment": read_only(),
+    "extra_dhcp_opts": Attribute(check=items(dhcp_option, maximum=64, unique=False), default=[]),
     "qos_policy_id": _qos_policy,
     "binding:host_id": Attribute(check=lambda v: "" if v is None else text()(v), default=""),
     "binding:vnic_type": Attribute(check=one_of("normal"), default="normal"),
@@ -177,6 +187,11 @@ PORT: dict[str, Attribute] = {
     "binding:vif_type": read_only(),
     "binding:vif_details": read_only(),
     "trunk_details": read_only(),
+    "resource_request": read_only(),
+    "data_plane_status": Attribute(
+        check=or_none(one_of("ACTIVE", "DOWN")), default=None, post=False
+    ),
+    "trusted": Attribute(check=or_none(truth), default=None),
 }
 
 BINDING: dict[str, Attribute] = {
@@ -224,6 +239,8 @@ FLOATING_IP: dict[str, Attribute] = {
     "status": read_only(),
     "port_details": read_only(),
     "port_forwardings": read_only(),
+    "dns_name": Attribute(check=dns_name, default="", put=False),
+    "dns_domain": Attribute(check=dns_domain, default="", put=False),
     "qos_policy_id": _qos_policy,
 }
 
@@ -390,6 +407,18 @@ BANDWIDTH_LIMIT_RULE: dict[str, Attribute] = {
     "max_kbps": Attribute(check=whole(1, 2**31 - 1)),
     "max_burst_kbps": Attribute(check=_RATE, default=0),
     "direction": Attribute(check=one_of("egress", "ingress"), default="egress"),
+}
+
+MINIMUM_BANDWIDTH_RULE: dict[str, Attribute] = {
+    **_of_rule,
+    "min_kbps": Attribute(check=whole(1, 2**31 - 1)),
+    "direction": Attribute(check=one_of("egress", "ingress"), default="egress"),
+}
+
+MINIMUM_PACKET_RATE_RULE: dict[str, Attribute] = {
+    **_of_rule,
+    "min_kpps": Attribute(check=whole(1, 2**31 - 1)),
+    "direction": Attribute(check=one_of("egress", "ingress", "any"), default="egress"),
 }
 
 DSCP_MARKING_RULE: dict[str, Attribute] = {
