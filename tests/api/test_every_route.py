@@ -213,6 +213,7 @@ async def _things(cloud: Cloud) -> tuple[Client, dict[tuple[str, str], str]]:
         ("network", "rbac_policy_id"): str(opened["id"]),
         ("network", "port_forwarding_id"): str(forwarded["id"]),
         ("network", "floatingip_of_forwarding"): str(taken),
+        ("network", "outward_router"): str(outward),
         **rules,
         ("network", "trunk_id"): str(trunk),
         ("network", "security_groups_default_statefulness_id"): str(plain),

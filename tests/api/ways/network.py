@@ -115,6 +115,7 @@ async def ways(admin: Client, owner: Client, things: Things) -> Ways:
             body={"security_group_rule": {"security_group_id": group, "direction": "ingress"}}
         ),
     }
+    found |= await _hosted(admin, things)
     forwarding = "/v2.0/floatingips/{floatingip_id}/port_forwardings"
     taken = {"floatingip_id": things["network", "floatingip_of_forwarding"]}
     body = {
@@ -138,6 +139,25 @@ async def ways(admin: Client, owner: Client, things: Things) -> Ways:
             found[f"{method} {tags}", ""] = Way(path=one, body={"tags": ["red"]})
             found[f"{method} {tags}/{{tag}}", ""] = Way(path=one)
     return found
+
+
+async def _hosted(admin: Client, things: Things) -> Ways:
+    """Agents, and the router with a gateway that is on their hosts."""
+    agents = (await admin.get("/network/v2.0/agents?binary=ovn-controller"))["agents"]
+    agent = {"agent_id": agents[0]["id"]}
+    router, net = things["network", "outward_router"], things["network", "network_id"]
+    on = "/v2.0/agents/{agent_id}/l3-routers"
+    one, dhcp = {**agent, "router_id": router}, "/v2.0/agents/{agent_id}/dhcp-networks"
+    return {
+        ("GET /v2.0/routers/{router_id}/l3-agents", ""): Way(path=one),
+        (f"GET {on}", ""): Way(path=agent),
+        (f"POST {on}", ""): Way(path=agent, body={"router_id": router}),
+        (f"PUT {on}/{{router_id}}", ""): Way(path=one, body={"ha_chassis_priority": 7}),
+        (f"DELETE {on}/{{router_id}}", ""): Way(path=one),
+        (f"GET {dhcp}", ""): Way(path=agent),
+        (f"POST {dhcp}", ""): Way(path=agent, body={"network_id": net}),
+        (f"DELETE {dhcp}/{{network_id}}", ""): Way(path={**agent, "network_id": net}),
+    }
 
 
 def values(things: Things) -> dict[str, dict[str, Any]]:

@@ -287,7 +287,7 @@ async def routed(cloud: Cloud) -> tuple[Guest, Guest, RouterSpec]:
             mac="fa:16:3e:01:00:02",
             addresses=("172.24.4.10/24",),
             next_hops=("172.24.4.1",),
-            chassis=("host-1",),
+            chassis={"host-1": 1},
         ),
     )
     await network(cloud, one)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -173,7 +173,8 @@ class GatewaySpec(msgspec.Struct, frozen=True, kw_only=True):
     """A router's port on a provider network.
 
     addresses: with prefix length. next_hops: the network's gateways, at most one a version.
-    chassis: system ids, the most wanted first. own_floating: floating addresses that lead to the router itself.
+    chassis: system ids with their priorities; the highest that is alive carries the port.
+    own_floating: floating addresses that lead to the router itself.
     """
 
     port_id: str
@@ -181,7 +182,7 @@ class GatewaySpec(msgspec.Struct, frozen=True, kw_only=True):
     mac: str
     addresses: tuple[str, ...]
     next_hops: tuple[str, ...] = ()
-    chassis: tuple[str, ...]
+    chassis: dict[str, int]
     enable_snat: bool = True
     own_floating: tuple[str, ...] = ()
     scopes: dict[int, str] = {}
@@ -717,6 +718,9 @@ def _walls(interfaces: Sequence[RouterInterfaceSpec]) -> frozenset[RouterPolicy]
     return frozenset(found)
 
 
+NO_CHASSIS: Mapping[str, int] = {}
+
+
 def _router_port_name(port_id: str) -> str:
     return f"lrp-{_id(port_id)}"
 
@@ -727,7 +731,7 @@ def _router_port(
     network_id: str,
     mac: str,
     addresses: Sequence[str],
-    chassis: Sequence[str] = (),
+    chassis: Mapping[str, int] = NO_CHASSIS,
     ra_mode: str = "dhcpv6_stateful",
 ) -> list[Row]:
     name = _router_port_name(port_id)
@@ -740,8 +744,8 @@ def _router_port(
             mac=_mac(mac),
             networks=networks,
             gateway_chassis=frozenset(
-                GatewayChassis(chassis=each, priority=len(chassis) - rank)
-                for rank, each in enumerate(chassis)
+                GatewayChassis(chassis=each, priority=priority)
+                for each, priority in chassis.items()
             ),
             ipv6_ra_configs={"address_mode": ra_mode, "send_periodic": "true"} if advertise else {},
         ),

@@ -49,6 +49,7 @@ _RULES: tuple[Rule, ...] = (
         "rule:admin_only",
         "POST /default-security-group-rules",
     ),
+    Rule("create_dhcp-network", "rule:admin_only", "POST /agents/{agent_id}/dhcp-networks"),
     Rule(
         "create_floatingip",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
@@ -69,6 +70,7 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
         "POST /floatingips/{floatingip_id}/port_forwardings",
     ),
+    Rule("create_l3-router", "rule:admin_only", "POST /agents/{agent_id}/l3-routers"),
     Rule(
         "create_network",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
@@ -300,6 +302,11 @@ _RULES: tuple[Rule, ...] = (
         "DELETE /default-security-group-rules/{id}",
     ),
     Rule(
+        "delete_dhcp-network",
+        "rule:admin_only",
+        "DELETE /agents/{agent_id}/dhcp-networks/{network_id}",
+    ),
+    Rule(
         "delete_floatingip",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "DELETE /floatingips/{id}",
@@ -314,6 +321,7 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
         "DELETE /floatingips/{floatingip_id}/port_forwardings/{port_forwarding_id}",
     ),
+    Rule("delete_l3-router", "rule:admin_only", "DELETE /agents/{agent_id}/l3-routers/{router_id}"),
     Rule(
         "delete_network",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
@@ -452,6 +460,8 @@ _RULES: tuple[Rule, ...] = (
         "role:reader",
         "GET /default-security-group-rules; GET /default-security-group-rules/{id}",
     ),
+    Rule("get_dhcp-agents", "rule:admin_only", "GET /networks/{network_id}/dhcp-agents"),
+    Rule("get_dhcp-networks", "rule:admin_only", "GET /agents/{agent_id}/dhcp-networks"),
     Rule(
         "get_floatingip_pool",
         "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
@@ -462,6 +472,8 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
         "GET /floatingips/{floatingip_id}/port_forwardings; GET /floatingips/{floatingip_id}/port_forwardings/{port_forwarding_id}",
     ),
+    Rule("get_l3-agents", "rule:admin_only", "GET /routers/{router_id}/l3-agents"),
+    Rule("get_l3-routers", "rule:admin_only", "GET /agents/{agent_id}/l3-routers"),
     Rule(
         "get_network_ip_availability",
         "(rule:admin_only) or (rule:service_api)",
@@ -704,6 +716,7 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
         "PUT /floatingips/{floatingip_id}/port_forwardings/{port_forwarding_id}",
     ),
+    Rule("update_l3-router", "rule:admin_only", "PUT /agents/{agent_id}/l3-routers/{router_id}"),
     Rule(
         "update_network",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",

@@ -296,6 +296,76 @@ routers = sa.Table(
     sa.Column("gateway_network_id", sa.String(36), index=True),
     sa.Column("gateway_qos_policy_id", sa.ForeignKey("qos_policies.id"), index=True),
     sa.Column("availability_zone_hints", JSON, nullable=False),
+    sa.Column("flavor_id", sa.ForeignKey("network_flavors.id"), index=True),
+    # Of several gateways: whether all are ways outside or the first alone, and whether dead ones are found by BFD.
+    sa.Column("default_route_ecmp", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("default_route_bfd", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+
+# The gateways of a router beside its first, which the router has itself.
+router_gateways = sa.Table(
+    "router_gateways",
+    metadata,
+    sa.Column("port_id", sa.ForeignKey("ports.id"), primary_key=True),
+    sa.Column("router_id", sa.ForeignKey("routers.id"), nullable=False, index=True),
+    sa.Column("network_id", sa.String(36), nullable=False, index=True),
+    sa.Column("enable_snat", sa.Boolean, nullable=False),
+    sa.Column("qos_policy_id", sa.ForeignKey("qos_policies.id"), index=True),
+    sa.Column("position", sa.Integer, nullable=False),
+)
+
+# Where the gateways of a router are, if somebody said so; the highest number that is alive carries them.
+router_hosts = sa.Table(
+    "router_hosts",
+    metadata,
+    sa.Column("router_id", sa.ForeignKey("routers.id"), primary_key=True),
+    sa.Column("host", sa.String(255), primary_key=True, index=True),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.UniqueConstraint("router_id", "priority"),
+)
+
+flavors = sa.Table(
+    "network_flavors",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("description", sa.String(1024), nullable=False),
+    sa.Column("service_type", sa.String(36), nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+)
+
+service_profiles = sa.Table(
+    "service_profiles",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("description", sa.String(1024), nullable=False),
+    sa.Column("driver", sa.String(1024), nullable=False),
+    sa.Column("metainfo", sa.Text, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+)
+
+flavor_profiles = sa.Table(
+    "network_flavor_profiles",
+    metadata,
+    sa.Column("flavor_id", sa.ForeignKey("network_flavors.id"), primary_key=True),
+    sa.Column(
+        "service_profile_id",
+        sa.ForeignKey("service_profiles.id"),
+        primary_key=True,
+        index=True,
+    ),
+)
+
+# What security groups let through or drop, written into the log of the host where it happens.
+logs = sa.Table(
+    "network_logs",
+    metadata,
+    *_standard(),
+    sa.Column("resource_type", sa.String(36), nullable=False),
+    sa.Column("resource_id", sa.String(36), index=True),  # a security group
+    sa.Column("target_id", sa.String(36), index=True),  # a port
+    sa.Column("event", sa.String(8), nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
 )
 
 # A router has one port on a subnet, whoever adds it at the same time.

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, Conflict
-from hanok.services.network.logic import addresses, bindings, qos, quotas
+from hanok.services.network.logic import addresses, bindings, qos, quotas, scheduling
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic.addresses import network_of
 from hanok.services.network.logic.errors import bad, conflict, disallowed
@@ -338,6 +338,7 @@ async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
         raise conflict("RouterInUse", f"Router {row.id} still has ports")
     await _clear_gateway(tx, room, row)
     await set_tags(tx, row.id, ())
+    await scheduling.forget(tx, row.id)
     await tx.execute(routers.delete().where(routers.c.id == row.id))
     await touch(tx, room, router_scope(row.id))
 

@@ -16,9 +16,9 @@ from hanok.drivers.ovn.rows import Row
 from hanok.drivers.ovn.topology import CannotExpress
 from hanok.services.network.logic import (
     address_groups,
-    agents,
     forwardings,
     qos,
+    scheduling,
     subnet_pools,
     subports,
 )
@@ -44,8 +44,6 @@ from hanok.store import Transaction
 
 Wanted = list[Row] | CannotExpress | None
 """A scope's rows; why it cannot be written; or None when what it stood for is gone."""
-
-MOST_GATEWAYS = 5  # hosts that may carry a router's gateway: OVN watches each with BFD
 
 
 def _in(column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
@@ -282,7 +280,7 @@ async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> d
     to_themselves: dict[str, list[str]] = {}
     for one in await tx.all(_to_themselves, {"ids": list(ids)}):
         to_themselves.setdefault(one.router_id, []).append(one.floating_ip_address)
-    known = list(room.settings.chassis) or await agents.hosts(tx)
+    hosts = await scheduling.hosts_of(tx, room, [row.id for row in rows])
     policies = await qos.specs_of(tx, [row.gateway_qos_policy_id for row in rows])
 
     def with_prefix(port_id: str) -> tuple[str, ...]:
@@ -308,7 +306,7 @@ async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> d
                 mac=outside.mac_address,
                 addresses=with_prefix(outside.id),
                 next_hops=tuple(hops),
-                chassis=_turned(known, row.id),
+                chassis=dict(hosts[row.id]),
                 enable_snat=row.enable_snat,
                 own_floating=tuple(to_themselves.get(row.id, ())),
                 scopes=their_scopes.get(outside.network_id, {}),
@@ -353,14 +351,6 @@ def _ra_mode(joined: Iterable[SQLRow[Any]]) -> Any:
         if subnet.ip_version == 6 and subnet.ipv6_ra_mode:
             return str(subnet.ipv6_ra_mode).replace("-", "_")
     return "dhcpv6_stateful"
-
-
-def _turned(known: Sequence[str], router_id: str) -> tuple[str, ...]:
-    """The hosts for a router's gateway, the most wanted first; another one for each router."""
-    if not known:
-        return ()
-    start = int(hashlib.sha256(router_id.encode()).hexdigest(), 16) % len(known)
-    return tuple([*known[start:], *known[:start]][:MOST_GATEWAYS])
 
 
 async def _load_floating(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:

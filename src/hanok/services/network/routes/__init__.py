@@ -11,6 +11,7 @@ from hanok.services.network.routes import (
     qos,
     quotas,
     routers,
+    schedulers,
     tags,
     topologies,
     trunks,
@@ -33,4 +34,5 @@ ROUTES: tuple[Route, ...] = (
     *tags.ROUTES,
     *quotas.ROUTES,
     *agents.ROUTES,
+    *schedulers.ROUTES,
 )

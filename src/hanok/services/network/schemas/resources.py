@@ -415,6 +415,14 @@ RBAC_POLICY: dict[str, Attribute] = {
     "target_tenant": Attribute(check=text(empty=False)),
 }
 
+# OVN's numbers of hosts: the highest that is alive carries a router's gateways.
+_host_priority = or_none(whole(1, 32767))
+HOSTING: dict[str, Attribute] = {
+    "ha_chassis_priority": Attribute(check=_host_priority, default=None)
+}
+HOSTED_ROUTER: dict[str, Attribute] = {"router_id": Attribute(check=uuid), **HOSTING}
+HOSTED_NETWORK: dict[str, Attribute] = {"network_id": Attribute(check=uuid)}
+
 AGENT: dict[str, Attribute] = {
     "description": Attribute(check=_optional_text, default="", post=False),
     **{
