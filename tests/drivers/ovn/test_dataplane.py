@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from hanok.drivers.ovn.topology import (
     RuleSpec,
     SecurityGroupSpec,
     SubnetSpec,
+    WaySpec,
 )
 
 pytestmark = [
@@ -344,6 +346,72 @@ async def test_ports_of_a_floating_ip_lead_to_ports_of_guests(cloud: Cloud) -> N
         with pytest.raises((TimeoutError, OSError)):
             async with asyncio.timeout(2):
                 await talk(cloud.host, "172.24.4.150", 2203, listener)
+
+
+async def test_a_router_has_several_ways_outside(cloud: Cloud) -> None:
+    first, second, router = await routed(cloud)
+    other = NetworkSpec(
+        id="other",
+        subnets=(SubnetSpec(id="s-other", cidr="172.24.5.0/24", server_mac="fa:16:3e:ff:00:09"),),
+    )
+    await network(cloud, other)
+    beyond = PortSpec(
+        id="beyond", network_id="other", mac="fa:16:3e:00:05:01", port_security=False,
+        fixed_ips=(FixedIP(subnet_id="s-other", address="172.24.5.1"),),
+    )  # fmt: skip
+    assert await cloud.apply(topology.port_scope("beyond"), topology.port(beyond, other.subnets))
+    far = await cloud.guest(beyond, "172.24.5.1/24")
+    await host.ip(far.namespace, *"addr add 198.51.100.1/32 dev lo".split())
+    await host.ip(cloud.host, *"addr add 198.51.100.1/32 dev lo".split())
+    assert await cloud.northbound.wait_port_up("beyond", 20)
+    assert router.gateway is not None
+    another = msgspec.structs.replace(
+        router.gateway, port_id="out2", network_id="other", mac="fa:16:3e:01:00:03",
+        addresses=("172.24.5.10/24",), next_hops=("172.24.5.1",),
+    )  # fmt: skip
+    both = msgspec.structs.replace(
+        router, more_gateways=(another,), ways=(WaySpec(address="10.0.0.11", port_id="out2"),)
+    )
+
+    async def routes_by(spec: RouterSpec) -> None:
+        await cloud.apply(topology.router_scope("r1"), topology.router(spec))
+        assert await cloud.northbound.wait_applied(20)
+
+    await routes_by(both)
+    moved = FloatingIPSpec(
+        id="f1", router_id="r1", floating_address="172.24.5.101", fixed_address="10.0.0.11",
+        gateway_port_id="out2", several=True,
+    )  # fmt: skip
+    assert await cloud.apply(topology.floating_ip_scope("f1"), topology.floating_ip(moved))
+    assert await cloud.northbound.wait_applied(20)
+    await group(cloud, EGRESS, RuleSpec(direction="ingress", remote_cidr="172.24.0.0/16"))
+    # A floating IP of the second network answers by the second gateway; what has none goes by the first.
+    assert await pings(far.namespace, "172.24.5.101")
+    with await listen(first.namespace, "10.0.0.11", 2222) as listener:
+        assert await talk(far.namespace, "172.24.5.101", 2222, listener) == "172.24.5.1"
+    with await listen(cloud.host, "198.51.100.1", 3333) as listener:
+        assert await talk(second.namespace, "198.51.100.1", 3333, listener) == "172.24.4.10"
+    # With ECMP connections go by both.
+    await routes_by(msgspec.structs.replace(both, ecmp=True))
+    loop, seen = asyncio.get_running_loop(), set()
+    with (
+        await listen(cloud.host, "198.51.100.1", 3334) as here,
+        await listen(far.namespace, "198.51.100.1", 3334) as there,
+    ):
+        for _ in range(24):
+            with await host.inside(second.namespace, socket.socket) as client:
+                client.setblocking(False)
+                async with asyncio.timeout(15):
+                    await loop.sock_connect(client, ("198.51.100.1", 3334))
+                await asyncio.sleep(0)
+            for listener in (here, there):
+                with suppress(BlockingIOError):
+                    taken, peer = listener.accept()
+                    taken.close()
+                    seen.add(peer[0])
+            if len(seen) == 2:
+                break
+    assert seen == {"172.24.4.10", "172.24.5.10"}
 
 
 async def test_an_address_group_lets_in_whom_it_names(cloud: Cloud) -> None:

@@ -22,6 +22,7 @@ from hanok.drivers.ovn.plan import (
 )
 from hanok.drivers.ovn.rows import (
     ACL,
+    BFD,
     NAT,
     Action,
     AddressSet,
@@ -150,11 +151,16 @@ def _read_router(index: Index, copy: Copy, row: UUID) -> Row:
                 destination=_one(route, "ip_prefix"),
                 next_hop=_one(route, "nexthop"),
                 port=_one(route, "output_port"),
+                watched=bool(route.atoms("bfd")),
             )
             for route in routes
         ),
         policies=frozenset(
-            RouterPolicy(priority=_number(one, "priority") or 0, match=_one(one, "match"))
+            RouterPolicy(
+                priority=_number(one, "priority") or 0,
+                match=_one(one, "match"),
+                next_hop=_one(one, "nexthops"),
+            )
             for one in policies
         ),
         options=cells.pairs("options"),
@@ -192,6 +198,7 @@ def _read_nat(index: Index, copy: Copy, row: UUID) -> Row:
         logical_ip=_one(cells, "logical_ip"),
         logical_port=_one(cells, "logical_port"),
         external_mac=_one(cells, "external_mac"),
+        gateway=_named(index, ROUTER_PORT, cells, "gateway_port"),
         options=cells.pairs("options"),
         external_ids=_theirs(cells),
     )
@@ -262,6 +269,11 @@ def _read_balancer(index: Index, copy: Copy, row: UUID) -> Row:
     )
 
 
+def _read_bfd(index: Index, copy: Copy, row: UUID) -> Row:
+    cells = copy.cells("BFD", row)
+    return BFD(port=_one(cells, "logical_port"), next_hop=_one(cells, "dst_ip"))
+
+
 def _read_addresses(index: Index, copy: Copy, row: UUID) -> Row:
     cells = copy.cells("Address_Set", row)
     return AddressSet(name=_one(cells, "name"), addresses=_texts(cells, "addresses"))
@@ -278,5 +290,6 @@ _READERS = {
     DNS: _read_dns,
     BALANCER: _read_balancer,
     "QoS": _read_qos,
+    "BFD": _read_bfd,
     "Address_Set": _read_addresses,
 }

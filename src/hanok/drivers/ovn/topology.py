@@ -37,6 +37,7 @@ import msgspec
 from hanok.drivers.ovn.errors import OVNError
 from hanok.drivers.ovn.rows import (
     ACL,
+    BFD,
     NAT,
     Action,
     AddressSet,
@@ -189,11 +190,32 @@ class GatewaySpec(msgspec.Struct, frozen=True, kw_only=True):
     qos: tuple[QoSSpec, ...] = ()
 
 
+class WaySpec(msgspec.Struct, frozen=True, kw_only=True):
+    """By which of several gateways an address of a guest goes outside, because what comes in there leads to it.
+
+    protocol, ports: what it sends from these alone; "" and () for all.
+    """
+
+    address: str
+    port_id: str
+    protocol: Literal["", "tcp", "udp"] = ""
+    ports: tuple[int, int] | tuple[()] = ()
+
+
 class RouterSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """more_gateways: those beside the first. ecmp: whether all of them are ways outside, or the first alone.
+
+    bfd: whether a way holds only while its next hop answers.
+    """
+
     id: str
     admin_up: bool = True
     interfaces: tuple[RouterInterfaceSpec, ...] = ()
     gateway: GatewaySpec | None = None
+    more_gateways: tuple[GatewaySpec, ...] = ()
+    ecmp: bool = False
+    bfd: bool = False
+    ways: tuple[WaySpec, ...] = ()
     routes: tuple[HostRoute, ...] = ()
 
 
@@ -220,6 +242,8 @@ class FloatingIPSpec(msgspec.Struct, frozen=True, kw_only=True):
     forwardings: tuple[ForwardingSpec, ...] = ()
     gateway_port_id: str = ""
     """The port of its router on the external network, where its QoS rules are looked at."""
+    several: bool = False
+    """Whether its router has several gateways, so that OVN has to be told at which one it is."""
     network_id: str = ""
     """The external network."""
     qos: tuple[QoSSpec, ...] = ()
@@ -642,36 +666,29 @@ def router(spec: RouterSpec) -> list[Row]:
             name, interface.port_id, interface.network_id, interface.mac, interface.addresses,
             ra_mode=interface.ra_mode,
         )  # fmt: skip
-    if spec.gateway is not None:
-        gateway = spec.gateway
+    gateways = [one for one in (spec.gateway, *spec.more_gateways) if one is not None]
+    for gateway in gateways:
         # A router takes what is for itself before it translates addresses: NAT to its own would lead nowhere.
         own = [f"{_v4(address)}/32" for address in gateway.own_floating]
         ports += _router_port(
             name, gateway.port_id, gateway.network_id, gateway.mac, [*gateway.addresses, *own],
             gateway.chassis,
         )  # fmt: skip
-        for hop in gateway.next_hops:
-            address = _address(hop)
-            everywhere = "0.0.0.0/0" if address.version == 4 else "::/0"
-            if not any(route.destination == everywhere for route in routes):
-                routes.add(
-                    StaticRoute(
-                        destination=everywhere,
-                        next_hop=str(address),
-                        port=_router_port_name(gateway.port_id),
-                    )
-                )
-        ports += _snat(name, gateway, spec.interfaces)
+        ports += _snat(name, gateway, spec.interfaces, several=len(gateways) > 1)
         ports += _qos(
             gateway.port_id, gateway.network_id, gateway.port_id, gateway.qos,
             priority=QOS_OUTSIDE_PRIORITY,
         )  # fmt: skip
+    said = {route.destination for route in routes}
+    outward = [one for one in _outward(spec, gateways) if one.destination not in said]
+    ports += [BFD(port=one.port, next_hop=one.next_hop) for one in outward if one.watched]
+    routes.update(outward)
     return [
         Router(
             name=name,
             enabled=spec.admin_up,
             routes=frozenset(routes),
-            policies=_walls(spec.interfaces),
+            policies=_walls(spec.interfaces) | _ways(spec, gateways),
             # Without these two, routers on one external network cost flows by the square.
             options={"always_learn_from_arp_request": "false", "dynamic_neigh_routers": "true"},
         ),
@@ -679,8 +696,68 @@ def router(spec: RouterSpec) -> list[Row]:
     ]
 
 
+def _outward(spec: RouterSpec, gateways: Sequence[GatewaySpec]) -> list[StaticRoute]:
+    """The ways outside, of each version of IP: by the first gateway that has one, or by all of them."""
+    found: dict[str, list[StaticRoute]] = {}
+    for gateway in gateways:
+        for address in map(_address, gateway.next_hops):
+            everywhere = "0.0.0.0/0" if address.version == 4 else "::/0"
+            theirs = found.setdefault(everywhere, [])
+            if not theirs or spec.ecmp:
+                theirs.append(
+                    StaticRoute(
+                        destination=everywhere,
+                        next_hop=str(address),
+                        port=_router_port_name(gateway.port_id),
+                        watched=spec.bfd,
+                    )
+                )
+    return [one for routes in found.values() for one in routes]
+
+
+WAY_PRIORITY = 900
+
+
+def _ways(spec: RouterSpec, gateways: Sequence[GatewaySpec]) -> frozenset[RouterPolicy]:
+    """Answers to what came in by one of several gateways go out there, whichever is the way of everything else."""
+    hops = {
+        gateway.port_id: hop
+        for gateway in gateways
+        for hop in map(_address, gateway.next_hops)
+        if hop.version == 4
+    }
+    near = {
+        str(each.network)
+        for interface in spec.interfaces
+        for each in map(_interface, interface.addresses)
+        if each.version == 4
+    }
+    near |= {str(each) for each in map(_network, (one.destination for one in spec.routes))
+             if each.version == 4 and each.prefixlen}  # fmt: skip
+    found = set()
+    for way in spec.ways if len(gateways) > 1 else ():
+        if way.port_id not in hops:
+            continue
+        match = [f"ip4.src == {_v4(way.address)}"]
+        if near:
+            match.append(f"ip4.dst != {_set(sorted(near))}")
+        if way.protocol and way.ports:
+            first, last = map(int, way.ports)
+            match.append(f"{first} <= {way.protocol}.src <= {last}")
+        found.add(
+            RouterPolicy(
+                priority=WAY_PRIORITY, match=" && ".join(match), next_hop=str(hops[way.port_id])
+            )
+        )
+    return frozenset(found)
+
+
 def _snat(
-    router: str, gateway: GatewaySpec, interfaces: Sequence[RouterInterfaceSpec]
+    router: str,
+    gateway: GatewaySpec,
+    interfaces: Sequence[RouterInterfaceSpec],
+    *,
+    several: bool,
 ) -> list[Row]:
     outside = [str(each.ip) for each in map(_interface, gateway.addresses) if each.version == 4]
     if not gateway.enable_snat or not outside:
@@ -692,7 +769,13 @@ def _snat(
         if each.version == 4 and not _one_scope(gateway.scopes, interface.scopes)
     }
     return [
-        NAT(router=router, type="snat", external_ip=outside[0], logical_ip=cidr)
+        NAT(
+            router=router,
+            type="snat",
+            external_ip=outside[0],
+            logical_ip=cidr,
+            gateway=_router_port_name(gateway.port_id) if several else "",
+        )
         for cidr in sorted(inside)
     ]
 
@@ -773,6 +856,7 @@ def floating_ip(spec: FloatingIPSpec) -> list[Row]:
         type="dnat_and_snat",
         external_ip=str(_v4(spec.floating_address)),
         logical_ip=str(_v4(spec.fixed_address)),
+        gateway=_router_port_name(spec.gateway_port_id) if spec.several else "",
     )
     return [whole, *rows]
 
