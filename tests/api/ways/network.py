@@ -116,6 +116,7 @@ async def ways(admin: Client, owner: Client, things: Things) -> Ways:
         ),
     }
     found |= await _hosted(admin, things)
+    found |= _gateways(things)
     forwarding = "/v2.0/floatingips/{floatingip_id}/port_forwardings"
     taken = {"floatingip_id": things["network", "floatingip_of_forwarding"]}
     body = {
@@ -160,6 +161,25 @@ async def _hosted(admin: Client, things: Things) -> Ways:
     }
 
 
+def _gateways(things: Things) -> Ways:
+    """A gateway more, with each thing that a rule of its own is about."""
+    one = {"network_id": things["network", "public"]}
+    inner = {
+        "enable_snat": {"enable_snat": True},
+        "external_fixed_ips": {"external_fixed_ips": [{"ip_address": "172.24.4.79"}]},
+    }
+    found: Ways = {}
+    for how in ("add", "update", "remove"):
+        route = f"PUT /v2.0/routers/{{router_id}}/{how}_external_gateways"
+        body = {"router": {"external_gateways": [one]}}
+        found[route, ""] = Way(body=body)
+        for name, more in inner.items():
+            rule = f"{how}_external_gateways:external_gateways:{name}"
+            more = {"router": {"external_gateways": [{**one, **more}]}}
+            found[route, rule] = Way(body=more)
+    return found
+
+
 def values(things: Things) -> dict[str, dict[str, Any]]:
     """By kind of resource and attribute: what to send so that the attribute's own rule is asked."""
     subnet, public = things["network", "subnet_id"], things["network", "public"]
@@ -192,6 +212,8 @@ def values(things: Things) -> dict[str, dict[str, Any]]:
             "binding:vnic_type": "normal",
         },
         "router": {
+            "enable_default_route_bfd": True,
+            "enable_default_route_ecmp": True,
             "external_gateway_info": {"network_id": public},
             "external_gateway_info:network_id": {"network_id": public},
             "external_gateway_info:enable_snat": {"network_id": public, "enable_snat": True},

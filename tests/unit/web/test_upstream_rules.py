@@ -42,19 +42,6 @@ NOT_ASKED = {
     ("compute", "os_compute_api:servers:create_image:allow_volume_backed"): "no server has volumes",
     ("compute", "compute:servers:resize:cross_cell"): "there are no cells",
     ("image", "download_from_store"): "no download names a store",
-} | {
-    ("network", f"{verb}_external_gateways{part}"): (
-        "named under PUT /routers/{id}; it is for routers with several gateways, which are not served"
-    )
-    for verb in ("add", "update", "remove")
-    for part in (
-        "",
-        *(
-            f":external_gateways{inner}"
-            for inner in ("", ":network_id", ":enable_snat", ":external_fixed_ips")
-            if verb != "remove" or not inner
-        ),
-    )
 }
 # What upstream's own rules lead to, and nothing that is served here.
 NOT_LED_TO = {

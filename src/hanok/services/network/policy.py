@@ -14,6 +14,31 @@ _RULES: tuple[Rule, ...] = (
         "PUT /address-groups/{id}/add_addresses",
     ),
     Rule(
+        "add_external_gateways",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "add_external_gateways:external_gateways",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "add_external_gateways:external_gateways:enable_snat",
+        "rule:admin_only",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "add_external_gateways:external_gateways:external_fixed_ips",
+        "rule:admin_only",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "add_external_gateways:external_gateways:network_id",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
         "add_extraroutes",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /routers/{id}/add_extraroutes",
@@ -199,6 +224,8 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "POST /routers",
     ),
+    Rule("create_router:enable_default_route_bfd", "rule:admin_only", "POST /routers"),
+    Rule("create_router:enable_default_route_ecmp", "rule:admin_only", "POST /routers"),
     Rule(
         "create_router:external_gateway_info",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
@@ -660,6 +687,16 @@ _RULES: tuple[Rule, ...] = (
         "PUT /address-groups/{id}/remove_addresses",
     ),
     Rule(
+        "remove_external_gateways",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "remove_external_gateways:external_gateways",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
         "remove_extraroutes",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /routers/{id}/remove_extraroutes",
@@ -700,6 +737,31 @@ _RULES: tuple[Rule, ...] = (
         "update_alias_dscp_marking_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "PUT /qos/alias_dscp_marking_rules/{rule_id}/",
+    ),
+    Rule(
+        "update_external_gateways",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "update_external_gateways:external_gateways",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "update_external_gateways:external_gateways:enable_snat",
+        "rule:admin_only",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "update_external_gateways:external_gateways:external_fixed_ips",
+        "rule:admin_only",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "update_external_gateways:external_gateways:network_id",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
     ),
     Rule(
         "update_floatingip",
@@ -845,6 +907,8 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /routers/{id}",
     ),
+    Rule("update_router:enable_default_route_bfd", "rule:admin_only", "PUT /routers/{id}"),
+    Rule("update_router:enable_default_route_ecmp", "rule:admin_only", "PUT /routers/{id}"),
     Rule(
         "update_router:external_gateway_info",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",

@@ -29,7 +29,14 @@ from hanok.services.network.logic.reach import (
 )
 from hanok.services.network.logic.scopes import network_scope, port_scope, router_scope, touch_all
 from hanok.services.network.room import Network
-from hanok.services.network.tables import floating_ips, networks, ports, routers, subnet_pools
+from hanok.services.network.tables import (
+    floating_ips,
+    networks,
+    ports,
+    router_gateways,
+    routers,
+    subnet_pools,
+)
 from hanok.services.network.tables import subnets as subnet_table
 from hanok.store import Duplicate, Transaction
 from hanok.web.attributes import UNSET
@@ -76,7 +83,14 @@ _routers_on = sa.select(ports.c.device_id).where(
 )
 _port_ids = sa.select(ports.c.id).where(ports.c.network_id == bindparam("network"))
 _routers_outside = sa.select(routers.c.id).where(
-    routers.c.gateway_network_id == bindparam("network")
+    sa.or_(
+        routers.c.gateway_network_id == bindparam("network"),
+        routers.c.id.in_(
+            sa.select(router_gateways.c.router_id).where(
+                router_gateways.c.network_id == bindparam("network")
+            )
+        ),
+    )
 )
 _default_external = sa.select(networks.c.id).where(
     networks.c.is_default.is_(True), networks.c.external.is_(True)

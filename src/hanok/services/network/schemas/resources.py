@@ -201,11 +201,25 @@ def gateway_info(value: object) -> dict[str, object] | None:
     return None if value is None or value == {} else dict(_gateway(value))
 
 
+_gateways = items(_gateway, maximum=10, unique=False)
+
+
+def gateway_list(value: object) -> list[dict[str, object]]:
+    """Gateways as a list; an empty object stands for none of them, as clients send it."""
+    found: list[dict[str, object]] = _gateways([] if value == {} else value)
+    return found
+
+
+GATEWAYS: dict[str, Attribute] = {"external_gateways": Attribute(check=gateway_list)}
+
 ROUTER: dict[str, Attribute] = {
     **_standard(),
     "admin_state_up": Attribute(check=truth, default=True),
     "status": read_only(),
     "external_gateway_info": Attribute(check=gateway_info, default=None),
+    "external_gateways": read_only(),
+    "enable_default_route_ecmp": Attribute(check=truth, default=False),
+    "enable_default_route_bfd": Attribute(check=truth, default=False),
     "routes": Attribute(check=ROUTES, default=[], post=False),
     "distributed": read_only(),
     "ha": read_only(),
