@@ -134,7 +134,8 @@ async def test_ovn_is_told_of_all_of_them(ways: Ways) -> None:
     assert error["type"] == "RouterExternalGatewayInUseByFloatingIp"
     error = await refused(ways.admin, "DELETE", f"/networks/{ways.other}", None, 409)
     plain = {"router": {"enable_default_route_ecmp": True, "enable_default_route_bfd": True}}
-    answer = await ways.member("PUT", f"{V2}/routers/{ways.id}", plain, status=200)
+    await refused(ways.member, "PUT", f"/routers/{ways.id}", plain, 403)
+    answer = await ways.admin("PUT", f"{V2}/routers/{ways.id}", plain, status=200)
     assert answer.json()["router"]["enable_default_route_ecmp"] is True
     rows = await ways.rows()
     (router,) = (one for one in rows if isinstance(one, Router))

@@ -164,7 +164,7 @@ async def _hosted(admin: Client, things: Things) -> Ways:
 def _gateways(things: Things) -> Ways:
     """A gateway more, with each thing that a rule of its own is about."""
     one = {"network_id": things["network", "public"]}
-    inner = {
+    inner: dict[str, dict[str, Any]] = {
         "enable_snat": {"enable_snat": True},
         "external_fixed_ips": {"external_fixed_ips": [{"ip_address": "172.24.4.79"}]},
     }
@@ -175,8 +175,8 @@ def _gateways(things: Things) -> Ways:
         found[route, ""] = Way(body=body)
         for name, more in inner.items():
             rule = f"{how}_external_gateways:external_gateways:{name}"
-            more = {"router": {"external_gateways": [{**one, **more}]}}
-            found[route, rule] = Way(body=more)
+            named = {"router": {"external_gateways": [{**one, **more}]}}
+            found[route, rule] = Way(body=named)
     return found
 
 
