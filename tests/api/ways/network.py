@@ -117,6 +117,7 @@ async def ways(admin: Client, owner: Client, things: Things) -> Ways:
     }
     found |= await _hosted(admin, things)
     found |= _gateways(things)
+    found |= await _flavors(admin)
     forwarding = "/v2.0/floatingips/{floatingip_id}/port_forwardings"
     taken = {"floatingip_id": things["network", "floatingip_of_forwarding"]}
     body = {
@@ -178,6 +179,40 @@ def _gateways(things: Things) -> Ways:
             named = {"router": {"external_gateways": [{**one, **more}]}}
             found[route, rule] = Way(body=named)
     return found
+
+
+async def _flavors(admin: Client) -> Ways:
+    """A flavor with a profile, one without, and one profile that no flavor has."""
+    base = "/network/v2.0"
+    offered: dict[str, Any] = {"name": "f", "service_type": "L3_ROUTER_NAT"}
+    ids = [(await admin.post(f"{base}/flavors", {"flavor": offered}))["flavor"]["id"] for _ in "ab"]
+    said = {"service_profile": {"metainfo": "{}"}}
+    profiles = [
+        (await admin.post(f"{base}/service_profiles", said))["service_profile"]["id"] for _ in "abc"
+    ]
+    one, other = {"flavor_id": ids[0]}, {"flavor_id": ids[1]}
+    bound = {"service_profile": {"id": profiles[0]}}
+    await admin.post(f"{base}/flavors/{ids[0]}/service_profiles", bound)
+    free = {"service_profile_id": profiles[2]}
+    flavor, profile = "/v2.0/flavors", "/v2.0/service_profiles"
+    return {
+        (f"POST {flavor}", ""): Way(body={"flavor": offered}),
+        (f"GET {flavor}/{{flavor_id}}", ""): Way(path=one),
+        (f"PUT {flavor}/{{flavor_id}}", ""): Way(path=one, body={"flavor": {"name": "g"}}),
+        (f"DELETE {flavor}/{{flavor_id}}", ""): Way(path=other),
+        (f"POST {flavor}/{{flavor_id}}/service_profiles", ""): Way(
+            path=one, body={"service_profile": {"id": profiles[1]}}
+        ),
+        (f"DELETE {flavor}/{{flavor_id}}/service_profiles/{{profile_id}}", ""): Way(
+            path={**one, "profile_id": profiles[0]}
+        ),
+        (f"POST {profile}", ""): Way(body=said),
+        (f"GET {profile}/{{service_profile_id}}", ""): Way(path=free),
+        (f"PUT {profile}/{{service_profile_id}}", ""): Way(
+            path=free, body={"service_profile": {"enabled": False}}
+        ),
+        (f"DELETE {profile}/{{service_profile_id}}", ""): Way(path=free),
+    }
 
 
 def values(things: Things) -> dict[str, dict[str, Any]]:

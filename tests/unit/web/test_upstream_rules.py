@@ -35,6 +35,8 @@ _KINDS: dict[str, dict[str, Attribute]] = {
     "policy": resources.QOS_POLICY,
     "trunk": resources.TRUNK,
     "default_security_group_rule": resources.DEFAULT_RULE,
+    "flavor": resources.FLAVOR,
+    "service_profile": resources.SERVICE_PROFILE,
 }
 
 # Rules of served operations that are not asked, with the reason.
@@ -47,7 +49,6 @@ NOT_ASKED = {
 NOT_LED_TO = {
     ("image", "manage_image_cache"): "of an API from before /v2/cache",
     ("network", "context_with_global_access"): "of upstream's own processes",
-    ("network", "get_flavor_service_profile"): "of flavors of network services",
 }  # fmt: skip
 
 

@@ -26,6 +26,7 @@ EXTENSIONS: dict[str, str] = {
     "extraroute-atomic": "Atomically add/remove extra routes",
     "filter-validation": "Filter parameters validation",
     "fip-port-details": "Floating IP Port Details Extension",
+    "flavors": "Neutron Service Flavors",
     "floating-ip-port-forwarding": ("Floating IP Port Forwarding"),
     "floating-ip-port-forwarding-description": (
         "Floating IP Port Forwarding new attribute description"
@@ -35,6 +36,7 @@ EXTENSIONS: dict[str, str] = {
     "floatingip-pools": "Floating IP Pools Extension",
     "ip-substring-filtering": "IP address substring filtering",
     "l3-agent-scheduler-ha-chassis-priority": "L3 Agent Scheduler HA Chassis Priority",
+    "l3-flavors": "Router Flavor Extension",
     "l3_agent_scheduler": "L3 Agent Scheduler",
     "net-mtu": "Network MTU",
     "net-mtu-writable": "Network MTU (writable)",

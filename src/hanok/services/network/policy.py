@@ -75,6 +75,12 @@ _RULES: tuple[Rule, ...] = (
         "POST /default-security-group-rules",
     ),
     Rule("create_dhcp-network", "rule:admin_only", "POST /agents/{agent_id}/dhcp-networks"),
+    Rule("create_flavor", "rule:admin_only", "POST /flavors"),
+    Rule(
+        "create_flavor_service_profile",
+        "rule:admin_only",
+        "POST /flavors/{flavor_id}/service_profiles",
+    ),
     Rule(
         "create_floatingip",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
@@ -265,6 +271,7 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
         "POST /security-groups-default-statefulness",
     ),
+    Rule("create_service_profile", "rule:admin_only", "POST /service_profiles"),
     Rule(
         "create_subnet",
         "(rule:admin_only) or (role:member and rule:network_owner)",
@@ -332,6 +339,12 @@ _RULES: tuple[Rule, ...] = (
         "delete_dhcp-network",
         "rule:admin_only",
         "DELETE /agents/{agent_id}/dhcp-networks/{network_id}",
+    ),
+    Rule("delete_flavor", "rule:admin_only", "DELETE /flavors/{id}"),
+    Rule(
+        "delete_flavor_service_profile",
+        "rule:admin_only",
+        "DELETE /flavors/{flavor_id}/service_profiles/{profile_id}",
     ),
     Rule(
         "delete_floatingip",
@@ -425,6 +438,7 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
         "DELETE /security-groups-default-statefulness/{id}",
     ),
+    Rule("delete_service_profile", "rule:admin_only", "DELETE /service_profiles/{id}"),
     Rule(
         "delete_subnet",
         "role:member and project_id:%(project_id)s or (rule:admin_only) or (role:member and rule:network_owner)",
@@ -489,6 +503,7 @@ _RULES: tuple[Rule, ...] = (
     ),
     Rule("get_dhcp-agents", "rule:admin_only", "GET /networks/{network_id}/dhcp-agents"),
     Rule("get_dhcp-networks", "rule:admin_only", "GET /agents/{agent_id}/dhcp-networks"),
+    Rule("get_flavor", "role:reader", "GET /flavors; GET /flavors/{id}"),
     Rule(
         "get_floatingip_pool",
         "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
@@ -536,6 +551,11 @@ _RULES: tuple[Rule, ...] = (
         "get_security_groups_default_statefulness",
         "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
         "GET /security-groups-default-statefulness; GET /security-groups-default-statefulness/{id}",
+    ),
+    Rule(
+        "get_service_profile",
+        "rule:admin_only",
+        "GET /service_profiles; GET /service_profiles/{id}",
     ),
     Rule("get_service_provider", "role:reader", "GET /service-providers"),
     Rule(
@@ -763,6 +783,7 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /routers/{id}",
     ),
+    Rule("update_flavor", "rule:admin_only", "PUT /flavors/{id}"),
     Rule(
         "update_floatingip",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
@@ -945,6 +966,7 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
         "PUT /security-groups-default-statefulness/{id}",
     ),
+    Rule("update_service_profile", "rule:admin_only", "PUT /service_profiles/{id}"),
     Rule(
         "update_subnet",
         "role:member and project_id:%(project_id)s or (rule:admin_only) or (role:member and rule:network_owner)",
@@ -1018,6 +1040,11 @@ _RULES: tuple[Rule, ...] = (
     Rule("admin_owner_or_sg_owner", "rule:owner or rule:admin_or_sg_owner", BY_OPERATORS),
     Rule("default", "rule:admin_or_owner", BY_OPERATORS),
     Rule("owner", "project_id:%(project_id)s", BY_OPERATORS),
+    Rule(
+        "get_flavor_service_profile",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        BY_OPERATORS,
+    ),
     Rule("regular_user", "@", BY_OPERATORS),
     Rule(
         "restrict_wildcard",

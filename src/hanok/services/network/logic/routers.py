@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, Conflict
-from hanok.services.network.logic import addresses, bindings, gateways, quotas, scheduling
+from hanok.services.network.logic import addresses, bindings, flavors, gateways, quotas, scheduling
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic.addresses import network_of
 from hanok.services.network.logic.errors import bad, conflict, disallowed
@@ -95,6 +95,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "admin_state_up": row.admin_state_up,
             "status": "ACTIVE",
             "external_gateway_info": next(iter(outside[row.id]), None),
+            "flavor_id": row.flavor_id,
             "routes": row.routes,
             "distributed": False,
             "ha": True,
@@ -120,6 +121,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
         "routes": [],
         "enable_snat": True,
         **_ways_of(values),
+        "flavor_id": await flavors.of_router(tx, values.get("flavor_id")),
         "availability_zone_hints": values["availability_zone_hints"],
     }
     await tx.insert(routers, row)

@@ -7,6 +7,7 @@ from hanok.services.network.routes import (
     availability,
     bindings,
     discovery,
+    flavors,
     members,
     qos,
     quotas,
@@ -35,4 +36,5 @@ ROUTES: tuple[Route, ...] = (
     *quotas.ROUTES,
     *agents.ROUTES,
     *schedulers.ROUTES,
+    *flavors.ROUTES,
 )

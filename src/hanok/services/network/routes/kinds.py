@@ -17,6 +17,7 @@ from hanok.base.errors import BadInput
 from hanok.services.network.logic import (
     address_groups,
     address_scopes,
+    flavors,
     floating_ips,
     group_defaults,
     networks,
@@ -45,8 +46,10 @@ from hanok.services.network.tables import (
     qos_rules,
     rbac_policies,
     security_group_rules,
+    service_profiles,
     tags,
 )
+from hanok.services.network.tables import flavors as flavor_table
 from hanok.services.network.tables import floating_ips as floating_table
 from hanok.services.network.tables import networks as network_table
 from hanok.services.network.tables import port_forwardings as forwarding_table
@@ -314,7 +317,7 @@ ROUTER = Resource(
     path="routers",
     table=router_table,
     attributes=resources.ROUTER,
-    columns=_columns(router_table, "admin_state_up"),
+    columns=_columns(router_table, "admin_state_up", "flavor_id"),
     filters={"status": _always("ACTIVE"), **_by_tags(router_table)},
     same=("status",),
     visible=lambda reach: visible("router", reach),
@@ -713,6 +716,41 @@ RBAC_POLICY = Resource(
     by_new=("target_tenant",),
 )
 
+# ---- flavors of network services ----
+
+FLAVOR = Resource(
+    api=API,
+    name="flavor",
+    plural="flavors",
+    path="flavors",
+    table=flavor_table,
+    attributes=resources.FLAVOR,
+    columns={
+        name: flavor_table.c[name]
+        for name in ("id", "name", "description", "service_type", "enabled")
+    },
+    visible=lambda reach: sa.true(),
+    show=flavors.show,
+    create=flavors.create,
+    update=flavors.update,
+    delete=flavors.delete,
+)
+
+SERVICE_PROFILE = Resource(
+    api=API,
+    name="service_profile",
+    plural="service_profiles",
+    path="service_profiles",
+    table=service_profiles,
+    attributes=resources.SERVICE_PROFILE,
+    columns={name: service_profiles.c[name] for name in ("id", "description", "driver", "enabled")},
+    visible=lambda reach: sa.true(),
+    show=flavors.show_profiles,
+    create=flavors.create_profile,
+    update=flavors.update_profile,
+    delete=flavors.delete_profile,
+)
+
 TAGGED = (
     NETWORK,
     SUBNET,
@@ -724,7 +762,17 @@ TAGGED = (
     QOS_POLICY,
     TRUNK,
 )
-KINDS = (*TAGGED, RULE, DEFAULT_RULE, STATEFULNESS, ADDRESS_SCOPE, ADDRESS_GROUP, RBAC_POLICY)
+KINDS = (
+    *TAGGED,
+    RULE,
+    DEFAULT_RULE,
+    STATEFULNESS,
+    ADDRESS_SCOPE,
+    ADDRESS_GROUP,
+    RBAC_POLICY,
+    FLAVOR,
+    SERVICE_PROFILE,
+)
 PARTS = (PORT_FORWARDING, BANDWIDTH_LIMIT_RULE, DSCP_MARKING_RULE)
 """Kinds whose paths begin with what they are parts of."""
 ALIASES = (_alias(BANDWIDTH_LIMIT_RULE), _alias(DSCP_MARKING_RULE))

@@ -221,6 +221,7 @@ ROUTER: dict[str, Attribute] = {
     "enable_default_route_ecmp": Attribute(check=truth, default=False),
     "enable_default_route_bfd": Attribute(check=truth, default=False),
     "routes": Attribute(check=ROUTES, default=[], post=False),
+    "flavor_id": Attribute(check=or_none(uuid), default=None, put=False),
     "distributed": read_only(),
     "ha": read_only(),
     "availability_zone_hints": _ZONES,
@@ -428,6 +429,29 @@ RBAC_POLICY: dict[str, Attribute] = {
     "action": Attribute(check=text(40), put=False),
     "target_tenant": Attribute(check=text(empty=False)),
 }
+
+SERVICE_TYPES = ("L3_ROUTER_NAT",)
+"""The services that have flavors."""
+
+FLAVOR: dict[str, Attribute] = {
+    "id": read_only(),
+    "name": Attribute(check=text(), default=""),
+    "description": Attribute(check=lambda v: "" if v is None else text(1024)(v), default=""),
+    "service_type": Attribute(check=one_of(*SERVICE_TYPES), put=False),
+    "enabled": Attribute(check=truth, default=True),
+    "service_profiles": read_only(),
+}
+
+_said = lambda v: "" if v is None else text(1024)(v)  # noqa: E731
+SERVICE_PROFILE: dict[str, Attribute] = {
+    "id": read_only(),
+    "description": Attribute(check=_said, default=""),
+    "driver": Attribute(check=_said, default=""),
+    "metainfo": Attribute(check=lambda v: "" if v is None else text(4096)(v), default=""),
+    "enabled": Attribute(check=truth, default=True),
+}
+
+FLAVOR_PROFILE: dict[str, Attribute] = {"id": Attribute(check=uuid)}
 
 # OVN's numbers of hosts: the highest that is alive carries a router's gateways.
 _host_priority = or_none(whole(1, 32767))
