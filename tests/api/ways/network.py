@@ -117,6 +117,7 @@ async def ways(admin: Client, owner: Client, things: Things) -> Ways:
     }
     found |= await _hosted(admin, things)
     found |= _gateways(things)
+    found["POST /v2.0/log/logs", ""] = Way(body={"log": {"resource_type": "security_group"}})
     found |= await _flavors(admin)
     forwarding = "/v2.0/floatingips/{floatingip_id}/port_forwardings"
     taken = {"floatingip_id": things["network", "floatingip_of_forwarding"]}

@@ -33,6 +33,7 @@ from hanok.drivers.ovn.topology import (
     FloatingIPSpec,
     ForwardingSpec,
     GatewaySpec,
+    LogSpec,
     MetadataPortSpec,
     NetworkSpec,
     PortSpec,
@@ -346,6 +347,48 @@ async def test_ports_of_a_floating_ip_lead_to_ports_of_guests(cloud: Cloud) -> N
         with pytest.raises((TimeoutError, OSError)):
             async with asyncio.timeout(2):
                 await talk(cloud.host, "172.24.4.150", 2203, listener)
+
+
+async def test_what_groups_let_through_and_drop_is_logged(cloud: Cloud) -> None:
+    one = net(1)
+    await network(cloud, one)
+    icmp = RuleSpec(direction="ingress", protocol="icmp")
+
+    async def logged(*logs: LogSpec) -> None:
+        spec = SecurityGroupSpec(id=GROUP, rules=(EGRESS, icmp), logs=logs)
+        scope = topology.security_group_scope(GROUP)
+        assert await cloud.apply(scope, topology.security_group(spec))
+        assert await cloud.northbound.wait_applied(20)
+
+    def said(*parts: str) -> bool:
+        lines = Path(cloud.plane.path("ovs", "controller.log")).read_text().splitlines()
+        return any("acl_log" in line and all(part in line for part in parts) for line in lines)
+
+    async def comes(*parts: str) -> None:
+        async with asyncio.timeout(20):
+            while not said(*parts):
+                await asyncio.sleep(0.05)
+
+    async def refused(first: Guest) -> None:
+        with await listen(second.namespace, "10.0.0.12", 2222) as listener:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(2):
+                    await talk(first.namespace, "10.0.0.12", 2222, listener)
+
+    await logged()
+    first = await guest(cloud, 1, one, "10.0.0.11")
+    second = await guest(cloud, 2, one, "10.0.0.12")
+    assert await first.pings("10.0.0.12")
+    await refused(first)
+    assert not said("log-")
+    await logged(
+        LogSpec(id="a", event="ACCEPT", port_id=second.spec.id), LogSpec(id="d", event="DROP")
+    )
+    assert await first.pings("10.0.0.12")
+    await comes('name="log-a"', "verdict=allow", "direction=to-lport", "icmp", "nw_dst=10.0.0.12")
+    await refused(first)
+    await comes('name="log-d"', "verdict=drop", "direction=to-lport", "tcp", "tp_dst=2222")
+    assert not said('name="log-a"', "nw_dst=10.0.0.11", "direction=to-lport", "type=8")
 
 
 async def test_a_router_has_several_ways_outside(cloud: Cloud) -> None:

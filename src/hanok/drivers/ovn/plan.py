@@ -25,6 +25,7 @@ from hanok.drivers.ovn.rows import (
     DNSRecords,
     LoadBalancer,
     LogicalSwitch,
+    Meter,
     PortGroup,
     QoS,
     Router,
@@ -69,7 +70,9 @@ TABLES: dict[str, tuple[str, ...]] = {
     ),
     DHCP: ("cidr", "options", "external_ids"),
     GROUP: ("name", "ports", "acls", "external_ids"),
-    "ACL": ("direction", "priority", "match", "action"),
+    "ACL": ("direction", "priority", "match", "action", "log", "name", "severity", "meter"),
+    "Meter": ("name", "unit", "fair", "bands", "external_ids"),
+    "Meter_Band": ("action", "rate", "burst_size"),
     DNS: ("records", "external_ids"),
     "QoS": ("direction", "priority", "match", "action", "bandwidth", "external_ids"),
     BALANCER: ("name", "protocol", "vips", "external_ids"),
@@ -145,7 +148,9 @@ def _text(value: str) -> frozenset[Atom]:
 def record(row: Row, scope: str) -> Record:
     """A row's columns, without references to other rows."""
     ids = {SCOPE: scope, KEY: name_of(row)}
-    if not isinstance(row, DHCPOptions | DNSRecords | AddressSet | LoadBalancer | QoS | BFD):
+    if not isinstance(
+        row, DHCPOptions | DNSRecords | AddressSet | LoadBalancer | QoS | BFD | Meter
+    ):
         if taken := [key for key in row.external_ids if key.startswith(OURS)]:
             raise ValueError(f"external id {taken[0]!r} is ours")
         ids |= row.external_ids
@@ -232,6 +237,10 @@ def record(row: Row, scope: str) -> Record:
                     ("priority", frozenset((acl.priority,))),
                     ("match", _text(acl.match)),
                     ("action", _text(acl.action)),
+                    ("log", frozenset((bool(acl.log),))),
+                    ("name", _cell(acl.log)),
+                    ("severity", _cell("info" if acl.log else "")),
+                    ("meter", _cell(acl.meter)),
                 )
                 for acl in row.acls
             )
@@ -258,6 +267,16 @@ def record(row: Row, scope: str) -> Record:
                 "bandwidth": bandwidth,
                 "external_ids": ids,
             }, (SWITCH, row.switch, "qos_rules"))  # fmt: skip
+        case Meter():
+            band: Child = (
+                ("action", _text("drop")),
+                ("rate", frozenset((row.rate,))),
+                ("burst_size", frozenset((row.burst,))),
+            )
+            return Record("Meter", row.name, {
+                "name": _text(row.name), "unit": _text("pktps"), "fair": frozenset((True,)),
+                "external_ids": ids,
+            }, None, (("bands", "Meter_Band", frozenset((band,))),))  # fmt: skip
         case BFD():
             return Record("BFD", name_of(row), {
                 "logical_port": _text(row.port), "dst_ip": _text(row.next_hop), "external_ids": ids,

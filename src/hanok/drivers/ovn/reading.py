@@ -32,6 +32,7 @@ from hanok.drivers.ovn.rows import (
     GatewayChassis,
     LoadBalancer,
     LogicalSwitch,
+    Meter,
     NATType,
     PortGroup,
     PortType,
@@ -226,6 +227,8 @@ def _read_group(index: Index, copy: Copy, row: UUID) -> Row:
                 priority=_number(acl, "priority") or 0,
                 match=_one(acl, "match"),
                 action=cast(Action, _one(acl, "action")),
+                log=_one(acl, "name") if True in acl.atoms("log") else "",
+                meter=_one(acl, "meter"),
             )
             for acl in acls
         ),
@@ -269,6 +272,16 @@ def _read_balancer(index: Index, copy: Copy, row: UUID) -> Row:
     )
 
 
+def _read_meter(index: Index, copy: Copy, row: UUID) -> Row:
+    cells = copy.cells("Meter", row)
+    bands = [copy.cells("Meter_Band", at) for at in _rows(cells, "bands")]
+    return Meter(
+        name=_one(cells, "name"),
+        rate=max((_number(one, "rate") or 0 for one in bands), default=0),
+        burst=max((_number(one, "burst_size") or 0 for one in bands), default=0),
+    )
+
+
 def _read_bfd(index: Index, copy: Copy, row: UUID) -> Row:
     cells = copy.cells("BFD", row)
     return BFD(port=_one(cells, "logical_port"), next_hop=_one(cells, "dst_ip"))
@@ -291,5 +304,6 @@ _READERS = {
     BALANCER: _read_balancer,
     "QoS": _read_qos,
     "BFD": _read_bfd,
+    "Meter": _read_meter,
     "Address_Set": _read_addresses,
 }

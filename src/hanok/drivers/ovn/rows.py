@@ -142,10 +142,22 @@ class DHCPOptions(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field
 
 
 class ACL(msgspec.Struct, frozen=True, kw_only=True):
+    """log: the name under which what matches is logged, as often as `meter` lets it; "" for not at all."""
+
     direction: Direction
     priority: int
     match: str
     action: Action
+    log: str = ""
+    meter: str = ""
+
+
+class Meter(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """How much is let through of what goes by it, each on its own: packets a second, and at once."""
+
+    name: str
+    rate: int
+    burst: int
 
 
 class PortGroup(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
@@ -209,6 +221,7 @@ Row = (
     | AddressSet
     | LoadBalancer
     | BFD
+    | Meter
     | QoS
 )
 

@@ -47,6 +47,7 @@ from hanok.drivers.ovn.rows import (
     GatewayChassis,
     LoadBalancer,
     LogicalSwitch,
+    Meter,
     PortGroup,
     QoS,
     Router,
@@ -58,7 +59,11 @@ from hanok.drivers.ovn.rows import (
 )
 
 DROP_GROUP, METADATA_GROUP = "pg_drop", "pg_metadata"
-DROP_PRIORITY, ALLOW_PRIORITY, NEVER_PRIORITY = 1001, 1002, 1003
+# What is logged of a port goes before what is not, and nothing before what no guest may.
+DROP_PRIORITY, LOGGED_DROP_PRIORITY, ALLOW_PRIORITY, LOGGED_PRIORITY, NEVER_PRIORITY = range(
+    1000, 1005
+)
+LOG_METER, LOGGED_A_SECOND, LOGGED_AT_ONCE = "hanok-acl-log", 100, 25
 GENEVE_MTU = 1442  # bytes: 1500 less Geneve's 58 over IPv4
 METADATA_ADDRESS = "169.254.169.254"
 LEASE_S = 86400  # as the field's default
@@ -273,12 +278,24 @@ class AddressGroupSpec(msgspec.Struct, frozen=True, kw_only=True):
     addresses: tuple[str, ...] = ()
 
 
+class LogSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What is logged of a security group: what its rules let through, what none of them does, or both.
+
+    port_id: of this port alone; "" for all that are in the group.
+    """
+
+    id: str
+    event: Literal["ALL", "ACCEPT", "DROP"] = "ALL"
+    port_id: str = ""
+
+
 class SecurityGroupSpec(msgspec.Struct, frozen=True, kw_only=True):
     """stateful: whether answers to what the rules let through are let through, too."""
 
     id: str
     rules: tuple[RuleSpec, ...] = ()
     stateful: bool = True
+    logs: tuple[LogSpec, ...] = ()
 
 
 def network_scope(network_id: str) -> str:
@@ -325,6 +342,7 @@ def ground() -> list[Row]:
         )
     )
     return [
+        Meter(name=LOG_METER, rate=LOGGED_A_SECOND, burst=LOGGED_AT_ONCE),
         PortGroup(
             name=DROP_GROUP,
             acls=frozenset(
@@ -564,8 +582,44 @@ def address_group(spec: AddressGroupSpec) -> list[Row]:
 def security_group(spec: SecurityGroupSpec) -> list[Row]:
     """A security group's port group with its rules. Who is in it, the ports say."""
     action: Action = "allow-related" if spec.stateful else "allow-stateless"
-    acls = frozenset(_rule(spec.id, rule, action) for rule in spec.rules)
-    return [PortGroup(name=group_name(spec.id), acls=acls)]
+    acls = [_rule(spec.id, rule, action) for rule in spec.rules]
+    whole = [log for log in spec.logs if not log.port_id]
+    accepts = next((log for log in whole if log.event != "DROP"), None)
+    found = {acl if accepts is None else _logged(acl, accepts) for acl in acls}
+    for log in spec.logs:
+        if log.port_id and log.event != "DROP":
+            found |= {_of_port(_logged(acl, log), log.port_id) for acl in acls}
+    found |= _drops(group_name(spec.id), spec.logs)
+    return [PortGroup(name=group_name(spec.id), acls=frozenset(found))]
+
+
+def _logged(acl: ACL, log: LogSpec) -> ACL:
+    return msgspec.structs.replace(acl, log=f"log-{_id(log.id)}", meter=LOG_METER)
+
+
+def _of_port(acl: ACL, port_id: str) -> ACL:
+    """A rule as it is for one port alone, before the same for all."""
+    side = "outport" if acl.direction == "to-lport" else "inport"
+    match = f'{side} == "{_id(port_id)}" && {acl.match}'
+    return msgspec.structs.replace(acl, match=match, priority=LOGGED_PRIORITY)
+
+
+def _drops(group: str, logs: Sequence[LogSpec]) -> set[ACL]:
+    """What drops and logs what no rule lets through, before what drops it unseen."""
+    wanted = [log for log in logs if log.event != "ACCEPT"]
+    # What is logged of the group is logged of each of its ports.
+    if whole := [log for log in wanted if not log.port_id]:
+        wanted = whole[:1]
+    sides: tuple[tuple[Direction, str], ...] = (("from-lport", "inport"), ("to-lport", "outport"))
+    found = set()
+    for log in wanted:
+        for direction, side in sides:
+            match = f"{side} == @{group} && ip"
+            if log.port_id:
+                match = f'{side} == "{_id(log.port_id)}" && {match}'
+            drop = _acl(direction, LOGGED_DROP_PRIORITY, match, "drop")
+            found.add(_logged(drop, log))
+    return found
 
 
 PROTOCOLS = {

@@ -38,6 +38,7 @@ EXTENSIONS: dict[str, str] = {
     "l3-agent-scheduler-ha-chassis-priority": "L3 Agent Scheduler HA Chassis Priority",
     "l3-flavors": "Router Flavor Extension",
     "l3_agent_scheduler": "L3 Agent Scheduler",
+    "logging": "Logging API Extension",
     "net-mtu": "Network MTU",
     "net-mtu-writable": "Network MTU (writable)",
     "network-ip-availability": "Network IP Availability",

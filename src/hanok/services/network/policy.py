@@ -103,6 +103,11 @@ _RULES: tuple[Rule, ...] = (
     ),
     Rule("create_l3-router", "rule:admin_only", "POST /agents/{agent_id}/l3-routers"),
     Rule(
+        "create_log",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "POST /log/logs",
+    ),
+    Rule(
         "create_network",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "POST /networks",
@@ -363,6 +368,11 @@ _RULES: tuple[Rule, ...] = (
     ),
     Rule("delete_l3-router", "rule:admin_only", "DELETE /agents/{agent_id}/l3-routers/{router_id}"),
     Rule(
+        "delete_log",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "DELETE /log/logs/{id}",
+    ),
+    Rule(
         "delete_network",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "DELETE /networks/{id}",
@@ -516,6 +526,16 @@ _RULES: tuple[Rule, ...] = (
     ),
     Rule("get_l3-agents", "rule:admin_only", "GET /routers/{router_id}/l3-agents"),
     Rule("get_l3-routers", "rule:admin_only", "GET /agents/{agent_id}/l3-routers"),
+    Rule(
+        "get_log",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "GET /log/logs; GET /log/logs/{id}",
+    ),
+    Rule(
+        "get_loggable_resource",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "GET /log/loggable-resources",
+    ),
     Rule(
         "get_network_ip_availability",
         "(rule:admin_only) or (rule:service_api)",
@@ -800,6 +820,11 @@ _RULES: tuple[Rule, ...] = (
         "PUT /floatingips/{floatingip_id}/port_forwardings/{port_forwarding_id}",
     ),
     Rule("update_l3-router", "rule:admin_only", "PUT /agents/{agent_id}/l3-routers/{router_id}"),
+    Rule(
+        "update_log",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "PUT /log/logs/{id}",
+    ),
     Rule(
         "update_network",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",

@@ -38,6 +38,7 @@ _NOT_FOUND = {
         "Security group default statefulness {} could not be found.",
     ),
     "binding": ("PortBindingNotFound", "Binding for port {} for host {} could not be found."),
+    "log": ("LogResourceNotFound", "Log resource {} could not be found."),
     "flavor": ("FlavorNotFound", "Flavor {} could not be found."),
     "service_profile": ("ServiceProfileNotFound", "Service Profile {} could not be found."),
     "agent": ("AgentNotFound", "Agent {} could not be found."),

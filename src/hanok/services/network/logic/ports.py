@@ -21,6 +21,7 @@ from hanok.services.network.logic import (
     addresses,
     bindings,
     forwardings,
+    logs,
     qos,
     quotas,
     security_groups,
@@ -585,12 +586,14 @@ async def update(
         await _change_addresses(tx, room, reach, network, port, values["fixed_ips"])
     if groups is not UNSET:
         ids = await _own_groups(tx, room, reach, row.project_id, values["security_groups"])
+        await logs.port_moves(tx, room, row.id)
         await tx.execute(_leave_groups, {"port": row.id})
         if ids:
             await tx.insert(
                 port_security_groups,
                 [{"port_id": row.id, "security_group_id": group} for group in ids],
             )
+        await logs.port_moves(tx, room, row.id)
     names = [port_scope(row.id)]
     if row.role in ("router", "gateway"):
         names.append(router_scope(row.device_id))
@@ -742,6 +745,7 @@ async def remove(tx: Transaction, room: Network, row: Row[Any]) -> None:
         await addresses.give_back(
             tx, held.subnet_id, held.ip_version, held.position, held.allocation_pools
         )
+    await logs.port_gone(tx, room, row.id)
     await tx.execute(_leave_groups, {"port": row.id})
     await set_tags(tx, row.id, ())
     await bindings.forget(tx, row.id)

@@ -18,6 +18,7 @@ from hanok.services.network.logic import (
     address_groups,
     forwardings,
     gateways,
+    logs,
     qos,
     scheduling,
     subnet_pools,
@@ -490,10 +491,14 @@ async def _load_groups(tx: Transaction, room: Network, ids: Sequence[str]) -> di
                 remote_address_group_id=rule.remote_address_group_id or "",
             )
         )
+    logged = await logs.specs_of(tx, ids)
     found: dict[str, Wanted] = {}
     for group in await tx.all(_groups, {"ids": list(ids)}):
         spec = topology.SecurityGroupSpec(
-            id=group.id, rules=tuple(theirs.get(group.id, ())), stateful=group.stateful
+            id=group.id,
+            rules=tuple(theirs.get(group.id, ())),
+            stateful=group.stateful,
+            logs=logged.get(group.id, ()),
         )
         found[group.id] = _written(lambda spec=spec: topology.security_group(spec))  # type: ignore[misc]
     return found

@@ -8,6 +8,7 @@ from hanok.services.network.routes import (
     bindings,
     discovery,
     flavors,
+    logs,
     members,
     qos,
     quotas,
@@ -37,4 +38,5 @@ ROUTES: tuple[Route, ...] = (
     *agents.ROUTES,
     *schedulers.ROUTES,
     *flavors.ROUTES,
+    *logs.ROUTES,
 )

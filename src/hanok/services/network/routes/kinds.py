@@ -20,6 +20,7 @@ from hanok.services.network.logic import (
     flavors,
     floating_ips,
     group_defaults,
+    logs,
     networks,
     port_forwardings,
     ports,
@@ -51,6 +52,7 @@ from hanok.services.network.tables import (
 )
 from hanok.services.network.tables import flavors as flavor_table
 from hanok.services.network.tables import floating_ips as floating_table
+from hanok.services.network.tables import logs as log_table
 from hanok.services.network.tables import networks as network_table
 from hanok.services.network.tables import port_forwardings as forwarding_table
 from hanok.services.network.tables import port_rows as port_table
@@ -751,6 +753,23 @@ SERVICE_PROFILE = Resource(
     delete=flavors.delete_profile,
 )
 
+# ---- packet logs ----
+
+LOG = Resource(
+    api=API,
+    name="log",
+    plural="logs",
+    path="log/logs",
+    table=log_table,
+    attributes=resources.LOG,
+    columns=_columns(log_table, "resource_type", "resource_id", "target_id", "event", "enabled"),
+    visible=logs.visible,
+    show=logs.show,
+    create=logs.create,
+    update=logs.update,
+    delete=logs.delete,
+)
+
 TAGGED = (
     NETWORK,
     SUBNET,
@@ -772,6 +791,7 @@ KINDS = (
     RBAC_POLICY,
     FLAVOR,
     SERVICE_PROFILE,
+    LOG,
 )
 PARTS = (PORT_FORWARDING, BANDWIDTH_LIMIT_RULE, DSCP_MARKING_RULE)
 """Kinds whose paths begin with what they are parts of."""

@@ -430,6 +430,26 @@ RBAC_POLICY: dict[str, Attribute] = {
     "target_tenant": Attribute(check=text(empty=False)),
 }
 
+
+def _logged_type(value: object) -> str:
+    if value != "security_group":
+        raise Wrong(f"Invalid log resource_type: {say(value)}")
+    return "security_group"
+
+
+LOG: dict[str, Attribute] = {
+    **_standard(tags=False),
+    "resource_type": Attribute(check=_logged_type, put=False),
+    "resource_id": Attribute(check=or_none(uuid), default=None, put=False),
+    "target_id": Attribute(check=or_none(uuid), default=None, put=False),
+    "event": Attribute(
+        check=lambda v: one_of("ALL", "ACCEPT", "DROP")(v.upper() if isinstance(v, str) else v),
+        default="ALL",
+        put=False,
+    ),
+    "enabled": Attribute(check=truth, default=True),
+}
+
 SERVICE_TYPES = ("L3_ROUTER_NAT",)
 """The services that have flavors."""
 
