@@ -18,12 +18,17 @@ _TAGGED = {
     "qos/policies": "policy_id",
     "policies": "other_policy",
     "trunks": "trunk_id",
+    "network_segment_ranges": "network_segment_range_id",
 }
 
 
 async def ways(admin: Client, owner: Client, things: Things) -> Ways:
     """With a tag on everything."""
     group = things["network", "security_group_id"]
+    kept: dict[str, Any] = {"network_type": "vlan", "physical_network": "public"}
+    kept = {"network_segment_range": {**kept, "minimum": 900, "maximum": 910}}
+    made = await admin.post("/network/v2.0/network_segment_ranges", kept)
+    things["network", "network_segment_range_id"] = made["network_segment_range"]["id"]
     rules = (await owner.get("/network/v2.0/security-group-rules"))["security_group_rules"]
     other = [one["id"] for one in rules if one["security_group_id"] != group]
     things["network", "security_group_rule_id"] = other[0]
@@ -117,6 +122,9 @@ async def ways(admin: Client, owner: Client, things: Things) -> Ways:
     }
     found |= await _hosted(admin, things)
     found |= _gateways(things)
+    another = {"network_type": "geneve", "minimum": 7000, "maximum": 7010}
+    found["POST /v2.0/network_segment_ranges", ""] = Way(body={"network_segment_range": another})
+    found |= await _proxied(admin, owner, things)
     found["POST /v2.0/log/logs", ""] = Way(body={"log": {"resource_type": "security_group"}})
     found |= await _flavors(admin)
     forwarding = "/v2.0/floatingips/{floatingip_id}/port_forwardings"
@@ -137,11 +145,36 @@ async def ways(admin: Client, owner: Client, things: Things) -> Ways:
     for plural, name in _TAGGED.items():
         one = {"resource_id": things["network", name], "tag": "red"}
         tags = f"/v2.0/{plural}/{{resource_id}}/tags"
-        await owner("PUT", f"/network/v2.0/{plural}/{one['resource_id']}/tags/red", status=201)
+        client = admin if plural == "network_segment_ranges" else owner
+        await client("PUT", f"/network/v2.0/{plural}/{one['resource_id']}/tags/red", status=201)
         for method in ("GET", "POST", "PUT", "DELETE"):
             found[f"{method} {tags}", ""] = Way(path=one, body={"tags": ["red"]})
             found[f"{method} {tags}/{{tag}}", ""] = Way(path=one)
     return found
+
+
+async def _proxied(admin: Client, owner: Client, things: Things) -> Ways:
+    """A router with IPv6 on both sides, which answers for one of two ports."""
+    base, ids = "/network/v2.0", []
+    public = things["network", "public"]
+    six = {"network_id": public, "ip_version": 6, "cidr": "2001:db8:1::/64"}
+    await admin.post(f"{base}/subnets", {"subnet": six})
+    net = (await owner.post(f"{base}/networks", {"network": {}}))["network"]["id"]
+    inside = {"network_id": net, "ip_version": 6, "cidr": "2001:db8:2::/64"}
+    subnet = (await owner.post(f"{base}/subnets", {"subnet": inside}))["subnet"]["id"]
+    wish = {"external_gateway_info": {"network_id": public}, "enable_ndp_proxy": True}
+    router = (await owner.post(f"{base}/routers", {"router": wish}))["router"]["id"]
+    join = f"{base}/routers/{router}/add_router_interface"
+    await owner("PUT", join, {"subnet_id": subnet}, status=200)
+    for _ in "ab":
+        ids.append((await owner.post(f"{base}/ports", {"port": {"network_id": net}}))["port"]["id"])
+    one, other = ({"ndp_proxy": {"router_id": router, "port_id": port}} for port in ids)
+    proxy = {"ndp_proxy_id": (await owner.post(f"{base}/ndp_proxies", one))["ndp_proxy"]["id"]}
+    path = "/v2.0/ndp_proxies/{ndp_proxy_id}"
+    return {
+        ("POST /v2.0/ndp_proxies", ""): Way(body=other),
+        **{(f"{how} {path}", ""): Way(path=proxy) for how in ("GET", "PUT", "DELETE")},
+    }
 
 
 async def _hosted(admin: Client, things: Things) -> Ways:

@@ -457,6 +457,83 @@ async def test_a_router_has_several_ways_outside(cloud: Cloud) -> None:
     assert seen == {"172.24.4.10", "172.24.5.10"}
 
 
+async def test_a_router_answers_neighbours_for_an_address_behind_it(cloud: Cloud) -> None:
+    one, outside = net(1), NetworkSpec(id="outside", physical_network="public", mtu=1500)
+    await network(cloud, one)
+    await network(cloud, outside)
+    gateway = GatewaySpec(
+        port_id="out", network_id="outside", mac="fa:16:3e:01:00:02",
+        addresses=("172.24.4.10/24", "2001:db8:1::10/64"), next_hops=("2001:db8:1::1",),
+        chassis={"host-1": 1},
+    )  # fmt: skip
+    router = RouterSpec(
+        id="r1",
+        interfaces=(
+            RouterInterfaceSpec(
+                port_id="in", network_id=one.id, mac="fa:16:3e:01:00:01",
+                addresses=("10.0.0.1/24", "2001:db8:2::1/64"),
+            ),
+        ),
+        gateway=gateway,
+    )  # fmt: skip
+    await cloud.apply(topology.router_scope("r1"), topology.router(router))
+    await group(
+        cloud, EGRESS, RuleSpec(direction="egress", ethertype="IPv6"),
+        RuleSpec(direction="ingress", ethertype="IPv6", protocol="tcp"),
+    )  # fmt: skip
+    requested = port(1, one, "10.0.0.11")
+    both = (*requested.fixed_ips, FixedIP(subnet_id="six", address="2001:db8:2::11"))
+    requested = msgspec.structs.replace(requested, fixed_ips=both)
+    assert await cloud.apply(topology.port_scope(requested.id), topology.port(requested))
+    made = await cloud.guest(requested, "10.0.0.11/24", "10.0.0.1")
+    assert await cloud.northbound.wait_port_up(requested.id, 20)
+    for namespace, device in ((made.namespace, "eth0"), (cloud.host, "outer")):
+        await host.inside(namespace, lambda device=device: with_ipv6(device))  # type: ignore[misc]
+    await host.ip(made.namespace, *"-6 addr add 2001:db8:2::11/64 dev eth0 nodad".split())
+    await host.ip(made.namespace, *"-6 route add default via 2001:db8:2::1".split())
+    await host.ip(cloud.host, *"-6 addr add 2001:db8:1::1/64 dev outer nodad".split())
+    await host.ip(cloud.host, *"-6 route add 2001:db8:2::/64 dev outer".split())
+
+    def listening() -> socket.socket:
+        return socket.create_server(("2001:db8:2::11", 2222), family=socket.AF_INET6)
+
+    listener = await host.inside(made.namespace, listening)
+
+    async def reaches(within_s: float = 15) -> bool:
+        """Whether the host connects to the guest."""
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    with await host.inside(
+                        cloud.host, lambda: socket.socket(socket.AF_INET6)
+                    ) as one:
+                        one.setblocking(False)
+                        with suppress(OSError, TimeoutError):
+                            async with asyncio.timeout(1):
+                                loop = asyncio.get_running_loop()
+                                await loop.sock_connect(one, ("2001:db8:2::11", 2222))
+                                return True
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            return False
+
+    assert not await reaches(within_s=2)
+    proxied = msgspec.structs.replace(gateway, proxied=("2001:db8:2::11",))
+    answering = msgspec.structs.replace(router, gateway=proxied)
+    await cloud.apply(topology.router_scope("r1"), topology.router(answering))
+    assert await cloud.northbound.wait_applied(20)
+    assert await reaches()
+    await cloud.apply(topology.router_scope("r1"), topology.router(router))
+    assert await cloud.northbound.wait_applied(20)
+    await host.ip(cloud.host, *"-6 neigh flush dev outer".split())
+    assert not await reaches(within_s=2)
+    listener.close()
+
+
+def with_ipv6(device: str) -> None:
+    Path(f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6").write_text("0")
+
+
 async def test_an_address_group_lets_in_whom_it_names(cloud: Cloud) -> None:
     one = net(1)
     await network(cloud, one)

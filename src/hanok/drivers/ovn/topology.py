@@ -191,6 +191,8 @@ class GatewaySpec(msgspec.Struct, frozen=True, kw_only=True):
     chassis: dict[str, int]
     enable_snat: bool = True
     own_floating: tuple[str, ...] = ()
+    proxied: tuple[str, ...] = ()
+    """Addresses of IPv6 behind the router for which its port answers the network's neighbours."""
     scopes: dict[int, str] = {}
     qos: tuple[QoSSpec, ...] = ()
 
@@ -729,6 +731,9 @@ def router(spec: RouterSpec) -> list[Row]:
             gateway.chassis,
         )  # fmt: skip
         ports += _snat(name, gateway, spec.interfaces, several=len(gateways) > 1)
+        ports += [
+            _proxy(name, gateway, each, several=len(gateways) > 1) for each in gateway.proxied
+        ]
         ports += _qos(
             gateway.port_id, gateway.network_id, gateway.port_id, gateway.qos,
             priority=QOS_OUTSIDE_PRIORITY,
@@ -832,6 +837,19 @@ def _snat(
         )
         for cidr in sorted(inside)
     ]
+
+
+def _proxy(router: str, gateway: GatewaySpec, address: str, *, several: bool) -> NAT:
+    """The gateway's port answers neighbours for an address that stays what it is: translated to itself."""
+    one = str(_v6(address))
+    return NAT(
+        router=router,
+        type="dnat_and_snat",
+        external_ip=one,
+        logical_ip=one,
+        gateway=_router_port_name(gateway.port_id) if several else "",
+        options={"stateless": "true"},
+    )
 
 
 def _one_scope(outside: dict[int, str], inside: dict[int, str]) -> bool:
@@ -1000,6 +1018,13 @@ def _v4(text: str) -> IPv4Address:
         return IPv4Address(text)
     except ValueError:
         raise CannotExpress("not an IPv4 address") from None
+
+
+def _v6(text: str) -> IPv6Address:
+    address = _address(text)
+    if not isinstance(address, IPv6Address):
+        raise CannotExpress("not an IPv6 address")
+    return address
 
 
 def _interface(text: str) -> IPv4Interface | IPv6Interface:

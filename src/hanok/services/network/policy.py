@@ -108,6 +108,11 @@ _RULES: tuple[Rule, ...] = (
         "POST /log/logs",
     ),
     Rule(
+        "create_ndp_proxy",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "POST /ndp_proxies",
+    ),
+    Rule(
         "create_network",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "POST /networks",
@@ -127,6 +132,12 @@ _RULES: tuple[Rule, ...] = (
         "create_network:tags",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "POST /networks/{id}/tags",
+    ),
+    Rule("create_network_segment_range", "rule:admin_only", "POST /network_segment_ranges"),
+    Rule(
+        "create_network_segment_range:tags",
+        "rule:admin_only",
+        "POST /network_segment_ranges/{id}/tags",
     ),
     Rule(
         "create_policy",
@@ -373,6 +384,11 @@ _RULES: tuple[Rule, ...] = (
         "DELETE /log/logs/{id}",
     ),
     Rule(
+        "delete_ndp_proxy",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "DELETE /ndp_proxies/{id}",
+    ),
+    Rule(
         "delete_network",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "DELETE /networks/{id}",
@@ -381,6 +397,12 @@ _RULES: tuple[Rule, ...] = (
         "delete_network:tags",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "DELETE /networks/{id}/tags; DELETE /networks/{id}/tags/{tag_id}",
+    ),
+    Rule("delete_network_segment_range", "rule:admin_only", "DELETE /network_segment_ranges/{id}"),
+    Rule(
+        "delete_network_segment_range:tags",
+        "rule:admin_only",
+        "DELETE /network_segment_ranges/{id}/tags; DELETE /network_segment_ranges/{id}/tags/{tag_id}",
     ),
     Rule(
         "delete_policy",
@@ -537,9 +559,24 @@ _RULES: tuple[Rule, ...] = (
         "GET /log/loggable-resources",
     ),
     Rule(
+        "get_ndp_proxy",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "GET /ndp_proxies; GET /ndp_proxies/{id}",
+    ),
+    Rule(
         "get_network_ip_availability",
         "(rule:admin_only) or (rule:service_api)",
         "GET /network-ip-availabilities; GET /network-ip-availabilities/{network_id}",
+    ),
+    Rule(
+        "get_network_segment_range",
+        "rule:admin_only",
+        "GET /network_segment_ranges; GET /network_segment_ranges/{id}",
+    ),
+    Rule(
+        "get_network_segment_range:tags",
+        "rule:admin_only",
+        "GET /network_segment_ranges/{id}/tags; GET /network_segment_ranges/{id}/tags/{tag_id}",
     ),
     Rule(
         "get_policy",
@@ -826,6 +863,11 @@ _RULES: tuple[Rule, ...] = (
         "PUT /log/logs/{id}",
     ),
     Rule(
+        "update_ndp_proxy",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /ndp_proxies/{id}",
+    ),
+    Rule(
         "update_network",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /networks/{id}",
@@ -842,6 +884,12 @@ _RULES: tuple[Rule, ...] = (
         "update_network:tags",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /networks/{id}/tags; PUT /networks/{id}/tags/{tag_id}",
+    ),
+    Rule("update_network_segment_range", "rule:admin_only", "PUT /network_segment_ranges/{id}"),
+    Rule(
+        "update_network_segment_range:tags",
+        "rule:admin_only",
+        "PUT /network_segment_ranges/{id}/tags; PUT /network_segment_ranges/{id}/tags/{tag_id}",
     ),
     Rule(
         "update_policy",

@@ -300,6 +300,31 @@ routers = sa.Table(
     # Of several gateways: whether all are ways outside or the first alone, and whether dead ones are found by BFD.
     sa.Column("default_route_ecmp", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("default_route_bfd", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("ndp_proxy", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+
+# Addresses of IPv6 for which a router answers its external network's neighbours.
+ndp_proxies = sa.Table(
+    "ndp_proxies",
+    metadata,
+    *_standard(),
+    sa.Column("router_id", sa.ForeignKey("routers.id"), nullable=False, index=True),
+    sa.Column("port_id", sa.ForeignKey("ports.id"), nullable=False, index=True),
+    sa.Column("ip_address", sa.String(64), nullable=False),
+    sa.UniqueConstraint("router_id", "ip_address"),
+)
+
+# Which numbers new networks get: those of a project before those that are for all. The default ones are the house's.
+segment_ranges = sa.Table(
+    "network_segment_ranges",
+    metadata,
+    *_standard(),
+    sa.Column("default", sa.Boolean, nullable=False),
+    sa.Column("shared", sa.Boolean, nullable=False),
+    sa.Column("network_type", sa.String(32), nullable=False),
+    sa.Column("physical_network", sa.String(64)),
+    sa.Column("minimum", sa.Integer, nullable=False),
+    sa.Column("maximum", sa.Integer, nullable=False),
 )
 
 # The gateways of a router beside its first, which the router has itself.

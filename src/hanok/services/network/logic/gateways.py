@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy import Row, bindparam
 
-from hanok.services.network.logic import addresses, qos
+from hanok.services.network.logic import addresses, proxied, qos
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic.addresses import network_of
 from hanok.services.network.logic.errors import bad, conflict
@@ -174,6 +174,7 @@ async def clear(tx: Transaction, room: Network, router: Row[Any]) -> None:
     Raises:
         Conflict: floating IPs need it.
     """
+    await proxied.none_of_router(tx, router)
     for one in reversed(await of_router(tx, router)):
         await _none_floats(tx, router, one, [])
         await _free(tx, room, one)
@@ -250,6 +251,8 @@ async def remove(
         left.remove(found[0])
         await _none_floats(tx, router, found[0], left)
         await _free(tx, room, found[0])
+    if not left:
+        await proxied.none_of_router(tx, router)
     await _promote(tx, router)
     await _floats_change(tx, room, router)
 

@@ -15,7 +15,7 @@ from hanok.base.errors import NotFound
 from hanok.drivers.ovn.topology import GENEVE_MTU
 from hanok.services.network.logic import floating_ips as floating_logic
 from hanok.services.network.logic import ports as port_logic
-from hanok.services.network.logic import qos, quotas, sharing, subnets
+from hanok.services.network.logic import qos, quotas, segment_ranges, sharing, subnets
 from hanok.services.network.logic.errors import conflict, invalid, invalid_operation
 from hanok.services.network.logic.reach import (
     EXTERNAL,
@@ -151,7 +151,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
         "port_security_enabled": values["port_security_enabled"],
         "availability_zone_hints": values["availability_zone_hints"],
         "qos_policy_id": await _qos_policy(tx, reach, project_id, values),
-        **await _segment(tx, room, values),
+        **await _segment(tx, room, values, project_id),
     }
     try:
         await tx.insert(networks, row)
@@ -207,7 +207,9 @@ def zones_known(room: Network, zones: Sequence[str]) -> None:
             )
 
 
-async def _segment(tx: Transaction, room: Network, values: Mapping[str, Any]) -> dict[str, Any]:
+async def _segment(
+    tx: Transaction, room: Network, values: Mapping[str, Any], project_id: str
+) -> dict[str, Any]:
     """How the network travels: over tunnels, or on a bridge mapping."""
     kind = values["provider:network_type"]
     physical = values["provider:physical_network"]
@@ -219,7 +221,7 @@ async def _segment(tx: Transaction, room: Network, values: Mapping[str, Any]) ->
         if physical is not None:
             raise invalid_operation("provider:physical_network specified for geneve network")
         if number is None:
-            number = await _next_segment(tx)
+            number = await _next_segment(tx, project_id)
         maximum, key = GENEVE_MTU, f"geneve:{number}"
         kind = "geneve"
     else:
@@ -231,6 +233,9 @@ async def _segment(tx: Transaction, room: Network, values: Mapping[str, Any]) ->
             )
         if kind == "flat" and number is not None:
             raise invalid_operation("provider:segmentation_id specified for flat network")
+        if kind == "vlan" and number is None:
+            await tx.serialize("network.segments")
+            number = await segment_ranges.number_for(tx, project_id, "vlan", physical)
         if kind == "vlan" and (number is None or not 1 <= number <= 4094):
             raise invalid_operation("segmentation_id out of range (1 through 4094)")
         maximum, key = PHYSICAL_MTU, f"{physical}:{number or 'untagged'}"
@@ -244,9 +249,12 @@ async def _segment(tx: Transaction, room: Network, values: Mapping[str, Any]) ->
     }
 
 
-async def _next_segment(tx: Transaction) -> int:
-    """The number after the highest; past the end the lowest hole."""
+async def _next_segment(tx: Transaction, project_id: str) -> int:
+    """A number of a range; where there are none, the one after the highest, past the end the lowest hole."""
     await tx.serialize("network.segments")
+    ranged = await segment_ranges.number_for(tx, project_id, "geneve", None)
+    if ranged is not None:
+        return ranged
     last = await tx.scalar(_last_segment)
     if last is None or last < MOST_SEGMENT:
         return int(last or 0) + 1

@@ -22,6 +22,7 @@ from hanok.services.network.logic import (
     bindings,
     forwardings,
     logs,
+    proxied,
     qos,
     quotas,
     security_groups,
@@ -706,6 +707,7 @@ async def _let_go(tx: Transaction, room: Network, port_id: str, held: Row[Any]) 
         if row.fixed_ip_address == held.address:
             await loose(tx, room, row)
     await forwardings.release(tx, room, port_id, held.address)
+    await proxied.release(tx, room, port_id, held.address)
 
 
 async def loose(tx: Transaction, room: Network, floating: Row[Any]) -> None:
@@ -740,6 +742,7 @@ async def remove(tx: Transaction, room: Network, row: Row[Any]) -> None:
     for floating in await tx.all(_floating_to, {"port": row.id}):
         await loose(tx, room, floating)
     await forwardings.release(tx, room, row.id)
+    await proxied.release(tx, room, row.id)
     await subports.release(tx, room, row.id)
     for held in await tx.all(_held, {"port": row.id}):
         await addresses.give_back(

@@ -25,6 +25,7 @@ from hanok.services.network.tables import (
     rbac_policies,
     routers,
     security_groups,
+    segment_ranges,
     subnet_pools,
     subnets,
     tags,
@@ -115,6 +116,7 @@ TABLES: dict[str, sa.FromClause] = {
     "trunk": trunks,
     "rbac_policy": rbac_policies,
     "port_forwarding": port_forwardings,
+    "network_segment_range": segment_ranges,
 }
 
 
@@ -137,6 +139,7 @@ STORED: dict[str, sa.Table] = {
     "trunk": trunks,
     "rbac_policy": rbac_policies,
     "port_forwarding": port_forwardings,
+    "network_segment_range": segment_ranges,
 }
 
 

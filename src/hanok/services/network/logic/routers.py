@@ -13,7 +13,16 @@ import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, Conflict
-from hanok.services.network.logic import addresses, bindings, flavors, gateways, quotas, scheduling
+from hanok.services.network.logic import (
+    addresses,
+    bindings,
+    flavors,
+    gateways,
+    ndp_proxies,
+    proxied,
+    quotas,
+    scheduling,
+)
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic.addresses import network_of
 from hanok.services.network.logic.errors import bad, conflict, disallowed
@@ -92,6 +101,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "external_gateways": outside[row.id],
             "enable_default_route_ecmp": row.default_route_ecmp,
             "enable_default_route_bfd": row.default_route_bfd,
+            "enable_ndp_proxy": row.ndp_proxy,
             "admin_state_up": row.admin_state_up,
             "status": "ACTIVE",
             "external_gateway_info": next(iter(outside[row.id]), None),
@@ -121,6 +131,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
         "routes": [],
         "enable_snat": True,
         **_ways_of(values),
+        "ndp_proxy": bool(values.get("enable_ndp_proxy", False)),
         "flavor_id": await flavors.of_router(tx, values.get("flavor_id")),
         "availability_zone_hints": values["availability_zone_hints"],
     }
@@ -129,6 +140,8 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     if values["external_gateway_info"] is not None:
         router = await get_any(tx, "router", row["id"])
         await gateways.set_first(tx, room, reach, router, values["external_gateway_info"])
+    if row["ndp_proxy"]:
+        await ndp_proxies.check_able(tx, await get_any(tx, "router", row["id"]))
     await touch(tx, room, router_scope(row["id"]))
     return str(row["id"])
 
@@ -185,6 +198,10 @@ async def update(
     plain = {
         name: values[name] for name in ("name", "description", "admin_state_up") if name in values
     } | _ways_of(values)
+    if values.get("enable_ndp_proxy", False) and not row.ndp_proxy:
+        await ndp_proxies.check_able(tx, await get_any(tx, "router", row.id))
+    if "enable_ndp_proxy" in values:
+        plain["ndp_proxy"] = values["enable_ndp_proxy"]
     if "routes" in values:
         now_row = await get_any(tx, "router", row.id)
         await _check_routes(tx, now_row, values["routes"])
@@ -403,6 +420,7 @@ async def remove_interface(
                 f"Router interface for subnet {ids[0]} on router {router.id} cannot be deleted, as it "
                 "is required by one or more floating IPs.",
             )
+    await proxied.none_on(tx, router, ids)
     for one in mine:
         _no_route_through(router, one.cidr, "RouterInterfaceInUseByRoute")
     port = await get_any(tx, "port", mine[0].port_id)

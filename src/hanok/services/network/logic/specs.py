@@ -19,6 +19,7 @@ from hanok.services.network.logic import (
     forwardings,
     gateways,
     logs,
+    proxied,
     qos,
     scheduling,
     subnet_pools,
@@ -321,6 +322,7 @@ async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> d
         at = one.router_id, one.floating_network_id
         to_themselves.setdefault(at, []).append(one.floating_ip_address)
     ways = await _ways(tx, outward)
+    answered = await proxied.of_routers(tx, [row.id for row in rows if row.ndp_proxy])
     hosts = await scheduling.hosts_of(tx, room, [row.id for row in rows])
     policies = await qos.specs_of(
         tx, [one.qos_policy_id for theirs in outward.values() for one in theirs]
@@ -341,6 +343,12 @@ async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> d
         )
         mine = [other for other in outward[one.router_id] if other.network_id == one.network_id]
         own = to_themselves.get((one.router_id, one.network_id), []) if mine[0] == one else []
+        # The first with an address of IPv6 answers for the others.
+        six = [
+            other.port_id
+            for other in outward[one.router_id]
+            if any(":" in each.address for each in held.get(other.port_id, []))
+        ]
         return topology.GatewaySpec(
             port_id=outside.id,
             network_id=outside.network_id,
@@ -350,6 +358,7 @@ async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> d
             chassis=dict(hosts[one.router_id]),
             enable_snat=one.enable_snat,
             own_floating=tuple(own),
+            proxied=tuple(answered.get(one.router_id, ())) if six[:1] == [one.port_id] else (),
             scopes=their_scopes.get(outside.network_id, {}),
             qos=policies.get(one.qos_policy_id or "", ()),
         )

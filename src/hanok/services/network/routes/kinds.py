@@ -21,12 +21,14 @@ from hanok.services.network.logic import (
     floating_ips,
     group_defaults,
     logs,
+    ndp_proxies,
     networks,
     port_forwardings,
     ports,
     qos,
     routers,
     security_groups,
+    segment_ranges,
     sharing,
     subnet_pools,
     subnets,
@@ -53,11 +55,13 @@ from hanok.services.network.tables import (
 from hanok.services.network.tables import flavors as flavor_table
 from hanok.services.network.tables import floating_ips as floating_table
 from hanok.services.network.tables import logs as log_table
+from hanok.services.network.tables import ndp_proxies as proxy_table
 from hanok.services.network.tables import networks as network_table
 from hanok.services.network.tables import port_forwardings as forwarding_table
 from hanok.services.network.tables import port_rows as port_table
 from hanok.services.network.tables import routers as router_table
 from hanok.services.network.tables import security_groups as group_table
+from hanok.services.network.tables import segment_ranges as range_table
 from hanok.services.network.tables import subnet_pools as pool_table
 from hanok.services.network.tables import subnets as subnet_table
 from hanok.services.network.tables import trunks as trunk_table
@@ -753,6 +757,49 @@ SERVICE_PROFILE = Resource(
     delete=flavors.delete_profile,
 )
 
+# ---- ranges of segments ----
+
+SEGMENT_RANGE = Resource(
+    api=API,
+    name="network_segment_range",
+    plural="network_segment_ranges",
+    path="network_segment_ranges",
+    table=range_table,
+    attributes=resources.SEGMENT_RANGE,
+    columns=_columns(
+        range_table,
+        "default",
+        "shared",
+        "network_type",
+        "physical_network",
+        "minimum",
+        "maximum",
+    ),
+    filters=_by_tags(range_table),
+    visible=lambda reach: sa.true() if reach.everything else sa.false(),
+    show=segment_ranges.show,
+    create=segment_ranges.create,
+    update=segment_ranges.update,
+    delete=segment_ranges.delete,
+)
+
+# ---- what routers answer neighbours for ----
+
+NDP_PROXY = Resource(
+    api=API,
+    name="ndp_proxy",
+    plural="ndp_proxies",
+    path="ndp_proxies",
+    table=proxy_table,
+    attributes=resources.NDP_PROXY,
+    columns=_columns(proxy_table, "router_id", "port_id", "ip_address"),
+    visible=lambda reach: own(reach, proxy_table),
+    show=ndp_proxies.show,
+    create=ndp_proxies.create,
+    update=ndp_proxies.update,
+    delete=ndp_proxies.delete,
+)
+
 # ---- packet logs ----
 
 LOG = Resource(
@@ -780,6 +827,7 @@ TAGGED = (
     SUBNET_POOL,
     QOS_POLICY,
     TRUNK,
+    SEGMENT_RANGE,
 )
 KINDS = (
     *TAGGED,
@@ -792,6 +840,7 @@ KINDS = (
     FLAVOR,
     SERVICE_PROFILE,
     LOG,
+    NDP_PROXY,
 )
 PARTS = (PORT_FORWARDING, BANDWIDTH_LIMIT_RULE, DSCP_MARKING_RULE)
 """Kinds whose paths begin with what they are parts of."""

@@ -220,6 +220,7 @@ ROUTER: dict[str, Attribute] = {
     "external_gateways": read_only(),
     "enable_default_route_ecmp": Attribute(check=truth, default=False),
     "enable_default_route_bfd": Attribute(check=truth, default=False),
+    "enable_ndp_proxy": Attribute(check=truth, default=False),
     "routes": Attribute(check=ROUTES, default=[], post=False),
     "flavor_id": Attribute(check=or_none(uuid), default=None, put=False),
     "distributed": read_only(),
@@ -448,6 +449,27 @@ LOG: dict[str, Attribute] = {
         put=False,
     ),
     "enabled": Attribute(check=truth, default=True),
+}
+
+_segment = Attribute(check=whole(1, 16_777_215))
+
+SEGMENT_RANGE: dict[str, Attribute] = {
+    **_standard(),
+    "default": read_only(),
+    "shared": Attribute(check=truth, default=True, put=False),
+    "network_type": Attribute(check=one_of("geneve", "vlan"), put=False),
+    "physical_network": Attribute(check=or_none(text(64, empty=False)), default=None, put=False),
+    "minimum": _segment,
+    "maximum": _segment,
+    "used": read_only(),
+    "available": read_only(),
+}
+
+NDP_PROXY: dict[str, Attribute] = {
+    **_standard(tags=False),
+    "router_id": Attribute(check=uuid, put=False),
+    "port_id": Attribute(check=uuid, put=False),
+    "ip_address": Attribute(check=or_none(address), default=None, put=False),
 }
 
 SERVICE_TYPES = ("L3_ROUTER_NAT",)
