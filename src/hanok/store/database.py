@@ -24,22 +24,23 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy import Connection, Executable, Row, event
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.dml import UpdateBase
 
-from hanok.base.errors import BadInput, DatabaseAway, HanokError, Raced, Unavailable
+from hanok.base.errors import BadInput, DatabaseAway, Raced, Unavailable
 from hanok.base.pieces import Pieces
 from hanok.store.inline import Inline, Parameters
 from hanok.store.plans import Plans
 from hanok.store.schema import metadata
 from hanok.store.sizes import TOO_LARGE, is_too_large
-from hanok.store.sqlstates import AWAY, RACED, UNFIT
+from hanok.store.sqlstates import AWAY, RACED, UNFIT, why
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from hanok.store.direct import Looker
+    from hanok.store.direct import Direct
 
 log = logging.getLogger(__name__)
 
@@ -107,28 +108,25 @@ class Transaction:
     """What statements run in. Leaving the block that gave it commits; an exception rolls back."""
 
     __slots__ = (
-        "_after", "_connection", "_direct", "_due", "_inline", "_long", "_watches", "dialect", "pieces",
+        "_after", "_direct", "_due", "_inline", "_long", "_watches", "dialect", "pieces",
     )  # fmt: skip
 
     def __init__(
         self,
-        connection: Inline | AsyncConnection,
+        connection: Inline | Direct,
         dialect: str,
         *,
-        direct: tuple[Looker, Any] | None = None,
         long: Callable[[], AbstractContextManager[Inline]] | None = None,
         watches: Sequence[_Watch] = (),
     ) -> None:
         """
         Args:
             connection: to SQLite, or to PostgreSQL.
-            direct: the short way to PostgreSQL for what only looks.
             long: gives a connection of its own to an answer of many rows, where this one is everybody's.
             watches: who wants to hear of changes.
         """
         self._inline = connection if isinstance(connection, Inline) else None
-        self._connection: Any = connection
-        self._direct = direct
+        self._direct = None if isinstance(connection, Inline) else connection
         self._watches = watches
         self._due: dict[int, _Watch] = {}
         self._after: list[Callable[[], None]] = []
@@ -146,11 +144,11 @@ class Transaction:
         self, statement: Executable, parameters: Parameters
     ) -> tuple[Sequence[Row[Any]], int]:
         """All rows of a statement, and how many it changed."""
-        if self._inline is not None:
-            rows, changed = self._inline.run(statement, parameters)
+        if self._direct is not None:
+            rows, changed = await self._direct.run(statement, parameters)
         else:
-            result = await self._connection.execute(statement, parameters)
-            rows, changed = result.all() if result.returns_rows else (), result.rowcount
+            assert self._inline is not None
+            rows, changed = self._inline.run(statement, parameters)
         if self._watches and isinstance(statement, UpdateBase) and changed:
             for watch in self._watches:
                 if _matters(statement, parameters, watch.tables):
@@ -166,8 +164,7 @@ class Transaction:
         if not _looks(statement):
             return (await self._run(statement, parameters))[0]
         if self._direct is not None:
-            looker, driver = self._direct
-            return await looker.all(driver, statement, parameters or {})
+            return await self._direct.all(statement, parameters or {})
         assert self._inline is not None
         if self._long is None:
             return self._inline.run(statement, parameters)[0]
@@ -183,8 +180,7 @@ class Transaction:
         if not _looks(statement):
             return next(iter((await self._run(statement, parameters))[0]), None)
         if self._direct is not None:
-            looker, driver = self._direct
-            return await looker.first(driver, statement, parameters or {})
+            return await self._direct.first(statement, parameters or {})
         assert self._inline is not None
         return self._inline.first(statement, parameters or {})
 
@@ -208,12 +204,10 @@ class Transaction:
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """A part that is undone as a whole when an exception leaves it; the transaction itself goes on."""
-        if self._inline is not None:
-            async with self._inline.savepoint():
-                yield
-        else:
-            async with self._connection.begin_nested():
-                yield
+        connection = self._direct or self._inline
+        assert connection is not None
+        async with connection.savepoint():
+            yield
 
     async def insert(self, table: sa.Table, values: Parameters) -> None:
         """Insert one row or several.
@@ -221,7 +215,14 @@ class Transaction:
         Raises:
             Duplicate: a unique value is taken. The transaction goes on as if the insert had not been tried.
         """
-        await self._unique(_insert(table), values)
+        if (
+            self._direct is None
+            or not isinstance(values, Mapping)
+            or not Plans.takes(_insert(table))
+        ):
+            await self._unique(_insert(table), values)
+        elif not await self.count(_insert_unless_there(table), values):
+            raise Duplicate(f"a unique value of a row of {table.name} is taken")
 
     async def insert_missing(self, table: sa.Table, values: Mapping[str, Any]) -> bool:
         """Insert a row unless one with its unique values is there. Returns whether it was inserted."""
@@ -257,11 +258,7 @@ class Transaction:
         SQLite has one writer at a time anyway. For quotas and the like, where rows are counted and then added.
         """
         if self.dialect == "postgresql":
-            await self.execute(
-                sa.select(
-                    sa.func.pg_advisory_xact_lock(sa.func.hashtextextended("/".join(what), 0))
-                )
-            )
+            await self.first(_take_turns, {"name": "/".join(what)})
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Call this once the transaction is durable; never when it is rolled back."""
@@ -281,6 +278,17 @@ class Transaction:
 def _insert(table: sa.Table) -> sa.Insert:
     """The one that is found again by itself."""
     return table.insert()
+
+
+@functools.cache
+def _insert_unless_there(table: sa.Table) -> sa.Insert:
+    """PostgreSQL breaks off a whole transaction for a row that is there already; this way it only counts none."""
+    return postgresql.insert(table).on_conflict_do_nothing()
+
+
+_take_turns = sa.select(
+    sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(sa.bindparam("name", type_=sa.Text), 0))
+)
 
 
 def _looks(statement: Executable) -> bool:
@@ -400,8 +408,8 @@ class Database:
                 yield Transaction(self._reader, self.dialect, long=self._long)
             else:
                 assert self._async_engine is not None, "the database is not open"
-                async with self._readers.one() as held:
-                    yield Transaction(held.connection, self.dialect, direct=held.direct)
+                async with self._readers.one() as direct:
+                    yield Transaction(direct, self.dialect)
 
     @contextlib.contextmanager
     def _long(self) -> Iterator[Inline]:
@@ -448,13 +456,8 @@ class Database:
                         raise
             else:
                 assert self._async_engine is not None, "the database is not open"
-                async with self._writers.one() as held, held.transaction():
-                    tx = Transaction(
-                        held.connection,
-                        self.dialect,
-                        direct=held.direct,
-                        watches=self._watches,
-                    )
+                async with self._writers.one() as direct, direct.transaction():
+                    tx = Transaction(direct, self.dialect, watches=self._watches)
                     yield tx
                     await tx._before_commit()
         tx._committed()
@@ -560,52 +563,6 @@ class Database:
                 raise
 
 
-class _Held:
-    """A connection to PostgreSQL that stays open."""
-
-    def __init__(self, connection: AsyncConnection, looker: Looker, driver: Any) -> None:
-        self.connection = connection
-        self.direct = (looker, driver)
-        self._looker = looker
-        self._driver = driver
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
-        """A transaction, by the driver's own words: the toolkit would begin it only with its first statement.
-
-        Raises:
-            DatabaseAway, Raced
-        """
-        await self._looker.say(self._driver, "BEGIN")
-        try:
-            yield
-        except Exception:
-            await self._roll_back()
-            raise
-        else:
-            await self._looker.say(self._driver, "COMMIT")
-            await self.connection.rollback()  # nothing is left to roll back; the toolkit forgets
-
-    async def _roll_back(self) -> None:
-        # Of a connection that is lost, the server has ended the transaction; what led here is what is told.
-        with contextlib.suppress(HanokError, DBAPIError):
-            await self._looker.say(self._driver, "ROLLBACK")
-            await self.connection.rollback()
-
-    @property
-    def usable(self) -> bool:
-        """Whether it is there, and in the middle of nothing."""
-        return not self._driver.is_closed() and not self._driver.is_in_transaction()
-
-    async def end(self) -> None:
-        """Close it, whatever state it is in."""
-        try:
-            await self.connection.invalidate()
-            await self.connection.close()
-        except DBAPIError as error:
-            log.info("a connection to the database did not end well: %s", error)
-
-
 class _Connections:
     """Connections to PostgreSQL that stay open, with what they have prepared.
 
@@ -614,15 +571,13 @@ class _Connections:
     """
 
     def __init__(self, engine: AsyncEngine, maximum: int = CONNECTIONS) -> None:
-        from hanok.store.direct import Looker  # a cloud on SQLite has no use for the driver
-
         self._engine = engine
-        self._looker = Looker(engine.dialect)
+        self._plans = Plans(engine.dialect)
         self._slots = asyncio.Semaphore(maximum)
-        self._free: list[_Held] = []
+        self._free: list[Direct] = []
 
     @asynccontextmanager
-    async def one(self) -> AsyncIterator[_Held]:
+    async def one(self) -> AsyncIterator[Direct]:
         """A connection, which nobody else uses meanwhile.
 
         Raises:
@@ -650,7 +605,7 @@ class _Connections:
         finally:
             self._slots.release()
 
-    async def _kept(self) -> _Held | None:
+    async def _kept(self) -> Direct | None:
         """One that was used before. Those that the server has closed meanwhile are nobody's trouble."""
         while self._free:
             held = self._free.pop()
@@ -659,10 +614,12 @@ class _Connections:
             await asyncio.shield(held.end())
         return None
 
-    async def _open(self) -> _Held:
-        connection = await self._engine.connect()
-        raw = await connection.get_raw_connection()
-        return _Held(connection, self._looker, raw.driver_connection)
+    async def _open(self) -> Direct:
+        from hanok.store.direct import Direct  # a cloud on SQLite has no use for the driver
+
+        toolkit = await self._engine.connect()
+        raw = await toolkit.get_raw_connection()
+        return Direct(toolkit, raw.driver_connection, self._plans)
 
     async def close(self) -> None:
         while self._free:
@@ -742,25 +699,12 @@ class _translated:
             isinstance(error, DBAPIError)
             and (error.connection_invalidated or _state(error)[:2] in AWAY)
         ):
-            raise DatabaseAway(_why(str(error.orig)), detail=str(error)) from error
+            raise DatabaseAway(why(str(error.orig)), detail=str(error)) from error
         if isinstance(error, OSError) and not isinstance(error, TimeoutError):
             raise DatabaseAway("The database does not answer.", detail=str(error)) from error
         if isinstance(error, DBAPIError):
             text = str(error.orig).lower()
             if "lock timeout" in text or "disk" in text:
-                raise DatabaseAway(_why(text), detail=str(error)) from error
+                raise DatabaseAway(why(text), detail=str(error)) from error
             if "not a database" in text or "malformed" in text:
-                raise DatabaseAway(_why(text), detail=str(error)) from error
-
-
-def _why(text: str) -> str:
-    text = text.lower()
-    if "disk is full" in text or "disk full" in text or "no space" in text:
-        return "The disk that holds the database is full."
-    if "locked" in text or "lock timeout" in text:
-        return "The database is busy."
-    if "not a database" in text or "malformed" in text:
-        return "The database file is damaged or is no database."
-    if "unable to open" in text:
-        return "The database file cannot be opened."
-    return "The database does not answer."
+                raise DatabaseAway(why(text), detail=str(error)) from error

@@ -1,35 +1,50 @@
-"""Looking at PostgreSQL without the way round that SQLAlchemy takes to reach an asynchronous driver.
+"""Statements to PostgreSQL without the way round that SQLAlchemy takes to reach an asynchronous driver.
 
-The text of a statement's plan goes straight to the driver, which has it prepared. Everything that changes something
-goes the usual way, on the same connection. Measured: docs/performance.md, "PostgreSQL".
+The text of a statement's plan goes straight to the driver, which has it prepared. What has no plan goes the usual way,
+on the same connection. Measured: docs/performance.md, "PostgreSQL".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Row
-from sqlalchemy.engine import Dialect
+from sqlalchemy import Executable, Row
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hanok.base.errors import BadInput, DatabaseAway, Raced
+from hanok.base.errors import BadInput, DatabaseAway, HanokError, Raced
 from hanok.base.pieces import Pieces
+from hanok.store.inline import Parameters
 from hanok.store.plans import Plans, Shape
 from hanok.store.sizes import TOO_LARGE, is_too_large
-from hanok.store.sqlstates import AWAY, RACED, UNFIT
+from hanok.store.sqlstates import AWAY, RACED, UNFIT, why
+
+log = logging.getLogger(__name__)
 
 PART = 100  # rows between two looks at the time
 
 
-class Looker:
-    """Runs the looking statements of a process over connections of asyncpg."""
+class Direct:
+    """One connection of asyncpg. Whoever has it is alone with it."""
 
-    def __init__(self, dialect: Dialect) -> None:
-        self._plans = Plans(dialect)
+    __slots__ = ("_driver", "_plans", "_toolkit")
+
+    def __init__(self, toolkit: AsyncConnection, driver: asyncpg.Connection, plans: Plans) -> None:
+        """
+        Args:
+            toolkit: SQLAlchemy's view of the driver's connection, for what has no plan.
+        """
+        self._toolkit = toolkit
+        self._driver = driver
+        self._plans = plans
 
     async def _fetched(
-        self, driver: asyncpg.Connection, statement: Any, parameters: Mapping[str, Any]
+        self, statement: Any, parameters: Mapping[str, Any]
     ) -> tuple[Shape, list[Any]]:
         """What the server answers, all of it.
 
@@ -40,20 +55,16 @@ class Looker:
         text, values = plan.bound(parameters)
         assert plan.shape is not None
         with _translated():
-            return plan.shape, await driver.fetch(text, *values)
+            return plan.shape, await self._driver.fetch(text, *values)
 
-    async def first(
-        self, driver: asyncpg.Connection, statement: Any, parameters: Mapping[str, Any]
-    ) -> Row[Any] | None:
-        """The first row of one statement. Raises as `_fetched`."""
-        shape, found = await self._fetched(driver, statement, parameters)
+    async def first(self, statement: Executable, parameters: Mapping[str, Any]) -> Row[Any] | None:
+        """The first row of a statement that only looks. Raises as `_fetched`."""
+        shape, found = await self._fetched(statement, parameters)
         return shape.row(tuple(found[0])) if found else None
 
-    async def all(
-        self, driver: asyncpg.Connection, statement: Any, parameters: Mapping[str, Any]
-    ) -> Sequence[Row[Any]]:
-        """All rows of one statement; of many, others get their turn between. Raises as `_fetched`."""
-        shape, found = await self._fetched(driver, statement, parameters)
+    async def all(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        """All rows of one that only looks; of many, others get their turn between. Raises as `_fetched`."""
+        shape, found = await self._fetched(statement, parameters)
         if len(found) <= PART:
             return shape.rows(map(tuple, found))
         return [
@@ -62,16 +73,95 @@ class Looker:
             for row in shape.rows(map(tuple, part))
         ]
 
-    @staticmethod
-    async def say(driver: asyncpg.Connection, text: str) -> None:
-        """Begin or end a transaction.
+    async def run(
+        self, statement: Executable, parameters: Parameters
+    ) -> tuple[Sequence[Row[Any]], int]:
+        """All rows, and how many were changed; -1: by one statement with many parameters, which is not told.
+
+        Raises:
+            IntegrityError: a constraint does not hold. Otherwise as `_fetched`, and Raced.
+        """
+        if not self._plans.takes(statement):
+            result = await self._toolkit.execute(statement, parameters)
+            return (result.all() if result.returns_rows else ()), result.rowcount
+        many = parameters if parameters and not isinstance(parameters, Mapping) else None
+        given = parameters if isinstance(parameters, Mapping) else {}
+        plan = self._plans.of(statement, many[0] if many else given)
+        with _translated():
+            if many is not None:
+                bound = [plan.bound(one) for one in many]
+                for text in dict.fromkeys(text for text, _ in bound):
+                    await self._driver.executemany(
+                        text, [values for one, values in bound if one is text]
+                    )
+                return (), -1
+            text, values = plan.bound(given)
+            if plan.shape is not None:
+                rows = plan.shape.rows(map(tuple, await self._driver.fetch(text, *values)))
+                return rows, len(rows)
+            status = await self._driver.execute(text, *values)
+            return (), int(status.rpartition(" ")[2])
+
+    async def say(self, text: str) -> None:
+        """Begin or end something.
 
         Raises:
             DatabaseAway: the server does not answer, or broke off. Raced: what was written does not go with what others
                 wrote.
         """
         with _translated():
-            await driver.execute(text)
+            await self._driver.execute(text)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """A part that is undone as a whole when an exception leaves it."""
+        await self.say("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(HanokError):  # of a lost connection, the server undoes all
+                await self.say("ROLLBACK TO part; RELEASE part")
+            raise
+        await self.say("RELEASE part")
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """A transaction, by the driver's own words: the toolkit would begin it only with its first statement.
+
+        Raises:
+            DatabaseAway, Raced
+        """
+        await self.say("BEGIN")
+        try:
+            yield
+        except Exception:
+            # Of a connection that is lost, the server has ended the transaction; what led here is what is told.
+            with contextlib.suppress(HanokError):
+                await self.say("ROLLBACK")
+            await self._forget()
+            raise
+        else:
+            await self.say("COMMIT")
+            await self._forget()
+
+    async def _forget(self) -> None:
+        """Nothing is left to roll back: the toolkit may have begun something of its own."""
+        if self._toolkit.in_transaction():
+            with contextlib.suppress(DBAPIError):
+                await self._toolkit.rollback()
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is there, and in the middle of nothing."""
+        return not self._driver.is_closed() and not self._driver.is_in_transaction()
+
+    async def end(self) -> None:
+        """Close it, whatever state it is in."""
+        try:
+            await self._toolkit.invalidate()
+            await self._toolkit.close()
+        except DBAPIError as error:
+            log.info("a connection to the database did not end well: %s", error)
 
 
 class _translated:
@@ -91,8 +181,10 @@ class _translated:
         if is_too_large(error):
             raise BadInput(TOO_LARGE) from error
         if state in RACED:
+            if isinstance(error, asyncpg.IntegrityConstraintViolationError):
+                raise IntegrityError(None, None, error) from error
             raise Raced(detail=str(error)) from error
         lost = asyncpg.InterfaceError | asyncpg.InternalClientError | OSError
         if isinstance(error, lost) or state[:2] in AWAY:
             if not isinstance(error, TimeoutError):
-                raise DatabaseAway("The database does not answer.", detail=str(error)) from error
+                raise DatabaseAway(why(str(error)), detail=str(error)) from error

@@ -14,10 +14,13 @@ from sqlalchemy import Connection, Engine, Executable, Row
 from sqlalchemy.exc import DBAPIError
 
 from hanok.base.pieces import Pieces
+from hanok.store.alone import without_locks
 from hanok.store.plans import Bound, Plans
 
 MANY = 100  # rows: about half a millisecond
 PART = 100  # rows between two looks at the time
+without_locks()
+
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 

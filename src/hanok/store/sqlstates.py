@@ -10,3 +10,17 @@ RACED = frozenset(("23503", "23505", "40001", "40P01"))
 # Classes: connection lost or not made, rolled back for others, resources used up, a lock not to be had, and what an
 # operator does: the server ends, starts, or has ended this connection.
 AWAY = ("08", "40", "53", "55", "57")
+
+
+def why(text: str) -> str:
+    """What a user is told of a database that does not take a statement."""
+    text = text.lower()
+    if "disk is full" in text or "disk full" in text or "no space" in text:
+        return "The disk that holds the database is full."
+    if "locked" in text or "lock timeout" in text:
+        return "The database is busy."
+    if "not a database" in text or "malformed" in text:
+        return "The database file is damaged or is no database."
+    if "unable to open" in text:
+        return "The database file cannot be opened."
+    return "The database does not answer."

@@ -106,10 +106,10 @@ def _compiled(check: Any, rules: Mapping[str, _Allows]) -> _Allows:
     if isinstance(check, _checks.FalseCheck):
         return lambda target, credentials: False
     if isinstance(check, _checks.AndCheck | _checks.OrCheck):
-        parts = [_compiled(part, rules) for part in check.rules]
-        if isinstance(check, _checks.AndCheck):
-            return lambda target, credentials: all(part(target, credentials) for part in parts)
-        return lambda target, credentials: any(part(target, credentials) for part in parts)
+        stops = isinstance(
+            check, _checks.OrCheck
+        )  # any that allows is enough, or any that does not
+        return _in_turn([_compiled(part, rules) for part in check.rules], stops)
     if isinstance(check, _checks.NotCheck):
         inner = _compiled(check.rule, rules)
         return lambda target, credentials: not inner(target, credentials)
@@ -123,8 +123,9 @@ def _compiled(check: Any, rules: Mapping[str, _Allows]) -> _Allows:
         return by_rule
     if isinstance(check, _checks.RoleCheck) and "%" not in check.match:
         role = check.match.lower()
-        return lambda target, credentials: any(
-            held.lower() == role for held in credentials["roles"]
+        return lambda target, credentials: (
+            role in credentials["roles"]
+            or any(held.lower() == role for held in credentials["roles"])
         )
     if type(check) is _checks.GenericCheck and check.kind == "None":
         names = _names_in(check.match)
@@ -141,6 +142,18 @@ def _compiled(check: Any, rules: Mapping[str, _Allows]) -> _Allows:
 
         return by_attribute
     return lambda target, credentials: bool(check(target, credentials, None))
+
+
+def _in_turn(parts: Sequence[_Allows], stops: bool) -> _Allows:
+    """One check after the other until one of them says so; loops are half of what generators cost."""
+
+    def checked(target: Mapping[str, Any], credentials: dict[str, Any]) -> bool:
+        for part in parts:
+            if part(target, credentials) is stops:
+                return stops
+        return not stops
+
+    return checked
 
 
 @lru_cache(maxsize=256)

@@ -342,7 +342,7 @@ class Shape:
 class View:
     """A shape as one version shows it: a function from the newest answer to this version's."""
 
-    __slots__ = ("_dropped", "_inner", "_older")
+    __slots__ = ("_dropped", "_inner", "_older", "is_newest")
 
     def __init__(self, shape: Shape, version: Version) -> None:
         self._older: list[_Older] = []
@@ -361,6 +361,8 @@ class View:
                 if inner.changes:
                     self._inner.append((change.name, inner))
         self._dropped = (*dropped, *shape.private)
+        self.is_newest = not (self._older or self._inner or dropped)
+        """Whether all is shown, in the newest form: only what is private is left out."""
 
     @property
     def changes(self) -> bool:

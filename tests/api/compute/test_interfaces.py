@@ -368,3 +368,38 @@ async def test_a_deleted_port_takes_its_interface_along(
     await ground.user("DELETE", f"/network/v2.0/ports/{first}", status=204)
     await ground.delete(server.server_id)
     await clean(ground)
+
+
+async def test_each_fixed_address_is_shown_with_the_floating_ip_that_leads_to_it(
+    ground: Ground,
+) -> None:
+    user, v2 = ground.user, "/network/v2.0"
+    network_id = await a_network(user, "inside", "10.7.0.0/24")
+    subnet = (await user.get(f"{v2}/subnets?network_id={network_id}"))["subnets"][0]["id"]
+    router = (await user.post(f"{v2}/routers", {"router": {}}))["router"]["id"]
+    outside = (await user.get(f"{v2}/networks?router:external=true"))["networks"][0]["id"]
+    gateway = {"router": {"external_gateway_info": {"network_id": outside}}}
+    await user("PUT", f"{v2}/routers/{router}", gateway, status=200)
+    path = f"{v2}/routers/{router}/add_router_interface"
+    await user("PUT", path, {"subnet_id": subnet}, status=200)
+    fixed = [{"ip_address": "10.7.0.20"}, {"ip_address": "10.7.0.21"}]
+    made = {"network_id": network_id, "fixed_ips": fixed}
+    port = (await user.post(f"{v2}/ports", {"port": made}))["port"]["id"]
+    floating = {}
+    for address in ("10.7.0.21", "10.7.0.20"):
+        body = {"floating_network_id": outside, "port_id": port, "fixed_ip_address": address}
+        one = (await user.post(f"{v2}/floatingips", {"floatingip": body}))["floatingip"]
+        floating[address] = one["floating_ip_address"]
+    server_id = await ground.server(networks=[{"port": port}])
+
+    shown = (await ground.show(server_id))["addresses"]["inside"]
+    assert [(one["addr"], one["OS-EXT-IPS:type"]) for one in shown] == [
+        ("10.7.0.20", "fixed"),
+        (floating["10.7.0.20"], "floating"),
+        ("10.7.0.21", "fixed"),
+        (floating["10.7.0.21"], "floating"),
+    ]
+    listed = (await user.get(f"{SERVERS}/detail", headers=at(104)))["servers"]
+    assert [one["addresses"]["inside"] for one in listed] == [shown]
+    by_ips = (await user.get(f"{SERVERS}/{server_id}/ips", headers=at(104)))["addresses"]
+    assert [one["addr"] for one in by_ips["inside"]] == [one["addr"] for one in shown]

@@ -47,7 +47,7 @@ async def news(tx: Transaction, network: Network, server_id: str) -> dict[str, A
                 "label": port.network_name,
             }
             for port in ports
-            for version, address in port.fixed_ips
+            for version, address, _ in port.fixed_ips
         ],
         "tags": await servers.tags_of(tx, server_id),
     }

@@ -12,6 +12,7 @@ from hanok.services.compute.logic import address_filter, name_filter
 from hanok.services.compute.logic.address_filter import AddressesOf
 from hanok.services.compute.tables import servers
 from hanok.store import Transaction, kept
+from hanok.store.schema import JSONText
 from hanok.web.token import Caller
 
 WHOLE = sa.select(servers)
@@ -22,7 +23,23 @@ _NOT_SHOWN = (
     "shelved_at", "shelved_image_id", "soft_deleted_at", "vcpus",
 )  # fmt: skip
 _SHOWN = [column for column in servers.c if column.name not in _NOT_SHOWN]
-DETAILS = sa.select(*_SHOWN)
+# Values that are not taken apart only to be put together again: those that are shown as they are, and those that are
+# the same in many rows, or empty.
+_HANDED_ON: dict[str, Any] = {
+    "metadata": JSONText,
+    "image_properties": JSONText,
+    "flavor": sa.Text,
+    "scheduler_hints": sa.Text,
+    "security_groups": sa.Text,
+}
+DETAILS = sa.select(
+    *(
+        sa.type_coerce(column, _HANDED_ON[column.name]).label(column.name)
+        if column.name in _HANDED_ON
+        else column
+        for column in _SHOWN
+    )
+)
 Details: Any = defstruct("Details", [str(column.name) for column in _SHOWN])
 """A row of DETAILS whose values are cheap to ask for: a list asks for forty of each."""
 NAMES = sa.select(servers.c.id, servers.c.name)

@@ -145,10 +145,10 @@ async def full(
     *,
     alone: bool = True,
     shape: Shape = answers.SERVER,
-) -> list[dict[str, Any]]:
+) -> list[Any]:
     """Servers in full, with what other rooms know of them, in a fixed number of statements.
 
-    rows: whole rows of servers, or the Details of a list.
+    rows: whole rows of servers, or the Details of a list. alone: as plain values, not as items of a list.
     """
     ids = [row.id for row in rows]
     shown = request.shown(shape)
@@ -162,16 +162,9 @@ async def full(
     project_id = request.token.project_id
     specs = request.may("os_compute_api:servers:show:flavor-extra-specs", project_id=project_id)
     told = answers.ServerAnswers(request, shape, extended=extended, alone=alone, with_specs=specs)
-    return [
-        told.of(
-            row,
-            ports.get(row.id, ()),
-            tags.get(row.id, ()),
-            group=group,
-            host_status=status.get(row.host or ""),
-        )
-        for row in rows
-    ]
+    if alone:
+        return [told.one(row, ports, tags, status, group) for row in rows]
+    return told.many(rows, ports, tags, status)
 
 
 async def _statuses(

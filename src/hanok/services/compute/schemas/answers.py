@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
+from msgspec import UNSET, Struct, UnsetType, field
 from sqlalchemy import Row
 
 from hanok.base.clock import naive_micro, zulu
@@ -123,7 +124,7 @@ def addresses(ports: Sequence[SeenPort]) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for port in ports:
         mine = found.setdefault(port.network_name, [])
-        for version, address in port.fixed_ips:
+        for version, address, floating in port.fixed_ips:
             mine.append(
                 {
                     "version": version,
@@ -132,16 +133,16 @@ def addresses(ports: Sequence[SeenPort]) -> dict[str, list[dict[str, Any]]]:
                     "OS-EXT-IPS-MAC:mac_addr": port.mac,
                 }
             )
-        if port.floating_ip:
-            mine.append(
-                {
-                    "version": 4,
-                    "addr": port.floating_ip,
-                    "OS-EXT-IPS:type": "floating",
-                    "OS-EXT-IPS-MAC:mac_addr": port.mac,
-                }
-            )
-    return {name: ips for name, ips in found.items() if ips}
+            if floating is not None:
+                mine.append(
+                    {
+                        "version": 4,
+                        "addr": floating,
+                        "OS-EXT-IPS:type": "floating",
+                        "OS-EXT-IPS-MAC:mac_addr": port.mac,
+                    }
+                )
+    return found if all(found.values()) else {name: ips for name, ips in found.items() if ips}
 
 
 def host_id(row: Row[Any]) -> str:
@@ -231,8 +232,12 @@ def plain(ips: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{"version": ip["version"], "addr": ip["addr"]} for ip in ips]
 
 
-def _told_hints(hints: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Hints as they are shown: texts, each in a list, however they were sent."""
+def _told_hints(hints: Mapping[str, Any] | str) -> dict[str, list[str]]:
+    """Hints as they are shown: texts, each in a list, however they were sent. hints: or their text."""
+    if not hints or hints == "{}":
+        return {}
+    if isinstance(hints, str):
+        hints = msgspec.json.decode(hints, type=dict[str, Any])
     return {
         name: [_as_text(one) for one in (value if isinstance(value, list) else [value])]
         for name, value in hints.items()
@@ -241,6 +246,76 @@ def _told_hints(hints: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+class _Link(Struct, gc=False):
+    rel: str
+    href: str
+
+
+class _Reference(Struct):
+    """An image or a flavor, with what the server keeps of it."""
+
+    id: str
+    links: list[_Link]
+    properties: Any = UNSET
+
+
+class ShownServer(Struct):
+    """A server in full as the newest version shows it, and then as JSON has it: lists make thousands of them."""
+
+    id: str
+    name: str
+    tenant_id: str
+    user_id: str
+    status: str
+    metadata: Any
+    host_id: str = field(name="hostId")
+    image: _Reference
+    flavor: Any
+    created: str | None
+    updated: str | None
+    addresses: dict[str, list[dict[str, Any]]]
+    access_ip_v4: str = field(name="accessIPv4")
+    access_ip_v6: str = field(name="accessIPv6")
+    links: list[_Link]
+    disk_config: str = field(name="OS-DCF:diskConfig")
+    availability_zone: str = field(name="OS-EXT-AZ:availability_zone")
+    hostname: str = field(name="OS-EXT-SRV-ATTR:hostname")
+    config_drive: str
+    key_name: str | None
+    launched_at: str | None = field(name="OS-SRV-USG:launched_at")
+    terminated_at: str | None = field(name="OS-SRV-USG:terminated_at")
+    task_state: str | None = field(name="OS-EXT-STS:task_state")
+    vm_state: str = field(name="OS-EXT-STS:vm_state")
+    power_state: int = field(name="OS-EXT-STS:power_state")
+    volumes_attached: tuple[()] = field(name="os-extended-volumes:volumes_attached")
+    tags: Sequence[str]
+    locked: bool
+    locked_reason: str | None
+    description: str | None
+    trusted_image_certificates: None
+    pinned_availability_zone: str | None
+    scheduler_hints: dict[str, list[str]]
+    progress: int | UnsetType = UNSET
+    fault: dict[str, Any] | UnsetType = UNSET
+    security_groups: list[dict[str, str]] | UnsetType = UNSET
+    host: str | UnsetType | None = field(default=UNSET, name="OS-EXT-SRV-ATTR:host")
+    hypervisor_hostname: str | UnsetType | None = field(
+        default=UNSET, name="OS-EXT-SRV-ATTR:hypervisor_hostname"
+    )
+    instance_name: str | UnsetType = field(default=UNSET, name="OS-EXT-SRV-ATTR:instance_name")
+    reservation_id: str | UnsetType = field(default=UNSET, name="OS-EXT-SRV-ATTR:reservation_id")
+    launch_index: int | UnsetType = field(default=UNSET, name="OS-EXT-SRV-ATTR:launch_index")
+    kernel_id: str | UnsetType = field(default=UNSET, name="OS-EXT-SRV-ATTR:kernel_id")
+    ramdisk_id: str | UnsetType = field(default=UNSET, name="OS-EXT-SRV-ATTR:ramdisk_id")
+    root_device: str | UnsetType | None = field(
+        default=UNSET, name="OS-EXT-SRV-ATTR:root_device_name"
+    )
+    user_data: str | UnsetType | None = field(default=UNSET, name="OS-EXT-SRV-ATTR:user_data")
+    host_status: str | UnsetType = UNSET
+    server_groups: list[str] | UnsetType = UNSET
+    flavor_reference: _Reference | UnsetType = field(default=UNSET, name="_flavor")
 
 
 class ServerAnswers:
@@ -260,86 +335,119 @@ class ServerAnswers:
         self._extended = extended
         self._alone = alone
         self._with_specs = with_specs
-        self._bookmarks: dict[tuple[str, str], list[dict[str, str]]] = {}
+        self._bookmarks: dict[tuple[str, str], list[_Link]] = {}
 
-    def of(
+    def many(
         self,
-        row: Row[Any],
-        ports: Sequence[SeenPort],
-        tags: Sequence[str],
-        *,
-        host_status: str | None = None,
-        group: str | None = None,
-    ) -> dict[str, Any]:
-        """A server in full.
+        rows: Sequence[Any],
+        ports: Mapping[str, Sequence[SeenPort]],
+        tags: Mapping[str, Sequence[str]],
+        host_status: Mapping[str, str],
+    ) -> list[Any]:
+        """Servers of a list, for an answer and nothing else: plain values, or what is encoded like them.
 
         Args:
-            group: that it is in.
-            host_status: for those who may see it: UP, DOWN, MAINTENANCE or UNKNOWN.
+            ports, tags: of servers, by id. host_status: of hosts, for those who may see it: UP, DOWN, MAINTENANCE or
+                UNKNOWN; "": of those on none.
         """
-        answer = self._itself(row)
-        _put_state(answer, row, self._extended)
-        answer["addresses"] = addresses(ports)
-        answer["tags"] = list(tags)
-        groups = _group_names(row, ports)
-        if groups:
-            answer["security_groups"] = [{"name": name} for name in groups]
-        if self._extended:
-            _put_place(answer, row)
-        if host_status is not None:
-            answer["host_status"] = host_status
-        if self._alone:
-            answer["server_groups"] = [] if group is None else [group]
+        found = [
+            self._shown_server(row, ports.get(row.id, ()), tags.get(row.id, ()), host_status)
+            for row in rows
+        ]
+        return (
+            found
+            if self._shown.is_newest
+            else [self._older(one, row) for one, row in zip(found, rows, strict=True)]
+        )
+
+    def one(
+        self,
+        row: Any,
+        ports: Mapping[str, Sequence[SeenPort]],
+        tags: Mapping[str, Sequence[str]],
+        host_status: Mapping[str, str],
+        group: str | None,
+    ) -> dict[str, Any]:
+        """One server as a plain value. group: that it is in. The others as of `many`."""
+        found = self._shown_server(row, ports.get(row.id, ()), tags.get(row.id, ()), host_status)
+        found.server_groups = [] if group is None else [group]
+        return self._older(found, row)
+
+    def _older(self, server: ShownServer, row: Any) -> dict[str, Any]:
+        """As the version of the request shows it, which may name the flavor only."""
+        server.flavor_reference = _Reference(
+            row.flavor_id, self._bookmark("flavors", row.flavor_id)
+        )
+        answer: dict[str, Any] = msgspec.to_builtins(server, enc_hook=msgspec.json.decode)
         return self._shown(answer)
 
-    def _bookmark(self, kind: str, one: str) -> list[dict[str, str]]:
+    def _bookmark(self, kind: str, one: str) -> list[_Link]:
         """Many servers are of a few flavors and images."""
         found = self._bookmarks.get((kind, one))
         if found is None:
-            found = [{"rel": "bookmark", "href": f"{self._base}/{kind}/{_quoted(one)}"}]
+            found = [_Link("bookmark", f"{self._base}/{kind}/{_quoted(one)}")]
             self._bookmarks[kind, one] = found
         return found
 
-    def _itself(self, row: Row[Any]) -> dict[str, Any]:
-        """What a server was made as and what its owner said of it."""
-        server_id, base = row.id, self._base
-        return {
-            "id": server_id,
-            "name": row.name,
-            "tenant_id": row.project_id,
-            "user_id": row.user_id,
-            "metadata": row.metadata,
-            "hostId": host_id(row),
-            "image": {
-                "id": row.image_id,
-                "links": self._bookmark("images", row.image_id),
-                "properties": row.image_properties,
-            },
-            "flavor": _own_flavor(row.flavor, self._with_specs),
-            "_flavor": {
-                "id": row.flavor_id,
-                "links": self._bookmark("flavors", row.flavor_id),
-            },
-            "created": zulu(row.created_at),
-            "updated": zulu(row.updated_at),
-            "accessIPv4": row.access_ip_v4,
-            "accessIPv6": row.access_ip_v6,
-            "links": [
-                {"rel": "self", "href": f"{base}/v2.1/servers/{server_id}"},
-                {"rel": "bookmark", "href": f"{base}/servers/{server_id}"},
+    def _shown_server(
+        self,
+        row: Any,
+        ports: Sequence[SeenPort],
+        tags: Sequence[str],
+        host_status: Mapping[str, str],
+    ) -> ShownServer:
+        server_id, base, image_id = row.id, self._base, row.image_id
+        status = states.status(row.vm_state, row.task_state)
+        # By their order: a name for each costs as much as all the rest.
+        shown = ShownServer(
+            server_id,
+            row.name,
+            row.project_id,
+            row.user_id,
+            status,
+            row.metadata,
+            host_id(row),
+            _Reference(image_id, self._bookmark("images", image_id), row.image_properties),
+            _own_flavor(row.flavor, self._with_specs),
+            zulu(row.created_at),
+            zulu(row.updated_at),
+            addresses(ports),
+            row.access_ip_v4,
+            row.access_ip_v6,
+            [
+                _Link("self", f"{base}/v2.1/servers/{server_id}"),
+                _Link("bookmark", f"{base}/servers/{server_id}"),
             ],
-            "OS-DCF:diskConfig": row.disk_config,
-            "OS-EXT-AZ:availability_zone": row.availability_zone or "",
-            "OS-EXT-SRV-ATTR:hostname": row.hostname,
-            "config_drive": "True" if row.config_drive else "",
-            "key_name": row.key_name,
-            "locked": row.locked,
-            "locked_reason": row.locked_reason,
-            "description": row.description,
-            "trusted_image_certificates": None,
-            "pinned_availability_zone": row.requested_zone,
-            "scheduler_hints": _told_hints(row.scheduler_hints),
-        }
+            row.disk_config,
+            row.availability_zone or "",
+            row.hostname,
+            "True" if row.config_drive else "",
+            row.key_name,
+            naive_micro(row.launched_at),
+            naive_micro(row.terminated_at),
+            row.task_state,
+            row.vm_state,
+            row.power_state,
+            (),
+            tags,
+            row.locked,
+            row.locked_reason,
+            row.description,
+            None,
+            row.requested_zone,
+            _told_hints(row.scheduler_hints),
+        )
+        if status in states.PROGRESS:
+            shown.progress = states.PROGRESS[status]
+        if row.fault is not None and status in ("ERROR", "DELETED"):
+            shown.fault = _told_fault(row.fault, self._extended)
+        if names := _group_names(row, ports):
+            shown.security_groups = [{"name": name} for name in names]
+        if self._extended:
+            _put_place(shown, row)
+        if (up := host_status.get(row.host or "")) is not None:
+            shown.host_status = up
+        return shown
 
 
 def _group_names(row: Row[Any], ports: Sequence[SeenPort]) -> Sequence[str]:
@@ -347,45 +455,45 @@ def _group_names(row: Row[Any], ports: Sequence[SeenPort]) -> Sequence[str]:
     if len(ports) == 1:
         return ports[0].security_groups
     if not ports and row.vm_state == "building":
-        names: Sequence[str] = row.security_groups
-        return names
+        names: Sequence[str] | str = row.security_groups
+        return msgspec.json.decode(names) if isinstance(names, str) else names
     return list(dict.fromkeys(name for port in ports for name in port.security_groups))
 
 
-def _put_state(answer: dict[str, Any], row: Row[Any], extended: bool) -> None:
-    """How a server is."""
-    status = states.status(row.vm_state, row.task_state)
-    answer["status"] = status
-    answer["OS-SRV-USG:launched_at"] = naive_micro(row.launched_at)
-    answer["OS-SRV-USG:terminated_at"] = naive_micro(row.terminated_at)
-    answer["OS-EXT-STS:task_state"] = row.task_state
-    answer["OS-EXT-STS:vm_state"] = row.vm_state
-    answer["OS-EXT-STS:power_state"] = row.power_state
-    answer["os-extended-volumes:volumes_attached"] = []
-    if status in states.PROGRESS:
-        answer["progress"] = states.PROGRESS[status]
-    if row.fault is not None and status in ("ERROR", "DELETED"):
-        answer["fault"] = {
-            name: row.fault[name]
-            for name in ("code", "created", "message", "details")
-            if name in row.fault and (name != "details" or (extended and row.fault[name]))
-        }
+def _told_fault(fault: Mapping[str, Any], extended: bool) -> dict[str, Any]:
+    """What went wrong; details are for operators."""
+    return {
+        name: fault[name]
+        for name in ("code", "created", "message", "details")
+        if name in fault and (name != "details" or (extended and fault[name]))
+    }
 
 
-def _put_place(answer: dict[str, Any], row: Row[Any]) -> None:
+def _put_place(shown: ShownServer, row: Any) -> None:
     """Where a server runs and how it is called there: for operators."""
-    answer["OS-EXT-SRV-ATTR:host"] = row.host
-    answer["OS-EXT-SRV-ATTR:hypervisor_hostname"] = row.host
-    answer["OS-EXT-SRV-ATTR:instance_name"] = f"instance-{row.sequence:08x}"
-    answer["OS-EXT-SRV-ATTR:reservation_id"] = row.reservation_id
-    answer["OS-EXT-SRV-ATTR:launch_index"] = row.launch_index
-    answer["OS-EXT-SRV-ATTR:kernel_id"] = row.kernel_id
-    answer["OS-EXT-SRV-ATTR:ramdisk_id"] = row.ramdisk_id
-    answer["OS-EXT-SRV-ATTR:root_device_name"] = row.root_device
-    answer["OS-EXT-SRV-ATTR:user_data"] = row.user_data
+    shown.host = shown.hypervisor_hostname = row.host
+    shown.instance_name = f"instance-{row.sequence:08x}"
+    shown.reservation_id = row.reservation_id
+    shown.launch_index = row.launch_index
+    shown.kernel_id = row.kernel_id
+    shown.ramdisk_id = row.ramdisk_id
+    shown.root_device = row.root_device
+    shown.user_data = row.user_data
 
 
-def _own_flavor(kept: Mapping[str, Any], with_specs: bool) -> dict[str, Any]:
+def _own_flavor(kept: Mapping[str, Any] | str, with_specs: bool) -> dict[str, Any] | msgspec.Raw:
+    """Of what a server consists. kept: with the server, or the text of it."""
+    return (
+        _encoded_flavor(kept, with_specs) if isinstance(kept, str) else _flavor_of(kept, with_specs)
+    )
+
+
+@lru_cache(maxsize=256)  # servers are of a few flavors
+def _encoded_flavor(kept: str, with_specs: bool) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(_flavor_of(msgspec.json.decode(kept), with_specs)))
+
+
+def _flavor_of(kept: Mapping[str, Any], with_specs: bool) -> dict[str, Any]:
     answer = {
         "original_name": kept["name"],
         "vcpus": kept["vcpus"],

@@ -20,13 +20,15 @@ from hanok.store import Transaction
 
 
 class SeenPort(Struct):
-    """A port of a server, as its owner sees it. fixed_ips: each with its version."""
+    """A port of a server, as its owner sees it.
+
+    fixed_ips: each with its version, and the floating IP that leads to it.
+    """
 
     port_id: str
     network_name: str
     mac: str
-    fixed_ips: list[tuple[int, str]] = field(default_factory=list)
-    floating_ip: str | None = None
+    fixed_ips: list[tuple[int, str, str | None]] = field(default_factory=list)
     security_groups: list[str] = field(default_factory=list)
 
 
@@ -37,9 +39,17 @@ _ports = (
         networks.c.name,
         ports.c.mac_address,
         ip_allocations.c.address,
+        floating_ips.c.floating_ip_address,
     )
     .join(networks, networks.c.id == ports.c.network_id)
     .outerjoin(ip_allocations, ip_allocations.c.port_id == ports.c.id)
+    .outerjoin(
+        floating_ips,
+        sa.and_(
+            floating_ips.c.port_id == ports.c.id,
+            floating_ips.c.fixed_ip_address == ip_allocations.c.address,
+        ),
+    )
     .order_by(
         ports.c.server_id,
         ports.c.server_position,
@@ -50,11 +60,6 @@ _ports = (
 )
 _of_many = _ports.where(ports.c.server_id.in_(bindparam("ids", expanding=True)))
 _of_one = _ports.where(ports.c.server_id == bindparam("id"))
-_floating = (
-    sa.select(floating_ips.c.port_id, floating_ips.c.floating_ip_address)
-    .where(floating_ips.c.port_id.in_(bindparam("ids", expanding=True)))
-    .order_by(floating_ips.c.created_at)
-)
 _group_names = (
     sa.select(port_security_groups.c.port_id, security_groups.c.name)
     .join(security_groups, security_groups.c.id == port_security_groups.c.security_group_id)
@@ -64,7 +69,7 @@ _group_names = (
 
 
 async def seen(tx: Transaction, server_ids: Sequence[str]) -> dict[str, list[SeenPort]]:
-    """The ports of servers, each in order of its interfaces; three statements however many servers there are."""
+    """The ports of servers, each in order of its interfaces; two statements however many servers there are."""
     found: dict[str, list[SeenPort]] = {}
     known: dict[str, SeenPort] = {}
     if len(server_ids) == 1:
@@ -72,23 +77,15 @@ async def seen(tx: Transaction, server_ids: Sequence[str]) -> dict[str, list[See
     else:
         rows = await tx.all(_of_many, {"ids": list(server_ids)})
     for row in rows:
-        server_id, port_id, network, mac, address = tuple(row)
+        server_id, port_id, network, mac, address, floating = tuple(row)
         port = known.get(port_id)
         if port is None:
             port = known[port_id] = SeenPort(port_id, network, mac)
             found.setdefault(server_id, []).append(port)
         if address is not None:
-            port.fixed_ips.append((6 if ":" in address else 4, address))
+            port.fixed_ips.append((6 if ":" in address else 4, address, floating))
     if known:
-        await _complete(tx, known)
+        for row in await tx.all(_group_names, {"ids": list(known)}):
+            port_id, name = tuple(row)
+            known[port_id].security_groups.append(name)
     return found
-
-
-async def _complete(tx: Transaction, known: dict[str, SeenPort]) -> None:
-    """Add floating addresses and groups to ports, by id."""
-    ids = list(known)
-    for row in await tx.all(_floating, {"ids": ids}):
-        known[row.port_id].floating_ip = row.floating_ip_address
-    for row in await tx.all(_group_names, {"ids": ids}):
-        port_id, name = tuple(row)
-        known[port_id].security_groups.append(name)
