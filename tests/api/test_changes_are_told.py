@@ -56,6 +56,9 @@ UNTOLD: dict[str, dict[str, str]] = {
     "placement": {"*": "Placement has no notifications"},
     "network": {
         "* /v2.0/quotas/*": "Neutron has no notification of quotas",
+        "* /v2.0/routers/*/conntrack_helpers*": "it is refused",
+        "* /v2.0/metering/*": "it is refused",
+        "* /v2.0/local_ips*": "it is refused",
         "* /v2.0/agents/*/dhcp-networks*": "it is refused: no agent answers DHCP",
     },
     "compute": {

@@ -103,9 +103,29 @@ _RULES: tuple[Rule, ...] = (
     ),
     Rule("create_l3-router", "rule:admin_only", "POST /agents/{agent_id}/l3-routers"),
     Rule(
+        "create_local_ip",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "POST /local-ips",
+    ),
+    Rule(
+        "create_local_ip_port_association",
+        "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
+        "POST /local_ips/{local_ip_id}/port_associations",
+    ),
+    Rule(
         "create_log",
         "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
         "POST /log/logs",
+    ),
+    Rule(
+        "create_metering_label",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "POST /metering/metering-labels",
+    ),
+    Rule(
+        "create_metering_label_rule",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "POST /metering/metering-label-rules",
     ),
     Rule(
         "create_ndp_proxy",
@@ -268,6 +288,11 @@ _RULES: tuple[Rule, ...] = (
         "POST /routers/{id}/tags",
     ),
     Rule(
+        "create_router_conntrack_helper",
+        "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
+        "POST /routers/{router_id}/conntrack_helpers",
+    ),
+    Rule(
         "create_security_group",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "POST /security-groups",
@@ -379,9 +404,29 @@ _RULES: tuple[Rule, ...] = (
     ),
     Rule("delete_l3-router", "rule:admin_only", "DELETE /agents/{agent_id}/l3-routers/{router_id}"),
     Rule(
+        "delete_local_ip",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "DELETE /local-ips/{id}",
+    ),
+    Rule(
+        "delete_local_ip_port_association",
+        "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
+        "DELETE /local_ips/{local_ip_id}/port_associations/{fixed_port_id}",
+    ),
+    Rule(
         "delete_log",
         "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
         "DELETE /log/logs/{id}",
+    ),
+    Rule(
+        "delete_metering_label",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "DELETE /metering/metering-labels/{id}",
+    ),
+    Rule(
+        "delete_metering_label_rule",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "DELETE /metering/metering-label-rules/{id}",
     ),
     Rule(
         "delete_ndp_proxy",
@@ -449,6 +494,11 @@ _RULES: tuple[Rule, ...] = (
         "delete_router:tags",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "DELETE /routers/{id}/tags; DELETE /routers/{id}/tags/{tag_id}",
+    ),
+    Rule(
+        "delete_router_conntrack_helper",
+        "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
+        "DELETE /routers/{router_id}/conntrack_helpers/{conntrack_helper_id}",
     ),
     Rule(
         "delete_security_group",
@@ -549,6 +599,16 @@ _RULES: tuple[Rule, ...] = (
     Rule("get_l3-agents", "rule:admin_only", "GET /routers/{router_id}/l3-agents"),
     Rule("get_l3-routers", "rule:admin_only", "GET /agents/{agent_id}/l3-routers"),
     Rule(
+        "get_local_ip",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "GET /local-ips; GET /local-ips/{id}",
+    ),
+    Rule(
+        "get_local_ip_port_association",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /local_ips/{local_ip_id}/port_associations; GET /local_ips/{local_ip_id}/port_associations/{fixed_port_id}",
+    ),
+    Rule(
         "get_log",
         "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
         "GET /log/logs; GET /log/logs/{id}",
@@ -557,6 +617,16 @@ _RULES: tuple[Rule, ...] = (
         "get_loggable_resource",
         "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
         "GET /log/loggable-resources",
+    ),
+    Rule(
+        "get_metering_label",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "GET /metering/metering-labels; GET /metering/metering-labels/{id}",
+    ),
+    Rule(
+        "get_metering_label_rule",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "GET /metering/metering-label-rules; GET /metering/metering-label-rules/{id}",
     ),
     Rule(
         "get_ndp_proxy",
@@ -602,6 +672,11 @@ _RULES: tuple[Rule, ...] = (
         "get_rbac_policy",
         "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
         "GET /rbac-policies; GET /rbac-policies/{id}",
+    ),
+    Rule(
+        "get_router_conntrack_helper",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /routers/{router_id}/conntrack_helpers; GET /routers/{router_id}/conntrack_helpers/{conntrack_helper_id}",
     ),
     Rule("get_rule_type", "role:reader", "GET /qos/rule-types; GET /qos/rule-types/{rule_type}"),
     Rule(
@@ -858,6 +933,11 @@ _RULES: tuple[Rule, ...] = (
     ),
     Rule("update_l3-router", "rule:admin_only", "PUT /agents/{agent_id}/l3-routers/{router_id}"),
     Rule(
+        "update_local_ip",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /local-ips/{id}",
+    ),
+    Rule(
         "update_log",
         "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
         "PUT /log/logs/{id}",
@@ -1023,6 +1103,11 @@ _RULES: tuple[Rule, ...] = (
         "update_router:tags",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /routers/{id}/tags; PUT /routers/{id}/tags/{tag_id}",
+    ),
+    Rule(
+        "update_router_conntrack_helper",
+        "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
+        "PUT /routers/{router_id}/conntrack_helpers/{conntrack_helper_id}",
     ),
     Rule(
         "update_security_group",

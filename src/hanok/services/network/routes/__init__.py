@@ -17,6 +17,7 @@ from hanok.services.network.routes import (
     tags,
     topologies,
     trunks,
+    unserved,
 )
 from hanok.services.network.routes.kinds import ALIASES, KINDS, PARTS
 from hanok.web.doors import routes
@@ -39,4 +40,5 @@ ROUTES: tuple[Route, ...] = (
     *schedulers.ROUTES,
     *flavors.ROUTES,
     *logs.ROUTES,
+    *unserved.ROUTES,
 )
