@@ -19,12 +19,16 @@ _TAGGED = {
     "policies": "other_policy",
     "trunks": "trunk_id",
     "network_segment_ranges": "network_segment_range_id",
+    "segments": "segment_id",
 }
 
 
 async def ways(admin: Client, owner: Client, things: Things) -> Ways:
     """With a tag on everything."""
     group = things["network", "security_group_id"]
+    net = things["network", "network_id"]
+    seen = (await admin.get(f"/network/v2.0/segments?network_id={net}"))["segments"]
+    things["network", "segment_id"] = seen[0]["id"]
     kept: dict[str, Any] = {"network_type": "vlan", "physical_network": "public"}
     kept = {"network_segment_range": {**kept, "minimum": 900, "maximum": 910}}
     made = await admin.post("/network/v2.0/network_segment_ranges", kept)
@@ -123,6 +127,8 @@ async def ways(admin: Client, owner: Client, things: Things) -> Ways:
     found |= await _hosted(admin, things)
     found |= _gateways(things)
     another = {"network_type": "geneve", "minimum": 7000, "maximum": 7010}
+    further = {"network_id": net, "network_type": "vlan"}
+    found["POST /v2.0/segments", ""] = Way(body={"segment": further})
     found["POST /v2.0/network_segment_ranges", ""] = Way(body={"network_segment_range": another})
     found |= await _proxied(admin, owner, things)
     found["POST /v2.0/log/logs", ""] = Way(body={"log": {"resource_type": "security_group"}})
@@ -145,7 +151,7 @@ async def ways(admin: Client, owner: Client, things: Things) -> Ways:
     for plural, name in _TAGGED.items():
         one = {"resource_id": things["network", name], "tag": "red"}
         tags = f"/v2.0/{plural}/{{resource_id}}/tags"
-        client = admin if plural == "network_segment_ranges" else owner
+        client = admin if "segment" in plural else owner
         await client("PUT", f"/network/v2.0/{plural}/{one['resource_id']}/tags/red", status=201)
         for method in ("GET", "POST", "PUT", "DELETE"):
             found[f"{method} {tags}", ""] = Way(path=one, body={"tags": ["red"]})

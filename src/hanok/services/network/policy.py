@@ -312,6 +312,8 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
         "POST /security-groups-default-statefulness",
     ),
+    Rule("create_segment", "rule:admin_only", "POST /segments"),
+    Rule("create_segments_tags", "rule:admin_only", "POST /segments/{id}/tags"),
     Rule("create_service_profile", "rule:admin_only", "POST /service_profiles"),
     Rule(
         "create_subnet",
@@ -520,6 +522,12 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
         "DELETE /security-groups-default-statefulness/{id}",
     ),
+    Rule("delete_segment", "rule:admin_only", "DELETE /segments/{id}"),
+    Rule(
+        "delete_segments_tags",
+        "rule:admin_only",
+        "DELETE /segments/{id}/tags; DELETE /segments/{id}/tags/{tag_id}",
+    ),
     Rule("delete_service_profile", "rule:admin_only", "DELETE /service_profiles/{id}"),
     Rule(
         "delete_subnet",
@@ -683,6 +691,12 @@ _RULES: tuple[Rule, ...] = (
         "get_security_groups_default_statefulness",
         "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
         "GET /security-groups-default-statefulness; GET /security-groups-default-statefulness/{id}",
+    ),
+    Rule("get_segment", "rule:admin_only", "GET /segments; GET /segments/{id}"),
+    Rule(
+        "get_segments_tags",
+        "rule:admin_only",
+        "GET /segments/{id}/tags; GET /segments/{id}/tags/{tag_id}",
     ),
     Rule(
         "get_service_profile",
@@ -1123,6 +1137,12 @@ _RULES: tuple[Rule, ...] = (
         "update_security_groups_default_statefulness",
         "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
         "PUT /security-groups-default-statefulness/{id}",
+    ),
+    Rule("update_segment", "rule:admin_only", "PUT /segments/{id}"),
+    Rule(
+        "update_segments_tags",
+        "rule:admin_only",
+        "PUT /segments/{id}/tags; PUT /segments/{id}/tags/{tag_id}",
     ),
     Rule("update_service_profile", "rule:admin_only", "PUT /service_profiles/{id}"),
     Rule(

@@ -47,6 +47,30 @@ networks = sa.Table(
     sa.Column("qos_policy_id", sa.ForeignKey("qos_policies.id"), index=True),
 )
 
+# What clients say of the segment that a network has. Which it is stands in the network's own row.
+segments = sa.Table(
+    "network_segments",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("network_id", sa.ForeignKey("networks.id"), nullable=False, unique=True),
+    sa.Column("name", sa.String(255), nullable=False, default=""),
+    sa.Column("description", sa.String(255), nullable=False, default=""),
+    sa.Column("revision_number", sa.BigInteger, nullable=False, default=1),
+    sa.Column("created_at", UTCDateTime, nullable=False),
+    sa.Column("updated_at", UTCDateTime, nullable=False),
+)
+
+segment_rows = (
+    sa.select(
+        segments,
+        networks.c.network_type,
+        networks.c.physical_network,
+        networks.c.segmentation_id,
+    )
+    .select_from(segments.join(networks, networks.c.id == segments.c.network_id))
+    .subquery("segment_rows")
+)
+
 # Who reaches what is another project's, beside its owner and administrators: a project, or "*" for all of them.
 rbac_policies = sa.Table(
     "rbac_policies",

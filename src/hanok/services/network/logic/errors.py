@@ -43,6 +43,7 @@ _NOT_FOUND = {
         "NetworkSegmentRangeNotFound",
         "Network Segment Range {} could not be found.",
     ),
+    "segment": ("SegmentNotFound", "Segment {} could not be found."),
     "log": ("LogResourceNotFound", "Log resource {} could not be found."),
     "flavor": ("FlavorNotFound", "Flavor {} could not be found."),
     "service_profile": ("ServiceProfileNotFound", "Service Profile {} could not be found."),

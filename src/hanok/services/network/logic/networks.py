@@ -15,7 +15,7 @@ from hanok.base.errors import NotFound
 from hanok.drivers.ovn.topology import GENEVE_MTU
 from hanok.services.network.logic import floating_ips as floating_logic
 from hanok.services.network.logic import ports as port_logic
-from hanok.services.network.logic import qos, quotas, segment_ranges, sharing, subnets
+from hanok.services.network.logic import qos, quotas, segment_ranges, segments, sharing, subnets
 from hanok.services.network.logic.errors import conflict, invalid, invalid_operation
 from hanok.services.network.logic.reach import (
     EXTERNAL,
@@ -160,6 +160,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
             "FlatNetworkInUse" if row["network_type"] == "flat" else "VlanIdInUse",
             "Unable to create the network. The physical network or segment is in use.",
         ) from None
+    await segments.begin(tx, str(row["id"]), row["created_at"])
     if values["shared"]:
         await sharing.open_to_all(tx, project_id, "network", row["id"])
     if values["router:external"]:
@@ -375,5 +376,6 @@ async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
         await subnets.remove(tx, room, subnet)
     await set_tags(tx, row.id, ())
     await sharing.forget(tx, row.id)
+    await segments.end(tx, row.id)
     await tx.execute(networks.delete().where(networks.c.id == row.id))
     await touch_all(tx, room, [network_scope(row.id)])

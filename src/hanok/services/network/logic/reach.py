@@ -26,6 +26,8 @@ from hanok.services.network.tables import (
     routers,
     security_groups,
     segment_ranges,
+    segment_rows,
+    segments,
     subnet_pools,
     subnets,
     tags,
@@ -117,6 +119,7 @@ TABLES: dict[str, sa.FromClause] = {
     "rbac_policy": rbac_policies,
     "port_forwarding": port_forwardings,
     "network_segment_range": segment_ranges,
+    "segment": segment_rows,
 }
 
 
@@ -140,6 +143,7 @@ STORED: dict[str, sa.Table] = {
     "rbac_policy": rbac_policies,
     "port_forwarding": port_forwardings,
     "network_segment_range": segment_ranges,
+    "segment": segments,
 }
 
 

@@ -29,6 +29,7 @@ from hanok.services.network.logic import (
     routers,
     security_groups,
     segment_ranges,
+    segments,
     sharing,
     subnet_pools,
     subnets,
@@ -62,6 +63,7 @@ from hanok.services.network.tables import port_rows as port_table
 from hanok.services.network.tables import routers as router_table
 from hanok.services.network.tables import security_groups as group_table
 from hanok.services.network.tables import segment_ranges as range_table
+from hanok.services.network.tables import segment_rows as segment_table
 from hanok.services.network.tables import subnet_pools as pool_table
 from hanok.services.network.tables import subnets as subnet_table
 from hanok.services.network.tables import trunks as trunk_table
@@ -757,6 +759,30 @@ SERVICE_PROFILE = Resource(
     delete=flavors.delete_profile,
 )
 
+# ---- segments ----
+
+SEGMENT = Resource(
+    api=API,
+    name="segment",
+    plural="segments",
+    path="segments",
+    table=segment_table,
+    attributes=resources.SEGMENT,
+    columns={
+        name: cast("sa.Column[Any]", segment_table.c[name])
+        for name in (
+            "id", "network_id", "name", "description", "network_type", "physical_network",
+            "segmentation_id", "revision_number",
+        )
+    },
+    filters=_by_tags(segment_table),
+    visible=lambda reach: sa.true() if reach.everything else sa.false(),
+    show=segments.show,
+    create=segments.create,
+    update=segments.update,
+    delete=segments.delete,
+)  # fmt: skip
+
 # ---- ranges of segments ----
 
 SEGMENT_RANGE = Resource(
@@ -827,6 +853,7 @@ TAGGED = (
     SUBNET_POOL,
     QOS_POLICY,
     TRUNK,
+    SEGMENT,
     SEGMENT_RANGE,
 )
 KINDS = (

@@ -451,6 +451,14 @@ LOG: dict[str, Attribute] = {
     "enabled": Attribute(check=truth, default=True),
 }
 
+SEGMENT: dict[str, Attribute] = {
+    **{name: one for name, one in _standard().items() if name != "project_id"},
+    "network_id": Attribute(check=uuid, put=False),
+    "network_type": Attribute(check=one_of("geneve", "flat", "vlan"), put=False),
+    "physical_network": Attribute(check=or_none(text(64, empty=False)), default=None, put=False),
+    "segmentation_id": Attribute(check=or_none(whole(1, 16_777_215)), default=None, put=False),
+}
+
 _segment = Attribute(check=whole(1, 16_777_215))
 
 SEGMENT_RANGE: dict[str, Attribute] = {

@@ -1,6 +1,8 @@
-"""ndp proxies and segment ranges"""
+"""ndp proxies segments and ranges of them"""
 
 from __future__ import annotations
+
+import uuid
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +15,23 @@ branch_labels = None
 depends_on = None
 
 
+NAMESPACE = uuid.UUID("3c0b7d1e-6a52-4c1e-8a0e-5b3f0f8b9a33")
+
+
 def upgrade() -> None:
+    op.create_table('network_segments',
+    sa.Column('id', sa.String(length=36), nullable=False),
+    sa.Column('network_id', sa.String(length=36), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.String(length=255), nullable=False),
+    sa.Column('revision_number', sa.BigInteger(), nullable=False),
+    sa.Column('created_at', hanok.store.schema.UTCDateTime(), nullable=False),
+    sa.Column('updated_at', hanok.store.schema.UTCDateTime(), nullable=False),
+    sa.ForeignKeyConstraint(['network_id'], ['networks.id'], name=op.f('fk_network_segments_network_id_networks')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_network_segments')),
+    sa.UniqueConstraint('network_id', name=op.f('uq_network_segments_network_id'))
+    )
+    _segments_of_networks()
     op.create_table('network_segment_ranges',
     sa.Column('id', sa.String(length=36), nullable=False),
     sa.Column('project_id', sa.String(length=255), nullable=False),
@@ -57,3 +75,31 @@ def upgrade() -> None:
     with op.batch_alter_table('routers', schema=None) as batch_op:
         batch_op.add_column(sa.Column('ndp_proxy', sa.Boolean(), server_default=sa.false(), nullable=False))
 
+
+def _segments_of_networks() -> None:
+    """Each network that is there gets its segment."""
+    networks, segments = (
+        sa.table(name, *(sa.column(one) for one in columns))
+        for name, columns in (
+            ('networks', ('id', 'created_at', 'updated_at')),
+            (
+                'network_segments',
+                ('id', 'network_id', 'name', 'description', 'revision_number', 'created_at', 'updated_at'),
+            ),
+        )
+    )
+    rows = op.get_bind().execute(sa.select(networks)).all()
+    new = [
+        {
+            'id': str(uuid.uuid5(NAMESPACE, row.id)),
+            'network_id': row.id,
+            'name': '',
+            'description': '',
+            'revision_number': 1,
+            'created_at': row.created_at,
+            'updated_at': row.updated_at,
+        }
+        for row in rows
+    ]
+    if new:
+        op.get_bind().execute(segments.insert(), new)
