@@ -112,7 +112,7 @@ class Direct:
                 wrote.
         """
         with _translated():
-            return await self._driver.execute(text)
+            return str(await self._driver.execute(text))
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
