@@ -387,3 +387,12 @@ async def test_an_address_of_no_single_host_is_refused(site: Site) -> None:
         for ends in (("outside", one), (one, "a")):
             answer = await site.why(*ends, status=400)
             assert "is not a valid address of one host" in answer["error"]["message"]
+
+
+async def test_who_comes_from_outside_has_an_address_of_the_same_version(site: Site) -> None:
+    floating = await site.floating("b")
+    rule = {"protocol": "tcp", "port_range_min": 22, "port_range_max": 22}
+    await site.rule(**rule, ethertype="IPv6", remote_ip_prefix="::/0")
+    assert (await site.stop("outside", floating, port=22))[0].startswith("No rule")
+    await site.rule(**rule, remote_ip_prefix="0.0.0.0/0")
+    assert await site.stop("outside", floating, port=22) == NOTHING
