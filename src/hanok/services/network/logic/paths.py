@@ -392,6 +392,8 @@ class _Walk:
                 "port", row.id, f"{name} is administratively down.",
                 f"openstack port set --enable {row.id}",
             )  # fmt: skip
+        if row.role == "guest" and (not row.host or row.status != "ACTIVE"):
+            self.packet = None  # OVN's flows are for ports, whether somebody has them or not
         if row.role == "guest" and not row.host:
             raise self.stops(
                 "port", row.id, f"{name} is bound to no host: no server has it.",
@@ -566,6 +568,7 @@ class _Walk:
 
     def _nobody(self, subnet: Any, goal: _Place) -> Stop:
         """Nobody answers for an address where a packet is given to whoever has it."""
+        self.packet = None  # what OVN lets out is the question who has it
         return self.stops(
             "subnet", subnet.id,
             f"{goal.address} is an address of subnet {subnet.name or subnet.id}, where no port has it.",
