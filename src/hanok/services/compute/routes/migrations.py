@@ -1,4 +1,4 @@
-"""Migrations: what is recorded of servers that move. Nothing moves them yet, so the lists are empty.
+"""Migrations: what is recorded of servers that move. Live ones are not served: none ever goes on.
 
 Source: Compute API reference, "Migrations (os-migrations)", "Server migrations (servers, migrations)".
 """
