@@ -18,6 +18,7 @@ from hanok.services.network.logic import (
     inventory,
     paths,
     quotas,
+    segment_ranges,
     server_ports,
     topologies,
 )
@@ -116,6 +117,11 @@ async def ensure_public(
     Addresses are given out from the tenth of the range up.
     """
     return await external.ensure_public(tx, room, cidr=cidr, gateway=gateway, project_id=project_id)
+
+
+async def ensure_segment_ranges(tx: Transaction, room: Network) -> None:
+    """The ranges of numbers of networks that are the house's, made once."""
+    await segment_ranges.ensure_default(tx, room, room.clock.now())
 
 
 async def differences(tx: Transaction, room: Network) -> list[str]:

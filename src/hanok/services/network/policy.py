@@ -14,6 +14,31 @@ _RULES: tuple[Rule, ...] = (
         "PUT /address-groups/{id}/add_addresses",
     ),
     Rule(
+        "add_external_gateways",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "add_external_gateways:external_gateways",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "add_external_gateways:external_gateways:enable_snat",
+        "rule:admin_only",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "add_external_gateways:external_gateways:external_fixed_ips",
+        "rule:admin_only",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "add_external_gateways:external_gateways:network_id",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
         "add_extraroutes",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /routers/{id}/add_extraroutes",
@@ -49,6 +74,13 @@ _RULES: tuple[Rule, ...] = (
         "rule:admin_only",
         "POST /default-security-group-rules",
     ),
+    Rule("create_dhcp-network", "rule:admin_only", "POST /agents/{agent_id}/dhcp-networks"),
+    Rule("create_flavor", "rule:admin_only", "POST /flavors"),
+    Rule(
+        "create_flavor_service_profile",
+        "rule:admin_only",
+        "POST /flavors/{flavor_id}/service_profiles",
+    ),
     Rule(
         "create_floatingip",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
@@ -68,6 +100,37 @@ _RULES: tuple[Rule, ...] = (
         "create_floatingip_port_forwarding",
         "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
         "POST /floatingips/{floatingip_id}/port_forwardings",
+    ),
+    Rule("create_l3-router", "rule:admin_only", "POST /agents/{agent_id}/l3-routers"),
+    Rule(
+        "create_local_ip",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "POST /local-ips",
+    ),
+    Rule(
+        "create_local_ip_port_association",
+        "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
+        "POST /local_ips/{local_ip_id}/port_associations",
+    ),
+    Rule(
+        "create_log",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "POST /log/logs",
+    ),
+    Rule(
+        "create_metering_label",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "POST /metering/metering-labels",
+    ),
+    Rule(
+        "create_metering_label_rule",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "POST /metering/metering-label-rules",
+    ),
+    Rule(
+        "create_ndp_proxy",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "POST /ndp_proxies",
     ),
     Rule(
         "create_network",
@@ -89,6 +152,12 @@ _RULES: tuple[Rule, ...] = (
         "create_network:tags",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "POST /networks/{id}/tags",
+    ),
+    Rule("create_network_segment_range", "rule:admin_only", "POST /network_segment_ranges"),
+    Rule(
+        "create_network_segment_range:tags",
+        "rule:admin_only",
+        "POST /network_segment_ranges/{id}/tags",
     ),
     Rule(
         "create_policy",
@@ -207,6 +276,8 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "POST /routers",
     ),
+    Rule("create_router:enable_default_route_bfd", "rule:admin_only", "POST /routers"),
+    Rule("create_router:enable_default_route_ecmp", "rule:admin_only", "POST /routers"),
     Rule(
         "create_router:external_gateway_info",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
@@ -225,6 +296,11 @@ _RULES: tuple[Rule, ...] = (
         "create_router:tags",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "POST /routers/{id}/tags",
+    ),
+    Rule(
+        "create_router_conntrack_helper",
+        "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
+        "POST /routers/{router_id}/conntrack_helpers",
     ),
     Rule(
         "create_security_group",
@@ -246,6 +322,9 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
         "POST /security-groups-default-statefulness",
     ),
+    Rule("create_segment", "rule:admin_only", "POST /segments"),
+    Rule("create_segments_tags", "rule:admin_only", "POST /segments/{id}/tags"),
+    Rule("create_service_profile", "rule:admin_only", "POST /service_profiles"),
     Rule(
         "create_subnet",
         "(rule:admin_only) or (role:member and rule:network_owner)",
@@ -320,6 +399,17 @@ _RULES: tuple[Rule, ...] = (
         "DELETE /default-security-group-rules/{id}",
     ),
     Rule(
+        "delete_dhcp-network",
+        "rule:admin_only",
+        "DELETE /agents/{agent_id}/dhcp-networks/{network_id}",
+    ),
+    Rule("delete_flavor", "rule:admin_only", "DELETE /flavors/{id}"),
+    Rule(
+        "delete_flavor_service_profile",
+        "rule:admin_only",
+        "DELETE /flavors/{flavor_id}/service_profiles/{profile_id}",
+    ),
+    Rule(
         "delete_floatingip",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "DELETE /floatingips/{id}",
@@ -334,6 +424,37 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
         "DELETE /floatingips/{floatingip_id}/port_forwardings/{port_forwarding_id}",
     ),
+    Rule("delete_l3-router", "rule:admin_only", "DELETE /agents/{agent_id}/l3-routers/{router_id}"),
+    Rule(
+        "delete_local_ip",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "DELETE /local-ips/{id}",
+    ),
+    Rule(
+        "delete_local_ip_port_association",
+        "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
+        "DELETE /local_ips/{local_ip_id}/port_associations/{fixed_port_id}",
+    ),
+    Rule(
+        "delete_log",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "DELETE /log/logs/{id}",
+    ),
+    Rule(
+        "delete_metering_label",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "DELETE /metering/metering-labels/{id}",
+    ),
+    Rule(
+        "delete_metering_label_rule",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "DELETE /metering/metering-label-rules/{id}",
+    ),
+    Rule(
+        "delete_ndp_proxy",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "DELETE /ndp_proxies/{id}",
+    ),
     Rule(
         "delete_network",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
@@ -343,6 +464,12 @@ _RULES: tuple[Rule, ...] = (
         "delete_network:tags",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "DELETE /networks/{id}/tags; DELETE /networks/{id}/tags/{tag_id}",
+    ),
+    Rule("delete_network_segment_range", "rule:admin_only", "DELETE /network_segment_ranges/{id}"),
+    Rule(
+        "delete_network_segment_range:tags",
+        "rule:admin_only",
+        "DELETE /network_segment_ranges/{id}/tags; DELETE /network_segment_ranges/{id}/tags/{tag_id}",
     ),
     Rule(
         "delete_policy",
@@ -401,6 +528,11 @@ _RULES: tuple[Rule, ...] = (
         "DELETE /routers/{id}/tags; DELETE /routers/{id}/tags/{tag_id}",
     ),
     Rule(
+        "delete_router_conntrack_helper",
+        "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
+        "DELETE /routers/{router_id}/conntrack_helpers/{conntrack_helper_id}",
+    ),
+    Rule(
         "delete_security_group",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "DELETE /security-groups/{id}",
@@ -420,6 +552,13 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
         "DELETE /security-groups-default-statefulness/{id}",
     ),
+    Rule("delete_segment", "rule:admin_only", "DELETE /segments/{id}"),
+    Rule(
+        "delete_segments_tags",
+        "rule:admin_only",
+        "DELETE /segments/{id}/tags; DELETE /segments/{id}/tags/{tag_id}",
+    ),
+    Rule("delete_service_profile", "rule:admin_only", "DELETE /service_profiles/{id}"),
     Rule(
         "delete_subnet",
         "role:member and project_id:%(project_id)s or (rule:admin_only) or (role:member and rule:network_owner)",
@@ -492,6 +631,9 @@ _RULES: tuple[Rule, ...] = (
         "role:reader",
         "GET /default-security-group-rules; GET /default-security-group-rules/{id}",
     ),
+    Rule("get_dhcp-agents", "rule:admin_only", "GET /networks/{network_id}/dhcp-agents"),
+    Rule("get_dhcp-networks", "rule:admin_only", "GET /agents/{agent_id}/dhcp-networks"),
+    Rule("get_flavor", "role:reader", "GET /flavors; GET /flavors/{id}"),
     Rule(
         "get_floatingip_pool",
         "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
@@ -502,10 +644,57 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
         "GET /floatingips/{floatingip_id}/port_forwardings; GET /floatingips/{floatingip_id}/port_forwardings/{port_forwarding_id}",
     ),
+    Rule("get_l3-agents", "rule:admin_only", "GET /routers/{router_id}/l3-agents"),
+    Rule("get_l3-routers", "rule:admin_only", "GET /agents/{agent_id}/l3-routers"),
+    Rule(
+        "get_local_ip",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "GET /local-ips; GET /local-ips/{id}",
+    ),
+    Rule(
+        "get_local_ip_port_association",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /local_ips/{local_ip_id}/port_associations; GET /local_ips/{local_ip_id}/port_associations/{fixed_port_id}",
+    ),
+    Rule(
+        "get_log",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "GET /log/logs; GET /log/logs/{id}",
+    ),
+    Rule(
+        "get_loggable_resource",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "GET /log/loggable-resources",
+    ),
+    Rule(
+        "get_metering_label",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "GET /metering/metering-labels; GET /metering/metering-labels/{id}",
+    ),
+    Rule(
+        "get_metering_label_rule",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "GET /metering/metering-label-rules; GET /metering/metering-label-rules/{id}",
+    ),
+    Rule(
+        "get_ndp_proxy",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "GET /ndp_proxies; GET /ndp_proxies/{id}",
+    ),
     Rule(
         "get_network_ip_availability",
         "(rule:admin_only) or (rule:service_api)",
         "GET /network-ip-availabilities; GET /network-ip-availabilities/{network_id}",
+    ),
+    Rule(
+        "get_network_segment_range",
+        "rule:admin_only",
+        "GET /network_segment_ranges; GET /network_segment_ranges/{id}",
+    ),
+    Rule(
+        "get_network_segment_range:tags",
+        "rule:admin_only",
+        "GET /network_segment_ranges/{id}/tags; GET /network_segment_ranges/{id}/tags/{tag_id}",
     ),
     Rule(
         "get_policy",
@@ -542,11 +731,27 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
         "GET /rbac-policies; GET /rbac-policies/{id}",
     ),
+    Rule(
+        "get_router_conntrack_helper",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /routers/{router_id}/conntrack_helpers; GET /routers/{router_id}/conntrack_helpers/{conntrack_helper_id}",
+    ),
     Rule("get_rule_type", "role:reader", "GET /qos/rule-types; GET /qos/rule-types/{rule_type}"),
     Rule(
         "get_security_groups_default_statefulness",
         "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
         "GET /security-groups-default-statefulness; GET /security-groups-default-statefulness/{id}",
+    ),
+    Rule("get_segment", "rule:admin_only", "GET /segments; GET /segments/{id}"),
+    Rule(
+        "get_segments_tags",
+        "rule:admin_only",
+        "GET /segments/{id}/tags; GET /segments/{id}/tags/{tag_id}",
+    ),
+    Rule(
+        "get_service_profile",
+        "rule:admin_only",
+        "GET /service_profiles; GET /service_profiles/{id}",
     ),
     Rule("get_service_provider", "role:reader", "GET /service-providers"),
     Rule(
@@ -701,6 +906,16 @@ _RULES: tuple[Rule, ...] = (
         "PUT /address-groups/{id}/remove_addresses",
     ),
     Rule(
+        "remove_external_gateways",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "remove_external_gateways:external_gateways",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
         "remove_extraroutes",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /routers/{id}/remove_extraroutes",
@@ -753,6 +968,32 @@ _RULES: tuple[Rule, ...] = (
         "PUT /qos/alias_dscp_marking_rules/{rule_id}/",
     ),
     Rule(
+        "update_external_gateways",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "update_external_gateways:external_gateways",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "update_external_gateways:external_gateways:enable_snat",
+        "rule:admin_only",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "update_external_gateways:external_gateways:external_fixed_ips",
+        "rule:admin_only",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "update_external_gateways:external_gateways:network_id",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule("update_flavor", "rule:admin_only", "PUT /flavors/{id}"),
+    Rule(
         "update_floatingip",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /floatingips/{id}",
@@ -766,6 +1007,22 @@ _RULES: tuple[Rule, ...] = (
         "update_floatingip_port_forwarding",
         "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
         "PUT /floatingips/{floatingip_id}/port_forwardings/{port_forwarding_id}",
+    ),
+    Rule("update_l3-router", "rule:admin_only", "PUT /agents/{agent_id}/l3-routers/{router_id}"),
+    Rule(
+        "update_local_ip",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /local-ips/{id}",
+    ),
+    Rule(
+        "update_log",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "PUT /log/logs/{id}",
+    ),
+    Rule(
+        "update_ndp_proxy",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /ndp_proxies/{id}",
     ),
     Rule(
         "update_network",
@@ -784,6 +1041,12 @@ _RULES: tuple[Rule, ...] = (
         "update_network:tags",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /networks/{id}/tags; PUT /networks/{id}/tags/{tag_id}",
+    ),
+    Rule("update_network_segment_range", "rule:admin_only", "PUT /network_segment_ranges/{id}"),
+    Rule(
+        "update_network_segment_range:tags",
+        "rule:admin_only",
+        "PUT /network_segment_ranges/{id}/tags; PUT /network_segment_ranges/{id}/tags/{tag_id}",
     ),
     Rule(
         "update_policy",
@@ -911,6 +1174,8 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /routers/{id}",
     ),
+    Rule("update_router:enable_default_route_bfd", "rule:admin_only", "PUT /routers/{id}"),
+    Rule("update_router:enable_default_route_ecmp", "rule:admin_only", "PUT /routers/{id}"),
     Rule(
         "update_router:external_gateway_info",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
@@ -933,6 +1198,11 @@ _RULES: tuple[Rule, ...] = (
         "PUT /routers/{id}/tags; PUT /routers/{id}/tags/{tag_id}",
     ),
     Rule(
+        "update_router_conntrack_helper",
+        "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
+        "PUT /routers/{router_id}/conntrack_helpers/{conntrack_helper_id}",
+    ),
+    Rule(
         "update_security_group",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /security-groups/{id}",
@@ -947,6 +1217,13 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
         "PUT /security-groups-default-statefulness/{id}",
     ),
+    Rule("update_segment", "rule:admin_only", "PUT /segments/{id}"),
+    Rule(
+        "update_segments_tags",
+        "rule:admin_only",
+        "PUT /segments/{id}/tags; PUT /segments/{id}/tags/{tag_id}",
+    ),
+    Rule("update_service_profile", "rule:admin_only", "PUT /service_profiles/{id}"),
     Rule(
         "update_subnet",
         "role:member and project_id:%(project_id)s or (rule:admin_only) or (role:member and rule:network_owner)",
@@ -1020,6 +1297,11 @@ _RULES: tuple[Rule, ...] = (
     Rule("admin_owner_or_sg_owner", "rule:owner or rule:admin_or_sg_owner", BY_OPERATORS),
     Rule("default", "rule:admin_or_owner", BY_OPERATORS),
     Rule("owner", "project_id:%(project_id)s", BY_OPERATORS),
+    Rule(
+        "get_flavor_service_profile",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        BY_OPERATORS,
+    ),
     Rule("regular_user", "@", BY_OPERATORS),
     Rule(
         "restrict_wildcard",

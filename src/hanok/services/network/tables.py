@@ -48,6 +48,30 @@ networks = sa.Table(
     sa.Column("dns_domain", sa.String(255), nullable=False, server_default=""),
 )
 
+# What clients say of the segment that a network has. Which it is stands in the network's own row.
+segments = sa.Table(
+    "network_segments",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("network_id", sa.ForeignKey("networks.id"), nullable=False, unique=True),
+    sa.Column("name", sa.String(255), nullable=False, default=""),
+    sa.Column("description", sa.String(255), nullable=False, default=""),
+    sa.Column("revision_number", sa.BigInteger, nullable=False, default=1),
+    sa.Column("created_at", UTCDateTime, nullable=False),
+    sa.Column("updated_at", UTCDateTime, nullable=False),
+)
+
+segment_rows = (
+    sa.select(
+        segments,
+        networks.c.network_type,
+        networks.c.physical_network,
+        networks.c.segmentation_id,
+    )
+    .select_from(segments.join(networks, networks.c.id == segments.c.network_id))
+    .subquery("segment_rows")
+)
+
 # Who reaches what is another project's, beside its owner and administrators: a project, or "*" for all of them.
 rbac_policies = sa.Table(
     "rbac_policies",
@@ -319,6 +343,101 @@ routers = sa.Table(
     sa.Column("gateway_network_id", sa.String(36), index=True),
     sa.Column("gateway_qos_policy_id", sa.ForeignKey("qos_policies.id"), index=True),
     sa.Column("availability_zone_hints", JSON, nullable=False),
+    sa.Column("flavor_id", sa.ForeignKey("network_flavors.id"), index=True),
+    # Of several gateways: whether all are ways outside or the first alone, and whether dead ones are found by BFD.
+    sa.Column("default_route_ecmp", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("default_route_bfd", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("ndp_proxy", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+
+# Addresses of IPv6 for which a router answers its external network's neighbours.
+ndp_proxies = sa.Table(
+    "ndp_proxies",
+    metadata,
+    *_standard(),
+    sa.Column("router_id", sa.ForeignKey("routers.id"), nullable=False, index=True),
+    sa.Column("port_id", sa.ForeignKey("ports.id"), nullable=False, index=True),
+    sa.Column("ip_address", sa.String(64), nullable=False),
+    sa.UniqueConstraint("router_id", "ip_address"),
+)
+
+# Which numbers new networks get: those of a project before those that are for all. The default ones are the house's.
+segment_ranges = sa.Table(
+    "network_segment_ranges",
+    metadata,
+    *_standard(),
+    sa.Column("default", sa.Boolean, nullable=False),
+    sa.Column("shared", sa.Boolean, nullable=False),
+    sa.Column("network_type", sa.String(32), nullable=False),
+    sa.Column("physical_network", sa.String(64)),
+    sa.Column("minimum", sa.Integer, nullable=False),
+    sa.Column("maximum", sa.Integer, nullable=False),
+)
+
+# The gateways of a router beside its first, which the router has itself.
+router_gateways = sa.Table(
+    "router_gateways",
+    metadata,
+    sa.Column("port_id", sa.ForeignKey("ports.id"), primary_key=True),
+    sa.Column("router_id", sa.ForeignKey("routers.id"), nullable=False, index=True),
+    sa.Column("network_id", sa.String(36), nullable=False, index=True),
+    sa.Column("enable_snat", sa.Boolean, nullable=False),
+    sa.Column("qos_policy_id", sa.ForeignKey("qos_policies.id"), index=True),
+    sa.Column("position", sa.Integer, nullable=False),
+)
+
+# Where the gateways of a router are, if somebody said so; the highest number that is alive carries them.
+router_hosts = sa.Table(
+    "router_hosts",
+    metadata,
+    sa.Column("router_id", sa.ForeignKey("routers.id"), primary_key=True),
+    sa.Column("host", sa.String(255), primary_key=True, index=True),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.UniqueConstraint("router_id", "priority"),
+)
+
+flavors = sa.Table(
+    "network_flavors",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("description", sa.String(1024), nullable=False),
+    sa.Column("service_type", sa.String(36), nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+)
+
+service_profiles = sa.Table(
+    "service_profiles",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("description", sa.String(1024), nullable=False),
+    sa.Column("driver", sa.String(1024), nullable=False),
+    sa.Column("metainfo", sa.Text, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+)
+
+flavor_profiles = sa.Table(
+    "network_flavor_profiles",
+    metadata,
+    sa.Column("flavor_id", sa.ForeignKey("network_flavors.id"), primary_key=True),
+    sa.Column(
+        "service_profile_id",
+        sa.ForeignKey("service_profiles.id"),
+        primary_key=True,
+        index=True,
+    ),
+)
+
+# What security groups let through or drop, written into the log of the host where it happens.
+logs = sa.Table(
+    "network_logs",
+    metadata,
+    *_standard(),
+    sa.Column("resource_type", sa.String(36), nullable=False),
+    sa.Column("resource_id", sa.String(36), index=True),  # a security group
+    sa.Column("target_id", sa.String(36), index=True),  # a port
+    sa.Column("event", sa.String(8), nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
 )
 
 # A router has one port on a subnet, whoever adds it at the same time.

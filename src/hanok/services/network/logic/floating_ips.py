@@ -29,13 +29,20 @@ from hanok.services.network.logic.reach import (
     tags_of,
     visible_networks,
 )
-from hanok.services.network.logic.scopes import floating_ip_scope, port_scope, router_scope, touch
+from hanok.services.network.logic.scopes import (
+    floating_ip_scope,
+    port_scope,
+    router_scope,
+    touch,
+    touch_several,
+)
 from hanok.services.network.room import Network
 from hanok.services.network.tables import (
     floating_ips,
     ip_allocations,
     networks,
     ports,
+    router_gateways,
     router_subnets,
     routers,
     subnets,
@@ -79,7 +86,14 @@ _way = (
     )
     .where(
         router_subnets.c.subnet_id == bindparam("subnet"),
-        routers.c.gateway_network_id == bindparam("outside"),
+        sa.or_(
+            routers.c.gateway_network_id == bindparam("outside"),
+            routers.c.id.in_(
+                sa.select(router_gateways.c.router_id).where(
+                    router_gateways.c.network_id == bindparam("outside")
+                )
+            ),
+        ),
     )
     .order_by(sa.case((ip_allocations.c.address == subnets.c.gateway_ip, 0), else_=1), routers.c.id)
 )
@@ -161,6 +175,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     elif values["fixed_ip_address"] is not None:
         raise bad("floatingip", "fixed_ip_address cannot be specified without a port_id")
     made = await get_any(tx, "floatingip", row["id"])
+    await touch_several(tx, room, [made.router_id])
     await touch(tx, room, floating_ip_scope(row["id"]), *await _also_meant(tx, made))
     return str(row["id"])
 
@@ -355,6 +370,7 @@ async def update(
     await change(tx, floating_ips, row.id, room.clock.now(), plain)
     await promises.check(tx, plain.get("qos_policy_id"))
     after = await get_any(tx, "floatingip", row.id)
+    await touch_several(tx, room, [row.router_id, after.router_id])
     await touch(tx, room, floating_ip_scope(row.id), *await _also_meant(tx, row, after))
 
 
@@ -366,6 +382,7 @@ async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
     """
     await _whole(tx, row)
     meant = await _also_meant(tx, row)
+    await touch_several(tx, room, [row.router_id])
     await set_tags(tx, row.id, ())
     await tx.execute(floating_ips.delete().where(floating_ips.c.id == row.id))
     await port_logic.remove(tx, room, await get_any(tx, "port", row.floating_port_id))

@@ -22,8 +22,10 @@ from hanok.services.network.logic import (
     bindings,
     dhcp_options,
     forwardings,
+    logs,
     names,
     promises,
+    proxied,
     qos,
     quotas,
     security_groups,
@@ -629,12 +631,14 @@ async def update(
         await dhcp_options.check(tx, row.id)
     if groups is not UNSET:
         ids = await _own_groups(tx, room, reach, row.project_id, values["security_groups"])
+        await logs.port_moves(tx, room, row.id)
         await tx.execute(_leave_groups, {"port": row.id})
         if ids:
             await tx.insert(
                 port_security_groups,
                 [{"port_id": row.id, "security_group_id": group} for group in ids],
             )
+        await logs.port_moves(tx, room, row.id)
     touched = [port_scope(row.id)]
     if row.role in ("router", "gateway"):
         touched.append(router_scope(row.device_id))
@@ -772,6 +776,7 @@ async def _let_go(tx: Transaction, room: Network, port_id: str, held: Row[Any]) 
         if row.fixed_ip_address == held.address:
             await loose(tx, room, row)
     await forwardings.release(tx, room, port_id, held.address)
+    await proxied.release(tx, room, port_id, held.address)
 
 
 async def loose(tx: Transaction, room: Network, floating: Row[Any]) -> None:
@@ -806,11 +811,13 @@ async def remove(tx: Transaction, room: Network, row: Row[Any]) -> None:
     for floating in await tx.all(_floating_to, {"port": row.id}):
         await loose(tx, room, floating)
     await forwardings.release(tx, room, row.id)
+    await proxied.release(tx, room, row.id)
     await subports.release(tx, room, row.id)
     for held in await tx.all(_held, {"port": row.id}):
         await addresses.give_back(
             tx, held.subnet_id, held.ip_version, held.position, held.allocation_pools
         )
+    await logs.port_gone(tx, room, row.id)
     await tx.execute(_leave_groups, {"port": row.id})
     await dhcp_options.forget(tx, row.id)
     await set_tags(tx, row.id, ())

@@ -18,7 +18,14 @@ from sqlalchemy import bindparam
 
 from hanok.services.network.logic.errors import conflict
 from hanok.services.network.room import Network
-from hanok.services.network.tables import floating_ips, networks, ports, qos_rules, routers
+from hanok.services.network.tables import (
+    floating_ips,
+    networks,
+    ports,
+    qos_rules,
+    router_gateways,
+    routers,
+)
 from hanok.store import Transaction
 
 BANDWIDTH, PACKETS = "minimum_bandwidth", "minimum_packet_rate"
@@ -56,7 +63,20 @@ _in_tunnels = (
     .limit(1)
 )
 _floating = sa.select(floating_ips.c.id).where(floating_ips.c.qos_policy_id == _policy).limit(1)
-_gateways = sa.select(routers.c.id).where(routers.c.gateway_qos_policy_id == _policy).limit(1)
+_gateways = (
+    sa.select(routers.c.id)
+    .where(
+        sa.or_(
+            routers.c.gateway_qos_policy_id == _policy,
+            routers.c.id.in_(
+                sa.select(router_gateways.c.router_id).where(
+                    router_gateways.c.qos_policy_id == _policy
+                )
+            ),
+        )
+    )
+    .limit(1)
+)
 _servers_by = (
     sa.select(ports.c.server_id)
     .join(networks, networks.c.id == ports.c.network_id)

@@ -44,6 +44,7 @@ from hanok.services.network.tables import (
     ports,
     qos_policies,
     qos_rules,
+    router_gateways,
     routers,
 )
 from hanok.store import Duplicate, Transaction
@@ -72,7 +73,14 @@ _policy: sa.BindParameter[str] = bindparam("policy")
 _networks_of = sa.select(networks.c.id).where(networks.c.qos_policy_id == _policy)
 _ports_of = sa.select(ports.c.id).where(ports.c.qos_policy_id == _policy)
 _floating_of = sa.select(floating_ips.c.id).where(floating_ips.c.qos_policy_id == _policy)
-_routers_of = sa.select(routers.c.id).where(routers.c.gateway_qos_policy_id == _policy)
+_routers_of = sa.select(routers.c.id).where(
+    sa.or_(
+        routers.c.gateway_qos_policy_id == _policy,
+        routers.c.id.in_(
+            sa.select(router_gateways.c.router_id).where(router_gateways.c.qos_policy_id == _policy)
+        ),
+    )
+)
 _USERS = (
     ("network", _networks_of),
     ("port", _ports_of),

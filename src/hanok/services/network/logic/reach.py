@@ -25,6 +25,9 @@ from hanok.services.network.tables import (
     rbac_policies,
     routers,
     security_groups,
+    segment_ranges,
+    segment_rows,
+    segments,
     subnet_pools,
     subnets,
     tags,
@@ -120,6 +123,8 @@ TABLES: dict[str, sa.FromClause] = {
     "trunk": trunks,
     "rbac_policy": rbac_policies,
     "port_forwarding": port_forwardings,
+    "network_segment_range": segment_ranges,
+    "segment": segment_rows,
 }
 
 
@@ -142,6 +147,8 @@ STORED: dict[str, sa.Table] = {
     "trunk": trunks,
     "rbac_policy": rbac_policies,
     "port_forwarding": port_forwardings,
+    "network_segment_range": segment_ranges,
+    "segment": segments,
 }
 
 

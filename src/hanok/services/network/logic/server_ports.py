@@ -19,7 +19,7 @@ from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
 from hanok.base.ids import new_uuid
 from hanok.commands import NIC
 from hanok.commands.messages import MetadataPort
-from hanok.services.network.logic import bindings, news, promises
+from hanok.services.network.logic import bindings, logs, news, promises
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic import security_groups as group_logic
 from hanok.services.network.logic.addresses import network_of
@@ -722,6 +722,8 @@ async def change_group(
     changed = [one for one in found if one not in members] if join else sorted(members)
     if not changed:
         return
+    for one in changed:
+        await logs.port_moves(tx, room, one)
     if join:
         rows = [{"port_id": one, "security_group_id": group} for one in changed]
         await tx.insert(port_security_groups, rows)
@@ -733,6 +735,7 @@ async def change_group(
             )
         )
     for one in changed:
+        await logs.port_moves(tx, room, one)
         await change(tx, ports, one, room.clock.now(), {})
     await touch(tx, room, *(port_scope(one) for one in changed))
     await news.of_ports(tx, room, "update", changed)

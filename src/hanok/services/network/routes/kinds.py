@@ -17,9 +17,12 @@ from hanok.base.errors import BadInput
 from hanok.services.network.logic import (
     address_groups,
     address_scopes,
+    flavors,
     floating_ips,
     group_defaults,
+    logs,
     names,
+    ndp_proxies,
     networks,
     port_forwardings,
     ports,
@@ -27,6 +30,8 @@ from hanok.services.network.logic import (
     qos,
     routers,
     security_groups,
+    segment_ranges,
+    segments,
     sharing,
     subnet_pools,
     subnets,
@@ -47,14 +52,20 @@ from hanok.services.network.tables import (
     qos_rules,
     rbac_policies,
     security_group_rules,
+    service_profiles,
     tags,
 )
+from hanok.services.network.tables import flavors as flavor_table
 from hanok.services.network.tables import floating_ips as floating_table
+from hanok.services.network.tables import logs as log_table
+from hanok.services.network.tables import ndp_proxies as proxy_table
 from hanok.services.network.tables import networks as network_table
 from hanok.services.network.tables import port_forwardings as forwarding_table
 from hanok.services.network.tables import port_rows as port_table
 from hanok.services.network.tables import routers as router_table
 from hanok.services.network.tables import security_groups as group_table
+from hanok.services.network.tables import segment_ranges as range_table
+from hanok.services.network.tables import segment_rows as segment_table
 from hanok.services.network.tables import subnet_pools as pool_table
 from hanok.services.network.tables import subnets as subnet_table
 from hanok.services.network.tables import trunks as trunk_table
@@ -321,7 +332,7 @@ ROUTER = Resource(
     path="routers",
     table=router_table,
     attributes=resources.ROUTER,
-    columns=_columns(router_table, "admin_state_up"),
+    columns=_columns(router_table, "admin_state_up", "flavor_id"),
     filters={"status": _always("ACTIVE"), **_by_tags(router_table)},
     same=("status",),
     visible=lambda reach: visible("router", reach),
@@ -726,6 +737,125 @@ RBAC_POLICY = Resource(
     by_new=("target_tenant",),
 )
 
+# ---- flavors of network services ----
+
+FLAVOR = Resource(
+    api=API,
+    name="flavor",
+    plural="flavors",
+    path="flavors",
+    table=flavor_table,
+    attributes=resources.FLAVOR,
+    columns={
+        name: flavor_table.c[name]
+        for name in ("id", "name", "description", "service_type", "enabled")
+    },
+    visible=lambda reach: sa.true(),
+    show=flavors.show,
+    create=flavors.create,
+    update=flavors.update,
+    delete=flavors.delete,
+)
+
+SERVICE_PROFILE = Resource(
+    api=API,
+    name="service_profile",
+    plural="service_profiles",
+    path="service_profiles",
+    table=service_profiles,
+    attributes=resources.SERVICE_PROFILE,
+    columns={name: service_profiles.c[name] for name in ("id", "description", "driver", "enabled")},
+    visible=lambda reach: sa.true(),
+    show=flavors.show_profiles,
+    create=flavors.create_profile,
+    update=flavors.update_profile,
+    delete=flavors.delete_profile,
+)
+
+# ---- segments ----
+
+SEGMENT = Resource(
+    api=API,
+    name="segment",
+    plural="segments",
+    path="segments",
+    table=segment_table,
+    attributes=resources.SEGMENT,
+    columns={
+        name: cast("sa.Column[Any]", segment_table.c[name])
+        for name in (
+            "id", "network_id", "name", "description", "network_type", "physical_network",
+            "segmentation_id", "revision_number",
+        )
+    },
+    filters=_by_tags(segment_table),
+    visible=lambda reach: sa.true() if reach.everything else sa.false(),
+    show=segments.show,
+    create=segments.create,
+    update=segments.update,
+    delete=segments.delete,
+)  # fmt: skip
+
+# ---- ranges of segments ----
+
+SEGMENT_RANGE = Resource(
+    api=API,
+    name="network_segment_range",
+    plural="network_segment_ranges",
+    path="network_segment_ranges",
+    table=range_table,
+    attributes=resources.SEGMENT_RANGE,
+    columns=_columns(
+        range_table,
+        "default",
+        "shared",
+        "network_type",
+        "physical_network",
+        "minimum",
+        "maximum",
+    ),
+    filters=_by_tags(range_table),
+    visible=lambda reach: sa.true() if reach.everything else sa.false(),
+    show=segment_ranges.show,
+    create=segment_ranges.create,
+    update=segment_ranges.update,
+    delete=segment_ranges.delete,
+)
+
+# ---- what routers answer neighbours for ----
+
+NDP_PROXY = Resource(
+    api=API,
+    name="ndp_proxy",
+    plural="ndp_proxies",
+    path="ndp_proxies",
+    table=proxy_table,
+    attributes=resources.NDP_PROXY,
+    columns=_columns(proxy_table, "router_id", "port_id", "ip_address"),
+    visible=lambda reach: own(reach, proxy_table),
+    show=ndp_proxies.show,
+    create=ndp_proxies.create,
+    update=ndp_proxies.update,
+    delete=ndp_proxies.delete,
+)
+
+# ---- packet logs ----
+
+LOG = Resource(
+    api=API,
+    name="log",
+    plural="logs",
+    path="log/logs",
+    table=log_table,
+    attributes=resources.LOG,
+    columns=_columns(log_table, "resource_type", "resource_id", "target_id", "event", "enabled"),
+    visible=logs.visible,
+    show=logs.show,
+    create=logs.create,
+    update=logs.update,
+    delete=logs.delete,
+)
+
 TAGGED = (
     NETWORK,
     SUBNET,
@@ -736,8 +866,22 @@ TAGGED = (
     SUBNET_POOL,
     QOS_POLICY,
     TRUNK,
+    SEGMENT,
+    SEGMENT_RANGE,
 )
-KINDS = (*TAGGED, RULE, DEFAULT_RULE, STATEFULNESS, ADDRESS_SCOPE, ADDRESS_GROUP, RBAC_POLICY)
+KINDS = (
+    *TAGGED,
+    RULE,
+    DEFAULT_RULE,
+    STATEFULNESS,
+    ADDRESS_SCOPE,
+    ADDRESS_GROUP,
+    RBAC_POLICY,
+    FLAVOR,
+    SERVICE_PROFILE,
+    LOG,
+    NDP_PROXY,
+)
 _QOS_RULES = (
     BANDWIDTH_LIMIT_RULE,
     MINIMUM_BANDWIDTH_RULE,
