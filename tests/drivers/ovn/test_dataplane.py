@@ -692,7 +692,9 @@ async def test_metadata_knows_which_network_asks(cloud: Cloud) -> None:
             )
         await guest(cloud, number, spec, guest_ip)
     assert await cloud.chassis.metadata_networks() == sorted(n.id for n in networks.values())
-    sockets = {n: await cloud.chassis.metadata_socket(spec.id) for n, spec in networks.items()}
+    sockets = {
+        n: (await cloud.chassis.metadata_sockets(spec.id))[0] for n, spec in networks.items()
+    }
     try:
         for number, (metadata_ip, guest_ip) in asked.items():
             inside = cloud.guests[number - 1].namespace

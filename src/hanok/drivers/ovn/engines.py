@@ -335,7 +335,9 @@ async def _namespaces(plane: DataPlane) -> None:
     for name in (plane.netns, metadata):
         if not host.namespace_exists(name):
             await host.run("ip", "netns", "add", name)
-        await host.inside(name, host.no_ipv6)
+    await host.inside(plane.netns, host.no_ipv6)
+    # Networks' metadata devices there speak it, by and by: they keep their addresses.
+    await host.inside(metadata, host.no_ipv6_at_first)
     await host.inside(plane.netns, lambda: host.set_up("lo"))
 
     def settings() -> None:
