@@ -620,6 +620,7 @@ ADDRESS_GROUP = Resource(
     create=address_groups.create,
     update=address_groups.update,
     delete=address_groups.delete,
+    pretends=True,
 )
 
 # ---- trunks ----
