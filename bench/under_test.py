@@ -32,6 +32,7 @@ from hanok.control.settings import ControlSettings
 from hanok.node.simulated import run_simulated
 from hanok.services.identity.facade import IdentitySettings
 from hanok.services.image.facade import ImageSettings
+from hanok.services.object_storage.facade import ObjectStorageSettings
 
 END_S = 30.0  # an answer under way is finished first
 
@@ -42,6 +43,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("state_dir")
     parser.add_argument("file", nargs="?", type=Path)
     parser.add_argument("--database", default="")
+    parser.add_argument("--objects-port", type=int, default=8080)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--bus", default="", help=argparse.SUPPRESS)
     parser.add_argument("--number", type=int, default=1, help=argparse.SUPPRESS)
@@ -81,6 +83,7 @@ def others(given: argparse.Namespace) -> Iterator[None]:
         if given.number == 1:
             for number in range(2, given.processes + 1):
                 more = ["--database", given.database, "--bus", given.bus, "--number", str(number)]
+                more += ["--objects-port", str(given.objects_port)]
                 command = [sys.executable, "-m", "bench.under_test", *words, *more]
                 started.append(subprocess.Popen(command))
         yield
@@ -104,6 +107,7 @@ async def main(given: argparse.Namespace) -> None:
         public_gateway="172.24.4.1",
         sections={
             "image": image,
+            "object_storage": ObjectStorageSettings(own_port=given.objects_port, durable=False),
             "identity": IdentitySettings(
                 password_rounds=4, lock_after=2, lock_for_s=5, remember_passwords=2
             ),
@@ -124,7 +128,8 @@ async def main(given: argparse.Namespace) -> None:
         )
         await ready.wait()
         with others(given):
-            await server(control.app, given.port).serve([shared_socket(given.port)])
+            ports = [given.port, *settings.own_ports.values()]
+            await server(control.app, given.port).serve([shared_socket(port) for port in ports])
         host.cancel()
 
 

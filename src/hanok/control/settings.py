@@ -13,7 +13,7 @@ from hanok.control.server_settings import ServerSettings
 from hanok.rooms import Room
 from hanok.web.proxy import FrontSettings
 
-ROOMS = ("identity", "placement", "image", "network", "compute")
+ROOMS = ("identity", "placement", "image", "network", "compute", "object_storage")
 """The services of this house, those that others need first. A new one is its folder, and its name here."""
 
 
@@ -95,6 +95,21 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             return given
         top = set(kind.__struct_fields__) & set(self.__struct_fields__)
         return msgspec.convert({**{one: getattr(self, one) for one in top}, **given}, kind)
+
+    @property
+    def own_ports(self) -> dict[str, int]:
+        """The services that have ports of their own, and these; 0: any that is free."""
+        sections = {name: self.of_room(name) for name in self.rooms if self._has_own_port(name)}
+        return {name: int(section.own_port) for name, section in sections.items()}  # type: ignore[attr-defined]
+
+    def at_own_port(self, name: str, port: int) -> ControlSettings:
+        """The same with the port of a service that has one of its own."""
+        section = msgspec.structs.replace(self.of_room(name), own_port=port)
+        return msgspec.structs.replace(self, sections={**self.sections, name: section})
+
+    def _has_own_port(self, name: str) -> bool:
+        entry = self.room_class(name).catalog
+        return entry is not None and bool(entry.own_port)
 
     @property
     def state(self) -> Path:
