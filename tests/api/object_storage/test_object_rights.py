@@ -121,7 +121,7 @@ async def test_a_copy_asks_for_the_right_at_both_ends(cloud: Cloud) -> None:
     await anyone("GET", "/mine/link", 401)
     await thief.put("/hidden")
     await thief.put("/hidden/1", b"hidden")
-    await thief("PUT", "/mine/dlo", 201, headers={"X-Object-Manifest": "hidden/"})
+    await thief("PUT", "/mine/dlo", 201, headers={"X-Object-Manifest": "hidden/1"})
     await thief("GET", "/mine/dlo", 200)
     await anyone("GET", "/mine/dlo", 401)
     await thief("PUT", "/mine/slo?multipart-manifest=put", 201, json=[{"path": "/hidden/1"}])

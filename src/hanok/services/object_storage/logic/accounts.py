@@ -30,6 +30,7 @@ _count = (
 _remove = object_accounts.delete().where(_A.id == bindparam("account"))
 
 QUOTA = "x-account-meta-quota-bytes"
+QUOTA_COUNT = "x-account-quota-count"
 
 
 async def get(tx: Transaction, account: str) -> Row[Any] | None:
@@ -60,8 +61,8 @@ async def count(
     await tx.execute(_count, {"account": account, **values})
 
 
-def check_quota(account: Row[Any], more: int, default: int) -> None:
-    """Go on only if an account may hold so many bytes more.
+def check_quota(account: Row[Any], more: int, default: int, *, objects: int) -> None:
+    """Go on only if an account may hold so many bytes and objects more.
 
     Raises:
         Said
@@ -69,6 +70,9 @@ def check_quota(account: Row[Any], more: int, default: int) -> None:
     text = account.metadata.get(QUOTA, "")
     maximum = int(text) if text.isdigit() else default or -1
     if more > 0 and 0 <= maximum < account.bytes + more:
+        raise Said(413, "Upload exceeds quota.")
+    count = account.metadata.get(QUOTA_COUNT, "")
+    if objects > 0 and count.isdigit() and int(count) < account.objects + objects:
         raise Said(413, "Upload exceeds quota.")
 
 

@@ -159,7 +159,9 @@ async def put(
         container, objects=0 if row else 1, size=new.stored - (row.stored if row else 0)
     )
     owner = await accounts.held(tx, account, now_us)
-    accounts.check_quota(owner, new.stored - gone, default_quota)
+    accounts.check_quota(
+        owner, new.stored - gone, default_quota, objects=0 if row and not versioned else 1
+    )
     if versioned:
         assert row is not None
         await _keep_version(tx, container, row, now_us)

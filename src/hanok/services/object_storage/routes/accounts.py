@@ -8,7 +8,7 @@ from sqlalchemy import Row
 from starlette.responses import Response
 
 from hanok.services.object_storage.logic import accounts, containers, listing
-from hanok.services.object_storage.logic.names import Said, stamp
+from hanok.services.object_storage.logic.names import POLICY, Said, stamp
 from hanok.services.object_storage.routes import headers, listings
 from hanok.services.object_storage.routes.call import Call, empty
 
@@ -30,6 +30,12 @@ def _headers(call: Call, row: Row[Any] | None) -> dict[str, str]:
         counts = {"Container": row.containers, "Object": row.objects}
         size, at, metadata = row.bytes, row.created_us, row.metadata
     found = {f"X-Account-{noun}-Count": str(count) for noun, count in counts.items()}
+    if row is not None and row.containers:  # there is one policy, so all is of that
+        policy = f"X-Account-Storage-Policy-{POLICY}"
+        found |= {f"{policy}-{noun}-Count": str(count) for noun, count in counts.items()}
+        found[f"{policy}-Bytes-Used"] = str(size)
+    if accounts.QUOTA in metadata:
+        found["X-Account-Quota-Bytes"] = metadata[accounts.QUOTA]
     found |= {
         "X-Account-Bytes-Used": str(size),
         "X-Timestamp": stamp(at),
@@ -70,25 +76,41 @@ async def _put(call: Call) -> Response:
 
 
 async def _change(call: Call) -> bool:
-    changes = headers.metadata(call, "account", removals=True)
-    if accounts.QUOTA in changes:
-        if not call.reseller:
+    changes = headers.metadata(call, "account", removals=True) | _quotas(call)
+    for name, what in ((accounts.QUOTA, "bytes"), (accounts.QUOTA_COUNT, "count")):
+        said = changes.get(name)
+        if said is not None and not call.reseller:
             raise Said(403)
-        said = changes[accounts.QUOTA]
         if said and not (said.isascii() and said.isdigit() and len(said) < 19):
-            raise Said(400, "Invalid bytes quota.")
-    for name in call.headers:
-        if name.startswith(("x-account-quota-", "x-remove-account-quota-")):
-            raise Said(501, f"{name} is not served here; say X-Account-Meta-Quota-Bytes")
+            raise Said(400, f"Invalid {what} quota.")
     account, room = call.address.account, call.room
     async with room.database.write() as tx:
         made = await accounts.get(tx, account) is None
         row = await accounts.held(tx, account, room.now_us())
         metadata = containers.merged(row.metadata, changes)
-        headers.check(metadata, "account")
+        own = {name: value for name, value in metadata.items() if name != accounts.QUOTA_COUNT}
+        headers.check(own, "account")
         await accounts.write_metadata(tx, account, metadata)
         await room.tell(tx, "account.updated", account, "", user_id=call.user_id)
     return made
+
+
+def _quotas(call: Call) -> dict[str, str]:
+    """The quotas of an account that have headers of their own; "" takes one away.
+
+    Raises:
+        Said
+    """
+    found: dict[str, str] = {}
+    for name, value in call.headers.items():
+        removed = name.startswith("x-remove-account-quota-")
+        if removed or name.startswith("x-account-quota-"):
+            what = name.removeprefix("x-remove-").removeprefix("x-")
+            if what not in ("account-quota-bytes", "account-quota-count"):
+                raise Said(501, f"{name} is not served here: there is one storage policy")
+            key = accounts.QUOTA if what.endswith("bytes") else accounts.QUOTA_COUNT
+            found[key] = "" if removed else value
+    return found
 
 
 async def _delete(call: Call) -> Response:

@@ -41,7 +41,8 @@ PLAIN = "text/plain; charset=UTF-8"
 
 def transaction(request_id: str) -> str:
     """What upstream calls a request: of the same digits as our id of it."""
-    return "tx" + request_id.removeprefix("req-").replace("-", "")
+    digits = request_id.removeprefix("req-").replace("-", "")
+    return f"tx{digits[:21]}-{digits[21:31]}"
 
 
 def fault(

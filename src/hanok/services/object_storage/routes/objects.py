@@ -98,10 +98,13 @@ async def _put(call: Call) -> Response:
         return await manifests.put(call, values, announced, only_new=only_new)
     if sort.kind == "link" and (announced or await _some_body(call)):
         raise Said(400, "Symlink requests require a zero byte body")
-    stored = await taken(call, call.request.stream(), announced)
+    stored = Stored("", 0, EMPTY)
+    if sort.kind != "link":
+        stored = await taken(call, call.request.stream(), announced)
     etag = call.headers.get("etag", "").strip('"').lower()
     if etag and etag != stored.md5:
-        await call.room.store.delete(stored.blob)
+        if stored.blob:
+            await call.room.store.delete(stored.blob)
         raise Said(422)
     new = await written(call, call.address, stored, values, sort=sort, only_new=only_new)
     return made(new)
@@ -179,7 +182,8 @@ async def _check_room(call: Call, tx: Any, announced: int) -> None:
         gone, count = there.stored, 0
     containers.check_quota(container, objects=count, size=announced - gone)
     if owner is not None:
-        accounts.check_quota(owner, announced - gone, call.room.settings.quota_bytes)
+        default = call.room.settings.quota_bytes
+        accounts.check_quota(owner, announced - gone, default, objects=count)
 
 
 async def _described(call: Call) -> tuple[dict[str, Any], Sort]:
@@ -265,7 +269,7 @@ async def written(
         Said: and the blob is gone.
     """
     room, sort = call.room, sort or Sort()
-    if not stored.size:
+    if stored.blob and not stored.size:
         await room.store.delete(stored.blob)
     new = Object(
         blob=stored.blob if stored.size else "",

@@ -52,7 +52,10 @@ class Piece(Struct, frozen=True):
 
 
 class Whole(Struct, frozen=True, kw_only=True):
-    """An object that was found. etag: as it is shown. segments: of a dynamic one. via: whether a link led here."""
+    """An object that was found. etag: as it is shown. via: whether a link led here.
+
+    segments: what a dynamic one leads to; joined: whether its content is theirs, and not its own bytes.
+    """
 
     address: Address
     container: Row[Any]
@@ -61,6 +64,7 @@ class Whole(Struct, frozen=True, kw_only=True):
     etag: str
     segments: Sequence[Row[Any]] = ()
     via: bool = False
+    joined: bool = False
 
     @property
     def modified_us(self) -> int:
@@ -110,6 +114,7 @@ async def find(call: Call, address: Address, *, follow: bool = True, whole: bool
         etag=etag,
         segments=segments,
         via=via,
+        joined=row.kind == "dynamic" and whole,
     )
 
 
@@ -173,7 +178,7 @@ class _Puzzle:
             raise Said(409, "The manifest leads to too many segments")
         if length <= 0:
             return
-        if whole is not None and row.kind == "dynamic":
+        if whole is not None and whole.joined:
             await self._in_turn(account, whole.segments, first, length, depth)
         elif row.kind == "static":
             await self._static(account, row, first, length, depth)
