@@ -32,7 +32,6 @@ from hanok.control.settings import ControlSettings
 from hanok.node.simulated import run_simulated
 from hanok.services.identity.facade import IdentitySettings
 from hanok.services.image.facade import ImageSettings
-from hanok.services.object_storage.facade import ObjectStorageSettings
 
 END_S = 30.0  # an answer under way is finished first
 
@@ -102,12 +101,12 @@ async def main(given: argparse.Namespace) -> None:
         state_dir=given.state_dir,
         database=given.database,
         durable=False,
+        objects_port=given.objects_port,
         node_name=f"control-{given.number}",
         public_cidr="172.24.4.0/24",
         public_gateway="172.24.4.1",
         sections={
             "image": image,
-            "object_storage": ObjectStorageSettings(own_port=given.objects_port, durable=False),
             "identity": IdentitySettings(
                 password_rounds=4, lock_after=2, lock_for_s=5, remember_passwords=2
             ),

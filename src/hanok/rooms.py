@@ -85,6 +85,7 @@ class Room:
     settings: the section's type. facade: what other rooms use it by; they find it by its type.
     operations: each kind with the tools that its steps get. pages: ASGI applications by first path segment.
     authenticate: the check of tokens, of the room that gives them out.
+    own_port_setting: the name of the setting that says where the service's own port is.
     own_port: where the service answers all that is asked (its `Service.whole`), beside the port of all; 0: nowhere.
     own_tables: of a service from elsewhere: made where they are missing, as no migration of this project makes them.
     """
@@ -94,6 +95,7 @@ class Room:
     settings: ClassVar[type[Struct]] = NoSettings
     catalog: ClassVar[CatalogEntry | None] = None
     own_tables: ClassVar[Sequence[sa.Table]] = ()
+    own_port_setting: ClassVar[str] = ""
 
     service: Service
     facade: Any = None

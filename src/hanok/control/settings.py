@@ -25,6 +25,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     northbound: OVN's northbound database ("unix:/run/…/nb.sock"); empty: a simulated network.
     southbound: OVN's southbound database, which `hanok why` asks; empty: it does not.
     bytes_url: where hosts on other machines reach this process, "http://10.0.0.1:5000"; empty: hosts are on this one.
+    objects_port: where object storage answers, at the same address; 0: any port that is free.
     durable: whether commits wait for the disk.
     admin_password_file: the administrator's first password.
     node_name: what this control process is called; no two that share a database have the same.
@@ -44,6 +45,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     region: str = "RegionOne"
     host: str = "127.0.0.1"
     port: int = 5000
+    objects_port: int = 8080
     database: str = ""
     bus: str = ""
     bus_user: str = ""
@@ -99,17 +101,14 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @property
     def own_ports(self) -> dict[str, int]:
         """The services that have ports of their own, and these; 0: any that is free."""
-        sections = {name: self.of_room(name) for name in self.rooms if self._has_own_port(name)}
-        return {name: int(section.own_port) for name, section in sections.items()}  # type: ignore[attr-defined]
+        settings = {name: self.room_class(name).own_port_setting for name in self.rooms}
+        return {name: getattr(self.of_room(name), one) for name, one in settings.items() if one}
 
     def at_own_port(self, name: str, port: int) -> ControlSettings:
         """The same with the port of a service that has one of its own."""
-        section = msgspec.structs.replace(self.of_room(name), own_port=port)
+        setting = self.room_class(name).own_port_setting
+        section = msgspec.structs.replace(self.of_room(name), **{setting: port})
         return msgspec.structs.replace(self, sections={**self.sections, name: section})
-
-    def _has_own_port(self, name: str) -> bool:
-        entry = self.room_class(name).catalog
-        return entry is not None and bool(entry.own_port)
 
     @property
     def state(self) -> Path:

@@ -17,14 +17,14 @@ from hanok.store import Database, Transaction
 class ObjectStorageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An operator's choices.
 
-    own_port: where it answers; 0: any that is free. durable: whether a write waits for the disk.
+    objects_port: where it answers; 0: any that is free. durable: whether a write waits for the disk.
     folder: where the bytes are; empty for the usual one. reserve_mib: of the disk, that stay free.
     quota_bytes: what an account may hold for which nothing else is set; 0: there is no limit.
     maximum_object_bytes: of one object that is sent in one piece.
     swept_after_s: how old a blob must be that nobody refers to, to be taken for what a broken write left.
     """
 
-    own_port: int = 8080
+    objects_port: int = 8080
     durable: bool = True
     folder: str = ""
     reserve_mib: int = 256

@@ -37,6 +37,7 @@ class ObjectStorageRoom(Room):
     name = "object_storage"
     needs = ("identity",)
     settings = ObjectStorageSettings
+    own_port_setting = "objects_port"
     catalog = CatalogEntry(
         "object-store",
         "swift",
@@ -49,9 +50,9 @@ class ObjectStorageRoom(Room):
         self._house = house
         settings = house.settings("object_storage", ObjectStorageSettings)
         self.facade: ObjectStore = facade.build(
-            house.database, house.clock, house.events, settings, house.state / "objects"
+            house.database, house.clock, house.events, settings, house.state / "control" / "objects"
         )
-        self.own_port = settings.own_port
+        self.own_port = settings.objects_port
         self.service = service(self.facade)
         self.loops = (Loop(name="object_storage.sweep", run=self._sweep, alone=True),)
 

@@ -20,9 +20,11 @@ from hanok.services.object_storage.routes import (
     bulk,
     containers,
     faults,
-    headers,
+    forms,
     info,
     objects,
+    origins,
+    pages,
     signed,
 )
 from hanok.services.object_storage.routes.call import Call
@@ -42,6 +44,8 @@ async def answer(request: Request, room: ObjectStore) -> Response:
             found = await _handled(call)
     except Refused as error:
         found = web_faults.answer(faults.fault, error, web_faults.Asked(request_id=request.id))
+    if call is not None and "origin" in call.headers:
+        await origins.show(call, found)
     found.headers["X-Trans-Id"] = faults.transaction(request.id)
     if call is not None and call.signed is not None:
         _hide(found)
@@ -67,12 +71,18 @@ async def _handled(call: Call) -> Response:
     for name in call.query:
         if "\0" in name:
             raise Said(412, "Invalid UTF8 or contains NULL")
+    if call.method == "OPTIONS":
+        return await origins.asked(call)
     if signed.is_signed(call):
         await signed.open_signed(call)
     elif "bulk-delete" in call.query and call.method in ("POST", "DELETE"):
         return await bulk.delete(call)
     elif "extract-archive" in call.query and call.method == "PUT":
         return await bulk.extract(call)
+    elif (mark := forms.boundary(call)) is not None:
+        return await forms.answer(call, mark)
+    elif (container := await pages.site(call)) is not None:
+        return await pages.answer(call, container)
     if call.address.object:
         return await objects.answer(call)
     if call.address.container:
@@ -85,6 +95,3 @@ def _hide(response: Response) -> None:
     for name in list(response.headers):
         if name.startswith("x-object-meta-") and not name.startswith(signed.PUBLIC):
             del response.headers[name]
-
-
-__all__ = ["answer", "headers"]

@@ -57,6 +57,7 @@ def capabilities(room: ObjectStore) -> dict[str, Any]:
         },
         "container_quotas": {},
         "crossdomain": {},
+        "formpost": {"allowed_digests": list(signed.DIGESTS)},
         "dlo": {"max_segments": reading.PIECES},
         "slo": {
             "max_manifest_segments": manifests.SEGMENTS,
@@ -64,6 +65,7 @@ def capabilities(room: ObjectStore) -> dict[str, Any]:
             "min_segment_size": 1,
             "allow_async_delete": False,
         },
+        "staticweb": {},
         "symlink": {"symloop_max": reading.HOPS, "static_links": True},
         "tempurl": {
             "methods": list(signed.METHODS),
