@@ -9,12 +9,15 @@ import time
 from urllib.parse import quote
 
 import httpx
+import pytest
 from tests.api.object_storage.objects import Swift, member, nobody
 from tests.cloud import Cloud
 
 from hanok.base.clock import Clock
 
 KEY = "account-key"
+# Nothing here says anything to a database that the other tests do not.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def _sig(method: str, path: str, until: str | int, key: str = KEY, digest: str = "sha256") -> str:
