@@ -54,7 +54,13 @@ UNTOLD: dict[str, dict[str, str]] = {
         "DELETE /v2/tasks/*": "it is refused",
     },
     "placement": {"*": "Placement has no notifications"},
-    "network": {"* /v2.0/quotas/*": "Neutron has no notification of quotas"},
+    "network": {
+        "* /v2.0/quotas/*": "Neutron has no notification of quotas",
+        "* /v2.0/routers/*/conntrack_helpers*": "it is refused",
+        "* /v2.0/metering/*": "it is refused",
+        "* /v2.0/local_ips*": "it is refused",
+        "* /v2.0/agents/*/dhcp-networks*": "it is refused: no agent answers DHCP",
+    },
     "compute": {
         "* /v2.1/os-quota-*": "Nova has no notification of quotas",
         "POST /v2.1/servers/*/remote-consoles": "a ticket for one look is nobody else's matter",

@@ -133,6 +133,8 @@ async def _policies_with_rules(owner: Client) -> dict[tuple[str, str], str]:
         policy = (await owner.post(base, {"policy": {"name": "slow"}}))["policy"]["id"]
         for rule, values in (
             ("bandwidth_limit_rule", {"max_kbps": 1000}),
+            ("minimum_bandwidth_rule", {"min_kbps": 500}),
+            ("minimum_packet_rate_rule", {"min_kpps": 5}),
             ("dscp_marking_rule", {"dscp_mark": 8}),
         ):
             made = (await owner.post(f"{base}/{policy}/{rule}s", {rule: values}))[rule]["id"]
@@ -183,6 +185,8 @@ async def _things(cloud: Cloud) -> tuple[Client, dict[tuple[str, str], str]]:
     path = f"{base}/floatingips/{taken}/port_forwardings"
     forwarded = (await owner.post(path, {"port_forwarding": forwarded}))["port_forwarding"]
     rules = await _policies_with_rules(owner)
+    logged = {"log": {"resource_type": "security_group"}}
+    logged = (await owner.post(f"{base}/log/logs", logged))["log"]["id"]
     plain = {"security_groups_default_statefulness": {"stateful": True}}
     path = f"{base}/security-groups-default-statefulness"
     plain = (await owner.post(path, plain))["security_groups_default_statefulness"]["id"]
@@ -213,6 +217,8 @@ async def _things(cloud: Cloud) -> tuple[Client, dict[tuple[str, str], str]]:
         ("network", "rbac_policy_id"): str(opened["id"]),
         ("network", "port_forwarding_id"): str(forwarded["id"]),
         ("network", "floatingip_of_forwarding"): str(taken),
+        ("network", "outward_router"): str(outward),
+        ("network", "log_id"): str(logged),
         **rules,
         ("network", "trunk_id"): str(trunk),
         ("network", "security_groups_default_statefulness_id"): str(plain),

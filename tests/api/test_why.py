@@ -318,3 +318,12 @@ async def test_address_scopes_part_networks(site: Site) -> None:
     assert says == "Router r parts the address scopes of the two networks."
     await site.user("PUT", path, {"network_id": site.ids["net-a"]}, status=200)
     assert await site.stop("a", "b", port=22) == NOTHING
+
+
+async def test_who_comes_from_outside_has_an_address_of_the_same_version(site: Site) -> None:
+    floating = await site.floating("b")
+    rule = {"protocol": "tcp", "port_range_min": 22, "port_range_max": 22}
+    await site.rule(**rule, ethertype="IPv6", remote_ip_prefix="::/0")
+    assert (await site.stop("outside", floating, port=22))[0].startswith("No rule")
+    await site.rule(**rule, remote_ip_prefix="0.0.0.0/0")
+    assert await site.stop("outside", floating, port=22) == NOTHING

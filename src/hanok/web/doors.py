@@ -105,7 +105,7 @@ def _hidden(request: Request, kind: Kind[Any, Any]) -> dict[str, str]:
     }
 
 
-def _check_attributes(
+def check_attributes(
     request: Request,
     api: Api[Any],
     action: str,
@@ -287,7 +287,7 @@ async def _make_one(
     if not request.may(action, target):
         raise api.disallowed((action,))
     asked = {name: value for name, value in values.items() if name in made.asked}
-    _check_attributes(request, api, action, asked, target)
+    check_attributes(request, api, action, asked, target)
     return await kind.create(tx, room, reach, values)
 
 
@@ -316,7 +316,7 @@ async def _change(
             await kind.before_change(tx, room, reach, request.path[kind.parameter])
         row, view = await changeable(request, tx, kind, reach, action)
         target = target_of(view) | {k: v for k, v in values.items() if k in kind.by_new}
-        _check_attributes(request, api, action, values, target)
+        check_attributes(request, api, action, values, target)
         api.fits(request, row)
         if values:
             await kind.update(tx, room, reach, row, values)

@@ -128,6 +128,8 @@ async def test_a_smaller_flavor_counts_as_the_larger_until_it_is_kept(ground: Gr
         ({"disk": 0}, "zero disk"),
         ({"id": 1.5}, "flavor"),
         ({"id": None}, "flavor"),
+        ({"id": True}, "not a valid flavor"),
+        ({"id": ""}, "not a valid flavor"),
     ],
 )
 async def test_a_flavor_that_does_not_fit_is_refused(

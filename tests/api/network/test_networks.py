@@ -566,6 +566,27 @@ async def test_a_body_says_what_does_not_fit(
     assert answer.json()["NeutronError"]["message"] == says
 
 
+@pytest.mark.parametrize("name", ["project_id", "tenant_id"])
+@pytest.mark.parametrize("kind", ["network", "router", "security_group", "port"])
+async def test_members_make_things_for_their_own_project_only(
+    cloud: Cloud, kind: str, name: str
+) -> None:
+    admin = await cloud.sign_in()
+    member = await cloud.project_with("p", "member")
+    other = await cloud.project_with("q", "member")
+    values = {"name": "x"}
+    if kind == "port":
+        values["network_id"] = (await network(member))["id"]
+    path = f"{V2}/{kind.replace('_', '-')}s"
+    made = (await member.post(path, {kind: {**values, name: member.project_id}}))[kind]
+    assert made["project_id"] == made["tenant_id"] == member.project_id
+    refused = await member("POST", path, {kind: {**values, name: other.project_id}})
+    assert refused.status_code in (400, 403), refused.text
+    if kind != "port":
+        made = (await admin.post(path, {kind: {**values, name: other.project_id}}))[kind]
+        assert made["project_id"] == other.project_id
+
+
 async def test_if_match_holds_a_late_writer(cloud: Cloud) -> None:
     member = await cloud.project_with("p", "member")
     made = await network(member)

@@ -240,7 +240,12 @@ async def test_new_networks_go_by_their_projects_default(cloud: Cloud) -> None:
 async def test_the_types_that_act_here(cloud: Cloud) -> None:
     member = await cloud.project_with("p", "member")
     found = (await member.get(f"{V2}/qos/rule-types"))["rule_types"]
-    assert found == [{"type": "bandwidth_limit"}, {"type": "dscp_marking"}]
+    assert sorted(one["type"] for one in found) == [
+        "bandwidth_limit",
+        "dscp_marking",
+        "minimum_bandwidth",
+        "minimum_packet_rate",
+    ]
     found = await member.get(f"{V2}/qos/rule-types?all_supported=true&type=dscp_marking")
     assert found["rule_types"] == [{"type": "dscp_marking"}]
     await refused(member, "GET", "/qos/rule-types/dscp_marking", None, 403)
@@ -248,7 +253,7 @@ async def test_the_types_that_act_here(cloud: Cloud) -> None:
     shown = (await admin.get(f"{V2}/qos/rule-types/dscp_marking"))["rule_type"]
     (driver,) = shown["drivers"]
     assert 46 in driver["supported_parameters"][0]["parameter_values"]
-    await refused(admin, "GET", "/qos/rule-types/minimum_bandwidth", None, 404)
+    await refused(admin, "GET", "/qos/rule-types/packet_rate_limit", None, 404)
 
 
 async def test_who_put_a_policy_there_takes_it_away(cloud: Cloud) -> None:

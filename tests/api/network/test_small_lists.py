@@ -25,13 +25,13 @@ async def _opened(cloud: Cloud, name: str) -> tuple[Client, str, str]:
 async def test_pages_lead_from_one_to_the_next_and_back(cloud: Cloud, name: str) -> None:
     client, path, key = await _opened(cloud, name)
     whole = (await client.get(f"{V2}{path}"))[key]
-    assert len(whole) == (0 if name == "service-providers" else 2)
+    assert len(whole) == (1 if name == "service-providers" else 2)
     assert (await client.get(f"{V2}{path}?limit=0&marker="))[key] == whole
     first = await client.get(f"{V2}{path}?limit=1")
     assert first[key] == whole[:1]
     last = await client.get(f"{V2}{path}?limit=1&page_reverse=True")
     assert last[key] == whole[-1:]
-    if whole:
+    if len(whole) > 1:
         (link,) = first[f"{key}_links"]
         second = await client.get(link["href"].removeprefix("http://cloud:5000"))
         assert second[key] == whole[1:]

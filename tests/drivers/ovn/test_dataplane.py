@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from hanok.drivers.ovn.topology import (
     FloatingIPSpec,
     ForwardingSpec,
     GatewaySpec,
+    LogSpec,
     MetadataPortSpec,
     NetworkSpec,
     PortSpec,
@@ -41,6 +43,7 @@ from hanok.drivers.ovn.topology import (
     RuleSpec,
     SecurityGroupSpec,
     SubnetSpec,
+    WaySpec,
 )
 
 pytestmark = [
@@ -137,6 +140,44 @@ async def test_lease_and_security_groups(cloud: Cloud) -> None:
         )  # fmt: skip
         assert await talk(first.namespace, "10.0.0.12", 2222, listener) == "10.0.0.11"
     assert not await first.pings("10.0.0.12", within_s=1)
+
+
+async def test_a_port_is_told_options_of_its_own(cloud: Cloud) -> None:
+    one = net(1)
+    await network(cloud, one)
+    await group(cloud, EGRESS)
+    spec = msgspec.structs.replace(
+        port(1, one, "10.0.0.11"),
+        dhcp=tuple(
+            topology.DHCPOption(name=name, value=value)
+            for name, value in (
+                ("bootfile-name", "pxelinux.0"),
+                ("tftp-server", "10.9.9.9"),
+                ("server-ip-address", "10.9.9.8"),
+                ("mtu", "1300"),
+                ("netmask", "255.255.255.128"),
+                ("router", "10.0.0.77"),
+                ("ntp-server", "10.0.0.8,10.0.0.9"),
+                ("domain-search", "a.example,b.example"),
+            )
+        ),
+    )
+    rows = topology.port(spec, one.subnets, one)
+    assert await cloud.apply(topology.port_scope(spec.id), rows)
+    first = await cloud.guest(spec, "10.0.0.11/24", "10.0.0.1")
+    assert await cloud.northbound.wait_port_up(spec.id, 20)
+    lease = await take_lease(first)
+    assert lease["address"] == "10.0.0.11"
+    assert lease[67] == b"pxelinux.0"
+    assert lease[66] == bytes([10, 9, 9, 9])
+    assert lease[150] == bytes([10, 9, 9, 8])
+    assert lease[26] == (1300).to_bytes(2, "big")
+    assert lease[1] == bytes([255, 255, 255, 128])
+    assert lease[3] == bytes([10, 0, 0, 77])
+    assert bytes([0, 10, 0, 0, 77]) in lease[121]
+    assert lease[42] == bytes([10, 0, 0, 8, 10, 0, 0, 9])
+    assert b"example" in lease[119]
+    assert lease[6] == bytes([9, 9, 9, 9, 1, 1, 1, 1])
 
 
 async def test_names_of_neighbours_are_answered_by_the_switch(cloud: Cloud) -> None:
@@ -287,7 +328,7 @@ async def routed(cloud: Cloud) -> tuple[Guest, Guest, RouterSpec]:
             mac="fa:16:3e:01:00:02",
             addresses=("172.24.4.10/24",),
             next_hops=("172.24.4.1",),
-            chassis=("host-1",),
+            chassis={"host-1": 1},
         ),
     )
     await network(cloud, one)
@@ -344,6 +385,191 @@ async def test_ports_of_a_floating_ip_lead_to_ports_of_guests(cloud: Cloud) -> N
         with pytest.raises((TimeoutError, OSError)):
             async with asyncio.timeout(2):
                 await talk(cloud.host, "172.24.4.150", 2203, listener)
+
+
+async def test_what_groups_let_through_and_drop_is_logged(cloud: Cloud) -> None:
+    one = net(1)
+    await network(cloud, one)
+    icmp = RuleSpec(direction="ingress", protocol="icmp")
+
+    async def logged(*logs: LogSpec) -> None:
+        spec = SecurityGroupSpec(id=GROUP, rules=(EGRESS, icmp), logs=logs)
+        scope = topology.security_group_scope(GROUP)
+        assert await cloud.apply(scope, topology.security_group(spec))
+        assert await cloud.northbound.wait_applied(20)
+
+    def said(*parts: str) -> bool:
+        lines = Path(cloud.plane.path("ovs", "controller.log")).read_text().splitlines()
+        return any("acl_log" in line and all(part in line for part in parts) for line in lines)
+
+    async def comes(*parts: str) -> None:
+        async with asyncio.timeout(20):
+            while not said(*parts):
+                await asyncio.sleep(0.05)
+
+    async def refused(first: Guest) -> None:
+        with await listen(second.namespace, "10.0.0.12", 2222) as listener:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(2):
+                    await talk(first.namespace, "10.0.0.12", 2222, listener)
+
+    await logged()
+    first = await guest(cloud, 1, one, "10.0.0.11")
+    second = await guest(cloud, 2, one, "10.0.0.12")
+    assert await first.pings("10.0.0.12")
+    await refused(first)
+    assert not said("log-")
+    await logged(
+        LogSpec(id="a", event="ACCEPT", port_id=second.spec.id), LogSpec(id="d", event="DROP")
+    )
+    assert await first.pings("10.0.0.12")
+    await comes('name="log-a"', "verdict=allow", "direction=to-lport", "icmp", "nw_dst=10.0.0.12")
+    await refused(first)
+    await comes('name="log-d"', "verdict=drop", "direction=to-lport", "tcp", "tp_dst=2222")
+    assert not said('name="log-a"', "nw_dst=10.0.0.11", "direction=to-lport", "type=8")
+
+
+async def test_a_router_has_several_ways_outside(cloud: Cloud) -> None:
+    first, second, router = await routed(cloud)
+    other = NetworkSpec(
+        id="other",
+        subnets=(SubnetSpec(id="s-other", cidr="172.24.5.0/24", server_mac="fa:16:3e:ff:00:09"),),
+    )
+    await network(cloud, other)
+    beyond = PortSpec(
+        id="beyond", network_id="other", mac="fa:16:3e:00:05:01", port_security=False,
+        fixed_ips=(FixedIP(subnet_id="s-other", address="172.24.5.1"),),
+    )  # fmt: skip
+    assert await cloud.apply(topology.port_scope("beyond"), topology.port(beyond, other.subnets))
+    far = await cloud.guest(beyond, "172.24.5.1/24")
+    await host.ip(far.namespace, *"addr add 198.51.100.1/32 dev lo".split())
+    await host.ip(cloud.host, *"addr add 198.51.100.1/32 dev lo".split())
+    assert await cloud.northbound.wait_port_up("beyond", 20)
+    assert router.gateway is not None
+    another = msgspec.structs.replace(
+        router.gateway, port_id="out2", network_id="other", mac="fa:16:3e:01:00:03",
+        addresses=("172.24.5.10/24",), next_hops=("172.24.5.1",),
+    )  # fmt: skip
+    both = msgspec.structs.replace(
+        router, more_gateways=(another,), ways=(WaySpec(address="10.0.0.11", port_id="out2"),)
+    )
+
+    async def routes_by(spec: RouterSpec) -> None:
+        await cloud.apply(topology.router_scope("r1"), topology.router(spec))
+        assert await cloud.northbound.wait_applied(20)
+
+    await routes_by(both)
+    moved = FloatingIPSpec(
+        id="f1", router_id="r1", floating_address="172.24.5.101", fixed_address="10.0.0.11",
+        gateway_port_id="out2", several=True,
+    )  # fmt: skip
+    assert await cloud.apply(topology.floating_ip_scope("f1"), topology.floating_ip(moved))
+    assert await cloud.northbound.wait_applied(20)
+    await group(cloud, EGRESS, RuleSpec(direction="ingress", remote_cidr="172.24.0.0/16"))
+    # A floating IP of the second network answers by the second gateway; what has none goes by the first.
+    assert await pings(far.namespace, "172.24.5.101")
+    with await listen(first.namespace, "10.0.0.11", 2222) as listener:
+        assert await talk(far.namespace, "172.24.5.101", 2222, listener) == "172.24.5.1"
+    with await listen(cloud.host, "198.51.100.1", 3333) as listener:
+        assert await talk(second.namespace, "198.51.100.1", 3333, listener) == "172.24.4.10"
+    # With ECMP connections go by both.
+    await routes_by(msgspec.structs.replace(both, ecmp=True))
+    loop, seen = asyncio.get_running_loop(), set()
+    with (
+        await listen(cloud.host, "198.51.100.1", 3334) as here,
+        await listen(far.namespace, "198.51.100.1", 3334) as there,
+    ):
+        for _ in range(24):
+            with await host.inside(second.namespace, socket.socket) as client:
+                client.setblocking(False)
+                async with asyncio.timeout(15):
+                    await loop.sock_connect(client, ("198.51.100.1", 3334))
+                await asyncio.sleep(0)
+            for listener in (here, there):
+                with suppress(BlockingIOError):
+                    taken, peer = listener.accept()
+                    taken.close()
+                    seen.add(peer[0])
+            if len(seen) == 2:
+                break
+    assert seen == {"172.24.4.10", "172.24.5.10"}
+
+
+async def test_a_router_answers_neighbours_for_an_address_behind_it(cloud: Cloud) -> None:
+    one, outside = net(1), NetworkSpec(id="outside", physical_network="public", mtu=1500)
+    await network(cloud, one)
+    await network(cloud, outside)
+    gateway = GatewaySpec(
+        port_id="out", network_id="outside", mac="fa:16:3e:01:00:02",
+        addresses=("172.24.4.10/24", "2001:db8:1::10/64"), next_hops=("2001:db8:1::1",),
+        chassis={"host-1": 1},
+    )  # fmt: skip
+    router = RouterSpec(
+        id="r1",
+        interfaces=(
+            RouterInterfaceSpec(
+                port_id="in", network_id=one.id, mac="fa:16:3e:01:00:01",
+                addresses=("10.0.0.1/24", "2001:db8:2::1/64"),
+            ),
+        ),
+        gateway=gateway,
+    )  # fmt: skip
+    await cloud.apply(topology.router_scope("r1"), topology.router(router))
+    await group(
+        cloud, EGRESS, RuleSpec(direction="egress", ethertype="IPv6"),
+        RuleSpec(direction="ingress", ethertype="IPv6", protocol="tcp"),
+    )  # fmt: skip
+    requested = port(1, one, "10.0.0.11")
+    both = (*requested.fixed_ips, FixedIP(subnet_id="six", address="2001:db8:2::11"))
+    requested = msgspec.structs.replace(requested, fixed_ips=both)
+    assert await cloud.apply(topology.port_scope(requested.id), topology.port(requested))
+    made = await cloud.guest(requested, "10.0.0.11/24", "10.0.0.1")
+    assert await cloud.northbound.wait_port_up(requested.id, 20)
+    for namespace, device in ((made.namespace, "eth0"), (cloud.host, "outer")):
+        await host.inside(namespace, lambda device=device: with_ipv6(device))  # type: ignore[misc]
+    await host.ip(made.namespace, *"-6 addr add 2001:db8:2::11/64 dev eth0 nodad".split())
+    await host.ip(made.namespace, *"-6 route add default via 2001:db8:2::1".split())
+    await host.ip(cloud.host, *"-6 addr add 2001:db8:1::1/64 dev outer nodad".split())
+    await host.ip(cloud.host, *"-6 route add 2001:db8:2::/64 dev outer".split())
+
+    def listening() -> socket.socket:
+        return socket.create_server(("2001:db8:2::11", 2222), family=socket.AF_INET6)
+
+    listener = await host.inside(made.namespace, listening)
+
+    async def reaches(within_s: float = 15) -> bool:
+        """Whether the host connects to the guest."""
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    with await host.inside(
+                        cloud.host, lambda: socket.socket(socket.AF_INET6)
+                    ) as one:
+                        one.setblocking(False)
+                        with suppress(OSError, TimeoutError):
+                            async with asyncio.timeout(1):
+                                loop = asyncio.get_running_loop()
+                                await loop.sock_connect(one, ("2001:db8:2::11", 2222))
+                                return True
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            return False
+
+    assert not await reaches(within_s=2)
+    proxied = msgspec.structs.replace(gateway, proxied=("2001:db8:2::11",))
+    answering = msgspec.structs.replace(router, gateway=proxied)
+    await cloud.apply(topology.router_scope("r1"), topology.router(answering))
+    assert await cloud.northbound.wait_applied(20)
+    assert await reaches()
+    await cloud.apply(topology.router_scope("r1"), topology.router(router))
+    assert await cloud.northbound.wait_applied(20)
+    await host.ip(cloud.host, *"-6 neigh flush dev outer".split())
+    assert not await reaches(within_s=2)
+    listener.close()
+
+
+def with_ipv6(device: str) -> None:
+    Path(f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6").write_text("0")
 
 
 async def test_an_address_group_lets_in_whom_it_names(cloud: Cloud) -> None:

@@ -11,6 +11,7 @@ from hanok.drivers.ovn.errors import ExecuteError, MissingParent
 from hanok.drivers.ovn.northbound import Northbound, NorthboundAPI
 from hanok.drivers.ovn.rows import (
     ACL,
+    BFD,
     NAT,
     AddressSet,
     DHCPOptions,
@@ -18,6 +19,7 @@ from hanok.drivers.ovn.rows import (
     GatewayChassis,
     LoadBalancer,
     LogicalSwitch,
+    Meter,
     PortGroup,
     QoS,
     Router,
@@ -98,9 +100,17 @@ EVERYTHING: list[Row] = [
             {
                 StaticRoute(destination="0.0.0.0/0", next_hop="172.24.4.1", port="lrp-1"),
                 StaticRoute(destination="10.9.0.0/16", next_hop="10.0.0.9"),
+                StaticRoute(
+                    destination="0.0.0.0/0", next_hop="172.24.5.1", port="lrp-1", watched=True
+                ),
             }
         ),
-        policies=frozenset({RouterPolicy(priority=1000, match='inport == "lrp-1" && ip4')}),
+        policies=frozenset(
+            {
+                RouterPolicy(priority=1000, match='inport == "lrp-1" && ip4'),
+                RouterPolicy(priority=900, match="ip4.src == 10.0.0.5", next_hop="172.24.4.1"),
+            }
+        ),
         options={"always_learn_from_arp_request": "false"},
     ),
     QoS(
@@ -127,6 +137,15 @@ EVERYTHING: list[Row] = [
     ),
     NAT(router="r1", type="snat", external_ip="172.24.4.9", logical_ip="10.0.0.0/24"),
     NAT(router="r1", type="dnat_and_snat", external_ip="172.24.4.10", logical_ip="10.0.0.5"),
+    NAT(
+        router="r1",
+        type="dnat_and_snat",
+        external_ip="172.24.4.11",
+        logical_ip="10.0.0.6",
+        gateway="lrp-1",
+    ),
+    Meter(name="seldom", rate=100, burst=25),
+    BFD(port="lrp-1", next_hop="172.24.5.1"),
     DNSRecords(name="dns-1", switches=frozenset({"net-1"}), records={"vm": "10.0.0.5"}),
     AddressSet(name="as1", addresses=frozenset({"10.0.0.5", "10.0.0.6"})),
 ]

@@ -83,7 +83,11 @@ MAKERS: list[Callable[[random.Random], Row]] = [
         name="lrp", router="r1", mac="fa:16:3e:00:00:09", networks=frozenset({"10.0.0.1/24"})
     ),
     lambda chance: NAT(
-        router="r1", type="snat", external_ip="172.24.4.9", logical_ip="10.0.0.0/24"
+        router="r1",
+        type="snat",
+        external_ip="172.24.4.9",
+        logical_ip="10.0.0.0/24",
+        gateway=chance.choice(("", "lrp", "lrp")),
     ),
 ]
 

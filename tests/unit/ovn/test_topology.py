@@ -279,7 +279,7 @@ def test_a_router_with_gateway_and_floating_ip() -> None:
         ),
         gateway=GatewaySpec(
             port_id="o", network_id="ext", mac="fa:16:3e:00:00:02", addresses=("172.24.4.10/24",),
-            next_hops=("172.24.4.1",), chassis=("h1", "h2"),
+            next_hops=("172.24.4.1",), chassis={"h1": 2, "h2": 1},
         ),
         routes=(HostRoute(destination="10.9.0.0/16", next_hop="10.0.0.9"),),
     )  # fmt: skip
@@ -329,7 +329,7 @@ def test_scopes_end_translation_and_part_networks() -> None:
         ),
         gateway=GatewaySpec(
             port_id="o", network_id="ext", mac="fa:16:3e:00:00:02", addresses=("172.24.4.10/24",),
-            chassis=("h1",), scopes={4: "one"},
+            chassis={"h1": 1}, scopes={4: "one"},
         ),
     )  # fmt: skip
     rows = topology.router(spec)

@@ -35,6 +35,8 @@ _KINDS: dict[str, dict[str, Attribute]] = {
     "policy": resources.QOS_POLICY,
     "trunk": resources.TRUNK,
     "default_security_group_rule": resources.DEFAULT_RULE,
+    "flavor": resources.FLAVOR,
+    "service_profile": resources.SERVICE_PROFILE,
 }
 
 # Rules of served operations that are not asked, with the reason.
@@ -42,25 +44,16 @@ NOT_ASKED = {
     ("compute", "os_compute_api:servers:create_image:allow_volume_backed"): "no server has volumes",
     ("compute", "compute:servers:resize:cross_cell"): "there are no cells",
     ("image", "download_from_store"): "no download names a store",
-} | {
-    ("network", f"{verb}_external_gateways{part}"): (
-        "named under PUT /routers/{id}; it is for routers with several gateways, which are not served"
-    )
-    for verb in ("add", "update", "remove")
-    for part in (
-        "",
-        *(
-            f":external_gateways{inner}"
-            for inner in ("", ":network_id", ":enable_snat", ":external_fixed_ips")
-            if verb != "remove" or not inner
-        ),
-    )
+    (
+        "network",
+        "create_subnet:service_types",
+    ): "upstream does not ask it, and its suite sets them as a member",
+    ("network", "update_subnet:service_types"): "as with a new one",
 }
 # What upstream's own rules lead to, and nothing that is served here.
 NOT_LED_TO = {
     ("image", "manage_image_cache"): "of an API from before /v2/cache",
     ("network", "context_with_global_access"): "of upstream's own processes",
-    ("network", "get_flavor_service_profile"): "of flavors of network services",
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """What can go wrong here, by phase.
 
 OVNError
+├── CannotExpress       a value that OVN could not enforce as it is meant
 ├── ConnectError        nobody answers at the address, or not in time
 ├── NegotiateError      somebody answers, but has not the database or the columns we need
 └── ExecuteError        a transaction or a command was refused
@@ -15,6 +16,10 @@ from hanok.base.errors import HanokError
 
 class OVNError(HanokError):
     """Anything that this library raises on purpose."""
+
+
+class CannotExpress(OVNError):
+    """A value that OVN could not enforce as it is meant."""
 
 
 class ConnectError(OVNError):

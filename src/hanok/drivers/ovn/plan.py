@@ -13,23 +13,26 @@ ovn-northd looks only at rows that a switch or router refers to. Every transacti
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 from hanok.drivers.ovn.errors import ExecuteError, MissingParent
 from hanok.drivers.ovn.rows import (
+    BFD,
     NAT,
     AddressSet,
     DHCPOptions,
     DNSRecords,
     LoadBalancer,
     LogicalSwitch,
+    Meter,
     PortGroup,
     QoS,
     Router,
     RouterPort,
     Row,
     SwitchPort,
+    bfd_name,
     name_of,
 )
 
@@ -57,16 +60,19 @@ TABLES: dict[str, tuple[str, ...]] = {
         "name", "mac", "networks", "enabled", "gateway_chassis", "ipv6_ra_configs", "options",
         "external_ids",
     ),
-    "Logical_Router_Static_Route": ("ip_prefix", "nexthop", "output_port"),
-    "Logical_Router_Policy": ("priority", "match", "action"),
+    "Logical_Router_Static_Route": ("ip_prefix", "nexthop", "output_port", "bfd"),
+    "Logical_Router_Policy": ("priority", "match", "action", "nexthops"),
+    "BFD": ("logical_port", "dst_ip", "external_ids"),
     "Gateway_Chassis": ("name", "chassis_name", "priority"),
     "NAT": (
-        "type", "external_ip", "logical_ip", "logical_port", "external_mac", "options",
-        "external_ids",
+        "type", "external_ip", "logical_ip", "logical_port", "external_mac", "gateway_port",
+        "options", "external_ids",
     ),
     DHCP: ("cidr", "options", "external_ids"),
     GROUP: ("name", "ports", "acls", "external_ids"),
-    "ACL": ("direction", "priority", "match", "action"),
+    "ACL": ("direction", "priority", "match", "action", "log", "name", "severity", "meter"),
+    "Meter": ("name", "unit", "fair", "bands", "external_ids"),
+    "Meter_Band": ("action", "rate", "burst_size"),
     DNS: ("records", "external_ids"),
     "QoS": ("direction", "priority", "match", "action", "bandwidth", "external_ids"),
     BALANCER: ("name", "protocol", "vips", "external_ids"),
@@ -93,6 +99,7 @@ WISHES = {
     "hanok:ports": PORT,
     "hanok:switches": SWITCH,
     "hanok:routers": ROUTER,
+    "hanok:gateway": ROUTER_PORT,
 }
 
 
@@ -141,7 +148,9 @@ def _text(value: str) -> frozenset[Atom]:
 def record(row: Row, scope: str) -> Record:
     """A row's columns, without references to other rows."""
     ids = {SCOPE: scope, KEY: name_of(row)}
-    if not isinstance(row, DHCPOptions | DNSRecords | AddressSet | LoadBalancer | QoS):
+    if not isinstance(
+        row, DHCPOptions | DNSRecords | AddressSet | LoadBalancer | QoS | BFD | Meter
+    ):
         if taken := [key for key in row.external_ids if key.startswith(OURS)]:
             raise ValueError(f"external id {taken[0]!r} is ours")
         ids |= row.external_ids
@@ -169,6 +178,7 @@ def record(row: Row, scope: str) -> Record:
                     ("ip_prefix", _text(route.destination)),
                     ("nexthop", _text(route.next_hop)),
                     ("output_port", _cell(route.port)),
+                    ("bfd", _cell(bfd_name(route.port, route.next_hop) if route.watched else None)),
                 )
                 for route in row.routes
             )
@@ -176,7 +186,8 @@ def record(row: Row, scope: str) -> Record:
                 (
                     ("priority", frozenset((policy.priority,))),
                     ("match", _text(policy.match)),
-                    ("action", _text("drop")),
+                    ("action", _text("reroute" if policy.next_hop else "drop")),
+                    ("nexthops", _cell(policy.next_hop)),
                 )
                 for policy in row.policies
             )
@@ -206,6 +217,7 @@ def record(row: Row, scope: str) -> Record:
                (("gateway_chassis", "Gateway_Chassis", chassis),))  # fmt: skip
         case NAT():
             ids[PARENT] = row.router
+            ids |= _wish("hanok:gateway", {row.gateway} - {""})
             return Record("NAT", name_of(row), {
                 "type": _text(row.type), "external_ip": _text(row.external_ip),
                 "logical_ip": _text(row.logical_ip), "logical_port": _cell(row.logical_port),
@@ -225,6 +237,10 @@ def record(row: Row, scope: str) -> Record:
                     ("priority", frozenset((acl.priority,))),
                     ("match", _text(acl.match)),
                     ("action", _text(acl.action)),
+                    ("log", frozenset((bool(acl.log),))),
+                    ("name", _cell(acl.log)),
+                    ("severity", _cell("info" if acl.log else "")),
+                    ("meter", _cell(acl.meter)),
                 )
                 for acl in row.acls
             )
@@ -251,6 +267,20 @@ def record(row: Row, scope: str) -> Record:
                 "bandwidth": bandwidth,
                 "external_ids": ids,
             }, (SWITCH, row.switch, "qos_rules"))  # fmt: skip
+        case Meter():
+            band: Child = (
+                ("action", _text("drop")),
+                ("rate", frozenset((row.rate,))),
+                ("burst_size", frozenset((row.burst,))),
+            )
+            return Record("Meter", row.name, {
+                "name": _text(row.name), "unit": _text("pktps"), "fair": frozenset((True,)),
+                "external_ids": ids,
+            }, None, (("bands", "Meter_Band", frozenset((band,))),))  # fmt: skip
+        case BFD():
+            return Record("BFD", name_of(row), {
+                "logical_port": _text(row.port), "dst_ip": _text(row.next_hop), "external_ids": ids,
+            })  # fmt: skip
         case AddressSet():
             return Record("Address_Set", row.name, {
                 "name": _text(row.name), "addresses": frozenset(row.addresses),
@@ -491,7 +521,8 @@ class Plan:
         if changed:
             self._update(requested.table, ref, changed)
         for column, table, children in requested.children:
-            self._children((requested.table, column), ref, now, table, children)
+            tied = frozenset(map(self._watched, children))
+            self._children((requested.table, column), ref, now, table, tied)
 
     def _update(self, table: str, row: UUID, columns: Mapping[str, object]) -> None:
         self._operations.append(
@@ -501,13 +532,26 @@ class Plan:
     def _insert(self, requested: Record, ref: Named) -> None:
         row = {column: _json(value) for column, value in requested.columns.items()}
         for column, table, children in requested.children:
-            row[column] = _json(frozenset(self._child(table, child) for child in children))
+            tied = map(self._watched, children)
+            row[column] = _json(frozenset(self._child(table, child) for child in tied))
         self._operations.append(
             {"op": "insert", "table": requested.table, "row": row, "uuid-name": ref.label}
         )
         if requested.parent is not None:
             table, name, column = requested.parent
             self._mutate(table, self._must(table, name, requested.name), column, "insert", [ref])
+
+    def _watched(self, child: Child) -> Child:
+        """A route with the row that watches it in place of that one's name."""
+        if not any(name == "bfd" and value for name, value in child):
+            return child
+        found = []
+        for name, value in child:
+            if name == "bfd":
+                refs = {self._resolve("BFD", str(one)) for one in value} - {None}
+                value = cast("frozenset[Atom]", frozenset(refs))
+            found.append((name, value))
+        return tuple(found)
 
     def _child(self, table: str, child: Child) -> Named:
         ref = self._label()
@@ -556,6 +600,19 @@ class Plan:
         elif isinstance(row, Router) and isinstance(ref, Named):
             found = [other for _, other in self._others((ROUTER, row.name))]
             self._mutate(ROUTER, ref, "load_balancer", "insert", found)
+        elif isinstance(row, NAT):
+            port = self._resolve(ROUTER_PORT, row.gateway) if row.gateway else None
+            at: frozenset[Ref] = frozenset() if port is None else frozenset((port,))
+            now = (
+                frozenset()
+                if isinstance(ref, Named)
+                else self._copy.cells("NAT", ref).atoms("gateway_port")
+            )
+            if at != now:
+                self._ties.append(_update("NAT", ref, {"gateway_port": _json(at)}))
+        elif isinstance(row, RouterPort) and isinstance(ref, Named):
+            for table, nat in self._others((ROUTER_PORT, row.name)):
+                self._ties.append(_update(table, nat, {"gateway_port": _json(frozenset((ref,)))}))
         elif isinstance(row, DHCPOptions) and isinstance(ref, Named):
             for table, port in self._others((DHCP, row.name)):
                 ids = self._copy.cells(table, port).pairs("external_ids")
@@ -657,6 +714,10 @@ def forget(index: Index, scopes: Iterable[str]) -> list[Operation]:
         for scope in scopes
         if scope in index.markers and scope not in index.scopes
     ]
+
+
+def _update(table: str, row: Ref, columns: dict[str, object]) -> Operation:
+    return {"op": "update", "table": table, "where": _where(row), "row": columns}
 
 
 def _where(row: Ref) -> list[list[object]]:

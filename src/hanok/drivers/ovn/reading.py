@@ -22,6 +22,7 @@ from hanok.drivers.ovn.plan import (
 )
 from hanok.drivers.ovn.rows import (
     ACL,
+    BFD,
     NAT,
     Action,
     AddressSet,
@@ -31,6 +32,7 @@ from hanok.drivers.ovn.rows import (
     GatewayChassis,
     LoadBalancer,
     LogicalSwitch,
+    Meter,
     NATType,
     PortGroup,
     PortType,
@@ -150,11 +152,16 @@ def _read_router(index: Index, copy: Copy, row: UUID) -> Row:
                 destination=_one(route, "ip_prefix"),
                 next_hop=_one(route, "nexthop"),
                 port=_one(route, "output_port"),
+                watched=bool(route.atoms("bfd")),
             )
             for route in routes
         ),
         policies=frozenset(
-            RouterPolicy(priority=_number(one, "priority") or 0, match=_one(one, "match"))
+            RouterPolicy(
+                priority=_number(one, "priority") or 0,
+                match=_one(one, "match"),
+                next_hop=_one(one, "nexthops"),
+            )
             for one in policies
         ),
         options=cells.pairs("options"),
@@ -192,6 +199,7 @@ def _read_nat(index: Index, copy: Copy, row: UUID) -> Row:
         logical_ip=_one(cells, "logical_ip"),
         logical_port=_one(cells, "logical_port"),
         external_mac=_one(cells, "external_mac"),
+        gateway=_named(index, ROUTER_PORT, cells, "gateway_port"),
         options=cells.pairs("options"),
         external_ids=_theirs(cells),
     )
@@ -219,6 +227,8 @@ def _read_group(index: Index, copy: Copy, row: UUID) -> Row:
                 priority=_number(acl, "priority") or 0,
                 match=_one(acl, "match"),
                 action=cast(Action, _one(acl, "action")),
+                log=_one(acl, "name") if True in acl.atoms("log") else "",
+                meter=_one(acl, "meter"),
             )
             for acl in acls
         ),
@@ -262,6 +272,21 @@ def _read_balancer(index: Index, copy: Copy, row: UUID) -> Row:
     )
 
 
+def _read_meter(index: Index, copy: Copy, row: UUID) -> Row:
+    cells = copy.cells("Meter", row)
+    bands = [copy.cells("Meter_Band", at) for at in _rows(cells, "bands")]
+    return Meter(
+        name=_one(cells, "name"),
+        rate=max((_number(one, "rate") or 0 for one in bands), default=0),
+        burst=max((_number(one, "burst_size") or 0 for one in bands), default=0),
+    )
+
+
+def _read_bfd(index: Index, copy: Copy, row: UUID) -> Row:
+    cells = copy.cells("BFD", row)
+    return BFD(port=_one(cells, "logical_port"), next_hop=_one(cells, "dst_ip"))
+
+
 def _read_addresses(index: Index, copy: Copy, row: UUID) -> Row:
     cells = copy.cells("Address_Set", row)
     return AddressSet(name=_one(cells, "name"), addresses=_texts(cells, "addresses"))
@@ -278,5 +303,7 @@ _READERS = {
     DNS: _read_dns,
     BALANCER: _read_balancer,
     "QoS": _read_qos,
+    "BFD": _read_bfd,
+    "Meter": _read_meter,
     "Address_Set": _read_addresses,
 }

@@ -6,7 +6,7 @@ are unique in a kind, over all scopes.
 
 What must exist when a row is applied (else MissingParent): the switch or router it is part of, and
 a port's `guard`. What may come later, and is tied when it comes: port groups, DHCP options, the
-switches of DNS records, the routers of load balancers, the ports that a port group lists.
+switches of DNS records, the routers of load balancers, the ports that a port group lists, the gateways of NAT.
 """
 
 from __future__ import annotations
@@ -59,18 +59,30 @@ class SwitchPort(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field=
 
 
 class StaticRoute(msgspec.Struct, frozen=True, kw_only=True):
-    """destination: CIDR; next_hop: an address; port: name of the router port to leave by, or ""."""
+    """destination: CIDR; next_hop: an address; port: name of the router port to leave by, or "".
+
+    watched: whether it holds only while the `BFD` of its port and next hop says that the hop is alive.
+    """
 
     destination: str
     next_hop: str
     port: str = ""
+    watched: bool = False
 
 
 class RouterPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """What a router drops before it looks for a way."""
+    """What a router does before it looks for a way: drops, or sends to a next hop where one is said."""
 
     priority: int
     match: str
+    next_hop: str = ""
+
+
+class BFD(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """A next hop that a router port asks all the time if it is alive. port: the name of the router port."""
+
+    port: str
+    next_hop: str
 
 
 class Router(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
@@ -107,7 +119,7 @@ class NAT(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind")
     """logical_ip: CIDR for snat, an address for the others.
 
     logical_port, external_mac: both or neither; set, the translation is done on the guest's
-    chassis.
+    chassis. gateway: name of the router port where it is done, if the router has several to the outside.
     """
 
     router: str
@@ -116,6 +128,7 @@ class NAT(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind")
     logical_ip: str
     logical_port: str = ""
     external_mac: str = ""
+    gateway: str = ""
     options: dict[str, str] = {}
     external_ids: dict[str, str] = {}
 
@@ -129,10 +142,22 @@ class DHCPOptions(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field
 
 
 class ACL(msgspec.Struct, frozen=True, kw_only=True):
+    """log: the name under which what matches is logged, as often as `meter` lets it; "" for not at all."""
+
     direction: Direction
     priority: int
     match: str
     action: Action
+    log: str = ""
+    meter: str = ""
+
+
+class Meter(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
+    """How much is let through of what goes by it, each on its own: packets a second, and at once."""
+
+    name: str
+    rate: int
+    burst: int
 
 
 class PortGroup(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
@@ -195,12 +220,21 @@ Row = (
     | DNSRecords
     | AddressSet
     | LoadBalancer
+    | BFD
+    | Meter
     | QoS
 )
 
 
+def bfd_name(port: str, next_hop: str) -> str:
+    """What the watch over a router port's next hop is known by."""
+    return f"{port} {next_hop}"
+
+
 def name_of(row: Row) -> str:
     """What a row is known by among its kind."""
+    if isinstance(row, BFD):
+        return bfd_name(row.port, row.next_hop)
     if isinstance(row, NAT):
         return f"{row.router} {row.type} {row.external_ip} {row.logical_ip}"
     return row.name

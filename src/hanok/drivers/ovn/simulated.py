@@ -201,6 +201,8 @@ class SimulatedNorthbound:
             case PortGroup(ports=frozenset() as ports):
                 there = frozenset(port for port in ports if (SwitchPort, port) in self._owners)
                 return msgspec.structs.replace(row, ports=there)
+            case NAT() if (RouterPort, row.gateway) not in self._owners:
+                return msgspec.structs.replace(row, gateway="")
             case DNSRecords():
                 there = frozenset(s for s in row.switches if (LogicalSwitch, s) in self._owners)
                 return msgspec.structs.replace(row, switches=there)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -34,9 +34,11 @@ from typing import Literal
 
 import msgspec
 
-from hanok.drivers.ovn.errors import OVNError
+from hanok.drivers.ovn import dhcp_options
+from hanok.drivers.ovn.errors import CannotExpress as CannotExpress
 from hanok.drivers.ovn.rows import (
     ACL,
+    BFD,
     NAT,
     Action,
     AddressSet,
@@ -46,6 +48,7 @@ from hanok.drivers.ovn.rows import (
     GatewayChassis,
     LoadBalancer,
     LogicalSwitch,
+    Meter,
     PortGroup,
     QoS,
     Router,
@@ -57,16 +60,16 @@ from hanok.drivers.ovn.rows import (
 )
 
 DROP_GROUP, METADATA_GROUP = "pg_drop", "pg_metadata"
-DROP_PRIORITY, ALLOW_PRIORITY, NEVER_PRIORITY = 1001, 1002, 1003
+# What is logged of a port goes before what is not, and nothing before what no guest may.
+DROP_PRIORITY, LOGGED_DROP_PRIORITY, ALLOW_PRIORITY, LOGGED_PRIORITY, NEVER_PRIORITY = range(
+    1000, 1005
+)
+LOG_METER, LOGGED_A_SECOND, LOGGED_AT_ONCE = "hanok-acl-log", 100, 25
 GENEVE_MTU = 1442  # bytes: 1500 less Geneve's 58 over IPv4
 METADATA_ADDRESS = "169.254.169.254"
 LEASE_S = 86400  # as the field's default
 
 GROUND = "ground"
-
-
-class CannotExpress(OVNError):
-    """A value that OVN could not enforce as it is meant."""
 
 
 class HostRoute(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +134,14 @@ class QoSSpec(msgspec.Struct, frozen=True, kw_only=True):
     dscp_mark: int | None = None
 
 
+class DHCPOption(msgspec.Struct, frozen=True, kw_only=True):
+    """An option that DHCP tells one port, under the name that users know it by."""
+
+    version: Literal[4, 6] = 4
+    name: str
+    value: str
+
+
 class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A guest's port."""
 
@@ -148,10 +159,13 @@ class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Chassis that the guest is on its way to: the port is there, and silent until the guest speaks from there."""
     dns_names: tuple[str, ...] = ()
     """Names under which its network's switch finds the port's addresses."""
+    published: tuple[str, tuple[str, ...]] = ("", ())
+    """A further name, and the addresses that are told of it."""
     qos: tuple[QoSSpec, ...] = ()
     parent_id: str = ""
     """The port through which its frames come, each with the VLAN id; "" for a port of its own."""
     vlan: int | None = None
+    dhcp: tuple[DHCPOption, ...] = ()
 
 
 class RouterInterfaceSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,7 +187,8 @@ class GatewaySpec(msgspec.Struct, frozen=True, kw_only=True):
     """A router's port on a provider network.
 
     addresses: with prefix length. next_hops: the network's gateways, at most one a version.
-    chassis: system ids, the most wanted first. own_floating: floating addresses that lead to the router itself.
+    chassis: system ids with their priorities; the highest that is alive carries the port.
+    own_floating: floating addresses that lead to the router itself.
     """
 
     port_id: str
@@ -181,18 +196,41 @@ class GatewaySpec(msgspec.Struct, frozen=True, kw_only=True):
     mac: str
     addresses: tuple[str, ...]
     next_hops: tuple[str, ...] = ()
-    chassis: tuple[str, ...]
+    chassis: dict[str, int]
     enable_snat: bool = True
     own_floating: tuple[str, ...] = ()
+    proxied: tuple[str, ...] = ()
+    """Addresses of IPv6 behind the router for which its port answers the network's neighbours."""
     scopes: dict[int, str] = {}
     qos: tuple[QoSSpec, ...] = ()
 
 
+class WaySpec(msgspec.Struct, frozen=True, kw_only=True):
+    """By which of several gateways an address of a guest goes outside, because what comes in there leads to it.
+
+    protocol, ports: what it sends from these alone; "" and () for all.
+    """
+
+    address: str
+    port_id: str
+    protocol: Literal["", "tcp", "udp"] = ""
+    ports: tuple[int, int] | tuple[()] = ()
+
+
 class RouterSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """more_gateways: those beside the first. ecmp: whether all of them are ways outside, or the first alone.
+
+    bfd: whether a way holds only while its next hop answers.
+    """
+
     id: str
     admin_up: bool = True
     interfaces: tuple[RouterInterfaceSpec, ...] = ()
     gateway: GatewaySpec | None = None
+    more_gateways: tuple[GatewaySpec, ...] = ()
+    ecmp: bool = False
+    bfd: bool = False
+    ways: tuple[WaySpec, ...] = ()
     routes: tuple[HostRoute, ...] = ()
 
 
@@ -219,8 +257,13 @@ class FloatingIPSpec(msgspec.Struct, frozen=True, kw_only=True):
     forwardings: tuple[ForwardingSpec, ...] = ()
     gateway_port_id: str = ""
     """The port of its router on the external network, where its QoS rules are looked at."""
+    several: bool = False
+    """Whether its router has several gateways, so that OVN has to be told at which one it is."""
     network_id: str = ""
     """The external network."""
+    dns_name: str = ""
+    home: str = ""
+    """The network whose switch finds it by that name."""
     qos: tuple[QoSSpec, ...] = ()
 
 
@@ -248,12 +291,24 @@ class AddressGroupSpec(msgspec.Struct, frozen=True, kw_only=True):
     addresses: tuple[str, ...] = ()
 
 
+class LogSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What is logged of a security group: what its rules let through, what none of them does, or both.
+
+    port_id: of this port alone; "" for all that are in the group.
+    """
+
+    id: str
+    event: Literal["ALL", "ACCEPT", "DROP"] = "ALL"
+    port_id: str = ""
+
+
 class SecurityGroupSpec(msgspec.Struct, frozen=True, kw_only=True):
     """stateful: whether answers to what the rules let through are let through, too."""
 
     id: str
     rules: tuple[RuleSpec, ...] = ()
     stateful: bool = True
+    logs: tuple[LogSpec, ...] = ()
 
 
 def network_scope(network_id: str) -> str:
@@ -300,6 +355,7 @@ def ground() -> list[Row]:
         )
     )
     return [
+        Meter(name=LOG_METER, rate=LOGGED_A_SECOND, burst=LOGGED_AT_ONCE),
         PortGroup(
             name=DROP_GROUP,
             acls=frozenset(
@@ -400,8 +456,41 @@ def _dhcp(subnet: SubnetSpec, spec: NetworkSpec, metadata_address: str) -> DHCPO
     return DHCPOptions(name=_id(subnet.id), cidr=str(cidr), options=options)
 
 
-def port(spec: PortSpec, subnets: Sequence[SubnetSpec] = ()) -> list[Row]:
-    """A guest's port. subnets: those of its network; they say whether DHCP answers it."""
+def _own_dhcp(
+    spec: PortSpec, version: int, subnet: SubnetSpec, network: NetworkSpec
+) -> DHCPOptions | None:
+    """What DHCP tells a port that has options of its own: these, and of its subnet's what they leave; None for nothing.
+
+    A router of its own is in the routes, too: who takes these does not look at the option.
+    """
+    own = dict(
+        dhcp_options.translated(one.version, one.name, one.value)
+        for one in spec.dhcp
+        if one.version == version
+    )
+    if own.pop(dhcp_options.DISABLED, "") == "true":
+        return None
+    metadata = network.metadata_port
+    reached = metadata.addresses.get(subnet.id, "") if metadata else ""
+    options = dict(_dhcp(subnet, network, reached).options)
+    if "router" in own:
+        first = own["router"].strip("{}").partition(",")[0]
+        turned = msgspec.structs.replace(subnet, gateway_ip=first)
+        options.pop("classless_static_route", None)
+        others = _dhcp(turned, network, reached).options
+        options |= {key: others[key] for key in ("classless_static_route",) if key in others}
+    return DHCPOptions(
+        name=f"{_id(spec.id)}-v{version}", cidr=str(_network(subnet.cidr)), options=options | own
+    )
+
+
+def port(
+    spec: PortSpec, subnets: Sequence[SubnetSpec] = (), network: NetworkSpec | None = None
+) -> list[Row]:
+    """A guest's port. subnets: those of its network; they say whether DHCP answers it.
+
+    network: what DHCP says beside; for a port with options of its own.
+    """
     mac = _mac(spec.mac)
     addresses = [str(_address(fixed.address)) for fixed in spec.fixed_ips]
     secured = spec.port_security
@@ -420,10 +509,17 @@ def port(spec: PortSpec, subnets: Sequence[SubnetSpec] = ()) -> list[Row]:
         if subnet is not None and subnet.enable_dhcp:
             version = _address(fixed.address).version
             dhcp[version] = dhcp[version] or subnet.id
+    rows: list[Row] = []
+    for version in {one.version for one in spec.dhcp} if network is not None else ():
+        if dhcp[version]:
+            assert network is not None
+            told = _own_dhcp(spec, version, by_id[dhcp[version]], network)
+            dhcp[version] = told.name if told is not None else ""
+            rows += [told] if told is not None else []
     reachable = {" ".join([mac, *addresses])}
     if not secured:
         reachable.add("unknown")
-    rows: list[Row] = [
+    rows.append(
         SwitchPort(
             name=_id(spec.id),
             switch=_id(spec.network_id),
@@ -440,8 +536,8 @@ def port(spec: PortSpec, subnets: Sequence[SubnetSpec] = ()) -> list[Row]:
             guard=DROP_GROUP if secured else "",
             options=_chassis(spec),
         )
-    ]
-    if spec.dns_names and addresses:
+    )
+    if spec.dns_names and (addresses or spec.published[1]):
         rows.append(_names(spec, addresses))
     rows += _qos(spec.id, spec.network_id, spec.id, spec.qos)
     return rows
@@ -509,7 +605,10 @@ def _names(spec: PortSpec, addresses: Sequence[str]) -> DNSRecords:
     Each port has records of its own, so a new server writes its line and not those of all its neighbours.
     """
     names = [_domain(name) for name in spec.dns_names]
-    records = dict.fromkeys(names, " ".join(addresses))
+    records = dict.fromkeys(names, " ".join(addresses)) if addresses else {}
+    further, told = spec.published
+    if further and told and _domain(further) not in records:
+        records[_domain(further)] = " ".join(str(_address(one)) for one in told)
     for address in addresses:
         records[_address(address).reverse_pointer] = names[-1]
     return DNSRecords(name=_id(spec.id), switches=frozenset({spec.network_id}), records=records)
@@ -539,8 +638,44 @@ def address_group(spec: AddressGroupSpec) -> list[Row]:
 def security_group(spec: SecurityGroupSpec) -> list[Row]:
     """A security group's port group with its rules. Who is in it, the ports say."""
     action: Action = "allow-related" if spec.stateful else "allow-stateless"
-    acls = frozenset(_rule(spec.id, rule, action) for rule in spec.rules)
-    return [PortGroup(name=group_name(spec.id), acls=acls)]
+    acls = [_rule(spec.id, rule, action) for rule in spec.rules]
+    whole = [log for log in spec.logs if not log.port_id]
+    accepts = next((log for log in whole if log.event != "DROP"), None)
+    found = {acl if accepts is None else _logged(acl, accepts) for acl in acls}
+    for log in spec.logs:
+        if log.port_id and log.event != "DROP":
+            found |= {_of_port(_logged(acl, log), log.port_id) for acl in acls}
+    found |= _drops(group_name(spec.id), spec.logs)
+    return [PortGroup(name=group_name(spec.id), acls=frozenset(found))]
+
+
+def _logged(acl: ACL, log: LogSpec) -> ACL:
+    return msgspec.structs.replace(acl, log=f"log-{_id(log.id)}", meter=LOG_METER)
+
+
+def _of_port(acl: ACL, port_id: str) -> ACL:
+    """A rule as it is for one port alone, before the same for all."""
+    side = "outport" if acl.direction == "to-lport" else "inport"
+    match = f'{side} == "{_id(port_id)}" && {acl.match}'
+    return msgspec.structs.replace(acl, match=match, priority=LOGGED_PRIORITY)
+
+
+def _drops(group: str, logs: Sequence[LogSpec]) -> set[ACL]:
+    """What drops and logs what no rule lets through, before what drops it unseen."""
+    wanted = [log for log in logs if log.event != "ACCEPT"]
+    # What is logged of the group is logged of each of its ports.
+    if whole := [log for log in wanted if not log.port_id]:
+        wanted = whole[:1]
+    sides: tuple[tuple[Direction, str], ...] = (("from-lport", "inport"), ("to-lport", "outport"))
+    found = set()
+    for log in wanted:
+        for direction, side in sides:
+            match = f"{side} == @{group} && ip"
+            if log.port_id:
+                match = f'{side} == "{_id(log.port_id)}" && {match}'
+            drop = _acl(direction, LOGGED_DROP_PRIORITY, match, "drop")
+            found.add(_logged(drop, log))
+    return found
 
 
 PROTOCOLS = {
@@ -641,36 +776,32 @@ def router(spec: RouterSpec) -> list[Row]:
             name, interface.port_id, interface.network_id, interface.mac, interface.addresses,
             ra_mode=interface.ra_mode,
         )  # fmt: skip
-    if spec.gateway is not None:
-        gateway = spec.gateway
+    gateways = [one for one in (spec.gateway, *spec.more_gateways) if one is not None]
+    for gateway in gateways:
         # A router takes what is for itself before it translates addresses: NAT to its own would lead nowhere.
         own = [f"{_v4(address)}/32" for address in gateway.own_floating]
         ports += _router_port(
             name, gateway.port_id, gateway.network_id, gateway.mac, [*gateway.addresses, *own],
             gateway.chassis,
         )  # fmt: skip
-        for hop in gateway.next_hops:
-            address = _address(hop)
-            everywhere = "0.0.0.0/0" if address.version == 4 else "::/0"
-            if not any(route.destination == everywhere for route in routes):
-                routes.add(
-                    StaticRoute(
-                        destination=everywhere,
-                        next_hop=str(address),
-                        port=_router_port_name(gateway.port_id),
-                    )
-                )
-        ports += _snat(name, gateway, spec.interfaces)
+        ports += _snat(name, gateway, spec.interfaces, several=len(gateways) > 1)
+        ports += [
+            _proxy(name, gateway, each, several=len(gateways) > 1) for each in gateway.proxied
+        ]
         ports += _qos(
             gateway.port_id, gateway.network_id, gateway.port_id, gateway.qos,
             priority=QOS_OUTSIDE_PRIORITY,
         )  # fmt: skip
+    said = {route.destination for route in routes}
+    outward = [one for one in _outward(spec, gateways) if one.destination not in said]
+    ports += [BFD(port=one.port, next_hop=one.next_hop) for one in outward if one.watched]
+    routes.update(outward)
     return [
         Router(
             name=name,
             enabled=spec.admin_up,
             routes=frozenset(routes),
-            policies=_walls(spec.interfaces),
+            policies=_walls(spec.interfaces) | _ways(spec, gateways),
             # Without these two, routers on one external network cost flows by the square.
             options={"always_learn_from_arp_request": "false", "dynamic_neigh_routers": "true"},
         ),
@@ -678,8 +809,68 @@ def router(spec: RouterSpec) -> list[Row]:
     ]
 
 
+def _outward(spec: RouterSpec, gateways: Sequence[GatewaySpec]) -> list[StaticRoute]:
+    """The ways outside, of each version of IP: by the first gateway that has one, or by all of them."""
+    found: dict[str, list[StaticRoute]] = {}
+    for gateway in gateways:
+        for address in map(_address, gateway.next_hops):
+            everywhere = "0.0.0.0/0" if address.version == 4 else "::/0"
+            theirs = found.setdefault(everywhere, [])
+            if not theirs or spec.ecmp:
+                theirs.append(
+                    StaticRoute(
+                        destination=everywhere,
+                        next_hop=str(address),
+                        port=_router_port_name(gateway.port_id),
+                        watched=spec.bfd,
+                    )
+                )
+    return [one for routes in found.values() for one in routes]
+
+
+WAY_PRIORITY = 900
+
+
+def _ways(spec: RouterSpec, gateways: Sequence[GatewaySpec]) -> frozenset[RouterPolicy]:
+    """Answers to what came in by one of several gateways go out there, whichever is the way of everything else."""
+    hops = {
+        gateway.port_id: hop
+        for gateway in gateways
+        for hop in map(_address, gateway.next_hops)
+        if hop.version == 4
+    }
+    near = {
+        str(each.network)
+        for interface in spec.interfaces
+        for each in map(_interface, interface.addresses)
+        if each.version == 4
+    }
+    near |= {str(each) for each in map(_network, (one.destination for one in spec.routes))
+             if each.version == 4 and each.prefixlen}  # fmt: skip
+    found = set()
+    for way in spec.ways if len(gateways) > 1 else ():
+        if way.port_id not in hops:
+            continue
+        match = [f"ip4.src == {_v4(way.address)}"]
+        if near:
+            match.append(f"ip4.dst != {_set(sorted(near))}")
+        if way.protocol and way.ports:
+            first, last = map(int, way.ports)
+            match.append(f"{first} <= {way.protocol}.src <= {last}")
+        found.add(
+            RouterPolicy(
+                priority=WAY_PRIORITY, match=" && ".join(match), next_hop=str(hops[way.port_id])
+            )
+        )
+    return frozenset(found)
+
+
 def _snat(
-    router: str, gateway: GatewaySpec, interfaces: Sequence[RouterInterfaceSpec]
+    router: str,
+    gateway: GatewaySpec,
+    interfaces: Sequence[RouterInterfaceSpec],
+    *,
+    several: bool,
 ) -> list[Row]:
     outside = [str(each.ip) for each in map(_interface, gateway.addresses) if each.version == 4]
     if not gateway.enable_snat or not outside:
@@ -691,9 +882,28 @@ def _snat(
         if each.version == 4 and not _one_scope(gateway.scopes, interface.scopes)
     }
     return [
-        NAT(router=router, type="snat", external_ip=outside[0], logical_ip=cidr)
+        NAT(
+            router=router,
+            type="snat",
+            external_ip=outside[0],
+            logical_ip=cidr,
+            gateway=_router_port_name(gateway.port_id) if several else "",
+        )
         for cidr in sorted(inside)
     ]
+
+
+def _proxy(router: str, gateway: GatewaySpec, address: str, *, several: bool) -> NAT:
+    """The gateway's port answers neighbours for an address that stays what it is: translated to itself."""
+    one = str(_v6(address))
+    return NAT(
+        router=router,
+        type="dnat_and_snat",
+        external_ip=one,
+        logical_ip=one,
+        gateway=_router_port_name(gateway.port_id) if several else "",
+        options={"stateless": "true"},
+    )
 
 
 def _one_scope(outside: dict[int, str], inside: dict[int, str]) -> bool:
@@ -717,6 +927,9 @@ def _walls(interfaces: Sequence[RouterInterfaceSpec]) -> frozenset[RouterPolicy]
     return frozenset(found)
 
 
+NO_CHASSIS: Mapping[str, int] = {}
+
+
 def _router_port_name(port_id: str) -> str:
     return f"lrp-{_id(port_id)}"
 
@@ -727,7 +940,7 @@ def _router_port(
     network_id: str,
     mac: str,
     addresses: Sequence[str],
-    chassis: Sequence[str] = (),
+    chassis: Mapping[str, int] = NO_CHASSIS,
     ra_mode: str = "dhcpv6_stateful",
 ) -> list[Row]:
     name = _router_port_name(port_id)
@@ -740,8 +953,8 @@ def _router_port(
             mac=_mac(mac),
             networks=networks,
             gateway_chassis=frozenset(
-                GatewayChassis(chassis=each, priority=len(chassis) - rank)
-                for rank, each in enumerate(chassis)
+                GatewayChassis(chassis=each, priority=priority)
+                for each, priority in chassis.items()
             ),
             ipv6_ra_configs={"address_mode": ra_mode, "send_periodic": "true"} if advertise else {},
         ),
@@ -762,6 +975,14 @@ def floating_ip(spec: FloatingIPSpec) -> list[Row]:
     rows = _qos(
         spec.id, spec.network_id, spec.gateway_port_id, spec.qos, address=spec.floating_address
     )
+    if spec.dns_name and spec.home:
+        rows.append(
+            DNSRecords(
+                name=_id(spec.id),
+                switches=frozenset({_id(spec.home)}),
+                records={_domain(spec.dns_name): str(_v4(spec.floating_address))},
+            )
+        )
     if not spec.fixed_address:
         return [*_balancers(spec), *rows]
     whole = NAT(
@@ -769,6 +990,7 @@ def floating_ip(spec: FloatingIPSpec) -> list[Row]:
         type="dnat_and_snat",
         external_ip=str(_v4(spec.floating_address)),
         logical_ip=str(_v4(spec.fixed_address)),
+        gateway=_router_port_name(spec.gateway_port_id) if spec.several else "",
     )
     return [whole, *rows]
 
@@ -858,6 +1080,13 @@ def _v4(text: str) -> IPv4Address:
         return IPv4Address(text)
     except ValueError:
         raise CannotExpress("not an IPv4 address") from None
+
+
+def _v6(text: str) -> IPv6Address:
+    address = _address(text)
+    if not isinstance(address, IPv6Address):
+        raise CannotExpress("not an IPv6 address")
+    return address
 
 
 def _interface(text: str) -> IPv4Interface | IPv6Interface:

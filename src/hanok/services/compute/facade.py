@@ -15,7 +15,7 @@ from hanok.operations import Starter, active_arguments, is_active
 from hanok.rooms import Ask
 from hanok.services.compute.logic import bindings, explaining, hosts, quotas
 from hanok.services.compute.operations import OPERATIONS
-from hanok.services.compute.operations.change_interfaces import port_gone
+from hanok.services.compute.operations.change_interfaces import port_gone, promised_anew
 from hanok.services.compute.room import Compute, ComputeSettings, Sealer
 from hanok.services.compute.tables import servers
 from hanok.services.image.facade import Images
@@ -160,4 +160,5 @@ def build(
         settings=settings,
     )
     network.port_gone = partial(port_gone, room)
+    network.promised_anew = partial(promised_anew, room)
     return room

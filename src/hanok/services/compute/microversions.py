@@ -93,7 +93,7 @@ HISTORY: tuple[Change, ...] = (
     Change((2, 69), "Servers of cells that do not answer are listed with what is known.", "there are no cells"),
     Change((2, 70), "Interfaces show their tags.", "interfaces"),
     Change((2, 71), "A server shows its groups.", _SERVERS),
-    Change((2, 72), "Ports that ask for bandwidth."),
+    Change((2, 72), "A new server can have ports that ask for bandwidth.", _SERVERS),
     Change((2, 73), "A lock can have a reason, and servers can be listed by it.", f"{_SERVERS}, server actions"),
     Change((2, 74), "A new server can name its host.", _SERVERS),
     Change((2, 75), "Unknown parameters are refused; the answer to a change shows the whole server.", "most lists"),

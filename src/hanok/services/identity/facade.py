@@ -26,6 +26,7 @@ from hanok.services.identity.tables import (
     endpoints,
     projects,
     services,
+    users,
 )
 from hanok.store import Database, Transaction
 
@@ -57,6 +58,8 @@ _in_region = (
 _project = sa.select(projects.c.id, projects.c.name, projects.c.enabled).where(
     projects.c.id == bindparam("id")
 )
+
+_user = sa.select(users.c.id, users.c.name).where(users.c.id == bindparam("id"))
 
 __all__ = [
     "Identity",
@@ -152,6 +155,13 @@ async def follow_keys(database: Database, room: Identity) -> None:
 async def project_exists(tx: Transaction, project_id: str) -> bool:
     """Whether there is a project with this id."""
     return await tx.first(_project, {"id": project_id}) is not None
+
+
+async def names_of(tx: Transaction, project_id: str, user_id: str) -> tuple[str, str]:
+    """The names of a project and of a user; empty where there is none."""
+    project = await tx.first(_project, {"id": project_id})
+    user = await tx.first(_user, {"id": user_id})
+    return (project.name if project else "", user.name if user else "")
 
 
 async def limits(

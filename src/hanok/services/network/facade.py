@@ -18,6 +18,7 @@ from hanok.services.network.logic import (
     inventory,
     paths,
     quotas,
+    segment_ranges,
     server_ports,
     topologies,
 )
@@ -28,6 +29,7 @@ from hanok.services.network.logic.server_ports import (
     FixedIP,
     NICPlan,
     NICWish,
+    ResourceGroup,
     ServerPort,
     addresses_of,
     bind,
@@ -53,6 +55,7 @@ __all__ = [
     "NICWish",
     "Network",
     "NetworkSettings",
+    "ResourceGroup",
     "SeenPort",
     "ServerPort",
     "Step",
@@ -66,6 +69,7 @@ __all__ = [
     "place",
     "ports_of",
     "rename",
+    "resource_requests",
     "seen",
     "server_at",
     "why",
@@ -113,6 +117,11 @@ async def ensure_public(
     Addresses are given out from the tenth of the range up.
     """
     return await external.ensure_public(tx, room, cidr=cidr, gateway=gateway, project_id=project_id)
+
+
+async def ensure_segment_ranges(tx: Transaction, room: Network) -> None:
+    """The ranges of numbers of networks that are the house's, made once."""
+    await segment_ranges.ensure_default(tx, room, room.clock.now())
 
 
 async def differences(tx: Transaction, room: Network) -> list[str]:
@@ -234,6 +243,13 @@ async def check_security_groups(
         BadInput: there is none of that name, or several.
     """
     return await server_ports.check_groups(tx, room, project_id, names)
+
+
+async def resource_requests(
+    tx: Transaction, plans: Sequence[NICPlan]
+) -> dict[str, list[ResourceGroup]]:
+    """What interfaces ask of placement, by port; the groups of a port are to be in one part of a host's tree."""
+    return await server_ports.resource_requests(tx, plans)
 
 
 async def release(tx: Transaction, room: Network, server_id: str) -> None:

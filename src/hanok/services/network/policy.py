@@ -14,6 +14,31 @@ _RULES: tuple[Rule, ...] = (
         "PUT /address-groups/{id}/add_addresses",
     ),
     Rule(
+        "add_external_gateways",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "add_external_gateways:external_gateways",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "add_external_gateways:external_gateways:enable_snat",
+        "rule:admin_only",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "add_external_gateways:external_gateways:external_fixed_ips",
+        "rule:admin_only",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "add_external_gateways:external_gateways:network_id",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
         "add_extraroutes",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /routers/{id}/add_extraroutes",
@@ -49,6 +74,13 @@ _RULES: tuple[Rule, ...] = (
         "rule:admin_only",
         "POST /default-security-group-rules",
     ),
+    Rule("create_dhcp-network", "rule:admin_only", "POST /agents/{agent_id}/dhcp-networks"),
+    Rule("create_flavor", "rule:admin_only", "POST /flavors"),
+    Rule(
+        "create_flavor_service_profile",
+        "rule:admin_only",
+        "POST /flavors/{flavor_id}/service_profiles",
+    ),
     Rule(
         "create_floatingip",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
@@ -68,6 +100,37 @@ _RULES: tuple[Rule, ...] = (
         "create_floatingip_port_forwarding",
         "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
         "POST /floatingips/{floatingip_id}/port_forwardings",
+    ),
+    Rule("create_l3-router", "rule:admin_only", "POST /agents/{agent_id}/l3-routers"),
+    Rule(
+        "create_local_ip",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "POST /local-ips",
+    ),
+    Rule(
+        "create_local_ip_port_association",
+        "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
+        "POST /local_ips/{local_ip_id}/port_associations",
+    ),
+    Rule(
+        "create_log",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "POST /log/logs",
+    ),
+    Rule(
+        "create_metering_label",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "POST /metering/metering-labels",
+    ),
+    Rule(
+        "create_metering_label_rule",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "POST /metering/metering-label-rules",
+    ),
+    Rule(
+        "create_ndp_proxy",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "POST /ndp_proxies",
     ),
     Rule(
         "create_network",
@@ -90,6 +153,12 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "POST /networks/{id}/tags",
     ),
+    Rule("create_network_segment_range", "rule:admin_only", "POST /network_segment_ranges"),
+    Rule(
+        "create_network_segment_range:tags",
+        "rule:admin_only",
+        "POST /network_segment_ranges/{id}/tags",
+    ),
     Rule(
         "create_policy",
         "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
@@ -104,6 +173,16 @@ _RULES: tuple[Rule, ...] = (
         "create_policy_bandwidth_limit_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "POST /qos/policies/{policy_id}/bandwidth_limit_rules",
+    ),
+    Rule(
+        "create_policy_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "POST /qos/policies/{policy_id}/minimum_bandwidth_rules",
+    ),
+    Rule(
+        "create_policy_minimum_packet_rate_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "POST /qos/policies/{policy_id}/minimum_packet_rate_rules",
     ),
     Rule(
         "create_policy_dscp_marking_rule",
@@ -197,6 +276,8 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "POST /routers",
     ),
+    Rule("create_router:enable_default_route_bfd", "rule:admin_only", "POST /routers"),
+    Rule("create_router:enable_default_route_ecmp", "rule:admin_only", "POST /routers"),
     Rule(
         "create_router:external_gateway_info",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
@@ -215,6 +296,11 @@ _RULES: tuple[Rule, ...] = (
         "create_router:tags",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "POST /routers/{id}/tags",
+    ),
+    Rule(
+        "create_router_conntrack_helper",
+        "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
+        "POST /routers/{router_id}/conntrack_helpers",
     ),
     Rule(
         "create_security_group",
@@ -236,6 +322,9 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
         "POST /security-groups-default-statefulness",
     ),
+    Rule("create_segment", "rule:admin_only", "POST /segments"),
+    Rule("create_segments_tags", "rule:admin_only", "POST /segments/{id}/tags"),
+    Rule("create_service_profile", "rule:admin_only", "POST /service_profiles"),
     Rule(
         "create_subnet",
         "(rule:admin_only) or (role:member and rule:network_owner)",
@@ -285,6 +374,16 @@ _RULES: tuple[Rule, ...] = (
         "DELETE /qos/alias_bandwidth_limit_rules/{rule_id}/",
     ),
     Rule(
+        "delete_alias_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "DELETE /qos/alias_minimum_bandwidth_rules/{rule_id}/",
+    ),
+    Rule(
+        "delete_alias_minimum_packet_rate_rule",
+        "rule:delete_policy_minimum_packet_rate_rule",
+        "DELETE /qos/alias_minimum_packet_rate_rules/{rule_id}/",
+    ),
+    Rule(
         "delete_alias_dscp_marking_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "DELETE /qos/alias_dscp_marking_rules/{rule_id}/",
@@ -298,6 +397,17 @@ _RULES: tuple[Rule, ...] = (
         "delete_default_security_group_rule",
         "rule:admin_only",
         "DELETE /default-security-group-rules/{id}",
+    ),
+    Rule(
+        "delete_dhcp-network",
+        "rule:admin_only",
+        "DELETE /agents/{agent_id}/dhcp-networks/{network_id}",
+    ),
+    Rule("delete_flavor", "rule:admin_only", "DELETE /flavors/{id}"),
+    Rule(
+        "delete_flavor_service_profile",
+        "rule:admin_only",
+        "DELETE /flavors/{flavor_id}/service_profiles/{profile_id}",
     ),
     Rule(
         "delete_floatingip",
@@ -314,6 +424,37 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
         "DELETE /floatingips/{floatingip_id}/port_forwardings/{port_forwarding_id}",
     ),
+    Rule("delete_l3-router", "rule:admin_only", "DELETE /agents/{agent_id}/l3-routers/{router_id}"),
+    Rule(
+        "delete_local_ip",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "DELETE /local-ips/{id}",
+    ),
+    Rule(
+        "delete_local_ip_port_association",
+        "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
+        "DELETE /local_ips/{local_ip_id}/port_associations/{fixed_port_id}",
+    ),
+    Rule(
+        "delete_log",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "DELETE /log/logs/{id}",
+    ),
+    Rule(
+        "delete_metering_label",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "DELETE /metering/metering-labels/{id}",
+    ),
+    Rule(
+        "delete_metering_label_rule",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "DELETE /metering/metering-label-rules/{id}",
+    ),
+    Rule(
+        "delete_ndp_proxy",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "DELETE /ndp_proxies/{id}",
+    ),
     Rule(
         "delete_network",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
@@ -323,6 +464,12 @@ _RULES: tuple[Rule, ...] = (
         "delete_network:tags",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "DELETE /networks/{id}/tags; DELETE /networks/{id}/tags/{tag_id}",
+    ),
+    Rule("delete_network_segment_range", "rule:admin_only", "DELETE /network_segment_ranges/{id}"),
+    Rule(
+        "delete_network_segment_range:tags",
+        "rule:admin_only",
+        "DELETE /network_segment_ranges/{id}/tags; DELETE /network_segment_ranges/{id}/tags/{tag_id}",
     ),
     Rule(
         "delete_policy",
@@ -338,6 +485,16 @@ _RULES: tuple[Rule, ...] = (
         "delete_policy_bandwidth_limit_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "DELETE /qos/policies/{policy_id}/bandwidth_limit_rules/{rule_id}",
+    ),
+    Rule(
+        "delete_policy_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "DELETE /qos/policies/{policy_id}/minimum_bandwidth_rules/{rule_id}",
+    ),
+    Rule(
+        "delete_policy_minimum_packet_rate_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "DELETE /qos/policies/{policy_id}/minimum_packet_rate_rules/{rule_id}",
     ),
     Rule(
         "delete_policy_dscp_marking_rule",
@@ -371,6 +528,11 @@ _RULES: tuple[Rule, ...] = (
         "DELETE /routers/{id}/tags; DELETE /routers/{id}/tags/{tag_id}",
     ),
     Rule(
+        "delete_router_conntrack_helper",
+        "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
+        "DELETE /routers/{router_id}/conntrack_helpers/{conntrack_helper_id}",
+    ),
+    Rule(
         "delete_security_group",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "DELETE /security-groups/{id}",
@@ -390,6 +552,13 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
         "DELETE /security-groups-default-statefulness/{id}",
     ),
+    Rule("delete_segment", "rule:admin_only", "DELETE /segments/{id}"),
+    Rule(
+        "delete_segments_tags",
+        "rule:admin_only",
+        "DELETE /segments/{id}/tags; DELETE /segments/{id}/tags/{tag_id}",
+    ),
+    Rule("delete_service_profile", "rule:admin_only", "DELETE /service_profiles/{id}"),
     Rule(
         "delete_subnet",
         "role:member and project_id:%(project_id)s or (rule:admin_only) or (role:member and rule:network_owner)",
@@ -437,6 +606,16 @@ _RULES: tuple[Rule, ...] = (
         "GET /qos/alias_bandwidth_limit_rules/{rule_id}/",
     ),
     Rule(
+        "get_alias_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /qos/alias_minimum_bandwidth_rules/{rule_id}/",
+    ),
+    Rule(
+        "get_alias_minimum_packet_rate_rule",
+        "rule:get_policy_minimum_packet_rate_rule",
+        "GET /qos/alias_minimum_packet_rate_rules/{rule_id}/",
+    ),
+    Rule(
         "get_alias_dscp_marking_rule",
         "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
         "GET /qos/alias_dscp_marking_rules/{rule_id}/",
@@ -452,6 +631,9 @@ _RULES: tuple[Rule, ...] = (
         "role:reader",
         "GET /default-security-group-rules; GET /default-security-group-rules/{id}",
     ),
+    Rule("get_dhcp-agents", "rule:admin_only", "GET /networks/{network_id}/dhcp-agents"),
+    Rule("get_dhcp-networks", "rule:admin_only", "GET /agents/{agent_id}/dhcp-networks"),
+    Rule("get_flavor", "role:reader", "GET /flavors; GET /flavors/{id}"),
     Rule(
         "get_floatingip_pool",
         "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
@@ -462,10 +644,57 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
         "GET /floatingips/{floatingip_id}/port_forwardings; GET /floatingips/{floatingip_id}/port_forwardings/{port_forwarding_id}",
     ),
+    Rule("get_l3-agents", "rule:admin_only", "GET /routers/{router_id}/l3-agents"),
+    Rule("get_l3-routers", "rule:admin_only", "GET /agents/{agent_id}/l3-routers"),
+    Rule(
+        "get_local_ip",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "GET /local-ips; GET /local-ips/{id}",
+    ),
+    Rule(
+        "get_local_ip_port_association",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /local_ips/{local_ip_id}/port_associations; GET /local_ips/{local_ip_id}/port_associations/{fixed_port_id}",
+    ),
+    Rule(
+        "get_log",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "GET /log/logs; GET /log/logs/{id}",
+    ),
+    Rule(
+        "get_loggable_resource",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "GET /log/loggable-resources",
+    ),
+    Rule(
+        "get_metering_label",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "GET /metering/metering-labels; GET /metering/metering-labels/{id}",
+    ),
+    Rule(
+        "get_metering_label_rule",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "GET /metering/metering-label-rules; GET /metering/metering-label-rules/{id}",
+    ),
+    Rule(
+        "get_ndp_proxy",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        "GET /ndp_proxies; GET /ndp_proxies/{id}",
+    ),
     Rule(
         "get_network_ip_availability",
         "(rule:admin_only) or (rule:service_api)",
         "GET /network-ip-availabilities; GET /network-ip-availabilities/{network_id}",
+    ),
+    Rule(
+        "get_network_segment_range",
+        "rule:admin_only",
+        "GET /network_segment_ranges; GET /network_segment_ranges/{id}",
+    ),
+    Rule(
+        "get_network_segment_range:tags",
+        "rule:admin_only",
+        "GET /network_segment_ranges/{id}/tags; GET /network_segment_ranges/{id}/tags/{tag_id}",
     ),
     Rule(
         "get_policy",
@@ -483,6 +712,16 @@ _RULES: tuple[Rule, ...] = (
         "GET /qos/policies/{policy_id}/bandwidth_limit_rules; GET /qos/policies/{policy_id}/bandwidth_limit_rules/{rule_id}",
     ),
     Rule(
+        "get_policy_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /qos/policies/{policy_id}/minimum_bandwidth_rules; GET /qos/policies/{policy_id}/minimum_bandwidth_rules/{rule_id}",
+    ),
+    Rule(
+        "get_policy_minimum_packet_rate_rule",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /qos/policies/{policy_id}/minimum_packet_rate_rules; GET /qos/policies/{policy_id}/minimum_packet_rate_rules/{rule_id}",
+    ),
+    Rule(
         "get_policy_dscp_marking_rule",
         "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
         "GET /qos/policies/{policy_id}/dscp_marking_rules; GET /qos/policies/{policy_id}/dscp_marking_rules/{rule_id}",
@@ -492,11 +731,27 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
         "GET /rbac-policies; GET /rbac-policies/{id}",
     ),
+    Rule(
+        "get_router_conntrack_helper",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /routers/{router_id}/conntrack_helpers; GET /routers/{router_id}/conntrack_helpers/{conntrack_helper_id}",
+    ),
     Rule("get_rule_type", "role:reader", "GET /qos/rule-types; GET /qos/rule-types/{rule_type}"),
     Rule(
         "get_security_groups_default_statefulness",
         "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
         "GET /security-groups-default-statefulness; GET /security-groups-default-statefulness/{id}",
+    ),
+    Rule("get_segment", "rule:admin_only", "GET /segments; GET /segments/{id}"),
+    Rule(
+        "get_segments_tags",
+        "rule:admin_only",
+        "GET /segments/{id}/tags; GET /segments/{id}/tags/{tag_id}",
+    ),
+    Rule(
+        "get_service_profile",
+        "rule:admin_only",
+        "GET /service_profiles; GET /service_profiles/{id}",
     ),
     Rule("get_service_provider", "role:reader", "GET /service-providers"),
     Rule(
@@ -557,11 +812,14 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (rule:service_api)",
         "GET /ports; GET /ports/{id}",
     ),
+    Rule("get_port:resource_request", "rule:admin_only", "GET /ports; GET /ports/{id}"),
+    Rule("get_port:trusted", "rule:admin_only", "GET /ports; GET /ports/{id}"),
     Rule(
         "get_port_binding",
         "(rule:admin_only) or (rule:service_api)",
         "GET /ports/{id}/bindings; GET /ports/{id}/bindings/{host}",
     ),
+    Rule("create_port:trusted", "rule:admin_only", "POST /ports"),
     Rule("create_port_binding", "rule:service_api", "POST /ports/{id}/bindings; PUT …/{host}"),
     Rule("delete_port_binding", "rule:service_api", "DELETE /ports/{id}/bindings/{host}"),
     Rule("activate", "rule:service_api", "PUT /ports/{id}/bindings/{host}/activate"),
@@ -648,6 +906,16 @@ _RULES: tuple[Rule, ...] = (
         "PUT /address-groups/{id}/remove_addresses",
     ),
     Rule(
+        "remove_external_gateways",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "remove_external_gateways:external_gateways",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
         "remove_extraroutes",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /routers/{id}/remove_extraroutes",
@@ -685,10 +953,46 @@ _RULES: tuple[Rule, ...] = (
         "PUT /qos/alias_bandwidth_limit_rules/{rule_id}/",
     ),
     Rule(
+        "update_alias_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "PUT /qos/alias_minimum_bandwidth_rules/{rule_id}/",
+    ),
+    Rule(
+        "update_alias_minimum_packet_rate_rule",
+        "rule:update_policy_minimum_packet_rate_rule",
+        "PUT /qos/alias_minimum_packet_rate_rules/{rule_id}/",
+    ),
+    Rule(
         "update_alias_dscp_marking_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "PUT /qos/alias_dscp_marking_rules/{rule_id}/",
     ),
+    Rule(
+        "update_external_gateways",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "update_external_gateways:external_gateways",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "update_external_gateways:external_gateways:enable_snat",
+        "rule:admin_only",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "update_external_gateways:external_gateways:external_fixed_ips",
+        "rule:admin_only",
+        "PUT /routers/{id}",
+    ),
+    Rule(
+        "update_external_gateways:external_gateways:network_id",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /routers/{id}",
+    ),
+    Rule("update_flavor", "rule:admin_only", "PUT /flavors/{id}"),
     Rule(
         "update_floatingip",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
@@ -703,6 +1007,22 @@ _RULES: tuple[Rule, ...] = (
         "update_floatingip_port_forwarding",
         "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
         "PUT /floatingips/{floatingip_id}/port_forwardings/{port_forwarding_id}",
+    ),
+    Rule("update_l3-router", "rule:admin_only", "PUT /agents/{agent_id}/l3-routers/{router_id}"),
+    Rule(
+        "update_local_ip",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /local-ips/{id}",
+    ),
+    Rule(
+        "update_log",
+        "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
+        "PUT /log/logs/{id}",
+    ),
+    Rule(
+        "update_ndp_proxy",
+        "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
+        "PUT /ndp_proxies/{id}",
     ),
     Rule(
         "update_network",
@@ -722,6 +1042,12 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /networks/{id}/tags; PUT /networks/{id}/tags/{tag_id}",
     ),
+    Rule("update_network_segment_range", "rule:admin_only", "PUT /network_segment_ranges/{id}"),
+    Rule(
+        "update_network_segment_range:tags",
+        "rule:admin_only",
+        "PUT /network_segment_ranges/{id}/tags; PUT /network_segment_ranges/{id}/tags/{tag_id}",
+    ),
     Rule(
         "update_policy",
         "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
@@ -736,6 +1062,16 @@ _RULES: tuple[Rule, ...] = (
         "update_policy_bandwidth_limit_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "PUT /qos/policies/{policy_id}/bandwidth_limit_rules/{rule_id}",
+    ),
+    Rule(
+        "update_policy_minimum_bandwidth_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "PUT /qos/policies/{policy_id}/minimum_bandwidth_rules/{rule_id}",
+    ),
+    Rule(
+        "update_policy_minimum_packet_rate_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "PUT /qos/policies/{policy_id}/minimum_packet_rate_rules/{rule_id}",
     ),
     Rule(
         "update_policy_dscp_marking_rule",
@@ -769,6 +1105,11 @@ _RULES: tuple[Rule, ...] = (
     Rule(
         "update_port:binding:vnic_type",
         "(rule:admin_only) or (rule:service_api) or role:member and project_id:%(project_id)s",
+        "PUT /ports/{id}",
+    ),
+    Rule(
+        "update_port:data_plane_status",
+        "rule:admin_only or role:data_plane_integrator",
         "PUT /ports/{id}",
     ),
     Rule(
@@ -811,6 +1152,7 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:member and project_id:%(project_id)s) or rule:context_is_advsvc",
         "PUT /ports/{id}/tags; PUT /ports/{id}/tags/{tag_id}",
     ),
+    Rule("update_port:trusted", "rule:admin_only", "PUT /ports/{id}"),
     Rule("update_quota", "rule:admin_only", "PUT /quota/{id}"),
     Rule(
         "update_rbac_policy",
@@ -832,6 +1174,8 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /routers/{id}",
     ),
+    Rule("update_router:enable_default_route_bfd", "rule:admin_only", "PUT /routers/{id}"),
+    Rule("update_router:enable_default_route_ecmp", "rule:admin_only", "PUT /routers/{id}"),
     Rule(
         "update_router:external_gateway_info",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
@@ -854,6 +1198,11 @@ _RULES: tuple[Rule, ...] = (
         "PUT /routers/{id}/tags; PUT /routers/{id}/tags/{tag_id}",
     ),
     Rule(
+        "update_router_conntrack_helper",
+        "(rule:admin_only) or (role:member and rule:ext_parent_owner)",
+        "PUT /routers/{router_id}/conntrack_helpers/{conntrack_helper_id}",
+    ),
+    Rule(
         "update_security_group",
         "(rule:admin_only) or (role:member and project_id:%(project_id)s)",
         "PUT /security-groups/{id}",
@@ -868,6 +1217,13 @@ _RULES: tuple[Rule, ...] = (
         "(rule:admin_only) or (role:manager and project_id:%(project_id)s)",
         "PUT /security-groups-default-statefulness/{id}",
     ),
+    Rule("update_segment", "rule:admin_only", "PUT /segments/{id}"),
+    Rule(
+        "update_segments_tags",
+        "rule:admin_only",
+        "PUT /segments/{id}/tags; PUT /segments/{id}/tags/{tag_id}",
+    ),
+    Rule("update_service_profile", "rule:admin_only", "PUT /service_profiles/{id}"),
     Rule(
         "update_subnet",
         "role:member and project_id:%(project_id)s or (rule:admin_only) or (role:member and rule:network_owner)",
@@ -941,6 +1297,11 @@ _RULES: tuple[Rule, ...] = (
     Rule("admin_owner_or_sg_owner", "rule:owner or rule:admin_or_sg_owner", BY_OPERATORS),
     Rule("default", "rule:admin_or_owner", BY_OPERATORS),
     Rule("owner", "project_id:%(project_id)s", BY_OPERATORS),
+    Rule(
+        "get_flavor_service_profile",
+        "(rule:admin_only) or (role:reader and project_id:%(project_id)s)",
+        BY_OPERATORS,
+    ),
     Rule("regular_user", "@", BY_OPERATORS),
     Rule(
         "restrict_wildcard",

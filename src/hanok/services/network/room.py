@@ -75,6 +75,8 @@ class PortChanged(Struct, frozen=True):
     project_id: str
 
 
+PromisedAnew = Callable[[Transaction, str], Awaitable[bool]]
+"""Is given the id of a server whose ports are promised something else; False where it cannot have that."""
 PortGone = Callable[[Transaction, str, str], Awaitable[None]]
 """Is given the id of a server and of its port that is deleted."""
 
@@ -107,6 +109,8 @@ class Network:
         """Whether the reconciler runs in this process."""
         self.rounds = Pulse()
         """Beats when something was written into the engine, by the reconciler of this process or of another."""
+        self.promised_anew: PromisedAnew | None = None
+        """Asked, in the transaction that changes what a port of a server is promised."""
         self.port_gone: PortGone | None = None
         """Told, in the transaction, of the server whose port is deleted: whoever has servers puts itself here."""
         self._wakes = wakes

@@ -65,6 +65,7 @@ class NetworkRoom(Room):
 
     async def first_rows(self, tx: Transaction) -> None:
         await networks.ensure_first_rules(tx, self._house.clock.now())
+        await networks.ensure_segment_ranges(tx, self.facade)
         if self._settings.public_cidr:
             project_id = await identity.first_project(tx)
             await networks.ensure_public(

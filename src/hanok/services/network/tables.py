@@ -45,6 +45,31 @@ networks = sa.Table(
     # A bridge mapping carries one untagged network and one of each VLAN id; a Geneve id is one network's.
     sa.Column("segment_key", sa.String(128), unique=True),
     sa.Column("qos_policy_id", sa.ForeignKey("qos_policies.id"), index=True),
+    sa.Column("dns_domain", sa.String(255), nullable=False, server_default=""),
+)
+
+# What clients say of the segment that a network has. Which it is stands in the network's own row.
+segments = sa.Table(
+    "network_segments",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("network_id", sa.ForeignKey("networks.id"), nullable=False, unique=True),
+    sa.Column("name", sa.String(255), nullable=False, default=""),
+    sa.Column("description", sa.String(255), nullable=False, default=""),
+    sa.Column("revision_number", sa.BigInteger, nullable=False, default=1),
+    sa.Column("created_at", UTCDateTime, nullable=False),
+    sa.Column("updated_at", UTCDateTime, nullable=False),
+)
+
+segment_rows = (
+    sa.select(
+        segments,
+        networks.c.network_type,
+        networks.c.physical_network,
+        networks.c.segmentation_id,
+    )
+    .select_from(segments.join(networks, networks.c.id == segments.c.network_id))
+    .subquery("segment_rows")
 )
 
 # Who reaches what is another project's, beside its owner and administrators: a project, or "*" for all of them.
@@ -79,6 +104,8 @@ qos_rules = sa.Table(
     sa.Column("max_kbps", sa.Integer),
     sa.Column("max_burst_kbps", sa.Integer),
     sa.Column("dscp_mark", sa.Integer),
+    sa.Column("min_kbps", sa.Integer),
+    sa.Column("min_kpps", sa.Integer),
     sa.UniqueConstraint("policy_id", "type", "direction"),
 )
 
@@ -135,6 +162,9 @@ subnets = sa.Table(
     sa.Column("ipv6_ra_mode", sa.String(16)),
     sa.Column("ipv6_address_mode", sa.String(16)),
     sa.Column("subnetpool_id", sa.ForeignKey("subnet_pools.id"), index=True),
+    sa.Column("dns_publish_fixed_ip", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Device owners whose ports get addresses of it; none: all that no other subnet of the network names.
+    sa.Column("service_types", JSON, nullable=False, server_default="[]"),
 )
 
 # Free addresses of the allocation pools, as ranges: the next free one is the first of the first range.
@@ -164,11 +194,28 @@ ports = sa.Table(
     sa.Column("server_id", sa.String(36), index=True),
     sa.Column("server_position", sa.Integer, nullable=False, default=0),
     sa.Column("made_for_server", sa.Boolean, nullable=False, default=False),
-    # The label under which its network finds the port: the host name of its server.
-    sa.Column("dns_name", sa.String(63), nullable=False, default="", server_default=""),
+    # The name under which its network finds the port: a user's choice, or the host name of its server.
+    sa.Column("dns_name", sa.String(255), nullable=False, default="", server_default=""),
+    sa.Column("dns_domain", sa.String(255), nullable=False, default="", server_default=""),
+    # The network's domain as it is for this port: it may name whose the port is, and who made it.
+    sa.Column("network_domain", sa.String(255), nullable=False, default="", server_default=""),
+    sa.Column("user_id", sa.String(64), nullable=False, default="", server_default=""),
+    sa.Column("data_plane_status", sa.String(16)),
+    sa.Column("trusted", sa.Boolean),
     sa.Column("qos_policy_id", sa.ForeignKey("qos_policies.id"), index=True),
     sa.UniqueConstraint("network_id", "mac_address"),
     sa.Index(None, "network_id", "role"),
+)
+
+# What DHCP tells one port beside, or instead of, what it tells all of a subnet.
+dhcp_options = sa.Table(
+    "port_dhcp_options",
+    metadata,
+    sa.Column("port_id", sa.ForeignKey("ports.id"), primary_key=True),
+    sa.Column("ip_version", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", sa.String(255), nullable=False),
+    sa.Column("network_id", sa.String(36), nullable=False, index=True),
 )
 
 # Where ports are plugged in. Every port has one binding that is ACTIVE, with an empty host while it is bound to none;
@@ -296,6 +343,101 @@ routers = sa.Table(
     sa.Column("gateway_network_id", sa.String(36), index=True),
     sa.Column("gateway_qos_policy_id", sa.ForeignKey("qos_policies.id"), index=True),
     sa.Column("availability_zone_hints", JSON, nullable=False),
+    sa.Column("flavor_id", sa.ForeignKey("network_flavors.id"), index=True),
+    # Of several gateways: whether all are ways outside or the first alone, and whether dead ones are found by BFD.
+    sa.Column("default_route_ecmp", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("default_route_bfd", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("ndp_proxy", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+
+# Addresses of IPv6 for which a router answers its external network's neighbours.
+ndp_proxies = sa.Table(
+    "ndp_proxies",
+    metadata,
+    *_standard(),
+    sa.Column("router_id", sa.ForeignKey("routers.id"), nullable=False, index=True),
+    sa.Column("port_id", sa.ForeignKey("ports.id"), nullable=False, index=True),
+    sa.Column("ip_address", sa.String(64), nullable=False),
+    sa.UniqueConstraint("router_id", "ip_address"),
+)
+
+# Which numbers new networks get: those of a project before those that are for all. The default ones are the house's.
+segment_ranges = sa.Table(
+    "network_segment_ranges",
+    metadata,
+    *_standard(),
+    sa.Column("default", sa.Boolean, nullable=False),
+    sa.Column("shared", sa.Boolean, nullable=False),
+    sa.Column("network_type", sa.String(32), nullable=False),
+    sa.Column("physical_network", sa.String(64)),
+    sa.Column("minimum", sa.Integer, nullable=False),
+    sa.Column("maximum", sa.Integer, nullable=False),
+)
+
+# The gateways of a router beside its first, which the router has itself.
+router_gateways = sa.Table(
+    "router_gateways",
+    metadata,
+    sa.Column("port_id", sa.ForeignKey("ports.id"), primary_key=True),
+    sa.Column("router_id", sa.ForeignKey("routers.id"), nullable=False, index=True),
+    sa.Column("network_id", sa.String(36), nullable=False, index=True),
+    sa.Column("enable_snat", sa.Boolean, nullable=False),
+    sa.Column("qos_policy_id", sa.ForeignKey("qos_policies.id"), index=True),
+    sa.Column("position", sa.Integer, nullable=False),
+)
+
+# Where the gateways of a router are, if somebody said so; the highest number that is alive carries them.
+router_hosts = sa.Table(
+    "router_hosts",
+    metadata,
+    sa.Column("router_id", sa.ForeignKey("routers.id"), primary_key=True),
+    sa.Column("host", sa.String(255), primary_key=True, index=True),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.UniqueConstraint("router_id", "priority"),
+)
+
+flavors = sa.Table(
+    "network_flavors",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("description", sa.String(1024), nullable=False),
+    sa.Column("service_type", sa.String(36), nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+)
+
+service_profiles = sa.Table(
+    "service_profiles",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("description", sa.String(1024), nullable=False),
+    sa.Column("driver", sa.String(1024), nullable=False),
+    sa.Column("metainfo", sa.Text, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+)
+
+flavor_profiles = sa.Table(
+    "network_flavor_profiles",
+    metadata,
+    sa.Column("flavor_id", sa.ForeignKey("network_flavors.id"), primary_key=True),
+    sa.Column(
+        "service_profile_id",
+        sa.ForeignKey("service_profiles.id"),
+        primary_key=True,
+        index=True,
+    ),
+)
+
+# What security groups let through or drop, written into the log of the host where it happens.
+logs = sa.Table(
+    "network_logs",
+    metadata,
+    *_standard(),
+    sa.Column("resource_type", sa.String(36), nullable=False),
+    sa.Column("resource_id", sa.String(36), index=True),  # a security group
+    sa.Column("target_id", sa.String(36), index=True),  # a port
+    sa.Column("event", sa.String(8), nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
 )
 
 # A router has one port on a subnet, whoever adds it at the same time.
@@ -319,6 +461,8 @@ floating_ips = sa.Table(
     sa.Column("router_id", sa.ForeignKey("routers.id"), index=True),
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("qos_policy_id", sa.ForeignKey("qos_policies.id"), index=True),
+    sa.Column("dns_name", sa.String(255), nullable=False, server_default=""),
+    sa.Column("dns_domain", sa.String(255), nullable=False, server_default=""),
     sa.UniqueConstraint("port_id", "fixed_ip_address"),
 )
 

@@ -97,6 +97,7 @@ class Callers(Struct, frozen=True, kw_only=True):
     """Who wants servers, and what each service lets them reach.
 
     no_disk: whether flavors without a disk may be used. external: whether external networks may be.
+    bandwidth: whether ports may be named that ask for bandwidth.
     """
 
     compute: Caller
@@ -104,6 +105,7 @@ class Callers(Struct, frozen=True, kw_only=True):
     network: Caller
     no_disk: bool = False
     external: bool = False
+    bandwidth: bool = True
 
 
 class _Parts(Struct, frozen=True, kw_only=True):
@@ -169,6 +171,12 @@ async def create(
             external=callers.external,
             grouped=parts.groups != ["default"],
         )
+        named = [one for one in plans if not one.ours]
+        if not callers.bandwidth and await networks.resource_requests(tx, named):
+            raise BadInput(
+                "Creating servers with ports having resource requests, like a port with a QoS minimum "
+                "bandwidth policy, is not supported until microversion 2.72."
+            )
         values = {**shared, **_own_values(server, index, count), "nics": msgspec.to_builtins(plans)}
         await tx.execute(_new, values)
         await _tag(tx, values["id"], server)

@@ -27,6 +27,7 @@ from hanok.commands.limits import Limited
 from hanok.services.compute.logic import (
     aggregate_rules,
     aggregates,
+    bandwidth,
     cpu_fits,
     cpu_wishes,
     devices,
@@ -331,6 +332,8 @@ async def request_of(tx: Transaction, row: Row[Any], settings: ComputeSettings) 
     groups, isolate = groups_of(
         given, specs, row.image_properties, settings.pci_aliases, asked.traits
     )
+    of_ports, together = await bandwidth.groups(tx, row.nics)
+    groups |= of_ports
     hints = row.scheduler_hints
     near_to = _listed(hints.get("same_host", []))
     apart = _listed(hints.get("different_host", []))
@@ -354,7 +357,7 @@ async def request_of(tx: Transaction, row: Row[Any], settings: ComputeSettings) 
         specs={name: value for name, value in specs.items() if name not in hardware.SPECS},
         properties=row.image_properties,
         group=await server_groups.placed(tx, row.id) if "group" in hints else Placed(),
-        subtrees=_subtrees(specs),
+        subtrees=[*_subtrees(specs), *together],
         query=host_queries.read(hints.get("query", [])),
         wish=wish,
         wants_devices=devices.SPEC in specs,

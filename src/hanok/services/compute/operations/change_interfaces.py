@@ -7,7 +7,7 @@ from typing import Any
 from hanok.base.errors import StepFailed
 from hanok.commands import InstanceState, SetInterfaces
 from hanok.operations import Run, Step
-from hanok.services.compute.logic import servers
+from hanok.services.compute.logic import bandwidth, servers
 from hanok.services.compute.operations.changing import OnServer, existing
 from hanok.services.compute.operations.create_server import APPLY_S, START_S, drive_of
 from hanok.services.compute.room import Compute
@@ -77,6 +77,7 @@ async def _release(run: Run[Any, Compute], tx: Transaction) -> None:
     await networks.release_plans(tx, run.tools.network, row.id, [plan])
     kept = [nic for nic in row.nics if nic["port_id"] != args.port_id]
     await servers.change(tx, row.id, {"nics": kept})
+    await bandwidth.give_back(tx, row, kept, run.clock.now())
 
 
 class BindPort(Step["AttachInterface", Compute, None], name="bind_port"):
@@ -132,6 +133,17 @@ async def port_gone(room: Compute, tx: Transaction, server_id: str, port_id: str
         server_id=row.id, generation=generation, port_id=port_id, port_gone=True
     )
     await room.operations.start(tx, detach, project_id=row.project_id)
+
+
+async def promised_anew(room: Compute, tx: Transaction, server_id: str) -> bool:
+    """A server's ports are promised something else; False where its host has not that much, or it is busy."""
+    await tx.serialize("compute.interfaces", server_id)
+    row = await servers.get_any(tx, server_id)
+    if row is None:
+        return True
+    if row.task_state:
+        return False
+    return await bandwidth.follow(tx, row, row.nics, room.clock.now())
 
 
 class UnplugInterface(Step["DetachInterface", Compute, None], name="unplug_interface"):

@@ -227,6 +227,7 @@ class BindPorts(Step["CreateServer", Compute, None], name="bind_ports"):
                     plans,
                     server_id=row.id,
                     project_id=row.project_id,
+                    user_id=row.user_id,
                     host=row.host,
                     hostname=row.hostname,
                     zone=row.availability_zone or "",

@@ -13,7 +13,7 @@ from sqlalchemy import Row
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Conflict, NotFound, OverQuota
-from hanok.services.compute.logic import servers
+from hanok.services.compute.logic import bandwidth, servers
 from hanok.services.compute.operations import AttachInterface, DetachInterface
 from hanok.services.compute.room import Compute
 from hanok.services.compute.routes import acting
@@ -87,6 +87,7 @@ async def attach_interface(request: Request, room: Compute) -> Response:
         plan = await networks.plan_another(tx, request.reaching("network"), wish, external=external)
         generation = await servers.begin(tx, row, "attach_interface", room.clock.now())
         await _bind(room, tx, row, plan)
+        await _have_bandwidth(room, tx, row, plan)
         operation = AttachInterface(server_id=row.id, generation=generation, port_id=plan.port_id)
         await acting.start(request, room, tx, row, operation)
     if why := await acting.outcome(request, row, timeout_s=ANSWER_S):
@@ -126,6 +127,7 @@ async def _bind(room: Compute, tx: Transaction, row: Row[Any], plan: NICPlan) ->
             [plan],
             server_id=row.id,
             project_id=row.project_id,
+            user_id=row.user_id,
             host=row.host,
             hostname=row.hostname,
             zone=row.availability_zone or "",
@@ -139,6 +141,22 @@ async def _bind(room: Compute, tx: Transaction, row: Row[Any], plan: NICPlan) ->
             raise BadInput(error.message) from error
         raise
     await servers.change(tx, row.id, {"nics": [*row.nics, msgspec.to_builtins(plan)]})
+
+
+async def _have_bandwidth(room: Compute, tx: Transaction, row: Row[Any], plan: NICPlan) -> None:
+    """The host gives the server what the port of another interface asks for.
+
+    Raises:
+        BadInput: it has not that much.
+    """
+    if not await networks.resource_requests(tx, [plan]):
+        return
+    nics = [*row.nics, msgspec.to_builtins(plan)]
+    if not await bandwidth.follow(tx, row, nics, room.clock.now()):
+        raise BadInput(
+            f"Failed to allocate additional resources for port {plan.port_id} to instance {row.id}: its host "
+            "has not that much left."
+        )
 
 
 async def detach_interface(request: Request, room: Compute) -> Response:

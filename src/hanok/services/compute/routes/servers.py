@@ -52,6 +52,7 @@ async def create_server(request: Request, room: Compute) -> Response:
         network=request.reaching("network"),
         no_disk=request.may("os_compute_api:servers:create:zero_disk_flavor"),
         external=request.may("network:attach_external_network"),
+        bandwidth=request.shown(answers.PORT).shows("resource_request"),
     )
     password = server.adminPass if isinstance(server.adminPass, str) else secrets.token_urlsafe(9)
     async with request.transaction() as tx:

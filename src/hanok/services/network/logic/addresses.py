@@ -23,6 +23,7 @@ from hanok.services.network.tables import free_ranges, ip_allocations
 from hanok.store import Duplicate, Transaction
 
 Span = tuple[int, int]
+GATEWAY_OWNER = "network:router_gateway"
 TRIES = 50  # a lost race is one other transaction's success; without an end we would hide a fault
 
 _ranges = free_ranges.c
@@ -116,6 +117,23 @@ def eui64(cidr: str, mac: str) -> int:
     octets[0] ^= 2
     low = int.from_bytes(bytes([*octets[:3], 0xFF, 0xFE, *octets[3:]]))
     return int(network_of(cidr).network_address) + low
+
+
+def serving(candidates: Sequence[Row[Any]], device_owner: str) -> list[Row[Any]]:
+    """The subnets that ports of this owner get addresses of: those that name it, before those that name none.
+
+    Raises:
+        Conflict: there are subnets, and each is for others.
+    """
+    found = [
+        one for one in candidates if device_owner in one.service_types or not one.service_types
+    ]
+    if candidates and not found:
+        raise conflict(
+            "IpAddressGenerationFailureNoMatchingSubnet",
+            "No valid service subnet for the given device owner.",
+        )
+    return sorted(found, key=lambda one: not one.service_types)
 
 
 async def lock(tx: Transaction, subnet_id: str) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import Row, bindparam
 from hanok.services.network.logic.errors import not_found
 from hanok.services.network.logic.scopes import touch_gateways
 from hanok.services.network.room import Network
-from hanok.services.network.tables import agents
+from hanok.services.network.tables import agents, router_hosts
 from hanok.store import Duplicate, Transaction
 
 _NAMESPACE = uuid.UUID("0d2b8b0a-5d0e-4a0c-8f53-0e6f0f8b9a11")
@@ -106,6 +106,7 @@ async def change(tx: Transaction, agent_id: str, values: Mapping[str, Any]) -> N
 async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
     """Forget an agent; a host that lives is back with its next heartbeat."""
     await tx.execute(agents.delete().where(agents.c.host == row.host))
+    await tx.execute(router_hosts.delete().where(router_hosts.c.host == row.host))
     await touch_gateways(tx, room)
 
 

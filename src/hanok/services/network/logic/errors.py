@@ -25,8 +25,12 @@ _NOT_FOUND = {
     "port_forwarding": ("PortForwardingNotFound", "Port Forwarding {} could not be found."),
     "policy": ("QosPolicyNotFound", "QoS policy {} could not be found."),
     "bandwidth_limit_rule": ("QosRuleNotFound", "QoS rule {} could not be found."),
+    "minimum_bandwidth_rule": ("QosRuleNotFound", "QoS rule {} could not be found."),
+    "minimum_packet_rate_rule": ("QosRuleNotFound", "QoS rule {} could not be found."),
     "dscp_marking_rule": ("QosRuleNotFound", "QoS rule {} could not be found."),
     "alias_bandwidth_limit_rule": ("QosRuleNotFound", "QoS rule {} could not be found."),
+    "alias_minimum_bandwidth_rule": ("QosRuleNotFound", "QoS rule {} could not be found."),
+    "alias_minimum_packet_rate_rule": ("QosRuleNotFound", "QoS rule {} could not be found."),
     "alias_dscp_marking_rule": ("QosRuleNotFound", "QoS rule {} could not be found."),
     "trunk": ("TrunkNotFound", "Trunk {} could not be found."),
     "default_security_group_rule": (
@@ -38,6 +42,15 @@ _NOT_FOUND = {
         "Security group default statefulness {} could not be found.",
     ),
     "binding": ("PortBindingNotFound", "Binding for port {} for host {} could not be found."),
+    "ndp_proxy": ("NDPProxyNotFound", "Ndp proxy {} could not be found."),
+    "network_segment_range": (
+        "NetworkSegmentRangeNotFound",
+        "Network Segment Range {} could not be found.",
+    ),
+    "segment": ("SegmentNotFound", "Segment {} could not be found."),
+    "log": ("LogResourceNotFound", "Log resource {} could not be found."),
+    "flavor": ("FlavorNotFound", "Flavor {} could not be found."),
+    "service_profile": ("ServiceProfileNotFound", "Service Profile {} could not be found."),
     "agent": ("AgentNotFound", "Agent {} could not be found."),
     "extension": ("HTTPNotFound", "Extension with alias {} does not exist"),
 }

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, NotFound
-from hanok.services.network.logic import addresses, forwardings, qos, quotas
+from hanok.services.network.logic import addresses, forwardings, names, promises, qos, quotas
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic.addresses import network_of
 from hanok.services.network.logic.errors import bad, conflict
@@ -29,13 +29,20 @@ from hanok.services.network.logic.reach import (
     tags_of,
     visible_networks,
 )
-from hanok.services.network.logic.scopes import floating_ip_scope, router_scope, touch
+from hanok.services.network.logic.scopes import (
+    floating_ip_scope,
+    port_scope,
+    router_scope,
+    touch,
+    touch_several,
+)
 from hanok.services.network.room import Network
 from hanok.services.network.tables import (
     floating_ips,
     ip_allocations,
     networks,
     ports,
+    router_gateways,
     router_subnets,
     routers,
     subnets,
@@ -57,7 +64,7 @@ _subnets = (
     .where(subnets.c.network_id == bindparam("network"), subnets.c.ip_version == 4)
     .order_by(subnets.c.created_at, subnets.c.id)
 )
-_port_role = sa.select(ports.c.role).where(ports.c.id == bindparam("port"))
+_port_role = sa.select(ports.c.role, ports.c.dns_name).where(ports.c.id == bindparam("port"))
 _fixed = (
     sa.select(ip_allocations.c.address, ip_allocations.c.subnet_id)
     .where(ip_allocations.c.port_id == bindparam("port"))
@@ -79,7 +86,14 @@ _way = (
     )
     .where(
         router_subnets.c.subnet_id == bindparam("subnet"),
-        routers.c.gateway_network_id == bindparam("outside"),
+        sa.or_(
+            routers.c.gateway_network_id == bindparam("outside"),
+            routers.c.id.in_(
+                sa.select(router_gateways.c.router_id).where(
+                    router_gateways.c.network_id == bindparam("outside")
+                )
+            ),
+        ),
     )
     .order_by(sa.case((ip_allocations.c.address == subnets.c.gateway_ip, 0), else_=1), routers.c.id)
 )
@@ -106,6 +120,8 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
                 "router_id": row.router_id,
                 "status": row.status,
                 "qos_policy_id": row.qos_policy_id,
+                "dns_name": row.dns_name,
+                "dns_domain": row.dns_domain,
                 "port_forwardings": forwardings.shown_with_floating(forwarded[row.id]),
                 "port_details": details.get(row.port_id) if row.port_id else None,
             }
@@ -120,6 +136,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
         BadInput, Conflict, NotFound, QuotaReached
     """
     project_id = project_of(values, reach)
+    names.check_floating(values)
     network = await get(tx, reach, "network", values["floating_network_id"])
     if not network.external:
         raise bad("floatingip", f"Network {network.id} is not a valid external network")
@@ -129,6 +146,8 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
         **standard(values, project_id, now),
         "floating_network_id": network.id,
         "status": "DOWN",
+        "dns_name": values.get("dns_name", ""),
+        "dns_domain": values.get("dns_domain", ""),
         "qos_policy_id": await qos.requested(tx, reach, values.get("qos_policy_id")),
     }
     await tx.serialize("network", network.id)
@@ -145,6 +164,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     row["floating_port_id"] = port_id
     row["floating_ip_address"] = await _take(tx, network, port_id, values)
     await tx.insert(floating_ips, row)
+    await promises.check(tx, row["qos_policy_id"])
     await set_tags(tx, row["id"], values.get("tags", ()))
     if values["port_id"] is not None:
         floating = await get_any(tx, "floatingip", row["id"])
@@ -155,22 +175,28 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     elif values["fixed_ip_address"] is not None:
         raise bad("floatingip", "fixed_ip_address cannot be specified without a port_id")
     made = await get_any(tx, "floatingip", row["id"])
-    await touch(tx, room, floating_ip_scope(row["id"]), *await _routers_meant(tx, made))
+    await touch_several(tx, room, [made.router_id])
+    await touch(tx, room, floating_ip_scope(row["id"]), *await _also_meant(tx, made))
     return str(row["id"])
 
 
-async def _routers_meant(tx: Transaction, *floating: Row[Any]) -> list[str]:
-    """The scopes of routers that these floating IPs lead to themselves, by a port of theirs."""
+async def _also_meant(tx: Transaction, *floating: Row[Any]) -> list[str]:
+    """The scopes of what these floating IPs are written into, too: routers that they lead to themselves, by a port of
+    theirs, and ports with names.
+    """
     found = []
     for row in floating:
         port = await tx.first(_port_role, {"port": row.port_id}) if row.port_id else None
         if port is not None and port.role == "router" and row.router_id is not None:
             found.append(router_scope(row.router_id))
+        elif port is not None and port.dns_name:
+            found.append(port_scope(row.port_id))
     return found
 
 
 async def _take(tx: Transaction, network: Row[Any], port_id: str, values: Mapping[str, Any]) -> str:
-    candidates = await tx.all(_subnets, {"network": network.id})
+    found = await tx.all(_subnets, {"network": network.id})
+    candidates = addresses.serving(found, "network:floatingip")
     if values["subnet_id"] is not None:
         candidates = [one for one in candidates if one.id == values["subnet_id"]]
         if not candidates:
@@ -191,9 +217,9 @@ async def _take(tx: Transaction, network: Row[Any], port_id: str, values: Mappin
             code="InvalidIpForNetwork",
         )
     for subnet in candidates:
-        found = await addresses.take_next(tx, subnet, port_id)
-        if found is not None:
-            return found
+        taken = await addresses.take_next(tx, subnet, port_id)
+        if taken is not None:
+            return taken
     if not candidates:
         raise bad("floatingip", f"Network {network.id} does not contain any IPv4 subnet")
     raise port_logic.exhausted(network.id)
@@ -342,8 +368,10 @@ async def update(
             tx, reach, values["qos_policy_id"], row.qos_policy_id
         )
     await change(tx, floating_ips, row.id, room.clock.now(), plain)
+    await promises.check(tx, plain.get("qos_policy_id"))
     after = await get_any(tx, "floatingip", row.id)
-    await touch(tx, room, floating_ip_scope(row.id), *await _routers_meant(tx, row, after))
+    await touch_several(tx, room, [row.router_id, after.router_id])
+    await touch(tx, room, floating_ip_scope(row.id), *await _also_meant(tx, row, after))
 
 
 async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
@@ -353,7 +381,8 @@ async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
         Conflict: ports of it lead somewhere.
     """
     await _whole(tx, row)
-    meant = await _routers_meant(tx, row)
+    meant = await _also_meant(tx, row)
+    await touch_several(tx, room, [row.router_id])
     await set_tags(tx, row.id, ())
     await tx.execute(floating_ips.delete().where(floating_ips.c.id == row.id))
     await port_logic.remove(tx, room, await get_any(tx, "port", row.floating_port_id))

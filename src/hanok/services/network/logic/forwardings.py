@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
-from hanok.services.network.logic.scopes import floating_ip_scope, touch
+from hanok.services.network.logic.scopes import floating_ip_scope, touch, touch_several
 from hanok.services.network.room import Network
 from hanok.services.network.tables import floating_ips, port_forwardings
 from hanok.store import Transaction
@@ -23,6 +23,9 @@ _of_floating = (
 )
 _of_port = sa.select(port_forwardings).where(
     port_forwardings.c.internal_port_id == bindparam("port")
+)
+_led_by = sa.select(floating_ips.c.router_id).where(
+    floating_ips.c.id.in_(bindparam("ids", expanding=True))
 )
 _drop = port_forwardings.delete().where(port_forwardings.c.id.in_(bindparam("ids", expanding=True)))
 _idle = (
@@ -84,7 +87,9 @@ async def drop(tx: Transaction, room: Network, rows: Sequence[Row[Any]]) -> None
     if not rows:
         return
     await tx.execute(_drop, {"ids": [row.id for row in rows]})
-    for floating in sorted({row.floating_ip_id for row in rows}):
+    theirs = sorted({row.floating_ip_id for row in rows})
+    await touch_several(tx, room, await tx.scalars(_led_by, {"ids": theirs}))
+    for floating in theirs:
         await tx.execute(_idle, {"floating": floating})
         await touch(tx, room, floating_ip_scope(floating))
 

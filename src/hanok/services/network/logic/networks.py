@@ -14,8 +14,17 @@ from sqlalchemy import Row, bindparam
 from hanok.base.errors import NotFound
 from hanok.drivers.ovn.topology import GENEVE_MTU
 from hanok.services.network.logic import floating_ips as floating_logic
+from hanok.services.network.logic import names as name_logic
 from hanok.services.network.logic import ports as port_logic
-from hanok.services.network.logic import qos, quotas, sharing, subnets
+from hanok.services.network.logic import (
+    promises,
+    qos,
+    quotas,
+    segment_ranges,
+    segments,
+    sharing,
+    subnets,
+)
 from hanok.services.network.logic.errors import conflict, invalid, invalid_operation
 from hanok.services.network.logic.reach import (
     EXTERNAL,
@@ -27,9 +36,22 @@ from hanok.services.network.logic.reach import (
     standard,
     tags_of,
 )
-from hanok.services.network.logic.scopes import network_scope, port_scope, router_scope, touch_all
+from hanok.services.network.logic.scopes import (
+    network_scope,
+    port_scope,
+    router_scope,
+    touch_all,
+    whole_network,
+)
 from hanok.services.network.room import Network
-from hanok.services.network.tables import floating_ips, networks, ports, routers, subnet_pools
+from hanok.services.network.tables import (
+    floating_ips,
+    networks,
+    ports,
+    router_gateways,
+    routers,
+    subnet_pools,
+)
 from hanok.services.network.tables import subnets as subnet_table
 from hanok.store import Duplicate, Transaction
 from hanok.web.attributes import UNSET
@@ -76,7 +98,24 @@ _routers_on = sa.select(ports.c.device_id).where(
 )
 _port_ids = sa.select(ports.c.id).where(ports.c.network_id == bindparam("network"))
 _routers_outside = sa.select(routers.c.id).where(
-    routers.c.gateway_network_id == bindparam("network")
+    sa.or_(
+        routers.c.gateway_network_id == bindparam("network"),
+        routers.c.id.in_(
+            sa.select(router_gateways.c.router_id).where(
+                router_gateways.c.network_id == bindparam("network")
+            )
+        ),
+    )
+)
+_servers_on = (
+    sa.select(ports.c.server_id)
+    .where(
+        ports.c.network_id == bindparam("network"),
+        ports.c.server_id.is_not(None),
+        ports.c.qos_policy_id.is_(None),
+    )
+    .distinct()
+    .limit(promises.MOST_SERVERS + 1)
 )
 _default_external = sa.select(networks.c.id).where(
     networks.c.is_default.is_(True), networks.c.external.is_(True)
@@ -112,6 +151,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "availability_zone_hints": row.availability_zone_hints,
             "availability_zones": ["nova"],
             "qos_policy_id": row.qos_policy_id,
+            "dns_domain": row.dns_domain,
             "ipv4_address_scope": scopes_of.get((row.id, 4)),
             "ipv6_address_scope": scopes_of.get((row.id, 6)),
         }
@@ -136,8 +176,9 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
         "is_default": values["is_default"],
         "port_security_enabled": values["port_security_enabled"],
         "availability_zone_hints": values["availability_zone_hints"],
+        "dns_domain": values.get("dns_domain", ""),
         "qos_policy_id": await _qos_policy(tx, reach, project_id, values),
-        **await _segment(tx, room, values),
+        **await _segment(tx, room, values, project_id),
     }
     try:
         await tx.insert(networks, row)
@@ -146,6 +187,8 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
             "FlatNetworkInUse" if row["network_type"] == "flat" else "VlanIdInUse",
             "Unable to create the network. The physical network or segment is in use.",
         ) from None
+    await promises.check(tx, row["qos_policy_id"])
+    await segments.begin(tx, str(row["id"]), row["created_at"])
     if values["shared"]:
         await sharing.open_to_all(tx, project_id, "network", row["id"])
     if values["router:external"]:
@@ -193,7 +236,9 @@ def zones_known(room: Network, zones: Sequence[str]) -> None:
             )
 
 
-async def _segment(tx: Transaction, room: Network, values: Mapping[str, Any]) -> dict[str, Any]:
+async def _segment(
+    tx: Transaction, room: Network, values: Mapping[str, Any], project_id: str
+) -> dict[str, Any]:
     """How the network travels: over tunnels, or on a bridge mapping."""
     kind = values["provider:network_type"]
     physical = values["provider:physical_network"]
@@ -205,7 +250,7 @@ async def _segment(tx: Transaction, room: Network, values: Mapping[str, Any]) ->
         if physical is not None:
             raise invalid_operation("provider:physical_network specified for geneve network")
         if number is None:
-            number = await _next_segment(tx)
+            number = await _next_segment(tx, project_id)
         maximum, key = GENEVE_MTU, f"geneve:{number}"
         kind = "geneve"
     else:
@@ -217,6 +262,9 @@ async def _segment(tx: Transaction, room: Network, values: Mapping[str, Any]) ->
             )
         if kind == "flat" and number is not None:
             raise invalid_operation("provider:segmentation_id specified for flat network")
+        if kind == "vlan" and number is None:
+            await tx.serialize("network.segments")
+            number = await segment_ranges.number_for(tx, project_id, "vlan", physical)
         if kind == "vlan" and (number is None or not 1 <= number <= 4094):
             raise invalid_operation("segmentation_id out of range (1 through 4094)")
         maximum, key = PHYSICAL_MTU, f"{physical}:{number or 'untagged'}"
@@ -230,9 +278,12 @@ async def _segment(tx: Transaction, room: Network, values: Mapping[str, Any]) ->
     }
 
 
-async def _next_segment(tx: Transaction) -> int:
-    """The number after the highest; past the end the lowest hole."""
+async def _next_segment(tx: Transaction, project_id: str) -> int:
+    """A number of a range; where there are none, the one after the highest, past the end the lowest hole."""
     await tx.serialize("network.segments")
+    ranged = await segment_ranges.number_for(tx, project_id, "geneve", None)
+    if ranged is not None:
+        return ranged
     last = await tx.scalar(_last_segment)
     if last is None or last < MOST_SEGMENT:
         return int(last or 0) + 1
@@ -261,7 +312,7 @@ async def update(
     """
     requested = {
         name: values[name]
-        for name in ("name", "description", "admin_state_up", "port_security_enabled")
+        for name in ("name", "description", "admin_state_up", "port_security_enabled", "dns_domain")
         if name in values
     }
     if "mtu" in values:
@@ -285,7 +336,15 @@ async def update(
         requested["external"] = external
         await _lead_outside(tx, row, external=external)
     await change(tx, networks, row.id, room.clock.now(), requested)
-    names = [network_scope(row.id)]
+    if requested.get("qos_policy_id", row.qos_policy_id) != row.qos_policy_id:
+        await promises.check(tx, requested["qos_policy_id"])
+        if await promises.made_in(tx, row.qos_policy_id, requested["qos_policy_id"]):
+            servers = await tx.scalars(_servers_on, {"network": row.id})
+            await promises.renew_of(tx, room, servers)
+    names = await whole_network(tx, row.id)
+    if requested.get("dns_domain", row.dns_domain) != row.dns_domain:
+        await tx.serialize("network", row.id)
+        names += await name_logic.domain_changed(tx, row.id, requested["dns_domain"])
     if requested.get("qos_policy_id", row.qos_policy_id) != row.qos_policy_id:
         names += await qos.ports_by_network(tx, [row.id])
     if requested.get("admin_state_up", row.admin_state_up) != row.admin_state_up:
@@ -353,5 +412,6 @@ async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
         await subnets.remove(tx, room, subnet)
     await set_tags(tx, row.id, ())
     await sharing.forget(tx, row.id)
+    await segments.end(tx, row.id)
     await tx.execute(networks.delete().where(networks.c.id == row.id))
     await touch_all(tx, room, [network_scope(row.id)])

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
 from hanok.events import Event
-from hanok.services.network.logic import ports
+from hanok.services.network.logic import names, ports
 from hanok.services.network.room import Network
 from hanok.services.network.tables import port_rows as table
 from hanok.store import Transaction
@@ -32,7 +32,9 @@ async def of_ports(tx: Transaction, room: Network, verb: Verb, ids: Collection[s
 
 async def tell(tx: Transaction, room: Network, verb: Verb, rows: Sequence[Row[Any]]) -> None:
     """Tell of ports by their rows; before those of a deletion are gone."""
-    for row, view in zip(rows, await ports.show(tx, rows), strict=True):
+    views = await ports.show(tx, rows)
+    names.assign(room.settings.dns_domain, views)
+    for row, view in zip(rows, views, strict=True):
         port = {name: value for name, value in view.items() if name != "_target"}
         named = {"port_id": row.id} if verb == "delete" else {}
         event = Event(

@@ -17,7 +17,7 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput
 from hanok.drivers.ovn.tracing import Packet
-from hanok.services.network.logic import address_groups, forwardings, subnet_pools
+from hanok.services.network.logic import address_groups, forwardings, gateways, subnet_pools
 from hanok.services.network.logic.security_groups import protocol_number
 from hanok.services.network.tables import (
     floating_ips,
@@ -630,7 +630,11 @@ class _Walk:
 
     async def _from_outside(self, router: Any, start: _Place, goal: _Place) -> None:
         """The packet comes in at the external network's port to the outside."""
-        rows = await self.tx.all(_of_port, {"of": router.gateway_port_id})
+        theirs = await gateways.of_router(self.tx, router)
+        if goal.floating is not None:
+            outside = goal.floating.floating_network_id
+            theirs = [one for one in theirs if one.network_id == outside] or theirs
+        rows = await self.tx.all(_of_port, {"of": theirs[0].port_id}) if theirs else []
         if rows:
             network, mac = rows[0].network_id, rows[0].mac_address
             self._given(network, f"{network}-physical", NOBODY, mac, start.address, goal.address)

@@ -16,7 +16,7 @@ from hanok.services.network.logic import floating_ips as floating_logic
 from hanok.services.network.logic import forwardings
 from hanok.services.network.logic.errors import bad, conflict
 from hanok.services.network.logic.reach import Reach, change, get, get_any, shown, standard
-from hanok.services.network.logic.scopes import floating_ip_scope, touch
+from hanok.services.network.logic.scopes import floating_ip_scope, touch, touch_several
 from hanok.services.network.room import Network
 from hanok.services.network.tables import floating_ips, ip_allocations, port_forwardings
 from hanok.store import Transaction
@@ -130,6 +130,8 @@ async def _locked(tx: Transaction, floating_id: str) -> Row[Any]:
 async def _changed(tx: Transaction, room: Network, floating: Row[Any]) -> None:
     await change(tx, floating_ips, floating.id, room.clock.now(), {})
     await touch(tx, room, floating_ip_scope(floating.id))
+    now = await get_any(tx, "floatingip", floating.id)
+    await touch_several(tx, room, [floating.router_id, now.router_id])
 
 
 async def _checked(

@@ -20,13 +20,18 @@ from hanok.base.errors import BadInput
 from hanok.services.network.logic import (
     addresses,
     bindings,
+    dhcp_options,
     forwardings,
+    logs,
+    names,
+    promises,
+    proxied,
     qos,
     quotas,
     security_groups,
     subports,
 )
-from hanok.services.network.logic.addresses import network_of, position, self_made
+from hanok.services.network.logic.addresses import network_of, position, self_made, serving
 from hanok.services.network.logic.errors import conflict
 from hanok.services.network.logic.reach import (
     Reach,
@@ -41,11 +46,11 @@ from hanok.services.network.logic.reach import (
 )
 from hanok.services.network.logic.scopes import (
     floating_ip_scope,
-    network_scope,
     port_scope,
     router_scope,
     touch,
     touch_all,
+    whole_network,
 )
 from hanok.services.network.room import Network
 from hanok.services.network.tables import (
@@ -81,9 +86,9 @@ _groups = (
     .where(port_security_groups.c.port_id.in_(bindparam("ids", expanding=True)))
     .order_by(port_security_groups.c.security_group_id)
 )
-_parents = sa.select(networks.c.id, networks.c.project_id).where(
-    networks.c.id.in_(bindparam("ids", expanding=True))
-)
+_parents = sa.select(
+    networks.c.id, networks.c.project_id, networks.c.physical_network, networks.c.qos_policy_id
+).where(networks.c.id.in_(bindparam("ids", expanding=True)))
 _held = sa.select(
     ip_allocations.c.subnet_id,
     ip_allocations.c.position,
@@ -132,6 +137,18 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
         for row in await tx.all(_parents, {"ids": list({row.network_id for row in rows})})
     }
     trunked = await subports.details(tx, ids)
+    options = await dhcp_options.of_ports(tx, ids)
+    asked = await promises.requests(
+        tx,
+        {
+            row.id: (
+                row.qos_policy_id or parents[row.network_id].qos_policy_id,
+                parents[row.network_id].physical_network,
+            )
+            for row in rows
+            if row.role == "guest"
+        },
+    )
     return [
         {
             **shown(row, their_tags[row.id]),
@@ -148,10 +165,18 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "allowed_address_pairs": [
                 {"mac_address": row.mac_address, **pair} for pair in row.address_pairs
             ],
+            "dns_name": row.dns_name,
+            "dns_domain": row.dns_domain,
+            "extra_dhcp_opts": dhcp_options.shown(options.get(row.id, ())),
             "qos_policy_id": row.qos_policy_id,
             "binding:host_id": row.host,
             "binding:vnic_type": row.vnic_type,
-            "binding:profile": row.profile,
+            "binding:profile": row.profile
+            if row.trusted is None
+            else {**row.profile, "trusted": row.trusted},
+            "trusted": row.trusted,
+            "resource_request": asked.get(row.id),
+            "data_plane_status": row.data_plane_status,
             "binding:vif_type": row.vif_type,
             "binding:vif_details": row.vif_details,
             "_target": {"network:project_id": parents[row.network_id].project_id},
@@ -183,6 +208,7 @@ async def write(
         "status": "DOWN",
         "device_id": requested.get("device_id", ""),
         "device_owner": requested.get("device_owner", ""),
+        "trusted": requested.get("trusted"),
         "port_security_enabled": False,
         "address_pairs": [],
         "role": "guest",
@@ -253,6 +279,9 @@ async def make(
         groups = [default]
     else:
         groups = await _own_groups(tx, room, reach, project_id, wanted_groups)
+    names.check_port(room, reach, network, project_id, values)
+    maker = columns.pop("user_id", reach.user_id)
+    named = {"dns_name": values.get("dns_name", ""), "dns_domain": values.get("dns_domain", "")}
     made = await write(
         tx,
         room,
@@ -260,10 +289,13 @@ async def make(
         project_id=project_id,
         port_id=port_id,
         values=values,
+        user_id=maker,
+        network_domain=await names.resolved(tx, network.dns_domain, project_id, maker),
         port_security_enabled=secured,
         qos_policy_id=await qos.requested(tx, reach, values.get("qos_policy_id")),
-        **columns,
+        **{**named, **columns},
     )
+    await promises.check(tx, values.get("qos_policy_id"))
     port = await get_any(tx, "port", made)
     pairs = _pairs(values.get("allowed_address_pairs", []), port.mac_address)
     if pairs:
@@ -275,6 +307,8 @@ async def make(
             port_security_groups,
             [{"port_id": made, "security_group_id": group} for group in groups],
         )
+    await dhcp_options.change(tx, made, network.id, values.get("extra_dhcp_opts", ()))
+    await dhcp_options.check(tx, made)
     await set_tags(tx, made, values.get("tags", ()))
     return made
 
@@ -301,7 +335,7 @@ async def ensure_metadata(tx: Transaction, room: Network, network: Row[Any]) -> 
     for subnet in its_subnets:
         # A full subnet goes without metadata over DHCP's route; that is better than not at all.
         await addresses.take_next(tx, subnet, port_id)
-    await touch(tx, room, network_scope(network.id))
+    await touch_all(tx, room, await whole_network(tx, network.id))
 
 
 def _without_security(groups: object, pairs: Sequence[Any]) -> None:
@@ -375,7 +409,7 @@ async def _give_addresses(
     Raises:
         BadInput: an address is none of this network's. Conflict: taken, or none is left. NotFound: no such subnet.
     """
-    its_subnets = await tx.all(_subnets, {"network": network.id})
+    its_subnets = serving(await tx.all(_subnets, {"network": network.id}), port.device_owner)
     if isinstance(requested, list):
         for ordinal, wish in enumerate(requested):
             await _give(tx, reach, network, port, its_subnets, wish, ordinal)
@@ -535,15 +569,28 @@ async def update(
     """
     requested: dict[str, Any] = {
         name: values[name]
-        for name in ("name", "description", "admin_state_up", "device_id", "device_owner")
+        for name in (
+            "name",
+            "description",
+            "admin_state_up",
+            "device_id",
+            "device_owner",
+            "dns_name",
+            "dns_domain",
+            "data_plane_status",
+            "trusted",
+        )
         if name in values
     }
     _keeps_its_device(reach, row, requested)
     network = await get_any(tx, "network", row.network_id)
+    names.check_port(room, reach, network, row.project_id, values)
     secured = values.get("port_security_enabled", row.port_security_enabled)
     pairs = row.address_pairs
     if "allowed_address_pairs" in values:
-        pairs = _pairs(values["allowed_address_pairs"], values.get("mac_address", row.mac_address))
+        pairs = _pairs(
+            values["allowed_address_pairs"], values.get("mac_address") or row.mac_address
+        )
     groups = UNSET if "security_groups" not in values else values["security_groups"]
     if not secured:
         has = bool(await tx.first(_groups, {"ids": [row.id]})) if groups is UNSET else bool(groups)
@@ -563,38 +610,63 @@ async def update(
     if bound.get("host", row.host) != row.host:
         requested["status"] = "DOWN"
     if "mac_address" in values and values["mac_address"] != row.mac_address:
-        if row.host:
-            raise conflict(
-                "PortBound",
-                f"Unable to complete operation on port {row.id}, port is already bound, port type: "
-                f"ovs, old_mac {row.mac_address}, new_mac {values['mac_address']}.",
-            )
-        await tx.serialize("network", row.network_id)
-        taken = await tx.first(_same_mac, {"network": row.network_id, "mac": values["mac_address"]})
-        if taken is not None:
-            raise conflict(
-                "MacAddressInUse",
-                f"Unable to complete operation for network {row.network_id}. "
-                f"The mac address {values['mac_address']} is in use.",
-            )
-        requested["mac_address"] = values["mac_address"]
+        requested["mac_address"] = await _another_mac(tx, row, values["mac_address"])
     await change(tx, ports, row.id, room.clock.now(), requested)
     await bindings.bind(tx, row.id, bound)
+    if requested.get("qos_policy_id", row.qos_policy_id) != row.qos_policy_id:
+        await promises.check(tx, requested["qos_policy_id"])
+        if row.server_id and await promises.made_in(
+            tx,
+            *(
+                one or network.qos_policy_id
+                for one in (row.qos_policy_id, requested["qos_policy_id"])
+            ),
+        ):
+            await promises.renew_of(tx, room, [row.server_id])
     port = await get_any(tx, "port", row.id)
     if "fixed_ips" in values:
         await _change_addresses(tx, room, reach, network, port, values["fixed_ips"])
+    if "extra_dhcp_opts" in values or "fixed_ips" in values:
+        await dhcp_options.change(tx, row.id, row.network_id, values.get("extra_dhcp_opts", ()))
+        await dhcp_options.check(tx, row.id)
     if groups is not UNSET:
         ids = await _own_groups(tx, room, reach, row.project_id, values["security_groups"])
+        await logs.port_moves(tx, room, row.id)
         await tx.execute(_leave_groups, {"port": row.id})
         if ids:
             await tx.insert(
                 port_security_groups,
                 [{"port_id": row.id, "security_group_id": group} for group in ids],
             )
-    names = [port_scope(row.id)]
+        await logs.port_moves(tx, room, row.id)
+    touched = [port_scope(row.id)]
     if row.role in ("router", "gateway"):
-        names.append(router_scope(row.device_id))
-    await touch_all(tx, room, names)
+        touched.append(router_scope(row.device_id))
+    await touch_all(tx, room, touched)
+
+
+async def _another_mac(tx: Transaction, row: Row[Any], mac: str | None) -> str:
+    """The MAC that a port is to have; one of ours where none is named.
+
+    Raises:
+        Conflict: the port is bound, or the MAC taken.
+    """
+    if row.host:
+        raise conflict(
+            "PortBound",
+            f"Unable to complete operation on port {row.id}, port is already bound, port type: "
+            f"ovs, old_mac {row.mac_address}, new_mac {mac}.",
+        )
+    await tx.serialize("network", row.network_id)
+    for _ in range(1 if mac else MAC_TRIES):
+        found = mac or new_mac()
+        if await tx.first(_same_mac, {"network": row.network_id, "mac": found}) is None:
+            return found
+    raise conflict(
+        "MacAddressInUse",
+        f"Unable to complete operation for network {row.network_id}. "
+        f"The mac address {mac} is in use.",
+    )
 
 
 def _keeps_its_device(reach: Reach, row: Row[Any], requested: Mapping[str, Any]) -> None:
@@ -625,7 +697,8 @@ async def _change_addresses(
 
     A router's port may move within the subnets that it joins.
     """
-    its_subnets = await tx.all(_subnets, {"network": network.id})
+    everyone = await tx.all(_subnets, {"network": network.id})
+    its_subnets = serving(everyone, port.device_owner) if port.role == "guest" else everyone
     for wish in requested:
         if "subnet_id" in wish:
             await subnet_of(tx, reach, network, its_subnets, wish)
@@ -703,12 +776,13 @@ async def _let_go(tx: Transaction, room: Network, port_id: str, held: Row[Any]) 
         if row.fixed_ip_address == held.address:
             await loose(tx, room, row)
     await forwardings.release(tx, room, port_id, held.address)
+    await proxied.release(tx, room, port_id, held.address)
 
 
 async def loose(tx: Transaction, room: Network, floating: Row[Any]) -> None:
     """A floating IP leads nowhere any more."""
     await tx.execute(_loose, {"floating": floating.id})
-    await touch(tx, room, floating_ip_scope(floating.id))
+    await touch(tx, room, floating_ip_scope(floating.id), port_scope(floating.port_id))
 
 
 async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
@@ -737,16 +811,19 @@ async def remove(tx: Transaction, room: Network, row: Row[Any]) -> None:
     for floating in await tx.all(_floating_to, {"port": row.id}):
         await loose(tx, room, floating)
     await forwardings.release(tx, room, row.id)
+    await proxied.release(tx, room, row.id)
     await subports.release(tx, room, row.id)
     for held in await tx.all(_held, {"port": row.id}):
         await addresses.give_back(
             tx, held.subnet_id, held.ip_version, held.position, held.allocation_pools
         )
+    await logs.port_gone(tx, room, row.id)
     await tx.execute(_leave_groups, {"port": row.id})
+    await dhcp_options.forget(tx, row.id)
     await set_tags(tx, row.id, ())
     await bindings.forget(tx, row.id)
     await tx.execute(_drop, {"port": row.id})
     if row.role in ("guest", "router"):
         await touch(tx, room, port_scope(row.id))
     elif row.role == "metadata":
-        await touch(tx, room, network_scope(row.network_id))
+        await touch_all(tx, room, await whole_network(tx, row.network_id))

@@ -17,7 +17,7 @@ from sqlalchemy import Row, bindparam
 from hanok.base.errors import Forbidden
 from hanok.base.ids import new_uuid
 from hanok.drivers.ovn.topology import QoSSpec
-from hanok.services.network.logic import quotas, sharing
+from hanok.services.network.logic import promises, quotas, sharing
 from hanok.services.network.logic.errors import conflict, disallowed, not_found
 from hanok.services.network.logic.reach import (
     SHARED,
@@ -44,12 +44,19 @@ from hanok.services.network.tables import (
     ports,
     qos_policies,
     qos_rules,
+    router_gateways,
     routers,
 )
 from hanok.store import Duplicate, Transaction
 
 BANDWIDTH, DSCP = "bandwidth_limit", "dscp_marking"
-_SHOWN = {BANDWIDTH: ("max_kbps", "max_burst_kbps", "direction"), DSCP: ("dscp_mark",)}
+_SHOWN = {
+    BANDWIDTH: ("max_kbps", "max_burst_kbps", "direction"),
+    DSCP: ("dscp_mark",),
+    promises.BANDWIDTH: ("min_kbps", "direction"),
+    promises.PACKETS: ("min_kpps", "direction"),
+}
+_PROMISES = (promises.BANDWIDTH, promises.PACKETS)
 
 _rules_of = (
     sa.select(qos_rules)
@@ -66,7 +73,14 @@ _policy: sa.BindParameter[str] = bindparam("policy")
 _networks_of = sa.select(networks.c.id).where(networks.c.qos_policy_id == _policy)
 _ports_of = sa.select(ports.c.id).where(ports.c.qos_policy_id == _policy)
 _floating_of = sa.select(floating_ips.c.id).where(floating_ips.c.qos_policy_id == _policy)
-_routers_of = sa.select(routers.c.id).where(routers.c.gateway_qos_policy_id == _policy)
+_routers_of = sa.select(routers.c.id).where(
+    sa.or_(
+        routers.c.gateway_qos_policy_id == _policy,
+        routers.c.id.in_(
+            sa.select(router_gateways.c.router_id).where(router_gateways.c.qos_policy_id == _policy)
+        ),
+    )
+)
 _USERS = (
     ("network", _networks_of),
     ("port", _ports_of),
@@ -94,7 +108,10 @@ async def rules_of(tx: Transaction, ids: Sequence[str]) -> dict[str, list[Row[An
 async def specs_of(tx: Transaction, ids: Sequence[str | None]) -> dict[str, tuple[QoSSpec, ...]]:
     """The rules of policies as OVN's driver takes them; a policy without rules is there, too."""
     found = await rules_of(tx, sorted({one for one in ids if one}))
-    return {policy: tuple(map(_spec, rows)) for policy, rows in found.items()}
+    return {
+        policy: tuple(_spec(row) for row in rows if row.type not in _PROMISES)
+        for policy, rows in found.items()
+    }
 
 
 def _spec(row: Row[Any]) -> QoSSpec:
@@ -199,6 +216,37 @@ async def delete(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) ->
 
 async def _lock(tx: Transaction, policy_id: str) -> None:
     await tx.serialize("network.qos", policy_id)
+
+
+# ---- rules beside each other ----
+
+_beside = sa.select(qos_rules).where(qos_rules.c.policy_id == _policy)
+
+
+async def _fits(tx: Transaction, policy_id: str, rule_id: str) -> None:
+    """A minimum is not above the limit of its direction; packets are counted by direction, or together.
+
+    Raises:
+        Conflict
+    """
+    rules = await tx.all(_beside, {"policy": policy_id})
+    mine = next(row for row in rules if row.id == rule_id)
+    rates = {row.type: row for row in rules if row.direction == mine.direction}
+    limit, minimum = rates.get(BANDWIDTH), rates.get(promises.BANDWIDTH)
+    if limit and minimum and minimum.min_kbps > limit.max_kbps and mine in (limit, minimum):
+        value, other, theirs = (
+            (minimum.min_kbps, limit, limit.max_kbps)
+            if mine == minimum
+            else (limit.max_kbps, minimum, minimum.min_kbps)
+        )
+        raise conflict(
+            "QoSRuleParameterConflict",
+            f"Unable to add the rule with value {value} to the policy {policy_id} as the existing rule of "
+            f"type {other.type} restricts the bandwidth to {theirs}",
+        )
+    packets = {row.direction for row in rules if row.type == promises.PACKETS}
+    if promises.ANY in packets and len(packets) > 1:
+        raise _conflicts(promises.PACKETS, policy_id)
 
 
 # ---- who goes by a policy ----
@@ -311,6 +359,10 @@ def rule_maker(
             **{name: values[name] for name in _SHOWN[type_]},
         }
         await _written(tx, qos_rules.insert().values(row), type_, row["policy_id"])
+        await _fits(tx, row["policy_id"], row["id"])
+        if type_ in _PROMISES:
+            await promises.check(tx, row["policy_id"])
+            await promises.renew(tx, room, row["policy_id"])
         await _changed(tx, room, row["policy_id"])
         return str(row["id"])
 
@@ -321,11 +373,15 @@ async def _written(tx: Transaction, statement: Any, type_: str, policy_id: str) 
     try:
         await tx.alter(statement)
     except Duplicate:
-        raise conflict(
-            "QoSRulesConflict",
-            f"Rule {type_} conflicts with a rule of this type and direction which already exists in "
-            f"QoS Policy {policy_id}.",
-        ) from None
+        raise _conflicts(type_, policy_id) from None
+
+
+def _conflicts(type_: str, policy_id: str) -> Exception:
+    return conflict(
+        "QoSRulesConflict",
+        f"Rule {type_} conflicts with a rule of this type and direction which already exists in "
+        f"QoS Policy {policy_id}.",
+    )
 
 
 async def update_rule(
@@ -334,15 +390,25 @@ async def update_rule(
     """Change a rule.
 
     Raises:
-        Conflict: its policy has another one of that direction.
+        Conflict: its policy has another one of that direction, or servers were placed by it that cannot follow.
     """
     await _lock(tx, row.policy_id)
     changed = qos_rules.update().where(qos_rules.c.id == row.id).values(**values)
     await _written(tx, changed, row.type, row.policy_id)
+    await _fits(tx, row.policy_id, row.id)
+    if row.type in _PROMISES:
+        await promises.renew(tx, room, row.policy_id)
     await _changed(tx, room, row.policy_id)
 
 
 async def delete_rule(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) -> None:
+    """Take a rule out of its policy.
+
+    Raises:
+        Conflict: servers that were placed by it cannot follow.
+    """
     await _lock(tx, row.policy_id)
     await tx.execute(qos_rules.delete().where(qos_rules.c.id == row.id))
+    if row.type in _PROMISES:
+        await promises.renew(tx, room, row.policy_id)
     await _changed(tx, room, row.policy_id)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from hanok.limits import OverLimit, Resource
-from hanok.services.network.logic.errors import QuotaReached
+from hanok.services.network.logic.errors import QuotaReached, bad
 from hanok.services.network.room import Network
 from hanok.services.network.tables import (
     address_groups,
@@ -51,6 +52,24 @@ RESOURCES = (
     _counted("address_group", address_groups, 50),
     _counted("qos_policy", qos_policies, 50),
 )
+
+
+async def check_lower(
+    tx: Transaction, room: Network, project_id: str, limits: Mapping[str, int]
+) -> None:
+    """Hold new limits against what is used.
+
+    Raises:
+        BadInput: more is used.
+    """
+    used = await room.limits.used(tx, project_id)
+    over = [
+        f"{name}: {limit} is less than the {used[name]} in use"
+        for name, limit in sorted(limits.items())
+        if 0 <= limit < used[name]
+    ]
+    if over:
+        raise bad("quota", ", ".join(over))
 
 
 async def check(

@@ -25,6 +25,9 @@ from hanok.services.network.tables import (
     rbac_policies,
     routers,
     security_groups,
+    segment_ranges,
+    segment_rows,
+    segments,
     subnet_pools,
     subnets,
     tags,
@@ -34,10 +37,15 @@ from hanok.store import Transaction
 
 
 class Reach(Struct, frozen=True):
-    """everything: an administrator or a service; others reach their project's rows, and what is shared."""
+    """everything: an administrator or a service; others reach their project's rows, and what is shared.
+
+    user_id: who it is. dns_domain: the cloud's, which views of ports show.
+    """
 
     project_id: str | None
     everything: bool = False
+    user_id: str = ""
+    dns_domain: str = ""
 
 
 Where = sa.ColumnElement[bool]
@@ -115,6 +123,8 @@ TABLES: dict[str, sa.FromClause] = {
     "trunk": trunks,
     "rbac_policy": rbac_policies,
     "port_forwarding": port_forwardings,
+    "network_segment_range": segment_ranges,
+    "segment": segment_rows,
 }
 
 
@@ -137,6 +147,8 @@ STORED: dict[str, sa.Table] = {
     "trunk": trunks,
     "rbac_policy": rbac_policies,
     "port_forwarding": port_forwardings,
+    "network_segment_range": segment_ranges,
+    "segment": segments,
 }
 
 

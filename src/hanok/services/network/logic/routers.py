@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, Conflict
-from hanok.services.network.logic import addresses, bindings, qos, quotas
+from hanok.services.network.logic import (
+    addresses,
+    bindings,
+    flavors,
+    gateways,
+    ndp_proxies,
+    proxied,
+    quotas,
+    scheduling,
+)
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic.addresses import network_of
 from hanok.services.network.logic.errors import bad, conflict, disallowed
@@ -31,7 +40,6 @@ from hanok.services.network.logic.reach import (
     tags_of,
 )
 from hanok.services.network.logic.scopes import (
-    floating_ip_scope,
     port_scope,
     router_scope,
     touch,
@@ -50,20 +58,14 @@ from hanok.store import Duplicate, Transaction
 
 MOST_ROUTES = 30
 
-_outside = sa.select(
-    ip_allocations.c.port_id, ip_allocations.c.subnet_id, ip_allocations.c.address
-).where(ip_allocations.c.port_id.in_(bindparam("ids", expanding=True)))
 _connected = sa.select(
     router_subnets.c.port_id, subnets.c.id, subnets.c.cidr, subnets.c.network_id
 ).where(
     router_subnets.c.router_id == bindparam("router"), subnets.c.id == router_subnets.c.subnet_id
 )
-_outside_subnets = sa.select(subnets.c.id, subnets.c.cidr).where(
-    ip_allocations.c.port_id == bindparam("port"), subnets.c.id == ip_allocations.c.subnet_id
-)
 _own_addresses = sa.select(ip_allocations.c.address).where(
     sa.or_(
-        ip_allocations.c.port_id == bindparam("gateway"),
+        ip_allocations.c.port_id.in_(bindparam("gateways", expanding=True)),
         ip_allocations.c.port_id.in_(
             sa.select(router_subnets.c.port_id).where(
                 router_subnets.c.router_id == bindparam("router")
@@ -71,7 +73,6 @@ _own_addresses = sa.select(ip_allocations.c.address).where(
         ),
     )
 )
-_floating_on = sa.select(floating_ips.c.id).where(floating_ips.c.router_id == bindparam("router"))
 _floating_in = sa.select(floating_ips.c.id).where(
     floating_ips.c.router_id == bindparam("router"),
     ip_allocations.c.port_id == floating_ips.c.port_id,
@@ -85,11 +86,6 @@ _forwarded_in = sa.select(port_forwardings.c.id).where(
     ip_allocations.c.address == port_forwardings.c.internal_ip_address,
     ip_allocations.c.subnet_id.in_(bindparam("subnets", expanding=True)),
 )
-_subnets_of = (
-    sa.select(subnets)
-    .where(subnets.c.network_id == bindparam("network"))
-    .order_by(subnets.c.created_at, subnets.c.id)
-)
 _of_port = sa.select(router_subnets).where(router_subnets.c.port_id == bindparam("port"))
 _addresses = sa.select(ip_allocations.c.subnet_id, ip_allocations.c.address).where(
     ip_allocations.c.port_id == bindparam("port")
@@ -98,25 +94,18 @@ _addresses = sa.select(ip_allocations.c.subnet_id, ip_allocations.c.address).whe
 
 async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
     their_tags = await tags_of(tx, [row.id for row in rows])
-    outside: dict[str, list[dict[str, str]]] = {}
-    ids = [row.gateway_port_id for row in rows if row.gateway_port_id]
-    for one in await tx.all(_outside, {"ids": ids}):
-        outside.setdefault(one.port_id, []).append(
-            {"subnet_id": one.subnet_id, "ip_address": one.address}
-        )
+    outside = await gateways.shown(tx, await gateways.of_routers(tx, rows))
     return [
         {
             **shown(row, their_tags[row.id]),
+            "external_gateways": outside[row.id],
+            "enable_default_route_ecmp": row.default_route_ecmp,
+            "enable_default_route_bfd": row.default_route_bfd,
+            "enable_ndp_proxy": row.ndp_proxy,
             "admin_state_up": row.admin_state_up,
             "status": "ACTIVE",
-            "external_gateway_info": None
-            if row.gateway_port_id is None
-            else {
-                "network_id": row.gateway_network_id,
-                "enable_snat": row.enable_snat,
-                "external_fixed_ips": outside.get(row.gateway_port_id, []),
-                "qos_policy_id": row.gateway_qos_policy_id,
-            },
+            "external_gateway_info": next(iter(outside[row.id]), None),
+            "flavor_id": row.flavor_id,
             "routes": row.routes,
             "distributed": False,
             "ha": True,
@@ -141,15 +130,54 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
         "admin_state_up": values["admin_state_up"],
         "routes": [],
         "enable_snat": True,
+        **_ways_of(values),
+        "ndp_proxy": bool(values.get("enable_ndp_proxy", False)),
+        "flavor_id": await flavors.of_router(tx, values.get("flavor_id")),
         "availability_zone_hints": values["availability_zone_hints"],
     }
     await tx.insert(routers, row)
     await set_tags(tx, row["id"], values.get("tags", ()))
     if values["external_gateway_info"] is not None:
         router = await get_any(tx, "router", row["id"])
-        await _set_gateway(tx, room, reach, router, values["external_gateway_info"])
+        await gateways.set_first(tx, room, reach, router, values["external_gateway_info"])
+    if row["ndp_proxy"]:
+        await ndp_proxies.check_able(tx, await get_any(tx, "router", row["id"]))
     await touch(tx, room, router_scope(row["id"]))
     return str(row["id"])
+
+
+def _ways_of(values: Mapping[str, Any]) -> dict[str, bool]:
+    """What a body says of the ways outside of a router with several gateways."""
+    return {
+        f"default_route_{one}": values[f"enable_default_route_{one}"]
+        for one in ("ecmp", "bfd")
+        if isinstance(values.get(f"enable_default_route_{one}"), bool)
+    }
+
+
+async def change_gateways(
+    tx: Transaction,
+    room: Network,
+    reach: Reach,
+    router: Row[Any],
+    how: Literal["add", "update", "remove"],
+    requested: Sequence[Mapping[str, Any]],
+) -> None:
+    """Give a router these gateways, too, or exactly these, or take them from it.
+
+    Raises:
+        BadInput, NotFound; Conflict: floating IPs need one.
+    """
+    await tx.serialize("network.router", router.id)
+    router = await get_any(tx, "router", router.id)
+    if how == "add":
+        await gateways.add(tx, room, reach, router, requested)
+    elif how == "update":
+        await gateways.replace(tx, room, reach, router, requested)
+    else:
+        await gateways.remove(tx, room, router, requested)
+    await change(tx, routers, router.id, room.clock.now(), {})
+    await touch(tx, room, router_scope(router.id))
 
 
 async def update(
@@ -164,148 +192,22 @@ async def update(
     if "external_gateway_info" in values:
         requested = values["external_gateway_info"]
         if requested is None:
-            await _clear_gateway(tx, room, row)
-            mine = routers.update().where(routers.c.id == row.id)
-            await tx.execute(mine.values(gateway_qos_policy_id=None))
+            await gateways.clear(tx, room, row)
         else:
-            await _set_gateway(tx, room, reach, row, requested)
+            await gateways.set_first(tx, room, reach, row, requested)
     plain = {
         name: values[name] for name in ("name", "description", "admin_state_up") if name in values
-    }
+    } | _ways_of(values)
+    if values.get("enable_ndp_proxy", False) and not row.ndp_proxy:
+        await ndp_proxies.check_able(tx, await get_any(tx, "router", row.id))
+    if "enable_ndp_proxy" in values:
+        plain["ndp_proxy"] = values["enable_ndp_proxy"]
     if "routes" in values:
         now_row = await get_any(tx, "router", row.id)
         await _check_routes(tx, now_row, values["routes"])
         plain["routes"] = values["routes"]
     await change(tx, routers, row.id, room.clock.now(), plain)
     await touch(tx, room, router_scope(row.id))
-
-
-async def _set_gateway(
-    tx: Transaction,
-    room: Network,
-    reach: Reach,
-    router: Row[Any],
-    requested: Mapping[str, Any],
-) -> None:
-    network = await get(tx, reach, "network", requested["network_id"])
-    if not network.external:
-        raise bad("router", f"Network {network.id} is not an external network")
-    if "qos_policy_id" in requested:
-        policy = await qos.requested(tx, reach, requested["qos_policy_id"])
-        mine = routers.update().where(routers.c.id == router.id)
-        await tx.execute(mine.values(gateway_qos_policy_id=policy))
-    enable_snat = requested.get("enable_snat", True)
-    same = router.gateway_network_id == network.id
-    if same and "external_fixed_ips" not in requested:
-        await tx.execute(
-            routers.update().where(routers.c.id == router.id).values(enable_snat=enable_snat)
-        )
-        return
-    if router.gateway_port_id is not None:
-        held = await tx.all(_addresses, {"port": router.gateway_port_id})
-        wishes = requested.get("external_fixed_ips", [])
-        stays = (
-            same
-            and len(held) == len(wishes)
-            and all(
-                any(
-                    wish.get("ip_address", one.address) == one.address
-                    and wish.get("subnet_id", one.subnet_id) == one.subnet_id
-                    for one in held
-                )
-                for wish in wishes
-            )
-        )
-        if stays:
-            await tx.execute(
-                routers.update().where(routers.c.id == router.id).values(enable_snat=enable_snat)
-            )
-            return
-        await _clear_gateway(tx, room, router, moves_within=network.id)
-    its_subnets = await tx.all(_subnets_of, {"network": network.id})
-    for one in await tx.all(_connected, {"router": router.id}):
-        for subnet in its_subnets:
-            _apart(one.id, one.cidr, subnet.id, subnet.cidr)
-    await tx.serialize("network", network.id)
-    port_id = await port_logic.write(
-        tx,
-        room,
-        network,
-        project_id="",
-        device_id=router.id,
-        device_owner="network:router_gateway",
-        role="gateway",
-        status="ACTIVE",
-    )
-    await _outside_addresses(
-        tx, reach, network, its_subnets, port_id, requested.get("external_fixed_ips")
-    )
-    await tx.execute(
-        routers.update()
-        .where(routers.c.id == router.id)
-        .values(gateway_port_id=port_id, gateway_network_id=network.id, enable_snat=enable_snat)
-    )
-    # Their QoS rules are looked at on the port that the gateway has now.
-    led = await tx.scalars(_floating_on, {"router": router.id})
-    await touch(tx, room, *map(floating_ip_scope, led))
-
-
-async def _outside_addresses(
-    tx: Transaction,
-    reach: Reach,
-    network: Row[Any],
-    its_subnets: Sequence[Row[Any]],
-    port_id: str,
-    wishes: Sequence[Mapping[str, str]] | None,
-) -> None:
-    """Addresses of a port on an external network: those wished for, or one a version.
-
-    On a network without subnets it has none, and gets one with the first subnet (`join_outside`).
-    """
-    if wishes:
-        for ordinal, wish in enumerate(wishes):
-            subnet = await port_logic.subnet_of(tx, reach, network, its_subnets, wish)
-            if "ip_address" in wish:
-                address = ipaddress.ip_address(wish["ip_address"])
-                await addresses.take(tx, subnet, int(address), port_id, ordinal=ordinal)
-            elif await addresses.take_next(tx, subnet, port_id, ordinal=ordinal) is None:
-                raise port_logic.exhausted(network.id)
-        return
-    ordinal = 0
-    for version in (4, 6):
-        of_version = [one for one in its_subnets if one.ip_version == version]
-        for subnet in of_version:
-            if await addresses.take_next(tx, subnet, port_id, ordinal=ordinal) is not None:
-                ordinal += 1
-                break
-        else:
-            if of_version:
-                raise port_logic.exhausted(network.id)
-
-
-async def _clear_gateway(
-    tx: Transaction, room: Network, router: Row[Any], *, moves_within: str = ""
-) -> None:
-    """A router has no way outside. Routes through it stay, and lead nowhere until there is one again, as upstream.
-
-    Raises:
-        Conflict: floating IPs need it.
-    """
-    if router.gateway_port_id is None:
-        return
-    if router.gateway_network_id != moves_within:
-        if await tx.first(_floating_on, {"router": router.id}) is not None:
-            raise conflict(
-                "RouterExternalGatewayInUseByFloatingIp",
-                f"Gateway cannot be updated for router {router.id}, since a gateway to external network "
-                f"{router.gateway_network_id} is required by one or more floating IPs.",
-            )
-    await tx.execute(
-        routers.update()
-        .where(routers.c.id == router.id)
-        .values(gateway_port_id=None, gateway_network_id=None)
-    )
-    await port_logic.remove(tx, room, await get_any(tx, "port", router.gateway_port_id))
 
 
 def _no_route_through(router: Row[Any], cidr: str, code: str) -> None:
@@ -318,15 +220,6 @@ def _no_route_through(router: Row[Any], cidr: str, code: str) -> None:
             )
 
 
-def _apart(one_id: str, one: str, other_id: str, other: str) -> None:
-    a, b = network_of(one), network_of(other)
-    if a.version == b.version and a.overlaps(b):
-        raise bad(
-            "router",
-            f"Cidr {one} of subnet {one_id} overlaps with cidr {other} of subnet {other_id}",
-        )
-
-
 async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
     """Remove a router that has no more ports on subnets.
 
@@ -336,8 +229,9 @@ async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
     await tx.serialize("network.router", row.id)
     if await tx.first(_connected, {"router": row.id}) is not None:
         raise conflict("RouterInUse", f"Router {row.id} still has ports")
-    await _clear_gateway(tx, room, row)
+    await gateways.clear(tx, room, row)
     await set_tags(tx, row.id, ())
+    await scheduling.forget(tx, row.id)
     await tx.execute(routers.delete().where(routers.c.id == row.id))
     await touch(tx, room, router_scope(row.id))
 
@@ -471,15 +365,15 @@ async def _add_port(
 
 
 async def _joinable(tx: Transaction, router: Row[Any], subnet: Row[Any]) -> None:
-    if router.gateway_network_id == subnet.network_id:
+    outside = await gateways.of_router(tx, router)
+    if any(one.network_id == subnet.network_id for one in outside):
         raise bad("router", f"Subnet {subnet.id} is on the router's external network")
     for one in await tx.all(_connected, {"router": router.id}):
         if one.id == subnet.id:
             raise bad("router", f"Router already has a port on subnet {subnet.id}")
-        _apart(subnet.id, subnet.cidr, one.id, one.cidr)
-    if router.gateway_port_id is not None:
-        for one in await tx.all(_outside_subnets, {"port": router.gateway_port_id}):
-            _apart(subnet.id, subnet.cidr, one.id, one.cidr)
+        gateways.apart(subnet.id, subnet.cidr, one.id, one.cidr)
+    for one in await gateways.outside_subnets(tx, router):
+        gateways.apart(subnet.id, subnet.cidr, one.id, one.cidr)
 
 
 async def _join(tx: Transaction, router: Row[Any], subnet: Row[Any], port_id: str) -> None:
@@ -526,6 +420,7 @@ async def remove_interface(
                 f"Router interface for subnet {ids[0]} on router {router.id} cannot be deleted, as it "
                 "is required by one or more floating IPs.",
             )
+    await proxied.none_on(tx, router, ids)
     for one in mine:
         _no_route_through(router, one.cidr, "RouterInterfaceInUseByRoute")
     port = await get_any(tx, "port", mine[0].port_id)
@@ -557,16 +452,10 @@ async def _check_routes(
     if len(routes) > MOST_ROUTES:
         raise bad("router", f"The number of routes exceeds the maximum {MOST_ROUTES}")
     near = [network_of(one.cidr) for one in await tx.all(_connected, {"router": router.id})]
-    if router.gateway_port_id is not None:
-        near += [
-            network_of(one.cidr)
-            for one in await tx.all(_outside_subnets, {"port": router.gateway_port_id})
-        ]
-    own = set(
-        await tx.scalars(
-            _own_addresses, {"router": router.id, "gateway": router.gateway_port_id or ""}
-        )
-    )
+    outside = await gateways.of_router(tx, router)
+    near += [network_of(one.cidr) for one in await gateways.outside_subnets(tx, router)]
+    ids = [one.port_id for one in outside]
+    own = set(await tx.scalars(_own_addresses, {"router": router.id, "gateways": ids}))
     for route in routes:
         hop = ipaddress.ip_address(route["nexthop"])
         reason = ""

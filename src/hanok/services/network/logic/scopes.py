@@ -19,7 +19,7 @@ from hanok.drivers.ovn.topology import (
     security_group_scope,
 )
 from hanok.services.network.room import Network
-from hanok.services.network.tables import routers, scopes
+from hanok.services.network.tables import dhcp_options, router_gateways, routers, scopes
 from hanok.store import Transaction
 
 __all__ = [
@@ -32,8 +32,15 @@ __all__ = [
     "security_group_scope",
     "touch",
     "touch_gateways",
+    "touch_several",
+    "whole_network",
 ]
 
+_told_apart = (
+    sa.select(dhcp_options.c.port_id)
+    .where(dhcp_options.c.network_id == bindparam("network"))
+    .distinct()
+)
 _with_gateway = sa.select(routers.c.id).where(routers.c.gateway_port_id.is_not(None))
 
 
@@ -64,6 +71,25 @@ async def touch_all(tx: Transaction, room: Network, names: Iterable[str]) -> Non
     # In one order, so that two transactions never wait for each other.
     await tx.execute(_raise(tx.dialect), [{"name": name} for name in wanted])
     tx.after_commit(room.wake)
+
+
+async def whole_network(tx: Transaction, network_id: str) -> list[str]:
+    """The scopes of what a network tells its guests: its own, and of ports that DHCP tells something else."""
+    apart = await tx.scalars(_told_apart, {"network": network_id})
+    return [network_scope(network_id), *map(port_scope, apart)]
+
+
+_several = (
+    sa.select(router_gateways.c.router_id)
+    .where(router_gateways.c.router_id.in_(bindparam("ids", expanding=True)))
+    .distinct()
+)
+
+
+async def touch_several(tx: Transaction, room: Network, ids: Iterable[str | None]) -> None:
+    """Those of these routers that have several gateways: they know by which one answers of a floating IP go."""
+    found = await tx.scalars(_several, {"ids": [one for one in ids if one]})
+    await touch_all(tx, room, [router_scope(one) for one in found])
 
 
 async def touch_gateways(tx: Transaction, room: Network) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput
 from hanok.drivers.ovn.topology import PROTOCOLS
-from hanok.services.network.logic import quotas, sharing
+from hanok.services.network.logic import logs, quotas, sharing
 from hanok.services.network.logic.errors import conflict, not_found
 from hanok.services.network.logic.reach import (
     Reach,
@@ -341,6 +341,7 @@ async def delete(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) ->
         await touch(tx, room, security_group_scope(other))
     await set_tags(tx, row.id, ())
     await sharing.forget(tx, row.id)
+    await logs.group_gone(tx, row.id)
     await tx.execute(security_groups.delete().where(security_groups.c.id == row.id))
     await touch(tx, room, security_group_scope(row.id))
 

@@ -19,7 +19,7 @@ from hanok.base.errors import BadInput, Conflict, Forbidden, NotFound
 from hanok.base.ids import new_uuid
 from hanok.commands import NIC
 from hanok.commands.messages import MetadataPort
-from hanok.services.network.logic import bindings, news
+from hanok.services.network.logic import bindings, logs, news, promises
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic import security_groups as group_logic
 from hanok.services.network.logic.addresses import network_of
@@ -85,6 +85,14 @@ class ServerPort(Struct, frozen=True, kw_only=True):
     security_groups: tuple[str, ...] = ()
 
 
+class ResourceGroup(Struct, frozen=True, kw_only=True):
+    """What a port asks of one provider: amounts by class, and traits."""
+
+    id: str
+    resources: dict[str, int]
+    traits: tuple[str, ...]
+
+
 class NICWish(Struct, frozen=True, kw_only=True):
     """A network interface as a user asks for it: by port, or by network and perhaps address."""
 
@@ -107,6 +115,12 @@ class NICPlan(Struct, frozen=True, kw_only=True):
     tag: str | None = None
 
 
+_policies = sa.select(ports.c.id, ports.c.network_id, ports.c.qos_policy_id).where(
+    ports.c.id.in_(bindparam("ids", expanding=True))
+)
+_segments = sa.select(networks.c.id, networks.c.physical_network, networks.c.qos_policy_id).where(
+    networks.c.id.in_(bindparam("ids", expanding=True))
+)
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 _with_network = (
@@ -354,6 +368,41 @@ async def _plan_network(tx: Transaction, reach: Reach, wish: NICWish, network: R
     )
 
 
+async def resource_requests(
+    tx: Transaction, plans: Sequence[NICPlan]
+) -> dict[str, list[ResourceGroup]]:
+    """A port that is not made yet will go by its network's policy."""
+    if not plans:
+        return {}
+    ids = [one.port_id for one in plans]
+    of_ports = {row.id: row for row in await tx.all(_policies, {"ids": ids})}
+    networks_meant = {one.port_id: one.network_id for one in plans} | {
+        row.id: row.network_id for row in of_ports.values()
+    }
+    near = {
+        row.id: row
+        for row in await tx.all(_segments, {"ids": sorted(set(networks_meant.values()))})
+    }
+    wishes = {
+        port: (
+            (of_ports[port].qos_policy_id if port in of_ports else None)
+            or near[network].qos_policy_id,
+            near[network].physical_network,
+        )
+        for port, network in networks_meant.items()
+        if network in near
+    }
+    return {
+        port: [
+            ResourceGroup(
+                id=each["id"], resources=each["resources"], traits=tuple(each["required"])
+            )
+            for each in one["request_groups"]
+        ]
+        for port, one in (await promises.requests(tx, wishes)).items()
+    }
+
+
 async def check_groups(
     tx: Transaction, room: Network, project_id: str, names: Sequence[str]
 ) -> list[str]:
@@ -387,6 +436,7 @@ async def bind(
     zone: str,
     security_groups: Sequence[str],
     first: int = 0,
+    user_id: str = "",
 ) -> None:
     """Make the ports that are ours, with addresses; set owner and host on all. Doing it twice changes nothing.
 
@@ -394,9 +444,11 @@ async def bind(
         hostname: the name under which other guests of the networks find the server.
         security_groups: names or ids, for the ports that are ours; empty for the project's default group.
         first: the place of the first of them among the server's interfaces.
+        user_id: who the server is for, as domains of networks may say.
 
     Raises:
         Conflict: no address is left, or a port was taken by another server.
+        BadInput: a port has another name than the server.
         OverQuota: the project's ports.
     """
     label = dns_label(hostname)
@@ -436,6 +488,7 @@ async def bind(
                 server_position=place,
                 made_for_server=True,
                 dns_name=label,
+                user_id=user_id,
             )
             made.append(each.port_id)
             continue
@@ -443,12 +496,17 @@ async def bind(
             port.device_id not in ("", server_id) or port.role != "guest"
         ):
             raise conflict("PortInUse", f"Port {each.port_id} is still in use.")
+        if port.dns_name and label and port.dns_name != label:
+            raise BadInput(
+                f"Port {port.id} not usable for instance {server_id}. Value {port.dns_name} assigned to "
+                f"dns_name attribute does not match instance's hostname {label}"
+            )
         requested = {
             "server_id": server_id,
             "server_position": place,
             "device_id": server_id,
             "device_owner": owner,
-            "dns_name": label,
+            "dns_name": label or port.dns_name,
         }
         same = all(getattr(port, name) == value for name, value in requested.items())
         if same and port.host == host:
@@ -664,6 +722,8 @@ async def change_group(
     changed = [one for one in found if one not in members] if join else sorted(members)
     if not changed:
         return
+    for one in changed:
+        await logs.port_moves(tx, room, one)
     if join:
         rows = [{"port_id": one, "security_group_id": group} for one in changed]
         await tx.insert(port_security_groups, rows)
@@ -675,6 +735,7 @@ async def change_group(
             )
         )
     for one in changed:
+        await logs.port_moves(tx, room, one)
         await change(tx, ports, one, room.clock.now(), {})
     await touch(tx, room, *(port_scope(one) for one in changed))
     await news.of_ports(tx, room, "update", changed)

@@ -34,6 +34,7 @@ from hanok.services.network.tables import (
     networks,
     port_security_groups,
     ports,
+    router_gateways,
     routers,
     security_group_rules,
     subnet_pools,
@@ -67,6 +68,10 @@ _USERS: dict[tuple[str, str], tuple[sa.Select[Any], ...]] = {
     ),
     ("network", EXTERNAL): (
         _owners(routers.c.project_id, routers.c.gateway_network_id),
+        sa.select(routers.c.project_id)
+        .join(router_gateways, router_gateways.c.router_id == routers.c.id)
+        .where(router_gateways.c.network_id == _object)
+        .distinct(),
         _owners(floating_ips.c.project_id, floating_ips.c.floating_network_id),
     ),
     ("qos_policy", SHARED): (
@@ -74,6 +79,10 @@ _USERS: dict[tuple[str, str], tuple[sa.Select[Any], ...]] = {
         _owners(ports.c.project_id, ports.c.qos_policy_id),
         _owners(floating_ips.c.project_id, floating_ips.c.qos_policy_id),
         _owners(routers.c.project_id, routers.c.gateway_qos_policy_id),
+        sa.select(routers.c.project_id)
+        .join(router_gateways, router_gateways.c.router_id == routers.c.id)
+        .where(router_gateways.c.qos_policy_id == _object)
+        .distinct(),
     ),
     ("security_group", SHARED): (
         sa.select(ports.c.project_id)

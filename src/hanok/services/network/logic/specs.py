@@ -16,9 +16,14 @@ from hanok.drivers.ovn.rows import Row
 from hanok.drivers.ovn.topology import CannotExpress
 from hanok.services.network.logic import (
     address_groups,
-    agents,
+    dhcp_options,
     forwardings,
+    gateways,
+    logs,
+    names,
+    proxied,
     qos,
+    scheduling,
     subnet_pools,
     subports,
 )
@@ -34,6 +39,7 @@ from hanok.services.network.tables import (
     port_rows,
     port_security_groups,
     ports,
+    router_gateways,
     router_subnets,
     routers,
     security_group_rules,
@@ -44,8 +50,6 @@ from hanok.store import Transaction
 
 Wanted = list[Row] | CannotExpress | None
 """A scope's rows; why it cannot be written; or None when what it stood for is gone."""
-
-MOST_GATEWAYS = 5  # hosts that may carry a router's gateway: OVN watches each with BFD
 
 
 def _in(column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
@@ -75,20 +79,66 @@ _joined = sa.select(router_subnets.c.router_id, router_subnets.c.port_id).where(
     _in(router_subnets.c.router_id)
 )
 _subnets_by_id = sa.select(subnets).where(_in(subnets.c.id))
+_other_gateway = (
+    sa.select(router_gateways.c.port_id)
+    .where(
+        router_gateways.c.router_id == floating_ips.c.router_id,
+        router_gateways.c.network_id == floating_ips.c.floating_network_id,
+    )
+    .order_by(router_gateways.c.position, router_gateways.c.port_id)
+    .limit(1)
+    .correlate(floating_ips)
+    .scalar_subquery()
+)
+# The network that answers for a floating IP's name: its port's, where that is the same project's.
+_homes = networks.alias("homes")
 _floating = (
-    sa.select(floating_ips, ports.c.role, ports.c.device_id, routers.c.gateway_port_id)
+    sa.select(
+        floating_ips,
+        ports.c.role,
+        ports.c.device_id,
+        sa.case(
+            (
+                routers.c.gateway_network_id == floating_ips.c.floating_network_id,
+                routers.c.gateway_port_id,
+            ),
+            else_=_other_gateway,
+        ).label("gateway_port_id"),
+        sa.exists()
+        .where(router_gateways.c.router_id == floating_ips.c.router_id)
+        .correlate(floating_ips)
+        .label("several"),
+        _homes.c.id.label("home"),
+    )
     .outerjoin(ports, ports.c.id == floating_ips.c.port_id)
+    .outerjoin(
+        _homes,
+        sa.and_(
+            _homes.c.id == ports.c.network_id,
+            _homes.c.project_id == floating_ips.c.project_id,
+            floating_ips.c.dns_name != "",
+        ),
+    )
     .outerjoin(routers, routers.c.id == floating_ips.c.router_id)
     .where(_in(floating_ips.c.id))
 )
 _to_themselves = (
-    sa.select(floating_ips.c.router_id, floating_ips.c.floating_ip_address)
+    sa.select(
+        floating_ips.c.router_id,
+        floating_ips.c.floating_ip_address,
+        floating_ips.c.floating_network_id,
+    )
     .join(ports, ports.c.id == floating_ips.c.port_id)
     .where(
         _in(floating_ips.c.router_id),
         ports.c.role == "router",
         ports.c.device_id == floating_ips.c.router_id,
     )
+    .order_by(floating_ips.c.floating_ip_address)
+)
+_led = (
+    sa.select(floating_ips)
+    .where(_in(floating_ips.c.router_id))
     .order_by(floating_ips.c.floating_ip_address)
 )
 _address_groups = sa.select(address_group_table.c.id).where(_in(address_group_table.c.id))
@@ -180,14 +230,23 @@ async def _by_network(tx: Transaction, ids: Sequence[str]) -> dict[str, list[SQL
 
 
 async def _load_networks(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:
+    return {
+        one: _written(lambda spec=spec: topology.network(spec))  # type: ignore[misc]
+        for one, spec in (await _network_specs(tx, room, ids)).items()
+    }
+
+
+async def _network_specs(
+    tx: Transaction, room: Network, ids: Sequence[str]
+) -> dict[str, topology.NetworkSpec]:
     theirs = await _by_network(tx, ids)
     metadata = {row.network_id: row for row in await tx.all(_metadata, {"ids": list(ids)})}
     held = await _by_port(tx, [row.id for row in metadata.values()])
-    found: dict[str, Wanted] = {}
+    found: dict[str, topology.NetworkSpec] = {}
     for row in await tx.all(_networks, {"ids": list(ids)}):
         port = metadata.get(row.id)
         reached = {one.subnet_id: one.address for one in held.get(port.id, [])} if port else {}
-        spec = topology.NetworkSpec(
+        found[row.id] = topology.NetworkSpec(
             id=row.id,
             mtu=row.mtu,
             subnets=tuple(
@@ -204,7 +263,6 @@ async def _load_networks(tx: Transaction, room: Network, ids: Sequence[str]) -> 
             vlan=row.segmentation_id if row.network_type == "vlan" else None,
             dns_domain=room.settings.dns_domain,
         )
-        found[row.id] = _written(lambda spec=spec: topology.network(spec))  # type: ignore[misc]
     return found
 
 
@@ -222,6 +280,11 @@ async def _load_ports(tx: Transaction, room: Network, ids: Sequence[str]) -> dic
     for row in await tx.all(_members, {"ids": list(ids)}):
         groups.setdefault(row.port_id, []).append(row.security_group_id)
     policies = await qos.specs_of(tx, [row.qos_policy_id for row in (*rows, *parents.values())])
+    options = await dhcp_options.of_ports(tx, ids)
+    floating = await names.floating_of(tx, [row.id for row in rows if row.dns_name])
+    telling = await _network_specs(
+        tx, room, sorted({row.network_id for row in rows if row.id in options})
+    )
     found: dict[str, Wanted] = {}
     for row in rows:
         if row.role != "guest":
@@ -244,21 +307,33 @@ async def _load_ports(tx: Transaction, room: Network, ids: Sequence[str]) -> dic
             admin_up=row.admin_state_up and parents[row.network_id].admin_state_up,
             host=row.host,
             arriving=tuple(arriving.get(row.id, ())),
-            dns_names=_names(room, row.dns_name),
+            dns_names=names.alone(room, row),
+            published=names.published(
+                room,
+                row,
+                parents[row.network_id],
+                held.get(row.id, ()),
+                {one.id: one.dns_publish_fixed_ip for one in theirs.get(row.network_id, ())},
+                floating.get(row.id, ()),
+            ),
             parent_id=trunked[row.id].parent_id if row.id in trunked else "",
             vlan=trunked[row.id].segmentation_id if row.id in trunked else None,
             qos=policies.get(row.qos_policy_id or parents[row.network_id].qos_policy_id, ()),
+            dhcp=tuple(
+                topology.DHCPOption(version=one.ip_version, name=one.name, value=one.value)
+                for one in options.get(row.id, ())
+            ),
         )
-        near = [_subnet_spec(room, one) for one in theirs.get(row.network_id, [])]
-        found[row.id] = _written(lambda spec=spec, near=near: topology.port(spec, near))  # type: ignore[misc]
+        telling_now = telling.get(row.network_id)
+        near = (
+            telling_now.subnets
+            if telling_now
+            else [_subnet_spec(room, one) for one in theirs.get(row.network_id, [])]
+        )
+        found[row.id] = _written(
+            lambda spec=spec, near=near, whole=telling_now: topology.port(spec, near, whole)  # type: ignore[misc]
+        )
     return found
-
-
-def _names(room: Network, label: str) -> tuple[str, ...]:
-    if not label:
-        return ()
-    domain = room.settings.dns_domain
-    return (label, f"{label}.{domain}") if domain else (label,)
 
 
 async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:
@@ -267,7 +342,8 @@ async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> d
     for one in await tx.all(_joined, {"ids": list(ids)}):
         joined.setdefault(one.router_id, set()).add(one.port_id)
     port_ids = [one for theirs in joined.values() for one in theirs]
-    port_ids += [row.gateway_port_id for row in rows if row.gateway_port_id]
+    outward = await gateways.of_routers(tx, rows)
+    port_ids += [one.port_id for theirs in outward.values() for one in theirs]
     their_ports = {row.id: row for row in await tx.all(_ports, {"ids": port_ids})}
     held = await _by_port(tx, port_ids)
     subnet_ids = list({one.subnet_id for theirs in held.values() for one in theirs})
@@ -279,11 +355,16 @@ async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> d
         )
     }
     their_scopes = await _scopes_by_network(tx, list(parents))
-    to_themselves: dict[str, list[str]] = {}
+    to_themselves: dict[tuple[str, str], list[str]] = {}
     for one in await tx.all(_to_themselves, {"ids": list(ids)}):
-        to_themselves.setdefault(one.router_id, []).append(one.floating_ip_address)
-    known = list(room.settings.chassis) or await agents.hosts(tx)
-    policies = await qos.specs_of(tx, [row.gateway_qos_policy_id for row in rows])
+        at = one.router_id, one.floating_network_id
+        to_themselves.setdefault(at, []).append(one.floating_ip_address)
+    ways = await _ways(tx, outward)
+    answered = await proxied.of_routers(tx, [row.id for row in rows if row.ndp_proxy])
+    hosts = await scheduling.hosts_of(tx, room, [row.id for row in rows])
+    policies = await qos.specs_of(
+        tx, [one.qos_policy_id for theirs in outward.values() for one in theirs]
+    )
 
     def with_prefix(port_id: str) -> tuple[str, ...]:
         return tuple(
@@ -291,29 +372,39 @@ async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> d
             for one in held.get(port_id, [])
         )
 
+    def gateway_spec(one: gateways.Gateway) -> topology.GatewaySpec:
+        outside = their_ports[one.port_id]
+        hops = dict.fromkeys(
+            near[each.subnet_id].gateway_ip
+            for each in held.get(outside.id, [])
+            if near[each.subnet_id].gateway_ip
+        )
+        mine = [other for other in outward[one.router_id] if other.network_id == one.network_id]
+        own = to_themselves.get((one.router_id, one.network_id), []) if mine[0] == one else []
+        # The first with an address of IPv6 answers for the others.
+        six = [
+            other.port_id
+            for other in outward[one.router_id]
+            if any(":" in each.address for each in held.get(other.port_id, []))
+        ]
+        return topology.GatewaySpec(
+            port_id=outside.id,
+            network_id=outside.network_id,
+            mac=outside.mac_address,
+            addresses=with_prefix(outside.id),
+            next_hops=tuple(hops),
+            chassis=dict(hosts[one.router_id]),
+            enable_snat=one.enable_snat,
+            own_floating=tuple(own),
+            proxied=tuple(answered.get(one.router_id, ())) if six[:1] == [one.port_id] else (),
+            scopes=their_scopes.get(outside.network_id, {}),
+            qos=policies.get(one.qos_policy_id or "", ()),
+        )
+
     found: dict[str, Wanted] = {}
     for row in rows:
-        gateway = None
-        outside = their_ports.get(row.gateway_port_id or "")
         # On a network without subnets it has no address yet, and OVN knows no router port without one.
-        if outside is not None and held.get(outside.id):
-            hops = dict.fromkeys(
-                near[one.subnet_id].gateway_ip
-                for one in held.get(outside.id, [])
-                if near[one.subnet_id].gateway_ip
-            )
-            gateway = topology.GatewaySpec(
-                port_id=outside.id,
-                network_id=outside.network_id,
-                mac=outside.mac_address,
-                addresses=with_prefix(outside.id),
-                next_hops=tuple(hops),
-                chassis=_turned(known, row.id),
-                enable_snat=row.enable_snat,
-                own_floating=tuple(to_themselves.get(row.id, ())),
-                scopes=their_scopes.get(outside.network_id, {}),
-                qos=policies.get(row.gateway_qos_policy_id, ()),
-            )
+        there = [gateway_spec(one) for one in outward[row.id] if held.get(one.port_id)]
         spec = topology.RouterSpec(
             id=row.id,
             admin_up=row.admin_state_up,
@@ -329,7 +420,11 @@ async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> d
                 )
                 for port in (their_ports[one] for one in sorted(joined.get(row.id, ())))
             ),
-            gateway=gateway,
+            gateway=there[0] if there else None,
+            more_gateways=tuple(there[1:]),
+            ecmp=row.default_route_ecmp,
+            bfd=row.default_route_bfd,
+            ways=ways.get(row.id, ()),
             routes=tuple(
                 topology.HostRoute(destination=route["destination"], next_hop=route["nexthop"])
                 for route in row.routes
@@ -337,6 +432,36 @@ async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> d
         )
         found[row.id] = _written(lambda spec=spec: topology.router(spec))  # type: ignore[misc]
     return found
+
+
+async def _ways(
+    tx: Transaction, outward: Mapping[str, Sequence[gateways.Gateway]]
+) -> dict[str, tuple[topology.WaySpec, ...]]:
+    """By which of several gateways what floating IPs lead to answers, by router."""
+    several = {router: theirs for router, theirs in outward.items() if len(theirs) > 1}
+    led = await tx.all(_led, {"ids": list(several)}) if several else []
+    forwarded = await forwardings.of_floating(tx, [one.id for one in led])
+    found: dict[str, list[topology.WaySpec]] = {}
+    for one in led:
+        theirs = several[one.router_id]
+        port_id = next(
+            (each.port_id for each in theirs if each.network_id == one.floating_network_id), None
+        )
+        if port_id is None:
+            continue
+        mine = found.setdefault(one.router_id, [])
+        if one.fixed_ip_address:
+            mine.append(topology.WaySpec(address=one.fixed_ip_address, port_id=port_id))
+        mine += [
+            topology.WaySpec(
+                address=each.internal_ip_address,
+                port_id=port_id,
+                protocol=each.protocol,
+                ports=(each.internal_first, each.internal_last),
+            )
+            for each in forwarded[one.id]
+        ]
+    return {router: tuple(theirs) for router, theirs in found.items()}
 
 
 async def _scopes_by_network(tx: Transaction, ids: Sequence[str]) -> dict[str, dict[int, str]]:
@@ -353,14 +478,6 @@ def _ra_mode(joined: Iterable[SQLRow[Any]]) -> Any:
         if subnet.ip_version == 6 and subnet.ipv6_ra_mode:
             return str(subnet.ipv6_ra_mode).replace("-", "_")
     return "dhcpv6_stateful"
-
-
-def _turned(known: Sequence[str], router_id: str) -> tuple[str, ...]:
-    """The hosts for a router's gateway, the most wanted first; another one for each router."""
-    if not known:
-        return ()
-    start = int(hashlib.sha256(router_id.encode()).hexdigest(), 16) % len(known)
-    return tuple([*known[start:], *known[:start]][:MOST_GATEWAYS])
 
 
 async def _load_floating(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:
@@ -381,7 +498,10 @@ async def _load_floating(tx: Transaction, room: Network, ids: Sequence[str]) -> 
             fixed_address=row.fixed_ip_address or "",
             forwardings=tuple(map(_forwarding, forwarded[row.id])),
             gateway_port_id=row.gateway_port_id or "",
+            several=bool(row.several and row.gateway_port_id),
             network_id=row.floating_network_id,
+            dns_name=f"{row.dns_name}.{row.dns_domain}" if row.home else "",
+            home=row.home or "",
             qos=policies.get(row.qos_policy_id, ()),
         )
         found[row.id] = _written(lambda spec=spec: topology.floating_ip(spec))  # type: ignore[misc]
@@ -420,10 +540,14 @@ async def _load_groups(tx: Transaction, room: Network, ids: Sequence[str]) -> di
                 remote_address_group_id=rule.remote_address_group_id or "",
             )
         )
+    logged = await logs.specs_of(tx, ids)
     found: dict[str, Wanted] = {}
     for group in await tx.all(_groups, {"ids": list(ids)}):
         spec = topology.SecurityGroupSpec(
-            id=group.id, rules=tuple(theirs.get(group.id, ())), stateful=group.stateful
+            id=group.id,
+            rules=tuple(theirs.get(group.id, ())),
+            stateful=group.stateful,
+            logs=logged.get(group.id, ()),
         )
         found[group.id] = _written(lambda spec=spec: topology.security_group(spec))  # type: ignore[misc]
     return found

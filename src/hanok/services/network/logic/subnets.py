@@ -18,7 +18,7 @@ from hanok.base.errors import BadInput
 from hanok.drivers.ovn.topology import METADATA_ADDRESS
 from hanok.services.network.logic import addresses, quotas, subnet_pools
 from hanok.services.network.logic import ports as port_logic
-from hanok.services.network.logic.addresses import network_of
+from hanok.services.network.logic.addresses import GATEWAY_OWNER, network_of
 from hanok.services.network.logic.errors import conflict, invalid, invalid_operation
 from hanok.services.network.logic.reach import (
     Reach,
@@ -31,7 +31,12 @@ from hanok.services.network.logic.reach import (
     standard,
     tags_of,
 )
-from hanok.services.network.logic.scopes import network_scope, port_scope, router_scope, touch_all
+from hanok.services.network.logic.scopes import (
+    port_scope,
+    router_scope,
+    touch_all,
+    whole_network,
+)
 from hanok.services.network.room import Network
 from hanok.services.network.tables import (
     free_ranges,
@@ -132,6 +137,8 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "ipv6_ra_mode": row.ipv6_ra_mode,
             "ipv6_address_mode": row.ipv6_address_mode,
             "subnetpool_id": row.subnetpool_id,
+            "service_types": row.service_types,
+            "dns_publish_fixed_ip": row.dns_publish_fixed_ip,
             "router:external": parents[row.network_id].external,
             "_target": {"network:project_id": parents[row.network_id].project_id},
         }
@@ -176,6 +183,8 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
         "ipv6_ra_mode": values["ipv6_ra_mode"],
         "ipv6_address_mode": values["ipv6_address_mode"],
         "subnetpool_id": None if pool is None else pool.id,
+        "service_types": values.get("service_types", []),
+        "dns_publish_fixed_ip": values.get("dns_publish_fixed_ip", False),
     }
     await tx.insert(subnets, row)
     await check_mtu(tx, network.id, int(await tx.scalar(_mtu, {"network": network.id}) or 0))
@@ -185,7 +194,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     await _metadata_address(tx, room, network, subnet)
     joined = await _join_outside(tx, subnet) if network.external else []
     await change(tx, networks, network.id, room.clock.now(), {})
-    await touch_all(tx, room, [network_scope(network.id), *map(router_scope, joined)])
+    await touch_all(tx, room, [*await whole_network(tx, network.id), *map(router_scope, joined)])
     return str(row["id"])
 
 
@@ -210,6 +219,8 @@ async def _join_outside(tx: Transaction, subnet: Row[Any]) -> list[str]:
 
     One whose own subnets overlap with it goes without, and so do those for which none is left.
     """
+    if subnet.service_types and GATEWAY_OWNER not in subnet.service_types:
+        return []
     cidr = network_of(subnet.cidr)
     joined = []
     for port in await tx.all(_gateway_ports, {"network": subnet.network_id}):
@@ -433,7 +444,9 @@ async def update(tx: Transaction, room: Network, row: Row[Any], values: Mapping[
     await tx.serialize("network", row.network_id)
     cidr = network_of(row.cidr)
     requested: dict[str, Any] = {
-        name: values[name] for name in ("name", "description", "enable_dhcp") if name in values
+        name: values[name]
+        for name in ("name", "description", "enable_dhcp", "dns_publish_fixed_ip", "service_types")
+        if name in values
     }
     gateway = row.gateway_ip
     if "gateway_ip" in values:
@@ -465,8 +478,9 @@ async def update(tx: Transaction, room: Network, row: Row[Any], values: Mapping[
         await addresses.lay(tx, after, pools)
     network = await get_any(tx, "network", row.network_id)
     await _metadata_address(tx, room, network, after)
-    names = [network_scope(row.network_id)]
-    if after.enable_dhcp != row.enable_dhcp:
+    names = await whole_network(tx, row.network_id)
+    told = (after.enable_dhcp, after.dns_publish_fixed_ip)
+    if told != (row.enable_dhcp, row.dns_publish_fixed_ip):
         names += [port_scope(one) for one in await tx.scalars(_guests, {"subnet": row.id})]
     if after.gateway_ip != row.gateway_ip:
         names += [router_scope(one) for one in await tx.scalars(_gateways_on, {"subnet": row.id})]
@@ -518,7 +532,7 @@ async def remove(tx: Transaction, room: Network, row: Row[Any]) -> None:
     await tx.execute(subnets.delete().where(subnets.c.id == row.id))
     if port is not None and await tx.first(_any_address, {"port": port.id}) is None:
         await port_logic.remove(tx, room, port)
-    await touch_all(tx, room, [network_scope(row.network_id)])
+    await touch_all(tx, room, await whole_network(tx, row.network_id))
 
 
 async def of_network(tx: Transaction, network_id: str) -> Sequence[Row[Any]]:

@@ -7,13 +7,17 @@ from hanok.services.network.routes import (
     availability,
     bindings,
     discovery,
+    flavors,
+    logs,
     members,
     qos,
     quotas,
     routers,
+    schedulers,
     tags,
     topologies,
     trunks,
+    unserved,
 )
 from hanok.services.network.routes.kinds import ALIASES, KINDS, PARTS
 from hanok.web.doors import routes
@@ -33,4 +37,8 @@ ROUTES: tuple[Route, ...] = (
     *tags.ROUTES,
     *quotas.ROUTES,
     *agents.ROUTES,
+    *schedulers.ROUTES,
+    *flavors.ROUTES,
+    *logs.ROUTES,
+    *unserved.ROUTES,
 )

@@ -15,6 +15,7 @@ from sqlalchemy import Row
 from hanok.base.errors import BadInput
 from hanok.services.network.logic.errors import disallowed, invalid, not_found
 from hanok.services.network.logic.reach import Reach
+from hanok.services.network.room import Network
 from hanok.web.bodies import Bodies
 from hanok.web.listing import PageStyle, links_beside
 from hanok.web.pages import number_of
@@ -64,7 +65,13 @@ PAGES = PageStyle(
 def reach_of(request: Request) -> Reach:
     """How far the caller sees."""
     everything = request.may("context_is_admin") or request.may("service_api")
-    return Reach(request.token.project_id, everything=everything)
+    room: Network = request.service.room
+    return Reach(
+        request.token.project_id,
+        everything=everything,
+        user_id=request.token.user_id,
+        dns_domain=room.settings.dns_domain,
+    )
 
 
 class RevisionDiffers(BadInput):

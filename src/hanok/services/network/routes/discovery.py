@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from hanok.services.network.extensions import EXTENSIONS, shown
+from hanok.services.network.logic import flavors
 from hanok.services.network.logic.errors import not_found
 from hanok.services.network.room import Network
 from hanok.services.network.routes.api import BODIES, PAGES, as_sent
@@ -82,9 +83,9 @@ async def list_zones(request: Request, room: Network) -> Response:
 
 
 async def list_providers(request: Request, room: Network) -> Response:
-    """GET /service-providers: none. What others provide (VPN, routers of several makes) is not served here."""
+    """GET /service-providers: what does the work of services that have flavors."""
     request.allow("get_service_provider")
-    return json_answer(PROVIDERS.answer(request, []))
+    return json_answer(PROVIDERS.answer(request, flavors.PROVIDERS))
 
 
 ROUTES = (

@@ -17,14 +17,21 @@ from hanok.base.errors import BadInput
 from hanok.services.network.logic import (
     address_groups,
     address_scopes,
+    flavors,
     floating_ips,
     group_defaults,
+    logs,
+    names,
+    ndp_proxies,
     networks,
     port_forwardings,
     ports,
+    promises,
     qos,
     routers,
     security_groups,
+    segment_ranges,
+    segments,
     sharing,
     subnet_pools,
     subnets,
@@ -45,14 +52,20 @@ from hanok.services.network.tables import (
     qos_rules,
     rbac_policies,
     security_group_rules,
+    service_profiles,
     tags,
 )
+from hanok.services.network.tables import flavors as flavor_table
 from hanok.services.network.tables import floating_ips as floating_table
+from hanok.services.network.tables import logs as log_table
+from hanok.services.network.tables import ndp_proxies as proxy_table
 from hanok.services.network.tables import networks as network_table
 from hanok.services.network.tables import port_forwardings as forwarding_table
 from hanok.services.network.tables import port_rows as port_table
 from hanok.services.network.tables import routers as router_table
 from hanok.services.network.tables import security_groups as group_table
+from hanok.services.network.tables import segment_ranges as range_table
+from hanok.services.network.tables import segment_rows as segment_table
 from hanok.services.network.tables import subnet_pools as pool_table
 from hanok.services.network.tables import subnets as subnet_table
 from hanok.services.network.tables import trunks as trunk_table
@@ -260,6 +273,10 @@ def _by_group(values: list[str]) -> Where:
     )
 
 
+async def _name_addresses(tx: Transaction, reach: Reach, views: Sequence[dict[str, Any]]) -> None:
+    names.assign(reach.dns_domain, views)
+
+
 async def _delete_port(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) -> None:
     await ports.delete(tx, room, row)
 
@@ -292,6 +309,7 @@ PORT = Resource(
     },
     visible=lambda reach: visible("port", reach),
     show=ports.show,
+    adapt=_name_addresses,
     create=ports.create,
     update=ports.update,
     by_new=("device_owner",),
@@ -314,7 +332,7 @@ ROUTER = Resource(
     path="routers",
     table=router_table,
     attributes=resources.ROUTER,
-    columns=_columns(router_table, "admin_state_up"),
+    columns=_columns(router_table, "admin_state_up", "flavor_id"),
     filters={"status": _always("ACTIVE"), **_by_tags(router_table)},
     same=("status",),
     visible=lambda reach: visible("router", reach),
@@ -687,6 +705,12 @@ BANDWIDTH_LIMIT_RULE = _rule_kind(
     "max_burst_kbps",
     "direction",
 )
+MINIMUM_BANDWIDTH_RULE = _rule_kind(
+    promises.BANDWIDTH, resources.MINIMUM_BANDWIDTH_RULE, "min_kbps", "direction"
+)
+MINIMUM_PACKET_RATE_RULE = _rule_kind(
+    promises.PACKETS, resources.MINIMUM_PACKET_RATE_RULE, "min_kpps", "direction"
+)
 DSCP_MARKING_RULE = _rule_kind(qos.DSCP, resources.DSCP_MARKING_RULE, "dscp_mark")
 
 # ---- who reaches what is another project's ----
@@ -713,6 +737,125 @@ RBAC_POLICY = Resource(
     by_new=("target_tenant",),
 )
 
+# ---- flavors of network services ----
+
+FLAVOR = Resource(
+    api=API,
+    name="flavor",
+    plural="flavors",
+    path="flavors",
+    table=flavor_table,
+    attributes=resources.FLAVOR,
+    columns={
+        name: flavor_table.c[name]
+        for name in ("id", "name", "description", "service_type", "enabled")
+    },
+    visible=lambda reach: sa.true(),
+    show=flavors.show,
+    create=flavors.create,
+    update=flavors.update,
+    delete=flavors.delete,
+)
+
+SERVICE_PROFILE = Resource(
+    api=API,
+    name="service_profile",
+    plural="service_profiles",
+    path="service_profiles",
+    table=service_profiles,
+    attributes=resources.SERVICE_PROFILE,
+    columns={name: service_profiles.c[name] for name in ("id", "description", "driver", "enabled")},
+    visible=lambda reach: sa.true(),
+    show=flavors.show_profiles,
+    create=flavors.create_profile,
+    update=flavors.update_profile,
+    delete=flavors.delete_profile,
+)
+
+# ---- segments ----
+
+SEGMENT = Resource(
+    api=API,
+    name="segment",
+    plural="segments",
+    path="segments",
+    table=segment_table,
+    attributes=resources.SEGMENT,
+    columns={
+        name: cast("sa.Column[Any]", segment_table.c[name])
+        for name in (
+            "id", "network_id", "name", "description", "network_type", "physical_network",
+            "segmentation_id", "revision_number",
+        )
+    },
+    filters=_by_tags(segment_table),
+    visible=lambda reach: sa.true() if reach.everything else sa.false(),
+    show=segments.show,
+    create=segments.create,
+    update=segments.update,
+    delete=segments.delete,
+)  # fmt: skip
+
+# ---- ranges of segments ----
+
+SEGMENT_RANGE = Resource(
+    api=API,
+    name="network_segment_range",
+    plural="network_segment_ranges",
+    path="network_segment_ranges",
+    table=range_table,
+    attributes=resources.SEGMENT_RANGE,
+    columns=_columns(
+        range_table,
+        "default",
+        "shared",
+        "network_type",
+        "physical_network",
+        "minimum",
+        "maximum",
+    ),
+    filters=_by_tags(range_table),
+    visible=lambda reach: sa.true() if reach.everything else sa.false(),
+    show=segment_ranges.show,
+    create=segment_ranges.create,
+    update=segment_ranges.update,
+    delete=segment_ranges.delete,
+)
+
+# ---- what routers answer neighbours for ----
+
+NDP_PROXY = Resource(
+    api=API,
+    name="ndp_proxy",
+    plural="ndp_proxies",
+    path="ndp_proxies",
+    table=proxy_table,
+    attributes=resources.NDP_PROXY,
+    columns=_columns(proxy_table, "router_id", "port_id", "ip_address"),
+    visible=lambda reach: own(reach, proxy_table),
+    show=ndp_proxies.show,
+    create=ndp_proxies.create,
+    update=ndp_proxies.update,
+    delete=ndp_proxies.delete,
+)
+
+# ---- packet logs ----
+
+LOG = Resource(
+    api=API,
+    name="log",
+    plural="logs",
+    path="log/logs",
+    table=log_table,
+    attributes=resources.LOG,
+    columns=_columns(log_table, "resource_type", "resource_id", "target_id", "event", "enabled"),
+    visible=logs.visible,
+    show=logs.show,
+    create=logs.create,
+    update=logs.update,
+    delete=logs.delete,
+)
+
 TAGGED = (
     NETWORK,
     SUBNET,
@@ -723,9 +866,29 @@ TAGGED = (
     SUBNET_POOL,
     QOS_POLICY,
     TRUNK,
+    SEGMENT,
+    SEGMENT_RANGE,
 )
-KINDS = (*TAGGED, RULE, DEFAULT_RULE, STATEFULNESS, ADDRESS_SCOPE, ADDRESS_GROUP, RBAC_POLICY)
-PARTS = (PORT_FORWARDING, BANDWIDTH_LIMIT_RULE, DSCP_MARKING_RULE)
+KINDS = (
+    *TAGGED,
+    RULE,
+    DEFAULT_RULE,
+    STATEFULNESS,
+    ADDRESS_SCOPE,
+    ADDRESS_GROUP,
+    RBAC_POLICY,
+    FLAVOR,
+    SERVICE_PROFILE,
+    LOG,
+    NDP_PROXY,
+)
+_QOS_RULES = (
+    BANDWIDTH_LIMIT_RULE,
+    MINIMUM_BANDWIDTH_RULE,
+    MINIMUM_PACKET_RATE_RULE,
+    DSCP_MARKING_RULE,
+)
+PARTS = (PORT_FORWARDING, *_QOS_RULES)
 """Kinds whose paths begin with what they are parts of."""
-ALIASES = (_alias(BANDWIDTH_LIMIT_RULE), _alias(DSCP_MARKING_RULE))
+ALIASES = tuple(map(_alias, _QOS_RULES))
 """Parts by their ids alone, for who knows one. There is no list of them."""

@@ -32,6 +32,14 @@ _PARAMETERS: dict[str, list[dict[str, Any]]] = {
         _parameter("max_burst_kbps", "range", _RATE),
         _parameter("direction", "choices", ["egress", "ingress"]),
     ],
+    "minimum_bandwidth": [
+        _parameter("min_kbps", "range", _RATE),
+        _parameter("direction", "choices", ["egress", "ingress"]),
+    ],
+    "minimum_packet_rate": [
+        _parameter("min_kpps", "range", _RATE),
+        _parameter("direction", "choices", ["egress", "ingress", "any"]),
+    ],
     "dscp_marking": [_parameter("dscp_mark", "choices", list(DSCP_MARKS))],
 }
 TYPES = ItemList(

@@ -11,10 +11,11 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput
 from hanok.services.identity import facade as identity
+from hanok.services.network.logic import quotas
 from hanok.services.network.logic.errors import disallowed
 from hanok.services.network.room import Network
 from hanok.services.network.routes.api import BODIES
-from hanok.web.attributes import Attribute, whole
+from hanok.web.attributes import Attribute, truth, whole
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import SIGNED_IN, Route
 
@@ -96,20 +97,27 @@ async def show_default(request: Request, room: Network) -> Response:
     return json_answer({"quota": limits})
 
 
+_HOW = {name: Attribute(check=truth) for name in ("force", "check_limit")}
+_UNSAID = (("force", False), ("check_limit", True))
+
+
 async def update_quota(request: Request, room: Network) -> Response:
-    """PUT /quotas/{project_id}."""
+    """PUT /quotas/{project_id}: a limit below what is used is set with `force` alone."""
     if not request.may("update_quota"):
         raise disallowed("update_quota")
     known = {name: Attribute(check=whole(-1, MOST)) for name in room.limits.defaults_of_code()}
     body: Any = await request.json()
     if isinstance(body, dict) and isinstance(body.get("quota"), dict):
-        ignored = ("tenant_id", "project_id", "force", "check_limit")
+        ignored = ("tenant_id", "project_id")
         body = {**body, "quota": {k: v for k, v in body["quota"].items() if k not in ignored}}
-    values = BODIES.changed(body, "quota", known)
+    values = BODIES.changed(body, "quota", {**known, **_HOW})
+    force, checked = (values.pop(name, default) for name, default in _UNSAID)
     project_id = request.path["project_id"]
     async with request.transaction() as tx:
         if not await identity.project_exists(tx, project_id):
             raise BadInput(f"Project {project_id[:64]} could not be found.", code="BadRequest")
+        if checked and not force:
+            await quotas.check_lower(tx, room, project_id, values)
         await room.limits.set(tx, project_id, values)
         limits = await room.limits.maximums(tx, project_id)
     return json_answer({"quota": limits})

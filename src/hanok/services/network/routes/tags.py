@@ -67,7 +67,9 @@ async def _write(
 def routes(kind: Kind[Network, Reach], path: str = "") -> list[Route]:
     """The seven operations on the tags of a kind. path: of the kind, where tags have another one, too."""
     get, create, update, delete = (
-        f"{verb}_{kind.name}:tags" for verb in ("get", "create", "update", "delete")
+        # Upstream calls those of segments as it did all of them once.
+        f"{verb}_{kind.name}s_tags" if kind.name == "segment" else f"{verb}_{kind.name}:tags"
+        for verb in ("get", "create", "update", "delete")
     )
 
     async def list_tags(request: Request, room: Network) -> Response:

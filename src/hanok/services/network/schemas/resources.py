@@ -5,14 +5,17 @@ Source: Networking API v2.0 reference.
 
 from __future__ import annotations
 
+from hanok.services.network.schemas.names import dns_domain, dns_domain_with_keywords, dns_name
 from hanok.services.network.schemas.values import (
     address_or_prefix,
+    dhcp_option,
     ip_version,
     mac,
     port_range,
     prefix,
     prefix_of_any,
     prefix_or_address,
+    service_type,
     tag_list,
 )
 from hanok.web.attributes import (
@@ -93,6 +96,7 @@ NETWORK: dict[str, Attribute] = {
     "availability_zone_hints": _ZONES,
     "availability_zones": read_only(),
     "qos_policy_id": Attribute(check=or_none(uuid), default=UNSET),
+    "dns_domain": Attribute(check=dns_domain_with_keywords, default=""),
     "ipv4_address_scope": read_only(),
     "ipv6_address_scope": read_only(),
 }
@@ -116,6 +120,8 @@ SUBNET: dict[str, Attribute] = {
     "subnetpool_id": Attribute(check=or_none(uuid), default=None, put=False),
     "prefixlen": Attribute(check=or_none(whole(1, 128)), default=None, put=False),
     "use_default_subnetpool": Attribute(check=truth, default=False, put=False),
+    "service_types": Attribute(check=items(service_type, maximum=32), default=[]),
+    "dns_publish_fixed_ip": Attribute(check=truth, default=False),
     "shared": read_only(),
     "router:external": read_only(),
 }
@@ -163,13 +169,17 @@ PORT: dict[str, Attribute] = {
     "network_id": Attribute(check=uuid, put=False),
     "admin_state_up": Attribute(check=truth, default=True),
     "status": read_only(),
-    "mac_address": Attribute(check=mac, default=UNSET),
+    "mac_address": Attribute(check=or_none(mac), default=UNSET),
     "fixed_ips": Attribute(check=_addresses(50), default=UNSET),
     "device_id": Attribute(check=text(), default=""),
     "device_owner": Attribute(check=text(), default=""),
     "security_groups": Attribute(check=items(uuid, maximum=50), default=UNSET),
     "port_security_enabled": Attribute(check=truth, default=UNSET),
     "allowed_address_pairs": Attribute(check=items(_pair, maximum=10), default=[]),
+    "dns_name": Attribute(check=dns_name, default=""),
+    "dns_domain": Attribute(check=dns_domain, default=""),
+    "dns_assignment": read_only(),
+    "extra_dhcp_opts": Attribute(check=items(dhcp_option, maximum=64, unique=False), default=[]),
     "qos_policy_id": _qos_policy,
     "binding:host_id": Attribute(check=lambda v: "" if v is None else text()(v), default=""),
     "binding:vnic_type": Attribute(check=one_of("normal"), default="normal"),
@@ -177,6 +187,11 @@ PORT: dict[str, Attribute] = {
     "binding:vif_type": read_only(),
     "binding:vif_details": read_only(),
     "trunk_details": read_only(),
+    "resource_request": read_only(),
+    "data_plane_status": Attribute(
+        check=or_none(one_of("ACTIVE", "DOWN")), default=None, post=False
+    ),
+    "trusted": Attribute(check=or_none(truth), default=None),
 }
 
 BINDING: dict[str, Attribute] = {
@@ -201,12 +216,28 @@ def gateway_info(value: object) -> dict[str, object] | None:
     return None if value is None or value == {} else dict(_gateway(value))
 
 
+_gateways = items(_gateway, maximum=10, unique=False)
+
+
+def gateway_list(value: object) -> list[dict[str, object]]:
+    """Gateways as a list; an empty object stands for none of them, as clients send it."""
+    found: list[dict[str, object]] = _gateways([] if value == {} else value)
+    return found
+
+
+GATEWAYS: dict[str, Attribute] = {"external_gateways": Attribute(check=gateway_list)}
+
 ROUTER: dict[str, Attribute] = {
     **_standard(),
     "admin_state_up": Attribute(check=truth, default=True),
     "status": read_only(),
     "external_gateway_info": Attribute(check=gateway_info, default=None),
+    "external_gateways": read_only(),
+    "enable_default_route_ecmp": Attribute(check=truth, default=False),
+    "enable_default_route_bfd": Attribute(check=truth, default=False),
+    "enable_ndp_proxy": Attribute(check=truth, default=False),
     "routes": Attribute(check=ROUTES, default=[], post=False),
+    "flavor_id": Attribute(check=or_none(uuid), default=None, put=False),
     "distributed": read_only(),
     "ha": read_only(),
     "availability_zone_hints": _ZONES,
@@ -224,6 +255,8 @@ FLOATING_IP: dict[str, Attribute] = {
     "status": read_only(),
     "port_details": read_only(),
     "port_forwardings": read_only(),
+    "dns_name": Attribute(check=dns_name, default="", put=False),
+    "dns_domain": Attribute(check=dns_domain, default="", put=False),
     "qos_policy_id": _qos_policy,
 }
 
@@ -392,6 +425,18 @@ BANDWIDTH_LIMIT_RULE: dict[str, Attribute] = {
     "direction": Attribute(check=one_of("egress", "ingress"), default="egress"),
 }
 
+MINIMUM_BANDWIDTH_RULE: dict[str, Attribute] = {
+    **_of_rule,
+    "min_kbps": Attribute(check=whole(1, 2**31 - 1)),
+    "direction": Attribute(check=one_of("egress", "ingress"), default="egress"),
+}
+
+MINIMUM_PACKET_RATE_RULE: dict[str, Attribute] = {
+    **_of_rule,
+    "min_kpps": Attribute(check=whole(1, 2**31 - 1)),
+    "direction": Attribute(check=one_of("egress", "ingress", "any"), default="egress"),
+}
+
 DSCP_MARKING_RULE: dict[str, Attribute] = {
     **_of_rule,
     "dscp_mark": Attribute(check=lambda value: one_of(*DSCP_MARKS)(whole()(value))),
@@ -414,6 +459,86 @@ RBAC_POLICY: dict[str, Attribute] = {
     "action": Attribute(check=text(40), put=False),
     "target_tenant": Attribute(check=text(empty=False)),
 }
+
+
+def _logged_type(value: object) -> str:
+    if value != "security_group":
+        raise Wrong(f"Invalid log resource_type: {say(value)}")
+    return "security_group"
+
+
+LOG: dict[str, Attribute] = {
+    **_standard(tags=False),
+    "resource_type": Attribute(check=_logged_type, put=False),
+    "resource_id": Attribute(check=or_none(uuid), default=None, put=False),
+    "target_id": Attribute(check=or_none(uuid), default=None, put=False),
+    "event": Attribute(
+        check=lambda v: one_of("ALL", "ACCEPT", "DROP")(v.upper() if isinstance(v, str) else v),
+        default="ALL",
+        put=False,
+    ),
+    "enabled": Attribute(check=truth, default=True),
+}
+
+SEGMENT: dict[str, Attribute] = {
+    **{name: one for name, one in _standard().items() if name != "project_id"},
+    "network_id": Attribute(check=uuid, put=False),
+    "network_type": Attribute(check=one_of("geneve", "flat", "vlan"), put=False),
+    "physical_network": Attribute(check=or_none(text(64, empty=False)), default=None, put=False),
+    "segmentation_id": Attribute(check=or_none(whole(1, 16_777_215)), default=None, put=False),
+}
+
+_segment = Attribute(check=whole(1, 16_777_215))
+
+SEGMENT_RANGE: dict[str, Attribute] = {
+    **_standard(),
+    "default": read_only(),
+    "shared": Attribute(check=truth, default=True, put=False),
+    "network_type": Attribute(check=one_of("geneve", "vlan"), put=False),
+    "physical_network": Attribute(check=or_none(text(64, empty=False)), default=None, put=False),
+    "minimum": _segment,
+    "maximum": _segment,
+    "used": read_only(),
+    "available": read_only(),
+}
+
+NDP_PROXY: dict[str, Attribute] = {
+    **_standard(tags=False),
+    "router_id": Attribute(check=uuid, put=False),
+    "port_id": Attribute(check=uuid, put=False),
+    "ip_address": Attribute(check=or_none(address), default=None, put=False),
+}
+
+SERVICE_TYPES = ("L3_ROUTER_NAT",)
+"""The services that have flavors."""
+
+FLAVOR: dict[str, Attribute] = {
+    "id": read_only(),
+    "name": Attribute(check=text(), default=""),
+    "description": Attribute(check=lambda v: "" if v is None else text(1024)(v), default=""),
+    "service_type": Attribute(check=one_of(*SERVICE_TYPES), put=False),
+    "enabled": Attribute(check=truth, default=True),
+    "service_profiles": read_only(),
+}
+
+_said = lambda v: "" if v is None else text(1024)(v)  # noqa: E731
+SERVICE_PROFILE: dict[str, Attribute] = {
+    "id": read_only(),
+    "description": Attribute(check=_said, default=""),
+    "driver": Attribute(check=_said, default=""),
+    "metainfo": Attribute(check=lambda v: "" if v is None else text(4096)(v), default=""),
+    "enabled": Attribute(check=truth, default=True),
+}
+
+FLAVOR_PROFILE: dict[str, Attribute] = {"id": Attribute(check=uuid)}
+
+# OVN's numbers of hosts: the highest that is alive carries a router's gateways.
+_host_priority = or_none(whole(1, 32767))
+HOSTING: dict[str, Attribute] = {
+    "ha_chassis_priority": Attribute(check=_host_priority, default=None)
+}
+HOSTED_ROUTER: dict[str, Attribute] = {"router_id": Attribute(check=uuid), **HOSTING}
+HOSTED_NETWORK: dict[str, Attribute] = {"network_id": Attribute(check=uuid)}
 
 AGENT: dict[str, Attribute] = {
     "description": Attribute(check=_optional_text, default="", post=False),

@@ -9,7 +9,9 @@ import ipaddress
 import re
 from typing import Any
 
-from hanok.web.attributes import Wrong, items, one_of, say, whole
+from hanok.drivers.ovn import dhcp_options
+from hanok.drivers.ovn.errors import CannotExpress
+from hanok.web.attributes import Wrong, items, one_of, or_none, record, say, text, whole
 
 _MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}")
 
@@ -77,6 +79,42 @@ def port_range(value: Any) -> str:
     if not 0 < int(first) <= int(last or first) <= 65535:
         raise Wrong(f"'{value}' is not a valid port range")
     return value
+
+
+def dhcp_option(value: Any) -> dict[str, Any]:
+    """An option that DHCP tells a port; null as its value takes it away.
+
+    Upstream keeps what OVN cannot send and only logs it; here it is refused.
+    """
+    names = {"opt_name": text(64, empty=False)}
+    others = {
+        "opt_value": or_none(text(255, empty=False)),
+        "ip_version": ip_version,
+        "id": text(36),
+    }
+    if isinstance(value, dict) and "opt_value" not in value:
+        raise Wrong("Validation of dictionary's keys failed. Expected keys: ['opt_value']")
+    found: dict[str, Any] = record(names, others)(value)
+    found.pop("id", None)
+    found["ip_version"] = found.get("ip_version") or 4
+    try:
+        option = (found["ip_version"], found["opt_name"], found["opt_value"])
+        if option[2] is not None and not dhcp_options.of_the_other_version(*option):
+            dhcp_options.translated(*option)
+    except CannotExpress as error:
+        raise Wrong(say(error.message)) from None
+    return found
+
+
+_OWNER = re.compile(r"[a-z][a-z0-9_-]*:.*")
+
+
+def service_type(value: Any) -> str:
+    """A device owner, as ports have it."""
+    found = str(text(255)(value))
+    if not _OWNER.fullmatch(found):
+        raise Wrong(f"Subnet service type {say(found)} does not correspond to a valid device owner")
+    return found
 
 
 _TAG = re.compile(r"[^/,]{1,255}")

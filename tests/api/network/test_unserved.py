@@ -1,0 +1,46 @@
+"""What OVN cannot do is refused with the reason, and its extensions are not listed."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.api.network.test_networks import V2, refused
+from tests.cloud import Client, Cloud
+
+WAYS = [
+    ("routers/{}/conntrack_helpers", "l3-conntrack-helper", "knows no helpers"),
+    ("metering/metering-labels", "metering", "does not count"),
+    ("metering/metering-label-rules", "metering", "does not count"),
+    ("local_ips", "local_ip", "no address that leads"),
+]
+
+
+async def _router(client: Client) -> str:
+    return str((await client.post(f"{V2}/routers", {"router": {}}))["router"]["id"])
+
+
+@pytest.mark.parametrize(("path", "alias", "why"), WAYS)
+async def test_none_can_be_made_and_the_reason_is_said(
+    cloud: Cloud, path: str, alias: str, why: str
+) -> None:
+    client = await cloud.project_with("p", "member", "manager")
+    path = f"/{path.format(await _router(client))}"
+    (found,) = (await client.get(f"{V2}{path}?limit=1&fields=id")).values()
+    assert found == []
+    await refused(client, "GET", f"{path}?odd=1", None, 400)
+    error = await refused(client, "POST", path, {"anything": {}}, 400)
+    assert why in error["message"]
+    await refused(client, "GET", f"{path}/nothing", None, 404)
+    await client.get(f"{V2}/extensions/{alias}", 404)
+    reader = await cloud.project_with("p2", "reader")
+    if "routers" not in path:
+        await refused(reader, "POST", path, {}, 403)
+
+
+async def test_a_strangers_router_has_none(cloud: Cloud) -> None:
+    owner = await cloud.project_with("p", "member")
+    stranger = await cloud.project_with("s", "member")
+    path = f"/routers/{await _router(owner)}/conntrack_helpers"
+    for method in ("GET", "POST"):
+        error = await refused(stranger, method, path, {}, 404)
+        assert error["type"] == "RouterNotFound"
