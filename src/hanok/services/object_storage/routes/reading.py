@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -34,6 +35,8 @@ from hanok.services.object_storage.logic.names import (
 from hanok.services.object_storage.routes import headers
 from hanok.services.object_storage.routes.call import Call, empty
 from hanok.services.object_storage.routes.faults import HTML
+
+log = logging.getLogger(__name__)
 
 HOPS = 2  # links that are followed
 DEPTH = 10  # manifests in manifests
@@ -450,7 +453,8 @@ async def _part(
     if length <= PIECE:
         body = b"".join([part async for part in source])
         if len(body) != length:
-            raise OSError("the object has fewer bytes than its row says")
+            log.error("object %s has fewer bytes than its row says", whole.address.path)
+            raise Said(503)
         return Response(body, status, found)
     return StreamingResponse(source, status, found)
 

@@ -8,7 +8,7 @@ from alembic import op
 import hanok.store.schema
 
 revision = 'f298dc0f2726'
-down_revision = '29a7e8a444a9'
+down_revision = '0d96de9dc3f4'
 branch_labels = None
 depends_on = None
 
