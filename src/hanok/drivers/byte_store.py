@@ -105,8 +105,9 @@ class Files:
         self._threads: ThreadPoolExecutor | None = None
 
     def close(self) -> None:
+        """Let go of the threads; what is under way is done, and may go on with new ones."""
         if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads.shutdown(wait=False)
             self._threads = None
 
     async def _thread(self, work: Callable[..., Result], *given: object) -> Result:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from hanok.services.object_storage.logic import acls, containers, listing
 from hanok.services.object_storage.logic.names import (
     CONTAINER_NAME,
+    META_VALUE,
     POLICY,
     Said,
     http_date,
@@ -19,7 +20,9 @@ from hanok.services.object_storage.routes import headers, listings
 from hanok.services.object_storage.routes.call import Call, empty
 
 # Of features that are not served: said so, not kept as if they did something.
-_REFUSED = ("x-container-sync-to", "x-container-sync-key", "x-versions-enabled")
+_REFUSED = ("x-container-sync-to", "x-versions-enabled")
+# Kept and shown; without a place to sync to, it does nothing upstream either.
+_SYNC_KEY = "x-container-sync-key"
 
 
 async def answer(call: Call) -> Response:
@@ -80,12 +83,22 @@ def _changes(call: Call) -> containers.Changes:
         said = found.get(quota, "")
         if said and not (said.isascii() and said.isdigit() and len(said) < 19):
             raise Said(400, f"Invalid {what} quota.")
+    if (key := sent.get(_SYNC_KEY)) is not None:
+        found[_SYNC_KEY] = headers.text(key, _SYNC_KEY)
+        if len(found[_SYNC_KEY].encode()) > META_VALUE:
+            raise Said(400, f"X-Container-Sync-Key is longer than {META_VALUE} bytes")
     return containers.Changes(
         metadata=found,
         read_acl=_acl(call, "read"),
         write_acl=_acl(call, "write"),
         versions=_versions(call),
     )
+
+
+def _check(row: Row[Any], changes: containers.Changes) -> None:
+    """Hold what a container's metadata comes to against its limits."""
+    whole = containers.merged(row.metadata, changes.metadata)
+    headers.check({name: value for name, value in whole.items() if name != _SYNC_KEY}, "container")
 
 
 def _acl(call: Call, kind: str) -> str | None:
@@ -132,7 +145,7 @@ async def _put(call: Call) -> Response:
     room, (account, name) = call.room, (call.address.account, call.address.container)
     async with room.database.write() as tx:
         row, made = await containers.put(tx, account, name, changes, room.now_us())
-        headers.check(containers.merged(row.metadata, changes.metadata), "container")
+        _check(row, changes)
         what = "container.created" if made else "container.updated"
         await room.tell(tx, what, account, name, user_id=call.user_id)
     return empty(201 if made else 202)
@@ -144,7 +157,7 @@ async def _post(call: Call) -> Response:
     room, (account, name) = call.room, (call.address.account, call.address.container)
     async with room.database.write() as tx:
         row = await containers.held(tx, account, name)
-        headers.check(containers.merged(row.metadata, changes.metadata), "container")
+        _check(row, changes)
         await containers.change(tx, row, changes, room.now_us())
         await room.tell(tx, "container.updated", account, name, user_id=call.user_id)
     return empty(204)

@@ -27,7 +27,7 @@ KEPT = (
 # What only owners see.
 SECRET = (
     "x-account-meta-temp-url-key", "x-account-meta-temp-url-key-2", "x-container-meta-temp-url-key",
-    "x-container-meta-temp-url-key-2",
+    "x-container-meta-temp-url-key-2", "x-container-sync-key",
 )  # fmt: skip
 OCTETS = "application/octet-stream"
 
