@@ -24,7 +24,8 @@ settings.load_profile("whole")
 SLOW = (
     "acceptance", "node", "cli/test_guest_image.py", "drivers/ovn/test_northbound_real.py",
     "drivers/image_stores/test_stores.py", "drivers/qemu", "operations/test_killed.py",
-    "operations/test_import_killed.py", "api/network/test_real_engine.py", "api/image/test_stores.py",
+    "operations/test_import_killed.py", "api/network/test_real_engine.py",
+    "api/network/test_real_traces.py", "api/image/test_stores.py",
     "api/identity/test_directory.py", "api/identity/test_saml.py", "unit/cli/test_bootstrap.py",
     "unit/supervisor",
 )  # fmt: skip

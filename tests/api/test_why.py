@@ -264,6 +264,8 @@ def test_how_a_destination_is_written() -> None:
     assert split("10.0.0.1:22") == ("10.0.0.1", "22")
     assert split("fd00::1") == ("fd00::1", "")
     assert split("[fd00::1]:22") == ("fd00::1", "22")
+    assert split("[fd00::1]") == ("fd00::1", "")
+    assert split("vm²:²") == ("vm²:²", "")
     assert split("a:name") == ("a:name", "")
 
 
@@ -302,8 +304,9 @@ async def test_a_port_of_a_floating_ip_leads_to_another(site: Site) -> None:
     assert "lets tcp port 22 from the outside in" in says
     await site.rule(protocol="tcp", port_range_min=22, port_range_max=22)
     assert await site.stop("outside", address, port=2222) == NOTHING
-    says, _ = await site.stop("outside", address, port=2223)
-    assert says == f"Floating IP {address} is not associated with a port."
+    says, helps = await site.stop("outside", address, port=2223)
+    assert says == f"Floating IP {address} does not forward tcp port 2223."
+    assert helps.startswith("openstack floating ip port forwarding create")
 
 
 async def test_address_scopes_part_networks(site: Site) -> None:
@@ -318,6 +321,72 @@ async def test_address_scopes_part_networks(site: Site) -> None:
     assert says == "Router r parts the address scopes of the two networks."
     await site.user("PUT", path, {"network_id": site.ids["net-a"]}, status=200)
     assert await site.stop("a", "b", port=22) == NOTHING
+
+
+async def test_an_address_that_nobody_has_is_not_reached(site: Site) -> None:
+    """A server that is gone, say: not even with a way out of the cloud."""
+    await site.gateway()
+    for source, destination in (("a", "10.1.0.250"), ("a", "10.2.0.250"), ("b", "10.1.0.250")):
+        says, helps = await site.stop(source, destination)
+        assert says.endswith("where no port has it.") and destination in says and helps
+    assert await site.stop("a", "10.3.0.1") == NOTHING  # outside of this cloud
+
+
+async def test_a_server_on_an_external_network_needs_no_router(site: Site) -> None:
+    floating, public = await site.floating("b"), await site.gateway()
+    await site.rule(protocol="icmp")
+    image = (await site.user.get("/image/v2/images"))["images"][0]["id"]
+    await a_server(site.admin, image, "nano", public, name="direct")
+    await settle(site.cloud)
+    for destination in ("outside", "8.8.8.8", floating, "172.24.4.253"):
+        assert await site.stop("direct", destination) == NOTHING
+    says, _ = await site.stop("outside", "direct")
+    assert says == "No rule of its security groups (default) lets icmp from the outside in."
+
+
+async def test_a_route_by_the_external_network_leaves_the_cloud(site: Site) -> None:
+    await site.gateway()
+    route = {"destination": "192.168.7.0/24", "nexthop": "172.24.4.1"}
+    await site.change("router", site.ids["r"], routes=[route])
+    assert await site.stop("a", "192.168.7.9") == NOTHING
+    steps = (await site.why("a", "192.168.7.9"))["steps"]
+    assert "Router r has a route for it by 172.24.4.1." in [one["says"] for one in steps]
+
+
+async def test_ipv6_comes_in_by_a_router_that_has_a_way_out_for_it(site: Site) -> None:
+    network = (await site.user.post(f"{V2}/networks", {"network": {"name": "six"}}))["network"]
+    subnet = {"network_id": network["id"], "cidr": "fd00:6::/64", "ip_version": 6}
+    subnet_id = (await site.user.post(f"{V2}/subnets", {"subnet": subnet}))["subnet"]["id"]
+    image = (await site.user.get("/image/v2/images"))["images"][0]["id"]
+    await a_server(site.user, image, "nano", network["id"], name="six")
+    await settle(site.cloud)
+    await site.rule(ethertype="IPv6", protocol="icmp")
+    says, _ = await site.stop("outside", "six")
+    assert says.endswith("is on network six, to which no router leads.")
+    path = f"{V2}/routers/{site.ids['r']}/add_router_interface"
+    await site.user("PUT", path, {"subnet_id": subnet_id}, status=200)
+    public = await site.gateway()
+    for source, destination in (("outside", "six"), ("six", "outside")):
+        says, helps = await site.stop(source, destination)
+        assert says == "Router r has no IPv6 address on an external network." and helps
+    subnet = {"network_id": public, "cidr": "2001:db8:9::/64", "ip_version": 6}
+    await site.admin.post(f"{V2}/subnets", {"subnet": subnet})
+    await site.change("router", site.ids["r"], external_gateway_info=None)
+    await site.gateway()
+    for source, destination in (("outside", "six"), ("six", "outside"), ("2001:db8::5", "six")):
+        assert await site.stop(source, destination) == NOTHING
+
+
+async def test_outside_to_outside_is_not_ours(site: Site) -> None:
+    assert await site.stop("outside", "outside") == NOTHING
+    assert await site.stop("outside", "2001:db8::1") == NOTHING
+
+
+async def test_an_address_of_no_single_host_is_refused(site: Site) -> None:
+    for one in ("fe80::1%eth0", 'fe80::1%" || 1', "224.0.0.1", "ff02::1", "127.0.0.1", "::1"):
+        for ends in (("outside", one), (one, "a")):
+            answer = await site.why(*ends, status=400)
+            assert "is not a valid address of one host" in answer["error"]["message"]
 
 
 async def test_who_comes_from_outside_has_an_address_of_the_same_version(site: Site) -> None:

@@ -26,7 +26,7 @@ def without_locks() -> bool:
     try:
         library = ctypes.CDLL(_sqlite3.__file__)
         library.sqlite3_memory_used.restype = ctypes.c_int64
-        if library.sqlite3_memory_used():  # somebody uses it
+        if library.sqlite3_memory_used() or not _counts(library):  # somebody uses it, or may
             return False
         library.sqlite3_shutdown()
         done: bool = library.sqlite3_config(MULTI_THREAD) == OK
@@ -35,3 +35,13 @@ def without_locks() -> bool:
         log.info("SQLite goes on with its locks: %s", error)
         return False
     return done
+
+
+def _counts(library: ctypes.CDLL) -> bool:
+    """Whether the library says how much memory it uses: some are built without that, and say none."""
+    library.sqlite3_malloc.restype = ctypes.c_void_p
+    library.sqlite3_free.argtypes = [ctypes.c_void_p]
+    taken = library.sqlite3_malloc(64)
+    counts = bool(library.sqlite3_memory_used())
+    library.sqlite3_free(taken)
+    return counts

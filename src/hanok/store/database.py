@@ -48,6 +48,7 @@ BUSY_S = 30.0  # a writer in another process: longer than any transaction of our
 COMPILED = 1500  # statements that are kept compiled
 PREPARED = 300  # statements that a connection to SQLite keeps prepared, of some kilobytes each
 CONNECTIONS = 16  # of a process, for reading and for writing each
+OPENING_S = 2.0  # a connection that is being opened while others are closed: longer than that, nobody answers
 PATIENT_S = 0.02  # some transactions long: who waits longer than that is next
 SPARE = 4  # connections for answers of many rows that are kept
 
@@ -575,6 +576,7 @@ class _Connections:
         self._plans = Plans(engine.dialect)
         self._slots = asyncio.Semaphore(maximum)
         self._free: list[Direct] = []
+        self._opening: set[asyncio.Task[Direct]] = set()  # what nobody waits for any more
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[Direct]:
@@ -615,6 +617,21 @@ class _Connections:
         return None
 
     async def _open(self) -> Direct:
+        """A new one. Who goes while it is being opened leaves it to others, not half-open to the garbage collector."""
+        opening = asyncio.ensure_future(self._made())
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            self._opening.add(opening)
+            opening.add_done_callback(self._keep)
+            raise
+
+    def _keep(self, opening: asyncio.Task[Direct]) -> None:
+        self._opening.discard(opening)
+        if not opening.cancelled() and opening.exception() is None:
+            self._free.append(opening.result())
+
+    async def _made(self) -> Direct:
         from hanok.store.direct import Direct  # a cloud on SQLite has no use for the driver
 
         toolkit = await self._engine.connect()
@@ -622,6 +639,8 @@ class _Connections:
         return Direct(toolkit, raw.driver_connection, self._plans)
 
     async def close(self) -> None:
+        if self._opening:
+            await asyncio.wait(self._opening, timeout=OPENING_S)
         while self._free:
             await self._free.pop().end()
 
@@ -697,12 +716,13 @@ class _translated:
                 raise Raced(detail=str(error)) from error
         if isinstance(error, OperationalError | InterfaceError) or (
             isinstance(error, DBAPIError)
-            and (error.connection_invalidated or _state(error)[:2] in AWAY)
+            and (error.connection_invalidated or _state(error).startswith(AWAY))
         ):
             raise DatabaseAway(why(str(error.orig)), detail=str(error)) from error
         if isinstance(error, OSError) and not isinstance(error, TimeoutError):
             raise DatabaseAway("The database does not answer.", detail=str(error)) from error
-        if isinstance(error, DBAPIError):
+        # A constraint is told with the names of its columns, which may be of disks.
+        if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
             text = str(error.orig).lower()
             if "lock timeout" in text or "disk" in text:
                 raise DatabaseAway(why(text), detail=str(error)) from error

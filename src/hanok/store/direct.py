@@ -89,11 +89,13 @@ class Direct:
         plan = self._plans.of(statement, many[0] if many else given)
         with _translated():
             if many is not None:
-                bound = [plan.bound(one) for one in many]
-                for text in dict.fromkeys(text for text, _ in bound):
-                    await self._driver.executemany(
-                        text, [values for one, values in bound if one is text]
-                    )
+                # Lists of several lengths make several texts.
+                texts: dict[str, list[list[Any]]] = {}
+                for one in many:
+                    text, values = plan.bound(one)
+                    texts.setdefault(text, []).append(values)
+                for text, sets in texts.items():
+                    await self._driver.executemany(text, sets)
                 return (), -1
             text, values = plan.bound(given)
             if plan.shape is not None:
@@ -102,15 +104,15 @@ class Direct:
             status = await self._driver.execute(text, *values)
             return (), int(status.rpartition(" ")[2])
 
-    async def say(self, text: str) -> None:
-        """Begin or end something.
+    async def say(self, text: str) -> str:
+        """Begin or end something. Gives what the server calls what it did.
 
         Raises:
             DatabaseAway: the server does not answer, or broke off. Raced: what was written does not go with what others
                 wrote.
         """
         with _translated():
-            await self._driver.execute(text)
+            return str(await self._driver.execute(text))
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -141,8 +143,12 @@ class Direct:
             await self._forget()
             raise
         else:
-            await self.say("COMMIT")
+            done = await self.say("COMMIT")
             await self._forget()
+            if done != "COMMIT":
+                # A statement failed, and who sent it went on as if it had not: the server has thrown all of it
+                # away, and says so here only.
+                raise Raced(detail=f"the transaction was broken off before its end: {done}")
 
     async def _forget(self) -> None:
         """Nothing is left to roll back: the toolkit may have begun something of its own."""
@@ -180,11 +186,12 @@ class _translated:
             ) from error
         if is_too_large(error):
             raise BadInput(TOO_LARGE) from error
-        if state in RACED:
-            if isinstance(error, asyncpg.IntegrityConstraintViolationError):
-                raise IntegrityError(None, None, error) from error
+        if isinstance(error, asyncpg.IntegrityConstraintViolationError):
+            raise IntegrityError(None, None, error) from error
+        # A prepared statement whose table was changed meanwhile, by an upgrade of another process: it is prepared anew.
+        if state in RACED or isinstance(error, asyncpg.InvalidCachedStatementError):
             raise Raced(detail=str(error)) from error
         lost = asyncpg.InterfaceError | asyncpg.InternalClientError | OSError
-        if isinstance(error, lost) or state[:2] in AWAY:
+        if isinstance(error, lost) or state.startswith(AWAY):
             if not isinstance(error, TimeoutError):
                 raise DatabaseAway(why(str(error)), detail=str(error)) from error

@@ -193,6 +193,11 @@ class Request:
         shown = self.client_certificate
         return shown is not None and hmac.compare_digest(thumbprint(shown), token.thumbprint)
 
+    @property
+    def own(self) -> dict[str, str | None]:
+        """The target of a rule that upstream asks without one: it is the caller's own."""
+        return {"project_id": self.token.project_id, "user_id": self.token.user_id}
+
     def allow(
         self, rule: str = "", target: Mapping[str, Any] | None = None, /, **fields: Any
     ) -> None:

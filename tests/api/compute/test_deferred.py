@@ -53,6 +53,28 @@ async def used(ground: Ground) -> int:
 # ---- deleted, and not yet
 
 
+async def test_lists_of_deleted_servers_show_those_that_wait_too(waiting: Ground) -> None:
+    ground = waiting
+    kept, gone, waits = [await ground.server(name=name) for name in ("kept", "gone", "waits")]
+    await ground.delete(gone)
+    await ground.act(gone, "forceDelete")
+    await ground.delete(waits)
+    for query, expected in (
+        ("", {kept}),
+        ("deleted=true", {gone, waits}),
+        ("deleted=true&status=SOFT_DELETED", {waits}),
+        ("deleted=true&soft_deleted=true", {gone, waits}),
+        ("deleted=true&soft_deleted=false", {gone}),
+        ("deleted=false", {kept}),
+        ("deleted=perhaps", {kept}),
+        ("soft_deleted=true", {waits}),
+        ("status=DELETED", {gone}),
+    ):
+        path = f"{SERVERS}?all_tenants=1&{query}"
+        found = (await ground.admin.get(path, headers=at(74)))["servers"]
+        assert {one["id"] for one in found} == expected, query
+
+
 @pytest.mark.parametrize("before", [None, "os-stop", "pause", "suspend", "rescue"])
 async def test_a_deleted_server_may_come_back(waiting: Ground, before: str | None) -> None:
     ground = waiting

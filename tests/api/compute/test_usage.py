@@ -190,9 +190,9 @@ async def test_migrations_are_listed_as_each_version_shows_them(ground: Ground) 
     )
     shown = (await ground.admin.get(f"{of_server}/{one['id']}", headers=NEWEST))["migration"]
     assert shown["uuid"] == one["uuid"]
-    for method, body in (("GET", None), ("DELETE", None)):
-        answer = await ground.admin(method, f"{of_server}/99", body, headers=NEWEST, status=404)
-        assert "In-progress live migration 99 is not found" in answer.text
+    for method, number in (("GET", "99"), ("DELETE", "99"), ("GET", "x"), ("GET", "9" * 30)):
+        answer = await ground.admin(method, f"{of_server}/{number}", headers=NEWEST, status=404)
+        assert f"In-progress live migration {number} is not found" in answer.text
     await ground.admin("GET", of_server, headers=at(22), status=404)
     await ground.admin("DELETE", f"{of_server}/{one['id']}", headers=at(23), status=404)
     body = {"force_complete": None}

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from hanok.drivers.ovn import engines, host, topology
@@ -23,15 +23,17 @@ SCHEMA = Path("/usr/share/ovn/ovn-nb.ovsschema")
 class NorthboundServer:
     """ovsdb-server with an empty nb.db; can be stopped, started again, and lose its data."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, schema: Path = SCHEMA) -> None:
+        self.directory, self._schema = directory, schema
         self.remote = f"unix:{directory}/nb.sock"
         self._process: asyncio.subprocess.Process | None = None
 
     def create(self) -> None:
         (self.directory / "nb.db").unlink(missing_ok=True)
         subprocess.run(
-            ["ovsdb-tool", "create", self.directory / "nb.db", SCHEMA], check=True, timeout=20
+            ["ovsdb-tool", "create", self.directory / "nb.db", self._schema],
+            check=True,
+            timeout=20,
         )
 
     async def start(self) -> None:
@@ -71,6 +73,32 @@ async def northbound_server() -> AsyncIterator[NorthboundServer]:
             yield server
         finally:
             await server.stop()
+
+
+@asynccontextmanager
+async def databases_and_northd() -> AsyncIterator[tuple[str, str]]:
+    """The addresses of a northbound and of a southbound database that ovn-northd keeps up with it; no data plane."""
+    with tempfile.TemporaryDirectory(prefix="hk") as directory:
+        folders = [Path(directory) / name for name in ("n", "s")]
+        schemas = (SCHEMA, SCHEMA.with_name("ovn-sb.ovsschema"))
+        servers = [NorthboundServer(*one) for one in zip(folders, schemas, strict=True)]
+        async with AsyncExitStack() as stack:
+            for server in servers:
+                server.directory.mkdir()
+                server.create()
+                await server.start()
+                stack.push_async_callback(server.stop)
+            northbound, southbound = (server.remote for server in servers)
+            northd = await asyncio.create_subprocess_exec(
+                "ovn-northd", "-vconsole:off", "-vsyslog:off", "-vfile:off",
+                f"--ovnnb-db={northbound}", f"--ovnsb-db={southbound}",
+                f"--unixctl={directory}/northd.ctl",
+            )  # fmt: skip
+            try:
+                yield northbound, southbound
+            finally:
+                northd.terminate()
+                await northd.wait()
 
 
 def root_and_programs() -> bool:

@@ -55,6 +55,18 @@ async def test_the_boot_sector_runs_where_guests_run() -> None:
     assert await run_boot_sector("qemu-system-x86_64", "tcg", limit_s=20) == GUEST_RAN
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts guests as other users")
+async def test_the_boot_sector_runs_though_temporary_files_are_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with Debian's libpam-tmpdir: root's own folder is not one that guests' users get into."""
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    monkeypatch.setattr(tempfile, "tempdir", str(private))
+    status = await run_boot_sector("qemu-system-x86_64", "tcg", uid=65534, gid=65534, limit_s=20)
+    assert status == GUEST_RAN and not list(private.iterdir())
+
+
 async def test_a_probe_that_never_ends_means_emulation(tmp_path: Path) -> None:
     slow = tmp_path / "qemu"
     slow.write_text("#!/bin/sh\nexec sleep 60\n")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from hanok.base.errors import BadInput, DatabaseAway
+from hanok.base.errors import BadInput, DatabaseAway, Raced
 from hanok.store import Database, Duplicate, metadata
 from hanok.store.database import BUSY_S
 
@@ -92,6 +94,67 @@ async def test_a_duplicate_leaves_the_transaction_usable(database: Database) -> 
             "a",
             "b",
         ]
+
+
+@pytest.mark.parametrize("many", [3, 200])
+async def test_a_change_with_many_lists_changes_all_of_them(database: Database, many: int) -> None:
+    """Lists of any length, also several of one length."""
+    names = [f"n{number}" for number in range(many * 3 + 1)]
+    change = counters.update().where(counters.c.name.in_(sa.bindparam("names", expanding=True)))
+    sets: list[dict[str, object]] = [
+        {"names": names[:many], "to": 1},
+        {"names": names[many : 2 * many], "to": 2},
+        {"names": names[2 * many : -1], "to": 3},
+        {"names": names[-1:], "to": 4},
+        {"names": [], "to": 5},
+    ]
+    async with database.write() as tx:
+        await tx.insert(counters, [{"name": name, "value": 0} for name in names])
+        await tx.execute(change.values(value=sa.bindparam("to")), sets)
+    async with database.read() as tx:
+        found = await tx.all(sa.select(counters.c.value, sa.func.count()).group_by(sa.text("1")))
+    assert {tuple(row) for row in found} == {(0, 1), (1, many), (2, many), (3, many), (4, 1)}
+
+
+async def test_a_commit_that_keeps_nothing_is_told(database: Database) -> None:
+    """An error that somebody swallowed: PostgreSQL answers COMMIT with ROLLBACK, and no error."""
+    called: list[int] = []
+    expected = (
+        pytest.raises(Raced) if database.dialect == "postgresql" else contextlib.nullcontext()
+    )
+    with expected:
+        async with database.write() as tx:
+            tx.after_commit(lambda: called.append(1))
+            await tx.execute(counters.update().values(value=5))
+            with contextlib.suppress(sa.exc.IntegrityError):
+                await tx.execute(counters.insert(), {"name": "a", "value": 1})
+    kept = await value(database) == 5
+    assert kept == bool(called) == (database.dialect == "sqlite")
+
+
+disks = sa.Table(
+    "test_disks",
+    metadata,
+    sa.Column("name", sa.String(20), primary_key=True),
+    sa.Column("disk_gib", sa.Integer, nullable=False),
+    info={"test": True},
+)
+metadata.remove(disks)
+
+
+async def test_a_broken_rule_of_a_table_of_disks_is_no_disk_that_is_full(
+    database: Database,
+) -> None:
+    """Operations wait for a database that is away; for this they would wait forever."""
+    await database.make_tables([disks])
+    with pytest.raises(sa.exc.IntegrityError):
+        async with database.write() as tx:
+            await tx.execute(disks.insert(), {"name": "a", "disk_gib": None})
+    row = {"name": "a", "disk_gib": 1}
+    with pytest.raises(sa.exc.IntegrityError if database.dialect == "sqlite" else Raced):
+        async with database.write() as tx:
+            await tx.execute(disks.insert(), row)
+            await tx.execute(disks.insert(), row)
 
 
 async def test_writers_that_yield_inside_do_not_lose_updates(database: Database) -> None:
@@ -315,3 +378,110 @@ async def test_a_server_that_takes_no_connections_is_away(database: Database) ->
         await guest.open()
         async with guest.write() as tx:
             await tx.execute(sa.text("SELECT 1"))
+
+
+@on_a_server
+@pytest.mark.parametrize(
+    "limit",
+    ["SET TRANSACTION READ ONLY", "SET LOCAL idle_in_transaction_session_timeout = '1ms'"],
+)
+async def test_a_server_that_takes_no_changes_is_away(database: Database, limit: str) -> None:
+    """Another one takes over: the old one only reads meanwhile. Or a transaction rested for longer than it may."""
+    with pytest.raises(DatabaseAway):
+        async with database.write() as tx:
+            await tx.execute(sa.text(limit))
+            while True:
+                await asyncio.sleep(0.01)
+                await tx.execute(counters.update().values(value=7))
+    assert await value(database) == 0
+
+
+@on_a_server
+async def test_an_account_that_is_not_let_in_any_more_is_away(database: Database) -> None:
+    guest = Database(database.url.replace("hanok@", "not_there@"), durable=False)
+    with pytest.raises(DatabaseAway):
+        await guest.open()
+    gone = Database(database.url.replace("?host=", "_not_there?host="), durable=False)
+    with pytest.raises(DatabaseAway):
+        await gone.open()
+
+
+@on_a_server
+async def test_a_table_that_an_upgrade_changes_is_no_error(database: Database) -> None:
+    """Another process makes a column wider: what is prepared here no longer holds, and is prepared anew."""
+    change = counters.update().values(value=counters.c.value + 1).returning(counters.c.value)
+
+    async def add() -> None:
+        async with database.write() as tx:
+            await tx.execute(change)
+
+    await add()
+    other = Database(database.url, durable=False)
+    await other.open()
+    async with other.write() as tx:
+        await tx.execute(sa.text("ALTER TABLE test_counters ALTER COLUMN value TYPE bigint"))
+    await other.close()
+    with pytest.raises(Raced):
+        await add()
+    await add()
+    assert await value(database) == 2
+
+
+@on_a_server
+async def test_who_goes_at_any_moment_leaves_nothing_half_done(database: Database) -> None:
+    """A request whose client goes is cancelled wherever it is, sometimes twice."""
+    at_work = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND pid != pg_backend_pid() AND state != 'idle'"
+    )
+    kept: set[str] = set()
+
+    async def work(number: int) -> None:
+        async with database.write() as tx:
+            await tx.insert(counters, {"name": f"a{number}", "value": 1})
+            with contextlib.suppress(KeyError):
+                async with tx.savepoint():
+                    await tx.insert(counters, {"name": f"within{number}", "value": 1})
+                    with contextlib.suppress(Duplicate):
+                        await tx.insert(counters, [{"name": "a", "value": 1}])
+                    raise KeyError
+            await tx.insert(counters, {"name": f"b{number}", "value": 1})
+        kept.add(f"a{number}")
+
+    turns = 0
+    for number in range(0, 600, 4):
+        tasks = [asyncio.ensure_future(work(number + one)) for one in range(4)]
+        for task in tasks:
+            for _ in range(turns % 40):  # each time some turns of the loop later
+                await asyncio.sleep(0)
+            task.cancel()
+            if turns % 3 == 0:
+                await asyncio.sleep(0)
+                task.cancel()
+            turns += 1
+        for result in await asyncio.gather(*tasks, return_exceptions=True):
+            assert result is None or isinstance(result, asyncio.CancelledError), result
+    gc.collect()  # a connection that nobody ended says so here
+    async with database.read() as tx:
+        names = set(await tx.scalars(sa.select(counters.c.name))) - {"a"}
+        while await tx.scalar(at_work):  # the server is still being told
+            await asyncio.sleep(0.01)
+    assert {name[1:] for name in names if name[0] == "a"} == {
+        name[1:] for name in names if name[0] == "b"
+    }
+    assert not [name for name in names if name.startswith("within")] and kept <= names
+    async with asyncio.timeout(BUSY_S):
+        await asyncio.gather(*(work(number) for number in range(1000, 1040)))
+
+
+@on_a_server
+async def test_who_goes_while_a_connection_is_opened_leaves_none_behind(database: Database) -> None:
+    for moment in range(60):
+        new = Database(database.url, durable=False)
+        opening = asyncio.ensure_future(new.open())
+        await asyncio.sleep(moment / 4000)
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        await new.close()
+        del new, opening
+        gc.collect()  # a connection that nobody ended says so here

@@ -53,10 +53,10 @@ def run(args: argparse.Namespace) -> int:
 def split(text: str) -> tuple[str, str]:
     """A destination and its port; "" without one. An IPv6 address that has a port stands in brackets."""
     try:
-        return str(ipaddress.ip_address(text)), ""
+        return str(ipaddress.ip_address(text.removeprefix("[").removesuffix("]"))), ""
     except ValueError:
         name, _, port = text.rpartition(":")
-    if not name or not port.isdigit():
+    if not name or not (port.isascii() and port.isdigit()):
         return text, ""
     return name.removeprefix("[").removesuffix("]"), port
 

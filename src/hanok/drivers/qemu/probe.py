@@ -10,10 +10,12 @@ run as: whether the node's own may open /dev/kvm says nothing of them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import stat
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +99,16 @@ async def probe(
     )
 
 
+@contextlib.contextmanager
+def _boot_disk() -> Iterator[int]:
+    """The boot sector as an open file: the folder for temporary ones may be one that guests' users do not get into."""
+    with tempfile.NamedTemporaryFile(prefix="hanok-probe-") as written:
+        written.write(BOOT_SECTOR)
+        written.flush()
+        with open(written.name, "rb") as image:
+            yield image.fileno()
+
+
 async def run_boot_sector(
     binary: str,
     accelerator: str,
@@ -106,12 +118,7 @@ async def run_boot_sector(
     limit_s: float,
 ) -> int | None:
     """Run the boot sector; returns QEMU's exit status, None when it did not end in time."""
-    with tempfile.TemporaryDirectory(prefix="hanok-probe-") as folder:
-        image = Path(folder) / "boot.img"
-        image.write_bytes(BOOT_SECTOR)
-        if uid is not None:
-            image.chmod(0o644)
-            Path(folder).chmod(0o755)
+    with _boot_disk() as image:
         process = await asyncio.create_subprocess_exec(
             binary,
             *(
@@ -127,10 +134,12 @@ async def run_boot_sector(
             *("-cpu", "host" if accelerator == "kvm" else "max"),
             *("-display", "none", "-vga", "none", "-no-reboot"),
             *("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"),
-            *("-drive", f"file={image},format=raw,if=floppy,readonly=on", "-boot", "a"),
+            *("-add-fd", f"fd={image},set=1"),
+            *("-drive", "file=/dev/fdset/1,format=raw,if=floppy,readonly=on", "-boot", "a"),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
+            pass_fds=[image],
             user=uid,
             group=gid,
             extra_groups=None if uid is None else groups(),

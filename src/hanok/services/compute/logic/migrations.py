@@ -108,17 +108,17 @@ async def going_on(tx: Transaction, server_id: str) -> Sequence[Row[Any]]:
     return await tx.all(_going_on, {"server": server_id})
 
 
-async def one_going_on(tx: Transaction, server_id: str, migration_id: int | None) -> Row[Any]:
-    """A server's live migration that has not ended.
+async def one_going_on(tx: Transaction, server_id: str, migration_id: str) -> Row[Any]:
+    """A server's live migration that has not ended. migration_id: as it was sent.
 
     Raises:
         NotFound
     """
     for row in await going_on(tx, server_id):
-        if row.id == migration_id:
+        if str(row.id) == migration_id:
             return row
     raise NotFound(
-        f"In-progress live migration {migration_id} is not found for server {server_id}."
+        f"In-progress live migration {migration_id[:255]} is not found for server {server_id}."
     )
 
 

@@ -83,7 +83,7 @@ async def attach_interface(request: Request, room: Compute) -> Response:
     async with request.transaction() as tx:
         await tx.serialize("compute.interfaces", request.path["server_id"])
         row = await acting.unlocked(request, tx, "attach_interface", f"{_RULES}:create")
-        external = request.may("network:attach_external_network")
+        external = request.may("network:attach_external_network", request.own)
         plan = await networks.plan_another(tx, request.reaching("network"), wish, external=external)
         generation = await servers.begin(tx, row, "attach_interface", room.clock.now())
         await _bind(room, tx, row, plan)

@@ -1,4 +1,4 @@
-"""Migrations: what is recorded of servers that move. Nothing moves them yet, so the lists are empty.
+"""Migrations: what is recorded of servers that move. Live ones are not served: none ever goes on.
 
 Source: Compute API reference, "Migrations (os-migrations)", "Server migrations (servers, migrations)".
 """
@@ -18,7 +18,6 @@ from hanok.services.compute.routes.servers import readable
 from hanok.services.compute.schemas import answers, bodies
 from hanok.services.compute.tables import migrations as table
 from hanok.web.listing import COMPUTE, Filter, Listing, Where, equal
-from hanok.web.pages import number_of
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import Route
 from hanok.web.versions import Parameter, Query
@@ -102,8 +101,7 @@ async def list_of_server(request: Request, room: Compute) -> Response:
 async def _one(request: Request, rule: str) -> Any:
     async with request.reading() as tx:
         row = await readable(request, tx, rule)
-        number = number_of(request.path["migration_id"])
-        return await migrations.one_going_on(tx, row.id, number)
+        return await migrations.one_going_on(tx, row.id, request.path["migration_id"])
 
 
 async def show_of_server(request: Request, room: Compute) -> Response:

@@ -5,7 +5,7 @@ Source: Compute API reference, "List Servers"; microversion history 2.26, 2.38, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -285,6 +285,7 @@ def _one_of(names: tuple[str, ...]) -> Where:
 
 
 _GONE, _THERE = table.c.deleted.is_(True), table.c.deleted.is_(False)
+_GONE_OR_SET_ASIDE = sa.or_(_GONE, table.c.vm_state == "soft-delete")
 
 
 def deleted_where(request: Request, *, sees_deleted: bool) -> Where | None:
@@ -294,18 +295,27 @@ def deleted_where(request: Request, *, sees_deleted: bool) -> Where | None:
     if statuses and all(one == "DELETED" for one in statuses) and sees_deleted:
         return _GONE
     if "deleted" in query and sees_deleted:
-        try:
-            return _GONE if bodies.truth(query["deleted"], "deleted") else _THERE
-        except BadInput:
+        if not _asks_for_deleted(query):
             return _THERE
+        set_aside = bodies.truth(query.get("soft_deleted") or "true", "soft_deleted")
+        return _GONE_OR_SET_ASIDE if set_aside else _GONE
     if "changes-since" in query or "changes-before" in query:
         return None
     return _THERE
 
 
+def _asks_for_deleted(query: Mapping[str, str]) -> bool:
+    try:
+        return bodies.truth(query.get("deleted") or "false", "deleted")
+    except BadInput:
+        return False
+
+
 def soft_deleted_where(request: Request) -> Where | None:
     """Those that wait to be deleted, where they are asked for; elsewhere they are hidden, as deleted ones are."""
     query = request.query
+    if _asks_for_deleted(query):  # which shows both
+        return None
     if bodies.truth(query.get("soft_deleted") or "false", "soft_deleted"):
         return kept.equal(table.c.vm_state, "soft-delete")
     if any(name in query for name in _SHOW_SOFT_DELETED):
@@ -314,7 +324,7 @@ def soft_deleted_where(request: Request) -> Where | None:
 
 
 _NOT_SET_ASIDE = table.c.vm_state != "soft-delete"
-_SHOW_SOFT_DELETED = ("status", "vm_state", "deleted", "changes-since", "changes-before")
+_SHOW_SOFT_DELETED = ("status", "vm_state", "changes-since", "changes-before")
 
 
 def check_changes(request: Request) -> None:

@@ -50,8 +50,8 @@ async def create_server(request: Request, room: Compute) -> Response:
         compute=request.reaching(),
         image=request.reaching("image"),
         network=request.reaching("network"),
-        no_disk=request.may("os_compute_api:servers:create:zero_disk_flavor"),
-        external=request.may("network:attach_external_network"),
+        no_disk=request.may("os_compute_api:servers:create:zero_disk_flavor", request.own),
+        external=request.may("network:attach_external_network", request.own),
         bandwidth=request.shown(answers.PORT).shows("resource_request"),
     )
     password = server.adminPass if isinstance(server.adminPass, str) else secrets.token_urlsafe(9)
@@ -80,7 +80,7 @@ def _check_wishes(request: Request, server: bodies.NewServer) -> None:
     Raises:
         Forbidden
     """
-    mine = {"project_id": request.token.project_id, "user_id": request.token.user_id}
+    mine = request.own
     if creating.forced_host(server.availability_zone)[1] is not None:
         request.allow("os_compute_api:servers:create:forced_host", mine)
     if server.host is not UNSET or server.hypervisor_hostname is not UNSET:
@@ -159,9 +159,9 @@ async def full(
     if alone and shown.shows("server_groups"):
         group = await server_groups.group_of(tx, ids[0])
     status = await _statuses(request, room, tx, rows) if shown.shows("host_status") else {}
-    extended = request.may("os_compute_api:os-extended-server-attributes")
-    project_id = request.token.project_id
-    specs = request.may("os_compute_api:servers:show:flavor-extra-specs", project_id=project_id)
+    own = request.own
+    extended = request.may("os_compute_api:os-extended-server-attributes", own)
+    specs = request.may("os_compute_api:servers:show:flavor-extra-specs", own)
     told = answers.ServerAnswers(request, shape, extended=extended, alone=alone, with_specs=specs)
     if alone:
         return [told.one(row, ports, tags, status, group) for row in rows]
@@ -172,8 +172,9 @@ async def _statuses(
     request: Request, room: Compute, tx: Transaction, rows: Sequence[Any]
 ) -> dict[str, str]:
     """The statuses of hosts for who may see them, or at least may see that nobody knows one. "": of no host."""
-    whole = request.may("os_compute_api:servers:show:host_status")
-    if not whole and not request.may("os_compute_api:servers:show:host_status:unknown-only"):
+    own = request.own
+    whole = request.may("os_compute_api:servers:show:host_status", own)
+    if not whole and not request.may("os_compute_api:servers:show:host_status:unknown-only", own):
         return {}
     names = {row.host for row in rows if row.host}
     found = await hosts.status_of(tx, names, room.settings, room.clock.now())
@@ -184,13 +185,13 @@ async def _statuses(
 async def _page(
     request: Request, room: Compute, tx: Transaction, statement: sa.Select[Any], everywhere: str
 ) -> Page:
-    sees_all = request.may("os_compute_api:servers:allow_all_filters")
+    sees_all = request.may("os_compute_api:servers:allow_all_filters", request.own)
     if not sees_all:
         request.hold_query(FOR_ALL)
     query = request.query
     server_lists.check_changes(request)
     conditions = (
-        server_lists.projects_where(request, lambda: request.allow(everywhere)),
+        server_lists.projects_where(request, lambda: request.allow(everywhere, request.own)),
         server_lists.deleted_where(request, sees_deleted=sees_all),
         server_lists.status_where(request, sees_deleted=sees_all),
         server_lists.soft_deleted_where(request),

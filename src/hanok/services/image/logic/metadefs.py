@@ -140,13 +140,12 @@ async def create(tx: Transaction, requested: dict[str, Any], owner: str, now: da
 async def update(tx: Transaction, row: Row[Any], values: dict[str, Any], now: datetime) -> Row[Any]:
     """Raises Conflict when the new name is taken."""
     try:
-        async with tx.savepoint():
-            await tx.execute(
-                metadef_namespaces.update()
-                .where(metadef_namespaces.c.id == row.id)
-                .values(**values, updated_at=now)
-            )
-    except sa.exc.IntegrityError as error:
+        await tx.alter(
+            metadef_namespaces.update()
+            .where(metadef_namespaces.c.id == row.id)
+            .values(**values, updated_at=now)
+        )
+    except Duplicate as error:
         raise Conflict(
             f"The metadata definition namespace={values['namespace']} already exists."
         ) from error
@@ -234,13 +233,12 @@ async def change(
     """Raises NotFound, or Conflict when the new name is taken."""
     await one(tx, row, table, name)
     try:
-        async with tx.savepoint():
-            await tx.execute(
-                table.update()
-                .where(table.c.namespace_id == row.id, table.c.name == name)
-                .values(**values, updated_at=now)
-            )
-    except sa.exc.IntegrityError as error:
+        await tx.alter(
+            table.update()
+            .where(table.c.namespace_id == row.id, table.c.name == name)
+            .values(**values, updated_at=now)
+        )
+    except Duplicate as error:
         raise _taken(row, table, values["name"]) from error
     return await one(tx, row, table, values["name"])
 

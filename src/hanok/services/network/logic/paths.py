@@ -90,7 +90,7 @@ _interfaces = (
     .where(router_subnets.c.router_id == bindparam("of"))
 )
 _gateway = (
-    sa.select(ip_allocations.c.address, subnets.c.ip_version, subnets.c.gateway_ip)
+    sa.select(ip_allocations.c.address, subnets.c.ip_version, subnets.c.gateway_ip, subnets.c.cidr)
     .select_from(ip_allocations.join(subnets, subnets.c.id == ip_allocations.c.subnet_id))
     .where(ip_allocations.c.port_id == bindparam("of"))
 )
@@ -198,7 +198,7 @@ async def end_of(tx: Transaction, named: str, server_id: str = "") -> End:
     if server_id or named == OUTSIDE:
         return End(named, server_id=server_id)
     try:
-        return End(named, address=str(ipaddress.ip_address(named)))
+        return End(named, address=_of_one_host(ipaddress.ip_address(named)))
     except ValueError:
         pass
     if await tx.first(_of_port, {"of": named}) is not None:
@@ -208,6 +208,15 @@ async def end_of(tx: Transaction, named: str, server_id: str = "") -> End:
         what = "More than one port exists with the name" if found else "There is no server or port"
         raise BadInput(f"{what} {named[:255]}.")
     return End(named, port_id=found[0].id)
+
+
+def _of_one_host(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    """Raises BadInput when it is not an address that one machine has on a network."""
+    zone = getattr(address, "scope_id", None) is not None
+    everybody = address == ipaddress.IPv4Address("255.255.255.255")
+    if zone or everybody or address.is_multicast or address.is_loopback:
+        raise BadInput(f"{str(address)[:60]} is not a valid address of one host on a network.")
+    return str(address)
 
 
 async def walk(
@@ -257,6 +266,8 @@ class _Walk:
         self.packet: Packet | None = None
         self.network_id = ""
         """The network by which the packet came to the router where it is."""
+        self.seen = ""
+        """The address that it comes from."""
 
     def passes(self, at: str, subject: str, says: str) -> None:
         self.steps.append(Step(at, subject, True, says))
@@ -325,7 +336,8 @@ class _Walk:
             )
         start, goal = min(pairs, key=lambda pair: not _neighbours(*pair))
         if not start.address:
-            start = _Place("0.0.0.0" if goal.version == 4 else "::")  # noqa: S104
+            version = goal.version if goal.address else 4
+            start = _Place("0.0.0.0" if version == 4 else "::")  # noqa: S104
         if not goal.address:
             goal = _Place("0.0.0.0" if start.version == 4 else "::")  # noqa: S104
         return start, goal
@@ -380,6 +392,8 @@ class _Walk:
                 "port", row.id, f"{name} is administratively down.",
                 f"openstack port set --enable {row.id}",
             )  # fmt: skip
+        if row.role == "guest" and (not row.host or row.status != "ACTIVE"):
+            self.packet = None  # OVN's flows are for ports, whether somebody has them or not
         if row.role == "guest" and not row.host:
             raise self.stops(
                 "port", row.id, f"{name} is bound to no host: no server has it.",
@@ -482,7 +496,11 @@ class _Walk:
             self._up(network, "network", "Network")
             self.passes("network", network.id, f"Both are on network {network.name or network.id}.")
             return start.address
+        self.seen = start.address
         router = await self._first_router(start, goal)
+        if router is None:
+            await self._comes_in(start, goal)
+            return start.address
         self.network_id = start.row.network_id
         for _ in range(MAXIMUM_ROUTERS):
             self._up(router, "router", "Router")
@@ -490,8 +508,8 @@ class _Walk:
             if there is not None:
                 name = router.name or router.id
                 self.passes("router", router.id, f"Router {name} is on subnet {there}.")
-                return start.address
-            following = await self._by_route(router, goal)
+                return self.seen
+            following = await self._by_route(router, start, goal)
             if following is None:
                 return await self._leaves(router, start, goal)
             router = following
@@ -509,8 +527,12 @@ class _Walk:
             )  # fmt: skip
 
     async def _first_router(self, start: _Place, goal: _Place) -> Any:
-        """The router that the guest gives the packet to."""
+        """The router that the guest gives the packet to; None on an external network, which has its own way."""
         subnet = await self.one(_subnet, start.row.subnet_id)
+        network = await self.one(_network, start.row.network_id)
+        if not _is_anywhere(goal.address) and _within(goal.address, subnet.cidr):
+            await self._beside(subnet, network, start, goal)
+            return None
         hop = _next_hop(subnet.host_routes, goal.address) or subnet.gateway_ip
         name = subnet.name or subnet.id
         if hop is None:
@@ -520,14 +542,38 @@ class _Walk:
             )  # fmt: skip
         router, mac = await self._router_at(subnet.network_id, hop)
         self._sent(start, goal, mac)
-        if router is None:
+        if router is None and network.external:
+            self.passes("subnet", subnet.id, f"Subnet {name} sends it to {hop}, beyond this cloud.")
+        elif router is None:
             raise self.stops(
                 "subnet", subnet.id,
                 f"Subnet {name} sends it to {hop}, which is not the address of a router.",
                 f"openstack router add subnet ROUTER {subnet.id}",
             )  # fmt: skip
-        self.passes("subnet", subnet.id, f"Subnet {name} sends it to {hop}.")
+        else:
+            self.passes("subnet", subnet.id, f"Subnet {name} sends it to {hop}.")
         return router
+
+    async def _beside(self, subnet: Any, network: Any, start: _Place, goal: _Place) -> None:
+        """An address of the guest's own subnet that no port has: a floating IP, or what is on an external network."""
+        floating = goal.floating
+        if floating is not None and floating.floating_network_id == network.id:
+            router = floating.router_id and await self.one(_router, floating.router_id)
+            gateway = router and await self.one(_of_port, router.gateway_port_id)
+            self._sent(start, goal, gateway.mac_address if gateway else NOBODY)
+        elif goal.row is None and floating is None and network.external:
+            self._sent(start, goal, NOBODY)
+        else:
+            raise self._nobody(subnet, goal)
+
+    def _nobody(self, subnet: Any, goal: _Place) -> Stop:
+        """Nobody answers for an address where a packet is given to whoever has it."""
+        self.packet = None  # what OVN lets out is the question who has it
+        return self.stops(
+            "subnet", subnet.id,
+            f"{goal.address} is an address of subnet {subnet.name or subnet.id}, where no port has it.",
+            "Name the server or the port: it has another address, or is gone.",
+        )  # fmt: skip
 
     async def _router_at(self, network_id: str, address: str) -> tuple[Any, str]:
         """The router whose port has an address on a network, if any, and that port's MAC address."""
@@ -539,10 +585,12 @@ class _Walk:
 
     async def _connected(self, router: Any, goal: _Place) -> str | None:
         """The router's subnet that the goal is on, if it has one."""
-        if goal.floating is not None or goal.row is None:
+        if goal.floating is not None or _is_anywhere(goal.address):
             return None
         for one in await self.tx.all(_interfaces, {"of": router.id}):
-            if one.id == goal.row.subnet_id:
+            if goal.row is None and _within(goal.address, one.cidr):
+                raise self._nobody(one, goal)
+            if goal.row is not None and one.id == goal.row.subnet_id:
                 await self._in_scope(router, goal)
                 return str(one.name or one.id)
         return None
@@ -558,8 +606,8 @@ class _Walk:
                 f"openstack floating ip create NETWORK; openstack floating ip set --port {goal.row.id} ADDRESS",
             )  # fmt: skip
 
-    async def _by_route(self, router: Any, goal: _Place) -> Any:
-        """The router that a route of this one leads to; None without a route."""
+    async def _by_route(self, router: Any, start: _Place, goal: _Place) -> Any:
+        """The router that a route of this one leads to; None without a route, and by one that leaves this cloud."""
         hop = _next_hop(router.routes, goal.address)
         if hop is None:
             return None
@@ -572,6 +620,13 @@ class _Walk:
                 self.passes("router", router.id, f"Router {name} has a route for it by {hop}.")
                 self.network_id = one.network_id
                 return found
+        if any(_within(hop, one.cidr) for one in await self._gateways(router)):
+            self.passes("router", router.id, f"Router {name} has a route for it by {hop}.")
+            found, _ = await self._router_at(router.gateway_network_id, hop)
+            if found is not None:
+                self.seen = await self._translated(router, start)
+                self.network_id = router.gateway_network_id
+            return found
         raise self.stops(
             "router", router.id,
             f"Router {name} has a route for it by {hop}, which is not a router: it ends in a guest.",
@@ -586,6 +641,7 @@ class _Walk:
                 "router", router.id, f"Router {name} does not lead to {_somewhere(goal.address)}.",
                 f"openstack router set --external-gateway NETWORK {router.id}",
             )  # fmt: skip
+        await self._has_way_out(router, start.version)
         seen = await self._translated(router, start)
         self.passes("NAT", router.id, f"Router {name} sends it out by its gateway, from {seen}.")
         if goal.row is not None or goal.floating is not None:
@@ -598,6 +654,18 @@ class _Walk:
             self.passes("outside", "", says)
         return seen
 
+    async def _gateways(self, router: Any) -> Sequence[Row[Any]]:
+        """The router's addresses on its external network, with their subnets."""
+        return await self.tx.all(_gateway, {"of": router.gateway_port_id or ""})
+
+    async def _has_way_out(self, router: Any, version: int) -> None:
+        if not any(one.ip_version == version for one in await self._gateways(router)):
+            raise self.stops(
+                "router", router.id,
+                f"Router {router.name or router.id} has no IPv{version} address on an external network.",
+                f"openstack router set --external-gateway NETWORK {router.id}",
+            )  # fmt: skip
+
     async def _translated(self, router: Any, start: _Place) -> str:
         if start.version == 6:
             return start.address
@@ -609,7 +677,7 @@ class _Walk:
         inside = scopes.get((self.network_id, 4))
         if inside is not None and inside == scopes.get((router.gateway_network_id, 4)):
             return start.address
-        gateways = await self.tx.all(_gateway, {"of": router.gateway_port_id})
+        gateways = await self._gateways(router)
         address = next((str(one.address) for one in gateways if one.ip_version == 4), None)
         return address if router.enable_snat and address else start.address
 
@@ -621,12 +689,29 @@ class _Walk:
             self.passes("outside", "", "Both are outside of this cloud.")
         else:
             network = await self.one(_network, goal.row.network_id)
-            if not network.external and goal.version == 4:
+            if not network.external and goal.version == 6:
+                await self._comes_in_routed(network, goal)
+            elif not network.external:
                 raise self.stops(
                     "network", network.id,
                     f"{goal.address} is on network {network.name or network.id}, which is not reached from outside.",
                     f"openstack floating ip create NETWORK; openstack floating ip set --port {goal.row.id} ADDRESS",
                 )  # fmt: skip
+
+    async def _comes_in_routed(self, network: Any, goal: _Place) -> None:
+        """IPv6 is not translated: a router of the goal's subnet takes it, where it leads out itself."""
+        subnet = await self.one(_subnet, goal.row.subnet_id)
+        router, _ = await self._router_at(network.id, subnet.gateway_ip or "")
+        if router is None:
+            raise self.stops(
+                "network", network.id,
+                f"{goal.address} is on network {network.name or network.id}, to which no router leads.",
+                f"openstack router add subnet ROUTER {subnet.id}",
+            )  # fmt: skip
+        self._up(router, "router", "Router")
+        await self._has_way_out(router, 6)
+        name = router.name or router.id
+        self.passes("router", router.id, f"Router {name} takes it in by its gateway.")
 
     async def _from_outside(self, router: Any, start: _Place, goal: _Place) -> None:
         """The packet comes in at the external network's port to the outside."""
@@ -641,6 +726,15 @@ class _Walk:
 
     async def _by_floating_ip(self, start: _Place, goal: _Place) -> None:
         floating, address = goal.floating, goal.address
+        if (
+            goal.row is None
+            and (await forwardings.of_floating(self.tx, [floating.id]))[floating.id]
+        ):
+            raise self.stops(
+                "floating IP", floating.id, f"Floating IP {address} does not forward {self.flow.text}.",
+                "openstack floating ip port forwarding create --internal-ip-address … --port … "
+                f"--internal-protocol-port … --external-protocol-port … --protocol … {address}",
+            )  # fmt: skip
         if goal.row is None:
             raise self.stops(
                 "floating IP", floating.id, f"Floating IP {address} is not associated with a port.",
