@@ -74,8 +74,9 @@ async def test_a_static_manifest_leads_to_what_was_there(cloud: Cloud) -> None:
         assert (await swift("GET", "/c/slo", 206, headers={"Range": said})).content == data
     both = await swift("GET", "/c/slo", 206, headers={"Range": "bytes=0-0,9-9"})
     assert b"\r\n\r\na\r\n" in both.content and b"\r\n\r\nc\r\n" in both.content
-    listed = [one for one in (await swift("GET", "/c?format=json")).json()]
-    assert listed[0]["bytes"] == 10
+    (listed,) = (await swift("GET", "/c?format=json")).json()
+    assert listed["bytes"] == 10 and listed["slo_etag"] == made.headers["etag"]
+    assert listed["hash"] == read.headers["x-manifest-etag"]
     shown = (await swift("GET", "/c/slo?multipart-manifest=get", 200)).json()
     assert [one.get("name") for one in shown] == ["/seg/s/0", None, "/seg/s/1", "/seg/s/2"]
     raw = (await swift("GET", "/c/slo?multipart-manifest=get&format=raw", 200)).json()
@@ -166,6 +167,10 @@ async def test_links(cloud: Cloud) -> None:
     await swift("PUT", "/c/l", 412, headers={"X-Symlink-Target": "nothing"})
     static = {"X-Symlink-Target": "c/o", "X-Symlink-Target-Etag": md5(b"data")}
     await swift("PUT", "/c/static", 201, headers=static)
+    listed = {one["name"]: one for one in (await swift("GET", "/c?format=json")).json()}
+    assert listed["static"]["symlink_path"] == f"/v1/AUTH_{swift.account}/c/o"
+    refused = await swift("GET", "/c/o", 412, headers={"If-Match": "other"})
+    assert refused.headers["etag"] == md5(b"data")
     await swift("PUT", "/c/l", 409, headers={**static, "X-Symlink-Target-Etag": md5(b"other")})
     await swift("PUT", "/c/l", 409, headers={**static, "X-Symlink-Target": "c/none"})
     await swift("GET", "/c/static", 200)

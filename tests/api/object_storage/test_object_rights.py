@@ -60,6 +60,14 @@ async def test_access_lists(cloud: Cloud) -> None:
     for said in (f"{owner.account}:{user}", f"{project}:{owner.client.user_id}", "member", "*"):
         await owner("POST", "/c", 204, headers={"X-Container-Read": said})
         await other("GET", "/c/o", 403)
+    # Names say who is meant where all of them are of the default domain.
+    await owner("POST", "/c", 204, headers={"X-Container-Read": "friend:friend"})
+    await other("GET", "/c/o", 200)
+    await owner("POST", "/c", 204, headers={"X-Container-Read": "friend:*"})
+    await other("GET", "/c/o", 200)
+    await owner("POST", "/c", 204, headers={"X-Container-Read": "friend:p"})
+    await other("GET", "/c/o", 403)
+    assert "domain" not in (await owner("HEAD", "/c", 204)).headers
     headers = {"X-Container-Read": "", "X-Container-Write": f"{project}:{user}"}
     await owner("POST", "/c", 204, headers=headers)
     await other("PUT", "/c/new", 201, content=b"y")

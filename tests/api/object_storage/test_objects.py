@@ -294,6 +294,9 @@ async def test_an_object_ends_when_it_was_to(cloud: Cloud) -> None:
     made = await swift.put("/c/o", b"x", headers={"X-Delete-After": "1000"})
     at = int((await swift("HEAD", "/c/o")).headers["x-delete-at"])
     assert abs(at - float(made.headers["x-timestamp"]) - 1000) <= 1
+    await swift("POST", "/c/o", 202, headers={"X-Delete-At": "9" * 30})
+    assert (await swift("HEAD", "/c/o")).headers["x-delete-at"] == "9999999999"
+    await swift("POST", "/c/o", 400, headers={"X-Delete-At": "-" + "9" * 30})
     await swift("POST", "/c/o", 202)
     assert "x-delete-at" not in (await swift("HEAD", "/c/o")).headers
 

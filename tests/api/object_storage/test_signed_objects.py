@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from tests.api.object_storage.objects import Swift, member, nobody
+from tests.api.object_storage.objects import PORT, Swift, member, nobody
 from tests.cloud import Cloud
 
 from hanok.base.clock import Clock
@@ -224,7 +224,7 @@ async def test_a_website(cloud: Cloud) -> None:
     assert (await anyone("GET", "/c", 200)).content == b"index.html"
     assert (await anyone("GET", "/c/sub/", 200)).content == b"sub/index.html"
     moved = await anyone("GET", "/c/sub", 301)
-    assert moved.headers["location"] == f"/v1/AUTH_{swift.account}/c/sub/"
+    assert moved.headers["location"] == f"{PORT}/v1/AUTH_{swift.account}/c/sub/"
     missing = await anyone("GET", "/c/none", 404)
     assert missing.content == b"404error.html"
     assert (await anyone("GET", "/c/files/", 404)).content == b"404error.html"

@@ -70,6 +70,15 @@ def text_of(raw: bytes) -> str:
     return text
 
 
+def header_name(value: str) -> str:
+    """A name that a header holds, percent-encoded or as its bytes of UTF-8 (which come as Latin-1).
+
+    Raises:
+        Said
+    """
+    return text_of(unquote_to_bytes(value.encode("latin-1", "replace")))
+
+
 def address(raw_path: bytes) -> Address:
     """What a path below /v1/ names.
 
@@ -79,10 +88,8 @@ def address(raw_path: bytes) -> Address:
     path = text_of(unquote_to_bytes(raw_path))
     parts = path.removeprefix("/").split("/", 3)
     account, container, name = [*parts[1:], "", "", ""][:3]
-    if not account:
-        raise Said(412 if len(parts) > 1 else 404, "Bad URL" if len(parts) > 1 else "")
-    if name and not container:
-        raise Said(412, "Bad URL")
+    if not account or (name and not container):
+        raise Said(404)
     if not account.startswith(PREFIX) or len(account) > 64 + len(PREFIX):
         raise Said(403)
     if len(container.encode()) > CONTAINER_NAME:
@@ -99,7 +106,7 @@ def named_object(value: str, header: str, account: str) -> Address:
     Raises:
         Said
     """
-    path = text_of(unquote_to_bytes(value)).removeprefix("/")
+    path = header_name(value).removeprefix("/")
     container, slash, name = path.partition("/")
     if not slash or not container or not name:
         raise Said(412, f"{header} header must be of the form <container name>/<object name>")

@@ -36,6 +36,9 @@ def _headers(call: Call, row: Row[Any] | None) -> dict[str, str]:
         found[f"{policy}-Bytes-Used"] = str(size)
     if accounts.QUOTA in metadata:
         found["X-Account-Quota-Bytes"] = metadata[accounts.QUOTA]
+    token = call.request.optional_token
+    if token is not None and token.project_id == call.address.account and token.project_domain_id:
+        found["X-Account-Project-Domain-Id"] = token.project_domain_id
     found |= {
         "X-Account-Bytes-Used": str(size),
         "X-Timestamp": stamp(at),
@@ -56,10 +59,10 @@ async def _get(call: Call) -> Response:
 
 async def _head(call: Call) -> Response:
     call.check_reads_account()
-    listings.form(call)
+    kind = listings.form(call)
     async with call.room.database.read() as tx:
         row = await accounts.get(tx, call.address.account)
-    return empty(204, {**_headers(call, row), "Content-Type": "text/plain; charset=utf-8"})
+    return empty(204, {**_headers(call, row), "Content-Type": f"{kind}; charset=utf-8"})
 
 
 async def _post(call: Call) -> Response:

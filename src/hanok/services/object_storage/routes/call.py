@@ -88,7 +88,7 @@ class Call:
         if acls.comes_from(self.headers.get("referer", ""), referrers):
             if not listing or acls.LISTINGS in groups:
                 return True
-        return self._is_named(account, groups)
+        return self._is_named(container, groups)
 
     def may_write(self, container: Row[Any]) -> bool:
         """Whether the caller may write objects of a container."""
@@ -96,14 +96,20 @@ class Call:
             return self.signed(container.account, container.name)
         if self.owns(container.account):
             return True
-        return self._is_named(container.account, acls.parsed(container.write_acl)[1])
+        return self._is_named(container, acls.parsed(container.write_acl)[1])
 
-    def _is_named(self, account: str, groups: list[str]) -> bool:
+    def _is_named(self, container: Row[Any], groups: list[str]) -> bool:
         token = self.request.optional_token
         if token is None or token.project_id is None:
             return False
         if acls.names_user(groups, token.project_id, token.user_id):
             return True
+        # Names say who is meant only where all of them are of the default domain.
+        domains = {container.metadata.get("domain"), token.user_domain_id, token.project_domain_id}
+        if domains == {"default"} and token.project_name:
+            if acls.names_user(groups, token.project_name, token.user_name):
+                return True
+        account = container.account
         roles = {role.lower() for role in token.roles}
         return token.project_id == account and any(one.lower() in roles for one in groups)
 

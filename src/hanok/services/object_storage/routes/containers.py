@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Row
 from starlette.responses import Response
@@ -13,6 +14,7 @@ from hanok.services.object_storage.logic.names import (
     META_VALUE,
     POLICY,
     Said,
+    header_name,
     http_date,
     stamp,
 )
@@ -46,7 +48,7 @@ def _headers(call: Call, row: Row[Any]) -> dict[str, str]:
     }
     if row.versions_mode:
         name = "X-Versions-Location" if row.versions_mode == "stack" else "X-History-Location"
-        found[name] = headers.wire(row.versions_location)
+        found[name] = quote(row.versions_location)
     owner = call.owns(row.account)
     if owner and row.read_acl:
         found["X-Container-Read"] = headers.wire(row.read_acl)
@@ -87,6 +89,10 @@ def _changes(call: Call) -> containers.Changes:
         found[_SYNC_KEY] = headers.text(key, _SYNC_KEY)
         if len(found[_SYNC_KEY].encode()) > META_VALUE:
             raise Said(400, f"X-Container-Sync-Key is longer than {META_VALUE} bytes")
+    if "x-container-read" in sent or "x-container-write" in sent:
+        token = call.request.optional_token
+        mine = token is not None and token.project_id == call.address.account
+        found[headers.DOMAIN] = (token.project_domain_id or "") if token and mine else ""
     return containers.Changes(
         metadata=found,
         read_acl=_acl(call, "read"),
@@ -98,7 +104,10 @@ def _changes(call: Call) -> containers.Changes:
 def _check(row: Row[Any], changes: containers.Changes) -> None:
     """Hold what a container's metadata comes to against its limits."""
     whole = containers.merged(row.metadata, changes.metadata)
-    headers.check({name: value for name, value in whole.items() if name != _SYNC_KEY}, "container")
+    headers.check(
+        {name: value for name, value in whole.items() if name.startswith("x-container-meta-")},
+        "container",
+    )
 
 
 def _acl(call: Call, kind: str) -> str | None:
@@ -117,7 +126,7 @@ def _versions(call: Call) -> tuple[str, str] | None:
         raise Said(400, "Only one of X-History-Location or X-Versions-Location may be specified")
     for mode, said in (("stack", stack), ("history", history)):
         if said:
-            return mode, _location(headers.text(said, "X-Versions-Location"))
+            return mode, _location(header_name(said))
     removed = ("x-remove-versions-location", "x-remove-history-location")
     if stack == "" or history == "" or any(sent.get(name) for name in removed):
         return "", ""

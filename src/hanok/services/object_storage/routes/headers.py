@@ -29,6 +29,9 @@ SECRET = (
     "x-account-meta-temp-url-key", "x-account-meta-temp-url-key-2", "x-container-meta-temp-url-key",
     "x-container-meta-temp-url-key-2", "x-container-sync-key",
 )  # fmt: skip
+# Of whoever wrote a container's access lists: where the names in them are from. No header of that name is kept.
+DOMAIN = "domain"
+LATEST = 9_999_999_999  # seconds since 1970 that X-Delete-At can say
 OCTETS = "application/octet-stream"
 
 
@@ -98,7 +101,9 @@ def check(found: Mapping[str, str], kind: str) -> None:
 def shown(found: Mapping[str, str], *, owner: bool) -> dict[str, str]:
     """Metadata as headers of an answer."""
     return {
-        _titled(name): wire(value) for name, value in found.items() if owner or name not in SECRET
+        _titled(name): wire(value)
+        for name, value in found.items()
+        if name != DOMAIN and (owner or name not in SECRET)
     }
 
 
@@ -135,15 +140,15 @@ def delete_at(call: Call, room: ObjectStore) -> int | None:
         Said
     """
     if (later := call.headers.get("x-delete-after")) is not None:
-        if not later.lstrip("-").isdigit() or not later.isascii() or len(later) > 12:
+        if not later.lstrip("-").isdigit() or not later.isascii() or len(later) > 18:
             raise Said(400, "Non-integer X-Delete-After")
         if int(later) < 1:
             raise Said(400, "X-Delete-After in past")
-        return int(room.now_s()) + int(later)
+        return min(int(room.now_s()) + int(later), LATEST)
     if (at := call.headers.get("x-delete-at")) is not None:
-        if not at.lstrip("-").isdigit() or not at.isascii() or len(at) > 12:
+        if not at.lstrip("-").isdigit() or not at.isascii() or len(at) > 4096:
             raise Said(400, "Non-integer X-Delete-At")
-        if int(at) <= room.now_s():
+        if at.startswith("-") or (len(at) < 19 and int(at) <= room.now_s()):
             raise Said(400, "X-Delete-At in past")
-        return int(at)
+        return min(int(at[:19]), LATEST)
     return None

@@ -101,7 +101,7 @@ def _container(row: Row[Any]) -> dict[str, object]:
 def _object(row: Row[Any]) -> dict[str, object]:
     found = {
         "name": row.name,
-        "hash": row.etag,
+        "hash": row.target_etag if row.kind == "static" else row.etag,
         "bytes": row.size,
         "content_type": row.content_type,
         "last_modified": iso(row.created_us),
@@ -109,7 +109,7 @@ def _object(row: Row[Any]) -> dict[str, object]:
     if row.kind == "static":
         found["slo_etag"] = f'"{row.etag}"'
     if row.kind == "link":
-        found["symlink_path"] = f"/v1/{PREFIX}{row.target}"
+        found["symlink_path"] = f"/v1/{row.target}"
     return found
 
 

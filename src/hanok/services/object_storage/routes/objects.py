@@ -16,6 +16,7 @@ from hanok.services.object_storage.logic.names import (
     PREFIX,
     Address,
     Said,
+    header_name,
     http_date,
     named_object,
     stamp,
@@ -136,7 +137,7 @@ def _account(call: Call, header: str) -> str:
     said = call.headers.get(header)
     if not said:
         return call.address.account
-    name = text_of(unquote_to_bytes(said))
+    name = header_name(said)
     if "/" in name or not name.startswith(PREFIX) or len(name) > 64 + len(PREFIX):
         raise Said(412, "Account name cannot contain slashes" if "/" in name else "")
     return name.removeprefix(PREFIX)
@@ -224,13 +225,17 @@ async def _link(call: Call, said: str) -> Sort:
     etag = call.headers.get("x-symlink-target-etag", "").strip('"').lower()
     if etag:
         try:
-            found = await reading.find(call, target)
+            found = await reading.find(call, target, follow=False, whole=False)
         except Said as error:
             if error.status == 404:
                 raise Said(409, "X-Symlink-Target does not exist") from None
             raise
-        if found.etag.strip('"') != etag:
-            raise Said(409, "The target's ETag is not the one of X-Symlink-Target-Etag")
+        own = reading.own_etag(found.row)
+        if own != etag:
+            raise Said(
+                409,
+                f"Object Etag '{own}' does not match X-Symlink-Target-Etag header '{etag[:64]}'",
+            )
     return Sort(kind="link", target=path, target_etag=etag[:64])
 
 

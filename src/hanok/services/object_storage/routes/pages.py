@@ -104,7 +104,7 @@ async def _object(call: Call, container: Row[Any]) -> Response:
 
 
 def _moved(call: Call) -> Response:
-    where = f"/v1/{call.address.path}/"
+    where = f"{call.request.origin}/v1/{call.address.path}/"
     return Response(None, 301, {"Location": where, "Content-Type": HTML, "Content-Length": "0"})
 
 
