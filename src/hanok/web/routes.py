@@ -85,6 +85,8 @@ class Service(Struct, frozen=True, kw_only=True):
         whatever is accepted is not looked at.
     typed: whether a body, even an empty one, needs a content type.
     payload: what an event holds whose handler says nothing, by the id of its subject.
+    whole: what answers each request at the service's own port, if it has one: names there are data, and callers may
+        come without a token. It looks at `Request.optional_token` itself; `routes` then only say what there is.
     """
 
     kind: str
@@ -106,6 +108,7 @@ class Service(Struct, frozen=True, kw_only=True):
     offers: tuple[str, ...] = ()
     typed: bool = False
     payload: Callable[[str], Mapping[str, Any]] = lambda subject: {"id": subject}
+    whole: Handler | None = None
 
 
 class _Node:
