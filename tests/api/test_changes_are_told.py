@@ -59,6 +59,7 @@ UNTOLD: dict[str, dict[str, str]] = {
         "* /v2.0/routers/*/conntrack_helpers*": "it is refused",
         "* /v2.0/metering/*": "it is refused",
         "* /v2.0/local_ips*": "it is refused",
+        "* /v2.0/qos/policies/*/packet_rate_limit_rules*": "it is refused",
         "* /v2.0/agents/*/dhcp-networks*": "it is refused: no agent answers DHCP",
     },
     "compute": {

@@ -37,6 +37,21 @@ async def test_none_can_be_made_and_the_reason_is_said(
         await refused(reader, "POST", path, {}, 403)
 
 
+async def test_packets_are_held_to_no_rate(cloud: Cloud) -> None:
+    client = await cloud.project_with("p", "member", "manager")
+    made = (await client.post(f"{V2}/qos/policies", {"policy": {"name": "q"}}))["policy"]
+    path = f"/qos/policies/{made['id']}/packet_rate_limit_rules"
+    assert (await client.get(f"{V2}{path}"))["packet_rate_limit_rules"] == []
+    body = {"packet_rate_limit_rule": {"max_kpps": 5}}
+    error = await refused(client, "POST", path, body, 400)
+    assert "OVN holds nothing to a rate of packets" in error["message"]
+    await refused(client, "GET", f"{path}/nothing", None, 404)
+    await client.get(f"{V2}/extensions/qos-pps", 404)
+    stranger = await cloud.project_with("s", "manager", "member")
+    error = await refused(stranger, "POST", path, body, 404)
+    assert error["type"] == "QosPolicyNotFound"
+
+
 async def test_a_strangers_router_has_none(cloud: Cloud) -> None:
     owner = await cloud.project_with("p", "member")
     stranger = await cloud.project_with("s", "member")

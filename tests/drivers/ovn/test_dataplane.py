@@ -186,12 +186,15 @@ async def test_names_of_neighbours_are_answered_by_the_switch(cloud: Cloud) -> N
     await group(cloud, EGRESS)
     first = await guest(cloud, 1, one, "10.0.0.11")
     named = msgspec.structs.replace(
-        port(2, one, "10.0.0.12"), dns_names=("web", "web.openstacklocal")
+        port(2, one, "10.0.0.12"),
+        dns_names=("web", "web.openstacklocal"),
+        published=("web.shop.example", ("172.24.4.9",)),
     )
     await cloud.apply(topology.port_scope(named.id), topology.port(named, one.subnets))
     assert await cloud.northbound.wait_applied(20)
     for name in ("web", "WEB.openstacklocal"):
         assert await look_up(first, name) == "10.0.0.12"
+    assert await look_up(first, "web.shop.example") == "172.24.4.9"
     # Under another name, and gone with the port.
     renamed = msgspec.structs.replace(named, dns_names=("db",))
     await cloud.apply(topology.port_scope(named.id), topology.port(renamed, one.subnets))

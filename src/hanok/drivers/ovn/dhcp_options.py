@@ -1,7 +1,7 @@
 """DHCP options as users name them, and as OVN takes them.
 
-What OVN cannot send is refused with CannotExpress, and so is a value that is none of its option's kind. Nothing of a
-user's text reaches an option unless it was parsed, or is a plain text in quotes.
+A value that is none of its option's kind is refused with CannotExpress; an option that OVN does not have is sent to
+nobody. Nothing of a user's text reaches an option unless it was parsed, or is a plain text in quotes.
 
 Source: ovn-nb(5), "DHCP_Options TABLE"; the field's list, "OVN supported DHCP options"; RFC 2132, 3442, 3646.
 """
@@ -184,11 +184,11 @@ def of_the_other_version(version: int, name: str, value: str) -> bool:
         return False
 
 
-def translated(version: int, name: str, value: str) -> tuple[str, str]:
-    """An option's name and value as OVN takes them.
+def translated(version: int, name: str, value: str) -> tuple[str, str] | None:
+    """An option's name and value as OVN takes them; None: it has no such option.
 
     Raises:
-        CannotExpress: OVN has no such option, or the value is none of it.
+        CannotExpress: the value is none of the option's.
     """
     if name == DISABLED:
         if value.lower() not in ("true", "false"):
@@ -197,5 +197,5 @@ def translated(version: int, name: str, value: str) -> tuple[str, str]:
     known = _KINDS[version]
     ovn_name = _OTHERWISE[version].get(name) or name.replace("-", "_")
     if ovn_name not in known or "_" in name:
-        raise CannotExpress(f"DHCP option '{name}' is not supported by OVN for IPv{version}")
+        return None
     return ovn_name, known[ovn_name](value)

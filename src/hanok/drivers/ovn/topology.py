@@ -485,9 +485,10 @@ def _own_dhcp(
     A router of its own is in the routes, too: who takes these does not look at the option.
     """
     own = dict(
-        dhcp_options.translated(one.version, one.name, one.value)
+        option
         for one in spec.dhcp
         if one.version == version
+        and (option := dhcp_options.translated(one.version, one.name, one.value)) is not None
     )
     if own.pop(dhcp_options.DISABLED, "") == "true":
         return None

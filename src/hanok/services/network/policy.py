@@ -185,6 +185,11 @@ _RULES: tuple[Rule, ...] = (
         "POST /qos/policies/{policy_id}/minimum_packet_rate_rules",
     ),
     Rule(
+        "create_policy_packet_rate_limit_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "POST /qos/policies/{policy_id}/packet_rate_limit_rules",
+    ),
+    Rule(
         "create_policy_dscp_marking_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "POST /qos/policies/{policy_id}/dscp_marking_rules",
@@ -497,6 +502,11 @@ _RULES: tuple[Rule, ...] = (
         "DELETE /qos/policies/{policy_id}/minimum_packet_rate_rules/{rule_id}",
     ),
     Rule(
+        "delete_policy_packet_rate_limit_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "DELETE /qos/policies/{policy_id}/packet_rate_limit_rules/{rule_id}",
+    ),
+    Rule(
         "delete_policy_dscp_marking_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "DELETE /qos/policies/{policy_id}/dscp_marking_rules/{rule_id}",
@@ -720,6 +730,11 @@ _RULES: tuple[Rule, ...] = (
         "get_policy_minimum_packet_rate_rule",
         "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
         "GET /qos/policies/{policy_id}/minimum_packet_rate_rules; GET /qos/policies/{policy_id}/minimum_packet_rate_rules/{rule_id}",
+    ),
+    Rule(
+        "get_policy_packet_rate_limit_rule",
+        "(rule:admin_only) or (role:reader and rule:ext_parent_owner)",
+        "GET /qos/policies/{policy_id}/packet_rate_limit_rules; GET /qos/policies/{policy_id}/packet_rate_limit_rules/{rule_id}",
     ),
     Rule(
         "get_policy_dscp_marking_rule",
@@ -1072,6 +1087,11 @@ _RULES: tuple[Rule, ...] = (
         "update_policy_minimum_packet_rate_rule",
         "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
         "PUT /qos/policies/{policy_id}/minimum_packet_rate_rules/{rule_id}",
+    ),
+    Rule(
+        "update_policy_packet_rate_limit_rule",
+        "(rule:admin_only) or (role:manager and rule:ext_parent_owner)",
+        "PUT /qos/policies/{policy_id}/packet_rate_limit_rules/{rule_id}",
     ),
     Rule(
         "update_policy_dscp_marking_rule",

@@ -102,6 +102,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "enable_default_route_ecmp": row.default_route_ecmp,
             "enable_default_route_bfd": row.default_route_bfd,
             "enable_ndp_proxy": row.ndp_proxy,
+            "enable_snat": row.enable_snat,
             "admin_state_up": row.admin_state_up,
             "status": "ACTIVE",
             "external_gateway_info": next(iter(outside[row.id]), None),

@@ -2,7 +2,8 @@
 
 Their extensions are not listed. A client that asks all the same is told why, not only that a path is not there.
 
-Source: Networking API v2.0 reference, "Router conntrack helper", "Metering labels and rules", "Local IPs".
+Source: Networking API v2.0 reference, "Router conntrack helper", "Metering labels and rules", "Local IPs",
+"QoS packet rate limit rules".
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from hanok.base.errors import BadInput, NotFound
 from hanok.services.network.logic.errors import disallowed
 from hanok.services.network.room import Network
 from hanok.services.network.routes.api import BODIES, PAGES, as_sent, reach_of
-from hanok.services.network.routes.kinds import ROUTER
+from hanok.services.network.routes.kinds import QOS_POLICY, ROUTER
 from hanok.store import Transaction
 from hanok.web.doors import find, target_of
 from hanok.web.plain_lists import ItemList
@@ -45,6 +46,7 @@ class Unserved(Struct, frozen=True, kw_only=True):
 
 _HELPERS = "OVN's connection tracking knows no helpers of protocols"
 _METERS = "OVN does not count what routers forward by address"
+_PACKETS = "OVN holds nothing to a rate of packets"
 _LOCAL = "OVN has no address that leads to another port on each host"
 LOCAL_IP = Unserved(
     noun="local_ip",
@@ -99,6 +101,16 @@ ALL = (
         filters=("id", "metering_label_id", "direction", "remote_ip_prefix", "excluded"),
         verbs=("create", "get", "delete"),
     ),
+    Unserved(
+        noun="policy_packet_rate_limit_rule",
+        kind="packet_rate_limit_rule",
+        plural="packet_rate_limit_rules",
+        path="qos/policies/{policy_id}/packet_rate_limit_rules",
+        parameter="packet_rate_limit_rule_id",
+        why=_PACKETS,
+        code="QosRuleNotFound",
+        filters=("id", "max_kpps", "max_burst_kpps", "direction"),
+    ),
     LOCAL_IP,
     Unserved(
         noun="local_ip_port_association",
@@ -119,15 +131,20 @@ def _absent(one: Unserved, requested: str) -> NotFound:
     return NotFound(f"{noun} {requested[:255]} could not be found.", code=one.code)
 
 
+_ABOVE = (ROUTER, QOS_POLICY)
+
+
 async def _allow(request: Request, tx: Transaction, one: Unserved, verb: str) -> None:
-    """Whether the caller may; where it is a part of a router, of theirs.
+    """Whether the caller may; where it is a part of a router or a policy, of theirs.
 
     Raises:
-        Forbidden; NotFound: no such router.
+        Forbidden; NotFound: no such router or policy.
     """
     target: dict[str, Any] = {"project_id": request.token.project_id}
-    if "router_id" in request.path:
-        _, view = await find(request, tx, ROUTER, reach_of(request), request.path["router_id"])
+    above = next((each for each in _ABOVE if each.parameter in request.path), None)
+    if above is not None:
+        requested = request.path[above.parameter]
+        _, view = await find(request, tx, above, reach_of(request), requested)
         target = {**target_of(view), "ext_parent:project_id": view["project_id"]}
     elif "local_ip_id" in request.path and one.parameter != "local_ip_id":
         target["ext_parent:project_id"] = request.token.project_id

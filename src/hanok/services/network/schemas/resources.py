@@ -236,6 +236,7 @@ ROUTER: dict[str, Attribute] = {
     "enable_default_route_ecmp": Attribute(check=truth, default=False),
     "enable_default_route_bfd": Attribute(check=truth, default=False),
     "enable_ndp_proxy": Attribute(check=truth, default=False),
+    "enable_snat": read_only(),
     "routes": Attribute(check=ROUTES, default=[], post=False),
     "flavor_id": Attribute(check=or_none(uuid), default=None, put=False),
     "distributed": read_only(),

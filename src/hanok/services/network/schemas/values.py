@@ -84,7 +84,8 @@ def port_range(value: Any) -> str:
 def dhcp_option(value: Any) -> dict[str, Any]:
     """An option that DHCP tells a port; null as its value takes it away.
 
-    Upstream keeps what OVN cannot send and only logs it; here it is refused.
+    As upstream, one that OVN cannot send is kept and shown: clients name options that their guests' network does not
+    know, and suites make names up.
     """
     names = {"opt_name": text(64, empty=False)}
     others = {
