@@ -103,14 +103,18 @@ class Server:
 
 
 @contextmanager
-def serving(kind: str, *, hosts: int = 1, state: str = "", rounds: int = 12) -> Iterator[Server]:
+def serving(
+    kind: str, *, hosts: int = 1, state: str = "", rounds: int = 12, northbound: str = ""
+) -> Iterator[Server]:
     """A server for the length of the block.
 
-    state: a cloud's folder; empty: one that goes with it. rounds: 2 to the power of so many make a password's hash.
+    state: a cloud's folder; empty: one that goes with it. rounds: 2 to the power of so many make a password's hash. northbound:
+    of OVN; empty: simulated.
     """
     with tempfile.TemporaryDirectory(prefix="hanok-bench-") as folder:
         server = Server(
-            kind, *([state or folder, str(hosts), str(rounds)] if kind == "cloud" else [])
+            kind,
+            *([state or folder, str(hosts), str(rounds), northbound] if kind == "cloud" else []),
         )
         try:
             yield server

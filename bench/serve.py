@@ -1,4 +1,4 @@
-"""Servers to measure: `python -m bench.serve bare|cloud PORT [STATE_DIR HOSTS ROUNDS]`; prints "ready" when it listens."""
+"""Servers to measure: `python -m bench.serve bare|cloud PORT [STATE_DIR HOSTS ROUNDS [NORTHBOUND]]`; prints "ready" when it listens."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ async def as_served(app: Any, port: int) -> None:
         await AnnouncedOurs(config, ServerSettings()).serve(sockets=[listener])
 
 
-async def cloud(port: int, state: Path, hosts: int, rounds: int) -> None:
-    """A simulated cloud in this process."""
+async def cloud(port: int, state: Path, hosts: int, rounds: int, northbound: str) -> None:
+    """A simulated cloud in this process. northbound: OVN's database; empty for a simulated one."""
     from hanok.base import collector
     from hanok.bus import MemoryBus
     from hanok.control.app import Control
@@ -74,6 +74,7 @@ async def cloud(port: int, state: Path, hosts: int, rounds: int) -> None:
     settings = ControlSettings(
         state_dir=str(state),
         durable=False,
+        northbound=northbound,
         public_cidr="172.24.4.0/24",
         public_gateway="172.24.4.1",
         sections={"identity": IdentitySettings(password_rounds=rounds)},
@@ -106,7 +107,8 @@ def main() -> None:
 
         hosts = int(sys.argv[4]) if len(sys.argv) > 4 else 1
         rounds = int(sys.argv[5]) if len(sys.argv) > 5 else 12
-        uvloop.run(cloud(port, Path(sys.argv[3]), hosts, rounds))
+        northbound = sys.argv[6] if len(sys.argv) > 6 else ""
+        uvloop.run(cloud(port, Path(sys.argv[3]), hosts, rounds, northbound))
 
 
 if __name__ == "__main__":

@@ -155,16 +155,47 @@ def becomes_unusual(cli: CLI, server_id: str, ssh: str) -> None:
         assert all(one in said for one in expected), (command, said)
 
 
+def without_ipv4(cli: CLI, like: str) -> str:
+    """A server on a network of IPv6 only."""
+    made = ask(cli, "POST", "/network/v2.0/networks", {"network": {"name": "six"}})
+    mode = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+    subnet = {"network_id": made["network"]["id"], "cidr": "2001:db8::/64", "ip_version": 6, **mode}
+    ask(cli, "POST", "/network/v2.0/subnets", {"subnet": subnet})
+    image = ask(cli, "GET", f"/compute/v2.1/servers/{like}")["server"]["image"]["id"]
+    flavors = ask(cli, "GET", "/compute/v2.1/flavors")["flavors"]
+    (flavor,) = [one["id"] for one in flavors if one["name"] == "m1.nano"]
+    server = {
+        "name": "six",
+        "imageRef": image,
+        "flavorRef": flavor,
+        "networks": [{"uuid": made["network"]["id"]}],
+    }
+    return str(ask(cli, "POST", "/compute/v2.1/servers", {"server": server})["server"]["id"])
+
+
+def finds_itself(cli: CLI, server_id: str) -> None:
+    """The guest was told by IPv6 who it is."""
+    path = f"/compute/v2.1/servers/{server_id}/action"
+
+    def said() -> str:
+        return str(ask(cli, "POST", path, {"os-getConsoleOutput": {}})["output"])
+
+    eventually(lambda: "six login:" in said())
+    assert "identity from http://[fe80::a9fe:a9fe%eth0]" in said()
+
+
 def test_an_interface_comes_and_goes_while_the_guest_runs() -> None:
     with host() as cli:
         cli("up")
         made, net_id = cli.json("launch"), a_network(cli)
         assert made["ready"]
+        six = without_ipv4(cli, made["server_id"])
         path, port_id = early(cli, made["server_id"], net_id)
         come_and_go(cli, made["server_id"], made["ssh"], net_id)
         # A guest that had not started when it was asked has let go of its interface by now.
         eventually(lambda: port_id not in interfaces(cli, path))
         lose_a_port(cli, made["server_id"], made["ssh"], net_id)
+        finds_itself(cli, six)
         becomes_unusual(cli, made["server_id"], made["ssh"])
         come_and_go(cli, made["server_id"], made["ssh"], net_id)
         assert cli.json("doctor")["differences"] == []

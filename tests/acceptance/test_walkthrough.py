@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pty
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from hanok.cli import first_things
 from hanok.cli.output import Steps
+from hanok.drivers.ovn import host as network
 from tests.acceptance.client import OpenStack
 from tests.acceptance.clouds import CLI, host, simulated
 from tests.acceptance.course import Client, Course
@@ -82,6 +84,66 @@ def ways(cli: CLI, address: str) -> None:
         assert (found["steps"][-1]["at"], found["steps"][-1]["passes"]) == ("OVN", True), found
 
 
+def from_the_lan(cli: CLI, ssh: str) -> None:
+    """A machine beside the host reaches the server by its floating IP and by a port of the host, once it may."""
+    words, address = ssh.split()[:-1], ssh.rpartition("@")[2]
+    neighbour = f"{cli.netns}-lan"
+    for line in (
+        f"netns add {neighbour}",
+        f"-n {cli.netns} link add lan0 type veth peer name eth0 netns {neighbour}",
+        f"-n {cli.netns} addr add 192.0.2.1/24 dev lan0",
+        f"-n {cli.netns} link set lan0 up",
+        f"-n {neighbour} addr add 192.0.2.2/24 dev eth0",
+        f"-n {neighbour} link set eth0 up",
+        f"-n {neighbour} route add default via 192.0.2.1",
+    ):
+        subprocess.run(["ip", *line.split()], check=True)
+    beside = ["ip", "netns", "exec", neighbour]
+    # As network cards are; these are not, and the userspace datapath passes on what it gets.
+    asyncio.run(network.inside(neighbour, lambda: network.finish_checksums("eth0")))
+    try:
+        for wrong, said in (
+            (
+                ("--expose-lan", "lan7"),
+                "a network device of this host that leads to a LAN, not 'lan7'; there is: lan0",
+            ),
+            (("--forward", "2222:nobody:22"), "there is no server 'nobody'"),
+            (("--forward", "5000:hello:22"), "port 5000 is this cloud's own"),
+            (("--forward", "2222:22"), "--forward wants PORT:SERVER:PORT"),
+        ):
+            assert said in cli("up", *wrong, status=1).stderr
+        listener = cli.inside([sys.executable, "-c", TAKES_A_PORT])
+        with subprocess.Popen(
+            listener, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as taker:
+            assert taker.stdout is not None
+            port = taker.stdout.readline().strip()
+            assert (
+                f"port {port} of this host is taken"
+                in cli("up", "--forward", f"{port}:hello:22", status=1).stderr
+            )
+        assert (
+            cli.json("up", "--expose-lan", "lan0", "--forward", "2222:hello:22")["expose_lan"]
+            == "lan0"
+        )
+        for to in (["-p", "22", f"cirros@{address}"], ["-p", "2222", "cirros@192.0.2.1"]):
+            look = [*beside, *words, "-o", "UserKnownHostsFile=/dev/null", *to, "cat /etc/hostname"]
+            done = subprocess.run(look, capture_output=True, text=True, timeout=120)
+            assert done.stdout.strip() == "hello", done.stderr
+        found = cli.json("up", "--no-expose-lan", "--no-forward", "--no-snat")
+        assert (found["snat"], found["expose_lan"], found["forwards"]) == (False, "", [])
+        table = subprocess.run(
+            cli.inside(["nft", "list", "tables"]), capture_output=True, text=True
+        )
+        assert table.stdout == ""
+        assert cli.json("up", "--snat")["snat"]
+    finally:
+        subprocess.run(["ip", "netns", "del", neighbour], check=True)
+
+
+TAKES_A_PORT = "import socket; s = socket.create_server(('', 0)); print(s.getsockname()[1], flush=True); input()"
+
+
 @pytest.mark.host
 def test_launch_gives_an_address_that_ssh_reaches() -> None:
     with host() as cli:
@@ -91,6 +153,7 @@ def test_launch_gives_an_address_that_ssh_reaches() -> None:
         ssh = [*found["ssh"].split(), "-o", "UserKnownHostsFile=/dev/null", "cat /etc/hostname"]
         done = subprocess.run(cli.inside(ssh), capture_output=True, text=True, timeout=120)
         assert done.stdout.strip() == "hello", done.stderr
+        from_the_lan(cli, found["ssh"])
 
         # What the guest keeps is in an image of it, and another server has it from there.
         keep = [

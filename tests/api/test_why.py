@@ -15,6 +15,25 @@ from tests.cloud import NEWEST, Client, Cloud, a_flavor, a_network, a_server, an
 V2 = "/network/v2.0"
 
 
+async def _two_ways_out(site: Site) -> tuple[str, str]:
+    """A router with two gateways; gives the floating IP by which the second leads to a server, and the router's id."""
+    await site.gateway()
+    values: dict[str, Any] = {
+        "provider:network_type": "vlan",
+        "provider:physical_network": "public",
+    }
+    values |= {"router:external": True, "name": "second"}
+    made = (await site.admin.post(f"{V2}/networks", {"network": values}))["network"]["id"]
+    subnet = {"network_id": made, "ip_version": 4, "cidr": "172.24.5.0/24"}
+    await site.admin.post(f"{V2}/subnets", {"subnet": subnet})
+    more = {"router": {"external_gateways": [{"network_id": made}]}}
+    path = f"{V2}/routers/{site.ids['r']}/add_external_gateways"
+    await site.user("PUT", path, more, status=200)
+    wish = {"floating_network_id": made, "port_id": (await site.port("a"))["id"]}
+    floating = await site.user.post(f"{V2}/floatingips", {"floatingip": wish})
+    return str(floating["floatingip"]["floating_ip_address"]), site.ids["r"]
+
+
 class Site:
     """Two networks behind one router, a server on each; another project's server on a network of its own."""
 
@@ -396,3 +415,14 @@ async def test_who_comes_from_outside_has_an_address_of_the_same_version(site: S
     assert (await site.stop("outside", floating, port=22))[0].startswith("No rule")
     await site.rule(**rule, remote_ip_prefix="0.0.0.0/0")
     assert await site.stop("outside", floating, port=22) == NOTHING
+
+
+async def test_a_floating_ip_is_reached_by_the_gateway_that_it_is_of(site: Site) -> None:
+    floating, router = await _two_ways_out(site)
+    await site.rule(protocol="icmp")
+    assert await site.stop("outside", floating) == ("", "")
+    steps = (await site.why("a", "203.0.113.9"))["steps"]
+    assert any(floating in one["says"] for one in steps) and all(one["passes"] for one in steps)
+    gone: dict[str, Any] = {"router": {"external_gateways": {}}}
+    path = f"{V2}/routers/{router}/remove_external_gateways"
+    await site.user("PUT", path, gone, status=409)  # the floating IP needs it

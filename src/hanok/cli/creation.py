@@ -8,13 +8,14 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec import structs
 
+from hanok.cli import ways
 from hanok.cli.output import Failure
 from hanok.supervisor import claims, processes
 from hanok.supervisor.settings import (
@@ -45,6 +46,10 @@ class Wishes:
     region: str | None
     listen: str | None
     hosts: int | None
+    snat: bool | None = None
+    expose_lan: str | None = None
+    """The device; "" for none."""
+    forwards: Sequence[ways.Wish] | None = None
     objects_port: int | None = None
 
 
@@ -144,6 +149,8 @@ def _new(state: Path, wishes: Wishes) -> Cloud:
         port=wishes.port or DEFAULT_PORT,
         hosts=wishes.hosts or 1,
         host_name=socket.gethostname(),
+        snat=wishes.snat is not False,
+        expose_lan=wishes.expose_lan or "",
     )
     settings = _with_objects_port(settings, wishes)
     if wishes.simulated:
@@ -155,6 +162,8 @@ def _new(state: Path, wishes: Wishes) -> Cloud:
     with claims.claim(cloud_id, state) as (slot, network, nats_port):
         settings = structs.replace(settings, slot=slot, external_cidr=network, nats_port=nats_port)
         cloud = Cloud(state, settings)
+        for one in wishes.forwards or ():
+            ways.check_port(cloud, one.port)
         write_toml(cloud.settings_file, settings)
     return cloud
 
@@ -179,6 +188,14 @@ def _again(cloud: Cloud, wishes: Wishes) -> Cloud:
         listen=_address(wishes.listen) if wishes.listen else settings.listen,
         hosts=wishes.hosts or settings.hosts,
     )
+    # What the supervisor takes up while it runs.
+    outside = {
+        "snat": settings.snat if wishes.snat is None else wishes.snat,
+        "expose_lan": settings.expose_lan if wishes.expose_lan is None else wishes.expose_lan,
+        "forwards": settings.forwards if wishes.forwards is None or wishes.forwards else (),
+    }
+    for one in wishes.forwards or ():
+        ways.check_port(cloud, one.port)
     runs = holder(cloud) is not None
     if wishes.objects_port or not (settings.objects_port or runs):
         changed = _with_objects_port(changed, wishes)
@@ -190,6 +207,10 @@ def _again(cloud: Cloud, wishes: Wishes) -> Cloud:
         write_toml(cloud.settings_file, changed)
     elif not runs:
         port_is_free(cloud)
+    changed = structs.replace(changed, **outside)
+    if changed != cloud.settings:
+        cloud = Cloud(cloud.state, changed)
+        write_toml(cloud.settings_file, changed)
     return cloud
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hanok.drivers.ovn import engines as ovn
-from hanok.drivers.ovn import host
+from hanok.drivers.ovn import host, outside
 from hanok.drivers.ovn.errors import OVNError
 from hanok.drivers.qemu import process as guests
 from hanok.supervisor import door, parts, processes, simulated
@@ -96,6 +96,7 @@ def traces(cloud: Cloud) -> list[str]:
         for line in asyncio.run(ovn.leftovers(parts.data_plane(cloud))):
             if not (line.startswith("process ") and int(line.split()[1]) in seen):
                 found.append(line)
+        found += asyncio.run(outside.leftovers(parts.outside(cloud)))
     except OVNError as error:
         found.append(f"the network could not be looked at: {error.message}")
     found += mounts(cloud)

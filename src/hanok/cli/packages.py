@@ -15,11 +15,11 @@ from hanok.drivers.ovn.engines import missing_programs
 PACKAGES = (
     "qemu-system-x86", "qemu-utils", "seabios", "ovmf", "swtpm",
     "ovn-central", "ovn-host", "openvswitch-switch",
-    "nats-server", "novnc", "iproute2", "openssh-client",
+    "nats-server", "novnc", "iproute2", "nftables", "openssh-client",
     # for building the guest image
     "e2fsprogs", "dosfstools", "mtools", "syslinux", "syslinux-common", "fdisk",
 )  # fmt: skip
-PROGRAMS = ("qemu-system-x86_64", "qemu-img", "nats-server")
+PROGRAMS = ("qemu-system-x86_64", "qemu-img", "nats-server", "nft")
 SERVICES = ("ovn-central", "ovn-host", "openvswitch-switch", "nats-server", "postgresql", "slapd")
 INSTALL_S = 1800  # a slow line; usually a minute
 POLICY = Path("/usr/sbin/policy-rc.d")

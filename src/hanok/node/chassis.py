@@ -55,8 +55,8 @@ class Chassis(Protocol):
     async def metadata_networks(self) -> list[str]:
         """The networks whose metadata address is here."""
 
-    async def metadata_socket(self, network_id: str) -> socket.socket:
-        """A socket that listens on port 80 and hears this network only; the caller's to close."""
+    async def metadata_sockets(self, network_id: str) -> list[socket.socket]:
+        """Sockets that listen on port 80 and hear this network only, one a version of IP; the caller's to close."""
 
 
 class NullChassis:
@@ -104,11 +104,11 @@ class NullChassis:
     async def metadata_networks(self) -> list[str]:
         return sorted(self._networks)
 
-    async def metadata_socket(self, network_id: str) -> socket.socket:
+    async def metadata_sockets(self, network_id: str) -> list[socket.socket]:
         listener = socket.create_server(("127.0.0.1", 0))
         listener.setblocking(False)
         self.metadata_ports[network_id] = listener.getsockname()[1]
-        return listener
+        return [listener]
 
 
 async def open_taps(chassis: Chassis, port_id: str, queues: int, opened: ExitStack) -> list[int]:

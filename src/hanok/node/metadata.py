@@ -1,4 +1,4 @@
-"""The address 169.254.169.254: what a guest may read about itself.
+"""The addresses 169.254.169.254 and fe80::a9fe:a9fe: what a guest may read about itself.
 
 Who asks is decided by where the question came in (the socket of one network) and the source address, which the switch
 does not let a guest choose. Headers are read to find their end and are thrown away. Control answers with every
@@ -48,7 +48,7 @@ class MetadataServer:
     chassis: Chassis
     clock: Clock
     host: str
-    _servers: dict[str, asyncio.Server] = field(default_factory=dict)
+    _servers: dict[str, list[asyncio.Server]] = field(default_factory=dict)
     _cached: Recent[tuple[str, str], tuple[float, MetadataDocument]] = field(
         default_factory=lambda: Recent(MAX_CACHED)
     )
@@ -59,35 +59,39 @@ class MetadataServer:
         if not requested:
             await self._stop(network_id)
         elif network_id not in self._servers:
-            listener = await self.chassis.metadata_socket(network_id)
+            listeners = await self.chassis.metadata_sockets(network_id)
 
             async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
                 await self._connected(network_id, reader, writer)
 
-            self._servers[network_id] = await asyncio.start_server(
-                connected, sock=listener, limit=REQUEST_BYTES
-            )
+            self._servers[network_id] = [
+                await asyncio.start_server(connected, sock=one, limit=REQUEST_BYTES)
+                for one in listeners
+            ]
 
     async def close(self) -> None:
         for network_id in list(self._servers):
             await self._stop(network_id)
 
     async def _stop(self, network_id: str) -> None:
-        if (server := self._servers.pop(network_id, None)) is None:
+        if (servers := self._servers.pop(network_id, None)) is None:
             return
-        server.close()
+        for server in servers:
+            server.close()
         tasks = self._connections.pop(network_id, {})
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await server.wait_closed()
+        for server in servers:
+            await server.wait_closed()
 
     async def _connected(
         self, network_id: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         task = asyncio.current_task()
         assert task is not None
-        address = str((writer.get_extra_info("peername") or ("",))[0])
+        # One of the link comes with the name of the link.
+        address = str((writer.get_extra_info("peername") or ("",))[0]).partition("%")[0]
         if not self._admitted(network_id, address):
             writer.close()
             return

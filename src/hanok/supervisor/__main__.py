@@ -12,6 +12,7 @@ from pathlib import Path
 from hanok.base import log as logs
 from hanok.base.errors import HanokError
 from hanok.drivers.ovn import engines as ovn
+from hanok.drivers.ovn import outside
 from hanok.supervisor import parts
 from hanok.supervisor.settings import BrokenState, load
 from hanok.supervisor.supervise import AlreadyRunning, Supervisor
@@ -29,9 +30,13 @@ async def main(state: Path) -> None:
         parts.write_files(cloud)
         await ovn.prepare(parts.data_plane(cloud))
 
+    async def ways() -> None:
+        # As they stand now: `up` changes them while the cloud runs.
+        await outside.ensure(parts.outside(load(state) or cloud))
+
     # Its own folder for sockets has to be there before the door opens.
     cloud.run.mkdir(parents=True, exist_ok=True)
-    supervisor = Supervisor(cloud, parts.parts(cloud), prepare)
+    supervisor = Supervisor(cloud, parts.parts(cloud), prepare, ways)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop)

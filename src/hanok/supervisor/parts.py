@@ -16,8 +16,9 @@ from pathlib import Path
 
 from hanok.commands.wire import host_token
 from hanok.drivers.ovn import engines as ovn
+from hanok.drivers.ovn import outside as ways
 from hanok.supervisor import answering, processes
-from hanok.supervisor.settings import DEFAULT_OBJECTS_PORT, Cloud, write_whole
+from hanok.supervisor.settings import DEFAULT_OBJECTS_PORT, Cloud, forward_of, write_whole
 
 LOOK_S = 0.5  # how long a part may take to say whether it is ready
 
@@ -62,6 +63,23 @@ def data_plane(cloud: Cloud) -> ovn.DataPlane:
         host_address=f"{network[1]}/{network.prefixlen}",
         uid=cloud.control_uid,
         gid=cloud.control_uid,
+    )
+
+
+def outside(cloud: Cloud) -> ways.Outside:
+    """The ways between a cloud's external network and what lies beyond the host."""
+    settings = cloud.settings
+    return ways.Outside(
+        name=f"hanok_{settings.id}",
+        device=cloud.host_device,
+        cidr=settings.external_cidr,
+        folder=str(cloud.run),
+        snat=settings.snat,
+        lan=settings.expose_lan,
+        forwards=tuple(
+            ways.Forward(port=one.port, address=one.address, to=one.to)
+            for one in map(forward_of, settings.forwards)
+        ),
     )
 
 

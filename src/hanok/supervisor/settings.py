@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -39,6 +40,8 @@ class CloudSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     machine. listen, port: where the APIs answer. objects_port: and object storage; 0: it is not chosen yet.
     hosts: how many hosts a simulated cloud has. external_cidr: the network `public`, which the host can reach.
     nats_port: on loopback.
+    snat: whether guests reach the outside under the host's address. expose_lan: the device of the host from whose LAN
+    floating IPs can be reached. forwards: ports of the host that lead to servers, "PORT:ADDRESS:PORT:SERVER ID".
     silent_s: how long control may leave requests unanswered before it is ended and started again; zero: for ever.
     """
 
@@ -54,6 +57,9 @@ class CloudSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     external_cidr: str = "172.24.4.0/24"
     nats_port: int = 14222
     silent_s: float = SILENT_S
+    snat: bool = True
+    expose_lan: str = ""
+    forwards: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[0-9a-f]{6}", self.id):
@@ -64,8 +70,34 @@ class CloudSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError(f"not a port: {self.objects_port}")
         if not 0 <= self.slot < 13:
             raise ValueError(f"not a slot: {self.slot}")
+        for one in self.forwards:
+            forward_of(one)
         if self.silent_s < 0:
             raise ValueError(f"not a number of seconds: {self.silent_s}")
+
+
+class Forward(Struct, frozen=True):
+    """A port of the host, and the server's address and port that it leads to."""
+
+    port: int
+    address: str
+    to: int
+    server_id: str
+
+    def __str__(self) -> str:
+        return f"{self.port}:{self.address}:{self.to}:{self.server_id}"
+
+
+def forward_of(text: str) -> Forward:
+    """A forward as it stands in the settings.
+
+    Raises:
+        ValueError: it is none.
+    """
+    words = text.split(":")
+    if len(words) != 4 or not (words[0].isdecimal() and words[2].isdecimal()):
+        raise ValueError(f"not a forward: {text!r}")
+    return Forward(int(words[0]), str(ipaddress.IPv4Address(words[1])), int(words[2]), words[3])
 
 
 class Cloud:

@@ -24,7 +24,7 @@ from hanok.supervisor import door, processes
 from hanok.supervisor.answering import PROBE_EVERY_S, TERM_S
 from hanok.supervisor.parts import LOOK_S, Part, parts
 from hanok.supervisor.processes import Process
-from hanok.supervisor.settings import Cloud
+from hanok.supervisor.settings import BrokenState, Cloud
 
 log = logging.getLogger(__name__)
 
@@ -61,15 +61,23 @@ class Supervisor:
     """One cloud's."""
 
     def __init__(
-        self, cloud: Cloud, requested: Sequence[Part], prepare: Callable[[], Awaitable[None]]
+        self,
+        cloud: Cloud,
+        requested: Sequence[Part],
+        prepare: Callable[[], Awaitable[None]],
+        ways: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """
         Args:
             requested: the parts, in the order to start them. prepare: makes what they stand on; once.
+            ways: makes the ways to the outside; again and again, as others change the host's firewall.
         """
         self.cloud = cloud
         self.parts = {part.name: Running(part) for part in requested}
         self._prepare = prepare
+        self._ways = ways
+        self._ways_lock = asyncio.Lock()
+        self._ways_trouble = ""
         self.phase = "preparing"
         self._stop = asyncio.Event()
         self._with_guests = False
@@ -84,13 +92,14 @@ class Supervisor:
         with locked(self.cloud):
             async with door.opened(self.cloud.socket, self._answer):
                 await self._prepare()
+                await self._make_ways()
                 self.phase = "running"
                 async with asyncio.TaskGroup() as group:
                     keepers = {
                         name: group.create_task(self._keep(running), name=name)
                         for name, running in self.parts.items()
                     }
-                    rotation = group.create_task(self._rotate())
+                    rotation = group.create_task(self._upkeep())
                     await self._stop.wait()
                     self.phase = "stopping"
                     rotation.cancel()
@@ -105,6 +114,8 @@ class Supervisor:
         match question.get("do"):
             case "status":
                 return self.status()
+            case "ways":
+                return {"trouble": await self._make_ways()}
             case "stop":
                 log.info("told to stop")
                 self.stop(with_guests=bool(question.get("guests")))
@@ -269,10 +280,30 @@ class Supervisor:
     def _guests_run(self) -> bool:
         return bool(guests.scan(str(self.cloud.run / "node")))
 
-    async def _rotate(self) -> None:
-        """Keep logs short. Their writers append, so a file may be cut under their hands."""
+    async def _make_ways(self) -> str:
+        """The ways to the outside are there; else why not. Without them the cloud still runs."""
+        if self._ways is None:
+            return ""
+        async with self._ways_lock:
+            try:
+                await self._ways()
+                trouble = ""
+            except (HanokError, OSError, ValueError, BrokenState) as error:
+                detail = getattr(error, "detail", "")
+                trouble = f"{error}{f' ({detail})' if detail else ''}"
+            if trouble and trouble != self._ways_trouble:
+                log.error("guests and the outside: %s", trouble)
+            self._ways_trouble = trouble
+        return trouble
+
+    async def _upkeep(self) -> None:
+        """Keep logs short and the ways to the outside there.
+
+        Logs' writers append, so a file may be cut under their hands.
+        """
         while True:
             await asyncio.sleep(ROTATE_EVERY_S)
+            await self._make_ways()
             for path in self.cloud.logs.glob("*.log"):
                 rotate(path, LOG_BYTES, keep=True)
             for folder in ("ovs", "ovn"):

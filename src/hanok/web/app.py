@@ -303,6 +303,8 @@ class Application:
             and _PROJECT.fullmatch(segments[1])
         ):
             named = segments.pop(1)
+        if service.respelled:
+            segments[1:2] = [service.respelled.get(one, one) for one in segments[1:2]]
         found = None if nameless else mounted.router.find(segments)
         token_text = request.token_text
         method = "GET" if request.method == "HEAD" else request.method

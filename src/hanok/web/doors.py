@@ -24,7 +24,7 @@ from hanok.web.request import Request, json_answer, list_answer, no_content
 from hanok.web.resources import Api, Kind, R, V, View
 from hanok.web.routes import Route
 
-SHOWN_AT_ONCE = 25  # rows: each slice costs some statements, and takes about a millisecond
+SHOWN_AT_ONCE = 50  # rows: each slice costs some statements, and takes about a millisecond
 
 # ---- rules ----
 
@@ -76,14 +76,16 @@ class _Eyes:
         target = self._enforcer.target(target_of(view))
         if not asked and self._always(self._rule) is not True and not self._may(self._rule, target):
             return None
-        hidden, fields, never = self._hidden, self._fields, self._never
-        return {
-            name: value
-            for name, value in view.items()
-            if name not in never
-            and (not fields or name in fields)
-            and ((rule := hidden.get(name)) is None or self._may(rule, target))
-        }
+        # Most of it is shown: it costs less to copy all and to take away what is not.
+        found = dict(view)
+        for name in self._never:
+            found.pop(name, None)
+        for name, rule in self._hidden.items():
+            if name in found and not self._may(rule, target):
+                del found[name]
+        if self._fields:
+            return {name: value for name, value in found.items() if name in self._fields}
+        return found
 
 
 def seen(

@@ -245,8 +245,10 @@ class Enforcer:
         """
         if isinstance(attributes, _Target):
             return attributes
-        known = _Target((name, value) for name, value in attributes.items() if value is not None)
-        known.nulls = attributes.keys() - known.keys()
+        known = _Target(attributes)
+        known.nulls = {name for name, value in attributes.items() if value is None}
+        for name in known.nulls:
+            del known[name]
         return known
 
     def same_for_all(self, rule: str) -> bool:

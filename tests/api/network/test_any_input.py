@@ -64,7 +64,7 @@ async def test_odd_values_anywhere(cloud: Cloud) -> None:
     ]
     dice = random.Random(7)
     taken = 0
-    for turn in range(1500):
+    for turn in range(1800):
         kind = dice.choice(KINDS)
         change = turn % 3 == 0 and kind.name in own and kind.update is not None
         attributes = {
@@ -74,6 +74,8 @@ async def test_odd_values_anywhere(cloud: Cloud) -> None:
         good = {
             "network_id": made["id"], "cidr": f"10.{turn % 250}.0.0/24", "ip_version": 4,
             "security_group_id": group, "direction": "ingress", "floating_network_id": ids[-1],
+            "service_type": "L3_ROUTER_NAT", "metainfo": "m", "resource_type": "security_group",
+            "network_type": "geneve", "minimum": turn + 20_000, "maximum": turn + 20_000,
         }  # fmt: skip
         body = {} if change else {name: one for name, one in good.items() if name in attributes}
         for name in names:
@@ -96,6 +98,16 @@ async def test_odd_values_anywhere(cloud: Cloud) -> None:
         for value in (*JUNK, {"subnet_id": 5}, {"port_id": one["id"], "subnet_id": sub["id"]}):
             answer = await admin("PUT", f"{V2}/routers/{router['id']}/{path}", value)
             assert answer.status_code < 500, (path, value, answer.text)
+    for how in ("add", "update", "remove"):
+        path = f"{V2}/routers/{router['id']}/{how}_external_gateways"
+        for value in (*values, *([one] for one in values)):
+            answer = await admin("PUT", path, {"router": {"external_gateways": value}})
+            assert answer.status_code < 500, (how, value, answer.text)
+    for agent in (await admin.get(f"{V2}/agents"))["agents"]:
+        for value in values:
+            body = {"router_id": router["id"], "ha_chassis_priority": value}
+            answer = await admin("POST", f"{V2}/agents/{agent['id']}/l3-routers", body)
+            assert answer.status_code < 500, (value, answer.text)
     await settled(cloud)  # and OVN can hold whatever was accepted
 
 

@@ -417,3 +417,12 @@ async def test_guests_are_told_how_to_get_their_addresses(cloud: Cloud) -> None:
     rows = await engine(cloud).dump(f"router:{router['id']}")
     (face,) = [row for row in rows if isinstance(row, RouterPort)]
     assert face.ipv6_ra_configs["address_mode"] == "slaac"
+    assert face.ipv6_ra_configs["mtu"] == "1442"
+    # Another router than ours announces itself, or nobody does.
+    plain = await subnet(member, (await network(member))["id"], "2001:db8:1::/64")
+    router = (await member.post(f"{V2}/routers", {"router": {}}))["router"]
+    path = f"{V2}/routers/{router['id']}/add_router_interface"
+    await member("PUT", path, {"subnet_id": plain["id"]}, status=200)
+    await settled(cloud)
+    rows = await engine(cloud).dump(f"router:{router['id']}")
+    assert [row.ipv6_ra_configs for row in rows if isinstance(row, RouterPort)] == [{}]

@@ -83,7 +83,7 @@ async def test_gateways_come_and_go(ways: Ways) -> None:
     assert changed["external_gateways"][0] == first
     moved = changed["external_gateways"][1]
     assert moved["external_fixed_ips"][0]["ip_address"] == "172.24.5.77"
-    assert moved["enable_snat"] is False
+    assert moved["enable_snat"] is False and changed["enable_snat"] is True
     # What is not among them goes, and the next one is the first.
     changed = await ways.change("update", [{"network_id": ways.other}])
     assert on(changed["external_gateways"]) == [ways.other]

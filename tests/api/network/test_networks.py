@@ -366,6 +366,28 @@ async def test_metadata_port_is_the_networks(cloud: Cloud) -> None:
     assert (await admin.get(path))["ports"] == []
 
 
+async def test_a_network_without_ipv4_has_a_metadata_port_without_an_address(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    made = await network(member)
+    path = f"{V2}/ports?network_id={made['id']}&device_owner=network:distributed"
+    six = [
+        await subnet(member, made["id"], f"2001:db8:{number}::/64", **mode)
+        for number, mode in enumerate(({"ipv6_address_mode": "slaac"}, {}), 1)
+    ]
+    (found,) = (await member.get(path))["ports"]
+    assert found["fixed_ips"] == []
+    four = await subnet(member, made["id"])
+    (found,) = (await member.get(path))["ports"]
+    assert found["fixed_ips"] == [{"subnet_id": four["id"], "ip_address": "10.0.0.2"}]
+    for one in (four, six[0]):
+        await member("DELETE", f"{V2}/subnets/{one['id']}", status=204)
+        (found,) = (await member.get(path))["ports"]
+        assert found["fixed_ips"] == []
+    off = {"subnet": {"enable_dhcp": False}}
+    await member("PUT", f"{V2}/subnets/{six[1]['id']}", off, status=200)
+    assert (await member.get(path))["ports"] == []
+
+
 async def test_ipv6_guests_make_their_own_addresses(cloud: Cloud) -> None:
     member = await cloud.project_with("p", "member")
     made = await network(member)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from hanok.drivers.ovn.rows import BFD
 from hanok.services.network import facade as networks
 from tests.api.network.test_engine import settled
-from tests.api.network.test_networks import V2, port
+from tests.api.network.test_ndp_proxies import Lab
+from tests.api.network.test_networks import V2, network, port, subnet
 from tests.api.network.test_routers import lab, public
 from tests.cloud import running
 from tests.drivers.ovn.support import northbound_server
@@ -50,3 +52,37 @@ async def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
         await settled(cloud)
         left = set(await cloud.network.northbound.scopes())
         assert not any(router["id"] in scope or made["id"] in scope for scope in left)
+
+
+async def test_gateways_proxies_and_logs_are_read_as_they_were_written(tmp_path: Path) -> None:
+    async with northbound_server() as server, running(tmp_path, northbound=server.remote) as cloud:
+        admin, member = await cloud.sign_in(), await cloud.project_with("q", "member", "manager")
+        six = Lab(cloud)
+        await six.build()
+        await six.outside()
+        vlan = {"provider:network_type": "vlan", "provider:physical_network": "public"}
+        other = await network(admin, **vlan, **{"router:external": True})
+        await subnet(admin, other["id"], "172.24.5.0/24")
+        async with cloud.control.database.write() as tx:
+            await networks.heard(tx, cloud.network, ["h1", "h2"])
+        path = f"{V2}/routers/{six.id}"
+        ways = {"enable_default_route_ecmp": True, "enable_default_route_bfd": True}
+        proxy = {"router": {**ways, "enable_ndp_proxy": True}}
+        await admin("PUT", path, proxy, status=200)
+        body = {"ndp_proxy": {"router_id": six.id, "port_id": six.port["id"]}}
+        await six.client.post(f"{V2}/ndp_proxies", body)
+        more = {"router": {"external_gateways": [{"network_id": other["id"]}]}}
+        await six.client("PUT", f"{path}/add_external_gateways", more, status=200)
+        wish = {"floating_network_id": other["id"], "port_id": six.port["id"]}
+        await six.client.post(f"{V2}/floatingips", {"floatingip": wish})
+        await settled(cloud)
+        log = {"resource_type": "security_group", "target_id": six.port["id"]}
+        await admin.post(f"{V2}/log/logs", {"log": {**log, "project_id": six.client.project_id}})
+        group = {"resource_type": "security_group"}
+        made = (await member.post(f"{V2}/log/logs", {"log": group}))["log"]["id"]
+        await settled(cloud)
+        await member("DELETE", f"{V2}/log/logs/{made}", status=204)
+        await admin("PUT", path, {"router": dict.fromkeys(ways, False)}, status=200)
+        await settled(cloud)
+        northbound = cloud.network.northbound
+        assert not any(isinstance(one, BFD) for one in await northbound.dump(f"router:{six.id}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,12 @@ class Traced(Site):
             find = ("--bare", "--columns=_uuid", "find", "port_binding", f"logical_port={name}")
             row = (await run("ovn-sbctl", database, *find)).strip()
             await run("ovn-sbctl", database, "set", "port_binding", row, "up=true")
-        while any(
-            port["status"] == "DOWN" and port["device_owner"].startswith("compute:")
-            for port in (await self.admin.get(f"{V2}/ports"))["ports"]
-        ):
-            await self.written()
+        async with asyncio.timeout(120):
+            while any(
+                port["status"] == "DOWN" and port["device_owner"].startswith("compute:")
+                for port in (await self.admin.get(f"{V2}/ports"))["ports"]
+            ):
+                await self.written()
 
     async def agreed(self, source: str, destination: str) -> bool:
         """Whether it reaches, of which OVN says the same."""

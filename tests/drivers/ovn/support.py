@@ -165,8 +165,8 @@ class Cloud:
         self.revision += 1
         return await self.northbound.apply(scope, rows, self.revision)
 
-    async def guest(self, spec: topology.PortSpec, address: str, gateway: str = "") -> Guest:
-        """Plug a port, and a namespace behind its tap as QEMU would be."""
+    async def guest(self, spec: topology.PortSpec, address: str = "", gateway: str = "") -> Guest:
+        """Plug a port, and a namespace behind its tap as QEMU would be; without an address it finds its own by IPv6."""
         guest = Guest(self, spec, f"{self.host[:-1]}g{len(self.guests)}")
         self.guests.append(guest)
         await guest.start(address, gateway)
@@ -195,11 +195,13 @@ class Guest:
         await self.cloud.chassis.plug(self.spec.id, self.spec.mac)
         self.tap = await self.cloud.chassis.open_tap(self.spec.id)
         await host.run("ip", "netns", "add", self.namespace)
-        await host.inside(self.namespace, host.no_ipv6)
+        if address:
+            await host.inside(self.namespace, host.no_ipv6)
         self.nic = await host.inside(self.namespace, lambda: host.open_tap("eth0"))
         await host.inside(self.namespace, lambda: host.set_up("lo"))
         await host.ip(self.namespace, *f"link set eth0 address {self.spec.mac} mtu 1442 up".split())
-        await host.ip(self.namespace, "addr", "add", address, "dev", "eth0")
+        if address:
+            await host.ip(self.namespace, "addr", "add", address, "dev", "eth0")
         if gateway:
             await host.ip(self.namespace, "route", "add", "default", "via", gateway)
         self.carry()

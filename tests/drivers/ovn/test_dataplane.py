@@ -902,6 +902,45 @@ async def test_traffic_survives_restarts_and_the_loss_of_the_northbound(cloud: C
         assert await cloud.northbound.dump(scope) == rows
 
 
+async def test_connections_go_on_whichever_engine_is_killed(cloud: Cloud) -> None:
+    """One to a floating IP, and one between guests that only its beginning is let through for."""
+    first, second, _ = await routed(cloud)
+    await group(
+        cloud, EGRESS, RuleSpec(direction="ingress", protocol="tcp", port_min=2222, port_max=2222)
+    )
+    loop = asyncio.get_running_loop()
+
+    def make() -> socket.socket:
+        made = socket.socket()
+        made.setblocking(False)
+        return made
+
+    pairs = []
+    with await listen(first.namespace, "10.0.0.11", 2222) as listener:
+        for namespace, address in ((cloud.host, "172.24.4.101"), (second.namespace, "10.0.0.11")):
+            client = await host.inside(namespace, make)
+            async with asyncio.timeout(20):
+                await loop.sock_connect(client, (address, 2222))
+                pairs.append((client, (await loop.sock_accept(listener))[0]))
+    try:
+        for engine in engines.engines(cloud.plane):
+            process = cloud.processes.pop(engine.name)
+            process.kill()
+            await process.wait()
+            await cloud.start(engine)
+            for client, server in pairs:
+                async with asyncio.timeout(30):
+                    for sender, receiver in ((client, server), (server, client)):
+                        await loop.sock_sendall(sender, engine.name.encode() + b"\n")
+                        got = b""
+                        while not got.endswith(b"\n"):
+                            got += await loop.sock_recv(receiver, 100)
+                        assert got.decode().strip() == engine.name
+    finally:
+        for each in [one for pair in pairs for one in pair]:
+            each.close()
+
+
 async def test_metadata_knows_which_network_asks(cloud: Cloud) -> None:
     """Same prefix everywhere; the third network's guest has the address of the first's metadata."""
     await group(cloud, EGRESS)
@@ -921,7 +960,8 @@ async def test_metadata_knows_which_network_asks(cloud: Cloud) -> None:
             )
         await guest(cloud, number, spec, guest_ip)
     assert await cloud.chassis.metadata_networks() == sorted(n.id for n in networks.values())
-    sockets = {n: await cloud.chassis.metadata_socket(spec.id) for n, spec in networks.items()}
+    all_sockets = {n: await cloud.chassis.metadata_sockets(spec.id) for n, spec in networks.items()}
+    sockets = {n: of_both[0] for n, of_both in all_sockets.items()}
     try:
         for number, (metadata_ip, guest_ip) in asked.items():
             inside = cloud.guests[number - 1].namespace
@@ -935,7 +975,7 @@ async def test_metadata_knows_which_network_asks(cloud: Cloud) -> None:
                         await talk(inside, address, closed, sockets[number])
             assert not await pings(inside, metadata_ip, within_s=0.5)
     finally:
-        for each in sockets.values():
+        for each in [one for of_both in all_sockets.values() for one in of_both]:
             each.close()
     for spec in networks.values():
         await cloud.chassis.remove_metadata(spec.id)

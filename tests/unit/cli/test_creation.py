@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hanok.cli import creation
+from hanok.cli import creation, ways
 from hanok.cli.main import main
 from hanok.cli.output import Failure
 from hanok.supervisor.settings import BrokenState, load
@@ -123,3 +123,31 @@ def test_a_user_without_root_is_told_of_the_simulated_cloud(
     assert main(["up"]) == 1
     assert "needs root" in (said := capsys.readouterr().err)
     assert "--simulated" in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["22", "22:hello", "22:hello:x", "0:hello:22", "22::22", "65536:hello:22", "1:a:-1", "²:a:1"],
+)
+def test_a_forward_that_is_none_is_refused_with_its_form(text: str) -> None:
+    with pytest.raises(Failure, match="wants PORT:SERVER:PORT"):
+        ways.wish(text)
+
+
+def test_a_forward_names_ports_and_a_server(tmp_path: Path) -> None:
+    assert ways.wish("2222:my:server:22") == ways.Wish(2222, "my:server", 22)
+    with pytest.raises(Failure, match="names port 80 twice"):
+        ways.wishes(["80:a:1", "80:b:1"])
+    with socket.create_server(("", 0)) as other:
+        cloud = creation.make(tmp_path, wish(free_port()))
+        with pytest.raises(Failure, match="of this host is taken"):
+            ways.check_port(cloud, other.getsockname()[1])
+    with pytest.raises(Failure, match="this cloud's own"):
+        ways.check_port(cloud, cloud.settings.port)
+    with pytest.raises(Failure, match="not 'lan7'; there"):
+        ways.check_lan("lan7")
+
+
+def test_a_simulated_cloud_has_no_way_to_the_outside(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["up", "--simulated", "--no-snat"]) == 1
+    assert "nothing answers in a simulated one" in capsys.readouterr().err

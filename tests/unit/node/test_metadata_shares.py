@@ -19,8 +19,8 @@ class OnLoopback:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self.listener.getsockname()[1])
 
-    async def metadata_socket(self, network_id: str) -> socket.socket:
-        return self.listener
+    async def metadata_sockets(self, network_id: str) -> list[socket.socket]:
+        return [self.listener]
 
 
 async def _connected(port: int, guest: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -60,6 +60,34 @@ def match(**rule: object) -> str:
 IN = {"direction": "ingress"}
 
 
+def test_a_ports_address_of_the_link_is_its_own() -> None:
+    spec = PortSpec(
+        id="p-1",
+        network_id="net-1",
+        mac="fa:16:3e:00:00:0a",
+        fixed_ips=(FixedIP(subnet_id="s-6", address="2001:db8::5"),),
+        address_pairs=(AddressPair(address="10.9.0.0/16", mac="fa:16:3e:00:00:0b"),),
+    )
+    (row,) = topology.port(spec)
+    assert isinstance(row, SwitchPort)
+    assert row.port_security == {
+        "fa:16:3e:00:00:0a 2001:db8::5 fe80::f816:3eff:fe00:a",
+        "fa:16:3e:00:00:0b 10.9.0.0/16",
+    }
+
+
+def test_announcements_of_guests_are_marked_where_there_is_ipv6() -> None:
+    six = SubnetSpec(id="sub-6", cidr="2001:db8::/64", server_mac="fa:16:3e:00:00:98")
+    spec = NetworkSpec(id="net-1", subnets=(SUBNET, six), dns_domain="cloud.example.org")
+    rows = topology.network(spec)
+    (mark,) = [row for row in rows if isinstance(row, QoS)]
+    assert (mark.match, mark.dscp) == ("inport == @pg_drop && nd_ra", 63)
+    (options,) = [row for row in rows if isinstance(row, DHCPOptions) and ":" in row.cidr]
+    assert "domain_search" not in options.options, "OVN 23.03 would write it as one label"
+    only = topology.network(NetworkSpec(id="net-1", subnets=(SUBNET,)))
+    assert not [row for row in only if isinstance(row, QoS)]
+
+
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
@@ -203,7 +231,9 @@ def test_a_network_with_dhcp_and_metadata() -> None:
             name="md-1",
             switch="net-1",
             type="localport",
-            addresses=frozenset({"fa:16:3e:00:00:02 10.0.0.2 10.1.0.2 169.254.169.254"}),
+            addresses=frozenset(
+                {"fa:16:3e:00:00:02 10.0.0.2 10.1.0.2 169.254.169.254 fe80::a9fe:a9fe"}
+            ),
             guard="pg_metadata",
         ),
     ]

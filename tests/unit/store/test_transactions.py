@@ -464,8 +464,9 @@ async def test_who_goes_at_any_moment_leaves_nothing_half_done(database: Databas
     gc.collect()  # a connection that nobody ended says so here
     async with database.read() as tx:
         names = set(await tx.scalars(sa.select(counters.c.name))) - {"a"}
-        while await tx.scalar(at_work):  # the server is still being told
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(BUSY_S):
+            while await tx.scalar(at_work):  # the server is still being told
+                await asyncio.sleep(0.01)
     assert {name[1:] for name in names if name[0] == "a"} == {
         name[1:] for name in names if name[0] == "b"
     }

@@ -91,7 +91,8 @@ def _proof(cloud: Cloud) -> None:
     say("The cloud is gone. Looked for and not found:")
     say("  processes   supervisor, engines, control, node, guests, anything in its namespaces")
     say(
-        f"  network     namespaces {cloud.netns} and {cloud.netns}-md with their taps, device {cloud.host_device}"
+        f"  network     namespaces {cloud.netns} and {cloud.netns}-md with their taps, device {cloud.host_device}, "
+        f"firewall table hanok_{cloud.settings.id}"
     )
     say(f"  files       {cloud.state}, {cloud.run}, and mounts there")
     if GUESTS.exists() and os.listdir(GUESTS):

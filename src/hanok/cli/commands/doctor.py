@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hanok.base.clock import Clock
-from hanok.cli import api, inspection
+from hanok.cli import api, inspection, ways
 from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, print_json, say
 from hanok.cli.place import cloud_of, needs_root
-from hanok.drivers.ovn import host
+from hanok.drivers.ovn import host, outside
 from hanok.drivers.ovn.chassis import Chassis, tap_name
 from hanok.drivers.ovn.errors import OVNError
 from hanok.node.records import Records
@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
         found += of_processes(cloud)
         found += of_leftovers(cloud, fix=args.fix)
         found += asyncio.run(of_plugs(cloud, fix=args.fix))
+        found += asyncio.run(of_ways(cloud, fix=args.fix))
     of_control, off, left_out = ask_control(cloud, fix=args.fix)
     found += of_control
     if args.json:
@@ -186,6 +187,24 @@ async def of_plugs(cloud: Cloud, *, fix: bool) -> list[Difference]:
     except OVNError as error:
         found.append(Difference("network", f"the switch does not answer: {error.message}"))
     return found
+
+
+async def of_ways(cloud: Cloud, *, fix: bool) -> list[Difference]:
+    """The ways to the outside are as asked for, and lead to the servers they were made for."""
+    if not holder(cloud) and not inspection.guests_of(cloud):
+        return []
+    found = [Difference("forward", line) for line in ways.differences(cloud)]
+    asked = parts.outside(cloud)
+    try:
+        wrong = await outside.differences(asked)
+        if wrong and fix:
+            await outside.ensure(asked)
+        now = await outside.differences(asked) if wrong and fix else wrong
+    except OVNError as error:
+        return [*found, Difference("outside", f"{error.message} ({error.detail})")]
+    return found + [
+        Difference("outside", line, mendable=True, mended=fix and line not in now) for line in wrong
+    ]
 
 
 async def _taps(netns: str) -> set[str]:

@@ -12,6 +12,7 @@ from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, fail, print_json, say, warn
 from hanok.cli.place import cloud_of, needs_root
 from hanok.drivers.ovn import engines as ovn
+from hanok.drivers.ovn import outside
 from hanok.node import cgroups
 from hanok.supervisor import door, parts, processes, simulated
 from hanok.supervisor.processes import Process
@@ -84,6 +85,7 @@ def stop(cloud: Cloud, *, with_guests: bool) -> None:
     # What a killed supervisor left behind.
     asyncio.run(_end_parts(cloud, keep_data_plane=keep))
     if not keep:
+        asyncio.run(outside.remove(parts.outside(cloud)))
         asyncio.run(ovn.teardown(parts.data_plane(cloud)))
         cgroups.clear(cgroups.name_of(str(cloud.run / "node")))
 

@@ -15,14 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hanok.cli import api, creation, credentials, first_things, inspection, layouts, packages
+from hanok.cli import api, creation, credentials, first_things, inspection, layouts, packages, ways
 from hanok.cli.commands import down
 from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, Steps, ago, fail, print_json, say
 from hanok.cli.place import state_of
 from hanok.supervisor import door, parts, processes, simulated
 from hanok.supervisor.processes import Process
-from hanok.supervisor.settings import Cloud, load
+from hanok.supervisor.settings import Cloud, forward_of, load
 from hanok.supervisor.supervise import holder, open_log
 
 START_S = 120.0  # a loaded machine; a few seconds when it is quiet
@@ -46,6 +46,35 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--hosts", type=int, metavar="N", help="how many hosts a simulated cloud has (1)"
     )
     parser.add_argument(
+        "--snat", action=argparse.BooleanOptionalAction,
+        help="whether guests reach the outside, as this host (they do)",
+    )  # fmt: skip
+    lan = parser.add_mutually_exclusive_group()
+    lan.add_argument(
+        "--expose-lan",
+        metavar="IFACE",
+        help="floating IPs answer the LAN of this network device, through this host",
+    )
+    lan.add_argument(
+        "--no-expose-lan",
+        dest="expose_lan",
+        action="store_const",
+        const="",
+        help="they do no longer",
+    )
+    ports = parser.add_mutually_exclusive_group()
+    ports.add_argument(
+        "--forward", metavar="PORT:SERVER:PORT", action="append",
+        help="a TCP port of this host leads to one of a server with a floating IP; once for each, and these are all",
+    )  # fmt: skip
+    ports.add_argument(
+        "--no-forward",
+        dest="forward",
+        action="store_const",
+        const=[],
+        help="no port does any longer",
+    )
+    parser.add_argument(
         "--layout", choices=sorted(layouts.LAYOUTS), metavar="NAME",
         help="also make what suites look for: devstack",
     )  # fmt: skip
@@ -60,15 +89,24 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     state = state_of(args, simulated=args.simulated)
     creation.directory(state, simulated=args.simulated)
+    forwards = None if args.forward is None else ways.wishes(args.forward)
     wishes = creation.Wishes(
-        args.simulated, args.port, args.region, args.listen, args.hosts, args.objects_port
+        args.simulated,
+        args.port,
+        args.region,
+        args.listen,
+        args.hosts,
+        args.snat,
+        args.expose_lan,
+        forwards,
+        args.objects_port,
     )
     if args.foreground:
         signal.signal(signal.SIGTERM, _interrupt)
     try:
         with creation.one_at_a_time(state):
             up = _simulated if args.simulated else _real
-            many = (4 if args.simulated else 8) + bool(args.layout)
+            many = (4 if args.simulated else 9) + bool(args.layout)
             steps = Steps(many, to_stderr=args.json)
             cloud, process = up(state, wishes, steps)
             if args.layout:
@@ -105,6 +143,10 @@ def _check(args: argparse.Namespace) -> None:
     if args.region is not None and not (args.region.strip() and len(args.region) <= 255):
         fail("--region wants a name")
     if args.simulated:
+        if args.snat is not None or args.expose_lan is not None or args.forward is not None:
+            fail(
+                "--snat, --expose-lan and --forward are for a real cloud: nothing answers in a simulated one"
+            )
         return
     if platform.system() != "Linux":
         fail("the real cloud needs Linux; `hanok up --simulated` runs everywhere")
@@ -113,6 +155,8 @@ def _check(args: argparse.Namespace) -> None:
     if platform.machine() != "x86_64":
         fail(f"the real cloud runs on x86_64 so far, not on {platform.machine()}; "
              "`hanok up --simulated` runs here")  # fmt: skip
+    if args.expose_lan:
+        ways.check_lan(args.expose_lan)
     if not os.path.exists("/dev/net/tun"):
         fail("/dev/net/tun is missing: in a container, start it with --device /dev/net/tun and "
              "--cap-add NET_ADMIN,SYS_ADMIN; or use `hanok up --simulated`")  # fmt: skip
@@ -137,6 +181,9 @@ def _real(state: Path, wishes: creation.Wishes, steps: Steps) -> tuple[Cloud, Pr
         first_things.register(cloud, image, steps)
     with steps.step("This machine as a host"):
         _wait_for_host(cloud)
+    with steps.step("The way to the outside"):
+        cloud = ways.lead(cloud, wishes.forwards) if wishes.forwards else ways.again(cloud)
+        ways.make(cloud)
     return cloud, process
 
 
@@ -294,6 +341,9 @@ def _facts(cloud: Cloud, took_s: float) -> dict[str, Any]:
         "region": cloud.settings.region,
         "simulated": cloud.settings.simulated,
         "state_dir": str(cloud.state),
+        "snat": cloud.settings.snat and not cloud.settings.simulated,
+        "expose_lan": cloud.settings.expose_lan,
+        "forwards": list(cloud.settings.forwards),
         "openrc": str(cloud.openrc),
         "clouds_yaml": str(cloud.clouds_yaml),
         "seconds": round(took_s, 2),
@@ -308,6 +358,13 @@ def _goodbye(cloud: Cloud, took_s: float) -> None:
     say(f"{kind} is up at {cloud.url} (region {cloud.settings.region}), after {ago(took_s)}.")
     say(f"  for the openstack client   {cloud.openrc}")
     say(f"  for SDKs and tools         {cloud.clouds_yaml}")
+    if cloud.settings.expose_lan:
+        say(
+            f"  machines of the LAN at {cloud.settings.expose_lan} reach floating IPs by a route through this host:"
+        )
+        say(f"    ip route add {cloud.settings.external_cidr} via <this host's address there>")
+    for one in map(forward_of, cloud.settings.forwards):
+        say(f"  port {one.port} of this host leads to port {one.to} of {one.address}")
     say("Next:")
     say(f"  . {cloud.openrc} && openstack server list")
     say(f"  {me} launch{named}")

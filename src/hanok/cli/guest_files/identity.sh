@@ -1,4 +1,4 @@
-# Who this guest is: from the config drive, else from the metadata address.
+# Who this guest is: from the config drive, else from the metadata address, by IPv4 or on the link of a card by IPv6.
 SERVICE=http://169.254.169.254
 found=/run/identity
 
@@ -22,12 +22,19 @@ from_config_drive() {
 }
 
 from_service() {
-    [ -n "$(ip -4 -o addr show scope global)" ] || return 1
+    services=
+    for card in "$@"; do
+        [ -n "$(ip -6 -o addr show dev $card scope link)" ] && services="$services http://[fe80::a9fe:a9fe%$card]"
+    done
+    [ -n "$(ip -4 -o addr show scope global)" ] && services="$SERVICE $services"
+    [ -n "$services" ] || return 1
     for try in 1 2 3 4 5; do
-        if fetch openstack/latest/meta_data.json $found/meta_data.json; then
-            fetch openstack/latest/user_data $found/user_data
-            return 0
-        fi
+        for SERVICE in $services; do
+            if fetch openstack/latest/meta_data.json $found/meta_data.json; then
+                fetch openstack/latest/user_data $found/user_data
+                return 0
+            fi
+        done
         sleep 1
     done
     return 1
@@ -54,7 +61,7 @@ identify() {
     mkdir -p -m 700 $found
     if from_config_drive; then
         say "identity from the config drive"
-    elif from_service; then
+    elif from_service "$@"; then
         say "identity from $SERVICE"
     else
         say "no config drive and no answer from $SERVICE"

@@ -1,7 +1,7 @@
 """The host side of a network: taps for guests, and devices for metadata.
 
 The data plane lives in one network namespace; metadata in another beside it, in which nothing
-listens but the sockets that `metadata_socket` gives out. There, each network has one device with
+listens but the sockets that `metadata_sockets` gives out. There, each network has one device with
 the addresses of its localport and 169.254.169.254. Networks may have the same addresses: a socket
 is bound to its device, the devices' routes differ in metric, and the kernel is told to take packets
 whose source is an address of a neighbouring device (accept_local).
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import re
 import socket
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from hanok.drivers.ovn import host
 from hanok.drivers.ovn.errors import ExecuteError
 
 METADATA_ADDRESS, METADATA_PORT = "169.254.169.254", 80
+METADATA_ADDRESS_6 = "fe80::a9fe:a9fe"
 BACKLOG = 128
 VSCTL_TIMEOUT_S = 10
 BURST_KB = 32  # a bucket that holds some full packets
@@ -129,7 +131,13 @@ class Chassis:
         def open_it() -> int:
             if not host.device_exists(tap):
                 raise ExecuteError(f"port {port_id} is not plugged")
-            return host.open_tap(tap)
+            opened = host.open_tap(tap)
+            try:
+                host.without_forged(opened)
+            except BaseException:
+                os.close(opened)
+                raise
+            return opened
 
         return await host.inside(self._netns, open_it)
 
@@ -158,6 +166,7 @@ class Chassis:
         await host.inside(self._netns, lambda: ready(switch_end))
         await host.inside(self._metadata, lambda: ready(our_end))
         await self._address(our_end, interfaces)
+        await self._address_6(our_end)
         await self._add(switch_end, {"iface-id": port_id, _NETWORK_KEY: network_id}, new=made)
         return made
 
@@ -181,6 +190,16 @@ class Chassis:
                 self._metadata, "route", "replace", prefix, "dev", device, "metric", metric
             )
 
+    async def _address_6(self, device: str) -> None:
+        """The one address of the link, and none that comes by itself."""
+        if not await host.inside(self._metadata, lambda: host.only_given_ipv6(device)):
+            return
+        shown = json.loads(await host.ip(self._metadata, "-j", "-6", "addr", "show", "dev", device))
+        now = {info["local"] for link in shown for info in link.get("addr_info", ())}
+        if METADATA_ADDRESS_6 not in now:
+            where = (f"{METADATA_ADDRESS_6}/64", "dev", device, "nodad")
+            await host.ip(self._metadata, "-6", "addr", "add", *where)
+
     async def remove_metadata(self, network_id: str) -> None:
         """There is no metadata device for the network."""
         await self._remove(_metadata_names(network_id)[0])
@@ -190,8 +209,8 @@ class Chassis:
         found = await self._interfaces()
         return sorted(ids[_NETWORK_KEY] for ids in found.values() if _NETWORK_KEY in ids)
 
-    async def metadata_socket(self, network_id: str) -> socket.socket:
-        """A listening, non-blocking socket that only this network reaches.
+    async def metadata_sockets(self, network_id: str) -> list[socket.socket]:
+        """Listening, non-blocking sockets that only this network reaches, one a version of IP.
 
         A peer's address identifies the port within the network.
 
@@ -200,12 +219,23 @@ class Chassis:
         """
         device = _metadata_names(network_id)[1]
 
-        def listen() -> socket.socket:
-            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        def listen() -> list[socket.socket]:
+            found = [one(socket.AF_INET, (METADATA_ADDRESS, METADATA_PORT))]
+            if host.has_ipv6(device):
+                try:
+                    at = socket.if_nametoindex(device)
+                    found.append(one(socket.AF_INET6, (METADATA_ADDRESS_6, METADATA_PORT, 0, at)))
+                except BaseException:
+                    found[0].close()
+                    raise
+            return found
+
+        def one(family: int, address: tuple[str | int, ...]) -> socket.socket:
+            listener = socket.socket(family, socket.SOCK_STREAM)
             try:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
-                listener.bind((METADATA_ADDRESS, METADATA_PORT))
+                listener.bind(address)
                 listener.listen(BACKLOG)
                 listener.setblocking(False)
             except BaseException:

@@ -18,8 +18,8 @@ are away; when ovs-vswitchd ends it stops until it is back (a second).
     ovs/     root      conf.db and its socket, ovs-vswitchd's and ovn-controller's
     ovn/     uid:gid   nb.db, sb.db and their sockets
 
-SNAT to the outside world is nobody's job here: the veth's host end is a network of its own, and the
-host's forwarding is left as it is.
+The veth's host end is a network of its own; what goes between it and the outside world is said in
+`outside.py`.
 """
 
 from __future__ import annotations
@@ -335,7 +335,9 @@ async def _namespaces(plane: DataPlane) -> None:
     for name in (plane.netns, metadata):
         if not host.namespace_exists(name):
             await host.run("ip", "netns", "add", name)
-        await host.inside(name, host.no_ipv6)
+    await host.inside(plane.netns, host.no_ipv6)
+    # Networks' metadata devices there speak it, by and by: they keep their addresses.
+    await host.inside(metadata, host.no_ipv6_at_first)
     await host.inside(plane.netns, lambda: host.set_up("lo"))
 
     def settings() -> None:

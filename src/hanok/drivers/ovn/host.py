@@ -21,12 +21,13 @@ from hanok.drivers.ovn.errors import ExecuteError, Unanswered
 T = TypeVar("T")
 
 NAMESPACES = Path("/run/netns")
+FORGED_DSCP = 63  # what the switch marks a guest's announcement of a router with: no class of service that is in use
 COMMAND_TIMEOUT_S = 30.0  # a loaded machine; the commands themselves take milliseconds
 
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
 _SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17  # linux/sockios.h, linux/ethtool.h
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
-_TUNSETIFF, _TUNSETPERSIST = 0x400454CA, 0x400454CB  # linux/if_tun.h
+_TUNSETIFF, _TUNSETPERSIST, _TUNATTACHFILTER = 0x400454CA, 0x400454CB, 0x401054D5  # linux/if_tun.h
 _IFF_TAP, _IFF_NO_PI, _IFF_MULTI_QUEUE = 0x0002, 0x1000, 0x0100
 
 
@@ -153,6 +154,31 @@ def no_ipv6() -> None:
             set_sysctl(f"ipv6/conf/{which}/disable_ipv6", 1)
 
 
+def no_ipv6_at_first() -> None:
+    """As no_ipv6, but links that were told to speak it since go on."""
+    switch = Path("/proc/sys/net/ipv6/conf/default/disable_ipv6")
+    if switch.exists() and switch.read_text().strip() != "1":
+        no_ipv6()
+
+
+def only_given_ipv6(device: str) -> bool:
+    """A device has the IPv6 addresses that it is given and no others; False where the kernel has no IPv6."""
+    if not Path(f"/proc/sys/net/ipv6/conf/{device}").exists():
+        return False
+    # 1: none is made of the MAC (linux/if_link.h, IN6_ADDR_GEN_MODE_NONE).
+    for name, value in (("addr_gen_mode", 1), ("accept_ra", 0), ("disable_ipv6", 0)):
+        set_sysctl(f"ipv6/conf/{device}/{name}", value)
+    return True
+
+
+def has_ipv6(device: str) -> bool:
+    """Whether a device speaks IPv6."""
+    try:
+        return Path(f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6").read_text().strip() == "0"
+    except OSError:
+        return False
+
+
 def finish_checksums(device: str) -> None:
     """Switch checksum offload off: the userspace datapath passes packets on as they are."""
     request = array.array("B", struct.pack("II", _ETHTOOL_STXCSUM, 0))
@@ -169,6 +195,58 @@ def set_up(device: str) -> None:
         answer = fcntl.ioctl(any_socket, _SIOCGIFFLAGS, struct.pack("16sH22x", name, 0))
         flags = struct.unpack("16sH22x", answer)[1] | _IFF_UP
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH22x", name, flags))
+
+
+def _forged() -> bytes:
+    """A filter for what goes to a guest: without announcements of routers that the switch marked as a guest's own.
+
+    OVN 23.03 lets them pass whatever its ACLs say (ovn-northd(8): neighbour discovery at priority 65532), and can mark
+    them: by a DSCP that nobody uses. Also what hides one behind further headers is dropped: it has this mark, the
+    greatest hop limit, and neither TCP nor UDP in it.
+
+    Source: linux/filter.h: code, how many steps to skip when true and when false, value.
+    """
+    byte, half, masked, equal, give = 0x30, 0x28, 0x54, 0x15, 0x06
+
+    def look(base: int) -> list[tuple[int, str, str, int]]:
+        """At a header of IPv6 that begins there."""
+        return [
+            (half, "", "", base),
+            (masked, "", "", 0x3F << 6),
+            (equal, "", "accept", FORGED_DSCP << 6),
+            (byte, "", "", base + 7),
+            (equal, "", "accept", 255),
+            (byte, "", "", base + 6),
+            (equal, "accept", "", 6),
+            (equal, "accept", "drop", 17),
+        ]
+
+    plain, tagged = look(14), look(18)
+    steps = [
+        (half, "", "", 12),
+        (equal, "plain", "", 0x86DD),
+        (equal, "", "accept", 0x8100),
+        (half, "", "", 16),
+        (equal, "tagged", "accept", 0x86DD),
+    ]
+    places = {"plain": len(steps), "tagged": len(steps) + len(plain)}
+    steps += [*plain, *tagged]
+    places |= {"drop": len(steps), "accept": len(steps) + 1}
+    steps += [(give, "", "", 0), (give, "", "", 1 << 18)]
+    return b"".join(
+        struct.pack("HBBI", code, *(places[to] - at - 1 if to else 0 for to in ways), value)
+        for at, (code, *ways, value) in enumerate(steps)
+    )
+
+
+def without_forged(tap: int) -> None:
+    """Whoever reads from this descriptor of a tap reads nothing that is forged; see _forged.
+
+    At each opening: the kernel remembers a filter's place in the memory of who set it, so one that stays does not work.
+    """
+    steps = array.array("B", _forged())
+    address, _ = steps.buffer_info()
+    fcntl.ioctl(tap, _TUNATTACHFILTER, struct.pack("HxxxxxxP", len(steps) // 8, address))
 
 
 def open_tap(device: str, *, several: bool | None = None) -> int:

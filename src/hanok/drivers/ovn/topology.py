@@ -36,6 +36,7 @@ import msgspec
 
 from hanok.drivers.ovn import dhcp_options
 from hanok.drivers.ovn.errors import CannotExpress as CannotExpress
+from hanok.drivers.ovn.host import FORGED_DSCP
 from hanok.drivers.ovn.rows import (
     ACL,
     BFD,
@@ -66,7 +67,7 @@ DROP_PRIORITY, LOGGED_DROP_PRIORITY, ALLOW_PRIORITY, LOGGED_PRIORITY, NEVER_PRIO
 )
 LOG_METER, LOGGED_A_SECOND, LOGGED_AT_ONCE = "hanok-acl-log", 100, 25
 GENEVE_MTU = 1442  # bytes: 1500 less Geneve's 58 over IPv4
-METADATA_ADDRESS = "169.254.169.254"
+METADATA_ADDRESS, METADATA_ADDRESS_6 = "169.254.169.254", "fe80::a9fe:a9fe"
 LEASE_S = 86400  # as the field's default
 
 GROUND = "ground"
@@ -91,7 +92,7 @@ class SubnetSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MetadataPortSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """The network's port for metadata; addresses by subnet id, IPv4 only."""
+    """The network's port for metadata; addresses by subnet id, IPv4 only: by IPv6 it is asked on the link."""
 
     id: str
     mac: str
@@ -169,7 +170,7 @@ class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouterInterfaceSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """addresses: with prefix length. ra_mode: how guests are told to get their IPv6 addresses.
+    """addresses: with prefix length. ra_mode: how guests are told to get their IPv6 addresses; "": not at all.
 
     scopes: the address scopes of its network, by version of IP; none of a version is a scope like another.
     """
@@ -179,7 +180,7 @@ class RouterInterfaceSpec(msgspec.Struct, frozen=True, kw_only=True):
     mac: str
     addresses: tuple[str, ...]
     mtu: int = GENEVE_MTU
-    ra_mode: Literal["slaac", "dhcpv6_stateful", "dhcpv6_stateless"] = "dhcpv6_stateful"
+    ra_mode: Literal["slaac", "dhcpv6_stateful", "dhcpv6_stateless", ""] = ""
     scopes: dict[int, str] = {}
 
 
@@ -339,14 +340,17 @@ def ground() -> list[Row]:
     """What the ports of all networks need, once.
 
     `pg_drop` drops what no rule allows. DHCP and ARP are answered before; neighbour discovery is
-    not, so it is let through. No guest poses as a router or a DHCP server, whatever its rules say.
+    not, so it is let through. No guest poses as a router or a DHCP server, whatever its rules say. OVN
+    takes announcements of routers past all ACLs, so those of guests are marked, too (`network`).
 
     `pg_metadata` holds the metadata ports: nothing reaches our side of them but the one service,
     and nothing begins there.
     """
     drop, metadata = f"outport == @{DROP_GROUP}", f"outport == @{METADATA_GROUP}"
     from_drop, from_metadata = f"inport == @{DROP_GROUP}", f"inport == @{METADATA_GROUP}"
-    service = f"ip4.dst == {METADATA_ADDRESS} && tcp.dst == 80"
+    service = (
+        f"((ip4.dst == {METADATA_ADDRESS}) || (ip6.dst == {METADATA_ADDRESS_6})) && tcp.dst == 80"
+    )
     posing = " || ".join(
         (
             "nd_ra",
@@ -375,6 +379,9 @@ def ground() -> list[Row]:
                     _acl("from-lport", DROP_PRIORITY, f"{from_metadata} && ip", "drop"),
                     _acl("to-lport", DROP_PRIORITY, f"{metadata} && ip", "drop"),
                     _acl("to-lport", ALLOW_PRIORITY, f"{metadata} && {service}", "allow-related"),
+                    # By IPv6 both sides ask for each other's MAC.
+                    _acl("from-lport", ALLOW_PRIORITY, f"{from_metadata} && nd", "allow"),
+                    _acl("to-lport", ALLOW_PRIORITY, f"{metadata} && nd", "allow"),
                 }
             ),
         ),
@@ -391,7 +398,9 @@ def network(spec: NetworkSpec) -> list[Row]:
             rows.append(_dhcp(subnet, spec, address))
     if metadata is not None:
         addresses = [str(_v4(address)) for address in metadata.addresses.values()]
-        where = " ".join([_mac(metadata.mac), *sorted(addresses), METADATA_ADDRESS])
+        where = " ".join(
+            [_mac(metadata.mac), *sorted(addresses), METADATA_ADDRESS, METADATA_ADDRESS_6]
+        )
         rows.append(
             SwitchPort(
                 name=_id(metadata.id),
@@ -399,6 +408,17 @@ def network(spec: NetworkSpec) -> list[Row]:
                 type="localport",
                 addresses=frozenset({where}),
                 guard=METADATA_GROUP,
+            )
+        )
+    if any(_network(subnet.cidr).version == 6 for subnet in spec.subnets):
+        rows.append(
+            QoS(
+                name=f"{spec.id}-announced",
+                switch=spec.id,
+                direction="from-lport",
+                priority=MARK_PRIORITY,
+                match=f"inport == @{DROP_GROUP} && nd_ra",
+                dscp=FORGED_DSCP,
             )
         )
     if spec.physical_network:
@@ -421,7 +441,8 @@ def _dhcp(subnet: SubnetSpec, spec: NetworkSpec, metadata_address: str) -> DHCPO
         options = {"server_id": _mac(subnet.server_mac)}
         if subnet.dns_servers:
             options["dns_server"] = _set(str(_address(a)) for a in subnet.dns_servers)
-        if spec.dns_domain:
+        # OVN 23.03 writes a name as one label, whatever is in it; one that is a single label is right.
+        if spec.dns_domain and "." not in spec.dns_domain.rstrip("."):
             options["domain_search"] = f'"{_domain(spec.dns_domain)}"'
         if subnet.dhcpv6_stateless:
             options["dhcpv6_stateless"] = "true"
@@ -502,6 +523,10 @@ def port(
             pairs.setdefault(_mac(pair.mac) if pair.mac else mac, []).append(_pair(pair.address))
         # A MAC alone would allow every address with it; this one is nobody's.
         pairs[mac] = pairs[mac] or ["0.0.0.0"]  # noqa: S104
+        for each, allowed in pairs.items():
+            if any(":" in one for one in allowed):
+                # OVN means to allow it anyway, and 23.03 drops the answer to who asks for it.
+                allowed.append(link_local(each))
         security = {" ".join([each, *sorted(set(allowed))]) for each, allowed in pairs.items()}
     dhcp = {4: "", 6: ""}
     by_id = {subnet.id: subnet for subnet in subnets}
@@ -544,6 +569,7 @@ def port(
     return rows
 
 
+MARK_PRIORITY = 32767  # what is marked for being forged is not marked otherwise
 QOS_PRIORITY, QOS_OUTSIDE_PRIORITY = (
     2002,
     2001,
@@ -775,7 +801,7 @@ def router(spec: RouterSpec) -> list[Row]:
     for interface in spec.interfaces:
         ports += _router_port(
             name, interface.port_id, interface.network_id, interface.mac, interface.addresses,
-            ra_mode=interface.ra_mode,
+            ra_mode=interface.ra_mode, mtu=interface.mtu,
         )  # fmt: skip
     gateways = [one for one in (spec.gateway, *spec.more_gateways) if one is not None]
     for gateway in gateways:
@@ -942,11 +968,15 @@ def _router_port(
     mac: str,
     addresses: Sequence[str],
     chassis: Mapping[str, int] = NO_CHASSIS,
-    ra_mode: str = "dhcpv6_stateful",
+    ra_mode: str = "",
+    mtu: int = 0,
 ) -> list[Row]:
     name = _router_port_name(port_id)
     networks = frozenset(str(_interface(address)) for address in addresses)
-    advertise = any(_interface(address).version == 6 for address in addresses) and not chassis
+    advertise = bool(ra_mode) and any(_interface(each).version == 6 for each in addresses)
+    told = {"address_mode": ra_mode, "send_periodic": "true"} if advertise else {}
+    if advertise and mtu >= 1280:  # RFC 8200: a link of IPv6 has no less
+        told["mtu"] = str(int(mtu))
     return [
         RouterPort(
             name=name,
@@ -957,7 +987,7 @@ def _router_port(
                 GatewayChassis(chassis=each, priority=priority)
                 for each, priority in chassis.items()
             ),
-            ipv6_ra_configs={"address_mode": ra_mode, "send_periodic": "true"} if advertise else {},
+            ipv6_ra_configs=told,
         ),
         SwitchPort(
             name=_id(port_id),
@@ -1095,6 +1125,13 @@ def _interface(text: str) -> IPv4Interface | IPv6Interface:
         return ipaddress.ip_interface(_no_zone(text))
     except ValueError:
         raise CannotExpress("not an address with its prefix length") from None
+
+
+def link_local(mac: str) -> str:
+    """The address of the link that is made of a MAC (RFC 4291, appendix A)."""
+    octets = bytes.fromhex(_mac(mac).replace(":", ""))
+    own = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return str(IPv6Address(b"\xfe\x80" + bytes(6) + own))
 
 
 def _pair(text: str) -> str:

@@ -82,6 +82,7 @@ EXTENSIONS: dict[str, str] = {
     "rbac-subnetpool": "Add subnetpool type to RBAC",
     "revision-if-match": "If-Match constraints based on revision_number",
     "router": "Neutron L3 Router",
+    "router-enable-snat": "Router Enable SNAT",
     "router_availability_zone": "Router Availability Zone",
     "security-group": "security-group",
     "security-groups-default-rules": "Default rules for security groups",

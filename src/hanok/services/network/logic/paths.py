@@ -559,7 +559,7 @@ class _Walk:
         floating = goal.floating
         if floating is not None and floating.floating_network_id == network.id:
             router = floating.router_id and await self.one(_router, floating.router_id)
-            gateway = router and await self.one(_of_port, router.gateway_port_id)
+            gateway = router and await self._gateway_port(router, goal)
             self._sent(start, goal, gateway.mac_address if gateway else NOBODY)
         elif goal.row is None and floating is None and network.external:
             self._sent(start, goal, NOBODY)
@@ -715,14 +715,18 @@ class _Walk:
 
     async def _from_outside(self, router: Any, start: _Place, goal: _Place) -> None:
         """The packet comes in at the external network's port to the outside."""
+        gateway = await self._gateway_port(router, goal)
+        if gateway is not None:
+            network, mac = gateway.network_id, gateway.mac_address
+            self._given(network, f"{network}-physical", NOBODY, mac, start.address, goal.address)
+
+    async def _gateway_port(self, router: Any, goal: _Place) -> Row[Any] | None:
+        """The router's port on the external network by which the goal is reached, if it has one with an address."""
         theirs = await gateways.of_router(self.tx, router)
         if goal.floating is not None:
             outside = goal.floating.floating_network_id
             theirs = [one for one in theirs if one.network_id == outside] or theirs
-        rows = await self.tx.all(_of_port, {"of": theirs[0].port_id}) if theirs else []
-        if rows:
-            network, mac = rows[0].network_id, rows[0].mac_address
-            self._given(network, f"{network}-physical", NOBODY, mac, start.address, goal.address)
+        return await self.tx.first(_of_port, {"of": theirs[0].port_id}) if theirs else None
 
     async def _by_floating_ip(self, start: _Place, goal: _Place) -> None:
         floating, address = goal.floating, goal.address

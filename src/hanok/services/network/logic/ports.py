@@ -72,7 +72,7 @@ _subnets = (
     .where(subnets.c.network_id == bindparam("network"))
     .order_by(subnets.c.created_at, subnets.c.id)
 )
-_with_metadata = _subnets.where(subnets.c.enable_dhcp.is_(True), subnets.c.ip_version == 4)
+_with_metadata = _subnets.where(subnets.c.enable_dhcp.is_(True))
 _by_role = sa.select(ports.c.id).where(
     ports.c.network_id == bindparam("network"), ports.c.role == bindparam("role")
 )
@@ -314,7 +314,7 @@ async def make(
 
 
 async def ensure_metadata(tx: Transaction, room: Network, network: Row[Any]) -> None:
-    """Let a network whose IPv4 subnets have DHCP have its metadata port, with an address in each of them.
+    """Let a network whose subnets have DHCP have its metadata port, with an address in each of those of IPv4.
 
     It may have been removed while there were no guests.
     """
@@ -333,8 +333,10 @@ async def ensure_metadata(tx: Transaction, room: Network, network: Row[Any]) -> 
         role="metadata",
     )
     for subnet in its_subnets:
-        # A full subnet goes without metadata over DHCP's route; that is better than not at all.
-        await addresses.take_next(tx, subnet, port_id)
+        # A full subnet goes without metadata over DHCP's route; that is better than not at all. By IPv6, it answers
+        # at an address of the link, on every subnet.
+        if subnet.ip_version == 4:
+            await addresses.take_next(tx, subnet, port_id)
     await touch_all(tx, room, await whole_network(tx, network.id))
 
 

@@ -263,6 +263,11 @@ async def set_tags(tx: Transaction, resource_id: str, requested: Iterable[str]) 
         await tx.insert(tags, rows)
 
 
+def second(at: datetime) -> str:
+    """A time of UTC to the second, as networking writes it; strftime costs ten times as much."""
+    return at.isoformat()[:19] + "Z"
+
+
 def shown(row: Row[Any], row_tags: Sequence[str] | None = None) -> dict[str, Any]:
     """The attributes that every resource shows."""
     found: dict[str, Any] = {
@@ -272,8 +277,8 @@ def shown(row: Row[Any], row_tags: Sequence[str] | None = None) -> dict[str, Any
         "name": row.name,
         "description": row.description,
         "revision_number": row.revision_number,
-        "created_at": row.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "updated_at": row.updated_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created_at": second(row.created_at),
+        "updated_at": second(row.updated_at),
     }
     if row_tags is not None:
         found["tags"] = list(row_tags)

@@ -102,6 +102,7 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "enable_default_route_ecmp": row.default_route_ecmp,
             "enable_default_route_bfd": row.default_route_bfd,
             "enable_ndp_proxy": row.ndp_proxy,
+            "enable_snat": row.enable_snat,
             "admin_state_up": row.admin_state_up,
             "status": "ACTIVE",
             "external_gateway_info": next(iter(outside[row.id]), None),
@@ -198,7 +199,7 @@ async def update(
     plain = {
         name: values[name] for name in ("name", "description", "admin_state_up") if name in values
     } | _ways_of(values)
-    if values.get("enable_ndp_proxy", False) and not row.ndp_proxy:
+    if values.get("enable_ndp_proxy", False):
         await ndp_proxies.check_able(tx, await get_any(tx, "router", row.id))
     if "enable_ndp_proxy" in values:
         plain["ndp_proxy"] = values["enable_ndp_proxy"]

@@ -189,6 +189,9 @@ _at = sa.select(ports.c.server_id).where(
     ip_allocations.c.address == bindparam("address"),
     ports.c.id == ip_allocations.c.port_id,
 )
+_by_mac = sa.select(ports.c.server_id).where(
+    ports.c.network_id == bindparam("network"), ports.c.mac_address == bindparam("mac")
+)
 _has_address = (
     sa.select(ip_allocations.c.position)
     .where(ip_allocations.c.port_id == bindparam("port"))
@@ -742,6 +745,25 @@ async def change_group(
 
 
 async def server_at(tx: Transaction, network_id: str, address: str) -> str | None:
-    """The server whose port of this network has this address."""
-    found = await tx.scalar(_at, {"network": network_id, "address": address})
+    """The server whose port of this network has this address; one of the link is made of the port's MAC."""
+    mac = mac_of(address)
+    if mac is not None:
+        found = await tx.scalar(_by_mac, {"network": network_id, "mac": mac})
+    else:
+        found = await tx.scalar(_at, {"network": network_id, "address": address})
     return None if found is None else str(found)
+
+
+def mac_of(address: str) -> str | None:
+    """The MAC that a link-local address of IPv6 was made of; None where it is no such address.
+
+    Source: RFC 4291, appendix A. The switch lets a guest use no other one.
+    """
+    try:
+        given = ipaddress.IPv6Address(address)
+    except ValueError:
+        return None
+    interface = given.packed[8:]
+    if not given.is_link_local or interface[3:5] != b"\xff\xfe":
+        return None
+    return (bytes([interface[0] ^ 2]) + interface[1:3] + interface[5:]).hex(":")

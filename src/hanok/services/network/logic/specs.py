@@ -473,11 +473,14 @@ async def _scopes_by_network(tx: Transaction, ids: Sequence[str]) -> dict[str, d
 
 
 def _ra_mode(joined: Iterable[SQLRow[Any]]) -> Any:
-    """How guests on a router's port are told to get their addresses: as the first of its subnets says."""
+    """How guests on a router's port are told to get their addresses: as the first of its subnets says.
+
+    Where none does, a router that is not ours announces itself, or guests are told by hand.
+    """
     for subnet in joined:
         if subnet.ip_version == 6 and subnet.ipv6_ra_mode:
             return str(subnet.ipv6_ra_mode).replace("-", "_")
-    return "dhcpv6_stateful"
+    return ""
 
 
 async def _load_floating(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:

@@ -78,8 +78,8 @@ _metadata_port = sa.select(ports).where(
 _has_address = sa.select(ip_allocations.c.position).where(
     ip_allocations.c.subnet_id == bindparam("subnet"), ip_allocations.c.port_id == bindparam("port")
 )
-_any_address = sa.select(ip_allocations.c.position).where(
-    ip_allocations.c.port_id == bindparam("port")
+_any_with_dhcp = sa.select(subnets.c.id).where(
+    subnets.c.network_id == bindparam("network"), subnets.c.enable_dhcp.is_(True)
 )
 _routers_on = sa.select(router_subnets.c.router_id).where(
     router_subnets.c.subnet_id == bindparam("subnet")
@@ -416,20 +416,25 @@ def _routes(routes: Sequence[Mapping[str, str]], version: int) -> list[dict[str,
 async def _metadata_address(
     tx: Transaction, room: Network, network: Row[Any], subnet: Row[Any]
 ) -> None:
-    """The network's metadata port has an address in each IPv4 subnet with DHCP, and in no other."""
+    """The network's metadata port has an address in each IPv4 subnet with DHCP, and in no other.
+
+    It is there while any subnet has DHCP: what has IPv6 only finds it at an address of the link.
+    """
     port = await tx.first(_metadata_port, {"network": network.id})
-    requested = subnet.enable_dhcp and subnet.ip_version == 4 and not network.external
+    requested = subnet.enable_dhcp and not network.external
     if not requested:
         if port is not None:
             for row in await tx.all(_has_address, {"subnet": subnet.id, "port": port.id}):
                 await addresses.give_back(
                     tx, subnet.id, subnet.ip_version, row.position, subnet.allocation_pools
                 )
-            if await tx.first(_any_address, {"port": port.id}) is None:
+            if await tx.first(_any_with_dhcp, {"network": network.id}) is None:
                 await port_logic.remove(tx, room, port)
         return
     if port is None:
         await port_logic.ensure_metadata(tx, room, network)
+    elif subnet.ip_version == 6:
+        pass
     elif await tx.first(_has_address, {"subnet": subnet.id, "port": port.id}) is None:
         # A full one goes without, as there.
         await addresses.take_next(tx, subnet, port.id)
@@ -530,7 +535,7 @@ async def remove(tx: Transaction, room: Network, row: Row[Any]) -> None:
     await tx.execute(free_ranges.delete().where(free_ranges.c.subnet_id == row.id))
     await set_tags(tx, row.id, ())
     await tx.execute(subnets.delete().where(subnets.c.id == row.id))
-    if port is not None and await tx.first(_any_address, {"port": port.id}) is None:
+    if port is not None and await tx.first(_any_with_dhcp, {"network": row.network_id}) is None:
         await port_logic.remove(tx, room, port)
     await touch_all(tx, room, await whole_network(tx, row.network_id))
 
