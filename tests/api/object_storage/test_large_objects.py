@@ -159,7 +159,9 @@ async def test_links(cloud: Cloud) -> None:
     assert read.headers["content-location"] == f"/v1/AUTH_{swift.account}/c/o"
     itself = await swift("GET", "/c/link?symlink=get", 200)
     assert itself.content == b"" and itself.headers["x-symlink-target"] == "c/o"
-    moved = await swift("POST", "/c/link", 307)
+    moved = await swift("POST", "/c/link", 307, headers={"X-Object-Meta-A": "1"})
+    assert "x-object-meta-a" not in (await swift("HEAD", "/c/link")).headers
+    assert (await swift("HEAD", "/c/link?symlink=get")).headers["x-object-meta-a"] == "1"
     assert moved.headers["location"] == f"/v1/AUTH_{swift.account}/c/o"
     await swift("PUT", "/c/l2", 201, headers={"X-Symlink-Target": "c/link"})
     await swift("GET", "/c/l2", 200)
@@ -199,6 +201,11 @@ async def test_old_versions_come_back(cloud: Cloud) -> None:
         await swift.put("/c/o", data)
     versions = await swift.names("/old")
     assert len(versions) == 2 and all(one.startswith("001o/") for one in versions)
+    await swift.put("/c/%C3%BC", b"")
+    await swift.put("/c/%C3%BC", b"")
+    assert (await swift.names("/old"))[-1].startswith("002ü/")
+    await swift("DELETE", "/c/%C3%BC", 204)
+    await swift("DELETE", "/c/%C3%BC", 204)
     assert (await swift("HEAD", "")).headers["x-account-bytes-used"] == "6"
     for left in (b"22", b"1"):
         await swift("DELETE", "/c/o", 204)
@@ -226,6 +233,11 @@ async def test_history_keeps_what_was_deleted(cloud: Cloud) -> None:
     found = (await swift("GET", "/old?format=json")).json()
     kinds = [one["content_type"] for one in found]
     assert len(found) == 3 and kinds[-1] == "application/x-deleted;swift_versions_deleted=1"
+    # Back to a stack: the deletion is taken back first.
+    await swift("POST", "/c", 204, headers={"X-Versions-Location": "old"})
+    await swift("DELETE", "/c/o", 204)
+    assert (await swift("GET", "/c/o")).content == b"2"
+    assert len(await swift.names("/old")) == 1
     both = {"X-Versions-Location": "old", "X-History-Location": "old"}
     await swift("POST", "/c", 400, headers=both)
 

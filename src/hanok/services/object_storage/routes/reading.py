@@ -89,7 +89,7 @@ async def find(call: Call, address: Address, *, follow: bool = True, whole: bool
     requested = ""
     for hop in range(HOPS + 1):
         container, row = await _found(call, address)
-        if requested and own_etag(row) != requested:
+        if requested and requested not in (own_etag(row), row.target_etag):
             raise Said(409, "The link's target is another one than it was made for")
         if row.kind != "link" or not follow:
             break
