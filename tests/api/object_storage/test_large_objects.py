@@ -76,7 +76,8 @@ async def test_a_static_manifest_leads_to_what_was_there(cloud: Cloud) -> None:
     assert third.content == b"bb" and third.headers["x-parts-count"] == "4"
     assert (await swift("HEAD", "/c/slo?part-number=4", 206)).headers["content-length"] == "2"
     await swift("GET", "/c/slo?part-number=5", 416)
-    for said in ("0", "x", "10001"):
+    await swift("COPY", "/c/slo?part-number=1", 501, headers={"Destination": "c/part"})
+    for said in ("0", "x", "-1"):
         await swift("GET", f"/c/slo?part-number={said}", 400)
     both = await swift("GET", "/c/slo", 206, headers={"Range": "bytes=0-0,9-9"})
     assert b"\r\n\r\na\r\n" in both.content and b"\r\n\r\nc\r\n" in both.content

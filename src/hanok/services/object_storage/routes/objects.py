@@ -400,6 +400,8 @@ async def copied(
 ) -> Response:
     """Copy an object; both ends were or are asked for the right."""
     room = call.room
+    if "part-number" in call.query:
+        raise Said(501, "A copy of one part is not served here; say a range")
     as_manifest = call.query.get("multipart-manifest") == "get"
     follow = call.query.get("symlink") != "get"
     for _ in range(reading.TRIES):
