@@ -72,6 +72,13 @@ async def test_a_static_manifest_leads_to_what_was_there(cloud: Cloud) -> None:
     assert (await swift("HEAD", "/c/slo")).headers["content-length"] == "10"
     for said, data in (("bytes=2-5", b"aa--"), ("bytes=-3", b"bcc"), ("bytes=6-6", b"b")):
         assert (await swift("GET", "/c/slo", 206, headers={"Range": said})).content == data
+    third = await swift("GET", "/c/slo?part-number=3", 206)
+    assert third.content == b"bb" and third.headers["x-parts-count"] == "4"
+    assert (await swift("HEAD", "/c/slo?part-number=4", 206)).headers["content-length"] == "2"
+    await swift("GET", "/c/slo?part-number=5", 416)
+    await swift("COPY", "/c/slo?part-number=1", 501, headers={"Destination": "c/part"})
+    for said in ("0", "x", "-1"):
+        await swift("GET", f"/c/slo?part-number={said}", 400)
     both = await swift("GET", "/c/slo", 206, headers={"Range": "bytes=0-0,9-9"})
     assert b"\r\n\r\na\r\n" in both.content and b"\r\n\r\nc\r\n" in both.content
     (listed,) = (await swift("GET", "/c?format=json")).json()
@@ -153,7 +160,9 @@ async def test_links(cloud: Cloud) -> None:
     assert read.headers["content-location"] == f"/v1/AUTH_{swift.account}/c/o"
     itself = await swift("GET", "/c/link?symlink=get", 200)
     assert itself.content == b"" and itself.headers["x-symlink-target"] == "c/o"
-    moved = await swift("POST", "/c/link", 307)
+    moved = await swift("POST", "/c/link", 307, headers={"X-Object-Meta-A": "1"})
+    assert "x-object-meta-a" not in (await swift("HEAD", "/c/link")).headers
+    assert (await swift("HEAD", "/c/link?symlink=get")).headers["x-object-meta-a"] == "1"
     assert moved.headers["location"] == f"/v1/AUTH_{swift.account}/c/o"
     await swift("PUT", "/c/l2", 201, headers={"X-Symlink-Target": "c/link"})
     await swift("GET", "/c/l2", 200)
@@ -193,6 +202,11 @@ async def test_old_versions_come_back(cloud: Cloud) -> None:
         await swift.put("/c/o", data)
     versions = await swift.names("/old")
     assert len(versions) == 2 and all(one.startswith("001o/") for one in versions)
+    await swift.put("/c/%C3%BC", b"")
+    await swift.put("/c/%C3%BC", b"")
+    assert (await swift.names("/old"))[-1].startswith("002ü/")
+    await swift("DELETE", "/c/%C3%BC", 204)
+    await swift("DELETE", "/c/%C3%BC", 204)
     assert (await swift("HEAD", "")).headers["x-account-bytes-used"] == "6"
     for left in (b"22", b"1"):
         await swift("DELETE", "/c/o", 204)
@@ -220,6 +234,11 @@ async def test_history_keeps_what_was_deleted(cloud: Cloud) -> None:
     found = (await swift("GET", "/old?format=json")).json()
     kinds = [one["content_type"] for one in found]
     assert len(found) == 3 and kinds[-1] == "application/x-deleted;swift_versions_deleted=1"
+    # Back to a stack: the deletion is taken back first.
+    await swift("POST", "/c", 204, headers={"X-Versions-Location": "old"})
+    await swift("DELETE", "/c/o", 204)
+    assert (await swift("GET", "/c/o")).content == b"2"
+    assert len(await swift.names("/old")) == 1
     both = {"X-Versions-Location": "old", "X-History-Location": "old"}
     await swift("POST", "/c", 400, headers=both)
 

@@ -89,6 +89,18 @@ async def test_quotas_hold_when_many_write_at_once(cloud: Cloud) -> None:
     assert len(await _blobs(cloud)) == 3
 
 
+async def test_an_account_has_a_quota_before_anybody_sets_one(tmp_path: Path) -> None:
+    settings = ObjectStorageSettings(quota_bytes=10, durable=False)
+    async with running(tmp_path, hosts=0, object_storage=settings) as cloud:
+        swift = await member(cloud)
+        reseller = Swift(await cloud.project_with("s", "ResellerAdmin"), swift.account)
+        await swift.put("/c")
+        await swift.put("/c/o", b"x" * 10)
+        await swift("PUT", "/c/p", 413, content=b"x")
+        await reseller("POST", "", 204, headers={"X-Account-Meta-Quota-Bytes": "11"})
+        await swift("PUT", "/c/p", 201, content=b"x")
+
+
 async def test_what_is_read_is_read_to_its_end(cloud: Cloud) -> None:
     swift = await member(cloud)
     await swift.put("/c")

@@ -28,7 +28,7 @@ class ObjectStorageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fi
     durable: bool = True
     folder: str = ""
     reserve_mib: int = 256
-    quota_bytes: int = 0
+    quota_bytes: int = 100 << 30
     maximum_object_bytes: int = (5 << 30) + 2
     swept_after_s: float = 24 * 3600.0
 

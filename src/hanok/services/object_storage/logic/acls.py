@@ -76,8 +76,8 @@ def comes_from(referrer: str, allowed: Sequence[str]) -> bool:
     return found
 
 
-def names_user(groups: Sequence[str], project_id: str, user_id: str) -> bool:
-    """Whether an access list names a user of a project, wherever that is."""
+def names_user(groups: Sequence[str], projects: Sequence[str], users: Sequence[str]) -> bool:
+    """Whether an access list names a user of a project: what the project is called, and what the user is."""
     return any(
-        f"{project}:{user}" in groups for project in (project_id, "*") for user in (user_id, "*")
+        f"{project}:{user}" in groups for project in (*projects, "*") for user in (*users, "*")
     )

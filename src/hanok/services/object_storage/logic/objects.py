@@ -94,7 +94,7 @@ def _as_object(row: Row[Any]) -> Object:
 
 
 def _version_prefix(name: str) -> str:
-    return f"{len(name):03x}{name}/"
+    return f"{len(name.encode()):03x}{name}/"
 
 
 async def _keep_version(
@@ -153,7 +153,7 @@ async def put(
         raise Said(412)
     if row is not None and new.created_us <= row.created_us:
         new = structs.replace(new, created_us=row.created_us + 10)
-    versioned = bool(container.versions_mode) and row is not None and row.kind != "dynamic"
+    versioned = bool(container.versions_mode) and row is not None
     gone = 0 if row is None or versioned else row.stored
     containers.check_quota(
         container, objects=0 if row else 1, size=new.stored - (row.stored if row else 0)
@@ -243,9 +243,13 @@ async def _restore(tx: Transaction, container: Row[Any], row: Row[Any] | None, n
         return False
     location = await containers.held(tx, container.account, container.versions_location)
     prefix = _version_prefix(name)
-    old = await tx.first(
-        _newest, {"container_id": location.id, "start": prefix, "end": f"{prefix}:"}
-    )
+    bounds = {"container_id": location.id, "start": prefix, "end": f"{prefix}:"}
+    old = await tx.first(_newest, bounds)
+    if old is not None and old.content_type == MARKER and row is None:
+        # It was deleted while its history was kept: that is taken back.
+        await tx.execute(_remove, {"id_of_container": location.id, "its_name": old.name})
+        await containers.count(tx, location, objects=-1)
+        old = await tx.first(_newest, bounds)
     if old is None or old.content_type == MARKER:
         return False
     if row is not None:

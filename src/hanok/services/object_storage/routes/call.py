@@ -102,13 +102,14 @@ class Call:
         token = self.request.optional_token
         if token is None or token.project_id is None:
             return False
-        if acls.names_user(groups, token.project_id, token.user_id):
-            return True
+        projects, users = [token.project_id], [token.user_id]
         # Names say who is meant only where all of them are of the default domain.
         domains = {container.metadata.get("domain"), token.user_domain_id, token.project_domain_id}
-        if domains == {"default"} and token.project_name:
-            if acls.names_user(groups, token.project_name, token.user_name):
-                return True
+        if domains == {"default"} and token.project_name and token.user_name:
+            projects.append(token.project_name)
+            users.append(token.user_name)
+        if acls.names_user(groups, projects, users):
+            return True
         account = container.account
         roles = {role.lower() for role in token.roles}
         return token.project_id == account and any(one.lower() in roles for one in groups)

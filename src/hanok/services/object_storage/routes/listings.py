@@ -110,6 +110,8 @@ def _object(row: Row[Any]) -> dict[str, object]:
         found["slo_etag"] = f'"{row.etag}"'
     if row.kind == "link":
         found["symlink_path"] = f"/v1/{row.target}"
+        if row.target_etag:
+            found["symlink_etag"] = row.target_etag
     return found
 
 

@@ -52,7 +52,7 @@ async def put(call: Call, values: Mapping[str, Any], announced: int, *, only_new
     said = call.headers.get("etag", "").strip('"').lower()
     if said and said != etag:
         raise Said(422)
-    size = sum(_length(one) for one in segments)
+    size = sum(reading.length_of(one) for one in segments)
     stored = await objects.taken(call, _one(msgspec.json.encode(segments)), 0)
     sort = objects.Sort(kind="static", target_etag=stored.md5, size=size)
     new = await objects.written(
@@ -160,12 +160,6 @@ def _range(said: str, size: int) -> str:
         raise Said(409, "Unsatisfiable Range")
     first, length = found[0]
     return f"{first}-{first + length - 1}"
-
-
-def _length(one: Mapping[str, Any]) -> int:
-    if "data" in one:
-        return len(base64.b64decode(one["data"]))
-    return reading._extent(one)[1]
 
 
 async def delete(call: Call) -> Response:

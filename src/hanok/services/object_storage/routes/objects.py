@@ -231,7 +231,7 @@ async def _link(call: Call, said: str) -> Sort:
                 raise Said(409, "X-Symlink-Target does not exist") from None
             raise
         own = reading.own_etag(found.row)
-        if own != etag:
+        if etag not in (own, found.row.target_etag):
             raise Said(
                 409,
                 f"Object Etag '{own}' does not match X-Symlink-Target-Etag header '{etag[:64]}'",
@@ -328,11 +328,6 @@ async def _post(call: Call) -> Response:
         raise Said(404)
     if call.headers.get("x-symlink-target"):
         raise Said(400, "A PUT request is required to set a symlink target")
-    if row.kind == "link":
-        where = f"/v1/{quote(row.target)}"
-        raise Said(
-            307, "The requested object is a link; say it of its target.", {"Location": where}
-        )
     change: dict[str, Any] = {
         "headers": {**headers.metadata(call, "object"), **headers.kept(call)},
         "delete_at": headers.delete_at(call, room),
@@ -348,6 +343,10 @@ async def _post(call: Call) -> Response:
         )
         where = f"{address.container}/{address.object}"
         await room.tell(tx, "object.updated", address.account, where, user_id=call.user_id)
+    if row.kind == "link":  # it says so of itself; what it leads to is asked for by itself
+        target = {"Location": f"/v1/{quote(row.target)}"}
+        text = "The requested POST was applied to a symlink. POST directly to the target to apply "
+        raise Said(307, text + "requested metadata.", target)
     return empty(202)
 
 
@@ -401,6 +400,8 @@ async def copied(
 ) -> Response:
     """Copy an object; both ends were or are asked for the right."""
     room = call.room
+    if "part-number" in call.query:
+        raise Said(501, "A copy of one part is not served here; say a range")
     as_manifest = call.query.get("multipart-manifest") == "get"
     follow = call.query.get("symlink") != "get"
     for _ in range(reading.TRIES):

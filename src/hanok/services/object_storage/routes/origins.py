@@ -37,7 +37,7 @@ async def asked(call: Call) -> Response:
     """OPTIONS: what a browser asks before it lets a page do something."""
     origin, method = call.headers.get("origin"), call.headers.get("access-control-request-method")
     allow = {"Allow": ", ".join(METHODS if call.address.object else METHODS[1:])}
-    if not origin:
+    if not origin or not call.address.container:
         return empty(200, allow)
     row = await _container(call)
     if not method or method not in METHODS or not _lets(row, origin):

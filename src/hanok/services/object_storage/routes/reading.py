@@ -89,7 +89,7 @@ async def find(call: Call, address: Address, *, follow: bool = True, whole: bool
     requested = ""
     for hop in range(HOPS + 1):
         container, row = await _found(call, address)
-        if requested and own_etag(row) != requested:
+        if requested and requested not in (own_etag(row), row.target_etag):
             raise Said(409, "The link's target is another one than it was made for")
         if row.kind != "link" or not follow:
             break
@@ -422,7 +422,37 @@ async def _answer(call: Call) -> Response:
     whole = await find(call, call.address, follow=follow, whole=not as_manifest)
     if as_manifest and whole.row.kind == "static":
         return await _shown_manifest(call, whole)
+    if whole.row.kind == "static" and "part-number" in call.query:
+        return await _numbered(call, whole)
     return await served(call, whole)
+
+
+async def _numbered(call: Call, whole: Whole) -> Response:
+    """One segment of a static manifest, by its number."""
+    said = call.query["part-number"]
+    if not _is_number(said) or int(said) < 1:
+        raise Said(400, "Part number must be an integer greater than 0")
+    if "range" in call.headers:
+        raise Said(400, "Range requests are not supported with part number queries")
+    segments = await manifest(call, whole.row)
+    lengths = [length_of(one) for one in segments]
+    if int(said) > len(lengths):
+        count = {"Content-Range": f"bytes */{whole.size}", "X-Parts-Count": str(len(lengths))}
+        raise Said(416, "", count)
+    first, length = sum(lengths[: int(said) - 1]), lengths[int(said) - 1]
+    found = shown(call, whole)
+    found["X-Parts-Count"] = str(len(lengths))
+    found["Content-Range"] = f"bytes {first}-{first + length - 1}/{whole.size}"
+    if check_conditions(call, whole) == 304:
+        return Response(None, 304, {"Etag": whole.etag})
+    if call.method == "HEAD":
+        return Response(None, 206, {**found, "Content-Length": str(length)})
+    return await _part(call, whole, found, first, length, 206)
+
+
+def length_of(segment: Mapping[str, Any]) -> int:
+    """How many bytes a segment of a manifest has."""
+    return len(base64.b64decode(segment["data"])) if "data" in segment else _extent(segment)[1]
 
 
 async def served(call: Call, whole: Whole) -> Response:
