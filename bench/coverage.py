@@ -32,7 +32,8 @@ def served() -> dict[str, set[Operation]]:
     """What each room serves, by the room's name as contracts write it."""
     found: dict[str, set[Operation]] = {}
     for room, method, path, body_key in operations():
-        found.setdefault(room.replace("_", "-"), set()).add(form(method, path, body_key))
+        name = {"object_storage": "object-store"}.get(room, room.replace("_", "-"))
+        found.setdefault(name, set()).add(form(method, path, body_key))
     return found
 
 

@@ -121,8 +121,8 @@ def show(what: str, figure: str, asked: str = "") -> None:
     print(f"| {what:<58} | {figure:>9} | {asked:>7} |", flush=True)
 
 
-def requests(base: float) -> None:
-    """Pages, and what creates, without OVN's share."""
+def requests(base: float, count: int) -> None:
+    """Pages, what creates, and how that grows, without OVN's share."""
     with serving("cloud", northbound=NOWHERE) as cloud:
         network_id = prepared(cloud)
         ports(cloud, network_id, 100)
@@ -135,6 +135,9 @@ def requests(base: float) -> None:
         one, other = created(cloud, network_id)
         show("create network", f"{one / base:.1f}×", "≤ 25×")
         show("create port", f"{other / base:.1f}×", "≤ 40×")
+        ports(cloud, network_id, count - COUNT - 101)
+        many = cost_ms(cloud, COUNT, lambda _: made(cloud, "port", network_id=network_id))
+        show(f"one more port at {count:,}, to that at 100", f"{many / other:.2f}×", "≤ 1.5×")
 
 
 def growth(base: float, count: int) -> None:
@@ -155,7 +158,7 @@ def growth(base: float, count: int) -> None:
             ports(cloud, network_id, count - there)
             calm(cloud)
             many = cost_ms(cloud, COUNT, lambda _: made(cloud, "port", network_id=network_id))
-            show(f"one more port at {count:,}, to that at 100", f"{many / few:.2f}×", "≤ 1.5×")
+            show(f"one more port at {count:,}, with OVN, to that at 100", f"{many / few:.2f}×")
         started = time.monotonic()
         with serving("cloud", state=folder, northbound=northbound) as cloud:
             show(
@@ -173,7 +176,7 @@ def main() -> None:
     with serving("bare") as bare:
         base = bare.cost_ms("GET", "/anything", 2000)
     print(f"bare framework: {base:.3f} ms CPU a request")
-    requests(base)
+    requests(base, count)
     growth(base, count)
 
 

@@ -42,6 +42,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("state_dir")
     parser.add_argument("file", nargs="?", type=Path)
     parser.add_argument("--database", default="")
+    parser.add_argument("--objects-port", type=int, default=8080)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--bus", default="", help=argparse.SUPPRESS)
     parser.add_argument("--number", type=int, default=1, help=argparse.SUPPRESS)
@@ -81,6 +82,7 @@ def others(given: argparse.Namespace) -> Iterator[None]:
         if given.number == 1:
             for number in range(2, given.processes + 1):
                 more = ["--database", given.database, "--bus", given.bus, "--number", str(number)]
+                more += ["--objects-port", str(given.objects_port)]
                 command = [sys.executable, "-m", "bench.under_test", *words, *more]
                 started.append(subprocess.Popen(command))
         yield
@@ -99,6 +101,7 @@ async def main(given: argparse.Namespace) -> None:
         state_dir=given.state_dir,
         database=given.database,
         durable=False,
+        objects_port=given.objects_port,
         node_name=f"control-{given.number}",
         public_cidr="172.24.4.0/24",
         public_gateway="172.24.4.1",
@@ -124,7 +127,8 @@ async def main(given: argparse.Namespace) -> None:
         )
         await ready.wait()
         with others(given):
-            await server(control.app, given.port).serve([shared_socket(given.port)])
+            ports = [given.port, *settings.own_ports.values()]
+            await server(control.app, given.port).serve([shared_socket(port) for port in ports])
         host.cancel()
 
 

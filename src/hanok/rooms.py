@@ -46,12 +46,16 @@ class WrongSettings(HanokError):
 
 
 class CatalogEntry(Struct, frozen=True):
-    """A service of this house as the catalog shows it. path: behind the origin ("/compute/v2.1")."""
+    """A service of this house as the catalog shows it.
+
+    path: behind the origin ("/compute/v2.1"). own_port: the room whose own port the origin has; empty: that of all.
+    """
 
     type: str
     name: str
     description: str
     path: str
+    own_port: str = ""
 
 
 class Difference(Struct, frozen=True, kw_only=True):
@@ -81,6 +85,8 @@ class Room:
     settings: the section's type. facade: what other rooms use it by; they find it by its type.
     operations: each kind with the tools that its steps get. pages: ASGI applications by first path segment.
     authenticate: the check of tokens, of the room that gives them out.
+    own_port_setting: the name of the setting that says where the service's own port is.
+    own_port: where the service answers all that is asked (its `Service.whole`), beside the port of all; 0: nowhere.
     own_tables: of a service from elsewhere: made where they are missing, as no migration of this project makes them.
     """
 
@@ -89,6 +95,7 @@ class Room:
     settings: ClassVar[type[Struct]] = NoSettings
     catalog: ClassVar[CatalogEntry | None] = None
     own_tables: ClassVar[Sequence[sa.Table]] = ()
+    own_port_setting: ClassVar[str] = ""
 
     service: Service
     facade: Any = None
@@ -96,6 +103,7 @@ class Room:
     operations: Sequence[tuple[type[Operation], Any]] = ()
     loops: Sequence[Loop] = ()
     pages: Mapping[str, ASGIApp] = {}
+    own_port: int = 0
 
     def __init__(self, house: House) -> None:
         raise NotImplementedError

@@ -19,6 +19,7 @@ from hanok.cli import ways
 from hanok.cli.output import Failure
 from hanok.supervisor import claims, processes
 from hanok.supervisor.settings import (
+    DEFAULT_OBJECTS_PORT,
     DEFAULT_PORT,
     BrokenState,
     Cloud,
@@ -49,6 +50,7 @@ class Wishes:
     expose_lan: str | None = None
     """The device; "" for none."""
     forwards: Sequence[ways.Wish] | None = None
+    objects_port: int | None = None
 
 
 @contextmanager
@@ -150,6 +152,7 @@ def _new(state: Path, wishes: Wishes) -> Cloud:
         snat=wishes.snat is not False,
         expose_lan=wishes.expose_lan or "",
     )
+    settings = _with_objects_port(settings, wishes)
     if wishes.simulated:
         cloud = Cloud(state, settings)
         port_is_free(cloud)
@@ -194,6 +197,8 @@ def _again(cloud: Cloud, wishes: Wishes) -> Cloud:
     for one in wishes.forwards or ():
         ways.check_port(cloud, one.port)
     runs = holder(cloud) is not None
+    if wishes.objects_port or not (settings.objects_port or runs):
+        changed = _with_objects_port(changed, wishes)
     if changed != settings:
         if runs:
             raise Failure("this cloud runs; `hanok down` first, then change its port or address")
@@ -218,9 +223,39 @@ def _address(text: str) -> str:
         ) from None
 
 
+def _with_objects_port(settings: CloudSettings, wishes: Wishes) -> CloudSettings:
+    """The same with a port for object storage: as wished, or the usual one; any for a further cloud of a machine."""
+    chosen = wishes.objects_port or DEFAULT_OBJECTS_PORT
+    if not wishes.objects_port and (
+        settings.port != DEFAULT_PORT or not _can_bind(settings.listen, chosen)
+    ):
+        family = socket.AF_INET6 if ":" in settings.listen else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as trial:
+            trial.bind((settings.listen, 0))
+            chosen = int(trial.getsockname()[1])
+    return structs.replace(settings, objects_port=chosen)
+
+
+def _can_bind(address: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((address, port))
+        except OSError:
+            return False
+        return True
+
+
 def port_is_free(cloud: Cloud) -> None:
     """Raises Failure when somebody else listens where this cloud is to; names who, if that can be seen."""
-    address, port = cloud.settings.listen, cloud.settings.port
+    _is_free(cloud, cloud.settings.port, "--port")
+    if cloud.settings.objects_port:
+        _is_free(cloud, cloud.settings.objects_port, "--objects-port")
+
+
+def _is_free(cloud: Cloud, port: int, option: str) -> None:
+    address = cloud.settings.listen
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -228,7 +263,7 @@ def port_is_free(cloud: Cloud) -> None:
             trial.bind((address, port))
             return
         except PermissionError:
-            raise Failure(f"port {port} needs root; choose one above 1023 with --port") from None
+            raise Failure(f"port {port} needs root; choose one above 1023 with {option}") from None
         except OSError as error:
             if error.errno not in (98, 48):  # EADDRINUSE of Linux and of others
                 raise Failure(
@@ -238,7 +273,9 @@ def port_is_free(cloud: Cloud) -> None:
     if listener is not None and _is_ours(listener, cloud):
         return  # of a supervisor that was killed: it will be taken up
     who = f" by {_name(listener)}" if listener is not None else ""
-    raise Failure(f"port {port} is in use{who}; free it, or choose another one: hanok up --port N")
+    raise Failure(
+        f"port {port} is in use{who}; free it, or choose another one: hanok up {option} N"
+    )
 
 
 def _listener(port: int) -> int | None:

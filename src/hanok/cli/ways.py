@@ -14,7 +14,15 @@ from hanok.cli import api
 from hanok.cli.output import Failure, warn
 from hanok.drivers.ovn.outside import DEVICES_OF_CLOUDS
 from hanok.supervisor import claims, door
-from hanok.supervisor.settings import BrokenState, Cloud, Forward, forward_of, load, write_toml
+from hanok.supervisor.settings import (
+    BrokenState,
+    Cloud,
+    CloudSettings,
+    Forward,
+    forward_of,
+    load,
+    write_toml,
+)
 
 MAX_FORWARDS = 100
 
@@ -75,11 +83,16 @@ def check_lan(device: str) -> None:
         )
 
 
+def _own(settings: CloudSettings) -> tuple[int, ...]:
+    """The ports at which a cloud answers itself."""
+    return settings.port, settings.objects_port, settings.nats_port
+
+
 def check_port(cloud: Cloud, port: int) -> None:
     """Raises Failure when a port of this host is somebody's, so that it cannot lead to a server."""
     if any(forward_of(one).port == port for one in cloud.settings.forwards):
         return  # ours already
-    if port in (cloud.settings.port, cloud.settings.nats_port):
+    if port in _own(cloud.settings):
         raise Failure(f"port {port} is this cloud's own; choose another one for --forward")
     for entry in claims.taken().values():
         try:
@@ -89,7 +102,7 @@ def check_port(cloud: Cloud, port: int) -> None:
         if other is None or other.settings.id == cloud.settings.id:
             continue
         theirs = [forward_of(one).port for one in other.settings.forwards]
-        if port in (other.settings.port, other.settings.nats_port, *theirs):
+        if port in (*_own(other.settings), *theirs):
             raise Failure(
                 f"port {port} is taken by the cloud in {other.state}; choose another one for --forward"
             )

@@ -61,7 +61,7 @@ class Control:
             tickets=Tickets(key, clock, settings.bytes_address),
             copies=Copies(settings.snapshots),
             admin_password="",
-            names=Names(settings.names, settings.host, settings.port),
+            names=Names(settings.names, settings.host, settings.port, ports=settings.own_ports),
             sections={},
         )
         self.policies = Policies(
@@ -112,7 +112,7 @@ class Control:
         )
         app.mount("hanok", doors.service(self), {PREFIX: self.bytes})
         for name, room in self.house.rooms.items():
-            app.mount(name, room.service, room.pages)
+            app.mount(name, room.service, room.pages, own_port=room.own_port)
         for name in self.settings.rooms:
             if name not in self.house.rooms:
                 self._show_off(app, name)
@@ -122,7 +122,8 @@ class Control:
         """Clients of a service that is off are told so: 404 would say that what they have there is gone."""
         entry = self.settings.room_class(name).catalog
         if entry is not None:
-            app.switched_off(name, entry.path.split("/")[1])
+            own_port = self.house.names.ports.get(name, 0) if entry.own_port else 0
+            app.switched_off(name, entry.path.split("/")[1], own_port=own_port)
 
     async def _open(self, group: asyncio.TaskGroup, name: str) -> None:
         """Let a room work: its loops, here or wherever their leases are."""
@@ -185,7 +186,7 @@ class Control:
         async with self.database.write() as tx:
             await tx.serialize("first rows")
             await room.first_rows(tx)
-        self.app.mount(name, room.service, room.pages)
+        self.app.mount(name, room.service, room.pages, own_port=room.own_port)
         self.policies.apply([room.service.kind])
         await self._open(group, name)
         self.worker.wake()

@@ -37,8 +37,12 @@ async def main(settings: ControlSettings, *, beside: Sequence[Beside] = ()) -> N
         PortTaken: the address is in use.
     """
     arm_from_environment()
-    listener = _listener(settings)
+    listeners = [_listener(settings.host, settings.port)]
     try:
+        for name, port in settings.own_ports.items():
+            listener = _listener(settings.host, port)
+            listeners.append(listener)
+            settings = settings.at_own_port(name, listener.getsockname()[1])
         bus = await _bus(settings)
         try:
             async with Control.running(
@@ -47,14 +51,15 @@ async def main(settings: ControlSettings, *, beside: Sequence[Beside] = ()) -> N
                 async with asyncio.TaskGroup() as group:
                     others = [group.create_task(_run(each, bus)) for each in beside]
                     try:
-                        await _serve(control, listener)
+                        await _serve(control, listeners)
                     finally:
                         for task in others:
                             task.cancel()
         finally:
             await bus.close()
     finally:
-        listener.close()
+        for listener in listeners:
+            listener.close()
 
 
 async def _run(each: Beside, bus: Bus) -> None:
@@ -79,21 +84,21 @@ def _password(settings: ControlSettings) -> str:
     return Path(settings.admin_password_file).read_text().strip()
 
 
-def _listener(settings: ControlSettings) -> socket.socket:
-    """Our address, taken; it is listened to only when there is somebody to answer."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def _listener(host: str, port: int) -> socket.socket:
+    """An address of ours, taken; it is listened to only when there is somebody to answer."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((settings.host, settings.port))
+        listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise PortTaken(f"{settings.host}:{settings.port}: {error.strerror}") from error
+        raise PortTaken(f"{host}:{port}: {error.strerror}") from error
     listener.setblocking(False)
     return listener
 
 
-async def _serve(control: Control, listener: socket.socket) -> None:
+async def _serve(control: Control, listeners: list[socket.socket]) -> None:
     settings = control.settings.server
     config = uvicorn.Config(
         control.app,
@@ -108,5 +113,6 @@ async def _serve(control: Control, listener: socket.socket) -> None:
         timeout_keep_alive=settings.keep_alive_s,
     )
     collector.serve()
-    log.info("serving at %s port %d", *listener.getsockname()[:2])
-    await Server(config, settings).serve(sockets=[listener])
+    for listener in listeners:
+        log.info("serving at %s port %d", *listener.getsockname()[:2])
+    await Server(config, settings).serve(sockets=listeners)

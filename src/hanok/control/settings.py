@@ -13,7 +13,7 @@ from hanok.control.server_settings import ServerSettings
 from hanok.rooms import Room
 from hanok.web.proxy import FrontSettings
 
-ROOMS = ("identity", "placement", "image", "network", "compute")
+ROOMS = ("identity", "placement", "image", "network", "compute", "object_storage")
 """The services of this house, those that others need first. A new one is its folder, and its name here."""
 
 
@@ -25,6 +25,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     northbound: OVN's northbound database ("unix:/run/…/nb.sock"); empty: a simulated network.
     southbound: OVN's southbound database, which `hanok why` asks; empty: it does not.
     bytes_url: where hosts on other machines reach this process, "http://10.0.0.1:5000"; empty: hosts are on this one.
+    objects_port: where object storage answers, at the same address; 0: any port that is free.
     durable: whether commits wait for the disk.
     admin_password_file: the administrator's first password.
     node_name: what this control process is called; no two that share a database have the same.
@@ -44,6 +45,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     region: str = "RegionOne"
     host: str = "127.0.0.1"
     port: int = 5000
+    objects_port: int = 8080
     database: str = ""
     bus: str = ""
     bus_user: str = ""
@@ -95,6 +97,18 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             return given
         top = set(kind.__struct_fields__) & set(self.__struct_fields__)
         return msgspec.convert({**{one: getattr(self, one) for one in top}, **given}, kind)
+
+    @property
+    def own_ports(self) -> dict[str, int]:
+        """The services that have ports of their own, and these; 0: any that is free."""
+        settings = {name: self.room_class(name).own_port_setting for name in self.rooms}
+        return {name: getattr(self.of_room(name), one) for name, one in settings.items() if one}
+
+    def at_own_port(self, name: str, port: int) -> ControlSettings:
+        """The same with the port of a service that has one of its own."""
+        setting = self.room_class(name).own_port_setting
+        section = msgspec.structs.replace(self.of_room(name), **{setting: port})
+        return msgspec.structs.replace(self, sections={**self.sections, name: section})
 
     @property
     def state(self) -> Path:

@@ -18,7 +18,7 @@ from hanok.commands.wire import host_token
 from hanok.drivers.ovn import engines as ovn
 from hanok.drivers.ovn import outside as ways
 from hanok.supervisor import answering, processes
-from hanok.supervisor.settings import Cloud, forward_of, write_whole
+from hanok.supervisor.settings import DEFAULT_OBJECTS_PORT, Cloud, forward_of, write_whole
 
 LOOK_S = 0.5  # how long a part may take to say whether it is ready
 
@@ -279,6 +279,7 @@ def _write_control(cloud: Cloud) -> None:
         "region": cloud.settings.region,
         "host": cloud.settings.listen,
         "port": cloud.settings.port,
+        "objects_port": cloud.settings.objects_port or DEFAULT_OBJECTS_PORT,
         "public_cidr": cloud.settings.external_cidr,
         "public_gateway": str(network[1]),
         "admin_password_file": str(cloud.password_file),

@@ -26,6 +26,7 @@ from hanok.supervisor.answering import SILENT_S
 
 RUN = Path("/run/hanok")
 DEFAULT_PORT = 5000
+DEFAULT_OBJECTS_PORT = 8080
 
 
 class BrokenState(Exception):
@@ -36,8 +37,9 @@ class CloudSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """One cloud.
 
     id: six hexadecimal digits; names its namespace and devices on the host. slot: its place among the clouds of this
-    machine. listen, port: where the APIs answer. hosts: how many hosts a simulated cloud has.
-    external_cidr: the network `public`, which the host can reach. nats_port: on loopback.
+    machine. listen, port: where the APIs answer. objects_port: and object storage; 0: it is not chosen yet.
+    hosts: how many hosts a simulated cloud has. external_cidr: the network `public`, which the host can reach.
+    nats_port: on loopback.
     snat: whether guests reach the outside under the host's address. expose_lan: the device of the host from whose LAN
     floating IPs can be reached. forwards: ports of the host that lead to servers, "PORT:ADDRESS:PORT:SERVER ID".
     silent_s: how long control may leave requests unanswered before it is ended and started again; zero: for ever.
@@ -49,6 +51,7 @@ class CloudSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     region: str = "RegionOne"
     listen: str = "127.0.0.1"
     port: int = DEFAULT_PORT
+    objects_port: int = 0
     hosts: int = 1
     host_name: str = ""
     external_cidr: str = "172.24.4.0/24"
@@ -63,6 +66,8 @@ class CloudSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError(f"not the id of a cloud: {self.id!r}")
         if not 1 <= self.port <= 65535:
             raise ValueError(f"not a port: {self.port}")
+        if not 0 <= self.objects_port <= 65535:
+            raise ValueError(f"not a port: {self.objects_port}")
         if not 0 <= self.slot < 13:
             raise ValueError(f"not a slot: {self.slot}")
         for one in self.forwards:

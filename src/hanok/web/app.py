@@ -111,16 +111,23 @@ class Application:
         self._enforcers: dict[str, Enforcer] = {}
         self._of: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self._off: dict[str, str] = {}
+        self._ports: dict[int, tuple[str, _Mounted | None]] = {}
         for service in services:
             self.mount(service.kind, service)
 
     def mount(
-        self, name: str, service: Service, pages: Mapping[str, ASGIApp] | None = None
+        self,
+        name: str,
+        service: Service,
+        pages: Mapping[str, ASGIApp] | None = None,
+        *,
+        own_port: int = 0,
     ) -> None:
         """Serve a service from now on.
 
         Args:
             name: to unmount it by. pages: ASGI applications by first path segment, for what is no API (consoles).
+            own_port: where it answers everything.
 
         Raises:
             MisbuiltHouse: its tables contradict each other.
@@ -132,6 +139,8 @@ class Application:
         self._enforcers[kind] = enforcer
         self._mounts.update(dict.fromkeys(service.mounts, mounted))
         self._pages.update(pages or {})
+        if own_port:
+            self._ports[own_port] = (name, mounted)
         self._of[name] = (service.mounts, tuple(pages or ()))
         self._off = {first: off for first, off in self._off.items() if off != name}
 
@@ -142,14 +151,20 @@ class Application:
             del self._mounts[mount]
         for page in pages:
             del self._pages[page]
+        for port, (other, _) in self._ports.items():
+            if other == name:
+                self._ports[port] = (name, None)
 
-    def switched_off(self, name: str, first: str) -> None:
+    def switched_off(self, name: str, first: str, *, own_port: int = 0) -> None:
         """Say of a service that it is switched off, and not of what it has that it is not there.
 
         Args:
-            first: segment of its paths.
+            first: segment of its paths. own_port: where all paths are its own.
         """
-        self._off[first] = name
+        if own_port:
+            self._ports[own_port] = (name, None)
+        else:
+            self._off[first] = name
 
     @property
     def enforcers(self) -> Mapping[str, Enforcer]:
@@ -164,6 +179,9 @@ class Application:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
+        if self._ports and scope["server"] is not None and scope["server"][1] in self._ports:
+            await self._at_own_port(scope, receive, send)
+            return
         path: str = scope["path"]
         first, _, rest = path.lstrip("/").partition("/")
         page = self._pages.get(first)
@@ -174,18 +192,33 @@ class Application:
             if first in self._off:
                 response = _switched_off(self._off[first])
             elif first in self._mounts:
-                response = await self._answer(scope, receive, first, rest)
+                response = await self._answer(scope, receive, self._mounts[first], first, rest)
             else:
-                response = await self._answer(scope, receive, "", path.lstrip("/"))
+                response = await self._answer(
+                    scope, receive, self._mounts[""], "", path.lstrip("/")
+                )
             if response is not None:
                 await _sent(response, scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
 
+    async def _at_own_port(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A request that one service answers, whatever it asks for."""
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        name, mounted = self._ports[scope["server"][1]]
+        response: Response | None
+        if mounted is None:
+            response = _switched_off(name)
+        else:
+            response = await self._answer(scope, receive, mounted, "", scope["path"])
+        if response is not None:
+            await _sent(response, scope, receive, send)
+
     async def _answer(
-        self, scope: Scope, receive: Receive, mount: str, path: str
+        self, scope: Scope, receive: Receive, mounted: _Mounted, mount: str, path: str
     ) -> Response | None:
-        mounted = self._mounts[mount]
         service = mounted.service
         http = StarletteRequest(scope, receive)
         request_id = new_request_id()
@@ -203,7 +236,10 @@ class Application:
             events=self._events,
         )
         try:
-            response = await self._handle(request, mounted, path)
+            if service.whole is not None:
+                response = await self._whole(request, service, path)
+            else:
+                response = await self._handle(request, mounted, path)
         except HanokError as error:
             if not isinstance(error, Refused) or error.detail:
                 log.warning("%s %s: %s %s", http.method, path, error.message, error.detail)
@@ -239,6 +275,16 @@ class Application:
             response.body = b""
         return response
 
+    async def _whole(self, request: Request, service: Service, path: str) -> Response:
+        """What a service answers that looks at everything but the token by itself."""
+        assert service.whole is not None
+        token = await self._authenticate(request.token_text) if request.token_text else None
+        if token is not None and request.may_use(token):
+            request._token = token
+            if token.access_rules is not None:
+                _check_access_rules(token, service.kind, request.method, path)
+        return await service.whole(request, service.room)
+
     async def _handle(self, request: Request, mounted: _Mounted, path: str) -> Response:
         service = mounted.service
         if "\0" in path or b"%00" in request.http.scope["query_string"]:
@@ -257,6 +303,8 @@ class Application:
             and _PROJECT.fullmatch(segments[1])
         ):
             named = segments.pop(1)
+        if service.respelled:
+            segments[1:2] = [service.respelled.get(one, one) for one in segments[1:2]]
         found = None if nameless else mounted.router.find(segments)
         token_text = request.token_text
         method = "GET" if request.method == "HEAD" else request.method

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 _LOCAL = ("localhost", "ip6-localhost")
 
@@ -24,13 +24,21 @@ def host_of(header: str) -> str:
 class Names:
     """Of one cloud."""
 
-    def __init__(self, configured: Sequence[str] = (), host: str = "127.0.0.1", port: int = 5000):
+    def __init__(
+        self,
+        configured: Sequence[str] = (),
+        host: str = "127.0.0.1",
+        port: int = 5000,
+        *,
+        ports: Mapping[str, int] | None = None,
+    ):
         """
         Args:
             configured: names that an operator gives; then links of all kinds are made for these and for numeric
                 addresses only. Without any, this machine's own names count, and links follow whatever a client says.
-            host, port: where we listen.
+            host, port: where we listen. ports: those of services that have one of their own, by name.
         """
+        self.ports = dict(ports or {})
         self.strict = bool(configured)
         machine = {socket.gethostname().lower()} if not configured else set()
         self._known = {*(one.lower() for one in configured), *_LOCAL, host.lower(), *machine}

@@ -19,7 +19,7 @@ from hanok.base.pieces import Pieces
 from hanok.events import Event, Outbox, noun_of
 from hanok.store import Database, Transaction
 from hanok.web.microversions import Version
-from hanok.web.names import Names
+from hanok.web.names import Names, host_of
 from hanok.web.pages import capped
 from hanok.web.policy import Enforcer
 from hanok.web.proxy import FrontSettings, certificate, thumbprint
@@ -440,6 +440,16 @@ class Request:
                 host = self._names.ours(host)
             self._origin = f"{self._http.scope['scheme']}://{host}"
         return self._origin
+
+    @property
+    def own_origins(self) -> dict[str, str]:
+        """The addresses of the services that have a port of their own, as the caller sees them, by name."""
+        if self._names is None:
+            return {}
+        host = host_of(self.origin.partition("://")[2])
+        shown = f"[{host}]" if ":" in host else host
+        scheme = self._http.scope["scheme"]
+        return {name: f"{scheme}://{shown}:{port}" for name, port in self._names.ports.items()}
 
     @property
     def sure_origin(self) -> str:

@@ -73,6 +73,7 @@ class Service(Struct, frozen=True, kw_only=True):
     kind: the type in the catalog. room: handed to every handler. rules: access rules with their defaults.
     mounts: path prefixes ("compute"); "" is the root.
     trailing_slash: whether "/things/" is the same as "/things"; otherwise it is a thing without a name: not there.
+    respelled: segments of paths that are spelled otherwise, too, each with the one that stands in the routes.
     guards_authority: whether changes here make or widen authority, so that delegated tokens are refused.
     optional_project: the version segment after which older clients put a project id ("v2.1"), or "".
     older: the version segment ("v2") under which the same is served to clients from before microversions, or "".
@@ -84,6 +85,8 @@ class Service(Struct, frozen=True, kw_only=True):
         whatever is accepted is not looked at.
     typed: whether a body, even an empty one, needs a content type.
     payload: what an event holds whose handler says nothing, by the id of its subject.
+    whole: what answers each request at the service's own port, if it has one: names there are data, and callers may
+        come without a token. It looks at `Request.optional_token` itself; `routes` then only say what there is.
     """
 
     kind: str
@@ -95,6 +98,7 @@ class Service(Struct, frozen=True, kw_only=True):
     microversions: Range | None = None
     optional_project: str = ""
     older: str = ""
+    respelled: Mapping[str, str] = {}
     guards_authority: bool = False
     trailing_slash: bool = True
     query_closed: Version | None = None
@@ -104,6 +108,7 @@ class Service(Struct, frozen=True, kw_only=True):
     offers: tuple[str, ...] = ()
     typed: bool = False
     payload: Callable[[str], Mapping[str, Any]] = lambda subject: {"id": subject}
+    whole: Handler | None = None
 
 
 class _Node:

@@ -83,7 +83,9 @@ async def test_what_nobody_does_is_refused(cloud: Cloud) -> None:
     assert (notes["driver"], notes["metainfo"]) == ("", "Extrainfo")
     at = f"/service_profiles/{notes['id']}"
     await refused(admin, "PUT", at, {"service_profile": {"metainfo": ""}}, 400)
-    for odd in ({"service_type": "VPN"}, {"name": "x"}, {"service_type": "L3_ROUTER_NAT", "id": 1}):
+    other = await flavor(admin, service_type="VPN")
+    await refused(member, "POST", "/routers", {"router": {"flavor_id": other["id"]}}, 400)
+    for odd in ({"service_type": ""}, {"name": "x"}, {"service_type": "L3_ROUTER_NAT", "id": 1}):
         await refused(admin, "POST", "/flavors", {"flavor": odd}, 400)
     nobody = "00000000-0000-4000-8000-000000000000"
     await refused(member, "POST", "/routers", {"router": {"flavor_id": nobody}}, 404)

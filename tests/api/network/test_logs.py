@@ -136,3 +136,14 @@ async def test_what_cannot_be_logged_is_refused(lab: Lab) -> None:
     for _ in range(49):
         await lab.log(resource_id=lab.group)
     assert await no(theirs, 409) == "OverQuota"
+
+
+async def test_an_administrator_logs_what_is_others(lab: Lab) -> None:
+    admin = await lab.cloud.sign_in()
+    made = await lab.log(admin, resource_id=lab.group)
+    assert made["project_id"] == admin.project_id
+    assert await lab.logged()
+    assert (await lab.client.get(f"{V2}/log/logs"))["logs"] == []
+    await lab.client("DELETE", f"{V2}/ports/{lab.port['id']}", status=204)
+    await lab.client("DELETE", f"{V2}/security-groups/{lab.group}", status=204)
+    await admin.get(f"{V2}/log/logs/{made['id']}", 404)

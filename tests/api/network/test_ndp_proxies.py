@@ -26,7 +26,18 @@ class Lab:
         self.client = await self.cloud.project_with("p", "member")
         self.inside, _, router = await lab(self.client)
         self.id = router["id"]
-        self.six = await subnet(self.client, self.inside["id"], "2001:db8:2::/64", **SIX)
+        scope = {"address_scope": {"name": "s", "ip_version": 6, "shared": True}}
+        made = await self.admin.post(f"{V2}/address-scopes", scope)
+        pool = {
+            "name": "s",
+            "prefixes": ["2001:db8::/32"],
+            "shared": True,
+            "address_scope_id": made["address_scope"]["id"],
+        }
+        made = await self.admin.post(f"{V2}/subnetpools", {"subnetpool": pool})
+        self.pool = made["subnetpool"]["id"]
+        scoped = {**SIX, "subnetpool_id": self.pool}
+        self.six = await subnet(self.client, self.inside["id"], "2001:db8:2::/64", **scoped)
         join = f"{V2}/routers/{self.id}/add_router_interface"
         await self.client("PUT", join, {"subnet_id": self.six["id"]}, status=200)
         self.port = await port(self.client, self.inside["id"])
@@ -35,7 +46,8 @@ class Lab:
 
     async def outside(self) -> None:
         there = (await public(self.client))["id"]
-        await subnet(self.admin, there, "2001:db8:1::/64", ip_version=6)
+        scoped = {"ip_version": 6, "subnetpool_id": self.pool}
+        await subnet(self.admin, there, "2001:db8:1::/64", **scoped)
 
     async def change(self, status: int = 200, **values: Any) -> dict[str, Any]:
         answer = await self.client(
@@ -96,6 +108,16 @@ async def test_a_router_answers_for_what_is_behind_it(six: Lab) -> None:
     await six.client("DELETE", path, status=204)
     assert await six.answered() == set()
     await six.client("PUT", f"{V2}{leave}", {"subnet_id": six.six["id"]}, status=200)
+
+
+async def test_a_router_answers_only_where_addresses_are_of_a_scope(six: Lab) -> None:
+    there = (await public(six.client))["id"]
+    await subnet(six.admin, there, "2001:db8:1::/64", ip_version=6)
+    error = (await six.change(409, enable_ndp_proxy=True))["NeutronError"]
+    assert "no IPv6 address scope" in error["message"]
+    gateway = {"external_gateway_info": {"network_id": there}, "enable_ndp_proxy": True}
+    await refused(six.client, "POST", "/routers", {"router": gateway}, 409)
+    await six.change(409, enable_ndp_proxy=True, external_gateway_info=None)
 
 
 async def test_it_ends_with_the_port_and_with_the_address(six: Lab) -> None:

@@ -35,6 +35,8 @@ async def test_a_projects_ranges_go_before_those_for_all(cloud: Cloud) -> None:
     assert (mine["used"], mine["available"]) == ({}, [500, 501])
     assert [await number(one, admin) for _ in range(3)] == [500, 501, first + 1]
     seen = (await admin.get(f"{V2}/network_segment_ranges/{mine['id']}"))["network_segment_range"]
+    hyphens = await admin.get(f"{V2}/network-segment-ranges/{mine['id']}")  # as other clients write
+    assert hyphens == {"network_segment_range": seen}
     assert (seen["used"], seen["available"]) == (
         {"500": one.project_id, "501": one.project_id},
         [],

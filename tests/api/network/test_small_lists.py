@@ -117,3 +117,15 @@ async def test_rules_are_found_by_whether_their_group_is_the_default(cloud: Clou
         found = (await member.get(path))["security_group_rules"]
         assert {one["security_group_id"] for one in found} == groups
     await refused(member, "GET", "/security-group-rules?belongs_to_default_sg=x", None, 400)
+
+
+async def test_an_agent_is_not_switched_off(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    agent = (await admin.get(f"{V2}/agents"))["agents"][0]
+    path = f"{V2}/agents/{agent['id']}"
+    same = {"agent": {"admin_state_up": True, "description": "d"}}
+    shown = (await admin("PUT", path, same, status=200)).json()["agent"]
+    assert (shown["admin_state_up"], shown["description"]) == (True, "d")
+    off = {"agent": {"admin_state_up": False}}
+    refused = (await admin("PUT", path, off, status=400)).json()["NeutronError"]
+    assert "cannot be switched off" in refused["message"]

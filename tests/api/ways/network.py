@@ -169,10 +169,16 @@ async def _proxied(admin: Client, owner: Client, things: Things) -> Ways:
     """A router with IPv6 on both sides, which answers for one of two ports."""
     base, ids = "/network/v2.0", []
     public = things["network", "public"]
-    six = {"network_id": public, "ip_version": 6, "cidr": "2001:db8:1::/64"}
+    scope = {"address_scope": {"name": "six", "ip_version": 6, "shared": True}}
+    scope_id = (await admin.post(f"{base}/address-scopes", scope))["address_scope"]["id"]
+    pool = {"name": "six", "prefixes": ["2001:db8::/32"], "shared": True}
+    body = {"subnetpool": {**pool, "address_scope_id": scope_id}}
+    pool_id = (await admin.post(f"{base}/subnetpools", body))["subnetpool"]["id"]
+    scoped = {"ip_version": 6, "subnetpool_id": pool_id}
+    six = {"network_id": public, "cidr": "2001:db8:1::/64", **scoped}
     await admin.post(f"{base}/subnets", {"subnet": six})
     net = (await owner.post(f"{base}/networks", {"network": {}}))["network"]["id"]
-    inside = {"network_id": net, "ip_version": 6, "cidr": "2001:db8:2::/64"}
+    inside = {"network_id": net, "cidr": "2001:db8:2::/64", **scoped}
     subnet = (await owner.post(f"{base}/subnets", {"subnet": inside}))["subnet"]["id"]
     wish = {"external_gateway_info": {"network_id": public}, "enable_ndp_proxy": True}
     router = (await owner.post(f"{base}/routers", {"router": wish}))["router"]["id"]

@@ -960,9 +960,8 @@ async def test_metadata_knows_which_network_asks(cloud: Cloud) -> None:
             )
         await guest(cloud, number, spec, guest_ip)
     assert await cloud.chassis.metadata_networks() == sorted(n.id for n in networks.values())
-    sockets = {
-        n: (await cloud.chassis.metadata_sockets(spec.id))[0] for n, spec in networks.items()
-    }
+    all_sockets = {n: await cloud.chassis.metadata_sockets(spec.id) for n, spec in networks.items()}
+    sockets = {n: of_both[0] for n, of_both in all_sockets.items()}
     try:
         for number, (metadata_ip, guest_ip) in asked.items():
             inside = cloud.guests[number - 1].namespace
@@ -976,7 +975,7 @@ async def test_metadata_knows_which_network_asks(cloud: Cloud) -> None:
                         await talk(inside, address, closed, sockets[number])
             assert not await pings(inside, metadata_ip, within_s=0.5)
     finally:
-        for each in sockets.values():
+        for each in [one for of_both in all_sockets.values() for one in of_both]:
             each.close()
     for spec in networks.values():
         await cloud.chassis.remove_metadata(spec.id)

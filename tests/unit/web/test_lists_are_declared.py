@@ -18,6 +18,8 @@ OF_LISTS = frozenset(("limit_of", "ordered", "page_link"))
 # Parameters of these names that cut no list.
 OTHERWISE = {
     "placement/routes/candidates.py": {"limit"},  # ends a search for hosts; there is no next page
+    # Its markers are names, and its lists have no links: see object_storage/logic/listing.py.
+    "object_storage/routes/listings.py": {"limit", "marker"},
 }
 
 

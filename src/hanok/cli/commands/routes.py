@@ -32,8 +32,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.openapi is not None:
         service = args.openapi or args.service
-        if service not in (None, *tables()):
-            raise Failure(f"there is no service {service}; there are {', '.join(tables())}")
+        if service not in (None, *documented()):
+            raise Failure(f"there is no service {service}; there are {', '.join(documented())}")
         say(json.dumps(openapi_document(service), indent=1))
         return 0
     rows = sorted({row for row in operations() if args.service in (None, row[0])})
@@ -63,9 +63,16 @@ def tables() -> dict[str, Sequence[Route]]:
     return found
 
 
+def documented() -> dict[str, Sequence[Route]]:
+    """Those that an OpenAPI document can tell of: it has no method COPY, and no slashes in names."""
+    return {name: routes for name, routes in tables().items() if name != "object_storage"}
+
+
 def openapi_document(service: str | None = None) -> dict[str, Any]:
     """The APIs of one service, or of all, at the addresses where they are mounted first."""
     mounted = {
-        name: (f"/{name}", routes) for name, routes in tables().items() if service in (None, name)
+        name: (f"/{name}", routes)
+        for name, routes in documented().items()
+        if service in (None, name)
     }
     return openapi.document("Hanok", __version__, mounted)

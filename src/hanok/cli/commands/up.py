@@ -37,6 +37,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--simulated", action="store_true", help="one process, no root, no engines, no packages"
     )
     parser.add_argument("--port", type=int, metavar="N", help="where the APIs answer (5000)")
+    parser.add_argument(
+        "--objects-port", type=int, metavar="N", help="where object storage answers (8080)"
+    )
     parser.add_argument("--listen", metavar="ADDRESS", help="address of the APIs (127.0.0.1)")
     parser.add_argument("--region", metavar="NAME", help="the region's name (RegionOne)")
     parser.add_argument(
@@ -96,6 +99,7 @@ def run(args: argparse.Namespace) -> int:
         args.snat,
         args.expose_lan,
         forwards,
+        args.objects_port,
     )
     if args.foreground:
         signal.signal(signal.SIGTERM, _interrupt)
@@ -130,6 +134,8 @@ def _interrupt(*_: object) -> None:
 def _check(args: argparse.Namespace) -> None:
     if args.port is not None and not 1 <= args.port <= 65535:
         fail(f"--port wants a number from 1 to 65535, not {args.port}")
+    if args.objects_port is not None and not 1 <= args.objects_port <= 65535:
+        fail(f"--objects-port wants a number from 1 to 65535, not {args.objects_port}")
     if args.hosts is not None and not args.simulated:
         fail("--hosts goes with --simulated; a real cloud has this machine")
     if args.hosts is not None and not 1 <= args.hosts <= 10_000:

@@ -210,6 +210,11 @@ async def bootstrap(
     return project_id
 
 
+async def ensure_role(tx: Transaction, name: str) -> None:
+    """A role that another service's rules name is there."""
+    await first_rows.ensure_role(tx, name)
+
+
 async def first_project(tx: Transaction) -> str:
     """The id of the project admin."""
     found = await first_rows.project(tx)

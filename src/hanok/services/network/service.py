@@ -27,6 +27,8 @@ def service(room: Network) -> Service:
         mounts=("network",),
         routes=ROUTES,
         fault=faults.network,
+        # The reference has underscores, and so has the SDK; other clients write hyphens, as in most addresses.
+        respelled={"network-segment-ranges": "network_segment_ranges"},
     )
 
 

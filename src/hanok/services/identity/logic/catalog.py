@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -75,13 +76,19 @@ class Catalogs:
 
 
 def catalog(
-    found: list[Row[Any]], *, project_id: str | None, user_id: str, origin: str
+    found: list[Row[Any]],
+    *,
+    project_id: str | None,
+    user_id: str,
+    origin: str,
+    own_origins: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """The catalog with its addresses filled in. A service without endpoints is in it, too, as upstream has it.
 
     Args:
         origin: what stands for "$(origin)s" in an address: where the caller reached us, so that a client beside the
             cloud and one behind a tunnel both get addresses that work for them.
+        own_origins: what stands for "$(origin:name)s": of services that have a port of their own.
     """
     made: dict[str, dict[str, Any]] = {}
     for row in found:
@@ -94,6 +101,8 @@ def catalog(
         if ("%(project_id)s" in row.url or "%(tenant_id)s" in row.url) and project_id is None:
             continue
         url = row.url.replace("$(origin)s", origin)
+        for name, own in own_origins.items():
+            url = url.replace(f"$(origin:{name})s", own)
         for mark, value in (
             ("project_id", project_id),
             ("tenant_id", project_id),

@@ -39,6 +39,7 @@ _first_user = (
 )
 _COMMON = {"enabled": True, "options": {}, "extra": {}}
 ROLES = ("admin", "manager", "member", "reader", "service")
+IMMUTABLE = frozenset(ROLES) - {"service"}
 IMPLIED = (("admin", "manager"), ("manager", "member"), ("member", "reader"))
 
 
@@ -117,13 +118,14 @@ async def ensure_administrator(
 
 async def ensure_roles(tx: Transaction) -> dict[str, str]:
     """The roles that rules name, those that imply others; gives ids by name."""
-    ids = {name: await _ensure_role(tx, name) for name in ROLES}
+    ids = {name: await ensure_role(tx, name) for name in ROLES}
     for prior, implied in IMPLIED:
         await _ensure(tx, implied_roles, {"prior_id": ids[prior], "implied_id": ids[implied]})
     return ids
 
 
-async def _ensure_role(tx: Transaction, name: str) -> str:
+async def ensure_role(tx: Transaction, name: str) -> str:
+    """A role of this name is there; gives its id."""
     there = await tx.scalar(
         sa.select(roles.c.id)
         .where(roles.c.domain_id == "*", named(roles, name))
@@ -133,7 +135,7 @@ async def _ensure_role(tx: Transaction, name: str) -> str:
         return str(there)
     role_id = new_hex()
     row = {"id": role_id, "name": name, "domain_id": "*", "extra": {}}
-    await tx.insert(roles, {**row, "options": {} if name == "service" else {"immutable": True}})
+    await tx.insert(roles, {**row, "options": {"immutable": True} if name in IMMUTABLE else {}})
     return role_id
 
 
@@ -164,6 +166,7 @@ async def ensure_service(tx: Transaction, entry: CatalogEntry, region: str) -> N
     row: dict[str, Any] = {"id": service_id, "type": entry.type, "name": entry.name}
     row |= {"description": entry.description, "enabled": True, "extra": {}}
     await tx.insert(services, row)
+    origin = f"$(origin:{entry.own_port})s" if entry.own_port else "$(origin)s"
     for interface in ("public", "internal", "admin"):
         await tx.insert(
             endpoints,
@@ -172,7 +175,7 @@ async def ensure_service(tx: Transaction, entry: CatalogEntry, region: str) -> N
                 "service_id": service_id,
                 "interface": interface,
                 "region_id": region,
-                "url": f"$(origin)s{entry.path}",
+                "url": f"{origin}{entry.path}",
                 "enabled": True,
                 "extra": {},
             },

@@ -123,6 +123,7 @@ async def _catalog(
         project_id=token.project_id,
         user_id=token.trustor_user_id or token.user_id,
         origin=request.origin,
+        own_origins=request.own_origins,
     )
     return found, providers
 

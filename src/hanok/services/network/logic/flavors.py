@@ -100,7 +100,8 @@ async def of_router(tx: Transaction, flavor_id: str | None) -> str | None:
     """The flavor that a new router is to be of; it stays while the transaction lasts.
 
     Raises:
-        NotFound: there is none, or nothing that does it. Conflict: it is not offered now.
+        NotFound: there is none, or nothing that does it. BadInput: it is of another service. Conflict: it is not
+            offered now.
     """
     if flavor_id is None:
         return None
@@ -110,6 +111,11 @@ async def of_router(tx: Transaction, flavor_id: str | None) -> str | None:
         raise not_found("flavor", flavor_id)
     if not flavor.enabled:
         raise conflict("FlavorDisabled", "Flavor is not enabled.")
+    if flavor.service_type != ROUTERS:
+        raise BadInput(
+            f"Flavor {flavor_id} is of service type {flavor.service_type}, not {ROUTERS}.",
+            code="InvalidFlavorServiceType",
+        )
     behind = await tx.all(_behind, {"of": flavor_id})
     if behind and not any(one.enabled for one in behind):
         raise conflict("ServiceProfileDisabled", "Service Profile is not enabled.")

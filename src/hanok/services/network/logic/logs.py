@@ -127,7 +127,7 @@ async def _owned(tx: Transaction, reach: Reach, kind: str, requested: str, proje
         row = await get(tx, reach, kind, requested)
     except NotFound:
         row = None
-    if row is not None and row.project_id == project_id:
+    if row is not None and (row.project_id == project_id or reach.everything):
         return
     if kind == "port":
         text, code = f"Target resource {requested} could not be found", "TargetResourceNotFound"

@@ -141,10 +141,22 @@ async def delete(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) ->
 
 
 async def check_able(tx: Transaction, router: Row[Any]) -> None:
-    """Raises Conflict where a router has no address of IPv6 outside, and so nowhere to answer."""
+    """Hold a router that is to answer neighbours against its gateway.
+
+    Raises:
+        Conflict: it has no address of IPv6 outside, and so nowhere to answer; or those there are of no scope, by
+            which upstream knows that those inside mean the same there.
+    """
     near = await gateways.outside_subnets(tx, router)
+    reason = ""
     if not any(":" in one.cidr for one in near):
         reason = "the router has no external gateway with an IPv6 address"
+    else:
+        outside = [one.network_id for one in await gateways.of_router(tx, router)]
+        scopes = await subnet_pools.scopes_of(tx, outside)
+        if not any(scopes.get((one, 6)) for one in outside):
+            reason = "the external network has no IPv6 address scope"
+    if reason:
         raise conflict(
             "RouterGatewayNotValid", f"Can not enable ndp proxy on router {router.id}, {reason}."
         )

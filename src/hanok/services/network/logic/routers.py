@@ -200,7 +200,7 @@ async def update(
     plain = {
         name: values[name] for name in ("name", "description", "admin_state_up") if name in values
     } | _ways_of(values)
-    if values.get("enable_ndp_proxy", False) and not row.ndp_proxy:
+    if values.get("enable_ndp_proxy", False):
         await ndp_proxies.check_able(tx, await get_any(tx, "router", row.id))
     if "enable_ndp_proxy" in values:
         plain["ndp_proxy"] = values["enable_ndp_proxy"]

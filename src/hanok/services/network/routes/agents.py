@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from hanok.base.errors import BadInput
 from hanok.services.network.logic import agents
 from hanok.services.network.logic.errors import disallowed
 from hanok.services.network.room import Network
@@ -54,6 +55,8 @@ async def update_agent(request: Request, room: Network) -> Response:
     """PUT /agents/{id}: the description. A host's part in the network is not switched off from here."""
     _allow(request, "update_agent")
     values = BODIES.changed(await request.json(), "agent", AGENT)
+    if not values.pop("admin_state_up", True):
+        raise BadInput("An agent of OVN cannot be switched off: admin_state_up is always true.")
     async with request.transaction() as tx:
         row = await agents.get(tx, request.path["agent_id"])
         if values:

@@ -510,14 +510,11 @@ NDP_PROXY: dict[str, Attribute] = {
     "ip_address": Attribute(check=or_none(address), default=None, put=False),
 }
 
-SERVICE_TYPES = ("L3_ROUTER_NAT",)
-"""The services that have flavors."""
-
 FLAVOR: dict[str, Attribute] = {
     "id": read_only(),
     "name": Attribute(check=text(), default=""),
     "description": Attribute(check=lambda v: "" if v is None else text(1024)(v), default=""),
-    "service_type": Attribute(check=one_of(*SERVICE_TYPES), put=False),
+    "service_type": Attribute(check=text(36, empty=False), put=False),
     "enabled": Attribute(check=truth, default=True),
     "service_profiles": read_only(),
 }
@@ -543,11 +540,12 @@ HOSTED_NETWORK: dict[str, Attribute] = {"network_id": Attribute(check=uuid)}
 
 AGENT: dict[str, Attribute] = {
     "description": Attribute(check=_optional_text, default="", post=False),
+    "admin_state_up": Attribute(check=truth, default=True, post=False),
     **{
         name: read_only()
         for name in (
-            "id", "agent_type", "binary", "host", "topic", "admin_state_up", "alive",
-            "availability_zone", "configurations", "created_at", "started_at",
+            "id", "agent_type", "binary", "host", "topic", "alive", "availability_zone", "configurations",
+            "created_at", "started_at",
             "heartbeat_timestamp", "resources_synced",
         )
     },
