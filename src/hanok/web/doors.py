@@ -303,6 +303,8 @@ async def changeable(
     """
     row, view = await find(request, tx, kind, reach, request.path[kind.parameter])
     if not request.may(action, target_of(view)):
+        if kind.pretends and action == kind.rule("update"):
+            raise kind.api.not_found(kind.name, row.id)
         raise kind.api.disallowed((action,))
     return row, view
 

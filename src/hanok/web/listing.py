@@ -57,6 +57,7 @@ class PageStyle(Struct, frozen=True, kw_only=True, dict=True):
         the maximum. zero: whether 0 is a limit.
     exact: whether a page knows if there is another one; if not, each full page has a link to the next.
     missing: the error for a marker that names nothing.
+    anew: whether a list of rows begins anew there instead.
     put: adds the links to an answer. It takes the answer, the name of the list in it, and the links.
     blank: whether no limit, or 0, asks for the whole list (`maximum` holds for others).
     no_marker: whether an empty marker is none.
@@ -75,6 +76,7 @@ class PageStyle(Struct, frozen=True, kw_only=True, dict=True):
 
     put: Callable[[dict[str, Any], str, Links], None]
     missing: Callable[[str], HanokError]
+    anew: bool = False
     maximum: int | None = None
     usual: int | None = None
     zero: bool = True
@@ -268,7 +270,8 @@ class Listing(Struct, frozen=True, kw_only=True):
         more = limit + 1 if limit is not None and style.exact else limit
         rows = list(await tx.all(ordered(statement, keys, after=after, limit=more), values))
         further = limit is not None and len(rows) >= limit + style.exact
-        return self._cut(rows[:limit], further, after is not None, style.backwards(request), limit)
+        marked = style.marker(request) is not None
+        return self._cut(rows[:limit], further, marked, style.backwards(request), limit)
 
     def _cut(
         self, rows: list[Row[Any]], further: bool, marked: bool, backwards: bool, limit: int | None
@@ -276,7 +279,7 @@ class Listing(Struct, frozen=True, kw_only=True):
         """The page of these rows.
 
         Args:
-            further: whether there are more in the direction that was read. marked: whether they began at a marker.
+            further: whether there are more in the direction that was read. marked: whether a marker was named.
         """
         if backwards:
             rows.reverse()
@@ -365,9 +368,11 @@ class Listing(Struct, frozen=True, kw_only=True):
             return None
         named = {**(values or {}), "_marker": marker}
         row = await tx.first(_marked(within, self.marker), named)
-        if row is None:
-            raise self.style.missing(marker)
-        return row._mapping
+        if row is not None:
+            return row._mapping
+        if self.style.anew:
+            return None
+        raise self.style.missing(marker)
 
 
 @lru_cache(maxsize=128)  # of statements that are themselves built once

@@ -104,6 +104,7 @@ class Kind(Struct, Generic[R, V], frozen=True, kw_only=True, dict=True):
     made, gone: the statuses of a POST and a DELETE.
     more: what is not in the database yet, shown at the end of a list that is whole; it takes the list's filters.
     before_change: writes it, if it is what this id names.
+    pretends: whether an update of what the caller may only look at is answered as if it were not there.
     """
 
     api: Api[V]
@@ -128,6 +129,7 @@ class Kind(Struct, Generic[R, V], frozen=True, kw_only=True, dict=True):
         Callable[[Transaction, R, V, Mapping[str, Sequence[str]]], Awaitable[list[View]]] | None
     ) = None
     before_change: Callable[[Transaction, R, V, str], Awaitable[None]] | None = None
+    pretends: bool = False
     parent: Parent | None = None
     first: str = "id"
     same: tuple[str, ...] = ()

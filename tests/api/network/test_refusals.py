@@ -231,7 +231,7 @@ async def test_a_routers_interfaces(cloud: Cloud) -> None:
     base = f"/routers/{router['id']}"
     for body, status, why in (
         ({}, 400, "Either subnet_id or port_id must be specified"),
-        ({"subnet_id": 5}, 400, "subnet_id is not a UUID"),
+        ({"subnet_id": 5}, 400, "'5' is not a valid UUID"),
         ({"subnet_id": sub["id"], "x": 1}, 400, "Unrecognized attribute(s) 'x'"),
         ({"subnet_id": sub["id"], "port_id": loose["id"]}, 400, "Cannot specify both"),
         ({"subnet_id": NOWHERE}, 404, "SubnetNotFound"),
@@ -261,6 +261,10 @@ async def test_a_port_becomes_a_routers_interface(cloud: Cloud) -> None:
     base = f"/routers/{router['id']}"
     body = {"port_id": both["id"]}
     await says(member, "PUT", f"{base}/add_router_interface", body, 400, "multiple IPv4 subnets")
+    for way in ("add", "remove"):
+        for odd in ({"port_id": "no-id"}, {"subnet_id": "no-id"}):
+            path = f"{base}/{way}_router_interface"
+            await says(member, "PUT", path, odd, 400, "'no-id' is not a valid UUID")
     joined = await put(member, f"{base}/add_router_interface", {"port_id": one["id"]})
     assert (joined["port_id"], joined["subnet_ids"]) == (one["id"], [sub["id"]])
     wrong = {"port_id": one["id"], "subnet_id": second["id"]}

@@ -85,7 +85,8 @@ async def test_what_is_not_ones_own_is_not_opened(cloud: Cloud) -> None:
 
     assert "they do not own" in await tried(object_id=made["id"])
     assert "could not be found" in await tried(object_id=hidden["id"])
-    assert "Only admins" in await tried(object_id=mine["id"], action="access_as_external")
+    as_external = {"object_id": mine["id"], "action": "access_as_external"}
+    assert "create_rbac_policy:target_tenant" in await tried(403, **as_external, target_tenant="*")
     assert "Invalid action 'x'" in await tried(object_id=mine["id"], action="x")
     assert "is not in" in await tried(object_id=mine["id"], object_type="planet")
     assert "exceeds maximum length" in await tried(object_id=mine["id"], target_tenant="1234" * 100)
@@ -117,6 +118,98 @@ async def test_an_external_network_for_one_project(cloud: Cloud) -> None:
     await admin("DELETE", f"{V2}/rbac-policies/{opened['id']}", status=204)
 
 
+async def test_a_network_leads_outside_as_long_as_somebody_sees_it_so(cloud: Cloud) -> None:
+    owner = await cloud.project_with("owner", "member")
+    friend = await cloud.project_with("friend", "member")
+    made = await network(owner)
+    await subnet(owner, made["id"], "203.0.113.0/24")
+
+    async def external() -> bool:
+        found = (await owner.get(f"{V2}/networks/{made['id']}"))["network"]
+        return bool(found["router:external"])
+
+    first = await policy(owner, made["id"], friend.project_id, action="access_as_external")
+    second = await policy(owner, made["id"], "x", action="access_as_external")
+    await owner("DELETE", f"{V2}/rbac-policies/{first['id']}", status=204)
+    assert await external()
+    gateway = {"router": {"external_gateway_info": {"network_id": made["id"]}}}
+    await friend.post(f"{V2}/routers", gateway, 404)
+    router = (await owner.post(f"{V2}/routers", gateway))["router"]
+    error = await refused(owner, "DELETE", f"/rbac-policies/{second['id']}", None, 409)
+    assert error["type"] == "RbacPolicyInUse"
+    assert await external()
+    await owner("DELETE", f"{V2}/routers/{router['id']}", status=204)
+    await owner("DELETE", f"{V2}/rbac-policies/{second['id']}", status=204)
+    assert not await external()
+    await owner.post(f"{V2}/routers", gateway, 400)
+
+
+async def test_a_policy_for_all_becomes_that_of_the_only_user(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    friend = await cloud.project_with("friend", "member")
+    made = await network(admin, **{"router:external": True})
+    gateway = {"router": {"external_gateway_info": {"network_id": made["id"]}}}
+    await friend.post(f"{V2}/routers", gateway)
+    path = f"/rbac-policies?object_id={made['id']}&action=access_as_external"
+    (opened,) = (await admin.get(f"{V2}{path}"))["rbac_policies"]
+    elsewhere = {"rbac_policy": {"target_tenant": "x"}}
+    await refused(admin, "PUT", f"/rbac-policies/{opened['id']}", elsewhere, 409)
+    theirs = {"rbac_policy": {"target_tenant": friend.project_id}}
+    await admin("PUT", f"{V2}/rbac-policies/{opened['id']}", theirs, status=200)
+    assert (await friend.get(f"{V2}/networks/{made['id']}"))["network"]["router:external"]
+    for_all = {"rbac_policy": {"target_tenant": "*"}}
+    await admin("PUT", f"{V2}/rbac-policies/{opened['id']}", for_all, status=200)
+
+
+async def test_a_policy_of_a_used_object_is_widened_and_does_not_move(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    friend = await cloud.project_with("friend", "member")
+    made = await network(admin)
+    opened = await policy(admin, made["id"], "*")
+    await port(friend, made["id"])
+    path = f"/rbac-policies/{opened['id']}"
+    theirs = {"rbac_policy": {"target_tenant": friend.project_id}}
+    await refused(admin, "PUT", path, theirs, 409)
+    await policy(admin, made["id"], friend.project_id)
+    await admin("DELETE", f"{V2}{path}", status=204)
+    (left,) = (await admin.get(f"{V2}/rbac-policies?object_id={made['id']}"))["rbac_policies"]
+    for_all = {"rbac_policy": {"target_tenant": "*"}}
+    await admin("PUT", f"{V2}/rbac-policies/{left['id']}", for_all, status=200)
+
+
+async def test_all_see_the_default_external_network(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    (made,) = (await admin.get(f"{V2}/networks?is_default=true"))["networks"]
+    path = f"{V2}/rbac-policies?object_id={made['id']}&target_tenant=*"
+    (opened,) = (await admin.get(path))["rbac_policies"]
+    mine = {"rbac_policy": {"target_tenant": admin.project_id}}
+    for method, body in (("DELETE", None), ("PUT", mine)):
+        error = await refused(admin, method, f"/rbac-policies/{opened['id']}", body, 409)
+        assert "must be shared to everyone" in error["message"]
+    one_of_many = {"network": {"is_default": False}}
+    await admin("PUT", f"{V2}/networks/{made['id']}", one_of_many, status=200)
+    await admin("DELETE", f"{V2}/rbac-policies/{opened['id']}", status=204)
+    found = (await admin.get(f"{V2}/networks/{made['id']}"))["network"]
+    assert (found["router:external"], found["is_default"]) == (False, False)
+
+
+async def test_a_list_of_qos_policies_begins_anew_behind_what_is_out_of_reach(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    member = await cloud.project_with("p", "member")
+    hidden, seen = [
+        (await admin.post(f"{V2}/qos/policies", {"policy": {"name": "q", "shared": shared}}))[
+            "policy"
+        ]
+        for shared in (False, True)
+    ]
+    path = f"{V2}/qos/policies?limit=1&sort_key=name&marker={hidden['id']}"
+    assert [one["id"] for one in (await member.get(path))["policies"]] == [seen["id"]]
+    none = await member.get(f"{path}&name=none")
+    assert none["policies"] == []
+    assert [one["rel"] for one in none["policies_links"]] == ["previous"]
+    await member.get(f"{V2}/networks?limit=1&marker={hidden['id']}", 400)
+
+
 async def test_a_security_group_of_another_project_on_a_port(cloud: Cloud) -> None:
     owner = await cloud.project_with("owner", "member")
     friend = await cloud.project_with("friend", "member")
@@ -140,15 +233,15 @@ async def test_a_security_group_of_another_project_on_a_port(cloud: Cloud) -> No
 
 
 @pytest.mark.parametrize(
-    ("kind", "plural", "body"),
+    ("kind", "plural", "body", "changed"),
     [
-        ("address_scope", "address-scopes", {"name": "s", "ip_version": 4}),
-        ("subnetpool", "subnetpools", {"name": "p", "prefixes": ["10.0.0.0/8"]}),
-        ("address_group", "address-groups", {"name": "g", "addresses": ["10.0.0.0/8"]}),
+        ("address_scope", "address-scopes", {"name": "s", "ip_version": 4}, 403),
+        ("subnetpool", "subnetpools", {"name": "p", "prefixes": ["10.0.0.0/8"]}, 403),
+        ("address_group", "address-groups", {"name": "g", "addresses": ["10.0.0.0/8"]}, 404),
     ],
 )
 async def test_others_see_what_is_opened_and_do_not_change_it(
-    cloud: Cloud, kind: str, plural: str, body: dict[str, Any]
+    cloud: Cloud, kind: str, plural: str, body: dict[str, Any], changed: int
 ) -> None:
     owner = await cloud.project_with("owner", "member")
     friend = await cloud.project_with("friend", "member")
@@ -157,7 +250,7 @@ async def test_others_see_what_is_opened_and_do_not_change_it(
     await policy(owner, made["id"], friend.project_id, object_type=kind)
     assert (await friend.get(f"{V2}/{plural}/{made['id']}"))[kind]["shared"] is True
     assert (await owner.get(f"{V2}/{plural}/{made['id']}"))[kind]["shared"] is False
-    await refused(friend, "PUT", f"/{plural}/{made['id']}", {kind: {"name": "x"}}, 403)
+    await refused(friend, "PUT", f"/{plural}/{made['id']}", {kind: {"name": "x"}}, changed)
     await refused(friend, "DELETE", f"/{plural}/{made['id']}", None, 403)
     await owner("DELETE", f"{V2}/{plural}/{made['id']}", status=204)
     assert (await owner.get(f"{V2}/rbac-policies"))["rbac_policies"] == []

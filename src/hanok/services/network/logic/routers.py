@@ -55,6 +55,7 @@ from hanok.services.network.tables import (
     subnets,
 )
 from hanok.store import Duplicate, Transaction
+from hanok.web.attributes import Wrong, uuid
 
 MOST_ROUTES = 30
 
@@ -269,9 +270,10 @@ def _interface_wish(body: object) -> tuple[str, str]:
     found = []
     for name in ("subnet_id", "port_id"):
         value = body.get(name)
-        if value is not None and not isinstance(value, str):
-            raise bad("router", f"{name} is not a UUID")
-        found.append(value or "")
+        try:
+            found.append("" if value is None else uuid(value))
+        except Wrong as wrong:
+            raise bad("router", str(wrong)) from None
     if not any(found):
         raise bad("router", "Either subnet_id or port_id must be specified")
     return found[0], found[1]

@@ -26,6 +26,7 @@ from hanok.services.network.logic.reach import (
     Reach,
     change,
     get,
+    get_any,
     project_of,
 )
 from hanok.services.network.room import Network
@@ -179,7 +180,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
         await _scope_reached(tx, row, values["target_tenant"])
     await quotas.check(tx, room, project_id, "rbac_policy")
     if action == EXTERNAL:
-        await _make_external(tx, room, reach, row)
+        await _make_external(tx, room, row)
     policy_id = await _write(tx, project_id, object_type, row.id, action, values["target_tenant"])
     await _changed(tx, room, object_type, row.id)
     return policy_id
@@ -216,10 +217,8 @@ async def _scope_reached(tx: Transaction, pool: Row[Any], target: str) -> None:
         ) from None
 
 
-async def _make_external(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) -> None:
-    """A network that is opened as external is one from then on; that is for administrators to say."""
-    if not reach.everything:
-        raise invalid_operation("Only admins can open networks as external")
+async def _make_external(tx: Transaction, room: Network, row: Row[Any]) -> None:
+    """A network that is opened as external is one from then on, until nobody sees it as such."""
     if not row.external:
         await change(tx, networks, row.id, room.clock.now(), {"external": True})
 
@@ -264,7 +263,7 @@ async def update(
     target = values["target_tenant"]
     if target == row.target_project:
         return
-    await _unused(tx, row)
+    await _unused(tx, row, target)
     try:
         moved = policies.update().where(policies.c.id == row.id)
         await tx.alter(moved.values(target_project=target))
@@ -274,38 +273,63 @@ async def update(
 
 
 async def delete(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) -> None:
-    """Close an object again.
+    """Close an object again. A network that nobody sees as external any more is not external.
 
     Raises:
         Conflict: it is used by who would not reach it any more.
     """
     await _unused(tx, row)
     await tx.execute(policies.delete().where(policies.c.id == row.id))
+    if row.action == EXTERNAL and await tx.first(_others, _beside(row)) is None:
+        inside = {"external": False, "is_default": False}
+        await change(tx, networks, row.object_id, room.clock.now(), inside)
+        return
     await _changed(tx, room, row.object_type, row.object_id)
 
 
-async def _unused(tx: Transaction, row: Row[Any]) -> None:
-    """Raises Conflict when somebody uses the object by this policy alone."""
+async def _unused(tx: Transaction, row: Row[Any], then: str | None = None) -> None:
+    """Raises Conflict when somebody uses the object by this policy alone. then: whom it is for afterwards."""
     await tx.serialize("network", row.object_id)
-    users = await _losing(tx, row)
+    if row.action == EXTERNAL and row.target_project == EVERYBODY:
+        network = await get_any(tx, "network", row.object_id)
+        if network.is_default:
+            raise _in_use(row, "Default external networks must be shared to everyone.")
+    users = await _losing(tx, row, then)
     if users:
-        raise conflict(
-            "RbacPolicyInUse",
-            f"RBAC policy on object {row.object_id} cannot be removed because other objects depend on "
-            f"it.\nDetails: {row.object_type} is used by project {', '.join(sorted(users)[:5])}",
-        )
+        names = ", ".join(sorted(users)[:5])
+        raise _in_use(row, f"{row.object_type} is used by project {names}")
 
 
-async def _losing(tx: Transaction, row: Row[Any]) -> set[str]:
-    """The projects that use an object and reach it by this policy alone; an owner that counts is one of them."""
-    but = {"object": row.object_id, "action": row.action, "but": row.id}
-    others = set(await tx.scalars(_others, but))
+def _in_use(row: Row[Any], reason: str) -> Exception:
+    return conflict(
+        "RbacPolicyInUse",
+        f"RBAC policy on object {row.object_id} cannot be removed because other objects depend on "
+        f"it.\nDetails: {reason}",
+    )
+
+
+def _beside(row: Row[Any]) -> dict[str, str]:
+    """For the statement that finds whom other policies open an object to as the same."""
+    return {"object": row.object_id, "action": row.action, "but": row.id}
+
+
+async def _losing(tx: Transaction, row: Row[Any], then: str | None = None) -> set[str]:
+    """The projects that use an object and reach it by this policy alone; an owner that counts is one of them.
+
+    then: whom the policy is for afterwards; None: it is gone.
+    """
+    others = set(await tx.scalars(_others, _beside(row)))
+    last = then is None and not others
+    if then == EVERYBODY or (then is not None and row.action == EXTERNAL):
+        others.add(then)  # as upstream: what is shared is first shared anew, and then not any more
     if EVERYBODY in others:
         return set()
     owner = await tx.scalar(_owner(row.object_type), {"object": row.object_id})
     using: set[str] = set()
     for statement in _USERS[row.object_type, row.action]:
         using |= set(await tx.scalars(statement, {"object": row.object_id}))
+    if row.action == EXTERNAL and last:
+        return using  # it leads outside no more, for its owner neither
     if row.target_project != EVERYBODY:
         using &= {row.target_project}
     return using - others - (set() if row.object_type in OWNER_COUNTS else {owner})

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import Row
 
 from hanok.base.errors import BadInput
@@ -112,3 +113,5 @@ API = Api[Reach](
     bulk=True,
     doors=frozenset(("tags",)),
 )
+BEGINS_ANEW = structs.replace(API, style=structs.replace(PAGES, anew=True))
+"""The same for lists that begin anew behind a marker out of reach, as upstream's of QoS policies do."""

@@ -39,7 +39,7 @@ from hanok.services.network.logic import (
 )
 from hanok.services.network.logic.reach import SHARED, Reach, get, opened, own, visible
 from hanok.services.network.room import Network
-from hanok.services.network.routes.api import API, BODIES
+from hanok.services.network.routes.api import API, BEGINS_ANEW, BODIES
 from hanok.services.network.schemas import resources
 from hanok.services.network.tables import address_groups as address_group_table
 from hanok.services.network.tables import address_scopes as scope_table
@@ -620,6 +620,7 @@ ADDRESS_GROUP = Resource(
     create=address_groups.create,
     update=address_groups.update,
     delete=address_groups.delete,
+    pretends=True,
 )
 
 # ---- trunks ----
@@ -653,7 +654,7 @@ TRUNK = Resource(
 # ---- quality of service ----
 
 QOS_POLICY = Resource(
-    api=API,
+    api=BEGINS_ANEW,
     name="policy",
     plural="policies",
     path="qos/policies",
