@@ -94,15 +94,14 @@ async def test_a_part_that_ends_is_started_again(cloud: Cloud) -> None:
         await until(runs(one))
         first = pid(one)
         os.kill(first, signal.SIGKILL)
-        await until(lambda: one.restarts == 1 and one.state == "running")
+        await until(lambda: one.restarts >= 1 and one.state == "running")
         assert pid(one) != first
 
 
 async def test_a_part_that_cannot_start_says_so_and_waits_longer_each_time(cloud: Cloud) -> None:
     async with running(cloud, part(cloud, "a", "raise SystemExit(3)")) as supervisor:
         one = supervisor.parts["a"]
-        await until(lambda: one.restarts == 2)
-        assert "status 3" in one.trouble
+        await until(lambda: one.restarts >= 2 and "status 3" in one.trouble)
     log = (cloud.logs / "a.log").read_text()
     assert log == ""
 
