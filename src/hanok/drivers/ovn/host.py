@@ -28,6 +28,7 @@ _CLONE_NEWNET = 0x40000000  # linux/sched.h
 _SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17  # linux/sockios.h, linux/ethtool.h
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
 _TUNSETIFF, _TUNSETPERSIST, _TUNATTACHFILTER = 0x400454CA, 0x400454CB, 0x401054D5  # linux/if_tun.h
+_TUNGETIFF = 0x800454D2
 _IFF_TAP, _IFF_NO_PI, _IFF_MULTI_QUEUE = 0x0002, 0x1000, 0x0100
 
 
@@ -243,10 +244,20 @@ def without_forged(tap: int) -> None:
     """Whoever reads from this descriptor of a tap reads nothing that is forged; see _forged.
 
     At each opening: the kernel remembers a filter's place in the memory of who set it, so one that stays does not work.
+    For the same reason a tap of several queues has none: the guest's QEMU switches them on and off, and the kernel
+    would look for the filter in QEMU's memory.
     """
+    if _has_several(tap):
+        return
     steps = array.array("B", _forged())
     address, _ = steps.buffer_info()
     fcntl.ioctl(tap, _TUNATTACHFILTER, struct.pack("HxxxxxxP", len(steps) // 8, address))
+
+
+def _has_several(tap: int) -> bool:
+    """Whether the tap of a descriptor was made for several queues."""
+    answer = fcntl.ioctl(tap, _TUNGETIFF, struct.pack("16sH22x", b"", 0))
+    return bool(struct.unpack("16sH22x", answer)[1] & _IFF_MULTI_QUEUE)
 
 
 def open_tap(device: str, *, several: bool | None = None) -> int:
