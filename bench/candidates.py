@@ -44,8 +44,8 @@ def add(cloud: Server, name: str) -> str:
 def main() -> None:
     sizes = [int(one) for one in sys.argv[1:]] or [100, 1000, 10000]
     with serving("bare") as bare, serving("cloud") as cloud:
-        cloud.sign_in()
         base = bare.cost_ms("GET", "/anything", 2000)
+        cloud.sign_in()  # a connection that waits too long is hung up on
         cloud.ask("PUT", "/placement/traits/CUSTOM_RARE", None, PLACEMENT)
         costs: dict[str, list[float]] = {name: [] for name in SEARCHES}
         made = 1  # the simulated host is one

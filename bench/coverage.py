@@ -18,7 +18,7 @@ from hanok.cli.commands.routes import operations
 from hanok.cli.output import table
 
 Operation = tuple[str, str, str]
-WANTED = ("current", "unreferenced", "internal", "experimental")
+REQUESTED = ("current", "unreferenced", "internal", "experimental")
 """The statuses that count as the API of today; the others are told apart from them."""
 
 
@@ -37,6 +37,16 @@ def served() -> dict[str, set[Operation]]:
     return found
 
 
+def _spellings(path: str) -> set[str]:
+    """A path, without the project's id, which may be left out, and with the other name of its version."""
+    return {
+        path,
+        path.replace("/v3/{project_id}", "/v3"),
+        path.replace("/v1/{tenant_id}", "/v1"),
+        path.replace("/v2/", "/v2.0/"),
+    }
+
+
 def counted(
     rows: Iterable[dict[str, str]], has: set[Operation]
 ) -> tuple[Counter[str], Counter[str]]:
@@ -45,7 +55,7 @@ def counted(
     total: Counter[str] = Counter()
     for row in rows:
         total[row["status"]] += 1
-        if form(row["method"], row["path"], row["body_key"]) in has:
+        if has & {form(row["method"], one, row["body_key"]) for one in _spellings(row["path"])}:
             done[row["status"]] += 1
     return done, total
 
@@ -66,10 +76,10 @@ def main() -> None:
         all_done += done
         all_total += total
     lines.append(("all", all_done, all_total))
-    statuses = [*WANTED, *sorted(set(all_total) - set(WANTED))]
-    print(f"served/listed; the sum is of {', '.join(WANTED)}\n")
+    statuses = [*REQUESTED, *sorted(set(all_total) - set(REQUESTED))]
+    print(f"served/listed; the sum is of {', '.join(REQUESTED)}\n")
     rows = [
-        (name, _of(WANTED, done, total), *(_of([one], done, total) for one in statuses))
+        (name, _of(REQUESTED, done, total), *(_of([one], done, total) for one in statuses))
         for name, done, total in lines
     ]
     print(table(["Service", "Sum", *statuses], rows))

@@ -1,5 +1,7 @@
 """A Debian image with cloud-init, for tests with a guest as others make it: `python -m bench.debian_guest OUT.qcow2`.
 
+`--advanced` adds what Neutron's scenario tests look for in their "advanced image".
+
 mmdebstrap puts the root together from Debian's packages; nothing is mounted. The disk is laid out as the small guest's
 is (`hanok.cli.guest`): MBR, a FAT partition with syslinux, kernel and initramfs, an ext4 root that cloud-init grows.
 Nothing of this cloud is in it: key, name, network and user data are cloud-init's to fetch.
@@ -14,7 +16,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hanok.cli import guest
@@ -24,10 +26,14 @@ PACKAGES = (
     "python3-cffi-backend", "cloud-guest-utils", "openssh-server", "ifupdown", "iproute2", "isc-dhcp-client",
     "sudo", "e2fsprogs", "fdisk", "qemu-guest-agent", "netbase", "ca-certificates",
 )  # fmt: skip
+ADVANCED = (
+    "python3", "tcpdump", "iperf3", "ncat", "netcat-openbsd", "vlan", "iputils-ping", "iputils-arping", "curl",
+    "keepalived", "iptables", "conntrack", "psmisc", "procps", "bind9-dnsutils", "net-tools",
+)  # fmt: skip
 SUITE = "bookworm"
 BOOTSTRAP_S = 1800.0  # two minutes where nothing else works
 CACHE = Path("/var/cache/hanok")
-ROOT_MIB = 900
+ROOT_MIB, ADVANCED_ROOT_MIB = 900, 1300
 COMMAND_LINE = (
     "root=LABEL=debian-root ro console=tty0 console=ttyS0,115200 mitigations=off audit=0 random.trust_cpu=on "
     "net.ifnames=0 biosdevname=0 systemd.show_status=yes"
@@ -55,7 +61,7 @@ def cached() -> Path:
     return path
 
 
-def build(out: Path, progress: Callable[[str], None] = print) -> Path:
+def build(out: Path, progress: Callable[[str], None] = print, *, advanced: bool = False) -> Path:
     """Build the image and put it at `out`, whole or not at all.
 
     Raises:
@@ -65,9 +71,9 @@ def build(out: Path, progress: Callable[[str], None] = print) -> Path:
         folder = Path(name)
         folder.chmod(0o755)
         progress("putting the root together")
-        _root(folder)
+        _root(folder, PACKAGES + ADVANCED if advanced else PACKAGES)
         progress("writing the disk")
-        disk = _disk(folder)
+        disk = _disk(folder, ADVANCED_ROOT_MIB if advanced else ROOT_MIB)
         progress("compressing")
         compressed = ("-c", "-o", "compression_type=zstd")
         convert = ("qemu-img", "convert", "-f", "raw", "-O", "qcow2", *compressed)
@@ -77,7 +83,7 @@ def build(out: Path, progress: Callable[[str], None] = print) -> Path:
     return out
 
 
-def _root(folder: Path) -> None:
+def _root(folder: Path, packages: Sequence[str]) -> None:
     settings = folder / "settings"
     for path, text in SETTINGS.items():
         (settings / path).parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +95,7 @@ def _root(folder: Path) -> None:
         "mmdebstrap",
         "--variant=minbase",
         "--mode=root",
-        f"--include={','.join(PACKAGES)}",
+        f"--include={','.join(packages)}",
         *excluded,
         f"--essential-hook=copy-in {settings}/etc /",
         '--customize-hook=rm -f "$1"/etc/ssh/ssh_host_* "$1"/etc/hostname "$1"/etc/resolv.conf',
@@ -101,13 +107,13 @@ def _root(folder: Path) -> None:
     )
 
 
-def _disk(folder: Path) -> Path:
+def _disk(folder: Path, root_mib: int) -> Path:
     boot = folder / "root/boot"
     shutil.copyfile(next(boot.glob("vmlinuz-*")), folder / "vmlinuz")
     shutil.copyfile(next(boot.glob("initrd.img-*")), folder / "initrd.img")
-    return guest.write_disk(folder, COMMAND_LINE, "debian-root", boot_mib=64, root_mib=ROOT_MIB)
+    return guest.write_disk(folder, COMMAND_LINE, "debian-root", boot_mib=64, root_mib=root_mib)
 
 
 if __name__ == "__main__":
     os.umask(0o022)
-    build(Path(sys.argv[1]))
+    build(Path(sys.argv[1]), advanced="--advanced" in sys.argv[2:])

@@ -32,12 +32,13 @@ import uvicorn
 from msgspec import Struct, field
 from tests import postgres
 from tests.api.identity.doors import a_consumer, an_access_token
+from tests.api.ways import own
 from tests.cloud import PASSWORD, Client, Cloud, a_flavor, a_network, a_server, an_image, running
 from tests.web import serving
 
 from bench.generated import Caller, Generator, Known, Sent
 from bench.valid import RECIPES, Provider, World
-from hanok.cli.commands.routes import openapi_document
+from hanok.cli.commands.routes import mount, openapi_document
 from hanok.web.proxy import FrontSettings
 
 # Who sends it is trusted to pass on clients' certificates.
@@ -189,6 +190,9 @@ async def _furnish(
     lent = await _identity(admin, owner, known, number)
     await _the_rest(cloud, admin, owner, known, number)
     await _related(cloud, admin, owner, manager, known, number)
+    await _built_on_these(cloud, admin, owner, known)
+    if not number:
+        await _bodies(cloud, manager, known)
     tokens = [await _lent(cloud, each) for each in lent]
     callers = [
         Caller("admin", admin.token, 40),
@@ -483,6 +487,29 @@ async def _related_elsewhere(admin: Client, owner: Client, known: Known, number:
     ):  # fmt: skip
         thing = things["network", f"{name}_id"][-1]
         await owner("PUT", f"/network/v2.0/{many}/{thing}/tags/a")
+
+
+async def _built_on_these(cloud: Cloud, admin: Client, owner: Client, known: Known) -> None:
+    """Things of the services that stand on the others, under the names that their paths have for them."""
+    for kind in sorted(own.KINDS):
+        for (_, name), value in (await own.things(cloud, kind, owner, admin)).items():
+            known.add(kind.replace("-", "_"), name, value)
+    for name, value in (
+        ("name", "low"), ("output_key", "o"), ("type_name", "OS::Heat::Value"),
+        ("template_version", "heat_template_version.2016-10-14"),
+    ):  # fmt: skip
+        known.add("metric" if name == "name" else "orchestration", name, value)
+
+
+async def _bodies(cloud: Cloud, manager: Client, known: Known) -> None:
+    """What these services' own bodies are like: not all of them are in the document."""
+    for kind in sorted(own.KINDS):
+        name = kind.replace("-", "_")
+        things = await own.things(cloud, kind, manager, manager)
+        for (called, _), way in (await own.ways(cloud, kind, manager, things)).items():
+            method, path, *_ = called.split(" ")  # an action's name, and until which version
+            if way.body is not None:
+                known.taken(f"{method} {mount(name)}{path}", json.dumps(way.body).encode())
 
 
 class _Memory:

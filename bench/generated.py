@@ -16,10 +16,10 @@ from urllib.parse import quote, urlencode
 
 from msgspec import Struct
 
-from bench.valid import Wanted
+from bench.valid import Requested
 
 NOWHERE = "00000000-0000-4000-8000-000000000000"
-MOST_KNOWN = 12  # ids that are remembered of a kind
+MAXIMUM_KNOWN = 12  # ids that are remembered of a kind
 
 STRINGS = (
     "", " ", "a", "x" * 255, "x" * 256, "x" * 70_000, "\0", "a\0b", "\ud800", "a\udfffb", "\uffff", "\u202e", "é" * 128,
@@ -163,7 +163,7 @@ class Known:
         found = self.things.setdefault((service, name), [])
         if value not in found:
             found.append(value)
-            del found[:-MOST_KNOWN]
+            del found[:-MAXIMUM_KNOWN]
 
     def taken(self, operation: str, body: bytes) -> None:
         """Keep a body that an operation took: what is made from it gets further."""
@@ -171,14 +171,14 @@ class Known:
         deep = body.count(b"[") + body.count(b"{")  # a body that nobody reads may be anything
         if 0 < len(body) < 20_000 and deep < 200 and body not in found:
             found.append(body)
-            del found[1:-MOST_KNOWN]  # the first one was made by hand
+            del found[1:-MAXIMUM_KNOWN]  # the first one was made by hand
 
     def went(self, form: str, path: str) -> None:
         """Keep a path: things that are only there together (a role of a user on a project) are found again by it."""
         found = self.paths.setdefault(form, [])
         if "{" in form and path not in found:
             found.append(path)
-            del found[:-MOST_KNOWN]
+            del found[:-MAXIMUM_KNOWN]
 
     def gone(self, form: str, path: str) -> None:
         if path in self.paths.get(form, ()):
@@ -225,6 +225,7 @@ class Generator:
             for path, methods in document["paths"].items()
             for method, operation in methods.items()
         ]
+        self._left: list[tuple[str, str, dict[str, Any]]] = []  # of the round that is under way
 
     def chance(self, share: float) -> bool:
         return self.dice.random() < share
@@ -233,11 +234,17 @@ class Generator:
         """Whether something odd is done here."""
         return not self._sincere and self.chance(share)
 
+    def _dealt(self) -> tuple[str, str, dict[str, Any]]:
+        """The operations in turn, in another order each round: chance alone leaves some of them out for long."""
+        if not self._left:
+            self._left = self.dice.sample(self._operations, len(self._operations))
+        return self._left.pop()
+
     def next(self) -> Sent:
         dice = self.dice
-        path, method, operation = dice.choice(self._operations)
+        path, method, operation = self._dealt()
         if method == "DELETE" and self.chance(0.6):  # or nothing would be left to look at
-            path, method, operation = dice.choice(self._operations)
+            path, method, operation = self._dealt()
         self._sincere = self.chance(0.4)
         service = operation["tags"][0]
         label = f"{method} {path}"
@@ -274,7 +281,7 @@ class Generator:
         line = method.encode() + b" " + target + b" HTTP/1.1\r\n"
         return Sent(operation, method, target, line + head + framed, kind, body, whole)
 
-    def bent(self, requested: Wanted, share: float) -> Sent:
+    def bent(self, requested: Requested, share: float) -> Sent:
         """A request that is right to the letter; this share of them with one thing in it bent."""
         dice = self.dice
         self._sincere = not self.chance(share)
@@ -438,6 +445,8 @@ class Generator:
     def _body(self, service: str, label: str, operation: dict[str, Any]) -> tuple[str, bytes]:
         dice = self.dice
         content = operation.get("requestBody", {}).get("content", {})
+        if not content and label in self.known.bodies:
+            content = {"application/json": {"schema": {}}}
         if not content and not self.odd(0.12):
             return "", b""
         if not content or self.odd(0.07):

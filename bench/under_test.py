@@ -1,6 +1,6 @@
 """A simulated cloud with the settings that conformance suites expect: `python -m bench.under_test PORT STATE_DIR [FILE]`.
 
-One host, an external network, the user `admin` with the password `secret` in the project `admin`, region `RegionOne`.
+One host (--hosts N: so many), an external network, the user `admin` with the password `secret` in the project `admin`, region `RegionOne`.
 Users are locked for 5 seconds after two wrong passwords, and the last two passwords are remembered. FILE is TOML with the
 operator's settings of images, as under [image] in control's settings.
 
@@ -43,7 +43,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("file", nargs="?", type=Path)
     parser.add_argument("--database", default="")
     parser.add_argument("--objects-port", type=int, default=8080)
+    parser.add_argument("--durable", action="store_true", help="commits wait for the disk")
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--hosts", type=int, default=1)
     parser.add_argument("--bus", default="", help=argparse.SUPPRESS)
     parser.add_argument("--number", type=int, default=1, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -100,7 +102,7 @@ async def main(given: argparse.Namespace) -> None:
     settings = ControlSettings(
         state_dir=given.state_dir,
         database=given.database,
-        durable=False,
+        durable=given.durable,
         objects_port=given.objects_port,
         node_name=f"control-{given.number}",
         public_cidr="172.24.4.0/24",
@@ -120,7 +122,8 @@ async def main(given: argparse.Namespace) -> None:
         asyncio.TaskGroup() as group,
     ):
         ready = asyncio.Event()
-        names = ["host-1"] if given.number == 1 else []
+        names = [f"host-{number}" for number in range(1, given.hosts + 1)]
+        names = names if given.number == 1 else []
         stores, copies = settings.image_stores, settings.snapshots
         host = group.create_task(
             run_simulated(names, bus, image_stores=stores, snapshots=copies, ready=ready)

@@ -40,7 +40,7 @@ PROVIDER, DASHBOARD = "acme", "https://dashboard.test/websso/"
 NEWEST = {"placement": "placement 1.39", "compute": "compute 2.104"}
 
 
-class Wanted(Struct, kw_only=True):
+class Requested(Struct, kw_only=True):
     """A request. operation: its method and path in the document; path: where it goes; body: JSON, or bytes."""
 
     operation: str
@@ -93,27 +93,29 @@ class Provider:
         return jwt.encode(said, self.key, algorithm="RS256", headers={"kid": "1"})
 
 
-Recipe = Callable[[World], Awaitable[Wanted]]
+Recipe = Callable[[World], Awaitable[Requested]]
 
 
 # ---- signed ----
 
 
-def _signed(operation: str, path: str, **headers: str) -> Wanted:
-    return Wanted(operation=f"POST /identity{operation}", path=f"/identity{path}", headers=headers)
+def _signed(operation: str, path: str, **headers: str) -> Requested:
+    return Requested(
+        operation=f"POST /identity{operation}", path=f"/identity{path}", headers=headers
+    )
 
 
-async def oauth_request_token(world: World) -> Wanted:
+async def oauth_request_token(world: World) -> Requested:
     path = "/v3/OS-OAUTH1/request_token"
     consumer = await a_consumer(world.cloud)
     project = {"Requested-Project-Id": world.manager.project_id}
     return _signed(path, path, **oauth_headers(path, consumer), **project)
 
 
-async def oauth_authorize(world: World) -> Wanted:
+async def oauth_authorize(world: World) -> Requested:
     consumer = await a_consumer(world.cloud)
     token, _ = await a_request_token(world.cloud, consumer, world.manager.project_id)
-    return Wanted(
+    return Requested(
         operation="PUT /identity/v3/OS-OAUTH1/authorize/{request_token_id}",
         path=f"/identity/v3/OS-OAUTH1/authorize/{token}",
         token=world.manager.token,
@@ -121,7 +123,7 @@ async def oauth_authorize(world: World) -> Wanted:
     )
 
 
-async def oauth_access_token(world: World) -> Wanted:
+async def oauth_access_token(world: World) -> Requested:
     consumer, owner = await a_consumer(world.cloud), world.manager
     token = await a_request_token(world.cloud, consumer, owner.project_id)
     roles = {"roles": [{"id": role["id"]} for role in owner.body["roles"]]}
@@ -131,7 +133,7 @@ async def oauth_access_token(world: World) -> Wanted:
     return _signed(path, path, **oauth_headers(path, consumer, token, verifier=verifier))
 
 
-async def oauth2_token(world: World) -> Wanted:
+async def oauth2_token(world: World) -> Requested:
     credential = await an_application_credential(world.owner, name=new_hex())
     pair = f"{credential['id']}:{credential['secret']}".encode()
     path = "/v3/OS-OAUTH2/token"
@@ -143,21 +145,21 @@ async def oauth2_token(world: World) -> Wanted:
     return requested
 
 
-async def ec2_token(world: World) -> Wanted:
+async def ec2_token(world: World) -> Requested:
     key = await an_ec2_key(world.owner)
     path = "/identity/v3/ec2tokens"
     body = {"credentials": signed_ec2(key["access"], key["secret"])}
-    return Wanted(operation=f"POST {path}", path=path, token=world.admin.token, body=body)
+    return Requested(operation=f"POST {path}", path=path, token=world.admin.token, body=body)
 
 
-async def s3_token(world: World) -> Wanted:
+async def s3_token(world: World) -> Requested:
     key = await an_ec2_key(world.owner)
     text = f"GET\n\n\n{format_datetime(Clock().now())}\n/bucket/object".encode()
     signature = base64.b64encode(hmac.digest(key["secret"].encode(), text, "sha1")).decode()
     token = base64.urlsafe_b64encode(text).decode()
     part = {"access": key["access"], "token": token, "signature": signature}
     path = "/identity/v3/s3tokens"
-    return Wanted(
+    return Requested(
         operation=f"POST {path}", path=path, token=world.admin.token, body={"credentials": part}
     )
 
@@ -178,12 +180,12 @@ async def _federated(world: World) -> str:
 
 
 def federated(method: str) -> Recipe:
-    async def recipe(world: World) -> Wanted:
+    async def recipe(world: World) -> Requested:
         where = await _federated(world)
         place = (
             "/identity/v3/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}/auth"
         )
-        return Wanted(
+        return Requested(
             operation=f"{method} {place}",
             path=f"/identity/v3/OS-FEDERATION/{where}/auth",
             headers={"Authorization": f"Bearer {world.provider.token()}"},
@@ -193,11 +195,11 @@ def federated(method: str) -> Recipe:
 
 
 def websso(place: str) -> Recipe:
-    async def recipe(world: World) -> Wanted:
+    async def recipe(world: World) -> Requested:
         await _federated(world)
         base = "/identity/v3/auth/OS-FEDERATION"
         path = place.replace("{idp_id}", PROVIDER).replace("{protocol_id}", "openid")
-        return Wanted(operation=f"GET {base}{place}", path=f"{base}{path}?origin={DASHBOARD}")
+        return Requested(operation=f"GET {base}{place}", path=f"{base}{path}?origin={DASHBOARD}")
 
     return recipe
 
@@ -208,11 +210,11 @@ def websso(place: str) -> Recipe:
 def new(path: str, body: Any = None) -> Recipe:
     """PUT of something under a name that nobody has."""
 
-    async def recipe(world: World) -> Wanted:
+    async def recipe(world: World) -> Requested:
         start = path.rpartition("/")[0]
         name = f"{'CUSTOM_' if path.startswith('/placement') else 'n'}{new_hex()[:12].upper()}"
         sent = json.loads(json.dumps(body).replace("{name}", name)) if body is not None else None
-        return Wanted(
+        return Requested(
             operation=f"PUT {path}",
             path=f"{start}/{name}",
             token=world.admin.token,
@@ -228,7 +230,7 @@ def _version(path: str) -> dict[str, str]:
     return {"OpenStack-API-Version": version} if version else {}
 
 
-async def trust(world: World) -> Wanted:
+async def trust(world: World) -> Requested:
     user = {"user": {"name": new_hex(), "password": "secret words"}}
     trustee = (await world.admin.post("/v3/users", user))["user"]["id"]
     path, owner = "/identity/v3/OS-TRUST/trusts", world.owner
@@ -239,12 +241,14 @@ async def trust(world: World) -> Wanted:
         "impersonation": False,
         "roles": [{"name": "member"}],
     }
-    return Wanted(operation=f"POST {path}", path=path, token=owner.token, body={"trust": requested})
+    return Requested(
+        operation=f"POST {path}", path=path, token=owner.token, body={"trust": requested}
+    )
 
 
-async def application_credential(world: World) -> Wanted:
+async def application_credential(world: World) -> Requested:
     owner = world.owner
-    return Wanted(
+    return Requested(
         operation="POST /identity/v3/users/{user_id}/application_credentials",
         path=f"/identity/v3/users/{owner.user_id}/application_credentials",
         token=owner.token,
@@ -252,12 +256,12 @@ async def application_credential(world: World) -> Wanted:
     )
 
 
-async def revoked(world: World) -> Wanted:
+async def revoked(world: World) -> Requested:
     """The end of a token that nobody else uses."""
     user, project = world.owner.body["user"]["name"], world.owner.body["project"]["name"]
     token = (await world.cloud.sign_in(user, project=project)).token
     path = "/identity/v3/auth/tokens"
-    return Wanted(
+    return Requested(
         operation=f"DELETE {path}",
         path=path,
         token=world.admin.token,
@@ -268,14 +272,14 @@ async def revoked(world: World) -> Wanted:
 def configured(part: str) -> Recipe:
     """A change of a domain's settings: of all, a group, or one option."""
 
-    async def recipe(world: World) -> Wanted:
+    async def recipe(world: World) -> Requested:
         made = await world.admin.post("/v3/domains", {"domain": {"name": new_hex()}})
         domain = made["domain"]["id"]
         settings = {"ldap": {"url": "ldap://127.0.0.1:1", "suffix": "dc=a"}}
         await world.admin("PUT", f"/v3/domains/{domain}/config", {"config": settings}, status=201)
         changed: Any = {"url": "ldap://127.0.0.1:2"}
         place = part.replace("{group}", "ldap").replace("{option}", "url")
-        return Wanted(
+        return Requested(
             operation=f"PATCH /identity/v3/domains/{{domain_id}}/config{part}",
             path=f"/identity/v3/domains/{domain}/config{place}",
             token=world.admin.token,
@@ -285,11 +289,11 @@ def configured(part: str) -> Recipe:
     return recipe
 
 
-async def mapping(world: World) -> Wanted:
+async def mapping(world: World) -> Requested:
     path = "/v3/OS-FEDERATION/mappings"
     name = new_hex()
     await world.admin("PUT", f"{path}/{name}", _RULES, status=201)
-    return Wanted(
+    return Requested(
         operation=f"PATCH /identity{path}/{{mapping_id}}",
         path=f"/identity{path}/{name}",
         token=world.admin.token,
@@ -309,14 +313,14 @@ async def _provider(world: World, total: int = 8) -> tuple[str, dict[str, Any]]:
 
 
 def provided(kind: str) -> Recipe:
-    async def recipe(world: World) -> Wanted:
+    async def recipe(world: World) -> Requested:
         provider, stock = await _provider(world)
         bodies: dict[str, Any] = {
             "inventories": stock,
             "aggregates": {"aggregates": [new_uuid()], "resource_provider_generation": 0},
             "traits": {"traits": ["HW_CPU_X86_AVX"], "resource_provider_generation": 0},
         }
-        return Wanted(
+        return Requested(
             operation=f"PUT /placement/resource_providers/{{uuid}}/{kind}",
             path=f"/placement/resource_providers/{provider}/{kind}",
             token=world.admin.token,
@@ -338,7 +342,7 @@ def _allocated(world: World, provider: str) -> dict[str, Any]:
 
 
 def allocated(operation: str) -> Recipe:
-    async def recipe(world: World) -> Wanted:
+    async def recipe(world: World) -> Requested:
         provider, stock = await _provider(world)
         version, consumer = _version("/placement"), new_uuid()
         if "reshaper" not in operation:
@@ -350,7 +354,7 @@ def allocated(operation: str) -> Recipe:
             body = {"inventories": {provider: stock}, "allocations": {consumer: one}}
         elif operation.startswith("PUT"):
             body = one
-        return Wanted(
+        return Requested(
             operation=operation,
             path=operation.partition(" ")[2].replace("{consumer_uuid}", consumer),
             token=world.manager.token,
@@ -361,9 +365,9 @@ def allocated(operation: str) -> Recipe:
     return recipe
 
 
-async def resource_class(world: World) -> Wanted:
+async def resource_class(world: World) -> Requested:
     path, name = "/placement/resource_classes", f"CUSTOM_{new_hex()[:12].upper()}"
-    return Wanted(
+    return Requested(
         operation=f"POST {path}",
         path=path,
         token=world.admin.token,
@@ -375,11 +379,11 @@ async def resource_class(world: World) -> Wanted:
 # ---- compute ----
 
 
-async def service_enabled(world: World) -> Wanted:
+async def service_enabled(world: World) -> Requested:
     path, version = "/compute/v2.1/os-services", _version("/compute")
     services = (await world.admin.get(path, headers=version))["services"]
     service = next(each for each in services if each["binary"] == "nova-compute")
-    return Wanted(
+    return Requested(
         operation=f"PUT {path}/{{service_id}}",
         path=f"{path}/{service['id']}",
         token=world.admin.token,
@@ -388,7 +392,7 @@ async def service_enabled(world: World) -> Wanted:
     )
 
 
-async def rule_by_compute(world: World) -> Wanted:
+async def rule_by_compute(world: World) -> Requested:
     base = "/compute/v2.1"
     group = {"security_group": {"name": "a", "description": ""}}
     made = (await world.owner.post(f"{base}/os-security-groups", group, 200))["security_group"]
@@ -400,7 +404,7 @@ async def rule_by_compute(world: World) -> Wanted:
         "cidr": "10.0.0.0/8",
     }
     path = f"{base}/os-security-group-rules"
-    return Wanted(
+    return Requested(
         operation=f"POST {path}",
         path=path,
         token=world.owner.token,
@@ -408,7 +412,7 @@ async def rule_by_compute(world: World) -> Wanted:
     )
 
 
-async def console_token(world: World) -> Wanted:
+async def console_token(world: World) -> Requested:
     """What an address of a console leads to."""
     base, version = "/compute/v2.1", _version("/compute")
     servers = (await world.owner.get(f"{base}/servers?status=ACTIVE"))["servers"]
@@ -418,7 +422,7 @@ async def console_token(world: World) -> Wanted:
     found = re.search(r"token(?:=|%3D)([\w-]+)", said["remote_console"]["url"])
     assert found is not None
     place = f"{base}/os-console-auth-tokens"
-    return Wanted(
+    return Requested(
         operation=f"GET {place}/{{console_token}}",
         path=f"{place}/{found[1]}",
         token=world.manager.token,
@@ -429,13 +433,13 @@ async def console_token(world: World) -> Wanted:
 # ---- images ----
 
 
-async def image_import(world: World) -> Wanted:
+async def image_import(world: World) -> Requested:
     described = {"name": "i", "disk_format": "qcow2", "container_format": "bare"}
     image = (await world.owner.post("/image/v2/images", described))["id"]
     octets = {"Content-Type": "application/octet-stream"}
     path = f"/image/v2/images/{image}"
     await world.owner("PUT", f"{path}/stage", content=qcow2(), headers=octets, status=204)
-    return Wanted(
+    return Requested(
         operation="POST /image/v2/images/{image_id}/import",
         path=f"{path}/import",
         token=world.owner.token,
@@ -443,10 +447,10 @@ async def image_import(world: World) -> Wanted:
     )
 
 
-async def tags_of_definitions(world: World) -> Wanted:
+async def tags_of_definitions(world: World) -> Requested:
     path, space = "/image/v2/metadefs/namespaces", f"Space::{new_hex()}"
     await world.admin.post(path, {"namespace": space})
-    return Wanted(
+    return Requested(
         operation=f"POST {path}/{{namespace_name}}/tags",
         path=f"{path}/{space}/tags",
         token=world.admin.token,
@@ -454,21 +458,21 @@ async def tags_of_definitions(world: World) -> Wanted:
     )
 
 
-async def image_task(world: World) -> Wanted:
+async def image_task(world: World) -> Requested:
     described = {"name": "i", "disk_format": "qcow2", "container_format": "bare"}
     given = {"import_from": "http://images.invalid/i", "image_properties": described}
     path = "/image/v2/tasks"
     body = {"type": "import", "input": given}
-    return Wanted(operation=f"POST {path}", path=path, token=world.admin.token, body=body)
+    return Requested(operation=f"POST {path}", path=path, token=world.admin.token, body=body)
 
 
-async def image_member(world: World) -> Wanted:
+async def image_member(world: World) -> Requested:
     described = {"name": "i", "visibility": "shared"}
     image = (await world.owner.post("/image/v2/images", described))["id"]
     path = f"/image/v2/images/{image}/members"
     member = world.admin.project_id
     await world.owner("POST", path, {"member": member}, status=200)
-    return Wanted(
+    return Requested(
         operation="PUT /image/v2/images/{image_id}/members/{member_id}",
         path=f"{path}/{member}",
         token=world.admin.token,
@@ -480,7 +484,7 @@ async def image_member(world: World) -> Wanted:
 
 
 def joined(verb: str) -> Recipe:
-    async def recipe(world: World) -> Wanted:
+    async def recipe(world: World) -> Requested:
         owner, base = world.owner, "/network/v2.0"
         network = (await owner.post(f"{base}/networks", {"network": {}}))["network"]["id"]
         body = {"network_id": network, "cidr": "10.77.0.0/24", "ip_version": 4}
@@ -489,7 +493,7 @@ def joined(verb: str) -> Recipe:
         path, requested = f"{base}/routers/{router}", {"subnet_id": subnet}
         if verb == "remove":
             await owner("PUT", f"{path}/add_router_interface", requested, status=200)
-        return Wanted(
+        return Requested(
             operation=f"PUT {base}/routers/{{router_id}}/{verb}_router_interface",
             path=f"{path}/{verb}_router_interface",
             token=owner.token,
@@ -499,13 +503,13 @@ def joined(verb: str) -> Recipe:
     return recipe
 
 
-async def subnet(world: World) -> Wanted:
+async def subnet(world: World) -> Requested:
     owner, base = world.owner, "/network/v2.0"
     network = (await owner.post(f"{base}/networks", {"network": {}}))["network"]["id"]
     body = {"network_id": network, "cidr": "10.78.0.0/24", "ip_version": 4}
     made = (await owner.post(f"{base}/subnets", {"subnet": body}))["subnet"]["id"]
     path = f"{base}/subnets"
-    return Wanted(
+    return Requested(
         operation=f"DELETE {path}/{{subnet_id}}", path=f"{path}/{made}", token=owner.token
     )
 

@@ -9,24 +9,34 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
-import msgspec
 
 from hanok.base.clock import Clock
 from hanok.bus import MemoryBus
 from hanok.control.app import Control
 from hanok.control.settings import ROOMS, ControlSettings
-from hanok.node.simulated import Shape, run_simulated
+from hanok.node.simulated import Shape, SimulatedHost, run_simulated
 from hanok.services.compute import facade as compute
 from hanok.services.compute.facade import Compute
 from hanok.services.identity.facade import Identity, IdentitySettings
 from hanok.services.image.facade import Images
 from hanok.services.network.facade import Network
+from hanok.services.object_storage.facade import ObjectStorageSettings
+from hanok.store import Transaction
+from tests import postgres
 from tests.disks import qcow2
+from tests.in_process import InProcess
+
+if TYPE_CHECKING:
+    import pytest
 
 PASSWORD = "secret"
+# To PostgreSQL, for reading and for writing each: all loops of a cloud begin at once, each would open one, and to make
+# them was most of what a cloud on PostgreSQL took. Where tests do several things at once it is as in real clouds.
+FEW_CONNECTIONS, CONNECTIONS = 4, 16
+connections = [CONNECTIONS]  # that the next cloud has; tests/conftest.py says it for each test
 NEWEST = {"OpenStack-API-Version": "compute 2.104"}
 
 
@@ -61,7 +71,12 @@ class Client:
         """Send a request. status: what the answer must have."""
         sent = {"X-Auth-Token": self.token} if self.token else {}
         sent.update(headers or {})
-        response = await self.http.request(method, path, json=json, headers=sent, content=content)
+        if isinstance(self.http, InProcess):
+            response = await self.http.ask(method, path, json, sent, content)
+        else:
+            response = await self.http.request(
+                method, path, json=json, headers=sent, content=content
+            )
         if status is not None:
             assert response.status_code == status, (
                 f"{method} {path}: {response.status_code}, not {status}: {response.text[:800]}"
@@ -79,9 +94,15 @@ class Client:
 class Cloud:
     """A running control with helpers to sign in."""
 
-    def __init__(self, control: Control, http: httpx.AsyncClient) -> None:
+    def __init__(
+        self,
+        control: Control,
+        http: httpx.AsyncClient,
+        nodes: Mapping[str, SimulatedHost] | None = None,
+    ) -> None:
         self.control = control
         self.http = http
+        self.nodes = nodes or {}
         self.anonymous = Client(http)
 
     @property
@@ -143,18 +164,56 @@ class Cloud:
 _template: list[Path] = []
 
 
-async def _prepared(settings: ControlSettings) -> Path:
-    """A database with tables and first rows, made once in this process: a case's own is a copy of it."""
-    if not _template:
-        folder = Path(tempfile.mkdtemp(prefix="hanok-template-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        made = msgspec.structs.replace(settings, state_dir=str(folder))
-        control = Control(made, Clock(), MemoryBus())
-        await control.database.open()
-        await control.prepare(PASSWORD)
-        await control.database.close()
-        _template.append(folder / "control" / "hanok.db")
-    return _template[0]
+async def first_rows(folder: Path, database: str = "", **more: Any) -> Path:
+    """Make a database with tables and a cloud's first rows; returns the folder of its file and its key."""
+    settings = _settings(folder, database=database, **more)
+    control = Control(settings, Clock(), MemoryBus())
+    await control.database.open()
+    await control.prepare(PASSWORD)
+    await control.database.close()
+    return folder / "control"
+
+
+async def _prepared(state: Path, database: str, *, usual: bool) -> None:
+    """Give a new cloud a database that is a copy of a prepared one, where it has nothing unusual."""
+    folder = state / "control"
+    if database:
+        server, prepared = postgres.untouched.pop(database, (None, None))
+        if server is None or prepared is None:
+            return
+        if not usual:
+            server.take_rows(database)
+            return
+    elif usual and not (folder / "hanok.db").exists():
+        if not _template:
+            made = Path(tempfile.mkdtemp(prefix="hanok-template-"))
+            atexit.register(shutil.rmtree, made, ignore_errors=True)
+            _template.append(await first_rows(made))
+        (prepared,) = _template
+    else:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("cloud-key",) if database else ("cloud-key", "hanok.db"):
+        shutil.copy(prepared / name, folder / name)
+
+
+def _settings(state: Path, **more: Any) -> ControlSettings:
+    sections = {
+        name: more.pop(name) for name in (*ROOMS, *more.get("more_services", {})) if name in more
+    }
+    sections.setdefault("identity", IdentitySettings(password_rounds=4))
+    # What was deleted goes at once: most tests look for what is left over.
+    sections.setdefault("object_storage", ObjectStorageSettings(let_go_after_s=0.0))
+    return ControlSettings(
+        state_dir=str(state),
+        durable=False,
+        database_connections=connections[0],
+        public_cidr="172.24.4.0/24",
+        public_gateway="172.24.4.1",
+        sections=sections,
+        names=more.pop("names", ("cloud",)),
+        **more,
+    )
 
 
 @asynccontextmanager
@@ -182,29 +241,9 @@ async def running(
     shapes: of hosts that are not the usual ones, by name ("host-1").
     records: where the hosts keep what they know of guests; None: in memory.
     """
-    sections = {
-        name: settings.pop(name)
-        for name in (*ROOMS, *settings.get("more_services", {}))
-        if name in settings
-    }
-    sections.setdefault("identity", IdentitySettings(password_rounds=4))
-    requested = ControlSettings(
-        state_dir=str(state),
-        database=database,
-        durable=False,
-        simulated_hosts=hosts,
-        public_cidr="172.24.4.0/24",
-        public_gateway="172.24.4.1",
-        sections=sections,
-        names=settings.pop("names", ("cloud",)),
-        **settings,
-    )
-    file = state / "control" / "hanok.db"
-    if not database and clock is None and not settings and not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        prepared = await _prepared(requested)
-        shutil.copyfile(prepared, file)
-        shutil.copy(prepared.with_name("cloud-key"), file.with_name("cloud-key"))
+    requested = _settings(state, database=database, simulated_hosts=hosts, **settings)
+    usual = clock is None and not set(settings) - {*ROOMS, "names"}
+    await _prepared(state, database, usual=usual)
     bus = MemoryBus()
     clock = clock or Clock()
     names = [f"host-{number}" for number in range(1, hosts + 1)]
@@ -214,6 +253,7 @@ async def running(
         asyncio.TaskGroup() as group,
     ):
         ready = asyncio.Event()
+        nodes: dict[str, SimulatedHost] = {}
         simulated = group.create_task(
             run_simulated(
                 names,
@@ -224,14 +264,14 @@ async def running(
                 state_dir=records,
                 clock=clock,
                 ready=ready,
+                hosts=nodes,
             )
         )
         await ready.wait()
         if hosts:
             await _heard_of(control, hosts)
-        transport = httpx.ASGITransport(app=control.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://cloud:5000") as http:
-            yield Cloud(control, http)
+        async with InProcess(control.app, "http://cloud:5000") as http:
+            yield Cloud(control, http, nodes)
         simulated.cancel()
 
 
@@ -243,6 +283,17 @@ async def _heard_of(control: Control, hosts: int) -> None:
                 if len(await compute.hosts_up(tx, control.house.facade(Compute))) == hosts:
                     return
             await asyncio.sleep(0.01)
+
+
+def commits_take(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """From now on what is to be committed is looked at by others meanwhile."""
+    commit = Transaction._before_commit
+
+    async def late(tx: Transaction) -> None:
+        await asyncio.sleep(seconds)
+        await commit(tx)
+
+    monkeypatch.setattr(Transaction, "_before_commit", late)
 
 
 async def settle(cloud: Cloud) -> None:

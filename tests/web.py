@@ -30,6 +30,7 @@ class Web:
         self.pages: dict[str, Page] = {}
         self.asked: list[tuple[str, str]] = []
         self.tokens: list[str] = []
+        self.told: list[bytes] = []
         self.port = 0
         self.hung_up = 0
         self.ended = threading.Event()
@@ -78,6 +79,10 @@ def serving() -> Iterator[Web]:
 
         def do_HEAD(self) -> None:
             self._answer(False)
+
+        def do_POST(self) -> None:
+            web.told.append(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
+            self._answer(True)
 
         def log_message(self, *args: object) -> None:
             return

@@ -42,11 +42,15 @@ class CLI:
         return self.inside([*program, *words, "--state-dir", str(self.state)])
 
     def __call__(
-        self, *words: str, status: int | None = 0, timeout_s: float = UP_S
+        self,
+        *words: str,
+        status: int | None = 0,
+        timeout_s: float = UP_S,
+        failpoints: str = "",
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             self.argv(*words),
-            env=self.environment,
+            env=self.environment | ({"HANOK_FAILPOINTS": failpoints} if failpoints else {}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
-from hanok.services.compute.routes import ROUTES
 from tests.acceptance.client import OpenStack
 from tests.acceptance.clouds import CLI
 from tests.disks import qcow2
@@ -28,26 +27,6 @@ shelved_offload_time_s = -1
 reclaim_instance_interval_s = 3600
 """
 OLD = ("--os-compute-api-version", "2.42")  # has what was proxied to other services later
-# Commands that ask for what is not served yet, with the operation that they need: one that is served is tested.
-NOT_SERVED = {
-    **dict.fromkeys(
-        ("server add volume", "server remove volume", "server volume list"),
-        ("volumes", "/servers/{}/os-volume_attachments", ""),
-    ),
-    **dict.fromkeys(
-        ("server volume set", "server volume update"),
-        ("volumes", "/servers/{}/os-volume_attachments/{}", ""),
-    ),
-    **dict.fromkeys(
-        ("server add share", "server remove share", "server share list", "server share show"),
-        ("shares", "/servers/{}/shares", ""),
-    ),
-    "server evacuate": ("a second host", "/servers/{}/action", "evacuate"),
-    # These three are about live migrations that run.
-    "server migration abort": ("a second host", "/servers/{}/action", "os-migrateLive"),
-    "server migration force complete": ("a second host", "/servers/{}/action", "os-migrateLive"),
-    "server migration show": ("a second host", "/servers/{}/action", "os-migrateLive"),
-}
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +36,7 @@ def openstack() -> Iterator[OpenStack]:
     cli = CLI(folder / "cloud")
     cli.state.mkdir()
     (cli.state / "control-extra.toml").write_text(SETTINGS)
+    (cli.state / "simulated.toml").write_text("[every]\nmove_s = 60.0\n")
     try:
         cli("up", "--simulated", "--hosts", "2", "--port", str(free_port()))
         environment = {**cli.openrc(), "OS_COMPUTE_API_VERSION": "2.104"}
@@ -259,6 +239,58 @@ def test_a_server_that_goes_to_another_host(openstack: OpenStack) -> None:
     delete(openstack, "wanders")
 
 
+BROKEN = {"server migration show"}  # of the client (10.5): it asks with the two ids turned round
+
+
+def going_on(openstack: OpenStack, name: str) -> str:
+    """The id of the live migration that is under way."""
+    words = ("server", "migration", "list", "--server", name, "--status", "running")
+    openstack.wait(lambda: bool(openstack.json(*words)))
+    return str(openstack.json(*words)[0]["Id"])
+
+
+def test_a_server_moves_while_it_runs(openstack: OpenStack) -> None:
+    create(openstack, "roams")
+    at = "OS-EXT-SRV-ATTR:host"
+    here = shown(openstack, "roams")[at]
+    there = {"simulated-1": "simulated-2", "simulated-2": "simulated-1"}[here]
+    move = ("server", "migrate", "--live-migration")
+    openstack.run(*move, "--host", here, "roams", status=1)  # it is there
+    openstack.run(*move, "roams")
+    number = going_on(openstack, "roams")
+    assert shown(openstack, "roams")["status"] == "MIGRATING"
+    openstack.run("server", "migration", "show", "roams", number, status=1)
+    openstack.run("server", "migration", "abort", "roams", number)
+    becomes(openstack, "roams", "ACTIVE")
+    assert shown(openstack, "roams")[at] == here
+    openstack.run(*move, "--host", there, "roams")
+    number = going_on(openstack, "roams")
+    openstack.run("server", "migration", "force", "complete", "roams", number)
+    becomes(openstack, "roams", "ACTIVE")
+    assert shown(openstack, "roams")[at] == there
+    moved = openstack.json("server", "migration", "list", "--server", "roams")[0]
+    assert (moved["Status"], moved["Type"]) == ("completed", "live-migration")
+    delete(openstack, "roams")
+
+
+def test_a_server_whose_host_is_dead(openstack: OpenStack) -> None:
+    create(openstack, "left")
+    at = "OS-EXT-SRV-ATTR:host"
+    here = shown(openstack, "left")[at]
+    openstack.run("server", "evacuate", "left", status=1)  # its host is alive
+    openstack.run("compute", "service", "set", "--down", here, "nova-compute")
+    openstack.run("server", "evacuate", "left")
+    becomes(
+        openstack, "left", "SHUTOFF"
+    )  # as from version 2.95 on; the client's own wait is for ACTIVE
+    openstack.run("compute", "service", "set", "--up", here, "nova-compute")
+    there = shown(openstack, "left")
+    assert there[at] != here
+    moved = openstack.json("server", "migration", "list", "--server", "left")[0]
+    assert (moved["Status"], moved["Type"]) == ("done", "evacuation")
+    delete(openstack, "left")
+
+
 def test_copies_of_servers(openstack: OpenStack) -> None:
     run, got = openstack.run, openstack.json
     create(openstack, "kept")
@@ -427,6 +459,42 @@ def test_a_service_that_is_deleted(openstack: OpenStack) -> None:
     openstack.run("compute", "service", "delete", service_id)
 
 
+def test_volumes_of_a_server(openstack: OpenStack) -> None:
+    run, got = openstack.run, openstack.json
+    create(openstack, "holder")
+    run("volume", "create", "--size", "1", "data")
+    volume = got("volume", "show", "data")["id"]
+    openstack.wait(lambda: got("volume", "show", "data")["status"] == "available")
+    run(
+        "server",
+        "add",
+        "volume",
+        "holder",
+        "data",
+        "--tag",
+        "db",
+        "--disable-delete-on-termination",
+    )
+    openstack.wait(lambda: got("volume", "show", "data")["status"] == "in-use")
+
+    def listed() -> dict[str, Any]:
+        (one,) = got("server", "volume", "list", "holder")
+        assert isinstance(one, dict)
+        return one
+
+    one = listed()
+    assert (one["Volume ID"], one["Tag"], one["Delete On Termination?"]) == (volume, "db", False)
+    run("server", "volume", "set", "--delete-on-termination", "holder", "data")
+    assert listed()["Delete On Termination?"] is True
+    run("server", "volume", "update", "--preserve-on-termination", "holder", "data")
+    assert listed()["Delete On Termination?"] is False
+    run("server", "remove", "volume", "holder", "data")
+    openstack.wait(lambda: got("volume", "show", "data")["status"] == "available")
+    assert got("server", "volume", "list", "holder") == []
+    delete(openstack, "holder")
+    run("volume", "delete", "data")
+
+
 def test_usage(openstack: OpenStack) -> None:
     create(openstack, "used")
     one = openstack.json("usage", "show", "--project", "admin")
@@ -453,14 +521,37 @@ def test_agents_are_gone_as_upstream_has_it(openstack: OpenStack, words: tuple[s
     openstack.called.add(f"compute agent {words[0]}")
 
 
+def test_shares_of_a_server(openstack: OpenStack) -> None:
+    """No host gives its guests any: the client is told why."""
+    run = openstack.run
+    create(openstack, "reader")
+    share = _a_share(openstack)
+    run("server", "stop", "reader")
+    becomes(openstack, "reader", "SHUTOFF")
+    assert openstack.json("server", "share", "list", "reader") == []
+    for words, said in (
+        (("add", "share", "reader", share), "COMPUTE_STORAGE_VIRTIO_FS"),
+        (("share", "show", "reader", share), "could not be found"),
+        (("remove", "share", "reader", share), ""),
+    ):
+        assert said in run("server", *words, status=None)
+        openstack.called.add(f"server {words[0]} {words[1]}")
+    assert openstack.json("server", "share", "list", "reader") == []
+    delete(openstack, "reader")
+
+
+def _a_share(openstack: OpenStack) -> str:
+    """The id of a new share; the client has no command for one without a further package."""
+    token = openstack.json("token", "issue")["id"]
+    made = httpx.post(
+        f"{openstack.environment['OS_AUTH_URL']}/share/v2/shares",
+        json={"share": {"share_proto": "NFS", "size": 1, "name": "papers"}},
+        headers={"X-Auth-Token": token, "X-OpenStack-Manila-API-Version": "2.82"},
+    )
+    assert made.status_code == 200, made.text
+    return str(made.json()["share"]["id"])
+
+
 def test_no_command_was_left_out(openstack: OpenStack) -> None:
-    left = openstack.commands - openstack.called
-    assert left == set(NOT_SERVED), sorted(left ^ set(NOT_SERVED))
-
-
-@pytest.mark.parametrize(("command", "needed"), NOT_SERVED.items())
-def test_what_has_no_test_is_not_served(command: str, needed: tuple[str, str, str]) -> None:
-    """A reason ends when its operation is served: then the command has to be tested."""
-    _, path, body_key = needed
-    served = {(re.sub(r"{\w+}", "{}", one.path), one.body_key) for one in ROUTES}
-    assert (f"/v2.1{path}", body_key) not in served, f"{command} can be tested now"
+    left = openstack.commands - openstack.called - BROKEN
+    assert left == set(), sorted(left)

@@ -124,7 +124,7 @@ async def house(program: Path, folder: Path) -> AsyncIterator[House]:
             str(program), str(port), back, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
         try:
-            async with asyncio.timeout(20), httpx.AsyncClient() as client:
+            async with asyncio.timeout(60), httpx.AsyncClient() as client:
                 while True:
                     try:
                         await client.get(f"{issuer}/.well-known/openid-configuration")
@@ -236,7 +236,7 @@ async def test_nobody_finishes_what_another_browser_began(program: Path, tmp_pat
         assert (await http.get(back, params={"state": state, "code": "guess"})).status_code == 401
         http.cookies.clear()
         answer = await http.get(back, params={"state": state, "code": "guess"})
-        assert answer.status_code == 401 and "not begun in this browser" in answer.text
+        assert answer.status_code == 401 and "not started in this browser" in answer.text
 
 
 async def test_a_client_signs_in_with_a_token_of_the_provider(

@@ -91,8 +91,8 @@ def test_inventories_of_an_aggregate(openstack: OpenStack, provider: str) -> Non
 def test_aggregates(openstack: OpenStack, provider: str) -> None:
     run, got = openstack.run, openstack.json
     groups = sorted(str(uuid.uuid4()) for _ in range(2))
-    wanted = [word for group in groups for word in ("--aggregate", group)]
-    run(*PROVIDER, "aggregate", "set", *wanted, "--generation", "0", provider)
+    requested = [word for group in groups for word in ("--aggregate", group)]
+    run(*PROVIDER, "aggregate", "set", *requested, "--generation", "0", provider)
     assert sorted(column(got(*PROVIDER, "aggregate", "list", provider), "uuid")) == groups
     found = got(*PROVIDER, "list", "--member-of", groups[0])
     assert column(found, "uuid") == [provider]

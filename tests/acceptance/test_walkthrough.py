@@ -109,7 +109,7 @@ def from_the_lan(cli: CLI, ssh: str) -> None:
             ),
             (("--forward", "2222:nobody:22"), "there is no server 'nobody'"),
             (("--forward", "5000:hello:22"), "port 5000 is this cloud's own"),
-            (("--forward", "2222:22"), "--forward wants PORT:SERVER:PORT"),
+            (("--forward", "2222:22"), "--forward must be PORT:SERVER:PORT"),
         ):
             assert said in cli("up", *wrong, status=1).stderr
         listener = cli.inside([sys.executable, "-c", TAKES_A_PORT])
@@ -190,6 +190,7 @@ def test_launch_gives_an_address_that_ssh_reaches() -> None:
 
         # Guests and their network go on when everything else is down.
         cli("down")
+        assert cli.json("doctor", status=None)["differences"] == []
         guests = sorted([found["server_id"], twin["server_id"]])
         assert sorted(cli.json("status", status=3)["guests"]) == guests
         done = subprocess.run(cli.inside(ssh), capture_output=True, text=True, timeout=120)

@@ -32,6 +32,7 @@ from hanok.node.simulated import run_simulated
 from hanok.services.compute import facade as compute
 from hanok.services.compute.facade import Compute
 from hanok.web.tickets import LIFE_S, Tickets
+from tests.api.block_storage.grounds import backends_told
 from tests.cloud import Client, Cloud, a_flavor, a_server, an_image, running, settle
 
 MIB = 1 << 20
@@ -169,6 +170,32 @@ async def test_a_host_with_empty_folders_runs_a_server_and_hands_over_its_disk(f
     assert (await admin.get("/hanok/v1/inventory"))["differences"] == []
 
 
+async def test_backups_of_its_volumes_come_and_go_over_the_line(far: Far) -> None:
+    admin = await far.cloud.sign_in()
+    await backends_told(admin)
+    body: dict[str, Any] = {"volume_type": {"name": "sealed"}}  # one that is not all zeros
+    kind = (await admin.post("/volume/v3/types", body, 200))["volume_type"]["id"]
+    body = {"encryption": {"provider": "luks"}}
+    await admin.post(f"/volume/v3/types/{kind}/encryption", body, 200)
+    body = {"volume": {"size": 1, "volume_type": "sealed"}}
+    volume = (await admin.post("/volume/v3/volumes", body, 202))["volume"]["id"]
+    await settle(far.cloud)
+    body = {"backup": {"volume_id": volume}}
+    backup = (await admin.post("/volume/v3/backups", body, 202))["backup"]["id"]
+    await settle(far.cloud)
+    body = {"restore": {}}
+    made = await admin.post(f"/volume/v3/backups/{backup}/restore", body, 202)
+    await settle(far.cloud)
+    shown = (await admin.get(f"/volume/v3/backups/{backup}"))["backup"]
+    assert (shown["status"], shown["object_count"]) == ("available", 2), shown
+    path = f"/volume/v3/volumes/{made['restore']['volume_id']}"
+    assert (await admin.get(path))["volume"]["status"] == "available"
+    assert list(far.snapshots.iterdir()) == []
+    assert list(far.cloud.control.settings.snapshots.iterdir()) == []
+    assert far.line.connections >= 3  # look, hand-over, restore
+    assert (await admin.get("/hanok/v1/inventory"))["differences"] == []
+
+
 async def _image(far: Far) -> EnsureImage:
     """An image with some megabytes, as a host is told of it."""
     admin = await far.cloud.sign_in()
@@ -207,7 +234,7 @@ async def test_another_image_than_the_one_that_was_meant_is_refused(far: Far) ->
     with pytest.raises(NotDone, match="checksum differs"):
         await cache.ensure(msgspec.structs.replace(requested, hash_value="0" * 128))
     other = msgspec.structs.replace(requested, size_bytes=len(DATA) - 1)
-    with pytest.raises(NotDone, match="other bytes than it says"):
+    with pytest.raises(NotDone, match="differs from its checksum"):
         await cache.ensure(other)
     assert cache.list() == [] and list(cache.folder.iterdir()) == []
 

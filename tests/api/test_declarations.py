@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from hanok.cli.commands.routes import documented, openapi_document
 from hanok.services.compute.routes import MICROVERSIONS
 from hanok.services.compute.routes import ROUTES as COMPUTE
 from hanok.services.placement.routes import ROUTES as PLACEMENT
 from hanok.web.microversions import Version, text
 from hanok.web.routes import PUBLIC, Route
 from hanok.web.versions import Query
-from tests.api.test_every_route import address
+from tests.api.test_every_route import MOUNTS, address
+from tests.api.test_rules_take_effect import VERSIONED
+from tests.api.ways import own
 from tests.cloud import Cloud
 
 
@@ -22,6 +25,18 @@ def closed(route: Route) -> Version:
     """The version from which compute refuses what it does not know."""
     own = route.query.closed if isinstance(route.query, Query) else None
     return min(own or (2, 102), (2, 102))
+
+
+async def test_the_document_has_the_addresses_where_services_answer(cloud: Cloud) -> None:
+    """Who asks there without a token is told that they need one; where nothing is, that nothing is there."""
+    asked = set()
+    for path, methods in openapi_document()["paths"].items():
+        for operation in methods.values():
+            (service,) = operation["tags"]
+            if operation["security"] and "get" in methods and service not in asked:
+                await cloud.anonymous("GET", path.replace("{", "").replace("}", ""), status=401)
+                asked.add(service)
+    assert asked == set(documented())
 
 
 async def test_compute_refuses_unknown_parameters_from_the_version_on_that_upstream_does(
@@ -46,6 +61,21 @@ async def test_compute_refuses_unknown_parameters_from_the_version_on_that_upstr
             )
             refused += said
     assert refused > 80
+
+
+async def test_services_of_one_version_refuse_unknown_parameters(cloud: Cloud) -> None:
+    """All operations of telemetry's, and the lists of those that stand on other services."""
+    admin = await cloud.sign_in()
+    for kind in own.KINDS - VERSIONED:
+        mount, routes = MOUNTS[kind]
+        for route in routes:
+            listed = "marker" in route.query and "{" not in route.path
+            if route.rules[0] == PUBLIC or route.method == "HEAD":
+                continue
+            if not (listed or kind in ("metric", "alarming")):
+                continue
+            answer = await admin(route.method, address(mount, route) + "?nosuch=1", {}, status=400)
+            assert "nosuch" in answer.text, f"{kind} {route.method} {route.path}"
 
 
 async def test_placement_refuses_unknown_parameters_where_it_knows_any(cloud: Cloud) -> None:

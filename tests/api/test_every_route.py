@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from hanok.services.alarming.routes import ROUTES as ALARMING
+from hanok.services.block_storage.routes import ROUTES as BLOCK_STORAGE
 from hanok.services.compute.routes import ROUTES as COMPUTE
 from hanok.services.identity.routes import ROUTES as IDENTITY
 from hanok.services.image.routes import ROUTES as IMAGE
+from hanok.services.key_manager.routes import ROUTES as KEY_MANAGER
+from hanok.services.load_balancer.routes import ROUTES as LOAD_BALANCER
+from hanok.services.metric.routes import ROUTES as METRIC
 from hanok.services.network.routes import ROUTES as NETWORK
+from hanok.services.orchestration.routes import ROUTES as ORCHESTRATION
 from hanok.services.placement.routes import ROUTES as PLACEMENT
+from hanok.services.shared_file_system.routes import ROUTES as SHARED_FILE_SYSTEM
 from hanok.web.microversions import text
 from hanok.web.routes import PUBLIC, Route
+from tests.api.ways import own
 from tests.cloud import (
     NEWEST,
     PASSWORD,
@@ -26,10 +34,18 @@ from tests.cloud import (
 MOUNTS = {
     "identity": ("", IDENTITY),
     "image": ("/image", IMAGE),
+    "block-storage": ("/volume", BLOCK_STORAGE),
     "compute": ("/compute", COMPUTE),
     "placement": ("/placement", PLACEMENT),
     "network": ("/network", NETWORK),
+    "load-balancer": ("/load-balancer", LOAD_BALANCER),
+    "metric": ("/metric", METRIC),
+    "alarming": ("/alarming", ALARMING),
+    "orchestration": ("/heat-api", ORCHESTRATION),
+    "shared-file-system": ("/share", SHARED_FILE_SYSTEM),
+    "key-manager": ("/key-manager", KEY_MANAGER),
 }
+EXPERIMENTAL = "X-OpenStack-Manila-API-Experimental"
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 
 
@@ -38,13 +54,19 @@ def every() -> list[tuple[str, str, Route]]:
 
 
 def address(mount: str, route: Route) -> str:
-    parts = [NOWHERE if part.startswith("{") else part for part in route.path.split("/")]
+    """Of what is not there; a type of resources is, so that what is asked of it is read."""
+    named = {"{resource_type}": "instance"}
+    parts = [
+        named.get(part, NOWHERE) if part.startswith("{") else part for part in route.path.split("/")
+    ]
     return mount + "/".join(parts)
 
 
 def headers(kind: str, route: Route) -> dict[str, str]:
     version = route.minimum or route.maximum
-    return {"OpenStack-API-Version": f"{kind} {text(version)}"} if version else {}
+    name = "volume" if kind == "block-storage" else kind
+    found = {"OpenStack-API-Version": f"{name} {text(version)}"} if version else {}
+    return found | ({EXPERIMENTAL: "true"} if route.experimental else {})
 
 
 async def test_no_route_answers_without_a_token(cloud: Cloud) -> None:
@@ -75,7 +97,8 @@ async def test_no_body_gets_a_500(cloud: Cloud, body: object) -> None:
             answer = await client(
                 route.method, address(mount, route), sent, headers=headers(kind, route)
             )
-            assert answer.status_code < 500, (
+            # What is in no version of ours is told so: queries in another language, say.
+            assert answer.status_code < 500 or answer.status_code == 501, (
                 f"{kind} {route.method} {route.path} {sent}: {answer.text[:300]}"
             )
 
@@ -91,7 +114,7 @@ async def test_strict_routes_refuse_an_unknown_key(cloud: Cloud) -> None:
         answer = await admin(
             route.method, address(mount, route), sent, headers=headers(kind, route)
         )
-        assert answer.status_code in (400, 404), (
+        assert answer.status_code in (400, 404, 422), (
             f"{kind} {route.method} {route.path}: {answer.status_code} {answer.text[:300]}"
         )
 
@@ -225,19 +248,29 @@ async def _things(cloud: Cloud) -> tuple[Client, dict[tuple[str, str], str]]:
     }
 
 
+# A load balancer or a secret of another project answers 403, as upstream has it; ids are random.
+HIDING = own.KINDS - {"load-balancer", "key-manager"}
+# What is a project's own, in services where what else stands in a path is everybody's.
+OWNED = {
+    "resource_id", "metric_id", "alarm_id", "stack_id", "stack_identity", "config_id",
+    "deployment_id",
+}  # fmt: skip
+
+
 async def test_a_strangers_thing_answers_as_one_that_never_existed(cloud: Cloud) -> None:
-    _, things = await _things(cloud)
+    owner, things = await _things(cloud)
+    for kind in sorted(HIDING):
+        things |= await own.things(cloud, kind, owner, owner)
     stranger = await cloud.project_with("stranger", "member")
     tried = 0
     for kind, mount, route in every():
         names = [part[1:-1] for part in route.path.split("/") if part.startswith("{")]
         known = [name for name in names if (kind, name) in things]
-        if len(known) != 1:
+        if len(known) != 1 if kind not in own.KINDS else not OWNED & set(known):
             continue
-        theirs = things[kind, known[0]]
         empty = address(mount, route)
         path = "/".join(
-            theirs if part == f"{{{known[0]}}}" else NOWHERE if part.startswith("{") else part
+            things.get((kind, part[1:-1]), NOWHERE) if part.startswith("{") else part
             for part in (mount + route.path).split("/")
         )
         body: object = {route.body_key: None} if route.body_key else {}
@@ -251,7 +284,7 @@ async def test_a_strangers_thing_answers_as_one_that_never_existed(cloud: Cloud)
             f"{kind} {route.method} {route.path}: {there.status_code} for a stranger's, "
             f"{nowhere.status_code} for none: {there.text[:200]} / {nowhere.text[:200]}"
         )
-    assert tried > 60
+    assert tried > 130
 
 
 # What upstream tells everybody apart, and clients are written for: 404 when it is not there, 403 when it is not theirs.

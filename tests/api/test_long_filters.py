@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hanok.web.request import MOST_PARAMETERS
+from hanok.web.request import MAXIMUM_PARAMETERS
 from tests.cloud import NEWEST, Client, Cloud, a_flavor, a_network, a_server, an_image, settle
 
 MANY = [f"t{number}" for number in range(2_000)]
@@ -70,7 +70,7 @@ async def test_a_sort_key_again_and_again_orders_once(cloud: Cloud) -> None:
 @pytest.mark.parametrize("path", ["/v3/users", "/image/v2/images", NETWORKS, SERVERS])
 async def test_more_parameters_than_a_query_has(cloud: Cloud, path: str) -> None:
     admin = await cloud.sign_in()
-    maximum = "&".join(["name=a"] * MOST_PARAMETERS)
+    maximum = "&".join(["name=a"] * MAXIMUM_PARAMETERS)
     await admin.get(f"{path}?{maximum}")
     answer = await admin("GET", f"{path}?{maximum}&name=a", status=400)
-    assert f"at most {MOST_PARAMETERS} parameters" in answer.text
+    assert f"at most {MAXIMUM_PARAMETERS} parameters" in answer.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 
 import pytest
@@ -71,11 +72,49 @@ async def test_in_a_name(cloud: Cloud) -> None:
             ("/network/v2.0/networks", '{"network": {"name": "%s"}}'),
             ("/compute/v2.1/os-keypairs", '{"keypair": {"name": "%s"}}'),
             ("/placement/resource_providers", '{"name": "%s"}'),
+            ("/load-balancer/v2.0/lbaas/flavorprofiles", _PROFILE % ("%s", "{}")),
+            ("/metric/v1/archive_policy", '{"name": "%s", "definition": [{"granularity": "1s"}]}'),
+            ("/metric/v1/resource/generic", '{"id": "%s"}'),
+            ("/alarming/v2/alarms", '{"name": "%s", "type": "event", "event_rule": {}}'),
+            ("/heat-api/v1/software_configs", '{"name": "%s", "config": "%s"}'),
         ):
             answer = await admin("POST", path, content=body.replace("%s", text).encode())
             assert answer.status_code < 500, f"{path}: {answer.text}"
             if text in (r"\u0000", r"\ud800", r"\udfff"):
                 assert answer.status_code == 400, f"{path} {text}: {answer.text}"
+
+
+_PROFILE = '{"flavorprofile": {"name": "%s", "provider_name": "amphora", "flavor_data": "%s"}}'
+_DEEP = "[" * 4000
+
+
+async def test_a_text_that_is_read_as_a_document_is_refused_when_it_is_too_deep(
+    cloud: Cloud,
+) -> None:
+    admin = await cloud.sign_in()
+    kind = "gnocchi_aggregation_by_resources_threshold"
+    rule = {"metric": "cpu", "resource_type": "instance", "aggregation_method": "mean"}
+    rule |= {"query": _DEEP, "threshold": "1", "comparison_operator": "gt"}
+    stack = {"stack_name": "s", "template": "{" + f'"heat_template_version": {_DEEP}'}
+    template = {"heat_template_version": "2016-10-14", "resources": {}}
+    searched = {"operations": "(" * 4000, "resource_type": "generic", "search": "(" * 4000}
+    policy = {"name": "p", "provider_name": "amphora", "availability_zone_data": _DEEP}
+    for path, body in (
+        ("/load-balancer/v2.0/lbaas/flavorprofiles", json.loads(_PROFILE % ("p", _DEEP))),
+        (
+            "/load-balancer/v2.0/lbaas/availabilityzoneprofiles",
+            {"availability_zone_profile": policy},
+        ),
+        ("/alarming/v2/query/alarms", {"filter": _DEEP}),
+        ("/alarming/v2/query/alarms/history", {"orderby": '{"a":' * 1500}),
+        ("/alarming/v2/alarms", {"name": "a", "type": kind, f"{kind}_rule": rule}),
+        ("/heat-api/v1/stacks", stack),
+        ("/heat-api/v1/stacks", {"stack_name": "s", "template": template, "environment": _DEEP}),
+        ("/metric/v1/aggregates", searched),
+        ("/metric/v1/search/resource/generic", {"and": [{"=": {"id": {}}}]}),
+        ("/metric/v1/search/resource/generic?filter=" + "(" * 4000, None),
+    ):
+        await admin("POST", path, body, status=400)
 
 
 async def test_a_body_is_nested_so_deep_and_no_deeper(cloud: Cloud) -> None:
@@ -158,6 +197,12 @@ async def test_numbers_of_thousands_of_digits(cloud: Cloud) -> None:
     for path in ("/compute/v2.1/flavors", "/network/v2.0/networks", "/image/v2/images"):
         await admin("GET", f"{path}?limit={MANY}", status=200)
     await admin("GET", f"/v3/users?limit={MANY}", status=200)
+    for path in (
+        "/load-balancer/v2.0/lbaas/flavors", "/metric/v1/metric", "/alarming/v2/alarms", "/heat-api/v1/stacks",
+        "/metric/v1/resource/generic",
+    ):  # fmt: skip
+        answer = await admin("GET", f"{path}?limit={MANY}")
+        assert answer.status_code in (200, 400), f"{path}: {answer.text[:200]}"
     image = await an_image(admin)
     size = len((await admin("GET", f"/image/v2/images/{image}/file")).content)
     for text, status, length in (

@@ -6,11 +6,16 @@ import inspect
 from types import ModuleType
 from typing import Any
 
+from hanok.services.alarming.logic import queries as alarms
 from hanok.services.compute.routes import flavors, server_lists
 from hanok.services.image.routes import images, metadefs
+from hanok.services.load_balancer.routes import kinds as balancing
+from hanok.services.metric.logic import lists as metrics
 from hanok.services.network.routes import kinds
+from hanok.services.orchestration.logic import lists as stacks
 from hanok.web.listing import Listing, SortKey
 from hanok.web.resources import Kind
+from tests.api.ways import alarming, load_balancer, metric, orchestration
 from tests.cloud import NEWEST, Client, Cloud, a_flavor, a_network, a_server, an_image, settle
 
 ODD = ("b,a", "", "Z", "é")
@@ -32,8 +37,9 @@ LISTS = [
     ("/image/v2/images", "images", sort_keys(images.LIST), ""),
     ("/image/v2/metadefs/namespaces", "namespaces", sort_keys(metadefs.NAMESPACES), ""),
     *(
-        (f"/network{kind.base}", kind.plural, sort_keys(kind.listing), "")
-        for kind in kinds_of(kinds)
+        (f"/{mount}{kind.base}", kind.plural, sort_keys(kind.listing), "")
+        for mount, module in (("network", kinds), ("load-balancer", balancing))
+        for kind in kinds_of(module)
     ),
 ]
 
@@ -77,6 +83,10 @@ async def _ways(admin: Client) -> None:
             ("qos/policies", {"policy": {"name": f"q{name}", "shared": public}}),
         ):
             await admin.post(f"/network/v2.0/{plural}", one)
+    subnet = await load_balancer.a_subnet(admin)
+    for name in ODD:
+        await load_balancer.a_balancer(admin, subnet, name)
+        await load_balancer.offers(admin, name or "o")
     flavor = await a_flavor(admin)
     for drive in (True, False, False):
         await a_server(admin, image, flavor, config_drive=drive)
@@ -88,7 +98,7 @@ async def _walked(admin: Client, path: str, plural: str, query: str, size: int) 
     address = f"{path}?{query}&limit={size}"
     while address:
         body = await admin.get(address, headers=NEWEST if "/compute/" in path else None)
-        found += [one.get("id") or one["namespace"] for one in body[plural]]
+        found += [one.get("id") or one.get("namespace") or one["name"] for one in body[plural]]
         links = {one["rel"]: one["href"] for one in body.get(f"{plural}_links", ())}
         address = links.get("next", "")
         if "next" in body:
@@ -109,6 +119,46 @@ async def test_pages_of_one_hold_the_whole_list(cloud: Cloud) -> None:
                 assert len(set(whole)) == len(whole)
                 if await _walked(admin, path, plural, query, 1) != whole:
                     wrong.append((path, query))
+    assert not wrong
+
+
+# Of lists without links in their bodies: address, what holds the items, what a marker names, how order is asked for.
+MARKED = [
+    ("/metric/v1/metric", "", "id", "sort={}:{}", metrics.SORTS),
+    ("/metric/v1/resource/instance", "", "id", "sort={}:{}", ("display_name", "started_at", "id")),
+    ("/alarming/v2/alarms", "", "alarm_id", "sort={}:{}", alarms.SORTS),
+    ("/heat-api/v1/stacks", "stacks", "id", "sort_keys={}&sort_dir={}", tuple(stacks.SORTS)),
+]
+
+
+async def _marked(admin: Client, path: str, holder: str, name: str, query: str, size: int) -> Any:
+    """The ids of a list, page by page, each behind the last one of the page before."""
+    found: list[Any] = []
+    while True:
+        behind = f"&marker={found[-1]}" if found else ""
+        body = await admin.get(f"{path}?{query}&limit={size}{behind}")
+        page = [one[name] for one in (body[holder] if holder else body)]
+        found += page
+        if len(page) < size:
+            return found
+
+
+async def test_pages_behind_markers_hold_the_whole_list(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    for number, name in enumerate(("b,a", "", "Z")):
+        body = {"archive_policy_name": "low", **({"name": name} if name else {})}
+        await admin.post("/metric/v1/metric", body)
+        await metric.a_resource(admin, name)
+        await alarming.an_alarm(admin, name or "a", enabled=number == 1)
+        await orchestration.a_stack(admin, f"s{number}")
+    await settle(cloud)
+    wrong = []
+    for path, holder, marker, form, keys in MARKED:
+        for query in (form.format(key, way) for key in keys for way in ("asc", "desc")):
+            whole = await _marked(admin, path, holder, marker, query, 100)
+            assert len(set(whole)) == len(whole) >= 3, path
+            if await _marked(admin, path, holder, marker, query, 1) != whole:
+                wrong.append((path, query))
     assert not wrong
 
 

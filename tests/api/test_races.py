@@ -122,3 +122,78 @@ async def test_things_that_go_while_they_are_changed(clouds: list[Cloud]) -> Non
             times=3,
         )
         assert all(set(statuses) <= {200, 204, 404} for statuses in found.values()), found
+
+
+async def test_changes_of_one_thing_at_once_lose_nothing(clouds: list[Cloud]) -> None:
+    """What one request says of a thing is not undone by another that says something else of it."""
+    admin = await clouds[0].sign_in()
+    network = (await admin.post(f"{NETWORK}/networks", {"network": {}}))["network"]["id"]
+    body = {"port": {"network_id": network}}
+    port = f"{NETWORK}/ports/{(await admin.post(f'{NETWORK}/ports', body))['port']['id']}"
+    group = (await admin.post(f"{NETWORK}/address-groups", {"address_group": {"name": "g"}}))[
+        "address_group"
+    ]["id"]
+    addresses = [f"10.{number}.0.0/24" for number in range(6)]
+    for number in range(5):
+        pairs = [{"ip_address": f"192.0.2.{number + 1}"}]
+        found = await _at_once(
+            clouds,
+            ("PUT", port, {"port": {"name": f"n{number}"}}),
+            ("PUT", port, {"port": {"allowed_address_pairs": pairs}}),
+            ("PUT", port, {"port": {"description": f"d{number}"}}),
+            times=1,
+        )
+        assert all(statuses == [200, 200] for statuses in found.values())
+        now = (await admin.get(port))["port"]
+        assert (now["name"], now["description"]) == (f"n{number}", f"d{number}")
+        assert [one["ip_address"] for one in now["allowed_address_pairs"]] == [
+            one["ip_address"] for one in pairs
+        ]
+    path = f"{NETWORK}/address-groups/{group}/add_addresses"
+    await _at_once(clouds, *(("PUT", path, {"addresses": [one]}) for one in addresses), times=1)
+    shown = (await admin.get(f"{NETWORK}/address-groups/{group}"))["address_group"]
+    assert sorted(shown["addresses"]) == addresses
+
+
+async def test_one_revision_is_changed_once(clouds: list[Cloud]) -> None:
+    admins = [await cloud.sign_in() for cloud in clouds]
+    network = (await admins[0].post(f"{NETWORK}/networks", {"network": {}}))["network"]
+    path = f"{NETWORK}/networks/{network['id']}"
+    for _ in range(3):
+        revision = (await admins[0].get(path))["network"]["revision_number"]
+        answers = await asyncio.gather(
+            *(
+                admin(
+                    "PUT",
+                    path,
+                    {"network": {"name": f"n{number}"}},
+                    headers={"If-Match": f"revision_number={revision}"},
+                )
+                for number in range(4)
+                for admin in admins
+            )
+        )
+        assert sorted(one.status_code for one in answers) == [200, *[412] * 7]
+
+
+async def test_a_router_that_gets_gateways_at_once_keeps_one(clouds: list[Cloud]) -> None:
+    admin = await clouds[0].sign_in()
+    outside = []
+    for number in range(2):
+        body: dict[str, Any] = {"network": {"router:external": True}}
+        made = (await admin.post(f"{NETWORK}/networks", body))["network"]["id"]
+        body = {"subnet": {"network_id": made, "ip_version": 4, "cidr": f"10.{number}.0.0/24"}}
+        await admin.post(f"{NETWORK}/subnets", body)
+        outside.append(made)
+    for _ in range(3):
+        router = (await admin.post(f"{NETWORK}/routers", {"router": {}}))["router"]["id"]
+        path = f"{NETWORK}/routers/{router}"
+        asks: list[Ask] = [
+            ("PUT", path, {"router": {"external_gateway_info": {"network_id": one}}})
+            for one in outside
+        ]
+        await _at_once(clouds, *asks, times=2)
+        ports = (await admin.get(f"{NETWORK}/ports?device_id={router}"))["ports"]
+        assert len(ports) == 1
+        await admin("DELETE", path, status=204)
+        assert (await admin.get(f"{NETWORK}/ports?device_id={router}"))["ports"] == []

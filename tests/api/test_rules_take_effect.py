@@ -17,13 +17,19 @@ from hanok.services.network.routes.kinds import KINDS
 from hanok.web.microversions import text
 from hanok.web.policy import Enforcer
 from hanok.web.routes import PUBLIC, SIGNED_IN, Route
-from tests.api.test_every_route import MOUNTS, NOWHERE, _things
-from tests.api.ways import Things, Way, Ways, compute, identity, image, network
-from tests.cloud import Client, Cloud, running
+from tests.api.test_every_route import EXPERIMENTAL, MOUNTS, NOWHERE, _things
+from tests.api.ways import Things, Way, Ways, block_storage, compute, identity, image, network, own
+from tests.cloud import Client, Cloud, running, settle
 
 # Order: what takes away comes last, of things before what holds them.
 ORDER = {"GET": 0, "HEAD": 1, "POST": 2, "PUT": 3, "PATCH": 4, "DELETE": 5}
 
+
+# What takes one change at a time: the next request waits until the last one's work is done.
+ONE_AT_A_TIME = frozenset(("load-balancer", "orchestration", "shared-file-system", "key-manager"))
+VERSIONED = frozenset(
+    ("compute", "placement", "block-storage", "shared-file-system", "key-manager")
+)
 
 # No two rebuilds of a server answer alike: tests/api/compute/test_rebuild.py turns these.
 # Servers of these tests are anywhere on their host: tests/api/compute/test_exact_placing.py has others.
@@ -46,7 +52,11 @@ def name_of(route: Route) -> str:
 
 
 def way_of(ways: Ways, route: Route, rule: str) -> Way:
-    return ways.get((name_of(route), rule)) or ways.get((name_of(route), "")) or Way()
+    """That of the route's versions, or else that of the name."""
+    name = name_of(route)
+    names = [f"{name} until {text(route.maximum)}", name] if route.maximum else [name]
+    found = [ways.get((one, said)) for one in names for said in (rule, "")]
+    return next((one for one in found if one is not None), Way())
 
 
 def path_of(kind: str, route: Route, things: Things, way: Way) -> str:
@@ -60,16 +70,23 @@ def path_of(kind: str, route: Route, things: Things, way: Way) -> str:
 
 def version_of(kind: str, route: Route) -> dict[str, str]:
     """The newest version that serves a route."""
-    if kind not in ("compute", "placement"):
+    if kind not in VERSIONED:
         return {}
     newest = text(route.maximum) if route.maximum else "latest"
-    return {"OpenStack-API-Version": f"{kind} {newest}"}
+    name = "volume" if kind == "block-storage" else kind
+    tried = {EXPERIMENTAL: "true"} if route.experimental else {}
+    return {"OpenStack-API-Version": f"{name} {newest}", **tried}
+
+
+# What differs between two answers without a rule: the request, and the second in which something was changed.
+_OF_THE_MOMENT = re.compile(r'req-[0-9a-f-]+|"updated":"[^"]+"')
 
 
 class Turning:
     """One service's rules, and what they say to one request."""
 
     def __init__(self, cloud: Cloud, kind: str, client: Client, things: Things) -> None:
+        self._cloud = cloud
         self._enforcer: Enforcer = cloud.control.app.enforcer(kind)
         self._kind, self._client, self._things = kind, client, things
 
@@ -88,7 +105,9 @@ class Turning:
             headers={**version_of(self._kind, route), **way.headers},
         )
         self._enforcer.override({})
-        return answer.status_code, re.sub(r"req-[0-9a-f-]+", "", answer.text)
+        if self._kind in ONE_AT_A_TIME:
+            await settle(self._cloud)
+        return answer.status_code, _OF_THE_MOMENT.sub("", answer.text)
 
     async def shows(self, route: Route, rule: str, way: Way) -> bool:
         """Whether the answer is another one when nobody may than when everybody may, by each name of the rule."""
@@ -105,20 +124,26 @@ async def ways_of(cloud: Cloud, kind: str, admin: Client, owner: Client, things:
         return await identity.ways(cloud, admin, owner)
     if kind == "compute":
         return await compute.ways(cloud, admin, owner, things)
+    if kind == "block-storage":
+        return await block_storage.ways(cloud, admin, owner, things)
     if kind == "image":
         return await image.ways(admin, owner, things)
     if kind == "network":
         return await network.ways(admin, owner, things)
-    return {}
+    return await own.ways(cloud, kind, admin, things) if kind in own.KINDS else {}
 
 
 @asynccontextmanager
 async def with_things(
-    folder: Path, database: str
+    folder: Path, database: str, kind: str
 ) -> AsyncIterator[tuple[Cloud, Client, Client, Things]]:
     """A cloud that shows the locations of images, an administrator, an owner, and what that one has."""
     shown = ImageSettings(show_multiple_locations=True)
     async with running(folder, database=database, image=shown) as cloud:
+        if kind in own.KINDS:
+            admin = await cloud.project_with("operators", "admin", "service", "member")
+            yield cloud, admin, admin, await own.things(cloud, kind, admin, admin)
+            return
         owner, things = await _things(cloud)
         admin = await cloud.project_with("operators", "admin", "service")
         public = await admin.get("/network/v2.0/networks?router:external=true")
@@ -135,7 +160,7 @@ async def with_things(
 async def test_each_rule_that_a_route_names_takes_effect(
     tmp_path: Path, database_url: str, kind: str
 ) -> None:
-    async with with_things(tmp_path, database_url) as (cloud, admin, owner, things):
+    async with with_things(tmp_path, database_url, kind) as (cloud, admin, owner, things):
         ways = await ways_of(cloud, kind, admin, owner, things)
         turning = Turning(cloud, kind, admin, things)
         unseen = [

@@ -13,10 +13,10 @@ import uvicorn
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hanok.control.server import Server
+from hanok.control.server import AHEAD, TOO_FAR, Server
 from hanok.control.server_settings import ServerSettings
 
-PATIENT_S = 20.0  # what a test waits for at most; each has a second or three to do
+PATIENT_S = 60.0  # what a test waits for at most; each has a second or three to do
 
 
 async def _echo(scope: Any, receive: Any, send: Any) -> None:
@@ -99,6 +99,34 @@ async def test_a_byte_now_and_then_is_not_enough(where: str) -> None:
                 await asyncio.sleep(0.1)
         assert end.result()
         writer.close()
+
+
+async def test_requests_that_wait_for_no_answer_are_few() -> None:
+    """What is sent ahead is answered in order; whoever goes on and on is refused, and costs nothing more."""
+    begun: list[str] = []
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        begun.append(scope["path"])
+        await asyncio.sleep(0.05)
+        await Response(scope["path"])(scope, receive, send)
+
+    def requests(count: int) -> bytes:
+        return b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % one for one in range(count))
+
+    async with serving(ServerSettings(), slow) as port, asyncio.timeout(PATIENT_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(requests(AHEAD))
+        for number in range(AHEAD):
+            await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(len(str(number)) + 1) == b"/%d" % number
+        writer.close()
+        begun.clear()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(requests(AHEAD * 10))
+        came = await reader.read()
+        assert came.startswith(b"HTTP/1.1 400 ") and came.endswith(TOO_FAR.encode())
+        writer.close()
+    assert begun == ["/0"]
 
 
 async def test_an_answer_that_nobody_reads_ends(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from hanok.base.errors import Unavailable
 from hanok.bus import MemoryBus
+from hanok.control import app
 from hanok.control.settings import load
 from hanok.rooms import WrongSettings
 from tests.cloud import Client, Cloud, a_flavor, a_network, a_server, an_image, running, settle
@@ -18,7 +24,7 @@ DOOR = "/hanok/v1/services"
 
 
 async def _until(look: Callable[[], Awaitable[int]], requested: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await look() != requested:
             await asyncio.sleep(0.01)
 
@@ -46,7 +52,7 @@ async def test_a_service_that_is_switched_off_is_gone_and_comes_back_with_its_ro
     listed = {one["name"]: one for one in (await admin.get(DOOR))["services"]}
     assert listed["compute"]["disabled_by"] == "operator" and listed["network"]["enabled"]
     assert "compute" not in cloud.control.house.rooms
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "compute.reconciler" in cloud.control.leases.running():
             await asyncio.sleep(0.01)
 
@@ -57,6 +63,95 @@ async def test_a_service_that_is_switched_off_is_gone_and_comes_back_with_its_ro
     assert shown["server"]["status"] == "ACTIVE"
     await admin("DELETE", f"/compute/v2.1/servers/{server_id}", status=204)
     await settle(cloud)
+    assert (await admin.get("/hanok/v1/inventory"))["differences"] == []
+
+
+async def test_a_service_that_is_off_hears_of_nothing_and_hears_once_when_it_is_back(
+    cloud: Cloud,
+) -> None:
+    admin = await cloud.sign_in()
+    heard = cloud.control.events.listeners
+
+    async def count() -> int:
+        return len(cloud.control.events.listeners)
+
+    for name in ("alarming", "load_balancer", "compute"):
+        theirs = [one for one in heard if f".{name}." in getattr(one[1], "__module__", "")]
+        assert theirs
+        await admin("PUT", f"{DOOR}/{name}", {"enabled": False}, status=204)
+        await _until(count, len(heard) - len(theirs))
+        await admin("PUT", f"{DOOR}/{name}", {"enabled": True}, status=204)
+        await _until(count, len(heard))
+
+
+async def test_nothing_is_left_in_memory_of_services_that_are_off(cloud: Cloud) -> None:
+    """But their code."""
+    admin = await cloud.sign_in()
+    rooms = cloud.control.house.rooms
+    above = list(rooms)[:0:-1]
+    before = {name: weakref.ref(rooms[name]) for name in above}
+    before["network's"] = weakref.ref(rooms["network"].facade)
+    for name in above:
+        await admin("PUT", f"{DOOR}/{name}", {"enabled": False}, status=204)
+
+    async def count() -> int:
+        return len(rooms)
+
+    await _until(count, 1)
+    for _ in range(3):
+        await asyncio.sleep(0.05)
+        gc.collect()
+    assert [name for name, one in before.items() if one() is not None] == []
+
+
+async def test_the_inventory_is_looked_at_while_services_are_switched(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+
+    async def off() -> int:
+        return int("load_balancer" not in cloud.control.house.rooms)
+
+    for on in (False, True, False, True):
+        async with asyncio.TaskGroup() as group:
+            for _ in range(5):
+                group.create_task(admin.get("/hanok/v1/inventory"))
+            switch = admin("PUT", f"{DOOR}/load_balancer", {"enabled": on}, status=204)
+            group.create_task(switch)
+        await _until(off, int(not on))
+
+
+@pytest.mark.parametrize("trouble", [LookupError("odd"), Unavailable("The database is away.")])
+async def test_a_service_that_does_not_start_is_told_and_comes_when_it_can(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    """Whatever hinders it: what was begun of it is taken down, the others are switched, and it is tried again."""
+    admin = await cloud.sign_in()
+    monkeypatch.setattr(app, "FOLLOW_S", 0.05)
+    room = cloud.control.settings.room_class("load_balancer")
+
+    async def status(path: str) -> int:
+        return (await admin("GET", path)).status_code
+
+    balancers, secrets = "/load-balancer/v2/lbaas/loadbalancers", "/key-manager/v1/secrets"
+    for name in ("load_balancer", "key_manager"):
+        await admin("PUT", f"{DOOR}/{name}", {"enabled": False}, status=204)
+    for path in (balancers, secrets):
+        await _until(partial(status, path), 503)
+
+    async def first_rows(self: Any, tx: Any) -> None:
+        raise trouble
+
+    with monkeypatch.context() as broken:
+        broken.setattr(room, "first_rows", first_rows)
+        for name in ("key_manager", "load_balancer"):
+            await admin("PUT", f"{DOOR}/{name}", {"enabled": True}, status=204)
+        await _until(partial(status, secrets), 200)
+        async with asyncio.timeout(20):
+            while not (found := (await admin.get("/hanok/v1/inventory"))["differences"]):
+                await asyncio.sleep(0.01)
+        assert [one["what"] for one in found] == ["service"]
+        assert "The service load_balancer is enabled and does not run here" in found[0]["detail"]
+        assert await status(balancers) == 503 and "load_balancer" not in cloud.control.house.rooms
+    await _until(partial(status, balancers), 200)
     assert (await admin.get("/hanok/v1/inventory"))["differences"] == []
 
 
@@ -80,7 +175,7 @@ async def test_a_switch_outlasts_a_restart(tmp_path: Path) -> None:
         admin = await cloud.sign_in()
         await admin("GET", "/compute/v2.1/servers", status=503)
         await admin("PUT", f"{DOOR}/compute", {"enabled": True}, status=204)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await admin("GET", "/compute/v2.1/servers")).status_code != 200:
                 await asyncio.sleep(0.01)
 

@@ -145,11 +145,11 @@ async def test_a_quota_holds_and_the_service_is_switched_off_and_on(cloud: Cloud
         await _shelf(member, name)
     await member("POST", f"{LIBRARY}/shelves", {"shelf": {"name": "c"}}, status=403)
     await admin("PUT", "/hanok/v1/services/library", {"enabled": False}, status=204)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await member("GET", f"{LIBRARY}/shelves")).status_code != 503:
             await asyncio.sleep(0.01)
     await admin("PUT", "/hanok/v1/services/library", {"enabled": True}, status=204)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await member("GET", f"{LIBRARY}/shelves")).status_code != 200:
             await asyncio.sleep(0.01)
     assert len((await member.get(f"{LIBRARY}/shelves"))["shelves"]) == 2

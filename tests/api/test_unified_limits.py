@@ -42,3 +42,35 @@ async def test_other_services(cloud: Cloud, kind: str) -> None:
         await _register(admin, "image", "image_count_total", 1)
         await member("POST", "/image/v2/images", {}, status=201)
         await member("POST", "/image/v2/images", {}, status=413)
+
+
+SETS = (
+    ("/network/v2.0/quotas/{}", "quota", "network", 200),
+    ("/volume/v3/os-quota-sets/{}", "quota_set", "volumes", 200),
+    ("/load-balancer/v2.0/lbaas/quotas/{}", "quota", "listener", 202),
+)
+
+
+async def test_a_project_that_is_not_there_yet(cloud: Cloud) -> None:
+    """Operators and suites of clients name projects that identity does not know, as other clouds let them."""
+    admin = await cloud.sign_in()
+    for path, key, name, made in SETS:
+        one = path.format("name-of-a-project")
+        usual = (await admin.get(one))[key][name]
+        await admin("PUT", one, {key: {name: 7}}, status=made)
+        assert (await admin.get(one))[key][name] == 7
+        assert (await admin.get(path.format(admin.project_id)))[key][name] == usual
+        await admin("DELETE", one)
+        assert (await admin.get(one))[key][name] == usual
+
+
+@pytest.mark.parametrize("owner", ["class:default", "class%3Adefault", "x" * 256])
+async def test_what_names_no_project(cloud: Cloud, owner: str) -> None:
+    """Limits of everybody are not a project's."""
+    admin = await cloud.sign_in()
+    for path, key, name, _ in SETS:
+        one = path.format(owner)
+        answer = await admin("PUT", one, {key: {name: 7}}, status=400)
+        assert "is not a valid project ID" in answer.text
+        await admin("DELETE", one, status=400)
+        assert (await admin.get(path.format(admin.project_id)))[key][name] != 7

@@ -16,6 +16,11 @@ from hanok.commands import DiskFile, EnsureImage, ImageState, SetPower
 from hanok.drivers.image_format import inspect
 
 LEAST_MIB = 96
+USER_DATA = b"""#!/bin/sh
+echo I am $(hostname)
+# What people and suites use in such a guest.
+echo $(curl -V | cut -d ' ' -f 1 | head -n 1) $(su cirros -c "/sbin/blkid -L config-2 -o device") $(which mkfs.ext4)
+"""
 
 
 @pytest.mark.host
@@ -44,9 +49,7 @@ async def test_the_image_boots_and_knows_who_it_is(tmp_path: Path) -> None:
                 DiskFile(
                     path="openstack/latest/meta_data.json", content=json.dumps(identity).encode()
                 ),
-                DiskFile(
-                    path="openstack/latest/user_data", content=b"#!/bin/sh\necho I am $(hostname)\n"
-                ),
+                DiskFile(path="openstack/latest/user_data", content=USER_DATA),
             ),
         )
         await host.instance(requested)
@@ -57,6 +60,7 @@ async def test_the_image_boots_and_knows_who_it_is(tmp_path: Path) -> None:
 
         text = await eventually(prompt, timeout_s=240)
         assert "web-1 login: " in text and "I am web-1" in text and "1 ssh key(s)" in text
+        assert "curl /dev/" in text and "/sbin/mkfs.ext4" in text
         off = SetPower(server_id=requested.server_id, generation=2, power="stopped", timeout_s=25)
         assert (await host.instance(off)).power == "stopped"
         assert "reboot: Power down" in await host.console(requested.server_id)

@@ -35,10 +35,13 @@ from hanok.commands import (
     wire,
 )
 from hanok.drivers.qemu import process
+from hanok.drivers.volumes.daemon import Daemon
+from hanok.drivers.volumes.relay import Settings as RelaySettings
+from hanok.drivers.volumes.relay_process import RelayProcess
 from hanok.node import cgroups
 from hanok.node.app import run_node
 from hanok.node.chassis import NullChassis
-from hanok.node.settings import NodeSettings
+from hanok.node.settings import BackendSettings, NodeSettings
 from hanok.node.simulated import Shape, SimulatedHost, run_simulated
 
 # A disk whose boot sector says "tiny login: " on the serial line, writes to the disk and says "." when it reads a "w"
@@ -57,6 +60,7 @@ ENSURE_IMAGE = EnsureImage(
     size_bytes=len(TINY),
     hash_value=hashlib.sha512(TINY).hexdigest(),
 )
+BACKENDS = (BackendSettings(name="files"), BackendSettings(name="files2"))
 WAIT_S = 60.0  # a machine that is busy with other things
 T = TypeVar("T")
 
@@ -97,6 +101,7 @@ class House:
         assert isinstance(await self.ask(ENSURE_IMAGE), ImageState)
 
     async def start(self) -> None:
+        """Also again, after `stop`: what it had goes on."""
         self.bus = MemoryBus()
         await self.bus.listen(f"{wire.INSTANCE}.*", self._changed)
         await self.bus.listen(f"{wire.HEARTBEAT}.*", self._beat)
@@ -150,13 +155,13 @@ async def house(kind: str, *, disk_mib: int = 0, **changes: Any) -> AsyncIterato
         subprocess.run([*mount, str(folder)], check=True, timeout=30)
     (folder / "store").mkdir()
     (folder / "store" / IMAGE_ID).write_bytes(TINY)
+    values = {"host": "host-1.example", "volume_backends": BACKENDS} | changes
     settings = NodeSettings(
-        host="host-1.example",
         state_dir=str(folder / "state"),
         run_dir=str(folder / "run"),
         image_stores=(str(folder / "store"),),
         accelerator="tcg",
-        **changes,
+        **values,
     )
     folder.chmod(0o711)
     one = House(kind, settings.host, folder, MemoryBus(), NullChassis(), settings)
@@ -169,6 +174,14 @@ async def house(kind: str, *, disk_mib: int = 0, **changes: Any) -> AsyncIterato
             if found := process.find(identity, server_id=server_id, folder=settings.run_dir):
                 await found.kill()
                 found.close()
+        daemon = Daemon(Path(settings.run_dir) / "volumes")
+        if await daemon.adopt():
+            await daemon.kill()
+        relay = RelayProcess(
+            Path(settings.run_dir) / "far", RelaySettings(daemon="", tls="", address="", port=0)
+        )
+        await relay.look()
+        await relay.kill()
         cgroups.clear(cgroups.name_of(settings.run_dir))
         if disk_mib:
             subprocess.run(["umount", "-l", str(folder)], check=True, timeout=30)

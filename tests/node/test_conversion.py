@@ -125,10 +125,10 @@ async def test_one_whose_conversion_broke_is_converted_again(place: str) -> None
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
 async def test_the_tool_runs_as_nobody_else_does() -> None:
-    async with house("real", qemu_uid=431_000, qemu_gid=431_000, qemu_uids=3) as host:
+    async with house("real", qemu_uid=431_000, qemu_gid=431_000, qemu_uids=4) as host:
         requested = stored(host, "vhdx")
         assert isinstance(await host.ask(requested), ImageState)
         found = cached(host, requested.image_id).stat()
         assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (0, 431_000, 0o440)
-        assert host.settings.converter_uid == 431_002
+        assert host.settings.converter_uid == 431_003
     assert IMAGE_ID  # the store's other image stays what it is

@@ -129,8 +129,8 @@ async def test_a_real_guest_runs_where_it_is_meant_to() -> None:
     """Two nodes of a guest, each CPU on one of the host's; also after it was started anew."""
     async with house("real") as host:
         await host.image()
-        wanted = topology({0: 1}, {1: 0}, emulator=(1,))
-        requested = server(vcpus=2, memory_mib=64, topology=wanted)
+        desired = topology({0: 1}, {1: 0}, emulator=(1,))
+        requested = server(vcpus=2, memory_mib=64, topology=desired)
         assert (await host.instance(requested)).power == "running"
         pid = (await host.inventory()).processes[requested.server_id]
         cpus = sorted(
@@ -147,11 +147,11 @@ async def test_a_real_guest_runs_where_it_is_meant_to() -> None:
 async def test_a_real_host_says_what_it_cannot_give() -> None:
     async with house("real") as host:
         await host.image()
-        for wanted, words in (
+        for desired, words in (
             (topology({0: 999}), "could not give the server the CPUs"),
             (topology({0: 0}, page=2048), ""),  # there are no huge pages here
         ):
-            requested = server(vcpus=1, memory_mib=32, topology=wanted)
+            requested = server(vcpus=1, memory_mib=32, topology=desired)
             answer = await host.ask(requested)
             if isinstance(answer, InstanceState):  # a machine that has pages set aside
                 continue

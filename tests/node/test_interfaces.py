@@ -34,7 +34,7 @@ def another(number: int) -> NIC:
     return msgspec.structs.replace(a_nic(), mac=f"fa:16:3e:00:01:{number:02x}")
 
 
-def wanted(server_id: str, generation: int, *nics: NIC, **more: Any) -> SetInterfaces:
+def desired(server_id: str, generation: int, *nics: NIC, **more: Any) -> SetInterfaces:
     return SetInterfaces(server_id=server_id, generation=generation, nics=nics, **more)
 
 
@@ -58,14 +58,14 @@ async def test_an_interface_comes(host: House, state: str) -> None:
         await host.instance(power(sid, 2, state))
     nics = (*requested.nics, second)
     for _ in range(2):
-        answer = await host.instance(wanted(sid, 3, *nics, config_drive=A_CONFIG_DRIVE))
+        answer = await host.instance(desired(sid, 3, *nics, config_drive=A_CONFIG_DRIVE))
         assert (answer.power, answer.generation) == (state, 3)
     inventory = await host.inventory()
     assert inventory.taps == tuple(sorted(nic.port_id for nic in nics))
     assert inventory.metadata_networks == tuple(sorted(nic.network_id for nic in nics))
     await host.instance(power(sid, 4, "running"))
     assert await macs(host, sid) == [nic.mac for nic in nics]
-    assert await host.ask(wanted(sid, 3)) == Stale(seen_generation=4)
+    assert await host.ask(desired(sid, 3)) == Stale(seen_generation=4)
 
 
 async def test_an_interface_of_a_stopped_server_goes(host: House) -> None:
@@ -73,7 +73,7 @@ async def test_an_interface_of_a_stopped_server_goes(host: House) -> None:
     requested = server(nics=(first, second), power="stopped")
     await host.instance(requested)
     for _ in range(2):
-        await host.instance(wanted(requested.server_id, 2, second))
+        await host.instance(desired(requested.server_id, 2, second))
     inventory = await host.inventory()
     assert inventory.taps == (second.port_id,)
     assert inventory.metadata_networks == (second.network_id,)
@@ -84,10 +84,10 @@ async def test_a_paused_server_lets_go_of_nothing(host: House) -> None:
     sid = requested.server_id
     await host.instance(requested)
     await host.instance(power(sid, 2, "paused"))
-    answer = await host.ask(wanted(sid, 3))
+    answer = await host.ask(desired(sid, 3))
     assert isinstance(answer, Failed) and "unpause it first" in answer.message
     assert (await host.inventory()).taps == (requested.nics[0].port_id,)
-    await host.instance(wanted(sid, 3, required=False))
+    await host.instance(desired(sid, 3, required=False))
     assert (await host.inventory()).taps == ()
 
 
@@ -95,19 +95,19 @@ async def test_a_server_with_a_new_interface_is_suspended_and_resumed(host: Hous
     requested = server(nics=(another(1),))
     sid, second = requested.server_id, another(2)
     await host.instance(requested)
-    await host.instance(wanted(sid, 2, *requested.nics, second))
+    await host.instance(desired(sid, 2, *requested.nics, second))
     await host.instance(power(sid, 3, "suspended"))
-    answer = await host.ask(wanted(sid, 4, second))
+    answer = await host.ask(desired(sid, 4, second))
     assert isinstance(answer, Failed) and "suspended" in answer.message
     assert (await host.instance(power(sid, 5, "running"))).power == "running"
     assert await macs(host, sid) == [requested.nics[0].mac, second.mac]
 
 
 async def test_interfaces_of_no_server_are_refused(host: House) -> None:
-    answer = await host.ask(wanted(new_uuid(), 1))
+    answer = await host.ask(desired(new_uuid(), 1))
     assert isinstance(answer, Failed) and "no such server" in answer.message
     odd = msgspec.structs.replace(another(1), port_id="../x")
-    answer = await host.ask(wanted(new_uuid(), 1, odd))
+    answer = await host.ask(desired(new_uuid(), 1, odd))
     assert isinstance(answer, Failed) and "not an id" in answer.message
 
 
@@ -118,11 +118,11 @@ async def test_a_guest_that_does_not_let_go_keeps_its_interface() -> None:
         requested = server(nics=(another(1),))
         sid = requested.server_id
         await host.instance(requested)
-        answer = await host.ask(wanted(sid, 2, timeout_s=0.5))
+        answer = await host.ask(desired(sid, 2, timeout_s=0.5))
         assert isinstance(answer, Failed) and "did not let go" in answer.message
         assert await macs(host, sid) == [requested.nics[0].mac]
         assert (await host.inventory()).taps == (requested.nics[0].port_id,)
-        await host.instance(wanted(sid, 3, timeout_s=0.5, required=False))
+        await host.instance(desired(sid, 3, timeout_s=0.5, required=False))
         assert (await host.inventory()).taps == ()
         answer = await host.ask(power(sid, 4, "suspended"))
         assert isinstance(answer, Failed) and "reboot it first" in answer.message
@@ -140,7 +140,7 @@ async def test_a_guest_has_as_many_interfaces_as_it_has_ports() -> None:
         generation, answer = 1, None
         for count in range(1, 10):
             generation += 1
-            answer = await host.ask(wanted(sid, generation, *nics[:count]))
+            answer = await host.ask(desired(sid, generation, *nics[:count]))
             if isinstance(answer, Failed):
                 break
         assert isinstance(answer, Failed) and "no free PCIe port" in answer.message

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.node.hosts import A_CONFIG_DRIVE, ENSURE_IMAGE, a_nic, eventually, house, server
+from tests.ports import free_port
 
 from hanok.bus import NobodyThere
 from hanok.bus.nats import NATSBus
@@ -91,8 +91,7 @@ async def node(
     ],
 )
 async def test_a_create_goes_on_after_the_node_was_killed(place: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"nats://127.0.0.1:{port}"
     async with (
         house("real", nats_url=url) as host,

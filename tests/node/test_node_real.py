@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -26,7 +27,9 @@ from hanok.commands import (
     wire,
 )
 from hanok.drivers.qemu.monitor import Monitor
+from hanok.node import guests
 from hanok.node.images import ImageCache
+from hanok.node.settings import SERVERS
 
 
 @pytest_asyncio.fixture
@@ -101,6 +104,24 @@ async def test_a_soft_stop_is_a_hard_one_in_the_end(host: House) -> None:
     deaf = SetPower(server_id=requested.server_id, generation=2, power="stopped", timeout_s=0.2)
     assert (await host.instance(deaf)).power == "stopped"
     assert host.events == []
+
+
+async def test_a_guest_that_is_still_starting_is_asked_again_to_end(
+    host: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, execute = [], Monitor.execute
+
+    async def hear(self: Monitor, command: str, *rest: Any, **more: Any) -> object:
+        asked.append(command)
+        return await execute(self, command, *rest, **more)
+
+    requested = server()
+    await host.instance(requested)
+    monkeypatch.setattr(Monitor, "execute", hear)
+    monkeypatch.setattr(guests, "ASK_AGAIN_S", 0.05)
+    stop = SetPower(server_id=requested.server_id, generation=2, power="stopped", timeout_s=1.0)
+    assert (await host.instance(stop)).power == "stopped"
+    assert asked.count("system_powerdown") > 1
 
 
 async def test_the_disk_grows_and_is_never_replaced(host: House) -> None:
@@ -238,8 +259,10 @@ async def test_servers_share_the_image_and_own_their_folders(host: House) -> Non
 @pytest.mark.host
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start guests as other users")
 async def test_each_guest_runs_as_a_user_of_its_own() -> None:
-    async with house("real", qemu_uid=710_000, qemu_gid=710_000, qemu_uids=3) as host:
-        await host.image()  # the last of the users is for tools that look at images
+    others = 1 + len(SERVERS)  # a load balancer's, and what serves guests
+    users = {"qemu_uid": 710_000, "qemu_gid": 710_000, "qemu_uids": 2 + others}
+    async with house("real", **users) as host:
+        await host.image()
         servers = [server(config_drive=A_CONFIG_DRIVE, swap_mib=16, ephemeral_gib=1) for _ in "ab"]
         for number, one in enumerate(servers):
             await host.instance(one)

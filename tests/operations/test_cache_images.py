@@ -39,7 +39,7 @@ class Site:
     async def having(self) -> set[str]:
         found = set()
         for host in HOSTS:
-            told = await ask(self.cloud.compute.bus, host, ListInventory(), timeout_s=10.0)
+            told = await ask(self.cloud.compute.bus, host, ListInventory(), timeout_s=60)
             assert isinstance(told, HostInventory)
             found |= {host} if self.image in told.images else set()
         return found

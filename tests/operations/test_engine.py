@@ -17,8 +17,8 @@ from hanok.base.errors import DatabaseAway, Raced, StepFailed
 from hanok.bus import MemoryBus, Wakes
 from hanok.commands import Done, ListInventory
 from hanok.commands.wire import encode, node_subject
-from hanok.operations import Operation, Run, Starter, Step, Worker, records_of
-from hanok.operations.tables import operations
+from hanok.operations import Forgetting, Operation, Run, Starter, Step, Worker, records_of, stuck
+from hanok.operations.tables import operations, steps
 from hanok.store import Database, Transaction
 from tests.databases import opened
 
@@ -232,6 +232,82 @@ async def test_another_worker_goes_on_where_one_died(site: Site, step: str, plac
     ]
 
 
+async def test_what_this_version_cannot_read_is_stuck_and_holds_up_no_other(site: Site) -> None:
+    await site.start(Build(name="a"))
+    async with site.database.write() as tx:
+        await tx.execute(operations.update().values(arguments={"refuse": "never"}))
+    async with site.worker() as worker:
+        await site.start(Build(name="b"))
+        await worker.settled()
+        assert await site.state("b") == "done"
+        async with site.database.read() as tx:
+            [late] = await stuck(tx)
+        assert late.resource == "house:a" and "this one does not know" in str(late.stuck_why)
+        assert await worker.abandon(late.id)
+        assert await site.state("a") == "failed"
+
+
+async def test_a_kind_that_is_removed_while_an_operation_is_taken_goes_on_later(site: Site) -> None:
+    kinds: list[Any] = [(Build, site.diary)]
+    async with site.worker() as worker:
+        await worker.settled()
+        worker.pause()
+        await site.start(Build(name="a"))
+        async with site.database.write():  # the worker has chosen it, and waits to take it
+            worker.go_on()
+            await asyncio.sleep(0.1)
+            worker.remove(kinds)
+        await worker.settled()
+        assert site.diary == []
+        worker.add(kinds)
+        worker.wake()
+        await worker.settled()
+    assert site.diary == ALL and await site.state() == "done"
+
+
+async def test_a_kind_that_is_removed_before_an_operation_begins_gives_back_its_slot(
+    site: Site,
+) -> None:
+    kinds: list[Any] = [(Build, site.diary)]
+    async with site.worker() as worker:
+        await worker.settled()
+        await site.start(Build(name="a"))
+        async with asyncio.timeout(20):
+            while not worker.at_work():
+                await asyncio.sleep(0)
+        worker.remove(kinds)  # its task has been made, and has not run
+        assert site.diary == []
+        await worker.settled()
+        assert worker.at_work() == 0
+        worker.add(kinds)
+        worker.wake()
+        await worker.settled()
+    assert site.diary == ALL and await site.state() == "done"
+
+
+async def test_what_ended_long_ago_is_forgotten_with_its_steps(site: Site) -> None:
+    """But not a part of something that is under way: it would be begun again."""
+    assert isinstance(site.clock, MovableClock)
+    forgetting = Forgetting(site.database, site.clock, lambda: ["test.build"])
+    async with site.worker() as worker:
+        await site.start(Build(name="old"))
+        part = await site.start(Build(name="part"))
+        await site.start(Meeting(trouble="", times=0, part=""))  # of a service that remembers
+        await worker.settled()
+    whole = await site.start(Build(name="whole"))
+    async with site.database.write() as tx:
+        of = operations.update().where(operations.c.id == part)
+        await tx.execute(of.values(parent=whole, parent_step="first"))
+    assert await forgetting.forget() == 0
+    site.clock.move(8 * 86_400)
+    assert await forgetting.forget() == 1
+    async with site.database.read() as tx:
+        left = list(await tx.scalars(sa.select(operations.c.resource)))
+        held = set(await tx.scalars(sa.select(steps.c.operation_id)))
+        ids = set(await tx.scalars(sa.select(operations.c.id)))
+    assert sorted(left) == ["house:a", "house:part", "house:whole"] and held <= ids
+
+
 async def test_a_worker_that_slept_past_its_lease_writes_nothing(site: Site) -> None:
     assert isinstance(site.clock, MovableClock)
     point = "test.build.Second.before_save"
@@ -288,7 +364,7 @@ async def test_a_step_ends_where_another_worker_has_taken_it_over(site: Site) ->
         async with site.worker() as other:
             await other.settled()
         await asleep.renew()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while asleep.at_work():
                 await asyncio.sleep(0)
     assert site.diary == ALL and await site.state() == "done"

@@ -83,7 +83,7 @@ class Site:
             return (await records_of(tx, resource))[-1].state
 
     async def until(self, condition: Callable[[], Any]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.002)
 
@@ -91,7 +91,7 @@ class Site:
         await self.until(lambda: self.diary.count(line) == times)
 
     async def until_state(self, resource: str, requested: str) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await self.state(resource) != requested:
                 await asyncio.sleep(0.002)
 
@@ -208,6 +208,39 @@ class Part(Copy, frozen=True, kw_only=True, tag="test.part"):
         return f"part:{self.name}"
 
 
+class Mute(Copy, frozen=True, kw_only=True, tag="test.mute"):
+    """Of a resource that cannot be told anything: its row is gone, say."""
+
+    async def stuck(self, run: Run[Any, Any], tx: Transaction, why: str) -> None:
+        raise LookupError
+
+    async def failed(self, run: Run[Any, Any], tx: Transaction, why: str) -> None:
+        raise LookupError
+
+
+class RunLayer(Step["Layers", Site, None], name="run_layer"):
+    async def do(self, run: Run[Layers, Site]) -> None:
+        run.tools.diary.append("layers")
+        await run.tools.gate("layers").wait()
+        await run.children(Layer(name=run.args.name, words="part"))
+
+
+class Layers(Copy, frozen=True, kw_only=True, tag="test.layers"):
+    """Has a part that changes the same thing as it does."""
+
+    steps = (RunLayer,)
+
+
+class Note(Step["Layer", Site, None], name="note"):
+    async def do(self, run: Run[Layer, Site]) -> None:
+        run.tools.diary.append(run.args.words)
+
+
+class Layer(Copy, frozen=True, kw_only=True, tag="test.layer"):
+    words: str
+    steps = (Note,)
+
+
 class Tell(Step["Slow", Site, None], name="tell"):
     async def do(self, run: Run[Slow, Site]) -> None:
         await run.progress(40)
@@ -218,7 +251,7 @@ class Slow(Copy, frozen=True, kw_only=True, tag="test.slow"):
     steps = (Tell,)
 
 
-KINDS = (Copy, Download, Late, Plug, Whole, Part, Slow)
+KINDS = (Copy, Download, Late, Plug, Whole, Part, Layers, Layer, Mute, Slow)
 
 
 @pytest.fixture
@@ -272,6 +305,17 @@ async def test_a_cancel_before_the_first_step_does_nothing_else(site: Site) -> N
     assert site.diary == ["cancelled a"]
 
 
+async def test_a_part_does_not_wait_for_what_waits_for_the_whole(site: Site) -> None:
+    async with site.worker() as worker:
+        await site.start(Layers(name="a"))
+        await site.until(lambda: "layers" in site.diary)
+        await site.start(Layer(name="a", words="later"))
+        site.gate("layers").set()
+        await site.until(lambda: "later" in site.diary)
+        await worker.settled()
+    assert [one for one in site.diary if one != "layers"] == ["part", "later"]
+
+
 # ---- stuck ----
 
 
@@ -319,6 +363,36 @@ async def test_an_operation_past_its_deadline_is_stuck_and_says_why(site: Site) 
     async with site.database.read() as tx:
         [one] = await stuck(tx)
     assert "No process takes up the work of controller:gone" in (one.stuck_why or "")
+
+
+async def test_what_cannot_be_told_of_its_resource_is_stuck_all_the_same_and_is_ended(
+    site: Site,
+) -> None:
+    await site.start(Mute(name="a", on="controller:gone"))
+    await site.start(Copy(name="b", on="controller:gone"))
+    async with site.worker() as worker:
+        await worker.settled()
+        moved(site, 101)
+        assert await worker.find_stuck() == 2
+        async with site.database.read() as tx:
+            late = await stuck(tx)
+        for one in late:
+            assert await worker.abandon(one.id)
+    assert [one.resource for one in late] == ["copy:a", "copy:b"]
+    assert [one.partition(":")[0] for one in site.diary] == ["stuck b", "failed b"]
+    assert await site.state("copy:a") == "failed"
+
+
+async def test_the_parts_of_what_an_operator_ends_are_undone(site: Site) -> None:
+    async with site.worker() as worker:
+        whole = await site.start(Whole(name="w", parts=("a",)))
+        await site.until(lambda: "part a" in site.diary)
+        moved(site, 101)
+        await worker.find_stuck()
+        assert await worker.abandon(whole)
+        await site.until(lambda: "undo part a" in site.diary)
+        await worker.settled()
+    assert "cancelled a" in site.diary
 
 
 async def test_a_step_of_another_version_is_stuck_and_not_undone(site: Site) -> None:
@@ -468,7 +542,7 @@ async def test_cancelling_the_whole_cancels_its_parts(site: Site) -> None:
 
 async def worker_has_given_back(site: Site) -> None:
     """Wait until the whole holds no slot while its parts run."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             async with site.database.read() as tx:
                 if any(one.waits_for for one in await active(tx)):
@@ -547,7 +621,7 @@ async def test_the_queue_of_a_controller_is_that_ones_alone(site: Site) -> None:
 async def test_progress_shows_while_it_runs(site: Site) -> None:
     async with site.worker():
         operation_id = await site.start(Slow(name="a"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 async with site.database.read() as tx:
                     [one] = await active(tx)

@@ -77,7 +77,7 @@ class Process:
     def end(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=120)
 
     @staticmethod
     def wait(condition: Any, timeout_s: float = 60.0) -> None:
@@ -119,7 +119,7 @@ class Process:
 
     def settled(self) -> None:
         """Nothing is left over. A host may be heard of a moment after the control process: debts are paid then."""
-        self.wait(lambda: self.differences() == [], timeout_s=30)
+        self.wait(lambda: self.differences() == [])
 
     def differences(self) -> Any:
         return self.get("/hanok/v1/inventory")["differences"]

@@ -6,8 +6,8 @@ and the network count is what the servers come to.
 
 from __future__ import annotations
 
-import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.operations.test_import_killed import kill
 from tests.operations.test_killed import NEWEST, SERVERS, Process
 
 pytestmark = pytest.mark.slow
@@ -55,20 +56,19 @@ class Creates:
                     json=body, headers=headers, timeout=60,
                 )  # fmt: skip
             except httpx.TransportError:
+                time.sleep(0.2)
                 continue
             assert answer.status_code in (202, 503), answer.text
             if answer.status_code == 202:
                 self.accepted.add(answer.json()["server"]["id"])
                 return
+            time.sleep(0.2)
         raise AssertionError(f"server {number} was never accepted")
 
     def kill(self) -> None:
         """The process is gone without a word; another one is started."""
-        process = self.cloud.process
-        assert process is not None
         self._up.clear()
-        process.send_signal(signal.SIGKILL)
-        process.wait(timeout=30)
+        kill(self.cloud)
         self.cloud.start()
         self._up.set()
 

@@ -11,8 +11,11 @@ import msgspec
 import pytest
 
 from hanok.base import failpoints
+from hanok.base.clock import MovableClock
 from hanok.control.app import Control
+from hanok.operations import Leases
 from tests.cloud import PASSWORD, Client, Cloud, a_flavor, a_network, a_server, an_image, running
+from tests.databases import opened
 
 SERVERS = "/compute/v2.1/servers"
 POINT = "compute.create_server.StartGuest.before_do"
@@ -67,9 +70,31 @@ async def test_each_loop_runs_in_one_process_and_moves_when_that_ends(cloud: Clo
         await cloud.control.leases.remove(names)
         await cloud.control.leases.give_back()
         other.leases.look()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not names <= other.leases.running():
                 await asyncio.sleep(0.01)
+
+
+async def _rest() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_processes_that_know_loops_in_other_orders_do_not_wait_for_each_other(
+    tmp_path: Path, database_url: str
+) -> None:
+    """As they do where services were switched off and on again since one of them began."""
+    database, clock = await opened(tmp_path, database_url), MovableClock()
+    names = [f"loop-{number:02}" for number in range(30)]
+    known = []
+    for holder, order in (("one", names), ("two", names[::-1])):
+        known.append(leases := Leases(database, clock, holder))
+        for name in order:
+            leases.add(name, _rest)
+    for _ in range(5):
+        clock.move(60)  # all leases have ended: both want all of them
+        held = await asyncio.gather(*(one.hold() for one in known))
+        assert held[0] | held[1] == set(names) and not held[0] & held[1]
+    await database.close()
 
 
 async def test_servers_are_made_and_deleted_whichever_process_works(cloud: Cloud) -> None:
@@ -92,7 +117,7 @@ async def _begun_by(cloud: Cloud, other: Control, admin: Client) -> str:
     """A server that the other process is making: it hangs where POINT is armed."""
     cloud.control.worker.pause()
     server_id = await _server(admin)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not failpoints.waiting(POINT):
             await asyncio.sleep(0.01)
     assert other.worker.at_work() == 1

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
 
+from hanok.base.durable import settle
 from hanok.base.errors import Unavailable
 
 
@@ -60,11 +61,7 @@ class CloudKey:
                 file.flush()
                 os.fsync(file.fileno())
             os.link(temporary, self.path)
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)  # what it is about to seal must not outlive it
-            finally:
-                os.close(folder)
+            settle(self.path.parent)  # what it is about to seal must not outlive it
         except FileExistsError:
             pass
         finally:

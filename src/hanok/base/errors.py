@@ -13,6 +13,7 @@
     │   ├── Gone                410  this operation was withdrawn
     │   ├── TooLarge            413  the body is larger than the service takes
     │   ├── UnsupportedType     415  the content type is not taken here
+    │   ├── Unprocessable       422  understood, and what it is about cannot do it
     │   └── NotSupported        501  hosts of this kind cannot do that
     ├── Unavailable             503  an engine, a host or the database does not answer; try again
     │   ├── DatabaseAway        503  the cloud's own database does not answer, is busy or its disk is full
@@ -108,6 +109,10 @@ class TooLarge(Refused):
 
 class UnsupportedType(Refused):
     status = 415
+
+
+class Unprocessable(Refused):
+    status = 422
 
 
 class NotSupported(Refused):

@@ -26,3 +26,8 @@ def new_request_id() -> str:
 def is_uuid(text: object) -> bool:
     """Whether text is a UUID, with dashes or without."""
     return isinstance(text, str) and _UUID.fullmatch(text) is not None
+
+
+def in_address(text: str) -> bool:
+    """Whether an address can name a thing of this name: it is one segment of a path, whoever reads it."""
+    return bool(text) and "/" not in text and text not in (".", "..")

@@ -27,7 +27,7 @@ COST = (
     4_000_000  # instructions times characters of one search: 20 ms where nothing can be remembered
 )
 CLASSES = 16  # of Unicode's letters, scripts, …: each takes a third of a millisecond to read
-_ESCAPED = re.compile(r"\\.", re.DOTALL)
+_ESCAPED = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _LOOK = ("(?=", "(?!")
 
 
@@ -94,6 +94,11 @@ def pattern(text: str, *, ignore_case: bool = False) -> Pattern:
     return Pattern(text, ignore_case=ignore_case)
 
 
+def escaped(text: str) -> str:
+    """A pattern that is this text and nothing else."""
+    return str(re2.escape(text))
+
+
 @lru_cache(maxsize=512)
 def path_pattern(text: str) -> Pattern:
     """A path with places left open: {name} and * stand for one segment, ** for any number of them.
@@ -119,7 +124,9 @@ _OPEN = re.compile(r"(\*\*|\*|\{[^}]*\})")
 
 
 def _end_of_text(escaped: re.Match[str]) -> str:
-    """Python's "\\Z" is RE2's "\\z"; all else is the same in both."""
+    """Python's "\\Z" is RE2's "\\z", its "\\u4e00" is "\\x{4e00}"; all else is the same in both."""
+    if len(escaped[0]) == 6:
+        return f"\\x{{{escaped[0][2:]}}}"
     return r"\z" if escaped[0] == r"\Z" else escaped[0]
 
 

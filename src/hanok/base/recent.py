@@ -12,7 +12,7 @@ class Recent(Generic[Key, Value]):
     """At most so many values; what was longest not looked at goes first."""
 
     def __init__(self, maximum: int) -> None:
-        self._most = maximum
+        self._maximum = maximum
         self._kept: dict[Key, Value] = {}  # the oldest first: a dictionary keeps its order
 
     def __len__(self) -> int:
@@ -26,7 +26,7 @@ class Recent(Generic[Key, Value]):
 
     def put(self, key: Key, value: Value) -> None:
         self._kept.pop(key, None)
-        if len(self._kept) >= self._most:
+        if len(self._kept) >= self._maximum:
             del self._kept[next(iter(self._kept))]
         self._kept[key] = value
 

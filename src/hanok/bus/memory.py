@@ -67,7 +67,7 @@ class MemoryBus:
     async def ask(self, subject: str, payload: bytes, *, timeout_s: float) -> bytes:
         receivers = self._receivers(subject)
         if not receivers:
-            raise NobodyThere(f"nobody listens to {subject}")
+            raise NobodyThere(f"nothing listens on {subject}")
         try:
             async with asyncio.timeout(timeout_s):
                 reply = await self._start(receivers[0], subject, payload)

@@ -12,10 +12,13 @@ from nats.aio.subscription import Subscription
 from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NATSTimeout
 
+from hanok.base.authority import TLSFolder, client_context
 from hanok.base.errors import Unavailable
 from hanok.bus.interface import Handler, Listening, NobodyThere
 
 log = logging.getLogger(__name__)
+
+INBOXES = "_INBOX."  # where answers go: who asks may name nothing else, on which it might not speak itself
 
 
 class _Subscribed:
@@ -34,11 +37,34 @@ class NATSBus:
         self._tasks: set[asyncio.Future[None]] = set()
 
     @classmethod
-    async def connect(cls, url: str, *, name: str, user: str = "", password: str = "") -> NATSBus:
-        """Connect to nats://host:port; keeps trying until the server is there."""
+    async def connect(
+        cls,
+        url: str,
+        *,
+        name: str,
+        user: str = "",
+        password: str = "",
+        tls: TLSFolder | None = None,
+        inbox: str = "_INBOX",
+    ) -> NATSBus:
+        """Connect to nats://host:port, or tls://host:port; keeps trying until the server is there.
+
+        Args:
+            tls: with whose certificate; it is read anew for each connection.
+            inbox: the subject below which answers come.
+        """
+        sealed = None if tls is None else client_context(tls)
+
+        async def load() -> None:
+            if tls is not None and sealed is not None:
+                sealed.load_cert_chain(tls.certificate, tls.key)
+
         client = await nats.connect(
             url,
             name=name,
+            tls=sealed,
+            disconnected_cb=load,
+            inbox_prefix=inbox.encode(),
             user=user or None,
             password=password or None,
             max_reconnect_attempts=-1,
@@ -55,7 +81,7 @@ class NATSBus:
         try:
             reply = await self._client.request(subject, payload, timeout=timeout_s)
         except NoRespondersError:
-            raise NobodyThere(f"nobody listens to {subject}") from None
+            raise NobodyThere(f"nothing listens on {subject}") from None
         except NATSTimeout:
             raise NobodyThere(f"no reply from {subject} within {timeout_s:g} s") from None
         if not reply.data:
@@ -81,7 +107,7 @@ class NATSBus:
             log.warning("a message of %s is lost: %s", message.subject, error.message)
         except Exception:
             log.exception("a listener of %s failed", message.subject)
-        if message.reply:
+        if message.reply.startswith(INBOXES):
             await message.respond(reply or b"")
 
     async def close(self) -> None:

@@ -29,11 +29,13 @@ from hanok.supervisor.settings import (
 )
 from hanok.supervisor.supervise import holder
 
+EXAMPLES = int(ipaddress.IPv6Address("2001:db8::"))  # RFC 3849
 REAL_NEEDS_MIB, SIMULATED_NEEDS_MIB = 1024, 64
 OURS = {  # everything that a cloud puts into its directory
     "hanok.toml", "control.toml", "control-extra.toml", "node.toml", "node-extra.toml", "admin-openrc.sh",
     "clouds.yaml", "lock", "up.lock", "registered", "control", "images", "snapshots", "policy", "node", "logs",
-    "launch", "cirros.qcow2", "layout-password",
+    "database", "launch", "cirros.qcow2", "layout-password", "ca.pem", "simulated.toml",
+    "front",
 }  # fmt: skip
 
 
@@ -51,6 +53,9 @@ class Wishes:
     """The device; "" for none."""
     forwards: Sequence[ways.Wish] | None = None
     objects_port: int | None = None
+    address: str | None = None
+    ipv6: bool = False
+    """Whether the external network is to have IPv6 too; what has it keeps it."""
 
 
 @contextmanager
@@ -106,7 +111,7 @@ def directory(state: Path, *, simulated: bool) -> None:
         if closed is not None:
             raise Failure(
                 f"{closed} is closed to other users, and the control process runs as one; "
-                f"name a --state-dir elsewhere, or: chmod o+x {closed}"
+                f"name another --state-dir, or: chmod o+x {closed}"
             )
         _program()
 
@@ -151,9 +156,11 @@ def _new(state: Path, wishes: Wishes) -> Cloud:
         host_name=socket.gethostname(),
         snat=wishes.snat is not False,
         expose_lan=wishes.expose_lan or "",
+        address=own_address(wishes.address, cloud_id) if wishes.address else "",
     )
     settings = _with_objects_port(settings, wishes)
     if wishes.simulated:
+        settings = _with_ipv6(settings, wishes)
         cloud = Cloud(state, settings)
         port_is_free(cloud)
         write_toml(cloud.settings_file, settings)
@@ -161,11 +168,20 @@ def _new(state: Path, wishes: Wishes) -> Cloud:
     port_is_free(Cloud(state, settings))
     with claims.claim(cloud_id, state) as (slot, network, nats_port):
         settings = structs.replace(settings, slot=slot, external_cidr=network, nats_port=nats_port)
+        settings = _with_ipv6(settings, wishes)
         cloud = Cloud(state, settings)
         for one in wishes.forwards or ():
             ways.check_port(cloud, one.port)
         write_toml(cloud.settings_file, settings)
     return cloud
+
+
+def _with_ipv6(settings: CloudSettings, wishes: Wishes) -> CloudSettings:
+    """The external network's IPv6 is of the range for examples, which leads nowhere; each cloud has its own."""
+    if settings.external_cidr6 or not wishes.ipv6:
+        return settings
+    network = ipaddress.IPv6Network((EXAMPLES + (settings.slot << 64), 64))
+    return structs.replace(settings, external_cidr6=str(network))
 
 
 def _again(cloud: Cloud, wishes: Wishes) -> Cloud:
@@ -187,12 +203,22 @@ def _again(cloud: Cloud, wishes: Wishes) -> Cloud:
         port=wishes.port or settings.port,
         listen=_address(wishes.listen) if wishes.listen else settings.listen,
         hosts=wishes.hosts or settings.hosts,
+        address=own_address(wishes.address, settings.id) if wishes.address else settings.address,
     )
+    if settings.cloud and changed != settings:
+        raise Failure(
+            f"this machine joined the cloud at {settings.cloud}: its addresses are not changed here"
+        )
+    if settings.address and changed.address != settings.address:
+        raise Failure(
+            f"the address of this cloud is {settings.address}: certificates and hosts know it by that"
+        )
     # What the supervisor takes up while it runs.
     outside = {
         "snat": settings.snat if wishes.snat is None else wishes.snat,
         "expose_lan": settings.expose_lan if wishes.expose_lan is None else wishes.expose_lan,
         "forwards": settings.forwards if wishes.forwards is None or wishes.forwards else (),
+        "external_cidr6": _with_ipv6(settings, wishes).external_cidr6,
     }
     for one in wishes.forwards or ():
         ways.check_port(cloud, one.port)
@@ -214,12 +240,53 @@ def _again(cloud: Cloud, wishes: Wishes) -> Cloud:
     return cloud
 
 
+def own_address(text: str, cloud_id: str) -> str:
+    """An address of this machine at which others reach it; of a name, the one that it has now.
+
+    Raises:
+        Failure: it is none, or a cloud of this machine has it.
+    """
+    text = _resolved(text)
+    address = ipaddress.IPv4Address(text)
+    if address.is_loopback or address.is_unspecified or not can_bind(text, 0):
+        raise Failure(f"{text} is not an address of this machine that others reach")
+    for other, entry in claims.taken().items():
+        made = load(Path(str(entry["state"]))) if other != cloud_id else None
+        if made is not None and made.settings.address == text:
+            raise Failure(
+                f"the cloud in {made.state} has the address {text}; tunnels of two do not share one"
+            )
+    return text
+
+
+def _resolved(text: str) -> str:
+    """Raises Failure where it is no IPv4 address, and no name that has just one."""
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ValueError:
+        pass
+    if ":" in text:
+        raise Failure(f"--address must be an IPv4 address, or a name that has one, not {text!r}")
+    try:
+        found = socket.getaddrinfo(text, None, socket.AF_INET, socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise Failure(
+            f"--address: {text!r} is not an IPv4 address, nor a name that has one"
+        ) from None
+    addresses = sorted({str(one[4][0]) for one in found})
+    if len(addresses) > 1:
+        raise Failure(
+            f"--address: {text} has several addresses; name one of {', '.join(addresses)}"
+        )
+    return addresses[0]
+
+
 def _address(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
         raise Failure(
-            f"--listen wants an address such as 127.0.0.1 or 0.0.0.0, not {text!r}"
+            f"--listen must be an address such as 127.0.0.1 or 0.0.0.0, not {text!r}"
         ) from None
 
 
@@ -227,16 +294,24 @@ def _with_objects_port(settings: CloudSettings, wishes: Wishes) -> CloudSettings
     """The same with a port for object storage: as wished, or the usual one; any for a further cloud of a machine."""
     chosen = wishes.objects_port or DEFAULT_OBJECTS_PORT
     if not wishes.objects_port and (
-        settings.port != DEFAULT_PORT or not _can_bind(settings.listen, chosen)
+        settings.port != DEFAULT_PORT or not can_bind(settings.listen, chosen)
     ):
         family = socket.AF_INET6 if ":" in settings.listen else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as trial:
-            trial.bind((settings.listen, 0))
+            try:
+                trial.bind((settings.listen, 0))
+            except OSError as error:
+                raise _cannot_listen(settings.listen, error) from None
             chosen = int(trial.getsockname()[1])
     return structs.replace(settings, objects_port=chosen)
 
 
-def _can_bind(address: str, port: int) -> bool:
+def _cannot_listen(address: str, error: OSError) -> Failure:
+    return Failure(f"the cloud cannot listen at {address}: {error.strerror}; see --listen")
+
+
+def can_bind(address: str, port: int) -> bool:
+    """Whether nobody listens there."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -249,13 +324,15 @@ def _can_bind(address: str, port: int) -> bool:
 
 def port_is_free(cloud: Cloud) -> None:
     """Raises Failure when somebody else listens where this cloud is to; names who, if that can be seen."""
+    if not cloud.has_control:
+        return
     _is_free(cloud, cloud.settings.port, "--port")
     if cloud.settings.objects_port:
         _is_free(cloud, cloud.settings.objects_port, "--objects-port")
 
 
 def _is_free(cloud: Cloud, port: int, option: str) -> None:
-    address = cloud.settings.listen
+    address = cloud.settings.address or cloud.settings.listen
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -266,20 +343,24 @@ def _is_free(cloud: Cloud, port: int, option: str) -> None:
             raise Failure(f"port {port} needs root; choose one above 1023 with {option}") from None
         except OSError as error:
             if error.errno not in (98, 48):  # EADDRINUSE of Linux and of others
-                raise Failure(
-                    f"the cloud cannot listen at {address}: {error.strerror}; see --listen"
-                ) from None
-    listener = _listener(port)
-    if listener is not None and _is_ours(listener, cloud):
+                raise _cannot_listen(address, error) from None
+    found = list(_listeners(port))
+    if any(_is_ours(one, cloud) for one in found):
         return  # of a supervisor that was killed: it will be taken up
-    who = f" by {_name(listener)}" if listener is not None else ""
+    who = f" by {_name(found[0])}" if found else ""
     raise Failure(
         f"port {port} is in use{who}; free it, or choose another one: hanok up {option} N"
     )
 
 
-def _listener(port: int) -> int | None:
-    """The process that listens on a port; None where that cannot be seen."""
+def taken_by_another(cloud: Cloud) -> str:
+    """Who answers in place of this cloud, that began to listen at its port first; "" where nobody is seen to."""
+    found = list(_listeners(cloud.settings.port))
+    return "" if not found or any(_is_ours(one, cloud) for one in found) else _name(found[0])
+
+
+def _listeners(port: int) -> Iterator[int]:
+    """The processes that listen on a port, as far as they can be seen."""
     inodes = set()
     for table in ("tcp", "tcp6"):
         with suppress(OSError):
@@ -292,12 +373,17 @@ def _listener(port: int) -> int | None:
             for handle in os.listdir(f"/proc/{pid}/fd"):
                 with suppress(OSError):
                     if os.readlink(f"/proc/{pid}/fd/{handle}") in inodes:
-                        return pid
-    return None
+                        yield pid
+                        break
 
 
 def _is_ours(pid: int, cloud: Cloud) -> bool:
-    return processes.arguments(pid)[-1:] == [str(cloud.control_settings)]
+    """Whether a process was started with this cloud's folder, or a file in one of its folders."""
+    folders = (str(cloud.state), str(cloud.run))
+    return any(
+        one in folders or one.startswith(tuple(f"{folder}/" for folder in folders))
+        for one in processes.arguments(pid)
+    )
 
 
 def _name(pid: int) -> str:

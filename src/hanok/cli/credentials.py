@@ -11,7 +11,9 @@ from hanok.supervisor.settings import Cloud, write_whole
 
 def variables(cloud: Cloud) -> dict[str, str]:
     """OS_* as the administrator needs them."""
+    sealed = {"OS_CACERT": str(cloud.authority)} if cloud.tls else {}
     return {
+        **sealed,
         "OS_PROJECT_DOMAIN_NAME": "Default",
         "OS_USER_DOMAIN_NAME": "Default",
         "OS_PROJECT_NAME": "admin",
@@ -59,6 +61,7 @@ def read(cloud: Cloud) -> dict[str, Any]:
 def common(cloud: Cloud) -> dict[str, Any]:
     """What all entries of clouds.yaml have."""
     return {
+        **({"cacert": str(cloud.authority)} if cloud.tls else {}),
         "region_name": cloud.settings.region,
         "identity_api_version": 3,
         "interface": "public",

@@ -7,9 +7,9 @@ import struct
 from pathlib import Path
 
 from hanok.base.errors import HanokError
-from hanok.cli import guest
+from hanok.cli import guest, packages
 from hanok.cli.api import API, Refused
-from hanok.cli.output import Failure, Steps
+from hanok.cli.output import Failure, Steps, warn
 from hanok.supervisor.settings import Cloud, write_whole
 
 GUESTS = Path("/var/lib/hanok/guest")
@@ -30,8 +30,8 @@ def marker(cloud: Cloud) -> Path:
     return cloud.state / "registered"
 
 
-def register(cloud: Cloud, image: Path, steps: Steps) -> None:
-    """Flavors and image are there.
+def register(cloud: Cloud, image: Path | None, steps: Steps) -> None:
+    """Flavors and image are there; without one, flavors, and the next `up` looks for an image again.
 
     Raises:
         Failure: the cloud refuses them.
@@ -42,6 +42,8 @@ def register(cloud: Cloud, image: Path, steps: Steps) -> None:
     try:
         api.sign_in()
         _flavors(api)
+        if image is None:
+            return
         upload(api, IMAGE, image, steps)
     except Refused as refused:
         if refused.status == 401:
@@ -103,11 +105,47 @@ def build_guest(steps: Steps) -> Path:
         try:
             guest.build(path, steps.tell)
         except HanokError as error:
-            raise Failure(f"the guest image could not be built: {error.message}") from None
+            raise Failure(
+                f"the guest image could not be built: {error.message.rstrip('.')}; are the mirrors of Debian's "
+                "packages reachable? A second call tries again"
+            ) from None
         for older in path.parent.glob("cirros-*.qcow2"):
             if older != path:
                 older.unlink(missing_ok=True)
     return path
+
+
+def guest_for(cloud: Cloud, steps: Steps, *, layout: bool) -> Path | None:
+    """The guest image, for a cloud that has none yet, or for a layout; None where it is not needed, or cannot be.
+
+    A cloud that has its image starts without mirrors, also after a newer version would build another one.
+
+    Raises:
+        Failure: it can be built here, and was not.
+    """
+    if marker(cloud).exists() and not layout:
+        return None
+    return guest_if_it_can_be(steps)
+
+
+def guest_if_it_can_be(steps: Steps) -> Path | None:
+    """The guest image; None where this system's packages do not make one, which is said.
+
+    Raises:
+        Failure: they should.
+    """
+    try:
+        return build_guest(steps)
+    except Failure as failure:
+        kind, version, name = packages.distribution()
+        if (kind, version) == ("debian", "12"):
+            raise
+        first = failure.message.splitlines()[0].rstrip(".")
+        warn(
+            f"{first}. It is made of Debian 12's packages, and this is {name}: the cloud has no image at first; "
+            "openstack image create uploads one"
+        )
+        return None
 
 
 def write_tiny_image(path: Path) -> Path:

@@ -35,7 +35,7 @@ PASSWORD = (  # "gocubsgo"
 )
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
 
-WANTED: dict[str, tuple[str, ...]] = {
+REQUESTED: dict[str, tuple[str, ...]] = {
     "busybox-static": ("bin/busybox",),
     "dropbear-bin": ("usr/sbin/dropbear", "usr/bin/dropbearkey"),
     "libtomcrypt1": ("*.so.*",),
@@ -53,12 +53,17 @@ WANTED: dict[str, tuple[str, ...]] = {
     "libpam-modules": ("*/security/pam_permit.so",),
     "libselinux1": ("*.so.*",),
     "libpcre2-8-0": ("*.so.*",),
-    "e2fsprogs": ("*sbin/resize2fs",),
+    "e2fsprogs": (
+        *(f"*sbin/{name}" for name in ("resize2fs", "mke2fs", "mkfs.ext?")),
+        "etc/mke2fs.conf",
+    ),
     "libext2fs2": ("*/libext2fs.so.*", "*/libe2p.so.*"),
     "libcom-err2": ("*.so.*",),
     "qemu-guest-agent": ("usr/sbin/qemu-ga",),
     "passwd": ("usr/sbin/chpasswd",),
-    "util-linux": ("bin/lsblk",),
+    "util-linux": ("bin/lsblk", "sbin/blkid", "sbin/mkfs"),
+    "dosfstools": ("sbin/mkfs.fat", "sbin/mkfs.vfat"),
+    "libuuid1": ("*.so.*",),
     "libblkid1": ("*.so.*",),
     "libmount1": ("*.so.*",),
     "libsmartcols1": ("*.so.*",),
@@ -66,6 +71,14 @@ WANTED: dict[str, tuple[str, ...]] = {
     "liburing2": ("*/liburing.so.*",),
     "libudev1": ("*.so.*",),
     "libnuma1": ("*/libnuma.so.*",),
+    "curl": ("usr/bin/curl",),
+    **dict.fromkeys(
+        # What curl is linked to.
+        "libcurl4 libnghttp2-14 libidn2-0 librtmp1 libssh2-1 libpsl5 libssl3 libgssapi-krb5-2 libldap-2.5-0 "
+        "libzstd1 libbrotli1 libunistring2 libgnutls30 libhogweed6 libnettle8 libkrb5-3 libk5crypto3 libkrb5support0 "
+        "libsasl2-2 libp11-kit0 libtasn1-6 libkeyutils1 libffi8".split(),
+        ("*.so.*",),
+    ),
 }
 EARLY_MODULES = ("virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod")
 LATER_MODULES = (
@@ -116,6 +129,7 @@ MODES = {
     "etc/acpi/PWRF/00000080": 0o755,
     "usr/bin/sudo": 0o4755,
     "root": 0o700,
+    "tmp": 0o1777,
     "home/cirros": 0o755,
 }
 SCRIPTS = {
@@ -218,9 +232,16 @@ def run(*argv: str | Path, cwd: Path, timeout_s: float = RUN_S) -> str:
     except subprocess.TimeoutExpired:
         raise BuildFailed(f"{argv[0]} did not end within {timeout_s:g} s") from None
     except subprocess.CalledProcessError as error:
-        text = (error.stderr or error.stdout or "").strip()[-400:]
+        text = reason(error.stderr or error.stdout or "")
         raise BuildFailed(f"{argv[0]} failed: {text}", detail=" ".join(map(str, argv))) from None
     return done.stdout
+
+
+def reason(printed: str) -> str:
+    """The line of what a tool printed that says why it failed: apt's first error, or the last line."""
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    errors = [line.removeprefix("E: ") for line in lines if line.startswith("E: ")]
+    return (errors or lines[-1:] or ["it gave no reason"])[0][:400]
 
 
 def _fetch(folder: Path) -> None:
@@ -246,9 +267,11 @@ def _download(folder: Path) -> str:
     depends = run("apt-cache", "depends", "--important", KERNEL_PACKAGE, cwd=folder)
     kernel = re.search(r"Depends: (linux-image-\S+)", depends)
     if kernel is None:
-        raise BuildFailed(f"apt knows no package {KERNEL_PACKAGE}: apt-get update may help")
+        raise BuildFailed(
+            f"apt does not know the package {KERNEL_PACKAGE}: apt-get update may help"
+        )
     # apt warns that its own user may not write here; as that it would not matter.
-    names = [kernel[1], *WANTED]
+    names = [kernel[1], *REQUESTED]
     run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *names, cwd=folder)
     return kernel[1]
 
@@ -258,7 +281,7 @@ def _root(folder: Path) -> str:
     packages, root = folder / "packages", folder / "root"
     for name in FOLDERS:
         (root / name).mkdir(parents=True, exist_ok=True)
-    for package, patterns in WANTED.items():
+    for package, patterns in REQUESTED.items():
         for pattern in patterns:
             found = list(_matching(packages / package, pattern))
             if not found:
@@ -267,6 +290,7 @@ def _root(folder: Path) -> str:
                 target = root / source.relative_to(packages / package)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target, follow_symlinks=False)
+    (root / "var/run").symlink_to("/run")
     _busybox(root)
     for name, text in TEXTS.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)

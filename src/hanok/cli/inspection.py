@@ -6,11 +6,14 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from hanok.base.code import VARIABLE
+from hanok.drivers.nfs import leftovers as shares
 from hanok.drivers.ovn import engines as ovn
 from hanok.drivers.ovn import host, outside
 from hanok.drivers.ovn.errors import OVNError
 from hanok.drivers.qemu import process as guests
-from hanok.supervisor import door, parts, processes, simulated
+from hanok.drivers.volumes.relay_process import relays
+from hanok.supervisor import door, front, parts, processes, simulated
 from hanok.supervisor.settings import Cloud
 from hanok.supervisor.supervise import holder, leftover_processes
 
@@ -35,12 +38,41 @@ def parts_of(cloud: Cloud) -> list[dict[str, Any]]:
     if told is not None:
         for part in told["parts"]:
             rows.append(_row(part["name"], part["state"], part["pid"]) | part)
-        return rows
+        return rows + _storage(cloud)
     running = {name: process for process, name in leftover_processes(cloud)}
     for part in parts.parts(cloud):
         found = running.get(part.name)
         rows.append(_row(part.name, "without supervisor" if found else "stopped", found))
-    return rows
+    return rows + _storage(cloud)
+
+
+def fronts(cloud: Cloud) -> list[int]:
+    """The processes of what is in front of control."""
+    return [] if cloud.settings.simulated else front.proxy(cloud).pids()
+
+
+def storage_daemon(cloud: Cloud) -> int:
+    """The process that serves volumes; 0 where there is none."""
+    if cloud.settings.simulated:
+        return 0
+    found = guests.find_daemon(cloud.run / "node" / "volumes" / "pid")
+    if found is None:
+        return 0
+    found.close()
+    return found.identity.pid
+
+
+def relays_of(cloud: Cloud) -> list[int]:
+    """The processes by which volumes go from host to host; one at most, where nothing went wrong."""
+    return [] if cloud.settings.simulated else relays(cloud.run / "node" / "far")
+
+
+def _storage(cloud: Cloud) -> list[dict[str, Any]]:
+    found = [_row("volumes", "running", pid)] if (pid := storage_daemon(cloud)) else []
+    if cloud.front:
+        pids = fronts(cloud)
+        found.append(_row("front", "running" if pids else "stopped", pids[0] if pids else None))
+    return found
 
 
 def _parents(cloud: Cloud) -> list[dict[str, Any]]:
@@ -53,8 +85,11 @@ def _parents(cloud: Cloud) -> list[dict[str, Any]]:
 
 
 def _row(name: str, state: str, pid: int | None) -> dict[str, Any]:
-    memory = processes.pss_kib(pid) if pid else None
-    return {"name": name, "state": state, "pid": pid or None, "pss_kib": memory}
+    # The database's server has a process for each connection; others' children are parts of their own, or guests.
+    family = [pid, *(processes.children(pid) if name == "postgres" else ())] if pid else []
+    memory = sum(processes.pss_kib(one) or 0 for one in family) or None
+    code = processes.variable(pid, VARIABLE) if pid else ""
+    return {"name": name, "state": state, "pid": pid or None, "pss_kib": memory, "code": code}
 
 
 def guests_of(cloud: Cloud) -> dict[str, int]:
@@ -92,6 +127,18 @@ def traces(cloud: Cloud) -> list[str]:
     for server, process in guests_of(cloud).items():
         seen.add(process)
         found.append(f"process {process} (guest {server})")
+    if daemon := storage_daemon(cloud):
+        seen.add(daemon)
+        found.append(f"process {daemon} (volumes)")
+    for process in fronts(cloud):
+        seen.add(process)
+        found.append(f"process {process} (front)")
+    for process in relays_of(cloud):
+        seen.add(process)
+        found.append(f"process {process} (volumes of other hosts)")
+    for process in shares.servers(cloud.run / "node"):
+        seen.add(process)
+        found.append(f"process {process} (share server)")
     try:
         for line in asyncio.run(ovn.leftovers(parts.data_plane(cloud))):
             if not (line.startswith("process ") and int(line.split()[1]) in seen):

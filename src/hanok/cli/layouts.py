@@ -6,8 +6,10 @@ administrator deletes comes back with the next `up --layout`.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +17,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from hanok.cli import credentials
-from hanok.cli.api import API, Refused
+from hanok.cli.api import API, Refused, services_off
 from hanok.cli.commands import image as metadefs
 from hanok.cli.first_things import upload
 from hanok.cli.output import Failure, Steps
@@ -32,6 +34,13 @@ class Flavor(Struct, frozen=True):
     disk: int
 
 
+class ShareType(Struct, frozen=True):
+    """A type of shares on back ends that make their own share servers, or on those that do not."""
+
+    name: str
+    servers: bool
+
+
 class User(Struct, frozen=True):
     """A user with a project of the same name unless another is said, and the roles there."""
 
@@ -43,17 +52,27 @@ class User(Struct, frozen=True):
 class Layout(Struct, frozen=True, kw_only=True):
     """What a layout makes.
 
+    limits: of what projects may have that have none of their own, by compute's names, where there is none yet.
+    ipv6: whether the external network has a subnet of it, too.
+    default_volume_type: what volumes of its projects and of the administrators' get whose request names no type.
+    group_types: types of share groups, by name, with the type of their shares.
     clouds: entries of clouds.yaml, each with a user ("admin" for the administrator) and a project; "" for the system.
     """
 
     roles: tuple[str, ...]
     users: tuple[User, ...]
     flavors: tuple[Flavor, ...]
+    limits: dict[str, int]
     images: tuple[str, ...]
+    volume_types: tuple[str, ...]
+    default_volume_type: str
+    share_types: tuple[ShareType, ...]
+    group_types: dict[str, str]
     network: dict[str, Any]
     subnets: tuple[dict[str, Any], ...]
     pools: tuple[dict[str, Any], ...]
     router: str
+    ipv6: bool
     owner: str
     clouds: dict[str, tuple[str, str]]
 
@@ -85,7 +104,12 @@ DEVSTACK = Layout(
         Flavor("d3", "ds2G", 2048, 2, 10),
         Flavor("d4", "ds4G", 4096, 4, 20),
     ),
+    limits={"ram": 51200},
     images=("cirros-0.6.3-x86_64-disk",),
+    volume_types=("lvmdriver-1",),
+    default_volume_type="lvmdriver-1",
+    share_types=(ShareType("dhss_false", False), ShareType("dhss_true", True)),
+    group_types={"default": "default"},
     network={"name": "private"},
     subnets=(
         {"name": "private-subnet", "ip_version": 4, "cidr": "10.0.0.0/26"},
@@ -114,6 +138,7 @@ DEVSTACK = Layout(
         },
     ),
     router="router1",
+    ipv6=True,
     owner="demo",
     clouds={
         "devstack": ("demo", "demo"),
@@ -129,6 +154,14 @@ DEVSTACK = Layout(
     },
 )
 LAYOUTS = {"devstack": DEVSTACK}
+_DEFAULTS = {"OpenStack-API-Version": "volume 3.62"}  # the first that has types of projects
+_GROUPS = {"X-OpenStack-Manila-API-Version": "2.55"}  # the first that has them
+_SNAPSHOTS = (
+    "snapshot_support",
+    "create_share_from_snapshot_support",
+    "revert_to_snapshot_support",
+    "mount_snapshot_support",
+)
 
 
 def make(cloud: Cloud, name: str, image: Path, steps: Steps) -> None:
@@ -144,12 +177,15 @@ def make(cloud: Cloud, name: str, image: Path, steps: Steps) -> None:
         projects = _accounts(cloud, api, layout)
         steps.tell("flavors and images")
         _flavors(api, layout)
+        _limits(api, layout)
         for one in layout.images:
             upload(api, one, image, steps)
         for namespace in metadefs.standard():
             metadefs.load(api, namespace, replace=False)
+        steps.tell("types of volumes and shares")
+        _types(api, layout, [api.project_id, *projects.values()])
         steps.tell("networks")
-        _networks(api, layout, projects[layout.owner])
+        _networks(cloud, api, layout, projects[layout.owner])
     except Refused as refused:
         raise Failure(f"the layout {name} could not be made: {refused}") from None
     _write_clouds(cloud, layout)
@@ -210,7 +246,49 @@ def _flavors(api: API, layout: Layout) -> None:
         api.post("/compute/v2.1/flavors", {"flavor": body})
 
 
-def _networks(api: API, layout: Layout, project_id: str) -> None:
+def _limits(api: API, layout: Layout) -> None:
+    """The layout's limits of servers, in place of none."""
+    path, name = "/compute/v2.1/os-quota-class-sets/default", "quota_class_set"
+    there = api.get(path)[name]
+    more = {what: limit for what, limit in layout.limits.items() if there[what] < 0}
+    if more:
+        api("PUT", path, {name: more})
+
+
+def _types(api: API, layout: Layout, project_ids: Iterable[str]) -> None:
+    """The layout's types of volumes and shares, of services that are on."""
+    off = services_off(api)
+    if "block_storage" not in off:
+        for name in layout.volume_types:
+            _type(api, "/volume/v3/types", "volume_type", {"name": name})
+        _default_type(api, layout.default_volume_type, project_ids)
+    if "shared_file_system" not in off:
+        for one in layout.share_types:
+            specs: dict[str, Any] = dict.fromkeys(_SNAPSHOTS, True)
+            specs["driver_handles_share_servers"] = one.servers
+            _type(api, "/share/v2/types", "share_type", {"name": one.name, "extra_specs": specs})
+        for name, kind in layout.group_types.items():
+            body = {"name": name, "share_types": [kind]}
+            _type(api, "/share/v2/share-group-types", "share_group_type", body, **_GROUPS)
+
+
+def _default_type(api: API, name: str, project_ids: Iterable[str]) -> None:
+    """The usual type of volumes of projects for which nobody has said one."""
+    path = "/volume/v3/default-types"
+    said = {one["project_id"] for one in api("GET", path, **_DEFAULTS)["default_types"]}
+    for project_id in project_ids:
+        if project_id not in said:
+            body = {"default_type": {"volume_type": name}}
+            api("PUT", f"{path}/{project_id}", body, **_DEFAULTS)
+
+
+def _type(api: API, path: str, kind: str, body: dict[str, Any], **headers: str) -> None:
+    there = api("GET", path, **headers)[f"{kind}s"]
+    if all(one["name"] != body["name"] for one in there):
+        api("POST", path, {kind: body}, **headers)
+
+
+def _networks(cloud: Cloud, api: API, layout: Layout, project_id: str) -> None:
     base, owner = "/network/v2.0", {"project_id": project_id}
     for pool in layout.pools:
         _id(api, f"{base}/subnetpools", "subnetpool", pool)
@@ -225,6 +303,11 @@ def _networks(api: API, layout: Layout, project_id: str) -> None:
             api("PUT", f"{base}/routers/{router_id}/add_router_interface", {"subnet_id": subnet_id})
     public = _named(api, f"{base}/networks", "networks", "public")
     if public is not None:
+        if layout.ipv6:
+            network = ipaddress.IPv6Network(cloud.settings.external_cidr6)
+            body = {"name": "ipv6-public-subnet", "network_id": public["id"], "ip_version": 6}
+            body |= {"cidr": str(network), "gateway_ip": str(network[1]), "enable_dhcp": False}
+            _id(api, f"{base}/subnets", "subnet", body)
         gateway = {"router": {"external_gateway_info": {"network_id": public["id"]}}}
         api("PUT", f"{base}/routers/{router_id}", gateway)
 

@@ -26,6 +26,10 @@ COMMANDS = {
     "enable": "start the cloud when the machine starts (systemd)",
     "disable": "undo enable",
     "setup": "only install what `up` needs",
+    "token": "print the line with which one more machine joins the cloud",
+    "join": "make this machine a host of a cloud, with the line that hanok token prints",
+    "host": "list the cloud's machines, empty one, remove it, or say its availability zone",
+    "grow": "move the cloud's rows to PostgreSQL while it runs",
     "routes": "list the API operations that are implemented",
     "test": "run the checks and tests of a checkout",
     "guest": "build the small guest image",
@@ -33,10 +37,19 @@ COMMANDS = {
     "explain": "say why a server is on its host, or on none",
     "why": "say where a packet between two addresses stops, and what would let it through",
     "operations": "list the work that is under way, and what is stuck",
+    "class": "make projects and users for a class, see how far each is, and take them away again",
+    "load": "say how busy a simulated server is to be",
+    "objects": "say where the bytes of objects are, or move them while the cloud runs",
+    "backup": "put the cloud's records, keys and images into one file, while it runs",
+    "restore": "make a cloud of such a file, in a state directory that has none",
+    "clone": "make a second, simulated cloud with the same records, to try things on",
+    "upgrade": "bring the cloud of this machine to the version of this program, while guests go on",
     "keys": "replace the keys of tokens and secrets; nobody is signed out",
     "image": "load definitions of the properties of images",
     "db": "bring a database up to date",
 }
+_FILES = {"class": "classes"}
+"""Where a command's name is not the name of its file."""
 INTERNAL = ("control", "node", "simulated")
 EPILOG = """\
 hanok COMMAND --help explains a command. The first two to know:
@@ -88,7 +101,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     for name, text in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         if name == requested:
-            module = importlib.import_module(f"hanok.cli.commands.{name}")
+            module = importlib.import_module(f"hanok.cli.commands.{_FILES.get(name, name)}")
             module.arguments(sub)
             sub.set_defaults(run=module.run)
     if requested in INTERNAL:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -36,6 +37,11 @@ def words_of(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"no permission{where}: run as the owner of that place, or name another --state-dir"
     return f"{error.strerror or error}{where}"
+
+
+def typed(path: object) -> str:
+    """A path, or another word, as it is typed in a shell."""
+    return shlex.quote(str(path))
 
 
 class Steps:

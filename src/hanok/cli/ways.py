@@ -47,7 +47,7 @@ def wish(text: str) -> Wish:
         one.isascii() and one.isdecimal() and 1 <= int(one[:6]) <= 65535 for one in (first, last)
     ):
         raise Failure(
-            "--forward wants PORT:SERVER:PORT, a port of this host, a server's name or id and a port of it, such as "
+            "--forward must be PORT:SERVER:PORT, a port of this host, a server's name or id and a port of it, such as "
             f"2222:hello:22, not {text!r}"
         )
     return Wish(int(first), server, int(last))
@@ -78,7 +78,7 @@ def check_lan(device: str) -> None:
     )
     if device not in there:
         raise Failure(
-            f"--expose-lan wants a network device of this host that leads to a LAN, not {device!r}; "
+            f"--expose-lan must be a network device of this host that leads to a LAN, not {device!r}; "
             f"there {'is' if len(there) == 1 else 'are'}: {', '.join(there) or 'none'}"
         )
 
@@ -117,7 +117,7 @@ def check_port(cloud: Cloud, port: int) -> None:
             ) from None
 
 
-def lead(cloud: Cloud, asked: Sequence[Wish]) -> Cloud:
+def lead(cloud: Cloud, requested: Sequence[Wish]) -> Cloud:
     """Find the servers that ports are to lead to, and write that down.
 
     Raises:
@@ -126,7 +126,7 @@ def lead(cloud: Cloud, asked: Sequence[Wish]) -> Cloud:
     client = api.API(cloud)
     try:
         client.sign_in()
-        found = [_forward(client, cloud, one) for one in asked]
+        found = [_forward(client, cloud, one) for one in requested]
     except api.Refused as refused:
         raise Failure(f"the servers of --forward cannot be looked up: {refused}") from None
     return _written(cloud, found)
@@ -203,9 +203,9 @@ def _written(cloud: Cloud, forwards: Sequence[Forward]) -> Cloud:
     return changed
 
 
-def _forward(client: api.API, cloud: Cloud, asked: Wish) -> Forward:
-    server = _server(client, asked.server)
-    return Forward(asked.port, _address(client, cloud, server), asked.to, server)
+def _forward(client: api.API, cloud: Cloud, requested: Wish) -> Forward:
+    server = _server(client, requested.server)
+    return Forward(requested.port, _address(client, cloud, server), requested.to, server)
 
 
 def _server(client: api.API, named: str) -> str:

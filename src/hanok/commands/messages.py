@@ -8,14 +8,11 @@ from typing import Literal
 from msgspec import Struct, field
 
 from hanok.commands.devices import Devices
+from hanok.commands.guest_volumes import Bus, GuestVolume
 from hanok.commands.limits import Limited, Limits
 
 Power = Literal["running", "paused", "suspended", "stopped", "crashed"]
 """suspended: memory saved to a file, no process. stopped: no process. crashed: ended by itself."""
-
-
-Bus = Literal["virtio", "scsi", "usb", "sata", "ide"]
-"""How a disk is attached. sata and ide: the controller that the machine has of itself."""
 
 
 # ---- pieces -----------------------------------------------------------------------------------------------------
@@ -121,6 +118,10 @@ class Command(Struct, frozen=True, kw_only=True, tag_field="command"):
     request_id: str = ""
 
 
+class Ping(Command, frozen=True, kw_only=True, tag="ping"):
+    """The host is there. Answer: Done."""
+
+
 class DescribeHost(Command, frozen=True, kw_only=True, tag="describe_host"):
     """What the host has and how it runs guests. Answer: HostState."""
 
@@ -199,8 +200,9 @@ class EnsureInstance(Command, frozen=True, kw_only=True, tag="ensure_instance"):
     image, and so are the further disks unless keep_ephemeral is set; the process is ended for that. Otherwise an
     existing disk is never replaced.
     disks: all of them, in the guest's order; without any it has a root disk of the image, and ephemeral_gib and
-    swap_mib say what it has besides. Further disks that are not named any more are thrown away while the guest has no
-    process.
+    swap_mib say what it has besides. image_id: empty where a volume is what it boots from: it has no root disk then,
+    and `disks` names none. volumes: all of them, behind its disks. Further disks that are not named any more are
+    thrown away while the guest has no process.
     scsi_model: the controller of its SCSI disks. kernel: what it starts instead of its boot loader.
     rescue: what it boots from meanwhile; None: its own root disk.
     checkpoint: the name under which its disks are kept as they were when this was first asked for; "" for none, and
@@ -238,6 +240,7 @@ class EnsureInstance(Command, frozen=True, kw_only=True, tag="ensure_instance"):
     host_devices: tuple[str, ...] = ()
     devices: Devices = Devices()
     limits: Limits = Limits()
+    volumes: tuple[GuestVolume, ...] = ()
 
 
 class SetPower(Command, frozen=True, kw_only=True, tag="set_power"):
@@ -313,6 +316,55 @@ class RemoveInstance(Command, frozen=True, kw_only=True, tag="remove_instance"):
     generation: int
 
 
+class MovedDisk(Struct, frozen=True, kw_only=True):
+    """A file of a guest that goes to another host. name: among the guest's files."""
+
+    name: str
+    size_bytes: int
+
+
+class DiskFacts(Struct, frozen=True, kw_only=True):
+    """What a host has to know of a guest's disks, and of the machine that they were first used by, to use them.
+
+    places, root_ports: of a guest that runs, where its devices are.
+    """
+
+    image_id: str = ""
+    image_format: str = ""
+    blank_root: bool = False
+    disk_generation: int = 0
+    machine: str = ""
+    machine_asked: str = ""
+    places: dict[str, int] = {}
+    root_ports: int = 0
+
+
+class OfferDisks(Command, frozen=True, kw_only=True, tag="offer_disks"):
+    """The disks of a guest that has no process are for another host to read, for a while. Answer: OfferedDisks.
+
+    live: of one that runs, what of its files does not change while it does, and how large its disks are.
+    """
+
+    server_id: str
+    generation: int
+    to_host: str
+    live: bool = False
+
+
+class TakeDisks(Command, frozen=True, kw_only=True, tag="take_disks"):
+    """A guest's disks, which another host offers, are on this one, for the EnsureInstance that comes next.
+
+    Answer: TakenDisks, after at most wait_s; ask again until it is done. What broke goes on where it was.
+    """
+
+    server_id: str
+    generation: int
+    source: ByteChannel
+    disks: tuple[MovedDisk, ...] = ()
+    facts: DiskFacts = DiskFacts()
+    wait_s: float = 5.0
+
+
 class EnsureSnapshot(Command, frozen=True, kw_only=True, tag="ensure_snapshot"):
     """The guest's root disk, as it was at one moment, is a file of its own in the host's snapshot folder.
 
@@ -366,8 +418,9 @@ class ReadDiagnostics(Command, frozen=True, kw_only=True, tag="read_diagnostics"
     server_id: str
 
 
-COMMAND_TYPES = (
-    DescribeHost
+HOST_COMMANDS = (
+    Ping
+    | DescribeHost
     | ListInventory
     | EnsureImage
     | ForgetImage
@@ -378,6 +431,8 @@ COMMAND_TYPES = (
     | InjectNMI
     | AskAgent
     | RemoveInstance
+    | OfferDisks
+    | TakeDisks
     | EnsureSnapshot
     | HandOverSnapshot
     | ForgetSnapshot
@@ -444,12 +499,36 @@ class ConsoleLog(Struct, frozen=True, kw_only=True, tag_field="answer", tag="con
     text: str
 
 
+class OfferedDisks(Struct, frozen=True, kw_only=True, tag_field="answer", tag="offered_disks"):
+    """Where another host reads a guest's disks: the address of a file is the channel's, and its name.
+
+    sizes: in bytes by name, as a guest that runs sees its disks.
+    """
+
+    source: ByteChannel
+    disks: tuple[MovedDisk, ...] = ()
+    facts: DiskFacts = DiskFacts()
+    sizes: dict[str, int] = {}
+
+
+class TakenDisks(Struct, frozen=True, kw_only=True, tag_field="answer", tag="taken_disks"):
+    """How far it is: bytes that are here, and all of them."""
+
+    done: bool
+    copied: int = 0
+    total: int = 0
+
+
 class ConsoleAddress(Struct, frozen=True, kw_only=True, tag_field="answer", tag="console_address"):
-    """Where to connect (TCP), and the line to send first. It is good for one connection, for a short time."""
+    """Where to connect (TCP), and the line to send first. It is good for one connection, for a short time.
+
+    sealed: whether that is TLS, with a certificate of the cloud's at either end.
+    """
 
     host: str
     port: int
     ticket: str
+    sealed: bool = False
 
 
 class DiskCounters(Struct, frozen=True, kw_only=True):
@@ -553,7 +632,7 @@ class HostInventory(Struct, frozen=True, kw_only=True, tag_field="answer", tag="
     metadata_networks: tuple[str, ...] = ()
 
 
-Answer = (
+HostAnswer = (
     Done
     | Failed
     | Stale
@@ -565,6 +644,8 @@ Answer = (
     | Diagnostics
     | HostState
     | HostInventory
+    | OfferedDisks
+    | TakenDisks
 )
 
 
@@ -590,6 +671,19 @@ class MetadataQuestion(Struct, frozen=True, kw_only=True):
     network_id: str
     address: str
     password: str | None = None
+
+
+class GuestsQuestion(Struct, frozen=True, kw_only=True):
+    """A host that was started anew asks which of these servers are still its own."""
+
+    host: str
+    server_ids: tuple[str, ...]
+
+
+class OwnGuests(Struct, frozen=True, kw_only=True):
+    """Those that are."""
+
+    server_ids: frozenset[str]
 
 
 class MetadataDocument(Struct, frozen=True, kw_only=True):

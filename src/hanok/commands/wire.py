@@ -3,6 +3,7 @@
 node.<host>.command       request/reply: a Command, an Answer
 control.metadata.<host>   request/reply: a MetadataQuestion, a MetadataDocument
 control.instance.<host>   event: InstanceChanged
+control.guests.<host>     request/reply: a GuestsQuestion, OwnGuests
 control.heartbeat.<host>  event: HostState, every HEARTBEAT_S
 control.wake              event: what is worth a look (hanok.bus.wakes)
 """
@@ -14,14 +15,15 @@ import re
 import msgspec
 
 from hanok.bus import Bus, NobodyThere
+from hanok.commands.all_of_them import COMMAND_TYPES, Answer
 from hanok.commands.messages import (
-    COMMAND_TYPES,
-    Answer,
     Command,
+    GuestsQuestion,
     HostState,
     InstanceChanged,
     MetadataDocument,
     MetadataQuestion,
+    OwnGuests,
 )
 
 HEARTBEAT_S = 10.0
@@ -35,6 +37,8 @@ WHOLE_HEADER = "X-Hanok-Whole"  # and that these are all
 METADATA = "control.metadata"
 INSTANCE = "control.instance"
 HEARTBEAT = "control.heartbeat"
+GUESTS = "control.guests"
+TOPICS = (METADATA, INSTANCE, HEARTBEAT, GUESTS)  # all on which a host speaks
 
 encode = msgspec.msgpack.Encoder().encode
 decode_command = msgspec.msgpack.Decoder(COMMAND_TYPES).decode
@@ -43,6 +47,8 @@ decode_answer = _answers.decode
 decode_host_state = msgspec.msgpack.Decoder(HostState).decode
 decode_instance_changed = msgspec.msgpack.Decoder(InstanceChanged).decode
 decode_question = msgspec.msgpack.Decoder(MetadataQuestion).decode
+decode_guests_question = msgspec.msgpack.Decoder(GuestsQuestion).decode
+decode_own_guests = msgspec.msgpack.Decoder(OwnGuests).decode
 decode_document = msgspec.msgpack.Decoder(MetadataDocument).decode
 
 
@@ -59,6 +65,11 @@ def node_subject(host: str) -> str:
 def from_host(topic: str, host: str) -> str:
     """Where a host speaks. The bus lets each host speak under its own name only."""
     return f"{topic}.{host_token(host)}"
+
+
+def inbox(host: str) -> str:
+    """Where answers to a host's questions go; no other host hears them."""
+    return f"_INBOX.host.{host_token(host)}"
 
 
 def speaks_for(subject: str, host: str) -> bool:

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hanok.base import authority
+from hanok.base.authority import TLSFolder, client_context
 from hanok.base.clock import Clock
 from hanok.base.cloud_key import CloudKey
-from hanok.base.errors import Unavailable
+from hanok.base.errors import HanokError, Unavailable
 from hanok.bus import Bus, MemoryBus, Wakes
-from hanok.control import doors, switches
+from hanok.control import doors, members, switches
 from hanok.control.byte_door import ByteDoor
+from hanok.control.forwarding import Forwarder, at_port
+from hanok.control.members import Places
 from hanok.control.policies import Policies
 from hanok.control.settings import ControlSettings
 from hanok.events import Outbox
-from hanok.operations import Debts, Leases, Starter, Worker
-from hanok.rooms import House, Loop, Room, WrongSettings
+from hanok.events.outbox import Listener
+from hanok.operations import Debts, Forgetting, Leases, Operation, Starter, Worker
+from hanok.operations.records import kind_of
+from hanok.rooms import Difference, House, Loop, Room, WrongSettings
+from hanok.services.image import facade as image
 from hanok.store import Database, Transaction, migrate
-from hanok.web import internal
+from hanok.web import faults, internal
 from hanok.web.app import Application
+from hanok.web.faults import Fault
 from hanok.web.names import Names
 from hanok.web.tickets import PREFIX, Copies, Tickets
 
@@ -39,11 +48,16 @@ class Control:
         self.clock = clock
         self.bus = bus
         self.wakes = Wakes(bus)
-        self.database = Database(settings.database_url, durable=settings.durable)
+        self.database = Database(
+            settings.database_url,
+            durable=settings.durable,
+            connections=settings.database_connections,
+        )
         self.events = Outbox(self.database, bus, clock, self.wakes)
         self.worker = Worker(self.database, bus, clock, wakes=self.wakes, name=settings.node_name)
         self.worker.follow(self.events)
         self.debts = Debts(self.database, bus)
+        self.forgetting = Forgetting(self.database, clock, self._forgotten)
         self.leases = Leases(self.database, clock, settings.node_name)
         key = CloudKey(settings.cloud_key)
         self.house = House(
@@ -54,6 +68,9 @@ class Control:
             operations=Starter(clock, self.wakes),
             events=self.events,
             ask=lambda *asked: internal.ask(self.app, *asked),
+            ask_as=self._ask_as,
+            door=lambda *asked: self.app(*asked),
+            enforcer=lambda kind: self.app.enforcer(kind),
             node_name=settings.node_name,
             region=settings.region,
             state=settings.state,
@@ -63,6 +80,8 @@ class Control:
             admin_password="",
             names=Names(settings.names, settings.host, settings.port, ports=settings.own_ports),
             sections={},
+            peers=partial(client_context, TLSFolder(Path(settings.tls))) if settings.tls else None,
+            files_at=settings.files_at,
         )
         self.policies = Policies(
             self.database,
@@ -74,10 +93,47 @@ class Control:
             services=settings.rooms,
         )
         stores = [Path(store) for store in settings.image_stores]
-        self.bytes = ByteDoor(self.house.tickets, stores, self.house.copies)
+        self.members = Places(settings)
+        bring = None if settings.files_at else self._bring
+        self.bytes = ByteDoor(self.house.tickets, stores, self.house.copies, self._is_host, bring)
+        self._others: list[Forwarder] = []
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
+        self._hear: dict[str, list[tuple[str, Listener]]] = {}  # of events, by room
+        self._failing: dict[
+            str, str
+        ] = {}  # services that are switched on and do not run here, and why
         self._switched = asyncio.Event()
         self.wakes.on(switches.TOPIC, lambda _words: self._switched.set())
+        self._joined = asyncio.Event()
+        self.wakes.on(members.TOPIC, lambda _words: self._joined.set())
+
+    async def _is_host(self, name: str, serial: str) -> bool:
+        async with self.database.read() as tx:
+            first, _ = self.settings.first_machine
+            return name == first or await members.is_there(tx, name, serial)
+
+    async def _bring(self, image_id: str) -> None:
+        await image.bring(self.house.facade(image.Images), image_id)
+
+    async def _ask_as(
+        self,
+        token: str,
+        method: str,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        request_id: str,
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """See rooms.AskAs."""
+        port = 0
+        if path.startswith("objects:"):
+            path, port = (
+                path.removeprefix("objects:"),
+                self.house.names.ports.get("object_storage", 0),
+            )
+        return await internal.ask_as(
+            self.app, token, method, path, body, headers, request_id, port=port
+        )
 
     # ---- rooms ----
 
@@ -93,10 +149,26 @@ class Control:
                 f"The service {name} needs {', '.join(missing)}; switch on that, or both off."
             )
         self.house.sections[name] = self.settings.of_room(name)
+        before = self.events.listeners
         room = kind(self.house)
+        self._hear[name] = [one for one in self.events.listeners if one not in before]
         self.house.rooms[name] = room
-        self.worker.add(room.operations)
+        self.worker.add(self._operations(room))
         return room
+
+    def _operations(self, room: Room) -> list[tuple[type[Operation], Any]]:
+        """Those of a room that this process runs."""
+        return [one for one in room.operations if self._has_files or not one[0].with_files]
+
+    def _forgotten(self) -> list[str]:
+        """The kinds of operations whose end nobody reads later."""
+        rooms = [one for one in self.house.rooms.values() if not one.remembers]
+        return [kind_of(kind) for room in rooms for kind, _ in room.operations]
+
+    @property
+    def _has_files(self) -> bool:
+        """Whether what works on bytes in control's folders is for this process."""
+        return not self.settings.files_at
 
     def _application(self) -> Application:
         authenticate = next(
@@ -116,11 +188,39 @@ class Control:
         for name in self.settings.rooms:
             if name not in self.house.rooms:
                 self._show_off(app, name)
+        if not self._has_files:
+            self._ask_elsewhere(app)
         return app
+
+    def _ask_elsewhere(self, app: Application) -> None:
+        """What needs bytes that are beside another process is asked of that one."""
+        trust = partial(authority.trust, Path(self.settings.tls))
+
+        def other(port: int = 0, fault: Fault = faults.identity) -> Forwarder:
+            where = at_port(self.settings.files_at, port) if port else self.settings.files_at
+            made = Forwarder(where, trust, fault=fault, front=self.settings.front)
+            self._others.append(made)
+            return made
+
+        for name in self.settings.rooms:
+            kind = self.settings.room_class(name)
+            if not kind.keeps_files or kind.catalog is None:
+                continue
+            room = self.house.rooms.get(name)
+            fault = room.service.fault if room is not None else faults.identity
+            if port := self.house.names.ports.get(name, 0):
+                at = self.settings.door_objects_port or port
+                app.elsewhere(other(at, fault), own_port=port)
+            else:
+                app.elsewhere(other(fault=fault), f"/{kind.catalog.path.split('/')[1]}")
+        app.elsewhere(other(), "/hanok/v1/inventory")
 
     def _show_off(self, app: Application, name: str) -> None:
         """Clients of a service that is off are told so: 404 would say that what they have there is gone."""
-        entry = self.settings.room_class(name).catalog
+        kind = self.settings.room_class(name)
+        for page in kind.page_names:
+            app.switched_off(name, page)
+        entry = kind.catalog
         if entry is not None:
             own_port = self.house.names.ports.get(name, 0) if entry.own_port else 0
             app.switched_off(name, entry.path.split("/")[1], own_port=own_port)
@@ -131,27 +231,32 @@ class Control:
         await room.listen()
         self._tasks[name] = []
         for loop in room.loops:
+            if loop.with_files and not self._has_files:
+                continue
             if loop.alone:
                 self.leases.add(loop.name, loop.run)
             else:
                 self._tasks[name].append(group.create_task(_run(loop)))
 
     async def _close(self, name: str) -> None:
-        """Switch a room off in this process."""
+        """Switch a room off in this process, however far it was switched on."""
         room = self.house.rooms.pop(name)
         self.app.unmount(name)
         self._show_off(self.app, name)
         self.worker.remove(room.operations)
-        await room.unlisten()
-        await self.leases.remove(one.name for one in room.loops if one.alone)
-        tasks = self._tasks.pop(name)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        room.close()
+        self.events.off(self._hear.pop(name))
+        try:
+            await room.unlisten()
+        finally:
+            await self.leases.remove(one.name for one in room.loops if one.alone)
+            tasks = self._tasks.pop(name, [])
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            room.close()
         log.info("the service %s is switched off", name)
 
-    async def _wanted(self) -> list[str]:
+    async def _requested(self) -> list[str]:
         async with self.database.read() as tx:
             return [one.name for one in await switches.look(tx, self.settings) if one.on]
 
@@ -160,13 +265,7 @@ class Control:
         while True:
             self._switched.clear()
             try:
-                requested = await self._wanted()
-                for name in reversed(list(self.house.rooms)):
-                    if name not in requested:
-                        await self._close(name)
-                for name in requested:
-                    if name not in self.house.rooms:
-                        await self._switch_on(group, name)
+                await self._follow(group, await self._requested())
             except Unavailable as error:
                 log.warning("switches are not followed: %s", error.message)
             try:
@@ -175,20 +274,71 @@ class Control:
             except TimeoutError:
                 pass
 
+    async def _follow(self, group: asyncio.TaskGroup, requested: list[str]) -> None:
+        for name in reversed(list(self.house.rooms)):
+            if name not in requested:
+                await self._alone(name, self._close(name))
+        for name in requested:
+            if name not in self.house.rooms:
+                await self._alone(name, self._switch_on(group, name))
+        self._failing = {name: why for name, why in self._failing.items() if name in requested}
+
+    async def _alone(self, name: str, work: Awaitable[None]) -> None:
+        """Switch a service; one that fails holds up no other, and is tried again."""
+        try:
+            await work
+        except Exception as error:  # an outermost loop
+            log.exception("the service %s is not switched", name)
+            known = error.message if isinstance(error, HanokError) else type(error).__name__
+            self._failing[name] = known
+        else:
+            self._failing.pop(name, None)
+
+    def differences(self) -> list[Difference]:
+        """The services that are switched on and do not run here."""
+        return [
+            Difference(
+                what="service",
+                detail=f"The service {name} is enabled and does not run here: {why} It is tried again every "
+                f"{FOLLOW_S:g} seconds; the log says more.",
+            )
+            for name, why in self._failing.items()
+        ]
+
+    async def _follow_members(self) -> None:
+        """Have the supervisor beside us know which hosts there are, until cancelled."""
+        while True:
+            self._joined.clear()
+            try:
+                async with self.database.read() as tx:
+                    await members.write(tx, self.members, self.clock.now())
+            except (Unavailable, OSError) as error:
+                log.warning("hosts that joined are not followed: %s", error)
+            try:
+                async with asyncio.timeout(FOLLOW_S):
+                    await self._joined.wait()
+            except TimeoutError:
+                pass
+
     async def _make_tables(self, room: Room) -> None:
         if room.own_tables:
             await self.database.make_tables(room.own_tables)
 
     async def _switch_on(self, group: asyncio.TaskGroup, name: str) -> None:
+        """Build a room while the cloud runs. What does not get whole is taken down; the next round tries again."""
         room = self._build(name)
-        await self._make_tables(room)
-        await room.prepare()
-        async with self.database.write() as tx:
-            await tx.serialize("first rows")
-            await room.first_rows(tx)
-        self.app.mount(name, room.service, room.pages, own_port=room.own_port)
-        self.policies.apply([room.service.kind])
-        await self._open(group, name)
+        try:
+            await self._make_tables(room)
+            await room.prepare()
+            async with self.database.write() as tx:
+                await tx.serialize("first rows")
+                await room.first_rows(tx)
+            self.app.mount(name, room.service, room.pages, own_port=room.own_port)
+            self.policies.apply([room.service.kind])
+            await self._open(group, name)
+        except BaseException:
+            await self._close(name)
+            raise
         self.worker.wake()
         log.info("the service %s is switched on", name)
 
@@ -219,9 +369,10 @@ class Control:
         finally:
             for one in preparing:
                 one.cancel()
-        requested = await self._wanted()
+        requested = await self._requested()
         for name in [one for one in reversed(first) if one not in requested]:
             self.worker.remove(self.house.rooms.pop(name).operations)
+            self.events.off(self._hear.pop(name))
         async with self.database.write() as tx:
             # Another control process may start at this moment, too.
             await tx.serialize("first rows")
@@ -261,10 +412,12 @@ class Control:
                     for task in [*tasks, *of_rooms]:
                         task.cancel()
         finally:
-            for room in control.house.rooms.values():
+            for room in list(control.house.rooms.values()):
                 await room.unlisten()
                 room.close()
             control.bytes.close()
+            for other in control._others:
+                await other.close()
             if bus is None:
                 await own_bus.close()
             await control.database.close()
@@ -272,12 +425,14 @@ class Control:
     def loops(self, group: asyncio.TaskGroup) -> list[Callable[[], Coroutine[Any, Any, None]]]:
         """What runs beside requests and rooms, for as long as the process does."""
         self.leases.add("debts", self.debts.run)
+        self.leases.add("operations.forget", self.forgetting.run)
         self.leases.add("events", self.events.run)
         return [
             self.wakes.run,
             self.worker.run,
             self.policies.run,
             self.leases.run,
+            *([self._follow_members] if self.members.can_grow else ()),
             lambda: self._follow_switches(group),
         ]
 

@@ -30,7 +30,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from hanok.base.clock import Clock
+from hanok.base.durable import put_in_place
+from hanok.base.errors import HanokError
 from hanok.base.ids import is_uuid
+from hanok.commands.volumes import copy_name
 from hanok.commands.wire import HASH_HEADER, HOST_HEADER, OFFSET_HEADER, WHOLE_HEADER
 from hanok.web.tickets import Copies, Right, Ticket, Tickets
 
@@ -58,11 +61,24 @@ class Refused(Exception):
 class ByteDoor:
     """An ASGI application."""
 
-    def __init__(self, tickets: Tickets, images: Sequence[Path], copies: Copies) -> None:
+    def __init__(
+        self,
+        tickets: Tickets,
+        images: Sequence[Path],
+        copies: Copies,
+        is_host: Callable[[str, str], Awaitable[bool]] | None = None,
+        bring: Callable[[str], Awaitable[None]] | None = None,
+    ) -> None:
         """
         Args:
             images: folders with a file an image. copies: of disks, that hosts leave.
+            is_host: whether who has this name, and shows a certificate with this number, is one of the cloud's.
+            bring: has an image in one of the folders that is elsewhere: a process on another machine, which gave the
+                ticket, cannot.
         """
+        self._bring = bring
+        self._coming: dict[str, asyncio.Task[None]] = {}
+        self._is_host = is_host or _nobody
         self._tickets = tickets
         self._images = images
         self._copies = copies
@@ -70,6 +86,8 @@ class ByteDoor:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="bytes")
 
     def close(self) -> None:
+        for task in self._coming.values():
+            task.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,37 +101,80 @@ class ByteDoor:
             log.info("%s %s: %s", request.method, request.url.path, error)
             response = Response(f"{error}\n", error.status, {"Connection": "close"})
         except ClientDisconnect:
-            log.info("%s %s: the host hung up", request.method, request.url.path)
+            log.info("%s %s: the host closed the connection", request.method, request.url.path)
             return
         except OSError as error:
             log.warning("%s %s: %s", request.method, request.url.path, error)
-            response = Response("The disk is in trouble.\n", 507, {"Connection": "close"})
+            response = Response(
+                "The disk failed: the data could not be read or written.\n",
+                507,
+                {"Connection": "close"},
+            )
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
         _, kind, name = [*request.url.path.strip("/").split("/"), "", ""][:3]
         doors: dict[tuple[str, str], tuple[Right, Callable[..., Awaitable[Response]]]] = {
-            ("GET", "images"): ("read", self._read),
+            ("GET", "images"): ("read", self._read_image),
+            ("GET", "snapshots"): ("read", self._read_copy),
             ("HEAD", "snapshots"): ("write", self._look),
             ("PUT", "snapshots"): ("write", self._write),
         }
         known = doors.get((request.method, kind))
-        if known is None or not is_uuid(name):
+        if known is None or not is_uuid(name.removeprefix(copy_name(""))):
             raise Refused(404, "There are no such bytes.")
         right, handle = known
         shown = request.headers.get("authorization", "").removeprefix("Bearer ")
-        # What the host says of itself is as good as its ticket, which no other host was given.
-        ticket = self._tickets.opened(shown, right, name, request.headers.get(HOST_HEADER, ""))
+        ticket = self._tickets.opened(shown, right, name, await self._asker(request))
         if ticket is None:
             raise Refused(401, "The ticket is not valid for this.")
         return await handle(request, ticket)
+
+    async def _asker(self, request: Request) -> str:
+        """Which host asks: the one that its certificate names, if it is one still.
+
+        Where there are no certificates, what it says of itself is as good as its ticket, which no other host was given.
+
+        Raises:
+            Refused: it shows none, or one that opens nothing any longer.
+        """
+        if not request.scope.get("hanok.sealed"):
+            return request.headers.get(HOST_HEADER, "")
+        host = str(request.scope.get("hanok.host") or "")
+        serial = str(request.scope.get("hanok.serial") or "")
+        if not host or not await self._is_host(host, serial):
+            raise Refused(401, "Hosts show a certificate of this cloud.")
+        return host
 
     async def _thread(self, work: Callable[..., Result], *given: object) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
 
     # ---- images ----
 
-    async def _read(self, request: Request, ticket: Ticket) -> Response:
+    async def _read_image(self, request: Request, ticket: Ticket) -> Response:
+        if self._bring is not None and not await self._thread(_is_there, ticket, self._images):
+            await self._brought(self._bring, ticket.name)
+        return await self._read(request, ticket, self._images)
+
+    async def _brought(self, bring: Callable[[str], Awaitable[None]], name: str) -> None:
+        """An image is here: once, however many hosts ask for it; and it goes on when one of them hangs up.
+
+        Raises:
+            Refused: it cannot be had.
+        """
+        task = self._coming.get(name)
+        if task is None:
+            task = self._coming[name] = asyncio.ensure_future(bring(name))
+            task.add_done_callback(lambda _: self._coming.pop(name, None))
+        try:
+            await asyncio.shield(task)
+        except HanokError as error:
+            raise Refused(503, error.message) from error
+
+    async def _read_copy(self, request: Request, ticket: Ticket) -> Response:
+        return await self._read(request, ticket, (self._snapshots,))
+
+    async def _read(self, request: Request, ticket: Ticket, folders: Sequence[Path]) -> Response:
         requested = request.headers.get("range")
         first = 0
         if requested is not None:
@@ -121,7 +182,7 @@ class ByteDoor:
             if match is None or int(match[1]) >= ticket.size:
                 raise Refused(416, "There is no such range.")
             first = int(match[1])
-        file = await self._thread(self._opened, ticket)
+        file = await self._thread(_opened, ticket, folders)
 
         async def pieces() -> AsyncIterator[bytes]:
             at = first
@@ -145,17 +206,6 @@ class ByteDoor:
             headers,
             "application/octet-stream",
         )
-
-    def _opened(self, ticket: Ticket) -> io.FileIO:
-        """The image's file, which closes itself where a host hangs up before the first piece."""
-        for folder in self._images:
-            with contextlib.suppress(FileNotFoundError):
-                file = os.open(folder / ticket.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-                found = os.fstat(file)
-                if stat.S_ISREG(found.st_mode) and found.st_size == ticket.size:
-                    return io.FileIO(file)
-                os.close(file)
-        raise Refused(404, "The image's data is not here.")
 
     # ---- copies of disks ----
 
@@ -254,12 +304,7 @@ class ByteDoor:
                 part.unlink()
                 raise Refused(422, "What came is not what was sent: its hash differs.")
             os.fchmod(file.fileno(), 0o400)
-        part.rename(self._copies.path(ticket.name))
-        folder = os.open(self._snapshots, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        put_in_place(part, self._copies.path(ticket.name))
 
     def _forget_stale(self) -> None:
         """Transfers that nobody goes on with."""
@@ -268,3 +313,23 @@ class ByteDoor:
                 found = path.stat()
                 if found.st_mtime < Clock().now().timestamp() - STALE_S:  # as files have the time
                     path.unlink()
+
+
+def _is_there(ticket: Ticket, folders: Sequence[Path]) -> bool:
+    return any((folder / ticket.name).exists() for folder in folders)
+
+
+async def _nobody(host: str, serial: str) -> bool:
+    return False
+
+
+def _opened(ticket: Ticket, folders: Sequence[Path]) -> io.FileIO:
+    """The file, which closes itself where a host hangs up before the first piece."""
+    for folder in folders:
+        with contextlib.suppress(FileNotFoundError):
+            file = os.open(folder / ticket.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            found = os.fstat(file)
+            if stat.S_ISREG(found.st_mode) and found.st_size == ticket.size:
+                return io.FileIO(file)
+            os.close(file)
+    raise Refused(404, "The data is not here.")

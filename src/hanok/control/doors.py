@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from starlette.responses import Response
 
 from hanok import operations
 from hanok.base.clock import zulu
 from hanok.base.errors import BadInput, Conflict, NotFound
-from hanok.control import switches
+from hanok.control import machine_doors, member_doors, switches
 from hanok.control.inventory import differences
 from hanok.rooms import Difference
 from hanok.services.compute import facade as compute
 from hanok.services.network import facade as network
+from hanok.services.object_storage import facade as object_storage
 from hanok.store import Transaction
 from hanok.web import faults
 from hanok.web.policy import Rule
@@ -30,6 +31,7 @@ RULES = (
     Rule("hanok:services", "role:admin", "See which services are on, and switch them."),
     Rule("hanok:explain", "role:admin", "See why servers are on their hosts, or on none."),
     Rule("hanok:why", "role:admin", "See the way of packets between two addresses."),
+    Rule("hanok:objects", "role:admin", "See where the bytes of objects are, and move them."),
     Rule("hanok:rotate_keys", "role:admin", "Replace the keys of tokens and secrets."),
 )
 
@@ -49,6 +51,7 @@ async def mend(request: Request, control: Control) -> Response:
 async def _differences(control: Control, *, mend: bool) -> list[Difference]:
     return [
         *await control.policies.differences(),
+        *control.differences(),
         *await differences(control.house, mend=mend),
     ]
 
@@ -56,7 +59,7 @@ async def _differences(control: Control, *, mend: bool) -> list[Difference]:
 async def rotate_keys(request: Request, control: Control) -> Response:
     """POST /hanok/v1/keys/rotate: new keys for tokens and secrets; nobody is signed out."""
     request.allow()
-    sealed = [await room.rotate_keys() for room in control.house.rooms.values()]
+    sealed = [await room.rotate_keys() for room in list(control.house.rooms.values())]
     return json_answer({"secrets": sum(sealed)})
 
 
@@ -73,13 +76,13 @@ async def why(request: Request, control: Control) -> Response:
     A and B are servers or ports, by id or name, addresses, or "outside". Without a protocol it is a ping.
     """
     request.allow()
-    asked = request.query
-    protocol = asked.get("protocol") or ("tcp" if asked.get("port") else "icmp")
-    port = _port(asked.get("port"))
+    requested = request.query
+    protocol = requested.get("protocol") or ("tcp" if requested.get("port") else "icmp")
+    port = _port(requested.get("port"))
     async with request.reading() as tx:
         ends, stopped = [], []
         for name in ("from", "to"):
-            end, state = await _end(tx, name, asked.get(name, ""))
+            end, state = await _end(tx, name, requested.get(name, ""))
             ends.append(end)
             stopped += state
     room = control.house.facade(network.Network)
@@ -195,6 +198,37 @@ async def switch_service(request: Request, control: Control) -> Response:
     return no_content()
 
 
+class Moving(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the bytes of objects are to be."""
+
+    place: str
+
+
+def _objects(control: Control) -> object_storage.ObjectStore:
+    """Raises NotFound: object storage is switched off."""
+    for room in control.house.rooms.values():
+        if isinstance(room.facade, object_storage.ObjectStore):
+            return room.facade
+    raise NotFound("Object storage is switched off.")
+
+
+async def show_place(request: Request, control: Control) -> Response:
+    """GET /hanok/v1/objects: where the bytes of objects are."""
+    request.allow()
+    room = _objects(control)
+    async with request.reading() as tx:
+        found = await object_storage.place(tx)
+    return json_answer({**structs.asdict(found), "places": list(room.store.places)})
+
+
+async def move_objects(request: Request, control: Control) -> Response:
+    """PUT /hanok/v1/objects: keeps what comes in a place, and moves there what is elsewhere."""
+    request.allow()
+    body = await request.body(Moving)
+    await object_storage.move_to(_objects(control), body.place)
+    return no_content()
+
+
 _OPERATIONS = "hanok:operations"
 ROUTES = (
     Route("GET", "/v1/services", list_services, ("hanok:services",)),
@@ -206,6 +240,8 @@ ROUTES = (
         body=Switching,
         strict=True,
     ),
+    Route("GET", "/v1/objects", show_place, ("hanok:objects",)),
+    Route("PUT", "/v1/objects", move_objects, ("hanok:objects",), body=Moving, strict=True),
     Route("GET", "/v1/operations", list_operations, (_OPERATIONS,)),
     Route("POST", "/v1/operations/{operation_id}/retry", retry_operation, (_OPERATIONS,)),
     Route("POST", "/v1/operations/{operation_id}/abandon", abandon_operation, (_OPERATIONS,)),
@@ -221,8 +257,8 @@ def service(control: Control) -> Service:
     return Service(
         kind="hanok",
         room=control,
-        rules=RULES,
+        rules=(*RULES, *member_doors.RULES, *machine_doors.RULES),
         mounts=("hanok",),
-        routes=ROUTES,
+        routes=(*ROUTES, *member_doors.ROUTES, *machine_doors.ROUTES),
         fault=faults.identity,
     )

@@ -21,7 +21,8 @@ async def differences(house: House, *, mend: bool = False) -> list[Difference]:
             found.append(Difference(what="stuck", detail=_stuck(late)))
         for due in await operations.owed(tx):
             found.append(Difference(what="debt", detail=_owed(due)))
-    for room in house.rooms.values():
+    found += [Difference(what="events", detail=one) for one in house.events.late()]
+    for room in list(house.rooms.values()):  # services are switched meanwhile
         found += await room.differences(mend=mend)
     return found
 

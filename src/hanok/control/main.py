@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
 
 from hanok.base import collector
+from hanok.base.authority import TLSFolder
 from hanok.base.failpoints import arm_from_environment
 from hanok.bus import Bus, MemoryBus
 from hanok.control.app import Control
-from hanok.control.server import Server
+from hanok.control.server import Sealed, Server
 from hanok.control.settings import ControlSettings
 
 log = logging.getLogger(__name__)
@@ -37,29 +39,53 @@ async def main(settings: ControlSettings, *, beside: Sequence[Beside] = ()) -> N
         PortTaken: the address is in use.
     """
     arm_from_environment()
-    listeners = [_listener(settings.host, settings.port)]
+    listeners: list[socket.socket] = []
     try:
+        if not settings.behind:
+            listeners.append(_listener(settings.host, settings.port))
         for name, port in settings.own_ports.items():
+            if settings.behind and port in settings.doors.values():
+                continue
             listener = _listener(settings.host, port)
             listeners.append(listener)
             settings = settings.at_own_port(name, listener.getsockname()[1])
+        listeners += [_listener(settings.host, door) for door in settings.doors]
         bus = await _bus(settings)
         try:
-            async with Control.running(
-                settings, admin_password=_password(settings), bus=bus
-            ) as control:
-                async with asyncio.TaskGroup() as group:
-                    others = [group.create_task(_run(each, bus)) for each in beside]
-                    try:
-                        await _serve(control, listeners)
-                    finally:
-                        for task in others:
-                            task.cancel()
+            with _taken_as_it_is():
+                await _running(settings, bus, beside, listeners)
         finally:
             await bus.close()
     finally:
         for listener in listeners:
             listener.close()
+
+
+async def _running(
+    settings: ControlSettings, bus: Bus, beside: Sequence[Beside], listeners: list[socket.socket]
+) -> None:
+    async with Control.running(settings, admin_password=_password(settings), bus=bus) as control:
+        async with asyncio.TaskGroup() as group:
+            others = [group.create_task(_run(each, bus)) for each in beside]
+            try:
+                await _serve(control, listeners)
+            finally:
+                for task in others:
+                    task.cancel()
+
+
+@contextmanager
+def _taken_as_it_is() -> Iterator[None]:
+    """PortTaken comes out alone, whatever groups of tasks it ended."""
+    try:
+        yield
+    except BaseExceptionGroup as several:
+        found: BaseException | None = several.subgroup(PortTaken)
+        if found is None:
+            raise
+        while isinstance(found, BaseExceptionGroup):
+            found = found.exceptions[0]
+        raise found from None
 
 
 async def _run(each: Beside, bus: Bus) -> None:
@@ -73,10 +99,14 @@ async def _bus(settings: ControlSettings) -> Bus:
     from hanok.bus.nats import NATSBus
 
     password = ""
-    if settings.bus_password_file:
+    if settings.bus_password_file and not settings.tls:
         password = Path(settings.bus_password_file).read_text().strip()
     return await NATSBus.connect(
-        settings.bus, name="control", user=settings.bus_user, password=password
+        settings.bus,
+        name="control",
+        user="" if settings.tls else settings.bus_user,
+        password=password,
+        tls=TLSFolder(Path(settings.tls)) if settings.tls else None,
     )
 
 
@@ -98,6 +128,15 @@ def _listener(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _listen(listener: socket.socket) -> None:
+    """Who else took the same address, and did not listen yet, is in time until now."""
+    try:
+        listener.listen(BACKLOG)
+    except OSError as error:
+        host, port = listener.getsockname()[:2]
+        raise PortTaken(f"{host}:{port}: {error.strerror}") from error
+
+
 async def _serve(control: Control, listeners: list[socket.socket]) -> None:
     settings = control.settings.server
     config = uvicorn.Config(
@@ -114,5 +153,18 @@ async def _serve(control: Control, listeners: list[socket.socket]) -> None:
     )
     collector.serve()
     for listener in listeners:
+        _listen(listener)
         log.info("serving at %s port %d", *listener.getsockname()[:2])
-    await Server(config, settings).serve(sockets=listeners)
+    sealed = _sealed(control.settings)
+
+    def ending() -> None:
+        for room in control.house.rooms.values():
+            room.ending()
+
+    server = Server(config, settings, sealed, ending, doors=control.settings.doors)
+    await server.serve(sockets=listeners)
+
+
+def _sealed(settings: ControlSettings) -> Sealed | None:
+    """What this process shows its clients, and holds hosts against that show it a certificate of theirs."""
+    return Sealed(TLSFolder(Path(settings.tls))) if settings.tls else None

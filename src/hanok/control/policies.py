@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 TOPIC = "policies"  # of wake-ups
 ALL = "policy"  # the file for all services
-FILES_S = 0.5  # between two looks at files
+FILES_S = 0.4  # between two looks at files; what is taken up was the same at two of them
 FOLLOW_S = 10.0  # between two looks at the database; an edit elsewhere also wakes
 
 _all = sa.select(table)
@@ -42,7 +42,7 @@ _one = sa.select(table).where(table.c.name == bindparam("which"))
 _change = table.update().where(table.c.name == bindparam("which"))
 _remove = table.delete().where(table.c.name == bindparam("which"))
 
-Stamp = tuple[int, int]
+Stamp = tuple[int, ...]
 
 
 class Policies:
@@ -72,6 +72,8 @@ class Policies:
         self._enforcers = enforcers
         self._services = services
         self._stamps: dict[str, Stamp | None] = {}
+        self._seen: dict[str, Stamp | None] = {}
+        """Files as they were at the last look: one that is still being written is another at the next."""
         self._revisions: dict[str, int] = {}
         self._rules: dict[str, dict[str, str]] = {}
         self._unfit: dict[str, str] = {}
@@ -144,7 +146,9 @@ class Policies:
             file = self._folder / f"{name}.yaml"
             stamp = _stamp(file)
             first = name not in self._stamps
-            if not first and stamp == self._stamps[name]:
+            still = stamp == self._seen.get(name)
+            self._seen[name] = stamp
+            if not first and (stamp == self._stamps[name] or not still):
                 continue
             await self._changed(name, file, stamp, first=first)
             self._stamps[name] = stamp
@@ -322,9 +326,10 @@ def _kept(kind: str) -> str:
 
 
 def _stamp(file: Path) -> Stamp | None:
-    """What tells one content of a file from another; None without the file.
+    """What tells one content of a file from another, its time first; None without the file.
 
-    One that cannot even be looked at is there, and cannot be read either: reading it says why.
+    One that cannot even be looked at is there, and cannot be read either: reading it says why. One whose permissions
+    changed, or that another one with its time and size took the place of, is another.
     """
     try:
         status = file.stat()
@@ -332,4 +337,4 @@ def _stamp(file: Path) -> Stamp | None:
         return None
     except OSError:
         return 0, -1
-    return status.st_mtime_ns, status.st_size
+    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns

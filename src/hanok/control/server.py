@@ -1,6 +1,6 @@
 """The HTTP server: uvicorn's, with its doors fair to all who come and an end to every wait on a client.
 
-Three things are different from uvicorn alone.
+Some things are different from uvicorn alone.
 
 Connections are taken by us: uvloop takes one from a listening socket each round of its loop, so beside many busy
 clients each new one waits for as many rounds as there are others before it. Here all that wait are taken at once.
@@ -9,7 +9,8 @@ Requests begin some each round of the loop, those of each token in the order in 
 another: a client with a thousand requests at once keeps another waiting for one of them, not for all.
 
 Whoever sends half a request, or reads no answer, is looked at each second and hung up on in the end. Uvicorn has an end
-for idle connections only.
+for idle connections only. So is whoever asks on and on without waiting for answers (pipelining): uvicorn keeps all
+requests of a connection that have come, and one that is answered lets more of them in.
 """
 
 from __future__ import annotations
@@ -20,14 +21,16 @@ import logging
 import resource
 import signal
 import socket
+import ssl
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from hanok.base.authority import TLSFolder, host_of
 from hanok.control.server_settings import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -37,6 +40,8 @@ BEGUN_EACH_ROUND = 8  # requests; a short one takes half a millisecond
 HEADER_BYTES = (
     64 << 10
 )  # of a request's line and headers; tokens and addresses of ours have a few hundred
+AHEAD = 16  # requests of a connection that wait for the answer to an earlier one; clients of the field send none
+TOO_FAR = "Too many requests were sent before earlier ones were answered."
 LOOK_S = 1.0
 DESCRIPTORS = 1 << 16  # that we ask the system for: one a connection
 KEPT_DESCRIPTORS = 200  # for files, databases, messages, downloads
@@ -91,6 +96,41 @@ def _whose(scope: Any) -> bytes:
     return str((scope.get("client") or ("",))[0]).encode()
 
 
+class Sealed:
+    """The TLS of a server: its certificate, read anew when it has changed, and whose of its clients' it believes.
+
+    A client may show a certificate of the cloud's authority, and need not: hosts do, browsers do not.
+    """
+
+    def __init__(self, folder: TLSFolder) -> None:
+        self._folder = folder
+        self._seen = 0
+        self.context = ssl.create_default_context(
+            ssl.Purpose.CLIENT_AUTH, cafile=str(folder.authority)
+        )
+        self.context.verify_mode = ssl.CERT_OPTIONAL
+        self.look()
+
+    def look(self) -> None:
+        """Take up a certificate that was made anew."""
+        try:
+            changed = self._folder.certificate.stat().st_mtime_ns
+            if changed != self._seen:
+                self.context.load_cert_chain(self._folder.certificate, self._folder.key)
+                self._seen = changed
+        except OSError as error:
+            log.error("the certificate of this process cannot be read: %s", error)
+
+
+def _certified(transport: Any) -> tuple[str, str]:
+    """The host whose certificate a client showed, and the certificate's number in hexadecimal; "" for none."""
+    sealed = transport.get_extra_info("ssl_object")
+    shown = (sealed.getpeercert() or {}) if sealed is not None else {}
+    names = shown.get("subjectAltName", ())
+    number = f"{int(str(shown['serialNumber']), 16):x}" if "serialNumber" in shown else ""
+    return host_of(str(name) for kind, name in names if kind == "email"), number
+
+
 class _Counted:
     """A connection's transport, and how many bytes were written to it."""
 
@@ -106,10 +146,16 @@ class _Counted:
         self._transport.write(data)
 
 
+class _TooFarAhead(Exception):
+    """A client sends requests without waiting for answers; nothing more of it is read."""
+
+
 class _Protocol(HttpToolsProtocol):
     """One connection, which knows since when it has been waited for."""
 
     turns: _Turns
+    is_sealed: bool
+    doors: Mapping[int, int]
 
     def connection_made(self, transport: Any) -> None:
         self.counted = _Counted(transport)
@@ -138,6 +184,16 @@ class _Protocol(HttpToolsProtocol):
         if self.in_headers and self.header_bytes > HEADER_BYTES and not self.transport.is_closing():
             self.send_400_response("Request headers are too large.")
 
+    def on_message_begin(self) -> None:
+        if len(self.pipeline) >= AHEAD:
+            self.send_400_response(TOO_FAR)
+            raise _TooFarAhead
+        super().on_message_begin()
+
+    def send_400_response(self, msg: str) -> None:
+        if not self.transport.is_closing():  # one refusal is enough
+            super().send_400_response(msg)
+
     def on_headers_complete(self) -> None:
         self.in_headers, self.header_bytes = False, 0
         self.in_body = True
@@ -150,6 +206,13 @@ class _Protocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        server = cycle.scope["server"]
+        if self.doors and server is not None and server[1] in self.doors:
+            cycle.scope["server"] = (server[0], self.doors[server[1]])
+        if self.is_sealed:
+            # Of this connection, and said by nobody but us: what a client sends are headers.
+            cycle.scope["hanok.host"], cycle.scope["hanok.serial"] = _certified(self.transport)
+            cycle.scope["hanok.sealed"] = True
         self.turns.begin(self, cycle, app)
 
     def begin(self, cycle: Any, app: Any) -> None:
@@ -206,12 +269,27 @@ class Server(uvicorn.Server):
     uvicorn's own handling of signals ends the process before its work is put away.
     """
 
-    def __init__(self, config: uvicorn.Config, settings: ServerSettings) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        settings: ServerSettings,
+        sealed: Sealed | None = None,
+        ending: Callable[[], None] = lambda: None,
+        doors: Mapping[int, int] | None = None,
+    ) -> None:
+        """
+        Args:
+            doors: ports at which requests are answered as at others, and these others.
+            ending: ends answers that last for as long as a client listens; called when no more requests are taken.
+        """
         super().__init__(config)
+        self._sealed = sealed
+        self._ending = ending
+        self._doors = dict(doors or {})
         self._settings = settings
         self._listeners: list[socket.socket] = []
         self._opening: set[asyncio.Task[Any]] = set()
-        self._most = settings.connections or _descriptors() - KEPT_DESCRIPTORS
+        self._maximum = settings.connections or _descriptors() - KEPT_DESCRIPTORS
         self._full_said = -LOOK_S
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -232,6 +310,7 @@ class Server(uvicorn.Server):
         for listener in self._listeners:
             loop.remove_reader(listener.fileno())
         self._listeners.clear()
+        self._ending()
         await super().shutdown(sockets)
 
     def _take(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
@@ -251,7 +330,7 @@ class Server(uvicorn.Server):
             taken.setblocking(False)
             if taken.family in (socket.AF_INET, socket.AF_INET6):
                 taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if len(self.server_state.connections) + len(self._opening) >= self._most:
+            if len(self.server_state.connections) + len(self._opening) >= self._maximum:
                 self._make_room()
             opening = loop.create_task(self._open(loop, taken))
             self._opening.add(opening)
@@ -259,8 +338,16 @@ class Server(uvicorn.Server):
 
     async def _open(self, loop: asyncio.AbstractEventLoop, taken: socket.socket) -> None:
         try:
-            await loop.connect_accepted_socket(self._protocol, taken)
-        except OSError:
+            if self._sealed is None:
+                await loop.connect_accepted_socket(self._protocol, taken)
+            else:
+                await loop.connect_accepted_socket(
+                    self._protocol,
+                    taken,
+                    ssl=self._sealed.context,
+                    ssl_handshake_timeout=self._settings.header_s or None,
+                )
+        except (OSError, ValueError):
             taken.close()  # hung up on before it was ours
 
     def _protocol(self) -> _Protocol:
@@ -268,6 +355,8 @@ class Server(uvicorn.Server):
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
         made.turns = self._turns
+        made.is_sealed = self._sealed is not None
+        made.doors = self._doors
         return made
 
     def _make_room(self) -> None:
@@ -298,13 +387,15 @@ class Server(uvicorn.Server):
         """Ten times a second; once a second, look at everybody."""
         if counter % 10 == 0:
             self._look()
+            if self._sealed is not None:
+                self._sealed.look()
         return await super().on_tick(counter)
 
     def _look(self) -> None:
         now = asyncio.get_running_loop().time()
         for connection in list(self.server_state.connections):
             if isinstance(connection, _Protocol) and (why := connection.look(now, self._settings)):
-                log.info("hung up on %s: %s", connection.client, why)
+                log.info("closed the connection of %s: %s", connection.client, why)
                 connection.transport.abort()
 
     @contextmanager

@@ -4,28 +4,47 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from hanok.control.server_settings import ServerSettings
 from hanok.rooms import Room
 from hanok.web.proxy import FrontSettings
 
-ROOMS = ("identity", "placement", "image", "network", "compute", "object_storage")
+ROOMS = (
+    "identity", "placement", "object_storage", "key_manager", "image", "network", "block_storage", "compute",
+    "load_balancer", "shared_file_system", "metric", "alarming", "orchestration", "dashboard",
+)  # fmt: skip
 """The services of this house, those that others need first. A new one is its folder, and its name here."""
+
+RENAMED = {("image", "most_bytes"): "maximum_bytes", ("image", "web", "most_s"): "maximum_s"}
+"""Where a setting is in the file under the name that it once had, and the name that it has now: both are taken."""
 
 
 class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of the control process.
 
-    database: sqlite:///path or postgresql://…; empty: a file in state_dir.
+    database: sqlite:///path, or postgresql://… as PostgreSQL's own tools take it (several hosts: the one that takes
+        writes); empty: a file in state_dir. Where rows have moved to a server (hanok grow database), that has them.
     bus: nats://host:port; empty: in memory, for a cloud in one process.
+    database_connections: to a PostgreSQL server, at most, for reading and for writing each; what needs more waits.
     northbound: OVN's northbound database ("unix:/run/…/nb.sock"); empty: a simulated network.
     southbound: OVN's southbound database, which `hanok why` asks; empty: it does not.
     bytes_url: where hosts on other machines reach this process, "http://10.0.0.1:5000"; empty: hosts are on this one.
     objects_port: where object storage answers, at the same address; 0: any port that is free.
+    tls: the folder with this process's key and certificate (hanok.base.authority); with it everything is served, and
+    the bus reached, by TLS. address: at which other machines reach this one; messages_port, southbound_port: where
+    they find the bus and the network's database there. Empty: no machine can join.
+    files_at: of a further control process, the address of the one beside whose folders the bytes of images, objects,
+        backups and copies of disks are: what works on these is asked of that one. Empty: they are in state_dir.
+    began_on, began_at: of a further one, the name and the address of the machine where the cloud began.
+    door_port, door_objects_port: where this process answers, too; behind: there alone, as something is in front of it
+        that passes on what comes to port and objects_port. The same on all controllers.
+    cloud_url: the address of the APIs by which machines that join know the cloud; empty: this machine's own.
+    northbound_port: where other controllers find OVN's northbound database. database_for_others: where they find
+        the rows, if these are on a server of the cloud's own; they show certificates there.
     durable: whether commits wait for the disk.
     admin_password_file: the administrator's first password.
     node_name: what this control process is called; no two that share a database have the same.
@@ -47,10 +66,24 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     port: int = 5000
     objects_port: int = 8080
     database: str = ""
+    database_connections: Annotated[int, Meta(ge=2, le=1000)] = 16
     bus: str = ""
     bus_user: str = ""
     bus_password_file: str = ""
     bytes_url: str = ""
+    tls: str = ""
+    address: str = ""
+    messages_port: int = 0
+    southbound_port: int = 0
+    northbound_port: int = 0
+    database_for_others: str = ""
+    files_at: str = ""
+    began_on: str = ""
+    began_at: str = ""
+    cloud_url: str = ""
+    door_port: int = 0
+    door_objects_port: int = 0
+    behind: bool = False
     northbound: str = ""
     southbound: str = ""
     physical_network: str = "public"
@@ -104,6 +137,13 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         settings = {name: self.room_class(name).own_port_setting for name in self.rooms}
         return {name: getattr(self.of_room(name), one) for name, one in settings.items() if one}
 
+    @property
+    def doors(self) -> dict[int, int]:
+        """Ports at which this process answers as at others: those, by these."""
+        objects = self.own_ports.get("object_storage", 0)
+        found = {self.door_port: self.port, self.door_objects_port: objects}
+        return {door: port for door, port in found.items() if door and port}
+
     def at_own_port(self, name: str, port: int) -> ControlSettings:
         """The same with the port of a service that has one of its own."""
         setting = self.room_class(name).own_port_setting
@@ -119,12 +159,20 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return self.database or f"sqlite:///{self.state / 'control' / 'hanok.db'}"
 
     @property
+    def first_machine(self) -> tuple[str, str]:
+        """The name and the address of the machine where the cloud began."""
+        return self.began_on or self.node_name, self.began_at or self.address
+
+    @property
     def bytes_address(self) -> str:
         """Where hosts read images and leave copies of disks that they cannot by a folder."""
-        if self.bytes_url:
-            return self.bytes_url
+        if self.bytes_url or self.files_at:
+            return self.bytes_url or self.files_at
         host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        scheme = "https" if self.tls else "http"
+        return (
+            f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
+        )
 
     @property
     def cloud_key(self) -> Path:
@@ -163,8 +211,13 @@ def load(path: Path) -> ControlSettings:
         msgspec.ValidationError, msgspec.DecodeError: the file does not fit; the message says where.
     """
     raw = msgspec.toml.decode(path.read_bytes())
-    names = (*ROOMS, *raw.get("more_services", {}))
+    _renamed(raw)
+    more = raw.get("more_services", {})
+    names = (*ROOMS, *(more if isinstance(more, dict) else ()))
     sections = {name: raw.pop(name) for name in names if name in raw}
+    for name, given in sections.items():
+        if not isinstance(given, dict):
+            raise msgspec.ValidationError(f"`{name}` is a section of settings: [{name}]")
     settings = msgspec.convert({**raw, "sections": sections}, ControlSettings)
     for name in sections:
         try:
@@ -172,3 +225,22 @@ def load(path: Path) -> ControlSettings:
         except msgspec.ValidationError as error:
             raise msgspec.ValidationError(f"{error} (in the section [{name}])") from None
     return settings
+
+
+def _renamed(raw: dict[str, Any]) -> None:
+    """Settings that stand under an older name stand under the one of now.
+
+    Raises:
+        msgspec.ValidationError: both are given.
+    """
+    for (*tables, older), name in RENAMED.items():
+        table: Any = raw
+        for one in tables:
+            table = table.get(one) if isinstance(table, dict) else None
+        if not isinstance(table, dict) or older not in table:
+            continue
+        if name in table:
+            raise msgspec.ValidationError(
+                f"`{older}` is an older name of `{name}`: leave one of them out (in the section [{'.'.join(tables)}])"
+            )
+        table[name] = table.pop(older)

@@ -73,8 +73,7 @@ async def switch(
     at = house.clock.now()
     if not await tx.count(_set, {"name": name, "now_on": on, "at": at}):
         await tx.insert(switches, {"service": name, "on": on, "changed_at": at})
-    entry = settings.room_class(name).catalog
-    for room in house.rooms.values():
-        if entry is not None:
+    for entry in settings.room_class(name).shown():
+        for room in list(house.rooms.values()):
             await room.switched(tx, entry, on=on)
     tx.after_commit(lambda: house.wakes.wake(TOPIC))

@@ -19,7 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from hanok.base.durable import settle
 from hanok.base.failpoints import failpoint
+from hanok.base.threads import ended
 
 PIECE = 1 << 20  # bytes that are read or written at once
 THREADS = 8
@@ -62,11 +64,14 @@ class Found:
 class ByteStore(Protocol):
     """Whatever holds bytes."""
 
-    async def put(self, pieces: AsyncIterable[bytes], *, limit: int, announced: int = 0) -> Stored:
+    async def put(
+        self, pieces: AsyncIterable[bytes], *, limit: int, announced: int = 0, blob: str = ""
+    ) -> Stored:
         """Keep what comes. It is on the disk, whole, when this returns.
 
         Args:
             limit: bytes that may come. announced: how many the sender says there are, if it does.
+            blob: what it is to be called; empty: a new name.
 
         Raises:
             TooLong, Full
@@ -111,9 +116,22 @@ class Files:
             self._threads = None
 
     async def _thread(self, work: Callable[..., Result], *given: object) -> Result:
+        """What a thread does. Who is stopped meanwhile waits for its end: nothing is closed under its hands."""
         if self._threads is None:
             self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="objects")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
+        doing = asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
+        return await ended(doing)
+
+    async def _opened(self, work: Callable[..., int], *given: object) -> int:
+        """A file that a thread opens; it is closed where nobody is there any more to take it."""
+        found: list[int] = []
+        try:
+            await self._thread(lambda: found.append(work(*given)))
+        except asyncio.CancelledError:
+            for file in found:
+                os.close(file)
+            raise
+        return found[0]
 
     def _path(self, blob: str) -> Path:
         return self._folder / blob[:2] / blob
@@ -123,9 +141,12 @@ class Files:
 
     # ---- put ----
 
-    async def put(self, pieces: AsyncIterable[bytes], *, limit: int, announced: int = 0) -> Stored:
+    async def put(
+        self, pieces: AsyncIterable[bytes], *, limit: int, announced: int = 0, blob: str = ""
+    ) -> Stored:
         """See ByteStore."""
-        blob = uuid.uuid4().hex
+        side = uuid.uuid4().hex  # two who write one blob do not meet
+        blob = blob or side
         digest = hashlib.md5(usedforsecurity=False)
         parts: list[bytes] = []
         file = -1
@@ -142,7 +163,7 @@ class Files:
                 if waiting < PIECE:
                     continue
                 if file < 0:
-                    file = await self._thread(self._begin, blob)
+                    file = await self._opened(self._begin, side)
                 if size - looked > LOOK_BYTES:
                     await self._thread(self._room_for, waiting)
                     looked = size
@@ -151,10 +172,10 @@ class Files:
                 await failpoint("objects.put.between_pieces")
             await failpoint("objects.put.before_whole")
             if file < 0:
-                await self._thread(self._whole, blob, digest, parts)
+                await self._thread(self._whole, side, blob, digest, parts)
             else:
                 await self._thread(_append, file, digest, parts)
-                await self._thread(self._finish, blob, file)
+                await self._thread(self._finish, side, blob, file)
             await failpoint("objects.put.after_whole")
         except OSError as error:
             if error.errno in _NO_SPACE:
@@ -164,7 +185,7 @@ class Files:
             if file >= 0:
                 os.close(file)
             with contextlib.suppress(OSError):
-                os.unlink(self._side(blob))  # where it became whole, this name is gone
+                os.unlink(self._side(side))  # where it became whole, this name is gone
         return Stored(blob, size, digest.hexdigest())
 
     def _room_for(self, size: int) -> None:
@@ -173,44 +194,40 @@ class Files:
         if space.f_bavail * space.f_frsize < size + self._reserve:
             raise Full
 
-    def _begin(self, blob: str) -> int:
+    def _begin(self, name: str) -> int:
         self._room_for(PIECE)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        side = self._side(blob)
+        side = self._side(name)
         try:
             return os.open(side, flags, 0o600)
         except FileNotFoundError:
             side.parent.mkdir(mode=0o700, exist_ok=True)
             return os.open(side, flags, 0o600)
 
-    def _whole(self, blob: str, digest: hashlib._Hash, parts: list[bytes]) -> None:
+    def _whole(self, side: str, blob: str, digest: hashlib._Hash, parts: list[bytes]) -> None:
         """All of a small blob in one go."""
-        file = self._begin(blob)
+        file = self._begin(side)
         try:
             _append(file, digest, parts)
-            self._finish(blob, file)
+            self._finish(side, blob, file)
         finally:
             os.close(file)
 
-    def _finish(self, blob: str, file: int) -> None:
+    def _finish(self, side: str, blob: str, file: int) -> None:
         if self._durable:
             os.fsync(file)
         path = self._path(blob)
         try:
-            os.rename(self._side(blob), path)
+            os.rename(self._side(side), path)
         except FileNotFoundError:
             path.parent.mkdir(mode=0o700, exist_ok=True)
             self._sync(self._folder)
-            os.rename(self._side(blob), path)
+            os.rename(self._side(side), path)
         self._sync(path.parent)
 
     def _sync(self, folder: Path) -> None:
         if self._durable:
-            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            settle(folder)
 
     # ---- get ----
 
@@ -220,7 +237,7 @@ class Files:
         """See ByteStore."""
         if length is not None and length <= PIECE:
             return _one(await self._thread(self._read, blob, first, length))
-        file = await self._thread(self._open, blob)
+        file = await self._opened(self._open, blob)
         return self._pieces(file, first, length)
 
     def _open(self, blob: str) -> int:

@@ -70,7 +70,7 @@ def _described(text: str) -> list[str]:
         named = kind[:30]
         problems.append(f"it is a VMDK of the type {named!r}; {' and '.join(_TYPES)} can be used")
     if "parentFileNameHint" in text or values.get("parentCID", "ffffffff").lower() != "ffffffff":
-        problems.append("it stands on another file: make it one disk before the upload")
+        problems.append("it needs another file (a parent): make it one disk before the upload")
     if extents != [["SPARSE"]]:
         problems.append("its data is in other files, or in several")
     return problems
@@ -86,7 +86,7 @@ def _vdi(head: bytes, tail: bytes) -> Seen:
     if version != 0x00010001:
         problems.append("it is a VDI of a version that is not known here")
     if kind not in (1, 2) or any(head[0x1A8:0x1C8]):
-        problems.append("it stands on another file: make it one disk before the upload")
+        problems.append("it needs another file (a parent): make it one disk before the upload")
     return int(size), problems
 
 
@@ -102,7 +102,7 @@ def _vhd(head: bytes, tail: bytes) -> Seen:
     if kind == expected:
         return int(size), []
     return int(size), [
-        "it stands on another file, or is not whole: make it one disk before the upload"
+        "it needs another file (a parent), or is not whole: make it one disk before the upload"
     ]
 
 
@@ -113,7 +113,7 @@ _METADATA = UUID("8b7ca206-4790-4b9a-b8fe-575f050f886e").bytes_le
 _PARAMETERS = UUID("caa16737-fa36-4d43-b3b6-33f0aa44e76b").bytes_le
 _SIZE = UUID("2fa54224-cd1b-4876-b211-5dbed83bf4b8").bytes_le
 _HAS_PARENT = 2
-_MOST_ENTRIES = 2047
+_MAXIMUM_ENTRIES = 2047
 
 
 def vhdx_metadata_at(head: bytes | bytearray) -> int | None:
@@ -136,7 +136,7 @@ def _vhdx(metadata: bytes) -> Seen:
     (virtual,) = struct.unpack_from("<Q", metadata, _offset(metadata, size))
     parent = flags & _HAS_PARENT
     return int(virtual), [
-        "it stands on another file: make it one disk before the upload"
+        "it needs another file (a parent): make it one disk before the upload"
     ] if parent else []
 
 
@@ -151,7 +151,7 @@ def _entry(
     if head[at : at + len(sign)] != sign:
         return None
     (count,) = struct.unpack_from("<I" if sign == b"regi" else "<H", head, at + count_at)
-    for number in range(min(count, _MOST_ENTRIES)):
+    for number in range(min(count, _MAXIMUM_ENTRIES)):
         entry = at + first + 32 * number
         if head[entry : entry + 16] == name:
             return entry

@@ -196,7 +196,7 @@ def _qcow2(head: bytes, size: int) -> Found:
         )
     cluster = 1 << cluster_bits
     if backing_at:
-        problems.append("it stands on another file (a backing file): flatten it before the upload")
+        problems.append("it has a backing file: flatten it before the upload")
     if crypt:
         problems.append("it is encrypted")
     if features & QCOW2_DATA_FILE:

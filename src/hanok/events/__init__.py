@@ -13,6 +13,6 @@ Source: the field's notifications (an event type, a publisher, a payload that na
 from __future__ import annotations
 
 from hanok.events.notifications import envelope, versioned
-from hanok.events.outbox import Event, Outbox, noun_of
+from hanok.events.outbox import Event, Outbox, made_by, noun_of
 
-__all__ = ["Event", "Outbox", "envelope", "noun_of", "versioned"]
+__all__ = ["Event", "Outbox", "envelope", "made_by", "noun_of", "versioned"]

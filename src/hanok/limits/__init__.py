@@ -9,6 +9,6 @@ Source: Identity API v3, "Unified Limits"; each service's quota sets.
 
 from __future__ import annotations
 
-from hanok.limits.limits import DEFAULTS, Limits, Over, OverLimit, Registered, Resource
+from hanok.limits.limits import DEFAULTS, Limits, Over, OverLimit, Registered, Resource, project_of
 
-__all__ = ["DEFAULTS", "Limits", "Over", "OverLimit", "Registered", "Resource"]
+__all__ = ["DEFAULTS", "Limits", "Over", "OverLimit", "Registered", "Resource", "project_of"]

@@ -10,12 +10,14 @@ import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy import bindparam
 
-from hanok.base.errors import HanokError
+from hanok.base.errors import BadInput, HanokError
 from hanok.limits.tables import own_limits
 from hanok.store import Transaction
 
 DEFAULTS = "class:default"  # the owner of the limits of projects that have none of their own
 NONE = -1  # no limit
+
+LONGEST_OWNER = 255  # characters
 
 Registered = Callable[[Transaction, str], Awaitable[Mapping[str, int]]]
 """The unified limits of a project for this service, by registered name; those that are not registered are missing."""
@@ -66,6 +68,20 @@ class OverLimit(HanokError):
     def __init__(self, over: Sequence[Over]) -> None:
         super().__init__(f"Quota exceeded for resources: {[one.resource for one in over]}.")
         self.over = tuple(over)
+
+
+def project_of(text: str) -> str:
+    """A project as it is named in an address of limits; it need not be known yet, nor any more.
+
+    Operators set limits before a project is made in a directory of their own, and clients name projects that are gone:
+    volumes, networks and balancers ask nobody whether it is there.
+
+    Raises:
+        BadInput: the text is longer than an id can be, or names something else that has limits.
+    """
+    if len(text) > LONGEST_OWNER or ":" in text:
+        raise BadInput(f"'{text[:64]}' is not a valid project ID.")
+    return text
 
 
 class Limits:
@@ -138,6 +154,11 @@ class Limits:
         its = own_limits.c.owner == owner
         if within:
             its = sa.or_(its, own_limits.c.owner.startswith(within, autoescape=True))
+        await tx.execute(own_limits.delete().where(own_limits.c.service == self._service, its))
+
+    async def forget(self, tx: Transaction, ending: str) -> None:
+        """Take the limits of all owners away whose names end so (of what is gone, in whichever project)."""
+        its = own_limits.c.owner.endswith(ending, autoescape=True)
         await tx.execute(own_limits.delete().where(own_limits.c.service == self._service, its))
 
     async def used(

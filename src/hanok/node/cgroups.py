@@ -12,7 +12,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import os
 import re
+import signal
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +29,7 @@ PROC = Path("/proc")
 MIB = 1 << 20
 PERIOD_US = 100_000  # the kernel's own
 SHARES = 1024  # of a processor, where nothing else is said
+KILLS, KILL_S = 100, 0.02  # looks whether what was killed has ended, and the time between
 NO_LIMIT = 1 << 60  # bytes; version 1 says a little less than 2**63 where there is none
 
 
@@ -73,6 +77,25 @@ class Groups:
             words = (self._folder(tree, server_id) / name).read_text()
             return re.search(r"^oom_kill [1-9]", words, re.M) is not None
         return False
+
+    def kill(self, server_id: str) -> None:
+        """What is in the guest's groups ends, whatever it calls itself: what it has started cannot leave them."""
+        for _ in range(KILLS):
+            if not (pids := self._pids(server_id)):
+                return
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(KILL_S)
+        log.warning("what is in the control group of %s does not end", server_id)
+
+    def _pids(self, server_id: str) -> set[int]:
+        found: set[int] = set()
+        for tree in self.trees.values():
+            with contextlib.suppress(OSError):
+                text = (self._folder(tree, server_id) / "cgroup.procs").read_text()
+                found |= set(map(int, text.split()))
+        return found
 
     def forget(self, server_id: str) -> None:
         """The guest has no groups. Its process is gone."""
@@ -144,7 +167,8 @@ def find(name: str, proc: Path = PROC) -> Groups:
 def clear(name: str, proc: Path = PROC) -> None:
     """No groups called `name` are left that are empty of processes, whatever group the node was in."""
     for mount in {one.where for one in _mounts(proc).values()}:
-        for folder in mount.glob(f"**/{name}"):
+        # Groups of others come and go meanwhile, which a walk passes over.
+        for folder in [Path(at) / name for at, inside, _ in os.walk(mount) if name in inside]:
             for one in (*(inner for inner in folder.iterdir() if inner.is_dir()), folder):
                 with contextlib.suppress(OSError):
                     one.rmdir()

@@ -11,6 +11,7 @@ import hashlib
 import http.client
 import logging
 import os
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from hanok.base.authority import TLSFolder, client_context
 from hanok.commands import ByteChannel, HandOverSnapshot, SnapshotState
 from hanok.commands.wire import HASH_HEADER, HOST_HEADER, OFFSET_HEADER, WHOLE_HEADER
 from hanok.node.errors import NotDone
@@ -35,7 +37,7 @@ SLOW_AFTER_S, LEAST_RATE = (
 )  # bytes a second on average, as control asks of whoever sends to it
 TRIES = 5  # in a row that brought nothing
 PAUSE_S = 0.2  # and twice as long each further time
-MOST_S = 3 * 3600.0  # for all of it: 1 TiB at 100 MiB/s
+MAXIMUM_S = 3 * 3600.0  # for all of it: 1 TiB at 100 MiB/s
 AT_ONCE = 2  # hand-overs
 
 Take = Callable[[bytes], None]
@@ -51,7 +53,7 @@ def fetch(source: ByteChannel, host: str, size: int, take: Take) -> None:
     Raises:
         NotDone: control refuses, or cannot be reached any more. What was taken is not all.
     """
-    at, failed, until = 0, 0, time.monotonic() + MOST_S
+    at, failed, until = 0, 0, time.monotonic() + MAXIMUM_S
     while at < size:
         before = at
         try:
@@ -86,7 +88,7 @@ def _pieces(source: ByteChannel, host: str, at: int, size: int) -> Iterator[byte
         expected = f"bytes {at}-{size - 1}/{size}"
         if answer.getheader("Content-Range") != expected or answer.length != size - at:
             raise NotDone(
-                "Control has other bytes than it says.",
+                "The data that control sent differs from its checksum.",
                 detail=f"{answer.getheader('Content-Range')}, not {expected}",
             )
         while piece := answer.read1(PIECE):
@@ -119,9 +121,26 @@ def _asked(
 
 def _connection(channel: ByteChannel) -> http.client.HTTPConnection:
     url = urlsplit(channel.url)
-    if url.scheme != "http" or not url.hostname:
+    if url.scheme not in ("http", "https") or not url.hostname:
         raise NotDone("Control's address for bytes is not one.", detail=channel.url)
-    return http.client.HTTPConnection(url.hostname, url.port, timeout=SILENT_S)
+    if url.scheme == "http":
+        return http.client.HTTPConnection(url.hostname, url.port, timeout=SILENT_S)
+    return http.client.HTTPSConnection(url.hostname, url.port, timeout=SILENT_S, context=_context())
+
+
+_certificates: list[TLSFolder] = []
+
+
+def show(tls: TLSFolder) -> None:
+    """Have this process show a host's certificate to control from now on."""
+    _certificates[:] = [tls]
+
+
+def _context() -> ssl.SSLContext:
+    """Read anew for each connection: certificates change while the process runs."""
+    if not _certificates:
+        raise NotDone("This host has no certificate to show to control.")
+    return client_context(_certificates[0])
 
 
 def _head(
@@ -171,7 +190,7 @@ def send(path: Path, host: str, sending: _Sending) -> None:
         raise NotDone("The copy of the server's disk is gone.", detail=str(path)) from None
     try:
         size, digest = os.fstat(file).st_size, _hash(file, sending)
-        failed, until = 0, time.monotonic() + MOST_S
+        failed, until = 0, time.monotonic() + MAXIMUM_S
         while True:
             before = sending.progress
             try:
@@ -195,7 +214,7 @@ def _hash(file: int, sending: _Sending) -> str:
 
 def _check_stop(sending: _Sending) -> None:
     if sending.stop.is_set():
-        raise NotDone("The hand-over was given up.")
+        raise NotDone("The transfer was given up.")
 
 
 def _sent(file: int, size: int, digest: str, host: str, sending: _Sending) -> bool:

@@ -58,6 +58,24 @@ class Chassis(Protocol):
     async def metadata_sockets(self, network_id: str) -> list[socket.socket]:
         """Sockets that listen on port 80 and hear this network only, one a version of IP; the caller's to close."""
 
+    async def ensure_balancer(
+        self,
+        balancer_id: str,
+        port_id: str,
+        mac: str,
+        mtu: int,
+        addresses: tuple[str, ...],
+        ways: tuple[tuple[str, str], ...],
+    ) -> str | None:
+        """A namespace with a balancer's addresses is there, its port known to the switch; gives its path, for a process
+        that serves in it. None: no network here, serve where we are.
+
+        addresses: with prefix length. ways: prefixes, each with the address behind which it is.
+        """
+
+    async def remove_balancer(self, balancer_id: str) -> None:
+        """It is not, whoever is in it."""
+
 
 class NullChassis:
     """No network: remembers what it was told and listens on loopback."""
@@ -109,6 +127,20 @@ class NullChassis:
         listener.setblocking(False)
         self.metadata_ports[network_id] = listener.getsockname()[1]
         return [listener]
+
+    async def ensure_balancer(
+        self,
+        balancer_id: str,
+        port_id: str,
+        mac: str,
+        mtu: int,
+        addresses: tuple[str, ...],
+        ways: tuple[tuple[str, str], ...],
+    ) -> str | None:
+        return None
+
+    async def remove_balancer(self, balancer_id: str) -> None:
+        return None
 
 
 async def open_taps(chassis: Chassis, port_id: str, queues: int, opened: ExitStack) -> list[int]:

@@ -14,6 +14,7 @@ import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from hanok.base.authority import ServerSide
 from hanok.base.clock import Clock
 from hanok.commands import ConsoleAddress
 from hanok.node.errors import NotDone
@@ -87,11 +88,15 @@ def _read(path: Path) -> bytes:
 class ConsoleDoor:
     """Listens while it is entered; connections end when it is left.
 
-    connect: opens a line to a guest's console, by server id and kind.
+    connect: opens a line to a guest's console, by server id and kind. tls: what this host shows, where whoever asks
+    is on another machine: it shows one, too.
     """
 
-    def __init__(self, address: str, connect: Connect, clock: Clock) -> None:
+    def __init__(
+        self, address: str, connect: Connect, clock: Clock, tls: ServerSide | None = None
+    ) -> None:
         self._address = address
+        self._tls = tls
         self._connect = connect
         self._clock = clock
         self._tickets: dict[str, tuple[float, str, str]] = {}
@@ -100,7 +105,10 @@ class ConsoleDoor:
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> ConsoleDoor:
-        self._server = await asyncio.start_server(self._connected, self._address, 0, limit=BUFFER)
+        sealed = None if self._tls is None else self._tls.context
+        self._server = await asyncio.start_server(
+            self._connected, self._address, 0, limit=BUFFER, ssl=sealed
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -130,7 +138,8 @@ class ConsoleDoor:
             raise NotDone("Too many consoles were asked for at once.", transient=True)
         ticket = secrets.token_urlsafe(32)
         self._tickets[ticket] = (now + TICKET_S, server_id, kind)
-        return ConsoleAddress(host=self._address, port=self.port, ticket=ticket)
+        sealed = self._tls is not None
+        return ConsoleAddress(host=self._address, port=self.port, ticket=ticket, sealed=sealed)
 
     def withdraw(self, server_id: str) -> None:
         """The server is gone: so are its tickets."""

@@ -12,6 +12,7 @@ import shutil
 import stat
 from pathlib import Path
 
+from hanok.base.durable import put_in_place
 from hanok.base.failpoints import failpoint
 from hanok.drivers.image_format import HEAD_BYTES, Found, Inspector
 from hanok.drivers.qemu.errors import ImageFailed
@@ -45,7 +46,7 @@ class Converter:
         await asyncio.to_thread(self._prepare, work, path)
         try:
             await failpoint("node.convert_image.before")
-            tools = Tools(self._uid, self._gid, most_bytes=self._room())
+            tools = Tools(self._uid, self._gid, maximum_bytes=self._room())
             await tools.convert(work / "source", NAMES[kind], work / "target")
             found = await asyncio.to_thread(self._take, work / "target", path)
             await failpoint("node.convert_image.after")
@@ -90,5 +91,5 @@ class Converter:
             if found.format != "qcow2" or found.problems:
                 raise NotDone("The image could not be converted.", detail=repr(found))
             os.fsync(fd)
-        target.rename(path)
+        put_in_place(target, path, settled=True)
         return found

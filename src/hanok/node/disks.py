@@ -15,6 +15,7 @@ import stat
 from collections.abc import Mapping, Set
 from pathlib import Path
 
+from hanok.base.durable import put_in_place
 from hanok.base.failpoints import failpoint
 from hanok.drivers.image_format import HEAD_BYTES, inspect
 from hanok.drivers.qemu import config_drive
@@ -54,14 +55,37 @@ class Disks:
         temporary = self._fresh("disk")
         await failpoint("node.make_root.before")
         await self._tools.make_overlay(temporary, base, base_format, disk_gib * GIB or image_bytes)
-        temporary.rename(self._folder / "disk")
+        await asyncio.to_thread(put_in_place, temporary, self._folder / "disk")
         await failpoint("node.make_root.after")
 
     async def make_blank_root(self, disk_gib: int) -> None:
         """An empty disk: something is to be installed on it."""
         temporary = self._fresh("disk")
         await self._tools.make_empty(temporary, disk_gib * GIB)
-        temporary.rename(self._folder / "disk")
+        await asyncio.to_thread(put_in_place, temporary, self._folder / "disk")
+
+    async def make_target(
+        self, name: str, size_bytes: int, base: tuple[Path, str] | None = None
+    ) -> None:
+        """A disk of this size that holds nothing yet: what is on it comes from another host.
+
+        Args:
+            base: the image that it stands on, and its format.
+        """
+        if name == "root":
+            path, disk_format = self._folder / "disk", "qcow2"
+        else:
+            path, disk_format = self._folder / f"{name}.qcow2", "qcow2"
+            if name == "swap":
+                path, disk_format = self._folder / name, "raw"
+        temporary = self._fresh(name)
+        if disk_format == "raw":
+            self._write(temporary, b"", size_bytes=size_bytes, mode=0o600)
+        elif base is not None:
+            await self._tools.make_overlay(temporary, *base, size_bytes)
+        else:
+            await self._tools.make_empty(temporary, size_bytes)
+        await asyncio.to_thread(put_in_place, temporary, path)
 
     async def make_rescue(self, base: Path, base_format: str, image_bytes: int) -> None:
         """An overlay on a cached image, as large as the image, to boot from beside the root disk."""
@@ -69,7 +93,7 @@ class Disks:
             return
         temporary = self._fresh("rescue")
         await self._tools.make_overlay(temporary, base, base_format, image_bytes)
-        temporary.rename(self._folder / "rescue")
+        await asyncio.to_thread(put_in_place, temporary, self._folder / "rescue")
 
     def discard(self, name: str) -> None:
         """There is no such disk."""
@@ -184,7 +208,7 @@ class Disks:
                 os.fchown(fd, owner.st_uid, owner.st_gid)
             os.fchmod(fd, 0o400)
             os.fsync(fd)
-            os.rename(source, path)
+            put_in_place(source, path, settled=True)
             moved = os.lstat(path)
             if (moved.st_dev, moved.st_ino) != (found.st_dev, found.st_ino):
                 path.unlink()
@@ -202,7 +226,7 @@ class Disks:
         temporary = self._fresh("swap")
         self._write(temporary, b"", size_bytes=size_bytes, mode=0o600)
         await self._tools.make_swap(temporary)
-        temporary.rename(self._folder / "swap")
+        await asyncio.to_thread(put_in_place, temporary, self._folder / "swap")
 
     async def make_ephemeral(self, name: str, size_bytes: int, file_system: str) -> None:
         """A disk with an empty file system, labelled as the disk is called. It takes no room before it is written to.
@@ -222,7 +246,7 @@ class Disks:
             ) from error
         finally:
             plain.unlink()
-        temporary.rename(self.further(name)[0])
+        await asyncio.to_thread(put_in_place, temporary, self.further(name)[0])
 
     async def make_config_drive(self, files: Mapping[str, bytes]) -> None:
         if not files:
@@ -233,7 +257,7 @@ class Disks:
             raise NotDone("The server's config drive cannot be made.", detail=str(error)) from error
         temporary = self._fresh("config.iso")
         self._write(temporary, content, size_bytes=len(content), mode=0o400)
-        temporary.rename(self._folder / "config.iso")
+        await asyncio.to_thread(put_in_place, temporary, self._folder / "config.iso")
 
     def _fresh(self, name: str) -> Path:
         """Where a disk is made before it gets its name."""

@@ -33,7 +33,7 @@ def listed(spec: EnsureInstance) -> tuple[GuestDisk, ...]:
     """The disks that a command wants, in the guest's order; also of one that names none of them."""
     if spec.disks:
         return spec.disks
-    found = [GuestDisk(name=ROOT, of_image=True, boot_index=0)]
+    found = [GuestDisk(name=ROOT, of_image=True, boot_index=0)] if spec.image_id else []
     if spec.ephemeral_gib:
         size_mib = spec.ephemeral_gib << 10
         found.append(GuestDisk(name="ephemeral0", size_mib=size_mib, file_system="ext4"))
@@ -51,7 +51,12 @@ def check_names(spec: EnsureInstance) -> None:
         NotDone: one is none that a disk has.
     """
     names = [one.name for one in listed(spec)]
-    if names[0] != ROOT or len(set(names)) < len(names) or not all(map(_NAMES.fullmatch, names)):
+    right = all(map(_NAMES.fullmatch, names)) and len(set(names)) == len(names)
+    if (
+        not right
+        or (names[:1] != [ROOT] and spec.image_id)
+        or (ROOT in names and not spec.image_id)
+    ):
         raise NotDone("The command names a disk that no server has.", detail=repr(names))
     if spec.scsi_model not in SCSI_MODELS:
         raise NotDone("The host has no such SCSI controller.", detail=repr(spec.scsi_model))
@@ -142,7 +147,8 @@ class GuestDisks:
         await self._renew(guest, disks)
         if disks.has_root():
             await self._keep_or_restore(guest, disks)
-        await self._make_root(guest, disks)
+        if guest.record.spec.image_id:  # else it boots from a volume
+            await self._make_root(guest, disks)
         await failpoint("node.ensure_instance.after_root_disk")
         await self._make_rescue(guest, disks)
         await self._make_further(guest, disks)

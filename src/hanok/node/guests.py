@@ -12,7 +12,7 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -21,11 +21,13 @@ from weakref import WeakValueDictionary
 from msgspec.structs import replace
 
 from hanok.base.clock import Clock
+from hanok.base.durable import put_in_place
 from hanok.base.errors import HanokError
 from hanok.base.failpoints import failpoint
 from hanok.commands import (
     NIC,
     EnsureInstance,
+    GuestVolume,
     InjectNMI,
     InstanceChanged,
     InstanceState,
@@ -34,9 +36,10 @@ from hanok.commands import (
     RemoveInstance,
     SetInterfaces,
     SetPower,
+    SetVolumes,
 )
 from hanok.commands.limits import NICRate
-from hanok.drivers.qemu import hotplug, probe, tpm
+from hanok.drivers.qemu import hotplug, hotplug_disks, moving, probe, tpm
 from hanok.drivers.qemu import process as processes
 from hanok.drivers.qemu.arguments import GuestSpec, Interface, arguments
 from hanok.drivers.qemu.errors import QEMUError
@@ -49,7 +52,9 @@ from hanok.node.cgroups import Groups
 from hanok.node.chassis import Chassis, open_taps
 from hanok.node.disks import Disks
 from hanok.node.errors import NotDone
+from hanok.node.far_volumes import FarVolumes
 from hanok.node.guest_disks import GuestDisks
+from hanok.node.guest_volumes import GuestVolumes, names_of, with_volumes
 from hanok.node.hardware import Board
 from hanok.node.images import ImageCache
 from hanok.node.power import check_lets_go, check_power
@@ -62,6 +67,7 @@ CONSOLE_BUFFER = 64 * 1024  # bytes
 START_S = 30.0  # 0.3 s when the host is quiet
 MEMORY_MOVE_S = 600.0  # suspending a large guest to a slow disk
 BOOT_S = 180.0  # an emulated guest on a busy host
+ASK_AGAIN_S = 5.0  # a guest that is still starting does not hear that it is to end
 QUIT_S = 5.0  # QEMU writes its caches out; then it is killed
 ADOPT_AT_ONCE = 4  # after a reboot of the host every guest starts
 MEMORY_HEADROOM_MIB = 64  # what the host keeps for itself
@@ -87,7 +93,9 @@ class Guest:
 class Guests:
     """Every guest of this host.
 
-    tasks: owns the watchers. tell: publishes a change that no command asked for.
+    tasks: owns the watchers. far: to volumes of other hosts. tell: publishes a change that no command asked for.
+    also_uses: whether something else stands on an image. arrived: makes disks that came from another host a guest's
+    own. own: which servers are this host's still; None: all.
     """
 
     settings: NodeSettings
@@ -101,11 +109,17 @@ class Guests:
     metadata: Callable[[str, bool], Awaitable[None]]
     groups: Groups
     board: Board
+    far: FarVolumes
+    also_uses: Callable[[str], bool] = lambda _: False
+    arrived: Callable[[Guest], Awaitable[None]] | None = None
+    own: Callable[[Collection[str]], Awaitable[Collection[str]]] | None = None
     _known: dict[str, Guest] = field(default_factory=dict)
     _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     _closed: bool = False
+    _not_ours: frozenset[str] = frozenset()
     _network_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _disks: GuestDisks = field(init=False, repr=False)
+    _volumes: GuestVolumes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._run = Path(self.settings.run_dir)
@@ -113,6 +127,7 @@ class Guests:
         self._run.chmod(0o711)
         self._boot_id = host.boot_id(self.settings)
         self._disks = GuestDisks(self.records, self.images, self.disks, self.remember, self._halt)
+        self._volumes = GuestVolumes(self.remember, self.starts, self.far)
 
     # ---- commands
 
@@ -125,8 +140,11 @@ class Guests:
                 self.records.removed_at(requested.server_id),
                 guest.record.generation if guest else -1,
             )
+            if guest is not None and guest.record.move:  # what is left of an earlier move
+                await self.wipe(requested.server_id)
+                guest = None
             if guest is None:
-                uid = self._free_uid()
+                uid = self.free_uid()
                 guest = Guest(
                     Record(
                         server_id=requested.server_id,
@@ -150,8 +168,10 @@ class Guests:
                 await limits.slow_interfaces(self.chassis, kept, NICRate())
             await self.remember(guest, spec=requested)
             await failpoint("node.ensure_instance.after_record")
-            await self._plug(requested)
+            await self.plug(requested)
             await failpoint("node.ensure_instance.after_plug")
+            if self.arrived is not None and guest.process is None:
+                await self.arrived(guest)
             await self._disks.make(guest)
             await failpoint("node.ensure_instance.after_disks")
             await self._set(guest, requested.power, soft=False, timeout_s=0)
@@ -189,7 +209,7 @@ class Guests:
                 await self._unplug_live(guest, gone, timeout_s, required=requested.required)
             await failpoint("node.set_interfaces.after_unplug")
             changed = replace(spec, nics=requested.nics, config_drive=requested.config_drive)
-            await self._plug(changed)
+            await self.plug(changed)
             if guest.monitor is not None:
                 await self._plug_live(guest, requested.nics)
             await failpoint("node.set_interfaces.after_plug")
@@ -197,6 +217,14 @@ class Guests:
                 await self.chassis.unplug(nic.port_id)
             await self.remember(guest, spec=changed)
             await self._leave_networks(gone)
+            return self.state(guest)
+
+    async def set_volumes(self, requested: SetVolumes) -> InstanceState:
+        """It has these volumes and no others, in their sizes."""
+        async with self._lock(requested.server_id):
+            guest = self._checked(requested.server_id, requested.generation)
+            await self._volumes.set(guest, requested)
+            await self._leave_far()
             return self.state(guest)
 
     async def reboot(self, requested: RebootInstance) -> InstanceState:
@@ -211,7 +239,7 @@ class Guests:
                 await self._stop(guest, soft=requested.soft, timeout_s=requested.timeout_s)
                 await failpoint("node.reboot_instance.after_stop")
                 await self._make_ready(guest)
-                await self._start(guest)
+                await self.start(guest)
                 await failpoint("node.reboot_instance.after_start")
                 await self.remember(guest, rebooted_generation=requested.generation)
             return self.state(guest)
@@ -236,10 +264,15 @@ class Guests:
             check_generation(requested.generation, seen, self.records.removed_at(server_id))
             with contextlib.suppress(OSError):  # on a full disk: again when there is room
                 await asyncio.to_thread(self.records.bury, server_id, requested.generation)
-            await self._remove(server_id)
+            await self.wipe(server_id)
             await asyncio.to_thread(self.records.bury, server_id, requested.generation)
+            await self._leave_far()
 
     # ---- questions
+
+    def volumes(self) -> list[GuestVolume]:
+        """Those of all guests, also of what a guest is to lose."""
+        return [one for guest in self._known.values() for one in guest.record.spec.volumes]
 
     def state(self, guest: Guest) -> InstanceState:
         record = guest.record
@@ -263,6 +296,19 @@ class Guests:
     def states(self) -> tuple[InstanceState, ...]:
         return tuple(self.state(guest) for guest in self._known.values())
 
+    def generation(self, server_id: str) -> int:
+        """The newest one that was seen of a guest that is here; -1 for none."""
+        guest = self._known.get(server_id)
+        return -1 if guest is None else guest.record.generation
+
+    def find(self, server_id: str) -> Guest | None:
+        return self._known.get(server_id)
+
+    def know(self, guest: Guest) -> None:
+        """It is one of this host's. The caller holds the server's lock."""
+        self._known[guest.record.server_id] = guest
+        self.records.unbury(guest.record.server_id)
+
     def get(self, server_id: str) -> Guest:
         """Raises NotDone when there is no such guest."""
         if (guest := self._known.get(server_id)) is None:
@@ -279,12 +325,19 @@ class Guests:
         async with self._lock(server_id):
             yield self.get(server_id)
 
+    @contextlib.asynccontextmanager
+    async def locked(self, server_id: str) -> AsyncIterator[Guest | None]:
+        """The guest, if there is one; no command changes it meanwhile, or makes one."""
+        async with self._lock(server_id):
+            yield self.find(server_id)
+
     def disks(self, record: Record) -> Disks:
         gid = self.settings.qemu_gid
         return Disks(self.records.folder(record.server_id), Tools(record.uid, gid), record.uid, gid)
 
     def uses_image(self, image_id: str) -> bool:
-        return any(image_id in images_of(guest.record) for guest in self._known.values())
+        used = any(image_id in images_of(guest.record) for guest in self._known.values())
+        return used or self.also_uses(image_id)
 
     def running(self) -> int:
         return sum(guest.process is not None for guest in self._known.values())
@@ -320,6 +373,7 @@ class Guests:
 
         for record in await asyncio.to_thread(lambda: list(self.records.load())):
             self._known[record.server_id] = Guest(record)
+        self._not_ours = await self._moved_away()
         async with asyncio.TaskGroup() as all_of_them:
             for guest in list(self._known.values()):
                 all_of_them.create_task(one(guest))
@@ -337,10 +391,24 @@ class Guests:
             if guest.process is not None:
                 guest.process.close()
 
+    async def _moved_away(self) -> frozenset[str]:
+        """Those that would run again, as the host was rebooted, and are on another host meanwhile."""
+        records = [guest.record for guest in self._known.values()]
+        due = [
+            one.server_id
+            for one in records
+            if one.actual in ("running", "paused")
+            and one.requested == "running"
+            and one.boot_id != self._boot_id
+        ]
+        if self.own is None or not due:
+            return frozenset()
+        return frozenset(due) - frozenset(await self.own(due))
+
     async def _adopt(self, guest: Guest) -> None:
         record = guest.record
         if self.records.removed_at(record.server_id) >= record.generation:
-            await self._remove(record.server_id)
+            await self.wipe(record.server_id)
             return
         identity = Identity(record.pid, record.started_ticks)
         if not record.pid or record.boot_id != self._boot_id:
@@ -352,15 +420,25 @@ class Guests:
             # We died while it was saved, or before it ran again: the file is whole and is what counts.
             await found.kill()
             found.close()
+        elif found is not None and record.move:
+            await self._take_up_moving(guest, found)
+            return
         elif found is not None:
-            await self._take_up(guest, found)
-            await self._plug(record.spec)
+            await self.take_up(guest, found)
+            await self.plug(record.spec)
+            return
+        if record.move:  # it is another host's, or nobody's until control says so
+            await self.remember(guest, actual="stopped", pid=0, started_at=None)
             return
         if record.actual in ("running", "paused"):
+            if record.server_id in self._not_ours:
+                await self.remember(guest, actual="stopped", requested="stopped", pid=0)
+                log.warning("server %s is on another host now and stays off", record.server_id)
+                return
             if record.boot_id != self._boot_id and record.requested == "running":
                 await self.remember(guest, actual="stopped", pid=0)
-                await self._plug(record.spec)
-                await self._start(guest)
+                await self.plug(record.spec)
+                await self.start(guest)
                 log.info("server %s runs again after the host was rebooted", record.server_id)
                 return
             await self.remember(guest, actual="stopped", pid=0)
@@ -368,9 +446,38 @@ class Guests:
                 guest, endings.unwatched(guest, self.groups, self.settings.guest_slack_mib)
             )
             await asyncio.to_thread(self.groups.forget, record.server_id)
-        await self._plug(record.spec)
+        await self.plug(record.spec)
 
-    async def _take_up(self, guest: Guest, found: Process) -> None:
+    async def _take_up_moving(self, guest: Guest, found: Process) -> None:
+        """One that was on its way when an earlier node died. The lines between the hosts have ended with that."""
+        try:
+            guest.monitor = await Monitor.connect(self.socket(guest.record.server_id, "qmp"))
+        except QEMUError as error:
+            log.error("server %s: %s (%s)", guest.record.server_id, error.message, error.detail)
+            await found.kill()
+            found.close()
+            await self.remember(guest, actual="stopped", pid=0)
+            return
+        guest.process = found
+        if guest.record.move == "sending":
+            await self.settle_sent(guest)
+        self._watch(guest)
+
+    async def settle_sent(self, guest: Guest) -> None:
+        """One that was being sent stays here, as it was; or it has been sent. The caller holds its lock."""
+        if (monitor := guest.monitor) is None:  # it has ended meanwhile, which is told elsewhere
+            await self.remember(guest, move="")
+            return
+        ended = await moving.call_off(monitor)
+        if ended.status == "completed":
+            await self.remember(guest, move="sent", actual="paused")
+            return
+        runs = guest.record.requested == "running"
+        if runs and await monitor.status() != "running":
+            await monitor.execute("cont")
+        await self.remember(guest, move="", actual="running" if runs else "paused")
+
+    async def take_up(self, guest: Guest, found: Process) -> None:
         record = guest.record
         try:
             monitor = await Monitor.connect(self.socket(record.server_id, "qmp"))
@@ -420,7 +527,7 @@ class Guests:
             case "running", "suspended":
                 await self._resume(guest)
             case "running", "stopped" | "crashed":
-                await self._start(guest)
+                await self.start(guest)
             case "paused", "running":
                 await self._monitor(guest).execute("stop")
                 await self.remember(guest, actual="paused")
@@ -434,10 +541,10 @@ class Guests:
             case _:
                 pass  # it is so already
 
-    async def _start(self, guest: Guest, *, memory: int | None = None) -> None:
+    async def start(self, guest: Guest, *, memory: int | None = None) -> None:
         """Start QEMU and let the guest run. memory: an open file to resume from."""
         record = guest.record
-        await self._launch(guest, incoming=memory is not None)
+        await self.launch(guest, incoming=memory is not None)
         monitor = self._monitor(guest)
         try:
             await failpoint("node.start.before_cont")
@@ -447,12 +554,12 @@ class Guests:
                 self._forget_memory(guest)
             await monitor.execute("cont")
         except BaseException:
-            await self._kill(guest)
+            await self.kill(guest)
             raise
         await self.remember(guest, actual="running", started_at=self.clock.now())
         log.info("server %s runs (process %d)", record.server_id, guest.record.pid)
 
-    async def _launch(self, guest: Guest, *, incoming: bool) -> None:
+    async def launch(self, guest: Guest, *, incoming: bool) -> None:
         """The process is there and its monitor answers; the guest does not run yet."""
         record, settings = guest.record, self.settings
         for image_id in images_of(record):
@@ -466,6 +573,7 @@ class Guests:
         overhead_mib = host.OVERHEAD_MIB[self.accelerator.kind] + MEMORY_HEADROOM_MIB
         if host.memory_available_mib() < record.spec.memory_mib + overhead_mib:
             raise NotDone("The host has not enough free memory for the server.", transient=True)
+        await self.far.reach(record.spec.volumes)
         run = self._run / record.server_id
         await self._kill_stray(record.server_id)
         shutil.rmtree(run, ignore_errors=True)
@@ -523,7 +631,7 @@ class Guests:
             await balloon.watch(guest.monitor)
         except BaseException as error:
             why = endings.not_started(guest, self.groups, settings.guest_slack_mib, words)
-            await self._kill(guest)
+            await self.kill(guest)
             if isinstance(error, QEMUError):
                 raise why from error
             raise
@@ -539,7 +647,7 @@ class Guests:
         incoming: bool,
     ) -> GuestSpec:
         spec, files = record.spec, self.records.files(record.server_id)
-        disks = self._disks.of(record)
+        disks = with_volumes(record, self._disks.of(record), self.far.at, incoming=incoming)
         return GuestSpec(
             server_id=record.server_id,
             vcpus=spec.vcpus,
@@ -574,17 +682,24 @@ class Guests:
             return
         if soft and guest.record.actual == "running":
             with contextlib.suppress(QEMUError, TimeoutError):
-                await self._monitor(guest).execute("system_powerdown")
                 async with asyncio.timeout(timeout_s):
-                    await guest.process.ended()
+                    await self._ask_to_end(guest, guest.process)
         if guest.process.alive:
             with contextlib.suppress(QEMUError, TimeoutError):
                 await self._monitor(guest).execute("quit", timeout_s=QUIT_S)
                 async with asyncio.timeout(QUIT_S):
                     await guest.process.ended()
         await failpoint("node.stop.before_kill")
-        await self._kill(guest)
+        await self.kill(guest)
         await self.remember(guest, actual="stopped", pid=0, started_at=None)
+
+    async def _ask_to_end(self, guest: Guest, process: Process) -> None:
+        """Until it has ended."""
+        while process.alive:
+            await self._monitor(guest).execute("system_powerdown")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ASK_AGAIN_S):
+                    await process.ended()
 
     async def _halt(self, guest: Guest) -> None:
         """No process and no saved memory: its disks are about to be others."""
@@ -595,18 +710,23 @@ class Guests:
         path = self._memory(guest.record)
         # QEMU saves once: a guest that stands still after saving has left its file before.
         if not (path.exists() and await self._monitor(guest).status() == "postmigrate"):
-            await self._check_whole(guest)
+            await self.check_whole(guest)
             await self._save_memory(guest, path)
         await failpoint("node.suspend.after_save")
         await self.remember(guest, actual="suspended")
         await self._stop_saved(guest)
 
-    async def _check_whole(self, guest: Guest) -> None:
+    async def check_whole(self, guest: Guest) -> None:
         """Raises NotDone when it has devices that it would not have when it is resumed."""
-        known = {nic.mac.lower() for nic in guest.record.spec.nics}
+        record = guest.record
+        known = {nic.mac.lower() for nic in record.spec.nics}
         if (await hotplug.interfaces(self._monitor(guest))).keys() - known:
             raise NotDone(
                 "The server has not let go of a network interface that was detached; reboot it first."
+            )
+        if await hotplug_disks.volumes(self._monitor(guest)) - names_of(record.spec.volumes):
+            raise NotDone(
+                "The server has not let go of a volume that was detached; reboot it first."
             )
 
     async def _save_memory(self, guest: Guest, path: Path) -> None:
@@ -620,8 +740,7 @@ class Guests:
         fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         try:
             await monitor.save_memory(fd, timeout_s=MEMORY_MOVE_S)
-            await asyncio.to_thread(os.fsync, fd)
-            temporary.rename(path)
+            await asyncio.to_thread(put_in_place, temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             with contextlib.suppress(QEMUError):
@@ -638,7 +757,7 @@ class Guests:
             if guest.process is not None:
                 async with asyncio.timeout(QUIT_S):
                     await guest.process.ended()
-        await self._kill(guest)
+        await self.kill(guest)
         await self.remember(guest, pid=0, started_at=None)
 
     async def _resume(self, guest: Guest) -> None:
@@ -650,7 +769,7 @@ class Guests:
                 "The server's saved memory is gone: it can only be started anew."
             ) from None
         try:
-            await self._start(guest, memory=fd)
+            await self.start(guest, memory=fd)
         finally:
             os.close(fd)
 
@@ -660,7 +779,7 @@ class Guests:
     def _forget_memory(self, guest: Guest) -> None:
         self._memory(guest.record).unlink(missing_ok=True)
 
-    async def _kill(self, guest: Guest) -> None:
+    async def kill(self, guest: Guest) -> None:
         """Whatever it does, there is no process of this guest after this."""
         process, monitor = guest.process, guest.monitor
         guest.process = guest.monitor = None
@@ -771,7 +890,7 @@ class Guests:
             if itself
             else endings.why_of(guest, self.groups, self.settings.guest_slack_mib)
         )
-        await self._kill(guest)
+        await self.kill(guest)
         try:
             await self.remember(guest, actual=actual, pid=0, started_at=None)
         finally:
@@ -780,9 +899,13 @@ class Guests:
 
     # ---- pieces
 
+    async def _leave_far(self) -> None:
+        """Volumes of other hosts that no guest has any more are not reached from here."""
+        await self.far.keep(one.attachment_id for one in self.volumes())
+
     async def _make_ready(self, guest: Guest) -> None:
         """What a guest finds at its start is as its record says."""
-        await self._plug(guest.record.spec)
+        await self.plug(guest.record.spec)
         if guest.record.actual != "suspended":
             await self._disks.make_config_drive(guest.record)
 
@@ -816,10 +939,7 @@ class Guests:
                 with contextlib.ExitStack() as opened:
                     taps = await open_taps(self.chassis, nic.port_id, made_of.queues, opened)
                     await hotplug.plug(monitor, nic.mac, nic.mtu, taps, made_of.nic)
-        devices = await hotplug.interfaces(monitor)
-        at, count = await hotplug.places(monitor)
-        places = {mac: at[device] for mac, device in devices.items() if device in at}
-        await self.remember(guest, places=places, root_ports=count)
+        await self._volumes.note_places(guest, monitor)
 
     async def _keep_interfaces(self, guest: Guest, process: Process, monitor: Monitor) -> None:
         """One that it lets go of too late, when it was told that it keeps it, comes back."""
@@ -828,8 +948,13 @@ class Guests:
                 async with self._lock(guest.record.server_id):
                     if guest.process is process:
                         await self._plug_live(guest, guest.record.spec.nics)
+                        await self._volumes.plug(guest, guest.record.spec.volumes)
 
-    async def _plug(self, spec: EnsureInstance) -> None:
+    async def note_places(self, guest: Guest, monitor: Monitor) -> None:
+        """The record says where the devices of a guest that runs are. The caller holds its lock."""
+        await self._volumes.note_places(guest, monitor)
+
+    async def plug(self, spec: EnsureInstance) -> None:
         for nic in spec.nics:
             await self.chassis.plug(nic.port_id, nic.mac, spec.devices.queues)
             if spec.limits.inbound != NICRate():
@@ -844,11 +969,11 @@ class Guests:
                         await self.metadata(nic.network_id, False)
                     await self.metadata(nic.network_id, True)
 
-    async def _remove(self, server_id: str) -> None:
+    async def wipe(self, server_id: str) -> None:
         guest = self._known.get(server_id)
         await failpoint("node.remove_instance.before_kill")
         if guest is not None:
-            await self._kill(guest)
+            await self.kill(guest)
         await self._kill_stray(server_id)
         await failpoint("node.remove_instance.after_kill")
         nics = guest.record.spec.nics if guest is not None else ()
@@ -891,11 +1016,11 @@ class Guests:
             guest.reason = ""
         await asyncio.to_thread(self.records.save, guest.record)
 
-    def _free_uid(self) -> int | None:
-        if (first := self.settings.qemu_uid) is None:
+    def free_uid(self) -> int | None:
+        if self.settings.qemu_uid is None:
             return None
         used = {guest.record.uid for guest in self._known.values()}
-        for uid in range(first, first + self.settings.qemu_uids - 1):
+        for uid in self.settings.guest_uids:
             if uid not in used:
                 return uid
         raise NotDone(

@@ -8,49 +8,81 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from hanok.base.errors import HanokError
 from hanok.base.failpoints import Broken, failpoint
-from hanok.base.ids import is_uuid
 from hanok.base.log import request_id
 from hanok.commands import (
+    AdmitInstance,
     Answer,
     AskAgent,
+    CloseVolume,
     Command,
     ConsoleLog,
+    DescribeBackends,
     DescribeHost,
     Done,
     EnsureImage,
     EnsureInstance,
     EnsureSnapshot,
+    EnsureVolume,
+    EnsureVolumeCopy,
+    EnsureVolumeSnapshot,
+    EnsureVolumeSnapshots,
+    ExpectedInstance,
+    ExpectInstance,
     Failed,
     ForgetImage,
     ForgetSnapshot,
+    ForgetVolumeCopy,
     HandOverSnapshot,
+    HandOverVolumeCopy,
     HostInventory,
     HostState,
     InjectNMI,
+    KeepInstance,
     ListInventory,
+    ListVolumes,
+    MoveVolume,
+    OfferDisks,
     OpenConsole,
+    OpenVolume,
+    Ping,
     ReadConsole,
     ReadDiagnostics,
     RebootInstance,
+    RefuseInstance,
     RemoveInstance,
+    RemoveVolume,
+    RemoveVolumeSnapshot,
+    SendInstance,
     SetInterfaces,
     SetPower,
+    SetVolumes,
     Stale,
+    TakeDisks,
     wire,
 )
+from hanok.commands.machines import DescribeMachine, ReadLogs
 from hanok.drivers.qemu.errors import MonitorLost, QEMUError
-from hanok.node import asking, diagnostics, host, limits
+from hanok.drivers.volumes.backend import BackendFailed
+from hanok.node import asking, diagnostics, host, limits, machine
+from hanok.node.balancers import Balancers
 from hanok.node.channel import HandOvers
 from hanok.node.chassis import Chassis
+from hanok.node.command_ids import check_ids
 from hanok.node.console import ConsoleDoor, read_log
 from hanok.node.errors import Late, NotDone
-from hanok.node.guest_disks import check_names
 from hanok.node.guests import Guests
 from hanok.node.images import ImageCache
+from hanok.node.moves import Departures, Landings
+from hanok.node.peers import Arrivals, PeerDoor
 from hanok.node.settings import NodeSettings
+from hanok.node.shares import Shares
 from hanok.node.snapshots import Snapshots
+from hanok.node.volume_copies import VolumeCopies
+from hanok.node.volumes import Volumes
 
 log = logging.getLogger(__name__)
 
@@ -67,14 +99,28 @@ class Handlers:
     chassis: Chassis
     door: ConsoleDoor
     qemu_version: str
+    volumes: Volumes
+    copies: VolumeCopies
+    arrivals: Arrivals
+    landings: Landings
+    departures: Departures
+    balancers: Balancers
+    shares: Shares
+    peers: PeerDoor | None = None
 
     async def do(self, command: Command) -> Answer:
         """Do a command. Raises what it raises; `answer` makes it an answer."""
         match command:
+            case Ping():
+                return Done()
             case DescribeHost():
                 return await self.host_state()
             case ListInventory():
                 return await self.inventory()
+            case DescribeMachine():
+                return await machine.describe(self.settings)
+            case ReadLogs():
+                return await machine.read_logs(self.settings, command)
             case EnsureImage():
                 return await self.images.ensure(command)
             case ForgetImage():
@@ -99,7 +145,29 @@ class Handlers:
                 self.door.withdraw(command.server_id)
                 await self.snapshots.end(command.server_id)
                 await self.guests.remove(command)
+                await asyncio.to_thread(self.arrivals.forget, command.server_id, command.generation)
                 return Done()
+            case OfferDisks():
+                if self.peers is None:
+                    raise NotDone("No other host reaches this one.")
+                return await self.peers.offer(command)
+            case ExpectInstance():
+                if self.peers is None:
+                    raise NotDone("No other host reaches this one.")
+                await self.landings.expect(command)
+                return ExpectedInstance(target=self.peers.expect(command))
+            case SendInstance():
+                return await self.departures.send(command)
+            case AdmitInstance():
+                return await self.landings.admit(command)
+            case KeepInstance():
+                return await self.departures.keep(command)
+            case RefuseInstance():
+                refused = await self.landings.refuse(command)
+                await asyncio.to_thread(self.arrivals.forget, command.server_id, command.generation)
+                return refused
+            case TakeDisks():
+                return await self.arrivals.take(command)
             case EnsureSnapshot():
                 return await self.snapshots.ensure(command)
             case HandOverSnapshot():
@@ -119,6 +187,43 @@ class Handlers:
                 return self.door.open(command.server_id, command.kind)
             case ReadDiagnostics():
                 return await diagnostics.read(self.guests, self.chassis, command.server_id)
+        if (answer := await self.balancers.do(command)) is not None:
+            return answer
+        if (told := await self.shares.do(command)) is not None:
+            return told
+        return await self._do_with_volumes(command)
+
+    async def _do_with_volumes(self, command: Command) -> Answer:
+        volumes, copies = self.volumes, self.copies
+        match command:
+            case EnsureVolume():
+                return await volumes.ensure(command)
+            case RemoveVolume():
+                return await volumes.remove(command)
+            case EnsureVolumeSnapshot():
+                return await volumes.take([command])
+            case EnsureVolumeSnapshots():
+                return await volumes.take(command.snapshots)
+            case RemoveVolumeSnapshot():
+                return await volumes.remove_snapshot(command)
+            case OpenVolume():
+                return await volumes.open(command)
+            case CloseVolume():
+                return await volumes.close(command)
+            case MoveVolume():
+                return await volumes.move(command)
+            case EnsureVolumeCopy():
+                return await copies.ensure(command)
+            case HandOverVolumeCopy():
+                return await copies.hand_over(command)
+            case ForgetVolumeCopy():
+                return await copies.forget(command)
+            case DescribeBackends():
+                return await asyncio.to_thread(volumes.states)
+            case ListVolumes():
+                return await asyncio.to_thread(lambda: volumes.inventory(copies.list()))
+            case SetVolumes():
+                return await self.guests.set_volumes(command)
         raise NotDone("This host does not know that command.", detail=type(command).__name__)
 
     async def host_state(self) -> HostState:
@@ -158,7 +263,12 @@ Do = Callable[[Command], Awaitable[Answer]]
 
 async def handle(do: Do, payload: bytes) -> bytes | None:
     """From a command's bytes to the answer's. None: the answer got lost (a failpoint did it)."""
-    command = wire.decode_command(payload)
+    try:
+        command = wire.decode_command(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        log.warning("a command cannot be read: %s", error)
+        said = "The host's version does not know this command."
+        return wire.encode(Failed(message=said, detail=str(error)))
     request_id.set(command.request_id)
     name = f"node.{command.__struct_config__.tag}"
     if await failpoint(f"{name}.before") == "twice":
@@ -181,6 +291,8 @@ async def answer(do: Do, command: Command) -> Answer:
     except QEMUError as error:
         lost = isinstance(error, MonitorLost)
         failed = Failed(message=_sentence(error.message), detail=error.detail, transient=lost)
+    except BackendFailed as error:
+        failed = Failed(message=error.message, detail=error.detail, transient=error.transient)
     except HanokError as error:  # the network's
         failed = Failed(message=_sentence(error.message), detail=error.detail, transient=True)
     except TimeoutError as error:
@@ -194,35 +306,6 @@ async def answer(do: Do, command: Command) -> Answer:
         failed = Failed(message="The host ran into an unexpected error.", detail=repr(error))
     log.warning("%s failed: %s (%s)", type(command).__name__, failed.message, failed.detail)
     return failed
-
-
-def check_ids(command: Command) -> None:
-    """Ids become file names and arguments: nothing but ids, even from control.
-
-    Raises:
-        NotDone: something that should be a UUID is not.
-    """
-    names = ("server_id", "image_id", "snapshot_id")
-    ids = [getattr(command, name) for name in names if hasattr(command, name)]
-    if isinstance(command, EnsureInstance):
-        ids += images_named(command)
-        check_names(command)
-    if isinstance(command, EnsureInstance | SetInterfaces):
-        for nic in command.nics:
-            ids += [nic.port_id, nic.network_id]
-            if nic.metadata is not None:
-                ids.append(nic.metadata.port_id)
-    for value in ids:
-        if not is_uuid(value) or len(value) != 36 or value != value.lower():
-            raise NotDone("The command names something that is not an id.", detail=repr(value))
-
-
-def images_named(command: EnsureInstance) -> list[str]:
-    """The ids of images in a command, beside the server's own."""
-    kernel = command.kernel
-    ids = [] if command.rescue is None else [command.rescue.image_id]
-    ids += [] if kernel is None else [kernel.kernel_id]
-    return ids + ([kernel.ramdisk_id] if kernel is not None and kernel.ramdisk_id else [])
 
 
 def _from_os(error: OSError) -> Failed:

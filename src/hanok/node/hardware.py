@@ -18,10 +18,11 @@ from pathlib import Path
 
 import msgspec
 
+from hanok.base.durable import put_in_place
 from hanok.commands import Devices
 from hanok.drivers.qemu import tpm
 from hanok.drivers.qemu.capabilities import Capabilities
-from hanok.drivers.qemu.hardware import CARDS, PC, Q35, VIDEO, Firmware, Hardware
+from hanok.drivers.qemu.hardware import INTERFACE_MODELS, PC, Q35, VIDEO, Firmware, Hardware
 from hanok.node.errors import NotDone
 from hanok.node.records import Record
 
@@ -100,7 +101,11 @@ SIMULATED_TRAITS = tuple(
         {
             *ALWAYS,
             *(f"COMPUTE_GRAPHICS_MODEL_{model.upper()}" for model in VIDEO),
-            *(f"COMPUTE_NET_VIF_MODEL_{model.upper()}" for model in CARDS if model != "igb"),
+            *(
+                f"COMPUTE_NET_VIF_MODEL_{model.upper()}"
+                for model in INTERFACE_MODELS
+                if model != "igb"
+            ),
             *(f"COMPUTE_STORAGE_BUS_{bus}" for bus in BUSES),
             *(f"COMPUTE_VIOMMU_MODEL_{model}" for model in IOMMUS),
             "COMPUTE_ADDRESS_SPACE_EMULATED",
@@ -175,7 +180,7 @@ class Board:
         for model, (device, _) in VIDEO.items():
             if device in devices:
                 yield f"COMPUTE_GRAPHICS_MODEL_{model.upper()}"
-        for model, device in CARDS.items():
+        for model, device in INTERFACE_MODELS.items():
             if device in devices:
                 yield f"COMPUTE_NET_VIF_MODEL_{model.upper()}"
         for bus, device in BUSES.items():
@@ -219,11 +224,11 @@ class Board:
         Raises:
             NotDone: this host does not have such a machine.
         """
-        asked = record.spec.devices.machine or Q35
+        requested = record.spec.devices.machine or Q35
         kept = record.machine in self.capabilities.machines or not self.capabilities.machines
-        if record.machine and record.machine_asked == asked and kept:
+        if record.machine and record.machine_asked == requested and kept:
             return {}
-        return {"machine": self._resolved(asked), "machine_asked": asked}
+        return {"machine": self._resolved(requested), "machine_asked": requested}
 
     def _resolved(self, name: str) -> str:
         machines = self.capabilities.machines
@@ -267,7 +272,7 @@ class Board:
         devices = record.spec.devices
         for model, known in (
             (devices.video, {*VIDEO, "none"}),
-            (devices.nic, set(CARDS)),
+            (devices.nic, set(INTERFACE_MODELS)),
             (devices.viommu, {"", *(name.lower() for name in IOMMUS)}),
         ):
             if model not in known:
@@ -331,7 +336,7 @@ def make_store(files: Path, flash: Firmware, uid: int | None, gid: int | None) -
         target.write(Path(flash.variables).read_bytes())
         if uid is not None:
             os.fchown(fd, uid, -1 if gid is None else gid)
-    temporary.rename(path)
+    put_in_place(temporary, path)
 
 
 def forget(files: Path) -> None:

@@ -20,6 +20,7 @@ from weakref import WeakValueDictionary
 import msgspec
 from msgspec import Struct
 
+from hanok.base.durable import put_in_place
 from hanok.base.failpoints import failpoint
 from hanok.base.ids import is_uuid
 from hanok.commands import EnsureImage, ImageState
@@ -171,7 +172,7 @@ class ImageCache:
                 os.fsync(target)
             finally:
                 os.close(target)
-            temporary.rename(path)
+            put_in_place(temporary, path, settled=True)
             if known.format not in FOREIGN:
                 write_whole(path.with_suffix(".json"), msgspec.json.encode(known))
         except OSError as error:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from hanok.commands import NIC, EnsureInstance
 from hanok.commands.limits import DiskRate, Limited, NICRate
+from hanok.drivers.qemu.hotplug_disks import VOLUME_DEVICE
 from hanok.drivers.qemu.monitor import Monitor
 from hanok.node.cgroups import Groups
 from hanok.node.chassis import Chassis
@@ -55,13 +56,14 @@ async def admit(groups: Groups, spec: EnsureInstance, pid: int, slack_mib: int) 
 
 
 async def slow_disks(monitor: Monitor, rate: DiskRate) -> None:
-    """Each disk that the guest may write to is held to a rate."""
+    """Each disk that the guest may write to is held to a rate; volumes have their own."""
     if rate == DiskRate():
         return
     answer = await monitor.execute("query-block")
     for one in answer if isinstance(answer, list) else []:
         inserted = one.get("inserted")
-        if inserted and not inserted.get("ro") and one.get("qdev"):
+        own = one.get("qdev") and VOLUME_DEVICE not in one["qdev"]
+        if inserted and not inserted.get("ro") and own:
             await monitor.execute("block_set_io_throttle", throttle(one["qdev"], rate))
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hanok.base.authority import TLSFolder
 from hanok.bus.nats import NATSBus
+from hanok.commands import wire
 from hanok.node.app import run_node
 from hanok.node.chassis import Chassis, NullChassis
 from hanok.node.settings import NodeSettings
@@ -13,13 +15,15 @@ from hanok.node.settings import NodeSettings
 async def main(settings: NodeSettings) -> None:
     """Connect to the messages and the network, and be a node until cancelled."""
     password = ""
-    if settings.nats_password_file:
+    if settings.nats_password_file and not settings.tls:
         password = Path(settings.nats_password_file).read_text().strip()
     bus = await NATSBus.connect(
         settings.nats_url,
         name=f"node {settings.host}",
         user=settings.nats_user,
         password=password,
+        tls=TLSFolder(Path(settings.tls)) if settings.tls else None,
+        inbox=wire.inbox(settings.host) if settings.tls else "_INBOX",
     )
     try:
         await run_node(settings, bus, chassis_of(settings))

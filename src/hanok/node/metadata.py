@@ -136,9 +136,9 @@ class MetadataServer:
         except asyncio.LimitOverrunError:
             return response(431, b"")
         words = head.split(b"\r\n", 1)[0].split(b" ")
-        if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
+        path = path_of(words[1]) if len(words) == 3 and words[2].startswith(b"HTTP/1.") else None
+        if path is None:
             return response(400, b"")
-        path = urllib.parse.unquote(urllib.parse.urlsplit(words[1].decode("latin-1")).path)
         try:
             document = await self._document(network_id, address)
             found = look_up(document.files, path) if document.found else None
@@ -186,6 +186,21 @@ class MetadataServer:
         subject = wire.from_host(wire.METADATA, self.host)
         answer = await self.bus.ask(subject, wire.encode(question), timeout_s=ASK_S)
         return wire.decode_document(answer)
+
+
+def path_of(target: bytes) -> str | None:
+    """The path of a request line's target, a path or a whole URL; None where it is neither.
+
+    A path may begin with two slashes, as clients write that put a URL and a path together.
+    """
+    text = target.decode("latin-1")
+    if not text.startswith("/"):
+        try:
+            text = urllib.parse.urlsplit(text).path or "/"
+        except ValueError:
+            return None
+    path = urllib.parse.unquote(text.partition("?")[0].partition("#")[0])
+    return path if path.startswith("/") else None
 
 
 def is_password(path: str) -> bool:

@@ -26,6 +26,15 @@ def check_lets_go(actual: Power, *, required: bool) -> bool:
     return actual == "running"
 
 
+def check_lets_go_of_volumes(actual: Power, *, required: bool) -> bool:
+    """The same for a volume."""
+    if actual == "suspended":
+        raise NotDone("The volumes of a suspended server cannot be changed.")
+    if actual == "paused" and required:
+        raise NotDone("A paused server cannot let go of a volume; unpause it first.")
+    return actual == "running"
+
+
 def check_power(actual: Power, requested: Power) -> None:
     """Raises NotDone when a guest cannot get from one state to the other."""
     if actual not in _POSSIBLE.get(requested, ()):

@@ -18,11 +18,13 @@ import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from msgspec import Struct, structs
 
 from hanok.base.clock import Clock
+from hanok.base.durable import settle
 from hanok.base.ids import is_uuid
 from hanok.commands import EnsureInstance, Power
 from hanok.node.errors import Late
@@ -48,6 +50,8 @@ class Record(Struct, kw_only=True, rename={"requested": "wanted"}):
     nmi_token: of the last non-maskable interrupt.
     machine: the type of its machine with its version, as it was found for machine_asked when it was started first.
     Newer versions of the hypervisor do not change it.
+    move: "expected": it is to come from another host, and is not this one's yet; "sending": it is being sent to one;
+    "sent": it was, and runs here no more; "" otherwise.
     """
 
     server_id: str
@@ -74,6 +78,7 @@ class Record(Struct, kw_only=True, rename={"requested": "wanted"}):
     nmi_token: str = ""
     machine: str = ""
     machine_asked: str = ""
+    move: Literal["", "expected", "sending", "sent"] = ""
 
 
 def images_of(record: Record) -> tuple[str, ...]:
@@ -186,13 +191,8 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o600, durable: bool 
             if durable:
                 os.fsync(file.fileno())
         temporary.rename(path)
+        if durable:
+            settle(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    if not durable:
-        return
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

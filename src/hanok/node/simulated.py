@@ -11,10 +11,12 @@ against both.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import io
 import itertools
 import shutil
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
@@ -25,11 +27,14 @@ import msgspec
 from msgspec import Struct
 
 from hanok.base.clock import Clock
+from hanok.base.code import code
 from hanok.base.ids import is_uuid
-from hanok.bus import Bus, Handler
+from hanok.bus import Bus, Handler, Listening
 from hanok.commands import (
+    AdmitInstance,
     Answer,
     AskAgent,
+    ByteChannel,
     Command,
     ConsoleLog,
     DescribeHost,
@@ -39,8 +44,11 @@ from hanok.commands import (
     EnsureImage,
     EnsureInstance,
     EnsureSnapshot,
+    ExpectedInstance,
+    ExpectInstance,
     ForgetImage,
     ForgetSnapshot,
+    GuestVolume,
     HandOverSnapshot,
     HostInventory,
     HostState,
@@ -48,20 +56,33 @@ from hanok.commands import (
     InjectNMI,
     InstanceChanged,
     InstanceState,
+    KeepInstance,
+    KeptInstance,
     ListInventory,
     NICCounters,
+    OfferDisks,
+    OfferedDisks,
     OpenConsole,
+    Ping,
     Power,
     ReadConsole,
     ReadDiagnostics,
     RebootInstance,
+    RefusedInstance,
+    RefuseInstance,
     RemoveInstance,
+    SendInstance,
+    SentInstance,
     SetInterfaces,
     SetPower,
+    SetVolumes,
     SnapshotState,
+    TakeDisks,
+    TakenDisks,
     wire,
 )
 from hanok.commands.limits import Limited
+from hanok.commands.machines import DescribeMachine, MachineState, ReadLogs
 from hanok.drivers import qcow2
 from hanok.drivers.foreign_formats import FOREIGN
 from hanok.drivers.image_format import Inspector
@@ -69,7 +90,7 @@ from hanok.node import simulated_hardware
 from hanok.node.channel import HandOvers
 from hanok.node.console import ConsoleDoor, last_lines
 from hanok.node.errors import NotDone
-from hanok.node.guest_disks import listed
+from hanok.node.guest_disks import CONFIG, INSTALLER, listed
 from hanok.node.handlers import handle
 from hanok.node.hardware import SIMULATED_OFFERS, SIMULATED_TRAITS, check_machine
 from hanok.node.images import (
@@ -83,9 +104,22 @@ from hanok.node.images import (
     not_in_store,
     open_in_store,
 )
-from hanok.node.power import check_lets_go, check_power
+from hanok.node.power import check_lets_go, check_lets_go_of_volumes, check_power
 from hanok.node.records import Record, Records, changed, check_generation, images_of
+from hanok.node.simulated_balancers import SimulatedBalancers
 from hanok.node.simulated_console import Consoles
+from hanok.node.simulated_loads import LOADS, Loads, Work
+from hanok.node.simulated_shares import (
+    USUAL_SHARE_BACKENDS,
+    SimulatedShareBackend,
+    shares_of,
+)
+from hanok.node.simulated_volumes import (
+    USUAL_BACKENDS,
+    Shelf,
+    SimulatedBackend,
+    SimulatedVolumes,
+)
 
 GIB = 1 << 30
 SECTOR = 512
@@ -120,6 +154,8 @@ class Shape(Struct, frozen=True, kw_only=True):
     pci: how many PCI devices there are in all, by "vendor:product" ("8086:1563"). ratios: as a host tells them.
     latency_s: how long a command takes. boot_s: from power-on to the login prompt.
     limits, traits, offers: as a host tells them.
+    backends: of volumes, by name. copy_s: how long it takes to copy a volume, or to fill one of an image.
+    move_s: how long a guest takes to another host while it runs. share_backends: of shares, by name.
     """
 
     vcpus: int = 16
@@ -136,6 +172,12 @@ class Shape(Struct, frozen=True, kw_only=True):
     limits: tuple[Limited, ...] = ("cpu", "disk", "inbound")
     traits: tuple[str, ...] = SIMULATED_TRAITS
     offers: tuple[str, ...] = SIMULATED_OFFERS
+    backends: dict[str, SimulatedBackend] = msgspec.field(default_factory=lambda: USUAL_BACKENDS)
+    copy_s: float = 0.0
+    move_s: float = 0.0
+    share_backends: dict[str, SimulatedShareBackend] = msgspec.field(
+        default_factory=lambda: USUAL_SHARE_BACKENDS
+    )
 
 
 @dataclass
@@ -143,7 +185,8 @@ class SimulatedGuest:
     """A record, when it was switched on (seconds of the monotonic clock), and what its kernel said since.
 
     reason: as of a real guest. passwords: by user, as the agent has set them. quiesced: how often it was copied
-    with its file systems standing still.
+    with its file systems standing still. holds_on: whether it does not let go of volumes. leaves_at: when all of it has
+    gone to another host.
     """
 
     record: Record
@@ -151,18 +194,22 @@ class SimulatedGuest:
     notes: list[str] = field(default_factory=list)
     passwords: dict[str, str] = field(default_factory=dict)
     quiesced: int = 0
+    holds_on: bool = False
     boots: list[float] = field(default_factory=list)
     pid: int = 0
+    leaves_at: float | None = None
+    worked: Work = field(default_factory=Work)
 
 
 class SimulatedImages:
     """What is known of the images' data: each is read and checked once for all hosts.
 
-    Without stores every image is taken as it is described.
+    Without stores every image is taken as it is described; if described, those are whose bytes are not there, too.
     """
 
-    def __init__(self, stores: Sequence[str] = ()) -> None:
+    def __init__(self, stores: Sequence[str] = (), *, described: bool = False) -> None:
         self._stores = [Path(store) for store in stores]
+        self._described = described
         self._known: dict[EnsureImage, CachedImage] = {}
         self._lock = asyncio.Lock()
 
@@ -200,8 +247,22 @@ class SimulatedImages:
                     qcow2.write(source, target, whole)
         temporary.rename(path)
 
+    def open_raw(self, image_id: str, image_format: str) -> BinaryIO:
+        """The disk that an image is, as a raw one; an empty one where it is deleted by now."""
+        try:
+            source = open(open_in_store(self._stores, image_id), "rb")
+        except NotDone:
+            return io.BytesIO()
+        if image_format != "qcow2":
+            return source
+        found = tempfile.TemporaryFile()
+        with source, contextlib.suppress(ValueError):  # one of another hypervisor
+            qcow2.show(source, found)
+        return found
+
     def _read(self, requested: EnsureImage, host: str) -> CachedImage:
-        if not self._stores:
+        found = find_in_store(self._stores, requested.image_id)
+        if not self._stores or (found is None and self._described):
             return CachedImage(
                 image_id=requested.image_id,
                 disk_format=requested.disk_format,
@@ -209,7 +270,6 @@ class SimulatedImages:
                 size_bytes=requested.size_bytes,
                 virtual_size_bytes=requested.size_bytes,
             )
-        found = find_in_store(self._stores, requested.image_id)
         if found is None and requested.source is not None:
             return _converted(checked(requested, *fetched(requested, host, None)))
         if found is None:
@@ -241,14 +301,21 @@ class SimulatedHost:
         door: ConsoleDoor | None = None,
         snapshots: Path | None = None,
         hand_overs: HandOvers | None = None,
+        volumes: Path | None = None,
+        loads: Loads | None = None,
+        shares: Path | None = None,
     ) -> None:
         """
         Args:
+            shares: where those are kept; None for memory only.
+            loads: how busy guests are; None: as idle guests are.
+            volumes: where those are kept; None for memory only.
             records: where guests are kept; None for memory only. door: to their consoles; None for none.
             snapshots: the folder of copies of disks; None: no copies are made. hand_overs: gives them to control.
         """
         self.name = name
         self.shape = shape
+        self.loads = loads or Loads()
         self._images = images
         self._clock = clock
         self._tell = tell
@@ -260,6 +327,20 @@ class SimulatedHost:
         self._guests: dict[str, SimulatedGuest] = {}
         self._removed: dict[str, int] = {}
         self._pids = itertools.count(FIRST_PID)
+        self.listening: Listening | None = None
+        self.balancers = SimulatedBalancers()
+        self.shares = shares_of(name, shape.share_backends, shares)
+        self.volumes = SimulatedVolumes(
+            name,
+            shape.backends,
+            clock,
+            Shelf(volumes),
+            self._image,
+            images.open_raw,
+            shape.copy_s,
+            snapshots,
+            hand_overs,
+        )
         if records is not None:
             for record in records.load():
                 guest = self._guests[record.server_id] = SimulatedGuest(record)
@@ -271,10 +352,16 @@ class SimulatedHost:
         if self.shape.latency_s:
             await asyncio.sleep(self.shape.latency_s)
         match command:
+            case Ping():
+                return Done()
             case DescribeHost():
                 return self.host_state()
             case ListInventory():
                 return self._inventory()
+            case DescribeMachine():
+                return MachineState(host=self.name, code=code())
+            case ReadLogs():
+                raise NotDone("This host is simulated: it writes no logs of its own.")
             case EnsureImage():
                 known = self._cached.get(command.image_id)
                 copied = known is None
@@ -304,10 +391,15 @@ class SimulatedHost:
                 EnsureInstance()
                 | SetPower()
                 | SetInterfaces()
+                | SetVolumes()
                 | RebootInstance()
                 | RemoveInstance()
             ):
                 return self._change(command)
+            case OfferDisks():
+                return self._offer(self._get(command.server_id), live=command.live)
+            case TakeDisks():
+                return TakenDisks(done=True)
             case InjectNMI():
                 return self._inject_nmi(self._get(command.server_id), command.token)
             case AskAgent():
@@ -326,7 +418,30 @@ class SimulatedHost:
                 if self._snapshots is not None:
                     (self._snapshots / command.snapshot_id).unlink(missing_ok=True)
                 return Done()
-        raise NotDone("This host does not know that command.", detail=type(command).__name__)
+            case (
+                ExpectInstance()
+                | SendInstance()
+                | AdmitInstance()
+                | KeepInstance()
+                | RefuseInstance()
+            ):
+                return await self._move(command)
+        if (answer := await self.balancers.do(command)) is not None:
+            return answer
+        if (told := await self.shares.do(command)) is not None:
+            return told
+        return await self.volumes.do(command)
+
+    async def leave(self) -> None:
+        """It is gone as one whose power went: it hears nothing, and says nothing."""
+        if self.listening is not None:
+            await self.listening.end()
+        self.listening = None
+
+    async def listen(self, bus: Bus) -> None:
+        """It is there."""
+        await self.shares.adopt()
+        self.listening = await bus.listen(wire.node_subject(self.name), _receiver(self))
 
     def host_state(self) -> HostState:
         shape = self.shape
@@ -394,7 +509,13 @@ class SimulatedHost:
     # ---- commands on one guest
 
     def _change(
-        self, command: EnsureInstance | SetPower | SetInterfaces | RebootInstance | RemoveInstance
+        self,
+        command: EnsureInstance
+        | SetPower
+        | SetInterfaces
+        | SetVolumes
+        | RebootInstance
+        | RemoveInstance,
     ) -> Answer:
         server_id = command.server_id
         guest = self._guests.get(server_id)
@@ -411,6 +532,9 @@ class SimulatedHost:
             case SetInterfaces():
                 guest = self._get(server_id)
                 self._set_interfaces(guest, command)
+            case SetVolumes():
+                guest = self._get(server_id)
+                self._set_volumes(guest, command)
             case RebootInstance():
                 guest = self._get(server_id)
                 if guest.record.rebooted_generation < command.generation:
@@ -446,6 +570,153 @@ class SimulatedHost:
         )
         self._remember(guest, generation=requested.generation, spec=spec)
 
+    def _set_volumes(self, guest: SimulatedGuest, requested: SetVolumes) -> None:
+        had = {one.attachment_id for one in guest.record.spec.volumes}
+        gone = bool(had - {one.attachment_id for one in requested.volumes})
+        new = any(one.attachment_id not in had for one in requested.volumes)
+        required = requested.required and gone
+        asked = not (gone or new) or check_lets_go_of_volumes(
+            guest.record.actual, required=required
+        )
+        if asked and required and guest.holds_on:
+            raise NotDone(
+                f"The guest did not let go of the volume within {requested.timeout_s:g} seconds.",
+                transient=True,
+            )
+        spec = msgspec.structs.replace(guest.record.spec, volumes=requested.volumes)
+        self._remember(guest, generation=requested.generation, spec=spec)
+
+    def volumes_of(self, server_id: str) -> tuple[GuestVolume, ...]:
+        """The volumes that the guest has."""
+        return self._get(server_id).record.spec.volumes
+
+    def config_drive_of(self, server_id: str) -> dict[str, bytes]:
+        """The files of the guest's config drive, by path."""
+        return {one.path: one.content for one in self._get(server_id).record.spec.config_drive}
+
+    def hold_on(self, server_id: str, holds_on: bool = True) -> None:
+        """From now on the guest does not let go of volumes, or does again."""
+        self._get(server_id).holds_on = holds_on
+
+    # ---- guests that move while they run
+
+    def _offer(self, guest: SimulatedGuest, *, live: bool) -> OfferedDisks:
+        nowhere = ByteChannel(url="https://127.0.0.1/disks", ticket="simulated")
+        if not live:
+            return OfferedDisks(source=nowhere)
+        self._check_moves(guest)
+        spec = guest.record.spec
+        written = [one for one in listed(spec) if one.name not in (CONFIG, INSTALLER)]
+        sizes = {one.name: (one.size_mib << 20) or spec.disk_gib * GIB for one in written}
+        return OfferedDisks(source=nowhere, sizes=sizes)
+
+    @staticmethod
+    def _check_moves(guest: SimulatedGuest) -> None:
+        """The real node's `check_moves`."""
+        spec = guest.record.spec
+        if guest.record.actual not in ("running", "paused"):
+            raise NotDone("The server is not running.")
+        if spec.host_devices:
+            raise NotDone("A server with devices of its host cannot be moved while it runs.")
+        if spec.devices.tpm_version:
+            raise NotDone("A server with a TPM cannot be moved while it runs.")
+
+    async def _move(
+        self,
+        command: ExpectInstance | SendInstance | AdmitInstance | KeepInstance | RefuseInstance,
+    ) -> Answer:
+        server_id = command.server_id
+        guest = self._guests.get(server_id)
+        seen = guest.record.generation if guest else -1
+        check_generation(command.generation, seen)
+        match command:
+            case ExpectInstance():
+                check_generation(command.generation, self._removed_at(server_id))
+                self._expect(command, guest)
+                return ExpectedInstance(
+                    target=ByteChannel(url="https://127.0.0.1/streams", ticket="simulated")
+                )
+            case SendInstance():
+                return await self._send(self._get(server_id), command)
+            case AdmitInstance():
+                return self._admit(self._get(server_id))
+            case KeepInstance():
+                return self._keep(self._get(server_id), command)
+            case RefuseInstance():
+                if guest is not None and not guest.record.move:
+                    return RefusedInstance(has_come=True)
+                self._remove(server_id, command.generation)
+                return RefusedInstance(has_come=False)
+
+    def _expect(self, requested: ExpectInstance, guest: SimulatedGuest | None) -> None:
+        if guest is not None and guest.record.generation == requested.generation:
+            if guest.record.move:
+                return
+            raise NotDone("The server is here already.")
+        made = SimulatedGuest(
+            Record(
+                server_id=requested.server_id,
+                generation=requested.generation,
+                spec=requested.instance,
+                requested=requested.power,
+                move="expected",
+            )
+        )
+        check_machine(requested.instance.devices, self.shape.offers)
+        if self.host_state().memory_free_mib < requested.instance.memory_mib:
+            raise NotDone("The host has not enough free memory for the server.", transient=True)
+        self._make_disks(made, requested.instance)
+        self._guests[requested.server_id] = made
+        self._remember(made)
+
+    async def _send(self, guest: SimulatedGuest, requested: SendInstance) -> SentInstance:
+        """As far as the time that it takes here has passed; at once where it may stand still."""
+        if guest.record.move == "sent":
+            return SentInstance(sent=True)
+        self._check_moves(guest)
+        now = self._clock.monotonic_s()
+        if guest.record.move != "sending" or guest.leaves_at is None:
+            guest.leaves_at = now + self.shape.move_s
+            self._remember(guest, generation=requested.generation, move="sending")
+        left_s = max(0.0, guest.leaves_at - now)
+        if left_s and not requested.hurry:
+            await asyncio.sleep(min(left_s, requested.wait_s))
+            left_s = max(0.0, guest.leaves_at - self._clock.monotonic_s())
+        if guest.record.move != "sending":
+            raise NotDone("The server is to stay.")
+        if left_s and not requested.hurry:
+            return SentInstance(sent=False, progress=self._moved(guest, left_s))
+        self._remember(guest, move="sent", actual="paused")
+        return SentInstance(sent=True, progress=self._moved(guest, 0.0))
+
+    def _moved(self, guest: SimulatedGuest, left_s: float) -> dict[str, int]:
+        total = guest.record.spec.memory_mib << 20
+        left = int(total * left_s / self.shape.move_s) if left_s else 0
+        return {
+            "memory_total_bytes": total,
+            "memory_processed_bytes": total - left,
+            "memory_remaining_bytes": left,
+            "disk_total_bytes": 0,
+            "disk_processed_bytes": 0,
+            "disk_remaining_bytes": 0,
+        }
+
+    def _admit(self, guest: SimulatedGuest) -> InstanceState:
+        if guest.record.move:
+            now = self._clock.monotonic_s()
+            guest.boots, guest.pid = [now - self.shape.boot_s], next(self._pids)
+            power, at = guest.record.requested, self._clock.now()
+            self._remember(guest, move="", actual=power, started_at=at, pid=guest.pid)
+        return self._state(guest)
+
+    def _keep(self, guest: SimulatedGuest, requested: KeepInstance) -> KeptInstance:
+        if guest.record.move == "sent" and not requested.even_sent:
+            return KeptInstance(sent=True)
+        guest.leaves_at = None
+        power = guest.record.requested if guest.record.move else guest.record.actual
+        self._remember(guest, generation=requested.generation, move="", actual=power)
+        return KeptInstance(sent=False)
+
     def _make_disks(self, guest: SimulatedGuest, requested: EnsureInstance) -> None:
         """What the record says of disks is as wanted."""
         if guest.record.disk_generation < requested.disk_generation:
@@ -453,7 +724,7 @@ class SimulatedHost:
                 self._set(guest, "stopped")
             generation = requested.disk_generation
             self._remember(guest, image_id="", checkpoint="", disk_generation=generation)
-        if not guest.record.image_id:
+        if requested.image_id and not guest.record.image_id:
             image, blank = self._image(requested.image_id), not listed(requested)[0].of_image
             check_fits(0 if blank else image.virtual_size_bytes, requested.disk_gib)
             values = {"image_format": image.format, "blank_root": blank}
@@ -577,23 +848,34 @@ class SimulatedHost:
         )
 
     def _diagnostics(self, guest: SimulatedGuest) -> Diagnostics:
-        """Of a guest that runs no code: its processors have run as long as it, and nothing went through anything."""
+        """Of a guest that runs no code: what one of its load would have done (`hanok load`)."""
         if not guest.pid:
             raise NotDone("The server is not running, so there is nothing to diagnose.")
         record, spec = guest.record, guest.record.spec
-        ran_s = max(0.0, self._clock.monotonic_s() - guest.boots[-1]) if guest.boots else 0.0
-        zeros = {f"{way}_{what}": 0 for way in ("rx", "tx") for what in COUNTED}
+        load = self.loads.of(record.server_id)
+        done = guest.worked.until(self._clock.monotonic_s(), guest.boots, load)
+        used = int(spec.memory_mib * (0.2 + 0.6 * load))
+        counted = {
+            f"{way}_{what}": int(done.network(what)) for way in ("rx", "tx") for what in COUNTED
+        }
+        disk = DiskCounters(**done.disk())
         return Diagnostics(
             server_id=record.server_id,
             power=record.actual,
             accelerator="simulated",
             started_at=record.started_at,
-            cpu_times_ns=(int(ran_s * 1e9),) * spec.vcpus,
+            cpu_times_ns=(int(done.busy_s * 1e9),) * spec.vcpus,
             memory_mib=spec.memory_mib,
             memory_used_mib=spec.memory_mib,
-            memory_figures={"available": spec.memory_mib << 10, "rss": spec.memory_mib << 10},
-            disks=(DiskCounters(),) * len(listed(spec)),
-            nics=tuple(NICCounters(port_id=nic.port_id, mac=nic.mac, **zeros) for nic in spec.nics),
+            memory_figures={
+                "available": spec.memory_mib << 10,
+                "unused": (spec.memory_mib - used) << 10,
+                "rss": spec.memory_mib << 10,
+            },
+            disks=(disk,) * (len(listed(spec)) + len(spec.volumes)),
+            nics=tuple(
+                NICCounters(port_id=nic.port_id, mac=nic.mac, **counted) for nic in spec.nics
+            ),
         )
 
     def _inventory(self) -> HostInventory:
@@ -648,17 +930,20 @@ async def run_simulated(
     clock: Clock | None = None,
     ready: asyncio.Event | None = None,
     hosts: dict[str, SimulatedHost] | None = None,
+    described: bool = False,
 ) -> None:
     """Be these hosts until cancelled.
 
     shape: of every host; shapes: of some, by name.
     state_dir: where guests are kept; None for memory only. snapshots: where copies of disks are left for control; all
     hosts share it. ready: set when all listen. hosts: filled with the hosts,
-    for whoever wants to make a guest crash.
+    for whoever wants to make a guest crash. described: images whose bytes are in no store count as what they are said
+    to be.
     """
     clock = clock or Clock()
-    images = SimulatedImages(image_stores)
+    images = SimulatedImages(image_stores, described=described)
     hosts = {} if hosts is None else hosts
+    loads = Loads(None if state_dir is None else state_dir / LOADS)
     if snapshots is not None:
         snapshots.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -693,12 +978,15 @@ async def run_simulated(
                 door,
                 snapshots,
                 hand_overs,
+                None if folder is None else folder / "volumes",
+                loads,
+                None if folder is None else folder / "shares",
             )
-            await bus.listen(subject, _receiver(host))
+            await host.listen(bus)
         if ready is not None:
             ready.set()
         while True:
-            for host in hosts.values():
+            for host in [one for one in hosts.values() if one.listening is not None]:
                 state = host.host_state()
                 subject = wire.from_host(wire.HEARTBEAT, state.host)
                 await bus.publish(subject, wire.encode(state))

@@ -16,7 +16,7 @@ from hanok.node.errors import NotDone
 
 WIDTH, HEIGHT = 320, 200  # pixels
 FOLLOW_S = 0.2
-MOST_TEXT = 1 << 20  # bytes of a clipboard
+MAXIMUM_TEXT = 1 << 20  # bytes of a clipboard
 
 _TRUE_COLOUR = struct.pack("!BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
 # Bytes that follow the type of a client's message.
@@ -116,7 +116,7 @@ async def screen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nam
             writer.write(bytes(WIDTH * HEIGHT * pixel_bytes))
         elif kind[0] == 6:
             length = struct.unpack("!xxxI", body)[0]
-            if length > MOST_TEXT:
+            if length > MAXIMUM_TEXT:
                 return
             await reader.readexactly(length)
         await writer.drain()

@@ -19,7 +19,8 @@ Steps and operations have deadlines. A step that is late has failed. An operatio
 failing, is stuck: it is tried on, and the resource, the log and `hanok doctor` say so.
 
 What a host that does not answer still has to do is kept as a debt and paid when it is back (`debts`). What must run
-once in a cloud, however many processes it has, runs under a lease (`leases`).
+once in a cloud, however many processes it has, runs under a lease (`leases`). Operations that ended long ago are
+forgotten, but for those whose end users read (`forgetting`).
 
 Source: docs/architecture.md, "Long work"; docs/decisions/0025.
 """
@@ -27,6 +28,7 @@ Source: docs/architecture.md, "Long work"; docs/decisions/0025.
 from __future__ import annotations
 
 from hanok.operations.debts import Debts, Owed, owed
+from hanok.operations.forgetting import Forgetting
 from hanok.operations.leases import Leases
 from hanok.operations.model import Cancelled, Child, Operation, Run, Step, Waiting
 from hanok.operations.records import (
@@ -46,6 +48,7 @@ __all__ = [
     "Cancelled",
     "Child",
     "Debts",
+    "Forgetting",
     "Leases",
     "Operation",
     "Owed",

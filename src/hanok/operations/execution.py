@@ -159,6 +159,9 @@ class Execution:
         self.id: str = row.id
         self.taking: int = row.taking + 1
         self.stop = bool(row.cancelled)
+        self.begun = self.left = (
+            False  # whether its task runs; whether it is not this worker's any more
+        )
         self.attempts: int = row.attempts  # of the undo that is tried
         self.args = msgspec.convert(row.arguments, kind)
         self.steps: tuple[Step[Any, Any, Any], ...] = tuple(step() for step in kind.steps)
@@ -178,6 +181,7 @@ class Execution:
             request_id=row.request_id,
             results=self._results,
             engine=self,
+            user_id=row.user_id,
         )
 
     # ---- which step ----
@@ -709,10 +713,15 @@ _mark_stuck = (
 
 async def mark_stuck(tx: Transaction, execution: Execution, why: str) -> bool:
     """Say, once, that an operation neither ends nor can be undone. Returns whether that is news."""
-    values = {"of": execution.id, "since": execution.clock.now(), "why": why}
-    if not await tx.count(_mark_stuck, values):
+    if not await mark_row_stuck(tx, execution.row, execution.clock.now(), why):
         return False
-    row = execution.row
-    log.error("operation %s (%s of %s) is stuck: %s", row.id, row.kind, row.resource, why)
     await execution.args.stuck(execution.run, tx, why)
+    return True
+
+
+async def mark_row_stuck(tx: Transaction, row: Any, now: datetime, why: str) -> bool:
+    """Say so in the row and the log alone: nothing is known of the resource. Returns whether that is news."""
+    if not await tx.count(_mark_stuck, {"of": row.id, "since": now, "why": why}):
+        return False
+    log.error("operation %s (%s of %s) is stuck: %s", row.id, row.kind, row.resource, why)
     return True

@@ -89,7 +89,7 @@ class Leases:
 
     async def _round(self, group: asyncio.TaskGroup) -> None:
         try:
-            held = await self._held()
+            held = await self.hold()
         except Unavailable as error:
             # Whoever reaches the database takes the leases when they have ended: stop before that.
             log.warning("the leases of loops are not renewed: %s", error.message)
@@ -102,12 +102,13 @@ class Leases:
             elif name in held and (task is None or task.done()):
                 self._tasks[name] = group.create_task(self._guarded(name, loop))
 
-    async def _held(self) -> set[str]:
+    async def hold(self) -> set[str]:
+        """Take and renew the leases of the loops known here, where they are free. Returns the names of those held."""
         now = self._clock.now()
         values = {"me": self._holder, "now": now, "later": now + timedelta(seconds=LEASE_S)}
         held = set()
         async with self._database.write() as tx:
-            for name in self._loops:
+            for name in sorted(self._loops):  # in one order everywhere: nobody waits for each other
                 row = {"name": name, "holder": self._holder, "until": values["later"]}
                 if await tx.count(_take, {"of": name, **values}) or (
                     await tx.insert_missing(leases, row)

@@ -101,11 +101,13 @@ class Operation(Struct, frozen=True, kw_only=True):
     resource: "server:<id>": operations of one resource run one after another.
     pool: whose slots it takes: "transfer" for what waits on users' far ends and on disks, so that it holds up no other.
     deadline_s: after so long, all queues and waits included, an operation that has not ended is stuck.
+    with_files: whether it works on bytes in control's folders, so that only a process beside these runs it.
     """
 
     steps: ClassVar[tuple[type[Step[Any, Any, Any]], ...]] = ()
     pool: ClassVar[Pool] = "quick"
     deadline_s: ClassVar[float] = 3600.0
+    with_files: ClassVar[bool] = False
 
     @property
     def resource(self) -> str:
@@ -176,6 +178,7 @@ class Run(Generic[OperationT, ToolsT]):
     """One taking of an operation: its arguments and what its steps work with.
 
     tools: what control handed to the engine for this kind of operation (the room's context).
+    user_id: whose request began it; None: nobody's.
     """
 
     def __init__(
@@ -190,6 +193,7 @@ class Run(Generic[OperationT, ToolsT]):
         request_id: str,
         results: dict[str, bytes],
         engine: Engine,
+        user_id: str | None = None,
     ) -> None:
         self.operation_id = operation_id
         self.args = args
@@ -198,6 +202,7 @@ class Run(Generic[OperationT, ToolsT]):
         self.clock = clock
         self.tools = tools
         self.request_id = request_id
+        self.user_id = user_id
         self.host: str | None = None
         self.debts: list[tuple[str, Command]] = []
         self._results = results

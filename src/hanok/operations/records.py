@@ -35,7 +35,18 @@ _cancel_children = (
 _operation_rows = (
     sa.select(operations)
     .where(operations.c.resource == bindparam("of"), operations.c.parent.is_(None))
+    .order_by(operations.c.sequence.desc())
+    .limit(1000)  # of a list that people read
+)
+_of_request = (
+    sa.select(operations)
+    .where(
+        operations.c.resource == bindparam("of"),
+        operations.c.request_id == bindparam("by"),
+        operations.c.parent.is_(None),
+    )
     .order_by(operations.c.sequence)
+    .limit(1)
 )
 _step_rows = (
     sa.select(steps).where(steps.c.operation_id == bindparam("of")).order_by(steps.c.position)
@@ -240,16 +251,15 @@ def _record(row: Any, step_rows: Any) -> Record:
 
 
 async def records_of(tx: Transaction, resource: str) -> list[Record]:
-    """The operations of a resource, oldest first, without their steps."""
-    return [_record(row, ()) for row in await tx.all(_operation_rows, {"of": resource})]
+    """The operations of a resource, oldest first, without their steps; of very many the newest."""
+    rows = await tx.all(_operation_rows, {"of": resource})
+    return [_record(row, ()) for row in reversed(rows)]
 
 
 async def record(tx: Transaction, resource: str, request_id: str) -> Record | None:
     """The operation of a resource that a request started, with its steps."""
-    for row in await tx.all(_operation_rows, {"of": resource}):
-        if row.request_id == request_id:
-            return _record(row, await tx.all(_step_rows, {"of": row.id}))
-    return None
+    row = await tx.first(_of_request, {"of": resource, "by": request_id})
+    return None if row is None else _record(row, await tx.all(_step_rows, {"of": row.id}))
 
 
 async def active_arguments(tx: Transaction, kind: str) -> list[dict[str, Any]]:

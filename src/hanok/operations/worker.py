@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
@@ -26,9 +27,16 @@ from hanok.base.log import request_id as current_request_id
 from hanok.bus import Bus, Wakes
 from hanok.commands import COMMAND_TYPES
 from hanok.events import Event, Outbox
-from hanok.operations.execution import LEASE_S, Execution, LeaseLost, UnknownStep, mark_stuck
+from hanok.operations.execution import (
+    LEASE_S,
+    Execution,
+    LeaseLost,
+    UnknownStep,
+    mark_row_stuck,
+    mark_stuck,
+)
 from hanok.operations.model import Operation
-from hanok.operations.records import CANCELLED, STARTED, kind_of
+from hanok.operations.records import CANCELLED, STARTED, cancel_with_children, kind_of
 from hanok.operations.tables import operations
 from hanok.store import Database, Transaction
 
@@ -40,10 +48,15 @@ WATCH_S = 15.0  # between looks for operations that are past their deadline
 LET_GO_S = 0.5  # until an operation that met a database out of reach is taken up again
 SLOTS: Mapping[str, int] = {"quick": 32, "transfer": 16}
 OF_A_HOST = 4  # operations in one host's queue at a time: more only compete for its disk
+NOT_READ = (
+    "It was begun by a version of Hanok whose words for it this one does not know. "
+    "It goes on when a process of that version runs."
+)
 PAST = datetime(1970, 1, 1, tzinfo=UTC)
 
 _earlier = operations.alias("earlier")
 _beside = operations.alias("beside")
+_whole = operations.alias("whole")
 _runnable = (
     sa.select(operations)
     .where(
@@ -70,13 +83,22 @@ _runnable = (
                 < OF_A_HOST,
             ),
         ),
-        # Those of one resource wait for each other; only a part does not wait for what it is a part of.
+        # Those of one resource wait for each other; only a part waits neither for what it is a part of, nor for what
+        # came between: that waits for the whole.
         ~sa.exists().where(
             _earlier.c.resource == operations.c.resource,
             # Those that are active; said so that they are looked for among the resource's, not among all active ones.
             _earlier.c.finished_at.is_(None),
             _earlier.c.sequence < operations.c.sequence,
             _earlier.c.id != sa.func.coalesce(operations.c.parent, ""),
+            sa.or_(
+                operations.c.parent.is_(None),
+                _earlier.c.parent == operations.c.parent,
+                ~sa.exists().where(
+                    _whole.c.id == operations.c.parent,
+                    _whole.c.resource == operations.c.resource,
+                ),
+            ),
         ),
     )
     .order_by(operations.c.sequence)
@@ -249,9 +271,17 @@ class Worker:
         gone = {kind_of(kind) for kind, _ in kinds}
         for one in gone:
             self._kinds.pop(one, None)
-        for operation_id, execution in list(self._executions.items()):
+        for execution in list(self._executions.values()):
             if execution.row.kind in gone:
-                self._running[operation_id].cancel()
+                self._let_go_of(execution)
+
+    def _let_go_of(self, execution: Execution) -> None:
+        """End what runs here of an operation. One that has not begun to run ends when it does: a task that is
+        cancelled before never runs, so it would give back neither its slot nor its lease.
+        """
+        execution.left = True
+        if execution.begun:
+            self._running[execution.id].cancel()
 
     # ---- wake-ups ----
 
@@ -375,9 +405,28 @@ class Worker:
                 if await tx.count(_take, {**values, "by": self.name, "until": until}):
                     taken.append(row)
         for row in taken:
-            kind, tools = self._kinds[row.kind]
-            self._executions[row.id] = execution = Execution(self, row, kind, tools)
-            self._running[row.id] = group.create_task(self._run_one(execution))
+            if row.kind not in self._kinds:  # its service was switched off since it was chosen
+                await self._hand_over(row.id, row.taking + 1)
+            elif (execution := self._read(row)) is None:
+                await self._not_read(row)
+            else:
+                self._executions[row.id] = execution
+                self._running[row.id] = group.create_task(self._run_one(execution))
+
+    def _read(self, row: Any) -> Execution | None:
+        """An operation as this version knows it; None: this version cannot read it."""
+        kind, tools = self._kinds[row.kind]
+        try:
+            return Execution(self, row, kind, tools)
+        except msgspec.ValidationError as error:
+            log.error("operation %s (%s) cannot be read: %s", row.id, row.kind, error)
+            return None
+
+    async def _not_read(self, row: Any) -> None:
+        """What cannot be read is stuck, and holds up no other."""
+        with contextlib.suppress(Unavailable):  # then who takes it next says so
+            async with self.database.write() as tx:
+                await mark_row_stuck(tx, row, self.clock.now(), NOT_READ)
 
     async def _choose(self, tx: Transaction, pool: str, projects: int, now: datetime) -> list[Any]:
         """The operations to take now: the oldest, of projects that have not got their share yet.
@@ -399,8 +448,12 @@ class Worker:
     async def _run_one(self, execution: Execution) -> None:
         row = execution.row
         mark = current_request_id.set(row.request_id)
+        execution.begun = True
         try:
-            await execution.go()
+            if execution.left:
+                await self._leave(execution)
+            else:
+                await execution.go()
         except LeaseLost:
             log.warning("operation %s was taken over by another worker", row.id)
         except Unavailable as error:
@@ -434,17 +487,21 @@ class Worker:
 
     async def _leave(self, execution: Execution) -> None:
         """Whoever runs its kind takes it up at once: here it is ended with its service, or with the process."""
+        await self._hand_over(execution.id, execution.taking)
+
+    async def _hand_over(self, operation_id: str, taking: int) -> None:
         with contextlib.suppress(Unavailable):  # then the lease has to end by itself
             async with self.database.write() as tx:
-                await tx.execute(_hand_over, {"of": execution.id, "mine": execution.taking})
+                await tx.execute(_hand_over, {"of": operation_id, "mine": taking})
 
     async def _not_known(self, execution: Execution, step: str) -> None:
         why = (
             f"It was begun by a version of Hanok that has a step '{step}', which this one does not know. "
             "It goes on when a process of that version runs."
         )
-        async with self.database.write() as tx:
-            await mark_stuck(tx, execution, why)
+        with contextlib.suppress(Unavailable):  # then who takes it next says so
+            async with self.database.write() as tx:
+                await mark_stuck(tx, execution, why)
 
     # ---- leases and deadlines ----
 
@@ -466,7 +523,7 @@ class Worker:
         for one in lost:
             if self._executions.get(one.id) is one:
                 log.warning("operation %s was taken over by another worker", one.id)
-                self._running[one.id].cancel()
+                self._let_go_of(one)
 
     async def _watch(self) -> None:
         while True:
@@ -485,11 +542,23 @@ class Worker:
         found = 0
         for row in rows:
             if row.kind in self._kinds:
-                kind, tools = self._kinds[row.kind]
-                async with self.database.write() as tx:
-                    why = await self._why(tx, row)
-                    found += await mark_stuck(tx, Execution(self, row, kind, tools), why)
+                found += await self._stuck(row)
         return found
+
+    async def _stuck(self, row: Any) -> bool:
+        """Say so on the resource, and in the row at least: one that cannot be told holds up no other."""
+        if (execution := self._read(row)) is None:
+            await self._not_read(row)
+            return False
+        try:
+            async with self.database.write() as tx:
+                return await mark_stuck(tx, execution, await self._why(tx, row))
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("that an operation is stuck could not be said on %s", row.resource)
+        async with self.database.write() as tx:
+            return await mark_row_stuck(tx, row, self.clock.now(), await self._why(tx, row))
 
     # ---- for operators ----
 
@@ -506,21 +575,31 @@ class Worker:
         Returns:
             Whether there is such an operation that is stuck.
         """
+        try:
+            row = await self._ended_by_hand(operation_id, told=True)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("the resource of operation %s could not be told of its end", operation_id)
+            row = await self._ended_by_hand(operation_id, told=False)
+        if row is not None:
+            words = "operation %s (%s of %s) was ended by an operator"
+            log.warning(words, row.id, row.kind, row.resource)
+        return row is not None
+
+    async def _ended_by_hand(self, operation_id: str, *, told: bool) -> Any:
         async with self.database.write() as tx:
             # Raising the number of its taking shuts out a worker that may still be at it.
             row = await tx.first(_end, {"of": operation_id, "when": self.clock.now()})
             if row is None:
-                return False
-            if row.kind in self._kinds:
-                kind, tools = self._kinds[row.kind]
-                execution = Execution(self, row, kind, tools)
+                return None
+            stopped = await cancel_with_children(tx, [operation_id])
+            tx.after_commit(lambda: self.tell(stopped=stopped))
+            execution = self._read(row) if told and row.kind in self._kinds else None
+            if execution is not None:
                 why = f"{row.error or row.stuck_why} An operator ended it as it was."
                 await execution.args.failed(execution.run, tx, why)
-        log.warning(
-            "operation %s (%s of %s) was ended by an operator", row.id, row.kind, row.resource
-        )
-        self.tell(stopped=[operation_id])
-        return True
+            return row
 
     async def _why(self, tx: Transaction, row: Any) -> str:
         """What keeps an operation from ending, in words, and what can be done."""

@@ -16,6 +16,7 @@ import fcntl
 import functools
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import sqlalchemy as sa
 from msgspec import Struct
-from sqlalchemy import Connection, Executable, Row, event
+from sqlalchemy import Connection, Dialect, Executable, Row, event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.pool import NullPool
@@ -31,11 +32,13 @@ from sqlalchemy.sql.dml import UpdateBase
 
 from hanok.base.errors import BadInput, DatabaseAway, Raced, Unavailable
 from hanok.base.pieces import Pieces
+from hanok.store import moved, server
 from hanok.store.inline import Inline, Parameters
 from hanok.store.plans import Plans
 from hanok.store.schema import metadata
 from hanok.store.sizes import TOO_LARGE, is_too_large
 from hanok.store.sqlstates import AWAY, RACED, UNFIT, why
+from hanok.store.syncing import Log
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -50,7 +53,12 @@ PREPARED = 300  # statements that a connection to SQLite keeps prepared, of some
 CONNECTIONS = 16  # of a process, for reading and for writing each
 OPENING_S = 2.0  # a connection that is being opened while others are closed: longer than that, nobody answers
 PATIENT_S = 0.02  # some transactions long: who waits longer than that is next
+LOOK_S = 0.02  # between two looks of those who read at whether the rows have moved
 SPARE = 4  # connections for answers of many rows that are kept
+_master = sa.table("sqlite_master", sa.column("type"), sa.column("name"))
+_IS_THERE = sa.select(_master.c.name).where(
+    _master.c.type == "table", _master.c.name == sa.bindparam("of")
+)
 
 
 class Duplicate(Exception):
@@ -261,6 +269,23 @@ class Transaction:
         if self.dialect == "postgresql":
             await self.first(_take_turns, {"name": "/".join(what)})
 
+    async def take_turn(self, *requested: str) -> None:
+        """Wait until no other transaction changes what has these ids: what is decided is decided on it as it is.
+
+        Before it is looked at, and before names are serialized that others serialize while they hold it. A request
+        does so for all ids of its path.
+        """
+        for one in sorted(requested):  # in one order, so that no two wait for each other
+            await self.serialize("change", one)
+
+    async def keep(self, requested: str) -> None:
+        """Wait until no other transaction changes what has this id, and let none until this one ends.
+
+        For what is only referred to: others may keep it, too.
+        """
+        if self.dialect == "postgresql":
+            await self.first(_take_part, {"name": f"change/{requested}"})
+
     def after_commit(self, call: Callable[[], None]) -> None:
         """Call this once the transaction is durable; never when it is rolled back."""
         self._after.append(call)
@@ -292,6 +317,13 @@ _take_turns = sa.select(
 )
 
 
+_take_part = sa.select(
+    sa.func.pg_advisory_xact_lock_shared(
+        sa.func.hashtextextended(sa.bindparam("name", type_=sa.Text), 0)
+    )
+)
+
+
 def _looks(statement: Executable) -> bool:
     """Whether a statement only looks; of a plain text, nobody knows."""
     return isinstance(statement, sa.Select | sa.CompoundSelect)
@@ -306,6 +338,16 @@ def _plans() -> Plans:
     engine = sa.create_engine("sqlite://")
     with engine.connect():  # the dialect asks the library once what it can do
         return Plans(engine.dialect)
+
+
+_for_postgresql: list[Plans] = []
+
+
+def _plans_for(dialect: Dialect) -> Plans:
+    """The plans for PostgreSQL: once a process, too; made when the first connection has told what the server is."""
+    if not _for_postgresql:
+        _for_postgresql.append(Plans(dialect))
+    return _for_postgresql[0]
 
 
 def _sqlite(path: str, *, durable: bool) -> sa.Engine:
@@ -328,12 +370,14 @@ def _sqlite(path: str, *, durable: bool) -> sa.Engine:
 class Database:
     """One database. `read()` for looking, `write()` for everything that changes something."""
 
-    def __init__(self, url: str, *, durable: bool = True) -> None:
+    def __init__(self, url: str, *, durable: bool = True, connections: int = CONNECTIONS) -> None:
         """
         Args:
             url: sqlite:///absolute/path or postgresql://user:password@host/name (a socket directory as ?host=).
             durable: whether a commit waits for the disk. The simulated cloud and tests do without.
+            connections: how many to a server, at most, for reading and for writing each.
         """
+        self._connections = connections
         self.url = url
         self.dialect = "sqlite" if url.startswith("sqlite") else "postgresql"
         self._lock = asyncio.Lock()
@@ -342,31 +386,40 @@ class Database:
         self._spare: list[Inline] = []
         self._engine: sa.Engine | None = None
         self._turn: BinaryIO | None = None
+        self._log: Log | None = None
         self._path = ""
         self._async_engine: AsyncEngine | None = None
         self._watches: list[_Watch] = []
+        self._look_at = 0.0
+        self._following = asyncio.Lock()
+        self._left: list[Inline] = []
         self._readers: _Connections
         self._writers: _Connections
         if self.dialect == "sqlite":
             path = self._path = url.removeprefix("sqlite:///")
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             self._engine = _sqlite(path, durable=durable)
+            self._log = Log(path) if durable else None
         else:
-            # Imported where it is used: it brings the object mapper, a tenth of the time that a start takes.
-            from sqlalchemy.ext.asyncio import create_async_engine
+            self._to_server(url)
 
-            self._async_engine = create_async_engine(
-                url.replace("postgresql://", "postgresql+asyncpg://", 1),
-                poolclass=NullPool,
-                isolation_level="AUTOCOMMIT",  # what begins and ends stands below
-                query_cache_size=COMPILED,
-                connect_args={
-                    "prepared_statement_cache_size": COMPILED,
-                    "statement_cache_size": COMPILED,
-                },
-            )
-            self._readers = _Connections(self._async_engine)
-            self._writers = _Connections(self._async_engine)
+    def _to_server(self, url: str) -> None:
+        # Imported where it is used: it brings the object mapper, a tenth of the time that a start takes.
+        from sqlalchemy.ext.asyncio import create_async_engine
+
+        self._async_engine = create_async_engine(
+            server.DRIVER,
+            poolclass=NullPool,
+            isolation_level="AUTOCOMMIT",  # what begins and ends stands below
+            query_cache_size=COMPILED,
+            connect_args=server.arguments(url)
+            | {
+                "prepared_statement_cache_size": COMPILED,
+                "statement_cache_size": COMPILED,
+            },
+        )
+        self._readers = _Connections(self._async_engine, self._connections)
+        self._writers = _Connections(self._async_engine, self._connections)
 
     async def open(self) -> None:
         """Connect.
@@ -379,18 +432,22 @@ class Database:
                 # Each statement of the reader stands alone: nothing is ever begun, so nothing needs an end.
                 self._reader = Inline(self._engine, _plans())
                 self._writer = Inline(self._engine, _plans())
-                self._turn = _beside(self._path)
+                self._turn = beside(self._path)
+                await self._look()
             elif self._async_engine is not None:
                 async with self._readers.one():
                     pass
 
     async def close(self) -> None:
         """Disconnect; transactions under way are rolled back."""
-        for connection in (self._reader, self._writer, *self._spare):
+        if self._log is not None:
+            await self._log.close()
+        for connection in (self._reader, self._writer, *self._spare, *self._left):
             if connection is not None:
                 connection.close()
         self._reader = self._writer = None
         self._spare.clear()
+        self._left.clear()
         if self._turn is not None:
             self._turn.close()
             self._turn = None
@@ -405,6 +462,8 @@ class Database:
     async def read(self) -> AsyncIterator[Transaction]:
         """Look at committed rows. Each statement sees what is committed when it runs."""
         with _translated():
+            if self._reader is not None and time.monotonic() >= self._look_at:
+                await self._look()
             if self._reader is not None:
                 yield Transaction(self._reader, self.dialect, long=self._long)
             else:
@@ -412,10 +471,72 @@ class Database:
                 async with self._readers.one() as direct:
                     yield Transaction(direct, self.dialect)
 
+    # ---- rows that have moved to PostgreSQL while this was open (hanok.store.moving)
+
+    async def _look(self) -> None:
+        """Go after the rows if they have moved. Readers look from time to time, writers each time."""
+        self._look_at = time.monotonic() + LOOK_S
+        if self._reader is not None and self._reader.number(moved.NUMBER) == moved.MOVED:
+            await self._follow()
+
+    async def _follow(self) -> None:
+        """Use the server that has the rows now. Who reads in the file at this moment, reads on there.
+
+        Raises:
+            DatabaseAway: the server does not answer; the next one tries again.
+        """
+        async with self._following:
+            if self._reader is None or self._writer is None:
+                return
+            # Others that read in this file have looked before the first row changes elsewhere.
+            await asyncio.sleep(2 * LOOK_S)
+            url = self._reader.text(moved.URL)
+            self._to_server(url)
+            async with self._readers.one():
+                pass
+            self._left += [self._reader, self._writer]
+            self._reader = self._writer = None
+            self.url, self.dialect = url, "postgresql"
+            log.info("the rows have moved to PostgreSQL, and are used there")
+
+    @property
+    def _file(self) -> sa.Engine | None:
+        """Of the file that has the rows; None: a server has them."""
+        return self._engine if self.dialect == "sqlite" else None
+
+    async def _begun(self) -> Inline | None:
+        """A transaction in the file, begun, and the lock is held; None: a server has the rows."""
+        while self._writer is not None:
+            await self._lock.acquire()
+            kept = False
+            try:
+                if (writer := self._writer) is None:
+                    break
+                await self._begin(writer.say)
+                kept = not await self._moved_on(writer)
+                if kept:
+                    return writer
+            finally:
+                if not kept:
+                    self._lock.release()
+        return None
+
+    async def _moved_on(self, writer: Inline) -> bool:
+        """Whether the rows are elsewhere, where the next statement goes; a transaction in the file ends with that."""
+        there = False
+        try:
+            there = writer.number(moved.NUMBER) != moved.MOVED
+        finally:
+            if not there:
+                writer.say("ROLLBACK")
+        if not there:
+            await self._follow()
+        return not there
+
     @contextlib.contextmanager
     def _long(self) -> Iterator[Inline]:
         """A reading connection that nobody else uses meanwhile; some are kept for the next who needs one."""
-        assert self._engine is not None
+        assert self._engine is not None  # also of who began to read before the rows moved
         inline = self._spare.pop() if self._spare else Inline(self._engine, _plans())
         try:
             yield inline
@@ -443,18 +564,23 @@ class Database:
             DatabaseAway: the database does not answer, is locked by another process, or the disk is full.
         """
         with _translated():
-            if self._writer is not None:
-                async with self._lock:
-                    tx = Transaction(self._writer, self.dialect, watches=self._watches)
-                    await self._begin(self._writer.say)
+            if (writer := await self._begun()) is not None:
+                try:
+                    tx = Transaction(writer, self.dialect, watches=self._watches)
+                    before = writer.changes
                     try:
                         yield tx
                         await tx._before_commit()
-                        self._writer.say("COMMIT")
+                        writer.say("COMMIT")
                     except BaseException:
-                        if self._writer.in_transaction:
-                            self._writer.say("ROLLBACK")
+                        if writer.in_transaction:
+                            writer.say("ROLLBACK")
                         raise
+                    changed = writer.changes != before
+                finally:
+                    self._lock.release()
+                if self._log is not None and changed:
+                    await self._durable(self._log, tx)
             else:
                 assert self._async_engine is not None, "the database is not open"
                 async with self._writers.one() as direct, direct.transaction():
@@ -462,6 +588,15 @@ class Database:
                     yield tx
                     await tx._before_commit()
         tx._committed()
+
+    async def _durable(self, log: Log, tx: Transaction) -> None:
+        """What was committed is on the disk. Who is stopped meanwhile has committed all the same."""
+        waiting = log.on_disk()
+        try:
+            await asyncio.shield(waiting)
+        except asyncio.CancelledError:
+            waiting.add_done_callback(lambda done: None if done.exception() else tx._committed())
+            raise
 
     async def _begin(self, say: Callable[[str], object]) -> None:
         """Begin to write. A process that has waited for PATIENT_S holds the turn, and others let it go first."""
@@ -496,8 +631,8 @@ class Database:
     async def create_tables(self) -> None:
         """Make all tables as they are in the code; for tests. Installations go through `migrations`."""
         with _translated():
-            if self._engine is not None:
-                metadata.create_all(self._engine)
+            if self._file is not None:
+                metadata.create_all(self._file)
             elif self._async_engine is not None:
                 async with self._async_engine.begin() as connection:
                     await connection.run_sync(metadata.create_all)
@@ -513,6 +648,11 @@ class Database:
 
     async def has_table(self, table: sa.Table) -> bool:
         """Whether the database has this table yet."""
+        if (
+            self._file is not None
+        ):  # a connection more would read all that the file says of its tables again
+            async with self.read() as tx:
+                return await tx.first(_IS_THERE, {"of": table.name}) is not None
         found: list[bool] = []
         await self.run_sync(
             lambda connection: found.append(sa.inspect(connection).has_table(table.name))
@@ -522,11 +662,13 @@ class Database:
     async def run_sync(self, work: Callable[[Connection], None]) -> None:
         """Run work that wants a plain connection, in one transaction."""
         with _translated():
-            if self._engine is not None:
-                with self._engine.connect() as connection:
+            await self._look()
+            if self._file is not None:
+                with self._file.connect() as connection:
                     await self._begin(connection.exec_driver_sql)
                     work(connection)
                     connection.exec_driver_sql("COMMIT")
+                await self._written()
             elif self._async_engine is not None:
                 async with self._async_engine.begin() as opened:
                     await opened.run_sync(work)
@@ -540,10 +682,10 @@ class Database:
         Raises:
             Unavailable: a row would refer to one that is not there; nothing was changed.
         """
-        if self._engine is None:
+        if self._file is None:
             await self.run_sync(work)
             return
-        with _translated(), self._engine.connect() as connection:
+        with _translated(), self._file.connect() as connection:
             connection.exec_driver_sql(
                 "PRAGMA foreign_keys=OFF"
             )  # has no effect inside a transaction
@@ -562,6 +704,12 @@ class Database:
                 if _in_transaction(connection):
                     connection.exec_driver_sql("ROLLBACK")
                 raise
+            await self._written()
+
+    async def _written(self) -> None:
+        """What was committed by another connection than the writer's is on the disk."""
+        if self._log is not None:
+            await self._log.on_disk()
 
 
 class _Connections:
@@ -571,9 +719,8 @@ class _Connections:
     here: those for reading begin no transaction, those for writing end theirs before they come back.
     """
 
-    def __init__(self, engine: AsyncEngine, maximum: int = CONNECTIONS) -> None:
+    def __init__(self, engine: AsyncEngine, maximum: int) -> None:
         self._engine = engine
-        self._plans = Plans(engine.dialect)
         self._slots = asyncio.Semaphore(maximum)
         self._free: list[Direct] = []
         self._opening: set[asyncio.Task[Direct]] = set()  # what nobody waits for any more
@@ -632,11 +779,16 @@ class _Connections:
             self._free.append(opening.result())
 
     async def _made(self) -> Direct:
-        from hanok.store.direct import Direct  # a cloud on SQLite has no use for the driver
+        from hanok.store.direct import (  # a cloud on SQLite has no use for the driver
+            Direct,
+            refusals,
+        )
 
-        toolkit = await self._engine.connect()
-        raw = await toolkit.get_raw_connection()
-        return Direct(toolkit, raw.driver_connection, self._plans)
+        with refusals():
+            toolkit = await self._engine.connect()
+            raw = await toolkit.get_raw_connection()
+        server.notice_silence(getattr(raw.driver_connection, "_transport", None))
+        return Direct(toolkit, raw.driver_connection, _plans_for(self._engine.dialect))
 
     async def close(self) -> None:
         if self._opening:
@@ -650,7 +802,7 @@ def _broken_references(connection: Connection) -> set[tuple[str, str]]:
     return {(row[0], row[2]) for row in connection.exec_driver_sql("PRAGMA foreign_key_check")}
 
 
-def _beside(path: str) -> BinaryIO:
+def beside(path: str) -> BinaryIO:
     """The file beside a database that says who is next. Made by root, it is the database's owner's all the same."""
     file = open(f"{path}-turn", "ab")
     if os.geteuid() == 0:
@@ -677,7 +829,8 @@ def _pragmas(durable: bool) -> Callable[[Any, Any], None]:
         cursor = connection.cursor()
         cursor.execute("PRAGMA busy_timeout=5000")
         cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute(f"PRAGMA synchronous={'FULL' if durable else 'OFF'}")
+        # In "NORMAL", SQLite waits for the disk before it moves its log into the database; `Log` does after commits.
+        cursor.execute(f"PRAGMA synchronous={'NORMAL' if durable else 'OFF'}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA cache_size=-8000")
         cursor.execute("PRAGMA busy_timeout=0")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -22,17 +22,18 @@ from hanok.base.pieces import Pieces
 from hanok.store.inline import Parameters
 from hanok.store.plans import Plans, Shape
 from hanok.store.sizes import TOO_LARGE, is_too_large
-from hanok.store.sqlstates import AWAY, RACED, UNFIT, why
+from hanok.store.sqlstates import AWAY, ONLY_READS, RACED, UNFIT, why
 
 log = logging.getLogger(__name__)
 
 PART = 100  # rows between two looks at the time
+COMMIT_S = 30.0  # longer than that, the server waits for another one that is gone
 
 
 class Direct:
     """One connection of asyncpg. Whoever has it is alone with it."""
 
-    __slots__ = ("_driver", "_plans", "_toolkit")
+    __slots__ = ("_driver", "_lost", "_only_reads", "_plans", "_toolkit")
 
     def __init__(self, toolkit: AsyncConnection, driver: asyncpg.Connection, plans: Plans) -> None:
         """
@@ -42,6 +43,8 @@ class Direct:
         self._toolkit = toolkit
         self._driver = driver
         self._plans = plans
+        self._only_reads = False  # the server does; another one has taken over
+        self._lost = False  # nobody knows what it does
 
     async def _fetched(
         self, statement: Any, parameters: Mapping[str, Any]
@@ -54,7 +57,7 @@ class Direct:
         plan = self._plans.of(statement, parameters)
         text, values = plan.bound(parameters)
         assert plan.shape is not None
-        with _translated():
+        with _translated(self):
             return plan.shape, await self._driver.fetch(text, *values)
 
     async def first(self, statement: Executable, parameters: Mapping[str, Any]) -> Row[Any] | None:
@@ -87,7 +90,7 @@ class Direct:
         many = parameters if parameters and not isinstance(parameters, Mapping) else None
         given = parameters if isinstance(parameters, Mapping) else {}
         plan = self._plans.of(statement, many[0] if many else given)
-        with _translated():
+        with _translated(self):
             if many is not None:
                 # Lists of several lengths make several texts.
                 texts: dict[str, list[list[Any]]] = {}
@@ -111,7 +114,7 @@ class Direct:
             DatabaseAway: the server does not answer, or broke off. Raced: what was written does not go with what others
                 wrote.
         """
-        with _translated():
+        with _translated(self):
             return str(await self._driver.execute(text))
 
     @asynccontextmanager
@@ -143,12 +146,28 @@ class Direct:
             await self._forget()
             raise
         else:
-            done = await self.say("COMMIT")
+            done = await self._commit()
             await self._forget()
             if done != "COMMIT":
                 # A statement failed, and who sent it went on as if it had not: the server has thrown all of it
                 # away, and says so here only.
                 raise Raced(detail=f"the transaction was broken off before its end: {done}")
+
+    async def _commit(self) -> str:
+        """End with what was written. A server whose follower is gone waits for it; no limit on statements ends that.
+
+        Raises:
+            DatabaseAway: it does not answer, or not within COMMIT_S: whether it has been written is not known then.
+            Raced
+        """
+        try:
+            with _translated(self):
+                return str(await self._driver.execute("COMMIT", timeout=COMMIT_S))
+        except TimeoutError as error:
+            self._lost = True
+            raise DatabaseAway(
+                "The database does not answer.", detail="it does not acknowledge what was written"
+            ) from error
 
     async def _forget(self) -> None:
         """Nothing is left to roll back: the toolkit may have begun something of its own."""
@@ -159,7 +178,12 @@ class Direct:
     @property
     def usable(self) -> bool:
         """Whether it is there, and in the middle of nothing."""
-        return not self._driver.is_closed() and not self._driver.is_in_transaction()
+        return not (
+            self._lost
+            or self._only_reads
+            or self._driver.is_closed()
+            or self._driver.is_in_transaction()
+        )
 
     async def end(self) -> None:
         """Close it, whatever state it is in."""
@@ -170,8 +194,28 @@ class Direct:
             log.info("a connection to the database did not end well: %s", error)
 
 
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """What keeps a connection from being made is that the database is not there.
+
+    Raises:
+        DatabaseAway
+    """
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        raise DatabaseAway(why(str(error)), detail=str(error)) from error
+    except OSError as error:  # no connection within its time, too
+        raise DatabaseAway("The database does not answer.", detail=str(error)) from error
+
+
 class _translated:
     """Turns what the driver says into the house's errors, as far as they are somebody's."""
+
+    __slots__ = ("_direct",)
+
+    def __init__(self, direct: Direct) -> None:
+        self._direct = direct
 
     def __enter__(self) -> None:
         return None
@@ -180,6 +224,8 @@ class _translated:
         if error is None:
             return
         state = getattr(error, "sqlstate", None) or ""
+        if state == ONLY_READS:
+            self._direct._only_reads = True
         if isinstance(error, asyncpg.DataError | OverflowError) or state in UNFIT:
             raise BadInput(
                 "Invalid input: a value is out of range or holds a character that no text may."

@@ -45,9 +45,22 @@ class Inline:
         """Begin or end something. Raises DBAPIError."""
         self._asked((text, []))
 
+    def number(self, text: str) -> int:
+        """The number that a text of ours asks for. Raises DBAPIError."""
+        return int(self._asked((text, [])).fetchone()[0])
+
+    def text(self, text: str) -> str:
+        """The same, where it is a text. Raises DBAPIError."""
+        return str(self._asked((text, [])).fetchone()[0])
+
     @property
     def in_transaction(self) -> bool:
         return self._raw.in_transaction
+
+    @property
+    def changes(self) -> int:
+        """How many rows it has changed since it was opened."""
+        return self._raw.total_changes
 
     # ---- statements ----
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -42,12 +42,13 @@ class UTCDateTime(TypeDecorator[datetime]):
         self, dialect: Dialect, coltype: object
     ) -> Callable[[int | None], datetime | None]:
         """In place of `process_result_value`: each value of each row costs one call and not two."""
-        return _time
+        return moment
 
 
 @lru_cache(maxsize=4096)  # those of rows that are read again and again
-def _time(value: int | None) -> datetime | None:
-    return None if value is None else datetime.fromtimestamp(value / 1_000_000, UTC)
+def moment(value: int | None) -> datetime | None:
+    """The time that so many microseconds since 1970 are."""
+    return None if value is None else _EPOCH + timedelta(microseconds=value)
 
 
 class JSON(TypeDecorator[Any]):
@@ -79,5 +80,10 @@ class JSONText(TypeDecorator[Any]):
         return _raw
 
 
+_EMPTY = msgspec.Raw(b"{}")
+
+
 def _raw(text: str | None) -> msgspec.Raw | None:
+    if text == "{}":
+        return _EMPTY
     return None if text is None else msgspec.Raw(text.encode())

@@ -14,6 +14,7 @@ from hanok.base.errors import HanokError
 from hanok.drivers.ovn import engines as ovn
 from hanok.drivers.ovn import outside
 from hanok.supervisor import parts
+from hanok.supervisor.others import following, renewing, with_front
 from hanok.supervisor.settings import BrokenState, load
 from hanok.supervisor.supervise import AlreadyRunning, Supervisor
 
@@ -36,7 +37,12 @@ async def main(state: Path) -> None:
 
     # Its own folder for sockets has to be there before the door opens.
     cloud.run.mkdir(parents=True, exist_ok=True)
-    supervisor = Supervisor(cloud, parts.parts(cloud), prepare, ways)
+    others = None
+    if cloud.tls:
+        others = renewing(cloud) if cloud.is_member else following(cloud)
+        if cloud.has_control:
+            others = with_front(cloud, others)
+    supervisor = Supervisor(cloud, lambda: parts.parts(cloud), prepare, ways, others)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop)

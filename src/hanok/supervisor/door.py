@@ -71,7 +71,7 @@ def ask(path: Path, question: dict[str, Any], *, timeout_s: float = ASK_S) -> di
             while not received.endswith(b"\n"):
                 chunk = line.recv(1 << 16)
                 if not chunk:
-                    raise Silence(f"{path.name} hung up")
+                    raise Silence(f"{path.name} closed the connection")
                 received += chunk
     except OSError as error:
         raise Silence(f"{path.name}: {error}") from None

@@ -8,16 +8,24 @@ import json
 import os
 import secrets
 import signal
+import ssl
 import sys
 import tomllib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
-from hanok.commands.wire import host_token
+from msgspec import structs
+
+from hanok.base.authority import TLSFolder
+from hanok.base.code import VARIABLE, code
+from hanok.commands.wire import TOPICS, host_token
 from hanok.drivers.ovn import engines as ovn
 from hanok.drivers.ovn import outside as ways
-from hanok.supervisor import answering, processes
+from hanok.drivers.ovn.seal import Seal
+from hanok.supervisor import answering, database_server, membership, processes
 from hanok.supervisor.settings import DEFAULT_OBJECTS_PORT, Cloud, forward_of, write_whole
 
 LOOK_S = 0.5  # how long a part may take to say whether it is ready
@@ -54,6 +62,48 @@ class Part:
 def data_plane(cloud: Cloud) -> ovn.DataPlane:
     """The network's daemons and devices of a cloud."""
     network = ipaddress.IPv4Network(cloud.settings.external_cidr)
+    if not cloud.tls:
+        return _data_plane(cloud, network)
+    outer, inner = cloud.tunnel
+    underlay = ovn.Underlay(
+        outer=f"{cloud.host_device}-t",
+        inner=f"{cloud.host_device}-u",
+        outer_address=f"{outer}/30",
+        inner_address=f"{inner}/30",
+    )
+    plane = structs.replace(
+        _data_plane(cloud, network), underlay=underlay, encap_ip=cloud.settings.address
+    )
+    if cloud.is_member:
+        own = TLSFolder(cloud.node_tls)
+        return structs.replace(
+            plane,
+            is_central=False,
+            has_outside=False,
+            southbound=cloud.settings.southbound,
+            seal=Seal(
+                key=str(own.key), certificate=str(own.southbound), trusted=str(own.authority)
+            ),
+        )
+    tls = membership.network_tls(cloud)
+    return structs.replace(
+        plane,
+        listen=f"{cloud.settings.address}:{cloud.southbound_port}",
+        listen_seal=Seal(
+            key=str(tls.key),
+            certificate=str(tls.certificate),
+            trusted=str(membership.trusted(cloud)),
+        ),
+        listen_northbound=f"{cloud.settings.address}:{cloud.northbound_port}",
+        northbound_seal=Seal(
+            key=str(tls.key),
+            certificate=str(tls.certificate),
+            trusted=str(membership.control_trusted(cloud)),
+        ),
+    )
+
+
+def _data_plane(cloud: Cloud, network: ipaddress.IPv4Network) -> ovn.DataPlane:
     return ovn.DataPlane(
         directory=str(cloud.run),
         system_id=cloud.host_name,
@@ -69,17 +119,31 @@ def data_plane(cloud: Cloud) -> ovn.DataPlane:
 def outside(cloud: Cloud) -> ways.Outside:
     """The ways between a cloud's external network and what lies beyond the host."""
     settings = cloud.settings
+    network6 = ipaddress.IPv6Network(settings.external_cidr6) if settings.external_cidr6 else None
     return ways.Outside(
         name=f"hanok_{settings.id}",
         device=cloud.host_device,
         cidr=settings.external_cidr,
         folder=str(cloud.run),
-        snat=settings.snat,
+        snat=settings.snat and not cloud.is_member,
         lan=settings.expose_lan,
         forwards=tuple(
             ways.Forward(port=one.port, address=one.address, to=one.to)
             for one in map(forward_of, settings.forwards)
         ),
+        tunnel=_tunnel(cloud),
+        address6=f"{network6[1]}/{network6.prefixlen}" if network6 else "",
+    )
+
+
+def _tunnel(cloud: Cloud) -> ways.Tunnel | None:
+    if not cloud.tls:
+        return None
+    return ways.Tunnel(
+        address=cloud.settings.address,
+        device=f"{cloud.host_device}-t",
+        inner=cloud.tunnel[1],
+        southbound=cloud.settings.southbound.removeprefix("ssl:"),
     )
 
 
@@ -105,6 +169,9 @@ def parts(cloud: Cloud) -> list[Part]:
             )
         )
         before = (engine.name,)
+    if cloud.is_member:
+        control = [_control(cloud, after=())] if cloud.has_control else []
+        return [*found, *control, _node(cloud, after=("ovn-controller",))]
     messages = ("nats-server", "-c", str(cloud.run / "messages" / "nats.conf"))
     found.append(
         Part(
@@ -114,35 +181,93 @@ def parts(cloud: Cloud) -> list[Part]:
             env=processes.environment(),
             uid=cloud.messages_uid,
             gid=cloud.messages_uid,
-            ready=lambda: _listens("127.0.0.1", cloud.settings.nats_port),
+            ready=lambda: _listens(cloud.settings.address or "127.0.0.1", cloud.settings.nats_port),
             # Its gentle signal waits ten seconds for clients that reconnect at once.
             stop_signal=signal.SIGTERM,
         )
     )
-    address = answering.loopback(cloud.settings.listen)
-    found.append(
-        _python(
-            cloud,
-            "control",
-            ("control", "--settings", str(cloud.control_settings)),
-            uid=cloud.control_uid,
-            after=("nats-server", "ovsdb-nb"),
-            ready=lambda: _listens(address, cloud.settings.port),
-            answers=lambda: _answers(address, cloud.settings.port),
-            silent_s=cloud.settings.silent_s,
-        )
+    database = _database(cloud)
+    found += database
+    after = ("nats-server", "ovsdb-nb", *(one.name for one in database))
+    found.append(_control(cloud, after=after))
+    # After control: a first report that nobody hears is repeated only ten seconds later.
+    return [*found, _node(cloud, after=("nats-server", "ovsdb-conf", "control"))]
+
+
+def _control(cloud: Cloud, *, after: tuple[str, ...]) -> Part:
+    address = cloud.settings.address or answering.loopback(cloud.settings.listen)
+    # Whoever answers there is ours or not; that is the client's to find out, with the authority's certificate.
+    sealed = _any_certificate(cloud)
+
+    def port() -> int:
+        return cloud.door_port if cloud.front else cloud.settings.port
+
+    return _python(
+        cloud,
+        "control",
+        ("control", "--settings", str(cloud.control_settings)),
+        uid=cloud.control_uid,
+        after=after,
+        ready=lambda: _listens(address, port()),
+        answers=lambda: _answers(address, port(), sealed),
+        silent_s=cloud.settings.silent_s,
     )
-    found.append(
-        _python(
-            cloud,
-            "node",
-            ("node", "--settings", str(cloud.node_settings)),
-            uid=None,
-            # After control: a first report that nobody hears is repeated only ten seconds later.
-            after=("nats-server", "ovsdb-conf", "control"),
-            ready=_at_once,
+
+
+def _database(cloud: Cloud) -> list[Part]:
+    """The server that has the cloud's rows, where that is ours."""
+    if not database_server.is_made(cloud):
+        return []
+    argv = database_server.argv(cloud)
+    uid, gid = database_server.user()
+    socket = database_server.socket(cloud)
+    return [
+        Part(
+            name="postgres",
+            argv=argv,
+            tail=argv,
+            env=processes.environment(),
+            uid=uid,
+            gid=gid,
+            ready=lambda: _accepts(socket),
+            stop_signal=signal.SIGINT,  # ends what is under way; its gentle signal waits for everybody to leave
+            stop_s=30.0,
         )
+    ]
+
+
+async def _accepts(socket: Path) -> bool:
+    """Whether the server asks who is there; while it starts, or goes through its log, it says that it does."""
+    try:
+        async with asyncio.timeout(LOOK_S):
+            reader, writer = await asyncio.open_unix_connection(socket)
+            try:
+                writer.write(database_server.HELLO)
+                return await reader.read(1) == database_server.WHO
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False
+
+
+def _node(cloud: Cloud, *, after: tuple[str, ...]) -> Part:
+    return _python(
+        cloud,
+        "node",
+        ("node", "--settings", str(cloud.node_settings)),
+        uid=None,
+        after=after,
+        ready=_at_once,
     )
+
+
+def _any_certificate(cloud: Cloud) -> ssl.SSLContext | None:
+    """What a look at our own control takes: any certificate, since all that is asked is whether it answers."""
+    if not cloud.tls:
+        return None
+    found = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    found.check_hostname = False
+    found.verify_mode = ssl.CERT_NONE
     return found
 
 
@@ -158,7 +283,8 @@ def _python(
     silent_s: float = 0.0,
 ) -> Part:
     # Two allocation arenas instead of one a thread: some megabytes less, no difference seen in speed.
-    env = processes.environment(MALLOC_ARENA_MAX="2", HOME=str(cloud.state))
+    more = {"MALLOC_ARENA_MAX": "2", "HOME": str(cloud.state), VARIABLE: code()}
+    env = processes.environment(**more)
     return Part(
         name=name,
         argv=(sys.executable, "-P", "-m", "hanok.cli", *arguments),
@@ -188,11 +314,11 @@ async def _listens(address: str, port: int) -> bool:
     return True
 
 
-async def _answers(address: str, port: int) -> bool:
+async def _answers(address: str, port: int, sealed: ssl.SSLContext | None) -> bool:
     """Whether what listens there answers a request within the time between two looks."""
     try:
         async with asyncio.timeout(answering.PROBE_EVERY_S):
-            reader, writer = await asyncio.open_connection(address, port)
+            reader, writer = await asyncio.open_connection(address, port, ssl=sealed)
             try:
                 writer.write(answering.request(address))
                 return await reader.read(5) == b"HTTP/"
@@ -218,14 +344,26 @@ def write_files(cloud: Cloud) -> None:
         (run / "messages", 0o700, cloud.messages_uid),
         (run / "node", 0o711, 0),
     ):
+        if cloud.is_member and who == cloud.messages_uid:
+            continue  # of what runs where the cloud began
+        if not cloud.has_control and who == uid:
+            continue  # of what runs where control is
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(mode)
         os.chown(folder, who, who)
+    if cloud.is_member:
+        if cloud.has_control:
+            membership.certify(cloud)
+            write_own_control(cloud)
+        _write_node(cloud)
+        return
+    database_server.write_files(cloud)
     secret(cloud.password_file, uid)
+    membership.certify(cloud)
     control_password = secret(state / "control" / "nats-password", uid)
     node_password = secret(state / "node" / "nats-password", 0)
-    _write_messages(cloud, control_password, node_password)
-    _write_control(cloud)
+    write_messages(cloud, control_password, node_password)
+    write_control(cloud)
     _write_node(cloud)
 
 
@@ -244,9 +382,22 @@ def secret(path: Path, uid: int | None) -> str:
     return text
 
 
-def _write_messages(cloud: Cloud, control_password: str, node_password: str) -> None:
+def write_messages(cloud: Cloud, control_password: str = "", node_password: str = "") -> bool:
+    """The settings of nats-server are as they should be; returns whether they were not."""
+    path = cloud.run / "messages" / "nats.conf"
+    text = _messages(cloud, control_password, node_password)
+    if path.exists() and path.read_text() == text:
+        return False
+    write_whole(path, text, mode=0o600, owner=cloud.messages_uid)
+    return True
+
+
+def _messages(cloud: Cloud, control_password: str, node_password: str) -> str:
+    if cloud.tls:
+        return membership.messages_conf(cloud)
     host = host_token(cloud.host_name)
-    text = f"""\
+    speaks = json.dumps([f"{topic}.{host}" for topic in TOPICS])
+    return f"""\
 listen: "127.0.0.1:{cloud.settings.nats_port}"
 max_payload: 8388608
 lame_duck_grace_period: "0s"
@@ -255,29 +406,36 @@ authorization {{
   users: [
     {{ user: "control", password: "{control_password}" }}
     {{ user: "node", password: "{node_password}", permissions: {{
-        publish: ["control.metadata.{host}", "control.instance.{host}", "control.heartbeat.{host}"]
+        publish: {speaks}
         subscribe: ["node.{host}.command", "_INBOX.>"]
         allow_responses: {{ max: 1, expires: "30m" }}
     }} }}
   ]
 }}
 """
-    path = cloud.run / "messages" / "nats.conf"
-    write_whole(path, text, mode=0o600)
-    os.chown(path, cloud.messages_uid, cloud.messages_uid)
 
 
-def _toml(values: dict[str, object]) -> str:
-    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+def _toml(values: Mapping[str, object]) -> str:
+    return "".join(f"{json.dumps(name)} = {_value(value)}\n" for name, value in values.items())
 
 
-def _write_control(cloud: Cloud) -> None:
+def _value(value: object) -> str:
+    """As TOML has it in one line; but for tables that is JSON."""
+    if isinstance(value, Mapping):
+        pairs = ", ".join(f"{json.dumps(name)} = {_value(one)}" for name, one in value.items())
+        return f"{{{pairs}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    return json.dumps(value)
+
+
+def write_control(cloud: Cloud) -> None:
     """control.toml: ours, and behind it whatever the operator put into control-extra.toml (see ControlSettings)."""
     network = ipaddress.IPv4Network(cloud.settings.external_cidr)
     values: dict[str, object] = {
         "state_dir": str(cloud.state),
         "region": cloud.settings.region,
-        "host": cloud.settings.listen,
+        "host": cloud.settings.address or cloud.settings.listen,
         "port": cloud.settings.port,
         "objects_port": cloud.settings.objects_port or DEFAULT_OBJECTS_PORT,
         "public_cidr": cloud.settings.external_cidr,
@@ -298,6 +456,21 @@ def _write_control(cloud: Cloud) -> None:
             "dns_servers": list(name_servers()),
             "node_name": cloud.host_name,
         }
+    if cloud.tls and not cloud.settings.simulated:
+        values |= {
+            "bus": f"tls://{cloud.settings.address}:{cloud.settings.nats_port}",
+            "tls": str(cloud.control_tls),
+            "address": cloud.settings.address,
+            "southbound_port": cloud.southbound_port,
+            "northbound_port": cloud.northbound_port,
+            "messages_port": cloud.settings.nats_port,
+            "door_port": cloud.door_port,
+            "door_objects_port": cloud.door_objects_port,
+            "bytes_url": f"https://{cloud.settings.address}:{cloud.door_port}",
+            "behind": cloud.front,
+        }
+        if database_server.is_made(cloud):
+            values["database_for_others"] = database_server.url_for_others(cloud)
     # The operator's part may hold passwords of databases and stores: nobody else reads it.
     write_whole(
         cloud.control_settings,
@@ -307,7 +480,54 @@ def _write_control(cloud: Cloud) -> None:
     )
 
 
-def _with_extra(cloud: Cloud, part: str, values: dict[str, object]) -> str:
+def hand_over(cloud: Cloud, told: Any) -> None:
+    """Keep what a further controller was given: keys, the first administrator's password, settings."""
+    uid, folder = cloud.control_uid, cloud.state / "control"
+    authority = folder / "authority"
+    for one in (folder, authority):
+        one.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.chown(one, uid, uid)
+    for path, text in (
+        (folder / "cloud-key", told["cloud_key"]),
+        (cloud.password_file, told["admin_password"]),
+        (authority / "ca-key.pem", told["authority_key"]),
+        (authority / "ca-cert.pem", TLSFolder(cloud.node_tls).authority.read_text()),
+        (cloud.handed_over, json.dumps(told["settings"] | {"shows": told["shows_certificate"]})),
+    ):
+        write_whole(path, str(text), mode=0o600, owner=uid)
+
+
+def write_own_control(cloud: Cloud) -> None:
+    """control.toml, on whichever machine."""
+    (write_further_control if cloud.is_member else write_control)(cloud)
+
+
+def write_further_control(cloud: Cloud) -> None:
+    """control.toml of a further controller: what it was given, but for what is this machine's own."""
+    values: dict[str, Any] = json.loads(cloud.handed_over.read_text())
+    tls = TLSFolder(cloud.control_tls)
+    if values.pop("shows"):
+        shown = {
+            "sslmode": "verify-full",
+            "sslrootcert": str(tls.authority),
+            "sslcert": str(tls.southbound),
+            "sslkey": str(tls.key),
+        }
+        values["database"] += f"?{urlencode(shown)}"
+    values |= {
+        "state_dir": str(cloud.state),
+        "host": cloud.settings.address,
+        "address": cloud.settings.address,
+        "behind": cloud.front,
+        "tls": str(cloud.control_tls),
+        "node_name": cloud.host_name,
+        "admin_password_file": str(cloud.password_file),
+    }
+    text = _with_extra(cloud, "control", values)
+    write_whole(cloud.control_settings, text, mode=0o600, owner=cloud.control_uid)
+
+
+def _with_extra(cloud: Cloud, part: str, values: Mapping[str, object]) -> str:
     """A part's settings: ours, but for those that the operator gives, and the operator's."""
     path = cloud.state / f"{part}-extra.toml"
     extra = path.read_text() if path.exists() else ""
@@ -364,6 +584,16 @@ def _write_node(cloud: Cloud) -> None:
         "nats_password_file": str(cloud.state / "node" / "nats-password"),
         "ovs_db_socket": plane.conf_socket,
     }
+    if cloud.tls:
+        messages = f"tls://{cloud.settings.address}:{cloud.settings.nats_port}"
+        values |= {
+            "address": cloud.settings.address,
+            "console_address": cloud.settings.address,
+            "nats_url": cloud.settings.messages or messages,
+            "tls": str(cloud.node_tls),
+        }
+    if cloud.is_member:
+        values |= {"image_stores": [], "snapshots": ""}
     if accelerator := os.environ.get("HANOK_ACCELERATOR"):
         values["accelerator"] = accelerator
     write_whole(cloud.node_settings, _with_extra(cloud, "node", values), mode=0o600)
@@ -378,4 +608,4 @@ def write_simulated_files(cloud: Cloud) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
     secret(cloud.password_file, None)
-    _write_control(cloud)
+    write_control(cloud)

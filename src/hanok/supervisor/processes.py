@@ -135,6 +135,18 @@ def arguments(pid: int) -> list[str]:
     return raw.decode(errors="surrogateescape").split("\0")[:-1]
 
 
+def variable(pid: int, name: str) -> str:
+    """A variable of the environment that a process was started with; "" where it is not to be seen."""
+    try:
+        raw = (PROC / str(pid) / "environ").read_bytes()
+    except OSError:
+        return ""
+    for one in raw.decode(errors="surrogateescape").split("\0"):
+        if one.startswith(f"{name}="):
+            return one.partition("=")[2]
+    return ""
+
+
 def owner(pid: int) -> int | None:
     try:
         return (PROC / str(pid)).stat().st_uid
@@ -178,6 +190,14 @@ def find(tail: Sequence[str], uid: int | None) -> list[Process]:
         else:
             process.close()
     return found
+
+
+def children(pid: int) -> list[int]:
+    """The processes that one has started itself, as far as the kernel says."""
+    try:
+        return [int(one) for one in (PROC / f"{pid}/task/{pid}/children").read_text().split()]
+    except (OSError, ValueError):
+        return []
 
 
 def pss_kib(pid: int) -> int | None:

@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, structs
 
+from hanok.base.durable import put_in_place
 from hanok.supervisor.answering import SILENT_S
 
 RUN = Path("/run/hanok")
@@ -38,8 +39,17 @@ class CloudSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     id: six hexadecimal digits; names its namespace and devices on the host. slot: its place among the clouds of this
     machine. listen, port: where the APIs answer. objects_port: and object storage; 0: it is not chosen yet.
-    hosts: how many hosts a simulated cloud has. external_cidr: the network `public`, which the host can reach.
-    nats_port: on loopback.
+    hosts: how many hosts a simulated cloud has. host_names: of a copy of a cloud, what the first of them are called.
+    described: images whose bytes are not here count as what their records say, on a copy's hosts.
+    external_cidr: the network `public`, which the host can reach.
+    external_cidr6: its IPv6 network, where a layout has one.
+    nats_port: on loopback, and at `address` where there is one.
+    address: at which other machines reach this one; TLS is on, and everything listens there and nowhere else. Empty:
+    nothing but this machine is asked. cloud: of a machine that joined one, the address of its APIs; it runs guests and
+    none of the cloud's own processes, unless roles say that it is a controller: then it answers at `port` and
+    `objects_port` of its address, too. messages, southbound: where that cloud's messages and its network's database
+    are.
+    door: of a controller that joined, the port of control's own that all controllers of that cloud have.
     snat: whether guests reach the outside under the host's address. expose_lan: the device of the host from whose LAN
     floating IPs can be reached. forwards: ports of the host that lead to servers, "PORT:ADDRESS:PORT:SERVER ID".
     silent_s: how long control may leave requests unanswered before it is ended and started again; zero: for ever.
@@ -53,9 +63,18 @@ class CloudSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     port: int = DEFAULT_PORT
     objects_port: int = 0
     hosts: int = 1
+    host_names: tuple[str, ...] = ()
+    described: bool = False
     host_name: str = ""
     external_cidr: str = "172.24.4.0/24"
+    external_cidr6: str = ""
     nats_port: int = 14222
+    address: str = ""
+    cloud: str = ""
+    messages: str = ""
+    southbound: str = ""
+    roles: tuple[str, ...] = ()
+    door: int = 0
     silent_s: float = SILENT_S
     snat: bool = True
     expose_lan: str = ""
@@ -72,6 +91,10 @@ class CloudSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError(f"not a slot: {self.slot}")
         for one in self.forwards:
             forward_of(one)
+        if self.address:
+            ipaddress.IPv4Address(self.address)
+        if self.cloud and not (self.address and self.messages and self.southbound):
+            raise ValueError("a machine that joined a cloud knows its own address and the cloud's")
         if self.silent_s < 0:
             raise ValueError(f"not a number of seconds: {self.silent_s}")
 
@@ -100,6 +123,12 @@ def forward_of(text: str) -> Forward:
     return Forward(int(words[0]), str(ipaddress.IPv4Address(words[1])), int(words[2]), words[3])
 
 
+def host_name(text: str) -> str:
+    """What a machine of this name is called in a cloud."""
+    name = re.sub(r"[^A-Za-z0-9_.-]", "-", text)
+    return name[:63] if name[:1].isascii() and name[:1].isalnum() else "hanok"
+
+
 class Cloud:
     """A cloud's settings and places."""
 
@@ -108,8 +137,83 @@ class Cloud:
         self.settings = settings
 
     @property
+    def is_member(self) -> bool:
+        """Whether this is a machine that joined a cloud, whose control is elsewhere."""
+        return bool(self.settings.cloud)
+
+    @property
+    def has_control(self) -> bool:
+        """Whether the APIs are answered here."""
+        return not self.is_member or "controller" in self.settings.roles
+
+    @property
+    def tls(self) -> bool:
+        """Whether what this machine says to others is sealed."""
+        return bool(self.settings.address)
+
+    @property
+    def southbound_port(self) -> int:
+        """Where the network's southbound database answers other machines."""
+        return self.settings.nats_port + 1000
+
+    @property
+    def northbound_port(self) -> int:
+        """Where the network's northbound database answers other controllers."""
+        return self.settings.nats_port + 2000
+
+    @property
+    def door_port(self) -> int:
+        """Where control itself answers, also while something is in front of it; the same on all controllers."""
+        return self.settings.door or self.settings.nats_port + 3000
+
+    @property
+    def door_objects_port(self) -> int:
+        return self.door_port + 1000
+
+    @property
+    def front(self) -> bool:
+        """Whether something is in front of control here."""
+        return self.front_mark.exists()
+
+    @property
+    def front_mark(self) -> Path:
+        return self.state / "front"
+
+    @property
+    def authority(self) -> Path:
+        """The cloud's certificate authority, for clients; nothing is there without an address."""
+        return self.state / "ca.pem" if self.has_control else self.node_tls / "ca-cert.pem"
+
+    @property
+    def handed_over(self) -> Path:
+        """Of a further controller: the settings that it was given when it joined."""
+        return self.state / "control" / "handed-over.json"
+
+    @property
+    def control_tls(self) -> Path:
+        return self.state / "control" / "tls"
+
+    @property
+    def node_tls(self) -> Path:
+        return self.state / "node" / "tls"
+
+    @property
+    def members_file(self) -> Path:
+        """What control says of the cloud's hosts, for the supervisor beside it."""
+        return self.state / "control" / "members.json"
+
+    @property
+    def tunnel(self) -> tuple[str, str]:
+        """The two ends of the way by which guests' packets leave the data plane's namespace for other hosts."""
+        return f"169.254.{200 + self.settings.slot}.1", f"169.254.{200 + self.settings.slot}.2"
+
+    @property
     def url(self) -> str:
         """The address as clients on this machine use it."""
+        if not self.has_control:
+            return self.settings.cloud
+        if self.tls:
+            return f"https://{self.settings.address}:{self.settings.port}"
         address = self.settings.listen
         if address in ("0.0.0.0", "::", ""):  # noqa: S104  # "every address": one has to be named
             address = "127.0.0.1"
@@ -132,8 +236,7 @@ class Cloud:
     @property
     def host_name(self) -> str:
         """What the machine is called in the cloud."""
-        name = re.sub(r"[^A-Za-z0-9_.-]", "-", self.settings.host_name or socket.gethostname())
-        return name[:63] if name[:1].isalnum() else "hanok"
+        return host_name(self.settings.host_name or socket.gethostname())
 
     @property
     def control_uid(self) -> int:
@@ -210,7 +313,7 @@ def write_whole(path: Path, text: str, *, mode: int = 0o644, owner: int | None =
         file.write(text)
         file.flush()
         os.fsync(handle)
-    new.replace(path)
+    put_in_place(new, path, settled=True)
 
 
 def load(state: Path) -> Cloud | None:

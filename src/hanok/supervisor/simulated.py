@@ -17,7 +17,7 @@ from pathlib import Path
 
 from hanok.supervisor.answering import PROBE_EVERY_S, SILENT_S, TERM_S, answers, listens, loopback
 
-STARTS_S = 120.0  # as long as `hanok up` waits
+STARTS_S = 120.0  # as long as `hanok up` waits; twice as long after each start that came to nothing
 STOP_S = 20.0  # requests and steps under way are finished
 LOOK_S = 0.1
 _SOON_S = 1.0
@@ -36,6 +36,7 @@ class Parent:
         self._host, self._port, self._silent_s = host, port, silent_s
         self._told_to_end = False
         self._child = 0
+        self._starts_s = max(STARTS_S, silent_s)
 
     def run(self) -> int:
         """Until the cloud ends; returns its status."""
@@ -66,8 +67,12 @@ class Parent:
             if answers(self._host, self._port, timeout_s=wait_s):
                 heard = time.monotonic()
             elif self._silent_s and time.monotonic() - heard > (
-                self._silent_s if served else max(STARTS_S, self._silent_s)
+                self._silent_s if served else self._starts_s
             ):
+                if (
+                    not served
+                ):  # on a machine this busy, another start of the same length would end as this one
+                    self._starts_s *= 2
                 _say(f"the cloud (process {self._child}) does not answer and is started again")
                 self._stop(TERM_S)
                 return 0 if self._told_to_end else None
@@ -92,7 +97,7 @@ class Parent:
             if done:
                 return os.waitstatus_to_exitcode(status)
             time.sleep(LOOK_S / 5)
-        _say(f"process {self._child} does not heed SIGTERM and is killed")
+        _say(f"process {self._child} did not end on SIGTERM and is killed")
         os.kill(self._child, signal.SIGKILL)
         _, status = os.waitpid(self._child, 0)
         return os.waitstatus_to_exitcode(status)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from hanok.base.code import code
 from hanok.base.errors import HanokError
 from hanok.drivers.qemu import process as guests
 from hanok.supervisor import door, processes
@@ -45,7 +46,7 @@ class AlreadyRunning(Exception):
 
 @dataclass
 class Running:
-    """A part and what has become of it."""
+    """A part and what has become of it. renewed: it was ended to be started anew."""
 
     part: Part
     state: State = "waiting"
@@ -54,6 +55,7 @@ class Running:
     since_s: float = 0.0
     restarts: int = 0
     trouble: str = ""
+    renewed: bool = False
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -63,24 +65,31 @@ class Supervisor:
     def __init__(
         self,
         cloud: Cloud,
-        requested: Sequence[Part],
+        requested: Callable[[], Sequence[Part]],
         prepare: Callable[[], Awaitable[None]],
         ways: Callable[[], Awaitable[None]] | None = None,
+        others: Callable[[Supervisor], Awaitable[None]] | None = None,
     ) -> None:
         """
         Args:
-            requested: the parts, in the order to start them. prepare: makes what they stand on; once.
+            requested: gives the parts, in the order to start them. prepare: makes what they stand on; once.
             ways: makes the ways to the outside; again and again, as others change the host's firewall.
+            others: keeps in step with other machines, until cancelled.
         """
         self.cloud = cloud
-        self.parts = {part.name: Running(part) for part in requested}
+        self._requested = requested
+        self.parts = {part.name: Running(part) for part in requested()}
+        self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
         self._prepare = prepare
         self._ways = ways
+        self._others = others
         self._ways_lock = asyncio.Lock()
         self._ways_trouble = ""
         self.phase = "preparing"
         self._stop = asyncio.Event()
         self._with_guests = False
+        self._leaving = False
 
     async def run(self) -> None:
         """Until somebody says stop.
@@ -95,19 +104,69 @@ class Supervisor:
                 await self._make_ways()
                 self.phase = "running"
                 async with asyncio.TaskGroup() as group:
-                    keepers = {
-                        name: group.create_task(self._keep(running), name=name)
-                        for name, running in self.parts.items()
-                    }
-                    rotation = group.create_task(self._upkeep())
+                    self._group = group
+                    self._keep_all(group)
+                    beside = [group.create_task(self._upkeep())]
+                    if self._others is not None:
+                        beside.append(group.create_task(self._until_stopped(self._others)))
                     await self._stop.wait()
                     self.phase = "stopping"
-                    rotation.cancel()
-                    await self._stop_all(keepers)
+                    for task in beside:
+                        task.cancel()
+                    if self._leaving:
+                        for keeper in self._keepers.values():
+                            keeper.cancel()
+                    else:
+                        await self._stop_all()
+
+    def _keep_all(self, group: asyncio.TaskGroup) -> None:
+        for name, running in self.parts.items():
+            if name not in self._keepers:
+                self._keepers[name] = group.create_task(self._keep(running), name=name)
+
+    async def follow_parts(self) -> dict[str, list[str]]:
+        """Keep the parts that the cloud has got since this began, and no longer those that it has lost."""
+        found = {part.name: part for part in self._requested()}
+        gone = {name: one for name, one in self.parts.items() if name not in found}
+        new = [name for name in found if name not in self.parts]
+        # In their own order, which is that of stopping, too.
+        self.parts = {
+            name: self.parts.get(name) or Running(part) for name, part in found.items()
+        } | gone
+        for name, running in gone.items():
+            await self._stop_one(running)
+            del self.parts[name]
+        if self._group is not None and not self._stop.is_set():
+            self._keep_all(self._group)
+        return {"new": new, "gone": list(gone)}
+
+    async def _stop_one(self, running: Running) -> None:
+        running.state = "stopping"
+        keeper = self._keepers.pop(running.part.name)
+        keeper.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeper
+        await self._end(running)
+        self._forget(running)
+        running.state = "stopped"
+
+    async def _until_stopped(self, others: Callable[[Supervisor], Awaitable[None]]) -> None:
+        await others(self)
+
+    def tell(self, name: str, number: int) -> None:
+        """Send a signal to a part that runs."""
+        running = self.parts[name]
+        if running.process is not None and running.process.alive:
+            running.process.send(number)
 
     def stop(self, *, with_guests: bool = False) -> None:
         """End; with_guests: the data plane too, whoever uses it."""
         self._with_guests = self._with_guests or with_guests
+        self._stop.set()
+
+    def leave(self) -> None:
+        """End, and let all parts go on: another supervisor takes them up."""
+        self._leaving = True
         self._stop.set()
 
     async def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
@@ -116,17 +175,40 @@ class Supervisor:
                 return self.status()
             case "ways":
                 return {"trouble": await self._make_ways()}
+            case "parts":
+                return dict(await self.follow_parts())
             case "stop":
                 log.info("told to stop")
                 self.stop(with_guests=bool(question.get("guests")))
                 return {"stopping": True}
+            case "leave":
+                log.info("told to leave the parts to another supervisor")
+                self.leave()
+                return {"leaving": True}
+            case "renew":
+                return await self._renew(str(question.get("part")))
         return {"error": "unknown question"}
+
+    async def _renew(self, name: str) -> dict[str, Any]:
+        """End a part's process, so that it is started with the code that there is now."""
+        running = self.parts.get(name)
+        if running is None or running.process is None:
+            return {"error": f"{name} does not run"}
+        process = Process.open(running.process.pid)
+        if process is None:
+            return {"error": f"{name} does not run"}
+        log.info("%s (process %d) is replaced", name, process.pid)
+        running.renewed = True
+        await process.stop(running.part.stop_signal, timeout_s=running.part.stop_s)
+        process.close()
+        return {"ended": True}
 
     def status(self) -> dict[str, Any]:
         """For `hanok status`."""
         now_s = time.monotonic()
         return {
             "pid": os.getpid(),
+            "code": code(),
             "phase": self.phase,
             "parts": [
                 {
@@ -161,6 +243,9 @@ class Supervisor:
                     how = f"did not start: {error or type(error).__name__}"
                     await self._end(running)
                 self._forget(running)
+                if running.renewed:
+                    running.renewed, delay_s = False, FIRST_DELAY_S
+                    continue
                 if time.monotonic() - running.since_s >= STEADY_S:
                     delay_s = FIRST_DELAY_S
                 running.state, running.trouble = "failed", how
@@ -198,12 +283,12 @@ class Supervisor:
         heard = time.monotonic()
         while time.monotonic() - heard < part.silent_s:
             await asyncio.sleep(min(PROBE_EVERY_S, part.silent_s / 3))
-            asked = time.monotonic()
+            requested = time.monotonic()
             if await part.answers():
                 heard, running.trouble = time.monotonic(), ""
             else:
                 running.trouble = f"has not answered for {time.monotonic() - heard:.0f} s"
-                await asyncio.sleep(max(0.0, asked + part.silent_s / 6 - time.monotonic()))
+                await asyncio.sleep(max(0.0, requested + part.silent_s / 6 - time.monotonic()))
 
     async def _begin(self, running: Running) -> None:
         part = running.part
@@ -262,20 +347,14 @@ class Supervisor:
 
     # ---- all of them
 
-    async def _stop_all(self, keepers: dict[str, asyncio.Task[None]]) -> None:
+    async def _stop_all(self) -> None:
         """In the reverse order of starting; the data plane stays while a guest needs it."""
         for running in reversed(list(self.parts.values())):
             if running.part.data_plane and not self._with_guests and self._guests_run():
                 log.info("guests run: %s goes on", running.part.name)
-                keepers[running.part.name].cancel()
+                self._keepers[running.part.name].cancel()
                 continue
-            running.state = "stopping"
-            keepers[running.part.name].cancel()
-            with suppress(asyncio.CancelledError):
-                await keepers[running.part.name]
-            await self._end(running)
-            self._forget(running)
-            running.state = "stopped"
+            await self._stop_one(running)
 
     def _guests_run(self) -> bool:
         return bool(guests.scan(str(self.cloud.run / "node")))

@@ -13,8 +13,9 @@ import asyncio
 import logging
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import TypeVar
 
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as StarletteRequest
@@ -25,7 +26,6 @@ from hanok.base.errors import (
     BadInput,
     Forbidden,
     HanokError,
-    MethodNotAllowed,
     NotAcceptable,
     NotFound,
     NotSignedIn,
@@ -53,6 +53,7 @@ RACES = 9  # times that a request is tried again because others changed the same
 SENT_AT_ONCE = 128 << 10  # bytes: about what a socket takes without waiting
 
 log = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 
 class MisbuiltHouse(Exception):
@@ -65,19 +66,48 @@ class _Mounted:
     def __init__(self, service: Service, enforcer: Enforcer) -> None:
         self.service = service
         self.enforcer = enforcer
-        self.router = Router(service.routes)
-        self.names = {route.path: parameter_names(route.path) for route in service.routes}
-        self._queries = {id(route): _query_of(route, service) for route in service.routes}
+        paths = _paths(_Same(service.routes), service.query_closed)
+        self.router, self.names, self._queries = paths.router, paths.names, paths.queries
 
     def query(self, route: Route) -> Query | None:
         return self._queries[id(route)]
 
 
-def _query_of(route: Route, service: Service) -> Query | None:
-    """A route's declaration of its query; None where whatever was sent is passed on."""
-    if service.query_closed is not None:
+class _Same:
+    """A route table as a key: the same one, not one like it."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self.routes = routes
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.routes is other.routes
+
+    def __hash__(self) -> int:
+        return id(self.routes)
+
+
+class _Paths:
+    """What is worked out of a route table, whoever serves it."""
+
+    def __init__(self, routes: Sequence[Route], closed: Version | None) -> None:
+        self.router = Router(routes)
+        self.names = {route.path: parameter_names(route.path) for route in routes}
+        self.queries = {id(route): _query_of(route, closed) for route in routes}
+
+
+@lru_cache(maxsize=16)  # a process of tests mounts the same services again and again
+def _paths(table: _Same, closed: Version | None) -> _Paths:
+    return _Paths(table.routes, closed)
+
+
+def _query_of(route: Route, closed: Version | None) -> Query | None:
+    """A route's declaration of its query; None where whatever was sent is passed on.
+
+    closed: the version from which on unknown parameters are refused, if there is one.
+    """
+    if closed is not None:
         query = route.query if isinstance(route.query, Query) else Query(*route.query)
-        return query.closed_from(service.query_closed)
+        return query.closed_from(closed)
     return route.query if isinstance(route.query, Query) else None
 
 
@@ -112,6 +142,8 @@ class Application:
         self._of: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self._off: dict[str, str] = {}
         self._ports: dict[int, tuple[str, _Mounted | None]] = {}
+        self._elsewhere: dict[str, tuple[str, ASGIApp]] = {}
+        self._ports_elsewhere: dict[int, ASGIApp] = {}
         for service in services:
             self.mount(service.kind, service)
 
@@ -145,8 +177,8 @@ class Application:
         self._off = {first: off for first, off in self._off.items() if off != name}
 
     def unmount(self, name: str) -> None:
-        """Serve a service no more; requests under way are answered."""
-        mounts, pages = self._of.pop(name)
+        """Serve a service no more, if it is served; requests under way are answered."""
+        mounts, pages = self._of.pop(name, ((), ()))
         for mount in mounts:
             del self._mounts[mount]
         for page in pages:
@@ -166,6 +198,28 @@ class Application:
         else:
             self._off[first] = name
 
+    def elsewhere(self, app: ASGIApp, path: str = "", *, own_port: int = 0) -> None:
+        """Have another process answer for a path and all below it, or for a port, whatever is mounted there.
+
+        Args:
+            path: "/image"; one for each first segment.
+        """
+        if own_port:
+            self._ports_elsewhere[own_port] = app
+        else:
+            self._elsewhere[path.split("/")[1]] = (path, app)
+
+    def _of_another(self, scope: Scope) -> ASGIApp | None:
+        """Who answers in place of this process."""
+        server = scope.get("server")
+        if server is not None and server[1] in self._ports_elsewhere:
+            return self._ports_elsewhere[server[1]]
+        if server is not None and server[1] in self._ports:
+            return None
+        path = "/" + scope["path"].lstrip("/")  # as it is read here, too
+        prefix, app = self._elsewhere.get(path[1:].partition("/")[0], ("", None))
+        return app if path == prefix or path.startswith(f"{prefix}/") else None
+
     @property
     def enforcers(self) -> Mapping[str, Enforcer]:
         """The rules in force of each service."""
@@ -179,6 +233,9 @@ class Application:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
+        if self._elsewhere and (other := self._of_another(scope)) is not None:
+            await other(scope, receive, send)
+            return
         if self._ports and scope["server"] is not None and scope["server"][1] in self._ports:
             await self._at_own_port(scope, receive, send)
             return
@@ -191,6 +248,7 @@ class Application:
             response: Response | None
             if first in self._off:
                 response = _switched_off(self._off[first])
+                _said_early(scope, response)
             elif first in self._mounts:
                 response = await self._answer(scope, receive, self._mounts[first], first, rest)
             else:
@@ -211,6 +269,7 @@ class Application:
         response: Response | None
         if mounted is None:
             response = _switched_off(name)
+            _said_early(scope, response)
         else:
             response = await self._answer(scope, receive, mounted, "", scope["path"])
         if response is not None:
@@ -221,7 +280,7 @@ class Application:
     ) -> Response | None:
         service = mounted.service
         http = StarletteRequest(scope, receive)
-        request_id = new_request_id()
+        request_id = scope.get("hanok.request_id") or new_request_id()  # named by work of ours
         mark = current_request_id.set(request_id)
         request = Request(
             http,
@@ -256,11 +315,14 @@ class Application:
             response = service.fault(500, "", faults.unexpected(request_id), _asked(request), {})
         finally:
             current_request_id.reset(mark)
+        if service.whole is not None and request.repeatable:
+            _said_early(scope, response)
         headers = response.headers
         headers["x-openstack-request-id"] = request_id
-        if service.kind == "compute":
-            headers["x-compute-request-id"] = request_id
-        if service.microversions is not None:
+        if service.request_id_header:
+            headers[service.request_id_header] = request_id
+        bare = request.route is not None and request.route.path in service.unversioned
+        if service.microversions is not None and not bare:
             version = request.microversion
             if version == (0, 0):
                 version = service.microversions.minimum
@@ -282,8 +344,9 @@ class Application:
         if token is not None and request.may_use(token):
             request._token = token
             if token.access_rules is not None:
-                _check_access_rules(token, service.kind, request.method, path)
-        return await service.whole(request, service.room)
+                check_access_rules(token, service.kind, request.method, path)
+        whole = service.whole
+        return await tried(lambda: whole(request, service.room), lambda: request.repeatable)
 
     async def _handle(self, request: Request, mounted: _Mounted, path: str) -> Response:
         service = mounted.service
@@ -304,8 +367,10 @@ class Application:
         ):
             named = segments.pop(1)
         if service.respelled:
-            segments[1:2] = [service.respelled.get(one, one) for one in segments[1:2]]
+            segments[:2] = [service.respelled.get(one, one) for one in segments[:2]]
         found = None if nameless else mounted.router.find(segments)
+        if found is None and service.implied and not nameless:
+            found = mounted.router.find([segments[0], service.implied, *segments[1:]])
         token_text = request.token_text
         method = "GET" if request.method == "HEAD" else request.method
         candidates = (found[0].get(request.method) or found[0].get(method)) if found else None
@@ -332,8 +397,10 @@ class Application:
         if found is None:
             raise NotFound("The resource could not be found.")
         by_method, values = found
+        if candidates is None and service.method_is_part:
+            raise NotFound("The resource could not be found.")
         if candidates is None:
-            raise MethodNotAllowed(
+            raise service.no_method(
                 "The method is not allowed for this resource.",
                 headers={"Allow": ", ".join(sorted(by_method))},
             )
@@ -343,11 +410,13 @@ class Application:
         request.route = route
         request.path = dict(zip(mounted.names[route.path], values, strict=True))
         if request._token is not None and request._token.access_rules is not None and not public:
-            _check_access_rules(request._token, service.kind, request.method, f"/{path}")
+            check_access_rules(request._token, service.kind, request.method, f"/{path}")
         if service.guards_authority and request._token is not None and not public:
             _check_delegation(request._token, route)
         request.hold_query(mounted.query(route))
-        response = await _answered(route, request, service.room)
+        response = await tried(
+            lambda: route.handler(request, service.room), lambda: request.repeatable
+        )
         _as_before(response, route, request.microversion)
         if not request.was_checked and route.rules[0] not in (PUBLIC, SIGNED_IN):
             raise RuntimeError(f"{route.method} {route.path} answered without looking at its rules")
@@ -362,6 +431,7 @@ class Application:
             for route in candidates
             if (route.minimum is None or version >= route.minimum)
             and (route.maximum is None or version <= route.maximum)
+            and (not route.experimental or _knows_experimental(request))
         ]
         if any(route.body_key for route in candidates):
             body = await request.json()
@@ -380,20 +450,36 @@ class Application:
         return serving[0]
 
 
-async def _answered(route: Route, request: Request, room: Any) -> Response:
-    """What the handler answers; it is asked again when another request changed the same at that moment.
+def _knows_experimental(request: Request) -> bool:
+    """Whether the client says that it knows what it asks for to be experimental."""
+    sent = request.headers.get(request.service.experimental, "")
+    return sent.strip().lower() in ("true", "1", "t", "yes", "y", "on")
 
-    Only while nothing of this request is written and its body can be read again.
+
+async def tried(work: Callable[[], Awaitable[Result]], may_again: Callable[[], bool]) -> Result:
+    """What some work comes to; it is done again when another request changed the same at that moment.
+
+    Args:
+        may_again: whether it can be: nothing of it is written, and all that it reads can be read again.
+
+    Raises:
+        Raced, Duplicate: it cannot, or was too often.
     """
-    for tried in range(RACES):
+    for number in range(RACES):
         try:
-            return await route.handler(request, room)
+            return await work()
         except (Raced, Duplicate):
-            if not request.repeatable:
+            if not may_again():
                 raise
             # Not all at the same moment again.
-            await asyncio.sleep(random.uniform(0, 0.02 * (tried + 1)))  # noqa: S311
-    return await route.handler(request, room)
+            await asyncio.sleep(random.uniform(0, 0.02 * (number + 1)))  # noqa: S311
+    return await work()
+
+
+def _said_early(scope: Scope, response: Response) -> None:
+    """Who was not told to send the body may send it all the same, or not: nothing can come behind this answer."""
+    if any(name == b"expect" for name, _ in scope["headers"]):
+        response.headers["Connection"] = "close"
 
 
 def _switched_off(name: str) -> Response:
@@ -472,10 +558,10 @@ def _check_accept(service: Service, accept: str) -> None:
         raise NotAcceptable(f"Only {', '.join(service.offers)} is provided")
 
 
-def _check_access_rules(token: Token, kind: str, method: str, path: str) -> None:
+def check_access_rules(token: Token, kind: str, method: str, path: str) -> None:
     """Hold a request against the access rules of the application credential it came with."""
-    for service, wanted_method, pattern in token.access_rules or ():
-        if service == kind and wanted_method == method and _fits(pattern, path):
+    for service, requested_method, pattern in token.access_rules or ():
+        if service == kind and requested_method == method and _fits(pattern, path):
             return
     raise Forbidden("The application credential's access rules do not allow this request.")
 

@@ -8,13 +8,13 @@ changing it: a table says that more plainly than two Structs a resource would. `
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from hanok.base.addresses import address_of
 from hanok.base.ids import is_uuid
 from hanok.web.microversions import Version
 from hanok.web.versions import Span
@@ -22,7 +22,7 @@ from hanok.web.versions import Span
 Validator = Callable[[Any], Any]
 """Gives the value in its one form, or raises Wrong with the reason."""
 
-MOST_ITEMS = 200  # of a list in a body
+MAXIMUM_ITEMS = 200  # of a list in a body
 
 
 class Wrong(Exception):
@@ -156,14 +156,12 @@ def uuid(value: Any) -> str:
 def address(value: Any) -> str:
     """An IP address in its one spelling; zones and leading zeros are refused."""
     try:
-        if not isinstance(value, str) or "%" in value:
-            raise ValueError
-        return str(ipaddress.ip_address(value))
+        return str(address_of(value))
     except ValueError:
         raise Wrong(f"'{say(value)}' is not a valid IP address") from None
 
 
-def items(inner: Validator, *, maximum: int = MOST_ITEMS, unique: bool = True) -> Validator:
+def items(inner: Validator, *, maximum: int = MAXIMUM_ITEMS, unique: bool = True) -> Validator:
     """A list. null is an empty one."""
 
     def check(value: Any) -> list[Any]:

@@ -33,7 +33,7 @@ class Bodies(Struct, frozen=True, kw_only=True):
 
     invalid: of a value; it takes an attribute's name and the reason. The others are texts with what they are about in
         braces.
-    also: older names of attributes. most: resources of one request at most.
+    also: older names of attributes. maximum: resources of one request at most.
     """
 
     invalid: Callable[[str, str], BadInput] = lambda name, reason: BadInput(

@@ -7,8 +7,8 @@ shown, whether that attribute's own rule does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Row
@@ -20,11 +20,12 @@ from hanok.store import Transaction, still_there
 from hanok.web.attributes import UNSET, schema
 from hanok.web.bodies import Made, is_bulk
 from hanok.web.listing import Page
-from hanok.web.request import Request, json_answer, list_answer, no_content
+from hanok.web.request import Request, Written, json_answer, list_answer, no_content
 from hanok.web.resources import Api, Kind, R, V, View
 from hanok.web.routes import Route
 
-SHOWN_AT_ONCE = 50  # rows: each slice costs some statements, and takes about a millisecond
+SHOWN_AT_ONCE = 100  # rows: each slice costs some statements, and takes about a millisecond
+T = TypeVar("T")
 
 # ---- rules ----
 
@@ -34,77 +35,108 @@ def target_of(view: View) -> View:
     return {**view, **view.get("_target", {})}
 
 
-class _Eyes:
-    """What one caller may see of a kind: worked out once a request, as far as it is the same for all rows."""
+_NOT_THERE: Any = object()
+_NOTHING: View = {}
 
-    def __init__(self, request: Request, kind: Kind[Any, Any], fields: Sequence[str] = ()) -> None:
-        self._enforcer = request.enforcer
-        self._credentials = request.token.credentials
-        self._fields = fields
-        self._rule = kind.rule("get")
-        self._settled: dict[str, bool] = {}
-        self._hidden = {
-            name: rule
-            for name, rule in _hidden(request, kind).items()
-            if self._always(rule) is not True
-        }
-        version = request.microversion
-        unknown = (name for name, one in kind.attributes.items() if not one.holds(version))
-        self._never = {"_target", *unknown}
+
+class _Eyes:
+    """What one caller may see of a kind.
+
+    Rules look at a few attributes of a row, as whose project it is, and most rows of a list are alike in these: what is
+    taken away is worked out once for all that are.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        kind: Kind[Any, Any],
+        fields: Sequence[str] = (),
+        *,
+        asked: bool = False,
+    ) -> None:
+        """
+        Args:
+            fields: only these are shown; empty: all. asked: whether somebody has asked already if they may see it at
+                all.
+        """
+        self._enforcer, self._credentials = request.enforcer, request.token.credentials
+        self._fields = frozenset(fields)
+        self._whole = () if asked else (kind.rule("get"),)
+        knows, version = request.enforcer.knows, request.microversion
+        self._hidden = {name: rule for name, rule in kind.shown_by.items() if knows(rule)}
+        self._never = (
+            "_target",
+            *(name for name, one in kind.versioned.items() if not one.holds(version)),
+        )
+        self._looks_at = self._looked_at()
+        self._gone: dict[tuple[Any, ...], tuple[str, ...] | None] = {}
         request.allowed_by_hand()
 
-    def _always(self, rule: str) -> bool | None:
-        """The answer of a rule that looks at nothing of a row; None for one that does."""
-        if not self._enforcer.same_for_all(rule):
+    def _looked_at(self) -> tuple[str, ...] | None:
+        """What the rules look at of a row; None: they have to be asked for each."""
+        names: set[str] = set()
+        for rule in (*self._whole, *self._hidden.values()):
+            looked = self._enforcer.looks_at(rule)
+            if looked is None:
+                return None
+            names |= looked
+        return tuple(names)
+
+    def _decided(self, target: View) -> tuple[str, ...] | None:
+        """The attributes that are taken away from a resource; None: all of it."""
+        known = self._enforcer.target(target)
+
+        def may(rule: str) -> bool:
+            return self._enforcer.allows(rule, known, self._credentials)
+
+        if not all(map(may, self._whole)):
             return None
-        if rule not in self._settled:
-            self._settled[rule] = self._enforcer.allows(rule, {}, self._credentials)
-        return self._settled[rule]
+        return (*self._never, *(name for name, rule in self._hidden.items() if not may(rule)))
 
-    def _may(self, rule: str, target: Mapping[str, Any]) -> bool:
-        settled = self._settled.get(rule)
-        if settled is not None:
-            return settled
-        return self._enforcer.allows(rule, target, self._credentials)
+    def _taken(self, view: View) -> tuple[str, ...] | None:
+        """What `_decided` says of a resource, worked out once for all that are alike to the rules."""
+        if self._looks_at is None:
+            return self._decided(target_of(view))
+        beside = view.get("_target", _NOTHING)
+        key = tuple(
+            [
+                beside[name] if name in beside else view.get(name, _NOT_THERE)
+                for name in self._looks_at
+            ]
+        )
+        try:
+            return self._gone[key]
+        except KeyError:
+            found = self._gone[key] = self._decided(target_of(view))
+            return found
+        except TypeError:  # it looks at a list or an object, as an operator's may
+            return self._decided(target_of(view))
 
-    def look(self, view: View, *, asked: bool = False) -> View | None:
-        """A resource as this caller may see it; None: not at all.
-
-        Args:
-            asked: whether somebody has asked already if they may see it at all.
-        """
-        target = self._enforcer.target(target_of(view))
-        if not asked and self._always(self._rule) is not True and not self._may(self._rule, target):
+    def look(self, view: View) -> View | None:
+        """A resource as this caller may see it; None: not at all."""
+        taken = self._taken(view)
+        if taken is None:
             return None
         # Most of it is shown: it costs less to copy all and to take away what is not.
-        found = dict(view)
-        for name in self._never:
+        found = view.copy()
+        for name in taken:
             found.pop(name, None)
-        for name, rule in self._hidden.items():
-            if name in found and not self._may(rule, target):
-                del found[name]
         if self._fields:
             return {name: value for name, value in found.items() if name in self._fields}
         return found
+
+    def looked(self, views: Iterable[View]) -> list[View]:
+        """Those of some resources that this caller may see, as they may see them."""
+        return [one for one in map(self.look, views) if one is not None]
 
 
 def seen(
     request: Request, kind: Kind[Any, Any], view: View, fields: Sequence[str] = ()
 ) -> dict[str, Any]:
     """A resource that this caller may see, as they may see it. fields: only these; empty: all."""
-    found = _Eyes(request, kind, fields).look(view, asked=True)
+    found = _Eyes(request, kind, fields, asked=True).look(view)
     assert found is not None
     return found
-
-
-def _hidden(request: Request, kind: Kind[Any, Any]) -> dict[str, str]:
-    """The attributes whose showing has a rule of its own."""
-    knows, get = request.enforcer.knows, kind.rule("get")
-    return {
-        name: rule
-        for name in kind.attributes
-        if name not in kind.api.doors and knows(rule := f"{get}:{name}")
-    }
 
 
 def check_attributes(
@@ -146,7 +178,7 @@ async def _parent_of(
         return None
     above = kind.parent.kind
     requested = request.path[above.parameter]
-    row = await tx.first(above.within(reach).where(above.table.c.id == requested))
+    row = await tx.first(above.findable(reach).where(above.table.c.id == requested))
     if row is None:
         request.allowed_by_hand()
         raise above.api.not_found(above.name, requested)
@@ -172,12 +204,23 @@ async def _parent_to_add_to(request: Request, tx: Transaction, kind: Kind[Any, V
 
 
 async def _within(
-    request: Request, tx: Transaction, kind: Kind[Any, V], reach: V
+    request: Request, tx: Transaction, kind: Kind[Any, V], reach: V, *, listed: bool = False
 ) -> sa.Select[Any]:
-    """The rows that the caller reaches, of the path's parent where there is one."""
-    parent, within = await _parent_of(request, tx, kind, reach), kind.within(reach)
+    """The rows that the caller reaches, of the path's parent where there is one.
+
+    Args:
+        listed: whether they are to be listed; otherwise one of them is looked for.
+
+    Raises:
+        NotFound; Forbidden: the parent is shown to everybody as there, and what is in it is not for this caller.
+    """
+    parent = await _parent_of(request, tx, kind, reach)
+    within = kind.within(reach) if listed else kind.findable(reach)
     if parent is None or kind.parent is None:
         return within
+    rule = kind.rule("list")
+    if listed and not kind.api.hides and not request.may(rule, project_id=parent.project_id):
+        raise kind.api.disallowed((rule,))
     return within.where(kind.parent.column == parent.id)
 
 
@@ -187,7 +230,7 @@ async def find(
     """A row the caller may look at, and how it is shown.
 
     Raises:
-        NotFound
+        NotFound; Forbidden, where the API does not hide what is out of reach.
     """
     within = await _within(request, tx, kind, reach)
     row = await tx.first(within.where(kind.table.c.id == requested))
@@ -196,6 +239,8 @@ async def find(
         raise kind.api.not_found(kind.name, requested)
     view = (await kind.views(tx, reach, [row]))[0]
     if not request.may(kind.rule("get"), target_of(view)):
+        if not kind.api.hides:
+            raise kind.api.disallowed((kind.rule("get"),))
         raise kind.api.not_found(kind.name, requested)
     return row, view
 
@@ -216,29 +261,27 @@ async def _found(
 
 async def _listed(
     request: Request, tx: Transaction, room: R, kind: Kind[R, V], reach: V, page: Page, eyes: _Eyes
-) -> list[dict[str, Any]]:
+) -> Written:
     """What the caller may see of a page, in slices that let others in."""
-    pieces, asked = Pieces(), kind.rule("list") != kind.rule("get")
-    tx.pieces = pieces
-    shown: list[dict[str, Any]] = []
+    tx.pieces = pieces = Pieces()
+    written = Written()
     async for part in pieces.slices(page.rows, SHOWN_AT_ONCE):
-        async for view in pieces.each(await kind.views(tx, reach, part)):
-            if (one := eyes.look(view, asked=asked)) is not None:
-                shown.append(one)
+        views = await kind.views(tx, reach, part)
+        if pieces.enough:
+            await pieces.rest()
+        written.add(eyes.looked(views))
     if kind.more and page.whole:
         requested = kind.api.style.filters(request)
-        looked = [
-            eyes.look(one, asked=asked)
-            for one in await kind.more(tx, room, reach, requested)
-            if _fits(requested, one)
-        ]
-        shown += [one for one in looked if one is not None]
-    return shown
+        more = await kind.more(tx, room, reach, requested)
+        written.add(eyes.looked([one for one in more if _fits(requested, one)]))
+    return written
 
 
 def _check_list(request: Request, kind: Kind[Any, Any]) -> None:
     """Raises Forbidden where lists have a rule of their own, and it says no."""
     rule = kind.rule("list")
+    if kind.parent is not None and not kind.api.hides:
+        return  # it depends on the parent
     if rule != kind.rule("get") and not request.may(rule, project_id=request.token.project_id):
         raise kind.api.disallowed((rule,))
 
@@ -261,16 +304,34 @@ def _names(values: Sequence[str]) -> list[str]:
 async def _make(
     request: Request, room: R, kind: Kind[R, V], requested: Sequence[Made]
 ) -> list[dict[str, Any]]:
-    """All of them, or none."""
+    """All of them, or none. Of several, others get their turn between one and the next."""
     reach = kind.api.reach(request)
+    pieces = Pieces() if len(requested) > 1 else None
     async with request.transaction() as tx:
-        ids = [await _make_one(request, tx, room, kind, reach, one) for one in requested]
+        tx.pieces = pieces
+        ids = [
+            await _make_one(request, tx, room, kind, reach, one)
+            async for one in _each(pieces, requested)
+        ]
         mine = sa.select(kind.table).where(kind.table.c.id.in_(ids))
         rows = {row.id: row for row in await tx.all(mine)}
-        views = await kind.views(tx, reach, [rows[one] for one in ids])
+        views: list[View] = []
+        for start in range(0, len(ids), SHOWN_AT_ONCE):
+            part = ids[start : start + SHOWN_AT_ONCE]
+            views += await kind.views(tx, reach, [rows[one] for one in part])
         for one, view in zip(ids, views, strict=True):
             request.made(one, told(kind, view))
-    return [seen(request, kind, view) for view in views]
+    return [seen(request, kind, view) async for view in _each(pieces, views)]
+
+
+async def _each(pieces: Pieces | None, items: Sequence[T]) -> AsyncIterator[T]:
+    """Each of the items; with rests between them where the work is in pieces."""
+    if pieces is None:
+        for item in items:
+            yield item
+        return
+    async for item in pieces.each(items):
+        yield item
 
 
 async def _make_one(
@@ -288,8 +349,8 @@ async def _make_one(
         target |= await kind.target(tx, room, reach, values)
     if not request.may(action, target):
         raise api.disallowed((action,))
-    asked = {name: value for name, value in values.items() if name in made.asked}
-    check_attributes(request, api, action, asked, target)
+    requested = {name: value for name, value in values.items() if name in made.asked}
+    check_attributes(request, api, action, requested, target)
     return await kind.create(tx, room, reach, values)
 
 
@@ -370,22 +431,38 @@ def _one(kind: Kind[Any, Any]) -> str:
     return f"{kind.base}/{{{kind.parameter}}}"
 
 
+def _hold_hidden(request: Request, kind: Kind[Any, Any]) -> None:
+    """Refuse to find rows, or sort them, by what the rules do not show: answers would tell it, guess by guess.
+
+    Raises:
+        Forbidden: it is hidden even of what is the caller's own.
+    """
+    listing, own = kind.listing, request.token.project_id
+    sent = {*listing.style.filters(request), *listing.style.sorting(request, "asc")[0]}
+    target = {"project_id": own, "tenant_id": own}
+    for name in sorted(sent):
+        rule = kind.shown_by.get(listing.also.get(name, name), "")
+        if request.enforcer.knows(rule) and not request.may(rule, target):
+            raise kind.api.disallowed((rule.partition(":")[0], rule))
+
+
 def _list_door(kind: Kind[Any, Any]) -> Route:
     api, listing, fields = kind.api, kind.listing, kind.api.fields
 
     async def index(request: Request, room: Any) -> Response:
         reach = api.reach(request)
         _check_list(request, kind)
+        _hold_hidden(request, kind)
         names = _names(request.query_all(fields)) if fields else []
         bound = kind.bound(reach)
         async with request.reading() as tx:
-            within = await _within(request, tx, kind, reach)
+            within = await _within(request, tx, kind, reach, listed=True)
             page = await listing.page(request, tx, within, bound=bound)
-            eyes = _Eyes(request, kind, names)
+            eyes = _Eyes(request, kind, names, asked=kind.rule("list") != kind.rule("get"))
             shown = await _listed(request, tx, room, kind, reach, page, eyes)
         return await list_answer(listing.answer(request, page, shown), kind.plural)
 
-    return Route("GET", kind.base, index, (kind.rule("list"),), query=kind.query)
+    return Route("GET", kind.base, index, kind.list_rules, query=kind.query)
 
 
 def _show_door(kind: Kind[Any, Any]) -> Route:

@@ -52,7 +52,7 @@ def _json(status: int, body: object) -> Response:
 
 
 def identity(
-    status: int, code: str, message: str, asked: Asked, extra: Mapping[str, object]
+    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
 ) -> Response:
     error = {"code": status, "message": message, "title": TITLES.get(status, "Error"), **extra}
     return _json(status, {"error": error})
@@ -74,7 +74,7 @@ _COMPUTE_NAMES = {
 
 
 def compute(
-    status: int, code: str, message: str, asked: Asked, extra: Mapping[str, object]
+    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
 ) -> Response:
     if status == 401:  # answered in front of the service, in the middleware's form
         return _unauthorized(message)
@@ -83,7 +83,7 @@ def compute(
 
 
 def network(
-    status: int, code: str, message: str, asked: Asked, extra: Mapping[str, object]
+    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
 ) -> Response:
     if status == 401:
         return _unauthorized(message)
@@ -97,7 +97,7 @@ PLACEMENT_CODES: Version = (1, 23)  # from here on each error has a code
 
 
 def placement(
-    status: int, code: str, message: str, asked: Asked, extra: Mapping[str, object]
+    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
 ) -> Response:
     if status == 401:
         return _unauthorized(message)
@@ -105,21 +105,66 @@ def placement(
         "status": status,
         "title": TITLES.get(status, "Error"),
         "detail": message,
-        "request_id": asked.request_id,
+        "request_id": requested.request_id,
         **extra,
     }
-    if asked.version is not None and asked.version >= PLACEMENT_CODES:
+    if requested.version is not None and requested.version >= PLACEMENT_CODES:
         error["code"] = code or "placement.undefined_code"
     return _json(status, {"errors": [error]})
 
 
+_HEAT_TYPES = {
+    400: (
+        "HTTPBadRequest",
+        "The server could not comply with the request since it is either malformed or otherwise "
+        "incorrect.",
+    ),
+    403: ("Forbidden", "Access was denied to this resource."),
+    404: ("HTTPNotFound", "The resource could not be found."),
+    405: ("HTTPMethodNotAllowed", "The method specified is not allowed for this resource."),
+    409: ("HTTPConflict", "There was a conflict when trying to complete your request."),
+    500: (
+        "HTTPInternalServerError",
+        "The server has either erred or is incapable of performing the requested operation.",
+    ),
+    503: (
+        "HTTPServiceUnavailable",
+        "The server is currently unavailable. Please try again at a later time.",
+    ),
+}
+
+
+def orchestration(
+    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
+) -> Response:
+    if status == 401:
+        return _unauthorized(message)
+    name, words = _HEAT_TYPES.get(status, ("Error", TITLES.get(status, "Error")))
+    body = {
+        "code": status,
+        "title": TITLES.get(status, "Error"),
+        "explanation": words,
+        "error": {"message": message, "traceback": None, "type": code or name, **extra},
+    }
+    return _json(status, body)
+
+
+def load_balancer(
+    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
+) -> Response:
+    if status == 401:
+        return _unauthorized(message)
+    whose = "Server" if status >= 500 else "Client"
+    return _json(status, {"faultcode": whose, "faultstring": message, "debuginfo": None, **extra})
+
+
 def image(
-    status: int, code: str, message: str, asked: Asked, extra: Mapping[str, object]
+    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
 ) -> Response:
     if status == 401:
         return _unauthorized(message)
     title = f"{status} {TITLES.get(status, 'Error')}"
-    kind = preferred(asked.accept, ("text/html", "application/json"))
+    kind = preferred(requested.accept, ("text/html", "application/json"))
     if kind == "application/json":
         body = {"message": message, "code": title, "title": TITLES.get(status, "Error")}
         return _json(status, body)
@@ -130,6 +175,42 @@ def image(
         f"{html.escape(message)}<br /><br />\n\n\n </body>\n</html>"
     )
     return Response(page, status, media_type="text/html")
+
+
+def metric(
+    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
+) -> Response:
+    if status == 401:
+        return _unauthorized(message)
+    title = TITLES.get(status, "Error")
+    if status == 403:
+        message = f"Access was denied to this resource. {message}"
+    if preferred(requested.accept, ("text/html", "application/json")) == "application/json":
+        told = extra.get("description", message)
+        return _json(status, {"code": status, "title": title, "description": told})
+    text = html.escape(message).encode("ascii", "xmlcharrefreplace").decode()
+    page = (
+        f"<html>\n <head>\n  <title>{status} {title}</title>\n </head>\n <body>\n  <h1>{status} {title}</h1>\n  "
+        f"{text}<br /><br />\n\n\n </body>\n</html>"
+    )
+    return Response(page, status, media_type="text/html")
+
+
+def alarming(
+    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
+) -> Response:
+    kind = "Server" if status >= 500 else "Client"
+    body = {"debuginfo": None, "faultcode": kind, "faultstring": message}
+    return _json(status, {"error_message": body})
+
+
+def key_manager(
+    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
+) -> Response:
+    if status == 401:
+        return _unauthorized(message)
+    title = TITLES.get(status, "Error")
+    return _json(status, {"code": status, "title": title, "description": message})
 
 
 def preferred(accept: str, offers: Sequence[str]) -> str | None:
@@ -171,17 +252,17 @@ def _unauthorized(message: str) -> Response:
     return _json(401, {"error": {"code": 401, "title": "Unauthorized", "message": message}})
 
 
-def answer(fault: Fault, error: HanokError, asked: Asked) -> Response:
+def answer(fault: Fault, error: HanokError, requested: Asked) -> Response:
     """The answer to a request that ended with an error of the house's tree."""
     if isinstance(error, Unavailable):
-        response = fault(503, "", error.message, asked, {})
+        response = fault(503, "", error.message, requested, {})
         response.headers["Retry-After"] = str(error.retry_after_s)
         return response
     if isinstance(error, Refused):
-        response = fault(error.status, error.code, error.message, asked, error.extra)
+        response = fault(error.status, error.code, error.message, requested, error.extra)
         response.headers.update(error.headers)
         return response
-    return fault(500, "", unexpected(asked.request_id), asked, {})
+    return fault(500, "", unexpected(requested.request_id), requested, {})
 
 
 def unexpected(request_id: str) -> str:
@@ -195,11 +276,16 @@ __all__ = [
     "Forbidden",
     "NotFound",
     "OverQuota",
+    "alarming",
     "answer",
     "compute",
     "identity",
     "image",
+    "key_manager",
+    "load_balancer",
+    "metric",
     "network",
+    "orchestration",
     "placement",
     "unexpected",
 ]

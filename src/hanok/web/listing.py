@@ -19,7 +19,7 @@ from hanok.base.errors import BadInput, HanokError, NotFound
 from hanok.store import Transaction, kept
 from hanok.web.microversions import Version
 from hanok.web.pages import Direction, limit_of, ordered, page_link
-from hanok.web.request import Request
+from hanok.web.request import Request, Written
 from hanok.web.versions import Span
 
 Where = sa.ColumnElement[bool]
@@ -72,6 +72,7 @@ class PageStyle(Struct, frozen=True, kw_only=True, dict=True):
     odd_key, odd_direction: the errors of sorting; the first one also takes the keys that there are. odd_filters: the
         error for parameters that are no filters; None: they are passed over. others: parameters that are neither
         filters nor pages, and let through.
+    skip: the parameter that says how many rows to leave out first; empty: there is none.
     """
 
     put: Callable[[dict[str, Any], str, Links], None]
@@ -95,11 +96,12 @@ class PageStyle(Struct, frozen=True, kw_only=True, dict=True):
     odd_direction: Callable[[str], HanokError] = _odd_direction
     odd_filters: Callable[[Sequence[str]], HanokError] | None = None
     others: tuple[str, ...] = ()
+    skip: str = ""
 
     @property
     def parameters(self) -> tuple[str, ...]:
         """The parameters of every list, whatever it is a list of."""
-        own = (one for one in (self.together, self.reverse) if one)
+        own = (one for one in (self.together, self.reverse, self.skip) if one)
         return (*self.sizes, "marker", "sort_key", "sort_dir", *own, *self.others)
 
     @cached_property
@@ -120,6 +122,11 @@ class PageStyle(Struct, frozen=True, kw_only=True, dict=True):
             return None
         return limit_of(sent, maximum=self.maximum, zero=self.zero)
 
+    def skipped(self, request: Request) -> int:
+        """How many rows a request leaves out first. Raises BadInput."""
+        sent = request.query.get(self.skip) if self.skip else None
+        return limit_of(sent, name=self.skip) or 0
+
     def marker(self, request: Request) -> str | None:
         """What the page is to begin behind."""
         sent = request.query.get("marker")
@@ -127,8 +134,8 @@ class PageStyle(Struct, frozen=True, kw_only=True, dict=True):
 
     def backwards(self, request: Request) -> bool:
         """Whether the page before the marker is asked for."""
-        asked = request.query.get(self.reverse, "") if self.reverse else ""
-        return asked.lower() in ("true", "1")
+        requested = request.query.get(self.reverse, "") if self.reverse else ""
+        return requested.lower() in ("true", "1")
 
     def sorting(self, request: Request, usual: Direction) -> tuple[list[str], list[str]]:
         """The sort keys and the directions that a request asks for, as they were sent.
@@ -267,11 +274,27 @@ class Listing(Struct, frozen=True, kw_only=True):
         if limit == 0:
             return Page([], None)
         after = await self._after(request, tx, reached if within is None else within, values)
+        if skipped := style.skipped(request):
+            statement = statement.offset(skipped)
         more = limit + 1 if limit is not None and style.exact else limit
         rows = list(await tx.all(ordered(statement, keys, after=after, limit=more), values))
         further = limit is not None and len(rows) >= limit + style.exact
         marked = style.marker(request) is not None
         return self._cut(rows[:limit], further, marked, style.backwards(request), limit)
+
+    async def count(
+        self,
+        request: Request,
+        tx: Transaction,
+        statement: sa.Select[Any],
+        *,
+        bound: Mapping[str, Filter] = {},
+    ) -> int:
+        """How many rows of a statement the query's filters leave, on all pages together. Raises as `page`."""
+        conditions = self._conditions(request, bound)
+        held = kept.held(statement, *conditions) if conditions else statement
+        counted = held.with_only_columns(sa.func.count(), maintain_column_froms=True)
+        return int(await tx.scalar(counted.order_by(None)) or 0)
 
     def _cut(
         self, rows: list[Row[Any]], further: bool, marked: bool, backwards: bool, limit: int | None
@@ -295,12 +318,15 @@ class Listing(Struct, frozen=True, kw_only=True):
         return page
 
     def answer(
-        self, request: Request, page: Page, content: list[dict[str, Any]] | dict[str, Any]
+        self,
+        request: Request,
+        page: Page,
+        content: list[dict[str, Any]] | Written | dict[str, Any],
     ) -> dict[str, Any]:
         """The body of an answer with the links that belong to a page.
 
         Args:
-            content: the items, or the body as it would be without pages.
+            content: the items, written or not, or the body as it would be without pages.
         """
         answer = content if isinstance(content, dict) else {self.name: content}
         links = self.style.links(request, page.following, page.preceding)

@@ -88,5 +88,5 @@ class Range(Struct, frozen=True, kw_only=True):
         }
         if self.legacy_header:
             headers[self.legacy_header] = text(version)
-            headers["Vary"] = f"OpenStack-API-Version, {self.legacy_header}"
+            headers["Vary"] = f"{self.legacy_header}, OpenStack-API-Version"
         return headers

@@ -6,9 +6,10 @@ in a browser is one of ours only under such a name: a name of somebody else's th
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from collections.abc import Mapping, Sequence
+
+from hanok.base.addresses import address_of
 
 _LOCAL = ("localhost", "ip6-localhost")
 
@@ -53,7 +54,7 @@ class Names:
         if host in self._known or host.rstrip(".") in self._known:
             return True
         try:
-            ipaddress.ip_address(host)
+            address_of(host)
         except ValueError:
             return False
         return True

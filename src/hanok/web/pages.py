@@ -89,12 +89,17 @@ def _once(
     return tuple(first.items())
 
 
+def may_be_null(column: sa.ColumnElement[Any]) -> bool:
+    """What is worked out in a statement, rather than kept in a table, does not say; then it may."""
+    return bool(getattr(column, "nullable", True))
+
+
 @lru_cache(maxsize=256)  # first pages of statements that are themselves built once
 def _in_order(
     statement: sa.Select[Any], keys: tuple[tuple[sa.Column[Any], Direction], ...], limit: int | None
 ) -> sa.Select[Any]:
     for column, direction in keys:
-        if column.nullable:
+        if may_be_null(column):
             null_first = column.is_(None)
             statement = statement.order_by(
                 null_first.desc() if direction == "asc" else null_first.asc()
@@ -111,7 +116,9 @@ def _behind(column: sa.Column[Any], direction: Direction, value: Any) -> sa.Colu
     if direction == "asc":
         return sa.and_(column > marked)
     return (
-        sa.or_(column < marked, column.is_(None)) if column.nullable else sa.and_(column < marked)
+        sa.or_(column < marked, column.is_(None))
+        if may_be_null(column)
+        else sa.and_(column < marked)
     )
 
 

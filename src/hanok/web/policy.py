@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import logging
+import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from functools import lru_cache
@@ -31,7 +33,10 @@ BY_OPERATORS = "For rules that operators write."
 FILE_BYTES = (
     1 << 19
 )  # of an operator's file: all of upstream's sample files together are half of that
-DEEPEST = 50  # parts of a check in each other, and of a file
+DEEPEST = 50  # parts of a check in each other, of a file, and rules that lead to one another
+CHECKS_MAXIMUM = (
+    10_000  # that one rule comes to: a request waits for all of them, some milliseconds
+)
 _PARAMETER = re.compile(r"%\(([^)]+)\)s")
 
 # What a check may ask of the caller: what a token says here, and what upstream's services know besides, which nobody
@@ -217,7 +222,7 @@ class Enforcer:
         self.defaults = {rule.name: rule for rule in rules}
         self._scopes = {name: rule.scopes for name, rule in self.defaults.items() if rule.scopes}
         self._allows: Mapping[str, _Allows] = {}
-        self._same: Set[str] = frozenset()
+        self._looks_at: Mapping[str, Set[str] | None] = {}
         self.override({})
 
     def knows(self, name: str) -> bool:
@@ -251,9 +256,12 @@ class Enforcer:
             del known[name]
         return known
 
-    def same_for_all(self, rule: str) -> bool:
-        """Whether a rule looks at nothing of its target: then one answer holds for a whole list."""
-        return rule in self._same
+    def looks_at(self, rule: str) -> Set[str] | None:
+        """The attributes of a target that a rule looks at; None: they are not known.
+
+        Its answer is the same for all targets that have the same there: of nothing, for a whole list.
+        """
+        return self._looks_at.get(rule, frozenset())
 
     def override(self, overrides: Mapping[str, str]) -> None:
         """Put these rules over the defaults, as an operator's file does, in place of what was put over them before.
@@ -261,7 +269,7 @@ class Enforcer:
         Raises:
             ValueError: one of them cannot be read.
         """
-        self._allows, self._same = _in_force(
+        self._allows, self._looks_at = _in_force(
             tuple(self.defaults.values()), tuple(overrides.items())
         )
         if overrides:
@@ -287,8 +295,8 @@ class Enforcer:
 @lru_cache(maxsize=32)  # whoever builds many clouds, one a test, works the same rules out once
 def _in_force(
     defaults: tuple[Rule, ...], overridden: tuple[tuple[str, str], ...]
-) -> tuple[Mapping[str, _Allows], Set[str]]:
-    """Rules as functions, and the names of those that look at nothing of a target. See Enforcer.override.
+) -> tuple[Mapping[str, _Allows], Mapping[str, Set[str] | None]]:
+    """Rules as functions, and what each looks at of a target. See Enforcer.override, Enforcer.looks_at.
 
     Raises:
         ValueError: one of them cannot be read.
@@ -308,7 +316,8 @@ def _in_force(
             compiled[name] = _compiled(check, compiled)
     except RecursionError:  # a rule that no rule of this service leads to
         raise ValueError("a rule is nested too deeply") from None
-    return compiled, {name for name in checks if _is_same(name, checks, set())}
+    known: dict[str, Set[str] | None] = {}
+    return compiled, {name: _looked_at(name, checks, known, ()) for name in checks}
 
 
 @contextmanager
@@ -358,28 +367,50 @@ def unreadable(rules: Mapping[str, str]) -> list[str]:
     return [one.why for one in found if isinstance(one, _Unreadable)]
 
 
-def _check_known(checks: Mapping[str, Any], asked: Iterable[str]) -> None:
+def _check_known(checks: Mapping[str, Any], requested: Iterable[str]) -> None:
     """Look at the rules that are asked and those that they lead to: a check that nobody knows is refused now.
 
     One file may be for several services, so what no rule of this one leads to is not looked at, readable or not.
 
     Raises:
-        ValueError: a check is of a kind that is not served, or names a rule that is not there.
+        ValueError: a check is of a kind that is not served, or names a rule that is not there; a rule leads back to
+            itself, through too many others, or to too many checks.
     """
-    seen: set[str] = set()
-    waiting = list(asked)
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        for part in _parts(checks[name], name):
-            if isinstance(part, _checks.RuleCheck):
-                if part.match not in checks:
-                    raise ValueError(f"{name}: there is no rule {part.match[:100]!r}")
-                waiting.append(part.match)
-            else:
-                _check_part(name, part)
+    costs: dict[str, int] = {}
+    for name in requested:
+        _cost(name, checks, costs, ())
+
+
+def _cost(
+    name: str, checks: Mapping[str, Any], costs: dict[str, int], above: tuple[str, ...]
+) -> int:
+    """How many single checks a rule and those that it leads to are made of, each as often as it is asked.
+
+    Args:
+        costs: what is known already. above: the rules that lead to this one.
+
+    Raises:
+        ValueError
+    """
+    if name in above:
+        raise ValueError(f"{above[0]}: the rule {name[:100]!r} leads back to itself")
+    if name in costs:
+        return costs[name]
+    if len(above) > DEEPEST:
+        raise ValueError(f"{above[0]}: it leads through more than {DEEPEST} other rules")
+    cost = 0
+    for part in _parts(checks[name], name):
+        if not isinstance(part, _checks.RuleCheck):
+            _check_part(name, part)
+            cost += 1
+        elif part.match in checks:
+            cost += _cost(part.match, checks, costs, (*above, name))
+        else:
+            raise ValueError(f"{name}: there is no rule {part.match[:100]!r}")
+        if cost > CHECKS_MAXIMUM:  # rules that each name another one twice double it each time
+            raise ValueError(f"{name}: it leads to more than {CHECKS_MAXIMUM} checks")
+    costs[name] = cost
+    return cost
 
 
 def _parts(check: Any, name: str, levels: int = DEEPEST) -> Iterator[Any]:
@@ -395,19 +426,37 @@ def _parts(check: Any, name: str, levels: int = DEEPEST) -> Iterator[Any]:
         yield check
 
 
-def _is_same(name: str, checks: Mapping[str, Any], above: set[str]) -> bool:
-    """Whether a rule and those that it leads to look at nothing of the target."""
-    if name in above or name not in checks:
-        return False
+def _looked_at(
+    name: str, checks: Mapping[str, Any], known: dict[str, Set[str] | None], above: tuple[str, ...]
+) -> Set[str] | None:
+    """What a rule and those that it leads to look at of a target; None: they lead back, too far, or nowhere.
+
+    Args:
+        known: of other rules. above: the rules that lead to this one.
+    """
+    if name in known:
+        return known[name]
+    if name in above or name not in checks or len(above) > DEEPEST:
+        return None
+    found: set[str] | None = set()
     for part in _parts(checks[name], name):
-        if isinstance(part, _checks.TrueCheck | _checks.FalseCheck):
-            continue
-        if isinstance(part, _checks.RuleCheck):
-            if not _is_same(part.match, checks, {*above, name}):
-                return False
-        elif isinstance(part, FieldCheck) or part.kind == "None" or "%" in part.match:
-            return False
-    return True
+        inner: Set[str] | None = (
+            _looked_at(part.match, checks, known, (*above, name))
+            if isinstance(part, _checks.RuleCheck)
+            else _looked_at_by(part)
+        )
+        found = None if inner is None or found is None else found | inner
+    known[name] = found
+    return found
+
+
+def _looked_at_by(part: Any) -> Set[str]:
+    """What a single check looks at of a target."""
+    if isinstance(part, _checks.TrueCheck | _checks.FalseCheck):
+        return frozenset()
+    if isinstance(part, FieldCheck):
+        return {part.match.partition(":")[2].partition("=")[0]}
+    return set(_PARAMETER.findall(part.match))
 
 
 def _check_part(name: str, part: Any) -> None:
@@ -425,13 +474,20 @@ def _check_part(name: str, part: Any) -> None:
         raise ValueError(f"{name}: {str(part)[:100]!r} is not a check that is known here") from None
 
 
+def _without_waiting(name: str, flags: int) -> int:
+    """Open a file; a pipe that nobody writes into keeps nobody waiting."""
+    return os.open(name, flags | os.O_NONBLOCK)
+
+
 def text_of(file: Path) -> str:
     """What an operator's file says.
 
     Raises:
-        ValueError: it is too large, or not text. OSError: it cannot be read.
+        ValueError: it is too large, not a file, or not text. OSError: it cannot be read.
     """
-    with open(file, "rb") as opened:
+    with open(file, "rb", opener=_without_waiting) as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise ValueError("it is not a regular file")
         raw = opened.read(FILE_BYTES + 1)
     if len(raw) > FILE_BYTES:
         raise ValueError(f"it is larger than {FILE_BYTES >> 10} KiB")

@@ -11,11 +11,12 @@ import binascii
 import hashlib
 import ssl
 from collections.abc import Sequence
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address
 from urllib.parse import unquote
 
 from msgspec import Struct
 
+from hanok.base.addresses import address_of, prefix_of
 from hanok.base.errors import BadInput
 
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
@@ -37,17 +38,17 @@ class FrontSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if not self.proxies or not self.client_certificate_header:
             raise ValueError("proxies and client_certificate_header go together")
         for one in self.proxies:
-            ip_network(one)  # ValueError says what is wrong
+            prefix_of(one, strict=True)  # ValueError says what is wrong
 
     def is_believed(self, peer: str) -> bool:
         """Whether a connection from this address is of one of the proxies."""
         try:
-            address = ip_address(peer)
+            address = address_of(peer)
         except ValueError:
             return False
         if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
-        return any(address in ip_network(one) for one in self.proxies)
+        return any(address in prefix_of(one, strict=True) for one in self.proxies)
 
 
 def certificate(values: Sequence[str]) -> bytes | None:

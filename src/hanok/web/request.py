@@ -28,7 +28,7 @@ from hanok.web.token import Caller, Token
 from hanok.web.versions import Query, Shape, View, newest
 
 DEEPEST = 100  # arrays and objects in each other; what is kept is written out again, by code that recurses
-MOST_PARAMETERS = (
+MAXIMUM_PARAMETERS = (
     256  # of a query: clients that ask by many ids cut their addresses at 8 KiB, 200 ids or so
 )
 BODY_LIMIT = 1 << 20  # bytes of a JSON body; image data is read as a stream instead
@@ -146,6 +146,10 @@ class Request:
     def optional_token(self) -> Token | None:
         return self._token
 
+    def sign_in(self, token: Token) -> None:
+        """The caller, where a service knows them by more than the text of a token: by a signature, say."""
+        self._token = token
+
     @property
     def token_text(self) -> str:
         """The token that was sent, as it was sent; empty: none.
@@ -171,6 +175,16 @@ class Request:
         if self._front is None or peer is None or not self._front.is_believed(peer.host):
             return None
         return certificate(self._http.headers.getlist(self._front.client_certificate_header))
+
+    @property
+    def certified_host(self) -> str:
+        """The host of this cloud whose certificate the client showed us; "" for none."""
+        return str(self._http.scope.get("hanok.host") or "")
+
+    @property
+    def certified_serial(self) -> str:
+        """The number of that certificate, in hexadecimal as the authority's rows have it; "" for none."""
+        return str(self._http.scope.get("hanok.serial") or "")
 
     @property
     def caller(self) -> tuple[dict[str, str], str]:
@@ -236,6 +250,11 @@ class Request:
             everywhere=enforcer.allows(EVERYWHERE, {}, token.credentials),
         )
 
+    def may_at(self, service: str, rule: str, target: Mapping[str, Any]) -> bool:
+        """Whether another service's rules let the caller; no: where it is switched off."""
+        enforcer = self._enforcers.get(service)
+        return enforcer is not None and enforcer.allows(rule, target, self.token.credentials)
+
     def allowed_by_hand(self) -> None:
         """Say that this route's rule does not fit one check (each item of a list is looked at, say)."""
         self._allowed = True
@@ -270,8 +289,8 @@ class Request:
             if not raw:
                 self._query = []
             else:
-                if raw.count(b"&") >= MOST_PARAMETERS:
-                    raise BadInput(f"A query has at most {MOST_PARAMETERS} parameters.")
+                if raw.count(b"&") >= MAXIMUM_PARAMETERS:
+                    raise BadInput(f"A query has at most {MAXIMUM_PARAMETERS} parameters.")
                 try:
                     self._query = parse_qsl(
                         raw.decode("ascii"), keep_blank_values=True, errors="strict"
@@ -375,14 +394,22 @@ class Request:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """A transaction that writes. Where the route names an event, it is written into the same one, once."""
+        """A transaction that writes. Where the route names an event, it is written into the same one, once.
+
+        What the path names is changed by one request at a time: what is decided on it is decided on it as it is.
+        """
         self._made.clear()  # of a try that met another request, nothing is left
         self._changes = True
         async with self.database.write() as tx:
+            await tx.take_turn(*self._named())
             yield tx
             tells = await self._tell(tx)
         self.repeatable = False
         self._told = self._told or tells
+
+    def _named(self) -> list[str]:
+        """The ids in the path, without the words in it."""
+        return [value for name, value in self.path.items() if name.endswith("_id")]
 
     def made(
         self,
@@ -524,25 +551,51 @@ class InParts(Response):
         self.headers["content-length"] = str(sum(map(len, parts)))
 
 
+class Written:
+    """The list of an answer, written some items at a time: what is written is not kept as objects until the end."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self) -> None:
+        self.parts: list[bytes | bytearray] = []
+
+    def add(self, some: Sequence[Any]) -> None:
+        """Write some more items behind the others."""
+        if not some:
+            return
+        part = bytearray()
+        _encoder.encode_into(some, part)
+        part.pop()  # the list ends with the answer
+        if self.parts:
+            part[0] = ord(",")  # in place of the bracket with which a list of its own would begin
+        self.parts.append(part)
+
+    def add_texts(self, some: Sequence[str]) -> None:
+        """The same of items that are JSON already."""
+        if some:
+            begin = "," if self.parts else "["
+            self.parts.append((begin + ",".join(some)).encode())
+
+
 async def list_answer(
     value: Mapping[str, Any], key: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     """A JSON answer that is long because of the list under one of its keys; written in pieces."""
     items = value[key]
-    if len(items) <= FEW:
+    if isinstance(items, Written):
+        written = items
+    elif len(items) <= FEW:
         return json_answer(value, 200, headers)
-    part = bytearray(b"{" + _encode(key) + b":")
-    parts: list[bytearray] = []
-    async for some in Pieces().slices(items, FEW):
-        _encoder.encode_into(some, part, len(part))
-        part.pop()  # the list ends with the last part
-        parts.append(part)
-        part = bytearray()
-    for later in parts[1:]:
-        later[0] = ord(",")  # in place of the bracket with which its own list begins
+    else:
+        written = Written()
+        async for some in Pieces().slices(items, FEW):
+            written.add(some)
     rest = _encode({name: one for name, one in value.items() if name != key})[1:]
     end = b"]," + rest if len(rest) > 1 else b"]" + rest
-    return InParts([*parts, end], _plain(headers))
+    parts = [b"{" + _encode(key) + b":", *(written.parts or [b"["]), end]
+    if len(written.parts) <= 1:
+        return Response(b"".join(parts), headers=_plain(headers), media_type="application/json")
+    return InParts(parts, _plain(headers))
 
 
 def answer(

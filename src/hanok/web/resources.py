@@ -10,7 +10,7 @@ Source: API working group, "Pagination, Filtering, and Sorting"; the services' A
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any, Generic, TypeVar, cast
 
 import sqlalchemy as sa
@@ -23,12 +23,14 @@ from hanok.web.attributes import Attribute, truth, whole
 from hanok.web.bodies import Bodies
 from hanok.web.listing import Filter, Listing, PageStyle, SortKey, Where
 from hanok.web.microversions import Version
+from hanok.web.pages import may_be_null
 from hanok.web.request import Request
 from hanok.web.token import Caller
 from hanok.web.versions import Parameter, Query
 
 R = TypeVar("R")  # the room of a service
 V = TypeVar("V")  # how far a caller sees
+CALLERS = 32  # whose statements of a kind are kept: those who ask again and again
 View = dict[str, Any]
 """A resource as it is shown. Under "_target", what rules look at and nobody is shown."""
 
@@ -57,6 +59,10 @@ class Api(Struct, Generic[V], frozen=True, kw_only=True):
     fits: holds a change against what the client says that it has looked at ("If-Match").
     service: what the events of its resources begin with ("network"); empty: there are none.
     bulk: whether a POST may hold a list. doors: attributes whose rules are about doors of their own.
+    hides: whether a row out of a caller's reach is not there for them; otherwise they are told that the rules say no,
+        and only lists keep it from them.
+    wide: the rule that opens the list of a kind, by its name, to what is other projects'; it is for `reach` to ask.
+        Empty: there is none.
     """
 
     base: str
@@ -73,6 +79,8 @@ class Api(Struct, Generic[V], frozen=True, kw_only=True):
     service: str = ""
     bulk: bool = False
     doors: frozenset[str] = frozenset()
+    hides: bool = True
+    wide: Callable[[str], str] = lambda name: ""
 
 
 class Parent(Struct, frozen=True):
@@ -141,6 +149,20 @@ class Kind(Struct, Generic[R, V], frozen=True, kw_only=True, dict=True):
         return self.api.rule(verb, f"{above}{self.name}")
 
     @property
+    def list_rules(self) -> tuple[str, ...]:
+        """The rules that its list looks at."""
+        wide = self.api.wide(self.name)
+        return (self.rule("list"), wide) if wide else (self.rule("list"),)
+
+    def findable(self, reach: V) -> sa.Select[Any]:
+        """The rows of which a caller is told that they are there."""
+        return self.within(reach) if self.api.hides else self._every
+
+    @cached_property
+    def _every(self) -> sa.Select[Any]:
+        return sa.select(self.table)
+
+    @property
     def base(self) -> str:
         """The path of its list."""
         if self.parent is None:
@@ -174,6 +196,17 @@ class Kind(Struct, Generic[R, V], frozen=True, kw_only=True, dict=True):
             also=self.api.bodies.also,
         )
 
+    @cached_property
+    def shown_by(self) -> dict[str, str]:
+        """The names that rules about showing single attributes have, where there are such rules."""
+        get, doors = self.rule("get"), self.api.doors
+        return {name: f"{get}:{name}" for name in self.attributes if name not in doors}
+
+    @cached_property
+    def versioned(self) -> dict[str, Attribute]:
+        """The attributes that not every version knows."""
+        return {name: one for name, one in self.attributes.items() if not one.always}
+
     def bound(self, reach: V) -> dict[str, Filter]:
         """The filters of its list that depend on the caller, for this one."""
         return {name: partial(condition, reach) for name, condition in self.reaching.items()}
@@ -206,8 +239,14 @@ class Kind(Struct, Generic[R, V], frozen=True, kw_only=True, dict=True):
         return Parameter(name=name, since=attribute.since, until=attribute.until)
 
     def within(self, reach: V) -> sa.Select[Any]:
-        """The rows that a caller reaches."""
-        return sa.select(self.table).where(self.visible(reach))
+        """The rows that a caller reaches; the same statement for who asks again, so that its plan is found."""
+        return self._within(reach)
+
+    @cached_property
+    def _within(self) -> Callable[[V], sa.Select[Any]]:
+        return lru_cache(maxsize=CALLERS)(
+            lambda reach: sa.select(self.table).where(self.visible(reach))
+        )
 
 
 def _unbound(values: list[str]) -> Where:
@@ -247,7 +286,7 @@ def matching(
         requested: list[Any] = values
         if check is not None:
             requested = [bodies.checked(name, check, value) for value in values]
-        if column.nullable and "" in requested:
+        if may_be_null(column) and "" in requested:
             return sa.or_(column.in_(requested), column.is_(None))
         return column.in_(requested)
 

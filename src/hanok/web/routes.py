@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 from starlette.responses import Response
 
-from hanok.base.errors import NotFound, Refused
+from hanok.base.errors import MethodNotAllowed, NotFound, Refused
 from hanok.web.microversions import Range, Version
 from hanok.web.token import Delegation
 from hanok.web.versions import Query
@@ -45,6 +45,7 @@ class Route(Struct, frozen=True):
     query: the parameters of the query that are looked at (a test compares that with the handler); a `Query` where they
         have versions, or unknown ones are refused.
     status_before: a version, and the status of a success before it.
+    experimental: whether it is served to clients alone that say that they know it to be so (`Service.experimental`).
     event: what a success is told as ("identity.user.created"); the handler's transaction writes it. See Request.made.
     """
 
@@ -65,6 +66,7 @@ class Route(Struct, frozen=True):
     status_before: tuple[Version, int] | None = None
     event: str = ""
     outside: type[Refused] = NotFound
+    experimental: bool = False
 
 
 class Service(Struct, frozen=True, kw_only=True):
@@ -73,13 +75,20 @@ class Service(Struct, frozen=True, kw_only=True):
     kind: the type in the catalog. room: handed to every handler. rules: access rules with their defaults.
     mounts: path prefixes ("compute"); "" is the root.
     trailing_slash: whether "/things/" is the same as "/things"; otherwise it is a thing without a name: not there.
-    respelled: segments of paths that are spelled otherwise, too, each with the one that stands in the routes.
+    respelled: of the first two segments of paths, those that are spelled otherwise, too, each with the one that stands
+        in the routes.
+    implied: the second segment of paths that may be left out ("lbaas"), or "".
     guards_authority: whether changes here make or widen authority, so that delegated tokens are refused.
     optional_project: the version segment after which older clients put a project id ("v2.1"), or "".
     older: the version segment ("v2") under which the same is served to clients from before microversions, or "".
     query_closed: the version from which on no operation takes parameters that it does not know.
     alone: whether a body that holds a thing under its name holds nothing beside it; what else there is is passed over
         otherwise.
+    experimental: the header by which a client says that it knows operations to be experimental; "": there are none.
+    no_method: what a method is told that a path does not have.
+    unversioned: paths of routes whose answers say nothing of versions.
+    method_is_part: whether an address is not there for a method that it does not take, as for one of no route.
+    request_id_header: a further header that holds the request's id, which clients of this service look for.
     header_since: headers of answers that not every version has.
     offers: the media types of what a GET gives that needs a token; a caller who accepts none is told so. Empty:
         whatever is accepted is not looked at.
@@ -99,10 +108,16 @@ class Service(Struct, frozen=True, kw_only=True):
     optional_project: str = ""
     older: str = ""
     respelled: Mapping[str, str] = {}
+    implied: str = ""
     guards_authority: bool = False
     trailing_slash: bool = True
     query_closed: Version | None = None
     alone: bool = True
+    experimental: str = ""
+    no_method: type[Refused] = MethodNotAllowed
+    unversioned: tuple[str, ...] = ()
+    request_id_header: str = ""
+    method_is_part: bool = False
     header_since: Mapping[str, Version] = {}
     media_types: tuple[str, ...] = ("application/json",)
     offers: tuple[str, ...] = ()

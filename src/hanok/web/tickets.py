@@ -54,9 +54,13 @@ class Tickets:
         """A way for a host to an image's data."""
         return self._made("read", "images", image_id, host, size_bytes)
 
-    def to_write(self, snapshot_id: str, host: str, most_bytes: int) -> ByteChannel:
+    def to_read_copy(self, name: str, host: str, size_bytes: int) -> ByteChannel:
+        """A way for a host to a copy of a disk that is kept here for it."""
+        return self._made("read", "snapshots", name, host, size_bytes)
+
+    def to_write(self, snapshot_id: str, host: str, maximum_bytes: int) -> ByteChannel:
         """A way for a host to hand over a copy of a disk."""
-        return self._made("write", "snapshots", snapshot_id, host, most_bytes)
+        return self._made("write", "snapshots", snapshot_id, host, maximum_bytes)
 
     def _made(self, right: Right, kind: str, name: str, host: str, size: int) -> ByteChannel:
         until = self._clock.now().timestamp() + LIFE_S

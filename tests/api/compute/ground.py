@@ -107,7 +107,7 @@ class Ground:
 
     async def guests(self, host: str = "host-1") -> dict[str, str]:
         """Power by server on a host."""
-        found = await ask(self.cloud.control.bus, host, ListInventory(), timeout_s=10)
+        found = await ask(self.cloud.control.bus, host, ListInventory(), timeout_s=60)
         assert isinstance(found, HostInventory)
         return {one.server_id: one.power for one in found.instances}
 

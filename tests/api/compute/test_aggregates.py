@@ -342,7 +342,7 @@ async def cached(ground: Ground) -> set[str]:
     """The hosts that have the image."""
     found = set()
     for host in ("host-1", "host-2", "host-3"):
-        told = await ask(ground.cloud.compute.bus, host, ListInventory(), timeout_s=10.0)
+        told = await ask(ground.cloud.compute.bus, host, ListInventory(), timeout_s=60)
         assert isinstance(told, HostInventory)
         if ground.image in told.images:
             found.add(host)

@@ -8,10 +8,20 @@ from typing import Any
 
 import pytest
 
-from tests.api.compute.test_scheduling import PLACEMENT, give, give_trait, placed, provider, why
+from hanok.services.compute.logic import bandwidth, servers
+from hanok.services.placement import facade as placement
+from tests.api.compute.test_scheduling import (
+    PLACEMENT,
+    give,
+    give_trait,
+    placed,
+    provider,
+    specs,
+    why,
+)
 from tests.api.compute.test_servers import SERVERS, Ground
 from tests.api.network.test_networks import V2, network, port, refused, subnet
-from tests.cloud import NEWEST, Client, a_flavor, a_network, an_image, running, settle
+from tests.cloud import NEWEST, Client, Cloud, a_flavor, a_network, an_image, running, settle
 
 CLASS, PACKETS = "NET_BW_EGR_KILOBIT_PER_SEC", "NET_PACKET_RATE_KILOPACKET_PER_SEC"
 
@@ -20,15 +30,19 @@ CLASS, PACKETS = "NET_BW_EGR_KILOBIT_PER_SEC", "NET_PACKET_RATE_KILOPACKET_PER_S
 async def ground(tmp_path: Path, database_url: str) -> AsyncIterator[Ground]:
     """A project in a cloud of three hosts, one of which has bandwidth on its physical network."""
     async with running(tmp_path, database=database_url, hosts=3) as cloud:
-        admin = await cloud.sign_in()
-        user = await cloud.project_with("p", "member")
-        made = Ground(
-            cloud, admin, user, await an_image(user), await a_flavor(admin), await a_network(user)
-        )
-        await give(made, "host-2", CLASS, 1000)
-        for trait in ("CUSTOM_PHYSNET_PUBLIC", "CUSTOM_VNIC_TYPE_NORMAL"):
-            await give_trait(made, "host-2", trait)
-        yield made
+        yield await prepared(cloud)
+
+
+async def prepared(cloud: Cloud) -> Ground:
+    admin = await cloud.sign_in()
+    user = await cloud.project_with("p", "member")
+    made = Ground(
+        cloud, admin, user, await an_image(user), await a_flavor(admin), await a_network(user)
+    )
+    await give(made, "host-2", CLASS, 1000)
+    for trait in ("CUSTOM_PHYSNET_PUBLIC", "CUSTOM_VNIC_TYPE_NORMAL"):
+        await give_trait(made, "host-2", trait)
+    return made
 
 
 async def policy(admin: Client, min_kbps: int, **values: Any) -> str:
@@ -214,3 +228,37 @@ async def test_both_come_from_one_part_of_a_host(ground: Ground) -> None:
     await give(ground, "host-2", "NET_PACKET_RATE_EGR_KILOPACKET_PER_SEC", 100)
     server = await placed(ground, networks=[{"port": one["id"]}])
     assert (server["host"], await used(ground, "host-2")) == ("host-2", 600)
+
+
+async def test_what_a_server_holds_follows_the_ports_that_it_has(tmp_path: Path) -> None:
+    async with running(tmp_path, hosts=3) as cloud:
+        ground = await prepared(cloud)
+        lan = await provided(ground.admin)
+        one = await port(ground.user, lan, qos_policy_id=await policy(ground.admin, 600))
+        server = await placed(ground, networks=[{"port": one["id"]}])
+        await specs(ground, trait__CUSTOM_NOWHERE="required")
+        nowhere = await placed(ground)
+        now = cloud.control.clock.now()
+        async with cloud.control.database.write() as tx:
+            row, lost = [await servers.get_any(tx, each["id"]) for each in (server, nowhere)]
+            assert row is not None and lost is not None and lost.host is None
+
+            async def held() -> int:
+                found = await placement.held(tx, row.id)
+                assert sum(amounts.get("VCPU", 0) for amounts in found.values()) == 1
+                return sum(amounts.get(CLASS, 0) for amounts in found.values())
+
+            await bandwidth.give_back(tx, row, row.nics, now)
+            assert await held() == 600
+            await bandwidth.give_back(tx, row, [], now)
+            assert await held() == 0
+            assert await bandwidth.follow(tx, row, row.nics, now) and await held() == 600
+            assert await bandwidth.follow(tx, row, row.nics, now) and await held() == 600
+            assert await bandwidth.follow(tx, row, [], now) and await held() == 0
+            assert await bandwidth.follow(tx, row, [], now) and await held() == 0
+            # Who is on no host holds nothing, and asks when there is one; who is on one has to have it there.
+            assert await bandwidth.follow(tx, lost, row.nics, now)
+            assert await placement.held(tx, lost.id) == {}
+            await placement.release(tx, row.id, now)
+            assert await bandwidth.follow(tx, row, [], now)
+            assert not await bandwidth.follow(tx, row, row.nics, now)

@@ -124,8 +124,8 @@ async def test_a_node_of_a_guest_is_on_one_cell(ground: Ground) -> None:
     two = await a_flavor(ground.admin, "two", vcpus=2, ram=64)
     for flavor in (two, ground.flavor):
         path = f"/compute/v2.1/flavors/{flavor}/os-extra_specs"
-        wanted = {"hw:cpu_policy": "dedicated"}
-        await ground.admin.post(path, {"extra_specs": wanted}, 200)
+        requested = {"hw:cpu_policy": "dedicated"}
+        await ground.admin.post(path, {"extra_specs": requested}, 200)
     await ground.admin.post(
         f"/compute/v2.1/flavors/{two}/os-extra_specs", {"extra_specs": {"hw:numa_nodes": "2"}}, 200
     )
@@ -185,7 +185,7 @@ async def test_servers_without_devices_leave_hosts_with_free_ones_alone(ground: 
         ("pci_passthrough:alias", "nic:99", "more than 32 PCI devices"),
         ("hw:cpu_policy", "mixed", "Must specify 'hw:cpu_dedicated_mask'"),
         ("hw:cpu_realtime", "yes", "not supported"),
-        ("same_subtree", "_A", "none of its groups"),
+        ("same_subtree", "_A", "not one of its groups"),
     ],
 )
 async def test_what_cannot_be_asked_for(ground: Ground, spec: str, value: str, words: str) -> None:

@@ -36,7 +36,7 @@ async def test_what_a_host_says_of_anothers_guest_is_not_heeded(cloud: Cloud) ->
         await asyncio.sleep(0)
     assert (await admin.get(f"{SERVERS}/{server_id}"))["server"]["status"] == "ACTIVE"
     await bus.publish(from_host(INSTANCE, host), encode(crash))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await admin.get(f"{SERVERS}/{server_id}"))["server"]["status"] != "SHUTOFF":
             await asyncio.sleep(0.01)
 
@@ -51,7 +51,7 @@ async def test_a_host_is_told_of_its_own_guests_only(cloud: Cloud) -> None:
     question = encode(MetadataQuestion(network_id=network, address=address))
     bus = cloud.control.bus
     for host, found in ((shown["OS-EXT-SRV-ATTR:host"], True), ("host-7", False)):
-        answer = await bus.ask(from_host(METADATA, host), question, timeout_s=5)
+        answer = await bus.ask(from_host(METADATA, host), question, timeout_s=60)
         assert decode_document(answer).found is found
 
 
@@ -106,7 +106,7 @@ async def test_what_happens_to_a_guest_is_in_the_record_of_its_server(
     await cloud.control.bus.publish(from_host(INSTANCE, host), encode(event))
     path = f"{SERVERS}/{server_id}"
     newest: dict[str, Any] = {}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while newest.get("message") is None:
             await asyncio.sleep(0.01)
             newest = (await admin.get(f"{path}/os-instance-actions"))["instanceActions"][0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class Interfaces:
         found = (await self.ground.user.get(self.path, headers=at(104)))["interfaceAttachments"]
         host = (await self.ground.show(self.server_id))["OS-EXT-SRV-ATTR:host"]
         command = ReadDiagnostics(server_id=self.server_id)
-        told = await ask(self.ground.cloud.control.bus, host, command, timeout_s=10)
+        told = await ask(self.ground.cloud.control.bus, host, command, timeout_s=60)
         if isinstance(told, Diagnostics):
             assert [nic.port_id for nic in told.nics] == [one["port_id"] for one in found]
         return [one["port_id"] for one in found]
@@ -298,6 +299,23 @@ async def test_a_detach_that_breaks_leaves_the_interface(ground: Ground, place: 
     await server.detach(before[0])
     assert await server.ports() == []
     await clean(ground)
+
+
+@pytest.mark.parametrize(("breaks", "result"), [(False, "Success"), (True, "Error")])
+async def test_its_end_is_found_by_the_name_that_clients_wait_for(
+    ground: Ground, breaks: bool, result: str
+) -> None:
+    server = await new_server(ground)
+    (first,) = await server.ports()
+    place = "compute.detach_interface.UnplugInterface.after_do"
+    with failpoints.armed(place, "raise") if breaks else nullcontext():
+        await server.detach(first)
+    actions = f"{SERVERS}/{server.server_id}/os-instance-actions"
+    newest = (await ground.admin.get(actions))["instanceActions"][0]
+    shown = (await ground.admin.get(f"{actions}/{newest['request_id']}"))["instanceAction"]
+    work = [one for one in shown["events"] if one["event"] == "compute_detach_interface"]
+    assert [(one["result"], one["finish_time"] is not None) for one in work] == [(result, True)]
+    assert bool(work[0]["traceback"]) is breaks
 
 
 async def test_it_is_told_in_the_fields_form(ground: Ground) -> None:

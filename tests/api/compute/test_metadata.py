@@ -88,7 +88,7 @@ async def served_to(ground: Any, server_id: str) -> dict[str, bytes]:
         network_id=port["network_id"], address=port["fixed_ips"][0]["ip_address"]
     )
     subject = wire.from_host(wire.METADATA, shown["OS-EXT-SRV-ATTR:host"])
-    answer = await ground.cloud.control.bus.ask(subject, wire.encode(question), timeout_s=5)
+    answer = await ground.cloud.control.bus.ask(subject, wire.encode(question), timeout_s=60)
     document = wire.decode_document(answer)
     assert document.found
     return document.files
@@ -225,7 +225,7 @@ async def test_afterburn_finds_keys_and_addresses(ground: Ground) -> None:
         assert equals
         keys[name] = read(f"public-keys/{number}/openssh-key")
     assert keys == {"mine": KEY}
-    assert read("hostname") == "vm" and read("instance-type") == ground.flavor
+    assert read("hostname") == "vm.novalocal" and read("instance-type") == ground.flavor
     assert read("local-ipv4").startswith("10.1.0.") and read("public-ipv4") == ""
 
 

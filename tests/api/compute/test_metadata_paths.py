@@ -86,7 +86,7 @@ async def leave(ground: Ground, server_id: str, password: str) -> MetadataDocume
     address = port["fixed_ips"][0]["ip_address"]
     question = MetadataQuestion(network_id=port["network_id"], address=address, password=password)
     subject = wire.from_host(wire.METADATA, shown["OS-EXT-SRV-ATTR:host"])
-    answer = await ground.cloud.control.bus.ask(subject, wire.encode(question), timeout_s=5)
+    answer = await ground.cloud.control.bus.ask(subject, wire.encode(question), timeout_s=60)
     return wire.decode_document(answer)
 
 

@@ -115,7 +115,10 @@ async def test_specs_of_flavors(ground: Ground, values: dict[str, str], why: str
     [
         ({"hw_virtio_packed_ring": "true"}, "not supported"),
         ({"hw_firmware_stateless": "false", "hw_mem_encryption": "False"}, ""),
-        ({"block_device_mapping": '[{"snapshot_id": "x", "source_type": "snapshot"}]'}, "storage"),
+        (
+            {"block_device_mapping": '[{"snapshot_id": "x", "source_type": "snapshot"}]'},
+            "snapshot x",
+        ),
         ({"block_device_mapping": "[]"}, ""),
         ({"img_mappings": "x"}, "not supported"),
         ({"hw_disk_busi": "scsi", "hw_serial": "1", "img_odd": "1"}, ""),

@@ -361,6 +361,26 @@ async def test_a_key_pair(bare: Cloud) -> None:
 # ---- hosts ----
 
 
+async def test_a_number_where_a_uuid_stands_since(cloud: Cloud) -> None:
+    """Services and hypervisors have UUIDs from 2.53 on: what is none is a bad request there, and not found before."""
+    admin = await cloud.sign_in()
+    number = (await ask(admin, "GET", "/os-hypervisors", None, 200, minor=52))["hypervisors"][0][
+        "id"
+    ]
+    for odd in (number, "host-1", "x" * 80):
+        for method, path, until in (
+            ("GET", f"/os-hypervisors/{odd}", 104),
+            ("GET", f"/os-hypervisors/{odd}/uptime", 87),
+            ("DELETE", f"/os-services/{odd}", 104),
+        ):
+            for minor in (53, until):
+                why = f"Invalid uuid {str(odd)[:50]}"
+                await ask(admin, method, path, None, 400, why, minor=minor)
+    await ask(admin, "GET", f"/os-hypervisors/{number}", None, 200, minor=52)
+    await ask(admin, "GET", "/os-hypervisors/host-1", None, 404, minor=52)
+    await ask(admin, "GET", f"/os-hypervisors/{NOWHERE}", None, 404)
+
+
 async def test_a_compute_service(cloud: Cloud) -> None:
     admin, member = await cloud.sign_in(), await cloud.project_with("p", "member")
     base = await base_of(admin, member)
@@ -381,6 +401,7 @@ async def test_a_compute_service(cloud: Cloud) -> None:
     for other in others:
         await ask(admin, "PUT", f"/os-services/{other['id']}", {"status": "disabled"}, 400)
     await ask(admin, "PUT", f"/os-services/{NOWHERE}", {"status": "disabled"}, 404)
+    await ask(admin, "PUT", "/os-services/1", {"status": "disabled"}, 400, "Invalid uuid 1")
     query = "/os-services?host=host-1&binary=nova-compute"
     shown = (await ask(admin, "GET", query, None, 200))["services"][0]
     assert (shown["status"], shown["state"]) == ("disabled", "down")

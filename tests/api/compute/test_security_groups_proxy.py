@@ -148,7 +148,7 @@ async def test_what_makes_no_rule(user: Client) -> None:
         ({**whole, "ip_protocol": "icmp", "from_port": -1}, "ICMP"),
         ({**whole, "cidr": "10.0.0.0"}, "10.0.0.0 is not a valid IP network"),
         ({**whole, "cidr": "10.0.0.0/33"}, "is not a valid IP network"),
-        ({**whole, "cidr": "fe80::%eth0/64"}, "CIDR"),
+        ({**whole, "cidr": "fe80::%eth0/64"}, "is not a valid IP network"),
         ({**whole, "cidr": "10.0.0.0/0"}, "Bad prefix"),
         ({**whole, "to_port": 22}, "already exists"),
         ({**whole, "to_port": 22, "cidr": "0.0.0.0/0"}, "already exists"),

@@ -129,6 +129,7 @@ async def test_groups_are_their_projects(ground: Ground) -> None:
     assert (await other.get(ALL))["server_groups"] == []
     for method in ("GET", "DELETE"):
         await other(method, f"{ALL}/{mine}", status=404)
+    assert (await ground.admin.get(f"{ALL}/{mine}"))["server_group"]["id"] == mine
     await other("GET", f"{ALL}?all_projects=true", status=403)
     assert [
         one["id"] for one in (await ground.admin.get(f"{ALL}?all_projects=1"))["server_groups"]

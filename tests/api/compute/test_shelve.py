@@ -42,6 +42,14 @@ async def port(ground: Ground, server_id: str) -> Any:
     return found
 
 
+async def test_a_server_on_no_host_is_gone_when_its_deletion_is_answered(ground: Ground) -> None:
+    """The Terraform provider looks at once, and takes SHELVED_OFFLOADED for a failure."""
+    server_id = await ground.server()
+    await ground.act(server_id, "shelve")
+    await ground.user("DELETE", f"/compute/v2.1/servers/{server_id}", status=204)
+    await ground.user("GET", f"/compute/v2.1/servers/{server_id}", status=404)
+
+
 @pytest.mark.parametrize("before", [None, "os-stop", "pause", "suspend"])
 async def test_a_shelved_server_is_on_no_host_and_comes_back(
     ground: Ground, before: str | None
@@ -136,7 +144,7 @@ async def test_a_shelved_server_leaves_its_host_when_its_time_has_come(tmp_path:
         assert await ground.status(server_id) == "SHELVED_OFFLOADED"
 
 
-async def test_a_server_comes_back_where_it_is_wanted(tmp_path: Path) -> None:
+async def test_a_server_comes_back_where_it_is_requested(tmp_path: Path) -> None:
     async with standing(tmp_path, hosts=3) as ground:
         server_id = await ground.server()
         for host in ("host-2", "host-3"):
@@ -165,10 +173,24 @@ async def test_a_server_comes_back_where_it_is_wanted(tmp_path: Path) -> None:
         assert (await ground.show(server_id))["pinned_availability_zone"] is None
 
 
+async def test_before_277_nobody_looks_at_where_a_server_is_to_come_back(ground: Ground) -> None:
+    """Terraform's provider sends the zone in every version; upstream passed over it."""
+    for minor, value in (
+        (1, {"availability_zone": "nova"}),
+        (76, {"availability_zone": "nowhere"}),
+    ):
+        server_id = await ground.server()
+        await ground.act(server_id, "shelve")
+        await ground.act(server_id, "unshelve", value, minor=minor)
+        path = f"/compute/v2.1/servers/{server_id}"
+        shown = (await ground.user.get(path, headers=at(104)))["server"]
+        assert (shown["status"], shown["pinned_availability_zone"]) == ("ACTIVE", None)
+
+
 @pytest.mark.parametrize(
     ("value", "minor"),
     [
-        ({"availability_zone": "nova"}, 76),
+        ({"availability_zone": "nova", "host": "host-1"}, 77),
         ({"host": "host-1"}, 90),
         ({"availability_zone": None}, 90),
     ],

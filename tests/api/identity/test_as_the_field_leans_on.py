@@ -8,6 +8,7 @@ import logging
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
@@ -357,3 +358,54 @@ async def test_a_coded_body_is_refused(cloud: Cloud, coding: str, status: int) -
     body = {"project": {"name": "x"}}
     headers = {"Content-Encoding": coding}
     await admin("POST", "/v3/projects", body, headers=headers, status=status)
+
+
+# ---- scopes ----
+
+
+@pytest.mark.parametrize("scope", ["unscoped", {"unscoped": {}}])
+async def test_no_scope_is_asked_for_in_two_forms(cloud: Cloud, scope: Any) -> None:
+    client = await sign_in(cloud, by_name("admin", "Default"), scope)
+    assert not client.body.keys() & {"project", "domain", "system", "roles", "catalog"}
+
+
+@pytest.mark.parametrize(
+    ("plural", "kind"), [("users", "user"), ("groups", "group"), ("projects", "project")]
+)
+async def test_who_manages_a_domain_names_it(cloud: Cloud, plural: str, kind: str) -> None:
+    """SCS, domain manager's standard: without a domain, it is not known to be the manager's."""
+    admin = await cloud.sign_in()
+    domain = (await admin.post("/v3/domains", {"domain": {"name": "d"}}))["domain"]["id"]
+    user = {"name": "boss", "password": PASSWORD, "domain_id": domain}
+    boss = (await admin.post("/v3/users", {"user": user}))["user"]["id"]
+    (role,) = (await admin.get("/v3/roles?name=manager"))["roles"]
+    await admin("PUT", f"/v3/domains/{domain}/users/{boss}/roles/{role['id']}", status=204)
+    manager = await sign_in(cloud, by_name("boss", "d"), {"domain": {"id": domain}})
+    await manager.post(f"/v3/{plural}", {kind: {"name": "x"}}, 403)
+    await manager.post(f"/v3/{plural}", {kind: {"name": "x", "domain_id": "default"}}, 403)
+    made = await manager.post(f"/v3/{plural}", {kind: {"name": "x", "domain_id": domain}})
+    assert made[kind]["domain_id"] == domain
+    # Who may everywhere need not.
+    made = await admin.post(f"/v3/{plural}", {kind: {"name": "x"}})
+    assert made[kind]["domain_id"] == "default"
+
+
+# ---- ids that somebody chose ----
+
+
+@pytest.mark.parametrize("chosen", ["a/b", ".", ".."])
+async def test_a_region_that_no_address_names_is_refused(cloud: Cloud, chosen: str) -> None:
+    admin = await cloud.sign_in()
+    await admin.post("/v3/regions", {"region": {"id": chosen}}, 400)
+
+
+@pytest.mark.parametrize("chosen", ["a?b", "a b", "ü#", "%2F", "region.one"])
+async def test_a_link_leads_to_what_somebody_named(cloud: Cloud, chosen: str) -> None:
+    admin = await cloud.sign_in()
+    made = (await admin.post("/v3/regions", {"region": {"id": chosen}}))["region"]
+    path = "/" + made["links"]["self"].split("/", 3)[3]
+    assert (await admin.get(path))["region"]["id"] == chosen
+    provider = f"/v3/OS-FEDERATION/identity_providers/{quote(chosen, safe='')}"
+    found = await admin("PUT", provider, {"identity_provider": {}}, status=201)
+    link = found.json()["identity_provider"]["links"]["self"]
+    assert (await admin.get("/" + link.split("/", 3)[3]))["identity_provider"]["id"] == chosen

@@ -100,6 +100,8 @@ async def test_what_a_credential_is_for_cannot_be_moved(cloud: Cloud) -> None:
     await owner("PATCH", path, {"credential": same}, status=200)
     forged = {"access": "x", "secret": "s", "trust_id": "0" * 32}
     await owner.post("/v3/credentials", a_key(owner, blob=json.dumps(forged)), 400)
+    for kind in ("ec2", "EC2"):  # a key of no project is good for nothing
+        await owner.post("/v3/credentials", a_key(owner, type=kind, project_id=None), 400)
 
 
 async def test_somebody_elses_credential_answers_as_one_that_never_existed(cloud: Cloud) -> None:

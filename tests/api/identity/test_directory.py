@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from hanok.base.errors import Unavailable
 from hanok.services.identity import facade
+from hanok.services.identity.logic import directory
+from hanok.services.identity.logic.directory import LONGEST, LONGEST_TEAM, Directory
 from tests.cloud import Client, Cloud
 from tests.ports import free_port
 
@@ -75,7 +78,7 @@ class LDAP:
             SLAPD, "-h", self.url, "-f", str(config), "-d", "0", stderr=subprocess.DEVNULL
         )
         host, port = self.url.removeprefix("ldap://").split(":")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     _, writer = await asyncio.open_connection(host, int(port))
@@ -299,3 +302,341 @@ async def test_a_directory_that_is_set_oddly_stops_only_itself(
     await sign_in(cloud, "jane", "janeword", 503)
     assert (await admin.get(f"/v3/users?domain_id={domain}"))["users"] == []
     await cloud.sign_in()
+
+
+# ---- what is read of a directory ----
+
+LONG, TOO_LONG = "l" * LONGEST, "l" * (LONGEST + 1)
+PERSON = "objectClass: inetOrgPerson\nuid: {0}\ncn: {0}\nsn: {0}\n"
+MORE = f"""
+dn: uid=joe,ou=people,{SUFFIX}
+changetype: modify
+replace: employeeType
+employeeType: FALSE
+-
+replace: employeeNumber
+employeeNumber: 514
+-
+replace: description
+description: {LONG}
+
+dn: uid=jane,ou=people,{SUFFIX}
+changetype: modify
+replace: employeeNumber
+employeeNumber: 512
+-
+replace: description
+description: {TOO_LONG}
+
+dn: uid=jim,ou=people,{SUFFIX}
+changetype: modify
+delete: employeeType
+-
+delete: mail
+-
+replace: employeeNumber
+employeeNumber: of no kind
+
+dn: cn=far,ou=people,{SUFFIX}
+changetype: add
+objectClass: referral
+objectClass: extensibleObject
+cn: far
+ref: ldap://127.0.0.1:1/{SUFFIX}
+
+dn: cn=on,ou=groups,{SUFFIX}
+changetype: add
+objectClass: groupOfNames
+cn: on
+member: uid=Jane,ou=people,{SUFFIX}
+
+dn: cn=enabled_users,ou=people,{SUFFIX}
+changetype: add
+objectClass: groupOfNames
+cn: enabled_users
+member: uid=jim,ou=people,{SUFFIX}
+
+dn: cn={"g" * LONGEST_TEAM},ou=groups,{SUFFIX}
+changetype: add
+objectClass: groupOfNames
+cn: {"g" * LONGEST_TEAM}
+description: as long as it may be
+member: uid=jim,ou=people,{SUFFIX}
+
+dn: cn={"h" * (LONGEST_TEAM + 1)},ou=groups,{SUFFIX}
+changetype: add
+objectClass: groupOfNames
+cn: {"h" * (LONGEST_TEAM + 1)}
+member: uid=jim,ou=people,{SUFFIX}
+
+dn: ou=Users,{SUFFIX}
+changetype: add
+objectClass: organizationalUnit
+ou: Users
+
+dn: uid=home,ou=Users,{SUFFIX}
+changetype: add
+{PERSON.format("home")}
+dn: ou=UserGroups,{SUFFIX}
+changetype: add
+objectClass: organizationalUnit
+ou: UserGroups
+
+dn: cn=homes,ou=UserGroups,{SUFFIX}
+changetype: add
+objectClass: groupOfNames
+cn: homes
+member: uid=home,ou=Users,{SUFFIX}
+"""
+BY_TYPE = {"user_enabled_attribute": "employeeType"}
+BY_NUMBER = {
+    "user_enabled_attribute": "employeeNumber", "user_enabled_mask": 2, "user_enabled_default": "512",
+}  # fmt: skip
+EMULATED = {"user_enabled_emulation": True}
+MEMBERS: tuple[tuple[dict[str, Any], set[str]], ...] = (
+    ({}, {"jane", "joe", "jim"}),
+    (BY_TYPE, {"jane", "jim"}),
+    ({**BY_TYPE, "user_enabled_default": "False"}, {"jane"}),
+    # What is so where nobody says anything is turned round, too.
+    ({**BY_TYPE, "user_enabled_invert": "true"}, {"joe"}),
+    ({**BY_TYPE, "user_enabled_invert": "true", "user_enabled_default": "no"}, {"joe", "jim"}),
+    (BY_NUMBER, {"jane", "jim"}),
+    ({**BY_NUMBER, "user_enabled_attribute": "pager"}, {"jane", "joe", "jim"}),
+    ({**BY_NUMBER, "user_enabled_attribute": "pager", "user_enabled_default": "514"}, set()),
+    ({**EMULATED, **BY_TYPE}, {"jim"}),
+    ({**EMULATED, "user_enabled_emulation_dn": f"cn=on,ou=groups,{SUFFIX}"}, {"jane"}),
+)
+FOUND: tuple[tuple[dict[str, Any], set[str]], ...] = (
+    ({"user_filter": "(uid=joe)"}, {"joe"}),
+    ({"user_filter": "uid=joe"}, {"joe"}),
+    ({"user_name_attribute": "mail"}, {"jane@acme.example", "joe@acme.example"}),
+    ({"user_name_attribute": "description"}, {LONG}),
+    ({"user_id_attribute": "description"}, {"joe"}),
+    ({"user_tree_dn": None}, {"home"}),
+    ({"user_tree_dn": SUFFIX}, set()),
+    ({"user_tree_dn": SUFFIX, "query_scope": "sub"}, {"jane", "joe", "jim", "home"}),
+    ({"page_size": None}, {"jane", "joe", "jim"}),
+    ({"page_size": 2}, {"jane", "joe", "jim"}),
+)
+
+
+async def test_what_is_read_of_a_directory(ldap: LDAP, monkeypatch: pytest.MonkeyPatch) -> None:
+    ldap.change(MORE)
+
+    def set_so(**more: Any) -> Directory:
+        return Directory(config(ldap, **more)["ldap"])
+
+    for more, names_on in MEMBERS:
+        people = await set_so(**more).people()
+        assert {one.name for one in people if one.enabled} == names_on, more
+        assert len(people) == 3
+    for more, names_there in FOUND:
+        assert {one.name for one in await set_so(**more).people()} == names_there, more
+    jane, joe, _ = PEOPLE
+    for name, mail in ((jane, "jane@acme.example"), ("jim", "")):
+        person = await set_so().find(name)
+        assert person is not None and (person.email, person.local_id) == (mail, name)
+    person = await set_so(user_mail_attribute=None, user_id_attribute="dn").find(joe)
+    assert person is not None
+    assert (person.email, person.local_id, person.description) == ("", person.dn, LONG)
+    # Names are told apart to the letter, and a name that several have is nobody's.
+    for way, found in (
+        (set_so().find("Jane"), False), (set_so().get("Jane"), False), (set_so().get(jane), True),
+        (set_so(user_id_attribute="mail").get(jane), False),
+        (set_so(user_name_attribute="sn").find("Doe"), False),
+        (set_so(user_id_attribute="cn").get("jane Doe"), True),
+    ):  # fmt: skip
+        assert (await way is not None) == found
+    dn = f"uid=jane,ou=people,{SUFFIX}"
+    for password, right in (("janeword", True), ("joeword", False), ("", False)):
+        assert await set_so().binds(dn, password) == right
+    teams = {one.name: one for one in await set_so().teams()}
+    assert set(teams) == {"staff", "on", "g" * LONGEST_TEAM}
+    assert teams["on"].members == (f"uid=Jane,ou=people,{SUFFIX}",)
+    assert (teams["staff"].description, teams["on"].description) == ("all of them", "")
+    (team,) = await set_so(group_tree_dn=None, group_desc_attribute=None).teams()
+    assert (team.name, team.description) == ("homes", "")
+    assert await set_so(group_id_attribute="description").teams() != []
+    assert {one.name for one in await set_so(group_id_attribute="description").teams()} == {
+        "staff", "g" * LONGEST_TEAM,
+    }  # fmt: skip
+    # The first server that answers, of those that are named.
+    nobody = "ldap://127.0.0.1:1"
+    assert await set_so(url=f"{nobody}, {ldap.url}").get(jane)
+    with pytest.raises(Unavailable, match="does not answer"):
+        await set_so(url=f"{nobody},{nobody}").get(jane)
+    with pytest.raises(Unavailable):  # this one speaks no TLS
+        await set_so(use_tls=True).get(jane)
+    with pytest.raises(Unavailable):
+        await set_so(user="").get(jane)
+    monkeypatch.setattr(directory, "MAXIMUM", 3)
+    assert len(await set_so().people()) == 3
+    monkeypatch.setattr(directory, "MAXIMUM", 2)
+    with pytest.raises(Unavailable):
+        await set_so().people()
+
+
+# ---- what follows a directory ----
+
+
+async def _people(admin: Client, domain: str) -> dict[str, tuple[str, bool]]:
+    """Who is there: (mail, switched on) by name."""
+    found = (await admin.get(f"/v3/users?domain_id={domain}"))["users"]
+    return {one["name"]: (one.get("email", ""), one["enabled"]) for one in found}
+
+
+async def test_what_changes_in_a_directory_changes_here(cloud: Cloud, ldap: LDAP) -> None:
+    admin = await cloud.sign_in()
+    domain = await a_domain(admin, ldap, user_name_attribute="cn")
+    other = (await admin.post("/v3/domains", {"domain": {"name": "other"}}))["domain"]["id"]
+    twin = config(ldap, user_name_attribute="cn", user_filter="(uid=jane)")
+    await admin("PUT", f"/v3/domains/{other}/config", {"config": twin}, status=201)
+    taken = {"group": {"name": "taken", "domain_id": domain}}
+    await admin("POST", "/v3/groups", taken, status=403)
+    await follow(cloud)
+    jane, _, jim = (f"{name} Doe" for name in PEOPLE)
+    before = await _people(admin, domain)
+    assert before == {f"{name} Doe": (f"{name}@acme.example", True) for name in PEOPLE}
+    assert set(await _people(admin, other)) == {jane}
+    ldap.change(
+        f"dn: uid=jane,ou=people,{SUFFIX}\nchangetype: modify\nreplace: mail\nmail: j@acme.example\n\n"
+        f"dn: uid=joe,ou=people,{SUFFIX}\nchangetype: modify\nreplace: cn\ncn: Joseph\n\n"
+        f"dn: cn=staff,ou=groups,{SUFFIX}\nchangetype: modify\nreplace: description\ndescription: most\n"
+        f"-\nreplace: member\nmember: UID=jim,ou=people,{SUFFIX}\nmember: uid=gone,ou=people,{SUFFIX}\n\n"
+        f"dn: cn=taken,ou=groups,{SUFFIX}\nchangetype: add\nobjectClass: groupOfNames\ncn: taken\n"
+        f"member: uid=jane,ou=people,{SUFFIX}\n"
+    )
+    await follow(cloud)
+    assert await _people(admin, domain) == {
+        jane: ("j@acme.example", True), "Joseph": ("joe@acme.example", True), jim: before[jim],
+    }  # fmt: skip
+    assert await _people(admin, other) == {jane: ("j@acme.example", True)}
+    groups = {
+        one["name"]: one for one in (await admin.get(f"/v3/groups?domain_id={domain}"))["groups"]
+    }
+    assert set(groups) == {"staff", "taken"} and groups["staff"]["description"] == "most"
+    for name, members in (("staff", [jim]), ("taken", [jane])):
+        assert await names(admin, f"/v3/groups/{groups[name]['id']}/users", "users") == members
+    # Who is gone is switched off, and on again with the next sign-in; here only.
+    ldap.change(f"dn: uid=jim,ou=people,{SUFFIX}\nchangetype: delete\n")
+    await follow(cloud)
+    assert (await _people(admin, domain))[jim] == ("jim@acme.example", False)
+    assert (await _people(admin, domain))[jane][1]
+    ldap.change(entries().split("\n\n")[6] + "\n", program="ldapadd")
+    await sign_in(cloud, jim, "jimword")
+    assert (await _people(admin, domain))[jim] == ("jim@acme.example", True)
+    # A directory that says nothing at all has been emptied by mistake.
+    change = {"config": {"ldap": {"user_filter": "(uid=nobody)"}}}
+    await admin("PATCH", f"/v3/domains/{domain}/config", change, status=200)
+    await follow(cloud)
+    assert {on for _, on in (await _people(admin, domain)).values()} == {True}
+    await sign_in(cloud, jane, "janeword", 401)
+
+
+async def test_members_that_are_named_by_their_ids(cloud: Cloud, ldap: LDAP) -> None:
+    """And who keeps what another user, or group, of the domain is called."""
+    admin = await cloud.sign_in()
+    made = (await admin.post("/v3/domains", {"domain": {"name": "acme"}}))["domain"]["id"]
+    ours = {"group": {"name": "crew", "domain_id": made}}
+    await admin("POST", "/v3/groups", ours, status=201)
+    ldap.change(
+        "".join(
+            f"dn: cn={name},ou=groups,{SUFFIX}\nchangetype: add\nobjectClass: groupOfUniqueNames\n"
+            f"cn: {name}\nowner: cn={name}\ndescription: {name}\nuniqueMember: cn=x\n"
+            f"businessCategory: jane\nbusinessCategory: JOE\nbusinessCategory: jim\n\n"
+            for name in ("crew", "hands")
+        )
+    )
+    more = {
+        "group_objectclass": "groupOfUniqueNames", "group_members_are_ids": True,
+        "group_member_attribute": "businessCategory",
+    }  # fmt: skip
+    await admin("PUT", f"/v3/domains/{made}/config", {"config": config(ldap, **more)}, status=201)
+    for _ in range(2):
+        await follow(cloud)
+        found = (await admin.get(f"/v3/groups?domain_id={made}"))["groups"]
+        by_name = {one["name"]: one for one in found}
+        assert set(by_name) == {"crew", "hands"}
+        members = {
+            name: await names(admin, f"/v3/groups/{one['id']}/users", "users")
+            for name, one in by_name.items()
+        }
+        assert members == {"crew": [], "hands": ["jane", "jim"]}
+
+
+# ---- a directory that does not answer ----
+
+
+class Dead:
+    """Something at an address of a directory that takes connections and says nothing."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.enough = asyncio.Event()
+        self._free = asyncio.Event()
+        self._server: asyncio.Server | None = None
+
+    async def start(self, enough: int) -> str:
+        async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.asked += 1
+            if self.asked >= enough:
+                self.enough.set()
+            await self._free.wait()
+            writer.close()
+
+        self._server = await asyncio.start_server(silent, "127.0.0.1", 0)
+        return f"ldap://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    def stop(self) -> None:
+        assert self._server is not None
+        self._free.set()
+        self._server.close()
+
+
+async def test_who_asks_a_dead_directory_holds_up_nobody_else(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "WAITING", 4)
+    admin, many = await cloud.sign_in(), directory.AT_ONCE + 4
+    dead, other = Dead(), Dead()
+    found = {}
+    for name, one, enough in (("dead", dead, directory.AT_ONCE), ("other", other, 1)):
+        made = (await admin.post("/v3/domains", {"domain": {"name": name}}))["domain"]["id"]
+        settings = {"identity": {"driver": "ldap"}, "ldap": {"url": await one.start(enough)}}
+        await admin("PUT", f"/v3/domains/{made}/config", {"config": settings}, status=201)
+        found[name] = made
+
+    def as_of(domain: str) -> dict[str, Any]:
+        return {"name": "admin", "domain": {"name": domain}, "password": "no"}
+
+    async with asyncio.TaskGroup() as group:
+        waiting = [group.create_task(by(cloud, as_of("dead"), 503)) for _ in range(many)]
+        try:
+            await dead.enough.wait()
+            while cloud.identity.directories.asked(found["dead"]) < many:
+                await asyncio.sleep(0.01)
+            # One more is refused at once; others are asked, and who is in none signs in or is refused.
+            await by(cloud, as_of("dead"), 503)
+            waiting.append(group.create_task(by(cloud, as_of("other"), 503)))
+            await other.enough.wait()
+            await by(cloud, as_of("Default"), 401)
+            assert dead.asked == directory.AT_ONCE
+            assert not any(one.done() for one in waiting)
+        finally:
+            dead.stop()
+            other.stop()
+    assert cloud.identity.directories.asked(found["dead"]) == 0
+
+
+async def test_of_many_addresses_no_more_are_tried_than_there_is_time_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(directory, "CONNECT_ALL_S", 0.0)
+    taken: list[str] = []
+    server = await asyncio.start_server(lambda *_: taken.append("x"), "127.0.0.1", 0)
+    last = f"ldap://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    closed = f"ldap://127.0.0.1:{free_port()}"
+    with pytest.raises(Unavailable):
+        await Directory({"url": f"{closed},{closed},{last}"}).people()
+    server.close()
+    assert taken == []

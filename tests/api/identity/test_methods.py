@@ -91,6 +91,41 @@ async def test_wrong_passcodes_lock_a_user_out(tmp_path: Path, database_url: str
         await sign_in(cloud, by_totp(one.user_id, passcode(clock.now())))
 
 
+async def _change(cloud: Cloud, user_id: str, old: str, status: int, new: str = "new") -> None:
+    body = {"user": {"original_password": old, "password": new}}
+    await cloud.anonymous("POST", f"/v3/users/{user_id}/password", body, status=status)
+
+
+async def test_guesses_at_a_change_of_password_count_as_those_at_a_sign_in(
+    tmp_path: Path, database_url: str
+) -> None:
+    async with a_cloud(tmp_path, database_url, lock_after=3, lock_for_s=60) as (cloud, clock):
+        one = await cloud.project_with("p", "member")
+        await _change(cloud, one.user_id, "wrong", 401)
+        await sign_in(cloud, by_password(one.user_id))  # and are forgotten as those
+        for _ in range(3):
+            await _change(cloud, one.user_id, "wrong", 401)
+        await _change(cloud, one.user_id, PASSWORD, 401)
+        await sign_in(cloud, by_password(one.user_id), status=401)
+        clock.move(61)
+        await _change(cloud, one.user_id, "wrong", 401)
+        await _change(cloud, one.user_id, PASSWORD, 204)
+        await _change(cloud, one.user_id, "wrong", 401)
+        await _change(cloud, one.user_id, "wrong", 401)
+        await sign_in(cloud, by_password(one.user_id, "new"))
+
+
+async def test_who_was_idle_for_too_long_changes_no_password(
+    tmp_path: Path, database_url: str
+) -> None:
+    async with a_cloud(tmp_path, database_url, disable_after_days=10) as (cloud, clock):
+        one = await cloud.project_with("p", "member")
+        await sign_in(cloud, by_password(one.user_id))
+        clock.move(11 * DAY_S)
+        await _change(cloud, one.user_id, PASSWORD, 401)
+        await sign_in(cloud, by_password(one.user_id), status=401)
+
+
 async def _with_rules(cloud: Cloud, name: str, rules: list[list[str]], **options: Any) -> Client:
     one = await cloud.project_with(name, "member")
     await a_totp_secret(one)

@@ -64,3 +64,10 @@ async def bring_in(
 
 async def data_of(client: Client, image_id: str) -> bytes:
     return (await client("GET", f"{IMAGES}/{image_id}/file", status=200)).content
+
+
+async def looked(cloud: Cloud) -> list[str]:
+    """What the inventory says of images."""
+    admin = await cloud.sign_in()
+    found = (await admin.get("/hanok/v1/inventory"))["differences"]
+    return [one["detail"] for one in found if one["what"] == "image"]

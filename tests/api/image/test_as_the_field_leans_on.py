@@ -6,6 +6,7 @@ import html
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -183,3 +184,45 @@ async def test_schemas_have_upstreams_parts(cloud: Cloud) -> None:
     page = await member.get("/image/v2/schemas/metadefs/properties")
     assert [one["rel"] for one in page["links"]] == ["first", "next", "describedby"]
     assert page["definitions"]["stringArray"]["minItems"] == 1
+
+
+# ---- what no address names ----
+
+PROPERTY = {"title": "p", "type": "string"}
+
+
+@pytest.mark.parametrize("name", ["a/b", "/", ".", ".."])
+async def test_a_definition_that_no_address_names_is_refused(cloud: Cloud, name: str) -> None:
+    admin = await cloud.sign_in()
+    base = "/image/v2/metadefs/namespaces"
+    await admin.post(base, {"namespace": name}, 400)
+    await admin.post(base, {"namespace": "ns"})
+    for place, body in (
+        ("objects", {"name": name}),
+        ("properties", {"name": name, **PROPERTY}),
+        ("tags", {"tags": [{"name": name}]}),
+        ("resource_types", {"name": name}),
+    ):
+        await admin.post(f"{base}/ns/{place}", body, 400)
+    for inside in (
+        {"objects": [{"name": name}]},
+        {"properties": {name: PROPERTY}},
+        {"tags": [{"name": name}]},
+    ):
+        await admin.post(base, {"namespace": "other", **inside}, 400)
+
+
+@pytest.mark.parametrize("name", ["OS::Compute::X", "a b", "ü", "a?b#c", "%2F", "..."])
+async def test_any_other_name_is_found_at_its_address(cloud: Cloud, name: str) -> None:
+    admin = await cloud.sign_in()
+    base = "/image/v2/metadefs/namespaces"
+    await admin.post(base, {"namespace": name})
+    assert (await admin.get(f"{base}/{quote(name, safe='')}"))["namespace"] == name
+
+
+async def test_no_part_of_an_image_without_data_is_handed_out(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    made = await image(member, disk_format="raw")
+    await upload(member, made, b"")
+    for part in ("bytes=0-0", "bytes=-5", "bytes=0-"):
+        await member("GET", f"{IMAGES}/{made}/file", headers={"Range": part}, status=416)

@@ -8,6 +8,7 @@ import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -249,6 +250,57 @@ async def test_tasks_are_for_administrators_and_page(open_cloud: Cloud, web: Web
         await admin("POST", "/image/v2/tasks", bad, status=400)
 
 
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [
+        ({"disk_format": None}, "need disk_format"),
+        ({"disk_format": ""}, "is not one of"),
+        ({"container_format": None}, "need disk_format"),
+        ({"disk_format": "nosuch"}, "is not one of"),
+        ({"disk_format": "raw"}, "import_from_format must be"),
+    ],
+)
+async def test_a_task_says_what_its_image_is(
+    open_cloud: Cloud, web: Web, odd: dict[str, Any], why: str
+) -> None:
+    admin = await open_cloud.sign_in()
+    web.pages["/i"] = Page(data=qcow2())
+    properties = {"name": "n", "disk_format": "qcow2", "container_format": "bare", **odd}
+    requested = {
+        "import_from": web.url("/i"),
+        "import_from_format": "qcow2",
+        "image_properties": {
+            name: value for name, value in properties.items() if value is not None
+        },
+    }
+    refused = await admin(
+        "POST", "/image/v2/tasks", {"type": "import", "input": requested}, status=400
+    )
+    assert why in refused.text
+    assert (await admin.get("/image/v2/tasks"))["tasks"] == []
+    assert (await admin.get(IMAGES))["images"] == [] and web.asked == []
+
+
+async def test_a_task_of_somebody_without_a_project_is_nobodys(open_cloud: Cloud, web: Web) -> None:
+    """An administrator of the system imports into an image of a project."""
+    one, admin = await open_cloud.project_with("p", "member"), await open_cloud.sign_in()
+    path = f"/v3/system/users/{admin.user_id}/roles"
+    [role] = (await admin.get("/v3/roles?name=admin"))["roles"]
+    await admin("PUT", f"{path}/{role['id']}", status=204)
+    system = await open_cloud.sign_in(scope={"system": {"all": True}})
+    web.pages["/i"] = Page(data=qcow2())
+    image_id = await image(one)
+    shown = await bring_in(open_cloud, system, image_id, "web-download", uri=web.url("/i"))
+    assert shown["status"] == "active"
+    [task] = await tasks(one, image_id)
+    assert (task["status"], task["owner"]) == ("success", "")
+    # An administrator's list has it, and that of whoever is let in but reaches their project alone has not.
+    theirs = await bring_in(open_cloud, one, await image(one), "web-download", uri=web.url("/i"))
+    [other] = await tasks(one, theirs["id"])
+    listed = (await admin.get("/image/v2/tasks"))["tasks"]
+    assert {found["id"] for found in listed} == {task["id"], other["id"]}
+
+
 async def test_a_delete_ends_a_download_that_drips(open_cloud: Cloud, web: Web) -> None:
     """The far server would go on for hours; the image is gone, and nobody listens any more."""
     web.pages["/drip"] = Page(data=bytes(100_000), drip_s=0.2)
@@ -259,8 +311,13 @@ async def test_a_delete_ends_a_download_that_drips(open_cloud: Cloud, web: Web) 
     async with asyncio.timeout(30):
         while not web.asked:
             await asyncio.sleep(0.05)
+        (task,) = await tasks(one, image_id)
+        assert (task["status"], task["message"]) == ("processing", "")
         await one("DELETE", f"{IMAGES}/{image_id}", status=204)
         await settle(open_cloud)
         while not web.hung_up:
             await asyncio.sleep(0.05)
+    admin = await open_cloud.sign_in()
+    ended = await admin.get(f"/image/v2/tasks/{task['id']}")
+    assert ended["status"] == "failure" and "deleted" in ended["message"]
     assert files_in(open_cloud.images.staging) == []

@@ -117,7 +117,7 @@ async def test_what_is_not_there_leaves_the_image_as_it_was(other: Cloud, web: W
         ({"glance_region": "nowhere"}, {}, "no such image service"),
         ({"glance_service_interface": "odd"}, {}, "no such image service"),
         ({"glance_image_id": "c7edec8e-24b5-416a-9d42-b3e773bab62c"}, {}, "404"),
-        ({"glance_image_id": "9c0d0000-0000-4000-8000-000000000001"}, {}, "leads elsewhere"),
+        ({"glance_image_id": "9c0d0000-0000-4000-8000-000000000001"}, {}, "leads to another place"),
         ({}, {"status": "queued"}, "queued, not active"),
         ({}, {"size": 3}, "not the 3"),
         ({}, {"size": "many"}, "does not say"),

@@ -114,8 +114,57 @@ async def test_signed_data_is_verified(tmp_path: Path, database_url: str, kind: 
             assert "is not a valid certificate" in await upload(one, old, qcow2(), 400)
 
 
+async def kept(client: Client, payload: bytes, *, as_text: bool = False) -> str:
+    """The id of a new secret of this cloud's key manager."""
+    sent = {"secret_type": "certificate", "payload": payload.decode() if as_text else ""}
+    if as_text:
+        sent["payload_content_type"] = "text/plain"
+    else:
+        sent["payload"] = base64.b64encode(payload).decode()
+        sent["payload_content_type"] = "application/octet-stream"
+        sent["payload_content_encoding"] = "base64"
+    made = await client.post("/key-manager/v1/secrets", sent)
+    return str(made["secret_ref"]).rsplit("/", 1)[-1]
+
+
+@pytest.mark.parametrize("method", ["upload", "glance-direct"])
+async def test_the_certificate_is_a_secret_of_this_cloud(cloud: Cloud, method: str) -> None:
+    one = await cloud.project_with("p", "member", "creator")
+    other = await cloud.project_with("q", "member", "creator")
+    binary = x509.load_pem_x509_certificate(certificate(KEY)).public_bytes(
+        serialization.Encoding.DER
+    )
+    mine = [await kept(one, binary), await kept(one, certificate(KEY), as_text=True)]
+    theirs = await kept(other, certificate(KEY))
+
+    async def bring(data: bytes, secret_id: str) -> tuple[str, str]:
+        described = {**properties(qcow2()), "img_signature_certificate_uuid": secret_id}
+        image_id = await image(one, **described)
+        if method == "upload":
+            good = data == qcow2() and secret_id in mine
+            text = await upload(one, image_id, data, 204 if good else 400)
+        else:
+            await stage(one, image_id, data)
+            status = 202 if secret_id in mine else 400
+            text = (await bring_in(cloud, one, image_id, method, status)).get("text", "")
+        return (await one.get(f"{IMAGES}/{image_id}"))["status"], text
+
+    for secret_id in mine:
+        assert (await bring(qcow2(), secret_id))[0] == "active"
+        assert (await bring(OTHER, secret_id))[0] == "queued"
+    for unread in (theirs, SECRET):
+        status, text = await bring(qcow2(), unread)
+        assert status != "active" and f"does not give the certificate {unread}" in text
+
+
 async def test_signed_data_is_refused_where_there_is_no_key_manager(cloud: Cloud) -> None:
     one = await cloud.project_with("p", "member")
+    admin = await cloud.sign_in()
+    switch = "/hanok/v1/services/key_manager"
+    await admin("PUT", switch, {"enabled": False}, status=204)
+    async with asyncio.timeout(20):
+        while (await one("GET", "/key-manager/v1/secrets")).status_code != 503:
+            await asyncio.sleep(0.01)
     image_id = await image(
         one,
         img_signature="AA==",

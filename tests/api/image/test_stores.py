@@ -12,7 +12,7 @@ import pytest
 from hanok.drivers.image_stores.s3 import S3Store
 from hanok.services.image.facade import ImageSettings, StoreSettings
 from tests import s3
-from tests.api.image.helpers import IMAGES, bring_in, data_of, image, stage, upload
+from tests.api.image.helpers import IMAGES, bring_in, data_of, image, looked, stage, upload
 from tests.cloud import Cloud, a_flavor, a_server, running, settle
 from tests.disks import qcow2
 
@@ -187,13 +187,6 @@ async def test_the_cache_holds_what_is_slow(stores: Cloud, s3_server: s3.Server)
     await admin("DELETE", "/image/v2/cache", status=204)
 
 
-async def looked(cloud: Cloud) -> list[str]:
-    """What the inventory says of images."""
-    admin = await cloud.sign_in()
-    found = (await admin.get("/hanok/v1/inventory"))["differences"]
-    return [one["detail"] for one in found if one["what"] == "image"]
-
-
 @pytest.fixture
 def own_server(s3_server: s3.Server) -> Iterator[s3.Server]:
     """The server with a bucket of the test's own."""
@@ -228,33 +221,6 @@ async def test_the_inventory_looks_into_buckets(
         shutil.rmtree(bucket)
         (line,) = await looked(cloud)
         assert "store far cannot be looked into" in line and "404" in line
-
-
-async def test_the_inventory_looks_into_folders(tmp_path: Path, database_url: str) -> None:
-    fast = tmp_path / "fast"
-    requested = ImageSettings(
-        stores=(StoreSettings(id="file"), StoreSettings(id="fast", folder=str(fast)))
-    )
-    async with running(tmp_path / "state", database=database_url, image=requested) as cloud:
-        one = await cloud.project_with("p", "member")
-        kept, gone, short, off, empty = [await image(one) for _ in range(5)]
-        for image_id in (kept, gone, short, off):
-            await upload(one, image_id, qcow2(), store="fast")
-        await one("POST", f"{IMAGES}/{off}/actions/deactivate", status=204)
-        assert await looked(cloud) == []
-        usual = tmp_path / "state" / "images"
-        usual.mkdir(exist_ok=True)
-        for folder, name in ((usual, kept), (usual, empty), (fast, "nobody")):
-            (folder / name).write_bytes(b"x")
-        (fast / gone).unlink()
-        (fast / short).write_bytes(b"short")
-        assert set(await looked(cloud)) == {
-            f"the file {kept} in store file belongs to nothing",
-            f"the file {empty} belongs to an image without data",
-            "the file nobody belongs to no image",
-            f"image {gone} is active and has no file",
-            f"image {short} has 5 bytes, not {len(qcow2())}",
-        }
 
 
 async def test_the_inventory_says_that_a_store_is_out_of_reach(

@@ -232,18 +232,17 @@ async def test_a_gateway_may_be_outside_of_its_subnet(
     assert ipaddress.ip_address(one["fixed_ips"][0]["ip_address"]) in ipaddress.ip_network(cidr)
 
 
-@pytest.mark.parametrize(
-    "gateway",
-    ["10.9.0.0", "10.9.0.255", "224.0.0.5", "0.0.0.0", "127.0.0.1", "169.254.169.254", "ff02::1"],
-)
-async def test_what_is_no_gateway_anywhere_is_refused(cloud: Cloud, gateway: str) -> None:
+async def test_what_is_no_gateway_anywhere_is_refused(cloud: Cloud) -> None:
     member = await cloud.project_with("p", "member")
     made = await network(member)
-    body = {
-        "network_id": made["id"], "ip_version": 4, "cidr": "10.9.0.0/24", "gateway_ip": gateway,
-    }  # fmt: skip
-    error = await refused(member, "POST", "/subnets", {"subnet": body}, 400)
-    assert error["type"] == "InvalidInput" and gateway in error["message"]
+    values = {"network_id": made["id"], "ip_version": 4, "cidr": "10.9.0.0/24"}
+    for gateway in (
+        "10.9.0.0", "10.9.0.255", "224.0.0.5", "0.0.0.0", "127.0.0.1", "169.254.169.254",
+        "255.255.255.255", "ff02::1",
+    ):  # fmt: skip
+        body = {"subnet": {**values, "gateway_ip": gateway}}
+        error = await refused(member, "POST", "/subnets", body, 400)
+        assert error["type"] == "InvalidInput" and gateway in error["message"]
 
 
 async def test_guests_are_told_that_the_gateway_is_on_the_link(cloud: Cloud) -> None:
@@ -279,28 +278,28 @@ async def test_a_router_reaches_an_outside_gateway_over_its_port(cloud: Cloud) -
 # ---- spellings ----
 
 
-@pytest.mark.parametrize(
-    ("sent", "shown", "meant"),
-    [
-        ("2001:558:FC00::/39", "2001:558:fc00::/39", "2001:558:fc00::/39"),
-        ("2001:DB8::1", "2001:db8::1/128", "2001:db8::1/128"),
-        ("2001:0db8:0000::5/64", "2001:db8::5/64", "2001:db8::/64"),
-        ("10.0.0.5/24", "10.0.0.5/24", "10.0.0.0/24"),
-        ("10.0.0.5", "10.0.0.5/32", "10.0.0.5/32"),
-    ],
-)
-async def test_prefixes_have_one_spelling(cloud: Cloud, sent: str, shown: str, meant: str) -> None:
+SPELLINGS: list[tuple[str, str, str]] = [
+    ("2001:558:FC00::/39", "2001:558:fc00::/39", "2001:558:fc00::/39"),
+    ("2001:DB8::1", "2001:db8::1/128", "2001:db8::1/128"),
+    ("2001:0db8:0000::5/64", "2001:db8::5/64", "2001:db8::/64"),
+    ("10.0.0.5/24", "10.0.0.5/24", "10.0.0.0/24"),
+    ("10.0.0.5", "10.0.0.5/32", "10.0.0.5/32"),
+]
+
+
+async def test_prefixes_have_one_spelling(cloud: Cloud) -> None:
     member = await cloud.project_with("p", "member")
     group = (await member.post(f"{V2}/security-groups", {"security_group": {"name": "g"}}))[
         "security_group"
     ]
-    rule = {
-        "security_group_id": group["id"], "direction": "ingress", "remote_ip_prefix": sent,
-        "ethertype": "IPv6" if ":" in sent else "IPv4",
-    }  # fmt: skip
-    body = {"security_group_rule": rule}
-    made = (await member.post(f"{V2}/security-group-rules", body))["security_group_rule"]
-    assert (made["remote_ip_prefix"], made["normalized_cidr"]) == (shown, meant)
+    for sent, shown, meant in SPELLINGS:
+        rule = {
+            "security_group_id": group["id"], "direction": "ingress", "remote_ip_prefix": sent,
+            "ethertype": "IPv6" if ":" in sent else "IPv4",
+        }  # fmt: skip
+        body = {"security_group_rule": rule}
+        made = (await member.post(f"{V2}/security-group-rules", body))["security_group_rule"]
+        assert (made["remote_ip_prefix"], made["normalized_cidr"]) == (shown, meant)
 
 
 @pytest.mark.parametrize("empty", [{"remote_ip_prefix": ""}, {"remote_group_id": ""}])
@@ -337,14 +336,14 @@ async def test_no_service_providers_are_an_empty_list(cloud: Cloud) -> None:
     assert offered["alias"] == "service-type"
 
 
-@pytest.mark.parametrize(
-    "path", ["availability_zones", "service-providers", "agents", "networks", "subnets", "ports",
-             "routers", "floatingips", "security-groups", "security-group-rules"],
-)  # fmt: skip
-async def test_a_filter_that_nobody_knows_is_refused(cloud: Cloud, path: str) -> None:
+async def test_a_filter_that_nobody_knows_is_refused(cloud: Cloud) -> None:
     admin = await cloud.sign_in()
-    error = await refused(admin, "GET", f"/{path}?nosuch=1", None, 400)
-    assert error["message"] == "['nosuch'] is invalid attribute for filtering"
+    for path in (
+        "availability_zones", "service-providers", "agents", "networks", "subnets", "ports",
+        "routers", "floatingips", "security-groups", "security-group-rules",
+    ):  # fmt: skip
+        error = await refused(admin, "GET", f"/{path}?nosuch=1", None, 400)
+        assert error["message"] == "['nosuch'] is invalid attribute for filtering"
 
 
 # ---- what acts or is refused ----
@@ -382,23 +381,22 @@ async def test_a_profile_that_plugs_a_port_otherwise_is_refused(cloud: Cloud) ->
         assert "not supported in a port's profile" in error["message"]
 
 
-@pytest.mark.parametrize(
-    ("sent", "kept"),
-    [
-        ("FA-16-3E-00-00-0A", "fa:16:3e:00:00:0a"),
-        ("11:22:33:44:55:66", "11:22:33:44:55:66"),  # a group's: openstackclient's suite sets it
-        ("ff:ff:ff:ff:ff:ff", None),
-        ("00:00:00:00:00:00", None),
-        ("fa:16:3e:00:00", None),
-    ],
-)
-async def test_mac_addresses(cloud: Cloud, sent: str, kept: str | None) -> None:
+MACS: list[tuple[str, str | None]] = [
+    ("FA-16-3E-00-00-0A", "fa:16:3e:00:00:0a"),
+    ("11:22:33:44:55:66", "11:22:33:44:55:66"),  # a group's: openstackclient's suite sets it
+    ("ff:ff:ff:ff:ff:ff", None),
+    ("00:00:00:00:00:00", None),
+    ("fa:16:3e:00:00", None),
+]
+
+
+async def test_mac_addresses(cloud: Cloud) -> None:
     admin = await cloud.sign_in()
-    made = await network(admin)
-    one = await port(admin, made["id"])
-    body = {"port": {"mac_address": sent}}
-    answer = await admin("PUT", f"{V2}/ports/{one['id']}", body, status=200 if kept else 400)
-    assert kept is None or answer.json()["port"]["mac_address"] == kept
+    one = await port(admin, (await network(admin))["id"])
+    for sent, kept in MACS:
+        body = {"port": {"mac_address": sent}}
+        answer = await admin("PUT", f"{V2}/ports/{one['id']}", body, status=200 if kept else 400)
+        assert kept is None or answer.json()["port"]["mac_address"] == kept
 
 
 # ---- protocols ----
@@ -434,3 +432,152 @@ async def test_the_number_0_and_its_names_reach_the_engine_as_any(
     assert isinstance(row, PortGroup)
     assert not [one for one in row.acls if "ip.proto" in one.match]
     assert len([one for one in row.acls if one.direction == "to-lport"]) == 1
+
+
+# ---- tags, pools ----
+
+
+async def test_tags_that_a_path_cannot_name_come_in_bodies(cloud: Cloud) -> None:
+    """Clusters tag what is theirs with "kubernetes.io/cluster/…"."""
+    member = await cloud.project_with("p", "member")
+    tag = "kubernetes.io/cluster/one"
+    made = await network(member, tags=[tag])
+    await network(member)
+    assert [one["id"] for one in (await member.get(f"{V2}/networks?tags={tag}"))["networks"]] == [
+        made["id"]
+    ]
+    path = f"{V2}/networks/{made['id']}/tags"
+    await member("POST", path, {"tags": ["a,b", tag]}, status=200)
+    assert sorted((await member.get(path))["tags"]) == ["a,b", tag]
+    for odd in ("", "x" * 256, 5, None):
+        await member("PUT", path, {"tags": [odd]}, status=400)
+    await member("PUT", path, {"tags": []}, status=200)
+
+
+async def test_only_a_change_leaves_a_subnet_without_pools(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    made = await network(member)
+    whole = [{"start": "10.0.0.2", "end": "10.0.0.254"}]
+    inside = await subnet(member, made["id"], allocation_pools=[])
+    assert inside["allocation_pools"] == whole
+    path = f"{V2}/subnets/{inside['id']}"
+    gone = await member("PUT", path, {"subnet": {"allocation_pools": []}}, status=200)
+    assert gone.json()["subnet"]["allocation_pools"] == []
+    await refused(member, "POST", "/ports", {"port": {"network_id": made["id"]}}, 409)
+    named = [{"subnet_id": inside["id"], "ip_address": "10.0.0.9"}]
+    assert (await port(member, made["id"], fixed_ips=named))["fixed_ips"] == named
+
+
+# ---- filters ----
+
+
+async def test_networks_and_routers_are_found_by_what_they_pass_on(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+
+    async def found(kind: str, query: str) -> list[str]:
+        listed = (await member.get(f"{V2}/{kind}?{query}&sort_key=name"))[kind]
+        return [one["name"] for one in listed]
+
+    for name, sent in (("tagged", True), ("untagged", False), ("unsaid", None)):
+        await network(member, name=name, vlan_transparent=sent)
+    assert await found("networks", "vlan_transparent=true") == ["tagged"]
+    assert await found("networks", "vlan_transparent=False") == ["untagged"]
+    assert await found("networks", "qinq=true") == []
+    for name in ("a", "b"):
+        await member.post(f"{V2}/routers", {"router": {"name": name}})
+    assert await found("routers", "enable_snat=true") == ["a", "b"]
+    assert await found("routers", "enable_snat=false") == []
+    assert await found("routers", "enable_ndp_proxy=false") == ["a", "b"]
+    assert await found("routers", "enable_ndp_proxy=true") == []
+    await refused(member, "GET", "/networks?vlan_transparent=maybe", None, 400)
+
+
+async def test_what_is_kept_in_one_spelling_is_found_by_any(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    made = await network(member)
+    four = await subnet(member, made["id"], "10.0.0.0/24")
+    six = await subnet(member, made["id"], "fd44::/64", ip_version=6)
+    one = await port(member, made["id"], mac_address=MAC)
+    group = (await member.post(f"{V2}/security-groups", {"security_group": {"name": "g"}}))[
+        "security_group"
+    ]["id"]
+    said = {"security_group_id": group, "direction": "ingress", "protocol": "tcp"}
+    ids = []
+    for version, prefix in ((4, "192.0.2.7"), (6, "FD44::5/64")):
+        rule = {**said, "ethertype": f"IPv{version}", "remote_ip_prefix": prefix}
+        sent = {"security_group_rule": rule}
+        ids.append((await member.post(f"{V2}/security-group-rules", sent))["security_group_rule"]["id"])  # fmt: skip
+
+    async def found(path: str) -> list[str]:
+        answer = await member.get(f"{V2}/{path}")
+        (listed,) = (many for name, many in answer.items() if not name.endswith("_links"))
+        return [each["id"] for each in listed]
+
+    for query in ("cidr=FD44::/64", "cidr=fd44:0:0:0::/64", "gateway_ip=FD44:0::1"):
+        assert await found(f"subnets?{query}") == [six["id"]], query
+    assert await found("subnets?cidr=10.0.0.0/24") == [four["id"]]
+    for query in ("cidr=10.0.0.7/24", "cidr=10.0.0.0", "cidr=x", "gateway_ip="):
+        assert await found(f"subnets?{query}") == [], query
+    for query in (MAC.upper(), MAC.replace(":", "-"), f"{MAC}&status=down"):
+        assert await found(f"ports?mac_address={query}") == [one["id"]], query
+    rules = f"security-group-rules?security_group_id={group}"
+    for query in ("192.0.2.7", "192.0.2.7/32", "192.0.2.7&direction=INGRESS&protocol=TCP"):
+        assert await found(f"{rules}&remote_ip_prefix={query}") == ids[:1], query
+    for query in ("remote_ip_prefix=fd44:0::5/64", "normalized_cidr=FD44::/64&ethertype=ipv6"):
+        assert await found(f"{rules}&{query}") == ids[1:], query
+
+
+async def test_nobody_finds_by_what_the_rules_hide(cloud: Cloud) -> None:
+    """One guess after the other would tell the number of a network, and the host of a port."""
+    admin, member = await cloud.sign_in(), await cloud.project_with("p", "member")
+    made = await network(member)
+    number = (await admin.get(f"{V2}/networks/{made['id']}"))["network"]["provider:segmentation_id"]
+    for query in (
+        f"networks?provider:segmentation_id={number}",
+        "networks?provider:physical_network=public",
+        "networks?sort_key=provider:segmentation_id",
+        "networks?sort_key=name&sort_key=provider:network_type",
+        "ports?binding:host_id=host-1",
+        "ports?sort_key=binding:host_id&sort_dir=desc",
+    ):
+        error = await refused(member, "GET", f"/{query}", None, 403)
+        assert "disallowed by policy" in error["message"], query
+        await admin.get(f"{V2}/{query}")
+    listed = (await admin.get(f"{V2}/networks?provider:segmentation_id={number}"))["networks"]
+    assert [one["id"] for one in listed] == [made["id"]]
+
+
+# ---- addresses that guests make themselves ----
+
+
+async def test_with_another_mac_a_guest_makes_itself_other_addresses(cloud: Cloud) -> None:
+    """Port security would drop what it sends by them, if the old ones stayed."""
+    admin = await cloud.sign_in()
+    made = await network(admin)
+    four = await subnet(admin, made["id"], "10.0.0.0/24")
+    modes = {"ip_version": 6, "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+    six = await subnet(admin, made["id"], "2001:db8::/64", **modes)
+    one = await port(admin, made["id"], mac_address=MAC)
+    path = f"{V2}/ports/{one['id']}"
+
+    async def becomes(**values: Any) -> dict[str, str]:
+        answer = (await admin("PUT", path, {"port": values}, status=200)).json()["port"]
+        return {fixed["subnet_id"]: fixed["ip_address"] for fixed in answer["fixed_ips"]}
+
+    kept = next(f["ip_address"] for f in one["fixed_ips"] if f["subnet_id"] == four["id"])
+    assert await becomes(mac_address="fa:16:3e:00:00:01") == {
+        four["id"]: kept,
+        six["id"]: "2001:db8::f816:3eff:fe00:1",
+    }
+    # Clients send what they have read beside what they change.
+    read = (await admin.get(path))["port"]["fixed_ips"]
+    assert await becomes(mac_address="fa:16:3e:00:00:02", fixed_ips=read) == {
+        four["id"]: kept,
+        six["id"]: "2001:db8::f816:3eff:fe00:2",
+    }
+    assert await becomes(
+        mac_address="fa:16:3e:00:00:03", fixed_ips=[{"ip_address": "10.0.0.99"}]
+    ) == {four["id"]: "10.0.0.99", six["id"]: "2001:db8::f816:3eff:fe00:3"}
+    await settled(cloud)
+    (told,) = [r for r in await engine(cloud).dump(f"port:{one['id']}") if hasattr(r, "addresses")]
+    assert told.addresses == frozenset({"fa:16:3e:00:00:03 10.0.0.99 2001:db8::f816:3eff:fe00:3"})

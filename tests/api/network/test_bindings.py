@@ -28,7 +28,7 @@ async def bound(cloud: Cloud) -> tuple[Client, str]:
 async def _options(cloud: Cloud, port_id: str) -> dict[str, str]:
     """What OVN is told of the port."""
     known = sa.select(scopes).where(scopes.c.scope == port_scope(port_id))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             async with cloud.control.database.read() as tx:
                 scope = await tx.first(known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hanok.drivers.ovn.rows import PortGroup
-from hanok.services.network.logic import specs
+from hanok.services.network.logic import group_defaults, specs
 from tests.api.network.test_networks import V2, network, port, refused
 from tests.cloud import Client, Cloud
 
@@ -103,7 +103,6 @@ async def test_operators_choose_the_rules_that_groups_begin_with(cloud: Cloud) -
     error = await refused(admin, "POST", TEMPLATES, body, 409)
     assert error["type"] == "DefaultSecurityGroupRuleExists"
     for odd in (
-        {"used_in_non_default_sg": False},
         {"remote_group_id": "x"},
         {"port_range_min": 99},
         {"direction": "up"},
@@ -131,6 +130,43 @@ async def test_operators_choose_the_rules_that_groups_begin_with(cloud: Cloud) -
     await admin("DELETE", f"{V2}{TEMPLATES}/{made['id']}", status=204)
     assert (await group(member))["security_group_rules"] == []
     assert (await member.get(f"{V2}{TEMPLATES}"))["default_security_group_rules"] == []
+
+
+async def test_a_rule_that_no_group_begins_with_is_kept_until_it_is_requested(cloud: Cloud) -> None:
+    """As upstream, and as openstacksdk's tests have it, which draw both uses by lot."""
+    admin = await cloud.sign_in()
+    unused = {"used_in_default_sg": False, "used_in_non_default_sg": False}
+    rule = {"direction": "ingress", "protocol": "tcp", **unused}
+    body = {"default_security_group_rule": rule}
+    made = (await admin.post(f"{V2}{TEMPLATES}", body))["default_security_group_rule"]
+    assert (made["used_in_default_sg"], made["used_in_non_default_sg"]) == (False, False)
+    error = await refused(admin, "POST", TEMPLATES, body, 409)
+    assert error["type"] == "DefaultSecurityGroupRuleExists"
+    fresh = await group(admin)
+    assert all(one["protocol"] is None for one in fresh["security_group_rules"])
+    await admin("DELETE", f"{V2}{TEMPLATES}/{made['id']}", status=204)
+
+
+async def test_groups_begin_with_a_bounded_number_of_rules(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    there = (await admin.get(f"{V2}{TEMPLATES}"))["default_security_group_rules"]
+
+    def rule(number: int) -> dict[str, Any]:
+        values = {"direction": "ingress", "protocol": "tcp", "used_in_non_default_sg": True}
+        ports = {"port_range_min": number, "port_range_max": number}
+        return {"default_security_group_rule": {**values, **ports}}
+
+    more = range(1, group_defaults.MAXIMUM_RULES - len(there) + 1)
+    for number in more:
+        made = await admin.post(f"{V2}{TEMPLATES}", rule(number))
+    error = await refused(admin, "POST", TEMPLATES, rule(1000), 400)
+    assert f"at most {group_defaults.MAXIMUM_RULES} rules" in error["message"]
+    rules = (await group(admin))["security_group_rules"]
+    assert {one["port_range_min"] for one in rules} >= set(more)
+    await admin(
+        "DELETE", f"{V2}{TEMPLATES}/{made['default_security_group_rule']['id']}", status=204
+    )
+    await admin.post(f"{V2}{TEMPLATES}", rule(1000))
 
 
 async def test_a_rule_of_a_default_group_that_is_not_written_yet_is_deleted(cloud: Cloud) -> None:

@@ -147,3 +147,17 @@ async def test_an_administrator_logs_what_is_others(lab: Lab) -> None:
     await lab.client("DELETE", f"{V2}/ports/{lab.port['id']}", status=204)
     await lab.client("DELETE", f"{V2}/security-groups/{lab.group}", status=204)
     await admin.get(f"{V2}/log/logs/{made['id']}", 404)
+
+
+async def test_a_group_that_is_only_shared_with_a_project_is_logged_by_its_owner(lab: Lab) -> None:
+    other, admin = await lab.cloud.project_with("q", "member", "manager"), await lab.cloud.sign_in()
+    lent = {"object_type": "security_group", "object_id": lab.group, "action": "access_as_shared"}
+    body = {"rbac_policy": {**lent, "target_tenant": other.project_id}}
+    await lab.client("POST", f"{V2}/rbac-policies", body, status=201)
+    await other.get(f"{V2}/security-groups/{lab.group}")
+    wish = {"log": {"resource_type": "security_group", "resource_id": lab.group}}
+    error = await refused(other, "POST", "/log/logs", wish, 404)
+    assert error["message"] == f"Resource {lab.group} could not be found"
+    assert await lab.logged() == set()
+    await lab.log(admin, resource_id=lab.group)
+    assert len(await lab.logged()) == 4

@@ -174,39 +174,38 @@ async def test_a_servers_port_has_the_servers_name(cloud: Cloud) -> None:
         await bind(cloud, member, "s-3", plans)
 
 
-@pytest.mark.parametrize(
-    ("kind", "values", "why"),
-    [
-        ("port", {"dns_name": "a_b"}, "each of which can only be alphanumeric or a hyphen"),
-        ("port", {"dns_name": "-a"}, "must not start or end with a hyphen"),
-        ("port", {"dns_name": "a..b"}, "Encountered an empty component"),
-        ("port", {"dns_name": "a" * 64}, "must be 1-63 characters long"),
-        ("port", {"dns_name": "a.12"}, "TLD '12' must not be all numeric"),
-        ("port", {"dns_name": "ü"}, "not a valid PQDN or FQDN"),
-        ("port", {"dns_name": 5}, "is not a valid string"),
-        ("port", {"dns_name": "a\n"}, "not a valid PQDN or FQDN"),
-        ("port", {"dns_name": "web.example."}, "Its higher level labels must be equal"),
-        ("port", {"dns_name": "openstacklocal."}, "Its higher level labels must be equal"),
-        ("port", {"dns_name": ".".join(["a" * 49] * 5)}, "exceeds the maximum size"),
-        ("port", {"dns_domain": "example"}, "'example' is not a FQDN"),
-        ("port", {"dns_domain": "<project_id>."}, "not a valid PQDN or FQDN"),
-        ("port", {"dns_assignment": []}, "not allowed in POST"),
-        ("network", {"dns_domain": "example"}, "'example' is not a FQDN"),
-        ("network", {"dns_domain": "<project>.example."}, "not a valid PQDN or FQDN"),
-        ("network", {"dns_domain": "x" * 256}, "exceeds maximum length"),
-        ("floatingip", {"dns_name": "www"}, "without a dns_domain"),
-        ("floatingip", {"dns_domain": "x."}, "without a dns_name"),
-        ("floatingip", {"dns_name": "www.", "dns_domain": "x."}, "ends with a dot"),
-        ("floatingip", {"dns_name": "a.b.c.d.e", "dns_domain": ("c" * 60 + ".") * 4 + "d."}, "exceed 253"),
-    ],
-)  # fmt: skip
-async def test_what_is_no_name_is_refused(
-    cloud: Cloud, kind: str, values: dict[str, Any], why: str
-) -> None:
+NO_NAMES: list[tuple[str, dict[str, Any], str]] = [
+    ("port", {"dns_name": "a_b"}, "each of which can only be alphanumeric or a hyphen"),
+    ("port", {"dns_name": "-a"}, "must not start or end with a hyphen"),
+    ("port", {"dns_name": "a..b"}, "Encountered an empty component"),
+    ("port", {"dns_name": "a" * 64}, "must be 1-63 characters long"),
+    ("port", {"dns_name": "a.12"}, "TLD '12' must not be all numeric"),
+    ("port", {"dns_name": "ü"}, "not a valid PQDN or FQDN"),
+    ("port", {"dns_name": 5}, "is not a valid string"),
+    ("port", {"dns_name": "a\n"}, "not a valid PQDN or FQDN"),
+    ("port", {"dns_name": "web.example."}, "Its higher level labels must be equal"),
+    ("port", {"dns_name": "openstacklocal."}, "Its higher level labels must be equal"),
+    ("port", {"dns_name": ".".join(["a" * 49] * 5)}, "exceeds the maximum size"),
+    ("port", {"dns_domain": "example"}, "'example' is not a FQDN"),
+    ("port", {"dns_domain": "<project_id>."}, "not a valid PQDN or FQDN"),
+    ("port", {"dns_assignment": []}, "not allowed in POST"),
+    ("network", {"dns_domain": "example"}, "'example' is not a FQDN"),
+    ("network", {"dns_domain": "<project>.example."}, "not a valid PQDN or FQDN"),
+    ("network", {"dns_domain": "x" * 256}, "exceeds maximum length"),
+    ("floatingip", {"dns_name": "www"}, "without a dns_domain"),
+    ("floatingip", {"dns_domain": "x."}, "without a dns_name"),
+    ("floatingip", {"dns_name": "www.", "dns_domain": "x."}, "ends with a dot"),
+    ("floatingip", {"dns_name": "a.b.c.d.e", "dns_domain": ("c" * 60 + ".") * 4 + "d."}, "exceed 253"),
+]  # fmt: skip
+
+
+async def test_what_is_no_name_is_refused(cloud: Cloud) -> None:
     member = await cloud.project_with("p", "member")
-    if kind == "port":
-        values = {"network_id": (await network(member))["id"], **values}
-    if kind == "floatingip":
-        values = {"floating_network_id": (await public(member))["id"], **values}
-    error = await refused(member, "POST", f"/{kind}s", {kind: values}, 400)
-    assert why in error["message"]
+    on = {
+        "port": {"network_id": (await network(member))["id"]},
+        "floatingip": {"floating_network_id": (await public(member))["id"]},
+    }
+    for kind, values, why in NO_NAMES:
+        body = {kind: {**on.get(kind, {}), **values}}
+        error = await refused(member, "POST", f"/{kind}s", body, 400)
+        assert why in error["message"]

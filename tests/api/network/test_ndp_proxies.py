@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hanok.drivers.ovn.rows import NAT
+from hanok.services.network.logic import ndp_proxies
 from tests.api.network.test_engine import engine, settled
 from tests.api.network.test_networks import V2, network, port, refused, subnet
 from tests.api.network.test_routers import lab, public
@@ -78,10 +79,13 @@ async def six(cloud: Cloud) -> Lab:
     return found
 
 
-async def test_a_router_answers_for_what_is_behind_it(six: Lab) -> None:
+async def test_a_router_answers_for_what_is_behind_it(
+    six: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert await six.no(409) == "RouterNDPProxyNotEnable"
-    refused_ = await six.change(409, enable_ndp_proxy=True)
-    assert refused_["NeutronError"]["type"] == "RouterGatewayNotValid"
+    error = (await six.change(409, enable_ndp_proxy=True))["NeutronError"]
+    assert error["type"] == "RouterGatewayNotValid"
+    assert "no external gateway with an IPv6 address" in error["message"]
     await six.outside()
     assert (await six.change(enable_ndp_proxy=True))["router"]["enable_ndp_proxy"] is True
     body = {"ndp_proxy": {"router_id": six.id, "port_id": six.port["id"], "name": "n"}}
@@ -89,6 +93,8 @@ async def test_a_router_answers_for_what_is_behind_it(six: Lab) -> None:
     assert (made["ip_address"], made["name"]) == (six.address, "n")
     assert await six.answered() == {six.address}
     assert await six.no(409) == "NeutronDbObjectDuplicateEntry"
+    monkeypatch.setattr(ndp_proxies, "MAXIMUM_PROXIES", 1)
+    assert await six.no(409) == "OverQuota"
     path = f"{V2}/ndp_proxies/{made['id']}"
     renamed = {"ndp_proxy": {"name": "m", "description": "d"}}
     changed = (await six.client("PUT", path, renamed, status=200)).json()["ndp_proxy"]

@@ -152,6 +152,25 @@ async def test_a_floating_ip_is_forwarded_by_port_or_whole(lab: Lab) -> None:
     assert error["type"] == "FloatingIPPortAlreadyAssociated"
 
 
+async def test_a_routers_own_port_is_forwarded_to(cloud: Cloud, lab: Lab) -> None:
+    """The suites of gophercloud and of Terraform's provider do it."""
+    ports = (await lab.client.get(f"{V2}/ports?device_id={lab.router}"))["ports"]
+    (own,) = [one for one in ports if one["device_owner"] == "network:router_interface"]
+    made = await lab.forward(external_port=80, internal_port=8080, internal_port_id=own["id"])
+    (address,) = own["fixed_ips"]
+    outside = lab.floating["floating_ip_address"]
+    assert await balancers(cloud, lab) == {
+        "tcp": {f"{outside}:80": f"{address['ip_address']}:8080"}
+    }
+    remove = f"/routers/{lab.router}/remove_router_interface"
+    await refused(lab.client, "PUT", remove, lab.interface, 409)
+    await lab.client("DELETE", f"{V2}{lab.path}/{made['id']}", status=204)
+    await lab.client("PUT", f"{V2}{remove}", lab.interface, status=200)
+    metadata = (await (await cloud.sign_in()).get(f"{V2}/ports?network_id={lab.network}"))["ports"]
+    (ours,) = [one for one in metadata if one["device_owner"] == "network:distributed"]
+    await lab.no(400, external_port=80, internal_port=80, internal_port_id=ours["id"])
+
+
 async def test_forwardings_end_with_the_port_and_hold_the_floating_ip(
     cloud: Cloud, lab: Lab
 ) -> None:
@@ -172,3 +191,19 @@ async def test_forwardings_end_with_the_port_and_hold_the_floating_ip(
     await lab.client("DELETE", f"{V2}/floatingips/{lab.floating['id']}", status=204)
     await lab.client.get(f"{V2}{lab.path}", 404)
     await lab.client("PUT", f"{V2}/routers/{lab.router}/remove_router_interface", lab.interface)
+
+
+async def test_forwardings_are_found_by_their_ranges(lab: Lab) -> None:
+    several = await lab.forward(external_port_range="8000:8003", internal_port_range="80:83")
+    one = await lab.forward(external_port=9000, internal_port=90)
+
+    async def found(*ranges: str) -> list[str]:
+        query = "&".join(f"external_port_range={each}" for each in ranges)
+        listed = await lab.client.get(f"{V2}{lab.path}?{query}&sort_key=external_port_range")
+        return [each["id"] for each in listed["port_forwardings"]]
+
+    assert await found("8000:8003") == [several["id"]]
+    assert await found("9000") == await found("9000:9000") == [one["id"]]
+    assert await found("9000", "8000:8003") == [several["id"], one["id"]]
+    assert await found("8000:8002") == []
+    await refused(lab.client, "GET", f"{lab.path}?external_port_range=x", None, 400)

@@ -51,6 +51,23 @@ async def test_trust_is_told_to_who_plugs_the_port(cloud: Cloud) -> None:
     assert (seen["trusted"], seen["binding:profile"]) == (None, {})
 
 
+async def test_macs_are_learnt_of_ports_without_security(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    made = await network(member)
+    body = {"port": {"network_id": made["id"], "mac_learning_enabled": True}}
+    error = await refused(member, "POST", "/ports", body, 409)
+    assert "requires that port security be disabled" in error["message"]
+    one = await port(member, made["id"], port_security_enabled=False, mac_learning_enabled=True)
+    assert one["mac_learning_enabled"] is True
+    body = {"port": {"port_security_enabled": True}}
+    await refused(member, "PUT", f"/ports/{one['id']}", body, 409)
+    assert (await change(member, one["id"], mac_learning_enabled=False))[
+        "mac_learning_enabled"
+    ] is False
+    secured = await change(member, one["id"], port_security_enabled=True)
+    assert secured["port_security_enabled"] is True
+
+
 async def test_a_mac_is_made_anew(cloud: Cloud) -> None:
     manager = await cloud.project_with("p", "manager", "member")
     made = await network(manager)

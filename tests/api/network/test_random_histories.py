@@ -271,8 +271,8 @@ async def rebuilt(cloud: Cloud) -> SimulatedNorthbound:
     fresh = SimulatedNorthbound()
     await fresh.connect("")
     async with cloud.control.database.read() as tx:
-        wanted = await specs.rows_of(tx, cloud.network, await names(tx))
-    for scope, rows in wanted.items():
+        requested = await specs.rows_of(tx, cloud.network, await names(tx))
+    for scope, rows in requested.items():
         assert not isinstance(rows, topology.CannotExpress), f"{scope}: {rows}"
         assert await fresh.apply(scope, rows or [], 1)
     return fresh

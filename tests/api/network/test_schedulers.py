@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hanok.drivers.ovn.rows import RouterPort
 from hanok.services.network import facade as networks
+from hanok.services.network.facade import NetworkSettings
+from hanok.services.network.tables import router_hosts
 from tests.api.network.test_engine import engine, settled
 from tests.api.network.test_networks import V2, network, refused
 from tests.api.network.test_routers import lab
-from tests.cloud import Client, Cloud
+from tests.cloud import Client, Cloud, running
 
 HOSTS = ("h1", "h2", "h3")
 
@@ -89,6 +92,17 @@ async def test_the_house_chooses_until_somebody_says_where_a_router_is(hosts: Ho
     assert await hosts.in_ovn() == chosen
 
 
+async def test_a_host_comes_behind_all_others_however_low_these_are(hosts: Hosts) -> None:
+    first, *others = await hosts.seen()
+    await hosts.remove(first)  # which leaves 3, 2 and 1
+    await hosts.add(first)
+    assert await hosts.in_ovn() == {others[0]: 4, others[1]: 3, others[2]: 2, first: 1}
+    for host in (others[1], others[2]):
+        await hosts.remove(host)
+    await hosts.add(others[2])
+    assert await hosts.in_ovn() == {others[0]: 4, first: 2, others[2]: 1}
+
+
 async def test_what_does_not_go_together_is_refused(hosts: Hosts) -> None:
     one, other, *_ = hosts.agents
     router = hosts.router["id"]
@@ -142,3 +156,26 @@ async def test_no_agent_answers_dhcp(hosts: Hosts) -> None:
     assert error["type"] == "InvalidDHCPAgent"
     error = await refused(hosts.admin, "DELETE", f"{path}/{made}", None, 409)
     assert error["type"] == "NetworkNotHostedByDhcpAgent"
+
+
+async def test_only_hosts_that_the_operator_names_carry_gateways(tmp_path: Path) -> None:
+    settings = NetworkSettings(chassis=("h1", "h3", "never-heard-of"))
+    async with running(tmp_path, network=settings) as cloud:
+        hosts = Hosts(cloud, await cloud.sign_in())
+        await hosts.build()
+        assert set(await hosts.in_ovn()) == {"h1", "h3", "never-heard-of"}
+        assert set(await hosts.seen()) == {"h1", "h3"}  # what has no agent is not told
+        body = {"router_id": hosts.router["id"]}
+        error = await refused(hosts.admin, "POST", hosts.on("h2"), body, 404)
+        assert error["type"] == "InvalidL3Agent"
+        error = await refused(
+            hosts.admin, "DELETE", f"{hosts.on('h2')}/{body['router_id']}", None, 404
+        )
+        assert error["type"] == "InvalidL3Agent"
+        await hosts.remove("h3")
+        assert set(await hosts.in_ovn()) == {"h1", "never-heard-of"}
+        # What was said of a host that may carry none any more does not hold.
+        async with cloud.control.database.write() as tx:
+            said = router_hosts.update().where(router_hosts.c.host == "never-heard-of")
+            await tx.execute(said.values(host="h2"))
+        assert set(await hosts.seen()) == {"h1"}

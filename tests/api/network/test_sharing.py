@@ -254,3 +254,45 @@ async def test_others_see_what_is_opened_and_do_not_change_it(
     await refused(friend, "DELETE", f"/{plural}/{made['id']}", None, 403)
     await owner("DELETE", f"{V2}/{plural}/{made['id']}", status=204)
     assert (await owner.get(f"{V2}/rbac-policies"))["rbac_policies"] == []
+
+
+_KIND, _SEGMENT = "provider:network_type", "provider:segmentation_id"
+
+
+async def test_a_list_shows_of_each_row_what_rules_let_its_reader_see_of_it(cloud: Cloud) -> None:
+    """Also where they look at attributes that are lists, and where they say that a row is not seen at all."""
+    owner = await cloud.project_with("owner", "member")
+    admin = await cloud.sign_in()
+    enforcer = cloud.control.app.enforcer("network")
+    for number in range(3):
+        mine = await network(owner, name=f"mine-{number}")
+        theirs = await network(admin, name=f"theirs-{number}", shared=True)
+    await owner("PUT", f"{V2}/networks/{mine['id']}/tags/blue", status=201)
+    await admin("PUT", f"{V2}/networks/{theirs['id']}/tags/blue", status=201)
+
+    async def shown() -> dict[str, set[str]]:
+        found = (await owner.get(f"{V2}/networks"))["networks"]
+        return {one["name"]: {_KIND, _SEGMENT} & set(one) for one in found}
+
+    mine_and_theirs = {f"{whose}-{n}" for whose in ("mine", "theirs") for n in range(3)}
+    assert {name for name in await shown() if name != "public"} == mine_and_theirs
+    try:
+        enforcer.override(
+            {
+                f"get_network:{_KIND}": "project_id:%(project_id)s",
+                f"get_network:{_SEGMENT}": "'[]':%(tags)s",
+                "get_network": "rule:context_is_admin or rule:shared or project_id:%(project_id)s",
+            }
+        )
+        assert await shown() == {
+            "mine-0": {_KIND, _SEGMENT},
+            "mine-1": {_KIND, _SEGMENT},
+            "mine-2": {_KIND},
+            "theirs-0": {_SEGMENT},
+            "theirs-1": {_SEGMENT},
+            "theirs-2": set(),
+        }
+        enforcer.override({"get_network": "rule:shared"})
+        assert set(await shown()) == {"theirs-0", "theirs-1", "theirs-2"}
+    finally:
+        enforcer.override({})

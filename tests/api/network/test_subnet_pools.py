@@ -252,6 +252,17 @@ async def test_address_scopes_hold_pools_apart(cloud: Cloud) -> None:
     grown = {"subnetpool": {"prefixes": ["10.90.0.0/15"]}}
     error = await refused(stranger, "PUT", f"/subnetpools/{theirs['id']}", grown, 400)
     assert error["type"] == "IllegalSubnetPoolUpdate"
+    lab = await network(stranger)
+    await subnet(stranger, lab["id"], "10.91.0.0/24")
+    for action, sent in (
+        ("add_prefixes", {"prefixes": ["10.91.0.0/16"]}),
+        ("remove_prefixes", {"prefixes": ["10.90.0.0/24"]}),
+        ("onboard_network_subnets", {"network_id": lab["id"]}),
+    ):
+        error = await refused(stranger, "PUT", f"/subnetpools/{theirs['id']}/{action}", sent, 400)
+        assert error["type"] == "IllegalSubnetPoolUpdate", action
+    kept = (await stranger.get(f"{V2}/subnetpools/{theirs['id']}"))["subnetpool"]
+    assert kept["prefixes"] == ["10.90.0.0/16"]
     renamed = {"address_scope": {"name": "new"}}
     answer = await member("PUT", f"{V2}/address-scopes/{made['id']}", renamed, status=200)
     assert answer.json()["address_scope"]["name"] == "new"

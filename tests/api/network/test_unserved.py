@@ -8,7 +8,7 @@ from tests.api.network.test_networks import V2, refused
 from tests.cloud import Client, Cloud
 
 WAYS = [
-    ("routers/{}/conntrack_helpers", "l3-conntrack-helper", "knows no helpers"),
+    ("routers/{}/conntrack_helpers", "l3-conntrack-helper", "has no helpers"),
     ("metering/metering-labels", "metering", "does not count"),
     ("metering/metering-label-rules", "metering", "does not count"),
     ("local_ips", "local_ip", "no address that leads"),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import bz2
+import gzip
 import hashlib
 import io
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +141,34 @@ async def test_manifests_in_a_circle_end(cloud: Cloud, monkeypatch: pytest.Monke
     await _slo(swift, "/c/s1", [{"path": "/c/s0"}] * 20)
     await swift("GET", "/c/s1", 409)
     assert (await swift("GET", "/c/s1", 206, headers={"Range": "bytes=0-3"})).content == b"xxxx"
+
+
+async def test_bytes_in_manifests_are_bounded_for_one_answer(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MANIFESTS", 100_000, raising=False)
+    swift = await member(cloud)
+    await _segments(swift)
+    data = base64.b64encode(b"d" * 30_000).decode()
+    await _slo(swift, "/c/inner", [{"data": data}, {"path": "/seg/s/0"}])
+    assert len((await swift("GET", "/c/inner", 200)).content) == 30_004
+    await _slo(swift, "/c/outer", [{"path": "/c/inner"}] * 20)
+    await swift("GET", "/c/outer", 409)
+    some = await swift("GET", "/c/outer", 206, headers={"Range": "bytes=30004-60008"})
+    assert some.content == b"d" * 30_000 + b"aaaad"
+    several = "bytes=" + ",".join(["0-"] * 20)
+    await swift("GET", "/c/inner", 409, headers={"Range": several})
+
+
+async def test_a_part_of_a_manifest_is_no_manifest(cloud: Cloud) -> None:
+    swift = await member(cloud)
+    await _segments(swift)
+    await _slo(swift, "/c/slo", [{"path": "/seg/s/0"}, {"path": "/seg/s/1"}])
+    asked = {"Destination": "c/copy", "Range": "bytes=0-9"}
+    await swift("COPY", "/c/slo?multipart-manifest=get", 400, headers=asked)
+    await swift("GET", "/c/copy", 404)
+    await swift("COPY", "/c/slo", 201, headers=asked)
+    assert (await swift("GET", "/c/copy", 200)).content == b"aaaabbbb"
 
 
 async def test_a_manifest_is_deleted_with_its_segments(cloud: Cloud) -> None:
@@ -293,6 +325,43 @@ async def test_bulk(cloud: Cloud) -> None:
     assert await swift.names() == ["d2", "d3"]
     many = b"/c/x\n" * 10001
     await swift("POST", "?bulk-delete", 413, content=many)
+
+
+def _archive(*heads: tuple[str, bytes, bytes, int]) -> bytes:
+    """An archive of members: name, type, content, and the size that is said of it."""
+    parts = []
+    for name, kind, content, size in heads:
+        head = tarfile.TarInfo(name)
+        head.type, head.size = kind, size
+        parts += [head.tobuf(tarfile.GNU_FORMAT), content, bytes(-len(content) % 512)]
+    return b"".join([*parts, bytes(1024)])
+
+
+@pytest.mark.parametrize("packed", ["tar", "tar.gz", "tar.bz2"])
+async def test_archives_that_are_longer_than_they_look(cloud: Cloud, packed: str) -> None:
+    swift = await member(cloud)
+    packs: dict[str, Callable[[bytes], bytes]] = {"tar.gz": gzip.compress, "tar.bz2": bz2.compress}
+    pack = packs.get(packed, bytes)
+
+    async def told(archive: bytes) -> Any:
+        more = {"content": pack(archive), "headers": {"Accept": "application/json"}}
+        return (await swift("PUT", f"?extract-archive={packed}", 200, **more)).json()
+
+    good = ("c/good", tarfile.REGTYPE, b"good", 4)
+    name = bytes(4 << 20)
+    long = await told(_archive(good, ("l", tarfile.GNUTYPE_LONGNAME, name, len(name)), good))
+    assert long["Number Files Created"] == 1 and "too long" in long["Response Body"]
+    many = [("l", tarfile.GNUTYPE_LONGNAME, b"n", 1)] * 1500
+    deep = await told(_archive(good, *many, good))
+    assert deep["Number Files Created"] == 1 and deep["Response Status"] == "400 Bad Request"
+    beyond = await told(
+        _archive(good, ("c/d", tarfile.DIRTYPE, b"", 0), ("c/x", b"?", b"", 6 << 30))
+    )
+    assert beyond["Number Files Created"] == 1 and "more than" in beyond["Response Body"]
+    await swift("POST", "/c", 204, headers={"X-Container-Meta-Quota-Bytes": "10"})
+    quota = await told(_archive(good, ("c/b", tarfile.REGTYPE, b"b" * 20, 20), good))
+    assert quota["Number Files Created"] == 2
+    assert quota["Errors"] == [["c/b", "413 Request Entity Too Large"]]
 
 
 async def test_what_expired_is_not_there_and_then_swept(tmp_path: Path, database_url: str) -> None:

@@ -117,6 +117,8 @@ async def test_a_copy_asks_for_the_right_at_both_ends(cloud: Cloud) -> None:
     target = {"Destination": "/c/put", "Destination-Account": f"AUTH_{owner.account}"}
     await thief.put("/mine/o", b"x")
     await thief("COPY", "/mine/o", 403, headers=target)
+    # Whether somebody else's container is there is nobody's business.
+    await thief("COPY", "/mine/o", 403, headers={**target, "Destination": "/none/put"})
     await owner("POST", "/c", 204, headers={"X-Container-Read": f"{thief.account}:*"})
     await thief("PUT", "/mine/got", 201, headers=source)
     assert (await thief("GET", "/mine/got")).content == b"secret"

@@ -15,6 +15,7 @@ from tests.cloud import Cloud, running
 from hanok.base import failpoints
 from hanok.base.failpoints import armed
 from hanok.drivers.byte_store import Files, Full
+from hanok.drivers.image_stores import StoreBroken
 from hanok.events.tables import events
 from hanok.services.object_storage import facade
 from hanok.services.object_storage.facade import ObjectStorageSettings, ObjectStore
@@ -43,7 +44,7 @@ async def _blobs(cloud: Cloud) -> list[tuple[str, bool]]:
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("how", ["raise", "cancel"])
 async def test_a_broken_put_leaves_the_old_or_the_new(tmp_path: Path, place: str, how: str) -> None:
-    settings = ObjectStorageSettings(swept_after_s=0.0, durable=False)
+    settings = ObjectStorageSettings(swept_after_s=0.0, let_go_after_s=0.0, durable=False)
     async with running(tmp_path, hosts=0, object_storage=settings) as cloud:
         swift = await member(cloud)
         await swift.put("/c")
@@ -68,6 +69,24 @@ async def test_a_broken_put_leaves_the_old_or_the_new(tmp_path: Path, place: str
         assert await facade.differences(_store(cloud), mend=False) == []
 
 
+async def test_what_is_said_of_an_object_is_said_of_what_it_is_now(cloud: Cloud) -> None:
+    swift = await member(cloud)
+    await swift.put("/c")
+    await swift.put("/c/part", b"part")
+    await swift.put("/c/o", b"plain")
+    place = "objects.post.before_row"
+    with armed(place, "hang"):
+        posting = asyncio.ensure_future(swift("POST", "/c/o", headers={"X-Object-Meta-A": "1"}))
+        while not failpoints.waiting(place):
+            await asyncio.sleep(0.001)
+        manifest = [{"path": "/c/part"}, {"path": "/c/part"}]
+        await swift("PUT", "/c/o?multipart-manifest=put", 201, json=manifest)
+        failpoints.release(place)
+        assert (await posting).status_code == 202
+    read = await swift("GET", "/c/o", 200)
+    assert (read.content, read.headers["x-object-meta-a"]) == (b"partpart", "1")
+
+
 async def test_two_writers_of_one_name(cloud: Cloud) -> None:
     swift = await member(cloud)
     await swift.put("/c")
@@ -78,6 +97,29 @@ async def test_two_writers_of_one_name(cloud: Cloud) -> None:
     assert (head["x-container-object-count"], head["x-container-bytes-used"]) == ("1", str(1 << 20))
     await facade.sweep(_store(cloud), everything=False)
     assert len(await _blobs(cloud)) == 1
+
+
+async def test_writers_that_wait_for_one_another_all_write(cloud: Cloud) -> None:
+    swift = await member(cloud)
+    for one, other in (("a", "b"), ("b", "a")):
+        await swift.put(f"/{one}", headers={"X-Versions-Location": other})
+        await swift.put(f"/{one}/o", b"old")
+    for _ in range(2):
+        names = [f"/{container}/o" for container in "ab"] * 3
+        await asyncio.gather(*(swift("PUT", name, 201, content=b"new") for name in names))
+        gone = await asyncio.gather(*(swift("DELETE", name) for name in names[:2]))
+        assert {one.status_code for one in gone} == {204}
+
+
+async def test_who_waits_for_a_word_before_the_body_gets_the_last_one(cloud: Cloud) -> None:
+    swift = await member(cloud)
+    waits = {"Expect": "100-continue"}
+    away = {**waits, "X-Auth-Token": "none"}
+    assert (await swift("PUT", "/c/o", 401, headers=away)).headers["connection"] == "close"
+    assert (await swift("PUT", "/c/o", 404, headers=waits)).headers["connection"] == "close"
+    await swift.put("/c")
+    made = await swift("PUT", "/c/o", 201, content=b"x", headers=waits)
+    assert "connection" not in made.headers
 
 
 async def test_quotas_hold_when_many_write_at_once(cloud: Cloud) -> None:
@@ -116,7 +158,7 @@ async def test_what_is_read_is_read_to_its_end(cloud: Cloud) -> None:
 
 
 async def test_doctor_names_what_is_not_as_the_rows_say(tmp_path: Path, database_url: str) -> None:
-    settings = ObjectStorageSettings(swept_after_s=0.0, durable=False)
+    settings = ObjectStorageSettings(swept_after_s=0.0, let_go_after_s=0.0, durable=False)
     async with running(tmp_path, hosts=0, database=database_url, object_storage=settings) as cloud:
         swift, room = await member(cloud), _store(cloud)
         await swift.put("/c")
@@ -144,6 +186,20 @@ async def test_doctor_names_what_is_not_as_the_rows_say(tmp_path: Path, database
         assert (await swift("HEAD", "/c")).headers["x-container-bytes-used"] == "15"
 
 
+async def test_what_other_services_keep_is_read_as_they_wrote_it(cloud: Cloud) -> None:
+    swift = await member(cloud)
+    kept = facade.AccountStore(_store(cloud), swift.account, "kept")
+    await kept.put("full", _pieces(b"data"), attempt="1")
+    await kept.put("empty", _pieces(b""), attempt="1")
+    assert [piece async for piece in kept.get("full", 1, 2)] == [b"at"]
+    assert [piece async for piece in kept.get("empty", 0, 10)] == []
+    await swift("PUT", "/kept/full", 201, headers={"X-Symlink-Target": "kept/empty"})
+    await swift("PUT", "/kept/empty", 201, headers={"X-Object-Manifest": "kept/full"})
+    for name in ("full", "empty"):
+        with pytest.raises(StoreBroken, match="not what was written"):
+            _ = [piece async for piece in kept.get(name, 0, 10)]
+
+
 async def test_a_full_disk_is_said_and_reads_go_on(tmp_path: Path) -> None:
     async with running(tmp_path, hosts=0) as cloud:
         swift = await member(cloud)
@@ -156,6 +212,9 @@ async def test_a_full_disk_is_said_and_reads_go_on(tmp_path: Path) -> None:
         await swift("PUT", "/c/o", 507, content=_pieces(BIG))
         assert (await swift("GET", "/c/o", 200)).content == b"x"
         await swift("DELETE", "/c/o", 204)
+        assert await _blobs(cloud) != []  # its bytes stay a while
+        await swift("PUT", "/c/new", 507, content=b"x")
+        assert await _blobs(cloud) == []  # not where they are in the way
     with pytest.raises(Full):
         await Files(tmp_path, reserve=1 << 60).put(_pieces(b"x"), limit=9)
 
@@ -201,9 +260,39 @@ async def test_switched_off_and_on(cloud: Cloud) -> None:
     async with asyncio.timeout(60):
         while (await swift("GET", "/c/o")).status_code != 503:
             await asyncio.sleep(0.01)
+    early = await swift("PUT", "/c/o", 503, headers={"Expect": "100-continue"})
+    assert early.headers["connection"] == "close"
     again = await cloud.sign_in("p", project="p")
     assert "object-store" not in [one["type"] for one in again.body["catalog"]]
     await admin("PUT", services, {"enabled": True}, status=204)
     async with asyncio.timeout(60):
         while (await swift("GET", "/c/o")).status_code != 200:
             await asyncio.sleep(0.01)
+
+
+# ---- ten writers, and processes that are killed ----
+
+
+async def test_ten_writers_are_counted_exactly(cloud: Cloud) -> None:
+    swift, room = await member(cloud), _store(cloud)
+    await swift.put("/c")
+    await swift.put("/v", headers={"X-Versions-Enabled": "true"})
+
+    async def write(number: int) -> None:
+        for round_ in range(4):
+            name = f"{number if round_ % 2 else 'same'}"
+            for container in ("c", "v"):
+                await swift("PUT", f"/{container}/{name}", 201, content=b"x" * (number + 1))
+            await swift("COPY", f"/c/{name}", headers={"Destination": f"c/copy{number}"})
+            await swift("DELETE", "/c/same")
+
+    await asyncio.gather(*(write(number) for number in range(10)))
+    assert await facade.differences(room, mend=False) == []
+    head = (await swift("HEAD", "/c", 204)).headers
+    listed = (await swift("GET", "/c?format=json", 200)).json()
+    assert head["x-container-object-count"] == str(len(listed))
+    assert head["x-container-bytes-used"] == str(sum(one["bytes"] for one in listed))
+    kept = (await swift("GET", "/v?versions&format=json", 200)).json()
+    assert len(kept) == 40
+    await facade.sweep(room, everything=False)
+    assert len(await _blobs(cloud)) == len(listed) + 40

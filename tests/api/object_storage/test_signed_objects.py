@@ -211,6 +211,25 @@ async def test_a_form_is_read_in_whatever_pieces_it_comes(cloud: Cloud) -> None:
     assert (await swift("GET", "/c/in/b")).content == b"12"
 
 
+async def test_a_form_says_what_is_signed_before_its_files(cloud: Cloud) -> None:
+    swift, signed = await _prepared(cloud)
+    first, headers = _form(_fields(f"{signed.root}/c/in/"), [("a", b"x")])
+    more, _ = _form({"max_file_size": "1000", "max_file_count": "9"}, [("b", b"y" * 100)])
+    body = first.removesuffix(b"--B--\r\n") + more
+    await signed.anyone("POST", "/c/in/", 413, content=body, headers=headers)
+    assert await swift.names("/c?prefix=in/") == ["in/a"]
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "Content-Encoding"])
+async def test_what_a_form_says_of_a_file_is_one_line(cloud: Cloud, name: str) -> None:
+    swift, signed = await _prepared(cloud)
+    body, headers = _form(_fields(f"{signed.root}/c/in/"), [("a", b"x")])
+    said = f"{name}: text/html\nSet-Cookie: a=b".encode()
+    body = body.replace(b"Content-Type: text/x-form", said)
+    await signed.anyone("POST", "/c/in/", 400, content=body, headers=headers)
+    await swift("GET", "/c/in/a", 404)
+
+
 async def test_a_website(cloud: Cloud) -> None:
     swift = await member(cloud)
     anyone = nobody(cloud, swift.account)

@@ -113,3 +113,25 @@ async def test_an_inventory_without_capacity(cloud: Cloud, minor: int, status: i
     body = {"resource_provider_generation": 1, "total": 8, "allocation_ratio": 0}
     path = f"{PROVIDERS}/{made}/inventories/VCPU"
     await admin("PUT", path, body, headers=version, status=status)
+
+
+async def test_a_class_of_ones_own_is_known_though_nobody_has_any(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    host = await provider(admin, "h", VCPU=4)
+    headers = {"OpenStack-API-Version": "placement 1.39"}
+    await admin("PUT", "/placement/resource_classes/CUSTOM_GOLD", headers=headers, status=201)
+    for name, status, refusal, why in (
+        ("CUSTOM_GOLD", 200, 409, "has no such inventory"),
+        ("CUSTOM_TIN", 400, 400, "No such resource class CUSTOM_TIN"),
+    ):
+        query = f"/placement/allocation_candidates?resources={name}:1"
+        found = await admin("GET", query, headers=headers, status=status)
+        if status == 200:
+            assert found.json()["allocation_requests"] == []
+        body = {
+            "allocations": {host: {"resources": {name: 1}}},
+            "project_id": "p", "user_id": "u", "consumer_generation": None, "consumer_type": "INSTANCE",
+        }  # fmt: skip
+        path = "/placement/allocations/00000000-0000-4000-8000-00000000c0de"
+        answer = await admin("PUT", path, body, headers=headers, status=refusal)
+        assert why in answer.text

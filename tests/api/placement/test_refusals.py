@@ -508,3 +508,66 @@ async def test_a_tree_is_reshaped(cloud: Cloud) -> None:
     for one, expected in ((host, {"MEMORY_MB": 10}), (below, {"VCPU": 3})):
         usages = await ask(admin, "GET", f"/resource_providers/{one}/usages", None, 200)
         assert usages["usages"] == expected
+
+
+# ---- what older versions do not know ----
+
+
+@pytest.mark.parametrize(
+    ("query", "since", "why"),
+    [
+        (f"required=!{FAST}", 22, "Expected 'required' parameter"),
+        (f"required={SLOW},!{FAST}", 22, "Expected 'required' parameter"),
+        (f"required=in:{FAST},{SLOW}", 39, "only supported since microversion 1.39"),
+        (f"required=in:{FAST},{SLOW}&required=!{FAST}", 39, "1.39"),
+        (f"member_of={A}&member_of={B}", 24, "Multiple member_of parameters"),
+        (f"member_of=!{A}", 32, "Forbidden member_of parameters"),
+        (f"member_of={A}&member_of=!in:{B},{C}", 32, "Forbidden member_of parameters"),
+    ],
+)
+async def test_forms_of_searches_came_with_their_versions(
+    cloud: Cloud, query: str, since: int, why: str
+) -> None:
+    admin = await cloud.sign_in()
+    for path in ("/resource_providers?", "/allocation_candidates?resources=VCPU:1&"):
+        await ask(admin, "GET", path + query, None, 200, minor=since)
+        await ask(admin, "GET", path + query, None, 400, why, since - 1)
+        await ask(admin, "GET", path + query, None, 400, minor=21 if since > 22 else 18)
+    several = f"/resource_providers?member_of={A},{B}"
+    await ask(admin, "GET", several, None, 400, "must be prefixed with the 'in:'")
+
+
+async def test_names_of_ones_own_are_only_so_long(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    for path in ("/traits", "/resource_classes"):
+        for length, status in ((255, 201), (255, 204), (256, 400)):
+            await ask(admin, "PUT", f"{path}/{'CUSTOM_'.ljust(length, 'A')}", None, status)
+
+
+async def test_what_consumers_have_of_a_provider_and_what_kind_they_are(cloud: Cloud) -> None:
+    """Consumers from before 1.38 have no kind: they are unknown, and their usages are so, too."""
+    admin = await cloud.sign_in()
+    host = await provider(admin, "host", VCPU=8, MEMORY_MB=512)
+    old, new = str(uuid.uuid4()), str(uuid.uuid4())
+    both = claim(admin, host, VCPU=1, MEMORY_MB=64)
+    before = {name: value for name, value in both.items() if name != "consumer_type"}
+    await ask(admin, "PUT", f"/allocations/{old}", before, 204, minor=37)
+    await ask(admin, "PUT", f"/allocations/{new}", both, 204)
+    path = f"/resource_providers/{host}/allocations"
+    found = (await ask(admin, "GET", path, None, 200))["allocations"]
+    resources = {"VCPU": 1, "MEMORY_MB": 64}
+    assert {key: one["resources"] for key, one in found.items()} == {old: resources, new: resources}
+    for consumer, kind in ((old, "unknown"), (new, "INSTANCE")):
+        shown = await ask(admin, "GET", f"/allocations/{consumer}", None, 200)
+        assert (shown["consumer_type"], shown["project_id"]) == (kind, admin.project_id)
+    assert await ask(admin, "GET", f"/allocations/{NOWHERE}", None, 200) == {"allocations": {}}
+    usages, one = f"/usages?project_id={admin.project_id}", {**resources, "consumer_count": 1}
+    for query, expected in (
+        ("", {"unknown": one, "INSTANCE": one}),
+        ("&consumer_type=unknown", {"unknown": one}),
+        ("&consumer_type=INSTANCE", {"INSTANCE": one}),
+        ("&consumer_type=OTHER", {}),
+    ):
+        assert (await ask(admin, "GET", usages + query, None, 200))["usages"] == expected
+    for odd in ("instance", "A" * 256, "A-B"):
+        await ask(admin, "GET", f"{usages}&consumer_type={odd}", None, 400)

@@ -75,3 +75,12 @@ async def test_a_project_is_named(cloud: Cloud) -> None:
     await admin("GET", "/placement/usages?project_id=", headers=LATEST, status=400)
     path = f"/placement/usages?project_id={admin.project_id}&consumer_type=all"
     await admin("GET", path, headers=OLDER, status=400)
+
+
+async def test_the_only_consumer_of_a_cloud_counts(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    body = claim(admin, await provider(admin, "h", VCPU=100), VCPU=2)
+    path = f"/placement/allocations/{uuid.uuid4()}"
+    await admin("PUT", path, body, headers=LATEST, status=204)
+    found = await admin.get(f"/placement/usages?project_id={admin.project_id}", headers=LATEST)
+    assert found["usages"] == {"INSTANCE": {"VCPU": 2, "consumer_count": 1}}

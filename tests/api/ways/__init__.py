@@ -30,4 +30,7 @@ class Way(Struct, frozen=True, kw_only=True):
 
 
 Ways = dict[tuple[str, str], Way]
-"""By "METHOD path", with the key of the body of an action behind it, and by rule; "" for all other rules of a route."""
+"""By "METHOD path", with the key of the body of an action behind it, and by rule; "" for all other rules of a route.
+
+What only versions up to one have is "METHOD path until 2.54", where it takes another way than the newest has.
+"""

@@ -14,6 +14,7 @@ from tests.cloud import NEWEST, Client, Cloud, a_flavor, a_server, an_image, set
 
 _KEPT = "AAAAC3NzaC1lZDI1NTE5AAAAIGJhZA"
 _A = "os_compute_api"
+_VOLUMES = f"{_A}:os-volumes-attachments"
 _STATUS = f"{_A}:servers:show:host_status"
 
 
@@ -57,6 +58,7 @@ async def ways(cloud: Cloud, admin: Client, owner: Client, things: Things) -> Wa
     """With two more servers, one for forceDelete and one that an administrator has locked."""
     base = "/compute/v2.1/servers"
     server, image = things["compute", "server_id"], await an_image(admin)
+    nowhere = new_uuid()
     none = await a_flavor(admin, "none", disk=0)
     doomed = await a_server(owner, things["compute", "image"], things["compute", "flavor_id"])
     locked = await a_server(owner, things["compute", "image"], things["compute", "flavor_id"])
@@ -116,6 +118,23 @@ async def ways(cloud: Cloud, admin: Client, owner: Client, things: Things) -> Wa
         ("POST /v2.1/servers/{server_id}/os-interface", "network:attach_external_network"): Way(
             path={"server_id": spare}, body={"interfaceAttachment": {"net_id": public}}
         ),
+        ("POST /v2.1/servers/{server_id}/shares", ""): Way(
+            path={"server_id": spare}, body={"share": {"share_id": nowhere}}
+        ),
+        ("POST /v2.1/servers/{server_id}/os-volume_attachments", ""): Way(
+            path={"server_id": spare}, body={"volumeAttachment": {"volumeId": nowhere}}
+        ),
+        ("PUT /v2.1/servers/{server_id}/os-volume_attachments/{volume_id}", ""): Way(
+            path={"server_id": spare, "volume_id": nowhere},
+            body={"volumeAttachment": {"volumeId": nowhere}},
+        ),
+        (
+            "PUT /v2.1/servers/{server_id}/os-volume_attachments/{volume_id}",
+            f"{_VOLUMES}:swap",
+        ): Way(
+            path={"server_id": spare, "volume_id": nowhere},
+            body={"volumeAttachment": {"volumeId": new_uuid()}},
+        ),
         ("POST /v2.1/servers/{server_id}/metadata", ""): Way(body={"metadata": {}}),
         ("PUT /v2.1/servers/{server_id}/metadata", ""): Way(body={"metadata": {}}),
         ("PUT /v2.1/servers/{server_id}/metadata/{key}", ""): Way(
@@ -162,6 +181,7 @@ async def ways(cloud: Cloud, admin: Client, owner: Client, things: Things) -> Wa
         action("createBackup", {"name": "b", "backup_type": "daily", "rotation": 0}),
         action("os-getSerialConsole", {"type": "serial"}),
         action("os-getVNCConsole", {"type": "novnc"}),
+        action("os-getSPICEConsole", {"type": "spice-html5"}),
         action("os-resetState", {"state": "active"}),
         action("rebuild", {"imageRef": image}, of=spare),
         action(
@@ -176,6 +196,12 @@ async def ways(cloud: Cloud, admin: Client, owner: Client, things: Things) -> Wa
         action("changePassword", {"adminPass": "secret"}),
         action("unshelve", {"host": "nosuch"}, f"{_A}:os-shelve:unshelve_to_host"),
         action("migrate", {"host": "nosuch"}, f"{_A}:os-migrate-server:migrate:host"),
+        action("os-migrateLive", {"host": None, "block_migration": "perhaps"}),
+        action(
+            "os-migrateLive", {"host": "nosuch", "block_migration": "auto"},
+            f"{_A}:os-migrate-server:migrate_live:host",
+        ),
+        action("evacuate", {}),
         action("reboot", {"type": "SOFT"}),
     ))  # fmt: skip
     return found

@@ -1,4 +1,4 @@
-"""What every store does, asked of a folder and of a real S3 server."""
+"""What every store does, asked of a folder, of a real S3 server, and of this cloud's own."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hanok.drivers.image_stores import Store, StoreBroken, StoreFull
 from hanok.drivers.image_stores.files import FileStore
 from hanok.drivers.image_stores.s3 import PART, S3Store
 from tests import s3
+from tests.operations.test_killed import Process
 
 KEY = "b5d2d8ee-2f3b-4a0e-9d7e-0d5f1f0c7a11"
 
@@ -30,12 +31,46 @@ def s3_store(server: s3.Server, secret: str = s3.SECRET) -> S3Store:
     )
 
 
-@pytest.fixture(params=["file", "s3"])
+@pytest.fixture(scope="module")
+def own_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
+    """A cloud whose own object storage is the S3 server: its address, and a key."""
+    cloud = Process(tmp_path_factory.mktemp("own") / "cloud")
+    try:
+        cloud.start()
+        cloud.wait(lambda: (cloud.folder / "admin-openrc.sh").exists())
+        cloud.sign_in()
+        token = cloud.get("/identity/v3/auth/catalog")["catalog"]
+        (entry,) = [one for one in token if one["type"] == "s3"]
+        headers = {"X-Subject-Token": cloud.http.headers["X-Auth-Token"]}
+        who = cloud.http.get("/identity/v3/auth/tokens", headers=headers).json()["token"]
+        keys = f"/identity/v3/users/{who['user']['id']}/credentials/OS-EC2"
+        made = cloud.http.post(keys, json={"tenant_id": who["project"]["id"]}).json()["credential"]
+        yield entry["endpoints"][0]["url"], made
+    finally:
+        cloud.close()
+
+
+def own_store(own_cloud: tuple[str, dict[str, str]]) -> S3Store:
+    """A store in a bucket of its own."""
+    endpoint, key = own_cloud
+    bucket = f"images-{os.urandom(4).hex()}"
+    made = S3Store(
+        endpoint=endpoint, bucket=bucket, region="us-east-1",
+        access_key=key["access"], secret_key=key["secret"],
+    )  # fmt: skip
+    assert made._client.put(f"{endpoint}/{bucket}").status_code == 200
+    return made
+
+
+@pytest.fixture(params=["file", "s3", "own"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "file":
         yield FileStore(tmp_path / "store")
         return
-    made = s3_store(request.getfixturevalue("s3_server"))
+    if request.param == "own":
+        made = own_store(request.getfixturevalue("own_cloud"))
+    else:
+        made = s3_store(request.getfixturevalue("s3_server"))
     yield made
     made.close()
 

@@ -13,6 +13,7 @@ from hanok.drivers.image_stores.web import (
     WebBroken,
     WebRules,
     check_url,
+    post,
     read,
     resolve,
     size,
@@ -50,6 +51,12 @@ async def fetched(rules: WebRules, url: str, maximum: int = 1 << 20) -> bytes:
         "http://224.0.0.1/x",
         "http://[fe80::1]/x",
         "http://[fd00::1]/x",
+        "http://[fec0::1]/x",  # sites, before fd00::/8
+        "http://[::127.0.0.1]/x",  # IPv4 in its first form
+        "http://[::ffff:0:127.0.0.1]/x",  # and translated
+        "http://[64:ff9b:1::7f00:1]/x",
+        "http://[4000::1]/x",
+        "http://example.org:0/x",
         "http://example.org:22/x",
         "http://example.org:8080/x",
         "file:///etc/passwd",
@@ -66,7 +73,15 @@ def test_what_leads_inside_is_refused_unasked(url: str) -> None:
         check_url(WebRules(), url)
 
 
-@pytest.mark.parametrize("url", ["http://example.org/x", "https://93.184.216.34/x.img"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org/x",
+        "https://93.184.216.34/x.img",
+        "http://[2600:1406::1]/x",
+        "http://[64:ff9b::808:808]/",
+    ],
+)
 def test_the_public_internet_is_allowed(url: str) -> None:
     check_url(WebRules(), url)
 
@@ -142,9 +157,54 @@ async def test_a_server_that_drips_is_given_up(web: Web, monkeypatch: pytest.Mon
     """However regularly a byte comes: there is an end to the whole, and a least rate."""
     web.pages["/drip"] = Page(data=bytes(10_000), drip_s=0.05)
     with pytest.raises(WebBroken, match="longer than"):
-        await fetched(rules(web, most_s=0.5), web.url("/drip"))
+        await fetched(rules(web, maximum_s=0.5), web.url("/drip"))
     monkeypatch.setattr(driver, "SLOW_S", 0.5)
     with pytest.raises(WebBroken, match="too slowly"):
         await fetched(rules(web), web.url("/drip"))
     web.pages["/fine"] = Page(data=bytes(60), drip_s=0.02)
-    assert len(await fetched(rules(web, least_rate=10), web.url("/fine"))) == 60
+    assert len(await fetched(rules(web, least_rate=2), web.url("/fine"))) == 60
+
+
+async def test_what_is_told_goes_where_it_may_and_no_further(web: Web) -> None:
+    web.pages["/hook"] = Page(status=204)
+    await post(rules(web), web.url("/hook"), b"{}", {"Content-Type": "application/json"})
+    assert web.told == [b"{}"] and web.tokens == [""]
+    with serving() as inner:
+        inner.pages["/secret"] = Page()
+        web.pages["/again"] = Page(status=307, headers={"Location": "/hook"})
+        web.pages["/inside"] = Page(status=307, headers={"Location": inner.url("/secret")})
+        await post(rules(web), web.url("/again"), b"1", {})
+        with pytest.raises(NotAllowed):
+            await post(rules(web), web.url("/inside"), b"2", {})
+        with pytest.raises(NotAllowed):
+            await post(WebRules(ports=(web.port,)), web.url("/hook", "localhost"), b"3", {})
+        with pytest.raises(WebBroken, match="404"):
+            await post(rules(web), web.url("/nowhere"), b"4", {})
+        assert inner.asked == []
+    assert b"1" in web.told and b"3" not in web.told
+
+
+@pytest.mark.parametrize(
+    "place", ["http://[", "//a\u2100/".encode().decode("latin-1"), "http://xn--a/", "http://a:b/"]
+)
+async def test_a_redirect_to_no_address_is_told_as_one(web: Web, place: str) -> None:
+    web.pages["/odd"] = Page(status=307, headers={"Location": place})
+    for within in (rules(web), None):
+        with pytest.raises((NotAllowed, WebBroken)):
+            await post(within, web.url("/odd"), b"1", {})
+    with pytest.raises((NotAllowed, WebBroken)):
+        await fetched(rules(web), web.url("/odd"))
+    with pytest.raises((NotAllowed, WebBroken)):
+        await fetched(rules(web), place)
+
+
+async def test_an_operators_address_leads_to_no_other_host(web: Web) -> None:
+    web.pages["/hook"] = Page(status=204)
+    web.pages["/again"] = Page(status=307, headers={"Location": "/hook"})
+    await post(None, web.url("/again"), b"1", {})
+    with serving() as inner:
+        inner.pages["/secret"] = Page()
+        web.pages["/inside"] = Page(status=307, headers={"Location": inner.url("/secret")})
+        with pytest.raises(WebBroken, match="another host"):
+            await post(None, web.url("/inside"), b"2", {})
+        assert inner.told == [] and b"1" in web.told

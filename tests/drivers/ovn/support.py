@@ -33,7 +33,7 @@ class NorthboundServer:
         subprocess.run(
             ["ovsdb-tool", "create", self.directory / "nb.db", self._schema],
             check=True,
-            timeout=20,
+            timeout=120,
         )
 
     async def start(self) -> None:
@@ -42,7 +42,7 @@ class NorthboundServer:
             f"--remote=punix:{self.directory}/nb.sock",
             f"--unixctl={self.directory}/nb.ctl", str(self.directory / "nb.db"),
         )  # fmt: skip
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not self._listens():
                 await asyncio.sleep(0.01)
 
@@ -232,21 +232,29 @@ class Guest:
         if host.namespace_exists(self.namespace):
             await host.run("ip", "netns", "del", self.namespace)
 
-    async def pings(self, address: str, *, within_s: float = 15) -> bool:
+    async def pings(self, address: str, *, within_s: float = 60) -> bool:
         return await pings(self.namespace, address, within_s=within_s)
 
 
-async def pings(namespace: str, address: str, *, within_s: float = 15) -> bool:
+async def pings(namespace: str, address: str, *, within_s: float = 60) -> bool:
     """Whether an address answers an ICMP echo; asks until it does or time is up."""
     loop = asyncio.get_running_loop()
 
+    v6 = ":" in address
+
     def make() -> socket.socket:
-        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        family = (
+            (socket.AF_INET6, socket.IPPROTO_ICMPV6)
+            if v6
+            else (socket.AF_INET, socket.IPPROTO_ICMP)
+        )
+        raw = socket.socket(family[0], socket.SOCK_RAW, family[1])
         raw.setblocking(False)
         return raw
 
-    # Type 8, code 0, its checksum, id 1, number 1: an echo request without data.
-    request = bytes([8, 0, 0xF7, 0xFD, 0, 1, 0, 1])
+    # Type 8, code 0, its checksum, id 1, number 1: an echo request without data. The kernel sums ICMPv6 up itself.
+    request = bytes([128, 0, 0, 0, 0, 1, 0, 1] if v6 else [8, 0, 0xF7, 0xFD, 0, 1, 0, 1])
+    place, answer = (0, 129) if v6 else (20, 0)  # no header of IPv6 is told of
     with await host.inside(namespace, make) as raw:
         try:
             async with asyncio.timeout(within_s):
@@ -257,7 +265,7 @@ async def pings(namespace: str, address: str, *, within_s: float = 15) -> bool:
                         async with asyncio.timeout(0.3):
                             while True:
                                 packet, peer = await loop.sock_recvfrom(raw, 2048)
-                                if peer[0] == address and packet[20] == 0:
+                                if peer[0] == address and packet[place] == answer:
                                     return True
         except TimeoutError:
             return False
@@ -284,7 +292,7 @@ async def talk(namespace: str, address: str, port: int, listener: socket.socket)
         return client
 
     with await host.inside(namespace, make) as client:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             accepting = asyncio.ensure_future(loop.sock_accept(listener))
             try:
                 await loop.sock_connect(client, (address, port))
@@ -295,7 +303,9 @@ async def talk(namespace: str, address: str, port: int, listener: socket.socket)
                 await loop.sock_sendall(client, b"x" * 20000 + b".")
                 got = b""
                 while not got.endswith(b"."):
-                    got += await loop.sock_recv(server, 65536)
+                    more = await loop.sock_recv(server, 65536)
+                    assert more, f"the connection ended after {len(got)} bytes"
+                    got += more
                 assert len(got) == 20001
     return str(peer[0])
 

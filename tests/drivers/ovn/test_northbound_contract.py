@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 from tests.drivers.ovn.support import northbound_server
 
@@ -17,6 +18,7 @@ from hanok.drivers.ovn.rows import (
     DHCPOptions,
     DNSRecords,
     GatewayChassis,
+    HealthCheck,
     LoadBalancer,
     LogicalSwitch,
     Meter,
@@ -39,7 +41,7 @@ async def northbound(request: pytest.FixtureRequest) -> AsyncIterator[Northbound
         yield SimulatedNorthbound()
         return
     async with northbound_server() as server:
-        real = Northbound(timeout_s=10)
+        real = Northbound(timeout_s=60)
         await real.connect(server.remote)
         try:
             yield real
@@ -125,7 +127,20 @@ EVERYTHING: list[Row] = [
     ),
     QoS(name="p1-in", switch="net-1", direction="to-lport", priority=2002, match="ip4", dscp=46),
     LoadBalancer(
-        name="lb-tcp", router="r1", protocol="tcp", vips={"172.24.4.11:80": "10.0.0.5:8080"}
+        name="lb-tcp",
+        routers=frozenset({"r1"}),
+        switches=frozenset({"net-1"}),
+        protocol="tcp",
+        vips={"172.24.4.11:80": "10.0.0.5:8080,10.0.0.6:8080"},
+        selection=frozenset({"ip_src", "ip_dst"}),
+        sources={"10.0.0.5": "p1:10.0.0.2"},
+        checks=frozenset(
+            {
+                HealthCheck(
+                    vip="172.24.4.11:80", interval=2, timeout=1, success_count=1, failure_count=3
+                )
+            }
+        ),
     ),
     RouterPort(
         name="lrp-1",
@@ -287,18 +302,45 @@ async def test_dns_finds_its_switch_later(northbound: NorthboundAPI) -> None:
 
 async def test_a_load_balancer_finds_its_router_later(northbound: NorthboundAPI) -> None:
     vips = {"172.24.4.11:53": "10.0.0.5:53"}
-    one = LoadBalancer(name="lb", router="r1", protocol="udp", vips=vips)
+    one = LoadBalancer(name="lb", routers=frozenset({"r1"}), protocol="udp", vips=vips)
     await northbound.apply("floating_ip:1", [one], 1)
     assert await northbound.dump("floating_ip:1") != [one]
     await northbound.apply("router:1", [Router(name="r1")], 1)
     assert await northbound.dump("floating_ip:1") == [one]
-    moved = LoadBalancer(name="lb", router="r2", protocol="udp", vips=vips)
+    moved = LoadBalancer(name="lb", routers=frozenset({"r2"}), protocol="udp", vips=vips)
     await northbound.apply("router:2", [Router(name="r2")], 1)
     await northbound.apply("floating_ip:1", [moved], 2)
     assert await northbound.dump("floating_ip:1") == [moved]
     await northbound.apply("router:2", [], 2)
     await northbound.apply("floating_ip:1", [], 3)
     assert await northbound.dump("floating_ip:1") == []
+
+
+async def test_a_load_balancer_is_on_switches_and_its_checks_change(
+    northbound: NorthboundAPI,
+) -> None:
+    check = HealthCheck(vip="10.0.0.9:80", interval=2, timeout=1, success_count=1, failure_count=3)
+    one = LoadBalancer(
+        name="lb",
+        switches=frozenset({"s1"}),
+        protocol="tcp",
+        vips={"10.0.0.9:80": "10.0.0.5:80"},
+        sources={"10.0.0.5": "p1:10.0.0.2"},
+        checks=frozenset({check}),
+    )
+    await northbound.apply("load_balancer:1", [one], 1)
+    await northbound.apply("network:1", [LogicalSwitch(name="s1")], 1)
+    assert await northbound.dump("load_balancer:1") == [one]
+    slower = msgspec.structs.replace(
+        one, checks=frozenset({msgspec.structs.replace(check, interval=9)})
+    )
+    await northbound.apply("load_balancer:1", [slower], 2)
+    assert await northbound.dump("load_balancer:1") == [slower]
+    alone = msgspec.structs.replace(one, checks=frozenset(), switches=frozenset())
+    await northbound.apply("load_balancer:1", [alone], 3)
+    assert await northbound.dump("load_balancer:1") == [alone]
+    await northbound.apply("load_balancer:1", [], 4)
+    assert await northbound.dump("load_balancer:1") == []
 
 
 async def test_our_own_external_ids_cannot_be_set(northbound: NorthboundAPI) -> None:

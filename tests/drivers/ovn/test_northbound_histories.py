@@ -14,6 +14,7 @@ from hanok.drivers.ovn.rows import (
     NAT,
     DHCPOptions,
     DNSRecords,
+    HealthCheck,
     LoadBalancer,
     LogicalSwitch,
     PortGroup,
@@ -74,9 +75,20 @@ MAKERS: list[Callable[[random.Random], Row]] = [
     ),
     lambda chance: LoadBalancer(
         name="lb",
-        router=chance.choice(("r1", "r2")),
+        routers=frozenset(chance.choice(((), ("r1",), ("r1", "r2")))),
+        switches=frozenset(chance.choice(((), ("net-1",)))),
         protocol="tcp",
         vips={"172.24.4.9:80": f"10.0.0.{chance.randrange(3)}:80"},
+        checks=frozenset(
+            HealthCheck(
+                vip="172.24.4.9:80",
+                interval=chance.choice((1, 5)),
+                timeout=1,
+                success_count=1,
+                failure_count=3,
+            )
+            for _ in range(chance.randrange(2))
+        ),
     ),
     lambda chance: Router(name="r2", policies=policies(chance)),
     lambda chance: RouterPort(
@@ -119,7 +131,7 @@ async def test_the_same_history_ends_the_same(seed: int) -> None:
     chance = random.Random(seed)
     simulated = SimulatedNorthbound()
     async with northbound_server() as server:
-        real = Northbound(timeout_s=10)
+        real = Northbound(timeout_s=60)
         await real.connect(server.remote)
         for step in range(STEPS):
             scope = chance.choice("abcd")

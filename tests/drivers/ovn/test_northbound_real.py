@@ -148,16 +148,16 @@ async def test_ports_tell_when_they_come_up() -> None:
         await northbound.apply("a", [SWITCH, SwitchPort(name="p", switch="net-1")], 1)
         assert not await northbound.port_up("p")
         assert not await northbound.wait_port_up("p", 0.1)
-        waiting = asyncio.ensure_future(northbound.wait_port_up("p", 10))
+        waiting = asyncio.ensure_future(northbound.wait_port_up("p", 60))
         # ovn-northd's part, by hand.
         process = await asyncio.create_subprocess_exec(
             "ovn-nbctl", f"--db={server.remote}", "set", "Logical_Switch_Port", "p", "up=true"
         )
         assert await process.wait() == 0
         assert await waiting
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await told.get() == ("p", True)
         await northbound.apply("a", [SWITCH], 2)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await told.get() == ("p", False)
         await northbound.close()

@@ -11,7 +11,7 @@ import pytest
 from tests.drivers.ovn.support import Cloud, listen, pings, root_and_programs, talk, whole_cloud
 from tests.drivers.ovn.test_dataplane import EGRESS, group, routed
 
-from hanok.drivers.ovn import host, outside
+from hanok.drivers.ovn import host, outside, topology
 from hanok.drivers.ovn.errors import ExecuteError
 from hanok.drivers.ovn.topology import RuleSpec
 
@@ -104,4 +104,50 @@ async def test_guests_and_the_lan_reach_each_other_as_asked_for() -> None:
         assert await forwarding(cloud, "lan1") == "0"
         assert await outside.leftovers(other) == []
         await outside.ensure(msgspec.structs.replace(asked, snat=False))
+        assert await outside.leftovers(asked) == []
+
+
+async def forwards6(cloud: Cloud) -> None:
+    """The host forwards IPv6, as some do."""
+
+    def write() -> None:
+        for device in ("all", "lan0", cloud.plane.host_device):
+            host.set_sysctl(f"ipv6/conf/{device}/forwarding", 1)
+
+    await host.inside(cloud.host, write)
+
+
+async def test_by_ipv6_the_host_is_reached_and_nobody_behind_it() -> None:
+    async with whole_cloud() as cloud, lan(cloud, "lan0", 2) as near:
+        asked = outside.Outside(
+            name="hanok_test", device=cloud.plane.host_device, cidr="172.24.4.0/24", netns=cloud.host,
+            folder=cloud.plane.path("mine"), snat=False, address6="2001:db8::1/64",
+        )  # fmt: skip
+        _, _, router = await routed(cloud)
+        assert router.gateway is not None
+        both = ("172.24.4.10/24", "2001:db8::10/64")
+        hops = ("172.24.4.1", "2001:db8::1")
+        gateway = msgspec.structs.replace(router.gateway, addresses=both, next_hops=hops)
+        changed = msgspec.structs.replace(router, gateway=gateway)
+        await cloud.apply(topology.router_scope("r1"), topology.router(changed))
+        assert await cloud.northbound.wait_applied(60)
+        assert await outside.differences(asked)
+        for _ in range(2):
+            await outside.ensure(asked)
+            assert await outside.differences(asked) == []
+        assert await pings(cloud.host, "2001:db8::10")
+
+        await host.ip(cloud.host, *"addr add 2001:db8:1::1/64 dev lan0 nodad".split())
+        await host.ip(near, *"addr add 2001:db8:1::2/64 dev eth0 nodad".split())
+        await host.ip(near, *"route add default via 2001:db8:1::1".split())
+        await forwards6(cloud)
+        assert await pings(near, "2001:db8::1")
+        assert not await pings(near, "2001:db8::10", within_s=1)
+        await host.run("ip", "netns", "exec", cloud.host, "nft", "flush", "ruleset")
+        assert await pings(near, "2001:db8::10"), "nothing else was in the way"
+        await outside.ensure(asked)
+        assert not await pings(near, "2001:db8::10", within_s=1)
+        await host.ip(cloud.host, *f"addr del 2001:db8::1/64 dev {asked.device}".split())
+        assert "does not have the address 2001:db8::1/64" in (await outside.differences(asked))[0]
+        await outside.remove(asked)
         assert await outside.leftovers(asked) == []

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hanok.cli import creation, ways
+from hanok.cli.commands import up
 from hanok.cli.main import main
 from hanok.cli.output import Failure
-from hanok.supervisor.settings import BrokenState, load
+from hanok.supervisor.settings import BrokenState, Cloud, CloudSettings, load
 from tests.ports import free_port
 
 SIMULATED = creation.Wishes(simulated=True, port=None, region=None, listen=None, hosts=None)
@@ -28,6 +34,13 @@ def test_settings_are_made_once_and_kept(tmp_path: Path) -> None:
     again = creation.make(tmp_path, wish())
     assert again.settings == first.settings
     assert (again.settings.port, again.settings.region) == (port, "Seoul")
+
+
+def test_a_cloud_has_ipv6_outside_once_a_layout_wants_it(tmp_path: Path) -> None:
+    assert creation.make(tmp_path, wish(free_port())).settings.external_cidr6 == ""
+    asked = replace(SIMULATED, ipv6=True)
+    assert creation.make(tmp_path, asked).settings.external_cidr6 == "2001:db8::/64"
+    assert creation.make(tmp_path, SIMULATED).settings.external_cidr6 == "2001:db8::/64"
 
 
 def test_a_port_in_use_is_named_with_its_owner(tmp_path: Path) -> None:
@@ -94,11 +107,11 @@ def test_two_commands_on_one_cloud_do_not_meet(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["up", "--simulated", "--port", "70000"], "--port wants a number from 1 to 65535"),
+        (["up", "--simulated", "--port", "70000"], "--port must be a number from 1 to 65535"),
         (["up", "--hosts", "3"], "--hosts goes with --simulated"),
-        (["up", "--simulated", "--hosts", "0"], "--hosts wants a number"),
-        (["up", "--simulated", "--listen", "nowhere"], "--listen wants an address"),
-        (["up", "--simulated", "--region", " "], "--region wants a name"),
+        (["up", "--simulated", "--hosts", "0"], "--hosts must be a number"),
+        (["up", "--simulated", "--listen", "nowhere"], "--listen must be an address"),
+        (["up", "--simulated", "--region", " "], "--region must be a name"),
         (["status"], "there is no cloud in"),
         (["launch"], "there is no cloud in"),
         (["destroy", "--yes"], "there is no cloud in"),
@@ -130,7 +143,7 @@ def test_a_user_without_root_is_told_of_the_simulated_cloud(
     ["22", "22:hello", "22:hello:x", "0:hello:22", "22::22", "65536:hello:22", "1:a:-1", "²:a:1"],
 )
 def test_a_forward_that_is_none_is_refused_with_its_form(text: str) -> None:
-    with pytest.raises(Failure, match="wants PORT:SERVER:PORT"):
+    with pytest.raises(Failure, match="must be PORT:SERVER:PORT"):
         ways.wish(text)
 
 
@@ -151,3 +164,55 @@ def test_a_forward_names_ports_and_a_server(tmp_path: Path) -> None:
 def test_a_simulated_cloud_has_no_way_to_the_outside(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["up", "--simulated", "--no-snat"]) == 1
     assert "nothing answers in a simulated one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("localhost", "not an address of this machine that others reach"),
+        ("::1", "IPv4 address, or a name"),
+        ("no-such-name.invalid", "nor a name that has one"),
+        ("a..b", "nor a name that has one"),
+        ("192.0.2.77", "not an address of this machine"),
+    ],
+)
+def test_an_address_is_one_that_others_reach(text: str, words: str) -> None:
+    with pytest.raises(Failure, match=words):
+        creation.own_address(text, "abcdef")
+
+
+ANSWERS = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200), self.end_headers()
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+@contextmanager
+def answering(*words: str) -> Iterator[int]:
+    """The port of a process that answers as a cloud does, started with these words."""
+    process = subprocess.Popen([sys.executable, "-c", ANSWERS, *words], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        yield int(process.stdout.readline())
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not show who listens")
+@pytest.mark.parametrize(
+    ("words", "ours"),
+    [((), False), (("{}",), True), (("{}/control.toml",), True), (("{}2/control.toml",), False)],
+)
+def test_who_was_first_at_the_port_is_not_taken_for_the_cloud(
+    tmp_path: Path, words: tuple[str, ...], ours: bool
+) -> None:
+    with answering(*(one.format(tmp_path) for one in words)) as port:
+        cloud = Cloud(tmp_path, CloudSettings(id="abcdef", simulated=True, port=port))
+        why = up._not_yet(cloud)
+    assert why == "" if ours else f"port {port} is in use by python" in why

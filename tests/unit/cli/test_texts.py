@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from hanok.base import log_files
 from hanok.cli import credentials, first_things
 from hanok.cli.api import message_of
-from hanok.cli.commands import doctor, logs, routes
+from hanok.cli.commands import doctor, enable, routes, up
 from hanok.cli.main import COMMANDS, main
-from hanok.cli.output import ago, table
+from hanok.cli.output import Steps, ago, table
 from hanok.drivers.image_format import inspect
 from hanok.supervisor.parts import secret, write_simulated_files
 from hanok.supervisor.settings import Cloud, CloudSettings, write_toml
@@ -95,14 +97,14 @@ def test_the_simulated_image_is_a_clean_qcow2(tmp_path: Path) -> None:
     ],
 )
 def test_every_engines_log_is_read(text: str, at: str, level: str, message: str) -> None:
-    line = logs.parse(text, "part")
+    line = log_files.parse(text, "part")
     assert (line.at, line.level, line.message) == (at, level, message)
 
 
 def test_a_log_that_was_cut_is_read_on(tmp_path: Path) -> None:
     path = tmp_path / "control.log"
     path.write_text("one\ntwo\n")
-    reader = logs.Reader(path)
+    reader = log_files.Reader(path)
     assert [line.message for line in reader.new()] == ["one", "two"]
     path.write_text("a\nhalf")
     assert [line.message for line in reader.new()] == ["a"]
@@ -164,3 +166,54 @@ def test_tables_and_durations() -> None:
 def test_the_words_of_a_page_are_found() -> None:
     page = faults.image(503, "", "The disk is full: 5 < 6 MiB.", faults.Asked(request_id="r"), {})
     assert message_of(None, bytes(page.body)) == "The disk is full: 5 < 6 MiB."
+
+
+@pytest.mark.parametrize("folder", ["plain", "with blanks", "it's $HOME", "집 100%", 'a"b\\c'])
+def test_what_up_prints_can_be_typed(
+    tmp_path: Path, folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud = Cloud(tmp_path / folder, CloudSettings(id="abcdef", simulated=True))
+    up._goodbye(cloud, 1.0)
+    lines = capsys.readouterr().out.partition("Next:\n")[2].splitlines()
+    assert shlex.split(lines[0])[:2] == [".", str(cloud.openrc)]
+    assert [shlex.split(line)[-1] for line in lines[1:3]] == [str(cloud.state)] * 2
+    more = up.why_not(cloud, "control").partition("(more: ")[2].removesuffix(")")
+    assert shlex.split(more)[-3:] == ["control", "--state-dir", str(cloud.state)]
+
+
+@pytest.mark.parametrize("folder", ["plain", "with blanks", "it's $HOME", "집 100%", 'a"b\\c'])
+def test_a_unit_starts_the_cloud_of_any_folder(tmp_path: Path, folder: str) -> None:
+    """Read back as systemd reads it: quotes, then doubled dollars and percent signs."""
+    cloud = Cloud(tmp_path / folder, CloudSettings(id="abcdef", simulated=True))
+    (command,) = (
+        line.partition("=")[2]
+        for line in enable.unit(cloud).splitlines()
+        if line.startswith("ExecStart=")
+    )
+    words = [one.replace("%%", "%").replace("$$", "$") for one in shlex.split(command)]
+    assert words[1:] == ["up", "--state-dir", str(cloud.state), "--simulated"]
+
+
+def test_the_next_command_is_named_as_it_is_called_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = tmp_path / "my cloud"
+    checkout.mkdir()
+    monkeypatch.delenv("HANOK_PACKAGED", raising=False)
+    monkeypatch.setenv("HANOK_CHECKOUT", str(checkout))
+    monkeypatch.chdir(checkout)
+    assert up.command_name() == "./hanok"
+    monkeypatch.chdir(tmp_path)
+    assert shlex.split(up.command_name()) == [f"{checkout}/hanok"]
+    monkeypatch.setenv("HANOK_PACKAGED", "1")
+    assert up.command_name() == "hanok"
+
+
+def test_a_cloud_that_has_its_image_starts_without_mirrors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_things, "GUESTS", tmp_path / "guest")
+    cloud = Cloud(tmp_path, CloudSettings(id="abcdef", simulated=False))
+    first_things.marker(cloud).write_text("flavors, image\n")
+    assert first_things.guest_for(cloud, Steps(1), layout=False) is None
+    assert not (tmp_path / "guest").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from hanok.commands import GuestCell, HostCell, Topology
@@ -41,6 +42,7 @@ DEDICATED = {"cpu_policy": "dedicated"}
         ({**DEDICATED, "cpu_thread_policy": "require"}, 2, (5,), [(0, {0: 6, 1: 7})]),
         ({"cpu_policy": "mixed", "cpu_dedicated_mask": "1"}, 2, (), [(0, {1: 4})]),
         ({"numa_nodes": "2"}, 2, (), [(0, {}), (1, {})]),
+        ({**DEDICATED, "cpu_thread_policy": "require"}, 4, (5,), [(1, {0: 12, 1: 13, 2: 14, 3: 15})]),
     ],
 )  # fmt: skip
 def test_cpus(specs: dict[str, str], vcpus: int, taken: tuple[int, ...], pins: Any) -> None:
@@ -61,6 +63,10 @@ def test_cpus(specs: dict[str, str], vcpus: int, taken: tuple[int, ...], pins: A
         ({"mem_page_size": "1048576"}, 2, 1024, "no memory pages of the size 1048576 KiB"),
         ({"mem_page_size": "2048"}, 2, 1026, "1026 MiB in pages of the size 2048 KiB requested in one NUMA cell, 1024"),
         ({"mem_page_size": "large"}, 2, 511, "511 MiB in pages of the size 'large' requested in one NUMA cell"),
+        (
+            {**DEDICATED, "cpu_thread_policy": "require"}, 5, 512,
+            "5 dedicated CPUs on cores with threads requested in one NUMA cell, 4 free",
+        ),
     ],
 )  # fmt: skip
 def test_why_not(specs: dict[str, str], vcpus: int, memory: int, why: str) -> None:
@@ -70,7 +76,7 @@ def test_why_not(specs: dict[str, str], vcpus: int, memory: int, why: str) -> No
 @pytest.mark.parametrize(
     ("page", "memory", "expected"),
     [("small", 512, (0, 4)), ("large", 512, (0, 2048)), ("any", 512, (0, 2048)), ("any", 511, (0, 4)),
-     ("2MB", 1024, (0, 2048)), ("any", 2048, (0, 4))],
+     ("2MB", 1024, (0, 2048)), ("any", 2048, (0, 4)), ("4", 512, (0, 4))],
 )  # fmt: skip
 def test_pages(page: str, memory: int, expected: tuple[int, int]) -> None:
     found = fit({"mem_page_size": page}, memory=memory)
@@ -101,6 +107,24 @@ def test_an_emulator_of_its_own_is_counted() -> None:
     shared = fit({**DEDICATED, "emulator_threads_policy": "share"}, vcpus=1)
     assert isinstance(shared, Topology) and shared.emulator == (0, 1, 2, 3, 8, 9, 10, 11)
     assert cpu_fits.taken([shared], HOST).cpus == {4}
+
+
+def test_only_the_first_node_holds_the_emulator() -> None:
+    specs = {
+        **DEDICATED, "emulator_threads_policy": "isolate", "numa_nodes": "2",
+        "numa_cpus.0": "0-2", "numa_mem.0": "256", "numa_cpus.1": "3-6", "numa_mem.1": "256",
+    }  # fmt: skip
+    found = fit(specs, vcpus=7)
+    assert isinstance(found, Topology), found
+    assert (found.emulator, [len(cell.pins) for cell in found.cells]) == ((7,), [3, 4])
+
+
+def test_cpus_of_which_no_core_is_told_are_each_one() -> None:
+    bare = tuple(msgspec.structs.replace(cell, cores=()) for cell in HOST)
+    found = fit({**DEDICATED, "cpu_thread_policy": "isolate"}, vcpus=4, host=bare)
+    assert isinstance(found, Topology) and found.cells[0].pins == {0: 4, 1: 5, 2: 6, 3: 7}
+    lacking = fit({**DEDICATED, "cpu_thread_policy": "require"}, vcpus=1, host=bare)
+    assert lacking == "1 dedicated CPUs on cores with threads requested in one NUMA cell, 0 free"
 
 
 @pytest.mark.parametrize(

@@ -104,11 +104,64 @@ def test_pages(given: tuple[str, ...], page: Any) -> None:
             "CPU number 2 is assigned to two nodes",
         ),
         (("hw:pci_numa_affinity_policy=socket",), "must be one of"),
+        (
+            ("hw:pci_numa_affinity_policy=required", "hw_pci_numa_affinity_policy=legacy"),
+            "not permitted to override the policy",
+        ),
+        (("hw:cpu_policy=mixed", "hw:cpu_dedicated_mask=0-3,^0-3"), "at least 1 pinned vCPU"),
+        (("hw:cpu_policy=mixed", "hw:cpu_dedicated_mask=^0-3"), "at least 1 pinned vCPU"),
+        (("hw:numa_nodes=1", "hw:numa_cpus.1=0"), "'hw:numa_cpus.1' is of a NUMA node that there is not"),
+        (("hw:numa_nodes=2", "hw_numa_mem.2=1"), "'hw_numa_mem.2' is of a NUMA node that there is not"),
+        (("hw:numa_mem.0=1024",), "'numa_nodes' is 0"),
+        (("hw:numa_nodes=1", "hw:numa_cpus.0=0-3", "hw:numa_mem.0=0"), "memory of a NUMA node cannot be '0' MB"),
+        (("hw:numa_nodes=1", "hw:numa_cpus.0=0-3", "hw:numa_mem.0=x"), "memory of a NUMA node cannot be 'x' MB"),
     ],
 )  # fmt: skip
 def test_refusals(given: tuple[str, ...], why: str) -> None:
     with pytest.raises(BadInput, match=re.escape(why)):
         asked(*given)
+
+
+@pytest.mark.parametrize(
+    ("given", "policy"),
+    [
+        ((), "legacy"),
+        (("hw:pci_numa_affinity_policy=required",), "required"),
+        (("hw_pci_numa_affinity_policy=preferred",), "preferred"),
+        (
+            ("hw:pci_numa_affinity_policy=required", "hw_pci_numa_affinity_policy=required"),
+            "required",
+        ),
+    ],
+)
+def test_how_near_devices_must_be(given: tuple[str, ...], policy: str) -> None:
+    wish = asked("hw:numa_nodes=1", *given)
+    assert wish is not None and wish.affinity == policy
+    assert asked(*given) is None  # alone it says nothing of CPUs or memory
+
+
+@pytest.mark.parametrize(
+    ("given", "threads"),
+    [
+        ((), ""),
+        (("hw:cpu_thread_policy=isolate",), "isolate"),
+        (("hw_cpu_thread_policy=require",), "require"),
+        (("hw:cpu_thread_policy=prefer", "hw_cpu_thread_policy=require"), "require"),
+        (("hw:cpu_thread_policy=prefer",), "prefer"),
+        (("hw:cpu_thread_policy=isolate", "hw_cpu_thread_policy=isolate"), "isolate"),
+    ],
+)
+def test_an_image_says_what_a_flavor_leaves_open_of_threads(
+    given: tuple[str, ...], threads: str
+) -> None:
+    wish = asked("hw:cpu_policy=dedicated", *given)
+    assert wish is not None and wish.threads == threads
+
+
+def test_memory_too_is_shared_out_evenly_or_not_at_all() -> None:
+    with pytest.raises(BadInput, match="cannot be evenly distributed"):
+        cpu_wishes.wish(2, 65, {"hw:numa_nodes": "2"}, {})
+    assert cpu_wishes.wish(2, 66, {"hw:numa_nodes": "2"}, {}) is not None
 
 
 def test_how_many_cpus_of_each_kind() -> None:

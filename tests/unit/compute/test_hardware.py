@@ -12,7 +12,7 @@ from hanok.base.ids import new_uuid
 from hanok.commands import EnsureInstance
 from hanok.drivers.qemu.arguments import GuestSpec, Interface, arguments
 from hanok.drivers.qemu.capabilities import Capabilities, FirmwareFile
-from hanok.drivers.qemu.hardware import CARDS, VIDEO
+from hanok.drivers.qemu.hardware import INTERFACE_MODELS, VIDEO
 from hanok.node.hardware import Board
 from hanok.node.records import Record
 from hanok.services.compute.logic import hardware
@@ -28,7 +28,7 @@ ABLE = Capabilities(
         "pc-q35-7.2": "pc-q35-7.2",
         "pc-i440fx-7.2": "pc-i440fx-7.2",
     },
-    devices=frozenset({*CARDS.values(), *(device for device, _ in VIDEO.values())}),
+    devices=frozenset({*INTERFACE_MODELS.values(), *(device for device, _ in VIDEO.values())}),
     firmwares=(SIGNED, PLAIN),
     tpm_versions=("1.2", "2.0"),
 )
@@ -116,7 +116,10 @@ ACTS: list[tuple[Words, Words, tuple[str, ...], tuple[str, ...]]] = [
     ({"hw_pointer_model": "usbtablet"}, {}, ("qemu-xhci", "usb-tablet"), ("usb-kbd",)),
     ({"hw_input_bus": "usb"}, {}, ("usb-tablet", "usb-kbd"), ()),
     ({"hw_input_bus": "virtio"}, {}, ("virtio-tablet-pci", "virtio-keyboard-pci"), ("usb",)),
-    *(({"hw_vif_model": model}, {}, (f"{card},id=card0",), ()) for model, card in CARDS.items()),
+    *(
+        ({"hw_vif_model": model}, {}, (f"{card},id=card0",), ())
+        for model, card in INTERFACE_MODELS.items()
+    ),
     ({"hw_vif_model": "VirtualE1000"}, {}, ("e1000,id=card0",), ("host_mtu",)),
     ({"hw_vif_multiqueue_enabled": "true"}, {}, ("fds=10:11:12:13", "mq=on,vectors=10"), ()),
     ({}, {"hw:vif_multiqueue_enabled": "yes"}, ("mq=on",), ()),
@@ -234,6 +237,42 @@ def test_what_a_host_has_to_have(
 ) -> None:
     asked = hardware.asked(specs, properties, 2)
     assert (set(asked.traits), set(asked.offers)) == (traits, offers)
+
+
+NOT_REFUSED: list[tuple[Words, Words]] = [
+    ({"hw_tpm_version": "2.0"}, {"hw:tpm_version": "2.0"}),
+    ({"hw_locked_memory": "true"}, {"hw:locked_memory": "yes", "hw:mem_page_size": "small"}),
+    ({"hw_locked_memory": "true", "hw_mem_page_size": "small"}, {}),
+    ({"hw_serial_port_count": "2"}, {"hw:serial_port_count": "2"}),
+    ({}, {"hw:maxphysaddr_mode": "passthrough", "hw:maxphysaddr_bits": "52"}),
+    ({}, {"hw:maxphysaddr_mode": "emulate", "hw:maxphysaddr_bits": "32"}),
+    ({"hw_architecture": "x86_64", "architecture": "z80"}, {}),  # the newer name counts
+]
+
+
+@pytest.mark.parametrize(("properties", "specs"), NOT_REFUSED)
+def test_what_agrees_is_taken(properties: Words, specs: Words) -> None:
+    hardware.asked(specs, properties, 2)
+
+
+@pytest.mark.parametrize(
+    ("properties", "specs", "locked"),
+    [
+        ({}, {"hw:mem_page_size": "small"}, False),
+        ({"hw_locked_memory": "true"}, {"hw:mem_page_size": "small"}, True),
+        ({"hw_locked_memory": "false"}, {}, False),
+        ({}, {"hw:locked_memory": "1", "hw:mem_page_size": "any"}, True),
+        ({}, {"hw:locked_memory": "no"}, False),
+    ],
+)
+def test_memory_that_stays_where_it_is(properties: Words, specs: Words, locked: bool) -> None:
+    assert hardware.asked(specs, properties, 2).devices.locked_memory is locked
+
+
+def test_cores_are_no_more_than_the_flavor_lets() -> None:
+    specs = {"hw:cpu_max_cores": "1", "hw:cpu_sockets": "2", "hw:cpu_threads": "1"}
+    found = hardware.asked(specs, {}, 4).devices
+    assert (found.sockets, found.cores, found.threads) == (4, 1, 1)
 
 
 INVALID = "Invalid image metadata. Error: "
@@ -356,6 +395,17 @@ REFUSED: list[tuple[Words, Words, str]] = [
         {"hw_locked_memory": "true"},
         {"hw:locked_memory": "false", "hw:mem_page_size": "small"},
         "locked_memory value in image (True) and flavor (False) conflict.",
+    ),
+    ({}, {"hw:serial_port_count": "-1"}, "Number of serial ports is invalid: -1 is less than 0."),
+    (
+        {},
+        {"hw:maxphysaddr_mode": "passthrough", "hw:maxphysaddr_bits": "53"},
+        "maxphysaddr_bits=53: physical addresses have 32 to 52 bits.",
+    ),
+    (
+        {},
+        {"hw:maxphysaddr_mode": "emulate", "hw:maxphysaddr_bits": "31"},
+        "maxphysaddr_bits=31: physical addresses have 32 to 52 bits.",
     ),
     ({"hw_viommu_model": "intel", "hw_machine_type": "pc"}, {}, "vIOMMU is not supported by"),
     ({}, {"hw:viommu_model": "odd"}, "hw:viommu_model=odd, which does not exist"),

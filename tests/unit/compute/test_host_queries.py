@@ -27,6 +27,14 @@ HOST = {"free_ram_mb": 1024, "hypervisor_hostname": "h1", "cpu_info": {"arch": "
         (["not", ["=", "$free_ram_mb", 1]], True),
         (["and", [">", "$free_ram_mb", 1], ["<", "$free_ram_mb", 2]], False),
         (["or", [">", "$free_ram_mb", 1], ["<", "$free_ram_mb", 2]], True),
+        ([], True),
+        ("{}", True),
+        (["=", 1024, "$free_ram_mb"], True),
+        (["=", 1024, "$nothing"], False),
+        (["=", "$free_ram_mb.more", 1024], False),
+        (["<", 1, "$free_ram_mb", 2], True),
+        (["<", 1, "$free_ram_mb", 0], False),
+        (["in", "$free_ram_mb", *range(98)], False),
     ],
 )
 def test_conditions(query: Any, expected: bool) -> None:
@@ -43,6 +51,7 @@ for _ in range(9):
     [
         "x", '{"a": 1}', ["="], ["=", "$a"], ["like", "$a", "b"], ["and"], ["and", "x"], ["=", "$a", {}],
         ["=", "$a", None], [1, 2, 3], "[" * 5000, DEEP, ["in", *map(str, range(200))], [["="], "a", "b"],
+        ["in", *range(100)], ["and", *[["=", "a", "b"]] * 34], ["not", []], ["not"],
     ],
 )  # fmt: skip
 def test_what_is_no_condition(query: Any) -> None:

@@ -44,6 +44,18 @@ def port(*those: FixedIP, number: int = 0, **values: Any) -> ServerPort:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("domain", "told"), [("novalocal", "web-1.novalocal"), ("", "web-1")], ids=["usual", "none"]
+)
+def test_a_host_name_is_in_the_domain_of_the_cloud(domain: str, told: str) -> None:
+    files = metadata.files(server(), [port(ip("10.0.0.3"))], domain=domain)
+    assert json.loads(files["openstack/latest/meta_data.json"])["hostname"] == told
+    for name in ("hostname", "local-hostname", "public-hostname"):
+        assert files[f"latest/meta-data/{name}"].decode() == told
+    drive = metadata.drive_files(server(), [port(ip("10.0.0.3"))], domain=domain)
+    assert json.loads(drive["openstack/latest/meta_data.json"])["hostname"] == told
+
+
 def names(files: dict[str, bytes], prefix: str) -> set[str]:
     return {one.removeprefix(prefix) for one in files if one.startswith(prefix)}
 
@@ -200,8 +212,85 @@ def test_a_card_asks_dhcp_once_however_many_addresses_it_has() -> None:
     assert found == ["ipv4_dhcp", "ipv6_dhcp", "ipv6_slaac"]
 
 
+def test_a_server_in_no_zone_says_an_empty_one() -> None:
+    files = metadata.files(server(availability_zone=None), [])
+    assert json.loads(files["openstack/latest/meta_data.json"])["availability_zone"] == ""
+    assert files["latest/meta-data/placement/availability-zone"] == b""
+
+
+def test_files_are_named_and_served_by_number() -> None:
+    given = [
+        {"path": "/etc/a", "contents": base64.b64encode(b"A").decode()},
+        {"path": "/etc/b", "contents": base64.b64encode(b"B").decode()},
+    ]
+    files = metadata.files(server(files=given), [])
+    told = json.loads(files["openstack/latest/meta_data.json"])["files"]
+    assert [(one["path"], files[f"openstack{one['content_path']}"]) for one in told] == [
+        ("/etc/a", b"A"),
+        ("/etc/b", b"B"),
+    ]
+    nothing: Any
+    for nothing in (None, []):
+        without = metadata.files(server(files=nothing), [])
+        assert "files" not in json.loads(without["openstack/latest/meta_data.json"])
+        assert not [one for one in without if "content" in one]
+
+
+def volume(number: int, **values: Any) -> Any:
+    """A row of a server's volume."""
+    base = {
+        "id": f"row-{number}", "volume_id": f"volume-{number}", "device": None, "boot_index": None,
+        "bus": "virtio", "device_type": "disk", "tag": None, "created_at": NOW,
+    }  # fmt: skip
+    return SimpleNamespace(**base | values)
+
+
+def test_a_root_volume_is_what_the_guest_boots_from() -> None:
+    row = server(image_id="", disks=[], launched_at=None)
+    root, data = volume(0, boot_index=0, device="/dev/sda"), volume(1, boot_index=1)
+    told = metadata.drive_files(row, [], volumes=[root, data])["ec2/latest/meta-data.json"]
+    assert json.loads(told)["block-device-mapping"] == {
+        "ami": "sda", "root": "/dev/sda", "ebs0": "/dev/sda", "ebs1": "/dev/vdb",
+    }  # fmt: skip
+    root = volume(0, boot_index=0)  # that nobody has called anything yet
+    told = metadata.drive_files(row, [], volumes=[root])["ec2/latest/meta-data.json"]
+    assert json.loads(told)["block-device-mapping"] == {"ami": "vda", "ebs0": "/dev/vda"}
+
+
+def test_a_volume_that_came_later_without_a_name_is_not_told() -> None:
+    row = server(image_id="i", launched_at=NOW)
+    later = [volume(0, device="/dev/vdb"), volume(1), volume(2, tag="data")]
+    drive = metadata.files(row, [], volumes=later)
+    assert "latest/meta-data/block-device-mapping/ebs0" in drive
+    assert "latest/meta-data/block-device-mapping/ebs1" not in drive
+    (tagged,) = json.loads(drive["openstack/latest/meta_data.json"])["devices"]
+    assert tagged == {
+        "type": "disk", "bus": "none", "address": "none", "serial": "volume-2", "path": "",
+        "tags": ["data"],
+    }  # fmt: skip
+
+
+def test_the_volumes_of_a_server_are_told_without_what_installs_or_configures_it() -> None:
+    row = server(image_id="i", launched_at=None, image_format="iso", config_drive=True)
+    told = metadata.drive_files(row, [], volumes=[volume(0)])["ec2/latest/meta-data.json"]
+    mapping = json.loads(told)["block-device-mapping"]
+    assert set(mapping) == {"ami", "root", "ebs0"} and mapping["root"] == "/dev/vda"
+
+
+def test_a_name_server_of_two_subnets_is_told_once() -> None:
+    both = [
+        ip("10.0.0.5", dns=("192.0.2.53", "192.0.2.54")),
+        ip("2001:db8::5", dns=("192.0.2.53",)),
+    ]
+    told = metadata.network_data([port(*both)])["services"]
+    assert [one["address"] for one in told] == ["192.0.2.53", "192.0.2.54"]
+
+
 def test_user_data_is_bytes_whatever_they_are() -> None:
     text = base64.encodebytes(bytes(range(256))).decode()
     files = metadata.files(server(user_data=text), [])
     assert files["openstack/latest/user_data"] == files["1.0/user-data"] == bytes(range(256))
     assert not any("user" in one for one in metadata.files(server(user_data=None), []))
+    drive = metadata.drive_files(server(user_data=text), [])
+    assert drive["ec2/latest/user-data"] == drive["openstack/latest/user_data"] == bytes(range(256))
+    assert not any("user" in one for one in metadata.drive_files(server(user_data=None), []))

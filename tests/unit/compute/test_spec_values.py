@@ -49,6 +49,15 @@ from hanok.services.compute.logic import spec_values
         ("<or> a <or> b", "<or>", False),
         ("s==", "s==", True),
         ("= 1 2", "= 1 2", True),
+        ("= 1 2", "1", False),
+        ("s== a b", "s== a b", True),
+        ("s== a b", "a", False),
+        ("<in> a b", "<in> a b", True),
+        ("<in> a b", "a", False),
+        ("<all-in>", "<all-in>", True),
+        ("<all-in>", "a", False),
+        ("<or>", "<or>", True),
+        ("<or>", "a", False),
     ],
 )
 def test_a_wish_is_held_against_a_value(wish: str, value: str, fits: bool) -> None:

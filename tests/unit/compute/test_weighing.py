@@ -63,6 +63,7 @@ def test_chance_settles_what_settings_leave_to_it() -> None:
     shuffled = ComputeSettings(shuffle_best_same_weighed_hosts=True)
     first = {weighed(hosts, shuffled, chance)[0].host for _ in range(50)}
     assert first == {"a", "b", "c"}
+    assert weighed([], shuffled, chance) == []
     several = ComputeSettings(host_subset_size=2)
     assert {weighed(hosts, several, chance)[0].host for _ in range(50)} == {"a", "b"}
     assert len(weighed(hosts, several, chance)) == 4

@@ -21,7 +21,7 @@ def make(path: Path, format_: str, *options: str) -> bytes:
     subprocess.run(
         ["qemu-img", "create", "-q", "-f", format_, *options, str(path), "8M"],
         check=True,
-        timeout=20,
+        timeout=120,
     )
     return path.read_bytes()
 

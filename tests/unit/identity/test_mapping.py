@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import pytest
 
 from hanok.base.errors import BadInput
+from hanok.services.identity.logic import certificates, limits
 from hanok.services.identity.logic.mapping import (
     Domain,
     Mapped,
     MappedGroup,
     MappedProject,
     MappedRole,
+    MappedUser,
     apply,
     rules_of,
 )
@@ -168,3 +170,90 @@ def test_what_is_no_rule_is_refused(wrong: Any) -> None:
         rules_of(wrong, "1.0")
     with pytest.raises(BadInput):
         rules_of([rule([NAME], USER)], "9")
+
+
+def test_a_text_that_stands_for_a_list() -> None:
+    domain = {"domain": {"id": "d"}}
+
+    def names(text: str) -> list[str | None]:
+        return [group.name for group in made(rule([NAME], {"groups": text, **domain})).groups]
+
+    assert names("['a', 'b', 5]") == ["a", "b", "5"]
+    assert names("""["O'Brien's", 'the "a" team']""") == ["O'Brien's", 'the "a" team']
+    assert names("'a'") == ["'a'"] and names("5") == ["5"]  # no lists
+    assert names("[a") == ["[a"]
+    for endless in ("-" * 100_000 + "1", "[" * 100_000):  # more than a parser goes into
+        assert names(endless) == [endless]
+    assert names("['{0}']") == ["['jdoe']"]  # with marks it is one text, whatever comes of it
+    assert names("team-{0}") == ["team-jdoe"] and names("{0}") == ["jdoe"]
+    ids = made(rule([{"type": "groups"}], {"group_ids": "{0}"}, {"group_ids": "['x']"}))
+    assert ids.group_ids == ["staff", "admins", "x"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-" * 100_000 + "1",
+        "[" + "(" * 10_000 + "]",
+        "1+" * 30_000 + "1",
+        "not " * 5_000 + "1",
+        "['a'",
+    ],
+)
+def test_a_text_that_is_no_list_is_the_name_of_one_group(text: str) -> None:
+    """It is never read as a language, whose depth and cost its writer chooses."""
+    found = made(rule([NAME], {"groups": text, "domain": {"id": "d"}}))
+    assert [group.name for group in found.groups] == [text]
+
+
+def test_a_long_list_is_read_in_one_go() -> None:
+    text = str([f"g{number}" for number in range(100_000)])
+    assert len(made(rule([NAME], {"group_ids": text})).group_ids) == 100_000
+
+
+def test_patterns_that_would_take_long_are_refused() -> None:
+    patterns = ["(a|b|c){1,60}x" for _ in range(200)]
+    rules = rules_of(
+        [rule([{"type": "v", "any_one_of": patterns, "regex": True}], {"user": {"name": "n"}})],
+        "1.0",
+    )
+    with pytest.raises(BadInput, match="too many values for so many patterns"):
+        apply(rules, {"v": ["a" * 1000 for _ in range(100)]})
+    assert apply(rules, {"v": ["aax"]}).user.name == "n"
+
+
+@pytest.mark.parametrize(
+    ("mapped", "right"),
+    [
+        (MappedUser(id="u"), True),
+        (MappedUser(name="ada", domain=Domain(id="d")), True),
+        (MappedUser(name="ada", domain=Domain(name="home")), True),
+        (MappedUser(id="u", name="ada", email="a@b", domain=Domain(id="d", name="home")), True),
+        (MappedUser(name="ada"), False),  # of which domain?
+        (MappedUser(name="ada", domain=Domain()), False),
+        (MappedUser(domain=Domain(id="d")), False),
+        (MappedUser(email="a@b", domain=Domain(id="d")), False),
+        (MappedUser(), False),
+        (MappedUser(id="v"), False),
+        (MappedUser(id="u", name="bob"), False),
+        (MappedUser(id="u", email="b@a"), False),
+        (MappedUser(id="u", domain=Domain(id="e")), False),
+        (MappedUser(name="ada", domain=Domain(name="away")), False),
+    ],
+)
+def test_a_certificate_says_enough_and_nothing_else(mapped: MappedUser, right: bool) -> None:
+    class Own(NamedTuple):
+        id: str
+        name: str
+        extra: dict[str, str]
+
+    user, home = Own("u", "ada", {"email": "a@b"}), Own("d", "home", {})
+    assert certificates._is(mapped, cast("Any", user), cast("Any", home)) is right
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "more"),
+    [(5, 4, True), (4, 4, False), (3, 4, False), (-1, 4, True), (4, -1, False), (-1, -1, False)],
+)
+def test_which_limit_lets_more_through(one: int, other: int, more: bool) -> None:
+    assert limits._more(one, other) is more

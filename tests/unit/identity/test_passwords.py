@@ -64,7 +64,7 @@ async def test_nothing_else_is_known_by_it(compared: list[bytes]) -> None:
 async def test_the_longest_unused_is_forgotten_first(
     compared: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "REMEMBERED_MOST", 2)
+    monkeypatch.setattr(module, "REMEMBERED_MAXIMUM", 2)
     passwords = Passwords(Clock(), rounds=4)
     kept: dict[str, Any] = {name: await passwords.hash(name) for name in ("one", "two")}
     assert await passwords.matches("one", kept["one"])

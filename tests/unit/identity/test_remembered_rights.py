@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.sql import visitors
 
 import hanok
-from hanok.services.identity.logic import rights
-from hanok.services.identity.tables import group_members, projects, roles, state, trusts, users
+from hanok.services.identity.logic import catalog, endpoint_filters, rights, tokens, trusts
+from hanok.services.identity.tables import group_members, projects, roles, state, users
 from hanok.store import Database, migrate
 from tests.cloud import Cloud
 
@@ -91,9 +92,23 @@ async def test_one_transaction_raises_it_once_and_one_undone_not_at_all(database
         assert await rights.revision(tx) == before + 1
 
 
-def test_every_table_that_names_who_may_what_is_watched() -> None:
-    watched = {table.name for table in rights.FACTS if isinstance(table, sa.Table)}
-    assert {table.name for table in (users, projects, roles, trusts)} <= watched
+# What reads what is remembered: statements of others than these would be of no token's worth.
+READERS = (tokens, rights, trusts, catalog, endpoint_filters)
+# Read there, and of no token's worth: the counter itself.
+OTHERS = {state}
+
+
+def test_every_table_that_a_token_s_worth_is_read_from_is_watched() -> None:
+    read = {
+        table
+        for module in READERS
+        for statement in vars(module).values()
+        if isinstance(statement, sa.Select | sa.CompoundSelect)
+        for table in visitors.iterate(statement)
+        if isinstance(table, sa.Table)
+    }
+    assert {users, projects, roles} <= read  # statements are found where they are
+    assert {table.name for table in read - OTHERS - rights.FACTS.keys()} == set()
 
 
 def test_nobody_raises_the_counter_by_hand() -> None:

@@ -28,7 +28,7 @@ async def test_or_when_they_are_plugged() -> None:
     northbound = SimulatedNorthbound(plugged=False)
     await northbound.apply("s", ROWS, 1)
     assert not await northbound.wait_port_up("p", 0.01)
-    waiting = asyncio.ensure_future(northbound.wait_port_up("p", 10))
+    waiting = asyncio.ensure_future(northbound.wait_port_up("p", 60))
     await northbound.plug("p")
     assert await waiting
     await northbound.unplug("p")

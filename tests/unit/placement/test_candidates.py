@@ -15,6 +15,7 @@ from hanok.services.placement import facade as placement
 from hanok.services.placement.logic import candidates
 from hanok.services.placement.logic.candidates import SHARING, Candidate, Group, Request, search
 from hanok.store import Database
+from tests.unit.network.rows import row
 from tests.unit.placement.worlds import Provider, database_of
 
 T, U = "CUSTOM_T", "CUSTOM_U"
@@ -215,7 +216,7 @@ PROVIDERS = st.lists(
     ),
     max_size=6,
 )
-WANTED = st.tuples(
+REQUESTED = st.tuples(
     st.integers(1, 6),
     st.integers(1, 6),
     st.lists(st.frozensets(st.sampled_from([T, U]), min_size=1), max_size=2),
@@ -226,7 +227,7 @@ WANTED = st.tuples(
 )
 
 
-@given(PROVIDERS, WANTED)
+@given(PROVIDERS, REQUESTED)
 def test_single_providers_are_those_of_a_plain_model(those: list[Any], requested: Any) -> None:
     vcpus, disk, required, forbidden, inside, outside, suffix = requested
     world = [
@@ -326,3 +327,94 @@ async def test_many_groups_find_their_devices_at_once(tmp_path: Path) -> None:
         assert len(way.resources) == 13
         too_many = {**groups, "_12": Group(resources={"PCI_DEVICE": 1})}
         assert not await found(database, Request(groups={"": one.groups[""], **too_many}))
+
+
+async def test_trees_that_lie_close_together_are_read_along_and_not_offered(tmp_path: Path) -> None:
+    """Of seven hosts four are asked for: what is between them is read, too."""
+    many = [
+        Provider(
+            name=f"h{n}", has={"VCPU": n + 1}, traits=frozenset([T] if n in (1, 2, 4, 5) else [])
+        )
+        for n in range(7)
+    ]
+    requests = (
+        plain({"VCPU": 1}, required=only(T)),
+        plain({"VCPU": 1}, forbidden=frozenset([T])),
+        plain({"VCPU": 4}),
+        Request(groups={"1": Group(resources={"VCPU": 1}, required=only(T))}),
+        Request(groups={"": Group(resources={"VCPU": 1})}, emptiest="VCPU"),
+    )
+    async with database_of(tmp_path, *many) as database:
+        for request in requests:
+            named = await found(database, request)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(candidates, "DENSE", 0)
+                assert await found(database, request) == named
+                patch.setattr(candidates, "AT_ONCE", 2)
+                assert await found(database, request) == named
+        assert used(await found(database, requests[0])) == [["h1"], ["h2"], ["h4"], ["h5"]]
+
+
+@pytest.mark.parametrize(
+    ("amount", "fits"), [(0, False), (1, False), (2, True), (3, False), (4, True), (6, True), (8, False)]
+)  # fmt: skip
+def test_an_amount_fits_between_the_units_and_in_steps(amount: int, fits: bool) -> None:
+    held = row(
+        used=0, total=10, reserved=0, allocation_ratio=1.0, min_unit=2, max_unit=6, step_size=2
+    )
+    assert candidates.fits(held, amount) is fits
+
+
+@pytest.mark.parametrize(
+    ("used_", "reserved", "ratio", "fits"),
+    [(8, 0, 1.0, True), (9, 0, 1.0, False), (8, 1, 1.0, False), (9, 5, 2.2, True), (9, 5, 2.0, False)],
+)  # fmt: skip
+def test_an_amount_fits_into_what_is_left(
+    used_: int, reserved: int, ratio: float, fits: bool
+) -> None:
+    held = row(
+        used=used_, total=10, reserved=reserved, allocation_ratio=ratio, min_unit=1, max_unit=10,
+        step_size=1,
+    )  # fmt: skip
+    assert candidates.fits(held, 2) is fits
+
+
+@pytest.mark.parametrize(
+    ("group", "lends"),
+    [
+        ({}, True),
+        ({"in_tree": "near"}, False),
+        ({"member_of": (frozenset(["x"]),)}, True),
+        ({"member_of": (frozenset(["z"]),)}, False),
+        ({"not_member_of": frozenset(["x"])}, False),  # its own
+        ({"not_member_of": frozenset(["y"])}, False),  # the tree's
+        ({"not_member_of": frozenset(["z"])}, True),
+    ],
+)
+def test_what_is_shared_is_lent_as_aggregates_say(group: dict[str, Any], lends: bool) -> None:
+    world = candidates.World(aggregates={"store": {"x"}, "near": {"x", "y"}})
+    asked = Group(resources={"DISK_GB": 1}, **group)
+    assert candidates._lends(world, "store", "near", asked) is lends
+
+
+def test_a_top_is_one_of_those_that_share_it() -> None:
+    parents = {"root": None, "a": "root", "b": "root", "a1": "a", "lent": "unread"}
+    world = candidates.World(providers={one: row(parent_id=up) for one, up in parents.items()})
+    for ids, share in (
+        ([], True),
+        (["a"], True),
+        (["a", "a1"], True),
+        (["root", "a1", "b"], True),
+        (["a", "b"], False),
+        (["a1", "b"], False),
+        (["lent"], True),
+        (["lent", "a"], False),
+    ):
+        assert candidates._share_a_top(world, ids) is share, ids
+
+
+async def test_no_more_ways_are_offered_than_are_asked_for(tmp_path: Path) -> None:
+    groups = {"1": Group(resources={"VCPU": 1}), "2": Group(resources={"VCPU": 1})}
+    async with database_of(tmp_path, *NUMA) as database:
+        assert len(await found(database, Request(groups=groups))) == 4
+        assert len(await found(database, Request(groups=groups, ways=3))) == 3

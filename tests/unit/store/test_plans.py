@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -105,3 +106,25 @@ async def test_of_several_rows_with_one_that_is_there_none_is_written(database: 
         await tx.insert(things, {"name": "y"})
     async with database.read() as tx:
         assert await tx.scalars(_some, {"names": ["x", "y"]}) == ["y"]
+
+
+async def test_values_of_a_row_are_found_by_name_by_column_and_by_place(
+    database: Database,
+) -> None:
+    number = sa.func.length(things.c.name).label("count")
+    wide = sa.select(things, number, things.c.size.label("_size")).order_by(things.c.name)
+    async with database.read() as tx:
+        rows: Any = await tx.all(wide.limit(2))
+        first: Any = await tx.first(wide)
+        assert (await tx.all(wide.where(things.c.size > 300))) == []
+    assert first == rows[0] == ("000", 0, [0], 3, 0)
+    name, size, more, *_ = first
+    assert (name, size, more) == (first.name, first.size, first.more) == tuple(first)[:3]
+    assert (first[0], first[-2], first._size) == ("000", 3, 0)
+    assert first._mapping["count"] == 3  # a tuple has a method of that name
+    assert first._mapping[things.c.more] == [0]
+    assert dict(first._mapping)["size"] == 0
+    with pytest.raises(AttributeError):
+        assert first.other
+    with pytest.raises(AttributeError):
+        first.name = "else"

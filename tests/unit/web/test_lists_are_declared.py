@@ -20,6 +20,12 @@ OTHERWISE = {
     "placement/routes/candidates.py": {"limit"},  # ends a search for hosts; there is no next page
     # Its markers are names, and its lists have no links: see object_storage/logic/listing.py.
     "object_storage/routes/listings.py": {"limit", "marker"},
+    # Its lists have no markers: pages begin at an offset, and one parameter has keys and directions.
+    "key_manager/logic/secrets.py": {"sort"},
+    "key_manager/routes/pages.py": {"limit", "offset"},
+    # They sort by `sort_keys`, and an unknown marker begins anew; a stack's lists are short by its limits.
+    "orchestration/logic/lists.py": {"sort_dir"},
+    "orchestration/logic/configs.py": {"limit", "marker"},
 }
 
 

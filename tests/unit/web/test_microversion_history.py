@@ -8,9 +8,13 @@ from typing import get_type_hints
 
 import pytest
 
+from hanok.services.block_storage import microversions as block_storage
+from hanok.services.block_storage.routes import ROUTES as BLOCK_STORAGE
+from hanok.services.block_storage.schemas import answers as volume_answers
 from hanok.services.compute import microversions as compute
 from hanok.services.compute.routes import ROUTES as COMPUTE
 from hanok.services.compute.schemas import answers
+from hanok.services.key_manager import microversions as key_manager
 from hanok.services.placement import microversions as placement
 from hanok.services.placement.routes import ROUTES as PLACEMENT
 from hanok.services.placement.routes import candidates, fresh, providers
@@ -24,6 +28,8 @@ DOCS = Path(__file__).parents[3] / "docs" / "microversions.md"
 HISTORIES = (
     ("Compute", compute.MICROVERSIONS, compute.HISTORY),
     ("Placement", placement.MICROVERSIONS, placement.HISTORY),
+    ("Block storage", block_storage.MICROVERSIONS, block_storage.HISTORY),
+    ("Key manager", key_manager.MICROVERSIONS, key_manager.HISTORY),
 )
 
 
@@ -119,3 +125,13 @@ def test_each_version_that_placement_declares_has_a_place_in_its_history() -> No
     assert {version for version in declared if version <= (1, 39)} <= placed
     undeclared = placed - declared
     assert undeclared <= {(1, 26)}, undeclared  # reserved = total is taken in all versions
+
+
+def test_each_version_that_block_storage_declares_has_a_place_in_its_history() -> None:
+    placed = {one.version for one in block_storage.HISTORY if one.where}
+    declared = of_routes(BLOCK_STORAGE) | of_bodies("bodies")
+    for shape in shapes(volume_answers):
+        declared |= of_shape(shape)
+    declared = {one for one in declared if one[0] == 3}
+    assert len(declared) > 30
+    assert declared <= placed, declared - placed

@@ -10,7 +10,7 @@ from contextlib import suppress
 from types import FunctionType
 from typing import Any
 
-from hanok.cli.commands.routes import documented, openapi_document, tables
+from hanok.cli.commands.routes import documented, mount, openapi_document, tables
 from hanok.services.identity import schemas
 from hanok.web import openapi
 from hanok.web.listing import Listing, PageStyle
@@ -209,7 +209,7 @@ def test_the_document_has_every_route_once() -> None:
             for method in item
         }
         assert operations == {
-            (route.method.lower(), openapi._NAME.sub("{}", f"/{service}{route.path}"))
+            (route.method.lower(), openapi._NAME.sub("{}", f"{mount(service)}{route.path}"))
             for route in routes
         }
         for path, item in document["paths"].items():

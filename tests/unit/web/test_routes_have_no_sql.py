@@ -18,7 +18,20 @@ ROUTES = sorted(SERVICES.glob("*/routes/*.py"))
 REASON = "SQL here: "
 # Of SQLAlchemy, what types and conditions are written with.
 DECLARING = frozenset(
-    ("Column", "ColumnElement", "Row", "Select", "Table", "and_", "false", "not_", "or_", "true")
+    (
+        "Boolean",
+        "Column",
+        "ColumnElement",
+        "Integer",
+        "Row",
+        "Select",
+        "Table",
+        "and_",
+        "false",
+        "not_",
+        "or_",
+        "true",
+    )
 )
 CHANGING = ("delete", "insert", "select", "update")
 STATEMENT = ("group_by", "order_by", "returning", "select_from", "where", "with_for_update")

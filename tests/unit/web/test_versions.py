@@ -69,7 +69,7 @@ def refused(body: object, version: Version, kind: Any = Body) -> str:
     return ""
 
 
-def test_a_field_is_refused_outside_of_its_versions_and_wanted_where_it_must_be() -> None:
+def test_a_field_is_refused_outside_of_its_versions_and_requested_where_it_must_be() -> None:
     assert "'needed' was unexpected" in refused({"name": "n", "needed": "x"}, (2, 1))
     assert refused({"name": "n", "needed": "x"}, (2, 2)) == ""
     assert refused({"name": "n"}, (2, 3)) == ""

@@ -80,9 +80,9 @@ def test_a_check_against_none_looks_for_an_attribute_that_is_there_without_a_val
     assert not rules.allows("text", {}, caller)
 
 
-def test_rules_that_lead_back_to_themselves_mean_no() -> None:
-    rules = enforcer(Rule("a", "rule:b"), Rule("b", "rule:a"))
-    assert not rules.allows("a", {}, {"roles": ["admin"]})
+def test_rules_that_lead_back_to_themselves_are_refused() -> None:
+    with pytest.raises(ValueError, match="the rule 'a' leads back to itself"):
+        enforcer(Rule("a", "rule:b"), Rule("b", "rule:a"))
 
 
 def test_a_house_with_an_unruled_or_misruled_route_does_not_start() -> None:

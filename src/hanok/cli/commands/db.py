@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from hanok.base.errors import HanokError
+from hanok.cli.archive import know_tables
 from hanok.cli.main import state_dir
 from hanok.cli.output import Failure, say
 from hanok.cli.place import cloud_of, needs_root
@@ -21,7 +22,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=["upgrade"])
     state_dir(parser)
     parser.add_argument(
-        "--settings", type=Path, metavar="FILE", help="of a control process, instead"
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        help="settings of a control process, instead of a state directory",
     )
 
 
@@ -44,9 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _upgrade(settings: ControlSettings) -> None:
-    # Every table has to be known before a new database gets them.
-    for name in settings.rooms:
-        settings.room_class(name)
+    know_tables(settings)  # before a new database gets them
     database = Database(settings.database_url)
     await database.open()
     try:

@@ -14,13 +14,16 @@ from hanok.cli.first_things import GUESTS
 from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, print_json, say
 from hanok.cli.place import cloud_of, needs_root, state_of
-from hanok.supervisor import claims
+from hanok.supervisor import claims, membership
 from hanok.supervisor.settings import Cloud
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     state_dir(parser)
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument(
+        "--force", action="store_true", help="also while other machines run control for this cloud"
+    )
     as_json(parser)
 
 
@@ -31,10 +34,12 @@ def run(args: argparse.Namespace) -> int:
         if not (state_of(args) / "hanok.toml").exists():
             raise
         raise Failure(
-            f"the settings in {state_of(args)} are damaged, so it cannot be told what belongs to that cloud; "
+            f"the settings in {state_of(args)} are damaged, so it is not known what belongs to that cloud; "
             "put back hanok.toml, or look at `ip netns` and /run/hanok yourself"
         ) from None
     needs_root(cloud, "hanok destroy")
+    if not args.force:
+        _check_alone(cloud)
     if not args.yes:
         _ask(cloud)
     with creation.one_at_a_time(cloud.state):
@@ -51,6 +56,17 @@ def run(args: argparse.Namespace) -> int:
     else:
         _proof(cloud)
     return 1 if left else 0
+
+
+def _check_alone(cloud: Cloud) -> None:
+    """Raises Failure where other controllers, and what their users have, would be left with nothing."""
+    others = [] if cloud.is_member else membership.controllers(cloud)
+    if others:
+        names = ", ".join(one.name for one in others)
+        raise Failure(
+            f"the cloud began on this machine, which has its messages, networks and images, and {names} "
+            "answers for it, too: hanok host remove, or --force if these machines are lost"
+        )
 
 
 def _ask(cloud: Cloud) -> None:

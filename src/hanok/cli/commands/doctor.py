@@ -14,15 +14,18 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hanok.base.authority import TLSFolder
 from hanok.base.clock import Clock
-from hanok.cli import api, inspection, ways
+from hanok.cli import api, creation, inspection, settings_of_rows, ways
 from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, print_json, say
 from hanok.cli.place import cloud_of, needs_root
+from hanok.drivers.nfs import leftovers as shares
 from hanok.drivers.ovn import host, outside
 from hanok.drivers.ovn.chassis import Chassis, tap_name
 from hanok.drivers.ovn.errors import OVNError
 from hanok.node.records import Records
+from hanok.store import moved, moving
 from hanok.supervisor import claims, parts
 from hanok.supervisor.settings import RUN, Cloud
 from hanok.supervisor.supervise import holder
@@ -80,6 +83,8 @@ def _show(found: list[Difference], left_out: list[str]) -> None:
 
 def ask_control(cloud: Cloud, *, fix: bool) -> tuple[list[Difference], dict[str, str], list[str]]:
     """Control's own comparison; the services that are switched off, and by whom; and what could not be looked at."""
+    if not cloud.has_control:
+        return [], {}, []  # those are compared where control is
     subject = "the records of servers, images, allocations and networks"
     if not api.answers(cloud):
         return [], {}, [f"{subject}: the cloud does not serve (hanok up starts it)"]
@@ -96,6 +101,9 @@ def ask_control(cloud: Cloud, *, fix: bool) -> tuple[list[Difference], dict[str,
 
 def of_files(cloud: Cloud, *, fix: bool) -> Iterator[Difference]:
     """Secrets are there and closed."""
+    if cloud.is_member:
+        yield from _of_certificates(cloud, fix=fix)
+        return
     layout = [path] if (path := cloud.state / "layout-password").exists() else []
     for path in (cloud.password_file, cloud.openrc, cloud.clouds_yaml, *layout):
         if not path.exists():
@@ -104,11 +112,41 @@ def of_files(cloud: Cloud, *, fix: bool) -> Iterator[Difference]:
             if fix:
                 path.chmod(0o600)
             yield Difference("file", f"{path} can be read by others", mendable=True, mended=fix)
+    yield from _of_rows(cloud, fix=fix)
     key = cloud.state / "control" / "cloud-key"
     if key.exists() and key.stat().st_mode & 0o077:
         if fix:
             key.chmod(0o600)
         yield Difference("file", f"{key} can be read by others", mendable=True, mended=fix)
+
+
+def _of_rows(cloud: Cloud, *, fix: bool) -> Iterator[Difference]:
+    """No move of the rows was left half done."""
+    path = cloud.state / "control" / "hanok.db"
+    if not path.exists():
+        return
+    if moved.place(f"sqlite:///{path}") == f"sqlite:///{path}":
+        if moved.is_begun(path):
+            if fix:
+                with creation.one_at_a_time(cloud.state):  # nobody is about to finish it
+                    moving.undo(path)
+            what = f"a move of the rows of {path} to PostgreSQL is under way, or was broken off"
+            yield Difference("rows", what, mendable=True, mended=fix)
+    elif not settings_of_rows.given(cloud.state):
+        detail = "the rows are in PostgreSQL, and control-extra.toml does not say so; hanok grow database writes it"
+        yield Difference("rows", detail)
+
+
+def _of_certificates(cloud: Cloud, *, fix: bool) -> Iterator[Difference]:
+    """A machine that joined can show who it is, and nobody else can."""
+    folder = TLSFolder(cloud.node_tls)
+    for path in (folder.key, folder.certificate, folder.southbound, folder.authority):
+        if not path.exists():
+            yield Difference("file", f"{path} is missing; remove this host and let it join again")
+    if folder.key.exists() and folder.key.stat().st_mode & 0o077:
+        if fix:
+            folder.key.chmod(0o600)
+        yield Difference("file", f"{folder.key} can be read by others", mendable=True, mended=fix)
 
 
 def of_processes(cloud: Cloud) -> list[Difference]:
@@ -117,8 +155,9 @@ def of_processes(cloud: Cloud) -> list[Difference]:
     rows = inspection.parts_of(cloud)
     running = [row for row in rows if row["pid"]]
     if not holder(cloud):
+        guests = inspection.guests_of(cloud)
         for row in running:
-            if not (inspection.guests_of(cloud) and row["name"].startswith("ov")):
+            if not (guests and (row["name"].startswith("ov") or row["name"] == "volumes")):
                 detail = f"{row['name']} (process {row['pid']}) runs without a supervisor; "
                 found.append(Difference("process", detail + "hanok up takes it up"))
         return found
@@ -136,6 +175,7 @@ def of_leftovers(cloud: Cloud, *, fix: bool) -> list[Difference]:
     for path in sorted(RUN.iterdir()) if RUN.is_dir() else []:
         if path.name not in known:
             if fix:
+                asyncio.run(shares.end(path))  # what is in shares is not to be removed with it
                 shutil.rmtree(path, ignore_errors=True)
             found.append(
                 Difference("leftover", f"{path} belongs to no cloud", mendable=True,
@@ -194,12 +234,12 @@ async def of_ways(cloud: Cloud, *, fix: bool) -> list[Difference]:
     if not holder(cloud) and not inspection.guests_of(cloud):
         return []
     found = [Difference("forward", line) for line in ways.differences(cloud)]
-    asked = parts.outside(cloud)
+    requested = parts.outside(cloud)
     try:
-        wrong = await outside.differences(asked)
+        wrong = await outside.differences(requested)
         if wrong and fix:
-            await outside.ensure(asked)
-        now = await outside.differences(asked) if wrong and fix else wrong
+            await outside.ensure(requested)
+        now = await outside.differences(requested) if wrong and fix else wrong
     except OVNError as error:
         return [*found, Difference("outside", f"{error.message} ({error.detail})")]
     return found + [

@@ -11,10 +11,11 @@ from hanok.cli import api, creation, inspection
 from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, fail, print_json, say, warn
 from hanok.cli.place import cloud_of, needs_root
+from hanok.drivers.nfs import leftovers as shares
 from hanok.drivers.ovn import engines as ovn
 from hanok.drivers.ovn import outside
 from hanok.node import cgroups
-from hanok.supervisor import door, parts, processes, simulated
+from hanok.supervisor import door, front, parts, processes, simulated
 from hanok.supervisor.processes import Process
 from hanok.supervisor.settings import Cloud
 from hanok.supervisor.supervise import holder, leftover_processes
@@ -79,14 +80,17 @@ def stop(cloud: Cloud, *, with_guests: bool) -> None:
     if process is not None:
         _ask(cloud, process, with_guests=with_guests)
         _end(process, STOP_S)
+    asyncio.run(front.proxy(cloud).end())
     if with_guests:
         asyncio.run(_end_guests(cloud))
     keep = bool(inspection.guests_of(cloud))
     # What a killed supervisor left behind.
     asyncio.run(_end_parts(cloud, keep_data_plane=keep))
     if not keep:
+        asyncio.run(_end_storage(cloud))
         asyncio.run(outside.remove(parts.outside(cloud)))
         asyncio.run(ovn.teardown(parts.data_plane(cloud)))
+        asyncio.run(shares.end(cloud.run / "node"))
         cgroups.clear(cgroups.name_of(str(cloud.run / "node")))
 
 
@@ -113,7 +117,7 @@ def _end(process: Process, timeout_s: float) -> None:
         while process.alive and time.monotonic() < until:
             time.sleep(LOOK_S)
         if process.alive and patience_s != GRACE_S:
-            warn(f"process {process.pid} does not heed SIGTERM and is killed")
+            warn(f"process {process.pid} did not end on SIGTERM and is killed")
             process.send(signal.SIGKILL)
     alive = process.alive
     process.close()
@@ -130,6 +134,15 @@ def _ask(cloud: Cloud, process: Process, *, with_guests: bool) -> None:
 
 async def _end_guests(cloud: Cloud) -> None:
     for pid in inspection.guests_of(cloud).values():
+        if (process := Process.open(pid)) is not None:
+            await process.stop(timeout_s=10)
+            process.close()
+
+
+async def _end_storage(cloud: Cloud) -> None:
+    """Volumes are served as long as guests may use them."""
+    daemon = inspection.storage_daemon(cloud)
+    for pid in (*([daemon] if daemon else ()), *inspection.relays_of(cloud)):
         if (process := Process.open(pid)) is not None:
             await process.stop(timeout_s=10)
             process.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,25 +42,41 @@ def _check() -> None:
 def unit(cloud: Cloud) -> str:
     """The unit's text. `up` puts everything right that a reboot took away, then stays."""
     checkout = os.environ.get("HANOK_CHECKOUT")
+    if os.environ.get("HANOK_PACKAGED"):
+        checkout = "/usr/bin"
     program = f"{checkout}/hanok" if checkout else f"{Path(sys.executable).parent}/hanok"
     simulated = " --simulated" if cloud.settings.simulated else ""
+    words = f"--state-dir {_word(cloud.state)}"
     return f"""\
 [Unit]
-Description=Hanok, the cloud in {cloud.state}
+Description=Hanok, the cloud in {str(cloud.state).replace("%", "%%")}
 After=network-online.target
 Wants=network-online.target
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart={program} up --state-dir {cloud.state}{simulated}
-ExecStop={program} down --state-dir {cloud.state}
+ExecStart={_word(program)} up {words}{simulated}
+ExecStop={_word(program)} down {words}
 KillMode=none
 TimeoutStartSec=900
 
 [Install]
 WantedBy=multi-user.target
 """
+
+
+def _word(path: object) -> str:
+    """One word of a command in a unit, whatever blanks, quotes, dollars and percent signs are in it.
+
+    Source: systemd.service(5), "Command lines"; systemd.syntax(7), "Quoting".
+    """
+    text = str(path).replace("%", "%%")
+    if re.fullmatch(r"[\w./@%+,:-]+", text):
+        return text
+    for character in ("\\", '"'):
+        text = text.replace(character, f"\\{character}")
+    return '"' + text.replace("$", "$$") + '"'
 
 
 def _path(cloud: Cloud) -> Path:

@@ -14,7 +14,7 @@ from hanok.cli.output import Failure, say
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=["build"])
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="where to (the shared place of hanok up)"
+        "--out", type=Path, metavar="FILE", help="the file to write (where hanok up looks for it)"
     )
 
 

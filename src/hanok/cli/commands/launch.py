@@ -13,7 +13,7 @@ from hanok.cli import api
 from hanok.cli.api import API, Refused
 from hanok.cli.commands import status
 from hanok.cli.main import as_json, state_dir
-from hanok.cli.output import Failure, Steps, fail, print_json, say
+from hanok.cli.output import Failure, Steps, fail, print_json, say, typed
 from hanok.cli.place import cloud_of, needs_root
 from hanok.supervisor.settings import Cloud, write_whole
 
@@ -79,7 +79,7 @@ def _launch(client: API, cloud: Cloud, args: argparse.Namespace, steps: Steps) -
         "server_id": server["id"],
         "name": name,
         "floating_ip": floating,
-        "ssh": f"ssh -i {key[1]} -o StrictHostKeyChecking=accept-new {user}@{floating}",
+        "ssh": f"ssh -i {typed(key[1])} -o StrictHostKeyChecking=accept-new {user}@{floating}",
         "ready": ready,
         "accelerator": accelerator,
         "simulated": cloud.settings.simulated,

@@ -19,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="list: what is under way; retry: try one now; abandon: end one that is stuck as it is",
     )  # fmt: skip
     parser.add_argument(
-        "id", nargs="?", metavar="ID", help="of the operation, for retry and abandon"
+        "id", nargs="?", metavar="ID", help="the id of the operation, for retry and abandon"
     )
     state_dir(parser)
     as_json(parser)
@@ -39,9 +39,9 @@ def run(args: argparse.Namespace) -> int:
         else:
             client("POST", f"/hanok/v1/operations/{args.id}/{args.action}")
             say(
-                "It is tried now."
+                "It is being retried."
                 if args.action == "retry"
-                else "It is ended. hanok doctor shows what it left."
+                else "It has been ended. hanok doctor shows what it left."
             )
     except api.Refused as error:
         raise Failure(str(error)) from error

@@ -26,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SERVICE",
         help="an OpenAPI 3.1 document, of this service or of all",
     )
-    parser.add_argument("--service", metavar="NAME", help="of this service only")
+    parser.add_argument("--service", metavar="NAME", help="only the operations of this service")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -68,10 +68,17 @@ def documented() -> dict[str, Sequence[Route]]:
     return {name: routes for name, routes in tables().items() if name != "object_storage"}
 
 
+def mount(service: str) -> str:
+    """What stands before the version in a service's addresses: identity's are at the root, and behind its name, too."""
+    room: Any = importlib.import_module(f"hanok.services.{service}.service")
+    first = str(room.build.catalog.path).strip("/").partition("/")[0]
+    return f"/{service}" if first.removeprefix("v").isdigit() else f"/{first}"
+
+
 def openapi_document(service: str | None = None) -> dict[str, Any]:
-    """The APIs of one service, or of all, at the addresses where they are mounted first."""
+    """The APIs of one service, or of all, at the addresses that the catalog has for them."""
     mounted = {
-        name: (f"/{name}", routes)
+        name: (mount(name), routes)
         for name, routes in documented().items()
         if service in (None, name)
     }

@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "action", nargs="?", choices=["list", "enable", "disable"], default="list",
         help="list them, or switch one while the cloud runs",
     )  # fmt: skip
-    parser.add_argument("name", nargs="?", metavar="NAME", help="of the service")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="the name of the service")
     state_dir(parser)
     as_json(parser)
 

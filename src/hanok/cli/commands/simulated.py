@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -36,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         settings = load(cloud.control_settings)
         logs.configure("control", level=settings.log_level)
 
-        known = names(cloud.settings.hosts)
+        known = names(cloud.settings.hosts, cloud.settings.host_names)
         shapes = simulated_shapes.read(cloud.state, known)
 
         async def hosts(bus: Bus) -> None:
@@ -47,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
                 image_stores=settings.image_stores,
                 state_dir=cloud.state / "node",
                 snapshots=settings.snapshots,
+                described=cloud.settings.described,
             )
 
         with locked(cloud), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -65,7 +68,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def names(count: int) -> list[str]:
-    """simulated-1, simulated-2, …; digits enough that they sort."""
-    width = len(str(count))
-    return [f"simulated-{number:0{width}}" for number in range(1, count + 1)]
+def names(count: int, first: Sequence[str] = ()) -> list[str]:
+    """So many hosts: these first, then simulated-1, simulated-2, …; digits enough that they sort."""
+    more = max(0, count - len(first))
+    width = len(str(more))
+    made = (f"simulated-{number:0{width}}" for number in itertools.count(1))
+    others = itertools.islice((one for one in made if one not in first), more)
+    return [*first[:count], *others]

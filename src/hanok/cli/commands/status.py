@@ -10,10 +10,13 @@ from typing import Any
 
 from hanok import __version__
 from hanok.cli import api, inspection, room
+from hanok.cli.commands import logs
 from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, ago, mib, print_json, say, table
 from hanok.cli.place import cloud_of, needs_root
+from hanok.control.settings import load
 from hanok.node.host import OVERHEAD_MIB
+from hanok.store import moved, server
 from hanok.supervisor import processes
 from hanok.supervisor.settings import Cloud
 
@@ -52,7 +55,9 @@ def collect(cloud: Cloud) -> dict[str, Any]:
         "url": cloud.url,
         "region": cloud.settings.region,
         "simulated": cloud.settings.simulated,
+        "is_member": cloud.is_member,
         "serving": serving,
+        "rows": rows_at(cloud),
         "processes": rows,
         "memory_kib": sum(row["pss_kib"] or 0 for row in rows),
         "guests": guests,
@@ -60,6 +65,7 @@ def collect(cloud: Cloud) -> dict[str, Any]:
         "services": [],
         "services_off": {},
         "hosts": [],
+        "machines": [],
     }
     if serving:
         try:
@@ -69,6 +75,15 @@ def collect(cloud: Cloud) -> dict[str, Any]:
     return facts
 
 
+def rows_at(cloud: Cloud) -> str:
+    """Where the cloud's rows are, without who signs in there."""
+    try:
+        url = load(cloud.control_settings).database_url
+    except (OSError, ValueError):  # of a machine that joined; or the file says itself what is wrong
+        return ""
+    return server.shown(moved.place(url))
+
+
 def _asked(cloud: Cloud) -> dict[str, Any]:
     client = api.API(cloud)
     client.sign_in()
@@ -76,6 +91,8 @@ def _asked(cloud: Cloud) -> dict[str, Any]:
     found: dict[str, Any] = {"services": [], "services_off": off}
     if "compute" not in off:
         found |= _hosts(cloud, client)
+        if not cloud.settings.simulated:
+            found["machines"] = logs.machines(client)
     try:
         if "network" not in off:
             found["services"] += _agents(client)
@@ -143,6 +160,21 @@ def versions(cloud: Cloud) -> dict[str, str]:
     return found
 
 
+def _machine(one: dict[str, Any]) -> list[str]:
+    """A row of the table of machines."""
+    broken = [
+        f"{part['name']} ({part['trouble'] or part['state']})"
+        for part in one["processes"]
+        if part["state"] != "running"
+    ]
+    return [
+        one["name"],
+        one["state"],
+        one["code"] or "-",
+        ", ".join(broken) or one["trouble"] or "-",
+    ]
+
+
 def _show(cloud: Cloud, facts: dict[str, Any]) -> None:
     kind = "simulated cloud" if cloud.settings.simulated else "cloud"
     state = "serves" if facts["serving"] else "does not serve"
@@ -164,6 +196,8 @@ def _show(cloud: Cloud, facts: dict[str, Any]) -> None:
     ]
     say(table(["Process", "State", "PID", "For", "Memory"], rows))
     say(f"Memory without guests: {mib(facts['memory_kib'])}")
+    if facts["rows"]:
+        say(f"Rows: {facts['rows']}")
     if facts["services"]:
         say()
         rows = [[s["name"], s["host"], s["state"], s["status"]] for s in facts["services"]]
@@ -179,6 +213,10 @@ def _show(cloud: Cloud, facts: dict[str, Any]) -> None:
                   [[h["name"], h["state"], h["accelerator"]] for h in shown]))  # fmt: skip
         if len(facts["hosts"]) > len(shown):
             say(f"and {len(facts['hosts']) - len(shown)} more hosts")
+    if len(facts["machines"]) > 1 or facts["is_member"]:
+        say()
+        rows = [_machine(one) for one in facts["machines"]]
+        say(table(["Machine", "State", "Code", "Not running"], rows))
     say()
     say("Versions: " + ", ".join(f"{name} {number}" for name, number in facts["versions"].items()))
     if trouble := facts.get("trouble"):

@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from hanok.base.code import VARIABLE, code
 from hanok.cli import api, creation, credentials, first_things, inspection, layouts, packages, ways
 from hanok.cli.commands import down
 from hanok.cli.main import as_json, state_dir
-from hanok.cli.output import Failure, Steps, ago, fail, print_json, say
+from hanok.cli.output import Failure, Steps, ago, fail, print_json, say, typed
 from hanok.cli.place import state_of
 from hanok.supervisor import door, parts, processes, simulated
 from hanok.supervisor.processes import Process
@@ -41,6 +42,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--objects-port", type=int, metavar="N", help="where object storage answers (8080)"
     )
     parser.add_argument("--listen", metavar="ADDRESS", help="address of the APIs (127.0.0.1)")
+    parser.add_argument(
+        "--address", metavar="ADDRESS",
+        help="the address of this machine, or a name that has it, for other machines: TLS is on, and they can join",
+    )  # fmt: skip
     parser.add_argument("--region", metavar="NAME", help="the region's name (RegionOne)")
     parser.add_argument(
         "--hosts", type=int, metavar="N", help="how many hosts a simulated cloud has (1)"
@@ -60,7 +65,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         dest="expose_lan",
         action="store_const",
         const="",
-        help="they do no longer",
+        help="floating IPs no longer answer the LAN",
     )
     ports = parser.add_mutually_exclusive_group()
     ports.add_argument(
@@ -72,7 +77,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         dest="forward",
         action="store_const",
         const=[],
-        help="no port does any longer",
+        help="no port of this host leads to a server any longer",
     )
     parser.add_argument(
         "--layout", choices=sorted(layouts.LAYOUTS), metavar="NAME",
@@ -100,20 +105,22 @@ def run(args: argparse.Namespace) -> int:
         args.expose_lan,
         forwards,
         args.objects_port,
+        args.address,
+        ipv6=args.layout is not None and layouts.LAYOUTS[args.layout].ipv6,
     )
     if args.foreground:
         signal.signal(signal.SIGTERM, _interrupt)
     try:
         with creation.one_at_a_time(state):
-            up = _simulated if args.simulated else _real
-            many = (4 if args.simulated else 9) + bool(args.layout)
-            steps = Steps(many, to_stderr=args.json)
-            cloud, process = up(state, wishes, steps)
-            if args.layout:
-                with steps.step(f"The layout {args.layout}"):
-                    layouts.make(cloud, args.layout, _image_of(cloud), steps)
+            made = load(state)
+            if made is not None and made.is_member:
+                cloud, process = made, _member(made, args.json)
+            else:
+                cloud, process = _up(args, state, wishes)
         took_s = time.monotonic() - started
-        if args.json:
+        if cloud.is_member:
+            pass  # it was said which cloud this is a machine of
+        elif args.json:
             print_json(_facts(cloud, took_s))
         else:
             _goodbye(cloud, took_s)
@@ -127,22 +134,44 @@ def run(args: argparse.Namespace) -> int:
         return 0
 
 
+def _up(
+    args: argparse.Namespace, state: Path, wishes: creation.Wishes
+) -> tuple[Cloud, Process | None]:
+    many = (4 if args.simulated else 9) + bool(args.layout)
+    steps = Steps(many, to_stderr=args.json)
+    if args.simulated:
+        cloud, process = _simulated(state, wishes, steps)
+    else:
+        cloud, process = _real(state, wishes, steps, layout=bool(args.layout))
+    if args.layout:
+        with steps.step(f"The layout {args.layout}"):
+            layouts.make(cloud, args.layout, _image_of(cloud), steps)
+    return cloud, process
+
+
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
 def _check(args: argparse.Namespace) -> None:
     if args.port is not None and not 1 <= args.port <= 65535:
-        fail(f"--port wants a number from 1 to 65535, not {args.port}")
+        fail(f"--port must be a number from 1 to 65535, not {args.port}")
     if args.objects_port is not None and not 1 <= args.objects_port <= 65535:
-        fail(f"--objects-port wants a number from 1 to 65535, not {args.objects_port}")
+        fail(f"--objects-port must be a number from 1 to 65535, not {args.objects_port}")
     if args.hosts is not None and not args.simulated:
         fail("--hosts goes with --simulated; a real cloud has this machine")
     if args.hosts is not None and not 1 <= args.hosts <= 10_000:
-        fail(f"--hosts wants a number from 1 to 10000, not {args.hosts}")
+        fail(f"--hosts must be a number from 1 to 10000, not {args.hosts}")
     if args.region is not None and not (args.region.strip() and len(args.region) <= 255):
-        fail("--region wants a name")
+        fail("--region must be a name")
+    if not creation.can_bind("127.0.0.1", 0):
+        fail("this machine has no address 127.0.0.1, at which the processes of a cloud reach each other: "
+             "ip address add 127.0.0.1/8 dev lo")  # fmt: skip
+    if args.address is not None and args.listen is not None:
+        fail("--address says where the cloud listens; leave --listen out")
     if args.simulated:
+        if args.address is not None:
+            fail("--address is for a real cloud; a simulated one has its hosts by --hosts")
         if args.snat is not None or args.expose_lan is not None or args.forward is not None:
             fail(
                 "--snat, --expose-lan and --forward are for a real cloud: nothing answers in a simulated one"
@@ -162,25 +191,48 @@ def _check(args: argparse.Namespace) -> None:
              "--cap-add NET_ADMIN,SYS_ADMIN; or use `hanok up --simulated`")  # fmt: skip
 
 
-def _real(state: Path, wishes: creation.Wishes, steps: Steps) -> tuple[Cloud, Process | None]:
+def _member(cloud: Cloud, json: bool) -> Process | None:
+    """A machine that joined: what runs on it runs again."""
+    steps = Steps(3, to_stderr=json)
+    with steps.step("Debian packages"):
+        packages.ensure(steps)
+    with steps.step("Folders"):
+        parts.write_files(cloud)
+        if cloud.has_control:
+            credentials.write(cloud)
+        compile_all()
+    with steps.step("Engines and node"):
+        process = supervise(cloud, steps)
+        if cloud.has_control:
+            wait_for_apis(cloud)
+    if json:
+        print_json({"cloud": cloud.url, "host": cloud.host_name})
+    else:
+        say(f"This machine is the host {cloud.host_name} of the cloud at {cloud.url}.")
+    return process
+
+
+def _real(
+    state: Path, wishes: creation.Wishes, steps: Steps, *, layout: bool
+) -> tuple[Cloud, Process | None]:
     with steps.step("Settings"):
         cloud = creation.make(state, wishes)
     with steps.step("Debian packages"):
         packages.ensure(steps)
     with steps.step("Guest image"):
-        image = first_things.build_guest(steps)
+        image = first_things.guest_for(cloud, steps, layout=layout)
     with steps.step("Secrets and folders"):
         parts.write_files(cloud)
         credentials.write(cloud)
-        _compile()
+        compile_all()
     with steps.step("Engines, control and node"):
-        process = _supervise(cloud, steps)
+        process = supervise(cloud, steps)
     with steps.step("APIs"):
-        _wait_for_apis(cloud)
+        wait_for_apis(cloud)
     with steps.step("Flavors and the image cirros"):
         first_things.register(cloud, image, steps)
     with steps.step("This machine as a host"):
-        _wait_for_host(cloud)
+        wait_for_host(cloud)
     with steps.step("The way to the outside"):
         cloud = ways.lead(cloud, wishes.forwards) if wishes.forwards else ways.again(cloud)
         ways.make(cloud)
@@ -196,8 +248,8 @@ def _simulated(state: Path, wishes: creation.Wishes, steps: Steps) -> tuple[Clou
     with steps.step("The cloud, simulated"):
         process = None
         if holder(cloud) is None:
-            process = _start(cloud, simulated.argv(cloud.state), "control")
-        _wait_for_apis(cloud, process)
+            process = start(cloud, simulated.argv(cloud.state), "control")
+        wait_for_apis(cloud, process)
     with steps.step("Flavors and the image cirros"):
         path = cloud.state / "cirros.qcow2"
         if not path.exists():
@@ -213,28 +265,28 @@ def _image_of(cloud: Cloud) -> Path:
     return first_things.guest_image()
 
 
-def _compile() -> None:
+def compile_all() -> None:
     """Compile our modules now: control may not write beside them, and would do it at each start."""
     compileall.compile_dir(Path(__file__).parents[2], quiet=2, workers=1)
 
 
-def _start(cloud: Cloud, argv: tuple[str, ...], part: str) -> Process:
+def start(cloud: Cloud, argv: tuple[str, ...], part: str) -> Process:
     with open_log(cloud, part) as file:
         return processes.start(
             argv,
-            env=processes.environment(MALLOC_ARENA_MAX="2"),
+            env=processes.environment(**{"MALLOC_ARENA_MAX": "2", VARIABLE: code()}),
             uid=None,
             gid=None,
             log=file.fileno(),
         )
 
 
-def _supervise(cloud: Cloud, steps: Steps) -> Process | None:
+def supervise(cloud: Cloud, steps: Steps) -> Process | None:
     """Start the supervisor unless it runs, and wait until all its parts do."""
     process = None
     if holder(cloud) is None:
         argv = (sys.executable, "-P", "-m", "hanok.supervisor", str(cloud.state))
-        process = _start(cloud, argv, "supervisor")
+        process = start(cloud, argv, "supervisor")
     until = time.monotonic() + START_S
     seen: dict[str, Any] = {}
     while time.monotonic() < until:
@@ -246,7 +298,9 @@ def _supervise(cloud: Cloud, steps: Steps) -> Process | None:
             time.sleep(LOOK_S)
             continue
         if seen["phase"] == "stopping":
-            fail("the cloud is being stopped by somebody else; run hanok up again when it is down")
+            fail(
+                "the cloud is being stopped by another command; run hanok up again when it is down"
+            )
         waiting = [part["name"] for part in seen["parts"] if part["state"] != "running"]
         if not waiting:
             return process
@@ -264,17 +318,26 @@ def _supervise(cloud: Cloud, steps: Steps) -> Process | None:
          "see hanok status and hanok logs; a second hanok up goes on waiting")  # fmt: skip
 
 
-def _wait_for_apis(cloud: Cloud, process: Process | None = None) -> None:
+def wait_for_apis(cloud: Cloud, process: Process | None = None) -> None:
+    """Raises Failure when they do not answer within START_S."""
     until = time.monotonic() + START_S
-    while not api.answers(cloud):
+    while other := _not_yet(cloud):
         if process is not None and not process.alive:
             fail(f"the cloud ended: {why_not(cloud, 'control')}")
         if time.monotonic() > until:
-            fail(f"the APIs do not answer at {cloud.url}; see hanok logs control")
+            fail(other)
         time.sleep(LOOK_S)
 
 
-def _wait_for_host(cloud: Cloud) -> None:
+def _not_yet(cloud: Cloud) -> str:
+    """Why the cloud is not up; "" when it is. Whoever took its port first may answer as it would."""
+    if not api.answers(cloud):
+        return f"the APIs do not answer at {cloud.url}; see hanok logs control"
+    other = creation.taken_by_another(cloud) if not cloud.is_member else ""
+    return other and f"port {cloud.settings.port} is in use by {other}; see hanok logs control"
+
+
+def wait_for_host(cloud: Cloud) -> None:
     """Until servers can be created: the node that runs now has told control what it has."""
     client = api.API(cloud)
     pids = [
@@ -288,7 +351,9 @@ def _wait_for_host(cloud: Cloud) -> None:
         def ready() -> bool:
             # One that ran before may have been heard of a moment ago.
             return any(
-                one["state"] == "up" and _at(one["updated_at"]) >= (since or 0.0) - TICK_S
+                one["host"] == cloud.host_name
+                and one["state"] == "up"
+                and _at(one["updated_at"]) >= (since or 0.0) - TICK_S
                 for one in client.get(path)["services"]
             )
 
@@ -332,12 +397,13 @@ def why_not(cloud: Cloud, part: str) -> str:
             f"; the database is {cloud.state}/control/hanok.db: put back a copy of it, or move it away to start "
             "with an empty one"
         )
-    return f"{why} (more: {command_name()} logs {part})"
+    return f"{why} (more: {command_name()} logs {part}{_named(cloud)})"
 
 
 def _facts(cloud: Cloud, took_s: float) -> dict[str, Any]:
     return {
         "url": cloud.url,
+        "dashboard": f"{cloud.url}/dashboard",
         "region": cloud.settings.region,
         "simulated": cloud.settings.simulated,
         "state_dir": str(cloud.state),
@@ -353,9 +419,10 @@ def _facts(cloud: Cloud, took_s: float) -> dict[str, Any]:
 def _goodbye(cloud: Cloud, took_s: float) -> None:
     me = command_name()
     kind = "The simulated cloud" if cloud.settings.simulated else "The cloud"
-    named = "" if _is_default(cloud) else f" --state-dir {cloud.state}"
+    named = _named(cloud)
     say()
     say(f"{kind} is up at {cloud.url} (region {cloud.settings.region}), after {ago(took_s)}.")
+    say(f"  in the browser             {cloud.url}/dashboard")
     say(f"  for the openstack client   {cloud.openrc}")
     say(f"  for SDKs and tools         {cloud.clouds_yaml}")
     if cloud.settings.expose_lan:
@@ -366,11 +433,16 @@ def _goodbye(cloud: Cloud, took_s: float) -> None:
     for one in map(forward_of, cloud.settings.forwards):
         say(f"  port {one.port} of this host leads to port {one.to} of {one.address}")
     say("Next:")
-    say(f"  . {cloud.openrc} && openstack server list")
+    say(f"  . {typed(cloud.openrc)} && openstack server list")
     say(f"  {me} launch{named}")
     say(f"  {me} status{named}")
     if shutil.which("openstack") is None:
         say("(The openstack client is not installed here: pip install python-openstackclient)")
+
+
+def _named(cloud: Cloud) -> str:
+    """What a command that is typed next needs to find this cloud."""
+    return "" if _is_default(cloud) else f" --state-dir {typed(cloud.state)}"
 
 
 def _is_default(cloud: Cloud) -> bool:
@@ -379,7 +451,10 @@ def _is_default(cloud: Cloud) -> bool:
 
 def command_name() -> str:
     """How this program is called by whoever reads the next line."""
-    return "./hanok" if os.environ.get("HANOK_CHECKOUT") else "hanok"
+    checkout = os.environ.get("HANOK_CHECKOUT")
+    if not checkout or os.environ.get("HANOK_PACKAGED"):
+        return "hanok"
+    return "./hanok" if os.path.realpath(checkout) == os.getcwd() else typed(f"{checkout}/hanok")
 
 
 def _stay(cloud: Cloud, process: Process | None) -> int:

@@ -33,11 +33,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     destination, port = split(args.destination)
-    asked = {"from": args.source, "to": destination, "protocol": args.protocol, "port": port}
+    requested = {"from": args.source, "to": destination, "protocol": args.protocol, "port": port}
     client = api.API(cloud_of(args))
     try:
         client.sign_in()
-        query = urlencode({name: value for name, value in asked.items() if value})
+        query = urlencode({name: value for name, value in requested.items() if value})
         found = client("GET", f"/hanok/v1/path?{query}")
     except api.Refused as error:
         raise Failure(str(error)) from error

@@ -4,8 +4,7 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 say() { echo "guest: $*"; }
 
 mount -t devpts -o gid=5,mode=620 devpts /dev/pts 2>/dev/null || { mkdir -p /dev/pts; mount -t devpts devpts /dev/pts; }
-mount -t tmpfs -o mode=1777,size=16m tmp /tmp
-modprobe -a virtio_net isofs button evdev virtio_rng virtio_balloon virtio_console 2>/dev/null
+modprobe -a virtio_net isofs vfat button evdev virtio_rng virtio_balloon virtio_console 2>/dev/null
 hostname -F /etc/hostname
 ip link set lo up
 

@@ -12,6 +12,8 @@ fetch() { timeout 5 wget -q -O "$2" "$SERVICE/$1" 2>/dev/null || { rm -f "$2"; r
 
 from_config_drive() {
     drive=$(findfs LABEL=config-2 2>/dev/null) || return 1
+    # So that who may not read it finds it by its label, too.
+    mkdir -p /dev/disk/by-label && ln -sf "$drive" /dev/disk/by-label/config-2
     mkdir -p /run/config-2
     mount -o ro "$drive" /run/config-2 2>/dev/null || return 1
     cp /run/config-2/openstack/latest/meta_data.json $found/meta_data.json 2>/dev/null

@@ -8,14 +8,17 @@ bound | renew)
     ip -4 addr flush dev $interface
     ip addr add $ip/$mask dev $interface
     [ -n "$mtu" ] && ip link set $interface mtu $mtu
+    # Of several cards the first is the way out, whichever hears an answer first.
+    metric=${interface#eth}
     if [ -n "$staticroutes" ]; then
         set -- $staticroutes
         while [ $# -gt 1 ]; do
-            if [ "$2" = 0.0.0.0 ]; then ip route add $1 dev $interface; else ip route add $1 via $2 dev $interface; fi
+            if [ "$2" = 0.0.0.0 ]; then way="dev $interface"; else way="via $2 dev $interface"; fi
+            ip route add $1 $way metric $metric
             shift 2
         done
     else
-        for router in $router; do ip route add default via $router dev $interface && break; done
+        for router in $router; do ip route add default via $router dev $interface metric $metric && break; done
     fi 2>/dev/null
     { [ -n "$domain" ] && echo "search $domain"; for server in $dns; do echo "nameserver $server"; done; } > /etc/resolv.conf
     ;;

@@ -14,11 +14,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["Store", "StoreBroken", "StoreFull"]
+__all__ = ["Store", "StoreBroken", "StoreFull", "StoreMissing"]
 
 
 class StoreBroken(Exception):
     """The store does not do what was asked; the text says why, for an operator."""
+
+
+class StoreMissing(StoreBroken):
+    """There is no such object."""
 
 
 class StoreFull(StoreBroken):

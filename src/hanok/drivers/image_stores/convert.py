@@ -6,9 +6,10 @@ more than the two files. Whoever calls has looked at the bytes before.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+from asyncio.subprocess import DEVNULL
 from pathlib import Path
+
+from hanok.base import programs
 
 MEMORY_BYTES = 1 << 30
 CPU_S = 3600
@@ -34,22 +35,10 @@ async def convert(source: Path, source_format: str, target: Path, target_format:
         raise ConversionFailed(f"{source_format} is not turned into {target_format} here")
     done = False
     try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            async with asyncio.timeout(RUN_S):
-                _, told = await process.communicate()
-        except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-            raise
-        if process.returncode != 0:
-            raise ConversionFailed(told.decode(errors="replace").strip()[:300] or "no reason given")
+        said = await programs.run(*argv, within_s=RUN_S, stdout=DEVNULL)
+        if said.status:
+            told = said.complaint.decode(errors="replace").strip()[:300]
+            raise ConversionFailed(told or "no reason given")
         done = True
     except FileNotFoundError as error:
         raise ConversionFailed("qemu-img or prlimit is not installed") from error

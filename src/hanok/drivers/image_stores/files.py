@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hanok.base.durable import put_in_place
+from hanok.base.threads import in_thread
 from hanok.drivers.image_stores import StoreBroken, StoreFull
 
 PIECE = 1 << 20
@@ -36,15 +38,14 @@ class FileStore:
             try:
                 async for piece in pieces:
                     with _own():
-                        await asyncio.to_thread(_write, descriptor, piece)
+                        await in_thread(_write, descriptor, piece)
                     size += len(piece)
                 with _own():
-                    await asyncio.to_thread(os.fsync, descriptor)
+                    await in_thread(os.fsync, descriptor)
             finally:
                 os.close(descriptor)
             with _own():
-                os.replace(partial, self.folder / key)
-                await asyncio.to_thread(_sync_folder, self.folder)
+                await asyncio.to_thread(put_in_place, partial, self.folder / key, settled=True)
         finally:
             partial.unlink(missing_ok=True)
         return size
@@ -61,7 +62,7 @@ class FileStore:
         try:
             at, end = start, start + length
             while at < end:
-                piece = await asyncio.to_thread(os.pread, descriptor, min(PIECE, end - at), at)
+                piece = await in_thread(os.pread, descriptor, min(PIECE, end - at), at)
                 if not piece:
                     raise StoreBroken(f"{self.folder / key} ends after {at} bytes")
                 at += len(piece)
@@ -129,11 +130,3 @@ def _populate(made: mmap.mmap) -> None:
     except OSError:  # an older kernel: touch each page instead
         for at in range(0, len(made), mmap.PAGESIZE):
             made[at]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

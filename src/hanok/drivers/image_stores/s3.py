@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from hanok.drivers.image_stores import StoreBroken, StoreFull
+from hanok.drivers.image_stores import StoreBroken, StoreFull, StoreMissing
 
 if TYPE_CHECKING:
     import httpx
@@ -33,6 +33,8 @@ TRIES = 3
 _UPLOAD_ID = re.compile(r"<UploadId>([^<]+)</UploadId>")
 _KEY = re.compile(r"<Key>([^<]+)</Key>")
 _SIZE = re.compile(r"<Size>(\d+)</Size>")
+_WRITTEN = re.compile(r"<LastModified>([^<]+)</LastModified>")
+_BEGUN = re.compile(r"<Initiated>([^<]+)</Initiated>")
 
 
 def _parts(text: str, name: str) -> list[str]:
@@ -189,6 +191,8 @@ class S3Store:
         try:
             answer = await asyncio.to_thread(self._client.send, request, stream=True)
             try:
+                if answer.status_code == 404:
+                    raise StoreMissing(f"{request.url} is not there")
                 if answer.status_code not in (200, 206):
                     raise StoreBroken(f"{request.url}: {answer.status_code}")
                 got = 0
@@ -231,6 +235,38 @@ class S3Store:
             if key and size:
                 found[unescape(key[1])] = int(size[1])
         return found, not found or "<IsTruncated>true</IsTruncated>" not in answer.text
+
+    async def entries(self, prefix: str, after: str) -> tuple[list[tuple[str, int, str]], bool]:
+        """Up to 1,000 objects whose keys begin so and come after one; and whether these were the last.
+
+        Returns:
+            Of each its key, its bytes and when it was written, as the server says it.
+        """
+        params = {"list-type": "2", "prefix": prefix, **({"start-after": after} if after else {})}
+        address = f"{self.endpoint}/{self.bucket}"
+        answer = await asyncio.to_thread(self._send, "GET", address, params=params)
+        found = []
+        for one in _parts(answer.text, "Contents"):
+            key, size, at = _KEY.search(one), _SIZE.search(one), _WRITTEN.search(one)
+            if key and size and at:
+                found.append((unescape(key[1]), int(size[1]), at[1]))
+        return found, not found or "<IsTruncated>true</IsTruncated>" not in answer.text
+
+    async def uploads(self, prefix: str) -> list[tuple[str, str, str]]:
+        """Some uploads that have not ended, of keys that begin so: the key, the upload's id, when it began."""
+        params = {"uploads": "", "prefix": prefix}
+        address = f"{self.endpoint}/{self.bucket}"
+        answer = await asyncio.to_thread(self._send, "GET", address, params=params)
+        found = []
+        for one in _parts(answer.text, "Upload"):
+            key, upload, at = _KEY.search(one), _UPLOAD_ID.search(one), _BEGUN.search(one)
+            if key and upload and at:
+                found.append((unescape(key[1]), unescape(upload[1]), at[1]))
+        return found
+
+    async def end(self, key: str, upload: str) -> None:
+        """End an upload; that there is none is no error."""
+        await asyncio.to_thread(self._abort, self._address(key), upload)
 
     def url(self, key: str) -> str:
         return f"s3://{urlsplit(self.endpoint).netloc}/{self.bucket}/{key}"

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
@@ -27,7 +27,7 @@ READ_S = 60.0  # without a byte
 ANSWER_S = 120.0  # until the headers of an answer are whole, however they trickle
 SLOW_S = 60.0  # of waiting, over which the least rate has to hold
 GATHER_S = 1.0
-MOST_REDIRECTS = 5
+MAXIMUM_REDIRECTS = 5
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -46,7 +46,7 @@ class WebRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     schemes, ports: those allowed. hosts: when given, only these names; not_hosts: never these.
     networks: addresses that are allowed although they are not of the public Internet ("10.20.0.0/16").
-    most_s: how long a download may take as a whole (six hours: 1 TiB at 400 Mbit/s); zero: without end.
+    maximum_s: how long a download may take as a whole (six hours: 1 TiB at 400 Mbit/s); zero: without end.
     least_rate: bytes a second that come while we wait (16 KiB: a tenth of a bad mobile line); zero: any.
     """
 
@@ -55,7 +55,7 @@ class WebRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hosts: tuple[str, ...] = ()
     not_hosts: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
-    most_s: float = 21_600.0
+    maximum_s: float = 21_600.0
     least_rate: int = 16 << 10
 
 
@@ -69,7 +69,7 @@ def check_url(rules: WebRules, url: str) -> None:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise NotAllowed("it is no address") from None
+        raise NotAllowed("it is not an address") from None
     if parts.scheme not in rules.schemes or parts.scheme not in ("http", "https"):
         raise NotAllowed(f"the scheme {parts.scheme[:20]!r} is not allowed")
     if parts.username is not None or parts.password is not None:
@@ -78,7 +78,7 @@ def check_url(rules: WebRules, url: str) -> None:
         raise NotAllowed("it names no host")
     if (rules.hosts and host not in rules.hosts) or host in rules.not_hosts:
         raise NotAllowed("the host is not allowed")
-    if (port or {"http": 80, "https": 443}[parts.scheme]) not in rules.ports:
+    if ({"http": 80, "https": 443}[parts.scheme] if port is None else port) not in rules.ports:
         raise NotAllowed("the port is not allowed")
     try:
         literal = _plain(ipaddress.ip_address(host))
@@ -102,12 +102,17 @@ def _plain(address: _Address) -> _Address:
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# All that was ever given out of IPv6's global addresses [RFC 4291, section 2.4; IANA]. What lies outside are old forms
+# that lead into a site, or to IPv4: fec0::/10, ::127.0.0.1, ::ffff:0:127.0.0.1.
+_UNICAST = ipaddress.IPv6Network("2000::/3")
 
 
 def _allowed(rules: WebRules, address: _Address) -> bool:
     networks: Iterable[_Network] = (ipaddress.ip_network(text) for text in rules.networks)
     if any(address.version == one.version and address in one for one in networks):
         return True
+    if address.version == 6 and address not in _UNICAST:
+        return False
     return address.is_global and not address.is_multicast
 
 
@@ -153,7 +158,7 @@ def _transport(rules: WebRules | None) -> httpx.AsyncHTTPTransport:
             raise trouble or httpcore.ConnectError("no address")
 
         async def connect_unix_socket(self, *args: Any, **more: Any) -> httpcore.AsyncNetworkStream:
-            raise NotAllowed("sockets of this machine are not asked")
+            raise NotAllowed("addresses of this machine are not allowed")
 
         async def sleep(self, seconds: float) -> None:
             await self.plain.sleep(seconds)
@@ -195,25 +200,100 @@ async def opened(
         async with httpx.AsyncClient(
             transport=_transport(rules), timeout=timeout, trust_env=False
         ) as client:
-            for _ in range(MOST_REDIRECTS + 1):
+            for _ in range(MAXIMUM_REDIRECTS + 1):
                 if rules is not None:
                     check_url(rules, url)
-                asked = client.build_request(method, url, headers=headers)
                 async with asyncio.timeout(ANSWER_S):
-                    answer = await client.send(asked, stream=True)
+                    answer = await _answered(client, method, url, headers=headers)
                 async with contextlib.aclosing(answer):
                     if answer.is_redirect and token:
-                        raise WebBroken("it leads elsewhere, where a token does not go")
+                        raise WebBroken("it leads to another place, where a token does not go")
                     if answer.is_redirect:
-                        url = urljoin(url, answer.headers["location"])
+                        url = _led(url, answer.headers["location"])
                         continue
                     if answer.status_code not in (200, 206):
                         raise WebBroken(f"the server answers {answer.status_code}")
                     yield answer
                     return
-            raise WebBroken(f"it leads on more than {MOST_REDIRECTS} times")
+            raise WebBroken(f"it redirects more than {MAXIMUM_REDIRECTS} times")
     except TimeoutError:
         raise WebBroken(f"there is no whole answer after {ANSWER_S:.0f} s") from None
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        raise WebBroken(f"{type(error).__name__}: {error}") from error
+
+
+def _led(url: str, location: str) -> str:
+    """Where a redirect leads, which a far server may have written as it likes. Raises WebBroken: nowhere."""
+    try:
+        found = urljoin(url, location)
+        urlsplit(found)
+    except ValueError:
+        raise WebBroken("it leads to an invalid address") from None
+    return found
+
+
+async def _answered(
+    client: httpx.AsyncClient, method: str, url: str, **more: Any
+) -> httpx.Response:
+    """The head of an answer.
+
+    Raises:
+        WebBroken: the address, or the one that it leads to, is none. httpx.TransportError, httpx.InvalidURL
+    """
+    try:
+        return await client.send(client.build_request(method, url, **more), stream=True)
+    except ValueError:  # a name that the alphabet of names does not know
+        raise WebBroken("it is not an address, or leads to one that is not") from None
+
+
+POST_S = 15.0  # until the headers of an answer to what is told are whole, redirects and all
+_AGAIN = (307, 308)  # redirects by which what was told is told elsewhere
+
+
+async def post(
+    rules: WebRules | None,
+    url: str,
+    content: bytes,
+    headers: Mapping[str, str],
+    *,
+    within_s: float = POST_S,
+) -> None:
+    """Tell an address something; its answer is not read.
+
+    Args:
+        rules: None for an address that no user gave; its redirects stay on its host.
+        within_s: until the headers of its answer are whole.
+
+    Raises:
+        NotAllowed: it, or one of its redirects, leads where it may not. WebBroken: it is not taken.
+    """
+    import httpx
+
+    sent = {"User-Agent": "hanok", **headers}
+    timeout = httpx.Timeout(within_s)
+    try:
+        async with (
+            asyncio.timeout(within_s),
+            httpx.AsyncClient(
+                transport=_transport(rules), timeout=timeout, trust_env=False
+            ) as client,
+        ):
+            for _ in range(MAXIMUM_REDIRECTS + 1):
+                if rules is not None:
+                    check_url(rules, url)
+                answer = await _answered(client, "POST", url, content=content, headers=sent)
+                async with contextlib.aclosing(answer):
+                    if answer.status_code in _AGAIN and "location" in answer.headers:
+                        url, before = _led(url, answer.headers["location"]), url
+                        if rules is None and urlsplit(url).netloc != urlsplit(before).netloc:
+                            raise WebBroken("it leads to another host, which is not allowed")
+                        continue
+                    if not answer.is_success:
+                        raise WebBroken(f"the server answers {answer.status_code}")
+                    return
+            raise WebBroken(f"it redirects more than {MAXIMUM_REDIRECTS} times")
+    except TimeoutError:
+        raise WebBroken(f"there is no answer after {within_s:.0f} s") from None
     except (httpx.TransportError, httpx.InvalidURL) as error:
         raise WebBroken(f"{type(error).__name__}: {error}") from error
 
@@ -240,8 +320,8 @@ async def _in_time(rules: WebRules, stream: AsyncIterator[bytes]) -> AsyncIterat
         now = clock()
         waited += now - before
         came += len(part)
-        if rules.most_s and now - began > rules.most_s:
-            raise WebBroken(f"it takes longer than {rules.most_s:.0f} s")
+        if rules.maximum_s and now - began > rules.maximum_s:
+            raise WebBroken(f"it takes longer than {rules.maximum_s:.0f} s")
         if waited >= SLOW_S:
             if came < rules.least_rate * waited:
                 raise WebBroken(f"it comes too slowly: {came} bytes in {waited:.0f} s")

@@ -13,8 +13,10 @@ import ipaddress
 import json
 import os
 import re
+import signal
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import cast
 
 from hanok.drivers.ovn import host
@@ -29,7 +31,8 @@ LIMIT_TICKS = 100  # a second: what comes between two ticks of the kernel's cloc
 
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,62}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-_NETWORK_KEY = "hanok-network"
+_NETWORK_KEY, _BALANCER_KEY = "hanok-network", "hanok-balancer"
+INSIDE = "eth0"  # what a balancer's device is called in its namespace
 
 
 def metadata_namespace(netns: str) -> str:
@@ -49,6 +52,16 @@ def queue(average_kb: int, peak_kb: int, burst_kb: int) -> tuple[str, ...]:
     if not peak_kb:
         return words
     return (*words, "peakrate", f"{peak_kb}kbps", "minburst", f"{max(peak_kb // 1000, 2)}kb")
+
+
+def balancer_namespace(netns: str, balancer_id: str) -> str:
+    """The namespace of a load balancer beside a data plane's."""
+    return f"{netns}-lb-{_id(balancer_id)[:13]}"
+
+
+def balancer_namespaces(netns: str) -> list[str]:
+    """Those that there are."""
+    return sorted(one.name for one in host.NAMESPACES.glob(f"{netns}-lb-*"))
 
 
 async def vsctl(db_socket: str, *arguments: str) -> str:
@@ -245,6 +258,71 @@ class Chassis:
 
         return await host.inside(self._metadata, listen)
 
+    # ---- load balancers
+
+    async def ensure_balancer(
+        self,
+        balancer_id: str,
+        port_id: str,
+        mac: str,
+        mtu: int,
+        addresses: tuple[str, ...],
+        ways: tuple[tuple[str, str], ...],
+    ) -> str | None:
+        """A namespace with a balancer's addresses is there, its port known to the switch; gives its path.
+
+        Whoever is in it may listen on every port without rights.
+        """
+        name = balancer_namespace(self._netns or "hanok", balancer_id)
+        end = _balancer_end(port_id)
+        if not host.namespace_exists(name):
+            await host.run("ip", "netns", "add", name)
+        await host.inside(name, _alone_inside)
+        made = not await host.inside(name, lambda: host.device_exists(INSIDE))
+        if made:
+            await self._remove(end)
+            pair = ("link", "add", end, "type", "veth", "peer", "name", INSIDE, "netns", name)
+            await host.ip(self._netns, *pair)
+        await host.ip(name, "link", "set", INSIDE, "address", _mac(mac), "mtu", str(int(mtu)))
+
+        def ready(device: str) -> None:
+            host.finish_checksums(device)
+            host.set_up(device)
+
+        await host.inside(name, lambda: host.only_given_ipv6(INSIDE))
+        await host.inside(self._netns, lambda: ready(end))
+        await host.inside(name, lambda: ready(INSIDE))
+        await self._place(name, [ipaddress.ip_interface(one) for one in addresses])
+        for prefix, way in ways:
+            words = (str(ipaddress.ip_network(prefix)), "via", str(ipaddress.ip_address(way)))
+            await host.ip(name, "route", "replace", *words, "dev", INSIDE, "onlink")
+        await self._add(end, {"iface-id": port_id, _BALANCER_KEY: balancer_id}, new=made)
+        return str(host.NAMESPACES / name)
+
+    async def _place(
+        self, name: str, interfaces: list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]
+    ) -> None:
+        """The device of a namespace has these addresses and no others."""
+        shown = json.loads(await host.ip(name, "-j", "addr", "show", "dev", INSIDE))
+        now = {
+            f"{info['local']}/{info['prefixlen']}"
+            for link in shown
+            for info in link.get("addr_info", ())
+        }
+        requested = {str(one) for one in interfaces}
+        for address in sorted(now - requested):
+            await host.ip(name, "addr", "del", address, "dev", INSIDE)
+        for address in sorted(requested - now):
+            quick = ("nodad",) if ":" in address else ()
+            await host.ip(name, "addr", "add", address, "dev", INSIDE, *quick)
+
+    async def remove_balancer(self, balancer_id: str) -> None:
+        """There is no namespace of a balancer and no device of its port, and nobody is in it."""
+        for device, ids in (await self._interfaces()).items():
+            if ids.get(_BALANCER_KEY) == balancer_id:
+                await self._remove(device)
+        await end_namespace(balancer_namespace(self._netns or "hanok", balancer_id))
+
     async def _add(self, device: str, ids: dict[str, str], *, new: bool) -> None:
         """The device is on the bridge, and says which logical port it is."""
         if new:
@@ -275,6 +353,30 @@ class Chassis:
 def tap_name(port_id: str) -> str:
     """The name of a port's tap: the kernel takes 15 letters."""
     return f"tap{_id(port_id)[:11]}"
+
+
+def _balancer_end(port_id: str) -> str:
+    """The switch's end of a balancer's pair of devices."""
+    return f"lbo{_id(port_id)[:11]}"
+
+
+def _alone_inside() -> None:
+    host.no_ipv6_at_first()
+    host.set_up("lo")
+    host.set_sysctl("ipv4/ip_unprivileged_port_start", 0)
+    host.set_sysctl(
+        "ipv4/ping_group_range", "0\t0"
+    )  # for the node, which looks whether members answer
+
+
+async def end_namespace(name: str) -> None:
+    """No such namespace is there, and nobody lives in it."""
+    if not host.namespace_exists(name):
+        return
+    for pid in (await host.run("ip", "netns", "pids", name)).split():
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    await host.run("ip", "netns", "del", name)
 
 
 def _metadata_names(network_id: str) -> tuple[str, str]:

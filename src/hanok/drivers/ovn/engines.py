@@ -39,15 +39,39 @@ from typing import Literal
 import msgspec
 
 from hanok.drivers.ovn import host
-from hanok.drivers.ovn.chassis import metadata_namespace, vsctl
+from hanok.drivers.ovn.chassis import (
+    balancer_namespaces,
+    end_namespace,
+    metadata_namespace,
+    vsctl,
+)
 from hanok.drivers.ovn.errors import ConnectError, ExecuteError
+from hanok.drivers.ovn.seal import Seal
 
 SOCKET_PATH_MAX = 107  # bytes: sun_path less its final null
 READY_POLL_S = 0.02
+BR_PHY = "br-phy"
+HOSTS_ROLE = (
+    "ovn-controller"  # ovn-northd says what it may: rows of the chassis that the certificate names
+)
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 
 OVN_SCHEMAS, OVS_SCHEMAS = Path("/usr/share/ovn"), Path("/usr/share/openvswitch")
 VSWITCHD = ("/usr/lib/openvswitch-switch/ovs-vswitchd", "/usr/sbin/ovs-vswitchd")
+
+
+class Underlay(msgspec.Struct, frozen=True, kw_only=True):
+    """The way of tunnels between the data plane's namespace and the host.
+
+    outer, inner: the devices at its ends, and their addresses with prefix length. mtu: bytes that go
+    through it at once.
+    """
+
+    outer: str
+    inner: str
+    outer_address: str
+    inner_address: str
+    mtu: int = 1500
 
 
 class DataPlane(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +87,12 @@ class DataPlane(msgspec.Struct, frozen=True, kw_only=True):
         physical_network: the name that localnet ports know br-ex by.
         southbound: the southbound database; "" for the one here.
         uid, gid: who runs the databases and ovn-northd; None for whoever starts them.
+        is_central: whether the databases and ovn-northd run here.
+        has_outside: whether the external network can be reached from here.
+        underlay: the way to other hosts; None: there are none.
+        listen, listen_seal: where the southbound database answers other hosts ("10.0.0.1:15222"); "" for nowhere.
+        listen_northbound, northbound_seal: the same of the northbound one, for other controllers.
+        seal: what this host's agent shows to a southbound database elsewhere.
     """
 
     directory: str
@@ -78,6 +108,14 @@ class DataPlane(msgspec.Struct, frozen=True, kw_only=True):
     datapath: Literal["netdev", "system"] = "netdev"
     uid: int | None = None
     gid: int | None = None
+    is_central: bool = True
+    has_outside: bool = True
+    underlay: Underlay | None = None
+    listen: str = ""
+    listen_seal: Seal | None = None
+    listen_northbound: str = ""
+    northbound_seal: Seal | None = None
+    seal: Seal | None = None
 
     def __post_init__(self) -> None:
         for path in (
@@ -147,7 +185,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
 
 def engines(plane: DataPlane) -> list[Engine]:
     """All daemons of one machine, in the order to start them."""
-    return [*central(plane), *chassis(plane)]
+    return [*(central(plane) if plane.is_central else ()), *chassis(plane)]
 
 
 def central(plane: DataPlane) -> list[Engine]:
@@ -158,10 +196,12 @@ def central(plane: DataPlane) -> list[Engine]:
     northd = _daemon(plane, "ovn", "northd", "ovn-northd")
     northd += (f"--ovnnb-db={plane.nb_remote}", f"--ovnsb-db={plane.sb_remote}")
     return [
-        Engine(name="ovsdb-nb", argv=_server(plane, "ovn", "nb"), env=env,
-               ready=lambda: _listening(plane.nb_socket), uid=uid, gid=gid),
-        Engine(name="ovsdb-sb", argv=_server(plane, "ovn", "sb"), env=env,
-               ready=lambda: _listening(plane.path("ovn", "sb.sock")), uid=uid, gid=gid),
+        Engine(name="ovsdb-nb", argv=_northbound(plane), env=env,
+               ready=lambda: _listening(plane.nb_socket), uid=uid, gid=gid,
+               then=lambda: _open_northbound(plane)),
+        Engine(name="ovsdb-sb", argv=_southbound(plane), env=env,
+               ready=lambda: _listening(plane.path("ovn", "sb.sock")), uid=uid, gid=gid,
+               then=lambda: _open_southbound(plane)),
         Engine(name="ovn-northd", argv=northd, env=env,
                ready=lambda: _says(control, "status", "active"), uid=uid, gid=gid),
     ]  # fmt: skip
@@ -180,12 +220,15 @@ def chassis(plane: DataPlane) -> list[Engine]:
     controller_pid = plane.path("ovs", "ovn-controller.pid")
     controller = (*enter, *_daemon(plane, "ovs", "controller", "ovn-controller")[:-1], conf)
     controller += (f"--pidfile={controller_pid}", "--overwrite-pidfile")
+    if plane.seal is not None:
+        controller += plane.seal.words
     switch_ctl = plane.path("ovs", "vswitchd.ctl")
     return [
         Engine(name="ovsdb-conf", argv=_server(plane, "ovs", "conf"), env=env,
                ready=lambda: _listening(plane.conf_socket), then=lambda: configure(plane)),
         Engine(name="ovs-vswitchd", argv=vswitchd, env=env, netns=plane.netns,
-               ready=lambda: _says(switch_ctl, "ofproto/list", "br-int")),
+               ready=lambda: _says(switch_ctl, "ofproto/list", "br-int"),
+               then=lambda: _lead_tunnels(plane)),
         Engine(name="ovn-controller", argv=controller, env=env, netns=plane.netns,
                ready=lambda: _controller_connected(controller_pid)),
     ]  # fmt: skip
@@ -231,6 +274,54 @@ def _server(plane: DataPlane, folder: str, name: str) -> tuple[str, ...]:
     )
 
 
+def _southbound(plane: DataPlane) -> tuple[str, ...]:
+    return _reached(plane, "sb", "db:OVN_Southbound,SB_Global,connections", plane.listen_seal)
+
+
+def _northbound(plane: DataPlane) -> tuple[str, ...]:
+    return _reached(plane, "nb", "db:OVN_Northbound,NB_Global,connections", plane.northbound_seal)
+
+
+def _reached(plane: DataPlane, name: str, remote: str, seal: Seal | None) -> tuple[str, ...]:
+    """A server that others reach: what is listened to, and as whom callers are held, stands in the database itself."""
+    *begin, database = _server(plane, "ovn", name)
+    if seal is None:
+        return (*begin, database)
+    return (*begin, f"--remote={remote}", *seal.words, database)
+
+
+async def _open_northbound(plane: DataPlane) -> None:
+    """Other controllers reach the northbound database; who is one, the certificates say that it believes."""
+    if plane.northbound_seal is None and not plane.listen_northbound:
+        return
+    tool = ("ovn-nbctl", "--no-leader-only", "--timeout=10", f"--db={plane.nb_remote}")
+    words = ["del-connection"]
+    if plane.listen_northbound:
+        address, _, port = plane.listen_northbound.rpartition(":")
+        words += ["--", "--inactivity-probe=10000", "set-connection", f"pssl:{port}:{address}"]
+    await host.run(*tool, "init")
+    await host.run(*tool, *words)
+
+
+async def _open_southbound(plane: DataPlane) -> None:
+    """Hosts reach the southbound database, each for its own rows only."""
+    database = f"--db=unix:{plane.path('ovn', 'sb.sock')}"
+    words = ["del-connection"]
+    if plane.listen:
+        address, _, port = plane.listen.rpartition(":")
+        words += ["--", "--inactivity-probe=10000", "set-connection"]
+        words += [f"role={HOSTS_ROLE}", f"pssl:{port}:{address}"]
+    await host.run("ovn-sbctl", "--no-leader-only", "--timeout=10", database, "init")
+    await host.run("ovn-sbctl", "--no-leader-only", "--timeout=10", database, *words)
+
+
+async def hang_up(plane: DataPlane) -> None:
+    """Everybody has to come to the databases anew, and is held against who is trusted now."""
+    await control(plane.path("ovn", "sb.ctl"), "ovsdb-server/reconnect")
+    if plane.northbound_seal is not None:
+        await control(plane.path("ovn", "nb.ctl"), "ovsdb-server/reconnect")
+
+
 async def _listening(path: str) -> bool:
     try:
         _, writer = await asyncio.open_unix_connection(path)
@@ -251,20 +342,20 @@ async def control(path: str, method: str, *arguments: str) -> str:
     try:
         reader, writer = await asyncio.open_unix_connection(path, limit=1 << 22)
     except OSError as error:
-        raise ConnectError(f"nobody at {Path(path).name}", detail=str(error)) from None
+        raise ConnectError(f"nothing listens at {Path(path).name}", detail=str(error)) from None
     try:
         request = {"method": method, "params": arguments, "id": 0}
         writer.write(msgspec.json.encode(request))
         answer = b""
         while True:
             if not (chunk := await reader.read(1 << 16)):
-                raise ConnectError(f"{Path(path).name} hung up")
+                raise ConnectError(f"{Path(path).name} closed the connection")
             answer += chunk
             with suppress(ValueError):  # not all of it yet: JSON has no delimiter
                 reply = json.loads(answer)
                 break
     except OSError as error:
-        raise ConnectError(f"{Path(path).name} hung up", detail=str(error)) from None
+        raise ConnectError(f"{Path(path).name} closed the connection", detail=str(error)) from None
     finally:
         writer.close()
         with suppress(OSError):
@@ -304,13 +395,17 @@ async def prepare(plane: DataPlane) -> None:
         ("ovn", "nb", OVN_SCHEMAS / "ovn-nb.ovsschema"),
         ("ovn", "sb", OVN_SCHEMAS / "ovn-sb.ovsschema"),
     ):
+        if folder == "ovn" and not plane.is_central:
+            continue
         database = Path(plane.directory, folder, f"{name}.db")
         if not await _listening(plane.path(folder, f"{name}.sock")):
             await _database(database, schema)
-    for file in Path(plane.directory, "ovn").iterdir():
+    for file in Path(plane.directory, "ovn").iterdir():  # empty on a machine that joined
         _own(file, plane.uid, plane.gid)  # ovsdb-tool leaves lock files too
     await _namespaces(plane)
     await _veth(plane)
+    if plane.underlay is not None:
+        await _tunnels(plane, plane.underlay)
 
 
 def _own(path: Path, uid: int | None, gid: int | None) -> None:
@@ -370,6 +465,35 @@ async def _veth(plane: DataPlane) -> None:
     await host.inside(plane.netns, lambda: ready(inner))
 
 
+async def _tunnels(plane: DataPlane, way: Underlay) -> None:
+    """A pair of devices; the inner one is a port of br-phy, which has its address and the way on."""
+    if not await host.inside(plane.host_netns, lambda: host.device_exists(way.outer)):
+        pair = ("add", way.outer, "type", "veth", "peer", "name", way.inner, "netns", plane.netns)
+        await host.ip(plane.host_netns, "link", *pair)
+    await host.ip(plane.host_netns, "addr", "replace", way.outer_address, "dev", way.outer)
+
+    def ready(device: str) -> None:
+        if Path(f"/proc/sys/net/ipv6/conf/{device}").exists():
+            host.set_sysctl(f"ipv6/conf/{device}/disable_ipv6", 1)
+        host.finish_checksums(device)
+        host.set_up(device)
+
+    for netns, device in ((plane.host_netns, way.outer), (plane.netns, way.inner)):
+        await host.ip(netns, "link", "set", device, "mtu", str(way.mtu))
+        await host.inside(netns, lambda device=device: ready(device))  # type: ignore[misc]
+
+
+async def _lead_tunnels(plane: DataPlane) -> None:
+    """What the switch sends to other hosts goes by the host. Each time the switch has started: its bridges are new."""
+    way = plane.underlay
+    if way is None:
+        return
+    await host.ip(plane.netns, "addr", "replace", way.inner_address, "dev", BR_PHY)
+    await host.ip(plane.netns, "link", "set", BR_PHY, "mtu", str(way.mtu), "up")
+    gateway = str(ipaddress.ip_interface(way.outer_address).ip)
+    await host.ip(plane.netns, "route", "replace", "default", "via", gateway, "dev", BR_PHY)
+
+
 async def configure(plane: DataPlane) -> None:
     """Tell the switch's database who this chassis is, and its bridges. While that database runs."""
     ids = {
@@ -379,40 +503,49 @@ async def configure(plane: DataPlane) -> None:
         "ovn-encap-type": "geneve",
         "ovn-encap-ip": plane.encap_ip,
         "ovn-bridge-datapath-type": plane.datapath,
-        "ovn-bridge-mappings": f"{plane.physical_network}:br-ex",
+        "ovn-bridge-mappings": f"{plane.physical_network}:br-ex" if plane.has_outside else "",
     }
     arguments = ["--no-wait", "--", "set", "Open_vSwitch", "."]
     arguments += [f"external_ids:{key}={json.dumps(value)}" for key, value in ids.items()]
-    for bridge in ("br-int", "br-ex"):
+    for bridge in ("br-int", "br-ex", *([BR_PHY] if plane.underlay else ())):
         arguments += ["--", "--may-exist", "add-br", bridge, "--"]
         arguments += ["set", "Bridge", bridge, f"datapath_type={plane.datapath}"]
         if bridge == "br-int":
             arguments += ["fail-mode=secure"]
     arguments += ["--", "--may-exist", "add-port", "br-ex", plane.inner_device]
+    if plane.underlay is not None:
+        arguments += ["--", "--may-exist", "add-port", BR_PHY, plane.underlay.inner]
     await vsctl(plane.conf_socket, *arguments)
 
 
 async def teardown(plane: DataPlane) -> None:
     """Take namespaces and veth pair away. After the engines have ended; files stay."""
-    outer = plane.host_device
-    if plane.host_netns is None or host.namespace_exists(plane.host_netns):
-        if await host.inside(plane.host_netns, lambda: host.device_exists(outer)):
-            await host.ip(plane.host_netns, "link", "del", outer)
+    for outer in await _outer_devices(plane):
+        await host.ip(plane.host_netns, "link", "del", outer)
+    for name in balancer_namespaces(plane.netns):
+        await end_namespace(name)
     for name in (metadata_namespace(plane.netns), plane.netns):
         if host.namespace_exists(name):
             await host.run("ip", "netns", "del", name)
 
 
+async def _outer_devices(plane: DataPlane) -> list[str]:
+    """The host's ends of this data plane's ways that are there."""
+    if plane.host_netns is not None and not host.namespace_exists(plane.host_netns):
+        return []
+    names = [plane.host_device, *([plane.underlay.outer] if plane.underlay else ())]
+    return await host.inside(
+        plane.host_netns, lambda: [one for one in names if host.device_exists(one)]
+    )
+
+
 async def leftovers(plane: DataPlane) -> list[str]:
     """What this cloud's data plane has on the machine, in words: while it runs, all of it."""
     found = []
-    for name in (plane.netns, metadata_namespace(plane.netns)):
+    for name in (plane.netns, metadata_namespace(plane.netns), *balancer_namespaces(plane.netns)):
         if host.namespace_exists(name):
             found.append(f"network namespace {name}")
-    outer = plane.host_device
-    if plane.host_netns is None or host.namespace_exists(plane.host_netns):
-        if await host.inside(plane.host_netns, lambda: host.device_exists(outer)):
-            found.append(f"network device {outer}")
+    found += [f"network device {outer}" for outer in await _outer_devices(plane)]
     return found + _processes(plane)
 
 

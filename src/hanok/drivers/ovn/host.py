@@ -12,10 +12,10 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from hanok.base import programs
 from hanok.drivers.ovn.errors import ExecuteError, Unanswered
 
 T = TypeVar("T")
@@ -40,30 +40,17 @@ async def run(*argv: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
         Unanswered: it did not end in time; it has been killed.
     """
     try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-    except OSError as error:
-        raise ExecuteError(f"cannot run {argv[0]}", detail=str(error)) from None
-    try:
-        async with asyncio.timeout(timeout_s):
-            out, err = await process.communicate()
+        said = await programs.run(*argv, within_s=timeout_s)
     except TimeoutError:
         raise Unanswered(f"{argv[0]} did not end in {timeout_s} s", detail=" ".join(argv)) from None
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    if process.returncode:
+    except OSError as error:
+        raise ExecuteError(f"cannot run {argv[0]}", detail=str(error)) from None
+    if said.status:
         raise ExecuteError(
             f"the command {argv[0]} failed on the host",
-            detail=f"{' '.join(argv)}: {err.decode(errors='replace').strip()}",
+            detail=f"{' '.join(argv)}: {said.complaint.decode(errors='replace').strip()}",
         )
-    return out.decode()
+    return said.out.decode()
 
 
 async def ip(namespace: str | None, *arguments: str) -> str:
@@ -143,7 +130,7 @@ def device_exists(device: str) -> bool:
     return True
 
 
-def set_sysctl(name: str, value: int) -> None:
+def set_sysctl(name: str, value: int | str) -> None:
     """Set net.<name> (with slashes) of this namespace."""
     (Path("/proc/sys/net") / name).write_text(f"{value}\n")
 

@@ -24,6 +24,7 @@ from uuid import UUID
 from ovs.db import data, types
 from ovs.db import idl as ovs_idl
 from ovs.poller import Poller
+from ovs.stream import Stream
 from ovsdbapp.backend.ovs_idl import idlutils
 
 from hanok.drivers.ovn.errors import (
@@ -33,6 +34,7 @@ from hanok.drivers.ovn.errors import (
     OVNError,
     Unanswered,
 )
+from hanok.drivers.ovn.seal import Seal
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,13 @@ Operation = dict[str, object]
 
 CLOSE_TIMEOUT_S = 2.0  # asking for the schema has no time-out in the library
 BACKOFF_MS = (100, 2000)  # first and longest pause between attempts to reconnect
+
+
+def show(seal: Seal) -> None:
+    """What all copies of this process show their databases, and whom they believe: the library keeps one of each."""
+    Stream.ssl_set_private_key_file(seal.key)
+    Stream.ssl_set_certificate_file(seal.certificate)
+    Stream.ssl_set_ca_cert_file(seal.trusted)
 
 
 class Observer(Protocol):

@@ -10,6 +10,7 @@ from uuid import UUID
 from hanok.drivers.ovn import plan, reading
 from hanok.drivers.ovn.errors import ConnectError
 from hanok.drivers.ovn.rows import Row
+from hanok.drivers.ovn.seal import Seal
 
 if TYPE_CHECKING:
     from hanok.drivers.ovn.idl import Cells, Operation, Replica
@@ -40,6 +41,7 @@ class Northbound:
     Args:
         on_port: told (name, up) of each guest port that comes up or goes down, in the event loop.
             It is told of all that are up at every (re)connection too.
+        seal: what is shown to a database at "ssl:a:6641"; one a process.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class Northbound:
         *,
         timeout_s: float = TIMEOUT_S,
         on_port: Callable[[str, bool], None] | None = None,
+        seal: Seal | None = None,
     ) -> None:
+        self._seal = seal
         self._timeout_s = timeout_s
         self._on_port = on_port
         self._following: Replica | None = None
@@ -62,8 +66,11 @@ class Northbound:
         """
         self._index = _Watch(self._on_port) if self._on_port else plan.Index()
         # Only here: the library is large, and a simulated network does without.
+        from hanok.drivers.ovn import idl
         from hanok.drivers.ovn.idl import Replica
 
+        if self._seal is not None and remote.startswith("ssl:"):
+            idl.show(self._seal)
         copy = Replica(remote, "OVN_Northbound", plan.TABLES, self._index, name="ovn-northbound")
         try:
             await copy.connect(self._timeout_s)

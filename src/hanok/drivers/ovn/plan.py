@@ -23,6 +23,7 @@ from hanok.drivers.ovn.rows import (
     AddressSet,
     DHCPOptions,
     DNSRecords,
+    HealthCheck,
     LoadBalancer,
     LogicalSwitch,
     Meter,
@@ -46,8 +47,14 @@ GROUP, DHCP, DNS, BALANCER, MARKER = (
     "Port_Group", "DHCP_Options", "DNS", "Load_Balancer", "Copp",
 )  # fmt: skip
 
+CHECK = "Load_Balancer_Health_Check"
+MAPS = {(CHECK, "options")}
+"""Columns of parts that are maps; in a part they stand as "name=value"."""
+
 TABLES: dict[str, tuple[str, ...]] = {
-    SWITCH: ("name", "ports", "dns_records", "qos_rules", "other_config", "external_ids"),
+    SWITCH: (
+        "name", "ports", "dns_records", "qos_rules", "load_balancer", "other_config", "external_ids",
+    ),
     PORT: (
         "name", "type", "tag", "parent_name", "addresses", "port_security", "enabled", "up",
         "dhcpv4_options", "dhcpv6_options", "options", "external_ids",
@@ -75,7 +82,11 @@ TABLES: dict[str, tuple[str, ...]] = {
     "Meter_Band": ("action", "rate", "burst_size"),
     DNS: ("records", "external_ids"),
     "QoS": ("direction", "priority", "match", "action", "bandwidth", "external_ids"),
-    BALANCER: ("name", "protocol", "vips", "external_ids"),
+    BALANCER: (
+        "name", "protocol", "vips", "selection_fields", "ip_port_mappings", "health_check",
+        "external_ids",
+    ),
+    CHECK: ("vip", "options"),
     "Address_Set": ("name", "addresses", "external_ids"),
     MARKER: ("name", "external_ids"),
     "NB_Global": ("nb_cfg", "hv_cfg"),
@@ -251,11 +262,15 @@ def record(row: Row, scope: str) -> Record:
             ids |= _wish("hanok:switches", row.switches)
             return Record(DNS, row.name, {"records": row.records, "external_ids": ids})
         case LoadBalancer():
-            ids |= _wish("hanok:routers", {row.router})
+            ids |= _wish("hanok:routers", row.routers) | _wish("hanok:switches", row.switches)
+            checks: frozenset[Child] = frozenset(
+                (("vip", _text(one.vip)), ("options", _check(one))) for one in row.checks
+            )
             return Record(BALANCER, row.name, {
                 "name": _text(row.name), "protocol": _text(row.protocol), "vips": row.vips,
+                "selection_fields": frozenset(row.selection), "ip_port_mappings": row.sources,
                 "external_ids": ids,
-            })  # fmt: skip
+            }, None, (("health_check", CHECK, checks),))  # fmt: skip
         case QoS():
             ids[PARENT] = row.switch
             bandwidth = {"rate": row.rate, "burst": row.burst} if row.rate else {}
@@ -286,6 +301,17 @@ def record(row: Row, scope: str) -> Record:
                 "name": _text(row.name), "addresses": frozenset(row.addresses),
                 "external_ids": ids,
             })  # fmt: skip
+
+
+def _check(one: HealthCheck) -> frozenset[Atom]:
+    """The map of a check's options, as pairs: parts of rows are compared as sets."""
+    options = {
+        "interval": one.interval,
+        "timeout": one.timeout,
+        "success_count": one.success_count,
+        "failure_count": one.failure_count,
+    }
+    return frozenset(f"{name}={value}" for name, value in options.items())
 
 
 def _wish(key: str, names: Iterable[str]) -> dict[str, str]:
@@ -555,7 +581,10 @@ class Plan:
 
     def _child(self, table: str, child: Child) -> Named:
         ref = self._label()
-        row = {column: _json(value) for column, value in child}
+        row = {
+            column: _json(_map(value) if (table, column) in MAPS else value)
+            for column, value in child
+        }
         self._operations.append(
             {"op": "insert", "table": table, "row": row, "uuid-name": ref.label}
         )
@@ -576,7 +605,7 @@ class Plan:
         for row in now.atoms(column):
             assert isinstance(row, UUID)
             cells = self._copy.cells(table, row)
-            child = tuple((name, cells.atoms(name)) for name in TABLES[table])
+            child = tuple((name, _part(table, name, cells)) for name in TABLES[table])
             if child in missing:
                 missing.remove(child)
             else:
@@ -595,8 +624,11 @@ class Plan:
         elif isinstance(row, DNSRecords):
             self._join(ref, DNS, SWITCH, "dns_records", row.switches, ("hanok:switches",))
         elif isinstance(row, LoadBalancer):
-            routers, labels = frozenset({row.router}), ("hanok:routers",)
-            self._join(ref, BALANCER, ROUTER, "load_balancer", routers, labels)
+            for holder, names, label in (
+                (ROUTER, row.routers, "hanok:routers"),
+                (SWITCH, row.switches, "hanok:switches"),
+            ):
+                self._join(ref, BALANCER, holder, "load_balancer", names, (label,))
         elif isinstance(row, Router) and isinstance(ref, Named):
             found = [other for _, other in self._others((ROUTER, row.name))]
             self._mutate(ROUTER, ref, "load_balancer", "insert", found)
@@ -621,6 +653,8 @@ class Plan:
         elif isinstance(row, LogicalSwitch) and isinstance(ref, Named):
             dns = [other for table, other in self._others((SWITCH, row.name)) if table == DNS]
             self._mutate(SWITCH, ref, "dns_records", "insert", dns)
+            found = [one for table, one in self._others((SWITCH, row.name)) if table == BALANCER]
+            self._mutate(SWITCH, ref, "load_balancer", "insert", found)
 
     def _others(self, wish: tuple[str, str]) -> list[tuple[str, UUID]]:
         """Who wishes for this row, of those that this plan does not write or delete anyway."""
@@ -705,6 +739,17 @@ class Plan:
             )
         self._mutate(GROUP, ref, "ports", "delete", now - requested - theirs)
         self._mutate(GROUP, ref, "ports", "insert", requested - now)
+
+
+def _part(table: str, column: str, cells: Cells) -> frozenset[Atom]:
+    """What a part of a row has in a column."""
+    if (table, column) in MAPS:
+        return frozenset(f"{name}={value}" for name, value in cells.pairs(column).items())
+    return cells.atoms(column)
+
+
+def _map(pairs: frozenset[Atom]) -> dict[str, str]:
+    return dict(sorted(str(one).split("=", 1) for one in pairs))
 
 
 def forget(index: Index, scopes: Iterable[str]) -> list[Operation]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 from uuid import UUID
 
 from hanok.drivers.ovn.plan import (
     BALANCER,
+    CHECK,
     DHCP,
     DNS,
     GROUP,
@@ -30,6 +31,7 @@ from hanok.drivers.ovn.rows import (
     Direction,
     DNSRecords,
     GatewayChassis,
+    HealthCheck,
     LoadBalancer,
     LogicalSwitch,
     Meter,
@@ -266,9 +268,34 @@ def _read_balancer(index: Index, copy: Copy, row: UUID) -> Row:
     ids = cells.pairs("external_ids")
     return LoadBalancer(
         name=_one(cells, "name"),
-        router="".join(_held(index, copy, row, "hanok:routers", ROUTER, "load_balancer", ids)),
-        protocol="udp" if _one(cells, "protocol") == "udp" else "tcp",
+        routers=_held(index, copy, row, "hanok:routers", ROUTER, "load_balancer", ids),
+        switches=_held(index, copy, row, "hanok:switches", SWITCH, "load_balancer", ids),
+        protocol=_over(_one(cells, "protocol")),
         vips=cells.pairs("vips"),
+        selection=_texts(cells, "selection_fields"),
+        sources=cells.pairs("ip_port_mappings"),
+        checks=frozenset(_read_check(copy, one) for one in _rows(cells, "health_check")),
+    )
+
+
+def _over(name: str) -> Literal["tcp", "udp", "sctp"]:
+    return "udp" if name == "udp" else "sctp" if name == "sctp" else "tcp"
+
+
+def _read_check(copy: Copy, row: UUID) -> HealthCheck:
+    cells = copy.cells(CHECK, row)
+    options = cells.pairs("options")
+
+    def number(name: str) -> int:
+        text = options.get(name, "")
+        return int(text) if text.isdigit() else 0
+
+    return HealthCheck(
+        vip=_one(cells, "vip"),
+        interval=number("interval"),
+        timeout=number("timeout"),
+        success_count=number("success_count"),
+        failure_count=number("failure_count"),
     )
 
 

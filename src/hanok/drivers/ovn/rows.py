@@ -200,13 +200,31 @@ class QoS(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind")
     burst: int = 0
 
 
+class HealthCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """Asks each target of a VIP whether it is there. Times in seconds; counts in a row."""
+
+    vip: str
+    interval: int
+    timeout: int
+    success_count: int
+    failure_count: int
+
+
 class LoadBalancer(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="kind"):
-    """What a router sends on: address and port ("172.24.4.9:80") → where to ("10.0.0.5:8080")."""
+    """What routers and switches send on: address and port ("172.24.4.9:80") → where to ("10.0.0.5:8080,10.0.0.6:8080").
+
+    selection: the fields of a packet that choose among targets; none: all of its connection's.
+    sources: of each checked target's address, the switch port that has it and the address that asks: "port:10.0.0.2".
+    """
 
     name: str
-    router: str
-    protocol: Literal["tcp", "udp"]
+    routers: frozenset[str] = frozenset()
+    switches: frozenset[str] = frozenset()
+    protocol: Literal["tcp", "udp", "sctp"]
     vips: dict[str, str] = {}
+    selection: frozenset[str] = frozenset()
+    sources: dict[str, str] = {}
+    checks: frozenset[HealthCheck] = frozenset()
 
 
 Row = (

@@ -206,8 +206,14 @@ class SimulatedNorthbound:
             case DNSRecords():
                 there = frozenset(s for s in row.switches if (LogicalSwitch, s) in self._owners)
                 return msgspec.structs.replace(row, switches=there)
-            case LoadBalancer() if (Router, row.router) not in self._owners:
-                return msgspec.structs.replace(row, router="")
+            case LoadBalancer():
+                return msgspec.structs.replace(
+                    row,
+                    routers=frozenset(r for r in row.routers if (Router, r) in self._owners),
+                    switches=frozenset(
+                        s for s in row.switches if (LogicalSwitch, s) in self._owners
+                    ),
+                )
         return row
 
     async def wait_applied(self, timeout_s: float) -> bool:

@@ -47,6 +47,7 @@ from hanok.drivers.ovn.rows import (
     Direction,
     DNSRecords,
     GatewayChassis,
+    HealthCheck,
     LoadBalancer,
     LogicalSwitch,
     Meter,
@@ -109,6 +110,10 @@ class NetworkSpec(msgspec.Struct, frozen=True, kw_only=True):
     physical_network: str = ""
     vlan: int | None = None
     dns_domain: str = ""
+    guest_tags: bool = False
+    """Whether frames of guests with VLAN tags pass."""
+    qinq: bool = False
+    """Whether the network's own tag on the physical network is an outer one (802.1ad)."""
 
 
 class FixedIP(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,6 +158,8 @@ class PortSpec(msgspec.Struct, frozen=True, kw_only=True):
     security_group_ids: tuple[str, ...] = ()
     address_pairs: tuple[AddressPair, ...] = ()
     port_security: bool = True
+    mac_learning: bool = True
+    """Without port security: whether frames for MACs that nobody has come here, and MACs seen here are learnt."""
     admin_up: bool = True
     host: str = ""
     """System id of the chassis that may bind the port; "" for any."""
@@ -312,6 +319,54 @@ class SecurityGroupSpec(msgspec.Struct, frozen=True, kw_only=True):
     logs: tuple[LogSpec, ...] = ()
 
 
+class CheckSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a listener's targets are asked, in seconds, and how many answers in a row turn one."""
+
+    delay: int
+    timeout: int
+    rise: int
+    fall: int
+
+
+class ListenerSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a load balancer takes at a port, and where it sends it.
+
+    members: addresses and ports. sticky: whether all of a client goes to one of them.
+    """
+
+    protocol: Literal["tcp", "udp", "sctp"]
+    port: int
+    members: tuple[tuple[str, int], ...]
+    sticky: bool = False
+    check: CheckSpec | None = None
+
+
+class BalancerSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A load balancer in OVN itself.
+
+    network_id, port_id, mac: where its addresses are. addresses: with prefix length. floating: further addresses, of
+    floating IPs that lead to it. switches: the ids of networks whose guests may ask it; routers: between these. Where
+    there is none, nobody would answer for its address, so it gets a small router of its own, whose way out is gateways.
+    sources: of each member's address, the id of its port and the address that checks ask from.
+    """
+
+    id: str
+    network_id: str
+    port_id: str
+    mac: str
+    addresses: tuple[str, ...]
+    floating: tuple[str, ...] = ()
+    switches: tuple[str, ...] = ()
+    routers: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
+    listeners: tuple[ListenerSpec, ...] = ()
+    sources: dict[str, tuple[str, str]] = {}
+
+
+def load_balancer_scope(balancer_id: str) -> str:
+    return f"load_balancer:{balancer_id}"
+
+
 def network_scope(network_id: str) -> str:
     return f"network:{network_id}"
 
@@ -390,7 +445,8 @@ def ground() -> list[Row]:
 
 def network(spec: NetworkSpec) -> list[Row]:
     """A network's switch, DHCP options, metadata port and way to the physical network."""
-    rows: list[Row] = [LogicalSwitch(name=_id(spec.id))]
+    tags = {"vlan-passthru": "true"} if spec.guest_tags else {}
+    rows: list[Row] = [LogicalSwitch(name=_id(spec.id), other_config=tags)]
     metadata = spec.metadata_port
     for subnet in spec.subnets:
         if subnet.enable_dhcp:
@@ -429,7 +485,10 @@ def network(spec: NetworkSpec) -> list[Row]:
                 type="localnet",
                 tag=spec.vlan,
                 addresses=frozenset({"unknown"}),
-                options={"network_name": spec.physical_network},
+                options={
+                    "network_name": spec.physical_network,
+                    **({"ethtype": "802.1ad"} if spec.qinq else {}),
+                },
             )
         )
     return rows
@@ -543,7 +602,7 @@ def port(
             dhcp[version] = told.name if told is not None else ""
             rows += [told] if told is not None else []
     reachable = {" ".join([mac, *addresses])}
-    if not secured:
+    if not secured and spec.mac_learning:
         reachable.add("unknown")
     rows.append(
         SwitchPort(
@@ -689,13 +748,13 @@ def _of_port(acl: ACL, port_id: str) -> ACL:
 
 def _drops(group: str, logs: Sequence[LogSpec]) -> set[ACL]:
     """What drops and logs what no rule lets through, before what drops it unseen."""
-    wanted = [log for log in logs if log.event != "ACCEPT"]
+    desired = [log for log in logs if log.event != "ACCEPT"]
     # What is logged of the group is logged of each of its ports.
-    if whole := [log for log in wanted if not log.port_id]:
-        wanted = whole[:1]
+    if whole := [log for log in desired if not log.port_id]:
+        desired = whole[:1]
     sides: tuple[tuple[Direction, str], ...] = (("from-lport", "inport"), ("to-lport", "outport"))
     found = set()
-    for log in wanted:
+    for log in desired:
         for direction, side in sides:
             match = f"{side} == @{group} && ip"
             if log.port_id:
@@ -1034,7 +1093,7 @@ def _balancers(spec: FloatingIPSpec) -> list[Row]:
     return [
         LoadBalancer(
             name=f"{_id(spec.id)}-{protocol}",
-            router=_id(spec.router_id),
+            routers=frozenset((_id(spec.router_id),)),
             protocol=protocol,
             vips=found,
         )
@@ -1052,6 +1111,77 @@ def _vips(outside: str, one: ForwardingSpec) -> dict[str, str]:
         f"{outside}:{first + step}": f"{inside}:{one.first + (0 if one.to_one else step)}"
         for step in range(count + 1)
     }
+
+
+def load_balancer(spec: BalancerSpec) -> list[Row]:
+    """A load balancer: a row for each of its listeners, on switches and routers, and what answers for its address."""
+    rows: list[Row] = []
+    routers = frozenset(map(_id, spec.routers))
+    if not routers:
+        own = f"lb-{_id(spec.id)}"
+        routes = frozenset(
+            StaticRoute(
+                destination="0.0.0.0/0" if _address(one).version == 4 else "::/0", next_hop=one
+            )
+            for one in spec.gateways
+        )
+        rows = [
+            Router(name=own, routes=routes),
+            *_router_port(own, spec.port_id, spec.network_id, spec.mac, spec.addresses),
+        ]
+        routers = frozenset((own,))
+    switches = frozenset(map(_id, spec.switches))
+    for one in spec.listeners:
+        if one.members:
+            rows.append(_listener(spec, one, switches, routers))
+    return rows
+
+
+def _listener(
+    spec: BalancerSpec, one: ListenerSpec, switches: frozenset[str], routers: frozenset[str]
+) -> LoadBalancer:
+    hosts = [str(_interface(each).ip) for each in spec.addresses]
+    vips = {}
+    for host in (*hosts, *(str(_address(each)) for each in spec.floating)):
+        version = _address(host).version
+        theirs = [each for each in one.members if _address(each[0]).version == version]
+        if theirs:
+            vips[_at(host, one.port)] = ",".join(_at(*each) for each in theirs)
+    sources = {
+        _bare(address): f"{_id(port_id)}:{_bare(source)}"
+        for address, (port_id, source) in spec.sources.items()
+        if one.check is not None and address in {each[0] for each in one.members}
+    }
+    checks = frozenset(
+        HealthCheck(
+            vip=vip,
+            interval=one.check.delay,
+            timeout=one.check.timeout,
+            success_count=one.check.rise,
+            failure_count=one.check.fall,
+        )
+        for vip in vips
+        if one.check is not None and sources
+    )
+    return LoadBalancer(
+        name=f"lb-{_id(spec.id)}-{one.protocol}-{int(one.port)}",
+        routers=routers,
+        switches=switches,
+        protocol=one.protocol,
+        vips=vips,
+        selection=frozenset(("ip_src", "ip_dst")) if one.sticky else frozenset(),
+        sources=sources,
+        checks=checks,
+    )
+
+
+def _bare(address: str) -> str:
+    found = _address(address)
+    return f"[{found}]" if found.version == 6 else str(found)
+
+
+def _at(address: str, port: int) -> str:
+    return f"{_bare(address)}:{int(port)}"
 
 
 def _acl(direction: Direction, priority: int, match: str, action: Action) -> ACL:

@@ -8,6 +8,8 @@ import re
 from msgspec import Struct
 
 from hanok.drivers.ovn.host import run
+from hanok.drivers.ovn.seal import Seal
+from hanok.drivers.ovn.seal import words as sealed
 
 LIMIT_S = 5.0  # it takes some tens of milliseconds
 # Each look into the table of connections finds a new one; without these it would be one that is established.
@@ -53,12 +55,13 @@ class Packet(Struct, frozen=True):
         return " && ".join(terms)
 
 
-async def ends_at(southbound: str, packet: Packet) -> list[str]:
+async def ends_at(southbound: str, packet: Packet, seal: Seal | None = None) -> list[str]:
     """The names of the logical ports at which a packet comes out; none where it is dropped.
 
     Raises:
         ExecuteError, Unanswered: OVN cannot be asked.
     """
-    words = ("ovn-trace", f"--db={southbound}", "--summary", "--no-friendly-names", *_LOOKS)
+    words = ("ovn-trace", f"--db={southbound}", *sealed(southbound, seal), "--summary")
+    words += ("--no-friendly-names", *_LOOKS)
     told = await run(*words, packet.switch, packet.expression, timeout_s=LIMIT_S)
     return [name for name, kind in _OUT.findall(told) if kind not in _BETWEEN]

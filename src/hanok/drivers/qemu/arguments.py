@@ -13,12 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hanok.drivers.qemu import hardware
-from hanok.drivers.qemu.hardware import CARDS, PC, Q35, USUAL, Hardware, escaped
+from hanok.drivers.qemu.hardware import INTERFACE_MODELS, PC, Q35, USUAL, Hardware, escaped
 from hanok.drivers.qemu.places import Node, device_arguments, node_arguments
 
-SPARE_ROOT_PORTS = 4  # for devices that come later; each costs start-up time in the firmware
+SPARE_ROOT_PORTS = 8  # for devices that come later; each costs some start-up time in the firmware
 PORTS_A_SLOT = 8
 FIRST_SLOT = 0x10
+RECONNECT_S = 3600  # a guest whose volumes nobody serves waits so long, and is stopped then
+OPEN_S = 20
 AHCI_SLOT = 0x0A
 TRANSLATIONS_MIB = 128  # translated code; QEMU's own limit of 1 GiB a guest would fill a small host
 PRODUCT_VERSION = "29.0.0"
@@ -41,9 +43,20 @@ class BaseImage:
 
 
 @dataclass(frozen=True)
+class NBD:
+    """An export that a disk is. path: of the server's unix socket; without one host and port."""
+
+    export: str
+    path: str = ""
+    host: str = ""
+    port: int = 0
+
+
+@dataclass(frozen=True)
 class Disk:
     """A disk of a guest. name: unique in the guest, letters and digits; path: absolute.
 
+    nbd: where its bytes are, instead of a file. root_port, unit: where it is, where that is known already.
     bus: virtio, scsi, usb, sata or ide (both are the machine's own AHCI). cdrom: whether it is a CD-ROM.
     What cannot be read or written stops the guest, which then neither loses nor invents anything.
     """
@@ -57,6 +70,9 @@ class Disk:
     boot_index: int | None = None
     bus: str = "virtio"
     cdrom: bool = False
+    nbd: NBD | None = None
+    root_port: int | None = None
+    unit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +152,11 @@ def places(disks: Sequence[Disk], family: str = Q35) -> tuple[list[Place], int]:
     units: dict[str, int] = {}
     taken = 0
     for disk in disks:
+        if disk.root_port is not None or disk.unit is not None:
+            first = disk.bus not in units or disk.bus == "virtio"
+            units[disk.bus] = max(units.get(disk.bus, -1), disk.unit or 0)
+            found.append(Place(disk.root_port, first, disk.unit or 0))
+            continue
         bus = "sata" if disk.bus == "ide" and family != PC else disk.bus
         first = bus not in units or bus == "virtio"
         if first and bus not in ("sata", "ide"):
@@ -240,23 +261,34 @@ def _kernel(guest: GuestSpec) -> list[str]:
 
 
 def _disk(disk: Disk, place: Place, scsi_model: str, family: str) -> list[str]:
-    node: dict[str, object] = {
-        "driver": disk.format,
-        "node-name": disk.name,
-        "read-only": disk.read_only,
-        "discard": "unmap",
-        "file": _file(disk.path, read_only=disk.read_only),
-    }
-    if disk.format == "qcow2":
-        node["backing"] = None if disk.base is None else _base(disk.base)
-    kind, where = _device(disk, place, family)
+    kind, where = disk_device(disk, place, family)
     device = f"{kind},id=disk-{disk.name},drive={disk.name},{where},werror=stop,rerror=stop"
     if disk.serial:
         device += f",serial={disk.serial[:20]}"
     if disk.boot_index is not None:
         device += f",bootindex={disk.boot_index}"
     controller = _controller(disk.bus, place, scsi_model, family)
-    return [*controller, "-blockdev", json.dumps(node), "-device", device]
+    return [*controller, "-blockdev", json.dumps(disk_node(disk)), "-device", device]
+
+
+def disk_node(disk: Disk) -> dict[str, object]:
+    """What QEMU is told of a disk's bytes. A server of volumes that is gone is waited for."""
+    node: dict[str, object] = {
+        "node-name": disk.name,
+        "read-only": disk.read_only,
+        "discard": "unmap",
+    }
+    if disk.nbd is not None:
+        nbd = disk.nbd
+        server: dict[str, object] = {"type": "unix", "path": nbd.path}
+        if not nbd.path:
+            server = {"type": "inet", "host": nbd.host, "port": str(nbd.port)}
+        waits = {"reconnect-delay": RECONNECT_S, "open-timeout": OPEN_S}
+        return {**node, "driver": "nbd", "server": server, "export": nbd.export, **waits}
+    node |= {"driver": disk.format, "file": _file(disk.path, read_only=disk.read_only)}
+    if disk.format == "qcow2":
+        node["backing"] = None if disk.base is None else _base(disk.base)
+    return node
 
 
 def _controller(bus: str, place: Place, scsi_model: str, family: str) -> list[str]:
@@ -270,7 +302,7 @@ def _controller(bus: str, place: Place, scsi_model: str, family: str) -> list[st
     return ["-device", f"qemu-xhci,id=usb,{_at(family, place.port)}"]
 
 
-def _device(disk: Disk, place: Place, family: str) -> tuple[str, str]:
+def disk_device(disk: Disk, place: Place, family: str) -> tuple[str, str]:
     """What a disk is to QEMU, and where on its bus."""
     if disk.bus == "scsi":
         return "scsi-cd" if disk.cdrom else "scsi-hd", f"bus=scsi.0,scsi-id={place.unit}"
@@ -304,9 +336,7 @@ def _interface(interface: Interface, number: int, place: str, model: str) -> lis
     several = f"fds={':'.join(fds)}" if len(fds) > 1 else f"fd={interface.tap_fd}"
     way = f"user,id=net{number},restrict=on" if not fds else f"tap,id=net{number},{several}"
     # No boot from the network: an empty romfile keeps the firmware from trying.
-    device = (
-        f"{CARDS[model]},id=card{number},netdev=net{number},mac={interface.mac},{place},romfile="
-    )
+    device = f"{INTERFACE_MODELS[model]},id=card{number},netdev=net{number},mac={interface.mac},{place},romfile="
     if interface.mtu and model == "virtio":
         device += f",host_mtu={interface.mtu}"
     if len(fds) > 1:

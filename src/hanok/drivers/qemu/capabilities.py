@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from hanok.base import programs
 from hanok.drivers.qemu.errors import StartFailed
 from hanok.drivers.qemu.hardware import Firmware
 
@@ -124,16 +125,12 @@ async def _read(process: asyncio.subprocess.Process) -> Any:
 async def _tpm_versions() -> tuple[str, ...]:
     if shutil.which(TPM) is None:
         return ()
-    process = await asyncio.create_subprocess_exec(
-        *(TPM, "socket", "--tpm2", "--print-capabilities"),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    words, _ = await process.communicate()
     try:
-        features = set(json.loads(words)["features"])
-    except (ValueError, LookupError, TypeError):
+        answer = await programs.run(
+            TPM, "socket", "--tpm2", "--print-capabilities", within_s=LIMIT_S
+        )
+        features = set(json.loads(answer.out)["features"])
+    except (OSError, ValueError, LookupError, TypeError):
         return ()
     # One that does not say it is older than its second version, and can do both.
     known = {"1.2": "tpm-1.2", "2.0": "tpm-2.0"}

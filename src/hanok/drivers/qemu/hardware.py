@@ -36,7 +36,7 @@ VIDEO = {
 }
 """QEMU's device for each model of a screen, and what says how much memory (MiB) it has."""
 
-CARDS = {
+INTERFACE_MODELS = {
     "virtio": "virtio-net-pci",
     "e1000": "e1000",
     "e1000e": "e1000e",
@@ -245,8 +245,8 @@ def _inputs(hardware: Hardware) -> list[str]:
         return []
     usb = hardware.inputs == "usb"
     argv = ["-device", f"qemu-xhci,id=inputs,addr={hardware.slot('inputs')}"] if usb else []
-    wanted = {"tablet": _TABLETS, **({"keyboard": _KEYBOARDS} if hardware.keyboard else {})}
-    for name, devices in wanted.items():
+    desired = {"tablet": _TABLETS, **({"keyboard": _KEYBOARDS} if hardware.keyboard else {})}
+    for name, devices in desired.items():
         place = "bus=inputs.0" if usb else f"addr={hardware.slot(name)}"
         argv += ["-device", f"{devices[hardware.inputs]},id={name},{place}"]
     return argv

@@ -10,51 +10,56 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from hanok.drivers.qemu.errors import CommandFailed
-from hanok.drivers.qemu.hardware import CARDS, FIRST_PLACE, PC, PLACES, Q35, vectors
+from hanok.drivers.qemu.hardware import FIRST_PLACE, INTERFACE_MODELS, PC, PLACES, Q35, vectors
 from hanok.drivers.qemu.hardware import place as at
 from hanok.drivers.qemu.monitor import Monitor
 
 DEVICES = "/machine/peripheral"
 AGAIN_S = 5.0  # a guest that was not up yet did not hear the first request
-_CARDS = {f"child<{device}>" for device in CARDS.values()}
+_INTERFACE_MODELS = {f"child<{device}>" for device in INTERFACE_MODELS.values()}
 _ROOT_PORT = "child<pcie-root-port>"
 _PORT = re.compile(rf"{DEVICES}/rp(\d+)/")
 
 
 async def interfaces(monitor: Monitor) -> dict[str, str]:
     """The ids of a guest's network devices by MAC, in lower case."""
-    found = {}
-    for name, kind in (await _devices(monitor)).items():
-        if kind in _CARDS:
-            found[(await _property(monitor, name, "mac")).lower()] = name
-    return found
+    interfaces = [
+        name for name, kind in (await devices(monitor)).items() if kind in _INTERFACE_MODELS
+    ]
+    macs = await properties(monitor, interfaces, "mac")
+    return {mac.lower(): name for name, mac in macs.items()}
 
 
 async def places(monitor: Monitor) -> tuple[dict[str, int], int]:
     """On which root port, or in which slot, each device is, by id, and how many there are."""
-    devices = await _devices(monitor)
-    bridges = [name for name, kind in devices.items() if kind == _ROOT_PORT]
+    there = await devices(monitor)
+    bridges = [name for name, kind in there.items() if kind == _ROOT_PORT]
+    buses = await properties(monitor, there.keys() - set(bridges), "parent_bus")
     if not bridges:
-        return await _slots(monitor, devices), PLACES
-    found = {}
-    for name in devices.keys() - set(bridges):
-        with contextlib.suppress(CommandFailed):
-            if match := _PORT.match(await _property(monitor, name, "parent_bus")):
-                found[name] = int(match[1])
-    return found, len(bridges)
+        on_bus = [name for name, bus in buses.items() if bus.endswith("/pci.0")]
+        addresses = await properties(monitor, on_bus, "addr")
+        slots = {name: (int(at) >> 3) - FIRST_PLACE for name, at in addresses.items()}
+        return {name: number for name, number in slots.items() if number >= 0}, PLACES
+    found = {name: match for name, bus in buses.items() if (match := _PORT.match(bus))}
+    return {name: int(match[1]) for name, match in found.items()}, len(bridges)
 
 
-async def _slots(monitor: Monitor, devices: Mapping[str, str]) -> dict[str, int]:
+async def properties(monitor: Monitor, names: Iterable[str], what: str) -> dict[str, str]:
+    """A property of several devices, by device; those that do not have it are left out. They are asked at once."""
+    requested = list(names)
+    answers = await asyncio.gather(
+        *(property_of(monitor, name, what) for name in requested), return_exceptions=True
+    )
     found = {}
-    for name in devices:
-        with contextlib.suppress(CommandFailed, ValueError):
-            if (await _property(monitor, name, "parent_bus")).endswith("/pci.0"):
-                slot = int(await _property(monitor, name, "addr")) >> 3
-                found[name] = slot - FIRST_PLACE
-    return {name: number for name, number in found.items() if number >= 0}
+    for name, answer in zip(requested, answers, strict=True):
+        if isinstance(answer, str):
+            found[name] = answer
+        elif not isinstance(answer, CommandFailed):
+            raise answer
+    return found
 
 
 async def plug(
@@ -80,13 +85,13 @@ async def plug(
         await monitor.execute("netdev_add", await _tap(monitor, network, tap_fds))
     else:
         await monitor.execute("netdev_add", {"type": "user", "id": network, "restrict": True})
-    family = Q35 if "rp0" in await _devices(monitor) else PC
+    family = Q35 if "rp0" in await devices(monitor) else PC
     place: dict[str, object] = {**at(family, free[0]), "romfile": ""}
     if mtu and model == "virtio":
         place["host_mtu"] = mtu
     if len(tap_fds) > 1:
         place |= {"mq": True, "vectors": vectors(len(tap_fds))}
-    what = {"driver": CARDS[model], "id": device, "netdev": network, "mac": mac}
+    what = {"driver": INTERFACE_MODELS[model], "id": device, "netdev": network, "mac": mac}
     try:
         await monitor.execute("device_add", {**what, **place})
     except CommandFailed:
@@ -105,15 +110,22 @@ async def _tap(monitor: Monitor, network: str, fds: Sequence[int]) -> dict[str, 
 
 async def unplug(monitor: Monitor, device: str, *, timeout_s: float) -> bool:
     """Take an interface from a guest; whether the guest let go of it in time."""
-    network = await _property(monitor, device, "netdev")
+    network = await property_of(monitor, device, "netdev")
+    if not await let_go(monitor, device, timeout_s=timeout_s):
+        return False
+    with contextlib.suppress(CommandFailed):
+        await monitor.execute("netdev_del", {"id": network})
+    return True
+
+
+async def let_go(monitor: Monitor, device: str, *, timeout_s: float) -> bool:
+    """Ask a guest for a device, again and again; whether it is gone in time."""
     try:
         async with asyncio.timeout(timeout_s):
             while not await _let_go(monitor, device):
                 pass
     except TimeoutError:
-        return False
-    with contextlib.suppress(CommandFailed):
-        await monitor.execute("netdev_del", {"id": network})
+        return device not in await devices(monitor)
     return True
 
 
@@ -130,13 +142,13 @@ async def _let_go(monitor: Monitor, device: str) -> bool:
     with monitor.listening("DEVICE_DELETED") as events:
         with contextlib.suppress(CommandFailed):  # it is about to go, or gone
             await monitor.execute("device_del", {"id": device})
-        if device not in await _devices(monitor):
+        if device not in await devices(monitor):
             return True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(AGAIN_S):
                 while not _is_of(await events.get(), device):
                     pass
-    return device not in await _devices(monitor)
+    return device not in await devices(monitor)
 
 
 def _is_of(event: Mapping[str, object], device: str) -> bool:
@@ -145,12 +157,12 @@ def _is_of(event: Mapping[str, object], device: str) -> bool:
     return isinstance(data, dict) and data.get("device") == device
 
 
-async def _devices(monitor: Monitor) -> dict[str, str]:
+async def devices(monitor: Monitor) -> dict[str, str]:
     """The kinds of devices that have ids."""
     answer = await monitor.execute("qom-list", {"path": DEVICES})
     listed = answer if isinstance(answer, list) else []
     return {one["name"]: one["type"] for one in listed if one["type"].startswith("child<")}
 
 
-async def _property(monitor: Monitor, device: str, name: str) -> str:
+async def property_of(monitor: Monitor, device: str, name: str) -> str:
     return str(await monitor.execute("qom-get", {"path": f"{DEVICES}/{device}", "property": name}))

@@ -6,14 +6,15 @@ them to another file. What may be an image at all is decided before, by `hanok.d
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
+from asyncio.subprocess import DEVNULL
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from hanok.base import programs
 from hanok.drivers.qemu.errors import ImageFailed, ToolMissing
 
 TOOL_S = 60.0
@@ -41,20 +42,31 @@ def _node(path: Path, disk_format: str) -> dict[str, Any]:
     return {**node, "backing": None} if disk_format == "qcow2" else node
 
 
+def _luks(secret: str) -> dict[str, Any]:
+    return {"encrypt": {"format": "luks", "key-secret": "key"}} if secret else {}
+
+
 @dataclass(frozen=True)
 class Tools:
-    """Runs disk tools as a user without rights (None: as we are). most_bytes: of a file that they write; 0: any."""
+    """Runs disk tools as a user without rights (None: as we are). maximum_bytes: of a file that they write; 0: any."""
 
     uid: int | None = None
     gid: int | None = None
     qemu_img: str = "qemu-img"
-    most_bytes: int = 0
+    maximum_bytes: int = 0
 
     async def make_overlay(self, path: Path, base: Path, base_format: str, size_bytes: int) -> None:
         """A qcow2 that shows `base` and takes the writes; a fifth of a MiB on the disk."""
         await self._run(
             self.qemu_img, "create", "-q", "-f", "qcow2", "-F", base_format, "-b", str(base.absolute()),
             str(path.absolute()), str(size_bytes),
+        )  # fmt: skip
+
+    async def stand_on(self, path: Path, base: Path, base_format: str) -> None:
+        """An overlay that came from elsewhere stands on this copy of what it stood on; its contents stay."""
+        await self._run(
+            self.qemu_img, "rebase", "-q", "-u", "-f", "qcow2", "-F", base_format, "-b", str(base.absolute()),
+            str(path.absolute()),
         )  # fmt: skip
 
     async def grow(self, path: Path, disk_format: str, size_bytes: int) -> None:
@@ -112,40 +124,103 @@ class Tools:
             cpu_s=COPY_CPU_S, run_s=COPY_S,
         )  # fmt: skip
 
-    async def _run(self, *argv: str, cpu_s: int = TOOL_CPU_S, run_s: float = TOOL_S) -> None:
+    async def copy(
+        self,
+        source: dict[str, Any],
+        target: Path,
+        disk_format: str,
+        *,
+        secret: str = "",
+        encrypted: bool = False,
+    ) -> None:
+        """Write what a chain of disks shows as another disk.
+
+        Args:
+            source: as QEMU is told of it; of encrypted ones with the secret `key`. encrypted: whether the target is,
+                by the same key (qcow2, or LUKS itself where that is raw); it is there already, with its header.
+        """
+        given = ["--object", "secret,id=key,file={secret}"] if secret else []
+        into = ["-O", disk_format, "--", f"json:{json.dumps(source)}", str(target.absolute())]
+        if encrypted:
+            how = "luks,key-secret=key"
+            if disk_format == "qcow2":
+                how = "qcow2,encrypt.format=luks,encrypt.key-secret=key"
+            name = str(target.absolute()).replace(",", ",,")
+            node = f"driver={how},file.driver=file,file.filename={name}"
+            zero = ["--target-is-zero"] if disk_format == "qcow2" else []
+            into = ["-n", *zero, "--target-image-opts", "--", f"json:{json.dumps(source)}", node]
+        await self._run(
+            self.qemu_img, "convert", "-q", *given, *into,
+            cpu_s=COPY_CPU_S, run_s=COPY_S, secret=secret,
+        )  # fmt: skip
+
+    async def commit(self, upper: Path, lower: Path, *, secret: str = "") -> None:
+        """What a qcow2 holds, zeros too, is in another one, that it stands on. Neither is what it was if this fails."""
+        lacking = {**_node(lower, "qcow2"), **_luks(secret)}
+        node = {**_node(upper, "qcow2"), **_luks(secret), "backing": lacking}
+        await self._run(
+            self.qemu_img, "commit", "-q", "-d",
+            *(["--object", "secret,id=key,file={secret}"] if secret else []),
+            f"json:{json.dumps(node)}",
+            cpu_s=COPY_CPU_S, run_s=COPY_S, secret=secret,
+        )  # fmt: skip
+
+    async def _run(
+        self, *argv: str, cpu_s: int = TOOL_CPU_S, run_s: float = TOOL_S, secret: str = ""
+    ) -> None:
         # prlimit sets the limits and becomes the tool: no code of ours runs between fork and exec.
         limits = (
             f"--cpu={cpu_s}",
             f"--as={TOOL_MEMORY}",
             f"--nofile={TOOL_FILES}",
             "--core=0",
-            *([f"--fsize={self.most_bytes}"] if self.most_bytes else []),
+            *([f"--fsize={self.maximum_bytes}"] if self.maximum_bytes else []),
         )
         path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
         if shutil.which(argv[0], path=path) is None:
             raise ToolMissing(f"{argv[0]} is not on this host")
+        if secret:  # it is read from a pipe: no argument and no file ever holds it
+            argv = tuple(word.replace("{secret}", "/dev/stdin") for word in argv)
         try:
-            process = await asyncio.create_subprocess_exec(
-                "prlimit", *limits, "--", *argv,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-                cwd="/",
-                env={"PATH": path, "LC_ALL": "C"},
-                user=self.uid,
-                group=self.gid,
-                extra_groups=None if self.uid is None else [],
-            )  # fmt: skip
-        except OSError as error:
-            raise ImageFailed(f"{argv[0]} could not be started", detail=str(error)) from error
-        try:
-            async with asyncio.timeout(run_s):
-                _, words = await process.communicate()
+            with self._piped(secret) as given:
+                said = await programs.run(
+                    "prlimit", *limits, "--", *argv,
+                    within_s=run_s,
+                    stdin=given,
+                    stdout=DEVNULL,
+                    cwd="/",
+                    env={"PATH": path, "LC_ALL": "C"},
+                    user=self.uid,
+                    group=self.gid,
+                    extra_groups=None if self.uid is None else [],
+                )  # fmt: skip
         except TimeoutError:
             raise ImageFailed(f"{argv[0]} did not end within {run_s:g} s") from None
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode != 0:
-            raise ImageFailed(f"{argv[0]} failed", detail=words.decode(errors="replace").strip())
+        except OSError as error:
+            raise ImageFailed(f"{argv[0]} could not be started", detail=str(error)) from error
+        if said.status:
+            words = said.complaint.decode(errors="replace").strip()
+            raise ImageFailed(f"{argv[0]} failed", detail=words)
+
+    def make_folder(self, path: Path) -> None:
+        """An empty folder that the tools may write to; what was there is gone."""
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(mode=0o700)
+        if self.uid is not None:
+            os.chown(path, self.uid, -1 if self.gid is None else self.gid)
+
+    def own(self, fd: int) -> None:
+        """An open file is the tools' user's."""
+        if self.uid is not None:
+            os.fchown(fd, self.uid, -1 if self.gid is None else self.gid)
+
+    def _piped(self, secret: str) -> BinaryIO:
+        """What the tool's user reads a secret from, once; without one, nothing."""
+        if not secret:
+            return open(os.devnull, "rb")
+        reading, writing = os.pipe()
+        with open(writing, "wb") as file:
+            file.write(secret.encode())
+        if self.uid is not None:
+            os.fchown(reading, self.uid, -1)
+        return open(reading, "rb")

@@ -162,14 +162,14 @@ class Monitor:
 
     async def end_backup(self) -> None:
         """No copy is under way, and the target's file is closed. Also where there was none."""
-        if (job := await self._backup_job()) is not None and job.get("status") != "concluded":
-            await self.execute("job-cancel", {"id": BACKUP})
         async with asyncio.timeout(COMMAND_S):
             while (job := await self._backup_job()) is not None:
                 if job.get("status") == "concluded":
                     await self.execute("job-dismiss", {"id": BACKUP})
-                else:
-                    await asyncio.sleep(POLL_S)
+                    continue
+                with contextlib.suppress(CommandFailed):  # it was just about to end by itself
+                    await self.execute("job-cancel", {"id": BACKUP})
+                await asyncio.sleep(POLL_S)
             while await self._backup_target():
                 with contextlib.suppress(CommandFailed):  # requests to it are under way
                     await self.execute("blockdev-del", {"node-name": BACKUP})

@@ -65,9 +65,9 @@ class Process:
         finally:
             loop.remove_reader(watched)
             os.close(watched)
-        self._reap()
+        self.reap()
 
-    def _reap(self) -> None:
+    def reap(self) -> None:
         """Take it off the process table, if it is our child: an earlier node process may have started it."""
         with contextlib.suppress(ChildProcessError):
             told = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
@@ -105,6 +105,7 @@ def start(
     log: int,
     locked: bool = False,
     groups: Sequence[int] = (),
+    open_files: int = OPEN_FILES,
 ) -> Process:
     """Start QEMU in a session of its own, so that it outlives us. Blocks until exec, some milliseconds.
 
@@ -132,7 +133,7 @@ def start(
     pidfd = os.pidfd_open(child.pid)
     try:
         resource.prlimit(child.pid, resource.RLIMIT_CORE, (0, 0))
-        resource.prlimit(child.pid, resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+        resource.prlimit(child.pid, resource.RLIMIT_NOFILE, (open_files, open_files))
         if locked:  # QEMU looks at it some milliseconds later, when it has read its options
             endless = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
             resource.prlimit(child.pid, resource.RLIMIT_MEMLOCK, endless)
@@ -172,15 +173,60 @@ def scan(folder: str) -> dict[str, Identity]:
     return found
 
 
-def _server_of(pid: int, folder: str) -> str | None:
+def find_daemon(pid_file: Path) -> Process | None:
+    """The storage daemon that was started with this pid file, if it is alive."""
+    for entry in PROC.iterdir():
+        if entry.name.isdigit() and _is_daemon(int(entry.name), pid_file):
+            with contextlib.suppress(ProcessLookupError):
+                pid = int(entry.name)
+                pidfd = os.pidfd_open(pid)
+                ticks = _started_ticks(pid)
+                found = Process(Identity(pid, ticks or 0), pidfd)
+                if ticks is not None and _is_daemon(pid, pid_file) and found.alive:
+                    return found
+                found.close()
+    return None
+
+
+def _is_daemon(pid: int, pid_file: Path) -> bool:
+    told = words(pid)
+    return (
+        told[0].endswith("qemu-storage-daemon")
+        and "--pidfile" in told[:-1]
+        and told[told.index("--pidfile") + 1] == str(pid_file)
+    )
+
+
+def users() -> set[int]:
+    """The user ids as whom processes run now; what has ended and was not waited for does nothing any more."""
+    found = set()
+    for entry in PROC.iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # it has just ended
+                if not _has_ended(entry):
+                    found.add(entry.stat().st_uid)
+    return found
+
+
+def _has_ended(entry: Path) -> bool:
+    state = (entry / "stat").read_bytes().rpartition(b") ")[2][:1]
+    return state in (b"Z", b"X")
+
+
+def words(pid: int) -> list[str]:
+    """What a process was started with."""
     try:
-        words = (PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        return (PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
+        return [""]
+
+
+def _server_of(pid: int, folder: str) -> str | None:
+    told = words(pid)
+    if "qemu-system" not in told[0] or "-name" not in told or "-pidfile" not in told:
         return None
-    if "qemu-system" not in words[0] or "-name" not in words or "-pidfile" not in words:
-        return None
-    named = _GUEST.match(words[words.index("-name") + 1])
-    ours = words[words.index("-pidfile") + 1].startswith(f"{folder}/")
+    named = _GUEST.match(told[told.index("-name") + 1])
+    ours = told[told.index("-pidfile") + 1].startswith(f"{folder}/")
     return named[1] if named and ours else None
 
 

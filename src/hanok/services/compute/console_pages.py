@@ -13,6 +13,7 @@ import logging
 from collections import Counter
 from collections.abc import Coroutine
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from hanok.base.authority import host_of
 from hanok.bus import NobodyThere
 from hanok.commands import ConsoleAddress, OpenConsole
 from hanok.commands.wire import ask
@@ -152,9 +154,9 @@ class Consoles:
 
     async def _still_may(self, row: Row[Any], token: str) -> bool:
         """Whether the server is there, and who asked has all the rights that were asked with."""
-        asked = unseal(token, row.asked_with)
-        rights = None if asked is None else await self._standing(asked.token)
-        if asked is None or rights is None or not set(asked.roles) <= set(rights.roles):
+        requested = unseal(token, row.asked_with)
+        rights = None if requested is None else await self._standing(requested.token)
+        if requested is None or rights is None or not set(requested.roles) <= set(rights.roles):
             return False
         async with self._room.database.read() as tx:
             server = await servers.get_any(tx, row.server_id)
@@ -215,9 +217,15 @@ class Consoles:
             return
         try:
             async with asyncio.timeout(OPEN_S):
-                reader, writer = await asyncio.open_connection(address.host, address.port)
+                reader, writer = await asyncio.open_connection(
+                    address.host, address.port, ssl=self._sealed(address)
+                )
         except OSError:
             await websocket.close(1011, "The host's console does not answer.")
+            return
+        if self._room.peers is not None and _shown(writer) != row.host:
+            writer.close()
+            await websocket.close(1011, "What answers is not the host of the server.")
             return
         try:
             writer.write(f"{address.ticket}\n".encode())
@@ -226,6 +234,18 @@ class Consoles:
             await self._carry(websocket, reader, writer, self._watch(row, token, place))
         finally:
             writer.close()
+
+    def _sealed(self, address: ConsoleAddress) -> SSLContext | None:
+        """Where hosts have certificates, consoles are theirs only with one, whatever a host says of its own.
+
+        Raises:
+            OSError: a host wants a certificate and there is none to show.
+        """
+        if self._room.peers is not None:
+            return self._room.peers()
+        if address.sealed:
+            raise OSError("there is no certificate to show to hosts")
+        return None
 
     @staticmethod
     async def _carry(
@@ -258,3 +278,9 @@ class Consoles:
             await websocket.close()
         except (RuntimeError, WebSocketDisconnect):
             return  # the browser was first
+
+
+def _shown(writer: asyncio.StreamWriter) -> str:
+    """The host whose certificate the other side has shown; "" for none."""
+    names = (writer.get_extra_info("peercert") or {}).get("subjectAltName", ())
+    return host_of(str(one[1]) for one in names if one[0] == "email")

@@ -10,6 +10,7 @@ from hanok.commands.wire import ask
 from hanok.rooms import Difference
 from hanok.services.compute import facade
 from hanok.services.compute.logic import zones
+from hanok.services.compute.logic.volume_inventory import volume_differences
 from hanok.services.compute.room import Compute
 from hanok.services.placement import facade as placement
 
@@ -30,6 +31,7 @@ async def differences(room: Compute, *, mend: bool) -> list[Difference]:
         hosts = await facade.hosts_up(tx, room)
         found += [Difference(what="host", detail=line) for line in await facade.warned(tx)]
     found += await _allocations(room, owners, mend=mend)
+    found += await volume_differences(room, mend=mend)
     found += await _aggregates(room, mend=mend)
     for host in hosts:
         found += await _host(room, host, owners, mend=mend)
@@ -91,7 +93,7 @@ async def _host(
     there |= set(inventory.processes) | set(inventory.directories)
     found = []
     async with room.database.read() as tx:
-        moving = await facade.elsewhere(tx)
+        moving = await facade.servers_on_other_hosts(tx)
     for one in sorted(there):
         if owners.get(one) != host and (one, host) not in moving:
             found.append(await _stray_guest(room, host, one, owners, mend=mend))
@@ -120,7 +122,7 @@ async def _stray_guest(
         command = RemoveInstance(server_id=server_id, generation=NEWEST)
         mended = isinstance(await ask(room.bus, host, command, timeout_s=REMOVE_S), Done)
     detail = f"host {host} has a guest of server {server_id}, which " + (
-        "is elsewhere" if server_id in owners else "is deleted" if known else "nobody knows"
+        "is on another host" if server_id in owners else "is deleted" if known else "nobody knows"
     )
     return Difference(what="guest", detail=detail, mendable=ended, mended=mended)
 

@@ -124,6 +124,21 @@ _RULES: tuple[Rule, ...] = (
         "Say to which host, from 2.56 (POST /servers/{server_id}/action, migrate)",
     ),
     Rule(
+        "os_compute_api:os-migrate-server:migrate_live",
+        "rule:project_manager_or_admin",
+        "Take a server to another host while it runs (POST /servers/{server_id}/action, os-migrateLive)",
+    ),
+    Rule(
+        "os_compute_api:os-migrate-server:migrate_live:host",
+        "rule:context_is_admin",
+        "Say to which host (POST /servers/{server_id}/action, os-migrateLive)",
+    ),
+    Rule(
+        "os_compute_api:os-evacuate",
+        "rule:context_is_admin",
+        "Make a server whose host is dead anew on another host (POST /servers/{server_id}/action, evacuate)",
+    ),
+    Rule(
         "os_compute_api:servers:trigger_crash_dump",
         "rule:project_member_or_admin",
         "Interrupt a server so that it dumps its memory, from 2.17 (POST /servers/{server_id}/action, trigger_crash_dump)",
@@ -192,6 +207,106 @@ _RULES: tuple[Rule, ...] = (
         "os_compute_api:os-attach-interfaces:show",
         "rule:project_reader_or_admin",
         "GET /servers/{server_id}/os-interface/{port_id}",
+    ),
+    Rule(
+        "os_compute_api:os-baremetal-nodes:list",
+        "rule:context_is_admin",
+        "GET /os-baremetal-nodes",
+    ),
+    Rule(
+        "os_compute_api:os-baremetal-nodes:show",
+        "rule:context_is_admin",
+        "GET /os-baremetal-nodes/{node_id}",
+    ),
+    Rule(
+        "os_compute_api:os-volumes-attachments:create",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/os-volume_attachments",
+    ),
+    Rule(
+        "os_compute_api:os-volumes-attachments:delete",
+        "rule:project_member_or_admin",
+        "DELETE /servers/{server_id}/os-volume_attachments/{volume_id}",
+    ),
+    Rule(
+        "os_compute_api:os-volumes-attachments:index",
+        "rule:project_reader_or_admin",
+        "GET /servers/{server_id}/os-volume_attachments",
+    ),
+    Rule(
+        "os_compute_api:os-volumes-attachments:show",
+        "rule:project_reader_or_admin",
+        "GET /servers/{server_id}/os-volume_attachments/{volume_id}",
+    ),
+    Rule(
+        "os_compute_api:os-volumes-attachments:swap",
+        "rule:service_or_admin",
+        "Another volume in the place of one (PUT /servers/{server_id}/os-volume_attachments/{volume_id})",
+    ),
+    Rule(
+        "os_compute_api:os-volumes-attachments:update",
+        "rule:project_member_or_admin",
+        "PUT /servers/{server_id}/os-volume_attachments/{volume_id}",
+    ),
+    Rule(
+        "os_compute_api:os-assisted-volume-snapshots:create",
+        "rule:service_or_admin",
+        "POST /os-assisted-volume-snapshots",
+    ),
+    Rule(
+        "os_compute_api:os-assisted-volume-snapshots:delete",
+        "rule:service_or_admin",
+        "DELETE /os-assisted-volume-snapshots/{snapshot_id}",
+    ),
+    Rule(
+        "os_compute_api:os-volumes:create",
+        "rule:project_member_or_admin",
+        "POST /os-volumes",
+    ),
+    Rule(
+        "os_compute_api:os-volumes:delete",
+        "rule:project_member_or_admin",
+        "DELETE /os-volumes/{volume_id}",
+    ),
+    Rule(
+        "os_compute_api:os-volumes:detail",
+        "rule:project_reader_or_admin",
+        "GET /os-volumes/detail",
+    ),
+    Rule(
+        "os_compute_api:os-volumes:list",
+        "rule:project_reader_or_admin",
+        "GET /os-volumes",
+    ),
+    Rule(
+        "os_compute_api:os-volumes:show",
+        "rule:project_reader_or_admin",
+        "GET /os-volumes/{volume_id}",
+    ),
+    Rule(
+        "os_compute_api:os-volumes:snapshots:create",
+        "rule:project_member_or_admin",
+        "POST /os-snapshots",
+    ),
+    Rule(
+        "os_compute_api:os-volumes:snapshots:delete",
+        "rule:project_member_or_admin",
+        "DELETE /os-snapshots/{snapshot_id}",
+    ),
+    Rule(
+        "os_compute_api:os-volumes:snapshots:detail",
+        "rule:project_reader_or_admin",
+        "GET /os-snapshots/detail",
+    ),
+    Rule(
+        "os_compute_api:os-volumes:snapshots:list",
+        "rule:project_reader_or_admin",
+        "GET /os-snapshots",
+    ),
+    Rule(
+        "os_compute_api:os-volumes:snapshots:show",
+        "rule:project_reader_or_admin",
+        "GET /os-snapshots/{snapshot_id}",
     ),
     Rule(
         "compute:aggregates:images",
@@ -695,6 +810,26 @@ _RULES: tuple[Rule, ...] = (
         "PUT /servers/{server_id}/tags",
     ),
     Rule(
+        "os_compute_api:os-server-shares:create",
+        "rule:project_member_or_admin",
+        "POST /servers/{server_id}/shares",
+    ),
+    Rule(
+        "os_compute_api:os-server-shares:delete",
+        "rule:project_member_or_admin",
+        "DELETE /servers/{server_id}/shares/{share_id}",
+    ),
+    Rule(
+        "os_compute_api:os-server-shares:index",
+        "rule:project_reader_or_admin",
+        "GET /servers/{server_id}/shares",
+    ),
+    Rule(
+        "os_compute_api:os-server-shares:show",
+        "rule:project_reader_or_admin",
+        "GET /servers/{server_id}/shares/{share_id}",
+    ),
+    Rule(
         "os_compute_api:os-services:delete",
         "rule:context_is_admin",
         "DELETE /os-services/{service_id}",
@@ -841,6 +976,21 @@ _FORMER_NAMES: dict[str, tuple[str, ...]] = {
         "os_compute_api:os-attach-interfaces:delete",
         "os_compute_api:os-attach-interfaces:list",
         "os_compute_api:os-attach-interfaces:show",
+    ),
+    "os_compute_api:os-volumes": tuple(
+        f"os_compute_api:os-volumes:{one}"
+        for one in (
+            "create",
+            "delete",
+            "detail",
+            "list",
+            "show",
+            "snapshots:create",
+            "snapshots:delete",
+            "snapshots:detail",
+            "snapshots:list",
+            "snapshots:show",
+        )
     ),
     "os_compute_api:os-deferred-delete": (
         "os_compute_api:os-deferred-delete:force",

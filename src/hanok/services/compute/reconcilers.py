@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,21 +14,38 @@ from sqlalchemy import Row
 from hanok.base.errors import HanokError, Unavailable
 from hanok.base.ids import new_request_id
 from hanok.base.log import request_id as current_request_id
-from hanok.bus import Listening, NobodyThere
-from hanok.commands import HostInventory, HostState, ListInventory, MetadataDocument
+from hanok.bus import NobodyThere
+from hanok.commands import (
+    HostInventory,
+    HostState,
+    ListInventory,
+    MetadataDocument,
+    OwnGuests,
+    Ping,
+)
 from hanok.commands.wire import (
+    GUESTS,
     HEARTBEAT,
     INSTANCE,
     METADATA,
     ask,
+    decode_guests_question,
     decode_host_state,
     decode_instance_changed,
     decode_question,
     encode,
     speaks_for,
 )
+from hanok.rooms import Rounds
 from hanok.services.compute import states, timed
-from hanok.services.compute.logic import bindings, hosts, metadata, passwords, servers
+from hanok.services.compute.logic import (
+    bindings,
+    hosts,
+    metadata,
+    passwords,
+    server_volumes,
+    servers,
+)
 from hanok.services.compute.operations import NoteGuest
 from hanok.services.compute.room import Compute
 from hanok.services.compute.tables import console_tokens
@@ -39,6 +57,11 @@ log = logging.getLogger(__name__)
 REGISTER_S = 20.0  # a third of the time after which a process counts as down
 COMPARE_S = 60.0
 ASK_S = 10.0
+WATCH_S = 2.0  # between looks at hosts that say nothing
+QUIET_S = 4.0  # a host that was heard of within so long is not asked
+PING_S = 2.0
+ASKED_AT_ONCE = 100
+IN_VAIN = 2  # so often, one after the other: a node that is started anew is there again by then
 HEARD_AT_ONCE = 50  # hosts in one transaction, which holds up others for some milliseconds
 
 
@@ -50,61 +73,45 @@ def _is_of(subject: str, host: str) -> bool:
     return False
 
 
-class Reconcilers:
+class Reconcilers(Rounds):
     """Compute's listeners and loops in one control process."""
 
     def __init__(self, room: Compute, host: str) -> None:
         """host: what this control process is called in `compute service list`."""
+        super().__init__(room.bus, log, "compute's")
         self._room = room
         self._host = host
         self._compare = asyncio.Event()
-        self._listening: list[Listening] = []
         self._told: dict[str, HostState] = {}
         self._hearing = asyncio.Lock()
+        self._in_vain: Counter[str] = Counter()
 
     async def listen(self) -> None:
         """Start listening; before the first request is served."""
-        bus = self._room.bus
-        self._listening = [
-            await bus.listen(f"{HEARTBEAT}.*", self._heartbeat, group="control"),
-            await bus.listen(f"{INSTANCE}.*", self._instance_changed, group="control"),
-            await bus.listen(f"{METADATA}.*", self._metadata, group="control"),
-        ]
-
-    async def unlisten(self) -> None:
-        """Stop listening."""
-        for one in self._listening:
-            await one.end()
-        self._listening = []
+        heard = {
+            f"{HEARTBEAT}.*": self._heartbeat,
+            f"{INSTANCE}.*": self._instance_changed,
+            f"{METADATA}.*": self._metadata,
+            f"{GUESTS}.*": self._own_guests,
+        }
+        await self.hear(heard, "control")
 
     async def register_always(self) -> None:
         """Say that this process is there, in every process."""
-        while True:
-            await self._round(self._register)
-            await asyncio.sleep(REGISTER_S)
+        await self.every(REGISTER_S, self._register)
 
     async def run(self) -> None:
         """Compare guests with hosts, forget what has expired; in one process of a cloud."""
         while True:
             self._compare.clear()
-            await self._round(self._forget)
-            await self._round(self._begin_due)
-            await self._round(self.compare)
+            await self.round(self._forget)
+            await self.round(self._begin_due)
+            await self.round(self.compare)
             try:
                 async with asyncio.timeout(COMPARE_S):
                     await self._compare.wait()
             except TimeoutError:
                 pass
-
-    @staticmethod
-    async def _round(work: Callable[[], Awaitable[None]]) -> None:
-        current_request_id.set(new_request_id())
-        try:
-            await work()
-        except Unavailable as error:
-            log.warning("compute's reconcilers wait: %s", error.message)
-        except Exception:  # an outermost loop: the next round tries again
-            log.exception("a round of compute's reconcilers failed")
 
     async def _register(self) -> None:
         room = self._room
@@ -191,6 +198,40 @@ class Reconcilers:
             await servers.failed(tx, row.id, why, "", now, to_error=False)
             await self._note(tx, row, "stop" if power == "crashed" else "pause", why)
 
+    async def watch_always(self) -> None:
+        """Ask hosts that say nothing whether they are there; in one process of a cloud."""
+        self._in_vain.clear()
+        while True:
+            await asyncio.sleep(WATCH_S)
+            await self.round(self._watch)
+
+    async def _watch(self) -> None:
+        """One that does not answer is down from now on, until it is heard of."""
+        room = self._room
+        before = room.clock.now() - timedelta(seconds=QUIET_S)
+        async with room.database.read() as tx:
+            quiet = await hosts.quiet(tx, before, ASKED_AT_ONCE)
+        answers = await asyncio.gather(*(self._is_there(host) for host in quiet))
+        silent = [host for host, there in zip(quiet, answers, strict=True) if not there]
+        self._in_vain = Counter({host: self._in_vain[host] + 1 for host in silent})
+        gone = [host for host in silent if self._in_vain[host] >= IN_VAIN]
+        if not gone:
+            return
+        async with room.database.write() as tx:
+            await hosts.unheard(tx, gone, before, room.clock.now())
+            await networks.unheard(tx, room.network, gone, before)
+            if (volumes := room.find_volumes()) is not None:
+                await volumes.unheard(tx, gone, before)
+        log.warning("hosts that do not answer: %s", ", ".join(gone))
+
+    async def _is_there(self, host: str) -> bool:
+        """Whether a host answers, be it that it does not know the question."""
+        try:
+            await ask(self._room.bus, host, Ping(), timeout_s=PING_S)
+        except NobodyThere:
+            return False
+        return True
+
     async def compare(self) -> None:
         """Ask each host that is up what its guests do, and show it."""
         room = self._room
@@ -221,6 +262,15 @@ class Reconcilers:
                 if state.generation >= row.generation or state.power == "running":
                     await self._take_over(tx, row, state.power, state.reason)
 
+    async def _own_guests(self, subject: str, payload: bytes) -> bytes | None:
+        """A host that was started anew asks what is still its own, before it starts any of it."""
+        question = decode_guests_question(payload)
+        if not _is_of(subject, question.host):
+            return None
+        async with self._room.database.read() as tx:
+            own = await servers.ids_on_host(tx, question.host)
+        return encode(OwnGuests(server_ids=own & frozenset(question.server_ids)))
+
     async def _metadata(self, subject: str, payload: bytes) -> bytes | None:
         question = decode_question(payload)
         room = self._room
@@ -229,7 +279,7 @@ class Reconcilers:
             server_id = await networks.server_at(tx, question.network_id, question.address)
             row = None if server_id is None else await servers.get_any(tx, server_id)
             # A host is told of its own guests only, and of those that are on their way to it.
-            at = [] if row is None else [row.host, *await bindings.elsewhere(tx, row.id)]
+            at = [] if row is None else [row.host, *await bindings.other_hosts(tx, row.id)]
             if row is None or not any(one and _is_of(subject, one) for one in at):
                 return encode(MetadataDocument(found=False))
             if question.password is not None:
@@ -237,4 +287,6 @@ class Reconcilers:
                 return encode(MetadataDocument(found=True, left=left))
             ports = (await networks.ports_of(tx, [row.id])).get(row.id, [])
             password = await passwords.of(tx, row.id)
-        return encode(MetadataDocument(found=True, files=metadata.files(row, ports, password)))
+            volumes = await server_volumes.of_server(tx, row.id)
+        files = metadata.files(row, ports, password, volumes, room.settings.dhcp_domain)
+        return encode(MetadataDocument(found=True, files=files))

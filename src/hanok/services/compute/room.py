@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from ssl import SSLContext
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
 from hanok.base.clock import Clock
+from hanok.base.errors import Unavailable
 from hanok.bus import Bus
 from hanok.events import Outbox
 from hanok.limits import Limits
 from hanok.operations import Starter
 from hanok.rooms import Ask
+from hanok.services.block_storage.facade import BlockStorage
 from hanok.services.image.facade import Images
 from hanok.services.network.facade import Network
 from hanok.store import Database
@@ -69,6 +73,8 @@ class ComputeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     pci_aliases: what flavors may ask for by pci_passthrough:alias.
     max_local_block_devices: how many local disks a request for a server may describe; -1: any number.
     default_ephemeral_format: the file system of ephemeral disks of which nobody says another.
+    max_disk_devices_to_attach: how many disks and volumes a server may have, together.
+    dhcp_domain: what guests are told behind their host name; empty: nothing, for host names that have their own.
     default_floating_pool: the external network, by name or id, of floating IPs that old clients want of no certain one.
     """
 
@@ -91,6 +97,8 @@ class ComputeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     allow_resize_to_same_host: bool = True
     resize_confirm_window_s: int = 0
     max_local_block_devices: int = 3
+    max_disk_devices_to_attach: int = 26
+    dhcp_domain: str = "novalocal"
     default_ephemeral_format: Literal["ext2", "ext3", "ext4", "xfs", "vfat"] = "ext4"
     default_floating_pool: str = "public"
     ram_weight_multiplier: float = 1.0
@@ -119,7 +127,9 @@ class Compute(Struct, frozen=True, kw_only=True):
     """copies: of disks, that hosts have left. tickets: lets hosts move bytes from and to here.
 
     ask: another service, asked as a user asks it.
+    find_volumes: block storage; None while it is switched off.
     secrets: seals passwords that wait for their guest's config drive.
+    peers: what is shown to hosts on other machines, and whom of them is believed; None: they are on this one.
     """
 
     clock: Clock
@@ -134,4 +144,18 @@ class Compute(Struct, frozen=True, kw_only=True):
     ask: Ask
     limits: Limits
     secrets: Sealer
+    find_volumes: Callable[[], BlockStorage | None]
+    peers: Callable[[], SSLContext] | None = None
     settings: ComputeSettings = ComputeSettings()
+
+    @property
+    def volumes(self) -> BlockStorage:
+        """Block storage.
+
+        Raises:
+            Unavailable: it is switched off.
+        """
+        found = self.find_volumes()
+        if found is None:
+            raise Unavailable("Block storage is switched off in this cloud.")
+        return found

@@ -20,10 +20,12 @@ _RESIZING: dict[str | None, str] = {
 _REBUILDING: dict[str | None, str] = {
     name: "REBUILD" for name in ("rebuilding", "rebuild_block_device_mapping", "rebuild_spawning")
 }
+_MOVING: dict[str | None, str] = {"migrating": "MIGRATING"}
 _STATUS: dict[str, dict[str | None, str]] = {
     "active": {
         None: "ACTIVE",
         "updating_password": "PASSWORD",
+        **_MOVING,
         **_RESIZING,
         **_REBUILDING,
         "rebooting": "REBOOT",
@@ -40,7 +42,7 @@ _STATUS: dict[str, dict[str | None, str]] = {
         **_REBUILDING,
         "rebooting_hard": "HARD_REBOOT",
     },
-    "paused": {None: "PAUSED", "rebooting_hard": "HARD_REBOOT"},
+    "paused": {None: "PAUSED", **_MOVING, "rebooting_hard": "HARD_REBOOT"},
     "suspended": {None: "SUSPENDED", "rebooting_hard": "HARD_REBOOT"},
     "error": {None: "ERROR", "rebooting_hard": "HARD_REBOOT", **_REBUILDING},
     "rescued": {None: "RESCUE"},
@@ -82,6 +84,9 @@ def states_of(requested: str) -> tuple[list[str], list[str]] | None:
 
 
 _SETTLED = frozenset({"active", "stopped", "paused", "suspended"})
+_WITH_VOLUMES = frozenset(
+    {"active", "paused", "stopped", "resized", "soft-delete", "shelved", "shelved_offloaded"}
+)
 # What a request wants a server to be in: vm states; and the task state that it then shows.
 ACTIONS: dict[str, tuple[frozenset[str], str | None]] = {
     "start": (frozenset({"stopped"}), "powering-on"),
@@ -103,6 +108,8 @@ ACTIONS: dict[str, tuple[frozenset[str], str | None]] = {
     "unshelve": (frozenset({"shelved", "shelved_offloaded"}), "unshelving"),
     "resize": (frozenset({"active", "stopped"}), "resize_prep"),
     "migrate": (frozenset({"active", "stopped"}), "resize_prep"),
+    "os-migrateLive": (frozenset({"active", "paused"}), "migrating"),
+    "evacuate": (frozenset({"active", "stopped", "error"}), "rebuilding"),
     # While it is confirmed no task shows; the migration's status keeps others off.
     "confirmResize": (frozenset({"resized"}), None),
     "revertResize": (frozenset({"resized"}), "resize_reverting"),
@@ -115,6 +122,8 @@ ACTIONS: dict[str, tuple[frozenset[str], str | None]] = {
     # Interfaces come and go without a task that shows.
     "attach_interface": (frozenset({"active", "paused", "stopped"}), None),
     "detach_interface": (frozenset({"active", "paused", "stopped"}), None),
+    "attach_volume": (_WITH_VOLUMES, None),
+    "detach_volume": (_WITH_VOLUMES, None),
     "createImage": (_SETTLED, "image_snapshot_pending"),
     "createBackup": (_SETTLED, "image_backup"),
 }

@@ -66,6 +66,8 @@ servers = sa.Table(
     sa.Column("key_name", sa.String(255)),
     sa.Column("public_key", sa.Text),
     sa.Column("user_data", sa.Text),
+    # Ids of secrets: the certificates that its image's signer must stand on; null: nobody asked for that.
+    sa.Column("trusted_certificates", JSON),
     sa.Column("config_drive", sa.Boolean, nullable=False),
     sa.Column("metadata", JSON, nullable=False),
     sa.Column("nics", JSON, nullable=False),
@@ -167,6 +169,35 @@ server_bindings = sa.Table(
     ),
 )
 
+# The volumes of servers, from the moment that they are planned or kept for one; in the guest's order.
+# state: planned (there is no volume yet, or it is not kept), reserved, attached, detaching.
+# address: where the server's host reaches it, its size_gib and whether it is read_only; None: it is not open.
+# source_type, source_id: of what it is made: volume, image, snapshot, blank. made: it was made for the server.
+server_volumes = sa.Table(
+    "compute_server_volumes",
+    metadata,
+    sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("id", sa.String(36), nullable=False, unique=True),
+    sa.Column("server_id", sa.ForeignKey("servers.id"), nullable=False),
+    sa.Column("volume_id", sa.String(36), index=True),
+    sa.Column("attachment_id", sa.String(36)),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("device", sa.String(255)),
+    sa.Column("boot_index", sa.Integer),
+    sa.Column("bus", sa.String(16), nullable=False),
+    sa.Column("device_type", sa.String(16), nullable=False),
+    sa.Column("tag", sa.String(60)),
+    sa.Column("delete_on_termination", sa.Boolean, nullable=False),
+    sa.Column("source_type", sa.String(16), nullable=False),
+    sa.Column("source_id", sa.String(36)),
+    sa.Column("size_gib", sa.Integer),
+    sa.Column("volume_type", sa.String(255)),
+    sa.Column("made", sa.Boolean, nullable=False),
+    sa.Column("address", JSON),
+    sa.Column("created_at", UTCDateTime, nullable=False),
+    sa.UniqueConstraint("server_id", "volume_id"),
+)
+
 server_tags = sa.Table(
     "server_tags",
     metadata,
@@ -187,6 +218,8 @@ services = sa.Table(
     sa.Column("disabled_reason", sa.String(255)),
     sa.Column("forced_down", sa.Boolean, nullable=False),
     sa.Column("seen_at", UTCDateTime, nullable=False),
+    # When it was asked last, and did not answer; what is heard of it later counts.
+    sa.Column("silent_at", UTCDateTime),
     # Of a nova-compute: its resource provider, and the HostState it told last.
     sa.Column("provider_id", sa.String(36)),
     sa.Column("host_state", JSON),

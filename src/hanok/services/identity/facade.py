@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -12,19 +13,30 @@ from sqlalchemy import bindparam
 from hanok.base.clock import Clock
 from hanok.base.cloud_key import CloudKey
 from hanok.rooms import CatalogEntry
-from hanok.services.identity.logic import first_rows, revocations, rights, sealed
+from hanok.services.identity.logic import (
+    deferred,
+    ec2,
+    first_rows,
+    revocations,
+    rights,
+    sealed,
+    stack_users,
+)
 from hanok.services.identity.logic.catalog import Catalogs
 from hanok.services.identity.logic.directories import Directories, follow_all
+from hanok.services.identity.logic.ec2 import Key
 from hanok.services.identity.logic.keys import Keys, forget_files
 from hanok.services.identity.logic.limits import in_force
 from hanok.services.identity.logic.openid import OpenIDProvider
 from hanok.services.identity.logic.passwords import Passwords
 from hanok.services.identity.logic.saml import SAMLProvider
+from hanok.services.identity.logic.stack_users import StackUser
 from hanok.services.identity.logic.tokens import Tokens
 from hanok.services.identity.room import Identity, IdentitySettings
 from hanok.services.identity.tables import (
     endpoints,
     projects,
+    sealing_keys,
     services,
     users,
 )
@@ -64,20 +76,34 @@ _user = sa.select(users.c.id, users.c.name).where(users.c.id == bindparam("id"))
 __all__ = [
     "Identity",
     "IdentitySettings",
+    "Key",
+    "StackUser",
     "bootstrap",
+    "borrowed",
+    "borrowed_by_trust",
     "build",
+    "ec2_key",
+    "end_trust",
     "endpoint",
+    "ensure_stack_user",
+    "entrust",
     "first_project",
     "follow_directories",
     "follow_keys",
     "forget_past",
+    "forget_stack_project",
+    "forget_stack_user",
+    "lent",
     "limits",
+    "part",
     "prepare_keys",
     "project_exists",
     "rotate_keys",
     "rotate_keys_in_time",
     "service_address",
     "show_in_catalog",
+    "stack_user_key",
+    "stack_user_token",
 ]
 
 
@@ -164,6 +190,81 @@ async def names_of(tx: Transaction, project_id: str, user_id: str) -> tuple[str,
     return (project.name if project else "", user.name if user else "")
 
 
+async def ec2_key(database: Database, room: Identity, access: str) -> Key | None:
+    """What the key of EC2 and S3 with this access key is worth now; None: nothing."""
+    async with database.read() as tx:
+        return await ec2.key(tx, room, access)
+
+
+def lent(room: Identity, token: str) -> bytes | None:
+    """What stands behind a token, for work that outlives it; kept sealed. None: it is no token."""
+    return room.tokens.lent(token)
+
+
+async def borrowed(room: Identity, raw: bytes) -> str:
+    """A token of this hour with the rights and bounds of one that was lent; its worth is read when it is used."""
+    return room.tokens.borrowed(raw)
+
+
+async def entrust(tx: Transaction, room: Identity, raw: bytes, before: str) -> str:
+    """A trust for work that goes on with what was lent; gives its id. See logic.deferred."""
+    return await deferred.entrust(tx, room, raw, before)
+
+
+async def end_trust(tx: Transaction, room: Identity, trust_id: str) -> None:
+    """Such work is done."""
+    await deferred.end(tx, room, trust_id)
+
+
+async def borrowed_by_trust(database: Database, room: Identity, raw: bytes, trust_id: str) -> str:
+    """See borrowed; while the trust stands, if there is one, and with its rights where those that were lent are gone.
+
+    Raises:
+        NotSignedIn: neither is worth anything now.
+    """
+    return await deferred.borrowed(database, room, raw, trust_id)
+
+
+async def ensure_stack_user(
+    database: Database, room: Identity, requested: StackUser, password: str
+) -> str:
+    """A user of a stack is there with this password; gives the id of the domain of such users."""
+    hashed = await room.passwords.hash(password)
+    async with database.write() as tx:
+        return await stack_users.ensure(tx, requested, hashed, room.clock.now())
+
+
+async def forget_stack_user(database: Database, room: Identity, user_id: str) -> None:
+    async with database.write() as tx:
+        await stack_users.forget(tx, user_id, room.clock.now())
+
+
+async def forget_stack_project(tx: Transaction, room: Identity, project_id: str) -> None:
+    """The project of a stack's users is gone, with all of them."""
+    await stack_users.forget_project(tx, project_id, room.clock.now())
+
+
+async def stack_user_token(
+    database: Database, room: Identity, user_id: str, project_id: str
+) -> str:
+    """A token of a stack's user, as if it had signed in now."""
+    async with database.read() as tx:
+        return await stack_users.token(tx, room, user_id, project_id)
+
+
+async def stack_user_key(
+    database: Database, room: Identity, user_id: str, project_id: str, access: str
+) -> str:
+    """A key of EC2 of a stack's user; gives its secret."""
+    async with database.write() as tx:
+        return await stack_users.key(tx, room, user_id, project_id, access)
+
+
+async def forget_stack_user_key(database: Database, access: str) -> None:
+    async with database.write() as tx:
+        await stack_users.forget_key(tx, access)
+
+
 async def limits(
     tx: Transaction, service_type: str, project_id: str, region: str
 ) -> dict[str, int]:
@@ -201,18 +302,17 @@ async def bootstrap(
     await first_rows.ensure_domain(tx)
     project_id = await first_rows.ensure_project(tx)
     user_id = await first_rows.ensure_administrator(tx, admin_password_hash, clock.now())
-    role_ids = await first_rows.ensure_roles(tx)
+    role_ids = await first_rows.ensure_first_roles(tx)
     for kind, target in (("project", project_id), ("system", "all")):
         await first_rows.ensure_grant(tx, user_id, kind, target, role_ids["admin"])
     await first_rows.ensure_region(tx, region)
-    for entry in catalog:
-        await first_rows.ensure_service(tx, entry, region)
+    await first_rows.ensure_services(tx, catalog, region)
     return project_id
 
 
-async def ensure_role(tx: Transaction, name: str) -> None:
-    """A role that another service's rules name is there."""
-    await first_rows.ensure_role(tx, name)
+async def ensure_roles(tx: Transaction, *names: str) -> None:
+    """Roles that another service's rules name are there."""
+    await first_rows.ensure_roles(tx, names)
 
 
 async def first_project(tx: Transaction) -> str:
@@ -254,3 +354,9 @@ async def rotate_keys_in_time(database: Database, room: Identity) -> bool:
         return False
     await rotate_keys(database, room)
     return True
+
+
+async def part(tx: Transaction, admin_password_hash: str, now: datetime) -> None:
+    """The keys of tokens and assertions are forgotten, and the administrator has this password. See Room.part."""
+    await tx.execute(sealing_keys.delete().where(sealing_keys.c.purpose != "secret"))
+    await first_rows.set_password(tx, admin_password_hash, now)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from hanok.base import patterns
 from hanok.base.clock import Clock
+from hanok.base.recent import Recent
 from hanok.services.identity.logic.catalog import Catalogs
 from hanok.services.identity.logic.directories import Directories
 from hanok.services.identity.logic.keys import Keys
@@ -84,7 +85,12 @@ class IdentitySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ValueError(f"password_regex is not a valid pattern: {error}") from None
 
 
+KEYS_MAXIMUM = 1024  # keys of EC2 and S3 whose worth is remembered
+
+
 class Identity(Struct, frozen=True, kw_only=True):
+    """The room. ec2_keys: see logic/ec2.py."""
+
     clock: Clock
     tokens: Tokens
     passwords: Passwords
@@ -95,6 +101,7 @@ class Identity(Struct, frozen=True, kw_only=True):
     catalogs: Catalogs
     openid: dict[str, OpenIDProvider] = {}
     saml: SAMLProvider | None = None
+    ec2_keys: Recent[str, Any] = field(default_factory=lambda: Recent(KEYS_MAXIMUM))
 
     @property
     def lock_for(self) -> timedelta:

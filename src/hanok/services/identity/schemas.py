@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -20,7 +21,9 @@ Name255 = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\S")]
 Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9-]+$")]
 Text = Annotated[str, Meta(max_length=65_535)]
 Tag = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^,/]+$")]
-MOST_RULES = 200  # of an application credential: each request with its tokens is held against them
+MAXIMUM_RULES = (
+    200  # of an application credential: each request with its tokens is held against them
+)
 EXTRA_BYTES = 65_535
 URL = Annotated[str, Meta(min_length=1, max_length=225, pattern=r"^[a-zA-Z0-9+.-]+:.+")]
 
@@ -157,7 +160,7 @@ class ApplicationCredentialBody(Struct, kw_only=True, forbid_unknown_fields=True
     expires_at: str | None = None
     unrestricted: bool | None = None
     roles: list[RoleRef] | None = None
-    access_rules: Annotated[list[AccessRuleBody], Meta(max_length=MOST_RULES)] | None = None
+    access_rules: Annotated[list[AccessRuleBody], Meta(max_length=MAXIMUM_RULES)] | None = None
 
 
 class IdentityProviderBody(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -445,7 +448,8 @@ def options(value: Struct | UnsetType, before: dict[str, Any] | None = None) -> 
 
 
 def link(request: Request, *path: str) -> dict[str, str]:
-    return {"self": "/".join((f"{request.base_url}/v3", *path))}
+    """The address of a thing. path: of plain words, and ids that somebody may have chosen."""
+    return {"self": "/".join((f"{request.base_url}/v3", *map(quote, path)))}
 
 
 def collection(request: Request, key: str, items: list[dict[str, Any]]) -> dict[str, Any]:
@@ -673,7 +677,10 @@ def protocol(request: Request, row: Any) -> dict[str, Any]:
         "id": row.id,
         "mapping_id": row.mapping_id,
         "remote_id_attribute": row.remote_id_attribute,
-        "links": {"self": f"{provider}/protocols/{row.id}", "identity_provider": provider},
+        "links": {
+            **link(request, "OS-FEDERATION", "identity_providers", row.idp_id, "protocols", row.id),
+            "identity_provider": provider,
+        },
     }
 
 

@@ -92,6 +92,10 @@ class IdentityRoom(Room):
     async def switched(self, tx: Transaction, entry: CatalogEntry, *, on: bool) -> None:
         await facade.show_in_catalog(tx, entry.type, shown=on)
 
+    async def part(self, tx: Transaction) -> None:
+        # Whoever has a copy of a cloud signs nothing in its name, and is not given its administrator's password.
+        await facade.part(tx, await self._hashed(), self._house.clock.now())
+
     async def rotate_keys(self) -> int:
         return await facade.rotate_keys(self._house.database, self.facade)
 

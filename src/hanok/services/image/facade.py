@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,34 +22,44 @@ from hanok.operations import Starter
 from hanok.rooms import WrongSettings
 from hanok.services.image import schemas
 from hanok.services.image.logic import cache, data, images, metadefs, quotas, snapshots, tasks
+from hanok.services.image.logic.certificates import Reader, check_trusted
 from hanok.services.image.logic.inventory import differences, differences_elsewhere
-from hanok.services.image.operations import OPERATIONS
+from hanok.services.image.logic.meters import of_images
+from hanok.services.image.logic.signatures import Certificate
+from hanok.services.image.operations import OPERATIONS, CheckSignature
 from hanok.services.image.room import (
     Endpoint,
     Images,
     ImageService,
     ImageSettings,
+    KeyManagers,
     Sealer,
     StoreSettings,
 )
+from hanok.services.object_storage.facade import AccountStore, ObjectStore
 from hanok.store import Database, Transaction
 from hanok.web.token import Caller
 
 __all__ = [
     "OPERATIONS",
+    "Certificate",
+    "CheckSignature",
     "ImageInfo",
     "ImageSettings",
     "Images",
+    "Reader",
     "StoreSettings",
     "WrongSettings",
     "bootstrap",
     "bring",
     "build",
+    "check_trusted",
     "close",
     "differences",
     "differences_elsewhere",
     "get",
     "mend",
+    "of_images",
     "snapshots",
     "visible",
 ]
@@ -66,6 +77,7 @@ class ImageInfo(Struct, frozen=True, kw_only=True):
     container_format: str | None
     size_bytes: int | None
     virtual_size_bytes: int | None
+    checksum: str | None = None
     hash_algorithm: str | None
     hash_value: str | None
     min_disk_gib: int
@@ -87,7 +99,10 @@ def build(
     registered: Registered | None = None,
     endpoint: Endpoint | None = None,
     image_service: ImageService | None = None,
+    keys: KeyManagers = lambda: None,
     secrets: Sealer | None = None,
+    objects: Callable[[], ObjectStore] | None = None,
+    elsewhere: bool = False,
 ) -> Images:
     """The room.
 
@@ -95,7 +110,9 @@ def build(
         files: the folder of the usual file store; hosts read it. folder: control's own, for staging and the cache.
         operations: starts the room's operations. events: where it tells what happened.
         registered: a project's unified limits. endpoint: where a kind of service is in the catalog.
-        image_service: where a region's is. secrets: seals tokens that wait for an import.
+        image_service: where a region's is. keys: this cloud's own key manager.
+        secrets: seals tokens that wait for an import.
+        objects: gives object storage, where a store is in it. elsewhere: the folders are beside another process.
 
     Raises:
         WrongSettings: two stores have one name, or one is not described; a property cannot be set by imports.
@@ -114,7 +131,7 @@ def build(
         raise WrongSettings(f"inject: {error.message}") from error
     if "glance-download" in settings.import_methods and secrets is None:
         raise WrongSettings("glance-download needs keys that tokens are sealed with")
-    stores = _stores(settings, files)
+    stores = _stores(settings, files, objects)
     default = settings.default_store or next(iter(stores), "")
     if default not in stores:
         raise WrongSettings(f"the default store {default!r} keeps no images")
@@ -131,11 +148,15 @@ def build(
         limits=Limits("image", quotas.resources(settings.limits), registered),
         endpoint=endpoint or no_endpoint,
         image_service=image_service or no_image_service,
+        keys=keys,
         secrets=secrets,
+        elsewhere=elsewhere,
     )
 
 
-def _stores(settings: ImageSettings, files: Path) -> dict[str, Store]:
+def _stores(
+    settings: ImageSettings, files: Path, objects: Callable[[], ObjectStore] | None
+) -> dict[str, Store]:
     made: dict[str, Store] = {}
     ids = [one.id for one in settings.stores]
     if len(set(ids)) != len(ids) or [one.kind for one in settings.stores].count("http") > 1:
@@ -145,6 +166,10 @@ def _stores(settings: ImageSettings, files: Path) -> dict[str, Store]:
             raise WrongSettings(f"{one.id!r} is not a valid name of a store")
         if one.kind == "file":
             made[one.id] = FileStore(Path(one.folder) if one.folder else files)
+        elif one.kind == "swift":
+            if not (one.container and one.project_id) or objects is None:
+                raise WrongSettings(f"the store {one.id!r} needs container and project_id")
+            made[one.id] = AccountStore(objects(), one.project_id, one.container)
         elif one.kind == "s3":
             if not (one.endpoint and one.bucket and one.access_key and one.secret_key_file):
                 raise WrongSettings(
@@ -186,6 +211,7 @@ async def _info(tx: Transaction, row: Row[Any]) -> ImageInfo:
         container_format=row.container_format,
         size_bytes=row.size,
         virtual_size_bytes=row.virtual_size,
+        checksum=row.checksum,
         hash_algorithm=row.os_hash_algo,
         hash_value=row.os_hash_value,
         min_disk_gib=row.min_disk,
@@ -214,9 +240,13 @@ async def get(tx: Transaction, image_id: str) -> ImageInfo | None:
 async def bring(room: Images, image_id: str) -> None:
     """Have the data where hosts of this house read it: the usual file store, or control's cache.
 
+    Where the folders are beside another process, that one does so when a host asks it for the data.
+
     Raises:
         Unavailable: no store gives it, or there is no room for it.
     """
+    if room.elsewhere:
+        return
     async with room.database.read() as tx:
         row = await images.get_any(tx, image_id)
         if row is None or row.size is None:

@@ -12,6 +12,7 @@ from sqlalchemy import Row
 
 from hanok.base.clock import zulu
 from hanok.base.errors import BadInput, Forbidden
+from hanok.base.ids import in_address
 
 NAME = 80
 DESCRIPTION = 500
@@ -287,9 +288,11 @@ def _thing(body: Any, known: Sequence[str], what: str) -> dict[str, Any]:
 
 
 def read_name(value: Any, what: str = "name", *, length: int = NAME) -> str:
-    """A name as definitions have them: a text of at most 80 characters."""
+    """A name as definitions have them: a text of at most 80 characters, which an address can name."""
     if not isinstance(value, str) or not value or len(value) > length:
         raise _wrong(what, f"is not a text of 1 to {length} characters")
+    if not in_address(value):
+        raise _wrong(what, "has a '/' in it, or is '.' or '..': no address could name it")
     return value
 
 

@@ -14,6 +14,7 @@ from hanok.drivers.image_stores.web import WebRules
 from hanok.events import Outbox
 from hanok.limits import Limits
 from hanok.operations import Starter
+from hanok.services.key_manager.facade import Keys
 from hanok.store import Database, Transaction
 
 Endpoint = Callable[[Transaction, str], Awaitable[str | None]]
@@ -22,6 +23,10 @@ Endpoint = Callable[[Transaction, str], Awaitable[str | None]]
 
 ImageService = Callable[[Transaction, str, str], Awaitable[str | None]]
 """The address of the image service of a region and interface, as the catalog has it; None without one."""
+
+
+KeyManagers = Callable[[], Keys | None]
+"""This cloud's own key manager; None while it is switched off."""
 
 
 class Sealer(Protocol):
@@ -38,16 +43,19 @@ class StoreSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     id: its name in the API. weight: the store with the most is read from first.
     folder: of a file store, also readable by the hosts; empty for the usual one.
     endpoint, bucket, region, access_key, secret_key_file: of an S3 store.
+    container, project_id: of a store "swift": in this cloud's own object storage, in that project's account.
     kind "http" keeps nothing: it lets images be locations on the web.
     """
 
     id: str
-    kind: Literal["file", "s3", "http"] = "file"
+    kind: Literal["file", "s3", "swift", "http"] = "file"
     description: str = ""
     weight: int = 0
     folder: str = ""
     endpoint: str = ""
     bucket: str = ""
+    container: str = ""
+    project_id: str = ""
     region: str = "us-east-1"
     access_key: str = ""
     secret_key_file: str = ""
@@ -56,7 +64,7 @@ class StoreSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class ImageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An operator's choices.
 
-    most_bytes: the largest image taken. match_format: whether bytes must be what disk_format says.
+    maximum_bytes: the largest image taken. match_format: whether bytes must be what disk_format says.
     stores: where images are kept; default_store: where uploads go that name none, the first one when empty.
     import_methods: the ways of import that are served; glance-download (from another region of the catalog) only if
     named. web: where web-download and locations may lead.
@@ -68,13 +76,14 @@ class ImageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     secure_hash: whether data at a new location is read and hashed.
     property_protections: a file that says who may create, read, update and delete which properties;
     protections_by: whether it names roles or policies.
-    key_manager: the address of a key manager with certificates for signatures; empty asks the catalog.
+    key_manager: the address of a key manager with certificates for signatures; empty: the one that the catalog has
+    elsewhere, or this cloud's own.
     cache_bytes: how much pruning leaves of the cache.
     limits: for projects that no other limit is set for.
     look_s: how often it is looked, while bytes are moved or waited for, whether the image is still there.
     """
 
-    most_bytes: int = 1 << 40
+    maximum_bytes: int = 1 << 40
     match_format: bool = True
     stores: tuple[StoreSettings, ...] = (StoreSettings(id="file", description="Files"),)
     default_store: str = ""
@@ -107,6 +116,7 @@ class Images(Struct, frozen=True, kw_only=True):
     """stores: by id, those that keep bytes, the heaviest first. web_store: the id of the store "http", or "".
 
     folder: ours alone, for what is being staged and for the cache. secrets: None serves no glance-download.
+    elsewhere: whether the folders are beside another process, which answers what is asked of their bytes.
     """
 
     clock: Clock
@@ -121,7 +131,9 @@ class Images(Struct, frozen=True, kw_only=True):
     events: Outbox
     endpoint: Endpoint
     image_service: ImageService
+    keys: KeyManagers
     secrets: Sealer | None
+    elsewhere: bool = False
 
     def store_settings(self, store: str) -> StoreSettings:
         return next(one for one in self.settings.stores if one.id == store)

@@ -51,9 +51,9 @@ READ_ONLY = frozenset(
     ).split()
 )
 RESERVED = frozenset("deleted deleted_at location".split())
-MOST = 2_147_483_647
-MOST_PROPERTIES = 128
-MOST_TAGS = 128
+MAXIMUM = 2_147_483_647
+MAXIMUM_PROPERTIES = 128
+MAXIMUM_TAGS = 128
 
 PROPERTIES: dict[str, dict[str, Any]] = {
     "id": {
@@ -390,8 +390,8 @@ def checked(name: str, value: Any) -> Any:
             raise _bad(name, value, "is not true or false")
         return value
     if name in ("min_disk", "min_ram"):
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
-            raise _bad(name, value, f"is not a whole number from 0 to {MOST}")
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAXIMUM:
+            raise _bad(name, value, f"is not a whole number from 0 to {MAXIMUM}")
         return value
     if name == "disk_format":
         if value is not None and value not in DISK_FORMATS:
@@ -406,8 +406,8 @@ def checked(name: str, value: Any) -> Any:
             isinstance(t, str) and len(t) <= 255 for t in value
         ):
             raise _bad(name, value, "is not a list of texts of at most 255 characters")
-        if len(set(value)) > MOST_TAGS:
-            raise TooLarge(f"An image has at most {MOST_TAGS} tags.")
+        if len(set(value)) > MAXIMUM_TAGS:
+            raise TooLarge(f"An image has at most {MAXIMUM_TAGS} tags.")
         return list(dict.fromkeys(value))
     if name == "locations":
         return value
@@ -442,8 +442,8 @@ def new_image(
             properties[name] = kept
     if values["owner"] is None:
         raise BadInput("An image belongs to a project: name its owner, or use a project's token.")
-    if len(properties) > MOST_PROPERTIES:
-        raise TooLarge(f"An image has at most {MOST_PROPERTIES} further properties.")
+    if len(properties) > MAXIMUM_PROPERTIES:
+        raise TooLarge(f"An image has at most {MAXIMUM_PROPERTIES} further properties.")
     return values, properties, tags
 
 
@@ -525,7 +525,7 @@ def image(row: Sequence[Any], view: View) -> dict[str, Any]:
     (
         image_id, name, owner, status, visibility, protected, os_hidden, disk_format, container_format, size,
         virtual_size, checksum, os_hash_algo, os_hash_value, min_disk, min_ram, created_at, updated_at, _, _, _,
-        import_task, importing_to, failed_import,
+        import_task, importing_to, failed_import, _,
     ) = row  # fmt: skip
     answer: dict[str, Any] = {
         **view.properties,

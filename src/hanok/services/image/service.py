@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 from typing import Any
 
 from hanok.base.errors import Unavailable
+from hanok.base.metering import Metered
 from hanok.events import Event
 from hanok.rooms import CatalogEntry, Difference, House, Loop, Room
 from hanok.services.identity import facade as identity
@@ -15,6 +17,8 @@ from hanok.services.image.logic import news
 from hanok.services.image.policy import RULES
 from hanok.services.image.room import Images, ImageSettings
 from hanok.services.image.routes import ROUTES
+from hanok.services.key_manager.facade import Keys
+from hanok.services.object_storage.facade import ObjectStore
 from hanok.store import Transaction
 from hanok.web import faults
 from hanok.web.routes import Service
@@ -43,9 +47,11 @@ def service(room: Images) -> Service:
 
 class ImageRoom(Room):
     name = "image"
+    metered = ("image",)
     needs = ("identity",)
     settings = ImageSettings
     catalog = CatalogEntry("image", "glance", "Images of disks", "/image")
+    keeps_files = True
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -60,14 +66,21 @@ class ImageRoom(Room):
             registered=house.unified_limits("image"),
             endpoint=self._endpoint,
             image_service=self._image_service,
+            keys=self._keys,
             secrets=house.facade(identity.Identity).secrets,
+            objects=lambda: house.facade(ObjectStore),
+            elsewhere=bool(house.files_at),
         )
         self.service = service(self.facade)
         self.operations = [(kind, self.facade) for kind in facade.OPERATIONS]
-        self.loops = (Loop(name="image.mend", run=self._mend, alone=True),)
+        self.loops = (Loop(name="image.mend", run=self._mend, alone=True, with_files=True),)
 
     async def _endpoint(self, tx: Transaction, kind: str) -> str | None:
         return await identity.endpoint(tx, kind, self._house.region)
+
+    def _keys(self) -> Keys | None:
+        room = self._house.rooms.get("key_manager")
+        return None if room is None else room.facade
 
     async def _image_service(self, tx: Transaction, region: str, interface: str) -> str | None:
         return await identity.service_address(tx, "image", region, interface)
@@ -77,6 +90,9 @@ class ImageRoom(Room):
 
     async def first_rows(self, tx: Transaction) -> None:
         await facade.bootstrap(tx, self._house.clock)
+
+    def meters(self) -> AsyncIterator[Metered]:
+        return facade.of_images(self._house.database)
 
     async def differences(self, *, mend: bool) -> list[Difference]:
         async with self._house.database.read() as tx:

@@ -39,6 +39,9 @@ images = sa.Table(
     sa.Column("import_task", sa.String(36)),
     sa.Column("importing_to", sa.Text),
     sa.Column("failed_import", sa.Text),
+    # By which signature and certificate the data was last found to be signed (`signatures.mark`), or not to be
+    # (`signatures.refused`).
+    sa.Column("signed_as", sa.String(64)),
     sa.Index("ix_images_created", "created_at", "id"),
     sa.Index("ix_images_name", "name"),
     sa.Index("ix_images_owner", "owner"),
@@ -127,7 +130,7 @@ image_cache = sa.Table(
     sa.Column("cached_at", UTCDateTime),
     sa.Column("last_accessed_at", UTCDateTime),
     sa.Column("hits", sa.Integer, nullable=False),
-    sa.Column("size", sa.BigInteger),
+    sa.Column("size", sa.BigInteger),  # of a copy; a wish has none
 )
 
 # An id is never used twice, also after its image is gone [2015-019].

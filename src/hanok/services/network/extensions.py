@@ -46,6 +46,7 @@ EXTENSIONS: dict[str, str] = {
     "l3-ndp-proxy": "L3 NDP Proxy",
     "l3_agent_scheduler": "L3 Agent Scheduler",
     "logging": "Logging API Extension",
+    "mac-learning": "MAC Learning",
     "net-mtu": "Network MTU",
     "net-mtu-writable": "Network MTU (writable)",
     "network-ip-availability": "Network IP Availability",
@@ -71,6 +72,7 @@ EXTENSIONS: dict[str, str] = {
     "qos-rule-type-details": "Details of QoS rule types",
     "qos-rule-type-filter": "Allow to filter the list of QoS rule types",
     "qos-rules-alias": "Quality of Service rules alias API",
+    "qinq": "Vlan QinQ",
     "quota-check-limit": "Quota engine limit check",
     "quota-check-limit-default": "Quota engine limit check by default",
     "quota_details": "Quota details management support",
@@ -110,6 +112,7 @@ EXTENSIONS: dict[str, str] = {
     "tag-creation": "Tag creation extension",
     "trunk": "Trunk Extension",
     "trunk-details": "Trunk port details",
+    "vlan-transparent": "Vlantransparent",
 }
 UPDATED = "2026-01-01T00:00:00-00:00"
 

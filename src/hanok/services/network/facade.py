@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from hanok.base.clock import Clock
 from hanok.base.errors import BadInput, Conflict
@@ -18,11 +20,15 @@ from hanok.services.network.logic import (
     inventory,
     paths,
     quotas,
+    scopes,
     segment_ranges,
     server_ports,
     topologies,
+    vips,
 )
+from hanok.services.network.logic.balancing import Surroundings, around, let_check
 from hanok.services.network.logic.group_defaults import ensure_first as ensure_first_rules
+from hanok.services.network.logic.meters import of_floating_ips
 from hanok.services.network.logic.paths import Step
 from hanok.services.network.logic.reach import Reach
 from hanok.services.network.logic.server_ports import (
@@ -32,23 +38,28 @@ from hanok.services.network.logic.server_ports import (
     ResourceGroup,
     ServerPort,
     addresses_of,
+    arrive,
     bind,
     change_group,
+    expect,
     next_place,
     nics,
     place,
     ports_of,
     rename,
     server_at,
+    unexpect,
 )
 from hanok.services.network.logic.server_views import SeenPort, seen
-from hanok.services.network.room import Engine, Network, NetworkSettings
+from hanok.services.network.logic.vips import VIP, Standing, VIPWish, standing
+from hanok.services.network.room import Engine, Loader, Network, NetworkSettings
 from hanok.store import Database, Transaction
 from hanok.web.token import Caller
 
 log = logging.getLogger(__name__)
 
 __all__ = [
+    "VIP",
     "Engine",
     "FixedIP",
     "NICPlan",
@@ -58,20 +69,37 @@ __all__ = [
     "ResourceGroup",
     "SeenPort",
     "ServerPort",
+    "Standing",
     "Step",
+    "Surroundings",
+    "VIPWish",
     "addresses_of",
     "allocated",
+    "around",
+    "arrive",
     "bind",
     "change_group",
+    "change_vip",
+    "claim_vip",
     "ensure_first_rules",
+    "expect",
+    "let_check",
+    "networks_of",
     "next_place",
     "nics",
+    "of_floating_ips",
     "place",
+    "ports_at",
     "ports_of",
+    "release_vip",
     "rename",
     "resource_requests",
     "seen",
     "server_at",
+    "standing",
+    "subnet_facts",
+    "subnet_there",
+    "unexpect",
     "why",
 ]
 
@@ -107,6 +135,11 @@ def build(
 async def heard(tx: Transaction, room: Network, hosts: Sequence[str]) -> None:
     """Hosts are alive; with its first word one becomes one that may carry routers' gateways."""
     await agents.heard(tx, room, hosts)
+
+
+async def unheard(tx: Transaction, room: Network, hosts: Sequence[str], before: datetime) -> None:
+    """Hosts do not answer that were not heard of since a moment: their agents are not alive."""
+    await agents.unheard(tx, hosts, before, room.clock.now())
 
 
 async def ensure_public(
@@ -159,7 +192,7 @@ async def why(
     if packet is None or not room.settings.southbound or steps[-1].at == "OVN":
         return steps
     try:
-        ends_at = await tracing.ends_at(room.settings.southbound, packet)
+        ends_at = await tracing.ends_at(room.settings.southbound, packet, room.settings.seal)
     except OVNError as error:
         log.warning("ovn-trace does not say where a packet ends: %s (%s)", error, error.detail)
         return steps
@@ -193,6 +226,11 @@ async def plan(
     return await server_ports.plan(
         tx, reach, wishes, count=count, external=external, grouped=grouped
     )
+
+
+async def ports_left(tx: Transaction, room: Network, project_id: str) -> int | None:
+    """How many more ports a project may have now, at least 0; None: there is no limit."""
+    return await quotas.left(tx, room, project_id, "port")
 
 
 async def allocated(tx: Transaction, room: Network, caller: Caller) -> str:
@@ -250,6 +288,84 @@ async def resource_requests(
 ) -> dict[str, list[ResourceGroup]]:
     """What interfaces ask of placement, by port; the groups of a port are to be in one part of a host's tree."""
     return await server_ports.resource_requests(tx, plans)
+
+
+async def claim_vip(tx: Transaction, room: Network, caller: Caller, wish: VIPWish) -> VIP:
+    """Hold an address for a service of the house, on a port of its own or on one that the caller names.
+
+    Raises:
+        BadInput: no such port, subnet or network for this caller; an address that is not there.
+        Conflict: the address is taken, the port is in use; a quota.
+    """
+    return await vips.claim(tx, room, _of(caller), wish)
+
+
+async def change_vip(
+    tx: Transaction, room: Network, caller: Caller, port_id: str, values: Mapping[str, Any]
+) -> None:
+    """Change a held port: "qos_policy_id", "security_groups". Raises BadInput: there is none such."""
+    await vips.change(tx, room, _of(caller), port_id, dict(values))
+
+
+async def release_vip(tx: Transaction, room: Network, port_id: str, *, made: bool) -> None:
+    """Let go of an address; where the port was made for it, that is gone, too. Nothing there is fine."""
+    await vips.release(tx, room, port_id, made=made)
+
+
+async def hosts_up(tx: Transaction, room: Network) -> list[str]:
+    """The hosts that answer."""
+    return await agents.alive(tx, room)
+
+
+async def place_vip(tx: Transaction, room: Network, port_id: str, host: str) -> None:
+    """A held port is on a host, which plugs it in; on none, if host is empty. One that is gone is fine."""
+    await vips.place(tx, room, port_id, host)
+
+
+async def subnet_there(tx: Transaction, caller: Caller, subnet_id: str) -> str:
+    """The network of a subnet that the caller may use. Raises BadInput: there is none such."""
+    return await vips.subnet_there(tx, _of(caller), subnet_id)
+
+
+async def subnet_facts(tx: Transaction, caller: Caller, subnet_id: str) -> dict[str, Any]:
+    """What a subnet and its network are like, for who may use them: network_type, segmentation_id, cidr, ip_version,
+    gateway, mtu. Raises BadInput: there is none such."""
+    return await vips.facts(tx, _of(caller), subnet_id)
+
+
+async def ports_at(
+    tx: Transaction, networks: Sequence[str], addresses: Sequence[str]
+) -> dict[str, tuple[str, str | None]]:
+    """The ports that have these addresses on networks, each with the id of its server or None."""
+    return await vips.at(tx, networks, addresses)
+
+
+def write_with(room: Network, kind: str, loader: Loader) -> None:
+    """From now on, scopes of a kind hold what this says. Put there when a room above is built."""
+    room.loaders[kind] = loader
+
+
+async def touch(tx: Transaction, room: Network, *names: str) -> None:
+    """These scopes of a room above differ from what OVN has."""
+    await scopes.touch(tx, room, *names)
+
+
+async def wait_written(room: Network, scope: str, *, timeout_s: float) -> None:
+    """Wait until the network engine holds a scope.
+
+    Raises:
+        Unavailable: it does not within timeout_s seconds. StepFailed: it cannot.
+    """
+    await inventory.wait_scope(room, scope, timeout_s=timeout_s)
+
+
+async def networks_of(tx: Transaction, subnet_ids: Sequence[str]) -> list[str]:
+    """The networks of subnets, whoever they belong to."""
+    return await vips.networks_of(tx, subnet_ids)
+
+
+def _of(caller: Caller) -> Reach:
+    return Reach(caller.project_id, everything=caller.everywhere, user_id=caller.user_id)
 
 
 async def release(tx: Transaction, room: Network, server_id: str) -> None:

@@ -32,9 +32,17 @@ log = logging.getLogger(__name__)
 
 BATCH = 200
 LOOK_S = 5.0  # catches a change whose wake-up was lost with the process that made it
-RETRY_S, MOST_RETRY_S = 0.5, 10.0
+RETRY_S, MAXIMUM_RETRY_S = 0.5, 10.0
 # Parents first; groups before the ports that are in them.
-_KINDS = ("address_group", "security_group", "network", "port", "router", "floating_ip")
+_KINDS = (
+    "address_group",
+    "security_group",
+    "network",
+    "port",
+    "router",
+    "floating_ip",
+    "load_balancer",
+)
 ORDER = {GROUND: 0} | {kind: place for place, kind in enumerate(_KINDS, 1)}
 
 _behind = sa.select(scopes.c.scope, scopes.c.wanted).where(scopes.c.applied < scopes.c.wanted)
@@ -103,11 +111,11 @@ class NetworkReconciler:
                 wait_s = min(LOOK_S, max(0.1, next_compare - room.clock.monotonic_s()))
             except (OVNError, Unavailable) as error:
                 log.warning("the network engine is behind: %s %s", error.message, error.detail)
-                wait_s, retry_s = retry_s, min(retry_s * 2, MOST_RETRY_S)
+                wait_s, retry_s = retry_s, min(retry_s * 2, MAXIMUM_RETRY_S)
                 self._room.written()  # who waits looks why
             except Exception:  # an outermost loop: the next round tries again
                 log.exception("a round of network's reconciler failed")
-                wait_s, retry_s = retry_s, min(retry_s * 2, MOST_RETRY_S)
+                wait_s, retry_s = retry_s, min(retry_s * 2, MAXIMUM_RETRY_S)
             try:
                 async with asyncio.timeout(wait_s):
                     await room.dirty.wait()
@@ -127,7 +135,7 @@ class NetworkReconciler:
                         "the network engine is not there: %s %s", error.message, error.detail
                     )
                     await asyncio.sleep(retry_s)
-                    retry_s = min(retry_s * 2, MOST_RETRY_S)
+                    retry_s = min(retry_s * 2, MAXIMUM_RETRY_S)
             await asyncio.Event().wait()  # from here on it comes back by itself
         finally:
             room.connected.clear()
@@ -204,10 +212,10 @@ class NetworkReconciler:
                 ]
                 behind.sort(key=lambda one: (ORDER.get(one[0].partition(":")[0], 9), one[0]))
                 batch = behind[:BATCH]
-                wanted = await specs.rows_of(tx, room, [scope for scope, _ in batch])
+                rows_of = await specs.rows_of(tx, room, [scope for scope, _ in batch])
             if not batch:
                 return
-            missing = await self._write(batch, wanted)
+            missing = await self._write(batch, rows_of)
             if missing:
                 rounds += 1
                 if rounds > 2:
@@ -219,7 +227,7 @@ class NetworkReconciler:
             room.written()
 
     async def _write(
-        self, batch: Sequence[tuple[str, int]], wanted: dict[str, specs.Wanted]
+        self, batch: Sequence[tuple[str, int]], rows_of: dict[str, specs.Requested]
     ) -> dict[str, int]:
         """Apply scopes; gives those whose parent is not there."""
         room = self._room
@@ -230,7 +238,7 @@ class NetworkReconciler:
         missing: dict[str, int] = {}
         try:
             for scope, revision in batch:
-                rows = wanted.get(scope)
+                rows = rows_of.get(scope)
                 try:
                     if isinstance(rows, CannotExpress):
                         raise rows
@@ -270,8 +278,8 @@ class NetworkReconciler:
         seen = {one: max(held.get(one, 0), removed.get(one, 0)) for one in names}
         async with self._room.database.write() as tx:
             known = {row.scope: row.wanted for row in await tx.all(_all) if row.scope in seen}
-            for scope, wanted in known.items():
-                if seen[scope] > wanted:
+            for scope, revision in known.items():
+                if seen[scope] > revision:
                     await tx.execute(_raise, {"name": scope, "seen": seen[scope]})
                 else:
                     await tx.execute(_applied, {"name": scope, "revision": seen[scope]})

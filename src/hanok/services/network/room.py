@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
 
+from hanok.base.authority import TLSFolder
 from hanok.base.clock import Clock
 from hanok.bus import Wakes
 from hanok.drivers.ovn.northbound import NorthboundAPI
+from hanok.drivers.ovn.rows import Row
+from hanok.drivers.ovn.seal import Seal
+from hanok.drivers.ovn.topology import CannotExpress
 from hanok.events import Outbox
 from hanok.limits import Limits
 from hanok.store import Database, Transaction
@@ -23,6 +28,7 @@ class NetworkSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     northbound: address of OVN's northbound database; empty for the simulated one.
     southbound: address of its southbound database, for a look at what its flows do; empty: there is none.
+    tls: the folder of what is shown to these where they are on another machine.
     public_cidr, public_gateway: the external network that a new cloud gets; empty for none.
     physical_network: name of the bridge mapping that leads outside.
     chassis: system ids that may carry routers' gateways; empty for every host that was heard of.
@@ -34,6 +40,7 @@ class NetworkSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     northbound: str = ""
     southbound: str = ""
+    tls: str = ""
     public_cidr: str = ""
     public_gateway: str = ""
     physical_network: str = "public"
@@ -43,6 +50,14 @@ class NetworkSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     zone: str = "nova"
     dns_domain: str = "openstacklocal"
     dns_servers: tuple[str, ...] = ()
+
+    @property
+    def seal(self) -> Seal | None:
+        """What is shown to databases that are on another machine."""
+        if not self.tls:
+            return None
+        own = TLSFolder(Path(self.tls))
+        return Seal(key=str(own.key), certificate=str(own.southbound), trusted=str(own.authority))
 
 
 class Engine(NorthboundAPI, Protocol):
@@ -81,6 +96,12 @@ PortGone = Callable[[Transaction, str, str], Awaitable[None]]
 """Is given the id of a server and of its port that is deleted."""
 
 
+Loader = Callable[
+    [Transaction, Sequence[str]], Awaitable[dict[str, "list[Row] | CannotExpress | None"]]
+]
+"""What scopes of a kind are to hold, by their ids; None for what is gone. See `logic/specs.py`."""
+
+
 class Network:
     """The room's belongings; one a control process."""
 
@@ -113,9 +134,22 @@ class Network:
         """Asked, in the transaction that changes what a port of a server is promised."""
         self.port_gone: PortGone | None = None
         """Told, in the transaction, of the server whose port is deleted: whoever has servers puts itself here."""
+        self.loaders: dict[str, Loader] = {}
+        """Of the kinds of scopes that rooms above have put here; they touch these, and the reconciler writes them."""
         self._wakes = wakes
-        wakes.on(CHANGED, lambda _words: self.dirty.set())
-        wakes.on(WRITTEN, lambda _words: self.rounds.beat())
+        wakes.on(CHANGED, self._is_dirty)
+        wakes.on(WRITTEN, self._was_written)
+
+    def close(self) -> None:
+        """Hear of nothing any more: the service is being switched off."""
+        self._wakes.off(CHANGED, self._is_dirty)
+        self._wakes.off(WRITTEN, self._was_written)
+
+    def _is_dirty(self, _words: list[str]) -> None:
+        self.dirty.set()
+
+    def _was_written(self, _words: list[str]) -> None:
+        self.rounds.beat()
 
     def wake(self) -> None:
         """There is something for the reconciler, in whichever process it runs."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
+from hanok.base.metering import Metered
 from hanok.drivers.ovn.northbound import Northbound
 from hanok.drivers.ovn.simulated import SimulatedNorthbound
 from hanok.events import Event, envelope
@@ -34,6 +36,7 @@ def service(room: Network) -> Service:
 
 class NetworkRoom(Room):
     name = "network"
+    metered = ("network",)
     needs = ("identity",)
     settings = NetworkSettings
     catalog = CatalogEntry("network", "neutron", "Networks, addresses, routers", "/network")
@@ -48,7 +51,9 @@ class NetworkRoom(Room):
             wakes=house.wakes,
             events=house.events,
             northbound=lambda tell: (
-                Northbound(on_port=tell) if real else SimulatedNorthbound(on_port=tell)
+                Northbound(on_port=tell, seal=settings.seal)
+                if real
+                else SimulatedNorthbound(on_port=tell)
             ),
             settings=settings,
             registered=house.unified_limits("network"),
@@ -65,6 +70,9 @@ class NetworkRoom(Room):
         event_type = event.kind.removeprefix("network.")
         return [envelope(event, event_type, "network.localhost", event.payload)]
 
+    def meters(self) -> AsyncIterator[Metered]:
+        return networks.of_floating_ips(self._house.database)
+
     async def first_rows(self, tx: Transaction) -> None:
         await networks.ensure_first_rules(tx, self._house.clock.now())
         await networks.ensure_segment_ranges(tx, self.facade)
@@ -77,6 +85,9 @@ class NetworkRoom(Room):
                 gateway=self._settings.public_gateway,
                 project_id=project_id,
             )
+
+    def close(self) -> None:
+        self.facade.close()
 
     async def differences(self, *, mend: bool) -> list[Difference]:
         if not self._settings.northbound and not self.facade.writes:

@@ -46,6 +46,9 @@ networks = sa.Table(
     sa.Column("segment_key", sa.String(128), unique=True),
     sa.Column("qos_policy_id", sa.ForeignKey("qos_policies.id"), index=True),
     sa.Column("dns_domain", sa.String(255), nullable=False, server_default=""),
+    # Whether frames of guests may have VLAN tags of their own; None: nobody said.
+    sa.Column("vlan_transparent", sa.Boolean),
+    sa.Column("qinq", sa.Boolean),
 )
 
 # What clients say of the segment that a network has. Which it is stands in the network's own row.
@@ -202,6 +205,8 @@ ports = sa.Table(
     sa.Column("user_id", sa.String(64), nullable=False, default="", server_default=""),
     sa.Column("data_plane_status", sa.String(16)),
     sa.Column("trusted", sa.Boolean),
+    # Whether other MACs may be behind a port without port security; None: nobody said, and they may.
+    sa.Column("mac_learning_enabled", sa.Boolean),
     sa.Column("qos_policy_id", sa.ForeignKey("qos_policies.id"), index=True),
     sa.UniqueConstraint("network_id", "mac_address"),
     sa.Index(None, "network_id", "role"),
@@ -251,10 +256,14 @@ port_rows = (
         bindings.c.vif_type,
         bindings.c.vif_details,
     )
-    .select_from(ports.join(bindings, sa.and_(bindings.c.port_id == ports.c.id, is_active)))
+    .select_from(ports.outerjoin(bindings, sa.and_(bindings.c.port_id == ports.c.id, is_active)))
     .subquery("port_rows")
 )
-"""Ports, each with its active binding. What is written goes into the two that it is made of."""
+"""Ports, each with its active binding. What is written goes into the two that it is made of.
+
+Each port has one; they are joined as if some had none, as SQLite would go through all bindings for a page of ports
+otherwise: it cannot know that their index is not a short one.
+"""
 
 ip_allocations = sa.Table(
     "ip_allocations",
@@ -525,6 +534,8 @@ agents = sa.Table(
     sa.Column("admin_state_up", sa.Boolean, nullable=False),
     sa.Column("created_at", UTCDateTime, nullable=False),
     sa.Column("heard_at", UTCDateTime, nullable=False),
+    # When its host was asked last, and did not answer.
+    sa.Column("silent_at", UTCDateTime),
 )
 
 scopes = sa.Table(

@@ -163,10 +163,10 @@ async def ensure_provider(
 async def _ensure_children(
     tx: Transaction, provider_id: str, children: Sequence[Child], now: datetime
 ) -> None:
-    wanted = {one.id: one for one in children}
+    requested = {one.id: one for one in children}
     below = await tx.all(_children_of, {"parent": provider_id})
     for row in below:
-        if row.id not in wanted and await _is_single(tx, row.id):
+        if row.id not in requested and await _is_single(tx, row.id):
             await _retire(tx, row, now)
     there = {row.id for row in below}
     for one in children:
@@ -208,14 +208,14 @@ async def free_children(tx: Transaction, root_ids: Collection[str]) -> dict[str,
 
 
 async def _follow_traits(
-    tx: Transaction, provider_id: str, wanted: set[str], gone: set[str]
+    tx: Transaction, provider_id: str, requested: set[str], gone: set[str]
 ) -> None:
     """It has these traits, those not, and of others what it had. A name that is no trait is left out."""
     have = set(await providers.traits_of(tx, provider_id))
-    for name in wanted - have:
+    for name in requested - have:
         if name not in TRAIT_SET and name.startswith("CUSTOM_"):
             await trait_logic.create(tx, name)
-    known = {name for name in wanted if name in TRAIT_SET or name.startswith("CUSTOM_")}
+    known = {name for name in requested if name in TRAIT_SET or name.startswith("CUSTOM_")}
     if (have - gone) | known != have:
         await providers.set_traits(tx, provider_id, sorted((have - gone) | known))
 
@@ -377,7 +377,7 @@ def _offer(world: search.World, one: search.Candidate) -> Offer:
     for provider_id, amounts in one.resources.items():
         for name in amounts:
             left = _free(world.inventories[provider_id][name])
-            free[name] = min(free.get(name, 0) + left, allocations.MOST_CAPACITY)
+            free[name] = min(free.get(name, 0) + left, allocations.MAXIMUM_CAPACITY)
     return Offer(root_id=one.root_id, resources=one.resources, free=free)
 
 
@@ -423,13 +423,13 @@ async def shortages(
     found = [Lack(f"{len(off)} {'are' if len(off) > 1 else 'is'} disabled", off)] if off else []
     here = [one for one in held if one not in off]
     for name, amount in _largest(groups).items():
-        free = await _most_free(tx, name)
+        free = await _largest_free(tx, name)
         short = [one for one in here if free.get(one, 0) < amount]
         if short:
-            most = max(0, *(free.get(one, 0) for one in short))
+            largest = max(0, *(free.get(one, 0) for one in short))
             word, unit = UNITS.get(name, (name, ""))
-            wanted = f"{word}: {amount}{unit} requested, {most} free"
-            found.append(Lack(f"{len(short)} {_lack(short)} {wanted}", short))
+            requested = f"{word}: {amount}{unit} requested, {largest} free"
+            found.append(Lack(f"{len(short)} {_lack(short)} {requested}", short))
     for group in groups.values():
         found += _without_traits(group, held, here)
     return list({one.what: one for one in found}.values())
@@ -467,7 +467,7 @@ def _largest(groups: Mapping[str, Group]) -> dict[str, int]:
     return found
 
 
-async def _most_free(tx: Transaction, resource_class: str) -> dict[str, int]:
+async def _largest_free(tx: Transaction, resource_class: str) -> dict[str, int]:
     """The most that one provider of each tree can give of a class in one piece, by root."""
     found: dict[str, int] = {}
     for row in await tx.all(_inventories_by_root, {"class": resource_class}):
@@ -490,7 +490,7 @@ async def claim(
     Raises:
         Full: they do not fit any more; nothing was taken, and what the consumer had it still has.
     """
-    requested = allocations.Wanted(
+    requested = allocations.Requested(
         consumer_id=consumer_id,
         resources=resources,
         project_id=project_id,

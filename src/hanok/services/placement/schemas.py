@@ -14,9 +14,9 @@ CUSTOM = r"^CUSTOM_[A-Z0-9_]+$"
 CustomName = Annotated[str, Meta(pattern=CUSTOM, max_length=255)]
 TraitName = Annotated[str, Meta(pattern=r"^[A-Z0-9_]+$", min_length=1, max_length=255)]
 ClassName = Annotated[str, Meta(pattern=r"^[A-Z0-9_]+$", min_length=1, max_length=255)]
-MOST = 2_147_483_647
-Whole = Annotated[int, Meta(ge=0, le=MOST)]
-Positive = Annotated[int, Meta(ge=1, le=MOST)]
+MAXIMUM = 2_147_483_647
+Whole = Annotated[int, Meta(ge=0, le=MAXIMUM)]
+Positive = Annotated[int, Meta(ge=1, le=MAXIMUM)]
 
 
 class ProviderBody(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -34,7 +34,7 @@ class InventoryBody(Struct, forbid_unknown_fields=True, kw_only=True):
     total: Positive
     reserved: Whole = 0
     min_unit: Positive = 1
-    max_unit: Positive = MOST
+    max_unit: Positive = MAXIMUM
     step_size: Positive = 1
     allocation_ratio: Annotated[float, Meta(ge=0, le=3.40282e38)] = 1.0
     resource_provider_generation: int | None = None

@@ -11,6 +11,7 @@ revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = None
 depends_on = None
+# contracts = "why": where this takes away what the version before still uses (see hanok.store.migrate)
 
 
 def upgrade() -> None:

@@ -99,14 +99,36 @@ async def rules(
         zone: that is asked for. specs: of the flavor. properties: of the image.
         traits: that flavor and image require.
     """
-    asked = _asked(specs)
+    requested = asked_of(specs)
     everything = settings.aggregate_image_properties_isolation or settings.isolated_aggregates
-    keys = [*asked, *([ZONE] if zone is not None else ())]
+    keys = [*requested, *([ZONE] if zone is not None else ())]
     statement, wish = (_some, {"keys": keys}) if keys and not everything else (_least, {})
     values: Values = {}
     for row in await tx.all(_every if everything else statement, wish):
         parts = [row.value] if row.key == ZONE else row.value.split(",")
         values.setdefault(row.key, {})[row.uuid] = frozenset(one.strip() for one in parts)
+    return ruled(
+        values,
+        zone=zone,
+        project_id=project_id,
+        asked=requested,
+        properties=properties,
+        traits=traits,
+        settings=settings,
+    )
+
+
+def ruled(
+    values: Values,
+    *,
+    zone: str | None,
+    project_id: str,
+    asked: Mapping[str, tuple[str, bool]],
+    properties: Mapping[str, Any],
+    traits: frozenset[str],
+    settings: ComputeSettings,
+) -> Rules:
+    """What metadata says of a server. asked: of it by the flavor, as `asked_of` reads that; the rest as in `rules`."""
     inside, outside = _zone(values.get(ZONE, {}), zone, settings)
     return Rules(
         specs=tuple(_specs(values, asked)),
@@ -118,7 +140,7 @@ async def rules(
     )
 
 
-def _asked(specs: Mapping[str, Any]) -> dict[str, tuple[str, bool]]:
+def asked_of(specs: Mapping[str, Any]) -> dict[str, tuple[str, bool]]:
     """What a flavor wants of the metadata of aggregates, by key: the wish, and whether it names aggregates."""
     found = {}
     for name, wish in specs.items():
@@ -130,9 +152,9 @@ def _asked(specs: Mapping[str, Any]) -> dict[str, tuple[str, bool]]:
     return found
 
 
-def _specs(values: Values, asked: Mapping[str, tuple[str, bool]]) -> Iterable[frozenset[str]]:
+def _specs(values: Values, requested: Mapping[str, tuple[str, bool]]) -> Iterable[frozenset[str]]:
     """A key without a scope that no aggregate has is a note of the site, and asks for nothing."""
-    for key, (wish, scoped) in asked.items():
+    for key, (wish, scoped) in requested.items():
         if scoped or key in values:
             yield _having(values.get(key, {}), partial(spec_values.fits, wish))
 

@@ -8,7 +8,6 @@ Source: Compute API reference, "Host aggregates (os-aggregates)".
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -158,7 +157,7 @@ def ratio(text: str) -> float | None:
         number = float(text)
     except ValueError:
         return None
-    return number if 0 < number <= 1_000_000 and math.isfinite(number) else None
+    return number if 0 < number <= 1_000_000 else None
 
 
 async def enter(tx: Transaction, one: Aggregate, host: str) -> None:

@@ -32,15 +32,19 @@ async def groups(
     tx: Transaction, nics: Sequence[Mapping[str, Any]]
 ) -> tuple[dict[str, placement.Group], list[list[str]]]:
     """What a server's ports ask of its host, and which groups are to be in one part of its tree."""
-    asked = await networks.resource_requests(tx, [msgspec.convert(one, NICPlan) for one in nics])
+    requested = await networks.resource_requests(
+        tx, [msgspec.convert(one, NICPlan) for one in nics]
+    )
     found = {
         f"_{one.id}": placement.Group(
             resources=one.resources, required=tuple(frozenset([trait]) for trait in one.traits)
         )
-        for theirs in asked.values()
+        for theirs in requested.values()
         for one in theirs
     }
-    together = [[f"_{one.id}" for one in theirs] for theirs in asked.values() if len(theirs) > 1]
+    together = [
+        [f"_{one.id}" for one in theirs] for theirs in requested.values() if len(theirs) > 1
+    ]
     return found, together
 
 
@@ -52,20 +56,20 @@ async def follow(
     Nothing is to be committed then.
     """
     held = await placement.held(tx, row.id)
-    asked, together = await groups(tx, nics)
+    requested, together = await groups(tx, nics)
     others = {
         provider: left
         for provider, amounts in held.items()
         if (left := {name: n for name, n in amounts.items() if name not in CLASSES})
     }
-    if not others or (not asked and others == held):
-        return not asked or not row.host
+    if not others or (not requested and others == held):
+        return not requested or not row.host
     try:
         await _claim(tx, row, others, now)  # its own share is not somebody else's
-        if not asked:
+        if not requested:
             return True
         at = provider_id_of(row.host)
-        there = {name: placement.bound(group, at) for name, group in asked.items()}
+        there = {name: placement.bound(group, at) for name, group in requested.items()}
         async for found in placement.offers(tx, there, first=1, subtrees=together):
             for one in found:
                 await _claim(tx, row, _together(others, one.resources), now)
@@ -100,10 +104,12 @@ async def give_back(tx: Transaction, row: Any, nics: list[dict[str, Any]], now: 
     held = await placement.held(tx, row.id)
     if not any(one in amounts for amounts in held.values() for one in CLASSES):
         return
-    asked = await networks.resource_requests(tx, [msgspec.convert(one, NICPlan) for one in nics])
+    requested = await networks.resource_requests(
+        tx, [msgspec.convert(one, NICPlan) for one in nics]
+    )
     before = {provider: dict(amounts) for provider, amounts in held.items()}
     for one in CLASSES:
-        needed = sum(each.resources.get(one, 0) for theirs in asked.values() for each in theirs)
+        needed = sum(each.resources.get(one, 0) for theirs in requested.values() for each in theirs)
         surplus = sum(amounts.get(one, 0) for amounts in held.values()) - needed
         for amounts in sorted(held.values(), key=lambda each: each.get(one, 0)):
             taken = min(surplus, amounts.get(one, 0))

@@ -98,11 +98,11 @@ async def forget(tx: Transaction, server_id: str) -> None:
     await tx.execute(_forget_all, {"server": server_id})
 
 
-async def elsewhere(tx: Transaction, server_id: str) -> list[str]:
+async def other_hosts(tx: Transaction, server_id: str) -> list[str]:
     """The hosts, beside its own, that may have something of a server."""
     return [str(one) for one in await tx.scalars(_of_server, {"server": server_id})]
 
 
-async def all_elsewhere(tx: Transaction) -> set[tuple[str, str]]:
+async def servers_on_other_hosts(tx: Transaction) -> set[tuple[str, str]]:
     """Each server that moves or has moved, with such a host."""
     return {(row.server_id, row.host) for row in await tx.all(_all)}

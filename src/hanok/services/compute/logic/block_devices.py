@@ -1,7 +1,7 @@
-"""What a request for a server says of block devices: which local disks it is to have.
+"""What a request for a server says of block devices: which local disks and which volumes it is to have.
 
-Both forms are read: block_device_mapping_v2, and the older block_device_mapping, which names ephemeral disks and swap
-space by a "virtual_name". A mapping that needs a volume is refused: this cloud has no block storage yet.
+Three forms are read: block_device_mapping_v2; the older block_device_mapping, which names ephemeral disks and swap
+space by a "virtual_name"; and the list that an image of a server with volumes has of their snapshots.
 
 Source: Compute API reference, "Create Server", block_device_mapping_v2; Compute API guide, "Block Device Mapping".
 """
@@ -12,35 +12,34 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
 from hanok.base.errors import BadInput
-from hanok.services.compute.logic import disks
+from hanok.services.compute.logic import disks, volume_wishes
 from hanok.services.compute.logic.disks import Mapped
+from hanok.services.compute.logic.volume_wishes import VolumeWish, invalid
 from hanok.services.compute.schemas import bodies
 
-_INVALID = "Block Device Mapping is Invalid: "
-_NO_VOLUMES = "this cloud has no block storage yet."
+BOOT_SEQUENCE = (
+    "Boot sequence for the instance and image/block device mapping combination is not valid."
+)
+MAPPING = "block_device_mapping"
+"""The property of an image that says which volumes its servers have."""
 _SYSTEMS = ("ext2", "ext3", "ext4", "xfs", "vfat")
 _KNOWN_BUSES = ("fdc", "ide", "sata", "scsi", "usb", "virtio", "xen", "lxc", "uml")
 _VIRTUAL = re.compile(r"ephemeral\d+|swap")
 
 
-def invalid(why: str) -> BadInput:
-    return BadInput(f"{_INVALID}{why}")
+Device = Mapped | VolumeWish
 
 
-def local_disks(
-    server: bodies.NewServer, flavor: Any, properties: Mapping[str, Any], most: int
-) -> list[Mapped]:
-    """The local disks that a request describes; without a description none.
-
-    Args:
-        properties: of the server's image. most: how many local disks it may describe; below 0, any number.
+def described(server: bodies.NewServer) -> list[Device]:
+    """What a request describes, as it is sent; without a description nothing.
 
     Raises:
-        BadInput
+        BadInput: it cannot be read.
     """
     v2, v1 = server.block_device_mapping_v2, server.block_device_mapping
     if v1 is not UNSET and v1:
@@ -48,10 +47,85 @@ def local_disks(
             raise BadInput(
                 "Using different block_device_mapping syntaxes is not allowed in the same request."
             )
-        return _checked(_of_legacy(v1), flavor, properties, most)
+        return _of_legacy(v1, has_image=bool(image_of(server)))
     if v2 is UNSET or not v2:
         return []
-    return _checked(_of_v2(server, v2), flavor, properties, most)
+    found = _of_v2(server, v2)
+    if not found:
+        raise invalid(BOOT_SEQUENCE)
+    return found
+
+
+def with_image(
+    found: list[Device], server: bodies.NewServer, properties: Mapping[str, Any]
+) -> list[Device]:
+    """What is described, with what the image says that its servers have: a request that names a device has its own.
+
+    Raises:
+        BadInput: the image's list cannot be read.
+    """
+    if MAPPING not in properties:
+        return found
+    try:
+        listed = msgspec.json.decode(str(properties[MAPPING]), type=list[dict[str, Any]])
+        devices = [msgspec.convert(_named(one), bodies.BlockDevice) for one in listed]
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
+        raise invalid(f"the image's {MAPPING} cannot be read: {error}") from error
+    for one in devices:
+        _check_name(one.device_name)
+    own = _device_names(server)
+    of_image = [
+        _volume(one)
+        for one in devices
+        if _is_volume(one) and not one.no_device and one.device_name not in own
+    ]
+    return [*of_image, *found]
+
+
+def _device_names(server: bodies.NewServer) -> set[Any]:
+    v1, v2 = server.block_device_mapping, server.block_device_mapping_v2
+    names = {one.get("device_name") for one in (v1 or ())}
+    return (names | {one.device_name for one in (v2 or ())}) - {None, UNSET}
+
+
+def _named(device: Mapping[str, Any]) -> dict[str, Any]:
+    """A device of an image's list, in the form of requests."""
+    known = bodies.BlockDevice.__struct_fields__
+    uuid = device.get(f"{device.get('source_type')}_id")
+    given = {
+        name: one
+        for name, one in device.items()
+        if name in known and not name.endswith("_id") and one is not None
+    }
+    return given if uuid is None else {**given, "uuid": uuid}
+
+
+def root_volume(found: Sequence[Device]) -> VolumeWish | None:
+    """The volume that is booted from; None: a disk of the host is."""
+    for one in found:
+        if isinstance(one, VolumeWish) and one.boot_index == 0:
+            return one
+    return None
+
+
+def volumes_of(found: Sequence[Device]) -> list[VolumeWish]:
+    """The volumes, the one that is booted from first: it is the first that its guest has."""
+    wishes = [one for one in found if isinstance(one, VolumeWish)]
+    return sorted(wishes, key=lambda one: one.boot_index != 0)
+
+
+def local_disks(
+    found: Sequence[Device], flavor: Any, properties: Mapping[str, Any], maximum: int
+) -> list[Mapped]:
+    """The local disks among what is described; without a description none.
+
+    Args:
+        properties: of the server's image. maximum: how many local disks it may describe; below 0, any number.
+
+    Raises:
+        BadInput: the devices do not fit each other, the flavor or the machine.
+    """
+    return _checked(found, flavor, properties, maximum) if found else []
 
 
 def image_of(server: bodies.NewServer) -> str | None:
@@ -64,7 +138,8 @@ def image_of(server: bodies.NewServer) -> str | None:
     named = (image or "").rsplit("/", 1)[-1] or None
     devices = server.block_device_mapping_v2
     for device in () if devices is UNSET else devices:
-        if device.source_type == "image" and isinstance(device.uuid, str) and not device.no_device:
+        local = device.source_type == "image" and not _is_volume(device)
+        if local and isinstance(device.uuid, str) and not device.no_device:
             if named is not None and device.uuid != named:
                 raise BadInput("The block device and imageRef name different images.")
             named = device.uuid
@@ -74,16 +149,36 @@ def image_of(server: bodies.NewServer) -> str | None:
 # ---- version 2 ----
 
 
-def _of_v2(server: bodies.NewServer, devices: Sequence[bodies.BlockDevice]) -> list[Mapped]:
-    found = []
+def _of_v2(server: bodies.NewServer, devices: Sequence[bodies.BlockDevice]) -> list[Device]:
+    found: list[Device] = []
     ephemeral = 0
     for device in devices:
+        _check_name(device.device_name)
         if device.no_device is not UNSET and device.no_device:
+            continue
+        if _is_volume(device):
+            found.append(_volume(device))
             continue
         one = _local(device, server.imageRef is not UNSET, ephemeral)
         ephemeral += one.name.startswith("ephemeral")
         found.append(one)
     return found
+
+
+def _is_volume(device: bodies.BlockDevice) -> bool:
+    source, to = device.source_type, device.destination_type
+    return to == "volume" or (to is UNSET and source in ("volume", "snapshot"))
+
+
+def _volume(device: bodies.BlockDevice) -> VolumeWish:
+    _check_source(device)
+    index = _boot_index(device.boot_index)
+    if device.device_type not in (UNSET, None, "disk", "cdrom"):
+        raise invalid(f"device_type {str(device.device_type)[:50]} is not supported for a volume.")
+    kind = "cdrom" if device.device_type == "cdrom" else "disk"
+    bus = _bus(device.disk_bus) or ("sata" if kind == "cdrom" else "")
+    index_or_none = index if index >= 0 else None
+    return volume_wishes.of_v2(device, bus=bus, boot_index=index_or_none, device_type=kind)
 
 
 def _local(device: bodies.BlockDevice, image_named: bool, ephemeral: int) -> Mapped:
@@ -93,7 +188,6 @@ def _local(device: bodies.BlockDevice, image_named: bool, ephemeral: int) -> Map
         image_named: whether the request has an imageRef. ephemeral: how many ephemeral disks come before it.
     """
     _check_source(device)
-    _check_name(device.device_name)
     index = _boot_index(device.boot_index)
     if device.source_type == "image" and not (image_named and index == 0):
         raise invalid("Mapping image to local is not supported.")
@@ -115,17 +209,18 @@ def _local(device: bodies.BlockDevice, image_named: bool, ephemeral: int) -> Map
 
 
 def _check_source(device: bodies.BlockDevice) -> None:
-    """Raises BadInput unless it is blank or an image, on a local disk."""
-    source, to = device.source_type, device.destination_type
+    """Raises BadInput unless what it is made of fits to where it is to be."""
+    source = device.source_type
     if source is UNSET:
-        raise invalid("source_type is missing: image and blank are served.")
+        raise invalid("source_type is missing: volume, image, snapshot and blank are served.")
     if source == "blank" and device.uuid is not UNSET:
         raise invalid("Invalid device UUID.")
     if source != "blank" and device.uuid is UNSET:
         raise invalid("Missing device UUID.")
-    if source in ("volume", "snapshot") or to == "volume":
-        what = "volume" if source == "volume" else f"{source} on a volume"
-        raise BadInput(f"A block device that is a {what} is not served: {_NO_VOLUMES}")
+    if _is_volume(device):
+        return
+    if source in ("volume", "snapshot"):
+        raise invalid(f"Mapping {source} to local is not supported.")
     if isinstance(device.volume_type, str):
         raise invalid("Specifying a volume_type with destination_type=local is not supported.")
 
@@ -148,7 +243,7 @@ def _boot_index(value: Any) -> int:
     """-1 for what is not booted from."""
     if value is UNSET or value is None:
         return -1
-    if isinstance(value, bool) or not re.fullmatch(r"-?[0-9]{1,9}", str(value)):
+    if not re.fullmatch(r"-?[0-9]{1,9}", str(value)):
         raise invalid("Boot index is invalid.")
     return int(value)
 
@@ -201,19 +296,29 @@ def _device_type(value: Any, blank: bool) -> Any:
 # ---- the older form ----
 
 
-def _of_legacy(devices: Sequence[Mapping[str, Any]]) -> list[Mapped]:
-    """Ephemeral disks and swap space by name; the root disk comes of itself."""
-    found = [Mapped(name=disks.ROOT, boot_index=0)]
+def _of_legacy(devices: Sequence[Mapping[str, Any]], *, has_image: bool) -> list[Device]:
+    """Ephemeral disks and swap space by name, and volumes. Of an image the root disk comes of itself; without one the
+    first volume, by its device's name, is booted from."""
+    local: list[Mapped] = [Mapped(name=disks.ROOT, boot_index=0)] if has_image else []
+    volumes = []
     for device in devices:
         _check_keys(device)
         virtual = device.get("virtual_name")
+        if device.get("no_device"):
+            continue
         if isinstance(virtual, str) and _VIRTUAL.fullmatch(virtual):
-            found.append(_of_virtual(virtual, device, found))
+            local.append(_of_virtual(virtual, device, local))
         elif device.get("volume_id") or device.get("snapshot_id"):
-            raise BadInput(f"A block device that is a volume is not served: {_NO_VOLUMES}")
-        elif not device.get("no_device"):
+            volumes.append(device)
+        else:
             raise invalid("Unrecognized legacy format.")
-    return found
+    volumes.sort(key=lambda one: str(one.get("device_name") or "~"))
+    boots = 0 if volumes and not has_image else None
+    wishes = [
+        volume_wishes.of_legacy(one, boots if number == 0 else None)
+        for number, one in enumerate(volumes)
+    ]
+    return [*local, *wishes]
 
 
 _LEGACY = {
@@ -249,30 +354,31 @@ def _of_virtual(virtual: str, device: Mapping[str, Any], before: Sequence[Mapped
 
 
 def _checked(
-    found: list[Mapped], flavor: Any, properties: Mapping[str, Any], most: int
+    found: Sequence[Device], flavor: Any, properties: Mapping[str, Any], maximum: int
 ) -> list[Mapped]:
-    """The disks, those without a size in the flavor's.
+    """The local disks, those without a size in the flavor's.
 
     Raises:
         BadInput: they do not fit each other, the flavor or the machine.
     """
     indexes = sorted(one.boot_index for one in found if one.boot_index is not None)
-    if not indexes or indexes != list(range(len(indexes))) or _root(found) is None:
-        raise invalid(
-            "Boot sequence for the instance and image/block device mapping combination is not valid."
-        )
-    sized = [_sized(one, flavor) for one in found]
+    if not indexes or indexes != list(range(len(indexes))) or not _boots(found):
+        raise invalid(BOOT_SEQUENCE)
+    local = [one for one in found if isinstance(one, Mapped)]
+    sized = [_sized(one, flavor) for one in local]
     _check_sizes(sized, flavor)
-    if 0 <= most < len(found):
+    if 0 <= maximum < len(local):
         raise invalid("You specified more local devices than the limit allows")
-    _check_places(sized, properties)
+    _check_places([*sized, *volumes_of(found)], properties)
     return sized
 
 
-def _root(found: Sequence[Mapped]) -> Mapped | None:
-    """The one root disk. None: there is none, or there are several."""
-    roots = [one for one in found if one.name == disks.ROOT]
-    return roots[0] if len(roots) == 1 and roots[0].boot_index == 0 else None
+def _boots(found: Sequence[Device]) -> bool:
+    """Whether what is booted from first is a disk of the image, or a volume: there is nothing on an empty disk."""
+    return any(
+        one.boot_index == 0 and (isinstance(one, VolumeWish) or one.name == disks.ROOT)
+        for one in found
+    )
 
 
 def _sized(one: Mapped, flavor: Any) -> Mapped:
@@ -304,7 +410,7 @@ def _check_sizes(found: Sequence[Mapped], flavor: Any) -> None:
         raise BadInput("Swap drive requested is larger than instance type allows.")
 
 
-def _check_places(found: Sequence[Mapped], properties: Mapping[str, Any]) -> None:
+def _check_places(found: Sequence[Device], properties: Mapping[str, Any]) -> None:
     """Raises BadInput when a controller has not enough places, with those for what may come besides."""
     model = str(properties.get("hw_scsi_model", "")).lower()
     counts: dict[str, int] = {}
@@ -313,8 +419,8 @@ def _check_places(found: Sequence[Mapped], properties: Mapping[str, Any]) -> Non
         kind = {"ide": "sata", "scsi": model}.get(bus, bus)
         counts[kind] = counts.get(kind, 0) + 1
     for kind, count in counts.items():
-        most = disks.PLACES.get(kind)
-        if most is not None and count > most:
+        maximum = disks.PLACES.get(kind)
+        if maximum is not None and count > maximum:
             raise invalid(
                 f"The {kind} controller has not enough places for {count} disks: use another disk_bus."
             )

@@ -94,7 +94,7 @@ def _maxima(wish: Wish) -> Topology:
             f"Image vCPU topology limits ({image.words}) exceeds the limits of the flavor ({flavor.words})"
         )
     return Topology(
-        *(said or asked or UNLIMITED for said, asked in zip(image, flavor, strict=True))
+        *(said or requested or UNLIMITED for said, requested in zip(image, flavor, strict=True))
     )
 
 

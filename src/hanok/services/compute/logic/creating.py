@@ -10,12 +10,13 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from hanok.base.errors import BadInput, Forbidden, NotFound
 from hanok.base.ids import is_uuid, new_uuid
 from hanok.services.compute import states
 from hanok.services.compute.logic import (
+    attaching,
     block_devices,
     cpu_wishes,
     disks,
@@ -28,15 +29,19 @@ from hanok.services.compute.logic import (
     requirements,
     scheduling,
     server_groups,
+    server_volumes,
+    volume_wishes,
 )
+from hanok.services.compute.logic import servers as servers_logic
 from hanok.services.compute.logic.disks import Mapped
 from hanok.services.compute.logic.servers import hostname_of
+from hanok.services.compute.logic.volume_wishes import VolumeWish
 from hanok.services.compute.room import Compute, ComputeSettings
 from hanok.services.compute.schemas import answers, bodies
 from hanok.services.compute.tables import keypairs, server_tags, servers
 from hanok.services.image import facade as images
 from hanok.services.network import facade as networks
-from hanok.services.network.facade import NICWish
+from hanok.services.network.facade import NICPlan, NICWish
 from hanok.store import Transaction
 from hanok.web.token import Caller
 
@@ -86,30 +91,48 @@ def _wishes(networks: list[bodies.NetworkWish] | str) -> list[NICWish] | str:
     return wishes
 
 
-def _image_id(server: bodies.NewServer) -> str:
+async def _image(
+    tx: Transaction, callers: Callers, server: bodies.NewServer
+) -> images.ImageInfo | None:
+    """The image that the request names; None: it names a volume to boot from, and no image.
+
+    Raises:
+        BadInput: there is no such image, or nothing to boot from.
+    """
     image = block_devices.image_of(server) or ""
-    if not is_uuid(image):
+    if is_uuid(image):
+        return await bootable(tx, callers.image, image)
+    described = [] if image else block_devices.described(server)
+    if not block_devices.volumes_of(described):
         raise BadInput("Invalid imageRef provided.")
-    return image
+    if block_devices.root_volume(described) is None:
+        raise volume_wishes.invalid(block_devices.BOOT_SEQUENCE)
+    return None
 
 
 class Callers(Struct, frozen=True, kw_only=True):
     """Who wants servers, and what each service lets them reach.
 
     no_disk: whether flavors without a disk may be used. external: whether external networks may be.
-    bandwidth: whether ports may be named that ask for bandwidth.
+    bandwidth: whether ports may be named that ask for bandwidth. volumes: None: block storage is switched off.
+    knows_multiattach: whether the version of the request knows volumes that several servers have.
     """
 
     compute: Caller
     image: Caller
     network: Caller
+    volumes: Caller | None = None
+    knows_multiattach: bool = True
     no_disk: bool = False
     external: bool = False
     bandwidth: bool = True
 
 
 class _Parts(Struct, frozen=True, kw_only=True):
-    """What a request for servers leads to: its references resolved, its texts read."""
+    """What a request for servers leads to: its references resolved, its texts read.
+
+    image: or what stands for it, where a volume is booted from. root: the volume that is; None: a disk of the host.
+    """
 
     image: images.ImageInfo
     flavor: Any
@@ -121,6 +144,8 @@ class _Parts(Struct, frozen=True, kw_only=True):
     hints: dict[str, Any]
     group: str | None
     disks: list[Mapped]
+    volumes: list[VolumeWish]
+    root: VolumeWish | None
     kernel: tuple[str, str]
     files: list[dict[str, str]] | None
 
@@ -130,6 +155,8 @@ async def create(
 ) -> list[str]:
     """Write the rows of new servers (status BUILD) and count them against the quota.
 
+    They are as many as the quota leaves room for, within the numbers that are asked for.
+
     Returns:
         Their ids, in order.
 
@@ -137,49 +164,40 @@ async def create(
         BadInput: a reference leads nowhere or does not fit, something is asked for that no server would have, or the
             caller has no project.
         OverQuota: instances, cores or ram (MiB), or servers in a group.
-        Forbidden: a flavor without a disk, or an external network.
+        Forbidden: a flavor without a disk, an external network, or too many ports.
     """
     project_id = callers.compute.project_id
     if project_id is None:
         raise BadInput("A server belongs to a project: use a project's token.")
     server = body.server
-    count = _counts(server)
-    refuse_unserved(server.trusted_image_certificates)
+    least, maximum = _counts(server)
     parts = await _resolved(tx, room, callers, project_id, body)
-    await quotas.check_servers(
+    count = await quotas.room_for(
         tx,
         room,
         project_id,
         callers.compute.user_id,
-        count=count,
+        least=least,
+        maximum=maximum,
         vcpus=parts.flavor.vcpus,
         memory_mib=parts.flavor.memory_mib,
     )
-    if parts.group is not None:
-        await quotas.check_group_members(tx, room, callers.compute, parts.group, count)
     shared = _shared_values(server, parts, callers.compute, room.clock.now())
     wishes: list[NICWish] | str = parts.wishes
     if wishes == "auto":
         wishes = [NICWish(network_id=await networks.allocated(tx, room.network, callers.network))]
+    plans = await _interfaces(tx, callers, parts, wishes, count)
+    count = await _ports_for(tx, room, project_id, plans, least, count)
+    if parts.group is not None:
+        await quotas.check_group_members(tx, room, callers.compute, parts.group, count)
     made = []
     for index in range(count):
-        plans = await networks.plan(
-            tx,
-            callers.network,
-            wishes,
-            count=count,
-            external=callers.external,
-            grouped=parts.groups != ["default"],
-        )
-        named = [one for one in plans if not one.ours]
-        if not callers.bandwidth and await networks.resource_requests(tx, named):
-            raise BadInput(
-                "Creating servers with ports having resource requests, like a port with a QoS minimum "
-                "bandwidth policy, is not supported until microversion 2.72."
-            )
+        if index:
+            plans = await _interfaces(tx, callers, parts, wishes, count)
         values = {**shared, **_own_values(server, index, count), "nics": msgspec.to_builtins(plans)}
         await tx.execute(_new, values)
         await _tag(tx, values["id"], server)
+        await _keep_volumes(tx, room, callers, values["id"], parts)
         if parts.group is not None:
             await server_groups.enter(tx, parts.group, values["id"])
         made.append(values["id"])
@@ -188,13 +206,66 @@ async def create(
     return made
 
 
-def refuse_unserved(certificates: Any) -> None:
-    """Raises BadInput for certificates that nothing would come of."""
-    if certificates is not UNSET and certificates:
+async def _interfaces(
+    tx: Transaction, callers: Callers, parts: _Parts, wishes: list[NICWish] | str, count: int
+) -> list[NICPlan]:
+    """The interfaces of one of so many servers. Raises as `networks.plan`, and BadInput: they ask for bandwidth."""
+    plans = await networks.plan(
+        tx,
+        callers.network,
+        wishes,
+        count=count,
+        external=callers.external,
+        grouped=parts.groups != ["default"],
+    )
+    named = [one for one in plans if not one.ours]
+    if not callers.bandwidth and await networks.resource_requests(tx, named):
         raise BadInput(
-            "Invalid input for field/attribute trusted_image_certificates. Hosts do not check the certificates of "
-            "images yet."
+            "Creating servers with ports having resource requests, like a port with a QoS minimum "
+            "bandwidth policy, is not supported until microversion 2.72."
         )
+    return plans
+
+
+async def _ports_for(
+    tx: Transaction,
+    room: Compute,
+    project_id: str,
+    plans: Sequence[NICPlan],
+    least: int,
+    maximum: int,
+) -> int:
+    """For how many servers with such interfaces the project may still have ports.
+
+    Raises:
+        Forbidden: for fewer than are asked for at least.
+
+    Source: Compute API reference, "Create multiple servers", min_count and max_count.
+    """
+    each = len([one for one in plans if one.ours])
+    left = await networks.ports_left(tx, room.network, project_id) if each else None
+    if left is None or left >= each * maximum:
+        return maximum
+    if left < each * least:
+        raise Forbidden("Maximum number of ports exceeded")
+    return left // each
+
+
+def trusted(sent: list[str] | UnsetType | None) -> list[str] | None:
+    """The certificates that a request names; None: none.
+
+    Raises:
+        BadInput: one is named twice, or is no secret.
+    """
+    if sent is UNSET or not sent:
+        return None
+    for one in sent:
+        if not is_uuid(one) or sent.count(one) > 1:
+            raise BadInput(
+                f"Invalid input for field/attribute trusted_image_certificates. Value: {one[:64]}. Ids of secrets of "
+                "the key manager are expected, each once."
+            )
+    return sent
 
 
 async def _resolved(
@@ -209,20 +280,32 @@ async def _resolved(
     hints = _hints(body)
     requirements.check_hints(hints)
     await scheduling.check_hints(tx, project_id, hints)
-    image = await bootable(tx, callers.image, _image_id(server))
+    named = await _image(tx, callers, server)
+    described = block_devices.with_image(
+        block_devices.described(server), server, {} if named is None else named.properties
+    )
+    wishes, said = await _volumes(
+        tx, room, callers, described, _counts(server)[1], imaged=named is not None
+    )
+    root = block_devices.root_volume(described)
+    if root is not None and trusted(server.trusted_image_certificates):
+        raise BadInput(
+            "Image certificate validation is not supported for servers that boot from a volume."
+        )
+    image = of_volume(said or {}) if named is None else named
     requirements.check_properties(image.properties)
     flavor = await _flavor(tx, callers.compute, server.flavorRef)
     requirements.check_specs(flavor.extra_specs)
     check_placing(image.properties, flavor, room.settings, image.name or image.id)
-    check_fit(image, flavor.memory_mib, flavor.disk_gib)
-    if not flavor.disk_gib and not callers.no_disk:
+    check_fit(image, flavor.memory_mib, 0 if root else flavor.disk_gib)
+    if not flavor.disk_gib and root is None and not callers.no_disk:
         raise Forbidden("Only volume-backed servers are allowed for flavors with zero disk.")
     await quotas.check_metadata(
         tx, room, project_id, {} if server.metadata is UNSET else server.metadata
     )
     check_user_data(server.user_data)
     devices = block_devices.local_disks(
-        server, flavor, image.properties, room.settings.max_local_block_devices
+        described, flavor, image.properties, room.settings.max_local_block_devices
     )
     zone, host = await _place(tx, server)
     groups = ["default"]
@@ -240,8 +323,64 @@ async def _resolved(
         hints=hints,
         group=await server_groups.hinted(tx, callers.compute, hints),
         disks=devices,
+        volumes=wishes,
+        root=root,
         kernel=await kernel_of(tx, callers.image, image.properties),
         files=await files.checked(tx, room, project_id, server.personality),
+    )
+
+
+async def _volumes(
+    tx: Transaction,
+    room: Compute,
+    callers: Callers,
+    described: Sequence[block_devices.Device],
+    count: int,
+    *,
+    imaged: bool,
+) -> tuple[list[VolumeWish], dict[str, str] | None]:
+    """The volumes that are described, held against what the caller reaches; see `volume_wishes.checked`.
+
+    imaged: whether an image is named as well; upstream then asks of no volume whether it is bootable.
+
+    Raises:
+        BadInput. Unavailable: block storage is switched off. Forbidden: they are too many.
+    """
+    wishes = block_devices.volumes_of(described)
+    if not wishes:
+        return [], None
+    volumes = room.volumes
+    assert callers.volumes is not None
+    eyes = volume_wishes.Eyes(
+        volumes=callers.volumes,
+        images=callers.image,
+        knows_multiattach=callers.knows_multiattach,
+        boots=not imaged,
+    )
+    maximum = room.settings.max_disk_devices_to_attach
+    if 0 <= maximum < len(described):
+        raise server_volumes.too_many(maximum)
+    return await volume_wishes.checked(tx, volumes, eyes, wishes, count)
+
+
+def of_volume(said: Mapping[str, str]) -> images.ImageInfo:
+    """What stands for the image of a server that boots from a volume. said: by the volume, of its image."""
+    memory = said.get("min_ram", "0")
+    return images.ImageInfo(
+        id="",
+        name=None,
+        status="active",
+        disk_format="raw",
+        container_format=None,
+        size_bytes=None,
+        virtual_size_bytes=None,
+        hash_algorithm=None,
+        hash_value=None,
+        min_disk_gib=0,
+        min_ram_mib=int(memory) if memory.isdecimal() else 0,
+        owner=None,
+        visibility="private",
+        properties={name: value for name, value in said.items() if name != "min_ram"},
     )
 
 
@@ -289,14 +428,18 @@ def _shared_values(
     return {
         "project_id": caller.project_id,
         "user_id": caller.user_id,
-        "image_id": image.id,
-        "disks": disks.with_root(parts.disks),
+        "image_id": "" if parts.root else image.id,
+        "disks": msgspec.to_builtins(parts.disks) if parts.root else disks.with_root(parts.disks),
         "root_device": disks.root_path(image.properties, disks.root_bus(parts.disks)),
         "kernel_id": parts.kernel[0],
         "ramdisk_id": parts.kernel[1],
         "files": parts.files,
-        "image_format": image.disk_format or "raw",
-        "image_properties": {k: v for k, v in image.properties.items() if isinstance(v, str)},
+        "image_format": "raw" if parts.root else image.disk_format or "raw",
+        "image_properties": {
+            name: value
+            for name, value in image.properties.items()
+            if isinstance(value, str) and name not in (block_devices.MAPPING, "bdm_v2")
+        },
         "flavor_id": flavor.id,
         "flavor": answers.embedded_flavor(flavor),
         "vcpus": flavor.vcpus,
@@ -305,6 +448,7 @@ def _shared_values(
         "key_name": server.key_name if isinstance(server.key_name, str) else None,
         "public_key": parts.public_key,
         "user_data": server.user_data if isinstance(server.user_data, str) else None,
+        "trusted_certificates": trusted(server.trusted_image_certificates),
         "config_drive": has_drive or requirements.forces_config_drive(image.properties),
         "metadata": {} if server.metadata is UNSET else server.metadata,
         "security_groups": parts.groups,
@@ -333,8 +477,6 @@ def _own_values(server: bodies.NewServer, index: int, count: int) -> dict[str, A
     name = server.name if count == 1 else f"{server.name}-{index + 1}"
     hostname = hostname_of(name, server_id)
     if server.hostname is not UNSET:
-        if count > 1:
-            raise BadInput("Several servers cannot have one and the same hostname.")
         hostname = server.hostname
     return {
         "id": server_id,
@@ -345,14 +487,63 @@ def _own_values(server: bodies.NewServer, index: int, count: int) -> dict[str, A
     }
 
 
+async def _keep_volumes(
+    tx: Transaction, room: Compute, callers: Callers, server_id: str, parts: _Parts
+) -> None:
+    """The server has rows of its volumes; those that there are already are kept for it.
+
+    Raises:
+        BadInput: one cannot be.
+    """
+    if not parts.volumes:
+        return
+    server = await servers_logic.get_any(tx, server_id)
+    assert server is not None and callers.volumes is not None
+    for wish in parts.volumes:
+        rows = await server_volumes.of_server(tx, server_id)
+        bus = wish.bus or disks.bus_of(server.image_properties, wish.device)
+        values: dict[str, Any] = {
+            "state": server_volumes.PLANNED,
+            "boot_index": wish.boot_index,
+            "bus": bus,
+            "device_type": wish.device,
+            "tag": wish.tag or None,
+            "delete_on_termination": wish.delete_on_termination,
+            "source_type": wish.source,
+            "source_id": wish.source_id,
+            "size_gib": wish.size_gib,
+            "volume_type": wish.type,
+            "made": wish.source != "volume",
+        }
+        if wish.source == "volume" and wish.source_id is not None:
+            if any(row.volume_id == wish.source_id for row in rows):
+                raise volume_wishes.invalid(f"volume {wish.source_id} is named twice.")
+            values |= {"state": server_volumes.RESERVED, "volume_id": wish.source_id}
+            values["attachment_id"] = await attaching.reserve(
+                tx, room, callers.volumes, wish.source_id, server_id
+            )
+        await server_volumes.add(tx, server_id, room.clock.now(), **values)
+    await _name_volumes(tx, server)
+
+
+async def _name_volumes(tx: Transaction, server: Any) -> None:
+    """The volumes are called as the guest will call them."""
+    rows = await server_volumes.of_server(tx, server.id)
+    devices = server_volumes.names(server, rows)
+    for row in rows:
+        await server_volumes.change(tx, row.id, device=devices[row.id])
+        if row.boot_index == 0:
+            await servers_logic.change(tx, server.id, {"root_device": devices[row.id]})
+
+
 async def _tag(tx: Transaction, server_id: str, server: bodies.NewServer) -> None:
     if server.tags is not UNSET and server.tags:
         rows = [{"server_id": server_id, "tag": tag} for tag in dict.fromkeys(server.tags)]
         await tx.execute(server_tags.insert(), rows)
 
 
-def _counts(body: bodies.NewServer) -> int:
-    """How many servers are to be made.
+def _counts(body: bodies.NewServer) -> tuple[int, int]:
+    """How many servers are to be made: at least, and at most.
 
     Raises:
         BadInput
@@ -365,7 +556,9 @@ def _counts(body: bodies.NewServer) -> int:
         raise BadInput("min_count must be <= max_count")
     if maximum > 1000:
         raise BadInput("At most 1000 servers are made at once.")
-    return maximum
+    if maximum > 1 and body.hostname is not UNSET:
+        raise BadInput("Several servers cannot have one and the same hostname.")
+    return least, maximum
 
 
 async def bootable(tx: Transaction, caller: Caller, image_id: str) -> images.ImageInfo:
@@ -427,7 +620,7 @@ def check_placing(
     properties: Mapping[str, Any], flavor: Any, settings: ComputeSettings, image_name: str = ""
 ) -> None:
     """Raises BadInput when flavor or image ask something of devices or of the host that nobody could have."""
-    asked = hardware.asked(
+    requested = hardware.asked(
         flavor.extra_specs,
         properties,
         flavor.vcpus,
@@ -438,7 +631,9 @@ def check_placing(
     given = scheduling.given_by(
         answers.embedded_flavor(flavor), flavor.vcpus, flavor.memory_mib, flavor.disk_gib, wish
     )
-    scheduling.groups_of(given, flavor.extra_specs, properties, settings.pci_aliases, asked.traits)
+    scheduling.groups_of(
+        given, flavor.extra_specs, properties, settings.pci_aliases, requested.traits
+    )
 
 
 def check_fit(image: images.ImageInfo, memory_mib: int, disk_gib: int) -> None:

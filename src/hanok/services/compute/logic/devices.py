@@ -20,7 +20,7 @@ from hanok.services.placement import facade as placement
 
 SPEC = "pci_passthrough:alias"
 MANAGED = "COMPUTE_MANAGED_PCI_DEVICE"
-MOST = 32  # devices of one server
+MAXIMUM = 32  # devices of one server
 _SPACE = uuid.UUID("0b2f0c55-5d5e-4c39-8d2f-0a1f6c0f7c11")
 _ONE = re.compile(r"([^:,]{1,255}):([1-9]\d{0,3})")
 
@@ -62,8 +62,8 @@ def groups(specs: Mapping[str, Any], aliases: Sequence[PCIAlias]) -> dict[str, p
         group = _group(match[1], [one for one in aliases if one.name == match[1]])
         for _ in range(int(match[2])):
             found[f"_pci{len(found)}"] = group
-            if len(found) > MOST:
-                raise BadInput(f"The flavor asks for more than {MOST} PCI devices.")
+            if len(found) > MAXIMUM:
+                raise BadInput(f"The flavor asks for more than {MAXIMUM} PCI devices.")
     return found
 
 

@@ -79,6 +79,11 @@ def _local(row: Any) -> list[Mapped]:
     return [*roots, *ephemeral, *swap]
 
 
+def has_local(row: Any) -> bool:
+    """Whether a server writes to disks of its host."""
+    return bool(_local(row))
+
+
 def of(row: Any, ephemeral_format: str = "ext4") -> tuple[GuestDisk, ...]:
     """All disks of a server's guest.
 
@@ -140,11 +145,17 @@ def scsi_model(row: Any) -> str:
 # ---- where they are ----
 
 
-def placed(row: Any) -> list[Placed]:
-    """Each disk as the guest finds it, while it is not being rescued."""
+def placed(
+    row: Any, first: Sequence[GuestDisk] = (), last: Sequence[GuestDisk] = ()
+) -> list[Placed]:
+    """Each disk as the guest finds it, while it is not being rescued.
+
+    Args:
+        first, last: what it has before and behind these: volumes. They are placed, too.
+    """
     tags = {one.name: one.tag for one in mapped(row)}
-    disks = of(row)
-    names, addresses = _paths(disks), _addresses(disks)
+    found = [*first, *of(row), *last]
+    names, addresses = _paths(found), _addresses(found)
     return [
         Placed(
             name=one.name,
@@ -154,7 +165,7 @@ def placed(row: Any) -> list[Placed]:
             serial=(row.id if one.name == ROOT else one.name)[:20],  # as many as virtio disks have
             tag=tags.get(one.name, ""),
         )
-        for one in disks
+        for one in found
     ]
 
 

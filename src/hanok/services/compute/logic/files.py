@@ -47,7 +47,7 @@ async def checked(
 
 
 def _content(one: bodies.File) -> bytes:
-    if not one.path or "\0" in one.path:
+    if not one.path:
         raise BadInput("Invalid input for field/attribute path. It is not the path of a file.")
     return decoded(one.contents, "contents")
 

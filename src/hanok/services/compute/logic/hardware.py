@@ -49,7 +49,7 @@ SERIAL_PORTS = 4  # of a PC; QEMU has no more
 QUEUES = 256
 BUSES = ("fdc", "ide", "lxc", "sata", "scsi", "uml", "usb", "virtio", "xen")
 LARGEST = 2**31 - 1  # what devices take as a number, whatever it counts
-MOST = 100  # characters of a value that is repeated in a refusal
+REPEATED_CHARACTERS = 100  # characters of a value that is repeated in a refusal
 VIDEO_MIB = 256
 RNG_PERIOD_MS = 1000
 TPM_VERSIONS, TPM_MODELS = ("1.2", "2.0"), ("tpm-tis", "tpm-crb")
@@ -91,10 +91,10 @@ class Wish(Struct, frozen=True):
         Raises:
             BadInput: they differ.
         """
-        asked, said = self.specs.get(f"{prefix}:{key}"), self.image.get(f"{prefix}_{key}")
-        if asked and said and str(asked) != str(said):
-            raise self._conflict(key, asked, said, prefix)
-        return str(asked)[:MOST] if asked else said
+        requested, said = self.specs.get(f"{prefix}:{key}"), self.image.get(f"{prefix}_{key}")
+        if requested and said and str(requested) != str(said):
+            raise self._conflict(key, requested, said, prefix)
+        return str(requested)[:REPEATED_CHARACTERS] if requested else said
 
     def flag(self, key: str) -> bool | None:
         """As `both`, for what is on or off; None where neither says.
@@ -103,14 +103,14 @@ class Wish(Struct, frozen=True):
             BadInput: they differ.
         """
         text, said = self.specs.get(f"hw:{key}"), self.image.get(f"hw_{key}")
-        asked = None if text is None else truth(text)
-        if asked is not None and said is not None and asked != said:
-            raise self._conflict(key, asked, said)
-        return said if asked is None else asked
+        requested = None if text is None else truth(text)
+        if requested is not None and said is not None and requested != said:
+            raise self._conflict(key, requested, said)
+        return said if requested is None else requested
 
-    def _conflict(self, key: str, asked: Any, said: Any, prefix: str = "hw") -> BadInput:
+    def _conflict(self, key: str, requested: Any, said: Any, prefix: str = "hw") -> BadInput:
         return BadInput(
-            f"Flavor {self.flavor_name} has {prefix}:{key} extra spec explicitly set to {str(asked)[:100]}, "
+            f"Flavor {self.flavor_name} has {prefix}:{key} extra spec explicitly set to {str(requested)[:100]}, "
             f"conflicting with image {self.image_name} which has {prefix}_{key} explicitly set to {said}."
         )
 
@@ -277,10 +277,10 @@ def _hidden(wish: Wish) -> bool:
 def _video_ram(wish: Wish) -> int:
     """A power of two, in MiB, that is at least what the image asks for."""
     requested = wish.image.get("hw_video_ram", 0)
-    most = wish.number("hw_video:ram_max_mb")
-    if requested > most:
+    maximum = wish.number("hw_video:ram_max_mb")
+    if requested > maximum:
         raise BadInput(
-            f"The requested amount of video memory {requested} is higher than the maximum allowed by flavor {most}."
+            f"The requested amount of video memory {requested} is higher than the maximum allowed by flavor {maximum}."
         )
     if requested > VIDEO_MIB:
         raise BadInput(
@@ -317,16 +317,16 @@ def _serial_ports(wish: Wish) -> int:
     """The flavor says how many there may be."""
     text, said = wish.specs.get("hw:serial_port_count"), wish.image.get("hw_serial_port_count")
     try:
-        most = int(text or 0)
+        maximum = int(text or 0)
     except ValueError:
         raise BadInput(
             f"Number of serial ports specified in flavor is invalid: expected an integer, got '{str(text)[:100]}'"
         ) from None
-    if most and said and said > most:
+    if maximum and said and said > maximum:
         raise BadInput(
             "Forbidden to exceed flavor value of number of serial ports passed in image meta."
         )
-    count = said or most or 1
+    count = said or maximum or 1
     if count > SERIAL_PORTS:
         raise BadInput(f"Maximum number of serial port exceeds {SERIAL_PORTS} for qemu")
     if count < 0:
@@ -352,13 +352,13 @@ def _tpm(wish: Wish) -> Any:
 def _locked_memory(wish: Wish, *, sized: bool) -> bool:
     """sized: whether the size of its pages was asked for."""
     text, said = wish.specs.get("hw:locked_memory"), wish.image.get("hw_locked_memory")
-    asked = None if text is None else truth(text)
-    if asked is not None and said is not None and asked != said:
+    requested = None if text is None else truth(text)
+    if requested is not None and said is not None and requested != said:
         raise BadInput(
-            f"locked_memory value in image ({said}) and flavor ({asked}) conflict. A consistent value is expected if "
-            "both specified."
+            f"locked_memory value in image ({said}) and flavor ({requested}) conflict. A consistent value is expected "
+            "if both specified."
         )
-    locked = bool(said if asked is None else asked)
+    locked = bool(said if requested is None else requested)
     if locked and not sized:
         raise BadInput(
             "locked_memory value in image or flavor is forbidden when mem_page_size is not set."

@@ -9,6 +9,7 @@ ImagePropertiesFilter).
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -64,9 +65,15 @@ def capabilities(specs: Mapping[str, Any]) -> dict[tuple[str, ...], str]:
     }
 
 
-def looks(asked: Asked, specs: Mapping[str, Any]) -> bool:
+def looks(requested: Asked, specs: Mapping[str, Any]) -> bool:
     """Whether a request looks at what hosts told."""
-    wants = asked.offers or asked.architecture or asked.hypervisor or asked.mode or asked.versions
+    wants = (
+        requested.offers
+        or requested.architecture
+        or requested.hypervisor
+        or requested.mode
+        or requested.versions
+    )
     return bool(wants) or any(name.startswith(SCOPE) for name in specs)
 
 
@@ -102,14 +109,14 @@ def has_offers(asked: Asked, facts: Facts, *, machine: bool) -> bool:
     return requested <= facts.offers
 
 
-def runs(asked: Asked, facts: Facts) -> bool:
+def runs(requested: Asked, facts: Facts) -> bool:
     """Whether a host runs guests of this architecture, by this hypervisor, in this mode, of such a version."""
     architectures = ARCHITECTURES.get(facts.architecture, (facts.architecture,))
     return (
-        (not asked.architecture or asked.architecture in architectures)
-        and (not asked.hypervisor or asked.hypervisor in facts.hypervisors)
-        and asked.mode in ("", "hvm")
-        and all(_COMPARE[how](facts.version, version) for how, version in asked.versions)
+        (not requested.architecture or requested.architecture in architectures)
+        and (not requested.hypervisor or requested.hypervisor in facts.hypervisors)
+        and requested.mode in ("", "hvm")
+        and all(_COMPARE[how](facts.version, version) for how, version in requested.versions)
     )
 
 
@@ -196,10 +203,10 @@ def _numbers(version: str) -> tuple[int, ...]:
     """7.2.0 as numbers; what stands behind them is left out."""
     found = []
     for part in version.split("."):
-        digits = "".join(c for c in part if c.isdigit())
-        if not digits:
+        digits = re.match("[0-9]{1,9}", part)
+        if digits is None:
             break
-        found.append(int(digits))
+        found.append(int(digits[0]))
     return tuple(found)
 
 

@@ -55,7 +55,7 @@ def _odd(why: str) -> BadInput:
 
 def _check(value: Any, depth: int, left: list[int]) -> None:
     left[0] -= 1
-    if left[0] < 0 or depth > DEEPEST:
+    if depth > DEEPEST:
         raise _odd("it is too long")
     if not isinstance(value, list) or not value:
         raise _odd("each is a list that begins with an operator")
@@ -67,7 +67,7 @@ def _check(value: Any, depth: int, left: list[int]) -> None:
             _check(part, depth + 1, left)
         return
     if name not in (*_COMPARING, "in") or len(parts) < 2:
-        raise _odd(f"{str(name)[:50]} is no operator, or lacks what it compares")
+        raise _odd(f"{str(name)[:50]} is not an operator, or lacks what it compares")
     left[0] -= len(parts)
     if left[0] < 0:
         raise _odd("it is too long")
@@ -98,7 +98,7 @@ def _value(part: Any, have: Mapping[str, Any]) -> Any:
 
 
 def _compared(compare: Callable[[Any, Any], bool], one: Any, other: Any) -> bool:
-    if one is None or other is None:
+    if one is None:
         return False
     try:
         return bool(compare(one, other))

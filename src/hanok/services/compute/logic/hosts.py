@@ -33,6 +33,25 @@ _seen = (
     .where(services.c.host == bindparam("of"), services.c.binary == bindparam("what"))
     .values(seen_at=bindparam("at"), host_state=bindparam("state"))
 )
+_of_hosts = services.c.binary == "nova-compute"
+_quiet = (
+    sa.select(services.c.host)
+    .where(
+        _of_hosts,
+        services.c.seen_at < bindparam("since"),
+        sa.or_(services.c.silent_at.is_(None), services.c.silent_at < services.c.seen_at),
+    )
+    .order_by(services.c.seen_at)
+)
+_unheard = (
+    services.update()
+    .where(
+        _of_hosts,
+        services.c.host.in_(bindparam("names", expanding=True)),
+        services.c.seen_at < bindparam("before"),
+    )
+    .values(silent_at=bindparam("at"))
+)
 _in_zone = (
     services.update()
     .where(services.c.host == bindparam("of"), services.c.binary == "nova-compute")
@@ -46,6 +65,7 @@ _states = sa.select(
     services.c.disabled,
     services.c.forced_down,
     services.c.seen_at,
+    services.c.silent_at,
 ).where(services.c.binary == "nova-compute")
 _status = _states.where(services.c.host.in_(bindparam("names", expanding=True)))
 _status_of_one = _states.where(services.c.host == bindparam("name"))
@@ -251,8 +271,20 @@ async def everything(tx: Transaction) -> list[Row[Any]]:
 
 
 def is_up(row: Row[Any], settings: ComputeSettings, now: datetime) -> bool:
-    """Whether a process was heard of lately and is not forced down."""
-    return not row.forced_down and row.seen_at + timedelta(seconds=settings.down_after_s) > now
+    """Whether a process was heard of lately, has not been asked in vain since, and is not forced down."""
+    silent = row.silent_at is not None and row.silent_at >= row.seen_at
+    late = row.seen_at + timedelta(seconds=settings.down_after_s) <= now
+    return not (row.forced_down or silent or late)
+
+
+async def quiet(tx: Transaction, since: datetime, maximum: int) -> list[str]:
+    """Hosts that nothing was heard of since a moment and that have not been asked in vain, the longest first."""
+    return list(await tx.scalars(_quiet.limit(maximum), {"since": since}))
+
+
+async def unheard(tx: Transaction, names: Collection[str], before: datetime, now: datetime) -> None:
+    """These hosts do not answer; what was heard of them after a moment counts all the same."""
+    await tx.execute(_unheard, {"names": sorted(names), "before": before, "at": now})
 
 
 async def status_of(

@@ -39,7 +39,7 @@ HYPERVISORS = frozenset(
         "vmware vz xen zvm"
     ).split()
 )
-_CARDS = {
+_INTERFACE_MODELS = {
     "virtuale1000": "e1000",
     "virtuale1000e": "e1000e",
     "virtualpcnet32": "pcnet",
@@ -117,7 +117,7 @@ FIELDS: dict[str, Reads] = {
                 "virtio ne2k_pci pcnet rtl8139 e1000 e1000e netfront spapr-vlan lan9118 sriov vmxnet vmxnet3 igb"
             ).split()
         ),
-        _CARDS,
+        _INTERFACE_MODELS,
         "Field value {} is invalid",
     ),
     "hw_viommu_model": _words("intel smmuv3 virtio auto"),

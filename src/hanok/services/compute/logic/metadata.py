@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import Row
 
-from hanok.services.compute.logic import disks
+from hanok.base.addresses import prefix_of
+from hanok.services.compute.logic import server_volumes
 from hanok.services.network.facade import FixedIP, ServerPort
 
 LATEST = "latest"
@@ -81,35 +81,54 @@ def _came_by(first: str, edition: str) -> bool:
     return first <= edition
 
 
-def files(server: Row[Any], ports: Sequence[ServerPort], password: str = "") -> dict[str, bytes]:
-    """All files by path, as the metadata address serves them. password: what the guest has left there."""
-    found = _openstack(server, ports)
+def files(
+    server: Row[Any],
+    ports: Sequence[ServerPort],
+    password: str = "",
+    volumes: Sequence[Row[Any]] = (),
+    domain: str = "",
+) -> dict[str, bytes]:
+    """All files by path, as the metadata address serves them.
+
+    password: what the guest has left there. volumes: rows of the server's. domain: that host names are in.
+    """
+    found = _openstack(server, ports, volumes, domain)
     for version in OPENSTACK_VERSIONS:
         if _came_by(PASSWORD_SINCE, version):
             found[f"openstack/{version}/password"] = password.encode()
     user_data = _user_data(server)
     for version in EC2_VERSIONS:
-        found |= _flat(f"{version}/meta-data/", _ec2(server, ports, version))
+        tree = _ec2(server, ports, version, volumes, domain)
+        found |= _flat(f"{version}/meta-data/", tree)
         if user_data is not None:
             found[f"{version}/user-data"] = user_data
     return found
 
 
 def drive_files(
-    server: Row[Any], ports: Sequence[ServerPort], admin_pass: str | None = None
+    server: Row[Any],
+    ports: Sequence[ServerPort],
+    admin_pass: str | None = None,
+    volumes: Sequence[Row[Any]] = (),
+    domain: str = "",
 ) -> dict[str, bytes]:
     """The files of a config drive: all versions of OpenStack's tree, and of EC2's those that are in use, as JSON.
 
-    admin_pass: for the administrator of the guest; the metadata address never says it.
+    admin_pass: for the administrator of the guest; the metadata address never says it. domain: that host names are in.
     """
-    found = _openstack(server, ports, {} if admin_pass is None else {"admin_pass": admin_pass})
+    more = {} if admin_pass is None else {"admin_pass": admin_pass}
+    found = _openstack(server, ports, volumes, domain, more)
     user_data = _user_data(server)
     for version in DRIVE_EC2:
-        tree = _ec2(server, ports, version)
+        tree = _ec2(server, ports, version, volumes, domain)
         found[f"ec2/{version}/meta-data.json"] = msgspec.json.encode(tree)
         if user_data is not None:
             found[f"ec2/{version}/user-data"] = user_data
     return found
+
+
+def _host_name(server: Row[Any], domain: str) -> str:
+    return f"{server.hostname}.{domain}" if domain else str(server.hostname)
 
 
 def _user_data(server: Row[Any]) -> bytes | None:
@@ -120,10 +139,14 @@ def _user_data(server: Row[Any]) -> bytes | None:
 
 
 def _openstack(
-    server: Row[Any], ports: Sequence[ServerPort], more: Tree | None = None
+    server: Row[Any],
+    ports: Sequence[ServerPort],
+    volumes: Sequence[Row[Any]],
+    domain: str,
+    more: Tree | None = None,
 ) -> dict[str, bytes]:
     """more: of meta_data.json."""
-    meta = _meta_data(server, ports) | (more or {})
+    meta = _meta_data(server, ports, volumes, domain) | (more or {})
     network = msgspec.json.encode(network_data(ports))
     user_data = _user_data(server)
     found: dict[str, bytes] = {}
@@ -135,7 +158,7 @@ def _openstack(
             "meta_data.json": msgspec.json.encode(told),
             "network_data.json": network,
             "vendor_data.json": b"{}",
-            "vendor_data2.json": b"{}",
+            "vendor_data2.json": b'{"static":{}}',  # no data of the operator's, in upstream's form
         }
         if user_data is not None:
             contents["user_data"] = user_data
@@ -145,16 +168,18 @@ def _openstack(
     return found | file_contents(server)
 
 
-def _meta_data(server: Row[Any], ports: Sequence[ServerPort]) -> Tree:
+def _meta_data(
+    server: Row[Any], ports: Sequence[ServerPort], volumes: Sequence[Row[Any]], domain: str
+) -> Tree:
     meta: Tree = {
         "uuid": server.id,
         "name": server.name,
-        "hostname": server.hostname,
+        "hostname": _host_name(server, domain),
         "launch_index": server.launch_index,
         "availability_zone": server.availability_zone or "",
         "project_id": server.project_id,
         "random_seed": _seed(server),
-        "devices": _devices(server, ports),
+        "devices": _devices(server, ports, volumes),
         "dedicated_cpus": [],
     }
     if server.files:
@@ -193,7 +218,9 @@ def _seed(server: Row[Any]) -> str:
     return base64.b64encode(seed).decode()
 
 
-def _devices(server: Row[Any], ports: Sequence[ServerPort]) -> list[Tree]:
+def _devices(
+    server: Row[Any], ports: Sequence[ServerPort], volumes: Sequence[Row[Any]]
+) -> list[Tree]:
     """What has a tag, with what it is known by inside of the guest.
 
     Network interfaces are each alone behind a port of their own, after those of the disks; the firmware numbers their
@@ -208,11 +235,11 @@ def _devices(server: Row[Any], ports: Sequence[ServerPort]) -> list[Tree]:
             "path": disk.path,
             "tags": [disk.tag],
         }
-        for disk in disks.placed(server)
+        for disk in server_volumes.placed(server, volumes)
         if disk.tag
     ]
     tags = {nic["port_id"]: nic.get("tag") for nic in server.nics}
-    first = disks.ports(disks.of(server))
+    first = server_volumes.ports(server, volumes)
     for number, port in enumerate(ports, first):
         if tags.get(port.port_id):
             found.append(
@@ -234,7 +261,13 @@ def _address(number: int) -> str:
 # ---- EC2's tree ----
 
 
-def _ec2(server: Row[Any], ports: Sequence[ServerPort], version: str) -> Tree:
+def _ec2(
+    server: Row[Any],
+    ports: Sequence[ServerPort],
+    version: str,
+    volumes: Sequence[Row[Any]],
+    domain: str,
+) -> Tree:
     """The values of a version: texts, lists of texts, folders."""
     fixed = [ip.address for port in ports for ip in port.fixed_ips if ip.version == 4]
     floating = [port.floating_ip for port in ports if port.floating_ip]
@@ -243,15 +276,15 @@ def _ec2(server: Row[Any], ports: Sequence[ServerPort], version: str) -> Tree:
         "ami-id": f"ami-{number}",
         "ami-launch-index": server.launch_index,
         "ami-manifest-path": "",
-        "block-device-mapping": _mapping(server),
-        "hostname": server.hostname,
+        "block-device-mapping": _mapping(server, volumes),
+        "hostname": _host_name(server, domain),
         "instance-action": "none",
         "instance-id": f"i-{number}",
         "instance-type": server.flavor["name"],
-        "local-hostname": server.hostname,
+        "local-hostname": _host_name(server, domain),
         "local-ipv4": fixed[0] if fixed else "",
         "placement": {"availability-zone": server.availability_zone or ""},
-        "public-hostname": server.hostname,
+        "public-hostname": _host_name(server, domain),
         "public-ipv4": floating[0] if floating else "",
         "reservation-id": server.reservation_id,
         "security-groups": list(server.security_groups),
@@ -263,14 +296,17 @@ def _ec2(server: Row[Any], ports: Sequence[ServerPort], version: str) -> Tree:
     return {name: one for name, one in values.items() if _came_by(EC2_SINCE.get(name, ""), version)}
 
 
-def _mapping(server: Row[Any]) -> Tree:
+def _mapping(server: Row[Any], volumes: Sequence[Row[Any]]) -> Tree:
     """Disks by what they are for, as cloud-init mounts them."""
     found = {"ami": "vda"}
-    for disk in disks.placed(server):
+    names = {row.id: f"ebs{number}" for number, row in enumerate(volumes)}
+    for disk in server_volumes.placed(server, volumes):
         if disk.name == "root":
             found["ami"] = disk.path.removeprefix("/dev/")
-        if disk.name not in ("config", "installer"):
-            found[disk.name] = disk.path
+        if disk.name not in ("config", "installer") and disk.path:
+            found[names.get(disk.name, disk.name)] = disk.path
+    if (root := server_volumes.root_of(volumes)) is not None and root.device:
+        found["ami"], found["root"] = root.device.removeprefix("/dev/"), root.device
     return found
 
 
@@ -316,13 +352,13 @@ def network_data(ports: Sequence[ServerPort]) -> Tree:
                 "ethernet_mac_address": port.mac,
             }
         )
-        asked: set[str] = set()
+        requested: set[str] = set()
         for ip in port.fixed_ips:
             one = _network(ip)
             if one["type"].endswith("_dhcp"):
-                if one["type"] in asked:
+                if one["type"] in requested:
                     continue  # one question brings all addresses of an interface
-                asked.add(one["type"])
+                requested.add(one["type"])
             head = {"id": f"network{len(networks)}", "link": link, "network_id": port.network_id}
             networks.append(head | one)
             services += [dns for dns in _name_servers(ip) if dns not in services]
@@ -348,7 +384,7 @@ def _routes(ip: FixedIP) -> list[Tree]:
         zero = "0.0.0.0" if ip.version == 4 else "::"  # noqa: S104 -- all addresses, not a place to listen
         found.append({"network": zero, "netmask": zero, "gateway": ip.gateway})
     for destination, gateway in ip.routes:
-        network = ipaddress.ip_network(destination, strict=False)
+        network = prefix_of(destination)
         found.append(
             {
                 "network": str(network.network_address),

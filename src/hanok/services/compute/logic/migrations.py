@@ -24,7 +24,14 @@ from hanok.store import Transaction
 RESIZE = "resize"
 COLD = "migration"
 LIVE = "live-migration"
-UNDER_WAY = ("pre-migrating", "migrating", "post-migrating", "finished", "confirming", "reverting")
+EVACUATION = "evacuation"
+UNDER_WAY = (
+    *("pre-migrating", "migrating", "post-migrating", "finished", "confirming", "reverting"),
+    *("queued", "preparing", "running"),
+)
+HURRY = (
+    "force_complete"  # among what is kept of a live migration: it may stand still until it is there
+)
 
 _going_on = (
     sa.select(migrations)
@@ -74,7 +81,7 @@ async def create(
         "project_id": row.project_id,
         "user_id": user_id,
         "migration_type": kind,
-        "status": "pre-migrating",
+        "status": "queued" if kind == LIVE else "pre-migrating",
         "hidden": False,
         "source_compute": row.host,
         "source_node": row.host,
@@ -144,6 +151,14 @@ async def set_status(
 ) -> None:
     """more: further columns."""
     await tx.execute(_change.values(status=status, updated_at=now, **more), {"of": uuid})
+
+
+async def set_progress(
+    tx: Transaction, uuid: str, status: str, progress: Mapping[str, int], now: datetime
+) -> None:
+    """How far a live migration is."""
+    values = {"status": status, "progress": dict(progress), "updated_at": now}
+    await tx.execute(_change.values(**values), {"of": uuid})
 
 
 async def end_all(tx: Transaction, server_id: str, now: datetime) -> list[str]:

@@ -22,8 +22,18 @@ _POWER = {0: "pending", 1: "running", 3: "paused", 4: "shutdown", 6: "crashed", 
 _ACTION = ("InstanceActionPayload", "1.8")
 _PAYLOADS = {
     "create": ("InstanceCreatePayload", "1.12"),
+    "rebuild": ("InstanceActionRebuildPayload", "1.9"),
+    "rescue": ("InstanceActionRescuePayload", "1.3"),
     "snapshot": ("InstanceActionSnapshotPayload", "1.9"),
 }
+_OWN = {
+    "tags": ("create", "update"),
+    "instance_name": ("create",),
+    "trusted_image_certificates": ("create", "rebuild"),
+    "rescue_image_ref": ("rescue",),
+    "snapshot_image_id": ("snapshot",),
+}
+"""What only the payloads of some actions have."""
 _FLAVOR = "1.4"
 _IP = "1.0"
 _FAULT = "1.0"
@@ -85,6 +95,8 @@ def _itself(row: Row[Any]) -> dict[str, Any]:
         "updated_at": zulu(row.updated_at),
         "launched_at": zulu(row.launched_at),
         "terminated_at": zulu(row.terminated_at),
+        "instance_name": f"instance-{row.sequence:08x}",
+        "trusted_image_certificates": row.trusted_certificates,
         "deleted_at": zulu(row.terminated_at) if row.deleted else None,
     }
 
@@ -113,15 +125,19 @@ def notifications(event: Event) -> list[dict[str, Any]]:
             event,
             event_type,
             f"nova-compute:{host}",
-            versioned(name, version, _versioned(event.payload)),
+            versioned(name, version, _versioned(event.payload, action)),
         ),
         envelope(event, event.kind, f"compute.{host}", _plain(event.payload)),
     ]
 
 
-def _versioned(server: Mapping[str, Any]) -> dict[str, Any]:
+def _versioned(server: Mapping[str, Any], action: str) -> dict[str, Any]:
     """A server's data in versioned objects, what it has of its own in objects of theirs."""
-    data = {name: value for name, value in server.items() if name != "fixed_ips"}
+    data = {
+        name: value
+        for name, value in server.items()
+        if name != "fixed_ips" and action in _OWN.get(name, (action,))
+    }
     if "flavor" not in server:
         return data  # it is gone for good; nothing but its id is known
     data["flavor"] = versioned("FlavorPayload", _FLAVOR, server["flavor"])

@@ -145,23 +145,46 @@ async def used(
     return {**{name: int(row._mapping[name]) for name in OF_SERVERS}, "server_groups": groups}
 
 
-async def check_servers(
+async def room_for(
     tx: Transaction,
     room: Compute,
     project_id: str,
     user_id: str,
     *,
-    count: int,
+    least: int,
+    maximum: int,
     vcpus: int,
     memory_mib: int,
-) -> None:
-    """Hold a request for servers against the limits of the project and of its user, in the transaction that makes them.
+) -> int:
+    """How many servers the limits of the project and of its user leave room for, in the transaction that makes them.
 
     Raises:
-        OverQuota: a limit would be passed; the message names it.
+        OverQuota: there is no room for the least; the message names a limit that so many servers would pass.
+
+    Source: Compute API reference, "Create multiple servers", min_count and max_count.
     """
-    requested = {"instances": count, "cores": vcpus * count, "ram": memory_mib * count}
-    await check_more(tx, room, project_id, user_id, requested)
+
+    async def check(count: int) -> None:
+        requested = {"instances": count, "cores": vcpus * count, "ram": memory_mib * count}
+        await check_more(tx, room, project_id, user_id, requested)
+
+    try:
+        await check(maximum)
+    except OverQuota:
+        fits, too_many = least - 1, maximum
+    else:
+        return maximum
+    while too_many - fits > 1:
+        middle = (fits + too_many) // 2
+        try:
+            await check(middle)
+        except OverQuota:
+            too_many = middle
+        else:
+            fits = middle
+    if fits < least:
+        await check(maximum)
+    return fits
 
 
 async def check_more(

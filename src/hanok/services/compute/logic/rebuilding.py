@@ -19,6 +19,8 @@ from hanok.services.compute.logic import (
     hosts,
     quotas,
     requirements,
+    server_volumes,
+    volume_wishes,
 )
 from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import bodies
@@ -49,9 +51,9 @@ async def changes(
     values: dict[str, Any] = {
         "kernel_id": kernel,
         "ramdisk_id": ramdisk,
-        "root_device": disks.root_path(image.properties, bus),
-        "image_id": image.id,
-        "image_format": image.disk_format or "raw",
+        "root_device": disks.root_path(image.properties, bus) if row.image_id else row.root_device,
+        "image_id": image.id if row.image_id else "",
+        "image_format": image.disk_format or "raw" if row.image_id else "raw",
         "image_properties": {k: v for k, v in image.properties.items() if isinstance(v, str)},
         "config_drive": row.config_drive or requirements.forces_config_drive(image.properties),
     }
@@ -73,22 +75,63 @@ async def changes(
     if body.user_data is not UNSET:
         creating.check_user_data(body.user_data)
         values["user_data"] = body.user_data
+    values["trusted_certificates"] = trusted(row, body)
     values["files"] = await files.checked(tx, room, row.project_id, body.personality)
     return values
+
+
+def trusted(row: Row[Any], body: bodies.Rebuild) -> list[str] | None:
+    """The certificates that the new image's signer must stand on; those from before, where the request names none.
+
+    Raises:
+        BadInput: they are not ids, or the server boots from a volume.
+    """
+    if body.trusted_image_certificates is UNSET:
+        kept: list[str] | None = row.trusted_certificates
+        return kept
+    named = creating.trusted(body.trusted_image_certificates)
+    if named and not row.image_id:
+        raise BadInput(
+            "Image certificate validation is not supported for servers that boot from a volume."
+        )
+    return named
 
 
 async def _image(tx: Transaction, caller: Caller, row: Row[Any], image_id: str) -> images.ImageInfo:
     image = await creating.bootable(tx, caller, image_id)
     requirements.check_properties(image.properties)
-    creating.check_fit(image, row.memory_mib, row.disk_gib)
+    creating.check_fit(image, row.memory_mib, row.disk_gib if row.image_id else 0)
     _check_cpus(row, image.properties)
     await _check_host(tx, row, image)
-    asked = {name for name in image.properties if name.startswith("trait:")}
-    if more := sorted(asked - set(row.image_properties)):
+    requested = {name for name in image.properties if name.startswith("trait:")}
+    if more := sorted(requested - set(row.image_properties)):
         raise BadInput(
             f"The image asks for {more[0][:100]}, which the server's image did not: a rebuild stays on its host."
         )
     return image
+
+
+async def root_volume(
+    tx: Transaction, room: Compute, row: Row[Any], image: str, *, reimages: bool
+) -> Row[Any]:
+    """The row of the volume that a server boots from, which is to be made anew.
+
+    Args:
+        image: the id of the image that is asked for. reimages: whether the volume may get another image's content.
+
+    Raises:
+        BadInput: it may not, or the volume is too small. NotFound.
+    """
+    root = server_volumes.root_of(await server_volumes.of_server(tx, row.id))
+    info = None if root is None else await room.volumes.get(tx, root.volume_id)
+    if root is None or info is None:
+        raise BadInput(f"Instance {row.id} has no root volume.")
+    if not reimages and info.image_metadata.get("image_id") != image:
+        raise BadInput("Unable to rebuild with a different image for a volume-backed server.")
+    found = await images.get(tx, image)
+    if found is not None:
+        volume_wishes.check_fits(found, info.size_gib)
+    return root
 
 
 def _check_cpus(row: Row[Any], properties: Mapping[str, Any]) -> None:

@@ -10,13 +10,13 @@ image and compute guides of OpenStack.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
+from hanok.base.addresses import address_of
 from hanok.base.errors import BadInput
 from hanok.base.ids import is_uuid
 from hanok.services.compute.logic import cpu_wishes, devices, disks, hardware, host_queries, limits
@@ -71,7 +71,7 @@ def _one_or_several(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 def _address(value: Any) -> bool:
     try:
-        ipaddress.ip_address(value if isinstance(value, str) else "")
+        address_of(value)
     except ValueError:
         return False
     return True
@@ -101,6 +101,7 @@ _NO = ("false", "no", "0", "off", "f", "n")
 
 PROPERTIES_TAKEN: dict[str, tuple[tuple[str, ...] | None, str]] = {
     "hw_disk_bus": (disks.BUSES, _ACTS),
+    "block_device_mapping": (None, "acted on: the volumes that servers of the image have"),
     "hw_cdrom_bus": (disks.CDROM_BUSES, _ACTS),
     "hw_scsi_model": (disks.SCSI_MODELS, _ACTS),
     "img_config_drive": (("optional", "mandatory"), "acted on: mandatory gives each server one"),
@@ -139,7 +140,7 @@ NOT_HAD: dict[str, str] = {
     "cpu_realtime_mask": "CPUs of guests are not scheduled in real time",
     "ephemeral_encryption": "disks on hosts are not encrypted yet",
     "ephemeral_encryption_format": "disks on hosts are not encrypted yet",
-    "ephemeral_encryption_secret_uuid": "there is no key manager yet",
+    "ephemeral_encryption_secret_uuid": "disks on hosts are not encrypted yet",
     "firmware_stateless": "firmware of guests keeps its variables",
     "floppy_bus": "guests have no floppy disks",
     "mem_encryption": "memory of guests is not encrypted",
@@ -147,16 +148,15 @@ NOT_HAD: dict[str, str] = {
     "pmem": "hosts have no persistent memory for guests",
     "redirected_usb_ports": "USB devices of users come by SPICE, which is not served",
     "sound_model": "guests have no sound: consoles do not carry it",
-    "tpm_secret_security": "there is no key manager yet, and the state of a TPM is not encrypted",
+    "tpm_secret_security": "the state of a TPM is not encrypted",
     "usb_model": "a guest gets a USB controller with the devices that it asks for",
     "virtio_packed_ring": "queues of guests are of the usual form",
 }
 """Why guests do not have what upstream's would, by what follows `hw_` and `hw:`."""
 
 IMAGES_NOT_HAD: dict[str, str] = {
-    "block_device_mapping": "there is no block storage yet",
-    "img_bdm_v2": "there is no block storage yet",
-    "img_block_device_mapping": "there is no block storage yet",
+    "img_bdm_v2": "the volumes of an image's servers are read from block_device_mapping",
+    "img_block_device_mapping": "the volumes of an image's servers are read from block_device_mapping",
     "img_mappings": "disks have the names that their buses give them",
     "img_root_device_name": "the name of the root disk is read from root_device_name",
 }
@@ -230,8 +230,8 @@ def rescue_of(properties: Mapping[str, Any]) -> dict[str, Any]:
             f"The image asks for hw_rescue_device=cdrom on hw_rescue_bus={bus}, which is not supported. "
             "Supported: scsi, sata, ide."
         )
-    asked = {name: value for name, value in properties.items() if name in hardware.PROPERTIES}
-    return {"stable": stable, "bus": bus, "device": device, "properties": asked}
+    requested = {name: value for name, value in properties.items() if name in hardware.PROPERTIES}
+    return {"stable": stable, "bus": bus, "device": device, "properties": requested}
 
 
 def forces_config_drive(properties: Mapping[str, Any]) -> bool:

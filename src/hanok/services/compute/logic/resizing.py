@@ -54,9 +54,9 @@ async def _flavor(tx: Transaction, caller: Caller, row: Row[Any], ref: Any) -> A
         raise BadInput(error.message) from error
     if flavor.id == row.flavor_id:
         raise BadInput("When resizing, instances must change flavor!")
-    if row.disk_gib and not flavor.disk_gib:
+    if row.image_id and row.disk_gib and not flavor.disk_gib:
         raise BadInput(f"{_DISK}Resize to zero disk flavor is not allowed.")
-    if flavor.disk_gib < row.disk_gib:
+    if row.image_id and flavor.disk_gib < row.disk_gib:
         raise BadInput(f"{_DISK}disks do not shrink ({row.disk_gib} GiB to {flavor.disk_gib} GiB).")
     _check_further(row, flavor)
     return flavor
@@ -79,7 +79,7 @@ def _check_further(row: Row[Any], flavor: Any) -> None:
 async def _check_image(tx: Transaction, room: Compute, row: Row[Any], flavor: Any) -> None:
     """Raises BadInput when the flavor, with what the image asks for, is none that the server could have."""
     requirements.check_specs(flavor.extra_specs)
-    image = await images.get(tx, row.image_id)
+    image = await images.get(tx, row.image_id) if row.image_id else None
     name = row.image_id if image is None else image.name or image.id
     creating.check_placing(row.image_properties, flavor, room.settings, name)
     if image is not None:

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy import Row, bindparam
 
+from hanok.base.addresses import address_of, prefix_of
 from hanok.base.errors import BadInput
 from hanok.commands import Devices, HostCell, HostDevice, Topology
 from hanok.commands.limits import Limited
@@ -47,13 +48,10 @@ from hanok.services.compute.logic.host_facts import Facts
 from hanok.services.compute.logic.server_groups import Placed
 from hanok.services.compute.logic.weighing import Candidate
 from hanok.services.compute.room import ComputeSettings, PCIAlias
-from hanok.services.compute.tables import servers, services
+from hanok.services.compute.tables import servers
 from hanok.services.placement import facade as placement
 from hanok.store import Transaction
 
-_told_state = sa.select(services.c.host_state).where(
-    services.c.host == bindparam("name"), services.c.host_state.is_not(None)
-)
 ENOUGH = 20  # hosts that are tried, the best first
 WAYS = 16  # in which one host is looked at, where it matters which of its devices are taken
 GIVEN = ("VCPU", "MEMORY_MB", "DISK_GB")
@@ -129,8 +127,8 @@ class Host(Struct, frozen=True, kw_only=True):
     memory_ratio: float = 1.0
     io_ops: int = 0
     instances: int = 0
-    most_io_ops: int = 0
-    most_instances: int = 0
+    maximum_io_ops: int = 0
+    maximum_instances: int = 0
     limits: frozenset[str] = frozenset()
     facts: Facts = Facts()
 
@@ -200,7 +198,7 @@ def groups_of(
         )
     if odd := sorted(subtrees - groups.keys()):
         raise BadInput(
-            f"The flavor's same_subtree names '{odd[0][:64]}', which is none of its groups."
+            f"The flavor's same_subtree names '{odd[0][:64]}', which is not one of its groups."
         )
     isolate = _isolated(specs, len(groups) - 1)
     return groups | devices.groups(specs, aliases), isolate
@@ -316,7 +314,7 @@ def _near(hints: Mapping[str, Any]) -> Network | None:
         return None
     text = f"{hints['build_near_host_ip']}{hints.get('cidr', _NEAR_PREFIX)}"
     try:
-        return ipaddress.ip_network(text, strict=False)
+        return prefix_of(text)
     except ValueError:
         raise BadInput(
             f"Invalid input for field/attribute cidr. Value: {text[:100]}. It is not a valid network."
@@ -327,10 +325,11 @@ async def request_of(tx: Transaction, row: Row[Any], settings: ComputeSettings) 
     """What a server asks of its host, from its row."""
     specs = row.flavor.get("extra_specs") or {}
     wish = cpu_wishes.wish(row.vcpus, row.memory_mib, specs, row.image_properties)
-    given = given_by(row.flavor, row.vcpus, row.memory_mib, row.disk_gib, wish)
-    asked = hardware.asked(specs, row.image_properties, row.vcpus)
+    root_gib = row.disk_gib if row.image_id else 0  # a volume is on no host's disk
+    given = given_by(row.flavor, row.vcpus, row.memory_mib, root_gib, wish)
+    requested = hardware.asked(specs, row.image_properties, row.vcpus)
     groups, isolate = groups_of(
-        given, specs, row.image_properties, settings.pci_aliases, asked.traits
+        given, specs, row.image_properties, settings.pci_aliases, requested.traits
     )
     of_ports, together = await bandwidth.groups(tx, row.nics)
     groups |= of_ports
@@ -364,7 +363,7 @@ async def request_of(tx: Transaction, row: Row[Any], settings: ComputeSettings) 
         server_id=row.id,
         flavor_id=row.flavor_id,
         limits=limits.of(specs).kinds(),
-        asked=asked,
+        asked=requested,
     )
 
 
@@ -403,7 +402,7 @@ def is_near(request: Request, host: Host) -> bool:
     if request.near is None:
         return True
     try:
-        return ipaddress.ip_address(host.address) in request.near
+        return address_of(host.address) in request.near
     except ValueError:
         return False
 
@@ -437,11 +436,11 @@ def fulfils_the_query(request: Request, host: Host) -> bool:
 
 
 def is_not_too_busy(request: Request, host: Host) -> bool:
-    return not host.most_io_ops or host.io_ops < host.most_io_ops
+    return not host.maximum_io_ops or host.io_ops < host.maximum_io_ops
 
 
 def has_few_servers(request: Request, host: Host) -> bool:
-    return not host.most_instances or host.instances < host.most_instances
+    return not host.maximum_instances or host.instances < host.maximum_instances
 
 
 def has_the_machine(request: Request, host: Host) -> bool:
@@ -770,12 +769,6 @@ def is_placed_exactly(row: Any) -> bool:
     )
 
 
-async def is_simulated(tx: Transaction, host: str) -> bool:
-    """Whether a host runs no guests really, so that their disks are wherever they are wanted."""
-    rows = await tx.all(_told_state, {"name": host})
-    return any(row.host_state.get("simulated") for row in rows)
-
-
 async def of_providers(
     tx: Transaction,
     provider_ids: list[str] | None,
@@ -812,8 +805,8 @@ async def of_providers(
             aggregates=within.get(row.host, frozenset()),
             io_ops=busy.get(row.host, 0),
             instances=many.get(row.host, 0),
-            most_io_ops=settings.max_io_ops_per_host,
-            most_instances=settings.max_instances_per_host,
+            maximum_io_ops=settings.max_io_ops_per_host,
+            maximum_instances=settings.max_instances_per_host,
             **exact.get(row.host, {}),
             limits=able.get(row.provider_id, frozenset()),
             facts=facts.get(row.provider_id, Facts()),
@@ -853,7 +846,7 @@ async def verdict(
     for one in FILTERS:
         fitting = [host for host in left if one.fits(request, host)]
         out = [host.name for host in left if not one.fits(request, host)]
-        if out and one.fits is is_the_host:
+        if one.fits is is_the_host:
             count = len(fitting)  # whoever names a host knows that the others are not meant
         elif out:
             reasons.append(Reason(f"{len(out)} {one.why[len(out) > 1]}", sorted(out)))

@@ -120,6 +120,8 @@ _SAME_SCREEN = (
     "unpause",
     "attach_interface",
     "detach_interface",
+    "attach_volume",
+    "detach_volume",
 )  # what is seen before and after is one run of the guest
 
 
@@ -178,7 +180,7 @@ def check_action(row: Row[Any], action: str) -> None:
     """
     if row.vm_state not in states.ACTIONS[action][0] or row.task_state is not None:
         raise _impossible(row, action)
-    if not row.host and action != "unshelve":
+    if not row.host and row.vm_state != "shelved_offloaded":
         raise Conflict(f"Instance {row.id} is not ready")
 
 
@@ -351,6 +353,12 @@ def hostname_of(name: str, server_id: str) -> str:
 async def count_on_host(tx: Transaction, host: str) -> int:
     mine = sa.select(sa.func.count()).where(servers.c.host == host, servers.c.deleted.is_(False))
     return int(await tx.scalar(mine) or 0)
+
+
+async def ids_on_host(tx: Transaction, host: str) -> frozenset[str]:
+    """The servers whose guests are a host's own."""
+    mine = sa.select(servers.c.id).where(servers.c.host == host, servers.c.deleted.is_(False))
+    return frozenset(str(one) for one in await tx.scalars(mine))
 
 
 async def on_host(tx: Transaction, host: str) -> list[Row[Any]]:

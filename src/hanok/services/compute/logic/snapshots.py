@@ -26,7 +26,8 @@ NOT_INHERITED = frozenset(
 NOT_INHERITED_PREFIXES = ("img_signature", "os_glance", "os_hash_", "os_hidden")
 
 
-def _inherited(properties: Mapping[str, str]) -> dict[str, str]:
+def inherited(properties: Mapping[str, str]) -> dict[str, str]:
+    """Of the properties of a server's image those that hold for a copy of its disk."""
     return {
         name: value
         for name, value in properties.items()
@@ -90,10 +91,10 @@ async def new_image(
     """
     if caller.project_id is None:
         raise BadInput("An image belongs to a project: use a project's token.")
-    base = await images.get(tx, row.image_id)
+    base = await images.get(tx, row.image_id) if row.image_id else None
     foreign = caller.project_id != row.project_id
     properties = {
-        **_inherited(row.image_properties),
+        **inherited(row.image_properties),
         "base_image_ref": row.image_id,
         "instance_uuid": row.id,
         "user_id": caller.user_id,
@@ -108,7 +109,7 @@ async def new_image(
             room.images,
             owner=caller.project_id,
             name=name,
-            min_disk_gib=max(row.disk_gib, base.min_disk_gib if base else 0),
+            min_disk_gib=max(row.disk_gib, base.min_disk_gib if base else 0) if row.image_id else 0,
             min_ram_mib=base.min_ram_mib if base else 0,
             properties=properties,
             shared_with=row.project_id if foreign else None,

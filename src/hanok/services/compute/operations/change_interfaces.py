@@ -7,7 +7,7 @@ from typing import Any
 from hanok.base.errors import StepFailed
 from hanok.commands import InstanceState, SetInterfaces
 from hanok.operations import Run, Step
-from hanok.services.compute.logic import bandwidth, servers
+from hanok.services.compute.logic import bandwidth, server_volumes, servers
 from hanok.services.compute.operations.changing import OnServer, existing
 from hanok.services.compute.operations.create_server import APPLY_S, START_S, drive_of
 from hanok.services.compute.room import Compute
@@ -45,12 +45,13 @@ async def _command(
     async with run.reading() as tx:
         nics = await networks.nics(tx, row.id)
         ports = (await networks.ports_of(tx, [row.id])).get(row.id, [])
+        volumes = await server_volumes.of_server(tx, row.id)
     kept = [port for port in ports if port.port_id != without]
     return SetInterfaces(
         server_id=row.id,
         generation=run.args.generation + undone,
         nics=tuple(nic for nic in nics if nic.port_id != without),
-        config_drive=drive_of(row, kept, None),
+        config_drive=drive_of(row, kept, None, volumes, run.tools.settings.dhcp_domain),
         timeout_s=UNDO_S if undone else LET_GO_S,
         required=not (undone or dead),
         request_id=run.request_id,

@@ -37,7 +37,7 @@ async def bring_copy(run: Run[CreateImage, Compute], host: str) -> None:
     """
     tools, image_id = run.tools, run.args.image_id
     while not await asyncio.to_thread(tools.copies.has, image_id):
-        maximum = tools.images.settings.most_bytes
+        maximum = tools.images.settings.maximum_bytes
         command = HandOverSnapshot(
             server_id=run.args.server_id,
             snapshot_id=image_id,
@@ -91,7 +91,7 @@ class StoreImage(Step["CreateImage", Compute, snapshots.Stored], name="store_ima
             tools.copies.path(image_id),
             "qcow2",
             attempt=run.operation_id,
-            still_wanted=run.check_cancelled,
+            still_requested=run.check_cancelled,
         )
 
     async def save(
@@ -133,6 +133,7 @@ class CreateImage(Operation, frozen=True, kw_only=True, tag="compute.create_imag
     owner: the project of the image. rotation: how many backups of a type are kept; None for a plain snapshot.
     """
 
+    with_files = True
     server_id: str
     image_id: str
     owner: str
@@ -140,7 +141,7 @@ class CreateImage(Operation, frozen=True, kw_only=True, tag="compute.create_imag
     rotation: int | None = None
     pool = "transfer"
     deadline_s = 8 * 3600.0
-    steps = (CopyDisk, StoreImage, TidyUp)
+    steps: ClassVar[tuple[type[Step[Any, Any, Any]], ...]] = (CopyDisk, StoreImage, TidyUp)
 
     @property
     def resource(self) -> str:
@@ -151,7 +152,8 @@ class CreateImage(Operation, frozen=True, kw_only=True, tag="compute.create_imag
         return "compute.instance.snapshot"
 
     async def news(self, run: Run[Any, Compute], tx: Transaction) -> dict[str, Any]:
-        return await notifications.news(tx, run.tools.network, self.server_id)
+        told = await notifications.news(tx, run.tools.network, self.server_id)
+        return {**told, "snapshot_image_id": self.image_id}
 
     async def stuck(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
         await servers.stuck(tx, self.server_id, why, run.clock.now())

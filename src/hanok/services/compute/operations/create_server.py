@@ -30,6 +30,7 @@ from hanok.services.compute.logic import (
     notifications,
     scheduling,
     server_groups,
+    server_volumes,
     servers,
     topologies,
     weighing,
@@ -48,7 +49,7 @@ START_S = 120.0  # QEMU under TCG on a busy host answers in seconds; this is for
 APPLY_S = 30.0
 
 
-async def building(run: Run[CreateServer, Compute]) -> Any:
+async def building(run: Run[Any, Compute]) -> Any:
     """The server's row.
 
     Raises:
@@ -194,6 +195,16 @@ async def image_at(run: Run[Any, Compute], image_id: str, host: str) -> None:
     await run.ask(host, command, ImageState, timeout_s=COPY_S)
 
 
+async def signature_holds(run: Run[Any, Compute], image_id: str) -> None:
+    """The image's data is what its signer signed, where that is still to be looked at.
+
+    Raises:
+        Waiting: all of it is being read. StepFailed: it is not.
+    """
+    if run.args.signer is not None:
+        await run.children(images.CheckSignature(image_id=image_id, certificate=run.args.signer))
+
+
 class FetchImage(Step["CreateServer", Compute, None], name="fetch_image"):
     """Bring the image into the host's cache; a second server of it copies nothing (steps 10 and 11)."""
 
@@ -202,7 +213,9 @@ class FetchImage(Step["CreateServer", Compute, None], name="fetch_image"):
     )  # two tries of a host that copies slowly, and what comes from a far store before
 
     async def do(self, run: Run[CreateServer, Compute]) -> None:
-        await ensure_image(run, await building(run))
+        row = await building(run)
+        await signature_holds(run, row.image_id)
+        await ensure_image(run, row)
 
     async def save(self, run: Run[CreateServer, Compute], tx: Transaction, result: None) -> None:
         await servers.set_task(tx, run.args.server_id, "networking", run.clock.now())
@@ -251,11 +264,17 @@ class BindPorts(Step["CreateServer", Compute, None], name="bind_ports"):
             await networks.release_plans(tx, run.tools.network, row.id, plans)
 
 
-def drive_of(row: Any, ports: Sequence[ServerPort], admin_pass: str | None) -> tuple[DiskFile, ...]:
-    """The files of a server's config drive; none where it has none."""
+def drive_of(
+    row: Any,
+    ports: Sequence[ServerPort],
+    admin_pass: str | None,
+    volumes: Sequence[Any],
+    domain: str,
+) -> tuple[DiskFile, ...]:
+    """The files of a server's config drive; none where it has none. domain: that host names are in."""
     if not row.config_drive:
         return ()
-    files = metadata.drive_files(row, ports, admin_pass)
+    files = metadata.drive_files(row, ports, admin_pass, volumes, domain)
     return tuple(DiskFile(path=path, content=content) for path, content in sorted(files.items()))
 
 
@@ -263,10 +282,23 @@ async def instance_command(
     run: Run[Any, Compute], row: Any, generation: int, admin_pass: str | None
 ) -> EnsureInstance:
     async with run.reading() as tx:
-        nics = await networks.nics(tx, row.id)
-        ports = (await networks.ports_of(tx, [row.id])).get(row.id, [])
-        exact = scheduling.is_placed_exactly(row)
-        placed = await topologies.of_server(tx, row) if exact else topologies.Placed()
+        return await command_of(run.tools, tx, row, generation, admin_pass, run.request_id)
+
+
+async def command_of(
+    room: Compute,
+    tx: Transaction,
+    row: Any,
+    generation: int,
+    admin_pass: str | None = None,
+    request_id: str = "",
+) -> EnsureInstance:
+    """What a server's host is told of it: the row as it is."""
+    nics = await networks.nics(tx, row.id)
+    ports = (await networks.ports_of(tx, [row.id])).get(row.id, [])
+    exact = scheduling.is_placed_exactly(row)
+    placed = await topologies.of_server(tx, row) if exact else topologies.Placed()
+    volumes = await server_volumes.of_server(tx, row.id)
     return EnsureInstance(
         server_id=row.id,
         generation=generation,
@@ -277,20 +309,21 @@ async def instance_command(
         vcpus=row.vcpus,
         memory_mib=row.memory_mib,
         disk_gib=row.disk_gib,
-        disks=disks.of(row, run.tools.settings.default_ephemeral_format),
+        disks=disks.of(row, room.settings.default_ephemeral_format),
         scsi_model=disks.scsi_model(row),
         kernel=disks.kernel(row),
         image_id=row.image_id,
         image_format=row.image_format,
         nics=nics,
-        config_drive=drive_of(row, ports, admin_pass),
+        config_drive=drive_of(row, ports, admin_pass, volumes, room.settings.dhcp_domain),
+        volumes=server_volumes.guest_volumes(volumes),
         disk_generation=row.disk_generation,
         topology=placed.topology,
         host_devices=placed.devices,
         rescue=None if row.rescue is None else msgspec.convert(row.rescue, RescueDisk),
         limits=limits.of(row.flavor.get("extra_specs") or {}),
         devices=_devices(row),
-        request_id=run.request_id,
+        request_id=request_id,
     )
 
 
@@ -362,12 +395,24 @@ async def note_failure(run: Run[Any, Compute], tx: Transaction, why: str) -> Non
 
 
 class CreateServer(Operation, frozen=True, kw_only=True, tag="compute.create_server"):
-    """Build a server whose row was written. admin_pass: sealed; only where the server has a config drive."""
+    """Build a server whose row was written.
+
+    admin_pass: sealed; only where the server has a config drive. signer: the certificate that the image's data is still
+    to be held against, where the server trusts no other.
+    """
 
     server_id: str
     generation: int = 1
     admin_pass: str = ""
-    steps = (AskPlacement, WeighHosts, ClaimHost, FetchImage, BindPorts, StartGuest)
+    signer: images.Certificate | None = None
+    steps: ClassVar[tuple[type[Step[Any, Any, Any]], ...]] = (
+        AskPlacement,
+        WeighHosts,
+        ClaimHost,
+        FetchImage,
+        BindPorts,
+        StartGuest,
+    )
 
     @property
     def resource(self) -> str:

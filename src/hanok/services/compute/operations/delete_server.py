@@ -8,6 +8,7 @@ from hanok.base.errors import Unavailable
 from hanok.commands import Done, RemoveInstance
 from hanok.operations import Operation, Run, Step
 from hanok.services.compute.logic import bindings, migrations, notifications, servers, topologies
+from hanok.services.compute.operations import with_volumes
 from hanok.services.compute.operations.drop_image import drop
 from hanok.services.compute.room import Compute
 from hanok.services.compute.tables import servers as server_table
@@ -28,11 +29,21 @@ class RemoveGuest(Step["DeleteServer", Compute, None], name="remove_guest"):
         command = RemoveInstance(
             server_id=row.id, generation=run.args.generation, request_id=run.request_id
         )
-        for host in filter(None, (row.host, *await run.read(bindings.elsewhere, row.id))):
+        for host in filter(None, (row.host, *await run.read(bindings.other_hosts, row.id))):
             try:
                 await run.ask(host, command, Done, timeout_s=REMOVE_S)
             except Unavailable:
                 run.debts.append((host, command))
+
+
+class ReleaseVolumes(Step["DeleteServer", Compute, None], name="release_volumes"):
+    """Its volumes are closed and free for others; those that are to go with it are being deleted."""
+
+    async def do(self, run: Run[DeleteServer, Compute]) -> None:
+        await with_volumes.close_all(run, run.args.server_id)
+
+    async def save(self, run: Run[DeleteServer, Compute], tx: Transaction, result: None) -> None:
+        await with_volumes.let_all_go(run, tx, run.args.server_id)
 
 
 class ReleasePorts(Step["DeleteServer", Compute, None], name="release_ports"):
@@ -67,7 +78,7 @@ class DeleteServer(Operation, frozen=True, kw_only=True, tag="compute.delete_ser
 
     server_id: str
     generation: int
-    steps = (RemoveGuest, ReleasePorts, ForgetServer)
+    steps = (RemoveGuest, ReleaseVolumes, ReleasePorts, ForgetServer)
 
     @property
     def resource(self) -> str:

@@ -20,6 +20,7 @@ class RemoveImage(Step["DropImage", Compute, None], name="remove_image"):
 class DropImage(Operation, frozen=True, kw_only=True, tag="compute.drop_image"):
     """An operation of its own: whatever becomes of it, the server is where it is."""
 
+    with_files = True
     image_id: str
     steps = (RemoveImage,)
 

@@ -16,8 +16,10 @@ from hanok.services.compute.operations.create_server import (
     START_S,
     ensure_image,
     instance_command,
+    signature_holds,
 )
 from hanok.services.compute.room import Compute
+from hanok.services.image import facade as images
 from hanok.store import Transaction
 
 
@@ -27,7 +29,9 @@ class FetchImage(Step["RebuildServer", Compute, None], name="fetch_image"):
     deadline_s = 3 * COPY_S
 
     async def do(self, run: Run[RebuildServer, Compute]) -> None:
-        await ensure_image(run, await existing(run))
+        row = await existing(run)
+        await signature_holds(run, row.image_id)
+        await ensure_image(run, row)
 
     async def save(self, run: Run[RebuildServer, Compute], tx: Transaction, result: None) -> None:
         args = run.args
@@ -65,7 +69,7 @@ class RebuildServer(OnServer, frozen=True, kw_only=True, tag="compute.rebuild_se
     """Make a server's root disk anew.
 
     power: how it stands at the end. before: columns of its row as they were. admin_pass: sealed; only where the
-    server has a config drive. keep_ephemeral: whether its further disks stay.
+    server has a config drive. keep_ephemeral: whether its further disks stay. signer: as of CreateServer.
     """
 
     happens = "rebuild"
@@ -75,7 +79,8 @@ class RebuildServer(OnServer, frozen=True, kw_only=True, tag="compute.rebuild_se
     before: dict[str, Any]
     admin_pass: str = ""
     keep_ephemeral: bool = False
-    steps = (FetchImage, MakeDisk)
+    signer: images.Certificate | None = None
+    steps: ClassVar[tuple[type[Step[Any, Any, Any]], ...]] = (FetchImage, MakeDisk)
 
     async def failed(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
         """While the old disk is there the server is what it was; later it is in ERROR, and may be rebuilt again."""

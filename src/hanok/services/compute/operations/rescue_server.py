@@ -76,6 +76,10 @@ class RescueServer(OnServer, frozen=True, kw_only=True, tag="compute.rescue_serv
     admin_pass: str = ""
     steps = (FetchImage, StopGuest, StartRescue)
 
+    async def news(self, run: Run[Any, Compute], tx: Transaction) -> dict[str, Any]:
+        told = await OnServer.news(self, run, tx)
+        return {**told, "rescue_image_ref": self.image_id}
+
     @property
     def rescue(self) -> dict[str, Any]:
         """As the server's row has it."""

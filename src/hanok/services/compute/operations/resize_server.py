@@ -11,7 +11,16 @@ from typing import Any, ClassVar
 import msgspec
 
 from hanok.base.errors import StepFailed, Unavailable
-from hanok.commands import Done, EnsureInstance, InstanceState, RemoveInstance
+from hanok.commands import (
+    Done,
+    EnsureInstance,
+    InstanceState,
+    OfferDisks,
+    OfferedDisks,
+    RemoveInstance,
+    TakeDisks,
+    TakenDisks,
+)
 from hanok.operations import Run, Step
 from hanok.services.compute import states
 from hanok.services.compute.logic import (
@@ -25,6 +34,7 @@ from hanok.services.compute.logic import (
     topologies,
     weighing,
 )
+from hanok.services.compute.operations import with_volumes
 from hanok.services.compute.operations.changing import (
     OnServer,
     Stands,
@@ -110,7 +120,12 @@ class ClaimHost(Step["ResizeServer", Compute, Claimed], name="claim_host"):
                 return Claimed(host=migration.dest_compute, held=before)
             host = await self._host(run, tx, row, migration, held)
             await migrations.set_status(
-                tx, migration.uuid, "migrating", run.clock.now(), dest_compute=host, dest_node=host
+                tx,
+                migration.uuid,
+                run.args.claim_status,
+                run.clock.now(),
+                dest_compute=host,
+                dest_node=host,
             )
             await migrations.keep(tx, migration, {"held": held})
             if host != row.host:
@@ -137,7 +152,7 @@ class ClaimHost(Step["ResizeServer", Compute, Claimed], name="claim_host"):
         away = msgspec.structs.replace(request, leaves=row.host)
         if (host := await _goes(run, tx, requested, away, migration, held)) is not None:
             return host
-        why = await _why_none(run, tx, row.host, request if run.args.may_stay else away)
+        why = await _why_none(run, tx, request if run.args.may_stay else away)
         raise StepFailed(f"No valid host was found. {why}")
 
     async def save(self, run: Run[ResizeServer, Compute], tx: Transaction, result: Claimed) -> None:
@@ -215,8 +230,6 @@ async def _goes(
 ) -> str | None:
     """Another host that took the server; the old one's share is the migration's. None: it cannot go, or none can."""
     settings, now = run.tools.settings, run.clock.now()
-    if not await scheduling.is_simulated(tx, row.host):
-        return None
     found = await scheduling.candidates(tx, request, settings, now, maximum=None)
     for one in weighing.weighed(found, settings):
         try:
@@ -231,11 +244,9 @@ async def _goes(
 
 
 async def _why_none(
-    run: Run[ResizeServer, Compute], tx: Transaction, host: str, request: scheduling.Request
+    run: Run[ResizeServer, Compute], tx: Transaction, request: scheduling.Request
 ) -> str:
     """Why no host takes the server, in its user's terms."""
-    if not run.args.may_stay and not await scheduling.is_simulated(tx, host):
-        return "The disks of a server are not copied to other hosts yet."
     verdict = await scheduling.verdict(tx, request, run.tools.settings, run.clock.now())
     return verdict.text
 
@@ -253,7 +264,9 @@ class StartResized(Step["ResizeServer", Compute, str], name="start_resized"):
         requested = with_values(row, {**migration.after, "host": host})
         if moves:
             await ensure_image(run, requested)
-            await _place(run, host)
+            await place_at(run, host)
+            await bring_disks(run, row, host)
+            await with_volumes.open_all(run, row.id, host)
         command = msgspec.structs.replace(
             await instance_command(run, requested, run.args.generation, None),
             power=stood(migration.before),
@@ -287,6 +300,7 @@ class StartResized(Step["ResizeServer", Compute, str], name="start_resized"):
             server_id=row.id, generation=run.args.generation + 1, request_id=run.request_id
         )
         await run.ask_or_owe(_host(run), command, Done, timeout_s=REMOVE_S)
+        await with_volumes.open_all(run, row.id, row.host)
 
     async def unsave(self, run: Run[ResizeServer, Compute], tx: Transaction) -> None:
         row = await servers.get_any(tx, run.args.server_id)
@@ -295,13 +309,31 @@ class StartResized(Step["ResizeServer", Compute, str], name="start_resized"):
         await servers.raise_generation(tx, run.args.server_id, run.args.generation + 1)
 
 
+async def bring_disks(run: Run[Any, Compute], row: Any, host: str) -> None:
+    """The server's disks are on this host too, for the guest that is about to be there."""
+    offer = OfferDisks(
+        server_id=row.id, generation=run.args.generation, to_host=host, request_id=run.request_id
+    )
+    offered = await run.ask(row.host, offer, OfferedDisks, timeout_s=START_S)
+    command = TakeDisks(
+        server_id=row.id,
+        generation=run.args.generation,
+        source=offered.source,
+        disks=offered.disks,
+        facts=offered.facts,
+        request_id=run.request_id,
+    )
+    while not (await run.ask(host, command, TakenDisks, timeout_s=START_S)).done:
+        run.check_cancelled()
+
+
 def _host(run: Run[Any, Compute]) -> str:
     claimed = run.result(ClaimHost)
     assert claimed is not None
     return claimed.host
 
 
-async def _place(run: Run[Any, Compute], host: str) -> None:
+async def place_at(run: Run[Any, Compute], host: str) -> None:
     """The server's ports are bound to this host, and the network engine knows it."""
     async with run.transaction() as tx:
         await networks.place(tx, run.tools.network, run.args.server_id, host)
@@ -312,15 +344,17 @@ class ResizeServer(OnServer, frozen=True, kw_only=True, tag="compute.resize_serv
     """Give a server another flavor.
 
     may_stay: whether its own host will do, if that is allowed. to: the host that is asked for; None: any.
+    claim_status: of the migration once it has a host.
     """
 
     happens = "resize"
     said = "resize"
     may_stay: ClassVar[bool] = True
+    claim_status: ClassVar[str] = "migrating"
 
     migration_id: str
     to: str | None = None
-    steps = (ClaimHost, StopGuest, StartResized)
+    steps: ClassVar[tuple[type[Step[Any, Any, Any]], ...]] = (ClaimHost, StopGuest, StartResized)
 
     async def failed(self, run: Run[Any, Compute], tx: Transaction, why: str) -> None:
         await migrations.set_status(tx, self.migration_id, "error", run.clock.now())
@@ -448,7 +482,8 @@ class StartOld(Step["RevertResize", Compute, str], name="start_old"):
         migration, row = await _migration(run), await existing(run)
         host = migration.source_compute
         if host != row.host:
-            await _place(run, host)
+            await place_at(run, host)
+            await with_volumes.open_all(run, row.id, host)
         command = msgspec.structs.replace(
             await self._command(run, row, migration), power=stood(migration.before)
         )

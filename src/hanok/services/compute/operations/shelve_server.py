@@ -9,7 +9,7 @@ from hanok.commands import Done, RemoveInstance
 from hanok.operations import Run, Step
 from hanok.services.compute import states
 from hanok.services.compute.logic import bindings, servers
-from hanok.services.compute.operations import create_image
+from hanok.services.compute.operations import create_image, with_volumes
 from hanok.services.compute.operations.changing import OnServer, StopGuest
 from hanok.services.compute.operations.delete_server import REMOVE_S
 from hanok.services.compute.room import Compute
@@ -68,7 +68,11 @@ class ReleaseHost(Step[Any, Compute, str], name="release_host"):
         await bindings.depart(tx, server_id, now)
         await networks.place(tx, run.tools.network, server_id, "")
         await placement.release(tx, server_id, now)
-        values = {"vm_state": "shelved_offloaded", "power_state": states.NO_STATE}
+        values: dict[str, Any] = {
+            "vm_state": "shelved_offloaded",
+            "power_state": states.NO_STATE,
+            "shelved_at": row.shelved_at or now,
+        }
         await servers.change(tx, server_id, values)
 
 
@@ -80,6 +84,7 @@ class RemoveGuest(Step[Any, Compute, None], name="remove_guest"):
 
     async def save(self, run: Run[Any, Compute], tx: Transaction, result: None) -> None:
         if host := run.result(ReleaseHost):
+            await with_volumes.address_gone(tx, run.args.server_id)
             await bindings.leave(tx, run.args.server_id, host)
             await servers.set_task(tx, run.args.server_id, None, run.clock.now())
 
@@ -88,6 +93,7 @@ class RemoveGuest(Step[Any, Compute, None], name="remove_guest"):
 
     async def unsave(self, run: Run[Any, Compute], tx: Transaction) -> None:
         if host := run.result(ReleaseHost):
+            await with_volumes.address_gone(tx, run.args.server_id)
             await bindings.leave(tx, run.args.server_id, host)
 
 
@@ -101,6 +107,7 @@ async def _remove(run: Run[Any, Compute]) -> None:
         await run.ask(host, command, Done, timeout_s=REMOVE_S)
     except Unavailable:
         run.debts.append((host, command))
+    await with_volumes.close_all(run, run.args.server_id, "leave")
 
 
 class ShelveServer(OnServer, frozen=True, kw_only=True, tag="compute.shelve_server"):
@@ -109,6 +116,7 @@ class ShelveServer(OnServer, frozen=True, kw_only=True, tag="compute.shelve_serv
     owner: the project of the image. offload: whether it leaves its host at once.
     """
 
+    with_files = True
     happens = "shelve"
     said = "shelve"
     pool = "transfer"
@@ -126,6 +134,16 @@ class ShelveServer(OnServer, frozen=True, kw_only=True, tag="compute.shelve_serv
     async def cancelled(self, run: Run[Any, Compute], tx: Transaction) -> None:
         """An image that is active by now is the server's, which is being deleted."""
         await snapshots.give_up(tx, run.tools.images, self.image_id)
+
+
+class ShelveVolumeBacked(OnServer, frozen=True, kw_only=True, tag="compute.shelve_volume_backed"):
+    """Take a server from its host whose disk is a volume: nothing is to be copied, and it leaves at once."""
+
+    happens = "shelve"
+    said = "shelve"
+
+    offload: bool = True
+    steps = (StopGuest, ReleaseHost, RemoveGuest)
 
 
 class OffloadServer(OnServer, frozen=True, kw_only=True, tag="compute.offload_server"):

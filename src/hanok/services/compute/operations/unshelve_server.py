@@ -9,6 +9,7 @@ from hanok.commands import Done, InstanceState, RemoveInstance, SetPower
 from hanok.operations import Run, Step
 from hanok.services.compute import states
 from hanok.services.compute.logic import servers
+from hanok.services.compute.operations import with_volumes
 from hanok.services.compute.operations.changing import OnServer, existing, with_values
 from hanok.services.compute.operations.create_server import (
     APPLY_S,
@@ -63,13 +64,16 @@ class StartGuest(Step["UnshelveServer", Compute, str], name="start_guest"):
     async def do(self, run: Run[UnshelveServer, Compute]) -> str:
         args, row = run.args, await existing(run)
         await ensure_image(run, row, args.image_id)
+        await with_volumes.open_all(run, row.id, row.host)
         kept = with_values(row, {"image_id": args.image_id, **OF_A_DISK})
         command = await instance_command(run, kept, args.generation, None)
         return (await run.ask(row.host, command, InstanceState, timeout_s=START_S)).power
 
     async def save(self, run: Run[UnshelveServer, Compute], tx: Transaction, result: str) -> None:
         await _back(run, tx, result, run.args.image_id)
-        await servers.change(tx, run.args.server_id, OF_A_DISK)
+        if (row := await servers.get_any(tx, run.args.server_id)) is not None:
+            await with_volumes.name_devices(run, tx, row)
+            await servers.change(tx, row.id, OF_A_DISK if row.image_id else {"image_format": "raw"})
 
     async def undo(self, run: Run[UnshelveServer, Compute]) -> None:
         row = await run.read(servers.get_even_deleted, run.args.server_id)
@@ -78,8 +82,10 @@ class StartGuest(Step["UnshelveServer", Compute, str], name="start_guest"):
                 server_id=row.id, generation=run.args.generation + 1, request_id=run.request_id
             )
             await run.ask_or_owe(row.host, command, Done, timeout_s=START_S)
+            await with_volumes.close_all(run, row.id, "leave")
 
     async def unsave(self, run: Run[UnshelveServer, Compute], tx: Transaction) -> None:
+        await with_volumes.address_gone(tx, run.args.server_id)
         await servers.raise_generation(tx, run.args.server_id, run.args.generation + 1)
 
 

@@ -6,8 +6,10 @@ from hanok.services.compute.microversions import MICROVERSIONS
 from hanok.services.compute.routes import (
     actions,
     aggregates,
+    bare_metal,
     consoles,
     deferred,
+    evacuate,
     events,
     extensions,
     external_events,
@@ -18,6 +20,7 @@ from hanok.services.compute.routes import (
     images,
     interfaces,
     keypairs,
+    live_migrate,
     migrations,
     networks,
     obsolete,
@@ -30,11 +33,14 @@ from hanok.services.compute.routes import (
     server_facts,
     server_groups,
     server_metadata,
+    server_shares,
     server_tags,
+    server_volumes,
     servers,
     shelve,
     usage,
     versions,
+    volumes,
 )
 from hanok.web.routes import Route
 
@@ -44,10 +50,14 @@ ROUTES: tuple[Route, ...] = (
     *flavors.ROUTES,
     *servers.ROUTES,
     *interfaces.ROUTES,
+    *server_volumes.ROUTES,
+    *server_shares.ROUTES,
     *server_metadata.ROUTES,
     *server_tags.ROUTES,
     *server_groups.ROUTES,
     *actions.ROUTES,
+    *evacuate.ROUTES,
+    *live_migrate.ROUTES,
     *rebuild.ROUTES,
     *rescue.ROUTES,
     *deferred.ROUTES,
@@ -69,7 +79,9 @@ ROUTES: tuple[Route, ...] = (
     *external_events.ROUTES,
     *server_facts.ROUTES,
     *obsolete.ROUTES,
+    *bare_metal.ROUTES,
     *quotas.ROUTES,
+    *volumes.ROUTES,
 )
 
 __all__ = ["MICROVERSIONS", "ROUTES"]

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput, Conflict
 from hanok.services.compute.logic import quiescing, servers, snapshots
-from hanok.services.compute.operations import ChangePower, CreateImage
+from hanok.services.compute.operations import ChangePower, CreateImage, CreateImageOfVolumes
 from hanok.services.compute.operations.change_power import Action
 from hanok.services.compute.room import Compute
 from hanok.services.compute.routes.acting import why_no_agent
@@ -76,12 +76,15 @@ async def _make_image(
         row = await readable(request, tx, rule)
         if counts_metadata:
             await snapshots.check_metadata(tx, room, caller, metadata)
+        if backup_type is not None and not row.image_id:
+            raise BadInput("Backup is not supported for volume-backed instances.")
         image_id = await snapshots.begin(
             tx, room, caller, row, body.name, metadata, backup_type=backup_type
         )
+        kind = CreateImage if row.image_id else CreateImageOfVolumes
         await room.operations.start(
             tx,
-            CreateImage(
+            kind(
                 server_id=row.id,
                 image_id=image_id,
                 owner=caller.project_id or "",

@@ -26,12 +26,51 @@ from hanok.web.versions import Parameter, Query
 
 # Where the kind of an operation does not say it.
 NAMES = {
+    "compute.create_server_with_volumes": "create",
+    "compute.create_image_of_volumes": "createImage",
+    "compute.rebuild_volume_backed": "rebuild",
+    "compute.shelve_volume_backed": "shelve",
     "compute.offload_server": "shelveOffload",
     "compute.wake_server": "unshelve",
     "compute.soft_delete_server": "delete",
     "compute.change_password": "changePassword",
     "compute.confirm_resize": "confirmResize",
     "compute.revert_resize": "revertResize",
+    "compute.live_migrate_server": "live-migration",
+}
+# What upstream calls the work of a host that an action comes down to: clients wait for its end by this name.
+WORK = {
+    "compute.soft_delete_server": "compute_soft_delete_instance",
+    "attach_interface": "compute_attach_interface",
+    "attach_volume": "compute_attach_volume",
+    "changePassword": "compute_set_admin_password",
+    "confirmResize": "compute_confirm_resize",
+    "create": "compute__do_build_and_run_instance",
+    "createBackup": "compute_backup_instance",
+    "createImage": "compute_snapshot_instance",
+    "delete": "compute_terminate_instance",
+    "detach_interface": "compute_detach_interface",
+    "detach_volume": "compute_detach_volume",
+    "extend_volume": "compute_extend_volume",
+    "live-migration": "compute_live_migration",
+    "migrate": "compute_finish_resize",
+    "pause": "compute_pause_instance",
+    "reboot": "compute_reboot_instance",
+    "rebuild": "compute_rebuild_instance",
+    "rescue": "compute_rescue_instance",
+    "resize": "compute_finish_resize",
+    "restore": "compute_restore_instance",
+    "resume": "compute_resume_instance",
+    "revertResize": "compute_finish_revert_resize",
+    "shelve": "compute_shelve_instance",
+    "shelveOffload": "compute_shelve_offload_instance",
+    "start": "compute_start_instance",
+    "stop": "compute_stop_instance",
+    "suspend": "compute_suspend_instance",
+    "trigger_crash_dump": "compute_trigger_crash_dump",
+    "unpause": "compute_unpause_instance",
+    "unrescue": "compute_unrescue_instance",
+    "unshelve": "compute_unshelve_instance",
 }
 
 
@@ -177,12 +216,17 @@ def _events(
     add("request_accepted", one.started_at, one.started_at, "Success", None, None)
     taken = one.steps[0].started_at if one.steps else None
     add("operation_taken", one.started_at, taken, "Success" if taken else None, None, None)
+    if taken and (work := WORK.get(one.kind) or WORK.get(_name(one))):
+        why = next((step.error for step in reversed(one.steps) if step.error), None)
+        host = next((step.host for step in reversed(one.steps) if step.host), None)
+        add(work, taken, one.finished_at, _RESULTS.get(one.state), host, why)
     for step in one.steps:
-        result = {"done": "Success", "failed": "Error", "undone": "Error"}.get(step.state)
+        result = _RESULTS.get(step.state)
         add(_snake(step.name), step.started_at, step.finished_at, result, step.host, step.error)
     return events
 
 
+_RESULTS = {"done": "Success", "failed": "Error", "undone": "Error", "cancelled": "Error"}
 _A = "os_compute_api:os-instance-actions"
 _ALL = "/v2.1/servers/{server_id}/os-instance-actions"
 _QUERY = Query(

@@ -1,8 +1,8 @@
 """External events: other services tell compute what they have done for its servers.
 
-What the network service does for servers is known without being told, so an event about ports changes nothing; nor does
-one of power, of accelerators and of volumes: hosts that run QEMU pass over the first, as upstream's do, and the others
-are not there.
+What the network service does for servers is known without being told, so an event about ports changes nothing. Nor
+does one of power, which hosts that run QEMU pass over, as upstream's do; of accelerators, which are not there; and of
+volumes that have got another image, which the operation waits for by itself. A larger volume is told to the guest.
 
 Source: Compute API reference, "Create external events (os-server-external-events)".
 """
@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from hanok.base.errors import NotFound
 from hanok.services.compute.logic import servers
+from hanok.services.compute.operations import change_volumes
 from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import bodies
 from hanok.store import Transaction
@@ -43,9 +44,12 @@ async def create_events(request: Request, room: Compute) -> Response:
     request.allow()
     body = await request.body(bodies.ExternalEvents)
     items: list[dict[str, Any]] = []
-    async with request.reading() as tx:
+    async with request.transaction() as tx:
         for event in body.events:
             code = await _code(tx, event)
+            if code == 200 and event.name == "volume-extended":
+                who = request.token.user_id
+                await change_volumes.extended(room, tx, str(event.tag), [event.server_uuid], who)
             item = {"name": event.name, "server_uuid": event.server_uuid, "code": code}
             item["status"] = event.status if code == 200 else "failed"
             items.append(item if event.tag is UNSET else {**item, "tag": event.tag})

@@ -11,6 +11,7 @@ from sqlalchemy import Row
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, NotFound
+from hanok.base.ids import is_uuid
 from hanok.services.compute.logic import host_facts, hosts, notices, servers
 from hanok.services.compute.room import Compute
 from hanok.services.compute.schemas import answers, bodies
@@ -68,6 +69,13 @@ async def _change(
     return row
 
 
+def _uuid_of(request: Request, name: str) -> str:
+    """An id of the path that is a UUID from 2.53 on. Raises BadInput for another text, as the number of before."""
+    if not is_uuid(request.path[name]):
+        raise BadInput(f"Invalid uuid {request.path[name][:50]}")
+    return request.path[name]
+
+
 async def update_service(request: Request, room: Compute) -> Response:
     """PUT /os-services/{id}, from 2.53."""
     request.allow()
@@ -80,8 +88,9 @@ async def update_service(request: Request, room: Compute) -> Response:
         raise BadInput("Invalid input for field/attribute status. It is enabled or disabled.")
     if body.disabled_reason is not UNSET and body.status != "disabled":
         raise BadInput("Specifying disabled_reason requires that status is disabled.")
+    service_id = _uuid_of(request, "service_id")
     async with request.transaction() as tx:
-        row = await hosts.get(tx, request.path["service_id"])
+        row = await hosts.get(tx, service_id)
         if row.binary != "nova-compute":
             raise BadInput(
                 f"Updating a {row.binary} service is not supported. Only nova-compute services can be updated."
@@ -119,7 +128,7 @@ def _by_host(verb: str) -> Any:
 async def _service_of(request: Request, tx: Transaction) -> Row[Any]:
     """The service of the path, by its UUID, or by the number that older versions know it by."""
     if "service_id" in request.path:
-        return await hosts.get(tx, request.path["service_id"])
+        return await hosts.get(tx, _uuid_of(request, "service_id"))
     number = number_of(request.path["number"])
     if number is None:
         raise BadInput(f"Invalid service id {request.path['number'][:50]}")
@@ -275,11 +284,11 @@ def _lister(detail: bool) -> Any:
 
 async def _one(request: Request, tx: Transaction) -> Row[Any]:
     """The hypervisor of the path, by its UUID, or by the number that older versions know it by."""
-    path = request.path
+    numbered = "number" in request.path
+    requested = request.path["number"] if numbered else _uuid_of(request, "hypervisor_id")
     for row in await hosts.nodes(tx):
-        if path.get("hypervisor_id") == row.provider_id or path.get("number") == str(row.number):
+        if requested == (str(row.number) if numbered else row.provider_id):
             return row
-    requested = path.get("hypervisor_id") or path["number"]
     raise NotFound(f"Compute host {requested} could not be found.")
 
 

@@ -1,4 +1,4 @@
-"""Migrations: what is recorded of servers that move. Live ones are not served: none ever goes on.
+"""Migrations: what is recorded of servers that move, and what can be done with one that goes on.
 
 Source: Compute API reference, "Migrations (os-migrations)", "Server migrations (servers, migrations)".
 """
@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from starlette.responses import Response
 
-from hanok.base.errors import Conflict
+from hanok.base.errors import BadInput, Conflict
 from hanok.services.compute.logic import migrations
 from hanok.services.compute.room import Compute
 from hanok.services.compute.routes.server_lists import check_changes, moment, second_after
@@ -18,9 +18,9 @@ from hanok.services.compute.routes.servers import readable
 from hanok.services.compute.schemas import answers, bodies
 from hanok.services.compute.tables import migrations as table
 from hanok.web.listing import COMPUTE, Filter, Listing, Where, equal
-from hanok.web.request import Request, json_answer
+from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
-from hanok.web.versions import Parameter, Query
+from hanok.web.versions import Attribute, Parameter, Query, Shape
 
 
 def _since(values: list[str]) -> Where:
@@ -98,10 +98,16 @@ async def list_of_server(request: Request, room: Compute) -> Response:
     return json_answer({"migrations": items})
 
 
-async def _one(request: Request, rule: str) -> Any:
+async def _one(request: Request, rule: str, action: str = "") -> Any:
+    """A live migration that goes on. action: what the server has to be on its way for."""
     async with request.reading() as tx:
         row = await readable(request, tx, rule)
-        return await migrations.one_going_on(tx, row.id, request.path["migration_id"])
+        found = await migrations.one_going_on(tx, row.id, request.path["migration_id"])
+    if action and row.task_state != "migrating":
+        raise Conflict(
+            f"Cannot '{action}' instance {row.id} while it is in task_state {row.task_state}"
+        )
+    return found
 
 
 async def show_of_server(request: Request, room: Compute) -> Response:
@@ -111,19 +117,41 @@ async def show_of_server(request: Request, room: Compute) -> Response:
 
 
 async def abort(request: Request, room: Compute) -> Response:
-    """DELETE /servers/{id}/migrations/{migration_id}, from 2.24."""
-    raise _not_now(await _one(request, f"{_S}:delete"))
+    """DELETE /servers/{id}/migrations/{migration_id}, from 2.24: the server stays where it is.
+
+    One that has not begun to move can be called off from 2.65 on.
+    """
+    early = request.shown(_EARLY).shows("early")
+    found = await _one(request, f"{_S}:delete", "abort live migration")
+    if found.status in _WAITS and not early:
+        raise Conflict(
+            "Aborting live migration in 'queued' or 'preparing' status is not yet supported."
+        )
+    if found.status not in (*_WAITS, "running"):
+        raise _not_now(found)
+    async with request.transaction() as tx:
+        await room.operations.cancel(tx, f"server:{found.server_id}")
+    return no_content(202)
 
 
 async def force_complete(request: Request, room: Compute) -> Response:
-    """force_complete, from 2.22."""
-    raise _not_now(await _one(request, f"{_S}:force_complete"))
+    """force_complete, from 2.22: the guest may stand still until it is there."""
+    found = await _one(request, f"{_S}:force_complete", "force_complete")
+    if found.status != "running":
+        raise _not_now(found)
+    async with request.transaction() as tx:
+        await migrations.keep(tx, found, {migrations.HURRY: True})
+    return no_content(202)
 
 
-def _not_now(row: Any) -> Conflict:
-    return Conflict(f"Migration {row.id} of server {row.server_id} cannot be changed.")
+def _not_now(row: Any) -> BadInput:
+    return BadInput(
+        f"Migration {row.id} state of instance {row.server_id} is {row.status}. Cannot do that while it is so."
+    )
 
 
+_WAITS = ("queued", "preparing")
+_EARLY = Shape(Attribute(name="early", since=(2, 65)))
 _M = "os_compute_api:os-migrations"
 _S = "os_compute_api:servers:migrations"
 _ALL = "/v2.1/servers/{server_id}/migrations"

@@ -36,10 +36,13 @@ HOSTS = PlainList[dict[str, Any]](
 
 
 async def list_hosts(request: Request, room: Compute) -> Response:
-    """GET /os-hosts: processes by host, those of one zone or kind where that is asked."""
+    """GET /os-hosts: processes by host, those of one zone or kind where that is asked.
+
+    What has servers comes first: who asks this list for a host means one of these, and takes the first.
+    """
     request.allow()
     async with request.reading() as tx:
-        rows = await hosts.everything(tx)
+        rows = sorted(await hosts.everything(tx), key=lambda row: row.binary != "nova-compute")
     items = [
         {"host_name": row.host, "service": row.binary.removeprefix("nova-"), "zone": row.zone}
         for row in rows

@@ -63,11 +63,11 @@ async def ask(
 
 
 def _said(text: bytes) -> tuple[str, str]:
-    """The name of an error, if it has one, and its words: of image's HTML, or of network's JSON."""
+    """The name of an error, if it has one, and its words: of image's HTML, or of network's or block storage's JSON."""
     kind = ""
     try:
-        error = msgspec.json.decode(text)["NeutronError"]
-        kind, said = error["type"], error["message"]
-    except (msgspec.DecodeError, KeyError, TypeError):
+        name, error = next(iter(msgspec.json.decode(text, type=dict[str, dict[str, Any]]).items()))
+        kind, said = error["type"] if name == "NeutronError" else "", error["message"]
+    except (msgspec.MsgspecError, KeyError, StopIteration):
         said = text.decode(errors="replace").partition("</h1>")[2].partition("<br")[0].strip()
     return kind, str(said) or "The service that was asked refuses this."

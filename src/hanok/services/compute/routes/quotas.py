@@ -109,7 +109,7 @@ async def show_defaults(request: Request, room: Compute) -> Response:
     return json_answer({"quota_set": {"id": request.path["tenant_id"], **_set(request, maximum)}})
 
 
-async def _wanted(request: Request, room: Compute, key: str) -> tuple[dict[str, int], bool]:
+async def _requested(request: Request, room: Compute, key: str) -> tuple[dict[str, int], bool]:
     body = await request.json()
     if not isinstance(body, dict) or set(body) != {key} or not isinstance(body[key], dict):
         raise BadInput(f"Invalid input: the body is {{'{key}': {{…}}}}.")
@@ -136,7 +136,7 @@ async def update_quotas(request: Request, room: Compute) -> Response:
     """
     project_id, user_id = request.path["tenant_id"], request.query.get("user_id")
     request.allow("os_compute_api:os-quota-sets:update", project_id=project_id)
-    requested, force = await _wanted(request, room, "quota_set")
+    requested, force = await _requested(request, room, "quota_set")
     async with request.transaction() as tx:
         await _checked_project(request, tx)
         if user_id is not None:
@@ -184,7 +184,7 @@ async def show_class(request: Request, room: Compute) -> Response:
 
 async def update_class(request: Request, room: Compute) -> Response:
     request.allow()
-    requested, _ = await _wanted(request, room, "quota_class_set")
+    requested, _ = await _requested(request, room, "quota_class_set")
     async with request.transaction() as tx:
         if request.path["id"] == "default":
             await room.limits.set(tx, quotas.CLASS, requested)

@@ -19,6 +19,7 @@ from hanok.services.image import facade as images
 from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
+from hanok.web.versions import Attribute, Shape
 
 
 async def rescue(request: Request, room: Compute) -> Response:
@@ -31,16 +32,27 @@ async def rescue(request: Request, room: Compute) -> Response:
     async with request.transaction() as tx:
         row = await unlocked(request, tx, "rescue")
         image = await _image(request, tx, row, body.rescue_image_ref)
+        how = requirements.rescue_of(image.properties)
+        _check_volume_backed(request, row, how)
         generation = await servers.begin(tx, row, "rescue", room.clock.now())
         operation = RescueServer(
             server_id=row.id,
             generation=generation,
             image_id=image.id,
-            how=requirements.rescue_of(image.properties),
+            how=how,
             admin_pass=room.secrets.seal(password.encode()) if row.config_drive else "",
         )
         await start(request, room, tx, row, operation)
     return json_answer({"adminPass": password})
+
+
+def _check_volume_backed(request: Request, row: Row[Any], how: dict[str, Any]) -> None:
+    """Raises BadInput where a server boots from a volume, which would lose its place."""
+    known = request.shown(_KNOWS).shows("volumes")
+    if not row.image_id and not (known and how.get("stable")):
+        raise BadInput(
+            f"Instance {row.id} cannot be rescued: Cannot rescue a volume-backed instance"
+        )
 
 
 async def _image(request: Request, tx: Transaction, row: Row[Any], named: Any) -> images.ImageInfo:
@@ -53,7 +65,7 @@ async def _image(request: Request, tx: Transaction, row: Row[Any], named: Any) -
         caller = request.reaching("image")
         image = await creating.bootable(tx, caller, named.rsplit("/", 1)[-1])
     else:
-        own = await images.get(tx, row.image_id)
+        own = await images.get(tx, row.image_id) if row.image_id else None
         if own is None or own.status != "active":
             raise BadInput(
                 f"Instance {row.id} cannot be rescued: its image {row.image_id} is not active. "
@@ -80,6 +92,7 @@ async def unrescue(request: Request, room: Compute) -> Response:
     return no_content(202)
 
 
+_KNOWS = Shape(Attribute(name="volumes", since=(2, 87)))
 ROUTES = (
     Route(
         "POST",

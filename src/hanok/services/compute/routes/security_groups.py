@@ -8,13 +8,13 @@ Source: Compute API reference, "Security groups (DEPRECATED)", "Rules for securi
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlencode
 
 from starlette.responses import Response
 
+from hanok.base.addresses import interface_of
 from hanok.base.errors import BadInput, Conflict, Forbidden, Refused
 from hanok.base.ids import is_uuid
 from hanok.services.compute.room import Compute
@@ -194,7 +194,7 @@ def _prefix(cidr: str | None) -> tuple[str, str]:
         return EVERYWHERE, "IPv4"
     cidr = unquote(cidr)
     try:
-        found = ipaddress.ip_interface(cidr)
+        found = interface_of(cidr)
     except ValueError:
         found = None
     if found is None or "/" not in cidr:

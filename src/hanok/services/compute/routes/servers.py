@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,24 +16,34 @@ from starlette.responses import Response
 from hanok.base.errors import Conflict, NotFound
 from hanok.base.pieces import Pieces
 from hanok.services.compute.logic import (
+    block_devices,
     creating,
     hosts,
     notifications,
     server_groups,
     server_search,
+    server_volumes,
     servers,
 )
-from hanok.services.compute.operations import CreateServer, DeleteServer, SoftDelete
+from hanok.services.compute.operations import (
+    CreateServer,
+    CreateServerWithVolumes,
+    DeleteServer,
+    SoftDelete,
+)
 from hanok.services.compute.room import Compute
-from hanok.services.compute.routes import server_lists
+from hanok.services.compute.routes import server_lists, trusted
 from hanok.services.compute.routes.server_lists import FOR_ALL, LIST, QUERY
 from hanok.services.compute.schemas import answers, bodies
+from hanok.services.compute.schemas.server_pages import ServerPage
 from hanok.services.network import facade as networks
 from hanok.store import Transaction
 from hanok.web.listing import Page
-from hanok.web.request import Request, json_answer, list_answer, no_content
+from hanok.web.request import Request, Written, json_answer, list_answer, no_content
 from hanok.web.routes import Route
-from hanok.web.versions import Shape
+from hanok.web.versions import Attribute, Shape
+
+_KNOWS = Shape(Attribute(name="multiattach", since=(2, 60)))
 
 # ---- create ----
 
@@ -52,7 +63,15 @@ async def create_server(request: Request, room: Compute) -> Response:
         network=request.reaching("network"),
         no_disk=request.may("os_compute_api:servers:create:zero_disk_flavor", request.own),
         external=request.may("network:attach_external_network", request.own),
+        volumes=request.reaching("block-storage") if room.find_volumes() else None,
+        knows_multiattach=request.shown(_KNOWS).shows("multiattach"),
         bandwidth=request.shown(answers.PORT).shows("resource_request"),
+    )
+    signer = await trusted.check(
+        request,
+        room,
+        block_devices.image_of(server) or "",
+        creating.trusted(server.trusted_image_certificates),
     )
     password = server.adminPass if isinstance(server.adminPass, str) else secrets.token_urlsafe(9)
     async with request.transaction() as tx:
@@ -61,10 +80,12 @@ async def create_server(request: Request, room: Compute) -> Response:
         assert row is not None
         # Only a config drive tells a guest its password, as upstream does it.
         sealed = room.secrets.seal(password.encode()) if row.config_drive else ""
+        volumes = await server_volumes.of_server(tx, row.id)
+        kind = CreateServerWithVolumes if volumes else CreateServer
         for server_id in made:
             await room.operations.start(
                 tx,
-                CreateServer(server_id=server_id, admin_pass=sealed),
+                kind(server_id=server_id, admin_pass=sealed, signer=signer),
                 user_id=token.user_id,
                 project_id=token.project_id,
             )
@@ -123,15 +144,44 @@ async def list_servers(request: Request, room: Compute) -> Response:
 async def list_details(request: Request, room: Compute) -> Response:
     """GET /servers/detail: a page costs a handful of statements, however many servers are on it."""
     request.allow("os_compute_api:servers:detail", project_id=request.token.project_id)
+    newest = request.shown(answers.SERVER).is_newest
+    statement = server_search.PAGE if newest else server_search.DETAILS
     async with request.reading() as tx:
         rule = "os_compute_api:servers:detail:get_all_tenants"
-        page = await _page(request, room, tx, server_search.DETAILS, rule)
-        items = [
-            one
-            async for some in Pieces().slices(page.rows, AT_ONCE)
-            for one in await full(request, room, tx, _details(some), alone=False)
-        ]
+        page = await _page(request, room, tx, statement, rule)
+        if newest:
+            items = await _newest(request, room, tx, page.rows)
+        else:
+            items = Written()
+            async for some in Pieces().slices(page.rows, AT_ONCE):
+                items.add(await full(request, room, tx, _details(some), alone=False))
     return await list_answer(LIST.answer(request, page, items), "servers")
+
+
+async def _newest(
+    request: Request, room: Compute, tx: Transaction, rows: Sequence[Row[Any]]
+) -> Written:
+    """Rows of PAGE as the newest version lists them."""
+    status = await _statuses(request, room, tx, rows) if rows else {}
+    told, extended = _answers(request, answers.SERVER, alone=False)
+    page = ServerPage(told, server_search.details, status, extended=extended)
+    items = Written()
+    async for some in Pieces().slices(rows, AT_ONCE):
+        ids = [row.id for row in some]
+        ports = await networks.seen(tx, ids)
+        tags, volumes = await server_search.beside(tx, ids)
+        items.add_texts(page.written(some, ports, tags, volumes))
+    return items
+
+
+def _answers(request: Request, shape: Shape, *, alone: bool) -> tuple[answers.ServerAnswers, bool]:
+    """How servers are shown to this caller, and whether they may see where one runs."""
+    own = request.own
+    extended = request.may("os_compute_api:os-extended-server-attributes", own)
+    specs = request.may("os_compute_api:servers:show:flavor-extra-specs", own)
+    return answers.ServerAnswers(
+        request, shape, extended=extended, alone=alone, with_specs=specs
+    ), extended
 
 
 def _details(rows: Sequence[Row[Any]]) -> list[Any]:
@@ -155,17 +205,15 @@ async def full(
     shown = request.shown(shape)
     ports = await networks.seen(tx, ids) if ids else {}
     tags = await servers.tags_of_many(tx, ids) if shown.shows("tags") else {}
+    volumes = await server_volumes.of_servers(tx, ids)
     group = None
     if alone and shown.shows("server_groups"):
         group = await server_groups.group_of(tx, ids[0])
     status = await _statuses(request, room, tx, rows) if shown.shows("host_status") else {}
-    own = request.own
-    extended = request.may("os_compute_api:os-extended-server-attributes", own)
-    specs = request.may("os_compute_api:servers:show:flavor-extra-specs", own)
-    told = answers.ServerAnswers(request, shape, extended=extended, alone=alone, with_specs=specs)
+    told, _ = _answers(request, shape, alone=alone)
     if alone:
-        return [told.one(row, ports, tags, status, group) for row in rows]
-    return told.many(rows, ports, tags, status)
+        return [told.one(row, ports, tags, status, group, volumes) for row in rows]
+    return told.many(rows, ports, tags, status, volumes)
 
 
 async def _statuses(
@@ -297,7 +345,21 @@ async def delete_server(request: Request, room: Compute) -> Response:
         check_unlocked(request, row)
         if not await _set_aside(request, room, tx, row):
             await start_delete(request, room, tx, row)
+    if not row.host and row.vm_state in NOWHERE:
+        await _gone(request, row.id)
     return no_content()
+
+
+async def _gone(request: Request, server_id: str) -> None:
+    """Wait a moment until a server that is on no host is deleted.
+
+    Upstream has done so when it answers, and clients that look at once take the state of before for a failure.
+    """
+    for wait_s in LOOKS_S:
+        await asyncio.sleep(wait_s)
+        async with request.reading() as tx:
+            if await servers.get_any(tx, server_id) is None:
+                return
 
 
 async def _set_aside(request: Request, room: Compute, tx: Transaction, row: Row[Any]) -> bool:
@@ -331,6 +393,10 @@ async def start_delete(request: Request, room: Compute, tx: Transaction, row: Ro
     )
 
 
+NOWHERE = ("error", "shelved_offloaded")
+"""vm states of servers that may be on no host."""
+LOOKS_S = (0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5)
+"""Between looks at whether a server is gone."""
 SET_ASIDE = ("active", "stopped", "paused", "suspended", "error", "rescued")
 """vm states whose servers may come back after they were deleted."""
 

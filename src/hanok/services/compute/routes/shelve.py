@@ -13,6 +13,7 @@ from hanok.services.compute.logic import hosts, servers, snapshots
 from hanok.services.compute.operations import (
     OffloadServer,
     ShelveServer,
+    ShelveVolumeBacked,
     UnshelveServer,
     WakeServer,
 )
@@ -39,6 +40,10 @@ async def shelve(request: Request, room: Compute) -> Response:
     async with request.transaction() as tx:
         row = await unlocked(request, tx, "shelve")
         generation = await servers.begin(tx, row, "shelve", room.clock.now())
+        if not row.image_id:
+            away = ShelveVolumeBacked(server_id=row.id, generation=generation)
+            await start(request, room, tx, row, away)
+            return no_content(202)
         image_id = await snapshots.new_image(tx, room, caller, row, f"{row.name}-shelved"[:255], {})
         operation = ShelveServer(
             server_id=row.id,
@@ -67,6 +72,15 @@ async def unshelve(request: Request, room: Compute) -> Response:
     Source: Compute API reference, "Unshelve (Restore) Shelved Server (unshelve Action)".
     """
     body = await optional(request, bodies.Unshelve, "unshelve") or bodies.Unshelve()
+    return await _unshelved(request, room, body)
+
+
+async def unshelve_anywhere(request: Request, room: Compute) -> Response:
+    """unshelve before 2.77: what stands behind the name is not looked at (Terraform's provider sends the zone)."""
+    return await _unshelved(request, room, bodies.Unshelve())
+
+
+async def _unshelved(request: Request, room: Compute, body: bodies.Unshelve) -> Response:
     async with request.transaction() as tx:
         row = await readable(request, tx)
         if body.host is not UNSET:
@@ -121,5 +135,7 @@ ROUTES = (
         body_key="unshelve",
         strict=True,
         body=bodies.Unshelve,
+        minimum=(2, 77),
     ),
+    Route("POST", PATH, unshelve_anywhere, (_UNSHELVE,), body_key="unshelve", maximum=(2, 76)),
 )

@@ -119,35 +119,37 @@ def embedded_flavor(row: Row[Any]) -> dict[str, Any]:
 # ---- servers ----
 
 
-def addresses(ports: Sequence[SeenPort]) -> dict[str, list[dict[str, Any]]]:
+class Address(Struct, gc=False):
+    """An address of a server. type: fixed or floating."""
+
+    version: int
+    addr: str
+    type: str = field(name="OS-EXT-IPS:type")
+    mac: str = field(name="OS-EXT-IPS-MAC:mac_addr")
+
+
+def addresses(ports: Sequence[SeenPort]) -> dict[str, list[Address]]:
     """Addresses by network name, fixed and floating."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[Address]] = {}
     for port in ports:
+        if not port.fixed_ips:
+            continue
         mine = found.setdefault(port.network_name, [])
         for version, address, floating in port.fixed_ips:
-            mine.append(
-                {
-                    "version": version,
-                    "addr": address,
-                    "OS-EXT-IPS:type": "fixed",
-                    "OS-EXT-IPS-MAC:mac_addr": port.mac,
-                }
-            )
+            mine.append(Address(version, address, "fixed", port.mac))
             if floating is not None:
-                mine.append(
-                    {
-                        "version": 4,
-                        "addr": floating,
-                        "OS-EXT-IPS:type": "floating",
-                        "OS-EXT-IPS-MAC:mac_addr": port.mac,
-                    }
-                )
-    return found if all(found.values()) else {name: ips for name, ips in found.items() if ips}
+                mine.append(Address(4, floating, "floating", port.mac))
+    return found
 
 
 def host_id(row: Row[Any]) -> str:
     """A host's name for this project only: tells two hosts apart without naming them."""
-    return _host_id(row.project_id, row.host) if row.host else ""
+    return host_id_of(row.project_id, row.host)
+
+
+def host_id_of(project_id: str, host: str | None) -> str:
+    """The same of a name; empty: of no host."""
+    return _host_id(project_id, host) if host else ""
 
 
 @lru_cache(maxsize=4096)
@@ -175,6 +177,10 @@ _OF_SERVERS: tuple[Change, ...] = (
         for name in (
             "hostname", "reservation_id", "launch_index", "kernel_id", "ramdisk_id", "root_device_name", "user_data",
         )
+    ),
+    Inside(
+        "os-extended-volumes:volumes_attached",
+        Shape(Attribute(name="delete_on_termination", since=(2, 3))),
     ),
     Attribute(name="locked", since=(2, 9)),
     Attribute(name="host_status", since=(2, 16)),
@@ -213,7 +219,10 @@ def _as_rebuilds_showed(answer: dict[str, Any]) -> None:
 def _as_updates_showed(answer: dict[str, Any]) -> None:
     for name in [*_NOT_IN_UPDATES, *(name for name in answer if name.startswith("OS-EXT-"))]:
         answer.pop(name, None)
-    answer["addresses"] = {name: plain(ips) for name, ips in answer["addresses"].items()}
+    answer["addresses"] = {
+        name: [{"version": one["version"], "addr": one["addr"]} for one in ips]
+        for name, ips in answer["addresses"].items()
+    }
 
 
 CHANGED_SERVER = Shape(*_OF_SERVERS, Before((2, 75), _as_updates_showed), private=("_flavor",))
@@ -227,9 +236,9 @@ REBUILT_SERVER = Shape(
 """A server as the answer to its rebuild, which shows what could be changed by it."""
 
 
-def plain(ips: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def plain(ips: Sequence[Address]) -> list[dict[str, Any]]:
     """Addresses without what extensions added to them."""
-    return [{"version": ip["version"], "addr": ip["addr"]} for ip in ips]
+    return [{"version": ip.version, "addr": ip.addr} for ip in ips]
 
 
 def _told_hints(hints: Mapping[str, Any] | str) -> dict[str, list[str]]:
@@ -271,11 +280,11 @@ class ShownServer(Struct):
     status: str
     metadata: Any
     host_id: str = field(name="hostId")
-    image: _Reference
+    image: _Reference | str
     flavor: Any
     created: str | None
     updated: str | None
-    addresses: dict[str, list[dict[str, Any]]]
+    addresses: dict[str, list[Address]]
     access_ip_v4: str = field(name="accessIPv4")
     access_ip_v6: str = field(name="accessIPv6")
     links: list[_Link]
@@ -289,12 +298,12 @@ class ShownServer(Struct):
     task_state: str | None = field(name="OS-EXT-STS:task_state")
     vm_state: str = field(name="OS-EXT-STS:vm_state")
     power_state: int = field(name="OS-EXT-STS:power_state")
-    volumes_attached: tuple[()] = field(name="os-extended-volumes:volumes_attached")
+    volumes_attached: Sequence[dict[str, Any]] = field(name="os-extended-volumes:volumes_attached")
     tags: Sequence[str]
     locked: bool
     locked_reason: str | None
     description: str | None
-    trusted_image_certificates: None
+    trusted_image_certificates: list[str] | None
     pinned_availability_zone: str | None
     scheduler_hints: dict[str, list[str]]
     progress: int | UnsetType = UNSET
@@ -330,12 +339,13 @@ class ServerAnswers:
             extended: whether the caller may see where it runs.
             alone: not one of a list, which shows a little less.
         """
-        self._base = request.base_url
+        self.base_url = self._base = request.base_url
         self._shown = request.shown(shape)
         self._extended = extended
         self._alone = alone
-        self._with_specs = with_specs
+        self.with_specs = with_specs
         self._bookmarks: dict[tuple[str, str], list[_Link]] = {}
+        self._known_groups: dict[tuple[str, ...], list[dict[str, str]] | UnsetType] = {}
 
     def many(
         self,
@@ -343,15 +353,23 @@ class ServerAnswers:
         ports: Mapping[str, Sequence[SeenPort]],
         tags: Mapping[str, Sequence[str]],
         host_status: Mapping[str, str],
+        volumes: Mapping[str, list[dict[str, Any]]],
     ) -> list[Any]:
         """Servers of a list, for an answer and nothing else: plain values, or what is encoded like them.
 
         Args:
-            ports, tags: of servers, by id. host_status: of hosts, for those who may see it: UP, DOWN, MAINTENANCE or
+            ports, tags, volumes: of servers, by id.
+            host_status: of hosts, for those who may see it: UP, DOWN, MAINTENANCE or
                 UNKNOWN; "": of those on none.
         """
         found = [
-            self._shown_server(row, ports.get(row.id, ()), tags.get(row.id, ()), host_status)
+            self.server(
+                row,
+                ports.get(row.id, ()),
+                tags.get(row.id, ()),
+                host_status,
+                volumes.get(row.id, ()),
+            )
             for row in rows
         ]
         return (
@@ -367,9 +385,16 @@ class ServerAnswers:
         tags: Mapping[str, Sequence[str]],
         host_status: Mapping[str, str],
         group: str | None,
+        volumes: Mapping[str, list[dict[str, Any]]],
     ) -> dict[str, Any]:
         """One server as a plain value. group: that it is in. The others as of `many`."""
-        found = self._shown_server(row, ports.get(row.id, ()), tags.get(row.id, ()), host_status)
+        found = self.server(
+            row,
+            ports.get(row.id, ()),
+            tags.get(row.id, ()),
+            host_status,
+            volumes.get(row.id, ()),
+        )
         found.server_groups = [] if group is None else [group]
         return self._older(found, row)
 
@@ -389,13 +414,15 @@ class ServerAnswers:
             self._bookmarks[kind, one] = found
         return found
 
-    def _shown_server(
+    def server(
         self,
         row: Any,
         ports: Sequence[SeenPort],
         tags: Sequence[str],
         host_status: Mapping[str, str],
+        volumes: Sequence[dict[str, Any]],
     ) -> ShownServer:
+        """One server as the newest version shows it in a list. Arguments as of `many`, of this one server."""
         server_id, base, image_id = row.id, self._base, row.image_id
         status = states.status(row.vm_state, row.task_state)
         # By their order: a name for each costs as much as all the rest.
@@ -407,8 +434,10 @@ class ServerAnswers:
             status,
             row.metadata,
             host_id(row),
-            _Reference(image_id, self._bookmark("images", image_id), row.image_properties),
-            _own_flavor(row.flavor, self._with_specs),
+            _Reference(image_id, self._bookmark("images", image_id), row.image_properties)
+            if image_id
+            else "",
+            _own_flavor(row.flavor, self.with_specs),
             zulu(row.created_at),
             zulu(row.updated_at),
             addresses(ports),
@@ -428,29 +457,35 @@ class ServerAnswers:
             row.task_state,
             row.vm_state,
             row.power_state,
-            (),
+            volumes,
             tags,
             row.locked,
             row.locked_reason,
             row.description,
-            None,
+            row.trusted_certificates,
             row.requested_zone,
             _told_hints(row.scheduler_hints),
+            states.PROGRESS.get(status, UNSET),
+            UNSET,
+            self._groups(group_names(row, ports)),
+            *(_place(row) if self._extended else ()),
         )
-        if status in states.PROGRESS:
-            shown.progress = states.PROGRESS[status]
-        if row.fault is not None and status in ("ERROR", "DELETED"):
-            shown.fault = _told_fault(row.fault, self._extended)
-        if names := _group_names(row, ports):
-            shown.security_groups = [{"name": name} for name in names]
-        if self._extended:
-            _put_place(shown, row)
         if (up := host_status.get(row.host or "")) is not None:
             shown.host_status = up
+        if row.fault is not None and status in ("ERROR", "DELETED"):
+            shown.fault = _told_fault(row.fault, self._extended)
         return shown
 
+    def _groups(self, names: Sequence[str]) -> list[dict[str, str]] | UnsetType:
+        """Security groups as they are shown; many servers are in the same ones."""
+        key = tuple(names)
+        found = self._known_groups.get(key)
+        if found is None:
+            found = self._known_groups[key] = [{"name": name} for name in key] or UNSET
+        return found
 
-def _group_names(row: Row[Any], ports: Sequence[SeenPort]) -> Sequence[str]:
+
+def group_names(row: Row[Any], ports: Sequence[SeenPort]) -> Sequence[str]:
     """The security groups of a server: those of its ports, each once."""
     if len(ports) == 1:
         return ports[0].security_groups
@@ -469,16 +504,19 @@ def _told_fault(fault: Mapping[str, Any], extended: bool) -> dict[str, Any]:
     }
 
 
-def _put_place(shown: ShownServer, row: Any) -> None:
-    """Where a server runs and how it is called there: for operators."""
-    shown.host = shown.hypervisor_hostname = row.host
-    shown.instance_name = f"instance-{row.sequence:08x}"
-    shown.reservation_id = row.reservation_id
-    shown.launch_index = row.launch_index
-    shown.kernel_id = row.kernel_id
-    shown.ramdisk_id = row.ramdisk_id
-    shown.root_device = row.root_device
-    shown.user_data = row.user_data
+def _place(row: Any) -> tuple[Any, ...]:
+    """Where a server runs and how it is called there: for operators. In the order of `ShownServer`."""
+    return (
+        row.host,
+        row.host,
+        f"instance-{row.sequence:08x}",
+        row.reservation_id,
+        row.launch_index,
+        row.kernel_id,
+        row.ramdisk_id,
+        row.root_device,
+        row.user_data,
+    )
 
 
 def _own_flavor(kept: Mapping[str, Any] | str, with_specs: bool) -> dict[str, Any] | msgspec.Raw:
@@ -505,6 +543,47 @@ def _flavor_of(kept: Mapping[str, Any], with_specs: bool) -> dict[str, Any]:
     if with_specs:
         answer["extra_specs"] = kept["extra_specs"]
     return answer
+
+
+# ---- volumes of servers ----
+
+VOLUME_ATTACHMENT = Shape(
+    Attribute(name="tag", since=(2, 70)),
+    Attribute(name="delete_on_termination", since=(2, 79)),
+    Attribute(name="id", until=(2, 88)),
+    Attribute(name="attachment_id", since=(2, 89)),
+    Attribute(name="bdm_uuid", since=(2, 89)),
+)
+NEW_VOLUME_ATTACHMENT = Shape(
+    Attribute(name="tag", since=(2, 70)),
+    Attribute(name="delete_on_termination", since=(2, 79)),
+)
+
+
+def volume_attachment(row: Row[Any]) -> dict[str, Any]:
+    """A volume as a server has it."""
+    answer = {
+        "id": row.volume_id,
+        "volumeId": row.volume_id,
+        "serverId": row.server_id,
+        "tag": row.tag,
+        "delete_on_termination": row.delete_on_termination,
+        "attachment_id": row.attachment_id,
+        "bdm_uuid": row.id,
+    }
+    return {**answer, "device": row.device} if row.device else answer
+
+
+def new_volume_attachment(row: Row[Any]) -> dict[str, Any]:
+    """A volume that a server is about to have."""
+    return {
+        "id": row.volume_id,
+        "volumeId": row.volume_id,
+        "serverId": row.server_id,
+        "device": row.device,
+        "tag": row.tag,
+        "delete_on_termination": row.delete_on_termination,
+    }
 
 
 # ---- key pairs ----

@@ -6,11 +6,11 @@ another way is turned into the newest form here, before a handler sees it.
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from hanok.base.addresses import address_of
 from hanok.base.errors import BadInput
 from hanok.web.versions import field_of, turns_older
 
@@ -25,12 +25,15 @@ Key = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9-_:
 Value = Annotated[str, Meta(max_length=255)]
 MetadataMap = dict[Key, Value]
 HostName = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9-._]*$")]
+Certificates = Annotated[
+    list[Annotated[str, Meta(min_length=1, max_length=255)]], Meta(min_length=1, max_length=50)
+]
 Description = Annotated[str, Meta(max_length=255)]
 GuestName = Annotated[
     str,
     Meta(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$(?!\n)"),
 ]
-MOST = 2_147_483_647
+MAXIMUM = 2_147_483_647
 
 
 class NetworkWish(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -51,6 +54,63 @@ class InterfaceAttachment(Struct, forbid_unknown_fields=True, kw_only=True):
     port_id: UUIDText | UnsetType = UNSET
     fixed_ips: Annotated[list[FixedAddress], Meta(min_length=1, max_length=1)] | UnsetType = UNSET
     tag: Annotated[Tag | UnsetType, field_of(since=(2, 49))] = UNSET
+
+
+class VolumeAttachment(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A volume that a server is to have. device: is not heeded: guests name their devices."""
+
+    volumeId: UUIDText
+    device: str | UnsetType | None = UNSET
+    tag: Annotated[Tag | UnsetType, field_of(since=(2, 49))] = UNSET
+    delete_on_termination: Annotated[bool | str | UnsetType, field_of(since=(2, 79))] = UNSET
+
+
+class SwappedVolume(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Another volume in the place of one."""
+
+    volumeId: UUIDText
+    device: str | UnsetType | None = UNSET
+
+
+class ChangedVolumeAttachment(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A volume as a server has it. All but delete_on_termination has to be as it is."""
+
+    volumeId: UUIDText
+    device: str | UnsetType | None = UNSET
+    id: UUIDText | UnsetType = UNSET
+    serverId: UUIDText | UnsetType = UNSET
+    tag: str | UnsetType | None = UNSET
+    delete_on_termination: bool | str | UnsetType = UNSET
+    attachment_id: Annotated[UUIDText | UnsetType, field_of(since=(2, 89))] = UNSET
+    bdm_uuid: Annotated[UUIDText | UnsetType, field_of(since=(2, 89))] = UNSET
+
+
+class OldVolume(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A new volume by way of compute."""
+
+    size: int | str
+    volume_type: str | UnsetType = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
+    snapshot_id: str | UnsetType = UNSET
+    availability_zone: str | UnsetType = UNSET
+    display_name: str | UnsetType = UNSET
+    display_description: str | UnsetType = UNSET
+
+
+class OldSnapshot(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A new snapshot by way of compute."""
+
+    volume_id: str
+    force: bool | str | UnsetType = UNSET
+    display_name: str | UnsetType = UNSET
+    display_description: str | UnsetType = UNSET
+
+
+class AssistedSnapshot(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A snapshot that compute is to take of a volume that a guest has. create_info: how the file is to be called."""
+
+    volume_id: UUIDText
+    create_info: dict[str, Any]
 
 
 class GroupRef(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -112,9 +172,9 @@ class NewServer(Struct, forbid_unknown_fields=True, kw_only=True):
     tags: Annotated[
         Annotated[list[Tag], Meta(max_length=50)] | UnsetType, field_of(since=(2, 52))
     ] = UNSET
-    trusted_image_certificates: Annotated[list[str] | UnsetType | None, field_of(since=(2, 63))] = (
-        UNSET
-    )
+    trusted_image_certificates: Annotated[
+        Certificates | UnsetType | None, field_of(since=(2, 63))
+    ] = UNSET
     host: Annotated[HostName | UnsetType, field_of(since=(2, 74))] = UNSET
     hypervisor_hostname: Annotated[HostName | UnsetType, field_of(since=(2, 74))] = UNSET
     hostname: Annotated[GuestName | UnsetType, field_of(since=(2, 90))] = UNSET
@@ -194,9 +254,9 @@ class Rebuild(Struct, forbid_unknown_fields=True, kw_only=True):
     user_data: Annotated[
         Annotated[str, Meta(max_length=65535)] | UnsetType | None, field_of(since=(2, 57))
     ] = UNSET
-    trusted_image_certificates: Annotated[list[str] | UnsetType | None, field_of(since=(2, 63))] = (
-        UNSET
-    )
+    trusted_image_certificates: Annotated[
+        Certificates | UnsetType | None, field_of(since=(2, 63))
+    ] = UNSET
     hostname: Annotated[GuestName | UnsetType, field_of(since=(2, 90))] = UNSET
 
 
@@ -235,6 +295,26 @@ class Resize(Struct, forbid_unknown_fields=True, kw_only=True):
 
 class Migrate(Struct, forbid_unknown_fields=True, kw_only=True):
     host: Annotated[HostName | UnsetType | None, field_of(since=(2, 56))] = UNSET
+
+
+class Evacuate(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Where a server of a dead host is to be made anew."""
+
+    host: HostName | UnsetType | None = UNSET
+    adminPass: Annotated[str, Meta(max_length=255)] | UnsetType = UNSET
+    onSharedStorage: Annotated[bool | str | UnsetType, field_of(until=(2, 13))] = UNSET
+    force: Annotated[bool | str | UnsetType, field_of(since=(2, 29), until=(2, 67))] = UNSET
+
+
+class LiveMigrate(Struct, forbid_unknown_fields=True, kw_only=True):
+    """Where a server is to go while it runs, and whether its local disks go along."""
+
+    host: HostName | None
+    block_migration: bool | str
+    disk_over_commit: Annotated[
+        bool | str | UnsetType, field_of(until=(2, 24), required=(2, 1))
+    ] = UNSET
+    force: Annotated[bool | str | UnsetType, field_of(since=(2, 30), until=(2, 67))] = UNSET
 
 
 class ChangePassword(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -276,6 +356,11 @@ class RemoteConsole(Struct, forbid_unknown_fields=True, kw_only=True):
     type: str
 
 
+class AttachShare(Struct, forbid_unknown_fields=True, kw_only=True):
+    share_id: UUIDText
+    tag: Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9-]*$")] = ""
+
+
 class ResetState(Struct, forbid_unknown_fields=True, kw_only=True):
     state: str
 
@@ -297,7 +382,7 @@ class AddressRef(Struct, forbid_unknown_fields=True, kw_only=True):
 
 class AddFixedIP(Struct, forbid_unknown_fields=True, kw_only=True):
     networkId: (
-        Annotated[str, Meta(min_length=1, max_length=36)] | Annotated[int, Meta(ge=0, le=MOST)]
+        Annotated[str, Meta(min_length=1, max_length=36)] | Annotated[int, Meta(ge=0, le=MAXIMUM)]
     )
 
 
@@ -360,9 +445,7 @@ def ip_address(value: str, name: str) -> str:
         BadInput: it is none.
     """
     try:
-        if "%" in value:  # a zone: an address of one host's
-            raise ValueError
-        return str(ipaddress.ip_address(value))
+        return str(address_of(value))
     except ValueError:
         raise BadInput(
             f"Invalid input for field/attribute {name}. Value: {value[:64]}. It is not a valid IP address"
@@ -403,7 +486,7 @@ def truth(value: object, name: str) -> bool:
     raise BadInput(f"Invalid input for field/attribute {name}. Value: {value}. It is not a boolean")
 
 
-def whole(value: object, name: str, *, least: int = 0, maximum: int = MOST) -> int:
+def whole(value: object, name: str, *, least: int = 0, maximum: int = MAXIMUM) -> int:
     """A whole number that may come as text.
 
     Raises:

@@ -154,7 +154,7 @@ def _not_given(grant: Grant) -> NotFound:
 # ---- the list of all ----
 
 
-class Wanted(Struct, frozen=True, kw_only=True):
+class Requested(Struct, frozen=True, kw_only=True):
     """Which assignments are asked for. tree: those on the projects below one, too. effective: as they take effect.
 
     inherited: those that projects below inherit, or that take effect by it; False: the others; None: both.
@@ -171,7 +171,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     effective: bool = False
 
 
-async def listed(tx: Transaction, requested: Wanted) -> list[dict[str, Any]]:
+async def listed(tx: Transaction, requested: Requested) -> list[dict[str, Any]]:
     """The assignments that are asked for."""
     found = [dict(row._mapping) for row in await tx.all(sa.select(assignments))]
     parents = {row.id: row.parent_id for row in await tx.all(_tree)}
@@ -180,7 +180,7 @@ async def listed(tx: Transaction, requested: Wanted) -> list[dict[str, Any]]:
         found = await _effective(tx, found, parents)
     kept = []
     async for one in Pieces().each(found):
-        if _is_wanted(one, requested, targets):
+        if _is_requested(one, requested, targets):
             kept.append(one)
     return kept
 
@@ -192,7 +192,9 @@ def mark_of(one: Mapping[str, Any]) -> str:
     return ":".join((*(str(one[name]) for name in names), *via))
 
 
-def _targets(requested: Wanted, parents: Mapping[str, str | None]) -> set[tuple[str, str]] | None:
+def _targets(
+    requested: Requested, parents: Mapping[str, str | None]
+) -> set[tuple[str, str]] | None:
     """What the assignments are to be on; None: on anything."""
     if requested.project_id is not None:
         below = {requested.project_id}
@@ -207,8 +209,8 @@ def _targets(requested: Wanted, parents: Mapping[str, str | None]) -> set[tuple[
     return {("system", "all")} if requested.system else None
 
 
-def _is_wanted(
-    one: Mapping[str, Any], requested: Wanted, targets: set[tuple[str, str]] | None
+def _is_requested(
+    one: Mapping[str, Any], requested: Requested, targets: set[tuple[str, str]] | None
 ) -> bool:
     actor = one["actor_kind"], one["actor_id"]
     return (

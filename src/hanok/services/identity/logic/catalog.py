@@ -37,7 +37,7 @@ _providers = (
     .where(service_providers.c.enabled.is_(True))
     .order_by(service_providers.c.id)
 )
-KEEP_MOST = 4096
+KEEP_MAXIMUM = 4096
 
 
 class Catalogs:
@@ -46,7 +46,7 @@ class Catalogs:
     def __init__(self) -> None:
         self._revision = -1
         self._rows: list[Row[Any]] = []
-        self._of_projects: Recent[str, list[Row[Any]]] = Recent(KEEP_MOST)
+        self._of_projects: Recent[str, list[Row[Any]]] = Recent(KEEP_MAXIMUM)
         self._providers: list[dict[str, str]] = []
 
     async def of(
@@ -72,7 +72,11 @@ class Catalogs:
             {"id": row.id, "auth_url": row.auth_url, "sp_url": row.sp_url}
             for row in await tx.all(_providers)
         ]
-        self._of_projects = Recent(KEEP_MOST)
+        self._of_projects = Recent(KEEP_MAXIMUM)
+
+
+# Marks that only a project can fill in.
+_OF_PROJECT = tuple(f"{sign}({one}_id)s" for sign in "%$" for one in ("project", "tenant"))
 
 
 def catalog(
@@ -98,7 +102,7 @@ def catalog(
         )
         if row.id is None:
             continue
-        if ("%(project_id)s" in row.url or "%(tenant_id)s" in row.url) and project_id is None:
+        if project_id is None and any(mark in row.url for mark in _OF_PROJECT):
             continue
         url = row.url.replace("$(origin)s", origin)
         for name, own in own_origins.items():

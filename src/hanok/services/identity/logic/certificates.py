@@ -67,7 +67,7 @@ async def prove(attempt: Attempt, user_id: str, der: bytes) -> Proof:
     except BadInput as error:
         raise refused(error.message) from error
     if home is None or not _is(mapped, user, home):
-        raise refused("the mapping makes somebody else of the certificate")
+        raise refused("the mapping gives another user than the certificate")
     return Proof(
         user_id=user.id,
         default_project_id=user.default_project_id,

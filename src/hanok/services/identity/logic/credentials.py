@@ -122,8 +122,10 @@ async def create(
         Forbidden: the user has as many as one may have.
     """
     user_id, project_id = values["user_id"], values.get("project_id")
+    await tx.keep(user_id)
     await get(tx, users, "user", user_id)
     if project_id is not None:
+        await tx.keep(project_id)
         await get(tx, projects, "project", project_id)
     await tx.serialize("credentials", user_id)
     maximum = room.settings.credentials_each

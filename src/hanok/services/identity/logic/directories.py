@@ -18,7 +18,7 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import Forbidden, HanokError
 from hanok.services.identity.logic import domain_options
-from hanok.services.identity.logic.directory import Directory, Person, Team
+from hanok.services.identity.logic.directory import Directory, Person, Team, Turns
 from hanok.services.identity.logic.keys import Keys
 from hanok.services.identity.logic.lookup import renamed
 from hanok.services.identity.tables import (
@@ -66,6 +66,11 @@ class Directories:
 
     def __init__(self, secrets: Keys) -> None:
         self._secrets = secrets
+        self._turns: dict[str, Turns] = {}
+
+    def asked(self, domain_id: str) -> int:
+        """How many requests ask the directory of a domain, or wait to."""
+        return len(self._turns.get(domain_id, ()))
 
     async def there_are(self, tx: Transaction) -> bool:
         """Whether any domain has one."""
@@ -76,7 +81,10 @@ class Directories:
         async with database.read() as tx:
             domains = await tx.scalars(_driver)
             found = {one: await domain_options.read_all(tx, one, self._secrets) for one in domains}
-        return {one: Directory(options.get("ldap", {})) for one, options in found.items()}
+        return {
+            one: Directory(options.get("ldap", {}), self._turns.setdefault(one, Turns()))
+            for one, options in found.items()
+        }
 
 
 async def check_ours(tx: Transaction, what: str, thing_id: str) -> None:

@@ -1,7 +1,8 @@
 """An LDAP directory, read: its people and groups, and whether a password is somebody's.
 
 Options have the names and defaults of the group `ldap` of a domain's settings. Each call opens a connection of its
-own, works in a thread, and gives up when the directory does not answer.
+own, works in a thread of those that are for this directory, and gives up when the directory does not answer: who asks
+a dead one holds up nobody but its own people.
 
 Sources: RFC 4511 and 4515; Identity API, domain configuration.
 """
@@ -11,8 +12,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import ssl
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -22,10 +25,14 @@ from hanok.base.errors import Unavailable
 from hanok.services.identity.logic.domain_options import KNOWN
 
 CONNECT_S = 5
+CONNECT_ALL_S = 15.0  # to the first of its addresses that answers
 ANSWER_S = 20
+READ_S = 300.0  # all of it: 100,000 entries at 350 a second
+AT_ONCE, WAITING = 4, 250  # requests to one directory: a lecture hall that signs in at once
+TURN_S = 10.0  # what has waited longer is given up: the directory is dead, or as good as dead
 PAGE = 500
 LONGEST, LONGEST_TEAM = 255, 64  # characters of a name here
-MOST = 100_000  # entries that are taken from one directory
+MAXIMUM = 100_000  # entries that are taken from one directory
 
 T = TypeVar("T")
 
@@ -76,14 +83,48 @@ def _escaped(text: str) -> str:
     return str(_ldap3().utils.conv.escape_filter_chars(text))
 
 
+class Turns:
+    """The threads that ask one directory, and how many requests may wait for them."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="directory")
+        self._asked: set[Future[Any]] = set()
+
+    def __len__(self) -> int:
+        """How many ask, or wait to."""
+        return len(self._asked)
+
+    async def take(self, work: Callable[[], T]) -> T:
+        """Do it in a thread.
+
+        Raises:
+            Unavailable: too many wait already, or it had to wait too long.
+        """
+        until = time.monotonic() + TURN_S
+        busy = Unavailable("Too many wait for the directory of the domain.")
+
+        def turn() -> T:
+            if time.monotonic() > until:
+                raise busy
+            return work()
+
+        if len(self) >= AT_ONCE + WAITING:
+            raise busy
+        future = self._threads.submit(turn)
+        self._asked.add(future)
+        future.add_done_callback(self._asked.discard)  # also when who asked has gone meanwhile
+        return await asyncio.wrap_future(future)
+
+
 class Directory:
     """One domain's directory.
 
-    options: what the domain has set, the password among them; the rest is as everywhere.
+    options: what the domain has set, the password among them; the rest is as everywhere. turns: of all that ask it.
     """
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    def __init__(self, options: Mapping[str, Any], turns: Turns | None = None) -> None:
         self.options = {**KNOWN["ldap"], "password": None, **options}
+        self._turns = Turns() if turns is None else turns
         self._people_base = self.options["user_tree_dn"] or f"ou=Users,{self.options['suffix']}"
         self._teams_base = (
             self.options["group_tree_dn"] or f"ou=UserGroups,{self.options['suffix']}"
@@ -127,7 +168,7 @@ class Directory:
     async def _within(self, work: Callable[[], T]) -> T:
         failures = (await asyncio.to_thread(_ldap3)).core.exceptions.LDAPException
         try:
-            return await asyncio.to_thread(work)
+            return await self._turns.take(work)
         except failures as error:
             raise Unavailable(
                 "The directory of the domain does not answer.", detail=repr(error)
@@ -159,6 +200,7 @@ class Directory:
             ca_certs_path=options["tls_cacertdir"],
         )
         *others, last = [url.strip() for url in str(options["url"]).split(",")]
+        until = time.monotonic() + CONNECT_ALL_S
         for url in (*others, last):
             server = ldap3.Server(url, connect_timeout=CONNECT_S, tls=tls, get_info=ldap3.NONE)
             connection = ldap3.Connection(
@@ -176,7 +218,7 @@ class Directory:
             except ldap3.core.exceptions.LDAPSocketOpenError:
                 if connection.socket is not None:
                     connection.socket.close()  # the library leaves it to the collector
-                if url is last:
+                if url is last or time.monotonic() > until:
                     raise
                 continue
             try:
@@ -199,7 +241,7 @@ class Directory:
     ) -> list[tuple[str, dict[str, list[str]]]]:
         """(DN, attributes in lower case with their values) of all entries that match."""
         requested = sorted({name for name in names if name and name.lower() != "dn"})
-        found = []
+        found, until = [], time.monotonic() + READ_S
         with self._connection(self.options["user"], self.options["password"]) as connection:
             entries = connection.extend.standard.paged_search(
                 base,
@@ -219,8 +261,10 @@ class Directory:
                     for name, values in entry["raw_attributes"].items()
                 }
                 found.append((str(entry["dn"]), {**raw, "dn": [str(entry["dn"])]}))
-                if len(found) > MOST:
-                    raise _ldap3().core.exceptions.LDAPException(f"more than {MOST} entries")
+                if len(found) > MAXIMUM:
+                    raise _ldap3().core.exceptions.LDAPException(f"more than {MAXIMUM} entries")
+                if time.monotonic() > until:
+                    raise _ldap3().core.exceptions.LDAPException(f"not read in {READ_S:.0f} s")
         return found
 
     def _people(self, match: str) -> list[Person]:
@@ -256,7 +300,7 @@ class Directory:
                 return not int(value) & mask
             except ValueError:  # whatever the directory has there, it is no mask that says "off"
                 return True
-        return _truth(value) != (_truth(self.options["user_enabled_invert"]) and values is not None)
+        return _truth(value) != _truth(self.options["user_enabled_invert"])
 
     def _emulated(self) -> set[str]:
         """DNs, in lower case, of the members of the group that holds everybody who is switched on."""

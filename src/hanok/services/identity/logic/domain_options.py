@@ -93,8 +93,8 @@ def check_name(group: str | None, option: str | None) -> None:
         )
 
 
-def _checked(config: Any) -> Options:
-    if not isinstance(config, dict) or not config:
+def _checked(config: dict[str, Any]) -> Options:
+    if not config:
         raise _refuse("No options specified")
     for group, values in config.items():
         if not isinstance(values, dict) or not values:

@@ -96,6 +96,7 @@ async def _checked(tx: Transaction, values: dict[str, Any]) -> dict[str, Any]:
 
 async def _known(tx: Transaction, table: sa.Table, what: str, value: str) -> None:
     """Raises BadInput when what the body names is not there; upstream says so with 400, not 404."""
+    await tx.keep(value)
     if await lookup.find(tx, table, value) is None:
         raise BadInput(f"Invalid input for field '{what}_id': could not find {what}: {value}.")
 

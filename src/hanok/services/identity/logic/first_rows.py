@@ -5,7 +5,7 @@ Source: Identity administration guide, "Bootstrapping Identity".
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -37,6 +37,15 @@ _first_user = (
     .where(users.c.domain_id == "default", named(users, "admin"))
     .order_by(exact_first(users, "admin"))
 )
+_roles = sa.select(roles.c.id, roles.c.name, roles.c.name_key).where(
+    roles.c.domain_id == "*",
+    sa.or_(
+        roles.c.name_key.in_(sa.bindparam("keys", expanding=True)),
+        roles.c.name.in_(sa.bindparam("names", expanding=True)),
+    ),
+)
+_implied = sa.select(implied_roles.c.prior_id, implied_roles.c.implied_id)
+_types = sa.select(services.c.type)
 _COMMON = {"enabled": True, "options": {}, "extra": {}}
 ROLES = ("admin", "manager", "member", "reader", "service")
 IMMUTABLE = frozenset(ROLES) - {"service"}
@@ -116,23 +125,40 @@ async def ensure_administrator(
     return str(row["id"])
 
 
-async def ensure_roles(tx: Transaction) -> dict[str, str]:
+async def set_password(tx: Transaction, password_hash: str, now: datetime) -> None:
+    """The user admin, if there is one, has a password that lasts, is enabled and not locked out."""
+    fresh = {"password_expires_at": None, "failed_sign_ins": 0, "failed_at": None}
+    await tx.execute(
+        users.update()
+        .where(users.c.id == await tx.scalar(_first_user))
+        .values(password_hash=password_hash, password_changed_at=now, enabled=True, **fresh)
+    )
+
+
+async def ensure_first_roles(tx: Transaction) -> dict[str, str]:
     """The roles that rules name, those that imply others; gives ids by name."""
-    ids = {name: await ensure_role(tx, name) for name in ROLES}
+    ids = await ensure_roles(tx, ROLES)
+    pairs = {tuple(row) for row in await tx.all(_implied)}
     for prior, implied in IMPLIED:
-        await _ensure(tx, implied_roles, {"prior_id": ids[prior], "implied_id": ids[implied]})
+        pair = (ids[prior], ids[implied])
+        if pair not in pairs:
+            await tx.insert(implied_roles, {"prior_id": pair[0], "implied_id": pair[1]})
     return ids
 
 
-async def ensure_role(tx: Transaction, name: str) -> str:
-    """A role of this name is there; gives its id."""
-    there = await tx.scalar(
-        sa.select(roles.c.id)
-        .where(roles.c.domain_id == "*", named(roles, name))
-        .order_by(exact_first(roles, name))
-    )
-    if there is not None:
-        return str(there)
+async def ensure_roles(tx: Transaction, names: Sequence[str]) -> dict[str, str]:
+    """Roles of these names are there; gives their ids by name."""
+    keys = [name.casefold() for name in names]
+    found = await tx.all(_roles, {"names": list(names), "keys": keys})
+    exact = {row.name: row.id for row in found}
+    alike = {row.name_key: row.id for row in found}
+    return {
+        name: exact.get(name) or alike.get(key) or await _new_role(tx, name)
+        for name, key in zip(names, keys, strict=True)
+    }
+
+
+async def _new_role(tx: Transaction, name: str) -> str:
     role_id = new_hex()
     row = {"id": role_id, "name": name, "domain_id": "*", "extra": {}}
     await tx.insert(roles, {**row, "options": {"immutable": True} if name in IMMUTABLE else {}})
@@ -158,10 +184,16 @@ async def ensure_region(tx: Transaction, region: str) -> None:
     await _ensure(tx, regions, {"id": region}, parent_region_id=None, description="", extra={})
 
 
-async def ensure_service(tx: Transaction, entry: CatalogEntry, region: str) -> None:
-    """A service of this house with its endpoints; one of its type that is there is left alone."""
-    if await tx.first(sa.select(services).where(services.c.type == entry.type)) is not None:
-        return
+async def ensure_services(tx: Transaction, catalog: Sequence[CatalogEntry], region: str) -> None:
+    """Services of this house with their endpoints; one of its type that is there is left alone."""
+    there = set(await tx.scalars(_types))
+    for entry in catalog:
+        if entry.type not in there:
+            there.add(entry.type)
+            await _new_service(tx, entry, region)
+
+
+async def _new_service(tx: Transaction, entry: CatalogEntry, region: str) -> None:
     service_id = new_hex()
     row: dict[str, Any] = {"id": service_id, "type": entry.type, "name": entry.name}
     row |= {"description": entry.description, "enabled": True, "extra": {}}

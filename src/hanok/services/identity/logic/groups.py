@@ -69,6 +69,7 @@ async def create(tx: Transaction, values: dict[str, Any], extra: dict[str, Any])
     Raises:
         NotFound: no such domain. Conflict: the name is taken there.
     """
+    await tx.keep(values["domain_id"])
     await projects.domain(tx, values["domain_id"])
     group_id = new_hex()
     try:

@@ -8,7 +8,6 @@ Source: Identity API, OS-FEDERATION, "Mapping combinations"; schema versions 1.0
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -25,8 +24,11 @@ Assertion = Mapping[str, Sequence[str]]
 """What a provider says: attributes with their values."""
 
 VERSIONS = ("1.0", "2.0", "3.0")
-MOST_RULES = 1000
+MAXIMUM_RULES = 1000
 _MARK = re.compile(r"\{(\d+)\}")
+_ITEM = re.compile(
+    r"""\s*(?:'([^']*)'|"([^"]*)"|(\d+))\s*(?:,|$)"""
+)  # of a list that a rule spells out
 
 
 class Domain(Struct, forbid_unknown_fields=True):
@@ -109,8 +111,8 @@ def rules_of(raw: Any, version: str) -> list[Rule]:
         rules = msgspec.convert(raw, list[Rule])
     except msgspec.ValidationError as error:
         raise BadInput(f"Invalid mapping rules: {error}.") from None
-    if not 1 <= len(rules) <= MOST_RULES:
-        raise BadInput(f"A mapping has 1 to {MOST_RULES} rules.")
+    if not 1 <= len(rules) <= MAXIMUM_RULES:
+        raise BadInput(f"A mapping has 1 to {MAXIMUM_RULES} rules.")
     for number, rule in enumerate(rules):
         where = f"Invalid mapping rules: rule {number}"
         if not rule.remote:
@@ -220,9 +222,10 @@ def _matching(requested: Sequence[Any], said: Sequence[str], regex: bool) -> lis
             return [value for value in said if any(one.search(value) for one in tried)]
         except BadPattern as error:
             raise BadInput(
-                f"The mapping cannot be held against what the provider says: {error}."
+                f"The mapping cannot be applied to what the provider says: {error}."
             ) from None
-    return [value for value in said if value in requested]
+    texts = {one for one in requested if isinstance(one, str)}
+    return [value for value in said if value in texts]
 
 
 def _filled(part: Any, values: list[list[str]]) -> Any:
@@ -258,14 +261,22 @@ def _listed(template: str, values: list[list[str]]) -> list[str]:
     """A text that stands for a list: all values of a mark, a list that the rule itself spells out, or one item."""
     if mark := _MARK.fullmatch(template):
         return _value(capped(mark[1]), values)
-    if "{" not in template:
-        try:
-            found = ast.literal_eval(template)
-        except (ValueError, SyntaxError):
-            found = None
-        if isinstance(found, list):
-            return [str(one) for one in found]
-    return [_text(template, values)]
+    spelled = None if "{" in template else _spelled(template.strip())
+    return [_text(template, values)] if spelled is None else spelled
+
+
+def _spelled(text: str) -> list[str] | None:
+    """The texts of a list as in `['a', "b"]`; None where it is not such a list."""
+    if not (text.startswith("[") and text.endswith("]")):
+        return None
+    inner, found, at = text[1:-1].rstrip(), [], 0
+    while at < len(inner):
+        item = _ITEM.match(inner, at)
+        if item is None:
+            return None
+        found.append(next(one for one in item.groups() if one is not None))
+        at = item.end()
+    return found
 
 
 def _groups(local: Local, values: list[list[str]]) -> list[MappedGroup]:

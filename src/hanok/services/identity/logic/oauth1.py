@@ -14,12 +14,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
+from urllib.request import parse_http_list
 
 import sqlalchemy as sa
 from msgspec import Struct
-from oauthlib.common import Request as SignedRequest
-from oauthlib.oauth1.rfc5849 import signature
-from oauthlib.oauth1.rfc5849.utils import parse_authorization_header, unescape
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, NotFound, NotSignedIn
@@ -38,11 +36,11 @@ from hanok.store import Database, Duplicate, Transaction
 VERIFIER = string.ascii_letters + string.digits
 VERIFIER_LENGTH = 8  # as upstream; good for one request token, for hours
 
-_verify = {
-    "HMAC-SHA1": signature.verify_hmac_sha1,
-    "HMAC-SHA256": signature.verify_hmac_sha256,
-    "HMAC-SHA512": signature.verify_hmac_sha512,
-    "PLAINTEXT": signature.verify_plaintext,
+_METHODS = {  # of signatures, with the functions of oauthlib that check them
+    "HMAC-SHA1": "verify_hmac_sha1",
+    "HMAC-SHA256": "verify_hmac_sha256",
+    "HMAC-SHA512": "verify_hmac_sha512",
+    "PLAINTEXT": "verify_plaintext",
 }
 _consumer = sa.select(oauth_consumers).where(oauth_consumers.c.id == bindparam("id"))
 CONSUMERS = sa.select(oauth_consumers)
@@ -84,21 +82,26 @@ def read(
     Raises:
         BadInput: there is no Authorization header of OAuth, or it names something twice.
     """
+    from oauthlib.oauth1.rfc5849.utils import parse_authorization_header, unescape
+
     header = headers.get("authorization", "")
     try:
         pairs = parse_authorization_header(header)
     except ValueError:
         raise BadInput("An OAuth Authorization header is required.") from None
     parameters = {name: unescape(value) for name, value in pairs}
-    if len(parameters) != len(pairs):
+    if len(pairs) != len(parse_http_list(header.partition(" ")[2])):
         raise BadInput("The Authorization header names a parameter twice.")
     return Signed(http_method=http_method, urls=urls, parameters=parameters, query=query)
 
 
 def _matches(signed: Signed, consumer_secret: str, token_secret: str) -> bool:
+    from oauthlib.common import Request as SignedRequest  # 1 MiB, for who signs so
+    from oauthlib.oauth1.rfc5849 import signature
+
     method = signed.parameters.get("oauth_signature_method", "")
     given = signed.parameters.get("oauth_signature", "")
-    if method not in _verify or signed.parameters.get("oauth_version", "1.0") != "1.0":
+    if method not in _METHODS or signed.parameters.get("oauth_version", "1.0") != "1.0":
         return False
     params = [
         *signed.query,
@@ -112,7 +115,7 @@ def _matches(signed: Signed, consumer_secret: str, token_secret: str) -> bool:
         request = SignedRequest(url, http_method=signed.http_method)
         request.params, request.signature = params, given
         try:
-            if _verify[method](request, consumer_secret, token_secret):
+            if getattr(signature, _METHODS[method])(request, consumer_secret, token_secret):
                 return True
         except ValueError:
             return False

@@ -107,9 +107,9 @@ class OpenIDProvider:
             raise NotTrusted(f"not a token of this provider for us: {error}") from error
         authorized = found.get("azp", self.settings.client_id)
         if authorized not in (self.settings.client_id, *self.settings.audiences):
-            raise NotTrusted("the token was given to somebody else")
+            raise NotTrusted("the token was issued to another client")
         if nonce and found.get("nonce") != nonce:
-            raise NotTrusted("the token was not asked for in this sign-in")
+            raise NotTrusted("the token was not requested by this sign-in")
         return found
 
     async def address(self, redirect: str, state: str, nonce: str, verifier: str) -> str:
@@ -175,19 +175,21 @@ class OpenIDProvider:
             return await self.claims(token)
         document = await self._known()
         if not document.introspection_endpoint or not self.settings.client_secret:
-            raise NotTrusted("a token that cannot be read here, and nobody to ask about it")
+            raise NotTrusted(
+                "the token cannot be read, and the provider has no introspection endpoint"
+            )
         own = (self.settings.client_id, self.settings.client_secret)
         raw = await self._fetch("POST", document.introspection_endpoint, {"token": token}, own)
         try:
             answer = msgspec.json.decode(raw, type=_Introspection)
         except (msgspec.DecodeError, msgspec.ValidationError):
-            raise NotTrusted("the provider does not say what the token is worth") from None
+            raise NotTrusted("the provider does not say whether the token is valid") from None
         meant = {answer.aud} if isinstance(answer.aud, str) else set(answer.aud)
         ours = {self.settings.client_id, *self.settings.audiences}
         if not answer.active or not ours & {*meant, answer.client_id}:
             raise NotTrusted("the token has ended, or is not for us")
         if answer.iss and answer.iss != self.settings.issuer:
-            raise NotTrusted("the token is somebody else's")
+            raise NotTrusted("the token is from another issuer")
         return {**await self._told(document, token, None), "iss": self.settings.issuer}
 
     async def _told(self, document: _Document, token: str, subject: str | None) -> dict[str, Any]:
@@ -200,7 +202,7 @@ class OpenIDProvider:
         except (msgspec.DecodeError, msgspec.ValidationError):
             raise NotTrusted("the provider does not say whose the token is") from None
         if subject is not None and found.get("sub") != subject:
-            raise NotTrusted("the provider tells of somebody else")
+            raise NotTrusted("the provider describes another user")
         return found
 
     async def _key(self, kid: str) -> jwt.PyJWK | None:

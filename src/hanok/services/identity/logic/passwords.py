@@ -21,7 +21,7 @@ from hanok.base.recent import Recent
 _DIGITS = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 LONGEST_BYTES = 4096  # before hashing; a longer one only costs time [CVE-2012-1572]
 REMEMBERED_S = 300.0
-REMEMBERED_MOST = 10_000
+REMEMBERED_MAXIMUM = 10_000
 
 
 def _short(password: str) -> bytes:
@@ -41,7 +41,7 @@ class Passwords:
         self._clock = clock
         self._rounds = rounds
         self._key = secrets.token_bytes(32)
-        self._until: Recent[bytes, float] = Recent(REMEMBERED_MOST)
+        self._until: Recent[bytes, float] = Recent(REMEMBERED_MAXIMUM)
         self._nobody = _nobody(rounds)
 
     async def hash(self, password: str) -> str:

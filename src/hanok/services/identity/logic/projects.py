@@ -172,6 +172,7 @@ async def create(tx: Transaction, values: dict[str, Any], extra: dict[str, Any])
             raise BadInput("A domain has no parent and no domain.")
     else:
         if parent_id is not None:
+            await tx.keep(parent_id)
             parent = await tx.first(sa.select(projects).where(projects.c.id == parent_id))
             if parent is None:
                 raise NotFound(f"Could not find project: {parent_id}.")
@@ -185,6 +186,7 @@ async def create(tx: Transaction, values: dict[str, Any], extra: dict[str, Any])
             if len(above) > DEEPEST:
                 raise Forbidden(f"Projects are at most {DEEPEST} deep.")
         assert domain_id is not None
+        await tx.keep(domain_id)
         await domain(tx, domain_id)
         parent_id = parent_id or domain_id
     project_id = values.get("id") or new_hex()
@@ -232,6 +234,7 @@ async def update(
             if child.enabled:
                 raise Forbidden("The project has enabled projects below it; disable those first.")
     if values.get("enabled") is True and not row.enabled:
+        await tx.keep(row.parent_id or row.id)
         if await _are_disabled(tx, await rights.ancestors(tx, row.id)):
             raise Forbidden("Cannot enable a project below a disabled project.")
     tags = values.pop("tags", None)

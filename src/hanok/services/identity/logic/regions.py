@@ -40,6 +40,7 @@ async def create(
         NotFound: the one above is not there. Conflict: there is one of this id.
     """
     if values.get("parent_region_id"):
+        await tx.keep(values["parent_region_id"])
         await get(tx, values["parent_region_id"])
     row = {
         "id": region_id,

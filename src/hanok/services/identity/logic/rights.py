@@ -12,6 +12,7 @@ from sqlalchemy import bindparam
 
 from hanok.base.clock import Clock
 from hanok.services.identity.tables import (
+    access_rules,
     application_credentials,
     assignments,
     credentials,
@@ -34,6 +35,7 @@ from hanok.services.identity.tables import (
     service_providers,
     services,
     state,
+    trust_roles,
     trusts,
     users,
 )
@@ -98,7 +100,9 @@ FACTS: dict[sa.FromClause, Changes] = {
     # What it came from.
     application_credentials: _ENDS,
     credentials: _ENDS,
+    access_rules: _ENDS,
     trusts: Changes(update=True, delete=True, but=frozenset(("remaining_uses",))),
+    trust_roles: _ENDS,
     oauth_consumers: Changes(delete=True),
     oauth_access_tokens: _ENDS,
     identity_providers: _ENDS,

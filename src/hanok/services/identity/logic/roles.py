@@ -67,6 +67,7 @@ async def create(
     """
     domain_id = values.get("domain_id")
     if domain_id:
+        await tx.keep(domain_id)
         await projects.domain(tx, domain_id)
     role_id = new_hex()
     row = {

@@ -183,6 +183,8 @@ async def scope(
     named = [name for name in requested.__struct_fields__ if getattr(requested, name) is not None]
     if len(named) != 1:
         raise BadInput("A scope names one of project, domain, system and OS-TRUST:trust.")
+    if requested.unscoped is not None:
+        return Scope()
     if requested.trust is not None:
         return await _trust(tx, room, proof, requested.trust)
     if proof.parent is not None and proof.parent.scope == "s" and requested.system is None:
@@ -197,11 +199,10 @@ async def scope(
         if domain is None or not domain.enabled:
             raise refused("no such domain, or it is disabled")
         return Scope(kind="d", id=domain.id)
-    if requested.system is not None:
-        if not requested.system.all:
-            raise refused("the system is taken whole")
-        return Scope(kind="s", id="all")
-    return Scope()
+    assert requested.system is not None
+    if not requested.system.all:
+        raise refused("the system is taken whole")
+    return Scope(kind="s", id="all")
 
 
 async def _trust(
@@ -209,7 +210,7 @@ async def _trust(
 ) -> Scope:
     """A trust that is the user's to use; of another one nothing is told."""
     trust = await trusts.alive(tx, requested.id, room.clock.now())
-    if trust is None or trust.trustee_user_id != proof.user_id:
+    if trust is None or trust.trustee_user_id != proof.user_id or trusts.is_deferred(trust):
         raise refused("no such trust, it has ended, or the user is not its trustee")
     if await trusts.delegated(tx, trust, room.clock.now()) is None:
         raise Forbidden("Trustee has no delegated roles.")

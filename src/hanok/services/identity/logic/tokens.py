@@ -39,7 +39,7 @@ from hanok.services.identity.tables import (
 from hanok.store import Database, Transaction
 from hanok.web.token import Delegation, Token
 
-CACHE_MOST = 4096
+CACHE_MAXIMUM = 4096
 EC2_METHOD = "ec2credential"
 
 _domain = projects.alias("domain")
@@ -207,9 +207,9 @@ class Tokens:
         self.keys = keys
         self._clock = clock
         self.lifetime = timedelta(seconds=lifetime_s)
-        self._opened: Recent[str, Payload] = Recent(CACHE_MOST)
-        self._valid: Recent[str, tuple[int, Token]] = Recent(CACHE_MOST)
-        self._fresh: Recent[tuple[object, ...], tuple[int, Token]] = Recent(CACHE_MOST)
+        self._opened: Recent[str, Payload] = Recent(CACHE_MAXIMUM)
+        self._valid: Recent[str, tuple[int, Token]] = Recent(CACHE_MAXIMUM)
+        self._fresh: Recent[tuple[object, ...], tuple[int, Token]] = Recent(CACHE_MAXIMUM)
 
     def issue(
         self,
@@ -300,6 +300,40 @@ class Tokens:
         a_while = int((self._clock.now() + self.lifetime).timestamp() * 1_000_000)
         async with self._database.read() as tx:
             return await self.worth(tx, msgspec.structs.replace(payload, expires_us=a_while))
+
+    def lent(self, text: str) -> bytes | None:
+        """What stands behind a token, without its end: for work that outlives it. None: it is none of ours.
+
+        It names the user, the scope and whatever bounds the token, and is worth nothing by itself: it is kept sealed.
+        """
+        payload = self.open(text)
+        return None if payload is None else _encode(payload)
+
+    @staticmethod
+    def payload_of(raw: bytes) -> Payload:
+        """What was lent."""
+        return _decode(raw)
+
+    async def stands(self, tx: Transaction, raw: bytes) -> bool:
+        """Whether what was lent is worth anything now."""
+        a_while = int((self._clock.now() + self.lifetime).timestamp() * 1_000_000)
+        payload = msgspec.structs.replace(_decode(raw), expires_us=a_while)
+        return await self.worth(tx, payload) is not None
+
+    def borrowed(self, raw: bytes) -> str:
+        """A token, good for as long as a new one, with the rights and the bounds of the one that was lent.
+
+        What it is worth is read when it is used: it ends with the user's password, the credential, the trust.
+        """
+        payload = _decode(raw)
+        text, _ = self.issue(
+            user_id=payload.user_id,
+            methods=payload.methods,
+            scope=payload.scope,
+            scope_id=payload.scope_id,
+            bounds=self.bounds_of(payload),
+        )
+        return text
 
     async def worth(self, tx: Transaction, payload: Payload) -> Token | None:
         """What a payload is worth, read afresh."""

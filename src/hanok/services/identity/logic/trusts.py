@@ -40,7 +40,7 @@ ALL = sa.select(trusts).where(trusts.c.deleted_at.is_(None))
 
 
 class NewTrust(Struct, frozen=True, kw_only=True):
-    """What a trustor asks for, checked for form only."""
+    """What a trustor asks for, checked for form only. deferred: it is for work of ours, and nobody signs in with it."""
 
     trustor_user_id: str
     trustee_user_id: str
@@ -51,6 +51,12 @@ class NewTrust(Struct, frozen=True, kw_only=True):
     expires_at: datetime | None
     allow_redelegation: bool
     redelegation_count: int | None
+    deferred: bool = False
+
+
+def is_deferred(row: Row[Any]) -> bool:
+    """Whether it is for work of ours alone."""
+    return bool(row.extra.get("deferred"))
 
 
 async def find(tx: Transaction, trust_id: str) -> Row[Any] | None:
@@ -130,7 +136,9 @@ async def create(
         Forbidden: it would reach further than the one it is handed on from.
         BadInput: uses are counted on one that can be handed on.
     """
-    await get(tx, users, "user", requested.trustee_user_id)
+    for user_id in sorted((requested.trustee_user_id, requested.trustor_user_id)):
+        await tx.keep(user_id)
+        await get(tx, users, "user", user_id)
     parent = None
     if parent_id is not None:
         parent = await alive(tx, parent_id, now)
@@ -165,7 +173,7 @@ async def create(
             "remaining_uses": requested.remaining_uses,
             "redelegated_trust_id": parent_id,
             "redelegation_count": left if redelegatable else 0,
-            "extra": {},
+            "extra": {"deferred": True} if requested.deferred else {},
         },
     )
     if requested.role_ids:

@@ -66,7 +66,7 @@ def _password_ends(text: str) -> sa.ColumnElement[bool]:
         at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (ValueError, OverflowError):
         raise BadInput(
-            "Invalid input for the filter password_expires_at: {operator}:{timestamp} is wanted, "
+            "Invalid input for the filter password_expires_at: {operator}:{timestamp} is expected, "
             "with lt, lte, gt, gte, eq or neq and a time like 2026-01-31T12:00:00Z."
         ) from None
     found: sa.ColumnElement[bool] = _COMPARE[how](users.c.password_expires_at, at)
@@ -99,6 +99,7 @@ async def create(
     Raises:
         NotFound: no such domain. Conflict: the name is taken there.
     """
+    await tx.keep(values["domain_id"])
     await projects.domain(tx, values["domain_id"])
     if values.get("description") is not None:
         extra = {**extra, "description": values["description"]}

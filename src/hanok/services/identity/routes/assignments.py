@@ -11,7 +11,7 @@ from starlette.responses import Response
 from hanok.base.errors import BadInput
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import assignments, projects
-from hanok.services.identity.logic.assignments import Grant, Parts, Wanted
+from hanok.services.identity.logic.assignments import Grant, Parts, Requested
 from hanok.services.identity.logic.lookup import truth
 from hanok.services.identity.logic.roles import NOWHERE
 from hanok.services.identity.room import Identity
@@ -149,12 +149,12 @@ def _routes_of(actor: str, target: str, inherited: bool) -> Iterator[Route]:
 # ---- the list of all ----
 
 
-def _wanted(query: Mapping[str, str]) -> Wanted:
+def _requested(query: Mapping[str, str]) -> Requested:
     """
     Raises:
         BadInput: filters that do not go together.
     """
-    requested = Wanted(
+    requested = Requested(
         project_id=query.get("scope.project.id"),
         domain_id=query.get("scope.domain.id"),
         system=query.get("scope.system") == "all",
@@ -183,7 +183,7 @@ _APART = (
 )
 
 
-def _check_together(query: Mapping[str, str], requested: Wanted) -> None:
+def _check_together(query: Mapping[str, str], requested: Requested) -> None:
     """
     Raises:
         BadInput: filters that do not go together.
@@ -213,7 +213,7 @@ async def list_assignments(request: Request, room: Identity) -> Response:
     """
     query = request.query
     with_names = "include_names" in query and truth(query["include_names"])
-    requested, own = _wanted(query), request.token.domain_id
+    requested, own = _requested(query), request.token.domain_id
     async with request.reading() as tx:
         if requested.tree:
             project = await projects.find(tx, requested.project_id or "")

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput
-from hanok.base.ids import new_hex
+from hanok.base.ids import in_address, new_hex
 from hanok.services.identity import schemas
 from hanok.services.identity.logic import endpoints, regions, services
 from hanok.services.identity.room import Identity
@@ -42,6 +42,10 @@ async def create_region(request: Request, room: Identity) -> Response:
     if named is not None and values.get("id") not in (None, named):
         raise BadInput("The id in the body is not the one in the address.")
     region_id = named or values.get("id") or new_hex()
+    if not in_address(region_id):
+        raise BadInput(
+            "The id of a region has no '/' in it and is not '.' or '..': no address could name it."
+        )
     async with request.transaction() as tx:
         row = await regions.create(tx, region_id, values, extra)
         request.made(row.id)

@@ -14,9 +14,8 @@ from starlette.responses import Response
 from hanok.base.errors import BadInput, Forbidden, NotFound, NotSignedIn
 from hanok.base.ids import new_hex
 from hanok.services.identity import schemas
-from hanok.services.identity.logic import credentials, proofs, signatures, standing, trusts, users
+from hanok.services.identity.logic import credentials, ec2, proofs, signatures, users
 from hanok.services.identity.logic.signatures import Signed
-from hanok.services.identity.logic.tokens import EC2_METHOD, Bounds, since, trustor_since
 from hanok.services.identity.room import Identity
 from hanok.services.identity.routes import lists
 from hanok.services.identity.routes.auth import token_body
@@ -149,46 +148,11 @@ async def _exchange(
         check(secret, signed)
         window = timedelta(seconds=room.settings.signature_window_s)
         check_time(signed, room.clock.now(), window)
-        owner = await proofs.user_by_id(tx, row.user_id)
-        if owner is None or not standing.is_enabled(owner, room):
-            raise proofs.refused("the owner of the key is switched off")
-        holder = await users.get(tx, await _holder(tx, row))
-        text, payload = room.tokens.issue(
-            user_id=holder.id,
-            methods=(EC2_METHOD,),
-            scope="p",
-            scope_id=row.project_id,
-            bounds=Bounds(
-                credential_id=row.id,
-                trust_id=row.trust_id or "",
-                application_credential_id=row.application_credential_id or "",
-                access_token_id=row.access_token_id or "",
-                since_us=since(holder),
-                trustor_since_us=await _trustor_since(tx, row),
-            ),
-        )
+        text, payload = await ec2.issue(tx, room, row)
         token = await room.tokens.worth(tx, payload)
         if token is None:
             raise proofs.refused("the key is worth nothing any more")
         return text, await token_body(request, room, tx, token, "nocatalog" not in request.query)
-
-
-async def _holder(tx: Transaction, row: Row[Any]) -> str:
-    """Whose token a key gives: that of a trust is the trustee's, though the key may bear the trustor's name."""
-    if row.trust_id is None:
-        return str(row.user_id)
-    trust = await trusts.find(tx, row.trust_id)
-    if trust is None:
-        raise proofs.refused("the trust of the key is gone")
-    speaks_for = trust.trustor_user_id if trust.impersonation else trust.trustee_user_id
-    if row.user_id != speaks_for:
-        raise proofs.refused("the key is not of the trust's user")
-    return str(trust.trustee_user_id)
-
-
-async def _trustor_since(tx: Transaction, row: Row[Any]) -> int:
-    trust = None if row.trust_id is None else await trusts.find(tx, row.trust_id)
-    return 0 if trust is None else await trustor_since(tx, trust)
 
 
 async def exchange_ec2(request: Request, room: Identity) -> Response:

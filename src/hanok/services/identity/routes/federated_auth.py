@@ -173,7 +173,7 @@ def _way(request: Request, room: Identity) -> Way:
     Raises:
         NotSignedIn: it did not, or too long ago.
     """
-    refused = NotSignedIn("This sign-in was not begun in this browser, or took too long.")
+    refused = NotSignedIn("This sign-in was not started in this browser, or took too long.")
     raw = room.secrets.open(request.query.get("state", ""))
     if raw is None or not raw.startswith(_SEAL):
         raise refused

@@ -45,11 +45,12 @@ async def create_group(request: Request, room: Identity) -> Response:
     values = schemas.given(body)
     if "name" not in values:
         raise BadInput("'name' is a required property")
+    # Who may create groups of one domain only has to name it.
+    request.allow("identity:create_group", {"target.group.domain_id": values.get("domain_id")})
     if values.get("domain_id") is None:
         values["domain_id"] = (
             request.token.domain_id or request.token.project_domain_id or "default"
         )
-    request.allow("identity:create_group", {"target.group.domain_id": values["domain_id"]})
     async with request.transaction() as tx:
         await directories.check_domain(tx, "group", values["domain_id"])
         row = await groups.create(tx, values, extra)

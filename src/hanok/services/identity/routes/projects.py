@@ -56,6 +56,8 @@ async def create_project(request: Request, room: Identity) -> Response:
     values = schemas.given(body)
     if "name" not in values:
         raise BadInput("'name' is a required property")
+    # Who may create projects of one domain only has to name it.
+    request.allow("identity:create_project", {"target.project.domain_id": values.get("domain_id")})
     if (
         values.get("domain_id") is None
         and values.get("parent_id") is None
@@ -64,7 +66,6 @@ async def create_project(request: Request, room: Identity) -> Response:
         values["domain_id"] = (
             request.token.domain_id or request.token.project_domain_id or "default"
         )
-    request.allow("identity:create_project", {"target.project.domain_id": values.get("domain_id")})
     values["options"] = schemas.options(body.options)
     async with request.transaction() as tx:
         row = await projects.create(tx, values, extra)
@@ -95,10 +96,10 @@ def _form(as_list: str | None, as_ids: str | None) -> str:
         BadInput: in both.
     """
     forms = (("list", as_list), ("ids", as_ids))
-    asked = [form for form, sent in forms if sent is not None and truth(sent)]
-    if len(asked) > 1:
+    requested = [form for form, sent in forms if sent is not None and truth(sent)]
+    if len(requested) > 1:
         raise BadInput("Cannot use the query params for a list and for ids at the same time.")
-    return asked[0] if asked else ""
+    return requested[0] if requested else ""
 
 
 async def _parents(request: Request, tx: Transaction, project_id: str, as_ids: bool) -> Any:

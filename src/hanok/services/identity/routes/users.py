@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select
+from sqlalchemy import Row, Select
 from starlette.responses import Response
 
 from hanok.base.clock import zulu_micro
@@ -145,6 +145,28 @@ async def delete_user(request: Request, room: Identity) -> Response:
     return no_content()
 
 
+async def _known_by(request: Request, room: Identity, user_id: str, password: str) -> Row[Any]:
+    """A user whose password this is. Guesses count as they do at a sign-in.
+
+    Raises:
+        NotSignedIn: it is another's or nobody's, or the user is locked out or may not sign in.
+    """
+    refused = NotSignedIn("The request you have made requires authentication.")
+    async with request.reading() as tx:
+        row = await users.find(tx, user_id)
+    if standing.is_locked(row, room):
+        await room.passwords.matches(password, None)
+        raise refused
+    stored = row.password_hash if row is not None and standing.is_enabled(row, room) else None
+    right = await room.passwords.matches(password, stored)  # for nobody, too: it takes as long
+    if row is None or not right:
+        await standing.failed(request.database, room, row)
+        raise refused
+    if not await standing.succeeded(request.database, room, row):
+        raise refused
+    return row
+
+
 async def change_own_password(request: Request, room: Identity) -> Response:
     """POST /v3/users/{id}/password: the old one proves who asks; it ends the user's tokens.
 
@@ -152,12 +174,7 @@ async def change_own_password(request: Request, room: Identity) -> Response:
     """
     body = await request.body(schemas.PasswordBody, key="user")
     user_id = request.path["user_id"]
-    async with request.reading() as tx:
-        row = await users.find(tx, user_id)
-    stored = row.password_hash if row is not None and row.enabled else None
-    if not await room.passwords.matches(body.original_password, stored):
-        raise NotSignedIn("The request you have made requires authentication.")
-    assert row is not None
+    row = await _known_by(request, room, user_id, body.original_password)
     if request.optional_token is not None and request.optional_token.delegated:
         raise Forbidden("A delegated token may not change identities or rights.")
     users.check_own_change(row, room.settings, room.clock.now())

@@ -69,14 +69,14 @@ async def forget(tx: Transaction, image_id: str) -> bool:
 async def prune(tx: Transaction, room: Images) -> list[Row[Any]]:
     """Forget copies until the rest fits: those that were used last go last. Gives those that were forgotten."""
     rows = [row for row in await everything(tx) if row.status == "cached"]
-    left = sum(row.size or 0 for row in rows)
+    left = sum(row.size for row in rows)
     gone = []
     for row in sorted(rows, key=lambda row: row.last_accessed_at):
         if left <= room.settings.cache_bytes:
             break
         await forget(tx, row.image_id)
         gone.append(row)
-        left -= row.size or 0
+        left -= row.size
     return gone
 
 

@@ -55,7 +55,7 @@ class _Passing:
     """Looks at a stream that passes: size, hashes, format."""
 
     def __init__(self, room: Images, verifier: Verifier | None, *, inspect: bool = True) -> None:
-        self._most = room.settings.most_bytes
+        self._maximum = room.settings.maximum_bytes
         self._verifier = verifier
         self.md5 = hashlib.md5(usedforsecurity=False)
         self.sha512 = hashlib.sha512()
@@ -74,8 +74,8 @@ class _Passing:
         loop = asyncio.get_running_loop()
         async for piece in _gathered(stream):
             self.size += len(piece)
-            if self.size > self._most:
-                raise TooLarge(f"Image exceeds the limit of {self._most} bytes.")
+            if self.size > self._maximum:
+                raise TooLarge(f"Image exceeds the limit of {self._maximum} bytes.")
             looking = [
                 loop.run_in_executor(None, self.sha512.update, piece),
                 loop.run_in_executor(None, self._second, piece),

@@ -82,16 +82,16 @@ def within(*, everywhere: bool) -> sa.Select[Any]:
 
 
 @lru_cache(maxsize=64)
-def listed(asked: Shown) -> sa.Select[Any]:
+def listed(requested: Shown) -> sa.Select[Any]:
     """The images a list shows to the project `me`: by default its own, public ones, and shared ones it accepted."""
     me = _ME
     memberships = sa.select(image_members.c.image_id).where(image_members.c.member_id == me)
-    if asked.status != "all":
-        memberships = memberships.where(image_members.c.status == asked.status)
+    if requested.status != "all":
+        memberships = memberships.where(image_members.c.status == requested.status)
     own = table.c.owner == me
     shared = sa.and_(table.c.visibility == "shared", sa.or_(own, table.c.id.in_(memberships)))
     shown: Where
-    visibility, everywhere = asked.visibility, asked.everywhere
+    visibility, everywhere = requested.visibility, requested.everywhere
     if visibility is None and everywhere:
         shown = table.c.visibility != "community"
     elif visibility is None:
@@ -107,7 +107,7 @@ def listed(asked: Shown) -> sa.Select[Any]:
         shown = sa.and_(table.c.visibility == "private", own)
     else:
         shown = shared
-    return sa.select(table).where(shown, table.c.os_hidden.is_(asked.hidden))
+    return sa.select(table).where(shown, table.c.os_hidden.is_(requested.hidden))
 
 
 async def described(

@@ -271,6 +271,11 @@ async def change(tx: Transaction, image_id: str, values: Mapping[str, Any], now:
     await tx.execute(changed.values(updated_at=now, **values))
 
 
+async def note_signed(tx: Transaction, image_id: str, mark: str) -> None:
+    """What is known of the data's signature. Nobody changed the image."""
+    await tx.execute(images.update().where(images.c.id == image_id).values(signed_as=mark))
+
+
 async def switch(tx: Transaction, image_id: str, before: str, after: str, now: datetime) -> None:
     """The image's status, if it is the one before, is the one after."""
     changed = images.update().where(images.c.id == image_id, images.c.status == before)

@@ -21,7 +21,7 @@ from hanok.services.image.tables import images as image_table
 from hanok.store import Transaction
 
 LOOK_S = 15.0  # for a bucket: within the time that a look at the cloud takes
-MOST_LISTED = 100_000  # objects of a bucket
+MAXIMUM_LISTED = 100_000  # objects of a bucket
 
 
 async def differences(room: Images, tx: Transaction) -> list[str]:
@@ -32,7 +32,9 @@ async def differences(room: Images, tx: Transaction) -> list[str]:
     for image_id, image in rows.items():
         if image.status not in ("active", "deactivated"):
             continue
-        if not places[image_id]:
+        if (
+            not places[image_id] and image.size != 0
+        ):  # one of 0 bytes stands for snapshots of volumes
             found.append(f"image {image_id} is {image.status} and has no data")
         for one in places[image_id]:
             path = room.stores[one.store].path(one.address) if one.store in room.stores else None
@@ -74,7 +76,7 @@ _freed = sa.select(image_trash.c.address).where(image_trash.c.store == sa.bindpa
 async def differences_elsewhere(room: Images) -> list[str]:
     """Where rows and the objects of S3 stores disagree, or a store cannot be asked.
 
-    Listing stops after LOOK_S seconds or MOST_LISTED objects of a store, and says so.
+    Listing stops after LOOK_S seconds or MAXIMUM_LISTED objects of a store, and says so.
     """
     buckets = {name: kept for name, kept in room.stores.items() if isinstance(kept, S3Store)}
     found = await asyncio.gather(*(_bucket(room, *one) for one in buckets.items()))
@@ -88,7 +90,7 @@ async def _bucket(room: Images, name: str, store: S3Store) -> list[str]:
         known = {row.id for row in await tx.all(_ids)}
     until, there, whole = time.monotonic() + LOOK_S, dict[str, int](), False
     try:
-        while not whole and time.monotonic() < until and len(there) < MOST_LISTED:
+        while not whole and time.monotonic() < until and len(there) < MAXIMUM_LISTED:
             page, whole = await store.listed(
                 max(there, default=""), timeout_s=max(1.0, until - time.monotonic())
             )

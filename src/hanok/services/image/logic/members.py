@@ -15,7 +15,7 @@ from hanok.services.image.tables import image_members
 from hanok.store import Duplicate, Transaction, still_there
 from hanok.web.token import Caller
 
-MOST = 128
+MAXIMUM = 128
 _all = (
     sa.select(image_members)
     .where(image_members.c.image_id == bindparam("image"))
@@ -58,8 +58,8 @@ async def offer(tx: Transaction, image_id: str, member_id: str, now: datetime) -
     Raises:
         TooLarge: there are as many as there may be. Conflict: it is a member already.
     """
-    if int(await tx.scalar(_count, {"image": image_id}) or 0) >= MOST:
-        raise TooLarge(f"An image has at most {MOST} members.")
+    if int(await tx.scalar(_count, {"image": image_id}) or 0) >= MAXIMUM:
+        raise TooLarge(f"An image has at most {MAXIMUM} members.")
     return await add(tx, image_id, member_id, now)
 
 

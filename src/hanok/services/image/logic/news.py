@@ -118,16 +118,16 @@ def _times(row: Row[Any]) -> dict[str, Any]:
     return {"created_at": zulu(row.created_at), "updated_at": zulu(row.updated_at)}
 
 
-def namespace(row: Row[Any], before: str = "") -> dict[str, Any]:
-    """A namespace. before: what it was called."""
+def namespace(row: Row[Any]) -> dict[str, Any]:
+    """A namespace. What it was called before is as it is called: who renames it says otherwise."""
     names = ("namespace", "display_name", "protected", "visibility", "owner", "description")
     told = {name: getattr(row, name) for name in names}
-    return {**told, "namespace_old": before or row.namespace, **_times(row), **_ALIVE}
+    return {**told, "namespace_old": row.namespace, **_times(row), **_ALIVE}
 
 
-def inside(of: Row[Any], table: sa.Table, row: Row[Any], before: str = "") -> dict[str, Any]:
-    """Something in a namespace. before: what it was called."""
-    told = {"namespace": of.namespace, "name": row.name, "name_old": before or row.name}
+def inside(of: Row[Any], table: sa.Table, row: Row[Any]) -> dict[str, Any]:
+    """Something in a namespace, called so before, too, like `namespace`."""
+    told = {"namespace": of.namespace, "name": row.name, "name_old": row.name}
     if table is metadef_properties:
         return {**told, **_definition(row.definition), **_ALIVE}
     if table is metadef_objects:

@@ -19,7 +19,7 @@ from hanok.drivers.image_stores import web
 from hanok.services.image import schemas
 from hanok.services.image.room import Images
 
-MOST_SAID = 1 << 20  # bytes of an image's description
+MAXIMUM_SAID = 1 << 20  # bytes of an image's description
 ORIGIN = "$(origin)s"
 
 
@@ -73,7 +73,7 @@ async def describe(room: Images, there: Source, prefixes: Sequence[str]) -> Desc
     """
     text = b""
     try:
-        async for piece in _read(room, there, there.url, MOST_SAID):
+        async for piece in _read(room, there, there.url, MAXIMUM_SAID):
             text += piece
         said = msgspec.json.decode(text)
         known = msgspec.convert(said, _Answer)
@@ -104,7 +104,7 @@ async def describe(room: Images, there: Source, prefixes: Sequence[str]) -> Desc
 
 def data(room: Images, there: Source) -> AsyncIterator[bytes]:
     """Its bytes. Raises NotAllowed, WebBroken, StepFailed."""
-    return _read(room, there, f"{there.url}/file", room.settings.most_bytes)
+    return _read(room, there, f"{there.url}/file", room.settings.maximum_bytes)
 
 
 async def _read(room: Images, there: Source, url: str, maximum: int) -> AsyncIterator[bytes]:
@@ -112,7 +112,7 @@ async def _read(room: Images, there: Source, url: str, maximum: int) -> AsyncIte
         raise StepFailed("There is no such image service in the catalog.")
     token = None if room.secrets is None else room.secrets.open(there.token)
     if token is None:
-        raise StepFailed("The token of who asked for the import is not there any more.")
+        raise StepFailed("The token of the user who requested the import is no longer kept.")
     rules = None if there.trusted else room.settings.web
     async for piece in web.read(rules, url, maximum=maximum, token=token.decode()):
         yield piece

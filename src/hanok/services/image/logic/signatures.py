@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from hanok.base.ids import is_uuid
 
 if TYPE_CHECKING:  # imported where it is used: few images are signed, and it takes a start's time
     from cryptography.hazmat.primitives.hashes import HashAlgorithm
+    from cryptography.x509 import Certificate as X509
 
 SIGNATURE, HASH, KEY_TYPE, CERTIFICATE = (
     "img_signature",
@@ -35,6 +37,7 @@ CURVES = (
 KEY_TYPES = ("RSA-PSS", "DSA", *CURVES)
 CERTIFICATE_BYTES = 64 << 10
 FETCH_S = 20.0
+_NOT_VALID = "what the key manager has is not a valid certificate."
 
 
 class SignatureProblem(BadInput):
@@ -47,9 +50,13 @@ class SignatureProblem(BadInput):
 class Verifier:
     """One signature over bytes that pass."""
 
-    def __init__(self, key: Any, algorithm: HashAlgorithm, signature: bytes, key_type: str) -> None:
+    def __init__(
+        self, key: Any, algorithm: HashAlgorithm, signature: bytes, key_type: str, mark: str
+    ) -> None:
+        """mark: what is remembered of the data when it holds; see `mark`."""
         from cryptography.hazmat.primitives import hashes
 
+        self.mark = mark
         self._key, self._algorithm, self._signature = key, algorithm, signature
         self._key_type = key_type
         self._hash = hashes.Hash(algorithm)
@@ -74,6 +81,18 @@ class Verifier:
                 self._key.verify(self._signature, digest, ec.ECDSA(known))
         except (InvalidSignature, ValueError) as error:
             raise SignatureProblem("the signature is not of this data.") from error
+
+
+def mark(properties: Mapping[str, str], certificate: Certificate) -> str:
+    """What a signature and its certificate are known by again: another one of either is another mark."""
+    said = [properties[name] for name in (SIGNATURE, HASH, KEY_TYPE, CERTIFICATE)]
+    parts = [*(text.encode() for text in said), certificate.payload]
+    return hashlib.sha256(b"".join(hashlib.sha256(one).digest() for one in parts)).hexdigest()
+
+
+def refused(mark: str) -> str:
+    """What stands in place of a mark where the data was read and is not what was signed."""
+    return f"not {mark}"[: len(mark)]
 
 
 def requested(properties: Mapping[str, str]) -> bool:
@@ -117,7 +136,6 @@ def verifier(
     Raises:
         SignatureProblem: the certificate cannot be used for this, or not today.
     """
-    from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 
@@ -125,19 +143,15 @@ def verifier(
         return None
     if fetched is None or fetched.secret_id != certificate_id(properties):
         raise SignatureProblem("the image's properties were changed meanwhile.")
-    certificate = fetched.payload
     try:
         signature = base64.b64decode(properties[SIGNATURE], validate=True)
     except (binascii.Error, ValueError) as error:
         raise SignatureProblem(f"{SIGNATURE} is not base64.") from error
     try:
-        if certificate.lstrip().startswith(b"-----BEGIN"):
-            read = x509.load_pem_x509_certificate(certificate)
-        else:
-            read = x509.load_der_x509_certificate(certificate)
+        read = loaded(fetched)
         key = read.public_key()
     except (ValueError, TypeError) as error:
-        raise SignatureProblem("what the key manager has is not a valid certificate.") from error
+        raise SignatureProblem(_NOT_VALID) from error
     if not read.not_valid_before_utc <= now <= read.not_valid_after_utc:
         raise SignatureProblem("the certificate is not valid today.")
     key_type = properties[KEY_TYPE]
@@ -151,7 +165,17 @@ def verifier(
     )
     if not fits:
         raise SignatureProblem(f"the certificate's key is not a {key_type} key.")
-    return Verifier(key, getattr(hashes, HASHES[properties[HASH]])(), signature, key_type)
+    algorithm = getattr(hashes, HASHES[properties[HASH]])()
+    return Verifier(key, algorithm, signature, key_type, mark(properties, fetched))
+
+
+def loaded(fetched: Certificate) -> X509:
+    """Raises ValueError, TypeError: it is not a certificate."""
+    from cryptography import x509
+
+    if fetched.payload.lstrip().startswith(b"-----BEGIN"):
+        return x509.load_pem_x509_certificate(fetched.payload)
+    return x509.load_der_x509_certificate(fetched.payload)
 
 
 async def fetch_certificate(endpoint: str, secret_id: str, token: str) -> Certificate:
@@ -175,5 +199,5 @@ async def fetch_certificate(endpoint: str, secret_id: str, token: str) -> Certif
             f"the key manager does not give the certificate {secret_id} ({answer.status_code})."
         )
     if len(answer.content) > CERTIFICATE_BYTES:
-        raise SignatureProblem("what the key manager has is not a valid certificate.")
+        raise SignatureProblem(_NOT_VALID)
     return Certificate(secret_id, answer.content)

@@ -37,6 +37,15 @@ class Stored(Struct, frozen=True, kw_only=True):
     sha512: str
 
 
+def can_be_property(key: str) -> bool:
+    """Whether a further attribute of an image may be called so."""
+    try:
+        schemas.checked(key, "")
+    except (BadInput, Forbidden):
+        return False
+    return key not in schemas.PROPERTIES
+
+
 async def begin(
     tx: Transaction,
     room: Images,
@@ -47,17 +56,19 @@ async def begin(
     min_ram_mib: int,
     properties: Mapping[str, str],
     shared_with: str | None = None,
+    visibility: str = "",
+    protected: bool = False,
 ) -> str:
     """A new image without data; returns its id.
 
     Args:
-        shared_with: a project that may see it, too.
+        shared_with: a project that may see it, too. visibility: empty: private, or shared with that project.
 
     Raises:
         BadInput: a property cannot be one. TooLarge: over the project's limit of images.
     """
-    if len(properties) > schemas.MOST_PROPERTIES:
-        raise BadInput(f"An image has at most {schemas.MOST_PROPERTIES} further properties.")
+    if len(properties) > schemas.MAXIMUM_PROPERTIES:
+        raise BadInput(f"An image has at most {schemas.MAXIMUM_PROPERTIES} further properties.")
     for key, value in properties.items():
         if key in schemas.PROPERTIES:
             raise BadInput(f"{key!r} is an attribute of images and cannot be set here.")
@@ -71,7 +82,8 @@ async def begin(
         "id": image_id,
         "name": name,
         "owner": owner,
-        "visibility": "private" if shared_with is None else "shared",
+        "visibility": visibility or ("private" if shared_with is None else "shared"),
+        "protected": protected,
         "min_disk": min_disk_gib,
         "min_ram": min_ram_mib,
         "import_task": image_id,
@@ -90,7 +102,7 @@ async def take(
     disk_format: str,
     *,
     attempt: str,
-    still_wanted: Callable[[], None],
+    still_requested: Callable[[], None],
 ) -> Stored:
     """Read the file into the default store. What an earlier attempt left is replaced.
 
@@ -122,7 +134,7 @@ async def take(
             passed += len(piece)
             if passed >= LOOK_EVERY:
                 passed = 0
-                still_wanted()
+                still_requested()
                 await _check(room, image_id)
             yield piece
 
@@ -176,6 +188,32 @@ async def finish(
     said = (await images.extras(tx, [image_id]))[0][image_id]
     await images.set_properties(tx, image_id, {**said, **properties})
     await news.happened(tx, room, image_id, "image.upload", "image.activate")
+
+
+async def describe(tx: Transaction, image_id: str, properties: Mapping[str, str]) -> None:
+    """An image that is being made says this of itself, too."""
+    said = (await images.extras(tx, [image_id]))[0][image_id]
+    await images.set_properties(tx, image_id, {**said, **properties})
+
+
+async def finish_without_data(tx: Transaction, room: Images, image_id: str) -> None:
+    """The image is active, and has no data: what it stands for is said by its properties.
+
+    Raises:
+        StepFailed: the image was deleted.
+    """
+    row = await images.get_any(tx, image_id)
+    if row is None or row.import_task != image_id:
+        raise StepFailed("The image was deleted while it was being made.")
+    values = {
+        "status": "active",
+        "import_task": None,
+        "size": 0,
+        "disk_format": "raw",
+        "container_format": "bare",
+    }
+    await _change(tx, room, image_id, values)
+    await news.happened(tx, room, image_id, "image.activate")
 
 
 async def forget(room: Images, image_id: str, *, attempt: str) -> None:

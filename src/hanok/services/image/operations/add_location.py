@@ -38,8 +38,8 @@ class CheckLocation(Step["AddLocation", Images, int], name="check_location"):
             raise StepFailed(f"There is no data at the location: {error}.") from error
         if size is None:
             raise StepFailed("There is no data at the location.")
-        if size > room.settings.most_bytes:
-            raise StepFailed(f"Image exceeds the limit of {room.settings.most_bytes} bytes.")
+        if size > room.settings.maximum_bytes:
+            raise StepFailed(f"Image exceeds the limit of {room.settings.maximum_bytes} bytes.")
         return size
 
     async def save(self, run: Run[AddLocation, Images], tx: Transaction, result: int) -> None:
@@ -138,6 +138,7 @@ class AddLocation(Operation, frozen=True, kw_only=True, tag="image.add_location"
     store, address: as in the table of locations. os_hash_algo, os_hash_value: what the caller says of the bytes, or "".
     """
 
+    with_files = True
     steps = (CheckLocation, HashLocation)
     pool = "transfer"
     deadline_s = 3 * TRANSFER_S

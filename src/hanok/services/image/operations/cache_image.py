@@ -26,7 +26,7 @@ class FillCache(Step["CacheImage", Images, int], name="fill_cache"):
         if row is None or row.status != "active":
             raise StepFailed("The image is not active any more.")
         if await run.read(cache.get, image_id) is None:
-            raise StepFailed("Nobody wants the copy any more.")
+            raise StepFailed("The copy is no longer requested.")
         try:
             return await cache.fill(room, row, attempt=run.operation_id)
         except StoreBroken as error:
@@ -34,7 +34,7 @@ class FillCache(Step["CacheImage", Images, int], name="fill_cache"):
 
     async def save(self, run: Run[CacheImage, Images], tx: Transaction, result: int) -> None:
         if not await cache.cached(tx, run.args.image_id, result, run.clock.now()):
-            raise StepFailed("Nobody wants the copy any more.")
+            raise StepFailed("The copy is no longer requested.")
 
     async def undo(self, run: Run[CacheImage, Images]) -> None:
         target = FileStore(run.tools.cache)
@@ -45,6 +45,7 @@ class FillCache(Step["CacheImage", Images, int], name="fill_cache"):
 class CacheImage(Operation, frozen=True, kw_only=True, tag="image.cache_image"):
     """From a wish for a copy to the copy."""
 
+    with_files = True
     steps = (FillCache,)
     pool = "transfer"
     deadline_s = 3 * TRANSFER_S

@@ -110,6 +110,7 @@ class Looked(Struct, frozen=True, kw_only=True):
     md5: str
     sha512: str
     disk_format: str
+    signed_as: str | None = None
 
 
 class Before(Struct, frozen=True, kw_only=True):
@@ -205,7 +206,7 @@ class FetchData(Step["ImportImage", Images, None], name="fetch_data"):
             raise StepFailed("The staged data is not there.")
         if args.method in ("web-download", "glance-download"):
             if args.source is None:
-                stream = web.read(room.settings.web, args.uri, maximum=room.settings.most_bytes)
+                stream = web.read(room.settings.web, args.uri, maximum=room.settings.maximum_bytes)
             else:
                 stream = remote.data(room, args.source)
             try:
@@ -271,6 +272,7 @@ class LookAtData(Step["ImportImage", Images, Looked | None], name="look_at_data"
             md5=found.md5,
             sha512=found.sha512,
             disk_format=disk_format,
+            signed_as=None if verifier is None else verifier.mark,
         )
 
     async def _look(
@@ -391,6 +393,7 @@ class StoreData(Step["ImportImage", Images, None], name="store_data"):
                 "checksum": looked.md5,
                 "os_hash_algo": "sha512",
                 "os_hash_value": looked.sha512,
+                "signed_as": looked.signed_as,
             }
         if not await images.change_import(tx, args.image_id, args.task_id, values, now):
             raise StepFailed("The image was deleted while its data was being imported.")
@@ -434,6 +437,7 @@ class ImportImage(Operation, frozen=True, kw_only=True, tag="image.import_image"
     source: for glance-download. roles: of who asked, in small letters.
     """
 
+    with_files = True
     steps = (DescribeData, FetchData, LookAtData, StoreData, ForgetStaged)
     pool = "transfer"
     deadline_s = 3 * TRANSFER_S

@@ -90,11 +90,15 @@ async def clean_cache(request: Request, room: Images) -> Response:
         whole = {row.id: row for row in [await images.get_any(tx, r.image_id) for r in rows] if row}
     for path in cache.strays(room, {row.image_id for row in rows}):
         path.unlink(missing_ok=True)
+    broken = []
     async with request.transaction() as tx:
         for row in rows:
             image = whole.get(row.image_id)
             if row.status == "cached" and (image is None or cache.copy_of(room, image) is None):
                 await cache.forget(tx, row.image_id)
+                broken.append(row.image_id)
+    for image_id in broken:
+        await cache.drop(room, image_id)
     return no_content(200)
 
 
@@ -105,7 +109,7 @@ async def prune_cache(request: Request, room: Images) -> Response:
         gone = await cache.prune(tx, room)
     for row in gone:
         await cache.drop(room, row.image_id)
-    freed = sum(row.size or 0 for row in gone)
+    freed = sum(row.size for row in gone)
     return json_answer({"total_files_pruned": len(gone), "total_bytes_pruned": freed})
 
 

@@ -73,6 +73,7 @@ async def upload(request: Request, room: Images) -> Response:
             "checksum": taken.md5,
             "os_hash_algo": "sha512",
             "os_hash_value": taken.sha512,
+            "signed_as": None if verifier is None else verifier.mark,
         }
 
     await _take(
@@ -209,6 +210,8 @@ def _part(request: Request, size: int) -> tuple[int, int] | None:
             raise NotInTheImage(f"Byte range {text[:100]} is not understood.")
         if not match[1]:
             length = min(capped(match[2]), size)
+            if not length:
+                raise NotInTheImage(f"The range {text[:100]} has no byte of the image.")
             return size - length, length
         start = capped(match[1])
         end = min(capped(match[2]), size - 1) if match[2] else size - 1

@@ -229,8 +229,8 @@ async def update_image(request: Request, room: Images) -> Response:
         schemas.check_disk_format(own.get("disk_format"), matched=room.settings.match_format)
         guard.check_change({**before, **hidden}, {**hidden, **further})
         further = {**hidden, **further}
-        if len(further) > schemas.MOST_PROPERTIES:
-            raise TooLarge(f"An image has at most {schemas.MOST_PROPERTIES} further properties.")
+        if len(further) > schemas.MAXIMUM_PROPERTIES:
+            raise TooLarge(f"An image has at most {schemas.MAXIMUM_PROPERTIES} further properties.")
         if "owner" in own and own["owner"] != row.owner and not request.reaching().everywhere:
             raise Forbidden("Changing the owner of an image is not allowed.")
         if "visibility" in own and own["visibility"] != row.visibility:
@@ -325,8 +325,8 @@ async def _tag(request: Request, room: Images, there: bool) -> Response:
         if not there and tag not in mine:
             raise NotFound(f"Image {row.id} has no tag {tag}.")
         requested = list(dict.fromkeys([*mine, tag])) if there else [t for t in mine if t != tag]
-        if len(requested) > schemas.MOST_TAGS:
-            raise TooLarge(f"An image has at most {schemas.MOST_TAGS} tags.")
+        if len(requested) > schemas.MAXIMUM_TAGS:
+            raise TooLarge(f"An image has at most {schemas.MAXIMUM_TAGS} tags.")
         await images.set_tags(tx, row.id, requested)
         request.made(row.id, await news.image(tx, room, row))
     return no_content()

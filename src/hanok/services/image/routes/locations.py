@@ -21,7 +21,7 @@ from hanok.store import Transaction
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
 
-MOST = 10
+MAXIMUM = 10
 URL_LENGTH = 1024
 
 
@@ -84,7 +84,7 @@ async def look_up(room: Images, changes: Sequence[schemas.Change]) -> dict[str, 
         if change.name != "locations" or change.op == "remove":
             continue
         values = change.value if isinstance(change.value, list) else [change.value]
-        for value in values[:MOST]:
+        for value in values[:MAXIMUM]:
             url, _, _ = read(value)
             if room.web_store and url.startswith(("http://", "https://")) and url not in sizes:
                 try:
@@ -151,8 +151,8 @@ async def _add(
     url, metadata, said = read(value)
     own = _said(row, said)
     store, address = place_of(room, url, inside=False)
-    if len(there) >= MOST:
-        raise TooLarge(f"An image has at most {MOST} locations.")
+    if len(there) >= MAXIMUM:
+        raise TooLarge(f"An image has at most {MAXIMUM} locations.")
     position = None if place == "-" else int(place)
     if position is not None and position > len(there):
         raise BadInput("Invalid position for adding a location.")

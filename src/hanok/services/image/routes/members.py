@@ -47,8 +47,10 @@ async def add_member(request: Request, room: Images) -> Response:
     """POST members: pending until the project accepts."""
     body = await request.json()
     member_id = body.get("member") if isinstance(body, dict) else None
-    if not isinstance(member_id, str) or not member_id or len(member_id) > 255:
+    if not isinstance(member_id, str) or not member_id:
         raise BadInput("Member can't be empty")
+    if len(member_id) > 255:
+        raise BadInput("A member is the id of a project: at most 255 characters.")
     async with request.transaction() as tx:
         row = await _shared(request, tx, "add_member")
         found = await members.offer(tx, row.id, member_id, room.clock.now())

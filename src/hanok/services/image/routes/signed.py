@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
-from hanok.services.image.logic import signatures
-from hanok.services.image.logic.signatures import Certificate, SignatureProblem
+from hanok.services.image.logic import certificates, signatures
+from hanok.services.image.logic.certificates import Reader
+from hanok.services.image.logic.signatures import Certificate
 from hanok.services.image.room import Images
+from hanok.services.key_manager.facade import Eyes
 from hanok.web.request import Request
 
 
@@ -20,11 +23,6 @@ async def certificate(
     """
     if not signatures.requested(properties):
         return None
-    secret_id = signatures.certificate_id(properties)
-    endpoint = room.settings.key_manager
-    if not endpoint:
-        async with request.reading() as tx:
-            endpoint = await room.endpoint(tx, "key-manager") or ""
-    if not endpoint:
-        raise SignatureProblem("this cloud has no key manager to take the certificate from.")
-    return await signatures.fetch_certificate(endpoint, secret_id, request.token_text)
+    eyes = Eyes(request.token.user_id, partial(request.may_at, "key-manager"))
+    reader = Reader(caller=request.reaching(), eyes=eyes, token=request.token_text)
+    return await certificates.fetch(room, signatures.certificate_id(properties), reader)

@@ -45,6 +45,8 @@ async def stores_detail(request: Request, room: Images) -> Response:
             }
         elif one.kind == "s3":
             properties = {"endpoint": one.endpoint, "bucket": one.bucket, "region": one.region}
+        elif one.kind == "swift":
+            properties = {"container": one.container}
         shown.append(
             {**_store(room, one), "type": one.kind, "weight": one.weight, "properties": properties}
         )

@@ -23,7 +23,9 @@ from hanok.services.network.tables import address_group_members as members
 from hanok.services.network.tables import address_groups, security_group_rules
 from hanok.store import Transaction
 
-MOST = 1000  # addresses of a group: each is a line that every host with a port of its rules keeps
+MAXIMUM = (
+    1000  # addresses of a group: each is a line that every host with a port of its rules keeps
+)
 
 _members = (
     sa.select(members)
@@ -111,8 +113,8 @@ async def add(tx: Transaction, room: Network, row: Row[Any], added: Sequence[str
             f"Addresses {', '.join(there)} already exist in the address group {row.id}.",
             code="AddressesAlreadyExist",
         )
-    if len(held) + len(added) > MOST:
-        raise bad("address_group", f"An address group has at most {MOST} addresses")
+    if len(held) + len(added) > MAXIMUM:
+        raise bad("address_group", f"An address group has at most {MAXIMUM} addresses")
     await _insert(tx, row.id, added)
     await _changed(tx, room, row.id)
 

@@ -85,6 +85,14 @@ def network_of(cidr: str) -> IPv4Network | IPv6Network:
     return ipaddress.ip_network(cidr)
 
 
+def name_servers(said: Sequence[str]) -> tuple[str, ...]:
+    """The name servers that guests of a subnet are told: none, where the address of nobody is one of them.
+
+    Source: Neutron administration guide, "Name resolution for instances".
+    """
+    return () if any(ipaddress.ip_address(one).is_unspecified for one in said) else tuple(said)
+
+
 def spans_of(pools: Iterable[dict[str, str]]) -> list[Span]:
     """Allocation pools as numbers, in order."""
     return sorted(

@@ -30,6 +30,14 @@ _heard = (
     .where(agents.c.host.in_(bindparam("of_hosts", expanding=True)))
     .values(heard_at=bindparam("at"))
 )
+_unheard = (
+    agents.update()
+    .where(
+        agents.c.host.in_(bindparam("of_hosts", expanding=True)),
+        agents.c.heard_at < bindparam("before"),
+    )
+    .values(silent_at=bindparam("at"))
+)
 _known = sa.select(agents.c.host, agents.c.binary).where(
     agents.c.host.in_(bindparam("of_hosts", expanding=True))
 )
@@ -76,9 +84,24 @@ async def _begin(
     await touch_gateways(tx, room)
 
 
+async def unheard(tx: Transaction, hosts: Sequence[str], before: datetime, now: datetime) -> None:
+    """These hosts do not answer; what was heard of them after a moment counts all the same."""
+    await tx.execute(_unheard, {"of_hosts": hosts, "before": before, "at": now})
+
+
 async def hosts(tx: Transaction) -> list[str]:
     """All hosts that were heard of."""
     return [str(one) for one in await tx.scalars(_hosts)]
+
+
+async def alive(tx: Transaction, room: Network) -> list[str]:
+    """The hosts whose controllers are heard of."""
+    now = room.clock.now()
+    return [
+        str(row.host)
+        for row in await every(tx)
+        if row.agent_type == KINDS[0][0] and _is_alive(room, row, now)
+    ]
 
 
 async def every(tx: Transaction) -> Sequence[Row[Any]]:
@@ -110,6 +133,11 @@ async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
     await touch_gateways(tx, room)
 
 
+def _is_alive(room: Network, row: Row[Any], now: datetime) -> bool:
+    silent = row.silent_at is not None and row.silent_at >= row.heard_at
+    return not silent and now - row.heard_at < timedelta(seconds=room.settings.down_after_s)
+
+
 def show(room: Network, row: Row[Any], now: datetime) -> dict[str, Any]:
     def text(at: datetime) -> str:
         return at.strftime("%Y-%m-%d %H:%M:%S")
@@ -122,7 +150,7 @@ def show(room: Network, row: Row[Any], now: datetime) -> dict[str, Any]:
         "topic": "n/a",
         "description": row.description,
         "admin_state_up": row.admin_state_up,
-        "alive": now - row.heard_at < timedelta(seconds=room.settings.down_after_s),
+        "alive": _is_alive(room, row, now),
         "availability_zone": "",
         "configurations": {},
         "created_at": text(row.created_at),

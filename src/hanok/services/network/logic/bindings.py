@@ -24,7 +24,7 @@ from hanok.services.network.tables import bindings, is_active, ports, trunk_subp
 from hanok.store import Duplicate, Transaction
 
 ACTIVE, INACTIVE = "ACTIVE", "INACTIVE"
-MOST_BINDINGS = 8  # a server moves to one host; some are left where moves broke off
+MAXIMUM_BINDINGS = 8  # a server moves to one host; some are left where moves broke off
 DETAILS = {"port_filter": True, "connectivity": "l2"}
 _NAMES = {"binding:host_id": "host", "binding:vnic_type": "vnic_type", "binding:profile": "profile"}
 
@@ -146,9 +146,9 @@ async def add(
     there = await of_port(tx, port.id)
     if any(row.host == host for row in there):
         raise _exists(port.id, host)
-    if len(there) >= MOST_BINDINGS:
+    if len(there) >= MAXIMUM_BINDINGS:
         raise conflict(
-            "PortBindingError", f"Port {port.id} cannot have more than {MOST_BINDINGS} bindings."
+            "PortBindingError", f"Port {port.id} cannot have more than {MAXIMUM_BINDINGS} bindings."
         )
     try:
         await tx.insert(bindings, _new(port.id, values, INACTIVE))

@@ -137,9 +137,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     """
     project_id = project_of(values, reach)
     names.check_floating(values)
-    network = await get(tx, reach, "network", values["floating_network_id"])
-    if not network.external:
-        raise bad("floatingip", f"Network {network.id} is not a valid external network")
+    network = await _outside(tx, reach, values["floating_network_id"])
     await quotas.check(tx, room, project_id, "floatingip")
     now = room.clock.now()
     row = {
@@ -150,7 +148,10 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
         "dns_domain": values.get("dns_domain", ""),
         "qos_policy_id": await qos.requested(tx, reach, values.get("qos_policy_id")),
     }
+    if values["port_id"] is not None:
+        await tx.take_turn(values["port_id"])
     await tx.serialize("network", network.id)
+    network = await _outside(tx, reach, network.id)  # it may have turned inside meanwhile
     port_id = await port_logic.write(
         tx,
         room,
@@ -178,6 +179,13 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     await touch_several(tx, room, [made.router_id])
     await touch(tx, room, floating_ip_scope(row["id"]), *await _also_meant(tx, made))
     return str(row["id"])
+
+
+async def _outside(tx: Transaction, reach: Reach, network_id: str) -> Row[Any]:
+    network = await get(tx, reach, "network", network_id)
+    if not network.external:
+        raise bad("floatingip", f"Network {network.id} is not a valid external network")
+    return network
 
 
 async def _also_meant(tx: Transaction, *floating: Row[Any]) -> list[str]:
@@ -263,7 +271,6 @@ async def _association(
         match = held[0]
     await _whole(tx, floating)
     router_id = await way(tx, floating, match.subnet_id, port.id)
-    await tx.serialize("network.router", router_id)
     await _check_free(tx, floating, port.id, match.address)
     return {
         "port_id": port.id,
@@ -292,13 +299,15 @@ async def way(
 ) -> str:
     """The router between a floating IP's network and a subnet. router_id: this one, and no other.
 
+    It stays one while the transaction lasts.
+
     Raises:
         NotFound: there is none.
     """
-    ends = {"subnet": subnet_id, "outside": floating.floating_network_id}
-    found = [str(one) for one in await tx.scalars(_way, ends)]
-    if router_id is not None:
-        found = [one for one in found if one == router_id]
+    found = await _routers_between(tx, floating, subnet_id, router_id)
+    if found:
+        await tx.serialize("network.router", found[0])
+        found = await _routers_between(tx, floating, subnet_id, found[0])
     if not found:
         raise NotFound(
             f"External network {floating.floating_network_id} is not reachable from subnet "
@@ -306,6 +315,14 @@ async def way(
             code="ExternalGatewayForFloatingIPNotFound",
         )
     return found[0]
+
+
+async def _routers_between(
+    tx: Transaction, floating: Row[Any], subnet_id: str, only: str | None
+) -> list[str]:
+    ends = {"subnet": subnet_id, "outside": floating.floating_network_id}
+    found = [str(one) for one in await tx.scalars(_way, ends)]
+    return [one for one in found if only in (None, one)]
 
 
 async def _check_free(
@@ -342,7 +359,10 @@ async def update(
     Raises:
         BadInput, Conflict, NotFound
     """
+    if values.get("port_id") is not None:
+        await tx.take_turn(values["port_id"])
     await tx.serialize("network", row.floating_network_id)
+    row = await get_any(tx, "floatingip", row.id)
     if "port_id" not in values and values.get("fixed_ip_address") is not None and row.port_id:
         values = {**values, "port_id": row.port_id}
     if "port_id" in values:

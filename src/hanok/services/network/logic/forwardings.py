@@ -35,7 +35,7 @@ _idle = (
         floating_ips.c.port_id.is_(None),
         floating_ips.c.id.not_in(sa.select(port_forwardings.c.floating_ip_id)),
     )
-    .values(router_id=None, status="DOWN")
+    .values(router_id=None, status="DOWN", revision_number=floating_ips.c.revision_number + 1)
 )
 
 

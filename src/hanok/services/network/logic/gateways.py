@@ -30,7 +30,7 @@ from hanok.services.network.tables import (
 )
 from hanok.store import Transaction
 
-MOST_GATEWAYS = 10  # of a router
+MAXIMUM_GATEWAYS = 10  # of a router
 
 Info = Mapping[str, Any]
 """A gateway as a body says it: network_id, external_fixed_ips, enable_snat, qos_policy_id."""
@@ -147,6 +147,12 @@ def apart(one_id: str, one: str, other_id: str, other: str) -> None:
 # ---- changing ----
 
 
+async def hold(tx: Transaction, requested: Sequence[Info]) -> None:
+    """Keep the networks of these gateways, before their router: floating IPs find their way in that order, too."""
+    for network_id in sorted({one["network_id"] for one in requested}):
+        await tx.serialize("network", network_id)
+
+
 async def set_first(
     tx: Transaction, room: Network, reach: Reach, router: Row[Any], requested: Info
 ) -> None:
@@ -191,8 +197,8 @@ async def add(
         BadInput, NotFound, Conflict
     """
     there = await of_router(tx, router)
-    if len(there) + len(requested) > MOST_GATEWAYS:
-        raise bad("router", f"A router has at most {MOST_GATEWAYS} external gateways")
+    if len(there) + len(requested) > MAXIMUM_GATEWAYS:
+        raise bad("router", f"A router has at most {MAXIMUM_GATEWAYS} external gateways")
     for position, one in enumerate(requested, len(there)):
         if position == 0:
             await _make_first(tx, room, reach, router, one)
@@ -371,13 +377,14 @@ async def _made(
 
 async def _port(tx: Transaction, room: Network, reach: Reach, router: Row[Any], info: Info) -> str:
     """A port on an external network, whose subnets are none of those that the router is on."""
-    network = await _external(tx, reach, info["network_id"])
+    await _external(tx, reach, info["network_id"])
+    await tx.serialize("network", info["network_id"])
+    network = await _external(tx, reach, info["network_id"])  # it may have turned inside meanwhile
     found = await tx.all(_subnets_of, {"network": network.id})
     its_subnets = addresses.serving(found, GATEWAY_OWNER)
     for one in await tx.all(_connected, {"router": router.id}):
         for subnet in found:
             apart(one.id, one.cidr, subnet.id, subnet.cidr)
-    await tx.serialize("network", network.id)
     port_id = await port_logic.write(
         tx,
         room,

@@ -21,7 +21,7 @@ from hanok.services.network.room import Network
 from hanok.services.network.tables import default_rules, default_statefulness
 from hanok.store import Duplicate, Transaction
 
-MOST_RULES = 50  # each new group begins with them all
+MAXIMUM_RULES = 50  # each new group begins with them all
 
 _SAID = ("direction", "ethertype", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix",
          "remote_group_id", "used_in_default_sg", "used_in_non_default_sg")  # fmt: skip
@@ -49,11 +49,9 @@ async def create_rule(tx: Transaction, room: Network, reach: Reach, values: dict
     """
     values = {**values, "remote_address_group_id": None}
     check_rule(values)
-    if not (values["used_in_default_sg"] or values["used_in_non_default_sg"]):
-        raise bad("default_security_group_rule", "The rule would be used in no security group")
     await tx.serialize("network.default_rules")
-    if (await tx.scalar(_count) or 0) >= MOST_RULES:
-        raise bad("default_security_group_rule", f"Groups begin with at most {MOST_RULES} rules")
+    if (await tx.scalar(_count) or 0) >= MAXIMUM_RULES:
+        raise bad("default_security_group_rule", f"Groups begin with at most {MAXIMUM_RULES} rules")
     row = {
         **standard(values, "", room.clock.now()),
         **{name: values[name] for name in _SAID},
@@ -70,9 +68,10 @@ async def create_rule(tx: Transaction, room: Network, reach: Reach, values: dict
 
 
 def _same_use(one: Row[Any], values: Mapping[str, Any]) -> bool:
-    """Whether some groups would begin with both."""
+    """Whether some groups would begin with both, or none with either."""
     flags = ("used_in_default_sg", "used_in_non_default_sg")
-    return any(one._mapping[flag] and values[flag] for flag in flags)
+    both = [(bool(one._mapping[flag]), bool(values[flag])) for flag in flags]
+    return any(mine and other for mine, other in both) or not any(map(any, both))
 
 
 def _canonical(values: Mapping[str, Any]) -> str:

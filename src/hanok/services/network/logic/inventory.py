@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from hanok.base.errors import Unavailable
+from hanok.base.errors import StepFailed, Unavailable
 from hanok.drivers.ovn.errors import OVNError
 from hanok.drivers.ovn.rows import Row, name_of
 from hanok.drivers.ovn.topology import CannotExpress
@@ -76,6 +76,35 @@ async def wait_applied(room: Network, server_id: str, *, timeout_s: float) -> No
             return
         if not everywhere:
             log.info("not every host has taken over the ports of server %s yet", server_id)
+
+
+async def wait_scope(room: Network, scope: str, *, timeout_s: float) -> None:
+    """Wait until OVN's database holds a scope as the tables say; then a little for the hosts.
+
+    Raises:
+        Unavailable: it does not within timeout_s seconds. StepFailed: it cannot.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    while True:
+        beat = room.rounds.next()
+        async with room.database.read() as tx:
+            behind = await tx.all(_behind, {"names": [scope]})
+        if not behind:
+            break
+        if behind[0].problem:
+            raise StepFailed(behind[0].problem)
+        left = deadline - loop.time()
+        if left <= 0:
+            raise Unavailable("The network engine does not know it yet.", detail=scope)
+        room.wake()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(left, LOOK_S)):
+                await beat.wait()
+    try:
+        await room.northbound.wait_applied(HOSTS_S)
+    except OVNError as error:  # the rows are there; the connection was lost since
+        log.info("cannot ask the hosts about %s: %s", scope, error.message)
 
 
 async def _behind_of(tx: Transaction, rows: Sequence[sa.Row[Any]]) -> Sequence[sa.Row[Any]]:

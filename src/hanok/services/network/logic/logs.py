@@ -32,7 +32,7 @@ from hanok.services.network.tables import logs, port_security_groups, security_g
 from hanok.store import Transaction
 
 TYPES = ("security_group",)
-MOST_LOGS = 50  # of a project: each is looked at whenever one of its groups is written
+MAXIMUM_LOGS = 50  # of a project: each is looked at whenever one of its groups is written
 
 _groups_of_port = sa.select(port_security_groups.c.security_group_id).where(
     port_security_groups.c.port_id == bindparam("port")
@@ -99,8 +99,8 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     """
     project_id = project_of(values, reach)
     await tx.serialize("network.logs", project_id)
-    if int(await tx.scalar(_count, {"project": project_id}) or 0) >= MOST_LOGS:
-        raise conflict("OverQuota", f"A project has at most {MOST_LOGS} logs.")
+    if int(await tx.scalar(_count, {"project": project_id}) or 0) >= MAXIMUM_LOGS:
+        raise conflict("OverQuota", f"A project has at most {MAXIMUM_LOGS} logs.")
     group, port = values["resource_id"], values["target_id"]
     if group is not None:
         await _owned(tx, reach, "security_group", group, project_id)

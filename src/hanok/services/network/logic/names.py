@@ -62,9 +62,9 @@ def assign(domain: str, views: Sequence[dict[str, Any]]) -> None:
     """Say of ports under which name each of their addresses is found. domain: the cloud's."""
     end = f".{domain.rstrip('.')}." if domain else "."
     for view in views:
+        name = view["dns_name"]
         view["dns_assignment"] = [
-            {"ip_address": one["ip_address"], **_assigned(view["dns_name"], end, one["ip_address"])}
-            for one in view["fixed_ips"]
+            _assigned(name, end, one["ip_address"]) for one in view["fixed_ips"]
         ]
 
 
@@ -72,8 +72,8 @@ def _assigned(name: str, end: str, address: str) -> dict[str, str]:
     if not name:
         name = f"host-{address.replace('.', '-').replace(':', '-')}"
     if name.endswith("."):
-        return {"hostname": name.removesuffix(end), "fqdn": name}
-    return {"hostname": name, "fqdn": name + end}
+        return {"ip_address": address, "hostname": name.removesuffix(end), "fqdn": name}
+    return {"ip_address": address, "hostname": name, "fqdn": name + end}
 
 
 def check_port(
@@ -89,7 +89,7 @@ def check_port(
     single = name
     if name.endswith("."):
         single = name.removesuffix(f".{ours}")
-        if single == name or name == ours:
+        if single == name:
             raise BadInput(
                 f"Invalid input for dns_name. Reason: '{name}' is a FQDN. Its higher level labels must be "
                 f"equal to the dns_domain of the cloud, that has been set to '{ours}'. It must also "

@@ -32,7 +32,7 @@ from hanok.services.network.room import Network
 from hanok.services.network.tables import ip_allocations, ndp_proxies, router_subnets
 from hanok.store import Duplicate, Transaction
 
-MOST_PROXIES = 500  # of a router: each is a line of it
+MAXIMUM_PROXIES = 500  # of a router: each is a line of it
 
 _reached = (
     sa.select(ip_allocations.c.address)
@@ -64,6 +64,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     project_id = project_of(values, reach)
     router = await get(tx, reach, "router", values["router_id"])
     port = await get(tx, reach, "port", values["port_id"])
+    await tx.take_turn(port.id)
     await tx.serialize("network.router", router.id)
     router = await get_any(tx, "router", router.id)
     if not router.ndp_proxy:
@@ -72,8 +73,8 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
             f"The enable_ndp_proxy parameter of router {router.id} must be set as True while create "
             "ndp proxy entry on it.",
         )
-    if int(await tx.scalar(_count, {"router": router.id}) or 0) >= MOST_PROXIES:
-        raise conflict("OverQuota", f"A router has at most {MOST_PROXIES} ndp proxies.")
+    if int(await tx.scalar(_count, {"router": router.id}) or 0) >= MAXIMUM_PROXIES:
+        raise conflict("OverQuota", f"A router has at most {MAXIMUM_PROXIES} ndp proxies.")
     address = await _address(tx, router, port, values["ip_address"])
     await _one_scope(tx, router, port)
     row = {

@@ -56,7 +56,7 @@ from hanok.services.network.tables import subnets as subnet_table
 from hanok.store import Duplicate, Transaction
 from hanok.web.attributes import UNSET
 
-MOST_SEGMENT = 16_777_215
+MAXIMUM_SEGMENT = 16_777_215
 PHYSICAL_MTU = 1500
 _subnets = (
     sa.select(
@@ -115,7 +115,7 @@ _servers_on = (
         ports.c.qos_policy_id.is_(None),
     )
     .distinct()
-    .limit(promises.MOST_SERVERS + 1)
+    .limit(promises.MAXIMUM_SERVERS + 1)
 )
 _default_external = sa.select(networks.c.id).where(
     networks.c.is_default.is_(True), networks.c.external.is_(True)
@@ -148,6 +148,8 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "provider:network_type": row.network_type,
             "provider:physical_network": row.physical_network,
             "provider:segmentation_id": row.segmentation_id,
+            "vlan_transparent": row.vlan_transparent,
+            "qinq": row.qinq,
             "availability_zone_hints": row.availability_zone_hints,
             "availability_zones": ["nova"],
             "qos_policy_id": row.qos_policy_id,
@@ -179,7 +181,10 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
         "dns_domain": values.get("dns_domain", ""),
         "qos_policy_id": await _qos_policy(tx, reach, project_id, values),
         **await _segment(tx, room, values, project_id),
+        "vlan_transparent": values.get("vlan_transparent"),
+        "qinq": values.get("qinq"),
     }
+    _tags_of_guests(row)
     try:
         await tx.insert(networks, row)
     except Duplicate:
@@ -236,6 +241,26 @@ def zones_known(room: Network, zones: Sequence[str]) -> None:
             )
 
 
+def _tags_of_guests(row: Mapping[str, Any]) -> None:
+    """Hold what a network does with VLAN tags of its guests against how it travels.
+
+    Raises:
+        BadInput: both ways are asked for. Conflict: this kind of network cannot.
+    """
+    if row["vlan_transparent"] and row["qinq"]:
+        raise invalid_operation("vlan_transparent and qinq cannot both be enabled on a network")
+    if row["vlan_transparent"] and row["network_type"] != "geneve":
+        raise conflict(
+            "VlanTransparencyDriverError",
+            f"Backend does not support VLAN Transparency on {row['network_type']} networks.",
+        )
+    if row["qinq"] and row["network_type"] != "vlan":
+        raise conflict(
+            "VlanQinqDriverError",
+            f"Backend does not support VLAN QinQ on {row['network_type']} networks.",
+        )
+
+
 async def _segment(
     tx: Transaction, room: Network, values: Mapping[str, Any], project_id: str
 ) -> dict[str, Any]:
@@ -285,10 +310,10 @@ async def _next_segment(tx: Transaction, project_id: str) -> int:
     if ranged is not None:
         return ranged
     last = await tx.scalar(_last_segment)
-    if last is None or last < MOST_SEGMENT:
+    if last is None or last < MAXIMUM_SEGMENT:
         return int(last or 0) + 1
     taken = set(await tx.scalars(_segments, {"least": 1}))
-    free = next((n for n in range(1, MOST_SEGMENT + 1) if n not in taken), None)
+    free = next((n for n in range(1, MAXIMUM_SEGMENT + 1) if n not in taken), None)
     if free is None:
         raise conflict(
             "NoNetworkAvailable",
@@ -324,6 +349,8 @@ async def update(
         requested["qos_policy_id"] = await qos.requested(
             tx, reach, values["qos_policy_id"], row.qos_policy_id
         )
+    if {"shared", "router:external"} & set(values):
+        await tx.serialize("network", row.id)
     if "shared" in values:
         await _share(tx, row, shared=values["shared"])
     external = values.get("router:external", row.external)

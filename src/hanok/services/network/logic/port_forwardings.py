@@ -21,7 +21,7 @@ from hanok.services.network.room import Network
 from hanok.services.network.tables import floating_ips, ip_allocations, port_forwardings
 from hanok.store import Transaction
 
-MOST_PORTS = 1000  # of a floating IP: each is a line of its load balancer
+MAXIMUM_PORTS = 1000  # of a floating IP: each is a line of its load balancer
 
 Ports = tuple[int, int]  # the first and the last
 
@@ -71,6 +71,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: dict[str,
     Raises:
         BadInput, NotFound; Conflict: the floating IP, or the port, is somebody's whole.
     """
+    await tx.take_turn(values["internal_port_id"])
     floating = await _locked(tx, values["floatingip_id"])
     row = {
         **standard(values, floating.project_id, room.clock.now()),
@@ -90,6 +91,7 @@ async def update(
     Raises:
         BadInput, NotFound, Conflict
     """
+    await tx.take_turn(values.get("internal_port_id", row.internal_port_id))
     floating = await _locked(tx, row.floating_ip_id)
     requested = {name: values[name] for name in ("description",) if name in values}
     if set(values) - {"description"}:
@@ -153,7 +155,7 @@ async def _checked(
     port = await _target_port(tx, reach, floating, values["internal_port_id"])
     fixed, subnet_id = await _fixed(tx, port, values["internal_ip_address"])
     await _nothing_leads_there(tx, floating, port, fixed)
-    wanted = {
+    desired = {
         "protocol": values["protocol"],
         "external_first": outside[0],
         "external_last": outside[1],
@@ -162,9 +164,9 @@ async def _checked(
         "internal_first": inside[0],
         "internal_last": inside[1],
     }
-    await _no_second(tx, floating, wanted, but)
+    await _no_second(tx, floating, desired, but)
     await _lead(tx, floating, subnet_id, port.id)
-    return wanted
+    return desired
 
 
 def _ports(values: Mapping[str, Any], side: str) -> Ports:
@@ -186,7 +188,8 @@ async def _target_port(tx: Transaction, reach: Reach, floating: Row[Any], port_i
     port = await get(tx, reach, "port", port_id)
     if port.project_id != floating.project_id and not reach.everything:
         raise bad("port_forwarding", f"Port {port.id} is owned by a different tenant")
-    if port.role != "guest":
+    # A router's own port answers as the router does to who knocks there, as upstream.
+    if port.role not in ("guest", "router"):
         raise bad("port_forwarding", f"Port {port.id} belongs to {port.device_owner}")
     return port
 
@@ -219,7 +222,7 @@ async def _nothing_leads_there(
 
 
 async def _no_second(
-    tx: Transaction, floating: Row[Any], wanted: Mapping[str, Any], but: str
+    tx: Transaction, floating: Row[Any], desired: Mapping[str, Any], but: str
 ) -> None:
     """One port of the floating IP leads to one place, and one place has one port that leads there."""
     mine = [
@@ -227,36 +230,36 @@ async def _no_second(
         for one in (await forwardings.of_floating(tx, [floating.id]))[floating.id]
         if one.id != but
     ]
-    count = wanted["external_last"] - wanted["external_first"] + 1
-    if count + sum(one.external_last - one.external_first + 1 for one in mine) > MOST_PORTS:
-        raise bad("port_forwarding", f"A floating IP forwards at most {MOST_PORTS} ports")
+    count = desired["external_last"] - desired["external_first"] + 1
+    if count + sum(one.external_last - one.external_first + 1 for one in mine) > MAXIMUM_PORTS:
+        raise bad("port_forwarding", f"A floating IP forwards at most {MAXIMUM_PORTS} ports")
     same = await tx.all(
         _same_target,
         {
-            "port": wanted["internal_port_id"],
-            "fixed": wanted["internal_ip_address"],
-            "protocol": wanted["protocol"],
+            "port": desired["internal_port_id"],
+            "fixed": desired["internal_ip_address"],
+            "protocol": desired["protocol"],
         },
     )
     for one in mine:
-        if one.protocol == wanted["protocol"] and _meet(one, wanted, "external"):
-            raise _duplicate(wanted, "external")
+        if one.protocol == desired["protocol"] and _meet(one, desired, "external"):
+            raise _duplicate(desired, "external")
     for one in same:
-        if one.id != but and _meet(one, wanted, "internal"):
-            raise _duplicate(wanted, "internal")
+        if one.id != but and _meet(one, desired, "internal"):
+            raise _duplicate(desired, "internal")
 
 
-def _meet(one: Row[Any], wanted: Mapping[str, Any], side: str) -> bool:
+def _meet(one: Row[Any], desired: Mapping[str, Any], side: str) -> bool:
     first, last = f"{side}_first", f"{side}_last"
-    return bool(one._mapping[first] <= wanted[last] and wanted[first] <= one._mapping[last])
+    return bool(one._mapping[first] <= desired[last] and desired[first] <= one._mapping[last])
 
 
-def _duplicate(wanted: Mapping[str, Any], side: str) -> BadInput:
-    ports = f"{wanted[f'{side}_first']}:{wanted[f'{side}_last']}"
+def _duplicate(desired: Mapping[str, Any], side: str) -> BadInput:
+    ports = f"{desired[f'{side}_first']}:{desired[f'{side}_last']}"
     return bad(
         "port_forwarding",
         "A duplicate port forwarding entry with same attributes already exists, conflicting values are "
-        f"{wanted['protocol']} {side}_port {ports}",
+        f"{desired['protocol']} {side}_port {ports}",
     )
 
 

@@ -65,6 +65,10 @@ from hanok.store import Duplicate, Transaction
 from hanok.web.attributes import UNSET
 
 MAC_TRIES = 16
+_MULTICAST: dict[int, ipaddress.IPv4Network | ipaddress.IPv6Network] = {
+    4: ipaddress.IPv4Network("224.0.0.0/4"),
+    6: ipaddress.IPv6Network("ff00::/8"),
+}
 FAMILY = b"\xfa\x16\x3e"  # the field's prefix; the first octet says "locally administered"
 
 _subnets = (
@@ -76,15 +80,11 @@ _with_metadata = _subnets.where(subnets.c.enable_dhcp.is_(True))
 _by_role = sa.select(ports.c.id).where(
     ports.c.network_id == bindparam("network"), ports.c.role == bindparam("role")
 )
-_addresses = (
-    sa.select(ip_allocations)
-    .where(ip_allocations.c.port_id.in_(bindparam("ids", expanding=True)))
-    .order_by(ip_allocations.c.port_id, ip_allocations.c.ordinal)
-)
-_groups = (
-    sa.select(port_security_groups)
-    .where(port_security_groups.c.port_id.in_(bindparam("ids", expanding=True)))
-    .order_by(port_security_groups.c.security_group_id)
+_addresses = sa.select(
+    ip_allocations.c.port_id, ip_allocations.c.address, ip_allocations.c.subnet_id
+).where(ip_allocations.c.port_id.in_(bindparam("ids", expanding=True)))
+_groups = sa.select(port_security_groups.c.port_id, port_security_groups.c.security_group_id).where(
+    port_security_groups.c.port_id.in_(bindparam("ids", expanding=True))
 )
 _parents = sa.select(
     networks.c.id, networks.c.project_id, networks.c.physical_network, networks.c.qos_policy_id
@@ -125,34 +125,21 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
     their_tags = await tags_of(tx, ids)
     fixed: dict[str, list[dict[str, str]]] = {one: [] for one in ids}
     # By address, in the order of text, as upstream: clients compare what they sent with what they read.
-    for row in sorted(
-        await tx.all(_addresses, {"ids": ids}), key=lambda one: (one.address, one.subnet_id)
-    ):
-        fixed[row.port_id].append({"subnet_id": row.subnet_id, "ip_address": row.address})
+    for port_id, address, subnet_id in await _sorted(tx, _addresses, ids):
+        fixed[port_id].append({"subnet_id": subnet_id, "ip_address": address})
     groups: dict[str, list[str]] = {one: [] for one in ids}
-    for row in await tx.all(_groups, {"ids": ids}):
-        groups[row.port_id].append(row.security_group_id)
+    for port_id, group_id in await _sorted(tx, _groups, ids):
+        groups[port_id].append(group_id)
     parents = {
         row.id: row
         for row in await tx.all(_parents, {"ids": list({row.network_id for row in rows})})
     }
     trunked = await subports.details(tx, ids)
     options = await dhcp_options.of_ports(tx, ids)
-    asked = await promises.requests(
-        tx,
-        {
-            row.id: (
-                row.qos_policy_id or parents[row.network_id].qos_policy_id,
-                parents[row.network_id].physical_network,
-            )
-            for row in rows
-            if row.role == "guest"
-        },
-    )
-    return [
+    requested = await promises.requests(tx, _wishes(rows, parents))
+    found = [
         {
             **shown(row, their_tags[row.id]),
-            **({"trunk_details": trunked[row.id]} if row.id in trunked else {}),
             "network_id": row.network_id,
             "admin_state_up": row.admin_state_up,
             "status": row.status,
@@ -162,12 +149,10 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             "device_owner": row.device_owner,
             "security_groups": groups[row.id],
             "port_security_enabled": row.port_security_enabled,
-            "allowed_address_pairs": [
-                {"mac_address": row.mac_address, **pair} for pair in row.address_pairs
-            ],
+            "allowed_address_pairs": _shown_pairs(row) if row.address_pairs else [],
             "dns_name": row.dns_name,
             "dns_domain": row.dns_domain,
-            "extra_dhcp_opts": dhcp_options.shown(options.get(row.id, ())),
+            "extra_dhcp_opts": dhcp_options.shown(options[row.id]) if row.id in options else [],
             "qos_policy_id": row.qos_policy_id,
             "binding:host_id": row.host,
             "binding:vnic_type": row.vnic_type,
@@ -175,7 +160,8 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
             if row.trusted is None
             else {**row.profile, "trusted": row.trusted},
             "trusted": row.trusted,
-            "resource_request": asked.get(row.id),
+            "mac_learning_enabled": row.mac_learning_enabled,
+            "resource_request": requested.get(row.id),
             "data_plane_status": row.data_plane_status,
             "binding:vif_type": row.vif_type,
             "binding:vif_details": row.vif_details,
@@ -183,6 +169,33 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
         }
         for row in rows
     ]
+    for view in found if trunked else ():
+        if view["id"] in trunked:
+            view["trunk_details"] = trunked[view["id"]]
+    return found
+
+
+def _wishes(
+    rows: Sequence[Row[Any]], parents: Mapping[str, Row[Any]]
+) -> dict[str, tuple[str | None, str | None]]:
+    """The policies that ports go by, each with its physical network. parents: their networks."""
+    found: dict[str, tuple[str | None, str | None]] = {}
+    for row in rows:
+        parent = parents[row.network_id]
+        policy = row.qos_policy_id or parent.qos_policy_id
+        if policy and row.role == "guest":
+            found[row.id] = policy, parent.physical_network
+    return found
+
+
+def _shown_pairs(row: Row[Any]) -> list[dict[str, str]]:
+    """Address pairs; one without a MAC means the port's own."""
+    return [{"mac_address": row.mac_address, **pair} for pair in row.address_pairs]
+
+
+async def _sorted(tx: Transaction, statement: sa.Select[Any], ids: Sequence[str]) -> list[Any]:
+    """Rows in the order of their values; the database would need longer for it."""
+    return sorted(await tx.all(statement, {"ids": list(ids)}))
 
 
 async def write(
@@ -209,6 +222,7 @@ async def write(
         "device_id": requested.get("device_id", ""),
         "device_owner": requested.get("device_owner", ""),
         "trusted": requested.get("trusted"),
+        "mac_learning_enabled": requested.get("mac_learning_enabled"),
         "port_security_enabled": False,
         "address_pairs": [],
         "role": "guest",
@@ -248,7 +262,10 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     """
     project_id = project_of(values, reach)
     network = await get(tx, reach, "network", values["network_id"])
-    return await make(tx, room, reach, network, project_id, values)
+    made = await make(tx, room, reach, network, project_id, values)
+    if network.project_id != reach.project_id:
+        await get(tx, reach, "network", network.id)  # it may have been closed to them meanwhile
+    return made
 
 
 async def make(
@@ -270,15 +287,16 @@ async def make(
         secured = network.port_security_enabled
     if str(values.get("device_owner", "")).startswith("network:"):
         secured = secured if values.get("port_security_enabled") is True else False
-    wanted_groups = values.get("security_groups", UNSET)
+    _learns_in_the_open(values.get("mac_learning_enabled"), secured)
+    desired_groups = values.get("security_groups", UNSET)
     default = await security_groups.ensure_default(tx, room, project_id)
     if not secured:
-        _without_security(wanted_groups, values.get("allowed_address_pairs", []))
+        _without_security(desired_groups, values.get("allowed_address_pairs", []))
         groups: list[str] = []
-    elif wanted_groups is UNSET:
+    elif desired_groups is UNSET:
         groups = [default]
     else:
-        groups = await _own_groups(tx, room, reach, project_id, wanted_groups)
+        groups = await _own_groups(tx, room, reach, project_id, desired_groups)
     names.check_port(room, reach, network, project_id, values)
     maker = columns.pop("user_id", reach.user_id)
     named = {"dns_name": values.get("dns_name", ""), "dns_domain": values.get("dns_domain", "")}
@@ -307,6 +325,7 @@ async def make(
             port_security_groups,
             [{"port_id": made, "security_group_id": group} for group in groups],
         )
+        await security_groups.check_alike(tx, groups)  # now that none of them turns any more
     await dhcp_options.change(tx, made, network.id, values.get("extra_dhcp_opts", ()))
     await dhcp_options.check(tx, made)
     await set_tags(tx, made, values.get("tags", ()))
@@ -354,7 +373,7 @@ def _without_security(groups: object, pairs: Sequence[Any]) -> None:
 
 
 def _pairs(pairs: Sequence[Mapping[str, str]], own_mac: str) -> list[dict[str, str]]:
-    """Address pairs in one spelling; what would allow everything to a guest is refused.
+    """Address pairs in one spelling. 0.0.0.0/0 and ::/0 are taken; what else holds addresses of groups is refused.
 
     A pair with the port's own MAC is kept without one: it means the port's MAC, also after that was changed.
 
@@ -364,14 +383,15 @@ def _pairs(pairs: Sequence[Mapping[str, str]], own_mac: str) -> list[dict[str, s
     found: list[dict[str, str]] = []
     for pair in pairs:
         prefix = ipaddress.ip_network(pair["ip_address"], strict=False)
-        if prefix.is_multicast:
-            raise BadInput(
-                f"Invalid input for allowed_address_pairs. Reason: '{prefix}' is multicast."
-            )
+        if prefix.prefixlen and prefix.overlaps(_MULTICAST[prefix.version]):
+            raise _multicast(prefix)
         single = prefix.prefixlen == prefix.max_prefixlen and "/" not in pair["ip_address"]
         one = {"ip_address": str(prefix.network_address) if single else str(prefix)}
         mac = pair.get("mac_address", own_mac)
         if mac != own_mac:
+            # The last bit of the first octet says "a group" (IEEE 802, 8.2.2).
+            if int(mac[1], 16) & 1:
+                raise _multicast(mac)
             one["mac_address"] = mac
         if one in found:
             raise BadInput(
@@ -383,13 +403,26 @@ def _pairs(pairs: Sequence[Mapping[str, str]], own_mac: str) -> list[dict[str, s
     return found
 
 
+def _multicast(value: object) -> BadInput:
+    return BadInput(f"Invalid input for allowed_address_pairs. Reason: '{value}' is multicast.")
+
+
+def _learns_in_the_open(learning: bool | None, secured: bool) -> None:
+    """Raises Conflict where MACs are to be learnt of a port whose MACs are held to those it was given."""
+    if learning and secured:
+        raise conflict(
+            "MacLearningNotSupported",
+            "MAC learning requires that port security be disabled on the port.",
+        )
+
+
 async def _own_groups(
     tx: Transaction, room: Network, reach: Reach, project_id: str, requested: Sequence[str]
 ) -> list[str]:
     """Security groups by id: the project's own, and those that are shared with it.
 
     Raises:
-        NotFound; Conflict: some are stateful and some are not.
+        NotFound
     """
     found = []
     default = security_groups.default_id(project_id)
@@ -398,8 +431,11 @@ async def _own_groups(
             found.append(await security_groups.ensure_default(tx, room, project_id))
             continue
         near = reach if reach.everything else Reach(project_id)
-        found.append(str((await get(tx, near, "security_group", group)).id))
-    await security_groups.check_alike(tx, found)
+        row = await get(tx, near, "security_group", group)
+        if row.project_id != project_id:  # nobody closes it again meanwhile
+            await tx.keep(row.id)
+            row = await get(tx, near, "security_group", group)
+        found.append(str(row.id))
     return found
 
 
@@ -484,10 +520,7 @@ async def _give(
             f"port on subnet {subnet.id} as the subnet is configured for automatic addresses.",
             code="InvalidInput",
         )
-    try:
-        await addresses.take(tx, subnet, int(address), port.id, ordinal=ordinal)
-    except Duplicate:
-        raise in_use(network.id, str(address)) from None
+    await addresses.take(tx, subnet, int(address), port.id, ordinal=ordinal)
 
 
 def check_address(subnet: Row[Any], address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
@@ -581,13 +614,17 @@ async def update(
             "dns_domain",
             "data_plane_status",
             "trusted",
+            "mac_learning_enabled",
         )
         if name in values
     }
-    _keeps_its_device(reach, row, requested)
+    # Who calls their port a trunk's, which it is not, may call it something else again.
+    trunked = row.device_owner == subports.OWNER and await subports.by_port(tx, [row.id])
+    _keeps_its_device(reach, row, requested, trunked=bool(trunked))
     network = await get_any(tx, "network", row.network_id)
     names.check_port(room, reach, network, row.project_id, values)
     secured = values.get("port_security_enabled", row.port_security_enabled)
+    _learns_in_the_open(values.get("mac_learning_enabled", row.mac_learning_enabled), secured)
     pairs = row.address_pairs
     if "allowed_address_pairs" in values:
         pairs = _pairs(
@@ -626,6 +663,8 @@ async def update(
         ):
             await promises.renew_of(tx, room, [row.server_id])
     port = await get_any(tx, "port", row.id)
+    if port.mac_address != row.mac_address and port.role == "guest":
+        values = await _another_self(tx, room, port, values)
     if "fixed_ips" in values:
         await _change_addresses(tx, room, reach, network, port, values["fixed_ips"])
     if "extra_dhcp_opts" in values or "fixed_ips" in values:
@@ -640,6 +679,7 @@ async def update(
                 port_security_groups,
                 [{"port_id": row.id, "security_group_id": group} for group in ids],
             )
+            await security_groups.check_alike(tx, ids)
         await logs.port_moves(tx, room, row.id)
     touched = [port_scope(row.id)]
     if row.role in ("router", "gateway"):
@@ -671,14 +711,15 @@ async def _another_mac(tx: Transaction, row: Row[Any], mac: str | None) -> str:
     )
 
 
-def _keeps_its_device(reach: Reach, row: Row[Any], requested: Mapping[str, Any]) -> None:
+def _keeps_its_device(
+    reach: Reach, row: Row[Any], requested: Mapping[str, Any], *, trunked: bool
+) -> None:
     moved = any(
         name in requested and requested[name] != getattr(row, name)
         for name in ("device_id", "device_owner")
     )
     if not moved:
         return
-    trunked = row.device_owner == subports.OWNER and row.device_id
     if row.role != "guest" or trunked or (row.server_id is not None and not reach.everything):
         raise conflict(
             "PortInUse",
@@ -751,6 +792,26 @@ async def _change_addresses(
         await _self_made(tx, port, its_subnets, len(requested))
 
 
+async def _another_self(
+    tx: Transaction, room: Network, port: Row[Any], values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """With another MAC a guest makes itself other addresses; gives what is asked for, with those instead of the old."""
+    held = await tx.all(_held, {"port": port.id})
+    old = {row.address: row.subnet_id for row in held if self_made(row)}
+    for row in held:
+        if row.address in old:
+            await _let_go(tx, room, port.id, row)
+    now = [{"ip_address": row.address} for row in held]
+    wishes = values.get("fixed_ips", now) if old else values.get("fixed_ips")
+    if wishes is None:
+        return dict(values)
+    again = [
+        {"subnet_id": old[one["ip_address"]]} if one.get("ip_address") in old else one
+        for one in wishes
+    ]
+    return {**values, "fixed_ips": again}
+
+
 async def _same_subnets(
     tx: Transaction,
     port: Row[Any],
@@ -767,6 +828,15 @@ async def _same_subnets(
 
     held = await tx.all(_held, {"port": port.id})
     return sorted(map(subnet_of, requested)) == sorted(str(row.subnet_id) for row in held)
+
+
+async def leave_subnet(tx: Transaction, room: Network, port_id: str, subnet_id: str) -> None:
+    """A port loses its addresses of a subnet."""
+    for held in await tx.all(_held, {"port": port_id}):
+        if held.subnet_id == subnet_id:
+            await _let_go(tx, room, port_id, held)
+    await change(tx, ports, port_id, room.clock.now(), {})
+    await touch(tx, room, port_scope(port_id))
 
 
 async def _let_go(tx: Transaction, room: Network, port_id: str, held: Row[Any]) -> None:
@@ -825,7 +895,7 @@ async def remove(tx: Transaction, room: Network, row: Row[Any]) -> None:
     await set_tags(tx, row.id, ())
     await bindings.forget(tx, row.id)
     await tx.execute(_drop, {"port": row.id})
-    if row.role in ("guest", "router"):
+    if row.role in ("guest", "router", "vip"):
         await touch(tx, room, port_scope(row.id))
     elif row.role == "metadata":
         await touch_all(tx, room, await whole_network(tx, row.network_id))

@@ -29,7 +29,7 @@ from hanok.services.network.tables import (
 from hanok.store import Transaction
 
 BANDWIDTH, PACKETS = "minimum_bandwidth", "minimum_packet_rate"
-MOST_SERVERS = 100  # whose shares one request changes
+MAXIMUM_SERVERS = 100  # whose shares one request changes
 ANY = "any"  # packets of both directions together
 
 _CLASSES = {
@@ -89,7 +89,7 @@ _servers_by = (
         ports.c.server_id.is_not(None),
     )
     .distinct()
-    .limit(MOST_SERVERS + 1)
+    .limit(MAXIMUM_SERVERS + 1)
 )
 
 
@@ -138,8 +138,8 @@ async def renew_of(tx: Transaction, room: Network, server_ids: Sequence[str]) ->
     """
     if room.promised_anew is None:
         return
-    if len(server_ids) > MOST_SERVERS:
-        raise _broken(f"more than {MOST_SERVERS} servers were placed with what it was")
+    if len(server_ids) > MAXIMUM_SERVERS:
+        raise _broken(f"more than {MAXIMUM_SERVERS} servers were placed with what it was")
     for server_id in sorted(server_ids):
         if not await room.promised_anew(tx, server_id):
             raise _broken(

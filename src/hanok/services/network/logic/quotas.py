@@ -72,6 +72,15 @@ async def check_lower(
         raise bad("quota", ", ".join(over))
 
 
+async def left(tx: Transaction, room: Network, project_id: str, resource: str) -> int | None:
+    """How many more of a resource a project may have now, at least 0; None: there is no limit."""
+    maximum = (await room.limits.maximums(tx, project_id))[resource]
+    if maximum < 0:
+        return None
+    used = await room.limits.used(tx, project_id, (resource,))
+    return max(0, maximum - used[resource])
+
+
 async def check(
     tx: Transaction, room: Network, project_id: str, resource: str, more: int = 1
 ) -> None:

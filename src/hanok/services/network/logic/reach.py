@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy import Row, bindparam
 
+from hanok.base.clock import zulu
 from hanok.base.errors import BadInput
 from hanok.base.ids import new_uuid
 from hanok.services.network.logic.errors import not_found
@@ -263,11 +264,6 @@ async def set_tags(tx: Transaction, resource_id: str, requested: Iterable[str]) 
         await tx.insert(tags, rows)
 
 
-def second(at: datetime) -> str:
-    """A time of UTC to the second, as networking writes it; strftime costs ten times as much."""
-    return at.isoformat()[:19] + "Z"
-
-
 def shown(row: Row[Any], row_tags: Sequence[str] | None = None) -> dict[str, Any]:
     """The attributes that every resource shows."""
     found: dict[str, Any] = {
@@ -277,8 +273,8 @@ def shown(row: Row[Any], row_tags: Sequence[str] | None = None) -> dict[str, Any
         "name": row.name,
         "description": row.description,
         "revision_number": row.revision_number,
-        "created_at": second(row.created_at),
-        "updated_at": second(row.updated_at),
+        "created_at": zulu(row.created_at),
+        "updated_at": zulu(row.updated_at),
     }
     if row_tags is not None:
         found["tags"] = list(row_tags)

@@ -22,6 +22,7 @@ from hanok.services.network.logic import (
     proxied,
     quotas,
     scheduling,
+    subports,
 )
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic.addresses import network_of
@@ -57,7 +58,7 @@ from hanok.services.network.tables import (
 from hanok.store import Duplicate, Transaction
 from hanok.web.attributes import Wrong, uuid
 
-MOST_ROUTES = 30
+MAXIMUM_ROUTES = 30
 
 _connected = sa.select(
     router_subnets.c.port_id, subnets.c.id, subnets.c.cidr, subnets.c.network_id
@@ -133,7 +134,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
         "routes": [],
         "enable_snat": True,
         **_ways_of(values),
-        "ndp_proxy": bool(values.get("enable_ndp_proxy", False)),
+        "ndp_proxy": bool(values.get("enable_ndp_proxy")),
         "flavor_id": await flavors.of_router(tx, values.get("flavor_id")),
         "availability_zone_hints": values["availability_zone_hints"],
     }
@@ -170,6 +171,7 @@ async def change_gateways(
     Raises:
         BadInput, NotFound; Conflict: floating IPs need one.
     """
+    await gateways.hold(tx, requested)
     await tx.serialize("network.router", router.id)
     router = await get_any(tx, "router", router.id)
     if how == "add":
@@ -190,9 +192,10 @@ async def update(
     Raises:
         BadInput, Conflict, NotFound
     """
+    requested = values.get("external_gateway_info")
+    await gateways.hold(tx, [] if requested is None else [requested])
     await tx.serialize("network.router", row.id)
     if "external_gateway_info" in values:
-        requested = values["external_gateway_info"]
         if requested is None:
             await gateways.clear(tx, room, row)
         else:
@@ -200,9 +203,9 @@ async def update(
     plain = {
         name: values[name] for name in ("name", "description", "admin_state_up") if name in values
     } | _ways_of(values)
-    if values.get("enable_ndp_proxy", False):
+    if values.get("enable_ndp_proxy"):
         await ndp_proxies.check_able(tx, await get_any(tx, "router", row.id))
-    if "enable_ndp_proxy" in values:
+    if values.get("enable_ndp_proxy") is not None:
         plain["ndp_proxy"] = values["enable_ndp_proxy"]
     if "routes" in values:
         now_row = await get_any(tx, "router", row.id)
@@ -252,6 +255,8 @@ async def add_interface(
     subnet_id, port_id = _interface_wish(body)
     if subnet_id and port_id:
         raise bad("router", "Cannot specify both subnet-id and port-id")
+    if port_id:
+        await tx.take_turn(port_id)
     await tx.serialize("network.router", router.id)
     if port_id:
         made, network_id, joined = await _add_port(tx, room, reach, router, port_id)
@@ -301,10 +306,40 @@ async def _add_subnet(
     network = await get_any(tx, "network", subnet.network_id)
     if not reach.everything and network.project_id != reach.project_id:
         raise disallowed("add_router_interface")
-    if subnet.gateway_ip is None:
-        raise bad("router", "Subnet for router interface must have a gateway IP")
     await _joinable(tx, router, subnet)
     await tx.serialize("network", network.id)
+    subnet = await get_any(tx, "subnet", subnet.id)  # its gateway may have moved meanwhile
+    if subnet.gateway_ip is None:
+        raise bad("router", "Subnet for router interface must have a gateway IP")
+    port_id, held = await _port_for(tx, room, router, network, subnet)
+    gateway = ipaddress.ip_address(subnet.gateway_ip)
+    port_logic.check_address(subnet, gateway)  # one outside of the subnet is somebody else's router
+    try:
+        await addresses.take(tx, subnet, int(gateway), port_id, ordinal=held)
+    except Conflict as error:
+        if error.code == "IpAddressAlreadyAllocated":
+            raise port_logic.in_use(network.id, subnet.gateway_ip) from None
+        raise
+    await _join(tx, router, subnet, port_id)
+    return port_id, network.id, [subnet.id]
+
+
+async def _port_for(
+    tx: Transaction, room: Network, router: Row[Any], network: Row[Any], subnet: Row[Any]
+) -> tuple[str, int]:
+    """The port that joins a subnet, and how many it has joined: all prefixes of IPv6 of a network are one port's.
+
+    Guests take what one router announces: of two ports they would hear one.
+    """
+    near = [
+        one
+        for one in await tx.all(_connected, {"router": router.id})
+        if one.network_id == network.id
+    ]
+    there = sorted(one.port_id for one in near if subnet.ip_version == 6 and ":" in one.cidr)
+    if there:
+        await change(tx, ports, there[0], room.clock.now(), {})
+        return there[0], sum(one.port_id == there[0] for one in near)
     port_id = await port_logic.write(
         tx,
         room,
@@ -315,16 +350,7 @@ async def _add_subnet(
         role="router",
         status="ACTIVE",
     )
-    gateway = ipaddress.ip_address(subnet.gateway_ip)
-    port_logic.check_address(subnet, gateway)  # one outside of the subnet is somebody else's router
-    try:
-        await addresses.take(tx, subnet, int(gateway), port_id)
-    except Conflict as error:
-        if error.code == "IpAddressAlreadyAllocated":
-            raise port_logic.in_use(network.id, subnet.gateway_ip) from None
-        raise
-    await _join(tx, router, subnet, port_id)
-    return port_id, network.id, [subnet.id]
+    return port_id, 0
 
 
 async def _add_port(
@@ -340,6 +366,7 @@ async def _add_port(
             f"Unable to complete operation on port {port.id} for network {port.network_id}. "
             f"Port already has an attached device {port.device_id}.",
         )
+    await subports.check_unused(tx, port.id)
     held = await tx.all(_addresses, {"port": port.id})
     if not held:
         raise bad("router", "Router port must have at least one fixed IP")
@@ -392,7 +419,7 @@ async def _join(tx: Transaction, router: Row[Any], subnet: Row[Any], port_id: st
 async def remove_interface(
     tx: Transaction, room: Network, reach: Reach, router: Row[Any], body: object
 ) -> dict[str, Any]:
-    """Take a router off a subnet; its port there is gone.
+    """Take a router off a subnet; its port there is gone, unless it joins others and only the subnet was named.
 
     Raises:
         BadInput, NotFound; Conflict: floating IPs or routes need it.
@@ -414,7 +441,7 @@ async def remove_interface(
             found.message = f"Router {router.id} has no interface on subnet {subnet_id}"
             found.code = "RouterInterfaceNotFoundForSubnet"
             raise found
-        mine = [one for one in connected if one.port_id == named[0].port_id]
+        mine = named
     ids = [one.id for one in mine]
     for used in (_floating_in, _forwarded_in):
         if await tx.first(used, {"router": router.id, "subnets": ids}) is not None:
@@ -427,8 +454,12 @@ async def remove_interface(
     for one in mine:
         _no_route_through(router, one.cidr, "RouterInterfaceInUseByRoute")
     port = await get_any(tx, "port", mine[0].port_id)
-    await tx.execute(router_subnets.delete().where(router_subnets.c.port_id == port.id))
-    await port_logic.remove(tx, room, port)
+    left = router_subnets.c.port_id == port.id
+    await tx.execute(router_subnets.delete().where(left, router_subnets.c.subnet_id.in_(ids)))
+    if len(mine) < sum(one.port_id == port.id for one in connected):
+        await port_logic.leave_subnet(tx, room, port.id, ids[0])
+    else:
+        await port_logic.remove(tx, room, port)
     await change(tx, routers, router.id, room.clock.now(), {})
     await touch(tx, room, router_scope(router.id))
     return _interface(router, port.id, port.network_id, ids)
@@ -452,8 +483,8 @@ async def _check_routes(
     Raises:
         BadInput
     """
-    if len(routes) > MOST_ROUTES:
-        raise bad("router", f"The number of routes exceeds the maximum {MOST_ROUTES}")
+    if len(routes) > MAXIMUM_ROUTES:
+        raise bad("router", f"The number of routes exceeds the maximum {MAXIMUM_ROUTES}")
     near = [network_of(one.cidr) for one in await tx.all(_connected, {"router": router.id})]
     outside = await gateways.of_router(tx, router)
     near += [network_of(one.cidr) for one in await gateways.outside_subnets(tx, router)]

@@ -23,7 +23,7 @@ from hanok.services.network.room import Network
 from hanok.services.network.tables import router_hosts, routers
 from hanok.store import Transaction
 
-MOST_HOSTS = 5  # of a router: OVN watches each with BFD
+MAXIMUM_HOSTS = 5  # of a router: OVN watches each with BFD
 CONTROLLER = agents.KINDS[0][0]
 
 Hosts = Mapping[str, int]
@@ -57,7 +57,7 @@ def _chosen(known: Sequence[str], router_id: str) -> dict[str, int]:
     if not known:
         return {}
     start = int(hashlib.sha256(router_id.encode()).hexdigest(), 16) % len(known)
-    turned = [*known[start:], *known[:start]][:MOST_HOSTS]
+    turned = [*known[start:], *known[:start]][:MAXIMUM_HOSTS]
     return {host: len(turned) - rank for rank, host in enumerate(turned)}
 
 
@@ -118,13 +118,24 @@ async def add(
             "RouterHostedByL3Agent",
             f"The router {router.id} has been already hosted by the L3 Agent {agent_id}.",
         )
-    if len(hosts) >= MOST_HOSTS:
-        raise _failed(router, agent_id, f"it has {MOST_HOSTS} hosts already")
+    if len(hosts) >= MAXIMUM_HOSTS:
+        raise _failed(router, agent_id, f"it has {MAXIMUM_HOSTS} hosts already")
     if priority is None:
+        hosts = _with_room_below(hosts)
         priority = min(hosts.values(), default=2) - 1
     if priority < 1 or priority in hosts.values():
         raise _failed(router, agent_id, f"the priority {priority} is taken or too low")
     await _write(tx, room, router, {**hosts, host: priority})
+
+
+def _with_room_below(hosts: Hosts) -> Hosts:
+    """The same hosts in the same order, none of them with the number 1: those that stand close above it move up."""
+    close, number = {}, 1
+    for host, priority in sorted(hosts.items(), key=lambda one: one[1]):
+        if priority != number:
+            break
+        close[host] = number = number + 1
+    return {host: close.get(host, priority) for host, priority in hosts.items()}
 
 
 async def change(

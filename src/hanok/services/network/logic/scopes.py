@@ -65,11 +65,11 @@ async def touch(tx: Transaction, room: Network, *names: str) -> None:
 
 
 async def touch_all(tx: Transaction, room: Network, names: Iterable[str]) -> None:
-    wanted = sorted(set(names))
-    if not wanted:
+    changed = sorted(set(names))
+    if not changed:
         return
     # In one order, so that two transactions never wait for each other.
-    await tx.execute(_raise(tx.dialect), [{"name": name} for name in wanted])
+    await tx.execute(_raise(tx.dialect), [{"name": name} for name in changed])
     tx.after_commit(room.wake)
 
 

@@ -23,7 +23,7 @@ from sqlalchemy import Row, bindparam
 from hanok.base.errors import BadInput
 from hanok.drivers.ovn.topology import PROTOCOLS
 from hanok.services.network.logic import logs, quotas, sharing
-from hanok.services.network.logic.errors import conflict, not_found
+from hanok.services.network.logic.errors import conflict
 from hanok.services.network.logic.reach import (
     Reach,
     change,
@@ -75,6 +75,11 @@ _rules_of = (
 )
 _members = sa.select(port_security_groups.c.port_id).where(
     port_security_groups.c.security_group_id == bindparam("group")
+)
+_kept_for_itself = (
+    sa.select(security_groups.c.id)
+    .where(security_groups.c.id == bindparam("group"))
+    .with_for_update()  # no port comes in, as its row would name this one
 )
 _named_by = sa.select(rules.c.security_group_id).where(
     rules.c.remote_group_id == bindparam("group")
@@ -312,6 +317,8 @@ async def update(tx: Transaction, room: Network, row: Row[Any], values: Mapping[
             "SecurityGroupDefaultAlreadyExists", "Default security group already exists."
         )
     turned = values.get("stateful", row.stateful) != row.stateful
+    if turned:
+        await tx.first(_kept_for_itself, {"group": row.id})
     if turned and await tx.first(_members, {"group": row.id}) is not None:
         raise conflict("SecurityGroupInUse", f"Security Group {row.id} in use.")
     await change(tx, security_groups, row.id, room.clock.now(), dict(values))
@@ -527,10 +534,3 @@ def visible_rules(reach: Reach) -> sa.ColumnElement[bool]:
     return rules.c.security_group_id.in_(
         sa.select(security_groups.c.id).where(security_groups.c.project_id == reach.project_id)
     )
-
-
-async def get_rule(tx: Transaction, reach: Reach, requested: str) -> Row[Any]:
-    row = await tx.first(sa.select(rules).where(rules.c.id == requested, visible_rules(reach)))
-    if row is None:
-        raise not_found("security_group_rule", requested)
-    return row

@@ -34,7 +34,7 @@ from hanok.store import Transaction
 
 _NAMESPACE = uuid.UUID("7f1d4a52-57a5-4c1e-9a0e-0a3f0f8b9a22")
 HIGHEST = {"geneve": 16_777_215, "vlan": 4094}
-MOST_SHOWN = 1000  # of the numbers of a range that are free
+MAXIMUM_SHOWN = 1000  # of the numbers of a range that are free
 
 Span = tuple[int, int]  # the first and the last
 
@@ -58,12 +58,12 @@ _there = sa.select(segment_ranges.c.id).where(
 async def ensure_default(tx: Transaction, room: Network, now: datetime) -> None:
     """The ranges that are the house's, made once."""
     physical = room.settings.physical_network
-    wanted = {
+    desired = {
         str(uuid.uuid5(_NAMESPACE, f"{type_}@{where}")): (type_, where)
         for type_, where in (("geneve", None), ("vlan", physical))
     }
-    there = set(await tx.scalars(_there, {"ids": list(wanted)}))
-    for range_id, (type_, where) in wanted.items():
+    there = set(await tx.scalars(_there, {"ids": list(desired)}))
+    for range_id, (type_, where) in desired.items():
         if range_id not in there:
             row = {
                 **standard({}, "", now),
@@ -107,8 +107,8 @@ async def show(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]
                 "project_id": owner,
                 "tenant_id": owner,
                 **{name: row._mapping[name] for name in names},
-                "used": {str(one.segmentation_id): one.project_id for one in used[:MOST_SHOWN]},
-                "available": list(islice(free, MOST_SHOWN)),
+                "used": {str(one.segmentation_id): one.project_id for one in used[:MAXIMUM_SHOWN]},
+                "available": list(islice(free, MAXIMUM_SHOWN)),
             }
         )
     return found

@@ -22,7 +22,7 @@ from hanok.commands.messages import MetadataPort
 from hanok.services.network.logic import bindings, logs, news, promises
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic import security_groups as group_logic
-from hanok.services.network.logic.addresses import network_of
+from hanok.services.network.logic.addresses import name_servers, network_of
 from hanok.services.network.logic.errors import conflict
 from hanok.services.network.logic.reach import (
     SHARED,
@@ -460,7 +460,7 @@ async def bind(
     made, bound = [], []
     for place, each in enumerate(plans, first):
         if not each.ours:  # two servers may want the same one at the same moment
-            await tx.serialize("network.port", each.port_id)
+            await tx.take_turn(each.port_id)
         port = await tx.first(_maybe, {"port": each.port_id})
         if port is not None and port.server_id not in (None, server_id):
             raise conflict("PortInUse", f"Port {each.port_id} is still in use.")
@@ -529,6 +529,31 @@ async def place(tx: Transaction, room: Network, server_id: str, host: str) -> No
     moved = [port.id for port in await tx.all(_mine, {"server": server_id}) if port.host != host]
     for port_id in moved:
         await change(tx, ports, port_id, room.clock.now(), {"status": "DOWN"})
+        await bindings.bind(tx, port_id, {"host": host})
+        await touch(tx, room, port_scope(port_id))
+    await news.of_ports(tx, room, "update", moved)
+
+
+async def expect(tx: Transaction, room: Network, server_id: str, host: str) -> None:
+    """A server may come to a host: its ports are known there, and silent."""
+    for port in await tx.all(_mine, {"server": server_id}):
+        if all(one.host != host for one in await bindings.of_port(tx, port.id)):
+            await bindings.add(tx, room, port, {"host": host})
+
+
+async def unexpect(tx: Transaction, room: Network, server_id: str, host: str) -> None:
+    """A server does not come to a host after all."""
+    for port in await tx.all(_mine, {"server": server_id}):
+        for one in await bindings.of_port(tx, port.id):
+            if one.host == host != port.host:
+                await bindings.remove(tx, room, port, host)
+
+
+async def arrive(tx: Transaction, room: Network, server_id: str, host: str) -> None:
+    """A server has come to a host without having been away: its ports are there, and as they were."""
+    moved = [port.id for port in await tx.all(_mine, {"server": server_id}) if port.host != host]
+    for port_id in moved:
+        await change(tx, ports, port_id, room.clock.now(), {})
         await bindings.bind(tx, port_id, {"host": host})
         await touch(tx, room, port_scope(port_id))
     await news.of_ports(tx, room, "update", moved)
@@ -681,7 +706,7 @@ def _in_subnet(one: Row[Any]) -> Callable[..., FixedIP]:
         gateway=one.gateway_ip,
         dhcp=one.enable_dhcp,
         mode=one.ipv6_address_mode or "",
-        dns=tuple(one.dns_nameservers),
+        dns=name_servers(one.dns_nameservers),
         routes=tuple((route["destination"], route["nexthop"]) for route in one.host_routes),
     )
 

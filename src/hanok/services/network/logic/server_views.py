@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from msgspec import Struct, field
@@ -72,12 +73,12 @@ async def seen(tx: Transaction, server_ids: Sequence[str]) -> dict[str, list[See
     """The ports of servers, each in order of its interfaces; two statements however many servers there are."""
     found: dict[str, list[SeenPort]] = {}
     known: dict[str, SeenPort] = {}
+    rows: Any  # each is taken apart at once
     if len(server_ids) == 1:
         rows = await tx.all(_of_one, {"id": server_ids[0]})
     else:
         rows = await tx.all(_of_many, {"ids": list(server_ids)})
-    for row in rows:
-        server_id, port_id, network, mac, address, floating = tuple(row)
+    for server_id, port_id, network, mac, address, floating in rows:
         port = known.get(port_id)
         if port is None:
             port = known[port_id] = SeenPort(port_id, network, mac)
@@ -85,7 +86,7 @@ async def seen(tx: Transaction, server_ids: Sequence[str]) -> dict[str, list[See
         if address is not None:
             port.fixed_ips.append((6 if ":" in address else 4, address, floating))
     if known:
-        for row in await tx.all(_group_names, {"ids": list(known)}):
-            port_id, name = tuple(row)
+        rows = await tx.all(_group_names, {"ids": list(known)})
+        for port_id, name in rows:
             known[port_id].security_groups.append(name)
     return found

@@ -54,6 +54,16 @@ ACTIONS: dict[str, tuple[str, ...]] = {
 }
 """What may be opened, and as what."""
 
+_HELD = {
+    "network": "network",
+    "qos_policy": "network.qos",
+    "security_group": "network.group",
+    "address_scope": "network.scope",
+    "subnetpool": "network.pool",
+    "address_group": "network.address_group",
+}
+"""What keeps objects of a type from being used anew, and from going, while somebody looks who uses them."""
+
 _object: sa.BindParameter[str] = bindparam("object")
 
 
@@ -127,8 +137,8 @@ async def shared(
 ) -> frozenset[str]:
     """Which of these objects are shared, in the eyes of a caller."""
     project = reach.project_id or EVERYBODY
-    asked = {"type": object_type, "project": project, "ids": list(ids)}
-    return frozenset(await tx.scalars(_shared, asked))
+    requested = {"type": object_type, "project": project, "ids": list(ids)}
+    return frozenset(await tx.scalars(_shared, requested))
 
 
 def mark(
@@ -174,16 +184,22 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
             f"Invalid action '{action[:40]}' for object type '{object_type}'. "
             f"Valid actions: {', '.join(ACTIONS[object_type])}"
         )
-    row = await _owned(tx, reach, object_type, values["object_id"])
+    await _owned(tx, reach, object_type, values["object_id"])
     project_id = project_of(values, reach)
+    await quotas.check(tx, room, project_id, "rbac_policy")
+    await _held(tx, object_type, values["object_id"])
+    row = await _owned(tx, reach, object_type, values["object_id"])
     if object_type == "subnetpool":
         await _scope_reached(tx, row, values["target_tenant"])
-    await quotas.check(tx, room, project_id, "rbac_policy")
     if action == EXTERNAL:
         await _make_external(tx, room, row)
     policy_id = await _write(tx, project_id, object_type, row.id, action, values["target_tenant"])
     await _changed(tx, room, object_type, row.id)
     return policy_id
+
+
+async def _held(tx: Transaction, object_type: str, object_id: str) -> None:
+    await tx.serialize(_HELD[object_type], object_id)
 
 
 async def _owned(tx: Transaction, reach: Reach, object_type: str, object_id: str) -> Row[Any]:
@@ -289,7 +305,8 @@ async def delete(tx: Transaction, room: Network, reach: Reach, row: Row[Any]) ->
 
 async def _unused(tx: Transaction, row: Row[Any], then: str | None = None) -> None:
     """Raises Conflict when somebody uses the object by this policy alone. then: whom it is for afterwards."""
-    await tx.serialize("network", row.object_id)
+    await tx.take_turn(row.object_id)
+    await _held(tx, row.object_type, row.object_id)
     if row.action == EXTERNAL and row.target_project == EVERYBODY:
         network = await get_any(tx, "network", row.object_id)
         if network.is_default:
@@ -353,6 +370,7 @@ async def close_to_all(tx: Transaction, object_id: str, action: str = SHARED) ->
     row = await tx.first(_of_all, {"object": object_id, "action": action})
     if row is None:
         return set()
+    await _held(tx, row.object_type, row.object_id)
     losing = await _losing(tx, row)
     if not losing:
         await tx.execute(policies.delete().where(policies.c.id == row.id))

@@ -27,7 +27,8 @@ from hanok.services.network.logic import (
     subnet_pools,
     subports,
 )
-from hanok.services.network.logic.addresses import network_of
+from hanok.services.network.logic.addresses import name_servers, network_of
+from hanok.services.network.logic.balancing import CHECKS
 from hanok.services.network.room import Network
 from hanok.services.network.tables import address_groups as address_group_table
 from hanok.services.network.tables import (
@@ -48,7 +49,7 @@ from hanok.services.network.tables import (
 )
 from hanok.store import Transaction
 
-Wanted = list[Row] | CannotExpress | None
+Requested = list[Row] | CannotExpress | None
 """A scope's rows; why it cannot be written; or None when what it stood for is gone."""
 
 
@@ -154,10 +155,10 @@ def server_mac(subnet_id: str) -> str:
     return (b"\xfa\x16\x3e" + digest[:3]).hex(":")
 
 
-async def rows_of(tx: Transaction, room: Network, scopes: Sequence[str]) -> dict[str, Wanted]:
+async def rows_of(tx: Transaction, room: Network, scopes: Sequence[str]) -> dict[str, Requested]:
     """What these scopes should hold. One that cannot be written stops only itself."""
     by_kind: dict[str, list[str]] = {}
-    found: dict[str, Wanted] = {}
+    found: dict[str, Requested] = {}
     for scope in scopes:
         kind, _, name = scope.partition(":")
         by_kind.setdefault(kind, []).append(name)
@@ -166,13 +167,19 @@ async def rows_of(tx: Transaction, room: Network, scopes: Sequence[str]) -> dict
             found[kind] = topology.ground()
             continue
         loader = _LOADERS.get(kind)
-        made = await loader(tx, room, ids) if loader else {}
+        if loader is None and (other := room.loaders.get(kind)) is not None:
+            made = await other(tx, ids)
+        elif loader is None:
+            # Of a service that is switched off: what it has stays as it is.
+            made = dict.fromkeys(ids, CannotExpress(f"the service that has {kind}s is off"))
+        else:
+            made = await loader(tx, room, ids)
         for one in ids:
             found[f"{kind}:{one}"] = made.get(one)
     return found
 
 
-def _written(build: Callable[[], list[Row]]) -> Wanted:
+def _written(build: Callable[[], list[Row]]) -> Requested:
     try:
         return build()
     except CannotExpress as error:
@@ -180,13 +187,13 @@ def _written(build: Callable[[], list[Row]]) -> Wanted:
 
 
 def _name_servers(room: Network, row: SQLRow[Any], metadata_address: str) -> tuple[str, ...]:
-    """A subnet's own name servers, or those of the house that its guests can speak to.
+    """A subnet's own name servers, or those of the house that its guests can speak to. With 0.0.0.0 or ::, none.
 
     Without any, guests are told the metadata port, which is always there: the switch answers for the names of servers
     whomever a guest asks, and a guest asks nobody if it knows no name server.
     """
     if row.dns_nameservers:
-        return tuple(row.dns_nameservers)
+        return name_servers(row.dns_nameservers)
     ours = tuple(
         one
         for one in room.settings.dns_servers
@@ -229,7 +236,9 @@ async def _by_network(tx: Transaction, ids: Sequence[str]) -> dict[str, list[SQL
     return found
 
 
-async def _load_networks(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:
+async def _load_networks(
+    tx: Transaction, room: Network, ids: Sequence[str]
+) -> dict[str, Requested]:
     return {
         one: _written(lambda spec=spec: topology.network(spec))  # type: ignore[misc]
         for one, spec in (await _network_specs(tx, room, ids)).items()
@@ -245,7 +254,8 @@ async def _network_specs(
     found: dict[str, topology.NetworkSpec] = {}
     for row in await tx.all(_networks, {"ids": list(ids)}):
         port = metadata.get(row.id)
-        reached = {one.subnet_id: one.address for one in held.get(port.id, [])} if port else {}
+        its = held.get(port.id, []) if port else []
+        reached = {one.subnet_id: one.address for one in its if one.ordinal != CHECKS}
         found[row.id] = topology.NetworkSpec(
             id=row.id,
             mtu=row.mtu,
@@ -262,11 +272,21 @@ async def _network_specs(
             physical_network=row.physical_network or "",
             vlan=row.segmentation_id if row.network_type == "vlan" else None,
             dns_domain=room.settings.dns_domain,
+            guest_tags=bool(row.vlan_transparent or row.qinq),
+            qinq=bool(row.qinq),
         )
     return found
 
 
-async def _load_ports(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:
+def _is_open(row: SQLRow[Any], groups: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a port is a service's own, that answers what it is asked for and nothing else: nothing filters it.
+
+    With groups, these say who comes in.
+    """
+    return row.role == "vip" and not groups.get(row.id)
+
+
+async def _load_ports(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Requested]:
     rows = await tx.all(_bound_ports, {"ids": list(ids)})
     arriving: dict[str, list[str]] = {}
     for one in await tx.all(_arriving, {"ids": list(ids)}):
@@ -285,9 +305,9 @@ async def _load_ports(tx: Transaction, room: Network, ids: Sequence[str]) -> dic
     telling = await _network_specs(
         tx, room, sorted({row.network_id for row in rows if row.id in options})
     )
-    found: dict[str, Wanted] = {}
+    found: dict[str, Requested] = {}
     for row in rows:
-        if row.role != "guest":
+        if row.role != "guest" and not (row.role == "vip" and row.host):
             found[row.id] = []  # the network, the router or the floating IP writes it
             continue
         spec = topology.PortSpec(
@@ -303,7 +323,8 @@ async def _load_ports(tx: Transaction, room: Network, ids: Sequence[str]) -> dic
                 topology.AddressPair(address=one["ip_address"], mac=one.get("mac_address", ""))
                 for one in row.address_pairs
             ),
-            port_security=row.port_security_enabled,
+            port_security=row.port_security_enabled and not _is_open(row, groups),
+            mac_learning=row.mac_learning_enabled is not False and not _is_open(row, groups),
             admin_up=row.admin_state_up and parents[row.network_id].admin_state_up,
             host=row.host,
             arriving=tuple(arriving.get(row.id, ())),
@@ -336,7 +357,7 @@ async def _load_ports(tx: Transaction, room: Network, ids: Sequence[str]) -> dic
     return found
 
 
-async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:
+async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Requested]:
     rows = await tx.all(_routers, {"ids": list(ids)})
     joined: dict[str, set[str]] = {}
     for one in await tx.all(_joined, {"ids": list(ids)}):
@@ -401,7 +422,7 @@ async def _load_routers(tx: Transaction, room: Network, ids: Sequence[str]) -> d
             qos=policies.get(one.qos_policy_id or "", ()),
         )
 
-    found: dict[str, Wanted] = {}
+    found: dict[str, Requested] = {}
     for row in rows:
         # On a network without subnets it has no address yet, and OVN knows no router port without one.
         there = [gateway_spec(one) for one in outward[row.id] if held.get(one.port_id)]
@@ -483,11 +504,13 @@ def _ra_mode(joined: Iterable[SQLRow[Any]]) -> Any:
     return ""
 
 
-async def _load_floating(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:
+async def _load_floating(
+    tx: Transaction, room: Network, ids: Sequence[str]
+) -> dict[str, Requested]:
     forwarded = await forwardings.of_floating(tx, ids)
     rows = await tx.all(_floating, {"ids": list(ids)})
     policies = await qos.specs_of(tx, [row.qos_policy_id for row in rows])
-    found: dict[str, Wanted] = {}
+    found: dict[str, Requested] = {}
     for row in rows:
         # One that leads to the router itself is written by that.
         own = row.role == "router" and row.device_id == row.router_id
@@ -528,7 +551,7 @@ def _protocol(name: str | None) -> str:
     return name
 
 
-async def _load_groups(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Wanted]:
+async def _load_groups(tx: Transaction, room: Network, ids: Sequence[str]) -> dict[str, Requested]:
     theirs: dict[str, list[topology.RuleSpec]] = {}
     for rule in await tx.all(_rules, {"ids": list(ids)}):
         theirs.setdefault(rule.security_group_id, []).append(
@@ -544,7 +567,7 @@ async def _load_groups(tx: Transaction, room: Network, ids: Sequence[str]) -> di
             )
         )
     logged = await logs.specs_of(tx, ids)
-    found: dict[str, Wanted] = {}
+    found: dict[str, Requested] = {}
     for group in await tx.all(_groups, {"ids": list(ids)}):
         spec = topology.SecurityGroupSpec(
             id=group.id,
@@ -558,10 +581,10 @@ async def _load_groups(tx: Transaction, room: Network, ids: Sequence[str]) -> di
 
 async def _load_address_groups(
     tx: Transaction, room: Network, ids: Sequence[str]
-) -> dict[str, Wanted]:
+) -> dict[str, Requested]:
     known = await tx.scalars(_address_groups, {"ids": list(ids)})
     held = await address_groups.addresses_of(tx, known)
-    found: dict[str, Wanted] = {}
+    found: dict[str, Requested] = {}
     for group, addresses in held.items():
         spec = topology.AddressGroupSpec(id=group, addresses=tuple(addresses))
         found[group] = _written(lambda spec=spec: topology.address_group(spec))  # type: ignore[misc]
@@ -569,7 +592,7 @@ async def _load_address_groups(
 
 
 _LOADERS: Mapping[
-    str, Callable[[Transaction, Network, Sequence[str]], Awaitable[dict[str, Wanted]]]
+    str, Callable[[Transaction, Network, Sequence[str]], Awaitable[dict[str, Requested]]]
 ] = {
     "network": _load_networks,
     "port": _load_ports,

@@ -16,7 +16,13 @@ from hanok.base.errors import BadInput
 from hanok.services.network.logic import prefixes as free
 from hanok.services.network.logic import quotas, sharing
 from hanok.services.network.logic.addresses import network_of
-from hanok.services.network.logic.errors import QuotaReached, bad, conflict, invalid_operation
+from hanok.services.network.logic.errors import (
+    QuotaReached,
+    bad,
+    conflict,
+    disallowed,
+    invalid_operation,
+)
 from hanok.services.network.logic.prefixes import Prefix, merged, parsed
 from hanok.services.network.logic.reach import (
     SHARED,
@@ -38,7 +44,7 @@ from hanok.store import Transaction
 
 LEAST = {4: 8, 6: 64}  # the shortest prefix of a subnet, where a pool does not say
 WIDTH = {4: 32, 6: 128}
-MOST_PREFIXES = 200
+MAXIMUM_PREFIXES = 200
 _QUOTA_UNIT = {4: 1, 6: 1 << 64}  # addresses
 
 _cidrs = sa.select(subnets.c.cidr, subnets.c.project_id).where(
@@ -367,8 +373,9 @@ def _without(prefixes: Sequence[Prefix], gone: Sequence[Prefix]) -> list[str]:
 async def _replace(
     tx: Transaction, room: Network, reach: Reach, row: Row[Any], whole: list[str]
 ) -> list[str]:
-    if len(whole) > MOST_PREFIXES:
-        raise bad("subnetpool", f"A pool has at most {MOST_PREFIXES} prefixes")
+    if len(whole) > MAXIMUM_PREFIXES:
+        raise bad("subnetpool", f"A pool has at most {MAXIMUM_PREFIXES} prefixes")
+    await _scope_owned(tx, reach, row)
     if row.address_scope_id is not None:
         await tx.serialize("network.scope", row.address_scope_id)
         await _apart(tx, row.id, row.address_scope_id, parsed(whole))
@@ -382,9 +389,12 @@ async def onboard(
     """The subnets of a network are this pool's from now on; their prefixes become its.
 
     Raises:
-        NotFound, BadInput; Conflict: its address scope has some of their addresses elsewhere.
+        NotFound, BadInput; Forbidden: another project's network, whose routers this would make part and translate
+            otherwise. Conflict: its address scope has some of their addresses elsewhere.
     """
     parent = await get(tx, reach, "network", network)
+    if parent.project_id != reach.project_id and not reach.everything:
+        raise disallowed("onboard_network_subnets")
     await tx.serialize("network", parent.id)
     await _lock(tx, row.id)
     found = await tx.all(_loose, {"network": parent.id, "version": row.ip_version})
@@ -468,7 +478,7 @@ async def check_beside(
 
 
 async def allocate(
-    tx: Transaction, pool: Row[Any], project_id: str, values: Mapping[str, Any]
+    tx: Transaction, reach: Reach, pool: Row[Any], project_id: str, values: Mapping[str, Any]
 ) -> str:
     """The prefix of a new subnet: the one that it asks for, or the lowest that is free.
 
@@ -476,7 +486,7 @@ async def allocate(
         BadInput: it is not free, or none is. QuotaReached: of the pool.
     """
     await _lock(tx, pool.id)
-    pool = await get_any(tx, "subnetpool", pool.id)
+    pool = await get(tx, reach, "subnetpool", pool.id)
     taken = await tx.all(_cidrs, {"pool": pool.id})
     length = _length(pool, values)
     _within_quota(pool, length, [one.cidr for one in taken if one.project_id == project_id])

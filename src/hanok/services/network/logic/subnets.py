@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput
-from hanok.drivers.ovn.topology import METADATA_ADDRESS
+from hanok.drivers.ovn.topology import METADATA_ADDRESS, METADATA_ADDRESS_6
 from hanok.services.network.logic import addresses, quotas, subnet_pools
 from hanok.services.network.logic import ports as port_logic
 from hanok.services.network.logic.addresses import GATEWAY_OWNER, network_of
@@ -152,6 +152,8 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     Raises:
         BadInput, Conflict, QuotaReached, NotFound
     """
+    # As upstream, an empty list says nothing here; a change leaves a subnet without pools.
+    values = {**values, "allocation_pools": values["allocation_pools"] or None}
     network = await get(tx, reach, "network", values["network_id"])
     project_id = project_of(values, reach)
     await quotas.check(tx, room, project_id, "subnet")
@@ -159,7 +161,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     pool = await subnet_pools.requested(tx, reach, values)
     await subnet_pools.check_beside(tx, network.id, values["ip_version"], pool)
     if pool is not None:
-        found = await subnet_pools.allocate(tx, pool, project_id, values)
+        found = await subnet_pools.allocate(tx, reach, pool, project_id, values)
         values = {**values, "cidr": found}
     cidr = _cidr(values)
     await _no_overlap(tx, network.id, cidr)
@@ -247,8 +249,9 @@ def _cidr(values: Mapping[str, Any]) -> IPv4Network | IPv6Network:
         raise invalid_operation("Multicast IP subnet is not supported")
     if cidr.is_loopback:
         raise invalid_operation("Loopback IP subnet is not supported")
-    if ipaddress.ip_address(METADATA_ADDRESS) in cidr:
-        raise invalid_operation(f"The subnet contains the metadata address {METADATA_ADDRESS}")
+    ours = METADATA_ADDRESS if cidr.version == 4 else METADATA_ADDRESS_6
+    if ipaddress.ip_address(ours) in cidr:
+        raise invalid_operation(f"The subnet contains the metadata address {ours}")
     if cidr.version == 4 and cidr.prefixlen > 30 and values["enable_dhcp"]:
         raise invalid_operation(f"A subnet of size {cidr} has no room for DHCP")
     return cidr
@@ -299,26 +302,31 @@ def _gateway(
     if requested is None:
         return None
     if not isinstance(requested, str):
-        if cidr.prefixlen == cidr.max_prefixlen:
-            return None
-        first = int(cidr.network_address) + (1 if cidr.num_addresses > 2 else 0)
-        return addresses.text_of(first, cidr.version)
+        # Of a single address, as upstream, the one behind it, on the link.
+        first = int(cidr.network_address) + (0 if cidr.num_addresses == 2 else 1)
+        return addresses.text_of(first, cidr.version) if first >> cidr.max_prefixlen == 0 else None
     address = ipaddress.ip_address(requested)
     if address.version != cidr.version:
         raise invalid_operation(
             f"gateway_ip '{requested}' does not match the ip_version '{cidr.version}'"
         )
+    if requested in (METADATA_ADDRESS, METADATA_ADDRESS_6):
+        raise _no_gateway(requested, cidr)
     if isinstance(address, ipaddress.IPv6Address) and address.is_link_local:
         return requested
     # One outside of the subnet is reached on the link, as hosters have it; what it is, nobody here can know.
     nobody = address.is_multicast or address.is_unspecified or address.is_loopback
-    own = requested in (METADATA_ADDRESS, "255.255.255.255")
+    own = requested == "255.255.255.255"
     if nobody or own or (address in cidr and not usable(cidr, int(address))):
-        raise BadInput(
-            f"Invalid input for operation: Gateway {requested} is not valid on subnet {cidr}.",
-            code="InvalidInput",
-        )
+        raise _no_gateway(requested, cidr)
     return requested
+
+
+def _no_gateway(requested: str, cidr: IPv4Network | IPv6Network) -> BadInput:
+    return BadInput(
+        f"Invalid input for operation: Gateway {requested} is not valid on subnet {cidr}.",
+        code="InvalidInput",
+    )
 
 
 def usable(cidr: IPv4Network | IPv6Network, number: int) -> bool:

@@ -30,7 +30,7 @@ from hanok.services.network.room import Network
 from hanok.services.network.tables import networks, ports, trunk_subports, trunks
 from hanok.store import Duplicate, Transaction
 
-MOST_SUBPORTS = 100  # of a trunk
+MAXIMUM_SUBPORTS = 100  # of a trunk
 
 _statuses = sa.select(ports.c.id, ports.c.status).where(
     ports.c.id.in_(bindparam("ids", expanding=True))
@@ -87,7 +87,7 @@ async def _eligible(tx: Transaction, reach: Reach, port_id: str) -> Row[Any]:
     Raises:
         NotFound, Conflict
     """
-    await tx.serialize("network.trunk.port", port_id)
+    await tx.take_turn(port_id)
     port = await get(tx, reach, "port", port_id)
     if port.project_id != reach.project_id and not reach.everything:
         raise disallowed("create_trunk")
@@ -140,8 +140,8 @@ async def _join(
     added: Sequence[Mapping[str, Any]],
 ) -> None:
     held = (await subports.of_trunks(tx, [trunk.id]))[trunk.id]
-    if len(held) + len(added) > MOST_SUBPORTS:
-        raise bad("trunk", f"A trunk has at most {MOST_SUBPORTS} subports")
+    if len(held) + len(added) > MAXIMUM_SUBPORTS:
+        raise bad("trunk", f"A trunk has at most {MAXIMUM_SUBPORTS} subports")
     parent = await get_any(tx, "port", trunk.port_id)
     widest = await tx.scalar(_mtu, {"network": parent.network_id})
     for one in added:

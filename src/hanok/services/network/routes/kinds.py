@@ -5,14 +5,14 @@ SQL here: filters are conditions on columns, and stand beside the columns that a
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import sqlalchemy as sa
 from msgspec import structs
 from sqlalchemy import Row
 
+from hanok.base.addresses import address_of
 from hanok.base.errors import BadInput
 from hanok.services.network.logic import (
     address_groups,
@@ -41,6 +41,7 @@ from hanok.services.network.logic.reach import SHARED, Reach, get, opened, own, 
 from hanok.services.network.room import Network
 from hanok.services.network.routes.api import API, BEGINS_ANEW, BODIES
 from hanok.services.network.schemas import resources
+from hanok.services.network.schemas.values import as_kept, as_kept_with_length, port_range
 from hanok.services.network.tables import address_groups as address_group_table
 from hanok.services.network.tables import address_scopes as scope_table
 from hanok.services.network.tables import (
@@ -86,6 +87,18 @@ def _columns(table: sa.FromClause, *same: str, **others: str) -> dict[str, sa.Co
 def _always(value: str) -> Filter:
     """A filter on an attribute that has one value."""
     return lambda values: sa.true() if value.lower() in [v.lower() for v in values] else sa.false()
+
+
+def _by_values(table: sa.FromClause, **columns: str) -> dict[str, Filter]:
+    """Filters on attributes by which nothing is sorted, each by the name of its column."""
+    return {name: matching(BODIES, name, table.c[column]) for name, column in columns.items()}
+
+
+def _spelled(
+    table: sa.FromClause, spelling: Callable[[str], str], *names: str
+) -> dict[str, Filter]:
+    """Filters on what is kept in one spelling, however it is asked for."""
+    return {name: matching(BODIES, name, table.c[name], spelling) for name in names}
 
 
 def _by_tags(table: sa.FromClause) -> dict[str, Filter]:
@@ -159,6 +172,7 @@ NETWORK = Resource(
     filters={
         "status": _always("ACTIVE"),
         "subnets": _by_subnet,
+        **_by_values(network_table, vlan_transparent="vlan_transparent", qinq="qinq"),
         **_by_tags(network_table),
     },
     reaching={"shared": _by_shared("network", network_table.c.id)},
@@ -217,6 +231,7 @@ SUBNET = Resource(
     ),
     filters={
         "router:external": _subnet_of("router:external", network_table.c.external),
+        **_spelled(subnet_table, as_kept, "cidr", "gateway_ip"),
         **_by_tags(subnet_table),
     },
     reaching={"shared": _by_shared("network", subnet_table.c.network_id)},
@@ -242,7 +257,7 @@ def _by_fixed_ip(values: list[str]) -> Where:
         name, equals, requested = value.partition("=")
         if name == "ip_address" and equals:
             try:
-                addresses.append(str(ipaddress.ip_address(requested)))
+                addresses.append(str(address_of(requested)))
             except ValueError:
                 addresses.append(requested[:64])
         elif name == "subnet_id" and equals:
@@ -281,6 +296,10 @@ async def _delete_port(tx: Transaction, room: Network, reach: Reach, row: Row[An
     await ports.delete(tx, room, row)
 
 
+def _plain_mac(value: str) -> str:
+    return value.lower().replace("-", ":")
+
+
 PORT = Resource(
     api=API,
     name="port",
@@ -304,7 +323,8 @@ PORT = Resource(
     filters={
         "fixed_ips": _by_fixed_ip,
         "security_groups": _by_group,
-        "mac_address": matching(BODIES, "mac_address", port_table.c.mac_address, str.lower),
+        **_spelled(port_table, _plain_mac, "mac_address"),
+        **_spelled(port_table, str.upper, "status"),
         **_by_tags(port_table),
     },
     visible=lambda reach: visible("port", reach),
@@ -332,8 +352,12 @@ ROUTER = Resource(
     path="routers",
     table=router_table,
     attributes=resources.ROUTER,
-    columns=_columns(router_table, "admin_state_up", "flavor_id"),
-    filters={"status": _always("ACTIVE"), **_by_tags(router_table)},
+    columns=_columns(router_table, "admin_state_up", "enable_snat", "flavor_id"),
+    filters={
+        "status": _always("ACTIVE"),
+        **_by_values(router_table, enable_ndp_proxy="ndp_proxy"),
+        **_by_tags(router_table),
+    },
     same=("status",),
     visible=lambda reach: visible("router", reach),
     show=routers.show,
@@ -371,7 +395,11 @@ FLOATING_IP = Resource(
         ).items()
         if name != "name"
     },
-    filters=_by_tags(floating_table),
+    filters={
+        **_spelled(floating_table, as_kept, "floating_ip_address", "fixed_ip_address"),
+        **_spelled(floating_table, str.upper, "status"),
+        **_by_tags(floating_table),
+    },
     visible=lambda reach: visible("floatingip", reach),
     show=floating_ips.show,
     create=floating_ips.create,
@@ -379,6 +407,21 @@ FLOATING_IP = Resource(
     unsaid={"port_id": None},
     delete=_delete_floating,
 )
+
+
+def _by_ports(values: list[str]) -> Where:
+    """external_port_range=80:81, or a port alone."""
+    found = [BODIES.checked("external_port_range", port_range, value) for value in values]
+    ends = [(first, last or first) for first, _, last in (one.partition(":") for one in found)]
+    return sa.or_(
+        *(
+            sa.and_(
+                forwarding_table.c.external_first == int(first),
+                forwarding_table.c.external_last == int(last),
+            )
+            for first, last in ends
+        )
+    )
 
 
 PORT_FORWARDING = Resource(
@@ -391,12 +434,14 @@ PORT_FORWARDING = Resource(
     attributes=resources.PORT_FORWARDING,
     columns={
         "external_port": forwarding_table.c.external_first,
+        "external_port_range": forwarding_table.c.external_first,
         "internal_port": forwarding_table.c.internal_first,
         **{
             name: forwarding_table.c[name]
             for name in ("id", "protocol", "internal_port_id", "internal_ip_address", "description")
         },
     },
+    filters={"external_port_range": _by_ports},
     visible=lambda reach: visible("port_forwarding", reach),
     show=port_forwardings.show,
     create=port_forwardings.create,
@@ -421,8 +466,8 @@ async def _default_group(
     """The default group of the caller, or of the project that an administrator asks for, as it will be once needed."""
     project_id = reach.project_id
     if reach.everything:
-        asked = [*filters.get("project_id", ()), *filters.get("tenant_id", ())]
-        project_id = asked[0] if asked else project_id
+        requested = [*filters.get("project_id", ()), *filters.get("tenant_id", ())]
+        project_id = requested[0] if requested else project_id
     if not project_id:
         return []
     found = await security_groups.default_to_be(tx, project_id, room.clock.now())
@@ -478,6 +523,17 @@ async def _delete_rule(tx: Transaction, room: Network, reach: Reach, row: Row[An
     await security_groups.delete_rule(tx, room, row)
 
 
+def _as_rules_are_kept(table: sa.Table, *, normalized: bool = True) -> dict[str, Filter]:
+    """Filters on what rules of groups say. normalized: whether they also keep a prefix without host bits."""
+    kept = {"ipv4": "IPv4", "ipv6": "IPv6"}
+    prefixes = ("remote_ip_prefix", "normalized_cidr") if normalized else ("remote_ip_prefix",)
+    return {
+        **_spelled(table, as_kept_with_length, *prefixes),
+        **_spelled(table, str.lower, "direction", "protocol"),
+        **_spelled(table, lambda value: kept.get(value.lower(), value), "ethertype"),
+    }
+
+
 RULE = Resource(
     api=API,
     name="security_group_rule",
@@ -502,7 +558,7 @@ RULE = Resource(
         ).items()
         if name != "name"
     },
-    filters={"belongs_to_default_sg": _of_default},
+    filters={"belongs_to_default_sg": _of_default, **_as_rules_are_kept(security_group_rules)},
     visible=security_groups.visible_rules,
     show=security_groups.show_rules,
     create=_create_rule,
@@ -536,6 +592,7 @@ DEFAULT_RULE = Resource(
             "used_in_non_default_sg",
         )
     },
+    filters=_as_rules_are_kept(default_rules, normalized=False),
     visible=lambda reach: default_rules.c.withdrawn.is_(False),
     show=group_defaults.show_rules,
     create=group_defaults.create_rule,
@@ -631,8 +688,8 @@ def _by_status(values: list[str]) -> Where:
     up = trunk_table.c.port_id.in_(
         sa.select(port_table.c.id).where(port_table.c.status == "ACTIVE")
     )
-    wanted = {"ACTIVE": up, "DOWN": sa.not_(up)}
-    return sa.or_(sa.false(), *(wanted[one] for one in values if one in wanted))
+    desired = {"ACTIVE": up, "DOWN": sa.not_(up)}
+    return sa.or_(sa.false(), *(desired[one] for one in values if one in desired))
 
 
 TRUNK = Resource(
@@ -833,6 +890,7 @@ NDP_PROXY = Resource(
     table=proxy_table,
     attributes=resources.NDP_PROXY,
     columns=_columns(proxy_table, "router_id", "port_id", "ip_address"),
+    filters=_spelled(proxy_table, as_kept, "ip_address"),
     visible=lambda reach: own(reach, proxy_table),
     show=ndp_proxies.show,
     create=ndp_proxies.create,

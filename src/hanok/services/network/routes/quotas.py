@@ -10,7 +10,7 @@ from typing import Any
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput
-from hanok.services.identity import facade as identity
+from hanok.limits import project_of
 from hanok.services.network.logic import quotas
 from hanok.services.network.logic.errors import disallowed
 from hanok.services.network.room import Network
@@ -19,7 +19,7 @@ from hanok.web.attributes import Attribute, truth, whole
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import SIGNED_IN, Route
 
-MOST = 2**31 - 1
+MAXIMUM = 2**31 - 1
 
 
 def _sees(request: Request, project_id: str | None) -> bool:
@@ -105,17 +105,15 @@ async def update_quota(request: Request, room: Network) -> Response:
     """PUT /quotas/{project_id}: a limit below what is used is set with `force` alone."""
     if not request.may("update_quota"):
         raise disallowed("update_quota")
-    known = {name: Attribute(check=whole(-1, MOST)) for name in room.limits.defaults_of_code()}
+    known = {name: Attribute(check=whole(-1, MAXIMUM)) for name in room.limits.defaults_of_code()}
     body: Any = await request.json()
     if isinstance(body, dict) and isinstance(body.get("quota"), dict):
         ignored = ("tenant_id", "project_id")
         body = {**body, "quota": {k: v for k, v in body["quota"].items() if k not in ignored}}
     values = BODIES.changed(body, "quota", {**known, **_HOW})
     force, checked = (values.pop(name, default) for name, default in _UNSAID)
-    project_id = request.path["project_id"]
+    project_id = project_of(request.path["project_id"])
     async with request.transaction() as tx:
-        if not await identity.project_exists(tx, project_id):
-            raise BadInput(f"Project {project_id[:64]} could not be found.", code="BadRequest")
         if checked and not force:
             await quotas.check_lower(tx, room, project_id, values)
         await room.limits.set(tx, project_id, values)
@@ -127,7 +125,7 @@ async def delete_quota(request: Request, room: Network) -> Response:
     if not request.may("delete_quota"):
         raise disallowed("delete_quota")
     async with request.transaction() as tx:
-        await room.limits.reset(tx, request.path["project_id"])
+        await room.limits.reset(tx, project_of(request.path["project_id"]))
     return no_content()
 
 

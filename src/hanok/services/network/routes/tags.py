@@ -23,7 +23,7 @@ from hanok.web.request import Request, json_answer, no_content
 from hanok.web.resources import Kind
 from hanok.web.routes import Route
 
-MOST_TAGS = 50
+MAXIMUM_TAGS = 50
 
 
 async def _found(
@@ -56,8 +56,8 @@ async def _write(
     *said: str,
 ) -> None:
     """A resource has these tags. said: those that the request's event tells of."""
-    if len(requested) > MOST_TAGS:
-        raise BadInput(f"A resource has at most {MOST_TAGS} tags.")
+    if len(requested) > MAXIMUM_TAGS:
+        raise BadInput(f"A resource has at most {MAXIMUM_TAGS} tags.")
     await set_tags(tx, row.id, requested)
     await change(tx, STORED[kind.name], row.id, room.clock.now(), {})
     about = {"obj_resource": kind.plural, "obj_resource_id": row.id}

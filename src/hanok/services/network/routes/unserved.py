@@ -44,7 +44,7 @@ class Unserved(Struct, frozen=True, kw_only=True):
     verbs: tuple[str, ...] = ("create", "get", "update", "delete")
 
 
-_HELPERS = "OVN's connection tracking knows no helpers of protocols"
+_HELPERS = "OVN's connection tracking has no helpers for protocols"
 _METERS = "OVN does not count what routers forward by address"
 _PACKETS = "OVN holds nothing to a rate of packets"
 _LOCAL = "OVN has no address that leads to another port on each host"

@@ -93,6 +93,8 @@ NETWORK: dict[str, Attribute] = {
     "provider:segmentation_id": Attribute(
         check=or_none(whole(1, 16_777_215)), default=None, put=False
     ),
+    "vlan_transparent": Attribute(check=or_none(truth), default=None, put=False),
+    "qinq": Attribute(check=or_none(truth), default=None, put=False),
     "availability_zone_hints": _ZONES,
     "availability_zones": read_only(),
     "qos_policy_id": Attribute(check=or_none(uuid), default=UNSET),
@@ -192,6 +194,7 @@ PORT: dict[str, Attribute] = {
         check=or_none(one_of("ACTIVE", "DOWN")), default=None, post=False
     ),
     "trusted": Attribute(check=or_none(truth), default=None),
+    "mac_learning_enabled": Attribute(check=or_none(truth), default=None),
 }
 
 BINDING: dict[str, Attribute] = {
@@ -227,15 +230,18 @@ def gateway_list(value: object) -> list[dict[str, object]]:
 
 GATEWAYS: dict[str, Attribute] = {"external_gateways": Attribute(check=gateway_list)}
 
+# As upstream, null says nothing of these.
+_say_so = Attribute(check=or_none(truth), default=None)
+
 ROUTER: dict[str, Attribute] = {
     **_standard(),
     "admin_state_up": Attribute(check=truth, default=True),
     "status": read_only(),
     "external_gateway_info": Attribute(check=gateway_info, default=None),
     "external_gateways": read_only(),
-    "enable_default_route_ecmp": Attribute(check=truth, default=False),
-    "enable_default_route_bfd": Attribute(check=truth, default=False),
-    "enable_ndp_proxy": Attribute(check=truth, default=False),
+    "enable_default_route_ecmp": _say_so,
+    "enable_default_route_bfd": _say_so,
+    "enable_ndp_proxy": _say_so,
     "enable_snat": read_only(),
     "routes": Attribute(check=ROUTES, default=[], post=False),
     "flavor_id": Attribute(check=or_none(uuid), default=None, put=False),

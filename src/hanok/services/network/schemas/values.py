@@ -5,15 +5,31 @@ Source: Networking API v2.0 reference, "Request parameters" of each resource.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Any
 
+from hanok.base.addresses import address_of, interface_of, prefix_of
 from hanok.drivers.ovn import dhcp_options
 from hanok.drivers.ovn.errors import CannotExpress
 from hanok.web.attributes import Wrong, items, one_of, or_none, record, say, text, whole
 
 _MAC = re.compile(r"[0-9a-f]{2}([:-][0-9a-f]{2}){5}")
+
+
+def as_kept(value: str) -> str:
+    """How an address or a prefix that is asked for is kept; what is neither, as it was sent."""
+    try:
+        return str(interface_of(value) if "/" in value else address_of(value))
+    except ValueError:
+        return value
+
+
+def as_kept_with_length(value: str) -> str:
+    """The same where bare addresses are kept as prefixes of full length."""
+    try:
+        return str(interface_of(value))
+    except ValueError:
+        return value
 
 
 _OF_NOBODY = ("00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff")
@@ -33,9 +49,7 @@ def mac(value: Any) -> str:
 def prefix(value: Any) -> str:
     """A prefix with its length; host bits are dropped."""
     try:
-        if not isinstance(value, str) or "%" in value:
-            raise ValueError
-        found = ipaddress.ip_network(value, strict=False)
+        found = prefix_of(value)
     except ValueError:
         raise Wrong(f"'{say(value)}' is not a valid IP subnet") from None
     if "/" not in value:
@@ -46,9 +60,7 @@ def prefix(value: Any) -> str:
 def prefix_or_address(value: Any) -> str:
     """A prefix in its one spelling, with the host bits that were sent; a bare address is one of full length."""
     try:
-        if not isinstance(value, str) or "%" in value:
-            raise ValueError
-        return str(ipaddress.ip_interface(value))
+        return str(interface_of(value))
     except ValueError:
         raise Wrong(f"'{say(value)}' is not a valid CIDR") from None
 
@@ -56,12 +68,12 @@ def prefix_or_address(value: Any) -> str:
 def address_or_prefix(value: Any) -> str:
     """A bare address, or a prefix, in its one spelling."""
     found = prefix_or_address(value)
-    return found if "/" in value else str(ipaddress.ip_address(value))
+    return found if "/" in value else str(address_of(value))
 
 
 def prefix_of_any(value: Any) -> str:
     """A prefix, or a bare address as one of full length; host bits are dropped."""
-    return str(ipaddress.ip_interface(prefix_or_address(value)).network)
+    return str(interface_of(prefix_or_address(value)).network)
 
 
 def ip_version(value: Any) -> int:
@@ -118,12 +130,13 @@ def service_type(value: Any) -> str:
     return found
 
 
-_TAG = re.compile(r"[^/,]{1,255}")
+MAXIMUM_OF_A_TAG = 255  # characters
 
 
 def tag(value: Any) -> str:
-    if not isinstance(value, str) or not _TAG.fullmatch(value):
-        raise Wrong(f"'{say(value)}' is not a tag of 1 to 255 characters without '/' and ','")
+    """A tag. As upstream, what a path or a filter cannot name ('/', ',') comes in bodies: "kubernetes.io/cluster/…"."""
+    if not isinstance(value, str) or not 0 < len(value) <= MAXIMUM_OF_A_TAG:
+        raise Wrong(f"'{say(value)}' is not a tag of 1 to {MAXIMUM_OF_A_TAG} characters")
     return value
 
 

@@ -61,15 +61,20 @@ async def count(
     await tx.execute(_count, {"account": account, **values})
 
 
+def quota(account: Row[Any], default: int) -> int | None:
+    """How many bytes an account may hold; None: there is no limit."""
+    text = account.metadata.get(QUOTA, "")
+    return int(text) if text.isdigit() else default or None
+
+
 def check_quota(account: Row[Any], more: int, default: int, *, objects: int) -> None:
     """Go on only if an account may hold so many bytes and objects more.
 
     Raises:
         Said
     """
-    text = account.metadata.get(QUOTA, "")
-    maximum = int(text) if text.isdigit() else default or -1
-    if more > 0 and 0 <= maximum < account.bytes + more:
+    maximum = quota(account, default)
+    if more > 0 and maximum is not None and account.bytes + more > maximum:
         raise Said(413, "Upload exceeds quota.")
     count = account.metadata.get(QUOTA_COUNT, "")
     if objects > 0 and count.isdigit() and int(count) < account.objects + objects:

@@ -11,7 +11,14 @@ from sqlalchemy import Row, bindparam
 
 from hanok.services.object_storage.logic import accounts
 from hanok.services.object_storage.logic.names import Said
-from hanok.services.object_storage.tables import object_containers, objects
+from hanok.services.object_storage.tables import (
+    object_containers,
+    object_garbage,
+    object_parts,
+    object_uploads,
+    object_versions,
+    objects,
+)
 from hanok.store import Transaction
 
 _C = object_containers.c
@@ -39,7 +46,19 @@ _change = (
     )
 )
 _remove = object_containers.delete().where(_C.id == bindparam("container_id"))
-_some_object = sa.select(objects.c.name).where(objects.c.container_id == bindparam("id")).limit(1)
+_some = [
+    sa.select(table.c.name).where(table.c.container_id == bindparam("id")).limit(1)
+    for table in (objects, object_versions)
+]
+_uploads = sa.select(object_uploads.c.id).where(
+    object_uploads.c.container_id == bindparam("container_id")
+)
+_blobs_of_uploads = sa.select(object_parts.c.blob).where(
+    object_parts.c.upload.in_(_uploads), object_parts.c.blob != ""
+)
+_size_of_uploads = sa.select(sa.func.coalesce(sa.func.sum(object_parts.c.size), 0)).where(
+    object_parts.c.upload.in_(_uploads)
+)
 
 QUOTA_BYTES = "x-container-meta-quota-bytes"
 QUOTA_COUNT = "x-container-meta-quota-count"
@@ -76,11 +95,14 @@ async def held(tx: Transaction, account: str, name: str) -> Row[Any]:
 async def count(tx: Transaction, container: Row[Any], *, objects: int = 0, size: int = 0) -> None:
     """Add to what a container and its account have."""
     if objects or size:
-        await tx.execute(
-            _count,
-            {"container_id": container.id, "objects_more": objects, "bytes_more": size},
-        )
+        await correct(tx, container, objects=objects, size=size)
         await accounts.count(tx, container.account, objects=objects, size=size)
+
+
+async def correct(tx: Transaction, container: Row[Any], *, objects: int, size: int) -> None:
+    """Add to what a container says that it has; its account's are not changed."""
+    more = {"objects_more": objects, "bytes_more": size}
+    await tx.execute(_count, {"container_id": container.id, **more})
 
 
 def merged(metadata: Mapping[str, str], changes: Mapping[str, str]) -> dict[str, str]:
@@ -132,16 +154,36 @@ async def change(tx: Transaction, row: Row[Any], changes: Changes, now_us: int) 
 
 
 async def remove(tx: Transaction, account: str, name: str) -> None:
-    """Remove an empty container.
+    """Remove an empty container; uploads that are under way in it end.
 
     Raises:
-        Said: it is not there, or has objects.
+        Said: it is not there, or has objects or old versions.
     """
     row = await held(tx, account, name)
-    if await tx.first(_some_object, {"id": row.id}) is not None:
-        raise Said(409)
+    for query in _some:
+        if await tx.first(query, {"id": row.id}) is not None:
+            raise Said(409)
+    await _end_uploads(tx, row)
     await tx.execute(_remove, {"container_id": row.id})
     await accounts.count(tx, account, containers=-1)
+
+
+async def _end_uploads(tx: Transaction, row: Row[Any]) -> None:
+    own = {"container_id": row.id}
+    if await tx.first(_uploads, own) is None:
+        return
+    size = int(await tx.scalar(_size_of_uploads, own))
+    await tx.execute(object_garbage.insert().from_select(["blob"], _blobs_of_uploads), own)
+    await tx.execute(object_parts.delete().where(object_parts.c.upload.in_(_uploads)), own)
+    gone = object_uploads.c.container_id == bindparam("container_id")
+    await tx.execute(object_uploads.delete().where(gone), own)
+    await count(tx, row, size=-size)
+
+
+def room(container: Row[Any]) -> int | None:
+    """How many bytes more a container may hold; less than none where it has too many; None: there is no limit."""
+    maximum = container.metadata.get(QUOTA_BYTES, "")
+    return int(maximum) - int(container.bytes) if maximum.isdigit() else None
 
 
 def check_quota(container: Row[Any], *, objects: int, size: int) -> None:
@@ -150,9 +192,9 @@ def check_quota(container: Row[Any], *, objects: int, size: int) -> None:
     Raises:
         Said
     """
-    maximum_bytes = container.metadata.get(QUOTA_BYTES, "")
+    left = room(container)
     maximum_count = container.metadata.get(QUOTA_COUNT, "")
-    if size > 0 and maximum_bytes.isdigit() and container.bytes + size > int(maximum_bytes):
+    if left is not None and size > max(left, 0):
         raise Said(413, "Upload exceeds quota.")
     if objects > 0 and maximum_count.isdigit() and container.objects + objects > int(maximum_count):
         raise Said(413, "Upload exceeds quota.")

@@ -18,7 +18,7 @@ from hanok.services.object_storage.logic.names import LISTING, after
 from hanok.services.object_storage.tables import object_containers, objects
 from hanok.store import Transaction
 
-_FIRST, _MOST = 100, 1000  # rows that are read at once where names are folded
+_FIRST, _LEAST, _MAXIMUM = 100, 8, 1000  # rows that are read at once where names are folded
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -72,12 +72,19 @@ async def _names(
     size = _FIRST
     while len(found) < page.limit:
         some = query if beyond is None else query.where(beyond)
-        rows = await tx.all(some.limit(min(size, _MOST)))
+        before = len(found)
+        rows = await tx.all(some.limit(size))
         beyond = _folded(rows, found, page, prefix, delimiter, own_only, name)
-        if len(rows) < min(size, _MOST) or beyond is None:
+        if len(rows) < size or beyond is None:
             break
-        size *= 2
+        # Where most of them were folded, the next ones will be.
+        size = next_size(len(found) - before)
     return found
+
+
+def next_size(found: int) -> int:
+    """How many rows to read where the last ones gave so many lines."""
+    return min(max(2 * found, _LEAST), _MAXIMUM)
 
 
 def _folded(

@@ -6,30 +6,24 @@ was looked at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from msgspec import Struct, structs
 from sqlalchemy import Row, bindparam
 
-from hanok.services.object_storage.logic import accounts, containers
-from hanok.services.object_storage.logic.names import CONTAINER_NAME, OBJECT_NAME, Said, stamp
-from hanok.services.object_storage.tables import (
-    object_accounts,
-    object_containers,
-    object_garbage,
-    objects,
-)
+from hanok.services.object_storage.logic import accounts, containers, rows, versions
+from hanok.services.object_storage.logic.names import OBJECT_NAME, Said, stamp
+from hanok.services.object_storage.logic.rows import Object, drop, get, is_there
+from hanok.services.object_storage.logic.versions import MARKER, MODES
+from hanok.services.object_storage.tables import object_versions, objects
 from hanok.store import Transaction
 
-_O = objects.c
-_get = sa.select(objects).where(
-    _O.container_id == bindparam("container_id"), _O.name == bindparam("name")
-)
-_remove = objects.delete().where(
-    _O.container_id == bindparam("id_of_container"), _O.name == bindparam("its_name")
-)
+# What S3 says of an object, among its headers: tags as a form, and "public-read" where everybody may read it.
+TAGS, ACL, PUBLIC = "s3-tags", "s3-acl", "public-read"
+
+_O, _V = objects.c, object_versions.c
 _newest = (
     sa.select(objects)
     .where(
@@ -41,56 +35,56 @@ _newest = (
     .limit(1)
 )
 
-MARKER = (
-    "application/x-deleted;swift_versions_deleted=1"  # of a version that says: here it was deleted
-)
-
 
 class Expired(Exception):
     """It was not there any more for anybody, and now its row is gone, too."""
 
 
-class Object(Struct, frozen=True, kw_only=True):
-    """What is written of an object. See tables.objects."""
+class Removed(Struct, frozen=True, kw_only=True):
+    """What a removal did. happened: "deleted" or "restored".
 
-    blob: str = ""
-    size: int = 0
-    stored: int = 0
-    etag: str
-    content_type: str
-    headers: Mapping[str, str]
-    created_us: int
-    delete_at: int | None = None
-    kind: str = ""
-    target: str = ""
-    target_etag: str = ""
+    version: that was removed, or made to say that it was deleted (`marker`); None: none are kept. was_there: whether
+    the name led to something.
+    """
+
+    happened: str = "deleted"
+    was_there: bool = True
+    version: int | None = None
+    marker: bool = False
 
 
-def is_there(row: Row[Any] | None, now_s: float) -> bool:
-    """Whether an object is there for who asks: one whose end has passed is not, though its row is."""
-    return row is not None and (row.delete_at is None or row.delete_at > now_s)
+class Conditions(Struct, frozen=True, kw_only=True):
+    """What must hold for a write.
+
+    etags: there is one, with one of these ("*": any). others: there is none, or none with one of these.
+    until_s: it was not changed later, in seconds since 1970. absent: the status where one had to be there.
+    ends_at: when its end is, in seconds since 1970.
+    """
+
+    etags: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
+    until_s: float | None = None
+    absent: int = 404
+    ends_at: int | None = None
+
+    def check(self, row: Row[Any] | None, now_s: float) -> None:
+        """Raises Said: 412, and `absent`."""
+        there = is_there(row, now_s)
+        if there and row is not None and self.others & {row.etag, "*"}:
+            raise Said(412)
+        if self.etags and not there:
+            raise Said(self.absent)
+        if self.etags and row is not None and not self.etags & {row.etag, "*"}:
+            raise Said(412)
+        if row is not None and self.ends_at is not None and row.delete_at != self.ends_at:
+            raise Said(412)
+        if there and row is not None and self.until_s is not None:
+            if -(-row.created_us // 1_000_000) > self.until_s:
+                raise Said(412)
 
 
-async def get(tx: Transaction, container_id: int, name: str) -> Row[Any] | None:
-    return await tx.first(_get, {"container_id": container_id, "name": name})
-
-
-async def drop_blob(tx: Transaction, blob: str) -> None:
-    """Say that no row refers to a blob any more."""
-    if blob:
-        await tx.insert_missing(object_garbage, {"blob": blob})
-
-
-async def _write(tx: Transaction, container: Row[Any], name: str, new: Object) -> None:
-    """Put a row in the place of one that is there, or of none; counts are the caller's."""
-    key = {"id_of_container": container.id, "its_name": name}
-    await tx.execute(_remove, key)
-    row = {"container_id": container.id, "name": name, **structs.asdict(new)}
-    await tx.insert(objects, {**row, "headers": dict(new.headers)})
-
-
-def _as_object(row: Row[Any]) -> Object:
-    return Object(**{name: getattr(row, name) for name in Object.__struct_fields__})
+ANY = Conditions()
+NEW = Conditions(others=frozenset("*"))
 
 
 def _version_prefix(name: str) -> str:
@@ -111,10 +105,10 @@ async def _keep_version(
         raise Said(400, f"Object name length of {len(name.encode())} longer than {OBJECT_NAME}")
     there = await get(tx, location.id, name)
     if there is not None:
-        await drop_blob(tx, there.blob)
+        await drop(tx, there)
     more = 0 if there is not None else 1
     containers.check_quota(location, objects=more, size=row.stored)
-    await _write(tx, location, name, _as_object(row))
+    await rows.write(tx, location.id, name, rows.as_object(row))
     size = row.stored - (there.stored if there is not None else 0)
     await containers.count(tx, location, objects=more, size=size)
     return location
@@ -136,21 +130,21 @@ async def put(
     *,
     now_us: int,
     default_quota: int,
-    only_new: bool = False,
+    conditions: Conditions = ANY,
 ) -> Object:
     """Write an object in the place of the one that is there.
 
     Args:
         default_quota: of accounts that have none of their own; 0: no limit.
-        only_new: whether there may be none.
 
     Raises:
-        Said: the container is not there, a quota would be passed, or there is one.
+        Said: the container is not there, a quota would be passed, or a condition does not hold.
     """
     container = await containers.held(tx, account, container_name)
     row = await get(tx, container.id, name)
-    if only_new and is_there(row, now_us / 1_000_000):
-        raise Said(412)
+    conditions.check(row, now_us / 1_000_000)
+    if container.versions_mode in MODES:
+        return await versions.put(tx, container, row, name, new, now_us, default_quota)
     if row is not None and new.created_us <= row.created_us:
         new = structs.replace(new, created_us=row.created_us + 10)
     versioned = bool(container.versions_mode) and row is not None
@@ -166,8 +160,8 @@ async def put(
         assert row is not None
         await _keep_version(tx, container, row, now_us)
     elif row is not None:
-        await drop_blob(tx, row.blob)
-    await _write(tx, container, name, new)
+        await drop(tx, row)
+    await rows.write(tx, container.id, name, new, is_new=row is None)
     await containers.count(
         tx,
         container,
@@ -182,40 +176,97 @@ async def post(
     account: str,
     container_name: str,
     name: str,
-    change: Mapping[str, Any],
+    change: Callable[[Row[Any]], Mapping[str, Any]],
     now_us: int,
-) -> None:
-    """Change what an object says of itself.
+    conditions: Conditions = ANY,
+) -> Row[Any]:
+    """Change what an object says of itself. Returns what it was.
+
+    Args:
+        change: the columns that change, of the object as it is now: another one may have taken its place meanwhile.
 
     Raises:
-        Said: it is not there.
+        Said: it is not there, or a condition does not hold.
     """
     container = await containers.held(tx, account, container_name)
     row = await get(tx, container.id, name)
     if row is None or not is_there(row, now_us / 1_000_000):
         raise Said(404)
+    conditions.check(row, now_us / 1_000_000)
     at = max(now_us, row.created_us + 10)
     await tx.execute(
         objects.update()
         .where(_O.container_id == container.id, _O.name == name)
-        .values(created_us=at, **change)
+        .values(created_us=at, **change(row))
     )
+    return row
 
 
-async def remove(tx: Transaction, account: str, container_name: str, name: str, now_us: int) -> str:
+async def annotate(
+    tx: Transaction,
+    account: str,
+    container_name: str,
+    name: str,
+    version: int | None,
+    changes: Mapping[str, str],
+) -> Row[Any]:
+    """Change what S3 says of an object, or of a version of it; it is as old as before.
+
+    Args:
+        changes: an empty value takes a name away.
+
+    Raises:
+        Said: it is not there.
+    """
+    container = await containers.held(tx, account, container_name)
+    if version is None:
+        row = await get(tx, container.id, name)
+    else:
+        row = await versions.get(tx, container.id, name, version)
+    if row is None or row.kind == "marker":
+        raise Said(404)
+    found = {key: value for key, value in {**row.headers, **changes}.items() if value}
+    old = hasattr(row, "at_us")
+    table = object_versions if old else objects
+    where = [table.c.container_id == container.id, table.c.name == name]
+    if old:
+        where.append(_V.at_us == row.at_us)
+    await tx.execute(table.update().where(*where).values(headers=found))
+    return row
+
+
+async def remove(
+    tx: Transaction,
+    account: str,
+    container_name: str,
+    name: str,
+    now_us: int,
+    *,
+    conditions: Conditions = ANY,
+    marks: bool = False,
+) -> Removed:
     """Remove an object; where old versions are kept, put back the last one, or say there that it was deleted.
 
-    Returns what happened: "deleted" or "restored".
+    Args:
+        marks: whether it is said so, too, while the mode of the container is "suspended".
 
     Raises:
         Said: it is not there. Expired: its end had passed; the transaction may go on.
     """
     container = await containers.held(tx, account, container_name)
     row = await get(tx, container.id, name)
+    conditions.check(row, now_us / 1_000_000)
+    if container.versions_mode == versions.ENABLED or (marks and container.versions_mode in MODES):
+        there = is_there(row, now_us / 1_000_000)
+        version = await versions.mark_deleted(tx, container, row, name, now_us)
+        return Removed(version=version, marker=True, was_there=there)
+    if container.versions_mode in MODES and row is not None and row.version_us:
+        await versions.leave(tx, container, row)
+        return Removed(was_there=is_there(row, now_us / 1_000_000))
     if container.versions_mode == "stack":
         restored = await _restore(tx, container, row, name)
         if restored:
-            return "restored"
+            return Removed(happened="restored")
     if row is None:
         raise Said(404)
     there = is_there(row, now_us / 1_000_000)
@@ -225,15 +276,15 @@ async def remove(tx: Transaction, account: str, container_name: str, name: str, 
         marker = Object(
             etag="d41d8cd98f00b204e9800998ecf8427e", content_type=MARKER, headers={}, created_us=at
         )
-        await _write(tx, location, f"{_version_prefix(name)}{stamp(at)}", marker)
+        await rows.write(tx, location.id, f"{_version_prefix(name)}{stamp(at)}", marker)
         await containers.count(tx, location, objects=1)
     else:
-        await drop_blob(tx, row.blob)
-    await tx.execute(_remove, {"id_of_container": container.id, "its_name": name})
+        await drop(tx, row)
+    await rows.remove(tx, container.id, name)
     await containers.count(tx, container, objects=-1, size=-row.stored)
     if not there:
         raise Expired
-    return "deleted"
+    return Removed()
 
 
 async def _restore(tx: Transaction, container: Row[Any], row: Row[Any] | None, name: str) -> bool:
@@ -247,16 +298,16 @@ async def _restore(tx: Transaction, container: Row[Any], row: Row[Any] | None, n
     old = await tx.first(_newest, bounds)
     if old is not None and old.content_type == MARKER and row is None:
         # It was deleted while its history was kept: that is taken back.
-        await tx.execute(_remove, {"id_of_container": location.id, "its_name": old.name})
+        await rows.remove(tx, location.id, old.name)
         await containers.count(tx, location, objects=-1)
         old = await tx.first(_newest, bounds)
     if old is None or old.content_type == MARKER:
         return False
     if row is not None:
-        await drop_blob(tx, row.blob)
-    await tx.execute(_remove, {"id_of_container": location.id, "its_name": old.name})
+        await drop(tx, row)
+    await rows.remove(tx, location.id, old.name)
     await containers.count(tx, location, objects=-1, size=-old.stored)
-    await _write(tx, container, name, _as_object(old))
+    await rows.write(tx, container.id, name, rows.as_object(old))
     await containers.count(
         tx,
         container,
@@ -266,122 +317,62 @@ async def _restore(tx: Transaction, container: Row[Any], row: Row[Any] | None, n
     return True
 
 
-# ---- what nobody needs any more ----
+async def remove_version(
+    tx: Transaction,
+    account: str,
+    container_name: str,
+    name: str,
+    version: int,
+    *,
+    restore: bool,
+    conditions: Conditions = ANY,
+) -> Removed:
+    """Remove one version for good.
 
-_expired = (
-    sa.select(object_containers.c.account, object_containers.c.name.label("container"), _O.name)
-    .join(object_containers, object_containers.c.id == _O.container_id)
-    .where(_O.delete_at <= bindparam("now"))
-    .order_by(_O.delete_at)
-    .limit(bindparam("limit"))
-)
-_garbage = sa.select(object_garbage.c.blob).limit(bindparam("limit"))
-_forget = object_garbage.delete().where(
-    object_garbage.c.blob.in_(bindparam("blobs", expanding=True))
-)
-_referred = sa.select(_O.blob, _O.stored).where(_O.blob.in_(bindparam("blobs", expanding=True)))
-_in_garbage = sa.select(object_garbage.c.blob).where(
-    object_garbage.c.blob.in_(bindparam("blobs", expanding=True))
-)
-_referring = (
-    sa.select(_O.blob, _O.stored, _O.name, object_containers.c.account,
-              object_containers.c.name.label("container"))
-    .join(object_containers, object_containers.c.id == _O.container_id)
-    .where(_O.blob > bindparam("after"))
-    .order_by(_O.blob)
-    .limit(bindparam("limit"))
-)  # fmt: skip
+    Args:
+        version: its id; 0: that without one. restore: whether the newest of the others takes its place, where it was
+            what the name led to. conditions: of the version.
 
-
-async def expired(tx: Transaction, now_s: float, limit: int) -> Sequence[Row[Any]]:
-    """Objects whose end has passed: account, container, name."""
-    return await tx.all(_expired, {"now": int(now_s), "limit": limit})
-
-
-async def remove_expired(
-    tx: Transaction, account: str, container_name: str, name: str, now_s: float
-) -> bool:
-    """Remove an object whose end has passed; no version is kept of it. Returns whether it was there."""
-    container = await containers.get(tx, account, container_name)
-    if container is None:
-        return False
+    Raises:
+        Said: it is not there, or a condition does not hold.
+    """
     container = await containers.held(tx, account, container_name)
     row = await get(tx, container.id, name)
-    if row is None or is_there(row, now_s):
-        return False
-    await drop_blob(tx, row.blob)
-    await tx.execute(_remove, {"id_of_container": container.id, "its_name": name})
-    await containers.count(tx, container, objects=-1, size=-row.stored)
-    return True
+    if conditions is not ANY:
+        conditions.check(await versions.get(tx, container.id, name, version), now_s=0)
+    marker = False
+    if row is not None and row.version_us == version:
+        await drop(tx, row)
+        await rows.remove(tx, container.id, name)
+        await containers.count(tx, container, objects=-1, size=-row.stored)
+        row = None
+    elif not restore and row is not None and await _only_a_link(tx, container, name, version):
+        await versions.leave(tx, container, row)
+    else:
+        marker = await versions.remove(tx, container, name, version)
+    if restore and row is None:
+        await versions.restore_newest(tx, container, name)
+    return Removed(version=version, marker=marker)
 
 
-async def garbage(tx: Transaction, limit: int) -> Sequence[str]:
-    """Blobs to let go."""
-    return await tx.scalars(_garbage, {"limit": limit})
+async def _only_a_link(tx: Transaction, container: Row[Any], name: str, version: int) -> bool:
+    """Whether "null" means what the name itself is, as it does to Swift: a link to a version, which stays."""
+    return version == 0 and await versions.get(tx, container.id, name, 0) is None
 
 
-async def forget(tx: Transaction, blobs: Sequence[str]) -> None:
-    """They are gone."""
-    await tx.execute(_forget, {"blobs": list(blobs)})
+async def use_version(
+    tx: Transaction, account: str, container_name: str, name: str, version: int
+) -> Object:
+    """Let a name lead to one of its versions again: what it leads to now stays among them.
+
+    Raises:
+        Said: there is no such version, or it says that it was deleted.
+    """
+    container = await containers.held(tx, account, container_name)
+    row = await get(tx, container.id, name)
+    if row is not None and row.version_us == version:
+        return rows.as_object(row)
+    return await versions.use(tx, container, row, name, version)
 
 
-async def known(tx: Transaction, blobs: Sequence[str]) -> dict[str, int]:
-    """Those of some blobs that rows refer to, with their sizes; -1: one that is to be let go."""
-    found = dict.fromkeys(await tx.scalars(_in_garbage, {"blobs": list(blobs)}), -1)
-    return found | {row.blob: row.stored for row in await tx.all(_referred, {"blobs": list(blobs)})}
-
-
-async def referring(tx: Transaction, after: str, limit: int) -> Sequence[Row[Any]]:
-    """Rows that refer to blobs, in the blobs' order."""
-    return await tx.all(_referring, {"after": after, "limit": limit})
-
-
-async def miscounted(tx: Transaction, *, mend: bool) -> list[str]:
-    """Containers and accounts whose counts are not what they hold."""
-    held = (
-        sa.select(
-            object_containers.c.id,
-            object_containers.c.account,
-            object_containers.c.name,
-            object_containers.c.objects,
-            object_containers.c.bytes,
-            sa.func.count(_O.name).label("found"),
-            sa.func.coalesce(sa.func.sum(_O.stored), 0).label("size"),
-        )
-        .outerjoin(objects, _O.container_id == object_containers.c.id)
-        .group_by(object_containers.c.id)
-    )
-    lines = []
-    for row in await tx.all(held):
-        if (row.objects, row.bytes) != (row.found, row.size):
-            lines.append(
-                f"container {row.name} of {row.account} says {row.objects} objects of {row.bytes} bytes; "
-                f"there are {row.found} of {row.size}"
-            )
-            if mend:
-                more = {"objects_more": row.found - row.objects, "bytes_more": row.size - row.bytes}
-                await tx.execute(containers._count, {"container_id": row.id, **more})
-    sums = sa.select(
-        object_containers.c.account,
-        sa.func.count().label("containers"),
-        sa.func.sum(object_containers.c.objects).label("objects"),
-        sa.func.sum(object_containers.c.bytes).label("bytes"),
-    ).group_by(object_containers.c.account)
-    totals = {row.account: row for row in await tx.all(sums)}
-    for owner in await tx.all(sa.select(object_accounts)):
-        total = totals.get(owner.id)
-        right = (total.containers, total.objects, total.bytes) if total is not None else (0, 0, 0)
-        if right != (owner.containers, owner.objects, owner.bytes):
-            lines.append(f"account {owner.id} is counted wrongly: there are {right}")
-            if mend:
-                await accounts.count(
-                    tx,
-                    owner.id,
-                    containers=right[0] - owner.containers,
-                    objects=int(right[1]) - owner.objects,
-                    size=int(right[2]) - owner.bytes,
-                )
-    return lines
-
-
-__all__ = ["CONTAINER_NAME", "MARKER", "Object"]
+__all__ = ["ANY", "MARKER", "OBJECT_NAME", "Object", "get", "is_there"]

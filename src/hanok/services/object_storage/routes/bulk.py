@@ -8,19 +8,22 @@ Source: "Bulk Operations" in the middleware's reference.
 from __future__ import annotations
 
 import asyncio
+import bz2
+import gzip
+import html
+import io
 import tarfile
-import tempfile
 import zlib
-from collections.abc import AsyncIterator, Sequence
-from typing import IO, Any
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
+from typing import IO, Any, cast
 from urllib.parse import unquote_to_bytes
-from xml.sax.saxutils import escape
 
 import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from hanok.base.errors import HanokError
-from hanok.drivers.byte_store import PIECE
+from hanok.drivers.byte_store import PIECE, ByteStore, Missing
 from hanok.services.object_storage.logic import containers
 from hanok.services.object_storage.logic.names import (
     CONTAINER_NAME,
@@ -29,7 +32,7 @@ from hanok.services.object_storage.logic.names import (
     Said,
     text_of,
 )
-from hanok.services.object_storage.routes import headers, objects
+from hanok.services.object_storage.routes import bodies, headers, writing
 from hanok.services.object_storage.routes.call import Call
 from hanok.web.faults import preferred
 
@@ -85,12 +88,12 @@ class Outcome:
                 f"<{_tag(name)}>{number}</{_tag(name)}>" for name, number in self.numbers.items()
             )
             errors = "".join(
-                f"<object><name>{escape(name)}</name><status>{why}</status></object>"
+                f"<object><name>{html.escape(name, quote=False)}</name><status>{why}</status></object>"
                 for name, why in self.errors
             )
             return (
                 f"<{self.root}>{counts}<response_status>{status}</response_status>"
-                f"<response_body>{escape(self.body)}</response_body>"
+                f"<response_body>{html.escape(self.body, quote=False)}</response_body>"
                 f"<errors>{errors}</errors></{self.root}>"
             ).encode()
         lines = [f"{name}: {number}" for name, number in self.numbers.items()]
@@ -173,8 +176,8 @@ async def _delete_one(call: Call, one: Address | tuple[str, int], outcome: Outco
         if one.object:
             async with call.room.database.read() as tx:
                 found = await containers.get(tx, one.account, one.container)
-            call.check_writes(found)
-            await objects.removed(call, one)
+            call.check_writes(found, one.account)
+            await writing.removed(call, one)
         else:
             await _delete_container(call, one)
         outcome.numbers["Number Deleted"] += 1
@@ -198,27 +201,61 @@ async def _delete_container(call: Call, one: Address) -> None:
 
 # ---- archives ----
 
-_MODES = {"tar": "r:", "tar.gz": "r:gz", "tar.bz2": "r:bz2"}
+HEADERS = 1 << 20  # bytes of headers in front of one member
+_PACKED: dict[str, Callable[[IO[bytes]], Any]] = {
+    "tar": lambda file: file,
+    "tar.gz": lambda file: gzip.GzipFile(fileobj=file),
+    "tar.bz2": bz2.BZ2File,
+}
+
+
+class _Unpacked:
+    """An archive's bytes, as its headers and members are read: neither may be longer than is sound.
+
+    A header says how long it is, and is read at once; what is packed may be a million times longer than it was sent.
+    left: bytes that may be read; None: what a member holds is read.
+    """
+
+    def __init__(self, file: Any, maximum: int) -> None:
+        self._file, self._maximum = file, maximum
+        self.left: int | None = HEADERS
+
+    def read(self, size: int) -> bytes:
+        if self.left is not None:
+            if not 0 <= size <= self.left:
+                raise tarfile.ReadError("the headers of a member are too long")
+            self.left -= size
+        found: bytes = self._file.read(size)
+        return found
+
+    def seek(self, at: int) -> int:
+        if at > self._maximum:
+            raise tarfile.ReadError(f"it has more than {self._maximum} bytes")
+        return int(self._file.seek(at))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
 
 
 async def extract(call: Call) -> Response:
     """PUT …?extract-archive=tar[.gz|.bz2]: each file of it becomes an object."""
-    mode = _MODES.get(call.query.get("extract-archive", ""))
-    if mode is None:
+    packed = _PACKED.get(call.query.get("extract-archive", ""))
+    if packed is None:
         raise Said(400, "Unsupported archive format")
     if call.address.container:
         if not call.owner:
-            await objects.check_target(call, call.address)
+            await writing.check_target(call, call.address)
     else:
         call.check_owner()
     outcome = Outcome(call, "extract", ("Number Files Created",))
-    announced = objects._announced(call)
+    announced = bodies.announced(call)
     # Kept whole before it is taken apart: a member is a part of it, so no more memory than a piece is needed.
-    stored = await objects.taken(call, call.request.stream(), announced)
+    allowance = await bodies.allowed_aside(call)
+    stored = await bodies.taken(call, call.request.stream(), announced, allowance)
 
     async def body() -> AsyncIterator[bytes]:
         try:
-            async for _ in _taken_apart(call, stored.blob, mode, outcome):
+            async for _ in _taken_apart(call, stored.blob, stored.size, packed, outcome):
                 yield b" "
         finally:
             await call.room.store.delete(stored.blob)
@@ -233,16 +270,68 @@ async def extract(call: Call) -> Response:
     return outcome.answer(body())
 
 
-async def _taken_apart(call: Call, blob: str, mode: str, outcome: Outcome) -> AsyncIterator[None]:
-    file = await asyncio.to_thread(tempfile.TemporaryFile)
+class _Blob(io.RawIOBase):
+    """A blob as threads read files; the loop of whoever made it has to go on meanwhile."""
+
+    def __init__(self, store: ByteStore, blob: str, size: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._store, self._blob, self._size = store, blob, size
+        self._at = 0
+        self._reading: asyncio.Task[bytes] | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, at: int, whence: int = io.SEEK_SET) -> int:
+        self._at = at + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        length = max(min(len(buffer), self._size - self._at), 0)
+        # Begun over there: what reads archives may be at the end of its stack here, between any two lines.
+        done: Future[bytes] = Future()
+        self._loop.call_soon_threadsafe(self._begin, self._at, length, done)
+        found = done.result()
+        buffer[: len(found)] = found
+        self._at += len(found)
+        return len(found)
+
+    def _begin(self, at: int, length: int, done: Future[bytes]) -> None:
+        def end(task: asyncio.Task[bytes]) -> None:
+            self._reading = None
+            if task.cancelled():
+                done.cancel()
+            elif (error := task.exception()) is not None:
+                done.set_exception(error)
+            else:
+                done.set_result(task.result())
+
+        self._reading = asyncio.ensure_future(self._some(at, length))
+        self._reading.add_done_callback(end)
+
+    async def _some(self, at: int, length: int) -> bytes:
+        if not length:
+            return b""
+        return b"".join([one async for one in await self._store.get(self._blob, at, length)])
+
+
+async def _taken_apart(
+    call: Call, blob: str, size: int, packed: Callable[[IO[bytes]], Any], outcome: Outcome
+) -> AsyncIterator[None]:
+    file = io.BufferedReader(_Blob(call.room.store, blob, size), PIECE)
     try:
-        async for part in await call.room.store.get(blob):
-            await asyncio.to_thread(file.write, part)
-        file.seek(0)
-        archive = await asyncio.to_thread(_archive, file, mode)
+        unpacked = _Unpacked(packed(file), call.room.settings.maximum_object_bytes)
+        archive = await asyncio.to_thread(_archive, unpacked)
         try:
             count = 0
             while (member := await asyncio.to_thread(archive.next)) is not None:
+                unpacked.left = None
                 archive.members = []  # type: ignore[attr-defined]  # else it remembers them all
                 count += 1
                 if count > NAMES or len(outcome.errors) >= FAILURES:
@@ -255,16 +344,21 @@ async def _taken_apart(call: Call, blob: str, mode: str, outcome: Outcome) -> As
                     await _member(call, archive, member, outcome)
                 if count % 100 == 0:
                     yield
+                unpacked.left = HEADERS
         finally:
             archive.close()
-    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError) as error:
+    except Missing:
+        outcome.status = 503
+    except (
+        tarfile.TarError, EOFError, zlib.error, OSError, ValueError, RecursionError,
+    ) as error:  # fmt: skip
         outcome.status, outcome.body = 400, f"Invalid Tar File: {str(error)[:200]}"
     finally:
         file.close()
 
 
-def _archive(file: IO[bytes], mode: str) -> tarfile.TarFile:
-    return tarfile.open(mode=mode, fileobj=file)  # type: ignore[call-overload,no-any-return]
+def _archive(file: _Unpacked) -> tarfile.TarFile:
+    return tarfile.open(mode="r:", fileobj=cast("IO[bytes]", file))
 
 
 async def _member(
@@ -285,6 +379,7 @@ async def _member(
             raise Said(413)
         address = Address(call.address.account, container, name)
         await _ensure(call, address)
+        allowance = await bodies.allowed(call, member.size, address)
         source = archive.extractfile(member)
         assert source is not None
 
@@ -292,18 +387,20 @@ async def _member(
             while part := await asyncio.to_thread(source.read, PIECE):
                 yield part
 
-        stored = await objects.taken(call, parts(), member.size)
+        stored = await bodies.taken(call, parts(), member.size, allowance)
         values: dict[str, Any] = {
             "content_type": headers.guessed(name),
             "headers": headers.metadata(call, "object"),
             "delete_at": headers.delete_at(call, call.room),
         }
-        await objects.written(call, address, stored, values)
+        await writing.written(call, address, stored, values)
         outcome.numbers["Number Files Created"] += 1
     except UnicodeEncodeError:
         outcome.failed(shown, 412)
     except Said as error:
         outcome.failed(shown, error.status)
+    except HanokError:
+        outcome.failed(shown, 503)
 
 
 async def _ensure(call: Call, address: Address) -> None:
@@ -328,4 +425,4 @@ async def _ensure(call: Call, address: Address) -> None:
                     user_id=call.user_id,
                 )
     else:
-        call.check_writes(found)
+        call.check_writes(found, address.account)

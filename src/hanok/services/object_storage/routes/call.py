@@ -133,10 +133,10 @@ class Call:
             raise self.refuse()
         return container
 
-    def check_writes(self, container: Row[Any] | None) -> Row[Any]:
+    def check_writes(self, container: Row[Any] | None, account: str) -> Row[Any]:
         """As `check_reads`."""
         if container is None:
-            if self.owner or self.signed is not None:
+            if self.owns(account) or self.signed is not None:
                 raise Said(404)
             raise self.refuse()
         if not self.may_write(container):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from msgspec import structs
 from sqlalchemy import Row
 from starlette.responses import Response
 
@@ -18,11 +19,11 @@ from hanok.services.object_storage.logic.names import (
     http_date,
     stamp,
 )
-from hanok.services.object_storage.routes import headers, listings
+from hanok.services.object_storage.routes import headers, listings, versions
 from hanok.services.object_storage.routes.call import Call, empty
 
 # Of features that are not served: said so, not kept as if they did something.
-_REFUSED = ("x-container-sync-to", "x-versions-enabled")
+_REFUSED = ("x-container-sync-to",)
 # Kept and shown; without a place to sync to, it does nothing upstream either.
 _SYNC_KEY = "x-container-sync-key"
 
@@ -46,7 +47,8 @@ def _headers(call: Call, row: Row[Any]) -> dict[str, str]:
         "Accept-Ranges": "bytes",
         "X-Storage-Policy": POLICY,
     }
-    if row.versions_mode:
+    found |= versions.shown(row)
+    if row.versions_mode in ("stack", "history"):
         name = "X-Versions-Location" if row.versions_mode == "stack" else "X-History-Location"
         found[name] = quote(row.versions_location)
     owner = call.owns(row.account)
@@ -65,6 +67,9 @@ async def _get(call: Call) -> Response:
     kind, page = listings.form(call), listings.page(call)
     if call.method == "HEAD":
         return empty(204, {**_headers(call, row), "Content-Type": f"{kind}; charset=utf-8"})
+    if "versions" in call.query:
+        call.check_owner()
+        return await versions.listed(call, row, _headers(call, row))
     async with call.room.database.read() as tx:
         names = await listing.of_objects(tx, row.id, page)
     return listings.answer(call, kind, names, _headers(call, row))
@@ -153,6 +158,8 @@ async def _put(call: Call) -> Response:
     changes = _changes(call)
     room, (account, name) = call.room, (call.address.account, call.address.container)
     async with room.database.write() as tx:
+        mode = versions.mode(call, await containers.get(tx, account, name))
+        changes = changes if mode is None else structs.replace(changes, versions=mode)
         row, made = await containers.put(tx, account, name, changes, room.now_us())
         _check(row, changes)
         what = "container.created" if made else "container.updated"
@@ -166,6 +173,8 @@ async def _post(call: Call) -> Response:
     room, (account, name) = call.room, (call.address.account, call.address.container)
     async with room.database.write() as tx:
         row = await containers.held(tx, account, name)
+        mode = versions.mode(call, row)
+        changes = changes if mode is None else structs.replace(changes, versions=mode)
         _check(row, changes)
         await containers.change(tx, row, changes, room.now_us())
         await room.tell(tx, "container.updated", account, name, user_id=call.user_id)

@@ -26,16 +26,25 @@ from hanok.services.object_storage.routes import (
     origins,
     pages,
     signed,
+    versions,
 )
 from hanok.services.object_storage.routes.call import Call
+from hanok.services.object_storage.routes.s3 import door as s3
+from hanok.services.object_storage.routes.s3 import signatures
 from hanok.web import faults as web_faults
 from hanok.web.request import Request
 
 VERSIONS = (b"/v1/", b"/v1.0/")
 
 
+async def anything(request: Request, room: ObjectStore) -> Response:
+    """Any request at the port: S3's are those with a signature of S3."""
+    door = s3.answer if signatures.is_signed(request) else answer
+    return await door(request, room)
+
+
 async def answer(request: Request, room: ObjectStore) -> Response:
-    """Any request at the port."""
+    """A request to Swift."""
     call: Call | None = None
     try:
         found = info.answer(request.http.scope["path"], room) if _looks(request) else None
@@ -83,6 +92,8 @@ async def _handled(call: Call) -> Response:
         return await forms.answer(call, mark)
     elif (container := await pages.site(call)) is not None:
         return await pages.answer(call, container)
+    if call.address.object and "version-id" in call.query:
+        return await versions.answer(call)
     if call.address.object:
         return await objects.answer(call)
     if call.address.container:

@@ -46,7 +46,7 @@ def transaction(request_id: str) -> str:
 
 
 def fault(
-    status: int, code: str, message: str, asked: Asked, extra: Mapping[str, object]
+    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
 ) -> Response:
     """See web.faults.Fault."""
     title, usual = _SAID.get(status, ("Error", message))
@@ -55,5 +55,5 @@ def fault(
     else:
         page = f"<html><h1>{title}</h1><p>{usual}</p></html>"
         response = Response(page, status, {"Content-Type": HTML})
-    response.headers["X-Trans-Id"] = transaction(asked.request_id)
+    response.headers["X-Trans-Id"] = transaction(requested.request_id)
     return response

@@ -22,7 +22,7 @@ from hanok.services.object_storage.logic.names import (
     Said,
     text_of,
 )
-from hanok.services.object_storage.routes import headers, objects, signed
+from hanok.services.object_storage.routes import bodies, headers, signed, writing
 from hanok.services.object_storage.routes.call import Call, empty
 
 FIELD = 8 << 10  # bytes of a field, or of a part's headers
@@ -111,7 +111,12 @@ async def answer(call: Call, mark: bytes) -> Response:
         name = str(head.get_param("name", "", "content-disposition"))
         file = head.get_param("filename", None, "content-disposition")
         if file is None:
-            fields[name] = await _field(parts)
+            value = await _field(parts)
+            if (
+                checked
+            ):  # what was signed stands before the files: what comes behind them changes nothing
+                continue
+            fields[name] = value
             if len(fields) > FIELDS:
                 raise Said(400, "FormPost: there are too many fields")
             continue
@@ -184,7 +189,7 @@ async def _file(
     if len(name.encode()) > OBJECT_NAME:
         raise Said(400, f"Object name length of {len(name.encode())} longer than {OBJECT_NAME}")
     address = Address(call.address.account, call.address.container, name)
-    await objects.check_target(call, address)
+    await writing.check_target(call, address)
     maximum = _number(fields, "max_file_size")
 
     async def bounded() -> AsyncIterator[bytes]:
@@ -195,17 +200,27 @@ async def _file(
                 raise Said(413, "max_file_size exceeded")
             yield piece
 
-    stored = await objects.taken(call, bounded(), 0)
-    said = head.get("content-type", "")
+    said = _header(head, "Content-Type")
     own: dict[str, str] = {}
-    if encoding := head.get("content-encoding", ""):
-        own["content-encoding"] = encoding[:256]
+    if encoding := _header(head, "Content-Encoding"):
+        own["content-encoding"] = encoding
+    allowance = await bodies.allowed(call, 0, address)
+    stored = await bodies.taken(call, bounded(), 0, allowance)
     values: dict[str, Any] = {
-        "content_type": said[:256] or headers.guessed(name),
+        "content_type": said or headers.guessed(name),
         "headers": own,
         "delete_at": _until(call, fields),
     }
-    await objects.written(call, address, stored, values)
+    await writing.written(call, address, stored, values)
+
+
+def _header(head: Message, name: str) -> str:
+    """What the headers of a part say, as an object may keep it; empty: nothing.
+
+    Raises:
+        Said
+    """
+    return headers.text(headers.wire(str(head.get(name, ""))[:256]), name)
 
 
 def _until(call: Call, fields: dict[str, str]) -> int | None:

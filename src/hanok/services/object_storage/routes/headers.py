@@ -31,6 +31,8 @@ SECRET = (
 )  # fmt: skip
 # Of whoever wrote a container's access lists: where the names in them are from. No header of that name is kept.
 DOMAIN = "domain"
+# Of what S3 says of buckets and objects beside metadata; no header of such a name is kept.
+S3 = "s3-"
 LATEST = 9_999_999_999  # seconds since 1970 that X-Delete-At can say
 OCTETS = "application/octet-stream"
 
@@ -103,7 +105,7 @@ def shown(found: Mapping[str, str], *, owner: bool) -> dict[str, str]:
     return {
         _titled(name): wire(value)
         for name, value in found.items()
-        if name != DOMAIN and (owner or name not in SECRET)
+        if name != DOMAIN and not name.startswith(S3) and (owner or name not in SECRET)
     }
 
 
@@ -131,6 +133,15 @@ def content_type(call: Call, name: str) -> str:
     if is_true(call.headers.get("x-detect-content-type")) or not said:
         return guessed(name)
     return text(said, "Content-Type")
+
+
+def of_s3(found: Mapping[str, str], *names: str) -> dict[str, str]:
+    """What S3 says of an object among its headers; all of it, or what is named."""
+    return {
+        name: value
+        for name, value in found.items()
+        if (name in names if names else name.startswith(S3))
+    }
 
 
 def delete_at(call: Call, room: ObjectStore) -> int | None:

@@ -75,6 +75,7 @@ def capabilities(room: ObjectStore) -> dict[str, Any]:
             "outgoing_allow_headers": ["x-object-meta-public-*"],
             "allowed_digests": list(signed.DIGESTS),
         },
+        "object_versioning": {},
         "versioned_writes": {
             "allowed_flags": ["x-versions-location", "x-history-location"],
         },

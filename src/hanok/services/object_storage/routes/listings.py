@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 import msgspec
 from sqlalchemy import Row
@@ -23,8 +23,8 @@ _FORMS = {
 _OFFERS = ("text/plain", "application/json", "application/xml", "text/xml")
 
 
-def form(call: Call) -> str:
-    """The media type of a list: as the query says, else as Accept likes best.
+def form(call: Call, offers: Sequence[str] = _OFFERS) -> str:
+    """The media type of a list: as the query says, else as Accept likes best of what is offered.
 
     Raises:
         Said
@@ -35,7 +35,7 @@ def form(call: Call) -> str:
     accept = call.headers.get("accept", "")
     if len(accept) > 4096:
         raise Said(400, "Accept header is too long")
-    kind = preferred(accept, _OFFERS)
+    kind = preferred(accept, offers)
     if kind is None:
         raise Said(406)
     return kind
@@ -133,11 +133,13 @@ def _xml(call: Call, found: Sequence[Row[Any] | str], show: Any) -> bytes:
 
 # What XML 1.0 cannot say, even escaped.
 _UNSAYABLE = {code: "\ufffd" for code in (*range(0x20), 0xFFFE, 0xFFFF) if code not in (9, 10, 13)}
+_KEPT = {code: f"&#{code};" for code in (9, 10, 13)}  # space of an attribute, else read as blanks
 
 
 def _text(value: str) -> str:
-    return escape(value.translate(_UNSAYABLE))
+    return html.escape(value.translate(_UNSAYABLE), quote=False)
 
 
 def _attribute(value: str) -> str:
-    return quoteattr(value.translate(_UNSAYABLE))
+    text = html.escape(value.translate(_UNSAYABLE))
+    return f'"{text.translate(_KEPT)}"'

@@ -15,14 +15,17 @@ import msgspec
 from starlette.responses import Response
 
 from hanok.services.object_storage.logic.names import Address, Said, iso
-from hanok.services.object_storage.routes import bulk, objects, reading
+from hanok.services.object_storage.logic.objects import Conditions
+from hanok.services.object_storage.routes import bodies, bulk, reading, writing
 from hanok.services.object_storage.routes.call import Call
 
 SEGMENTS = 1000
 SIZE = 8 << 20  # bytes of a manifest
 
 
-async def put(call: Call, values: Mapping[str, Any], announced: int, *, only_new: bool) -> Response:
+async def put(
+    call: Call, values: Mapping[str, Any], announced: int, *, conditions: Conditions
+) -> Response:
     """PUT …?multipart-manifest=put."""
     if announced > SIZE:
         raise Said(413, f"Manifest must be less than {SIZE} bytes.")
@@ -33,9 +36,9 @@ async def put(call: Call, values: Mapping[str, Any], announced: int, *, only_new
         body += part
         if len(body) > SIZE:
             raise Said(413, f"Manifest must be less than {SIZE} bytes.")
-    asked = _decoded(bytes(body))
+    requested = _decoded(bytes(body))
     segments, problems = [], []
-    for number, one in enumerate(asked):
+    for number, one in enumerate(requested):
         try:
             segments.append(await _segment(call, one))
         except Said as error:
@@ -53,12 +56,14 @@ async def put(call: Call, values: Mapping[str, Any], announced: int, *, only_new
     if said and said != etag:
         raise Said(422)
     size = sum(reading.length_of(one) for one in segments)
-    stored = await objects.taken(call, _one(msgspec.json.encode(segments)), 0)
-    sort = objects.Sort(kind="static", target_etag=stored.md5, size=size)
-    new = await objects.written(
-        call, call.address, stored, values, sort=sort, etag=etag, only_new=only_new
+    text = msgspec.json.encode(segments)
+    allowance = await bodies.allowed(call, len(text), conditions=conditions)
+    stored = await bodies.taken(call, _one(text), 0, allowance)
+    sort = writing.Sort(kind="static", target_etag=stored.md5, size=size)
+    new = await writing.written(
+        call, call.address, stored, values, sort=sort, etag=etag, conditions=conditions
     )
-    return objects.made(new, quoted=True)
+    return writing.made(new, quoted=True)
 
 
 async def _one(body: bytes) -> AsyncIterator[bytes]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Mapping
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
-from msgspec import Struct
+from sqlalchemy import Row
 from starlette.responses import Response
 
 from hanok.base.failpoints import failpoint
-from hanok.drivers.byte_store import Full, Missing, Stored, TooLong
-from hanok.services.object_storage.logic import accounts, containers, objects
+from hanok.drivers.byte_store import Missing, Stored
+from hanok.services.object_storage.logic import containers, objects, versions
 from hanok.services.object_storage.logic.names import (
     PREFIX,
     Address,
@@ -19,12 +18,18 @@ from hanok.services.object_storage.logic.names import (
     header_name,
     http_date,
     named_object,
-    stamp,
     text_of,
 )
-from hanok.services.object_storage.logic.objects import Object
-from hanok.services.object_storage.routes import headers, manifests, reading
+from hanok.services.object_storage.logic.objects import ANY, NEW, Conditions
+from hanok.services.object_storage.routes import bodies, headers, manifests, reading
 from hanok.services.object_storage.routes.call import Call, empty, is_true
+from hanok.services.object_storage.routes.writing import (
+    Sort,
+    check_target,
+    made,
+    removed,
+    written,
+)
 
 EMPTY = "d41d8cd98f00b204e9800998ecf8427e"
 
@@ -45,15 +50,6 @@ async def answer(call: Call) -> Response:
     return await door(call)
 
 
-class Sort(Struct, frozen=True, kw_only=True):
-    """Which sort of object is written: one that leads to others, or a plain one. See tables.objects."""
-
-    kind: str = ""
-    target: str = ""
-    target_etag: str = ""
-    size: int = 0
-
-
 def check_signed(call: Call) -> None:
     """A signature opens one name: nothing in a request for it leads to others.
 
@@ -69,63 +65,56 @@ def check_signed(call: Call) -> None:
         raise Said(400, "multipart-manifest is not allowed with a temporary URL")
 
 
-async def check_target(call: Call, address: Address) -> None:
-    """The container is there and the caller may write to it.
-
-    Raises:
-        Said
-    """
-    async with call.room.database.read() as tx:
-        found = await containers.get(tx, address.account, address.container)
-    call.check_writes(found)
-
-
 async def _put(call: Call) -> Response:
     check_signed(call)
-    await check_target(call, call.address)
-    only_new = _only_new(call)
+    container = await check_target(call, call.address)
     if (source := call.headers.get("x-copy-from")) is not None:
         if call.headers.get("content-length", "0") != "0":
             raise Said(400, "Copy requests require a zero byte body")
         account = _account(call, "x-copy-from-account")
-        return await copied(
-            call, named_object(source, "X-Copy-From", account), call.address, only_new=only_new
-        )
+        return await copied(call, named_object(source, "X-Copy-From", account), call.address)
+    conditions = conditions_of(call)
     values, sort = await _described(call)
-    announced = _announced(call)
-    async with call.room.database.read() as tx:
-        await _check_room(call, tx, announced)
+    announced = bodies.announced(call)
+    allowance = await bodies.allowed(call, announced, conditions=conditions, container=container)
     if call.query.get("multipart-manifest") == "put":
-        return await manifests.put(call, values, announced, only_new=only_new)
+        return await manifests.put(call, values, announced, conditions=conditions)
     if sort.kind == "link" and (announced or await _some_body(call)):
         raise Said(400, "Symlink requests require a zero byte body")
     stored = Stored("", 0, EMPTY)
     if sort.kind != "link":
-        stored = await taken(call, call.request.stream(), announced)
+        stored = await bodies.taken(call, call.request.stream(), announced, allowance)
     etag = call.headers.get("etag", "").strip('"').lower()
     if etag and etag != stored.md5:
         if stored.blob:
             await call.room.store.delete(stored.blob)
         raise Said(422)
-    new = await written(call, call.address, stored, values, sort=sort, only_new=only_new)
+    new = await written(call, call.address, stored, values, sort=sort, conditions=conditions)
     return made(new)
 
 
-def made(new: Object, more: Mapping[str, str] | None = None, *, quoted: bool = False) -> Response:
-    """The answer to a write."""
-    found = {
-        "Etag": f'"{new.etag}"' if quoted else new.etag,
-        "Last-Modified": http_date(new.created_us),
-        "X-Timestamp": stamp(new.created_us),
-    }
-    return empty(201, {**found, **(more or {})})
+def conditions_of(call: Call) -> Conditions:
+    """What must hold for a write.
 
-
-def _only_new(call: Call) -> bool:
-    said = call.headers.get("if-none-match")
-    if said is not None and said.strip() != "*":
+    Raises:
+        Said
+    """
+    none, some = call.headers.get("if-none-match"), call.headers.get("if-match")
+    if none is not None and none.strip() != "*" and call.method == "PUT":
         raise Said(400, "If-None-Match only supports *")
-    return said is not None
+    until = reading.date(call.headers.get("if-unmodified-since"))
+    ends_at = call.headers.get("x-if-delete-at") if call.method == "DELETE" else None
+    if ends_at is not None and not (ends_at.isascii() and ends_at.isdigit() and len(ends_at) < 19):
+        raise Said(400, "Bad X-If-Delete-At header value")
+    if none is None and some is None and until is None and ends_at is None:
+        return ANY
+    return Conditions(
+        etags=frozenset(reading.tags(some)) if some is not None else frozenset(),
+        others=frozenset(reading.tags(none)) if none is not None else frozenset(),
+        until_s=None if until is None else until.timestamp(),
+        absent=412 if call.method == "PUT" else 404,
+        ends_at=None if ends_at is None else int(ends_at),
+    )
 
 
 def _account(call: Call, header: str) -> str:
@@ -143,48 +132,11 @@ def _account(call: Call, header: str) -> str:
     return name.removeprefix(PREFIX)
 
 
-def _announced(call: Call) -> int:
-    """How many bytes the body has, as far as that is said.
-
-    Raises:
-        Said
-    """
-    said = call.headers.get("content-length")
-    if said is None:
-        if "chunked" not in call.headers.get("transfer-encoding", "").lower():
-            raise Said(411, "Missing Content-Length header.")
-        return 0
-    if not (said.isascii() and said.isdigit()):
-        raise Said(400, "Invalid Content-Length header value")
-    if len(said) > 18 or int(said) > call.room.settings.maximum_object_bytes:
-        raise Said(413, "Your request is too large.")
-    return int(said)
-
-
 async def _some_body(call: Call) -> bool:
     async for part in call.request.stream():
         if part:
             return True
     return False
-
-
-async def _check_room(call: Call, tx: Any, announced: int) -> None:
-    """Say before a body comes what would be said after it. What counts is looked at once more then."""
-    container = await containers.get(tx, call.address.account, call.address.container)
-    owner = await accounts.get(tx, call.address.account)
-    if container is None:
-        raise Said(404)
-    there = await objects.get(tx, container.id, call.address.object)
-    if call.headers.get("if-none-match") and objects.is_there(there, call.room.now_s()):
-        raise Said(412)
-    if container.versions_mode or there is None:
-        gone, count = 0, 0 if there is not None else 1
-    else:
-        gone, count = there.stored, 0
-    containers.check_quota(container, objects=count, size=announced - gone)
-    if owner is not None:
-        default = call.room.settings.quota_bytes
-        accounts.check_quota(owner, announced - gone, default, objects=count)
 
 
 async def _described(call: Call) -> tuple[dict[str, Any], Sort]:
@@ -239,81 +191,6 @@ async def _link(call: Call, said: str) -> Sort:
     return Sort(kind="link", target=path, target_etag=etag[:64])
 
 
-async def taken(call: Call, body: AsyncIterable[bytes], announced: int) -> Stored:
-    """A body as a blob, whole.
-
-    Raises:
-        Said
-    """
-    limit = call.room.settings.maximum_object_bytes
-    call.request.repeatable = False
-    try:
-        return await call.room.store.put(body, limit=limit, announced=announced)
-    except TooLong:
-        raise Said(413, "Your request is too large.") from None
-    except Full:
-        raise Said(507) from None
-
-
-async def written(
-    call: Call,
-    address: Address,
-    stored: Stored,
-    values: Mapping[str, Any],
-    *,
-    sort: Sort | None = None,
-    etag: str = "",
-    only_new: bool = False,
-) -> Object:
-    """A row that refers to a blob, in the place of the one that is there.
-
-    Args:
-        etag: where it is not the blob's.
-
-    Raises:
-        Said: and the blob is gone.
-    """
-    room, sort = call.room, sort or Sort()
-    if stored.blob and not stored.size:
-        await room.store.delete(stored.blob)
-    new = Object(
-        blob=stored.blob if stored.size else "",
-        size=sort.size or (0 if sort.kind == "link" else stored.size),
-        stored=stored.size,
-        etag=etag or stored.md5,
-        created_us=room.now_us(),
-        kind=sort.kind,
-        target=sort.target,
-        target_etag=sort.target_etag,
-        **values,
-    )
-    await failpoint("objects.put.before_row")
-    try:
-        async with room.database.write() as tx:
-            new = await objects.put(
-                tx,
-                address.account,
-                address.container,
-                address.object,
-                new,
-                now_us=new.created_us,
-                default_quota=room.settings.quota_bytes,
-                only_new=only_new,
-            )
-            payload = {"bytes": new.size, "etag": new.etag}
-            where = f"{address.container}/{address.object}"
-            await room.tell(
-                tx, "object.created", address.account, where, user_id=call.user_id, payload=payload
-            )
-            tx.after_commit(room.freed.set)
-    except Said:  # nothing was written, for sure
-        if new.blob:
-            await room.store.delete(new.blob)
-        raise
-    await failpoint("objects.put.after_row")
-    return new
-
-
 # ---- changing ----
 
 
@@ -328,18 +205,16 @@ async def _post(call: Call) -> Response:
         raise Said(404)
     if call.headers.get("x-symlink-target"):
         raise Said(400, "A PUT request is required to set a symlink target")
-    change: dict[str, Any] = {
-        "headers": {**headers.metadata(call, "object"), **headers.kept(call)},
-        "delete_at": headers.delete_at(call, room),
-    }
-    if call.headers.get("content-type"):
-        change["content_type"] = headers.content_type(call, address.object)
-    if row.kind in ("", "dynamic"):
-        said = call.headers.get("x-object-manifest")
-        change |= {"kind": "dynamic" if said else "", "target": _prefix(said) if said else ""}
+    await failpoint("objects.post.before_row")
     async with room.database.write() as tx:
-        await objects.post(
-            tx, address.account, address.container, address.object, change, room.now_us()
+        row = await objects.post(
+            tx,
+            address.account,
+            address.container,
+            address.object,
+            lambda row: _changed(call, row),
+            room.now_us(),
+            conditions_of(call),
         )
         where = f"{address.container}/{address.object}"
         await room.tell(tx, "object.updated", address.account, where, user_id=call.user_id)
@@ -350,35 +225,35 @@ async def _post(call: Call) -> Response:
     return empty(202)
 
 
+def _changed(call: Call, row: Row[Any]) -> dict[str, Any]:
+    """The columns that a POST changes.
+
+    Raises:
+        Said
+    """
+    own = headers.of_s3(row.headers)
+    change: dict[str, Any] = {
+        "headers": {**headers.metadata(call, "object"), **headers.kept(call), **own},
+        "delete_at": headers.delete_at(call, call.room),
+    }
+    if call.headers.get("content-type"):
+        change["content_type"] = headers.content_type(call, call.address.object)
+    if row.kind in ("", "dynamic"):
+        said = call.headers.get("x-object-manifest")
+        change |= {"kind": "dynamic" if said else "", "target": _prefix(said) if said else ""}
+    return change
+
+
 async def _delete(call: Call) -> Response:
     check_signed(call)
     await check_target(call, call.address)
     if call.query.get("multipart-manifest") == "delete":
         return await manifests.delete(call)
-    await removed(call, call.address)
-    return empty(204)
-
-
-async def removed(call: Call, address: Address) -> None:
-    """Remove an object.
-
-    Raises:
-        Said
-    """
-    room = call.room
-    gone = True
-    async with room.database.write() as tx:
-        try:
-            happened = await objects.remove(
-                tx, address.account, address.container, address.object, room.now_us()
-            )
-        except objects.Expired:  # the row goes all the same
-            gone, happened = False, "deleted"
-        where = f"{address.container}/{address.object}"
-        await room.tell(tx, f"object.{happened}", address.account, where, user_id=call.user_id)
-        tx.after_commit(room.freed.set)
-    if not gone:
-        raise Said(404)
+    gone = await removed(call, call.address, conditions=conditions_of(call))
+    told = {} if gone.version is None else {"X-Object-Version-Id": versions.shown(gone.version)}
+    if not gone.was_there:
+        raise Said(404, "", told)
+    return empty(204, told)
 
 
 # ---- copying ----
@@ -386,45 +261,63 @@ async def removed(call: Call, address: Address) -> None:
 
 async def _copy(call: Call) -> Response:
     check_signed(call)
+    return await copied_version(call, None)
+
+
+async def copied_version(call: Call, version: int | None) -> Response:
+    """COPY of an object, or of one of its versions."""
     said = call.headers.get("destination")
     if not said:
         raise Said(412, "Destination header required")
     account = _account(call, "destination-account")
     target = named_object(said, "Destination", account)
     await check_target(call, target)
-    return await copied(call, call.address, target)
+    return await copied(call, call.address, target, version=version)
 
 
 async def copied(
-    call: Call, source: Address, target: Address, *, only_new: bool = False
+    call: Call,
+    source: Address,
+    target: Address,
+    *,
+    version: int | None = None,
 ) -> Response:
-    """Copy an object; both ends were or are asked for the right."""
+    """Copy an object, or a version of it; both ends were or are asked for the right.
+
+    Conditions are the source's, but for one: that there is nothing yet where a PUT copies to.
+    """
     room = call.room
+    none = call.headers.get("if-none-match", "").strip()
+    conditions = NEW if call.method == "PUT" and none == "*" else ANY
     if "part-number" in call.query:
         raise Said(501, "A copy of one part is not served here; say a range")
     as_manifest = call.query.get("multipart-manifest") == "get"
     follow = call.query.get("symlink") != "get"
     for _ in range(reading.TRIES):
-        whole = await reading.find(call, source, follow=follow, whole=not as_manifest)
-        plain = as_manifest or whole.row.kind == "link"
+        whole = await reading.find(
+            call, source, follow=follow, whole=not as_manifest, version=version
+        )
+        plain = whole.row.kind == "link" or (as_manifest and whole.row.kind != "parts")
         size = whole.row.stored if plain else whole.size
-        if call.method == "COPY" and "if-none-match" in call.headers:
-            if reading.check_conditions(call, whole) == 304:
-                raise Said(412)
+        if plain and whole.row.kind == "static" and "range" in call.headers:
+            raise Said(400, "Range is not allowed with multipart-manifest=get")
+        if conditions is ANY and reading.check_conditions(call, whole) == 304:
+            raise Said(412)
         first, length = 0, size
         if said := call.headers.get("range"):
-            asked = reading.ranges(said, size)
-            if asked is not None and len(asked) == 1:
-                first, length = asked[0]
+            requested = reading.ranges(said, size)
+            if requested is not None and len(requested) == 1:
+                first, length = requested[0]
         if length > room.settings.maximum_object_bytes:
-            raise Said(413, "Your request is too large.")
+            raise Said(413, bodies.TOO_LARGE)
+        allowance = await bodies.allowed(call, length, target, conditions=conditions)
         if plain:
             some = [reading.Piece(whole.row.blob, first, length)] if length else []
         else:
             some = await reading.pieces(call, whole, first, length)
         try:
             body = await reading.stream(call, some)
-            stored = await taken(call, body, length)
+            stored = await bodies.taken(call, body, length, allowance)
             break
         except Missing:
             continue
@@ -446,7 +339,7 @@ async def copied(
         _inherited(call, whole),
         sort=sort,
         etag=row.etag if sort.kind == "static" else "",
-        only_new=only_new,
+        conditions=conditions,
     )
     return made(
         new,
@@ -463,7 +356,9 @@ def _inherited(call: Call, whole: reading.Whole) -> dict[str, Any]:
     """What a copy says of itself: as its source does, but for what the request says."""
     own = {**headers.metadata(call, "object"), **headers.kept(call)}
     if not is_true(call.headers.get("x-fresh-metadata")):
-        own = {**whole.row.headers, **own}
+        other = headers.of_s3(whole.row.headers)
+        mine = {name: value for name, value in whole.row.headers.items() if name not in other}
+        own = {**mine, **headers.of_s3(other, objects.TAGS), **own}
         meta = {name: value for name, value in own.items() if name.startswith("x-object-meta-")}
         headers.check(meta, "object")
     said = call.headers.get("content-type")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -21,8 +22,8 @@ from msgspec import Struct
 from sqlalchemy import Row
 from starlette.responses import Response, StreamingResponse
 
-from hanok.drivers.byte_store import PIECE, Missing
-from hanok.services.object_storage.logic import containers, listing, objects
+from hanok.drivers.byte_store import PIECE, ByteStore, Missing
+from hanok.services.object_storage.logic import containers, listing, objects, rows, versions
 from hanok.services.object_storage.logic.listing import Page
 from hanok.services.object_storage.logic.names import (
     PREFIX,
@@ -32,6 +33,7 @@ from hanok.services.object_storage.logic.names import (
     stamp,
     text_of,
 )
+from hanok.services.object_storage.room import ObjectStore
 from hanok.services.object_storage.routes import headers
 from hanok.services.object_storage.routes.call import Call, empty
 from hanok.services.object_storage.routes.faults import HTML
@@ -41,6 +43,7 @@ log = logging.getLogger(__name__)
 HOPS = 2  # links that are followed
 DEPTH = 10  # manifests in manifests
 PIECES = 10_000  # that one answer is put together of
+MANIFESTS = 32 << 20  # bytes of manifests that are read for one answer
 RANGES = 50
 TRIES = 3  # where an object is replaced between the look at its row and that at its bytes
 
@@ -77,18 +80,26 @@ class Whole(Struct, frozen=True, kw_only=True):
 # ---- finding ----
 
 
-async def find(call: Call, address: Address, *, follow: bool = True, whole: bool = True) -> Whole:
+async def find(
+    call: Call,
+    address: Address,
+    *,
+    follow: bool = True,
+    whole: bool = True,
+    version: int | None = None,
+) -> Whole:
     """An object that the caller may read.
 
     Args:
         follow: where it is a link, what that leads to. whole: what a dynamic manifest leads to is looked for.
+        version: that is asked for; None: what the name leads to.
 
     Raises:
         Said
     """
     requested = ""
     for hop in range(HOPS + 1):
-        container, row = await _found(call, address)
+        container, row = await _found(call, address, version if hop == 0 else None)
         if requested and requested not in (own_etag(row), row.target_etag):
             raise Said(409, "The link's target is another one than it was made for")
         if row.kind != "link" or not follow:
@@ -125,14 +136,27 @@ def own_etag(row: Row[Any]) -> str:
     return str(row.target_etag if row.kind == "static" else row.etag)
 
 
-async def _found(call: Call, address: Address) -> tuple[Row[Any], Row[Any]]:
+async def _found(call: Call, address: Address, version: int | None) -> tuple[Row[Any], Row[Any]]:
     async with call.room.database.read() as tx:
-        found = await containers.get(tx, address.account, address.container)
-        container = call.check_reads(found, address.account)
-        row = await objects.get(tx, container.id, address.object)
-    if row is None or not objects.is_there(row, call.room.now_s()):
+        container = await containers.get(tx, address.account, address.container)
+        row = None
+        if container is not None and version is None:
+            row = await rows.get(tx, container.id, address.object)
+        elif container is not None:
+            row = await versions.get(tx, container.id, address.object, version or 0)
+    if row is None or not _is_public(call, row):
+        container = call.check_reads(container, address.account)
+    assert container is not None
+    if row is None or row.kind == "marker":
+        raise Said(404)
+    if version is None and not rows.is_there(row, call.room.now_s()):
         raise Said(404)
     return container, row
+
+
+def _is_public(call: Call, row: Row[Any]) -> bool:
+    """Whether an object is everybody's to read, whatever is said of its container."""
+    return call.signed is None and row.headers.get(objects.ACL) == objects.PUBLIC
 
 
 async def _segments(call: Call, address: Address, row: Row[Any]) -> Sequence[Row[Any]]:
@@ -141,16 +165,18 @@ async def _segments(call: Call, address: Address, row: Row[Any]) -> Sequence[Row
     async with call.room.database.read() as tx:
         found = await containers.get(tx, address.account, name)
         container = call.check_reads(found, address.account)
-        rows = await listing.of_objects(tx, container.id, Page(prefix=prefix, limit=PIECES + 1))
-    if len(rows) > PIECES:
+        found_rows = await listing.of_objects(
+            tx, container.id, Page(prefix=prefix, limit=PIECES + 1)
+        )
+    if len(found_rows) > PIECES:
         raise Said(409, f"The manifest leads to more than {PIECES} segments")
     segments = []
-    for one in rows:
+    for one in found_rows:
         assert not isinstance(one, str)
         if one.kind == "link":
             target = await find(call, Address(address.account, name, one.name), whole=False)
             segments.append(target.row)
-        elif objects.is_there(one, call.room.now_s()):
+        elif rows.is_there(one, call.room.now_s()):
             segments.append(one)
     return segments
 
@@ -163,12 +189,19 @@ async def manifest(call: Call, row: Row[Any]) -> list[dict[str, Any]]:
 
 
 class _Puzzle:
-    """Puts together the pieces of some part of an object."""
+    """Puts together the pieces of parts of an object, within one answer's bounds."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
         self.pieces: list[Piece] = []
         self._looks = 0
+        self._read = 0
+
+    async def part(self, whole: Whole, first: int, length: int) -> list[Piece]:
+        """The pieces of one part. Raises Said, as `add`."""
+        self.pieces = []
+        await self.add(whole, whole.address.account, whole.row, first, length)
+        return self.pieces
 
     async def add(
         self,
@@ -189,6 +222,8 @@ class _Puzzle:
             await self._in_turn(account, whole.segments, first, length, depth)
         elif row.kind == "static":
             await self._static(account, row, first, length, depth)
+        elif row.kind == "parts":
+            await self._parts(row, first, length)
         else:
             self.pieces.append(Piece(row.blob, first, length))
 
@@ -202,9 +237,26 @@ class _Puzzle:
                 await self.add(None, account, one, low - at, high - low, depth + 1)
             at += one.size
 
+    async def _parts(self, row: Row[Any], first: int, length: int) -> None:
+        async with self._call.room.database.read() as tx:
+            given = await rows.parts(tx, row.target)
+        if not given and row.size:
+            raise Missing(row.target)
+        at = 0
+        for one in given:
+            low, high = max(first, at), min(first + length, at + one.size)
+            if low < high:
+                self.pieces.append(Piece(one.blob, low - at, high - low))
+            at += one.size
+        if len(self.pieces) > PIECES:
+            raise Said(409, "The manifest leads to too many segments")
+
     async def _static(
         self, account: str, row: Row[Any], first: int, length: int, depth: int
     ) -> None:
+        self._read += row.stored
+        if self._read > MANIFESTS:
+            raise Said(409, "The manifest leads to manifests that are too large")
         at = 0
         for one in await manifest(self._call, row):
             data = base64.b64decode(one["data"]) if "data" in one else None
@@ -245,9 +297,7 @@ async def pieces(call: Call, whole: Whole, first: int, length: int) -> list[Piec
     Raises:
         Said
     """
-    puzzle = _Puzzle(call)
-    await puzzle.add(whole, whole.address.account, whole.row, first, length)
-    return puzzle.pieces
+    return await _Puzzle(call).part(whole, first, length)
 
 
 async def stream(call: Call, some: Sequence[Piece]) -> AsyncIterator[bytes]:
@@ -256,30 +306,43 @@ async def stream(call: Call, some: Sequence[Piece]) -> AsyncIterator[bytes]:
     Raises:
         Missing
     """
-    store = call.room.store
-    opened = None
-    if some and some[0].blob:
-        opened = await store.get(some[0].blob, some[0].first, some[0].length)
+    first = await _opened(call.room.store, some[0]) if some else None
+    return _in_turn(call.room, deque(some), first)
 
-    async def all_of_them() -> AsyncIterator[bytes]:
-        for number, piece in enumerate(some):
-            if not piece.blob:
-                yield piece.data
-                continue
-            if number == 0 and opened is not None:
-                source = opened
-            else:
-                source = await store.get(piece.blob, piece.first, piece.length)
+
+async def _opened(store: ByteStore, piece: Piece) -> AsyncIterator[bytes]:
+    if piece.blob:
+        return await store.get(piece.blob, piece.first, piece.length)
+    return _given(piece.data)
+
+
+async def _given(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def _in_turn(
+    room: ObjectStore, waiting: deque[Piece], source: AsyncIterator[bytes] | None
+) -> AsyncIterator[bytes]:
+    """The bytes of one piece after the other; what is replaced meanwhile stays until it was opened."""
+    for piece in waiting:
+        room.in_use.add(piece.blob, 1)
+    try:
+        while waiting:
+            if source is None:
+                source = await _opened(room.store, waiting[0])
+            room.in_use.add(waiting.popleft().blob, -1)
             async for part in source:
                 yield part
-
-    return all_of_them()
+            source = None
+    finally:
+        for piece in waiting:
+            room.in_use.add(piece.blob, -1)
 
 
 # ---- conditions and ranges ----
 
 
-def _date(said: str | None) -> datetime | None:
+def date(said: str | None) -> datetime | None:
     if not said or len(said) > 100:
         return None
     try:
@@ -289,7 +352,7 @@ def _date(said: str | None) -> datetime | None:
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
-def _tags(said: str) -> set[str]:
+def tags(said: str) -> set[str]:
     return {one.strip().removeprefix("W/").strip('"') for one in said.split(",")}
 
 
@@ -302,15 +365,15 @@ def check_conditions(call: Call, whole: Whole) -> int:
     sent = call.headers
     etag = whole.etag.strip('"')
     if (said := sent.get("if-none-match")) is not None:
-        if _tags(said) & {etag, "*"}:
+        if tags(said) & {etag, "*"}:
             return 304
     modified = datetime.fromtimestamp(-(-whole.modified_us // 1_000_000), UTC)
     failed = Said(412, "", {"Etag": whole.etag, "Last-Modified": http_date(whole.modified_us)})
-    if (said := sent.get("if-match")) is not None and not _tags(said) & {etag, "*"}:
+    if (said := sent.get("if-match")) is not None and not tags(said) & {etag, "*"}:
         raise failed
-    if (until := _date(sent.get("if-unmodified-since"))) is not None and modified > until:
+    if (until := date(sent.get("if-unmodified-since"))) is not None and modified > until:
         raise failed
-    if "if-none-match" not in sent and (since := _date(sent.get("if-modified-since"))) is not None:
+    if "if-none-match" not in sent and (since := date(sent.get("if-modified-since"))) is not None:
         if modified <= since:
             return 304
     return 200
@@ -354,15 +417,15 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 19
 
 
-def _asked_ranges(call: Call, whole: Whole) -> list[tuple[int, int]] | None:
+def asked_ranges(call: Call, whole: Whole) -> list[tuple[int, int]] | None:
     said = call.headers.get("range")
     if said is None:
         return None
     condition = call.headers.get("if-range")
     if condition:
-        at = _date(condition)
+        at = date(condition)
         modified = datetime.fromtimestamp(-(-whole.modified_us // 1_000_000), UTC)
-        same = modified <= at if at is not None else whole.etag.strip('"') in _tags(condition)
+        same = modified <= at if at is not None else whole.etag.strip('"') in tags(condition)
         if not same:
             return None
     try:
@@ -401,25 +464,29 @@ def shown(call: Call, whole: Whole) -> dict[str, str]:
             found["X-Symlink-Target-Account"] = account
         if row.target_etag:
             found["X-Symlink-Target-Etag"] = row.target_etag
-    if whole.via:
+    if row.version_us and whole.container.versions_mode in versions.MODES:
+        found["X-Object-Version-Id"] = versions.shown(row.version_us)
+        location = f"/v1/{whole.address.path}?version-id={found['X-Object-Version-Id']}"
+        found["Content-Location"] = location
+    elif whole.via:
         found["Content-Location"] = f"/v1/{whole.address.path}"
     return found
 
 
-async def answer(call: Call) -> Response:
-    """GET and HEAD of an object."""
+async def answer(call: Call, *, version: int | None = None) -> Response:
+    """GET and HEAD of an object, or of one of its versions."""
     for _ in range(TRIES):
         try:
-            return await _answer(call)
+            return await _answer(call, version)
         except Missing:
             continue  # it was replaced or deleted after its row was read
     raise Said(503)
 
 
-async def _answer(call: Call) -> Response:
+async def _answer(call: Call, version: int | None) -> Response:
     follow = call.query.get("symlink") != "get"
     as_manifest = call.query.get("multipart-manifest") == "get"
-    whole = await find(call, call.address, follow=follow, whole=not as_manifest)
+    whole = await find(call, call.address, follow=follow, whole=not as_manifest, version=version)
     if as_manifest and whole.row.kind == "static":
         return await _shown_manifest(call, whole)
     if whole.row.kind == "static" and "part-number" in call.query:
@@ -447,7 +514,7 @@ async def _numbered(call: Call, whole: Whole) -> Response:
         return Response(None, 304, {"Etag": whole.etag})
     if call.method == "HEAD":
         return Response(None, 206, {**found, "Content-Length": str(length)})
-    return await _part(call, whole, found, first, length, 206)
+    return await part(call, whole, found, first, length, 206)
 
 
 def length_of(segment: Mapping[str, Any]) -> int:
@@ -467,19 +534,19 @@ async def served(call: Call, whole: Whole) -> Response:
         for name in ("Content-Type", "X-Content-Type-Options"):
             found.pop(name, None)
         return Response(None, 304, found)
-    asked = _asked_ranges(call, whole)
+    requested = asked_ranges(call, whole)
     if call.method == "HEAD":
         return Response(None, 200, {**found, "Content-Length": str(whole.size)})
-    if asked is None:
-        return await _part(call, whole, found, 0, whole.size, 200)
-    if len(asked) == 1:
-        first, length = asked[0]
+    if requested is None:
+        return await part(call, whole, found, 0, whole.size, 200)
+    if len(requested) == 1:
+        first, length = requested[0]
         found["Content-Range"] = f"bytes {first}-{first + length - 1}/{whole.size}"
-        return await _part(call, whole, found, first, length, 206)
-    return await _parts(call, whole, found, asked)
+        return await part(call, whole, found, first, length, 206)
+    return await _parts(call, whole, found, requested)
 
 
-async def _part(
+async def part(
     call: Call, whole: Whole, found: dict[str, str], first: int, length: int, status: int
 ) -> Response:
     some = await pieces(call, whole, first, length)
@@ -495,18 +562,21 @@ async def _part(
 
 
 async def _parts(
-    call: Call, whole: Whole, found: dict[str, str], asked: Sequence[tuple[int, int]]
+    call: Call, whole: Whole, found: dict[str, str], requested: Sequence[tuple[int, int]]
 ) -> Response:
     boundary = uuid4().hex
     kind = found["Content-Type"]
     heads = [
         f"--{boundary}\r\nContent-Type: {kind}\r\n"
         f"Content-Range: bytes {first}-{first + length - 1}/{whole.size}\r\n\r\n".encode("latin-1")
-        for first, length in asked
+        for first, length in requested
     ]
     end = f"--{boundary}--".encode()
-    lengths = sum(len(head) + length + 2 for head, (_, length) in zip(heads, asked, strict=True))
-    some = [await pieces(call, whole, first, length) for first, length in asked]
+    lengths = sum(
+        len(head) + length + 2 for head, (_, length) in zip(heads, requested, strict=True)
+    )
+    puzzle = _Puzzle(call)
+    some = [await puzzle.part(whole, first, length) for first, length in requested]
     first_source = await stream(call, some[0])
 
     async def body() -> AsyncIterator[bytes]:

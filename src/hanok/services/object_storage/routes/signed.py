@@ -9,11 +9,11 @@ import base64
 import binascii
 import hashlib
 import hmac
-import ipaddress
 from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import quote
 
+from hanok.base.addresses import address_of, prefix_of
 from hanok.services.object_storage.logic import accounts, containers
 from hanok.services.object_storage.logic.names import PREFIX, Said
 from hanok.services.object_storage.routes.call import Call
@@ -109,8 +109,8 @@ async def open_signed(call: Call) -> None:
     if (allowed := query.get("temp_url_ip_range")) is not None:
         peer = call.request.http.client
         try:
-            network = ipaddress.ip_network(allowed, strict=False)
-            if peer is None or ipaddress.ip_address(peer.host) not in network:
+            network = prefix_of(allowed)
+            if peer is None or address_of(peer.host) not in network:
                 raise refused
         except ValueError:
             raise refused from None

@@ -57,7 +57,7 @@ _bump_provider = (
 )
 _delete = allocations.delete().where(allocations.c.consumer_id == bindparam("id"))
 _delete_consumer = consumers.delete().where(consumers.c.id == bindparam("id"))
-MOST_CAPACITY = 2**63 - 1
+MAXIMUM_CAPACITY = 2**63 - 1
 _at_providers = (
     sa.select(allocations, providers.c.generation)
     .join(providers, providers.c.id == allocations.c.provider_id)
@@ -90,7 +90,7 @@ _inventory = sa.select(inventories).where(
 )
 
 
-class Wanted(Struct, frozen=True, kw_only=True):
+class Requested(Struct, frozen=True, kw_only=True):
     """What a consumer is to have: amounts by class by provider. Nothing at all ends the consumer.
 
     expected_generation: the consumer's as the caller saw it; None for a new one; ... (Ellipsis) is not compared.
@@ -106,7 +106,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 def capacity(row: Any) -> int:
     """What may be taken of an inventory in all; no more than an answer can say, whatever the ratio is."""
-    return min(int((row.total - row.reserved) * row.allocation_ratio), MOST_CAPACITY)
+    return min(int((row.total - row.reserved) * row.allocation_ratio), MAXIMUM_CAPACITY)
 
 
 async def of_consumer(tx: Transaction, consumer_id: str) -> list[Row[Any]]:
@@ -145,7 +145,7 @@ async def consumer_counts(
 async def reshape(
     tx: Transaction,
     inventory: Mapping[str, schemas.InventoriesBody],
-    requested: Sequence[Wanted],
+    requested: Sequence[Requested],
     now: datetime,
 ) -> None:
     """Inventories by provider, and allocations, at once: what consumers have moves along with what providers are.
@@ -167,7 +167,7 @@ async def reshape(
     await replace_all(tx, requested, now)
 
 
-async def replace_all(tx: Transaction, requested: Sequence[Wanted], now: datetime) -> None:
+async def replace_all(tx: Transaction, requested: Sequence[Requested], now: datetime) -> None:
     """Make several consumers' allocations exactly these; what one gives back another may have.
 
     Raises:
@@ -203,7 +203,7 @@ async def release(tx: Transaction, consumer_id: str, now: datetime) -> bool:
     return bool(held)
 
 
-async def replace(tx: Transaction, requested: Wanted, now: datetime) -> None:
+async def replace(tx: Transaction, requested: Requested, now: datetime) -> None:
     """Make the consumer's allocations exactly these.
 
     Raises:
@@ -241,7 +241,7 @@ async def _allocate(
     await tx.execute(_new, {"consumer_id": consumer_id, **values})
 
 
-async def _write_consumer(tx: Transaction, requested: Wanted, generation: int | None) -> None:
+async def _write_consumer(tx: Transaction, requested: Requested, generation: int | None) -> None:
     """The consumer with its next generation. generation: the one that it has; None: it is a new one.
 
     Raises:
@@ -275,7 +275,7 @@ async def _refuse(tx: Transaction, provider_id: str, name: str, amount: int) -> 
     if row is None:
         raise Conflict(
             f"Unable to allocate inventory: Inventory for '{name}' on resource provider '{provider_id}' "
-            "invalid: there is none."
+            "invalid: the provider has no such inventory."
         )
     free = capacity(row) - row.used
     raise Conflict(

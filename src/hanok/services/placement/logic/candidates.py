@@ -33,8 +33,8 @@ from hanok.services.placement.tables import (
 from hanok.store import Transaction
 
 SHARING = "MISC_SHARES_VIA_AGGREGATE"
-COMBINATIONS_MOST = 10_000
-STEPS_MOST = (
+COMBINATIONS_MAXIMUM = 10_000
+STEPS_MAXIMUM = (
     50_000  # of a search for combinations in one tree: where few fit, most are given up early
 )
 MORE = 8  # times as many trees are looked for when those found were not enough
@@ -630,7 +630,7 @@ def _in_tree(
         if any(one in inside for _, spread in picked for one in spread)
     )
     fitting = (one for one in found if _together(world, one, request))
-    yield from itertools.islice(fitting, request.ways or COMBINATIONS_MOST)
+    yield from itertools.islice(fitting, request.ways or COMBINATIONS_MAXIMUM)
 
 
 _Serving = tuple[str, dict[str, dict[str, int]]]
@@ -678,7 +678,7 @@ def _combinations(
             yield list(picked)
             return
         for suffix, spread in choices[place]:
-            if next(steps) > STEPS_MOST:
+            if next(steps) > STEPS_MAXIMUM:
                 return
             if taken(suffix, spread) or (place and not fits_besides(spread)):
                 continue
@@ -730,7 +730,7 @@ def _spread(
         if not able:
             return
         per_class.append(able)
-    for picked in itertools.islice(itertools.product(*per_class), COMBINATIONS_MOST):
+    for picked in itertools.islice(itertools.product(*per_class), COMBINATIONS_MAXIMUM):
         spread: dict[str, dict[str, int]] = {}
         for one, name, amount in picked:
             spread.setdefault(one, {})[name] = amount

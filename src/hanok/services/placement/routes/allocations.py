@@ -13,7 +13,7 @@ from hanok.base.errors import BadInput, NotFound
 from hanok.base.ids import is_uuid
 from hanok.services.placement import schemas
 from hanok.services.placement.logic import allocations
-from hanok.services.placement.logic.allocations import Wanted
+from hanok.services.placement.logic.allocations import Requested
 from hanok.services.placement.logic.providers import dashed
 from hanok.services.placement.room import Placement
 from hanok.services.placement.routes.fresh import fresh
@@ -61,8 +61,8 @@ ALLOCATIONS = Shape(
 )
 
 
-def _wanted(consumer_id: str, body: schemas.AllocationsBody) -> Wanted:
-    return Wanted(
+def _requested(consumer_id: str, body: schemas.AllocationsBody) -> Requested:
+    return Requested(
         consumer_id=consumer_id,
         resources={dashed(one): dict(item.resources) for one, item in body.allocations.items()},
         project_id=body.project_id,
@@ -80,7 +80,7 @@ async def put_listed(request: Request, room: Placement) -> Response:
     resources: dict[str, Mapping[str, int]] = {
         dashed(item.resource_provider.uuid): item.resources for item in body.allocations
     }
-    requested = Wanted(
+    requested = Requested(
         consumer_id=consumer_id,
         resources=resources,
         project_id=body.project_id if isinstance(body.project_id, str) else UNKNOWN,
@@ -95,7 +95,7 @@ async def put_allocations(request: Request, room: Placement) -> Response:
     """PUT /allocations/{consumer_uuid}: by provider."""
     request.allow()
     consumer_id = _consumer_id(request)
-    requested = _wanted(consumer_id, await request.body(schemas.ConsumerBody))
+    requested = _requested(consumer_id, await request.body(schemas.ConsumerBody))
     async with request.transaction() as tx:
         await allocations.replace(tx, requested, room.clock.now())
     return no_content()
@@ -107,7 +107,7 @@ async def post_allocations(request: Request, room: Placement) -> Response:
     body = await request.body(dict[schemas.UUIDText, schemas.AllocationsBody])
     if not body:
         raise BadInput("JSON does not validate: {} does not have enough properties")
-    requested = [_wanted(dashed(one), item) for one, item in body.items()]
+    requested = [_requested(dashed(one), item) for one, item in body.items()]
     async with request.transaction() as tx:
         await allocations.replace_all(tx, requested, room.clock.now())
     return no_content()
@@ -127,7 +127,7 @@ async def reshape(request: Request, room: Placement) -> Response:
     request.allow()
     body = await request.body(schemas.ReshapeBody)
     now = room.clock.now()
-    requested = [_wanted(dashed(one), item) for one, item in body.allocations.items()]
+    requested = [_requested(dashed(one), item) for one, item in body.allocations.items()]
     async with request.transaction() as tx:
         await allocations.reshape(tx, body.inventories, requested, now)
     return no_content()
@@ -143,13 +143,13 @@ def _whose(request: Request) -> tuple[str, str | None]:
     return query["project_id"], query.get("user_id")
 
 
-NAME_MOST = 255  # characters of the id of a project or a user
+NAME_MAXIMUM = 255  # characters of the id of a project or a user
 
 
 def _somebody(name: str, values: list[str]) -> None:
     if "" in values:
         raise BadInput(f"Invalid query string parameters: {name} must not be empty")
-    if any(len(value) > NAME_MOST for value in values):
+    if any(len(value) > NAME_MAXIMUM for value in values):
         raise BadInput(f"Invalid query string parameters: {name} is too long")
 
 

@@ -114,10 +114,10 @@ async def list_candidates(request: Request, room: Placement) -> Response:
     async with request.reading() as tx:
         named = {name for group in groups.values() for name in group.resources}
         await providers.check_classes(tx, named)
-        wanted_traits = {
+        requested_traits = {
             t for g in groups.values() for t in (*g.forbidden, *(t for o in g.required for t in o))
         }
-        await providers.check_traits(tx, [*wanted_traits, *root_required, *root_forbidden])
+        await providers.check_traits(tx, [*requested_traits, *root_required, *root_forbidden])
         world, found = await _found(
             tx,
             candidates.Request(
@@ -169,9 +169,9 @@ def _as_lists(candidate: dict[str, Any]) -> None:
 
 def _only_asked_for(summary: dict[str, Any]) -> None:
     """Before 1.27 a summary told of the classes that were asked for."""
-    asked = summary["_asked"]
+    requested = summary["_asked"]
     summary["resources"] = {
-        name: one for name, one in summary["resources"].items() if name in asked
+        name: one for name, one in summary["resources"].items() if name in requested
     }
 
 
@@ -205,12 +205,12 @@ async def _answer(
     if request.shown(TREES).shows("others"):
         roots = {world.providers[p].root_id for p in told}
         told |= {p for p, row in world.providers.items() if row.root_id in roots}
-    asked = {name for one in found for amounts in one.resources.values() for name in amounts}
-    summaries = {p: summary(_summary(world, p, asked)) async for p in pieces.each(sorted(told))}
+    requested = {name for one in found for amounts in one.resources.values() for name in amounts}
+    summaries = {p: summary(_summary(world, p, requested)) async for p in pieces.each(sorted(told))}
     return {"allocation_requests": requests, "provider_summaries": summaries}
 
 
-def _summary(world: candidates.World, provider_id: str, asked: set[str]) -> dict[str, Any]:
+def _summary(world: candidates.World, provider_id: str, requested: set[str]) -> dict[str, Any]:
     row = world.providers[provider_id]
     return {
         "resources": {
@@ -220,7 +220,7 @@ def _summary(world: candidates.World, provider_id: str, asked: set[str]) -> dict
         "traits": sorted(world.traits.get(provider_id, ())),
         "parent_provider_uuid": row.parent_id,
         "root_provider_uuid": row.root_id,
-        "_asked": asked,
+        "_asked": requested,
     }
 
 

@@ -29,7 +29,7 @@ _NUMBERED, _NAMED = re.compile("[1-9][0-9]*"), re.compile("[a-zA-Z0-9_-]{1,64}")
 # ---- what older versions do not know yet ----
 
 
-def _wanted_only(name: str, values: list[str]) -> None:
+def _requested_only(name: str, values: list[str]) -> None:
     """Before 1.22 traits were wanted, not forbidden; before 1.39 all of them, not one of several."""
     if any("!" in value for value in values):
         raise BadInput(
@@ -64,7 +64,7 @@ def _member_only(name: str, values: list[str]) -> None:
 _FORMS: dict[str, tuple[tuple[Version | None, Version | None, Any], ...]] = {
     "resources": ((None, None, None),),
     "required": (
-        (None, (1, 21), _wanted_only),
+        (None, (1, 21), _requested_only),
         ((1, 22), (1, 38), _all_of_them),
         ((1, 39), None, None),
     ),

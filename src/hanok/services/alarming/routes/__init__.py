@@ -1,0 +1,7 @@
+"""The doors of alarming."""
+
+from __future__ import annotations
+
+from hanok.services.alarming.routes import about, alarms
+
+ROUTES = (*about.ROUTES, *alarms.ROUTES)

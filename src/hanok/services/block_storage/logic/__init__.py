@@ -1,0 +1,1 @@
+"""Decisions of block storage, each inside one transaction."""

@@ -1,0 +1,1 @@
+"""Decisions inside one transaction."""

@@ -1,0 +1,1 @@
+"""Decisions, each inside one transaction."""

@@ -1,0 +1,1 @@
+"""Who carries load balancers: one interface, and those that have it."""

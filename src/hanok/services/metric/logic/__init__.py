@@ -1,0 +1,1 @@
+"""Decisions on metrics and their resources."""

@@ -1,0 +1,1 @@
+"""Decisions of shared file systems, each inside one transaction."""

@@ -1,0 +1,1 @@
+"""Block Storage v3 over HTTP."""

@@ -1,0 +1,1 @@
+"""Orchestration v1 over HTTP."""
