@@ -113,13 +113,28 @@ async def join(one: Streams, other: Streams) -> None:
     finally:
         for way in ways:
             way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
-        for _, writer in (one, other):
-            writer.close()
-        with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(FLUSH_S):
-                for _, writer in (one, other):
-                    await writer.wait_closed()
+        try:
+            await asyncio.gather(*ways, return_exceptions=True)
+            for _, writer in (one, other):
+                writer.close()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_S):
+                    for _, writer in (one, other):
+                        with contextlib.suppress(OSError):
+                            await writer.wait_closed()
+        finally:
+            for _, writer in (one, other):  # whoever reads no more keeps no connection open
+                writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def hung_up_unless_done(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    """A connection ends where what is inside does not come to its end."""
+    try:
+        yield
+    except BaseException:
+        writer.transport.abort()
+        raise
 
 
 async def call(to: ByteChannel, tls: ssl.SSLContext, stream: str) -> Streams:
@@ -136,12 +151,18 @@ async def call(to: ByteChannel, tls: ssl.SSLContext, stream: str) -> Streams:
             reader, writer = await asyncio.open_connection(
                 url.hostname, url.port, ssl=tls, limit=BUFFER
             )
-            writer.write(
-                f"GET {url.path}/{stream} HTTP/1.1\r\nHost: {url.hostname}\r\n"
-                f"Authorization: Bearer {to.ticket}\r\nUpgrade: stream\r\n\r\n".encode()
-            )
-            head = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0]
-    except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+            async with hung_up_unless_done(writer):
+                writer.write(
+                    f"GET {url.path}/{stream} HTTP/1.1\r\nHost: {url.hostname}\r\n"
+                    f"Authorization: Bearer {to.ticket}\r\nUpgrade: stream\r\n\r\n".encode()
+                )
+                head = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0]
+    except (
+        OSError,
+        TimeoutError,
+        asyncio.IncompleteReadError,
+        asyncio.LimitOverrunError,
+    ) as error:
         raise NotDone("The other host cannot be reached.", detail=repr(error)) from error
     if b" 101 " not in head and b" 200 " not in head:
         writer.close()

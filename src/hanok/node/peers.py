@@ -54,6 +54,7 @@ from hanok.node.moves import (
     Landings,
     check_moves,
     connected,
+    hung_up_unless_done,
     join,
     moved_disks,
 )
@@ -280,8 +281,9 @@ class PeerDoor:
         self._lines[task] = ticket.server_id
         self._open.pop(task, None)  # it is known what it is for
         try:
-            await _say(writer, b"101 Switching Protocols")
-            await join((reader, writer), guest)
+            async with hung_up_unless_done(guest[1]):
+                await _say(writer, b"101 Switching Protocols")
+                await join((reader, writer), guest)
         finally:
             self._lines.pop(task, None)
 
