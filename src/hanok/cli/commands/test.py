@@ -31,6 +31,7 @@ ON_REQUEST = {
     "ceph": "a cluster is started for them; ./hanok test -- -m ceph",
 }
 MAXIMUM_AT_ONCE = 4  # each has clouds and databases of its own
+NOT_KEPT = "PYTHONDONTWRITEBYTECODE"
 GIVE_WAY = ("nice", "-n", "10")  # to guests, whose time goes on
 CHECKS = (
     ("format", ("ruff", "format", "--check", "--quiet")),
@@ -179,8 +180,14 @@ def _told(checks: list[Checked]) -> list[str]:
 
 
 def _environment(root: Path) -> dict[str, str]:
+    """What tests and all that they start run with: of its modules Python may keep what it compiled.
+
+    Otherwise each process of a cloud compiled all of them, and each that reads the tests all of these.
+    """
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {**os.environ, "PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}", "PATH": programs}
+    own = {"PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}", "PATH": programs}
+    kept = {name: value for name, value in os.environ.items() if name != NOT_KEPT}
+    return {**kept, **own}
 
 
 def _left_out(*, quick: bool) -> dict[str, str]:
