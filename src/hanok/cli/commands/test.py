@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     root = _checkout()
     if args.migration:
         command = [sys.executable, "-m", "hanok.store.new_migration", args.migration]
-        return subprocess.run(command, cwd=root, env=_environment(root)).returncode
+        return subprocess.run(command, cwd=root, env=environment(root)).returncode
     if args.reference:
         return _write_reference(root)
     say("Checks and tests of the checkout")
@@ -139,7 +139,7 @@ def _pytest(
     command = [*first, sys.executable, "-m", "pytest", "-q", *more]
     if marks:
         command += ["-m", " and ".join(marks)]
-    return subprocess.Popen(command, cwd=root, env=_environment(root), stdout=words, stderr=words)
+    return subprocess.Popen(command, cwd=root, env=environment(root), stdout=words, stderr=words)
 
 
 def _checkout() -> Path:
@@ -161,7 +161,7 @@ def _checked(root: Path, title: str, command: Sequence[str]) -> Checked:
     done = subprocess.run(
         [Path(sys.executable).with_name(command[0]), *command[1:]],
         cwd=root,
-        env=_environment(root),
+        env=environment(root),
         capture_output=True,
         text=True,
     )
@@ -179,7 +179,7 @@ def _told(checks: list[Checked]) -> list[str]:
     return [one.title for one in checks if not one.passes]
 
 
-def _environment(root: Path) -> dict[str, str]:
+def environment(root: Path) -> dict[str, str]:
     """What tests and all that they start run with: of its modules Python may keep what it compiled.
 
     Otherwise each process of a cloud compiled all of them, and each that reads the tests all of these.
