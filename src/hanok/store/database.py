@@ -340,6 +340,11 @@ def _plans() -> Plans:
         return Plans(engine.dialect)
 
 
+def plans_made() -> int:
+    """How many statements for SQLite were planned in this process; a constant is planned once."""
+    return _plans().made
+
+
 _for_postgresql: list[Plans] = []
 
 

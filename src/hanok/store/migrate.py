@@ -38,6 +38,7 @@ VERSION = sa.Table(
     sa.MetaData(),
     sa.Column("version_num", sa.String(32), primary_key=True),
 )
+_version = sa.select(VERSION.c.version_num)
 
 FITS = sa.Table(
     "schema_fits",
@@ -180,7 +181,7 @@ async def _fits(database: Database) -> bool:
     if not await database.has_table(VERSION):
         return False
     async with database.read() as tx:
-        row = await tx.first(sa.select(VERSION.c.version_num))
+        row = await tx.first(_version)
         if row is None or row.version_num == head():
             return row is not None
     if not await database.has_table(FITS):

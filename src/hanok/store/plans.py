@@ -237,10 +237,11 @@ def _is_completed(table: Any) -> bool:
 
 
 class Plans:
-    """The plans of one dialect."""
+    """The plans of one dialect. made: how many there were; those that are known are not made again."""
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
+        self.made = 0
         self._compiled: Any = LRUCache(KEPT)
         self._shapes: Any = LRUCache(KEPT)
         # By the statement's number in memory, with the statement: as long as it is here, no other has that number.
@@ -266,6 +267,7 @@ class Plans:
         return plan
 
     def _made(self, statement: Any, keys: tuple[str, ...]) -> Plan:
+        self.made += 1
         compiled, extracted, named, _ = statement._compile_w_cache(
             self.dialect, compiled_cache=self._compiled, column_keys=sorted(keys)
         )

@@ -53,6 +53,9 @@ class BackEnds:
         self._table, self._binary = table, of_backends
         self._new, self._missing = {**SIZED, **new}, missing
         c = table.c
+        self._told_again = table.update().where(
+            c.binary == bindparam("what"), c.host == bindparam("of")
+        )
         self._all = sa.select(table).order_by(c.binary, c.host)
         self.whole = sa.select(table).where(c.binary == of_backends).order_by(c.host)
         self._by_name = sa.select(table).where(
@@ -67,8 +70,7 @@ class BackEnds:
         self, tx: Transaction, binary: str, host: str, zone: str, now: datetime, **more: Any
     ) -> None:
         """A process says that it is there, for the first time or again."""
-        here = (self._table.c.binary == binary) & (self._table.c.host == host)
-        if await tx.count(self._table.update().where(here).values(seen_at=now, **more)):
+        if await tx.count(self._told_again, {"what": binary, "of": host, "seen_at": now, **more}):
             return
         row = {"id": new_uuid(), "binary": binary, "host": host, "zone": zone, "seen_at": now}
         await tx.insert_missing(self._table, {**row, **self._new, **more})

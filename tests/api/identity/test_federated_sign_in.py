@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -26,10 +27,15 @@ from tests.web import Page, Web, serving
 
 A = "/v3/OS-FEDERATION"
 DOOR = f"{A}/identity_providers/acme/protocols/openid/auth"
-KEY = rsa.generate_private_key(65537, 2048)
 SSO = "/v3/auth/OS-FEDERATION"
 WEBSSO = f"{SSO}/identity_providers/acme/protocols/openid/websso"
 DASHBOARD = 'http://dashboard/auth?next="home"'
+
+
+@cache
+def key() -> rsa.RSAPrivateKey:
+    """The provider's; not made by who only reads this file."""
+    return rsa.generate_private_key(65537, 2048)
 
 
 class Ahead(Clock):
@@ -74,7 +80,7 @@ class World:
         """What the provider says of somebody, signed."""
         now = int(Clock().now().timestamp())
         said = {"iss": self.issuer, "aud": "hanok", "sub": name, "iat": now, "exp": now + 600}
-        return jwt.encode({**said, **more}, KEY, algorithm="RS256", headers={"kid": "1"})
+        return jwt.encode({**said, **more}, key(), algorithm="RS256", headers={"kid": "1"})
 
     async def set_out(self, path: str = WEBSSO) -> dict[str, str]:
         """A browser is led to the provider; gives what it takes along, and the provider has signed ada in."""
@@ -116,7 +122,7 @@ def _project(name: str, *roles: str, **more: Any) -> dict[str, Any]:
 async def world(tmp_path: Path, database_url: str) -> AsyncIterator[World]:
     with serving() as web:
         issuer = web.url("/idp")
-        public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key()))
+        public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key().public_key()))
         keys = {"keys": [{**public, "kid": "1", "use": "sig", "alg": "RS256"}]}
         about = {
             "issuer": issuer,

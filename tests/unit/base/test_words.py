@@ -23,13 +23,11 @@ OTHERWISE = {"Invalid query string parameters: group_policy is none or isolate"}
 
 def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Texts of more than a word that are no docstrings, and their lines."""
-    explaining = {
-        id(node.value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+    explaining = set[int]()
+    for node in ast.walk(tree):  # what explains comes before its text
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            explaining.add(id(node.value))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
             if id(node) not in explaining:
                 yield node.lineno, node.value
 

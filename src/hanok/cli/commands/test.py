@@ -34,6 +34,7 @@ FAILED_TESTS = "HANOK_FAILED_TESTS"  # tests/conftest.py writes them into the fi
 FAILED = 1  # how pytest ends where tests failed, and nothing else went wrong
 MAXIMUM_ONCE_MORE = 3  # more are no chance
 MAXIMUM_AT_ONCE = 4  # each has clouds and databases of its own
+NOT_KEPT = "PYTHONDONTWRITEBYTECODE"
 GIVE_WAY = ("nice", "-n", "10")  # to guests, whose time goes on
 CHECKS = (
     ("format", ("ruff", "format", "--check", "--quiet")),
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     root = _checkout()
     if args.migration:
         command = [sys.executable, "-m", "hanok.store.new_migration", args.migration]
-        return subprocess.run(command, cwd=root, env=_environment(root)).returncode
+        return subprocess.run(command, cwd=root, env=environment(root)).returncode
     if args.reference:
         return _write_reference(root)
     say("Checks and tests of the checkout")
@@ -161,7 +162,7 @@ def _pytest(
     command = [*first, sys.executable, "-m", "pytest", "-q", *more]
     if marks:
         command += ["-m", " and ".join(marks)]
-    env = _environment(root)
+    env = environment(root)
     if failed is not None:
         env[FAILED_TESTS] = str(failed)
     return subprocess.Popen(command, cwd=root, env=env, stdout=words, stderr=words)
@@ -186,7 +187,7 @@ def _checked(root: Path, title: str, command: Sequence[str]) -> Checked:
     done = subprocess.run(
         [Path(sys.executable).with_name(command[0]), *command[1:]],
         cwd=root,
-        env=_environment(root),
+        env=environment(root),
         capture_output=True,
         text=True,
     )
@@ -204,9 +205,15 @@ def _told(checks: list[Checked]) -> list[str]:
     return [one.title for one in checks if not one.passes]
 
 
-def _environment(root: Path) -> dict[str, str]:
+def environment(root: Path) -> dict[str, str]:
+    """What tests and all that they start run with: of its modules Python may keep what it compiled.
+
+    Otherwise each process of a cloud compiled all of them, and each that reads the tests all of these.
+    """
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {**os.environ, "PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}", "PATH": programs}
+    own = {"PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}", "PATH": programs}
+    kept = {name: value for name, value in os.environ.items() if name != NOT_KEPT}
+    return {**kept, **own}
 
 
 def _left_out(*, quick: bool) -> dict[str, str]:

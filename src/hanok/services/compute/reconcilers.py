@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import HanokError, Unavailable
 from hanok.base.ids import new_request_id
@@ -53,6 +53,7 @@ from hanok.services.network import facade as networks
 from hanok.store import Transaction
 
 log = logging.getLogger(__name__)
+_forget_tokens = console_tokens.delete().where(console_tokens.c.expires_at < bindparam("now"))
 
 REGISTER_S = 20.0  # a third of the time after which a process counts as down
 COMPARE_S = 60.0
@@ -123,7 +124,7 @@ class Reconcilers(Rounds):
     async def _forget(self) -> None:
         now = self._room.clock.now()
         async with self._room.database.write() as tx:
-            await tx.execute(console_tokens.delete().where(console_tokens.c.expires_at < now))
+            await tx.execute(_forget_tokens, {"now": now})
 
     async def _begin_due(self) -> None:
         await timed.begin_due(self._room)

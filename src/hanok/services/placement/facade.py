@@ -93,6 +93,7 @@ class Child(Struct, frozen=True, kw_only=True):
     traits: Sequence[str] = ()
 
 
+_of_id = sa.select(provider_table).where(provider_table.c.id == bindparam("id"))
 _children_of = sa.select(provider_table).where(provider_table.c.parent_id == bindparam("parent"))
 _free_children = (
     sa.select(provider_table.c.root_id, sa.func.count().label("number"))
@@ -127,7 +128,7 @@ async def ensure_provider(
         children: single things of it; None: as before. Those that it has no more go when nobody uses them.
         traits: that it has. gone_traits: that it was said to have before, and has not.
     """
-    row = await tx.first(sa.select(provider_table).where(provider_table.c.id == provider_id))
+    row = await tx.first(_of_id, {"id": provider_id})
     if row is None:
         row = await providers.create(
             tx, provider_id=provider_id, name=name, parent_id=None, now=now
@@ -297,7 +298,7 @@ async def remove_provider(tx: Transaction, provider_id: str) -> None:
     Raises:
         Conflict: it has allocations.
     """
-    row = await tx.first(sa.select(provider_table).where(provider_table.c.id == provider_id))
+    row = await tx.first(_of_id, {"id": provider_id})
     if row is not None:
         for below in await tx.all(_children_of, {"parent": provider_id}):
             if await _is_single(tx, below.id):

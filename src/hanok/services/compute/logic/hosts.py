@@ -98,6 +98,12 @@ _failed = sa.select(services.c.host, services.c.failed_builds).where(
     services.c.failed_builds > 0,
     services.c.host.in_(bindparam("names", expanding=True)),
 )
+_told_again = (
+    services.update()
+    .where(services.c.host == bindparam("of"), services.c.binary == bindparam("what"))
+    .values(seen_at=bindparam("at"))
+)
+_highest = sa.select(sa.func.coalesce(sa.func.max(services.c.number), 0))
 _one_host = (services.c.host == bindparam("of")) & (services.c.binary == "nova-compute")
 _one_more = services.update().where(_one_host).values(failed_builds=services.c.failed_builds + 1)
 _none_failed = (
@@ -124,16 +130,10 @@ async def register(
     provider_id: str | None = None,
 ) -> None:
     """A process says that it is there, for the first time or again."""
-    if await tx.count(
-        services.update()
-        .where(services.c.host == host, services.c.binary == binary)
-        .values(seen_at=now)
-    ):
+    if await tx.count(_told_again, {"of": host, "what": binary, "at": now}):
         return
     await tx.serialize("compute.services")
-    number = (
-        int(await tx.scalar(sa.select(sa.func.coalesce(sa.func.max(services.c.number), 0)))) + 1
-    )
+    number = int(await tx.scalar(_highest)) + 1
     try:
         await tx.insert(
             services,

@@ -23,6 +23,9 @@ _own = sa.select(servers).where(
     servers.c.deleted.is_(False),
 )
 _any = sa.select(servers).where(servers.c.id == bindparam("id"), servers.c.deleted.is_(False))
+_on_host = sa.select(servers).where(
+    servers.c.host == bindparam("host"), servers.c.deleted.is_(False)
+)
 _even_deleted = sa.select(servers).where(servers.c.id == bindparam("id"))
 _change = servers.update().where(servers.c.id == bindparam("of"), servers.c.deleted.is_(False))
 _claimed = _change.values(
@@ -362,6 +365,4 @@ async def ids_on_host(tx: Transaction, host: str) -> frozenset[str]:
 
 
 async def on_host(tx: Transaction, host: str) -> list[Row[Any]]:
-    return list(
-        await tx.all(sa.select(servers).where(servers.c.host == host, servers.c.deleted.is_(False)))
-    )
+    return list(await tx.all(_on_host, {"host": host}))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -54,9 +55,13 @@ IMPLIED = (("admin", "manager"), ("manager", "member"), ("member", "reader"))
 
 async def _ensure(tx: Transaction, table: sa.Table, key: dict[str, Any], **more: Any) -> None:
     """A row with this key is there; a new one has the rest, too."""
-    there = sa.select(table).where(*(table.c[name] == value for name, value in key.items()))
-    if await tx.first(there) is None:
+    if await tx.first(_by_key(table, tuple(key)), key) is None:
         await tx.insert(table, {**more, **key})
+
+
+@cache
+def _by_key(table: sa.Table, names: tuple[str, ...]) -> sa.Select[Any]:
+    return sa.select(table).where(*(table.c[name] == sa.bindparam(name) for name in names))
 
 
 async def ensure_domain(tx: Transaction) -> None:

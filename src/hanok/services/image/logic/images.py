@@ -31,6 +31,9 @@ _member = sa.select(image_members).where(
     image_members.c.image_id == bindparam("image_id"),
     image_members.c.member_id == bindparam("member_id"),
 )
+_broken_uploads = sa.select(images).where(
+    images.c.status.in_(("saving", "uploading")), images.c.upload_seen_at < bindparam("before")
+)
 _properties = sa.select(image_properties).where(
     image_properties.c.image_id.in_(bindparam("ids", expanding=True))
 )
@@ -384,13 +387,7 @@ async def touch_upload(tx: Transaction, image_id: str, number: int, now: datetim
 
 async def broken_uploads(tx: Transaction, before: datetime) -> list[Row[Any]]:
     """Uploads that nobody has been heard of since."""
-    return list(
-        await tx.all(
-            sa.select(images).where(
-                images.c.status.in_(("saving", "uploading")), images.c.upload_seen_at < before
-            )
-        )
-    )
+    return list(await tx.all(_broken_uploads, {"before": before}))
 
 
 async def begin_import(

@@ -47,10 +47,12 @@ _associations = (
     .order_by(metadef_associations.c.name)
 )
 
+_type_names = sa.select(metadef_resource_types.c.name)
+
 
 async def ensure_resource_types(tx: Transaction, now: datetime) -> None:
     """The types of resources that are there from the start."""
-    known = set(await tx.scalars(sa.select(metadef_resource_types.c.name)))
+    known = set(await tx.scalars(_type_names))
     for name in RESOURCE_TYPES:
         if name not in known:
             await tx.insert(

@@ -19,6 +19,7 @@ from hanok.web.token import Caller, Token
 KEPT = timedelta(hours=48)  # after its end
 
 _by_id = sa.select(image_tasks).where(image_tasks.c.id == bindparam("id"))
+_forget = image_tasks.delete().where(image_tasks.c.expires_at < bindparam("now"))
 _by_image = (
     sa.select(image_tasks)
     .where(image_tasks.c.image_id == bindparam("image_id"))
@@ -133,4 +134,4 @@ async def ended(
 
 
 async def forget_old(tx: Transaction, now: datetime) -> None:
-    await tx.execute(image_tasks.delete().where(image_tasks.c.expires_at < now))
+    await tx.execute(_forget, {"now": now})

@@ -58,6 +58,7 @@ _ruled = (
     .limit(1)
 )
 _rules = sa.select(archive_policy_rules).order_by(archive_policy_rules.c.name)
+_a_rule = _rules.limit(1)
 _rule = sa.select(archive_policy_rules).where(archive_policy_rules.c.name == bindparam("of"))
 _drop_rule = archive_policy_rules.delete().where(archive_policy_rules.c.name == bindparam("of"))
 _rename = (
@@ -256,7 +257,7 @@ async def first_rows(tx: Transaction) -> None:
         }
         await tx.insert_missing(archive_policies, row)
     rule = {"name": "default", "archive_policy_name": "low", "metric_pattern": "*"}
-    if await tx.first(_rules.limit(1)) is None:
+    if await tx.first(_a_rule) is None:
         await tx.insert_missing(archive_policy_rules, rule)
 
 

@@ -46,6 +46,8 @@ _traits = (
     .where(provider_traits.c.provider_id == bindparam("id"))
     .order_by(provider_traits.c.trait)
 )
+_delete_traits = provider_traits.delete().where(provider_traits.c.provider_id == bindparam("id"))
+_insert_trait = provider_traits.insert()
 _aggregates = (
     sa.select(provider_aggregates.c.aggregate_id)
     .where(provider_aggregates.c.provider_id == bindparam("id"))
@@ -321,11 +323,10 @@ async def put_inventory(
 async def set_traits(tx: Transaction, provider_id: str, names: Iterable[str]) -> None:
     requested = list(dict.fromkeys(names))
     await check_traits(tx, requested)
-    await tx.execute(provider_traits.delete().where(provider_traits.c.provider_id == provider_id))
+    await tx.execute(_delete_traits, {"id": provider_id})
     if requested:
         await tx.execute(
-            provider_traits.insert(),
-            [{"provider_id": provider_id, "trait": name} for name in requested],
+            _insert_trait, [{"provider_id": provider_id, "trait": name} for name in requested]
         )
 
 

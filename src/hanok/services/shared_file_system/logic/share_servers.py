@@ -76,6 +76,12 @@ _used = sa.or_(
         sa.select(share_groups.c.share_server_id).where(share_groups.c.share_server_id.is_not(None))
     ),
 )
+_empty_now = (
+    table.update()
+    .where(table.c.status == ACTIVE, table.c.empty_since.is_(None), sa.not_(_used))
+    .values(empty_since=bindparam("at"))
+)
+_used_again = table.update().where(table.c.empty_since.is_not(None), _used).values(empty_since=None)
 _idle = WHOLE.where(
     table.c.status == ACTIVE,
     table.c.auto_deletable.is_(True),
@@ -268,15 +274,8 @@ async def in_use(tx: Transaction, server_id: str) -> bool:
 
 async def note_empty(tx: Transaction, room: Shares) -> None:
     """From when on no share is on servers is noted, for those of which it is not yet."""
-    now = room.clock.now()
-    await tx.execute(
-        table.update()
-        .where(table.c.status == ACTIVE, table.c.empty_since.is_(None), sa.not_(_used))
-        .values(empty_since=now)
-    )
-    await tx.execute(
-        table.update().where(table.c.empty_since.is_not(None), _used).values(empty_since=None)
-    )
+    await tx.execute(_empty_now, {"at": room.clock.now()})
+    await tx.execute(_used_again)
 
 
 async def idle(tx: Transaction, room: Shares) -> Sequence[Row[Any]]:
