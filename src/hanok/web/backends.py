@@ -59,6 +59,10 @@ class BackEnds:
             c.binary == bindparam("binary"), c.host == bindparam("host")
         )
         here = (c.binary == of_backends) & (c.host == bindparam("of"))
+        # One statement for all: what is told, by columns, comes with the parameters.
+        self._told = table.update().where(
+            c.binary == bindparam("of_binary"), c.host == bindparam("of_host")
+        )
         more = c.allocated_gib + bindparam("more")
         self._add = table.update().where(here).values(allocated_gib=more)
         self._claim = self._add.where(more <= c.capacity_gib)
@@ -67,8 +71,8 @@ class BackEnds:
         self, tx: Transaction, binary: str, host: str, zone: str, now: datetime, **more: Any
     ) -> None:
         """A process says that it is there, for the first time or again."""
-        here = (self._table.c.binary == binary) & (self._table.c.host == host)
-        if await tx.count(self._table.update().where(here).values(seen_at=now, **more)):
+        told = {"of_binary": binary, "of_host": host, "seen_at": now, **more}
+        if await tx.count(self._told, told):
             return
         row = {"id": new_uuid(), "binary": binary, "host": host, "zone": zone, "seen_at": now}
         await tx.insert_missing(self._table, {**row, **self._new, **more})
