@@ -23,7 +23,7 @@ from tests.operations.test_every_operation import EVERYWHERE, NEWEST, RAISE, Sit
 pytestmark = pytest.mark.slow
 
 POINT = "image.check_signature.ReadData."
-ASKED_FOR = ("create", "rebuild")
+REQUESTED = ("create", "rebuild")
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +76,7 @@ async def site(tmp_path: Path) -> AsyncIterator[SignedSite]:
         yield made
 
 
-@pytest.mark.parametrize("how", ASKED_FOR)
+@pytest.mark.parametrize("how", REQUESTED)
 async def test_an_error_at_each_place(site: SignedSite, how: str) -> None:
     """And what is asked for again can be done."""
     for place in RAISE:
@@ -101,7 +101,7 @@ async def test_an_error_at_each_place(site: SignedSite, how: str) -> None:
         await site.end()
 
 
-@pytest.mark.parametrize("how", ASKED_FOR)
+@pytest.mark.parametrize("how", REQUESTED)
 async def test_another_takes_it_up_wherever_what_read_died(site: SignedSite, how: str) -> None:
     for place in EVERYWHERE:
         server_id, late = await site.before(how), await site.late_image()
@@ -115,7 +115,7 @@ async def test_another_takes_it_up_wherever_what_read_died(site: SignedSite, how
         await site.end()
 
 
-@pytest.mark.parametrize("how", ASKED_FOR)
+@pytest.mark.parametrize("how", REQUESTED)
 async def test_a_delete_wins_wherever_it_stands(site: SignedSite, how: str) -> None:
     for place in EVERYWHERE:
         server_id, late = await site.before(how), await site.late_image()
@@ -131,7 +131,7 @@ async def test_a_delete_wins_wherever_it_stands(site: SignedSite, how: str) -> N
         await site.end()
 
 
-@pytest.mark.parametrize("how", ASKED_FOR)
+@pytest.mark.parametrize("how", REQUESTED)
 async def test_the_image_is_deleted_while_its_data_is_read(site: SignedSite, how: str) -> None:
     """The server says so, or has been made before; it does not wait for what is not there any more."""
     for place in EVERYWHERE:

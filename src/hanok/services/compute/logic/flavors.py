@@ -32,12 +32,12 @@ def listed(caller: Caller, public: bool | None) -> sa.Select[Any]:
         public: for who reaches everywhere: public ones, private ones, or (None) both.
     """
     if not caller.everywhere:
-        return _seen_by(caller.project_id)
+        return _visible_to(caller.project_id)
     return _every if public is None else _of_sort[public]
 
 
 @lru_cache(maxsize=KEPT)
-def _seen_by(project_id: str | None) -> sa.Select[Any]:
+def _visible_to(project_id: str | None) -> sa.Select[Any]:
     """What a project sees: the same statement each time, so that its plan is found."""
     return sa.select(flavors).where(visible(project_id))
 
