@@ -36,7 +36,7 @@ class Server:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line.strip() == "ready", f"the {kind} server did not start: {line}"
-        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         self.token = ""
 
     def cpu_s(self) -> float:

@@ -2,7 +2,7 @@
 
 `python -m bench.scale [SERVERS] [HOSTS]`: 1,000 on 100; without a network and with a port each.
 `python -m bench.scale grow [SERVERS] [HOSTS]`: with a port each, 1,000 at a time up to 10,000 on 1,000; what the first
-thousand cost, and what the last.
+thousand cost, and what the last; what lists, searches, sums and single servers cost with the first thousand, and with all.
 """
 
 from __future__ import annotations
@@ -19,6 +19,40 @@ NEWEST = {"OpenStack-API-Version": "compute 2.104"}
 PLACEMENT = {"OpenStack-API-Version": "placement 1.39"}
 SERVERS = "/compute/v2.1/servers"
 AT_ONCE = 100
+LIVES, POLL_S = 20, 0.05
+COMPUTE = "/compute/v2.1"
+LOOKS = (
+    f"{SERVERS}?limit=20",
+    f"{SERVERS}/detail?limit=20",
+    f"{SERVERS}?limit=1000",
+    f"{SERVERS}/detail?limit=1000",
+    f"{SERVERS}/detail?limit=20&all_tenants=1",
+    f"{SERVERS}/detail?limit=20&marker={{id}}",
+    f"{SERVERS}/detail?limit=20&sort_key=display_name",
+    f"{SERVERS}/detail?limit=20&name=vm-1",
+    f"{SERVERS}/detail?limit=20&status=ERROR",
+    f"{SERVERS}/detail?limit=20&ip={{address}}",
+    f"{SERVERS}/detail?limit=20&host={{host}}&all_tenants=1",
+    f"{SERVERS}/detail?limit=20&changes-since={{hour}}",
+    f"{SERVERS}/{{id}}",
+    f"{SERVERS}/{{id}}/os-interface",
+    f"{SERVERS}/{{id}}/os-instance-actions",
+    f"{COMPUTE}/limits",
+    f"{COMPUTE}/os-quota-sets/{{project}}/detail",
+    f"{COMPUTE}/os-simple-tenant-usage/{{project}}?limit=20",
+    f"{COMPUTE}/os-hypervisors?limit=20",
+    f"{COMPUTE}/os-hypervisors/detail?limit=20",
+    f"{COMPUTE}/os-services?host={{host}}",
+    "/network/v2.0/ports?device_id={id}",
+    "/network/v2.0/ports?limit=20",
+    "/network/v2.0/ports?network_id={network}&fixed_ips=ip_address%3D{address}",
+    "/network/v2.0/networks/{network}",
+    "/network/v2.0/network-ip-availabilities/{network}",
+    "/network/v2.0/quotas/{project}/details.json",
+    "/placement/usages?project_id={project}",
+    "/placement/allocations/{id}",
+    "/placement/allocation_candidates?resources=VCPU:1,MEMORY_MB:64,DISK_GB:1&limit=10",
+)
 IDLE_S = 10  # how long hosts report before there is work, to know what that costs
 
 
@@ -58,6 +92,46 @@ def make(cloud: Server, requested: dict[str, Any], count: int) -> None:
     # Seldom: where none is left of a status, a list looks at all servers of the project.
     while cloud.ask("GET", f"{SERVERS}?status=BUILD&limit=1", None, NEWEST)[2]["servers"]:
         time.sleep(1)
+
+
+def single(cloud: Server, body: dict[str, Any], reports: float) -> dict[str, float]:
+    """CPU ms of creating a server, until it is ACTIVE, and of deleting one, until it is gone, without the hosts' reports."""
+    spent = {"a server made": 0.0, "a server deleted": 0.0}
+    for _ in range(LIVES):
+        before, started = cloud.cpu_s(), time.monotonic()
+        made = cloud.ask("POST", SERVERS, {"server": body}, NEWEST)[2]["server"]
+        path = f"{SERVERS}/{made['id']}"
+        while cloud.ask("GET", path, None, NEWEST)[2]["server"]["status"] != "ACTIVE":
+            time.sleep(POLL_S)
+        between, middle = cloud.cpu_s(), time.monotonic()
+        cloud.ask("DELETE", path)
+        while cloud.ask("GET", path, None, NEWEST)[0] != 404:
+            time.sleep(POLL_S)
+        spent["a server made"] += between - before - reports * (middle - started)
+        spent["a server deleted"] += cloud.cpu_s() - between - reports * (time.monotonic() - middle)
+    return {what: cost / LIVES * 1000 for what, cost in spent.items()}
+
+
+def looks(cloud: Server, network_id: str) -> dict[str, float]:
+    """CPU ms of what users and operators look at, by its path."""
+    listed = cloud.ask("GET", f"{SERVERS}/detail?limit=1000", None, NEWEST)[2]["servers"]
+    one = listed[len(listed) // 2]
+    given = {
+        "id": one["id"],
+        "host": one["OS-EXT-SRV-ATTR:host"],
+        "network": network_id,
+        "project": one["tenant_id"],
+        "address": one["addresses"]["n"][0]["addr"],
+        "hour": time.strftime("%Y-%m-%dT%H:00:00", time.gmtime()),
+    }
+    return {path: _look(cloud, path.format(**given)) for path in LOOKS}
+
+
+def _look(cloud: Server, path: str) -> float:
+    """The least of three rounds: what the cloud does by itself meanwhile is in some, seldom in all."""
+    headers = PLACEMENT if path.startswith("/placement") else NEWEST
+    count = 5 if "limit=1000" in path else 40
+    return min(cloud.cost_ms("GET", path, count, None, headers) for _ in range(3))
 
 
 def statuses(cloud: Server) -> dict[str, int]:
@@ -130,9 +204,10 @@ def grow(count: int, hosts: int) -> None:
         print(
             f"{hosts} hosts that report: {reports * 100:.1f} % of a core, {cloud.pss_mb():.0f} MB PSS"
         )
+        networks, costs = {"networks": [{"uuid": network_id}]}, []
         for made in range(1000, count + 1, 1000):
             before, started = cloud.cpu_s(), time.monotonic()
-            make(cloud, {**body, "networks": [{"uuid": network_id}]}, 1000)
+            make(cloud, {**body, **networks}, 1000)
             took, cpu = time.monotonic() - started, cloud.cpu_s() - before
             short, detail = pages(cloud)
             print(
@@ -140,7 +215,19 @@ def grow(count: int, hosts: int) -> None:
                 f"{short:.2f} ms, in detail {detail:.2f} ms; memory {cloud.pss_mb():.0f} MB PSS",
                 flush=True,
             )
+            if made in (1000, count // 1000 * 1000):
+                costs.append(
+                    single(cloud, {**body, **networks}, reports) | looks(cloud, network_id)
+                )
+                costs[-1]["a second without requests"] = idle(cloud) * 1000
+                print(f"{made}: {cloud.pss_mb():.0f} MB PSS after looking", flush=True)
+        compare(costs[0], costs[-1])
         print(f"{statuses(cloud)}; over capacity: {over_capacity(cloud)}")
+
+
+def compare(few: dict[str, float], many: dict[str, float]) -> None:
+    for what, cost in few.items():
+        print(f"{what}: {cost:.2f} ms, {many[what]:.2f} ms, {many[what] / max(cost, 0.01):.2f} x")
 
 
 def main() -> None:

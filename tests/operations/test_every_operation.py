@@ -76,9 +76,9 @@ class Site(VolumeGround):
             while not failpoints.waiting(point):
                 await asyncio.sleep(0.001)
 
-    async def crash(self, point: str, kind: type[Operation]) -> None:
-        """What runs the operation is gone in the middle, without a word; another takes it up."""
-        worker, tools = self.cloud.control.worker, self.cloud.compute
+    async def crash(self, point: str, kind: type[Operation], tools: Any = None) -> None:
+        """What runs the operation is gone in the middle, without a word; another takes it up. tools: its; compute's."""
+        worker, tools = self.cloud.control.worker, tools or self.cloud.compute
         await self.reached(point)
         worker.remove([(kind, tools)])
         async with asyncio.timeout(30):

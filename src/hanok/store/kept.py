@@ -13,9 +13,15 @@ Where = sa.ColumnElement[bool]
 
 
 @lru_cache(maxsize=KEPT, typed=True)
-def equal(column: sa.Column[Any], value: str | bool) -> Where:
+def equal(column: sa.ColumnElement[Any], value: str | bool | int) -> Where:
     """The column has this value."""
     return column == value
+
+
+@lru_cache(maxsize=KEPT)
+def named(column: sa.ColumnElement[Any]) -> Where:
+    """The column has the value of the parameter `named`."""
+    return column == sa.bindparam("named")
 
 
 @lru_cache(maxsize=KEPT)

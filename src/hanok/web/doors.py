@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from hanok.base.errors import NotFound
 from hanok.base.pieces import Pieces
-from hanok.store import Transaction, still_there
+from hanok.store import Transaction, kept, still_there
 from hanok.web.attributes import UNSET, schema
 from hanok.web.bodies import Made, is_bulk
 from hanok.web.listing import Page
@@ -233,7 +233,7 @@ async def find(
         NotFound; Forbidden, where the API does not hide what is out of reach.
     """
     within = await _within(request, tx, kind, reach)
-    row = await tx.first(within.where(kind.table.c.id == requested))
+    row = await tx.first(kept.held(within, kept.named(kind.table.c.id)), {"named": requested})
     if row is None:
         request.allowed_by_hand()
         raise kind.api.not_found(kind.name, requested)

@@ -78,7 +78,8 @@ def compute(
 ) -> Response:
     if status == 401:  # answered in front of the service, in the middleware's form
         return _unauthorized(message)
-    name = code or _COMPUTE_NAMES.get(status, "computeFault")
+    # By the status alone: a code is that of a service below, whose clients know it.
+    name = _COMPUTE_NAMES.get(status, "computeFault")
     return _json(status, {name: {"code": status, "message": message, **extra}})
 
 

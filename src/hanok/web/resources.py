@@ -288,6 +288,8 @@ def matching(
             requested = [bodies.checked(name, check, value) for value in values]
         if may_be_null(column) and "" in requested:
             return sa.or_(column.in_(requested), column.is_(None))
+        if len(requested) == 1:
+            return kept.equal(column, requested[0])
         return column.in_(requested)
 
     return condition

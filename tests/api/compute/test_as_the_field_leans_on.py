@@ -215,3 +215,105 @@ async def test_a_zone_of_an_aggregate_is_set_in_either_way(ground: Ground) -> No
     assert shown["hosts"] == ["host-1"]
     zones = (await ground.user.get("/compute/v2.1/os-availability-zone"))["availabilityZoneInfo"]
     assert {"zoneName": "north", "zoneState": {"available": True}, "hosts": None} in zones
+
+
+@pytest.fixture
+async def two_hosts(tmp_path: Path) -> AsyncIterator[Ground]:
+    async with standing(tmp_path, hosts=2) as one:
+        yield one
+
+
+async def host_of(here: Ground, server_id: str) -> str:
+    return str((await here.show(server_id))["OS-EXT-SRV-ATTR:host"])
+
+
+async def service_of(here: Ground, host: str) -> str:
+    path = "/compute/v2.1/os-services?binary=nova-compute"
+    services = (await here.admin.get(path, headers=NEWEST))["services"]
+    return next(f"/compute/v2.1/os-services/{one['id']}" for one in services if one["host"] == host)
+
+
+async def providers(here: Ground) -> list[str]:
+    path = "/placement/resource_providers"
+    return sorted(one["name"] for one in (await here.admin.get(path))["resource_providers"])
+
+
+async def test_a_host_is_not_forgotten_while_a_server_may_come_back(two_hosts: Ground) -> None:
+    """nova#1852610, nova#1763183, nova#1811726: and its provider goes with it."""
+    here = two_hosts
+    server_id = await here.server()
+    source = await host_of(here, server_id)
+    await here.act(server_id, "migrate", client=here.admin)
+    path = await service_of(here, source)
+    said = await here.admin("DELETE", path, headers=NEWEST, status=409)
+    assert "have not ended" in said.json()["conflictingRequest"]["message"]
+    await here.act(server_id, "revertResize")
+    assert await host_of(here, server_id) == source
+    said = await here.admin("DELETE", path, headers=NEWEST, status=409)
+    assert "hosting instances" in said.json()["conflictingRequest"]["message"]
+    await here.delete(server_id)
+    await here.admin("DELETE", path, headers=NEWEST, status=204)
+    assert source not in await providers(here)
+
+
+async def _evacuated(here: Ground, server_id: str) -> str:
+    """The host that a server has after its own was dead for a moment."""
+    path = await service_of(here, await host_of(here, server_id))
+    await here.admin("PUT", path, {"forced_down": True}, headers=NEWEST, status=200)
+    await here.act(server_id, "evacuate", {}, status=200, client=here.admin)
+    await here.admin("PUT", path, {"forced_down": False}, headers=NEWEST, status=200)
+    return await host_of(here, server_id)
+
+
+async def test_a_server_moves_back_to_where_it_was(two_hosts: Ground) -> None:
+    """nova#1669054: the host that the move before had to leave was passed over for ever."""
+    here = two_hosts
+    server_id = await here.server()
+    first = await host_of(here, server_id)
+    await here.act(server_id, "migrate", client=here.admin)
+    await here.act(server_id, "confirmResize", status=204)
+    assert await host_of(here, server_id) != first
+    assert await _evacuated(here, server_id) == first
+
+
+async def test_groups_hold_those_that_are_there(two_hosts: Ground) -> None:
+    """nova#1869050, nova#1830747: neither a deleted server of the group nor a deleted group holds up a move."""
+    here = two_hosts
+    body = {"server_group": {"name": "g", "policy": "anti-affinity"}}
+    group = (await here.user.post(GROUPS, body, 200, headers=NEWEST))["server_group"]["id"]
+    hints = {"os:scheduler_hints": {"group": group}}
+    first, second = await _of_group(here, hints), await _of_group(here, hints)
+    freed = await host_of(here, second)
+    await here.delete(second)
+    await here.act(first, "migrate", client=here.admin)
+    assert await host_of(here, first) == freed
+    await here.act(first, "confirmResize", status=204)
+    await here.user("DELETE", f"{GROUPS}/{group}", status=204)
+    await here.act(first, "migrate", client=here.admin)
+    await here.act(first, "confirmResize", status=204)
+    assert await _evacuated(here, first) == freed
+
+
+async def _of_group(here: Ground, hints: dict[str, Any]) -> str:
+    server = {"name": "vm", "imageRef": here.image, "flavorRef": here.flavor, "networks": "none"}
+    made = await here.user.post(SERVERS, {"server": server, **hints}, 202, headers=NEWEST)
+    await settle(here.cloud)
+    return str(made["server"]["id"])
+
+
+async def test_a_server_whose_flavor_is_gone(two_hosts: Ground) -> None:
+    """It is shown, moved, resized and set back as it was."""
+    here = two_hosts
+    await a_flavor(here.admin, "micro", ram=128, disk=2, vcpus=2)
+    server_id = await here.server()
+    await here.admin("DELETE", f"/compute/v2.1/flavors/{here.flavor}", status=202)
+    (shown,) = (await here.user.get(f"{SERVERS}/detail", headers=at(46)))["servers"]
+    assert shown["flavor"]["id"] == here.flavor
+    await here.act(server_id, "migrate", client=here.admin)
+    await here.act(server_id, "confirmResize", status=204)
+    await here.act(server_id, "resize", {"flavorRef": "micro"})
+    await here.act(server_id, "revertResize")
+    await here.act(server_id, "shelve")
+    await here.act(server_id, "unshelve", None)
+    assert await here.status(server_id) == "ACTIVE"
+    assert (await here.usages())["MEMORY_MB"] == 64

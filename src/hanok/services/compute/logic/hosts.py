@@ -14,7 +14,7 @@ from sqlalchemy import Row, bindparam
 from hanok.base.errors import Conflict, NotFound
 from hanok.base.ids import new_uuid
 from hanok.commands import HostState
-from hanok.services.compute.logic import aggregates, devices, servers
+from hanok.services.compute.logic import aggregates, devices, migrations, servers
 from hanok.services.compute.room import ComputeSettings
 from hanok.services.compute.tables import servers as servers_table
 from hanok.services.compute.tables import services
@@ -413,11 +413,15 @@ async def forget(tx: Transaction, row: Row[Any]) -> None:
     """A host that has no servers is not known any more, until it tells its state.
 
     Raises:
-        Conflict: it has servers.
+        Conflict: it has servers, or may get one back.
     """
     if row.binary == "nova-compute":
         if await servers.on_host(tx, row.host):
             raise Conflict("Unable to delete compute service that is hosting instances.")
+        if await migrations.are_of_host(tx, row.host):
+            raise Conflict(
+                f"Host {row.host} has migrations that have not ended. Confirm, revert or wait for them first."
+            )
         if row.provider_id is not None:
             await placement.remove_provider(tx, row.provider_id)
         await aggregates.forget_host(tx, row.host)

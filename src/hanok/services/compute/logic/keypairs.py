@@ -30,6 +30,7 @@ from sqlalchemy import Row, bindparam
 from hanok.base.errors import BadInput, Conflict, NotFound
 from hanok.services.compute.tables import keypairs
 from hanok.store import Duplicate, Transaction
+from hanok.store.kept import equal, held
 
 _one = sa.select(keypairs).where(
     keypairs.c.user_id == bindparam("user"), keypairs.c.name == bindparam("called")
@@ -39,9 +40,12 @@ _gone = keypairs.delete().where(
 )
 
 
+_everybodys = sa.select(keypairs)
+
+
 def of_user(user_id: str) -> sa.Select[Any]:
     """The rows of a user."""
-    return sa.select(keypairs).where(keypairs.c.user_id == user_id)
+    return held(_everybodys, equal(keypairs.c.user_id, user_id))
 
 
 def _missing(user_id: str, name: str) -> NotFound:

@@ -54,6 +54,17 @@ _by_uuid = sa.select(migrations).where(migrations.c.uuid == bindparam("id"))
 _under_way = sa.select(migrations.c.uuid).where(
     migrations.c.server_id == bindparam("server"), migrations.c.status.in_(UNDER_WAY)
 )
+_of_host = (
+    sa.select(migrations.c.id)
+    .where(
+        migrations.c.status.in_(UNDER_WAY),
+        sa.or_(
+            migrations.c.source_compute == bindparam("host"),
+            migrations.c.dest_compute == bindparam("host"),
+        ),
+    )
+    .limit(1)
+)
 _change = migrations.update().where(migrations.c.uuid == bindparam("of"))
 _end = migrations.update().where(
     migrations.c.server_id == bindparam("server"), migrations.c.status.in_(UNDER_WAY)
@@ -113,6 +124,11 @@ def listed(project_id: str | None) -> sa.Select[Any]:
 async def going_on(tx: Transaction, server_id: str) -> Sequence[Row[Any]]:
     """A server's live migrations that have not ended."""
     return await tx.all(_going_on, {"server": server_id})
+
+
+async def are_of_host(tx: Transaction, host: str) -> bool:
+    """Whether a server moves from or to a host, or may still be set back there."""
+    return await tx.first(_of_host, {"host": host}) is not None
 
 
 async def one_going_on(tx: Transaction, server_id: str, migration_id: str) -> Row[Any]:

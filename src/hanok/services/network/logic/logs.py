@@ -34,6 +34,8 @@ from hanok.store import Transaction
 TYPES = ("security_group",)
 MAXIMUM_LOGS = 50  # of a project: each is looked at whenever one of its groups is written
 
+_drop_of_port = logs.delete().where(logs.c.target_id == bindparam("port"))
+_drop_of_group = logs.delete().where(logs.c.resource_id == bindparam("group"))
 _groups_of_port = sa.select(port_security_groups.c.security_group_id).where(
     port_security_groups.c.port_id == bindparam("port")
 )
@@ -170,12 +172,12 @@ async def port_moves(tx: Transaction, room: Network, port_id: str) -> None:
 async def port_gone(tx: Transaction, room: Network, port_id: str) -> None:
     """The logs of a port end with it; asked while it still is in its groups."""
     await port_moves(tx, room, port_id)
-    await tx.execute(logs.delete().where(logs.c.target_id == port_id))
+    await tx.execute(_drop_of_port, {"port": port_id})
 
 
 async def group_gone(tx: Transaction, group_id: str) -> None:
     """The logs of a group end with it."""
-    await tx.execute(logs.delete().where(logs.c.resource_id == group_id))
+    await tx.execute(_drop_of_group, {"group": group_id})
 
 
 def visible(reach: Reach) -> sa.ColumnElement[bool]:

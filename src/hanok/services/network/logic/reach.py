@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,6 +36,7 @@ from hanok.services.network.tables import (
     trunks,
 )
 from hanok.store import Transaction
+from hanok.store.kept import KEPT, held
 
 
 class Reach(Struct, frozen=True):
@@ -154,6 +156,13 @@ STORED: dict[str, sa.Table] = {
 
 
 def visible(kind: str, reach: Reach) -> Where:
+    """The rows of a kind that a caller reaches."""
+    return _visible(kind, reach.project_id, reach.everything)
+
+
+@lru_cache(maxsize=KEPT)
+def _visible(kind: str, project_id: str | None, everything: bool) -> Where:
+    reach = Reach(project_id=project_id, everything=everything)
     if kind == "network":
         return visible_networks(reach)
     if kind == "subnet":
@@ -171,8 +180,8 @@ async def get(tx: Transaction, reach: Reach, kind: str, requested: str) -> Row[A
     Raises:
         NotFound: there is none, or it is not this caller's.
     """
-    table = TABLES[kind]
-    row = await tx.first(sa.select(table).where(table.c.id == requested, visible(kind, reach)))
+    statement = held(_any[kind], visible(kind, reach))
+    row = await tx.first(statement, {"requested": requested})
     if row is None:
         raise not_found(kind, requested)
     return row

@@ -254,11 +254,15 @@ def show_rule(rule: Any, group: Any) -> dict[str, Any]:
     }
 
 
+_these = sa.select(security_groups).where(
+    security_groups.c.id.in_(bindparam("ids", expanding=True))
+)
+
+
 async def show_rules(tx: Transaction, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
     """Rules as this API shows them, in the same order; with the project of their group for the access rules."""
     ids = {row.security_group_id for row in rows}
-    mine = sa.select(security_groups).where(security_groups.c.id.in_(ids))
-    groups = {row.id: row for row in await tx.all(mine)}
+    groups = {row.id: row for row in await tx.all(_these, {"ids": ids})} if ids else {}
     return [
         {
             **show_rule(row, groups[row.security_group_id]),
