@@ -144,6 +144,10 @@ DEVSTACK = Layout(
         "devstack": ("demo", "demo"),
         "devstack-reader": ("demo_reader", "demo"),
         "devstack-admin": ("admin", "admin"),
+        "functional_admin": (
+            "admin",
+            "admin",
+        ),  # what the suites of novaclient and keystoneclient look for first
         "devstack-admin-demo": ("admin", "demo"),
         "devstack-alt": ("alt_demo", "alt_demo"),
         "devstack-alt-member": ("alt_demo_member", "alt_demo"),
