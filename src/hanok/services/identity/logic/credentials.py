@@ -108,7 +108,7 @@ def _parsed(blob: str) -> dict[str, Any]:
     return parsed
 
 
-async def _make_room(tx: Transaction, room: Identity, user_id: str) -> None:
+async def _make_space(tx: Transaction, room: Identity, user_id: str) -> None:
     """Hold on to the user, who may have one credential more.
 
     Raises:
@@ -137,7 +137,7 @@ async def create(
         Forbidden: the user has as many as one may have.
     """
     user_id, project_id = values["user_id"], values.get("project_id")
-    await _make_room(tx, room, user_id)
+    await _make_space(tx, room, user_id)
     if project_id is not None:
         await tx.keep(project_id)
         await get(tx, projects, "project", project_id)
@@ -201,7 +201,7 @@ async def update(
     """
     changed = moved(row, values)
     if "user_id" in changed:
-        await _make_room(tx, room, values["user_id"])
+        await _make_space(tx, room, values["user_id"])
     if "project_id" in changed and values["project_id"] is not None:
         await tx.keep(values["project_id"])
         await get(tx, projects, "project", values["project_id"])
