@@ -216,6 +216,9 @@ def test_a_layout_makes_what_suites_look_for_and_can_be_repeated() -> None:
         file = cli.state / "clouds.yaml"
         clouds = json.loads(file.read_text().partition("\n")[2])["clouds"]
         assert {"hanok", "devstack", "devstack-admin", "devstack-alt"} <= set(clouds)
+        assert clouds["functional_admin"] == clouds["devstack-admin"]
+        assert clouds["devstack"]["auth"]["user_domain_id"] == "default"  # suites look for it
+        assert clouds["devstack"]["auth"]["project_domain_id"] == "default"
 
         def demo(*words: str) -> Any:
             env = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(file), "OS_CLOUD": "devstack"}

@@ -144,6 +144,10 @@ DEVSTACK = Layout(
         "devstack": ("demo", "demo"),
         "devstack-reader": ("demo_reader", "demo"),
         "devstack-admin": ("admin", "admin"),
+        "functional_admin": (
+            "admin",
+            "admin",
+        ),  # what the suites of novaclient and keystoneclient look for first
         "devstack-admin-demo": ("admin", "demo"),
         "devstack-alt": ("alt_demo", "alt_demo"),
         "devstack-alt-member": ("alt_demo_member", "alt_demo"),
@@ -313,7 +317,10 @@ def _networks(cloud: Cloud, api: API, layout: Layout, project_id: str) -> None:
 
 
 def _write_clouds(cloud: Cloud, layout: Layout) -> None:
-    """Add the layout's entries to clouds.yaml."""
+    """Add the layout's entries to clouds.yaml.
+
+    Domains by id, as DevStack writes them: suites of clients read `user_domain_id` there.
+    """
     passwords = {"admin": cloud.password_file.read_text().strip()}
     clouds = credentials.entries(cloud)
     for name, (user, project) in layout.clouds.items():
@@ -321,10 +328,10 @@ def _write_clouds(cloud: Cloud, layout: Layout) -> None:
             "auth_url": cloud.url,
             "username": user,
             "password": passwords.get(user, _password(cloud)),
-            "user_domain_name": "Default",
+            "user_domain_id": "default",
         }
         if project:
-            auth |= {"project_name": project, "project_domain_name": "Default"}
+            auth |= {"project_name": project, "project_domain_id": "default"}
         else:
             auth["system_scope"] = "all"
         clouds[name] = {**credentials.common(cloud), "auth": auth}

@@ -284,8 +284,11 @@ async def test_quotas_and_lists(ground: Backups) -> None:
     await ground.admin("PUT", path, {"quota_set": {"backups": 2, "backup_gigabytes": 5}})
     ids = [await ground.backup(volume, name=f"b{n}") for n in range(2)]
     text = await ground.backup(volume, 413)
-    assert "Maximum number of backups allowed (2) exceeded" in text
+    assert "BackupLimitExceeded: Maximum number of backups allowed (2) exceeded" in text
     await ground.admin("PUT", path, {"quota_set": {"backups": 5, "backup_gigabytes": 2}})
+    assert "VolumeBackupSizeExceedsAvailableQuota: Requested backup" in await ground.backup(
+        volume, 413
+    )
     assert "Requested 1G, quota is 2G and 2G has been consumed." in await ground.backup(volume, 413)
     limits = (await ground.user.get(f"{BASE}/limits"))["limits"]["absolute"]
     assert (limits["totalBackupsUsed"], limits["totalBackupGigabytesUsed"]) == (2, 2)

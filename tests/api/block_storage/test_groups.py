@@ -202,7 +202,7 @@ async def test_what_groups_have_no_type_may_not_change(ground: Groups) -> None:
     await ground.admin("PUT", quotas, {"quota_set": {"groups": 1}}, status=200)
     more = {"group": {"group_type": ground.kind, "volume_types": [ground.volume_type]}}
     text = await ground.send("POST", GROUPS, more, 413)
-    assert "Maximum number of groups allowed (1)" in str(text)
+    assert "GroupLimitExceeded: Maximum number of groups allowed (1)" in str(text)
 
 
 async def test_replicas_are_refused(ground: Groups) -> None:

@@ -80,7 +80,7 @@ async def test_what_may_not_go_stays(ground: Ground, other: Client) -> None:
     made = await offered(ground, volume)
     path = f"{BASE}/os-quota-sets/{other.project_id}"
     await ground.admin("PUT", path, {"quota_set": {"gigabytes": 1}}, status=200)
-    assert "exceeds allowed gigabytes quota" in await accept(other, made, 413)
+    assert "VolumeSizeExceedsAvailableQuota: " in await accept(other, made, 413)
     assert (await ground.show(volume, client=ground.user))["status"] == "awaiting-transfer"
     refused = {"transfer": {"volume_id": volume}}
     answer = await ground.user("POST", NEW, refused, headers=NEWEST, status=400)

@@ -121,7 +121,10 @@ async def test_quotas_hold_and_count(ground: Ground) -> None:
     await ground.admin("PUT", path, {"quota_set": {"volumes": 1, "gigabytes": 2}}, status=200)
     await ground.volume(1)
     answer = await ground.user("POST", VOLUMES, {"volume": {"size": 1}}, status=413)
-    assert "Maximum number of volumes allowed (1) exceeded for quota 'volumes'." in answer.text
+    assert (
+        "VolumeLimitExceeded: Maximum number of volumes allowed (1) exceeded for quota 'volumes'."
+        in answer.text
+    )
     await ground.admin(
         "PUT", path, {"quota_set": {"volumes": 5, "volumes___DEFAULT__": 1}}, status=200
     )

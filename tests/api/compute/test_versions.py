@@ -348,6 +348,13 @@ async def test_changes_are_found_by_the_time_that_is_shown(ground: Ground) -> No
     await ground.user("GET", f"{SERVERS}?{backwards}", headers=NEWEST, status=400)
 
 
+async def test_a_change_is_found_by_a_moment_of_the_same_second(ground: Ground) -> None:
+    made = await ground.server(name="a")
+    await settle(ground.cloud)
+    moment = (await ground.show(made))["updated"].replace("Z", ".000001Z")
+    assert await listed(ground.user, f"changes-since={moment}") == ["a"]
+
+
 async def test_deleted_servers_are_for_operators_and_for_who_asks_for_changes(
     ground: Ground,
 ) -> None:

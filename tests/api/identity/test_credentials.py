@@ -58,6 +58,25 @@ async def test_a_credential_from_making_to_removal(cloud: Cloud) -> None:
     assert (await owner.get("/v3/credentials"))["credentials"] == []
 
 
+async def test_a_credential_that_is_no_key_changes_hands_by_who_may_give_it(cloud: Cloud) -> None:
+    owner = await cloud.project_with("owner", "member")
+    other = await cloud.project_with("other", "member")
+    body = {"type": "cert", "user_id": owner.user_id, "blob": "first"}
+    made = (await owner.post("/v3/credentials", {"credential": body}))["credential"]
+    path = f"/v3/credentials/{made['id']}"
+    given = {"credential": {"user_id": other.user_id, "project_id": other.project_id}}
+    await owner("PATCH", path, given, status=403)
+    admin = await cloud.sign_in()
+    for missing in ({"user_id": "0" * 32}, {"project_id": "0" * 32}):
+        await admin("PATCH", path, {"credential": missing}, status=404)
+    await admin("PATCH", path, {"credential": {"type": "ec2"}}, status=400)
+    await admin("PATCH", path, {"credential": {**given["credential"], "type": "note"}}, status=200)
+    assert (await owner.get("/v3/credentials"))["credentials"] == []
+    now = (await other.get(path))["credential"]
+    assert (now["user_id"], now["project_id"]) == (other.user_id, other.project_id)
+    assert (now["type"], now["blob"]) == ("note", "first")
+
+
 async def test_the_database_holds_no_secret(cloud: Cloud) -> None:
     owner = await cloud.project_with("owner", "member")
     key = await an_ec2_key(owner)

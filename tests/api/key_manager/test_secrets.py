@@ -119,6 +119,36 @@ async def test_lists_are_filtered_sorted_and_cut(user: Client) -> None:
         await user("GET", f"{listed}?{odd}", status=400)
 
 
+async def test_times_that_are_shown_find_what_shows_them(user: Client) -> None:
+    path = await make(user, expiration="2101-01-01T00:00:00.7")
+    found = await user.get(path)
+    for name in ("created", "updated", "expiration"):
+        for how, times in (("", 1), ("lte:", 1), ("gte:", 1), ("lt:", 0), ("gt:", 0)):
+            answer = await user.get(f"{BASE}/secrets?{name}={how}{found[name]}")
+            assert answer["total"] == times, (name, how)
+    halves = f"{BASE}/secrets?expiration="
+    assert (await user.get(f"{halves}lt:2101-01-01T00:00:00.5"))["total"] == 1
+    assert (await user.get(f"{halves}gte:2101-01-01T00:00:00.5"))["total"] == 0
+    await user("GET", f"{halves}lte:9999-12-31T23:59:59", status=400)
+
+
+async def test_an_encoding_without_a_payload_says_nothing(user: Client) -> None:
+    path = await make(user, payload_content_encoding="base64")
+    headers = {"Content-Type": "text/plain"}
+    await user("PUT", path, content=b"later", headers=headers, status=204)
+    assert (await user("GET", f"{path}/payload", status=200)).content == b"later"
+
+
+@pytest.mark.parametrize("kind", ["secret", "container", "order"])
+async def test_what_is_no_id_is_told_apart_from_what_is_not_there(user: Client, kind: str) -> None:
+    path = f"{BASE}/{kind}s"
+    said = (await user("GET", f"{path}/{NOWHERE}", status=404)).json()["description"]
+    assert said == f"{kind.title()} not found."
+    for odd in ("9999999f-ffff-ffff-9fff-f99f999ff9ff", "abcde"):
+        said = (await user("GET", f"{path}/{odd}", status=404)).json()["description"]
+        assert said == f"Provided {kind} id is invalid."
+
+
 async def test_metadata_of_users(user: Client) -> None:
     path = f"{await make(user)}/metadata"
     await user("PUT", path, {"metadata": {"A": "1", "b": "2"}}, status=201)

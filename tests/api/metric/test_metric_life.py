@@ -135,6 +135,22 @@ async def test_resources_keep_what_they_were_and_are_found_by_it(cloud: Cloud) -
     await member("GET", f"{BASE}/metric/{made['metrics']['cpu']}", status=404)
 
 
+async def test_a_list_of_several_types_has_what_all_of_them_have(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    await an_instance(member, SERVER, "web", display_name="a")
+    await member.post(f"{BASE}/resource/generic", {"id": f"{SERVER[:-1]}2"})
+    path = f"{BASE}/resource/generic"
+    plain = await member.get(path)
+    assert plain[0].keys() == plain[1].keys() and "display_name" not in plain[0]
+    assert {one["type"] for one in plain} == {"instance", "generic"}
+    detailed = {one["type"]: one for one in await member.get(f"{path}?details=true")}
+    assert detailed["instance"]["display_name"] == "a" and "display_name" not in detailed["generic"]
+    found = await member.post(f"{BASE}/search/resource/generic", {"=": {"type": "instance"}}, 200)
+    assert [one["id"] for one in found] == [SERVER] and "display_name" not in found[0]
+    (own,) = await member.get(f"{BASE}/resource/instance")
+    assert own["display_name"] == "a"
+
+
 async def test_a_batch_makes_metrics_and_many_are_aggregated_by_group(cloud: Cloud) -> None:
     member = await cloud.project_with("p", "member")
     keys = [f"{SERVER[:-1]}{number}" for number in range(4)]

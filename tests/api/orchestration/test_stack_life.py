@@ -31,7 +31,9 @@ async def stackery(tmp_path: Path, database_url: str) -> AsyncIterator[Stackery]
 
 async def test_a_stack_is_made_in_order_and_tells_its_outputs(stackery: Stackery) -> None:
     resources = {
-        "b": test_resource(value={"get_attr": ["a", "value"]}),
+        "b": test_resource(
+            value={"get_attr": ["a", "value"]}, client_name="nova", entity_name="servers"
+        ),
         "a": random(length=12),
         "n": {"type": "OS::Neutron::Net"},
         "s": {"type": "OS::Neutron::Subnet", "properties": {"network": {"get_resource": "n"}, "cidr": "10.0.0.0/24"}},

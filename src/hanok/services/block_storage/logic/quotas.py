@@ -164,25 +164,35 @@ async def check_size(tx: Transaction, room: Volumes, project_id: str, size_gib: 
     except OverLimit as error:
         maximum = error.over[0].maximum
         raise TooLarge(
-            f"Requested volume size {size_gib}G is larger than maximum allowed limit {maximum}G."
+            f"VolumeSizeExceedsLimit: Requested volume size {size_gib}G is larger than maximum allowed "
+            f"limit {maximum}G."
         ) from None
+
+
+_NOUNS = {
+    "volumes": "VolumeLimitExceeded",
+    "snapshots": "SnapshotLimitExceeded",
+    "backups": "BackupLimitExceeded",
+    "groups": "GroupLimitExceeded",
+}
+"""By what a project has as many of as it may: the word that tools look for in the text."""
 
 
 def over(error: OverLimit) -> TooLarge:
     """What a user is told."""
     one = error.over[0]
-    if "gigabytes" in one.resource:
+    if one.resource.startswith(("gigabytes", "backup_gigabytes")):
+        backup = one.resource.startswith("backup")
+        word = (
+            "VolumeBackupSizeExceedsAvailableQuota" if backup else "VolumeSizeExceedsAvailableQuota"
+        )
+        what = "backup" if backup else "volume or snapshot"
+        resource = one.resource.replace("backup_gigabytes", "Backup gigabytes")
         text = (
-            f"Requested volume or snapshot exceeds allowed {one.resource} quota. Requested {one.requested}G, "
+            f"{word}: Requested {what} exceeds allowed {resource} quota. Requested {one.requested}G, "
             f"quota is {one.maximum}G and {one.used}G has been consumed."
         )
-        if one.resource.startswith("backup"):
-            text = text.replace("volume or snapshot", "backup", 1).replace(
-                "backup_gigabytes", "Backup gigabytes"
-            )
     else:
         noun = one.resource.partition("_")[0]
-        text = (
-            f"Maximum number of {noun} allowed ({one.maximum}) exceeded for quota '{one.resource}'."
-        )
+        text = f"{_NOUNS[noun]}: Maximum number of {noun} allowed ({one.maximum}) exceeded for quota '{one.resource}'."
     return TooLarge(text, headers={"Retry-After": "0"})

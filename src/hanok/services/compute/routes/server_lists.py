@@ -51,8 +51,7 @@ def second_after(at: datetime) -> datetime:
 
 
 def _since(values: list[str]) -> Where:
-    at = moment(values[-1], "changes-since")
-    return table.c.updated_at >= (second_after(at) if at.microsecond else at)
+    return table.c.updated_at >= moment(values[-1], "changes-since")
 
 
 def _before(values: list[str]) -> Where:

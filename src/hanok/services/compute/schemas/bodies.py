@@ -501,8 +501,13 @@ def whole(value: object, name: str, *, least: int = 0, maximum: int = MAXIMUM) -
             f"Invalid input for field/attribute {name}. Value: {str(value)[:50]}. It is not an integer"
         ) from None
     if not least <= number <= maximum:
+        why = (
+            f"less than the minimum of {least}"
+            if number < least
+            else f"greater than the maximum of {maximum}"
+        )
         raise BadInput(
-            f"Invalid input for field/attribute {name}. Value: {number}. It must be {least} to {maximum}"
+            f"Invalid input for field/attribute {name}. Value: {number}. {number} is {why}"
         )
     return number
 

@@ -34,6 +34,7 @@ BOUNDS = {
 """Names in the blob of an EC2 key, and the columns they show."""
 
 _FIXED = (*BOUNDS, "access_id")
+_PLACE = ("user_id", "project_id", "type")
 
 _count = (
     sa.select(sa.func.count())
@@ -107,6 +108,20 @@ def _parsed(blob: str) -> dict[str, Any]:
     return parsed
 
 
+async def _make_space(tx: Transaction, room: Identity, user_id: str) -> None:
+    """Hold on to the user, who may have one credential more.
+
+    Raises:
+        NotFound: no such user. Forbidden: the user has as many as one may have.
+    """
+    await tx.keep(user_id)
+    await get(tx, users, "user", user_id)
+    await tx.serialize("credentials", user_id)
+    maximum = room.settings.credentials_each
+    if maximum and int(await tx.scalar(_count, {"id": user_id})) >= maximum:
+        raise Forbidden(f"Unable to create additional credentials, maximum of {maximum} reached.")
+
+
 async def create(
     tx: Transaction,
     room: Identity,
@@ -122,15 +137,10 @@ async def create(
         Forbidden: the user has as many as one may have.
     """
     user_id, project_id = values["user_id"], values.get("project_id")
-    await tx.keep(user_id)
-    await get(tx, users, "user", user_id)
+    await _make_space(tx, room, user_id)
     if project_id is not None:
         await tx.keep(project_id)
         await get(tx, projects, "project", project_id)
-    await tx.serialize("credentials", user_id)
-    maximum = room.settings.credentials_each
-    if maximum and int(await tx.scalar(_count, {"id": user_id})) >= maximum:
-        raise Forbidden(f"Unable to create additional credentials, maximum of {maximum} reached.")
     bounds = {name: getattr(token, name) for name in BOUNDS.values()}
     credential_id, blob = new_hex(), values["blob"]
     if values["type"].lower() == EC2:
@@ -164,18 +174,38 @@ async def create(
     return await get(tx, credentials, "credential", credential_id)
 
 
+def moved(row: Row[Any], values: dict[str, Any]) -> dict[str, Any]:
+    """What of owner, project and type is to be another.
+
+    Raises:
+        BadInput: there is something, and it is an EC2 key, or would be one.
+    """
+    changed = {
+        name: values[name]
+        for name in _PLACE
+        if values.get(name, getattr(row, name)) != getattr(row, name)
+    }
+    if changed and EC2 in (row.type.lower(), values.get("type", "").lower()):
+        raise BadInput(f"{min(changed)} can not be updated for credential")
+    return changed
+
+
 async def update(
     tx: Transaction, room: Identity, row: Row[Any], values: dict[str, Any], extra: dict[str, Any]
 ) -> Row[Any]:
-    """Change the blob; whose, what for and of what type it is stays.
+    """Change a credential. Whose, what for and of what type it is changes unless it is an EC2 key, or was one.
 
     Raises:
-        BadInput: something that stays is not as it was.
+        BadInput: something of an EC2 key that stays is not as it was.
+        NotFound: no such user or project. Forbidden: the user has as many as one may have.
     """
-    for name in ("user_id", "project_id", "type"):
-        if name in values and values[name] != getattr(row, name):
-            raise BadInput(f"{name} can not be updated for credential")
-    changes: dict[str, Any] = {"extra": {**row.extra, **extra}}
+    changed = moved(row, values)
+    if "user_id" in changed:
+        await _make_space(tx, room, values["user_id"])
+    if "project_id" in changed and values["project_id"] is not None:
+        await tx.keep(values["project_id"])
+        await get(tx, projects, "project", values["project_id"])
+    changes: dict[str, Any] = {"extra": {**row.extra, **extra}, **changed}
     if "blob" in values:
         if row.type.lower() == EC2:
             before, after = _parsed(blob_of(room.secrets, row)), _parsed(values["blob"])

@@ -117,13 +117,17 @@ async def show_credential(request: Request, room: Identity) -> Response:
 
 
 async def update_credential(request: Request, room: Identity) -> Response:
-    """PATCH /v3/credentials/{id}: the blob; the rest of a credential stays as it was made."""
+    """PATCH /v3/credentials/{id}; asked again for whom it is to be, so that nobody makes another's."""
     body, extra = await schemas.read(request, "credential", schemas.CredentialBody)
     values = schemas.given(body)
     async with request.transaction() as tx:
         row = await _one(request, tx, "identity:update_credential")
         if not values and not extra:
             raise BadInput("Expecting to find something to change in credential.")
+        moved = credentials.moved(row, values)
+        target = _target(row) | {f"target.credential.{name}": moved[name] for name in moved}
+        request.allow("identity:update_credential", target)
+        _check_reach(request, values.get("project_id", row.project_id))
         row = await credentials.update(tx, room, row, values, extra)
     return json_answer({"credential": _answer(request, room, row)})
 

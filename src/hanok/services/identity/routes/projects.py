@@ -208,7 +208,7 @@ async def add_tag(request: Request, room: Identity) -> Response:
         tags = (await projects.tags_of(tx, [row.id]))[row.id]
         if len(tags) >= 80:
             raise BadInput("A project has at most 80 tags.")
-        await projects.set_tags(tx, row.id, list(dict.fromkeys([*tags, *body.tags])))
+        await projects.set_tags(tx, row.id, [*tags, *body.tags])
         request.made(row.id)
     return no_content(201)
 

@@ -42,7 +42,7 @@ async def find(tx: Transaction, container_id: str) -> Row[Any]:
     """Of whatever project. Raises NotFound."""
     row = await tx.first(_by_id, {"id": container_id})
     if row is None:
-        raise no_container()
+        raise no_container(container_id)
     return row
 
 

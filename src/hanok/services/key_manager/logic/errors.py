@@ -5,6 +5,8 @@ Source: Key Manager API v1 reference, "HTTP Status Codes" of each operation.
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from hanok.base.errors import BadInput, Forbidden, NotFound
 
 
@@ -14,16 +16,25 @@ def unfit(kind: str, why: str, name: str) -> BadInput:
     )
 
 
-def no_secret() -> NotFound:
-    return NotFound("Secret not found.")
+def _none(kind: str, sent: str) -> NotFound:
+    """Ids are UUIDs of version 4: another one is no id of anything."""
+    try:
+        valid = UUID(sent).version == 4
+    except ValueError:
+        valid = False
+    return NotFound(f"{kind.title()} not found." if valid else f"Provided {kind} id is invalid.")
 
 
-def no_container() -> NotFound:
-    return NotFound("Container not found.")
+def no_secret(secret_id: str) -> NotFound:
+    return _none("secret", secret_id)
 
 
-def no_order() -> NotFound:
-    return NotFound("Order not found.")
+def no_container(container_id: str) -> NotFound:
+    return _none("container", container_id)
+
+
+def no_order(order_id: str) -> NotFound:
+    return _none("order", order_id)
 
 
 def no_store() -> NotFound:

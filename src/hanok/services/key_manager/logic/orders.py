@@ -63,7 +63,7 @@ async def find(tx: Transaction, order_id: str, project_id: str | None = None) ->
     """One of this project; None: of whatever. Raises NotFound."""
     row = await tx.first(_by_id, {"id": order_id})
     if row is None or project_id not in (None, row.project_id):
-        raise no_order()
+        raise no_order(order_id)
     return row
 
 

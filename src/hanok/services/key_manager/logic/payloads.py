@@ -44,7 +44,7 @@ def of_body(room: KeyManager, body: NewSecret) -> tuple[bytes, str] | None:
         BadInput, TooLarge
     """
     if not isinstance(body.payload, str):
-        if body.payload_content_type is not None or body.payload_content_encoding is not None:
+        if body.payload_content_type is not None:  # an encoding alone says nothing; clients send it
             why = "payload must be provided when payload_content_type is specified"
             raise unfit("Secret", why, "payload")
         return None

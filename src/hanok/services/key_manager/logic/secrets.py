@@ -6,7 +6,7 @@ Source: Key Manager API v1 reference, "Secrets".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,12 +41,14 @@ _TIMES = {
     "updated": secrets.c.updated_at,
     "expiration": secrets.c.expiration,
 }
-_COMPARED: dict[str, Callable[[Any, datetime], sa.ColumnElement[bool]]] = {
-    "gt": lambda column, at: column > at,
-    "gte": lambda column, at: column >= at,
-    "lt": lambda column, at: column < at,
-    "lte": lambda column, at: column <= at,
-    "eq": lambda column, at: column == at,
+_SECOND, _NONE = timedelta(seconds=1), timedelta()
+# Times are shown to the second, and so they are compared. down, up: the moment as whole seconds, around it.
+_COMPARED: dict[str, Callable[[Any, datetime, datetime], sa.ColumnElement[bool]]] = {
+    "gt": lambda column, down, up: column >= down + _SECOND,
+    "gte": lambda column, down, up: column >= up,
+    "lt": lambda column, down, up: column < up,
+    "lte": lambda column, down, up: column < down + _SECOND,
+    "eq": lambda column, down, up: sa.and_(column >= up, column < down + _SECOND),
 }
 _there = sa.or_(secrets.c.expiration.is_(None), secrets.c.expiration > bindparam("now"))
 _by_id = sa.select(secrets).where(secrets.c.id == bindparam("id"), _there)
@@ -67,7 +69,7 @@ async def find(tx: Transaction, room: KeyManager, secret_id: str) -> Row[Any]:
     """Of whatever project; one that has expired is not there. Raises NotFound."""
     row = await tx.first(_by_id, {"id": secret_id, "now": room.clock.now()})
     if row is None:
-        raise no_secret()
+        raise no_secret(secret_id)
     return row
 
 
@@ -224,11 +226,13 @@ def _between(name: str, column: Any, sent: str) -> list[sa.ColumnElement[bool]]:
             way, rest = "eq", part
         try:
             at = common.when(rest)
-        except ValueError:
+            down = at.replace(microsecond=0)
+            compared = _COMPARED[way](column, down, down + (_SECOND if at > down else _NONE))
+        except (ValueError, OverflowError):
             raise BadInput(f"{sent[:100]} is not a valid {name}.") from None
         if way in found:
             raise BadInput(f"{sent[:100]} is not a valid {name}.")
-        found[way] = _COMPARED[way](column, at)
+        found[way] = compared
     return list(found.values())
 
 

@@ -86,7 +86,7 @@ def moment(value: Any, now: datetime) -> int:
     """A moment, in nanoseconds since 1970.
 
     Args:
-        value: seconds since 1970, an ISO 8601 text, or a span from now on ("-10 minutes").
+        value: seconds since 1970, an ISO 8601 text, "now", "today", or a span from now on ("-10 minutes").
 
     Raises:
         ValueError
@@ -109,6 +109,10 @@ def moment(value: Any, now: datetime) -> int:
 
 
 def _of_words(text: str, now: datetime) -> int:
+    if text == "now":
+        return of_datetime(now)
+    if text == "today":
+        return of_datetime(now.replace(hour=0, minute=0, second=0, microsecond=0))
     try:
         return _iso(text)
     except ValueError:

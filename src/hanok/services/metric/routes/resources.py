@@ -25,9 +25,11 @@ _ORDER = ("revision_start:asc", "started_at:asc")
 async def _page(
     request: Request, room: Metric, tx: Transaction, kind: Row[Any], test: Test
 ) -> Response:
-    """The resources that a query means, as it wants them."""
+    """The resources that a query means, with what all of the type have; by `details` with all that each has."""
     kinds = await types.every(tx)
-    shapes.flag("details", request.query.get("details", "false"))  # they are always told
+    detailed = shapes.flag("details", request.query.get("details", "false"))
+    others = {name for one in kinds.values() for name in one.attributes} - set(kind.attributes)
+    hidden = {"mark"} if detailed else {"mark", *others}
     page = common.page(request, room, *_ORDER)
     rows = await common.matching(request, tx, kind, test)
     if shapes.flag("history", request.query.get("history", "false")):
@@ -38,7 +40,7 @@ async def _page(
         views, marked = [resources.view(row, kinds[row.type]) for row in rows], "id"
     known = (*resources_keys(kind), marked)
     some, following = paging.cut(views, page, known, marked)
-    some = [{key: one[key] for key in one if key != "mark"} for one in some]
+    some = [{key: one[key] for key in one if key not in hidden} for one in some]
     shown = await resources.with_metrics(tx, some)
     headers = common.link(request, page, following)
     return common.spaced([_attributes(request, one) for one in shown], 200, headers)

@@ -329,12 +329,9 @@ TYPES = (
                     for name in ("create", "update", "delete")
                 },
             ),
-            "client_name": Property(
-                default="", update=True, refused="client actions are not supported."
-            ),
-            "entity_name": Property(
-                default="", update=True, refused="client actions are not supported."
-            ),
+            # Whom to ask while waiting; the answer, or its failure, changes nothing, so nobody is.
+            "client_name": Property(default="", update=True),
+            "entity_name": Property(default="", update=True),
             "constraint_prop_secs": Property(
                 type="number",
                 default=0,
