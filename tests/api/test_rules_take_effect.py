@@ -258,7 +258,8 @@ async def test_the_rule_on_the_groups_of_a_changed_load_balancer_takes_effect(
     things = await load_balancer.things(cloud, admin, admin)
     path = f"{load_balancer.BASE}/loadbalancers/{things['load-balancer', 'loadbalancer_id']}"
     enforcer = cloud.control.app.enforcer("load-balancer")
-    rule, body = "os_load-balancer_api:loadbalancer:put", {"loadbalancer": {"vip_sg_ids": []}}
+    rule = "os_load-balancer_api:loadbalancer:put"
+    body: dict[str, Any] = {"loadbalancer": {"vip_sg_ids": []}}
     enforcer.override({f"{rule}:vip_sg_ids": "!"})
     await admin("PUT", path, body, status=403)
     await admin("PUT", path, {"loadbalancer": {"name": "other"}}, status=200)
