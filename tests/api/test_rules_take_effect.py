@@ -127,7 +127,10 @@ class Turning:
         others = [one for one in route.rules if one != rule]
         rest = {**dict.fromkeys(others, "@"), **way.beside}
         nobody = await self._said(route, way, {**rest, rule: "!"})
-        if former := self._enforcer.defaults[rule].formerly:
+        former = self._enforcer.defaults[rule].formerly
+        if (
+            former and former not in route.rules
+        ):  # what stayed beside what was split off is asked itself
             assert await self._said(route, way, {**rest, former: "!"}) == nobody, former
         return await self._said(route, way, {**rest, rule: "@"}) != nobody
 
