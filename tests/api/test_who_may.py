@@ -65,7 +65,7 @@ STAYS_CLOSED = {
 }
 # Routes whose way here asks for more, or of another project than the owner's and the caller's: for allowed ones it says
 # nothing. Those of attributes leave out what may not be seen.
-OTHERS_ARE_ASKED = {
+OTHERS_APPLY = {
     ("alarming", "GET /v2/quotas/{project_id}"),
     ("placement", "GET /usages"),
     ("block-storage", "GET /v3/os-quota-sets/{project_id}"),
@@ -215,7 +215,7 @@ class Asking:
             may = await self.may(client, rule)
             through = may == {False} and not refused(status) and not self._in_part(route, text)
             kept_out = may == {True} and (status == 403 or (status == 404 and there))
-            if through or (kept_out and (self._kind, name) not in OTHERS_ARE_ASKED):
+            if through or (kept_out and (self._kind, name) not in OTHERS_APPLY):
                 yield who, name, status, text[:100]
         self.enforcer.override(dict.fromkeys(route.rules, "role:guest"))
         status, text = await self.says(callers["guest of ours"], route)

@@ -233,7 +233,7 @@ async def find(
         NotFound; Forbidden, where the API does not hide what is out of reach.
     """
     row, view = await reached(request, tx, kind, reach, requested)
-    _check_seen(request, kind, view, kind.rule("get"))
+    _check_visible(request, kind, view, kind.rule("get"))
     return row, view
 
 
@@ -253,7 +253,7 @@ async def reached(
     return row, (await kind.views(tx, reach, [row]))[0]
 
 
-def _check_seen(request: Request, kind: Kind[Any, Any], view: View, action: str) -> None:
+def _check_visible(request: Request, kind: Kind[Any, Any], view: View, action: str) -> None:
     """
     Raises:
         NotFound: the caller may not look. Forbidden, naming the action, where the API does not hide that it is there.
@@ -395,7 +395,7 @@ async def changeable(
     requested = request.path[parameter or kind.parameter]
     row, view = await reached(request, tx, kind, reach, requested)
     if not request.may(action, target_of(view)):
-        _check_seen(request, kind, view, action)
+        _check_visible(request, kind, view, action)
         if kind.pretends and action == kind.rule("update"):
             raise kind.api.not_found(kind.name, row.id)
         raise kind.api.disallowed((action,))

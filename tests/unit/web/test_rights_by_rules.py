@@ -45,7 +45,7 @@ CREDENTIALS = {
 
 
 # Rules that no route asks, with the reason. Those for types of resources are asked by the name of the type.
-NOT_ASKED = {
+NOT_APPLIED = {
     ("orchestration", "actions:action"): "upstream asks none but that of the action itself",
     ("orchestration", "actions:snapshot"): "snapshots are no actions; stacks:snapshot is asked",
     ("orchestration", "stacks:detail"): "/stacks/detail, which no reference names, is not served",
@@ -81,7 +81,7 @@ def test_each_rule_of_a_service_is_asked_by_a_route_or_another_rule(service: str
         by_attribute = by_attribute or rule.name.endswith("loadbalancer:put:vip_sg_ids")
         by_kind = rule.name.startswith("resource_types:")
         named = text.count(f'"{rule.name}"') > 1 or rule.name == EVERYWHERE  # beside its own line
-        others = rule.description == BY_OPERATORS or (service, rule.name) in NOT_ASKED
+        others = rule.description == BY_OPERATORS or (service, rule.name) in NOT_APPLIED
         asked = rule.name in used or f"rule:{rule.name}" in checks or by_attribute or named
         assert asked or by_kind or others, rule.name
 
