@@ -82,8 +82,8 @@ def test_each_rule_of_a_service_is_asked_by_a_route_or_another_rule(service: str
         by_kind = rule.name.startswith("resource_types:")
         named = text.count(f'"{rule.name}"') > 1 or rule.name == EVERYWHERE  # beside its own line
         others = rule.description == BY_OPERATORS or (service, rule.name) in NOT_APPLIED
-        asked = rule.name in used or f"rule:{rule.name}" in checks or by_attribute or named
-        assert asked or by_kind or others, rule.name
+        applied = rule.name in used or f"rule:{rule.name}" in checks or by_attribute or named
+        assert applied or by_kind or others, rule.name
 
 
 def allows(enforcer: Enforcer, rule: str) -> bool:
