@@ -14,11 +14,24 @@ from hanok.services.compute.routes.servers import EXTENDED
 from hanok.services.image.facade import ImageSettings
 from hanok.services.network.policy import RULES as NETWORK
 from hanok.services.network.routes.kinds import KINDS
+from hanok.services.orchestration.policy import RULES as ORCHESTRATION
 from hanok.web.microversions import text
 from hanok.web.policy import Enforcer
 from hanok.web.routes import PUBLIC, SIGNED_IN, Route
+from tests.api.orchestration import stackery
 from tests.api.test_every_route import EXPERIMENTAL, MOUNTS, NOWHERE, _things
-from tests.api.ways import Things, Way, Ways, block_storage, compute, identity, image, network, own
+from tests.api.ways import (
+    Things,
+    Way,
+    Ways,
+    block_storage,
+    compute,
+    identity,
+    image,
+    load_balancer,
+    network,
+    own,
+)
 from tests.cloud import Client, Cloud, running, settle
 
 # Order: what takes away comes last, of things before what holds them.
@@ -114,7 +127,10 @@ class Turning:
         others = [one for one in route.rules if one != rule]
         rest = {**dict.fromkeys(others, "@"), **way.beside}
         nobody = await self._said(route, way, {**rest, rule: "!"})
-        if former := self._enforcer.defaults[rule].formerly:
+        former = self._enforcer.defaults[rule].formerly
+        if (
+            former and former not in route.rules
+        ):  # what stayed beside what was split off is asked itself
             assert await self._said(route, way, {**rest, former: "!"}) == nobody, former
         return await self._said(route, way, {**rest, rule: "@"}) != nobody
 
@@ -236,6 +252,38 @@ async def test_each_rule_on_an_attribute_that_is_sent_takes_effect(cloud: Cloud,
         assert f"rule:{rule})" in refused.text
         enforcer.override({rule: "@"})
         assert f"rule:{rule}" not in (await admin(*request)).text
+
+
+async def test_the_rule_on_the_groups_of_a_changed_load_balancer_takes_effect(
+    cloud: Cloud,
+) -> None:
+    admin = await cloud.project_with("operators", "admin", "member")
+    things = await load_balancer.things(cloud, admin, admin)
+    path = f"{load_balancer.BASE}/loadbalancers/{things['load-balancer', 'loadbalancer_id']}"
+    enforcer = cloud.control.app.enforcer("load-balancer")
+    rule = "os_load-balancer_api:loadbalancer:put"
+    body: dict[str, Any] = {"loadbalancer": {"vip_sg_ids": []}}
+    enforcer.override({f"{rule}:vip_sg_ids": "!"})
+    await admin("PUT", path, body, status=403)
+    await admin("PUT", path, {"loadbalancer": {"name": "other"}}, status=200)
+    await settle(cloud)
+    enforcer.override({f"{rule}:vip_sg_ids": "@"})
+    await admin("PUT", path, body, status=200)
+
+
+async def test_each_rule_on_a_type_of_resource_takes_effect(cloud: Cloud) -> None:
+    member = await cloud.project_with("p", "member")
+    enforcer = cloud.control.app.enforcer("orchestration")
+    for rule in ORCHESTRATION:
+        kind = rule.name.removeprefix("resource_types:").replace("::*", "::User")
+        if kind == rule.name:
+            continue
+        body = {"stack_name": "s", "template": stackery.template({"r": {"type": kind}})}
+        for check, refused in (("!", True), ("@", False)):
+            enforcer.override({rule.name: check})
+            answer = await member("POST", f"{stackery.STACKS}/preview", body)
+            assert (answer.status_code == 403) is refused, (rule.name, answer.text)
+    enforcer.override({})
 
 
 def name_of_attribute(attribute: str) -> str:

@@ -158,4 +158,6 @@ def _service(name: str, rules: Sequence[Rule]) -> Iterator[str]:
             yield f"# {rule.description}"
         if rule.formerly:
             yield f"# Formerly: {rule.formerly}"
+        if rule.scopes:
+            yield f"# For tokens of: {', '.join(rule.scopes)}"
         yield f"#{json.dumps(rule.name)}: {json.dumps(rule.check)}"

@@ -232,17 +232,36 @@ async def find(
     Raises:
         NotFound; Forbidden, where the API does not hide what is out of reach.
     """
+    row, view = await reached(request, tx, kind, reach, requested)
+    _check_visible(request, kind, view, kind.rule("get"))
+    return row, view
+
+
+async def reached(
+    request: Request, tx: Transaction, kind: Kind[Any, V], reach: V, requested: str
+) -> tuple[Row[Any], View]:
+    """A row within the caller's reach, whatever the rules let them do to it.
+
+    Raises:
+        NotFound
+    """
     within = await _within(request, tx, kind, reach)
     row = await tx.first(kept.held(within, kept.named(kind.table.c.id)), {"named": requested})
     if row is None:
         request.allowed_by_hand()
         raise kind.api.not_found(kind.name, requested)
-    view = (await kind.views(tx, reach, [row]))[0]
+    return row, (await kind.views(tx, reach, [row]))[0]
+
+
+def _check_visible(request: Request, kind: Kind[Any, Any], view: View, action: str) -> None:
+    """
+    Raises:
+        NotFound: the caller may not look. Forbidden, naming the action, where the API does not hide that it is there.
+    """
     if not request.may(kind.rule("get"), target_of(view)):
         if not kind.api.hides:
-            raise kind.api.disallowed((kind.rule("get"),))
-        raise kind.api.not_found(kind.name, requested)
-    return row, view
+            raise kind.api.disallowed((action,))
+        raise kind.api.not_found(kind.name, view["id"])
 
 
 async def _found(
@@ -355,15 +374,28 @@ async def _make_one(
 
 
 async def changeable(
-    request: Request, tx: Transaction, kind: Kind[Any, V], reach: V, action: str
+    request: Request,
+    tx: Transaction,
+    kind: Kind[Any, V],
+    reach: V,
+    action: str,
+    *,
+    parameter: str = "",
 ) -> tuple[Row[Any], View]:
-    """The row of the path, if the caller may do this to it. action: the name of a rule.
+    """The row of the path, if the caller may do this to it.
+
+    Args:
+        action: the name of a rule. parameter: of the path, where it is not the kind's own.
+
+    Whoever the action's own rule lets needs no other: an operator may open one without the rule of looking.
 
     Raises:
-        NotFound; Forbidden: the caller may look at it, and no more.
+        NotFound: the caller may not even look at it. Forbidden: they may look at it, and no more.
     """
-    row, view = await find(request, tx, kind, reach, request.path[kind.parameter])
+    requested = request.path[parameter or kind.parameter]
+    row, view = await reached(request, tx, kind, reach, requested)
     if not request.may(action, target_of(view)):
+        _check_visible(request, kind, view, action)
         if kind.pretends and action == kind.rule("update"):
             raise kind.api.not_found(kind.name, row.id)
         raise kind.api.disallowed((action,))

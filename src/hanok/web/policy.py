@@ -78,6 +78,21 @@ def with_former_names(
     )
 
 
+EVERY_SCOPE = ("system", "domain", "project")
+
+
+def of_projects(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """The rules, open to tokens for a project alone, but for those that say their scopes themselves.
+
+    Most services have nothing but what projects have: an administrator of a domain, or of the system, has no business
+    there, whatever the role is called.
+    """
+    return tuple(
+        rule if rule.scopes else msgspec.structs.replace(rule, scopes=("project",))
+        for rule in rules
+    )
+
+
 _Allows = Callable[[Mapping[str, Any], dict[str, Any]], bool]
 
 

@@ -16,12 +16,12 @@ from tests.cloud import PASSWORD, Client, Cloud, running
 SERVERS = "/compute/v2.1/servers"
 
 
-async def _status(client: Client, requested: int) -> int:
+async def _status(client: Client, requested: int, path: str = SERVERS) -> int:
     """The answer's status, once it is the one asked for or a minute has passed."""
     status = 0
     with suppress(TimeoutError):
         async with asyncio.timeout(60):
-            while (status := (await client("GET", SERVERS)).status_code) != requested:
+            while (status := (await client("GET", path)).status_code) != requested:
                 await asyncio.sleep(0.05)
     return status
 
@@ -59,6 +59,17 @@ async def test_a_custom_role_takes_effect_without_a_restart(cloud: Cloud) -> Non
     assert await _status(viewer, 403) == 403
     assert await _told(admin, 0) == []
     assert (await cloud.sign_in("p", PASSWORD, project="p")).token
+
+
+async def test_a_former_name_takes_effect_without_a_restart(cloud: Cloud) -> None:
+    reader, hosts = await cloud.project_with("p", "reader"), "/compute/v2.1/os-hosts"
+    assert await _status(reader, 403, hosts) == 403
+    folder: Path = cloud.control.settings.policies
+    folder.mkdir(parents=True)
+    (folder / "compute.yaml").write_text('"os_compute_api:os-hosts": "role:reader"\n')
+    assert await _status(reader, 200, hosts) == 200
+    (folder / "compute.yaml").write_text('"os_compute_api:os-hosts:list": "!"\n')
+    assert await _status(reader, 403, hosts) == 403
 
 
 async def test_a_file_with_the_time_and_size_of_the_one_before_is_taken_up(cloud: Cloud) -> None:

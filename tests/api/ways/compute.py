@@ -33,10 +33,12 @@ async def _on_a_silent_host(cloud: Cloud, owner: Client, things: Things) -> str:
 
 
 async def _too_large(cloud: Cloud, admin: Client, owner: Client, things: Things) -> str:
-    """A server that no host has room for."""
+    """A server that no host has room for, and that boots from a volume as far as its row says."""
     huge = await a_flavor(admin, "huge", ram=1 << 30)
     failed = await a_server(owner, things["compute", "image"], huge)
     await settle(cloud)
+    async with cloud.control.database.write() as tx:
+        await tx.execute(servers.update().where(servers.c.id == failed).values(image_id=""))
     return failed
 
 
@@ -178,6 +180,9 @@ async def ways(cloud: Cloud, admin: Client, owner: Client, things: Things) -> Wa
         action("addSecurityGroup", {"name": "none"}),
         action("removeSecurityGroup", {"name": "none"}),
         action("createImage", {"name": "i"}),
+        action(
+            "createImage", {"name": "i"}, f"{_A}:servers:create_image:allow_volume_backed", of=failed
+        ),
         action("createBackup", {"name": "b", "backup_type": "daily", "rotation": 0}),
         action("os-getSerialConsole", {"type": "serial"}),
         action("os-getVNCConsole", {"type": "novnc"}),

@@ -64,6 +64,10 @@ async def ways(cloud: Cloud, admin: Client, things: Things) -> Ways:
         ("POST /v1/stacks/preview", ""): Way(body=made),
         ("POST /v1/validate", ""): Way(body=changed),
         ("GET /v1/stacks", "stacks:global_index"): Way(query="global_tenant=true"),
+        ("GET /v1/software_configs", "software_configs:global_index"): Way(
+            query="global_tenant=true"
+        ),
+        (f"PATCH {_STACK}", "stacks:update_no_change"): Way(body={"existing": True}),
         (f"GET {_STACK}/outputs/{{output_key}}", ""): Way(path={"output_key": "o"}),
         (f"POST {_RESOURCE}/signal", ""): Way(body={"status": "SUCCESS"}),
         (f"PATCH {_RESOURCE}", ""): Way(

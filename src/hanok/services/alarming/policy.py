@@ -5,13 +5,13 @@ Source: Aodh's policy reference.
 
 from __future__ import annotations
 
-from hanok.web.policy import BY_OPERATORS, Rule
+from hanok.web.policy import BY_OPERATORS, Rule, of_projects
 
 _READER = "rule:project_reader_or_admin"
 _MEMBER = "rule:project_member_or_admin"
 _ADMIN = "rule:context_is_admin"
 
-RULES: tuple[Rule, ...] = (
+_RULES: tuple[Rule, ...] = (
     Rule("context_is_admin", "role:admin", "Reach what belongs to other projects."),
     Rule("segregation", _ADMIN, BY_OPERATORS),
     Rule("admin_or_owner", "rule:context_is_admin or project_id:%(project_id)s", BY_OPERATORS),
@@ -37,3 +37,4 @@ RULES: tuple[Rule, ...] = (
     Rule("telemetry:update_quotas", _ADMIN, "Set how many alarms a project may have."),
     Rule("telemetry:delete_quotas", _ADMIN, "Go back to the quota that is everybody's."),
 )  # fmt: skip
+RULES = of_projects(_RULES)

@@ -5,9 +5,9 @@ Source: the service's policy reference.
 
 from __future__ import annotations
 
-from hanok.web.policy import BY_OPERATORS, Rule
+from hanok.web.policy import BY_OPERATORS, Rule, with_former_names
 
-RULES: tuple[Rule, ...] = (
+_RULES: tuple[Rule, ...] = (
     Rule("clusters:get", "rule:admin_api", "See a cluster (GET /clusters/{cluster_name})"),
     Rule(
         "clusters:get_all", "rule:admin_api", "List clusters (GET /clusters, GET /clusters/detail)"
@@ -813,3 +813,34 @@ RULES: tuple[Rule, ...] = (
         "For other rules: who may see a project's volumes",
     ),
 )
+
+# What rules were called before they were split: an operator's file may still say so.
+_FORMER_NAMES: dict[str, tuple[str, ...]] = {
+    "group:group_types_manage": (
+        "group:group_types:create",
+        "group:group_types:update",
+        "group:group_types:delete",
+    ),
+    "group:group_types_specs": (
+        "group:group_types_specs:get",
+        "group:group_types_specs:get_all",
+        "group:group_types_specs:create",
+        "group:group_types_specs:update",
+        "group:group_types_specs:delete",
+    ),
+    "volume_extension:quota_classes": (
+        "volume_extension:quota_classes:get",
+        "volume_extension:quota_classes:update",
+    ),
+    "volume_extension:types_manage": (
+        "volume_extension:type_create",
+        "volume_extension:type_update",
+        "volume_extension:type_delete",
+    ),
+    "volume_extension:volume_image_metadata": (
+        "volume_extension:volume_image_metadata:show",
+        "volume_extension:volume_image_metadata:set",
+        "volume_extension:volume_image_metadata:remove",
+    ),
+}
+RULES = with_former_names(_RULES, _FORMER_NAMES)

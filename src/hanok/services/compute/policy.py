@@ -5,7 +5,7 @@ Source: the service's policy reference.
 
 from __future__ import annotations
 
-from hanok.web.policy import BY_OPERATORS, Rule, with_former_names
+from hanok.web.policy import BY_OPERATORS, Rule, of_projects, with_former_names
 
 _RULES: tuple[Rule, ...] = (
     Rule(
@@ -902,6 +902,11 @@ _RULES: tuple[Rule, ...] = (
         "POST /servers/{server_id}/action (createImage)",
     ),
     Rule(
+        "os_compute_api:servers:create_image:allow_volume_backed",
+        "rule:project_member_or_admin",
+        "Of a server that boots from a volume (POST /servers/{server_id}/action, createImage)",
+    ),
+    Rule(
         "os_compute_api:servers:delete",
         "rule:project_member_or_admin",
         "DELETE /servers/{server_id}",
@@ -1051,5 +1056,34 @@ _FORMER_NAMES: dict[str, tuple[str, ...]] = {
         "os_compute_api:os-tenant-networks:list",
         "os_compute_api:os-tenant-networks:show",
     ),
+    "os_compute_api:os-baremetal-nodes": (
+        "os_compute_api:os-baremetal-nodes:list",
+        "os_compute_api:os-baremetal-nodes:show",
+    ),
+    "os_compute_api:os-hosts": (
+        "os_compute_api:os-hosts:list",
+        "os_compute_api:os-hosts:show",
+        "os_compute_api:os-hosts:update",
+        "os_compute_api:os-hosts:reboot",
+        "os_compute_api:os-hosts:shutdown",
+        "os_compute_api:os-hosts:start",
+    ),
+    "os_compute_api:os-instance-usage-audit-log": (
+        "os_compute_api:os-instance-usage-audit-log:list",
+        "os_compute_api:os-instance-usage-audit-log:show",
+    ),
+    "os_compute_api:os-server-password": (
+        "os_compute_api:os-server-password:show",
+        "os_compute_api:os-server-password:clear",
+    ),
+    # Split off, where the name itself stayed: what an operator says of the one holds for the other, too.
+    "os_compute_api:os-migrate-server:migrate_live": (
+        "os_compute_api:os-migrate-server:migrate_live:host",
+    ),
+    "os_compute_api:os-migrations:index": (
+        "os_compute_api:os-migrations:index:all_projects",
+        "os_compute_api:os-migrations:index:host",
+    ),
+    "os_compute_api:servers:migrations:index": ("os_compute_api:servers:migrations:index:host",),
 }
-RULES = with_former_names(_RULES, _FORMER_NAMES)
+RULES = of_projects(with_former_names(_RULES, _FORMER_NAMES))

@@ -5,9 +5,9 @@ Source: the service's policy reference.
 
 from __future__ import annotations
 
-from hanok.web.policy import BY_OPERATORS, Rule
+from hanok.web.policy import BY_OPERATORS, Rule, of_projects
 
-RULES: tuple[Rule, ...] = (
+_RULES: tuple[Rule, ...] = (
     Rule(
         "add_image",
         "rule:context_is_admin or (role:member and project_id:%(project_id)s and project_id:%(owner)s)",
@@ -260,3 +260,4 @@ RULES: tuple[Rule, ...] = (
     # No rule of ours leads to these; an operator's file may, as upstream's own do.
     Rule("metadef_default", "@", BY_OPERATORS),
 )
+RULES = of_projects(_RULES)

@@ -8,7 +8,7 @@ Source: Barbican's policy reference, and the rules that it replaces.
 
 from __future__ import annotations
 
-from hanok.web.policy import BY_OPERATORS, Rule
+from hanok.web.policy import BY_OPERATORS, Rule, of_projects
 
 _LEADS = "Leads to others."
 
@@ -57,7 +57,7 @@ def _leading(kind: str) -> tuple[Rule, ...]:
     )
 
 
-RULES: tuple[Rule, ...] = (
+_RULES: tuple[Rule, ...] = (
     Rule("context_is_admin", "role:admin", "Reach what belongs to other projects."),
     Rule("admin", "role:admin", _LEADS),
     Rule("creator", "role:creator", _LEADS),
@@ -120,3 +120,4 @@ RULES: tuple[Rule, ...] = (
     Rule("transport_key:get", "role:reader or rule:all_users", "See a transport key."),
     Rule("transport_key:delete", "role:admin", "Delete a transport key."),
 )  # fmt: skip
+RULES = of_projects(_RULES)

@@ -5,13 +5,14 @@ Source: Gnocchi's policy reference.
 
 from __future__ import annotations
 
-from hanok.web.policy import BY_OPERATORS, Rule
+from hanok.web.policy import Rule
 
-_OPERATORS = "role:admin or role:service"
+_OPERATORS = "rule:admin_or_service"
 _CREATOR = "rule:admin_or_creator"
 _RESOURCE = "rule:admin_or_creator or rule:resource_owner"
 _METRIC = "rule:admin_or_creator or rule:metric_owner"
-_WRITES = "rule:admin_or_creator or role:service"
+_WRITES = "rule:admin_or_service or rule:creator"
+_LOOKS = "rule:admin_or_service or rule:creator or rule:metric_owner"
 
 
 def _all_may(*names: str) -> tuple[Rule, ...]:
@@ -21,8 +22,8 @@ def _all_may(*names: str) -> tuple[Rule, ...]:
 RULES: tuple[Rule, ...] = (
     Rule("context_is_admin", "role:admin", "Reach what belongs to other projects."),
     Rule("admin_or_creator", "role:admin or project_id:%(created_by_project_id)s", "Leads to others."),
-    Rule("admin_or_service", _OPERATORS, BY_OPERATORS),
-    Rule("creator", "project_id:%(created_by_project_id)s", BY_OPERATORS),
+    Rule("admin_or_service", "role:admin or role:service", "Leads to others."),
+    Rule("creator", "project_id:%(created_by_project_id)s", "Leads to others."),
     Rule("resource_owner", "project_id:%(project_id)s", "Leads to others."),
     Rule("metric_owner", "project_id:%(resource.project_id)s", "Leads to others."),
     Rule("get status", "role:admin", "See what waits to be processed."),
@@ -35,7 +36,7 @@ RULES: tuple[Rule, ...] = (
     Rule("delete resource", _CREATOR, "Delete a resource."),
     Rule("delete resources", _CREATOR, "Delete all resources that a query finds."),
     Rule("list resource", _RESOURCE, "List resources."),
-    Rule("search resource", f"{_RESOURCE} or role:service", "Search resources by a query."),
+    Rule("search resource", "rule:admin_or_service or rule:creator or rule:resource_owner", "Search resources by a query."),
     Rule("create resource type", _OPERATORS, "Make a type of resources."),
     Rule("update resource type", _OPERATORS, "Change the attributes of a type."),
     Rule("delete resource type", "role:admin", "Delete a type of resources."),
@@ -45,10 +46,10 @@ RULES: tuple[Rule, ...] = (
     Rule("create archive policy rule", "role:admin", "Make a rule for new metrics."),
     Rule("update archive policy rule", "role:admin", "Rename a rule."),
     Rule("delete archive policy rule", "role:admin", "Delete a rule."),
-    Rule("get metric", f"{_METRIC} or role:service", "See a metric."),
+    Rule("get metric", _LOOKS, "See a metric."),
     Rule("delete metric", _CREATOR, "Delete a metric."),
     Rule("list metric", _METRIC, "List metrics."),
     Rule("search metric", _METRIC, "Search values in metrics."),
-    Rule("get measures", f"{_METRIC} or role:service", "Read measures."),
+    Rule("get measures", _LOOKS, "Read measures."),
     Rule("post measures", _WRITES, "Write measures."),
 )  # fmt: skip

@@ -5,7 +5,7 @@ Source: the service's policy reference.
 
 from __future__ import annotations
 
-from hanok.web.policy import BY_OPERATORS, Rule, with_former_names
+from hanok.web.policy import BY_OPERATORS, Rule, of_projects, with_former_names
 
 _RULES: tuple[Rule, ...] = (
     Rule(
@@ -1331,18 +1331,21 @@ _RULES: tuple[Rule, ...] = (
     Rule("rule_default_sg", "field:security_group_rules:belongs_to_default_sg=True", BY_OPERATORS),
 )
 
-# What rules were called before they were split, or renamed: an operator's file may still say so.
+# What rules were called before they were renamed: an operator's file may still say so.
 _FORMER_NAMES: dict[str, tuple[str, ...]] = {
-    f"{verb}_{kind}s_tags": (f"{verb}_{kind}:tags",)
+    f"{verb}_{former}_tags": (f"{verb}_{kind}:tags",)
     for verb in ("create", "get", "update", "delete")
-    for kind in (
-        "floatingip",
-        "network",
-        "port",
-        "router",
-        "security_group",
-        "subnet",
-        "subnetpool",
+    for kind, former in (
+        ("floatingip", "floatingips"),
+        ("network", "networks"),
+        ("network_segment_range", "network_segment_ranges"),
+        ("policy", "policies"),
+        ("port", "ports"),
+        ("router", "routers"),
+        ("security_group", "security_groups"),
+        ("subnet", "subnets"),
+        ("subnetpool", "subnetpools"),
+        ("trunk", "trunks"),
     )
 }
-RULES = with_former_names(_RULES, _FORMER_NAMES)
+RULES = of_projects(with_former_names(_RULES, _FORMER_NAMES))

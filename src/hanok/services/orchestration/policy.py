@@ -5,9 +5,9 @@ Source: the service's policy reference.
 
 from __future__ import annotations
 
-from hanok.web.policy import BY_OPERATORS, Rule
+from hanok.web.policy import BY_OPERATORS, EVERY_SCOPE, Rule, of_projects
 
-RULES: tuple[Rule, ...] = (
+_RULES: tuple[Rule, ...] = (
     Rule(
         "actions:action",
         "role:member and project_id:%(project_id)s",
@@ -97,6 +97,7 @@ RULES: tuple[Rule, ...] = (
         "software_configs:global_index",
         "rule:deny_everybody",
         "Global index: software configs (GET /v1/{tenant_id}/software_configs)",
+        EVERY_SCOPE,
     ),
     Rule(
         "software_configs:index",
@@ -187,6 +188,7 @@ RULES: tuple[Rule, ...] = (
         "stacks:global_index",
         "rule:deny_everybody",
         "Global index: stacks (GET /v1/{tenant_id}/stacks)",
+        EVERY_SCOPE,
     ),
     Rule(
         "stacks:index",
@@ -398,3 +400,4 @@ RULES: tuple[Rule, ...] = (
         "Use OS::Octavia::Quota in templates",
     ),
 )
+RULES = of_projects(_RULES)

@@ -5,9 +5,9 @@ Source: the service's policy reference.
 
 from __future__ import annotations
 
-from hanok.web.policy import BY_OPERATORS, Rule
+from hanok.web.policy import BY_OPERATORS, Rule, of_projects
 
-RULES: tuple[Rule, ...] = (
+_RULES: tuple[Rule, ...] = (
     Rule(
         "placement:allocation_candidates:list",
         "rule:admin_or_service_api",
@@ -148,3 +148,4 @@ RULES: tuple[Rule, ...] = (
     # No rule of ours leads to these; an operator's file may, as upstream's own do.
     Rule("admin_api", "role:admin", BY_OPERATORS),
 )
+RULES = of_projects(_RULES)

@@ -5,9 +5,9 @@ Source: the service's policy reference.
 
 from __future__ import annotations
 
-from hanok.web.policy import BY_OPERATORS, Rule
+from hanok.web.policy import BY_OPERATORS, EVERY_SCOPE, Rule, of_projects
 
-RULES: tuple[Rule, ...] = (
+_RULES: tuple[Rule, ...] = (
     Rule(
         "availability_zone:index",
         "(rule:context_is_admin) or (rule:project-reader)",
@@ -645,11 +645,13 @@ RULES: tuple[Rule, ...] = (
         "share_network_subnet:delete_metadata",
         "(rule:context_is_admin) or (rule:project-member)",
         "DELETE /share-networks/{share_network_id}/subnets/{share_network_subnet_id}/metadata/{key}",
+        ("system", "project"),
     ),
     Rule(
         "share_network_subnet:get_metadata",
         "(rule:context_is_admin) or (rule:project-reader)",
         "GET /share-networks/{share_network_id}/subnets/{share_network_subnet_id}/metadata; GET /share-networks/{share_network_id}/subnets/{share_network_subnet_id}/metadata/{key}",
+        ("system", "project"),
     ),
     Rule(
         "share_network_subnet:index",
@@ -665,6 +667,7 @@ RULES: tuple[Rule, ...] = (
         "share_network_subnet:update_metadata",
         "(rule:context_is_admin) or (rule:project-member)",
         "PUT /share-networks/{share_network_id}/subnets/{share_network_subnet_id}/metadata; POST /share-networks/{share_network_id}/subnets/{share_network_subnet_id}/metadata/{key}",
+        ("system", "project"),
     ),
     Rule(
         "share_replica:create",
@@ -680,6 +683,7 @@ RULES: tuple[Rule, ...] = (
         "share_replica:delete_metadata",
         "(rule:context_is_admin) or (rule:project-member)",
         "DELETE /share-replicas/{share_replica_id}/metadata/{key}",
+        ("system", "project"),
     ),
     Rule(
         "share_replica:force_delete",
@@ -695,6 +699,7 @@ RULES: tuple[Rule, ...] = (
         "share_replica:get_metadata",
         "(rule:context_is_admin) or (rule:project-member)",
         "GET /share-replicas/{share_replica_id}/metadata; GET /share-replicas/{share_replica_id}/metadata/{key}",
+        ("system", "project"),
     ),
     Rule(
         "share_replica:promote",
@@ -725,6 +730,7 @@ RULES: tuple[Rule, ...] = (
         "share_replica:update_metadata",
         "(rule:context_is_admin) or (rule:project-member)",
         "PUT /share-replicas/{share_replica_id}/metadata; POST /share-replicas/{share_replica_id}/metadata/{key}",
+        ("system", "project"),
     ),
     Rule(
         "share_replica_export_location:index",
@@ -885,26 +891,31 @@ RULES: tuple[Rule, ...] = (
         "share_transfer:accept",
         "(rule:context_is_admin) or (rule:project-member)",
         "POST /share-transfers/{transfer_id}/accept",
+        EVERY_SCOPE,
     ),
     Rule(
         "share_transfer:create",
         "(rule:context_is_admin) or (rule:project-member)",
         "POST /share-transfers",
+        EVERY_SCOPE,
     ),
     Rule(
         "share_transfer:delete",
         "(rule:context_is_admin) or (rule:project-member)",
         "DELETE /share-transfers/{transfer_id}",
+        EVERY_SCOPE,
     ),
     Rule(
         "share_transfer:get",
         "(rule:context_is_admin) or (rule:project-reader)",
         "GET /share-transfers/{transfer_id}",
+        EVERY_SCOPE,
     ),
     Rule(
         "share_transfer:get_all",
         "(rule:context_is_admin) or (rule:project-reader)",
         "GET /share-transfers; GET /share-transfers/detail",
+        EVERY_SCOPE,
     ),
     Rule(
         "share_transfer:get_all_tenant",
@@ -977,7 +988,12 @@ RULES: tuple[Rule, ...] = (
         "role:admin or role:service",
         "For other rules: administrators and services",
     ),
-    Rule("context_is_admin", "role:admin", "Reach the shares of all projects"),
+    Rule(
+        "context_is_admin",
+        "role:admin",
+        "Reach the shares of all projects",
+        EVERY_SCOPE,  # what it leads to says for which tokens it is
+    ),
     Rule(
         "context_is_host_admin", "role:admin and project_id:%(project_id)s", "See where a share is"
     ),
@@ -999,3 +1015,4 @@ RULES: tuple[Rule, ...] = (
         "For other rules: who may see a project's shares",
     ),
 )
+RULES = of_projects(_RULES)

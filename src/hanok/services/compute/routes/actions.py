@@ -74,6 +74,8 @@ async def _make_image(
     await _check_quiesce(request, room, rule)
     async with request.transaction() as tx:
         row = await readable(request, tx, rule)
+        if backup_type is None and not row.image_id:
+            request.allow(_OF_VOLUMES, project_id=row.project_id, user_id=row.user_id)
         if counts_metadata:
             await snapshots.check_metadata(tx, room, caller, metadata)
         if backup_type is not None and not row.image_id:
@@ -128,7 +130,7 @@ def _image_maker(*, named: bool, counts_metadata: bool) -> Handler:
         image_id = await _make_image(
             request,
             room,
-            "os_compute_api:servers:create_image",
+            _IMAGE,
             body,
             counts_metadata=counts_metadata,
         )
@@ -234,6 +236,8 @@ def _group(key: str, join: bool, rule: str) -> Handler:
 
 
 _A = "os_compute_api"
+_IMAGE = f"{_A}:servers:create_image"
+_OF_VOLUMES = f"{_IMAGE}:allow_volume_backed"
 _PATH = "/v2.1/servers/{server_id}/action"
 _POWER: tuple[tuple[str, Action, str], ...] = (
     ("os-start", "start", f"{_A}:servers:start"),
@@ -268,7 +272,7 @@ ROUTES = (
             "POST",
             _PATH,
             maker(named=named, counts_metadata=counts),
-            (rule,),
+            rules,
             body_key=key,
             strict=True,
             body=body,
@@ -276,9 +280,9 @@ ROUTES = (
             maximum=maximum,
         )
         for minimum, maximum, named, counts in _IMAGE_HISTORY
-        for key, maker, rule, body in (
-            ("createImage", _image_maker, f"{_A}:servers:create_image", bodies.CreateImage),
-            ("createBackup", _backup_maker, f"{_A}:os-create-backup", bodies.CreateBackup),
+        for key, maker, rules, body in (
+            ("createImage", _image_maker, (_IMAGE, _OF_VOLUMES), bodies.CreateImage),
+            ("createBackup", _backup_maker, (f"{_A}:os-create-backup",), bodies.CreateBackup),
         )
     ),
     Route(

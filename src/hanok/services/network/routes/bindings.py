@@ -10,7 +10,6 @@ from typing import Any
 from starlette.responses import Response
 
 from hanok.services.network.logic import bindings
-from hanok.services.network.logic.errors import disallowed
 from hanok.services.network.logic.reach import get_any
 from hanok.services.network.room import Network
 from hanok.services.network.routes.api import BODIES, PAGES, as_sent, reach_of
@@ -18,7 +17,7 @@ from hanok.services.network.routes.kinds import PORT
 from hanok.services.network.schemas.resources import BINDING
 from hanok.store import Transaction
 from hanok.web.attributes import schema
-from hanok.web.doors import find, target_of
+from hanok.web.doors import changeable
 from hanok.web.plain_lists import ItemList
 from hanok.web.request import Request, json_answer, list_answer, no_content
 from hanok.web.routes import Route
@@ -38,9 +37,7 @@ async def _allowed(request: Request, tx: Transaction, action: str) -> str:
     Raises:
         NotFound: the caller does not see the port. Forbidden
     """
-    row, view = await find(request, tx, PORT, reach_of(request), request.path["port_id"])
-    if not request.may(action, target_of(view)):
-        raise disallowed(action)
+    row, _ = await changeable(request, tx, PORT, reach_of(request), action)
     return str(row.id)
 
 
@@ -110,15 +107,15 @@ ROUTES = (
         "GET",
         _ALL,
         list_bindings,
-        ("get_port_binding", "get_port"),
+        ("get_port_binding",),
         query=BINDINGS.parameters,
     ),
-    Route("GET", _ONE, show_binding, ("get_port_binding", "get_port"), query=("fields",)),
+    Route("GET", _ONE, show_binding, ("get_port_binding",), query=("fields",)),
     Route(
         "POST",
         _ALL,
         create_binding,
-        ("create_port_binding", "get_port"),
+        ("create_port_binding",),
         strict=True,
         body=lambda: schema(BINDING, "POST"),
         member="binding",
@@ -128,7 +125,7 @@ ROUTES = (
         "PUT",
         _ONE,
         update_binding,
-        ("create_port_binding", "get_port"),
+        ("create_port_binding",),
         strict=True,
         body=lambda: schema(BINDING, "PUT"),
         member="binding",
@@ -138,14 +135,14 @@ ROUTES = (
         "PUT",
         f"{_ONE}/activate",
         activate_binding,
-        ("activate", "get_port"),
+        ("activate",),
         event="network.binding.update.end",
     ),
     Route(
         "DELETE",
         _ONE,
         delete_binding,
-        ("delete_port_binding", "get_port"),
+        ("delete_port_binding",),
         event="network.binding.delete.end",
     ),
 )

@@ -14,7 +14,7 @@ from hanok.services.network.routes.kinds import ADDRESS_GROUP, SUBNET_POOL, Reso
 from hanok.services.network.schemas.resources import ADDRESSES, LEAVING_ADDRESSES, PREFIXES
 from hanok.store import Transaction
 from hanok.web.attributes import Attribute, schema, uuid
-from hanok.web.doors import changeable, find, told, view_for
+from hanok.web.doors import changeable, reached, told, view_for
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import Route
 
@@ -34,7 +34,7 @@ async def _sent(request: Request, attributes: dict[str, Attribute]) -> Any:
 
 async def _tell(request: Request, tx: Transaction, kind: Resource, requested: str) -> Any:
     """How a resource is now, which the request's event tells."""
-    _, view = await find(request, tx, kind, reach_of(request), requested)
+    _, view = await reached(request, tx, kind, reach_of(request), requested)
     request.made(requested, told(kind, view))
     return view
 

@@ -10,7 +10,6 @@ from typing import Any
 from starlette.responses import Response
 
 from hanok.base.errors import BadInput, NotFound
-from hanok.services.network.logic.errors import disallowed
 from hanok.services.network.logic.reach import STORED, Reach, change, set_tags
 from hanok.services.network.room import Network
 from hanok.services.network.routes.api import BODIES, reach_of
@@ -18,7 +17,7 @@ from hanok.services.network.routes.kinds import QOS_POLICY, TAGGED
 from hanok.services.network.schemas.values import tag as a_tag
 from hanok.services.network.schemas.values import tag_list
 from hanok.store import Transaction
-from hanok.web.doors import find, target_of
+from hanok.web.doors import changeable
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.resources import Kind
 from hanok.web.routes import Route
@@ -29,9 +28,8 @@ MAXIMUM_TAGS = 50
 async def _found(
     request: Request, tx: Transaction, kind: Kind[Network, Reach], rule: str
 ) -> tuple[Any, list[str]]:
-    row, view = await find(request, tx, kind, reach_of(request), request.path["resource_id"])
-    if not request.may(rule, target_of(view)):
-        raise disallowed(rule)
+    reach = reach_of(request)
+    row, view = await changeable(request, tx, kind, reach, rule, parameter="resource_id")
     return row, list(view["tags"])
 
 

@@ -8,13 +8,12 @@ from starlette.responses import Response
 
 from hanok.base.errors import BadInput
 from hanok.services.network.logic import trunks
-from hanok.services.network.logic.errors import disallowed
 from hanok.services.network.room import Network
 from hanok.services.network.routes.api import BODIES, reach_of
 from hanok.services.network.routes.kinds import TRUNK
 from hanok.services.network.schemas.resources import LEAVING_SUBPORTS, SUBPORTS
 from hanok.web.attributes import Attribute, schema
-from hanok.web.doors import changeable, find, target_of, told, view_for
+from hanok.web.doors import changeable, reached, told, view_for
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import Route
 
@@ -35,7 +34,7 @@ async def _change(request: Request, room: Network, rule: str) -> Response:
             await trunks.add(tx, room, reach, row, sent)
         else:
             await trunks.remove(tx, room, row, sent)
-        _, view = await find(request, tx, TRUNK, reach, row.id)
+        _, view = await reached(request, tx, TRUNK, reach, row.id)
         request.made(row.id, told(TRUNK, view))
     return json_answer(view_for(request, TRUNK, view))
 
@@ -53,9 +52,7 @@ async def remove_subports(request: Request, room: Network) -> Response:
 async def list_subports(request: Request, room: Network) -> Response:
     """GET /trunks/{id}/get_subports."""
     async with request.reading() as tx:
-        _, view = await find(request, tx, TRUNK, reach_of(request), request.path["trunk_id"])
-    if not request.may("get_subports", target_of(view)):
-        raise disallowed("get_subports")
+        _, view = await changeable(request, tx, TRUNK, reach_of(request), "get_subports")
     return json_answer({"sub_ports": view["sub_ports"]})
 
 

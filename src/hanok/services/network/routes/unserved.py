@@ -20,7 +20,7 @@ from hanok.services.network.room import Network
 from hanok.services.network.routes.api import BODIES, PAGES, as_sent, reach_of
 from hanok.services.network.routes.kinds import QOS_POLICY, ROUTER
 from hanok.store import Transaction
-from hanok.web.doors import find, target_of
+from hanok.web.doors import reached, target_of
 from hanok.web.plain_lists import ItemList
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import Route
@@ -144,7 +144,7 @@ async def _allow(request: Request, tx: Transaction, one: Unserved, verb: str) ->
     above = next((each for each in _ABOVE if each.parameter in request.path), None)
     if above is not None:
         requested = request.path[above.parameter]
-        _, view = await find(request, tx, above, reach_of(request), requested)
+        _, view = await reached(request, tx, above, reach_of(request), requested)
         target = {**target_of(view), "ext_parent:project_id": view["project_id"]}
     elif "local_ip_id" in request.path and one.parameter != "local_ip_id":
         target["ext_parent:project_id"] = request.token.project_id

@@ -249,13 +249,15 @@ def shown_deployment(row: Row[Any]) -> dict[str, Any]:
     }
 
 
-async def page(tx: Transaction, project_id: str, query: Mapping[str, str]) -> list[Row[Any]]:
-    """A project's configs, newest first; a page of them where that is asked for.
+async def page(tx: Transaction, project_id: str | None, query: Mapping[str, str]) -> list[Row[Any]]:
+    """A project's configs, newest first; a page of them where that is asked for. None: those of all projects.
 
     Raises:
         BadInput
     """
-    statement = ALL.where(configs.c.project_id == project_id).order_by(configs.c.sequence.desc())
+    statement = ALL.order_by(configs.c.sequence.desc())
+    if project_id is not None:
+        statement = statement.where(configs.c.project_id == project_id)
     marker, limit = query.get("marker"), query.get("limit")
     if marker:
         row = await config(tx, marker, project_id)

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import UNSET, structs
 from starlette.responses import Response
 
-from hanok.services.orchestration.logic import configs
+from hanok.services.orchestration.logic import configs, lists
 from hanok.services.orchestration.room import Orchestration
 from hanok.services.orchestration.routes import common
 from hanok.services.orchestration.schemas import ConfigBody, DeploymentBody, DeploymentChange
@@ -20,9 +20,14 @@ from hanok.web.versions import Query
 
 
 async def list_configs(request: Request, room: Orchestration) -> Response:
+    """GET /software_configs, of all projects too where a rule of its own lets the caller."""
     request.allow("software_configs:index", project_id=common.project(request))
+    everywhere = lists.yes(request.query.get("global_tenant"))
+    if everywhere:
+        request.allow("software_configs:global_index", project_id=common.project(request))
     async with request.reading() as tx:
-        rows = await configs.page(tx, common.project(request), request.query)
+        project_id = None if everywhere else common.project(request)
+        rows = await configs.page(tx, project_id, request.query)
     return json_answer({"software_configs": [configs.shown(row, brief=True) for row in rows]})
 
 
@@ -109,10 +114,17 @@ async def show_metadata(request: Request, room: Orchestration) -> Response:
     return json_answer({"metadata": found})
 
 
-_LISTED, _DEPLOYED = Query("limit", "marker", closed=(0, 0)), Query("server_id", closed=(0, 0))
+_LISTED = Query("limit", "marker", "global_tenant", closed=(0, 0))
+_DEPLOYED = Query("server_id", closed=(0, 0))
 _CONFIG, _DEPLOYMENT = "/v1/software_configs", "/v1/software_deployments"
 ROUTES = (
-    Route("GET", _CONFIG, list_configs, ("software_configs:index",), query=_LISTED),
+    Route(
+        "GET",
+        _CONFIG,
+        list_configs,
+        ("software_configs:index", "software_configs:global_index"),
+        query=_LISTED,
+    ),
     Route(
         "POST",
         _CONFIG,

@@ -167,7 +167,28 @@ async def update_stack(request: Request, room: Orchestration) -> Response:
 
 async def patch_stack(request: Request, room: Orchestration) -> Response:
     """PATCH /stacks/{name}/{id}: what is not sent stays."""
-    return await _update(request, room, patch=True, rule="stacks:update_patch")
+    body = await request.body(UpdateBody)
+    rule = "stacks:update_patch" if _changes(body) else "stacks:update_no_change"
+    return await _update(request, room, patch=True, rule=rule)
+
+
+# What a stack is made of: as good as not sent when it is empty.
+_MADE_OF = (
+    "template",
+    "template_url",
+    "environment",
+    "environment_files",
+    "files",
+    "files_container",
+    "parameters",
+)
+
+
+def _changes(body: UpdateBody) -> bool:
+    """Whether a PATCH wants a stack to be another one; without, it only holds what is there against the template."""
+    sent = {name: one for name, one in msgspec.structs.asdict(body).items() if one is not UNSET}
+    made_of = any(sent.pop(name, None) for name in _MADE_OF)
+    return made_of or bool(sent.keys() - {"existing", "stack_name"})
 
 
 async def _update(request: Request, room: Orchestration, *, patch: bool, rule: str) -> Response:
@@ -368,7 +389,7 @@ ROUTES = (
         "PATCH",
         STACK,
         patch_stack,
-        ("stacks:update_patch",),
+        ("stacks:update_patch", "stacks:update_no_change"),
         body=UpdateBody,
         strict=True,
         event="orchestration.stack.updated",

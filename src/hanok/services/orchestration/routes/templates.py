@@ -181,7 +181,7 @@ async def show_type(request: Request, room: Orchestration) -> Response:
 
 async def show_type_template(request: Request, room: Orchestration) -> Response:
     """GET /resource_types/{name}/template: one that has such a resource, with its properties as parameters."""
-    request.allow("stacks:resource_schema", project_id=common.project(request))
+    request.allow("stacks:generate_template", project_id=common.project(request))
     kind = _type(request)
     if request.query.get("template_type", "cfn").lower() == "hot":
         return json_answer(_hot(kind))
@@ -341,7 +341,7 @@ ROUTES = (
         "GET",
         "/v1/resource_types/{type_name}/template",
         show_type_template,
-        ("stacks:resource_schema",),
+        ("stacks:generate_template",),
         query=("template_type",),
     ),
     Route("GET", "/v1/build_info", build_info, ("build_info:build_info",)),

@@ -29,6 +29,7 @@ from hanok.web.versions import Parameter, Query
 BYPASS = (
     "resource_lock:bypass_locked_show_action"  # sees what a lock hides, of locks that are theirs
 )
+LOOKING = "share:access_get"  # at one rule: upstream asks it of whoever does something to one, too
 LISTED = ("access_type", "access_to", "access_level", "access_key", "metadata")
 
 
@@ -130,6 +131,7 @@ def _denier(key: str = "deny_access", *, broken: bool = True) -> Handler:
             share = await find(request, tx)
             await tx.take_turn(body.access_id)
             shares.check_not_binned(share, "Cannot deny access for share")
+            request.allow(LOOKING, request.own)
             row = await access.get(tx, body.access_id)
             if row.share_id != share.id:
                 raise access.not_found(body.access_id)
@@ -160,6 +162,7 @@ async def list_by_share(request: Request, room: Shares) -> Response:
 async def _rule(request: Request, tx: Transaction, rule: str = "") -> tuple[Row[Any], Row[Any]]:
     """The access rule of the path and its share, if the caller may do this to it. Raises NotFound, Forbidden."""
     request.allow(rule, request.own)
+    request.allow(LOOKING, request.own)
     access_id = request.path["access_id"]
     row = await access.get(tx, access_id)
     share = await shares.get_any(tx, row.share_id)
@@ -283,15 +286,15 @@ ROUTES = (
     _allows((2, 38), (2, 73), broken=False),
     _allows((2, 74), None),
     action(
-        "os-deny_access", _denier("os-deny_access", broken=False), "share:deny_access", body=bodies.Denied,
+        "os-deny_access", _denier("os-deny_access", broken=False), "share:deny_access", LOOKING, body=bodies.Denied,
         maximum=(2, 6), told="access.deny",
     ),
     action(
-        "deny_access", _denier(broken=False), "share:deny_access", body=bodies.Denied,
+        "deny_access", _denier(broken=False), "share:deny_access", LOOKING, body=bodies.Denied,
         minimum=(2, 7), maximum=(2, 73), told="access.deny",
     ),
     action(
-        "deny_access", _denier(), "share:deny_access", body=bodies.Denied, minimum=(2, 74),
+        "deny_access", _denier(), "share:deny_access", LOOKING, body=bodies.Denied, minimum=(2, 74),
         told="access.deny",
     ),
     action("os-access_list", list_by_share, "share:access_get_all", BYPASS, maximum=(2, 6)),
@@ -301,17 +304,17 @@ ROUTES = (
         query=Query("share_id", *(Parameter(name=one, since=None if one == "metadata" else (2, 82))
                                   for one in LISTED)),
     ),
-    Route("GET", _ONE, show_rule, ("share_access_rule:get", BYPASS), minimum=(2, 45)),
+    Route("GET", _ONE, show_rule, ("share_access_rule:get", LOOKING, BYPASS), minimum=(2, 45)),
     Route(
-        "PUT", _ONE, update_rule, ("share_access_rule:update", BYPASS), body=bodies.ChangedAccess,
+        "PUT", _ONE, update_rule, ("share_access_rule:update", LOOKING, BYPASS), body=bodies.ChangedAccess,
         member="update_access", strict=True, minimum=(2, 88), event=f"{_E}.update",
     ),
     Route(
-        "PUT", f"{_ONE}/metadata", update_metadata, ("share_access_metadata:update",),
+        "PUT", f"{_ONE}/metadata", update_metadata, ("share_access_metadata:update", LOOKING),
         body=dict[str, Any], member="metadata", minimum=(2, 45), event=f"{_E}.update",
     ),
     Route(
-        "DELETE", f"{_ONE}/metadata/{{key}}", delete_metadata, ("share_access_metadata:delete",),
+        "DELETE", f"{_ONE}/metadata/{{key}}", delete_metadata, ("share_access_metadata:delete", LOOKING),
         minimum=(2, 45), event=f"{_E}.update",
     ),
 )  # fmt: skip
