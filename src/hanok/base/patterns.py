@@ -22,7 +22,9 @@ from typing import Any
 import re2
 
 CHARACTERS = 1024  # of a pattern: four times the longest name
-PROGRAM = 2600  # instructions; a letter is one, any character nine: "up to 255 characters" is served
+PROGRAM = (
+    2600  # instructions; a letter is one, any character nine: "up to 255 characters" is served
+)
 MEMORY = 1 << 18  # bytes that one pattern may use, its cached states included
 COST = (
     4_000_000  # instructions times characters of one search: 20 ms where nothing can be remembered

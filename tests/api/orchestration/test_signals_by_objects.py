@@ -7,12 +7,11 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
-from tests.api.object_storage.objects import Swift, nobody
-from tests.api.orchestration.stackery import BASE, STACKS, Stackery, random, standing, template
+from tests.api.object_storage.objects import Swift
+from tests.api.orchestration.stackery import BASE, STACKS, Stackery, put, random, standing, template
 from tests.cloud import a_flavor, an_image
 
 
@@ -45,15 +44,6 @@ async def begun(stackery: Stackery, resources: dict[str, Any]) -> str:
 async def told(stackery: Stackery, path: str, name: str) -> dict[str, Any]:
     shown = (await stackery.user.get(f"{path}/resources/{name}"))["resource"]["attributes"]
     return dict(shown)
-
-
-async def put(stackery: Stackery, url: str, content: bytes) -> int:
-    """What a guest does that has the address and nothing else."""
-    parts = urlsplit(url)
-    assert (parts.scheme, parts.port) == ("http", 8080)
-    account, rest = parts.path.removeprefix("/v1/AUTH_").split("/", 1)
-    stranger = nobody(stackery.cloud, account)
-    return int((await stranger("PUT", f"/{rest}?{parts.query}", content=content)).status_code)
 
 
 async def test_each_object_that_is_put_is_a_signal(stackery: Stackery) -> None:
