@@ -151,6 +151,26 @@ async def test_a_server_says_with_an_object_how_it_went(stackery: Stackery) -> N
     assert await containers(stackery) == []
 
 
+async def test_what_comes_late_ends_no_later_change(stackery: Stackery) -> None:
+    server = await a_server(stackery)
+    path = await begun(stackery, deployed(server, SCRIPT))
+    shown = await answered(stackery, server, "CREATE")
+    assert (await stackery.ended(path))["stack_status"] == "CREATE_COMPLETE"
+    late = json.dumps({"deploy_stdout": "late"}).encode()
+    assert await put(stackery, shown["deploy_signal_id"], late) == 201
+    changed = {"template": template(deployed(server, SCRIPT, input_values={"a": "b"}))}
+    await stackery.user("PUT", path, changed, status=202)
+    shown = await shown_to(stackery, server, "UPDATE")
+    assert await put(stackery, shown["deploy_signal_id"], b"no json") == 201
+    stack = await stackery.ended(path)
+    assert stack["stack_status"] == "UPDATE_FAILED" and "JSON" in stack["stack_status_reason"]
+    await stackery.user("PUT", path, changed, status=202)
+    await answered(stackery, server, "CREATE")  # what failed is replaced
+    assert (await stackery.ended(path))["stack_status"] == "UPDATE_COMPLETE"
+    assert (await told(stackery, path, "d"))["deploy_stdout"] == "CREATE"
+    assert len(await containers(stackery)) == 1
+
+
 async def test_a_component_is_worked_on_at_each_action_that_it_names(stackery: Stackery) -> None:
     server = await a_server(stackery)
     path = await begun(stackery, deployed(server, COMPONENT))

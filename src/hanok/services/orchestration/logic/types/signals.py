@@ -53,6 +53,7 @@ def address(work: Work, noun: str = "signal") -> str:
 
 BY_USERS = ("HEAT_SIGNAL", "TOKEN_SIGNAL")
 BY_OBJECTS = "TEMP_URL_SIGNAL"
+OBJECT = "signal"  # that a handle's signals are put into
 
 
 def _transport(work: Work) -> str:
@@ -69,18 +70,20 @@ class Signalled(Driver):
         if _transport(work) == BY_OBJECTS:
             mailboxes.choose(work)
 
-    async def collect(self, work: Work) -> None:
-        """Take what was put into the object store since the last look."""
-        if _transport(work) != BY_OBJECTS:
-            return
-        async for name, details in mailboxes.taken(work):
+    async def collect(self, work: Work, name: str) -> None:
+        """Take what was put into the object of this name since the last look."""
+
+        async def take(id_: str, details: Any) -> None:
             try:
-                await self.take(work, name, details)
+                await self.take(work, id_, details)
             except Wrong as error:
                 raise Failed(error.message) from None
 
-    async def take(self, work: Work, name: str, details: Any) -> None:
-        """Take one signal that was put there; name: its own, by which it is the same one if it comes again."""
+        if _transport(work) == BY_OBJECTS:
+            await mailboxes.collect(work, name, take)
+
+    async def take(self, work: Work, id_: str, details: Any) -> None:
+        """Take one signal that was put there; id_: its own, by which it is the same one if it comes again."""
         await self.signal(work, details)
 
 
@@ -155,11 +158,11 @@ class Handle(Signalled):
 
     def _url(self, work: Work, transport: str) -> str:
         if transport == BY_OBJECTS:
-            return mailboxes.address(work)
+            return mailboxes.address(work, OBJECT)
         return at_api(work) if transport in BY_USERS else address(work, self.noun)
 
-    async def take(self, work: Work, name: str, details: Any) -> None:
-        await self.signal(work, {"id": name, **_metadata(details)})
+    async def take(self, work: Work, id_: str, details: Any) -> None:
+        await self.signal(work, {"id": id_, **_metadata(details)})
 
     async def signal(self, work: Work, details: Any) -> str:
         said = _metadata(details)
@@ -243,7 +246,8 @@ class WaitCondition(Driver):
     async def _collect(self, work: Work) -> None:
         handle = self._handle(work)
         if handle is not None:
-            await work.reader.type_of(handle).driver.collect(work.reader.work(handle))
+            driver = work.reader.type_of(handle).driver
+            await driver.collect(work.reader.work(handle), OBJECT)
 
     async def _said(self, work: Work) -> dict[str, Any]:
         async with work.room.database.read() as tx:
@@ -274,7 +278,7 @@ class SoftwareDeployment(Signalled):
         room, given = work.room, work.properties
         waits = await self._acts(work, action)
         status = "IN_PROGRESS" if waits else "COMPLETE"
-        config_id = str(uuid5(NAMESPACE_URL, f"{work.part.id}/{work.part.updated_at}"))
+        config_id = self._config_id(work)
         async with room.database.write() as tx:
             derived = await self._derived(tx, work, action)
             await configs.create(tx, room, work.stack.project_id, derived, id=config_id)
@@ -295,6 +299,10 @@ class SoftwareDeployment(Signalled):
             await configs.change(tx, room, work.part.id, values)
             if before not in (None, config_id):
                 await configs.forget(tx, str(before))
+
+    def _config_id(self, work: Work) -> str:
+        """Of the config of this change of the deployment: the same, however often the change is begun."""
+        return str(uuid5(NAMESPACE_URL, f"{work.part.id}/{work.part.updated_at}"))
 
     async def _derived(self, tx: Any, work: Work, action: str) -> dict[str, Any]:
         """The config with the values of its inputs, and how to say what came of it."""
@@ -360,7 +368,7 @@ class SoftwareDeployment(Signalled):
 
     def _place(self, work: Work, transport: str) -> str:
         if transport == BY_OBJECTS:
-            return mailboxes.address(work)
+            return mailboxes.address(work, self._config_id(work))
         return at_api(work) if transport == "HEAT_SIGNAL" else address(work)
 
     def _user(self, work: Work) -> list[tuple[str, Any, str]]:
@@ -393,8 +401,7 @@ class SoftwareDeployment(Signalled):
         return [str(action) for one in some for action in one.get("actions") or ()]
 
     async def created(self, work: Work) -> bool:
-        if _transport(work) == BY_OBJECTS:
-            await self.collect(work)
+        await self.collect(work, self._config_id(work))
         async with work.room.database.read() as tx:
             row = await configs.deployment(tx, work.part.id, None)
         if row.status == "FAILED":
