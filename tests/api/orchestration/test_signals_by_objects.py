@@ -98,21 +98,25 @@ async def a_server(stackery: Stackery) -> str:
     return str(made.json()["server"]["id"])
 
 
-async def shown_to(stackery: Stackery, server: str, action: str) -> dict[str, Any]:
-    """What a server is told to do at an action, once it is."""
+async def shown_to(
+    stackery: Stackery, server: str, action: str, before: str = ""
+) -> dict[str, Any]:
+    """What a server is told to do at an action, once it is. before: where it signalled that the last time."""
     door = f"{BASE}/software_deployments/metadata/{server}"
     async with asyncio.timeout(30):
         while True:
             for one in (await stackery.user.get(door))["metadata"]:
                 inputs = {each["name"]: each["value"] for each in one["inputs"]}
-                if inputs["deploy_action"] == action:
+                if inputs["deploy_action"] == action and inputs["deploy_signal_id"] != before:
                     return {**inputs, "config": one["config"], "group": one["group"]}
             await asyncio.sleep(0.02)
 
 
-async def answered(stackery: Stackery, server: str, action: str, code: int = 0) -> dict[str, Any]:
+async def answered(
+    stackery: Stackery, server: str, action: str, code: int = 0, before: str = ""
+) -> dict[str, Any]:
     """A server does what it is told to do at an action, and says so."""
-    shown = await shown_to(stackery, server, action)
+    shown = await shown_to(stackery, server, action, before)
     said = json.dumps({"deploy_stdout": action, "deploy_status_code": code}).encode()
     assert shown["deploy_signal_verb"] == "PUT"
     assert await put(stackery, shown["deploy_signal_id"], said) == 201
@@ -186,11 +190,11 @@ async def test_a_component_is_worked_on_at_each_action_that_it_names(stackery: S
         stack = await stackery.ended(path)
         assert stack["stack_status"] == f"{action.upper()}_COMPLETE", stack
     await stackery.user("DELETE", path, status=204)
-    await answered(stackery, server, "DELETE", code=1)
+    shown = await answered(stackery, server, "DELETE", code=1)
     stack = await stackery.ended(path)
     assert stack["stack_status"] == "DELETE_FAILED" and "status code: 1" in str(stack)
     await stackery.user("DELETE", path, status=204)
-    await answered(stackery, server, "DELETE")
+    await answered(stackery, server, "DELETE", before=shown["deploy_signal_id"])
     assert (await stackery.ended(path))["stack_status"] == "DELETE_COMPLETE"
 
 
