@@ -178,7 +178,7 @@ def group(given: Mapping[str, Any]) -> dict[str, Any]:
 async def _port_of(work: Work, server_id: str) -> str:
     ports = (await work.cloud("GET", f"{NETWORK}/ports?device_id={server_id}"))["ports"]
     if not ports:
-        raise Failed("The instance has no port that an address could lead to.")
+        raise Failed("The instance has no port for the address.")
     return str(ports[0]["id"])
 
 
@@ -461,7 +461,7 @@ _VOLUME = Property(
         "VolumeId": Property(required=True, finds="cinder.volume"),
     },
 )
-_NOT_HERE = "it does nothing in this cloud."
+_NOT_HERE = "it has no effect in this cloud."
 _ADDRESSES = {
     "AvailabilityZone": Attribute("The availability zone of the instance."),
     **dict.fromkeys(
