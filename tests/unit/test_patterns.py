@@ -62,6 +62,40 @@ def test_look_aheads_at_the_start_are_served(text: str) -> None:
         assert Pattern(text).match(one) == bool(plain.match(one)), (text, one)
 
 
+STRONG = (
+    r"(?=^.{6,255}$)((?=.*\d)(?=.*[A-Z])(?=.*[a-z])|(?=.*\d)(?=.*[^A-Za-z0-9])|(?!x)(?=.*[A-Z]))^.*"
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        STRONG,
+        r"(?=a)(?:(?=ab)|((?=ac)|(?=ad)))a[b-d]*",
+        r"(?=a)(b|a)c?",
+        r"[A-Za-z0-9]+(?=[\.\-][a-zA-Z0-9])*\.[a-zA-Z]+",
+        r"a(?!b)?b",
+        r"a\(?=b",
+        r"a[(?=b)*]+",
+    ],
+)
+def test_look_aheads_of_what_is_matched_from_its_start(text: str) -> None:
+    plain = re.compile(text)
+    for one in (*TEXTS, "Abcdef1", "abcdef1", "abcdef!1", "xABCDEF", "ABCDEF", "Ab1", "ab", "ac", "ad",
+                "ae", "example.com", "example.", "a(=b", "a=b", "a(?=b)*", "abb"):  # fmt: skip
+        found = Pattern(text, from_start=True)
+        assert found.match(one) == bool(plain.match(one)), (text, one)
+        assert found.fullmatch(one) == bool(plain.fullmatch(one)), (text, one)
+
+
+@pytest.mark.parametrize(
+    "text", ["(?=a)b|c", "((?=a)|b)c", "((?=a)|(?=b))*c", "(?=a", "(" * 400 + "(?=a)" + ")" * 400]
+)
+def test_look_aheads_elsewhere_are_refused(text: str) -> None:
+    with pytest.raises(BadPattern):
+        Pattern(text, from_start=True)
+
+
 @pytest.mark.parametrize(
     "text",
     ["(", "[a", "a\\", "*a", "a{2,1}", r"(a)\1", "a(?=b)", "(?<=a)b", "^(?=a", "^(?=a)b|c", "\ud800",

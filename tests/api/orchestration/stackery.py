@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from tests.api.object_storage.objects import nobody
 from tests.cloud import Client, Cloud, running
 
 BASE = "/heat-api/v1"
@@ -102,3 +104,12 @@ class Stackery:
 async def standing(state: Path, **settings: Any) -> AsyncIterator[Stackery]:
     async with running(state, **settings) as cloud:
         yield Stackery(cloud, await cloud.project_with("p", "member"))
+
+
+async def put(stackery: Stackery, url: str, content: bytes) -> int:
+    """Put an object where a signed address says, as a guest does that has the address and nothing else."""
+    parts = urlsplit(url)
+    assert (parts.scheme, parts.port) == ("http", 8080)
+    account, rest = parts.path.removeprefix("/v1/AUTH_").split("/", 1)
+    stranger = nobody(stackery.cloud, account)
+    return int((await stranger("PUT", f"/{rest}?{parts.query}", content=content)).status_code)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.api.object_storage.objects import Swift, nobody
 from tests.api.orchestration.stackery import STACKS, Stackery, standing
 from tests.cloud import a_flavor, a_network, an_image
 
@@ -125,3 +126,89 @@ async def test_an_address_leads_to_an_instance(stackery: Stackery) -> None:
     assert floating[0]["port_id"]
     await stackery.delete(path)
     assert not (await stackery.user.get("/network/v2.0/floatingips"))["floatingips"]
+
+
+async def test_an_instance_has_the_volumes_that_it_names(stackery: Stackery) -> None:
+    admin = await stackery.cloud.sign_in()
+    image, flavor = await an_image(admin, visibility="public"), await a_flavor(admin)
+    await a_network(stackery.user)
+    volume = {"Type": "AWS::EC2::Volume", "Properties": {"Size": 1, "AvailabilityZone": "nova"}}
+    named = [
+        {"VolumeId": {"Ref": name}, "Device": f"/dev/{place}"}
+        for name, place in (("One", "vdc"), ("Two", "vdd"))
+    ]
+    server = {"ImageId": image, "InstanceType": flavor, "Volumes": named}
+    instance = {"Type": "AWS::EC2::Instance", "Properties": server}
+    path = await made(stackery, {"One": volume, "Two": volume, "Server": instance})
+    there = {
+        name: one["physical_resource_id"] for name, one in (await stackery.resources(path)).items()
+    }
+    door = f"/compute/v2.1/servers/{there['Server']}/os-volume_attachments"
+    attached = (await stackery.user.get(door))["volumeAttachments"]
+    assert {one["volumeId"] for one in attached} == {there["One"], there["Two"]}
+    await stackery.delete(path)
+    assert not (await stackery.user.get("/volume/v3/volumes"))["volumes"]
+
+
+async def test_a_bucket_is_a_container(stackery: Stackery) -> None:
+    site = {"IndexDocument": "index.html", "ErrorDocument": "error.html"}
+    properties = {
+        "AccessControl": "PublicRead",
+        "WebsiteConfiguration": site,
+        "Tags": [{"Key": "kind", "Value": "site"}],
+    }
+    resources = {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": properties}}
+    outputs = {
+        name: {"Value": {"Fn::GetAtt": ["Bucket", name]}} for name in ("DomainName", "WebsiteURL")
+    }
+    path = await made(stackery, resources, Outputs=outputs)
+    name = (await stackery.resources(path))["Bucket"]["physical_resource_id"]
+    said = await stackery.outputs(path)
+    account = f"http://cloud:8080/v1/AUTH_{stackery.user.project_id}"
+    assert said == {"DomainName": "cloud", "WebsiteURL": f"{account}/{name}"}
+    swift = Swift(stackery.user)
+    shown = (await swift("HEAD", f"/{name}", 204)).headers
+    assert shown["x-container-read"] == ".r:*"
+    assert shown["x-container-meta-web-index"] == "index.html"
+    assert shown["x-container-meta-s3-tag-kind"] == "site"
+    await swift.put(f"/{name}/index.html", b"hello")
+    answer = await nobody(stackery.cloud, stackery.user.project_id)("GET", f"/{name}/index.html")
+    assert answer.content == b"hello"
+    await swift("DELETE", f"/{name}/index.html", 204)
+    await stackery.delete(path)
+    assert await swift.names() == []
+
+
+async def test_an_address_of_a_pool_leads_to_a_server(stackery: Stackery) -> None:
+    admin = await stackery.cloud.sign_in()
+    image, flavor = await an_image(admin, visibility="public"), await a_flavor(admin)
+    gateway = {"external_gateway_info": {"network": "public"}}
+    server = {"image": image, "flavor": flavor, "networks": [{"subnet": {"get_resource": "sub"}}]}
+    subnet = {"network": {"get_resource": "net"}, "cidr": "10.0.0.0/24"}
+    joined = {"router": {"get_resource": "router"}, "subnet": {"get_resource": "sub"}}
+    leads = {"server_id": {"get_resource": "server"}, "floating_ip": {"get_resource": "ip"}}
+    resources = {
+        "net": {"type": "OS::Neutron::Net"},
+        "sub": {"type": "OS::Neutron::Subnet", "properties": subnet},
+        "router": {"type": "OS::Neutron::Router", "properties": gateway},
+        "joined": {"type": "OS::Neutron::RouterInterface", "properties": joined},
+        "server": {"type": "OS::Nova::Server", "properties": server},
+        "ip": {"type": "OS::Nova::FloatingIP", "properties": {"pool": "public"}},
+        "leads": {
+            "type": "OS::Nova::FloatingIPAssociation",
+            "depends_on": "joined",
+            "properties": leads,
+        },
+    }
+    outputs = {"ip": {"value": {"get_attr": ["ip", "ip"]}}}
+    path = await stackery.stack(resources, outputs=outputs)
+    floating = (await stackery.user.get("/network/v2.0/floatingips"))["floatingips"]
+    assert [one["floating_ip_address"] for one in floating] == [
+        (await stackery.outputs(path))["ip"]
+    ]
+    assert floating[0]["port_id"]
+    resources.pop("leads")
+    await stackery.update(path, resources)
+    floating = (await stackery.user.get("/network/v2.0/floatingips"))["floatingips"]
+    assert floating[0]["port_id"] is None
+    await stackery.delete(path)

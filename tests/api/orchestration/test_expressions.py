@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hanok.services.orchestration.logic.expressions import Decided
 from tests.api.orchestration.stackery import STACKS, Stackery, standing, template
 
 
@@ -55,13 +57,94 @@ async def test_an_expression_works_with_what_resources_tell(stackery: Stackery) 
 async def test_a_bad_expression_is_told_before_anything_is_made(stackery: Stackery) -> None:
     assert "Parse error" in await stackery.refused({"a": kept(yaql("$.data.("))})
     assert "expression" in await stackery.refused({"a": kept({"yaql": {"data": 1}})})
-    conditions = {"c": yaql("true")}
-    body = {
-        "stack_name": "bad",
-        "template": {"heat_template_version": "pike", "conditions": conditions},
+
+
+def conditional(conditions: dict[str, Any], **more: Any) -> dict[str, Any]:
+    resources = {"a": {**kept("here"), "condition": "c"}, "b": kept({"if": ["c", 1, 2]})}
+    return {
+        "heat_template_version": "pike",
+        "parameters": {"names": {"type": "comma_delimited_list", "default": "x,y"}},
+        "conditions": conditions,
+        "resources": resources,
+        **more,
     }
-    said = await stackery.user("POST", "/heat-api/v1/stacks", body, status=400)
-    assert "conditions" in said.json()["error"]["message"]
+
+
+NAMES = {"get_param": "names"}
+
+
+async def test_a_condition_may_be_an_expression(stackery: Stackery) -> None:
+    inline = {"if": [yaql("$.data.n.len() > 1", n=NAMES), "many", "few"]}
+    made = conditional(
+        {
+            "c": {"and": [yaql("$.data.n.any($ = x)", n=NAMES), "even"]},
+            "even": {"equals": [yaql("$.data.n.len() mod 2", n=NAMES), 0]},
+        },
+        outputs={
+            "b": {"value": {"get_attr": ["b", "value"]}},
+            "inline": {"value": inline},
+            "only": {"value": "shown", "condition": {"not": "c"}},
+        },
+    )
+    body = {"stack_name": "s", "template": made}
+    said = await stackery.user("POST", "/heat-api/v1/validate", {"template": made}, status=200)
+    assert "names" in said.json()["Parameters"]
+    path = f"{STACKS}/s/{(await stackery.user.post(STACKS, body))['stack']['id']}"
+    assert (await stackery.ended(path))["stack_status"] == "CREATE_COMPLETE"
+    assert set(await stackery.resources(path)) == {"a", "b"}
+    assert await stackery.outputs(path) == {"b": 1, "inline": "many"}
+    stackery.cloud.control.house.rooms["orchestration"]._room.decided = Decided()  # type: ignore[attr-defined]
+    assert [
+        one["output_key"] for one in (await stackery.user.get(f"{path}/outputs"))["outputs"]
+    ] == [
+        "b",
+        "inline",
+    ]
+    changed = {"template": made, "parameters": {"names": "x,y,z"}}
+    await stackery.user("PUT", path, changed, status=202)
+    assert (await stackery.ended(path))["stack_status"] == "UPDATE_COMPLETE"
+    assert set(await stackery.resources(path)) == {"b"}
+    assert await stackery.outputs(path) == {"b": 2, "inline": "many", "only": "shown"}
+    await stackery.delete(path)
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        (yaql("$.data.n.no_such()", n=NAMES), "no_such"),
+        (yaql("$.data.("), "Parse error"),
+        (yaql("$.data.n.len()", n=NAMES), "should be boolean"),
+        (yaql("regex('(a+)+$').matches($.data.a)", a="a" * 40 + "b"), "time or memory"),
+        (yaql("$.data.a", a={"get_attr": ["b", "value"]}), "before resources are there"),
+    ],
+)
+async def test_a_condition_that_cannot_be_decided_is_refused(
+    stackery: Stackery, condition: dict[str, Any], words: str
+) -> None:
+    body = {"stack_name": "bad", "template": conditional({"c": condition})}
+    said = await stackery.user("POST", STACKS, body, status=400)
+    assert words in said.json()["error"]["message"]
+
+
+async def test_a_stack_within_has_conditions_with_expressions(stackery: Stackery) -> None:
+    within = json.dumps(
+        {
+            "heat_template_version": "pike",
+            "parameters": {"n": {"type": "number"}},
+            "conditions": {"c": yaql("$.data.n > 2", n={"get_param": "n"})},
+            "resources": {"r": {**kept("there"), "condition": "c"}},
+            "outputs": {"r": {"value": {"if": ["c", {"get_attr": ["r", "value"]}, "none"]}}},
+        }
+    )
+    resources = {
+        "known": {"type": "in.yaml", "properties": {"n": 3}},
+        "one": kept(1),
+        "told": {"type": "in.yaml", "properties": {"n": {"get_attr": ["one", "value"]}}},
+    }
+    outputs = {name: {"value": {"get_attr": [name, "r"]}} for name in ("known", "told")}
+    path = await stackery.stack(resources, files={"in.yaml": within}, outputs=outputs)
+    assert await stackery.outputs(path) == {"known": "there", "told": "none"}
+    await stackery.delete(path)
 
 
 async def test_what_costs_too_much_ends_and_says_so(stackery: Stackery) -> None:

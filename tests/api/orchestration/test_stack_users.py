@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hanok.base import failpoints
-from tests.api.orchestration.stackery import BASE, STACKS, Stackery, random, standing, template
+from tests.api.orchestration.stackery import BASE, STACKS, Stackery, put, random, standing, template
 from tests.cloud import Client, a_flavor, an_image, running
 
 
@@ -154,8 +154,11 @@ async def _signal(stackery: Stackery, server: str) -> None:
     guest = stackery.cloud.anonymous
     if who["user_id"]:
         guest = await signed_in(stackery, who)
-    path = f"/{inputs['deploy_signal_id'].split('/', 3)[3]}"
-    await guest("POST", path, {"deploy_stdout": "hello"}, status=200)
+    said, place = {"deploy_stdout": "hello"}, inputs["deploy_signal_id"]
+    if inputs["deploy_signal_verb"] == "PUT":
+        assert await put(stackery, place, json.dumps(said).encode()) == 201
+    else:
+        await guest("POST", f"/{place.split('/', 3)[3]}", said, status=200)
 
 
 async def _hangs(stackery: Stackery, server: str, transport: str) -> str:
@@ -172,7 +175,7 @@ async def _hangs(stackery: Stackery, server: str, transport: str) -> str:
     return path
 
 
-@pytest.mark.parametrize("transport", ["HEAT_SIGNAL", "CFN_SIGNAL"])
+@pytest.mark.parametrize("transport", ["HEAT_SIGNAL", "CFN_SIGNAL", "TEMP_URL_SIGNAL"])
 async def test_a_deployment_is_signalled_the_moment_it_is_seen(
     stackery: Stackery, transport: str
 ) -> None:
@@ -184,7 +187,7 @@ async def test_a_deployment_is_signalled_the_moment_it_is_seen(
     assert (await told(stackery, path, "d"))["deploy_stdout"] == "hello"
 
 
-@pytest.mark.parametrize("transport", ["HEAT_SIGNAL", "CFN_SIGNAL"])
+@pytest.mark.parametrize("transport", ["HEAT_SIGNAL", "CFN_SIGNAL", "TEMP_URL_SIGNAL"])
 async def test_a_deployment_is_signalled_after_the_process_that_made_it_died(
     tmp_path: Path, transport: str
 ) -> None:

@@ -11,6 +11,7 @@ from hanok.base.aside import Aside
 from hanok.base.clock import Clock
 from hanok.events import Outbox
 from hanok.operations import Starter
+from hanok.services.orchestration.logic.expressions import Decided
 from hanok.services.orchestration.logic.parts import Sealer
 from hanok.store import Database, Transaction
 
@@ -72,8 +73,8 @@ class Orchestration(Struct, kw_only=True):
 
     lend: what a token is worth, to be kept; borrow: the other way. entrust: a trust for what was lent, in place of the
     one before; gives its id. end_trust: its work is done. made_by: the id of what a request made, by the request's id.
-    aside: works out expressions. converge: begins the operation that brings a stack to what its row says,
-    and stops an earlier one.
+    aside: works out expressions. decided: what came of those in conditions. converge: begins the operation that brings
+    a stack to what its row says, and stops an earlier one.
     """
 
     clock: Clock
@@ -92,6 +93,7 @@ class Orchestration(Struct, kw_only=True):
     region: str
     node_name: str
     settings: OrchestrationSettings = OrchestrationSettings()
+    decided: Decided = field(default_factory=Decided)
     aside: Aside = field(
         default_factory=lambda: Aside(cpu_s=CPU_S, memory_bytes=MEMORY, wall_s=WALL_S)
     )

@@ -55,6 +55,7 @@ async def deployment(tx: Transaction, deployment_id: str, project_id: str | None
     return row
 
 
+COMPONENT = "component"  # the group of a config that is one for each action of a stack
 MAXIMUM = 10_000  # configs, and deployments, of a project
 
 
@@ -196,6 +197,12 @@ async def of_deployment(tx: Transaction, deployment_id: str) -> str | None:
     """The config that a deployment of a stack was made of, which is its own."""
     row = await tx.first(_deployment, {"id": deployment_id})
     return None if row is None else str(row.config_id)
+
+
+async def action_of(tx: Transaction, deployment_id: str) -> str:
+    """The action of its stack that a deployment is for; empty: there is no such deployment."""
+    row = await tx.first(_deployment, {"id": deployment_id})
+    return "" if row is None else str(row.action)
 
 
 async def forget(tx: Transaction, config_id: str) -> None:

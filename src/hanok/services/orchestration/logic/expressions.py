@@ -3,24 +3,32 @@
 An evaluation of a value meets its expressions with the data that they are about, leaves them (`Expressions`), and is
 done again when they are worked out; all that were met at once are one process.
 
+Conditions are decided without waiting, wherever a template is read. Those that meet expressions leave them
+(`Undecided`), and what was begun is begun again when they are worked out (`Decided`).
+
 Source: the template guide, "yaql"; the reference of yaql.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from hanok.base.recent import Recent
 from hanok.services.orchestration.logic import texts
-from hanok.services.orchestration.logic.functions import UNKNOWN, Wrong
+from hanok.services.orchestration.logic.functions import UNKNOWN, Undecided, Wrong
 
 if TYPE_CHECKING:
     from hanok.services.orchestration.room import Orchestration
 
 ROUNDS = 8  # expressions in the data of each other
 MAXIMUM = 500  # that are worked out at once
+IN_CONDITIONS = 50  # times that a template is read for its conditions, those within it among them
+REMEMBERED = 1_000  # of what came of expressions in conditions; each has at most yaql_memory_quota bytes or so
+Read = TypeVar("Read")
 BACK = 4 << 20  # bytes of what comes of them, as a value may have
 
 _PROGRAM = """
@@ -89,6 +97,55 @@ class Expressions:
             if "error" in one and self._hides(list(given)):
                 raise Wrong("A yaql expression with hidden values cannot be evaluated.")
             self._known[key] = _value(given[0], one)
+
+
+class Decided:
+    """What came of expressions in conditions lately, by what they are about: the same everywhere and always."""
+
+    def __init__(self) -> None:
+        self._kept: Recent[bytes, tuple[Any]] = Recent(REMEMBERED)
+
+    def __call__(self, expression: str, data: Any) -> Any:
+        """
+        Raises:
+            Undecided
+        """
+        found = self._kept.get(_key(expression, data))
+        if found is None:
+            raise Undecided([(expression, data)])
+        return found[0]
+
+    async def read(self, room: Orchestration, project_id: str, begin: Callable[[], Read]) -> Read:
+        """Do what reads a template, as often as it meets something that was not decided yet.
+
+        Raises:
+            Wrong: an expression cannot be worked out, or there are too many.
+        """
+        for _ in range(IN_CONDITIONS):
+            try:
+                return begin()
+            except Undecided as error:
+                await self.decide(room, project_id, error)
+        raise Wrong(f"Conditions have expressions of yaql more than {IN_CONDITIONS} levels deep.")
+
+    async def decide(self, room: Orchestration, project_id: str, met: Undecided) -> None:
+        """Work out what conditions need.
+
+        Raises:
+            Wrong
+        """
+        some = {_key(*one): one for one in met.some}
+        if len(some) > MAXIMUM:
+            raise Wrong(f"Conditions have more than {MAXIMUM} expressions of yaql.")
+        found = await _run(room, project_id, list(some.values()))
+        for (key, (expression, _)), said in zip(some.items(), found, strict=True):
+            if "error" in said and met.secret:
+                raise Wrong("An expression of yaql with hidden values cannot be worked out.")
+            self._kept.put(key, (_value(expression, said),))
+
+
+def _key(expression: str, data: Any) -> bytes:
+    return sha256(msgspec.json.encode((expression, data))).digest()
 
 
 def _value(expression: str, said: dict[str, Any]) -> Any:

@@ -51,6 +51,24 @@ class Costly(Wrong):
     """More would be made than may be."""
 
 
+class Undecided(BadInput):
+    """Conditions have expressions of yaql that were not worked out yet: it is done aside, and the same begun again.
+
+    some: each with what it is about. secret: whether that may hold a hidden value.
+    """
+
+    def __init__(self, some: list[tuple[str, Any]], *, secret: bool = True) -> None:
+        super().__init__(
+            "A condition with an expression of yaql cannot be decided here.",
+            code="StackValidationFailed",
+        )
+        self.some, self.secret = some, secret
+
+
+def never(expression: str, data: Any) -> Any:
+    raise Undecided([(expression, data)])
+
+
 class Budget:
     """What an evaluation may still make."""
 
@@ -93,7 +111,7 @@ class Scope:
     parameters, files: of the stack. reference: what get_resource gives for a resource's name; attribute: what get_attr
     gives for name, attribute and path. condition: whether a named condition holds. facade: of the resource that this
     stack is in its parent. functions: that the template's version has. expression: what one of yaql makes of its data;
-    UNKNOWN where it was not worked out yet.
+    UNKNOWN where it was not worked out yet. decided: the same in a condition; raises Undecided.
     """
 
     def __init__(
@@ -111,6 +129,7 @@ class Scope:
         zones: Callable[[], list[str]] = list,
         is_resource: Callable[[str], bool] = lambda name: True,
         expression: Callable[[str, Any], Any] = lambda text, data: UNKNOWN,
+        decided: Callable[[str, Any], Any] = never,
         budget: Budget | None = None,
     ) -> None:
         self.functions = functions
@@ -125,6 +144,7 @@ class Scope:
         self.zones = zones
         self.is_resource = is_resource
         self.expression = expression
+        self.decided = decided
         self.budget = budget or Budget()
 
     def value(self, raw: Any) -> Any:
@@ -159,7 +179,7 @@ class Scope:
         if isinstance(raw, dict) and len(raw) == 1:
             name, argument = next(iter(raw.items()))
             if name == "yaql" and name in self.conditions:
-                raise Wrong("yaql is not supported in conditions.")
+                return _truth(self.decision(argument))
             if name in self.conditions and name in _CONDITIONS:
                 return _CONDITIONS[name](self, argument)
             if name in self.conditions and name in _FUNCTIONS:
@@ -168,9 +188,24 @@ class Scope:
 
     def operand(self, raw: Any) -> Any:
         """What a condition compares: a condition's own functions, too."""
-        if isinstance(raw, dict) and len(raw) == 1 and next(iter(raw)) in (*_CONDITIONS, "yaql"):
-            return self.truth(raw)
+        if isinstance(raw, dict) and len(raw) == 1:
+            name, argument = next(iter(raw.items()))
+            if name in _CONDITIONS:
+                return self.truth(raw)
+            if name == "yaql" and name in self.conditions:
+                return self.decision(argument)
         return self.value(raw)
+
+    def decision(self, raw: Any) -> Any:
+        """What an expression of yaql in a condition makes of its data.
+
+        Raises:
+            Undecided; Wrong: what it is about is not known before resources are there.
+        """
+        expression, data = _expression(self, raw)
+        if expression is UNKNOWN:
+            raise Wrong("A condition is decided before resources are there, and cannot need them.")
+        return self.budget.take(self.decided(expression, data))
 
 
 def _shown(value: Any) -> str:
@@ -690,17 +725,25 @@ def contains(scope: Scope, raw: Any) -> Any:
     return given[0] in list(given[1])
 
 
-def yaql(scope: Scope, raw: Any) -> Any:
+def _expression(scope: Scope, raw: Any) -> tuple[Any, Any]:
+    """An expression of yaql, and what it is about; UNKNOWN twice where that is not known."""
     if not isinstance(raw, dict) or not {"expression"} <= set(raw) <= {"expression", "data"}:
         raise Wrong('"yaql" must have the key "expression", and may have "data"')
     expression, data = scope.value(raw["expression"]), scope.value(raw.get("data", {}))
     if unknown_in(expression) or unknown_in(data):
-        return UNKNOWN
+        return UNKNOWN, UNKNOWN
     if not isinstance(expression, str) or len(expression) > LONGEST_EXPRESSION:
         raise Wrong(
             'The "expression" argument to yaql must be a string of at most '
             f"{LONGEST_EXPRESSION} characters."
         )
+    return expression, data
+
+
+def yaql(scope: Scope, raw: Any) -> Any:
+    expression, data = _expression(scope, raw)
+    if expression is UNKNOWN:
+        return UNKNOWN
     return scope.budget.take(scope.expression(expression, data))
 
 

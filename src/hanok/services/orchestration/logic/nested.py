@@ -141,7 +141,7 @@ async def reader(room: Any, row: Row[Any], cloud: Any = None) -> Reader:
     cloud = cloud or await clouds.of_stack(room, row)
     async with room.database.read() as tx:
         rows = await parts.of_stack(tx, row.id, room.key)
-    return Reader(room, cloud, row, stacks.program_of(room, row).load(), rows)
+    return Reader(room, cloud, row, await stacks.loaded(room, row), rows)
 
 
 async def output(work: Work, name: str) -> Any:

@@ -200,7 +200,7 @@ def _outside(what: str, value: Any, bounds: Mapping[str, Any]) -> str:
 
 def _fits(pattern: str, value: Any) -> bool:
     try:
-        return patterns.pattern(pattern).fullmatch(str(value))
+        return patterns.pattern(pattern, from_start=True).fullmatch(str(value))
     except patterns.BadPattern as error:
         raise Wrong(f'The pattern "{pattern[:100]}" cannot be used: {error}') from None
 

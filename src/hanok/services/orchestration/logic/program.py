@@ -20,8 +20,10 @@ from hanok.services.orchestration.logic.functions import (
     UNKNOWN,
     Budget,
     Scope,
+    Undecided,
     Wrong,
     chosen,
+    never,
 )
 from hanok.services.orchestration.logic.parameters import STARS, Values
 from hanok.services.orchestration.logic.templates import Definition, Template
@@ -83,11 +85,13 @@ class Program:
         complete: bool = True,
         zones: Callable[[], list[str]] = lambda: ["nova"],
         outer: Program | None = None,
+        decided: Callable[[str, Any], Any] | None = None,
     ) -> None:
         """
         Args:
             maximum: bytes of a template within files. complete: whether each parameter needs a value. outer: what
-                this one is within; what was read of the files for it is not read again.
+                this one is within; what was read of the files for it is not read again. decided: what expressions
+                of yaql in conditions make of their data, see functions.Scope.
 
         Raises:
             Wrong
@@ -95,6 +99,9 @@ class Program:
         self.source = source
         self.names = names
         self.maximum = maximum
+        self._known: Callable[[str, Any], Any] = decided or (
+            outer._known if outer is not None else never
+        )
         self._files: dict[str, Template] = outer._files if outer is not None else {}
         self.budget_within: Budget = (
             outer.budget_within if outer is not None else Budget(_WITHIN * LARGEST)
@@ -150,8 +157,16 @@ class Program:
             zones=self.zones,
             is_resource=self.template.resources.__contains__,
             expression=expression,
+            decided=self._decision,
             budget=budget,
         )
+
+    def _decision(self, expression: str, data: Any) -> Any:
+        try:
+            return self._known(expression, data)
+        except Undecided as error:
+            error.secret = self.hides()
+            raise
 
     def _condition(self, name: str) -> bool:
         if name not in self.template.conditions:
@@ -160,9 +175,25 @@ class Program:
             raise Wrong(f"Circular definition for condition '{name}'")
         if name not in self._decided:
             self._deciding.append(name)
-            self._decided[name] = self.static.truth(self.template.conditions[name])
-            self._deciding.pop()
+            try:
+                self._decided[name] = self.static.truth(self.template.conditions[name])
+            finally:
+                self._deciding.pop()
         return self._decided[name]
+
+    def _decide(self) -> None:
+        """
+        Raises:
+            Undecided: with all that the conditions need at once.
+        """
+        some: list[tuple[str, Any]] = []
+        for name in self.template.conditions:
+            try:
+                self._condition(name)
+            except Undecided as error:
+                some.extend(error.some)
+        if some:
+            raise Undecided(some, secret=self.hides())
 
     def holds(self, condition: Any) -> bool:
         return condition is None or self.static.truth(condition)
@@ -175,8 +206,7 @@ class Program:
         Raises:
             Wrong: a type or a resource that is named is not there, or they need each other.
         """
-        for name in self.template.conditions:
-            self._condition(name)
+        self._decide()
         for name, one in self.template.resources.items():
             if self.holds(one.condition):
                 self.definitions[name] = self._decided_definition(one)

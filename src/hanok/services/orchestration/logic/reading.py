@@ -147,8 +147,12 @@ class Reader:
             return found[name, key]
 
         requested, left = Expressions(self._hides), budget or Budget()
+
+        def begin() -> Any:
+            return self.program.scope(self.reference, attribute, left, requested).value(raw)
+
         for _ in range(ROUNDS):
-            value = self.program.scope(self.reference, attribute, left, requested).value(raw)
+            value = await self.room.decided.read(self.room, self.stack.project_id, begin)
             if not requested.open:
                 return value
             await requested.work_out(self.room, self.stack.project_id)

@@ -137,6 +137,20 @@ def program_of(
         names_of(row, room.region),
         maximum=room.settings.max_template_size,
         facade=facade or row.task.get("facade"),
+        decided=room.decided,
+    )
+
+
+async def loaded(
+    room: Orchestration, row: Row[Any], *, raw: Mapping[str, Any] | None = None
+) -> Program:
+    """The same, with its types and the order of its resources.
+
+    Raises:
+        Wrong
+    """
+    return await room.decided.read(
+        room, row.project_id, lambda: program_of(room, row, raw=raw).load()
     )
 
 

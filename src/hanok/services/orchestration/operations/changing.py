@@ -32,11 +32,11 @@ class Changing(Passes):
         super().__init__(run, stack)
         self._external: dict[str, str] = {}
 
-    def program(self) -> Program:
+    async def program(self) -> Program:
         if self.stack.action == "DELETE" or self.stack.task.get("empty"):
             empty = msgspec.structs.asdict(Source(template=_NOTHING))
-            return stacks.program_of(self.room, self.stack, raw={**empty, "sealed": ""}).load()
-        return super().program()
+            return await stacks.loaded(self.room, self.stack, raw={**empty, "sealed": ""})
+        return await super().program()
 
     # ---- what is left to do ----
 

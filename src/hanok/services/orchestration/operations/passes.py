@@ -55,10 +55,10 @@ class Passes:
         cloud = await clouds.of_stack(self.room, self.stack)
         async with self.run.reading() as tx:
             rows = await parts.of_stack(tx, self.stack.id, self.room.key)
-        self.reader = Reader(self.room, cloud, self.stack, self.program(), rows)
+        self.reader = Reader(self.room, cloud, self.stack, await self.program(), rows)
 
-    def program(self) -> Program:
-        return stacks.program_of(self.room, self.stack).load()
+    async def program(self) -> Program:
+        return await stacks.loaded(self.room, self.stack)
 
     @property
     def parts(self) -> list[Part]:

@@ -54,11 +54,38 @@ async def checked(
         BadInput, Forbidden
     """
     names = Names(name=name, id=stack_id, project_id=common.project(request), region=room.region)
-    program = Program(source, names, maximum=room.settings.max_template_size)
-    found = validation.check(program, room.settings, may_use(request))
+    found = await looked_at(request, room, source, names)
     await validation.look_up(found, common.cloud(request, room))
     await expressions.check(room, common.project(request), found.written())
     return found
+
+
+async def looked_at(
+    request: Request,
+    room: Orchestration,
+    source: Source,
+    names: Names,
+    *,
+    strict: bool = True,
+    complete: bool = True,
+) -> Checked:
+    """A source that was held against types and limits. strict: see validation.check; complete: see Program.
+
+    Raises:
+        BadInput, Forbidden
+    """
+
+    def look() -> Checked:
+        program = Program(
+            source,
+            names,
+            maximum=room.settings.max_template_size,
+            complete=complete,
+            decided=room.decided,
+        )
+        return validation.check(program, room.settings, may_use(request), strict=strict)
+
+    return await room.decided.read(room, common.project(request), look)
 
 
 async def create_stack(request: Request, room: Orchestration) -> Response:
@@ -329,7 +356,7 @@ async def show_files(request: Request, room: Orchestration) -> Response:
 async def list_outputs(request: Request, room: Orchestration) -> Response:
     async with request.reading() as tx:
         row = await common.found(request, tx)
-    program = stacks.program_of(room, row).load()
+    program = await stacks.loaded(room, row)
     shown = [
         {"output_key": name, "description": one.description or "No description given"}
         for name, one in program.template.outputs.items()

@@ -15,18 +15,17 @@ from hanok.services.orchestration.logic import (
     expressions,
     lists,
     parameters,
-    validation,
     versions,
     wishes,
 )
 from hanok.services.orchestration.logic.environments import TEMPLATES
-from hanok.services.orchestration.logic.program import Names, Program
+from hanok.services.orchestration.logic.program import Names
 from hanok.services.orchestration.logic.types import catalog
 from hanok.services.orchestration.logic.types.model import Property, ResourceType, schema_of
 from hanok.services.orchestration.logic.validation import Checked
 from hanok.services.orchestration.room import Orchestration
 from hanok.services.orchestration.routes import common
-from hanok.services.orchestration.routes.stacks import may_use
+from hanok.services.orchestration.routes.stacks import looked_at, may_use
 from hanok.services.orchestration.schemas import StackBody
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import PUBLIC, Route
@@ -38,8 +37,7 @@ async def validate(request: Request, room: Orchestration) -> Response:
     request.allow("stacks:validate_template", project_id=common.project(request))
     wish = wishes.read(body, room.settings)
     names = Names(name="template_validate", project_id=common.project(request), region=room.region)
-    program = Program(wish.source, names, maximum=room.settings.max_template_size, complete=False)
-    validated = validation.check(program, room.settings, may_use(request), strict=False)
+    validated = await looked_at(request, room, wish.source, names, strict=False, complete=False)
     await expressions.check(room, common.project(request), validated.written())
     shown = _described(validated)
     shown["Environment"] = _environment(validated)

@@ -122,7 +122,32 @@ class Attached(Turned):
     found_by_request = False
 
 
+COMPUTE = "/compute/v2.1"
+
+
 class Instance(Turned):
+    """A server, with the volumes that it names."""
+
+    async def created(self, work: Work) -> bool:
+        if not await super().created(work):
+            return False
+        volumes = work.properties["Volumes"] or ()
+        return all([await self._has(work, one) for one in volumes])
+
+    async def _has(self, work: Work, volume: Mapping[str, Any]) -> bool:
+        """Whether a volume is attached; it is, sooner or later, once it was asked for."""
+        shown = (await work.cloud("GET", f"{BASE}/volumes/{volume['VolumeId']}"))["volume"]
+        status, users_ = shown["status"], [one["server_id"] for one in shown["attachments"]]
+        if status.startswith("error"):
+            raise Failed(f"Volume {volume['VolumeId']} went to status {status}.")
+        if status == "in-use" and work.id in users_:
+            return True
+        if status in ("available", "in-use"):
+            body = {"volumeId": volume["VolumeId"], "device": volume["Device"]}
+            path = f"{COMPUTE}/servers/{work.id}/os-volume_attachments"
+            await work.cloud("POST", path, {"volumeAttachment": body})
+        return False
+
     async def attribute(self, work: Work, name: str) -> Any:
         if name == "AvailabilityZone":
             return work.properties["AvailabilityZone"] or "nova"
@@ -162,16 +187,21 @@ async def _lead(work: Work, floating_id: str, port_id: str | None) -> None:
     await work.cloud("PUT", f"{NETWORK}/floatingips/{floating_id}", body)
 
 
+async def _outside(work: Work) -> str:
+    found = (await work.cloud("GET", f"{NETWORK}/networks?router:external=true"))["networks"]
+    if not found:
+        raise Failed("There is no external network that an address could be of.")
+    return str(found[0]["id"])
+
+
 class ElasticIP(Driver):
     """A floating IP of the first external network; it leads to a server where one is named."""
 
     found_by_request = True
 
     async def create(self, work: Work) -> str | None:
-        found = (await work.cloud("GET", f"{NETWORK}/networks?router:external=true"))["networks"]
-        if not found:
-            raise Failed("There is no external network for the address.")
-        body = {"floatingip": {"floating_network_id": found[0]["id"]}}
+        network = work.properties.get("pool") or await _outside(work)
+        body = {"floatingip": {"floating_network_id": network}}
         made = await work.cloud(
             "POST", f"{NETWORK}/floatingips", body, request_id=work.part.attempt
         )
@@ -180,7 +210,7 @@ class ElasticIP(Driver):
     async def created(self, work: Work) -> bool:
         shown = await work.cloud("GET", f"{NETWORK}/floatingips/{work.id}")
         work.data["address"] = shown["floatingip"]["floating_ip_address"]
-        if work.properties["InstanceId"]:
+        if work.properties.get("InstanceId"):
             await _lead(work, work.id, await _port_of(work, work.properties["InstanceId"]))
         return True
 
@@ -212,6 +242,63 @@ class ElasticIPAssociation(Driver):
         if work.part.physical_id:
             body = {"floatingip": {"port_id": None}}
             await work.cloud.gone("PUT", f"{NETWORK}/floatingips/{work.id}", body)
+
+
+class PoolIP(ElasticIP):
+    """A floating IP of an external network, of the first one where none is named."""
+
+    def reference(self, work: Work) -> Any:
+        return work.part.physical_id or work.part.name
+
+    async def attribute(self, work: Work, name: str) -> Any:
+        shown = (await work.cloud("GET", f"{NETWORK}/floatingips/{work.id}"))["floatingip"]
+        return shown["floating_network_id" if name == "pool" else "floating_ip_address"]
+
+
+class PoolIPAssociation(Driver):
+    """A floating IP leads to a server's first port."""
+
+    async def create(self, work: Work) -> str | None:
+        await self._lead(work)
+        return str(work.properties["floating_ip"])
+
+    async def update(self, work: Work, changed: Mapping[str, Any]) -> None:
+        await self._lead(work)
+
+    async def _lead(self, work: Work) -> None:
+        given = work.properties
+        await _lead(work, given["floating_ip"], await _port_of(work, given["server_id"]))
+
+    async def delete(self, work: Work) -> None:
+        if work.part.physical_id:
+            body = {"floatingip": {"port_id": None}}
+            await work.cloud.gone("PUT", f"{NETWORK}/floatingips/{work.id}", body)
+
+
+# ---- buckets ----
+
+_READERS = {"PublicRead": ".r:*", "AuthenticatedRead": "{project}:*"}
+
+
+class Bucket(Turned):
+    """A container; its own project reads and writes it anyway."""
+
+    def _as(self, work: Work) -> Work:
+        turned = super()._as(work)
+        if (said := turned.properties["X-Container-Read"]) is not None:
+            project = work.cloud.project_id
+            turned.properties["X-Container-Read"] = said.format(project=project)
+        return turned
+
+
+def bucket(given: Mapping[str, Any]) -> dict[str, Any]:
+    site = given["WebsiteConfiguration"] or {}
+    told = {"Web-Index": site.get("IndexDocument"), "Web-Error": site.get("ErrorDocument")}
+    told |= {f"S3-Tag-{one['Key']}": one["Value"] for one in given["Tags"] or ()}
+    return {
+        "X-Container-Read": _READERS.get(given["AccessControl"]),
+        "X-Container-Meta": {name: value for name, value in told.items() if value is not None},
+    }
 
 
 class EC2Volume(Volume):
@@ -367,6 +454,13 @@ _TAG = Property(
     type="map", within={"Key": Property(required=True), "Value": Property(required=True)}
 )
 _TAGS = Property(type="list", item=_TAG)
+_VOLUME = Property(
+    type="map",
+    within={
+        "Device": Property(required=True),
+        "VolumeId": Property(required=True, finds="cinder.volume"),
+    },
+)
 _NOT_HERE = "it has no effect in this cloud."
 _ADDRESSES = {
     "AvailabilityZone": Attribute("The availability zone of the instance."),
@@ -434,9 +528,7 @@ TYPES = (
             "NetworkInterfaces": Property(type="list"),
             "SubnetId": Property(finds="neutron.subnet"),
             "Tags": _TAGS,
-            "Volumes": Property(
-                type="list", refused="attach them by AWS::EC2::VolumeAttachment instead."
-            ),
+            "Volumes": Property(type="list", item=_VOLUME),
             **{
                 one: Property(type="any", refused=_NOT_HERE)
                 for one in (
@@ -483,6 +575,49 @@ TYPES = (
             "NetworkInterfaceId": Property(finds="neutron.port"),
         },
         service="network",
+    ),
+    _type(
+        "OS::Nova::FloatingIP",
+        PoolIP(),
+        {"pool": Property(finds="neutron.network")},
+        attributes={
+            "pool": Attribute("Pool from which floating IP is allocated."),
+            "ip": Attribute("Allocated floating IP address."),
+        },
+        service="network",
+    ),
+    _type(
+        "OS::Nova::FloatingIPAssociation",
+        PoolIPAssociation(),
+        {
+            "server_id": Property(required=True, update=True, finds="nova.server"),
+            "floating_ip": Property(required=True, finds="neutron.floating_ip"),
+        },
+        service="network",
+    ),
+    _type(
+        "AWS::S3::Bucket",
+        Bucket("OS::Swift::Container", bucket),
+        {
+            "AccessControl": Property(
+                constraints=one_of(
+                    "Private",
+                    "PublicRead",
+                    "AuthenticatedRead",
+                    "BucketOwnerRead",
+                    "BucketOwnerFullControl",
+                )
+            ),
+            "WebsiteConfiguration": Property(
+                type="map", within={"IndexDocument": Property(), "ErrorDocument": Property()}
+            ),
+            "Tags": _TAGS,
+        },
+        attributes={
+            "DomainName": Attribute("The DNS name of the specified bucket."),
+            "WebsiteURL": Attribute("The website endpoint for the specified bucket."),
+        },
+        service="object-store",
     ),
     _type(
         "AWS::EC2::Volume",

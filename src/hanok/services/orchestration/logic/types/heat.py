@@ -181,6 +181,27 @@ class SoftwareConfig(Driver):
         return await configs.text_of(work.room, work.id, work.stack.project_id)
 
 
+class SoftwareComponent(SoftwareConfig):
+    """Several texts in one config: for each action of a stack the one that is for it."""
+
+    def body(self, work: Work) -> dict[str, Any]:
+        given = work.properties
+        found = {name: given[name] for name in ("inputs", "outputs", "options")}
+        return {**found, "group": configs.COMPONENT, "config": {"configs": given["configs"]}}
+
+    def check_properties(self, name: str, properties: Mapping[str, Any]) -> None:
+        actions = [one for part in properties["configs"] for one in part["actions"]]
+        if len(set(actions)) < len(actions):
+            raise Wrong(
+                f"Property error: {name}.configs: "
+                "Defining more than one configuration for the same action is not allowed."
+            )
+
+    async def attribute(self, work: Work, name: str) -> Any:
+        found = await super().attribute(work, name)
+        return found.get("configs") if isinstance(found, dict) else None
+
+
 class CloudConfig(SoftwareConfig):
     def body(self, work: Work) -> dict[str, Any]:
         import yaml
@@ -366,6 +387,33 @@ TYPES = (
         properties={**_CONFIG, "config": Property(type="map")},
         attributes=_CONFIG_TELLS,
         driver=SoftwareConfig(),
+    ),
+    ResourceType(
+        name="OS::Heat::SoftwareComponent",
+        description="A resource for describing and storing a software component: a config for each action.",
+        properties={
+            "configs": Property(
+                type="list",
+                required=True,
+                constraints=long(1),
+                item=Property(
+                    type="map",
+                    within={
+                        "actions": Property(
+                            type="list",
+                            default=["CREATE", "UPDATE"],
+                            item=Property(),
+                            constraints=long(1),
+                        ),
+                        "config": Property(),
+                        "tool": Property(required=True),
+                    },
+                ),
+            ),
+            **{name: _CONFIG[name] for name in ("inputs", "outputs", "options")},
+        },
+        attributes={"configs": Attribute("The config of each action.", "list")},
+        driver=SoftwareComponent(),
     ),
     ResourceType(
         name="OS::Heat::CloudConfig",

@@ -225,6 +225,8 @@ TYPES = (
             "id": Property(),
             "parent_region": Property(update=True, finds="keystone.region"),
             "description": TEXT,
+            # A region has no state: it is there, which is what enabled means.
+            "enabled": Property(type="boolean", default=True, constraints=one_of(True)),
         },
         attributes=telling(),
         driver=Keystone(

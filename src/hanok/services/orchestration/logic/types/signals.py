@@ -17,7 +17,7 @@ from uuid import NAMESPACE_URL, uuid5
 import msgspec
 
 from hanok.base.errors import HanokError
-from hanok.services.orchestration.logic import configs, nested, parts, signals, users
+from hanok.services.orchestration.logic import configs, mailboxes, nested, parts, signals, users
 from hanok.services.orchestration.logic.functions import Budget, Wrong
 from hanok.services.orchestration.logic.types import rolling
 from hanok.services.orchestration.logic.types.groups import (
@@ -52,6 +52,8 @@ def address(work: Work, noun: str = "signal") -> str:
 
 
 BY_USERS = ("HEAT_SIGNAL", "TOKEN_SIGNAL")
+BY_OBJECTS = "TEMP_URL_SIGNAL"
+OBJECT = "signal"  # that a handle's signals are put into
 
 
 def _transport(work: Work) -> str:
@@ -65,18 +67,40 @@ class Signalled(Driver):
         with_address(work)
         if _transport(work) in BY_USERS:
             users.choose(work)
+        if _transport(work) == BY_OBJECTS:
+            mailboxes.choose(work)
+
+    async def collect(self, work: Work, name: str) -> None:
+        """Take what was put into the object of this name since the last look."""
+
+        async def take(id_: str, details: Any) -> None:
+            try:
+                await self.take(work, id_, details)
+            except Wrong as error:
+                raise Failed(error.message) from None
+
+        if _transport(work) == BY_OBJECTS:
+            await mailboxes.collect(work, name, take)
+
+    async def take(self, work: Work, id_: str, details: Any) -> None:
+        """Take one signal that was put there; id_: its own, by which it is the same one if it comes again."""
+        await self.signal(work, details)
 
 
 async def with_way(work: Work) -> None:
     """A resource has what it is signalled with."""
     if _transport(work) in BY_USERS:
         await users.ensure(work)
+    if _transport(work) == BY_OBJECTS:
+        await mailboxes.ensure(work)
 
 
 async def without_way(work: Work) -> None:
     """What a resource was signalled with is gone."""
     if _transport(work) in BY_USERS:
         await users.forget(work)
+    if _transport(work) == BY_OBJECTS:
+        await mailboxes.remove(work)
 
 
 def at_api(work: Work) -> str:
@@ -114,9 +138,11 @@ class Handle(Signalled):
     async def attribute(self, work: Work, name: str) -> Any:
         transport = _transport(work)
         by_user = transport in BY_USERS
-        url = at_api(work) if by_user else address(work, self.noun)
+        url = self._url(work, transport)
         if name == "token":
             return work.data.get("token")
+        if name == "curl_cli" and transport == BY_OBJECTS:
+            return f"curl -i -X PUT '{url}'"
         if name == "curl_cli":
             token = f" -H 'X-Auth-Token: {work.data.get('token')}'" if "token" in work.data else ""
             return (
@@ -129,6 +155,14 @@ class Handle(Signalled):
             told = {"alarm_url": url} if not by_user else of_user(work, "")
             return msgspec.json.encode(told).decode()
         return None
+
+    def _url(self, work: Work, transport: str) -> str:
+        if transport == BY_OBJECTS:
+            return mailboxes.address(work, OBJECT)
+        return at_api(work) if transport in BY_USERS else address(work, self.noun)
+
+    async def take(self, work: Work, id_: str, details: Any) -> None:
+        await self.signal(work, {"id": id_, **_metadata(details)})
 
     async def signal(self, work: Work, details: Any) -> str:
         said = _metadata(details)
@@ -196,6 +230,7 @@ class WaitCondition(Driver):
         return None
 
     async def created(self, work: Work) -> bool:
+        await self._collect(work)
         said = await self._said(work)
         if bad := [one for one in said.values() if one["status"] != "SUCCESS"]:
             reasons = ";".join(str(one["reason"]) for one in bad)
@@ -207,6 +242,12 @@ class WaitCondition(Driver):
                 f"WaitConditionTimeout: {len(said)} of {work.properties['count']} received"
             )
         return False
+
+    async def _collect(self, work: Work) -> None:
+        handle = self._handle(work)
+        if handle is not None:
+            driver = work.reader.type_of(handle).driver
+            await driver.collect(work.reader.work(handle), OBJECT)
 
     async def _said(self, work: Work) -> dict[str, Any]:
         async with work.room.database.read() as tx:
@@ -235,9 +276,9 @@ class SoftwareDeployment(Signalled):
 
     async def _deploy(self, work: Work, action: str) -> None:
         room, given = work.room, work.properties
-        waits = action in given["actions"] and given["signal_transport"] != "NO_SIGNAL"
+        waits = await self._acts(work, action)
         status = "IN_PROGRESS" if waits else "COMPLETE"
-        config_id = str(uuid5(NAMESPACE_URL, f"{work.part.id}/{work.part.updated_at}"))
+        config_id = self._config_id(work)
         async with room.database.write() as tx:
             derived = await self._derived(tx, work, action)
             await configs.create(tx, room, work.stack.project_id, derived, id=config_id)
@@ -258,6 +299,10 @@ class SoftwareDeployment(Signalled):
             await configs.change(tx, room, work.part.id, values)
             if before not in (None, config_id):
                 await configs.forget(tx, str(before))
+
+    def _config_id(self, work: Work) -> str:
+        """Of the config of this change of the deployment: the same, however often the change is begun."""
+        return str(uuid5(NAMESPACE_URL, f"{work.part.id}/{work.part.updated_at}"))
 
     async def _derived(self, tx: Any, work: Work, action: str) -> dict[str, Any]:
         """The config with the values of its inputs, and how to say what came of it."""
@@ -313,11 +358,17 @@ class SoftwareDeployment(Signalled):
                 "" if transport == "NO_SIGNAL" else self._place(work, transport),
                 "ID of signal to use for signaling output values",
             ),
-            ("deploy_signal_verb", "POST", "HTTP verb to use for signaling output values"),
+            (
+                "deploy_signal_verb",
+                "PUT" if transport == BY_OBJECTS else "POST",
+                "HTTP verb to use for signaling output values",
+            ),
             *self._user(work),
         ]
 
     def _place(self, work: Work, transport: str) -> str:
+        if transport == BY_OBJECTS:
+            return mailboxes.address(work, self._config_id(work))
         return at_api(work) if transport == "HEAT_SIGNAL" else address(work)
 
     def _user(self, work: Work) -> list[tuple[str, Any, str]]:
@@ -331,7 +382,26 @@ class SoftwareDeployment(Signalled):
             for name in names
         ]
 
+    async def _acts(self, work: Work, action: str) -> bool:
+        """Whether the server is to do something, and to say how it went, at an action of the stack."""
+        given = work.properties
+        return given["signal_transport"] != "NO_SIGNAL" and action in await self._actions(work)
+
+    async def _actions(self, work: Work) -> list[str]:
+        """The actions of the stack at which there is something to do: a component says so itself."""
+        given, project = work.properties, work.stack.project_id
+        async with work.room.database.read() as tx:
+            try:
+                base = configs.shown(await configs.config(tx, given["config"], project))
+            except HanokError:
+                return list(given["actions"])
+        if base["group"] != configs.COMPONENT or not isinstance(base["config"], dict):
+            return list(given["actions"])
+        some = [one for one in base["config"].get("configs") or () if isinstance(one, dict)]
+        return [str(action) for one in some for action in one.get("actions") or ()]
+
     async def created(self, work: Work) -> bool:
+        await self.collect(work, self._config_id(work))
         async with work.room.database.read() as tx:
             row = await configs.deployment(tx, work.part.id, None)
         if row.status == "FAILED":
@@ -347,7 +417,40 @@ class SoftwareDeployment(Signalled):
                 {"status": "FAILED", "status_reason": "Deployment cancelled."},
             )
 
+    async def suspend(self, work: Work) -> None:
+        await self._at(work, "SUSPEND")
+
+    async def suspended(self, work: Work) -> bool:
+        return await self.created(work)
+
+    async def resume(self, work: Work) -> None:
+        await self._at(work, "RESUME")
+
+    async def resumed(self, work: Work) -> bool:
+        return await self.created(work)
+
+    async def _at(self, work: Work, action: str) -> bool:
+        """Tell the server of an action of the stack, if it is to do something then; whether it is."""
+        if not work.part.physical_id or not await self._acts(work, action):
+            return False
+        await self._deploy(work, action)
+        return True
+
     async def delete(self, work: Work) -> None:
+        if not await self._at(work, "DELETE"):
+            await self._undeploy(work)
+
+    async def deleted(self, work: Work) -> bool:
+        """Not before the server has said how that went which it is to do then."""
+        async with work.room.database.read() as tx:
+            told = await configs.action_of(tx, work.part.id)
+        if told == "DELETE":
+            if not await self.created(work):
+                return False
+            await self._undeploy(work)
+        return True
+
+    async def _undeploy(self, work: Work) -> None:
         async with work.room.database.write() as tx:
             derived = await configs.of_deployment(tx, work.part.id)
             await configs.undeploy(tx, work.part.id)
@@ -537,13 +640,14 @@ _HANDLE = {
         "Token for the stack's user when signal_transport is TOKEN_SIGNAL. None for all others."
     ),
 }
+_TRANSPORTS = ("CFN_SIGNAL", "HEAT_SIGNAL", BY_OBJECTS)
 _DEPLOYMENT = {
     "config": Property(update=True, required=True),
     "input_values": Property(type="map", update=True),
     "actions": Property(type="list", update=True, default=["CREATE", "UPDATE"]),
     "name": Property(update=True),
     "signal_transport": Property(
-        default="CFN_SIGNAL", constraints=one_of("CFN_SIGNAL", "HEAT_SIGNAL", "NO_SIGNAL")
+        default="CFN_SIGNAL", constraints=one_of(*_TRANSPORTS, "NO_SIGNAL")
     ),
 }
 _STRUCTURED = {
@@ -571,7 +675,7 @@ def _handle(name: str, driver: Handle) -> ResourceType:
         properties={
             "signal_transport": Property(
                 default="CFN_SIGNAL",
-                constraints=one_of("CFN_SIGNAL", "HEAT_SIGNAL", "TOKEN_SIGNAL", "NO_SIGNAL"),
+                constraints=one_of(*_TRANSPORTS, "TOKEN_SIGNAL", "NO_SIGNAL"),
             )
         },
         attributes=_HANDLE,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -21,6 +21,22 @@ from hanok.services.orchestration.logic.types.model import (
 from hanok.services.orchestration.logic.work import Work
 
 _OBJECTS = 1_000  # that a container is emptied of when it is purged, a look at a time
+
+
+async def account_url(work: Work) -> str:
+    """The address of the project's account in the object store, as whoever asked for the change reaches it.
+
+    Raises:
+        Failed: the catalog has none.
+    """
+    origin = urlsplit(work.origin)
+    listed = await work.cloud("GET", "/identity/v3/auth/catalog", headers={"host": origin.netloc})
+    for service in listed["catalog"]:
+        for one in service["endpoints"]:
+            if service["type"] == "object-store" and one["interface"] == "public":
+                _, _, rest = str(one["url"]).partition("://")
+                return f"{origin.scheme}://{rest}"
+    raise Failed("There is no object store in the catalog.")
 
 
 class Container(Driver):
@@ -82,8 +98,13 @@ class Container(Driver):
         }
         if name == "show" or told.get(name) == "":
             return dict(said)
-        if name == "DomainName":
-            return work.origin.partition("://")[2].partition(":")[0]
+        if name in ("DomainName", "WebsiteURL", "RootURL"):
+            url = await account_url(work)
+            return {
+                "DomainName": urlsplit(url).hostname,
+                "WebsiteURL": f"{url}/{quote(work.id, safe='')}",
+                "RootURL": url,
+            }[name]
         return said.get(told.get(name, ""), None)
 
 
