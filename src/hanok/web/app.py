@@ -14,7 +14,7 @@ import logging
 import random
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TypeVar
 
 from starlette.requests import ClientDisconnect
@@ -64,13 +64,27 @@ class _Mounted:
     """A service with its router and rules in force."""
 
     def __init__(self, service: Service, enforcer: Enforcer) -> None:
+        """
+        Raises:
+            MisbuiltHouse: its tables contradict each other; of a table that is loaded later, `paths` raises it.
+        """
         self.service = service
         self.enforcer = enforcer
-        paths = _paths(_Same(service.routes), service.query_closed)
-        self.router, self.names, self._queries = paths.router, paths.names, paths.queries
+        if not callable(service.routes):
+            _ = self.paths
 
-    def query(self, route: Route) -> Query | None:
-        return self._queries[id(route)]
+    def load(self) -> None:
+        """Have all that answers requests."""
+        self.enforcer.load()
+        _ = self.paths
+
+    @cached_property
+    def paths(self) -> _Paths:
+        """What its routes are, loaded by the first request at the latest."""
+        routes = self.service.routes
+        table = routes() if callable(routes) else routes
+        check_tables(self.service.kind, table, self.enforcer)
+        return _paths(_Same(table), self.service.query_closed)
 
 
 class _Same:
@@ -165,8 +179,7 @@ class Application:
             MisbuiltHouse: its tables contradict each other.
         """
         kind = service.kind
-        enforcer = Enforcer(kind, service.rules)
-        check_tables(service, enforcer)
+        enforcer = Enforcer(kind, service.rules, later=callable(service.routes))
         mounted = _Mounted(service, enforcer)
         self._enforcers[kind] = enforcer
         self._mounts.update(dict.fromkeys(service.mounts, mounted))
@@ -175,6 +188,18 @@ class Application:
             self._ports[own_port] = (name, mounted)
         self._of[name] = (service.mounts, tuple(pages or ()))
         self._off = {first: off for first, off in self._off.items() if off != name}
+
+    def load(self) -> None:
+        """Load now what services would load with their first request.
+
+        Raises:
+            MisbuiltHouse: see `mount`.
+        """
+        for mounted in self._mounts.values():
+            mounted.load()
+        for _, other in self._ports.values():
+            if other is not None:
+                other.load()
 
     def unmount(self, name: str) -> None:
         """Serve a service no more, if it is served; requests under way are answered."""
@@ -368,9 +393,9 @@ class Application:
             named = segments.pop(1)
         if service.respelled:
             segments[:2] = [service.respelled.get(one, one) for one in segments[:2]]
-        found = None if nameless else mounted.router.find(segments)
+        found = None if nameless else mounted.paths.router.find(segments)
         if found is None and service.implied and not nameless:
-            found = mounted.router.find([segments[0], service.implied, *segments[1:]])
+            found = mounted.paths.router.find([segments[0], service.implied, *segments[1:]])
         token_text = request.token_text
         method = "GET" if request.method == "HEAD" else request.method
         candidates = (found[0].get(request.method) or found[0].get(method)) if found else None
@@ -408,12 +433,12 @@ class Application:
         if service.offers and method == "GET" and not public:
             _check_accept(service, request.headers.get("accept", ""))
         request.route = route
-        request.path = dict(zip(mounted.names[route.path], values, strict=True))
+        request.path = dict(zip(mounted.paths.names[route.path], values, strict=True))
         if request._token is not None and request._token.access_rules is not None and not public:
             check_access_rules(request._token, service.kind, request.method, f"/{path}")
         if service.guards_authority and request._token is not None and not public:
             _check_delegation(request._token, route)
-        request.hold_query(mounted.query(route))
+        request.hold_query(mounted.paths.queries[id(route)])
         response = await tried(
             lambda: route.handler(request, service.room), lambda: request.repeatable
         )
@@ -508,18 +533,18 @@ def _as_before(response: Response, route: Route, version: Version) -> None:
 _PROJECT = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def check_tables(service: Service, enforcer: Enforcer) -> None:
+def check_tables(kind: str, routes: Sequence[Route], enforcer: Enforcer) -> None:
     """Compare a service's routes with its access rules.
 
     Raises:
         MisbuiltHouse: a route has no rule, or one that nobody defined.
     """
-    for route in service.routes:
+    for route in routes:
         if not route.rules:
-            raise MisbuiltHouse(f"{service.kind}: {route.method} {route.path} has no access rule")
+            raise MisbuiltHouse(f"{kind}: {route.method} {route.path} has no access rule")
         for rule in route.rules:
             if rule not in (PUBLIC, SIGNED_IN) and not enforcer.knows(rule):
-                raise MisbuiltHouse(f"{service.kind}: {route.path} names an unknown rule: {rule}")
+                raise MisbuiltHouse(f"{kind}: {route.path} names an unknown rule: {rule}")
 
 
 def _check_delegation(token: Token, route: Route) -> None:

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 
 from hanok.base.errors import BadInput, NotAcceptable
 from hanok.web.app import MisbuiltHouse, check_tables
-from hanok.web.faults import compute
 from hanok.web.microversions import Range
 from hanok.web.pages import Direction, limit_of, ordered
 from hanok.web.policy import Enforcer, Rule
 from hanok.web.request import Request
-from hanok.web.routes import Route, Router, Service
+from hanok.web.routes import Route, Router
 
 RANGE = Range(header_type="compute", minimum=(2, 1), maximum=(2, 104), legacy_header="X-Old")
 
@@ -87,16 +86,8 @@ def test_rules_that_lead_back_to_themselves_are_refused() -> None:
 
 def test_a_house_with_an_unruled_or_misruled_route_does_not_start() -> None:
     for rules in ((), ("unknown",)):
-        service = Service(
-            kind="t",
-            room=None,
-            rules=(Rule("r", "@"),),
-            mounts=("t",),
-            routes=[route("/", rules=rules)],
-            fault=compute,
-        )
         with pytest.raises(MisbuiltHouse):
-            check_tables(service, enforcer(Rule("r", "@")))
+            check_tables("t", [route("/", rules=rules)], enforcer(Rule("r", "@")))
 
 
 def test_limits_are_whole_and_not_negative() -> None:
