@@ -78,6 +78,7 @@ class Control:
             tickets=Tickets(key, clock, settings.bytes_address),
             copies=Copies(settings.snapshots),
             admin_password="",
+            admin_password_drawn=settings.admin_password_drawn,
             names=Names(settings.names, settings.host, settings.port, ports=settings.own_ports),
             sections={},
             peers=partial(client_context, TLSFolder(Path(settings.tls))) if settings.tls else None,

@@ -46,7 +46,8 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     northbound_port: where other controllers find OVN's northbound database. database_for_others: where they find
         the rows, if these are on a server of the cloud's own; they show certificates there.
     durable: whether commits wait for the disk.
-    admin_password_file: the administrator's first password.
+    admin_password_file: the administrator's first password. admin_password_drawn: whether `up` drew it, of 144 random
+        bits, as it did where it made the file: then its hash need not be a costly one.
     node_name: what this control process is called; no two that share a database have the same.
     public_cidr, public_gateway: the external network that `up` makes; empty for none.
     dns_servers: name servers for guests whose subnet names none; `up` gives those of the host.
@@ -96,6 +97,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     dns_servers: tuple[str, ...] = ()
     dns_domain: str = "openstacklocal"
     admin_password_file: str = ""
+    admin_password_drawn: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     front: FrontSettings | None = None
     names: tuple[str, ...] = ()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex
 
 from hanok.cli import reference
 from hanok.store import metadata, written_tables
+from hanok.store.schema import name_conditions, partial_index
 
 
 def _made(connection: sa.Connection) -> set[tuple[str, str, str]]:
@@ -48,3 +51,12 @@ def test_tables_that_the_file_does_not_have_are_made_and_no_others(known: tuple[
         written_tables.create(connection, own)
         assert set(sa.inspect(connection).get_table_names()) == {"shelves", *known}
     engine.dispose()
+
+
+def test_both_databases_are_told_which_rows_a_partial_index_is_for() -> None:
+    own = sa.MetaData()
+    index = partial_index("ix_open", "state", where="state <> 'done'")
+    sa.Table("things", own, sa.Column("state", sa.String(8)), index)
+    name_conditions(own)
+    for dialect in (postgresql.dialect(), sa.create_engine("sqlite://").dialect):
+        assert str(CreateIndex(index).compile(dialect=dialect)).endswith("WHERE state <> 'done'")

@@ -69,14 +69,16 @@ class IdentityRoom(Room):
         self._password_hash = ""
 
     async def prepare(self) -> None:
-        # It costs a third of a second, and only a new cloud needs it.
+        # It may cost a third of a second, and only a new cloud needs it.
         if not await self._house.database.has_table(users):
             self._password_hash = await self._hashed()
 
     async def _hashed(self) -> str:
         """The administrator's first password as it is kept."""
         if not self._password_hash:
-            self._password_hash = await self.facade.passwords.hash(self._house.admin_password)
+            self._password_hash = await self.facade.passwords.hash(
+                self._house.admin_password, drawn=self._house.admin_password_drawn
+            )
         return self._password_hash
 
     async def first_rows(self, tx: Transaction) -> None:
