@@ -182,6 +182,8 @@ class Control:
             front=self.settings.front,
             names=self.house.names,
             events=self.events,
+            # The files of a checkout may change under a cloud that runs for long, and no request is to wait for code.
+            loaded=bool(self.settings.bus),
         )
         app.mount("hanok", doors.service(self), {PREFIX: self.bytes})
         for name, room in self.house.rooms.items():

@@ -137,6 +137,7 @@ class Application:
         front: FrontSettings | None = None,
         names: Names | None = None,
         events: Outbox | None = None,
+        loaded: bool = False,
     ) -> None:
         """
         Args:
@@ -144,12 +145,14 @@ class Application:
             front: the proxies that are believed, if there are any.
             names: what the cloud is called.
             events: where what happened is written; None: it is not told.
+            loaded: whether a service is there with all that answers its requests once it is mounted.
         """
         self.database = database
         self._authenticate = authenticate
         self._front = front
         self._names = names
         self._events = events
+        self._loaded = loaded
         self._pages: dict[str, ASGIApp] = {}
         self._mounts: dict[str, _Mounted] = {}
         self._enforcers: dict[str, Enforcer] = {}
@@ -181,6 +184,8 @@ class Application:
         kind = service.kind
         enforcer = Enforcer(kind, service.rules, later=callable(service.routes))
         mounted = _Mounted(service, enforcer)
+        if self._loaded:
+            mounted.load()
         self._enforcers[kind] = enforcer
         self._mounts.update(dict.fromkeys(service.mounts, mounted))
         self._pages.update(pages or {})
@@ -188,18 +193,6 @@ class Application:
             self._ports[own_port] = (name, mounted)
         self._of[name] = (service.mounts, tuple(pages or ()))
         self._off = {first: off for first, off in self._off.items() if off != name}
-
-    def load(self) -> None:
-        """Load now what services would load with their first request.
-
-        Raises:
-            MisbuiltHouse: see `mount`.
-        """
-        for mounted in self._mounts.values():
-            mounted.load()
-        for _, other in self._ports.values():
-            if other is not None:
-                other.load()
 
     def unmount(self, name: str) -> None:
         """Serve a service no more, if it is served; requests under way are answered."""

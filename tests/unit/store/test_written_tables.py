@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex
 
 from hanok.cli import reference
@@ -58,5 +57,6 @@ def test_both_databases_are_told_which_rows_a_partial_index_is_for() -> None:
     index = partial_index("ix_open", "state", where="state <> 'done'")
     sa.Table("things", own, sa.Column("state", sa.String(8)), index)
     name_conditions(own)
-    for dialect in (postgresql.dialect(), sa.create_engine("sqlite://").dialect):
+    for url in ("postgresql+asyncpg://", "sqlite://"):
+        dialect = sa.create_mock_engine(url, lambda *_: None).dialect
         assert str(CreateIndex(index).compile(dialect=dialect)).endswith("WHERE state <> 'done'")
