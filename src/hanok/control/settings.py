@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from hanok.control.server_settings import ServerSettings
-from hanok.rooms import Room
 from hanok.web.proxy import FrontSettings
+
+if TYPE_CHECKING:  # commands read these settings, and need no database for it
+    from hanok.rooms import Room
 
 ROOMS = (
     "identity", "placement", "object_storage", "key_manager", "image", "network", "block_storage", "compute",
