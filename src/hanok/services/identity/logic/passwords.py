@@ -37,6 +37,10 @@ def _nobody(rounds: int) -> str:
     return bcrypt.gensalt(rounds).decode() + "".join(secrets.choice(_DIGITS) for _ in range(31))
 
 
+def _rounds_of(stored: str) -> int:
+    return int(stored.split("$")[2])
+
+
 class Passwords:
     """Makes and compares hashes."""
 
@@ -75,6 +79,8 @@ class Passwords:
         if (self._until.get(mark) or -1.0) > self._clock.monotonic_s():
             return True
         if not await asyncio.to_thread(bcrypt.checkpw, _short(password), stored.encode()):
+            if _rounds_of(stored) < self._rounds:  # no is to take as long, whoever is named
+                await asyncio.to_thread(bcrypt.checkpw, _short(password), self._nobody.encode())
             return False
         self._remember(mark)
         return True
