@@ -363,7 +363,7 @@ async def test_new_groups_begin_with_so_many_rules_at_most(cloud: Cloud) -> None
         if number < 50 - len(there):
             await admin.post(f"{V2}{path}", body)
         else:
-            await says(admin, "POST", path, body, 400, "begin with at most 50 rules")
+            await says(admin, "POST", path, body, 400, "at most 50 default security group rules")
             break
 
 

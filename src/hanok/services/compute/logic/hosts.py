@@ -28,7 +28,7 @@ _by_name = sa.select(services).where(
 _known = sa.select(services.c.host, services.c.host_state).where(
     services.c.binary == "nova-compute", services.c.host.in_(bindparam("names", expanding=True))
 )
-_seen = (
+_heartbeat = (
     services.update()
     .where(services.c.host == bindparam("of"), services.c.binary == bindparam("what"))
     .values(seen_at=bindparam("at"), host_state=bindparam("state"))
@@ -186,7 +186,7 @@ async def heard(
         {"of": state.host, "what": "nova-compute", "at": now, "state": _kept(state)}
         for state in states
     ]
-    await tx.execute(_seen, rows)
+    await tx.execute(_heartbeat, rows)
     for state in states:
         old = known.get(state.host)
         new = _kept(state)

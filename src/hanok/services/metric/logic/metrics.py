@@ -167,14 +167,14 @@ async def named(tx: Transaction, resource_id: str, metric: str) -> Row[Any]:
     return row
 
 
-async def check_room(tx: Transaction, room: Metric, project_id: str, more: int = 1) -> None:
+async def check_limit(tx: Transaction, room: Metric, project_id: str, more: int = 1) -> None:
     """Look whether a project may have so many metrics more; where they are many, others are let in meanwhile.
 
     Raises:
         BadInput: the project has as many metrics as it may have, or they are too many for one request.
     """
     if more > NEW:
-        raise BadInput(f"At most {NEW} metrics are made by one request.")
+        raise BadInput(f"At most {NEW} metrics can be created in one request.")
     if more > FEW:
         tx.pieces = tx.pieces or Pieces()
     await tx.serialize(metrics.name, project_id)

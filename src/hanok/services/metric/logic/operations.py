@@ -252,9 +252,9 @@ def _size(name: str, value: Any, bad: BadInput) -> int:
 
 
 class Reference(Struct, frozen=True):
-    """A column. asked: the pair in the operations that it is from. keys: under what an answer tells it."""
+    """A column. pair: the pair in the operations that it is from. keys: under what an answer tells it."""
 
-    asked: tuple[str, str]
+    pair: tuple[str, str]
     keys: tuple[str, ...]
 
 
@@ -323,7 +323,7 @@ class Computing:
         columns = [
             column
             for column, one in zip(self._grid.columns, self._references, strict=True)
-            if one.asked in pairs
+            if one.pair in pairs
         ]
         self._spend(len(columns) * len(self._grid.moments))
         return Grid(self._grid.granularity, self._grid.moments, columns)
@@ -406,7 +406,7 @@ def _stretched(columns: list[list[float]], wide: int) -> list[list[float]]:
     if len(columns) == wide:
         return columns
     if len(columns) != 1:
-        raise NotTogether(f"{len(columns)} metrics and {wide} metrics do not go together")
+        raise NotTogether(f"{len(columns)} metrics and {wide} metrics cannot be combined")
     return columns * wide
 
 

@@ -250,7 +250,7 @@ def _groups(raw: Any, declared: Mapping[str, Parameter]) -> list[dict[str, Any]]
             )
         for name in names:
             if not isinstance(name, str):
-                raise Wrong("The parameters of a parameter group are to be names.")
+                raise Wrong("The parameters of a parameter group must be names.")
             if name in seen:
                 raise Wrong(f"The {name} parameter must be assigned to one parameter group only.")
             if name not in declared:
@@ -279,10 +279,10 @@ def attributes(scope: Scope, value: Any) -> Iterator[tuple[str, str | None]]:
             stack.extend(one.values())
             name = scope.function(one)
             if name is not None:
-                yield from _asked(scope, name, one[name])
+                yield from _referred(scope, name, one[name])
 
 
-def _asked(scope: Scope, function: str, raw: Any) -> Iterator[tuple[str, str | None]]:
+def _referred(scope: Scope, function: str, raw: Any) -> Iterator[tuple[str, str | None]]:
     if function == "get_resource" and isinstance(raw, str):
         yield raw, None
     elif function == "Ref" and isinstance(raw, str) and scope.is_resource(raw):
