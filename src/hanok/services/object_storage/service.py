@@ -19,7 +19,7 @@ from hanok.services.object_storage.logic import moving
 from hanok.services.object_storage.policy import RULES
 from hanok.services.object_storage.room import ObjectStorageSettings, ObjectStore
 from hanok.store import Transaction
-from hanok.web.faults import Asked
+from hanok.web.faults import FaultContext
 from hanok.web.request import Request
 from hanok.web.routes import Route, Service
 
@@ -43,11 +43,11 @@ async def _anything(request: Request, room: ObjectStore) -> Response:
 
 
 def _fault(
-    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
+    status: int, code: str, message: str, context: FaultContext, extra: Mapping[str, object]
 ) -> Response:
     from hanok.services.object_storage.routes import faults
 
-    return faults.fault(status, code, message, requested, extra)
+    return faults.fault(status, code, message, context, extra)
 
 
 def service(room: ObjectStore) -> Service:
