@@ -284,6 +284,7 @@ class House(Struct, kw_only=True):
 
     node_name: what this process is called, the same after a restart, and no other's. state: its folder.
     cloud_key: what the database's own secrets are sealed with. tickets: lets hosts move bytes from and to this process.
+    admin_password_drawn: whether chance made it, and nobody chose it.
     copies: of disks, that hosts have left here. files_at: the address of the process beside whose folders this cloud's
         bytes are, images' and others'; empty: they are here.
     peers: what this process shows hosts on other machines, and whom it believes; None: they are on this one.
@@ -309,6 +310,7 @@ class House(Struct, kw_only=True):
     tickets: Tickets
     copies: Copies
     admin_password: str
+    admin_password_drawn: bool
     names: Names
     sections: dict[str, Struct]
     rooms: dict[str, Room] = field(default_factory=dict)

@@ -32,7 +32,7 @@ from hanok.commands import (
 from hanok.drivers.haproxy.process import HAProxy
 from hanok.node.balancers import Balancers
 from hanok.node.chassis import NullChassis
-from hanok.node.handlers import answer
+from hanok.node.replies import answer
 from hanok.node.simulated_balancers import SimulatedBalancers
 
 TCP = MemberCheck(kind="TCP", delay_s=1, timeout_s=1, rise=1, fall=1)

@@ -33,7 +33,7 @@ from hanok.commands import (
     SetPower,
 )
 from hanok.drivers.image_format import inspect
-from hanok.drivers.qemu.arguments import SCSI_MODELS
+from hanok.drivers.qemu.hardware import SCSI_MODELS
 from hanok.node.records import Record
 
 GIB = 1 << 30

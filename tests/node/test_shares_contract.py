@@ -49,7 +49,7 @@ from hanok.commands import (
 from hanok.drivers.nfs import ganesha, pool
 from hanok.node import share_folders
 from hanok.node.chassis import NullChassis
-from hanok.node.handlers import answer
+from hanok.node.replies import answer
 from hanok.node.settings import NodeSettings, ShareBackendSettings
 from hanok.node.shares import Shares
 from hanok.node.simulated_shares import USUAL_SHARE_BACKENDS, SimulatedPool, shares_of

@@ -25,7 +25,7 @@ from hanok.commands.messages import (
     MetadataQuestion,
     OwnGuests,
 )
-from hanok.node.handlers import handle
+from hanok.node.replies import handle
 
 FILE = Path(__file__).with_suffix(".json").with_name("wire_of_versions.json")
 SPOKEN = (

@@ -29,16 +29,25 @@ import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from hanok.base.durable import put_in_place
+from hanok.base.later import later
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+    from cryptography.x509 import oid
+else:  # most processes sign nothing, and look at no certificate themselves
+    x509 = later("cryptography.x509")
+    oid = later("cryptography.x509.oid")
+    hashes = later("cryptography.hazmat.primitives.hashes")
+    serialization = later("cryptography.hazmat.primitives.serialization")
+    ec = later("cryptography.hazmat.primitives.asymmetric.ec")
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +102,7 @@ def is_nobody(certificate: str) -> bool:
         found = x509.load_pem_x509_certificate(certificate.encode())
     except ValueError:
         return False
-    return found.subject == x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nobody")])
+    return found.subject == x509.Name([x509.NameAttribute(oid.NameOID.COMMON_NAME, "nobody")])
 
 
 def host_of(addresses: Iterable[str]) -> str:
@@ -161,7 +170,7 @@ class Authority:
     @classmethod
     def new(cls, name: str, now: datetime.datetime) -> Authority:
         private = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        subject = x509.Name([x509.NameAttribute(oid.NameOID.COMMON_NAME, name)])
         ends = now + datetime.timedelta(days=AUTHORITY_DAYS)
         builder = _builder(subject, subject, private.public_key(), now, ends)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
@@ -238,14 +247,14 @@ class Authority:
         now: datetime.datetime,
     ) -> x509.Certificate:
         issuer = x509.load_pem_x509_certificate(self.certificate.encode())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
+        subject = x509.Name([x509.NameAttribute(oid.NameOID.COMMON_NAME, name[:64])])
         ends = now + datetime.timedelta(days=DAYS)
         names: list[x509.GeneralName] = [x509.RFC822Name(identity(name, kind))]
         names += [_name(one) for one in addresses]
         builder = _builder(subject, issuer.subject, key, now, ends)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
         builder = builder.add_extension(_usage(signs=False), True)
-        both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        both = [oid.ExtendedKeyUsageOID.SERVER_AUTH, oid.ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = builder.add_extension(x509.ExtendedKeyUsage(both), False)
         builder = builder.add_extension(x509.SubjectAlternativeName(names), False)
         above = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._private.public_key())

@@ -18,6 +18,7 @@ from msgspec import structs
 from hanok.cli import ways
 from hanok.cli.output import Failure
 from hanok.supervisor import claims, processes
+from hanok.supervisor.holding import holder
 from hanok.supervisor.settings import (
     DEFAULT_OBJECTS_PORT,
     DEFAULT_PORT,
@@ -27,7 +28,6 @@ from hanok.supervisor.settings import (
     load,
     write_toml,
 )
-from hanok.supervisor.supervise import holder
 
 EXAMPLES = int(ipaddress.IPv6Address("2001:db8::"))  # RFC 3849
 REAL_NEEDS_MIB, SIMULATED_NEEDS_MIB = 1024, 64

@@ -14,8 +14,9 @@ from hanok.drivers.ovn.errors import OVNError
 from hanok.drivers.qemu import process as guests
 from hanok.drivers.volumes.relay_process import relays
 from hanok.supervisor import door, front, parts, processes, simulated
+from hanok.supervisor.holding import holder
 from hanok.supervisor.settings import Cloud
-from hanok.supervisor.supervise import holder, leftover_processes
+from hanok.supervisor.supervise import leftover_processes
 
 
 def supervisor(cloud: Cloud) -> dict[str, Any] | None:

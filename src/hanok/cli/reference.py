@@ -20,6 +20,8 @@ from hanok.control.server_settings import ServerSettings
 from hanok.control.settings import ROOMS, ControlSettings
 from hanok.node.settings import NodeSettings
 from hanok.rooms import NoSettings
+from hanok.store import metadata, written_tables
+from hanok.store.new_migration import import_all_tables
 from hanok.supervisor.settings import CloudSettings
 from hanok.web.policy import Rule
 from hanok.web.proxy import FrontSettings
@@ -36,6 +38,12 @@ def pages() -> dict[str, str]:
         "policy.yaml": "\n".join(_rules()) + "\n",
         "openapi.json": document + "\n",
     }
+
+
+def tables() -> str:
+    """The tables of this version as SQLite takes them. See store.written_tables."""
+    import_all_tables()
+    return written_tables.text(metadata)
 
 
 # ---- settings ----

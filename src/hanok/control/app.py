@@ -78,6 +78,7 @@ class Control:
             tickets=Tickets(key, clock, settings.bytes_address),
             copies=Copies(settings.snapshots),
             admin_password="",
+            admin_password_drawn=settings.admin_password_drawn,
             names=Names(settings.names, settings.host, settings.port, ports=settings.own_ports),
             sections={},
             peers=partial(client_context, TLSFolder(Path(settings.tls))) if settings.tls else None,
@@ -181,6 +182,8 @@ class Control:
             front=self.settings.front,
             names=self.house.names,
             events=self.events,
+            # The files of a checkout may change under a cloud that runs for long, and no request is to wait for code.
+            loaded=bool(self.settings.bus),
         )
         app.mount("hanok", doors.service(self), {PREFIX: self.bytes})
         for name, room in self.house.rooms.items():

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -142,6 +143,7 @@ async def _serve(control: Control, listeners: list[socket.socket]) -> None:
     config = uvicorn.Config(
         control.app,
         http="httptools",
+        ws=_web_socket,  # type: ignore[arg-type]  # called as the class is
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -163,6 +165,15 @@ async def _serve(control: Control, listeners: list[socket.socket]) -> None:
 
     server = Server(config, settings, sealed, ending, doors=control.settings.doors)
     await server.serve(sockets=listeners)
+
+
+def _web_socket(**given: Any) -> asyncio.Protocol:
+    """The protocol of a connection that becomes a WebSocket; its library is loaded for the first one."""
+    from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
+
+    assert AutoWebSocketsProtocol is not None
+    made: asyncio.Protocol = AutoWebSocketsProtocol(**given)
+    return made
 
 
 def _sealed(settings: ControlSettings) -> Sealed | None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from hanok.control.server_settings import ServerSettings
-from hanok.rooms import Room
 from hanok.web.proxy import FrontSettings
+
+if TYPE_CHECKING:  # commands read these settings, and need no database for it
+    from hanok.rooms import Room
 
 ROOMS = (
     "identity", "placement", "object_storage", "key_manager", "image", "network", "block_storage", "compute",
@@ -46,7 +48,8 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     northbound_port: where other controllers find OVN's northbound database. database_for_others: where they find
         the rows, if these are on a server of the cloud's own; they show certificates there.
     durable: whether commits wait for the disk.
-    admin_password_file: the administrator's first password.
+    admin_password_file: the administrator's first password. admin_password_drawn: whether `up` drew it, of 144 random
+        bits, as it did where it made the file: then its hash need not be a costly one.
     node_name: what this control process is called; no two that share a database have the same.
     public_cidr, public_gateway: the external network that `up` makes; empty for none.
     dns_servers: name servers for guests whose subnet names none; `up` gives those of the host.
@@ -96,6 +99,7 @@ class ControlSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     dns_servers: tuple[str, ...] = ()
     dns_domain: str = "openstacklocal"
     admin_password_file: str = ""
+    admin_password_drawn: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
     front: FrontSettings | None = None
     names: tuple[str, ...] = ()

@@ -18,8 +18,8 @@ from hanok.commands import (
     SetInterfaces,
     SetVolumes,
 )
+from hanok.node.disk_names import check_names
 from hanok.node.errors import NotDone
-from hanok.node.guest_disks import check_names
 
 NAMED = (
     "balancer_id",

@@ -40,8 +40,8 @@ from hanok.commands import (
 from hanok.drivers.qemu import moving
 from hanok.drivers.qemu.errors import QEMUError
 from hanok.drivers.qemu.monitor import POLL_S, Monitor
+from hanok.node.disk_names import CONFIG, INSTALLER, ROOT, listed
 from hanok.node.errors import NotDone
-from hanok.node.guest_disks import CONFIG, INSTALLER, ROOT, listed
 from hanok.node.guests import Guest, Guests
 from hanok.node.records import Record, check_generation
 

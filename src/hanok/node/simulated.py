@@ -89,9 +89,8 @@ from hanok.drivers.image_format import Inspector
 from hanok.node import simulated_hardware
 from hanok.node.channel import HandOvers
 from hanok.node.console import ConsoleDoor, last_lines
+from hanok.node.disk_names import CONFIG, INSTALLER, listed
 from hanok.node.errors import NotDone
-from hanok.node.guest_disks import CONFIG, INSTALLER, listed
-from hanok.node.handlers import handle
 from hanok.node.hardware import SIMULATED_OFFERS, SIMULATED_TRAITS, check_machine
 from hanok.node.images import (
     CHUNK,
@@ -106,6 +105,7 @@ from hanok.node.images import (
 )
 from hanok.node.power import check_lets_go, check_lets_go_of_volumes, check_power
 from hanok.node.records import Record, Records, changed, check_generation, images_of
+from hanok.node.replies import handle
 from hanok.node.simulated_balancers import SimulatedBalancers
 from hanok.node.simulated_console import Consoles
 from hanok.node.simulated_loads import LOADS, Loads, Work

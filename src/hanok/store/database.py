@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy import Connection, Dialect, Executable, Row, event
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.dml import UpdateBase
@@ -309,6 +308,8 @@ def _insert(table: sa.Table) -> sa.Insert:
 @functools.cache
 def _insert_unless_there(table: sa.Table) -> sa.Insert:
     """PostgreSQL breaks off a whole transaction for a row that is there already; this way it only counts none."""
+    from sqlalchemy.dialects import postgresql  # only here: a cloud on SQLite does without
+
     return postgresql.insert(table).on_conflict_do_nothing()
 
 

@@ -28,6 +28,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from hanok.base.errors import Unavailable
+from hanok.store import written_tables
 from hanok.store.database import Database
 from hanok.store.schema import metadata
 
@@ -120,7 +121,7 @@ def _bring(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_S}s'")
     tables = set(sa.inspect(connection).get_table_names())
     if not tables:
-        metadata.create_all(connection, checkfirst=False)
+        written_tables.create(connection, metadata)
         VERSION.create(connection)
         connection.execute(VERSION.insert().values(version_num=head()))
         note_fitting(connection, (head(),))

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import sqlite3  # noqa: TID251
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 MOVED = 0x6D6F7665  # the file's `user_version`, which nothing else of this house sets
 OURS = "_moving_"  # what names of tables and triggers that a move makes begin with

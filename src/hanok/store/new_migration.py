@@ -17,6 +17,7 @@ from alembic.config import Config
 
 import hanok
 from hanok.store.migrate import FOLDER, upgrade
+from hanok.store.schema import metadata, name_conditions
 
 
 def import_all_tables() -> None:
@@ -24,6 +25,7 @@ def import_all_tables() -> None:
     for module in pkgutil.walk_packages(hanok.__path__, "hanok."):
         if module.name.endswith(".tables"):
             importlib.import_module(module.name)
+    name_conditions(metadata)  # they stand in what is written of a new index
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Dialect, MetaData, Text
+from sqlalchemy import BigInteger, Connection, Dialect, Index, MetaData, Text, event, text
 from sqlalchemy.types import TypeDecorator
 
 metadata = MetaData(
@@ -20,6 +20,32 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+_WHERE = "where"
+
+
+def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index of the rows of which a condition holds.
+
+    PostgreSQL's option is named only where tables are made there (`name_conditions`): SQLAlchemy loads a dialect with
+    the first of its options, and this one costs a process 0.04 s and 3 MB.
+    """
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), info={_WHERE: where})
+
+
+def name_conditions(of: MetaData) -> None:
+    """Tell PostgreSQL, too, which rows the partial indexes of these tables are for."""
+    for table in of.tables.values():
+        for index in table.indexes:
+            if _WHERE in index.info:
+                index.dialect_options["postgresql"][_WHERE] = text(index.info[_WHERE])
+
+
+@event.listens_for(metadata, "before_create")
+def _before_create(of: MetaData, connection: Connection, **_: Any) -> None:
+    if connection.dialect.name == "postgresql":
+        name_conditions(of)
+
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode

@@ -14,9 +14,10 @@ from hanok.base.errors import HanokError
 from hanok.drivers.ovn import engines as ovn
 from hanok.drivers.ovn import outside
 from hanok.supervisor import parts
+from hanok.supervisor.holding import AlreadyRunning
 from hanok.supervisor.others import following, renewing, with_front
 from hanok.supervisor.settings import BrokenState, load
-from hanok.supervisor.supervise import AlreadyRunning, Supervisor
+from hanok.supervisor.supervise import Supervisor
 
 log = logging.getLogger("hanok.supervisor")
 

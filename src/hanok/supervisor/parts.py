@@ -358,12 +358,13 @@ def write_files(cloud: Cloud) -> None:
         _write_node(cloud)
         return
     database_server.write_files(cloud)
+    drawn = not cloud.password_file.exists()
     secret(cloud.password_file, uid)
     membership.certify(cloud)
     control_password = secret(state / "control" / "nats-password", uid)
     node_password = secret(state / "node" / "nats-password", 0)
     write_messages(cloud, control_password, node_password)
-    write_control(cloud)
+    write_control(cloud, drawn=drawn)
     _write_node(cloud)
 
 
@@ -429,8 +430,11 @@ def _value(value: object) -> str:
     return json.dumps(value)
 
 
-def write_control(cloud: Cloud) -> None:
-    """control.toml: ours, and behind it whatever the operator put into control-extra.toml (see ControlSettings)."""
+def write_control(cloud: Cloud, *, drawn: bool = False) -> None:
+    """control.toml: ours, and behind it whatever the operator put into control-extra.toml (see ControlSettings).
+
+    drawn: whether the administrator's password was drawn just now, and nobody can have chosen it.
+    """
     network = ipaddress.IPv4Network(cloud.settings.external_cidr)
     values: dict[str, object] = {
         "state_dir": str(cloud.state),
@@ -441,6 +445,7 @@ def write_control(cloud: Cloud) -> None:
         "public_cidr": cloud.settings.external_cidr,
         "public_gateway": str(network[1]),
         "admin_password_file": str(cloud.password_file),
+        **({"admin_password_drawn": True} if drawn else {}),
     }
     if cloud.settings.simulated:
         values |= {"simulated_hosts": cloud.settings.hosts, "durable": False}
@@ -607,5 +612,6 @@ def write_simulated_files(cloud: Cloud) -> None:
     ]:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
+    drawn = not cloud.password_file.exists()
     secret(cloud.password_file, None)
-    write_control(cloud)
+    write_control(cloud, drawn=drawn)

@@ -8,7 +8,6 @@ and takes them up, so nothing is started twice and no connection is cut.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
 import time
@@ -23,6 +22,7 @@ from hanok.base.errors import HanokError
 from hanok.drivers.qemu import process as guests
 from hanok.supervisor import door, processes
 from hanok.supervisor.answering import PROBE_EVERY_S, TERM_S
+from hanok.supervisor.holding import locked
 from hanok.supervisor.parts import LOOK_S, Part, parts
 from hanok.supervisor.processes import Process
 from hanok.supervisor.settings import BrokenState, Cloud
@@ -38,10 +38,6 @@ LOG_BYTES = 10 << 20
 ENGINE_LOG_BYTES = 1 << 20  # those lie in /run, in memory
 
 State = Literal["waiting", "starting", "running", "failed", "stopping", "stopped"]
-
-
-class AlreadyRunning(Exception):
-    """Another supervisor has this cloud."""
 
 
 @dataclass
@@ -418,44 +414,6 @@ class open_log:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
-
-
-class locked:
-    """Held by the one process that runs a cloud: the supervisor, or the simulated cloud itself."""
-
-    def __init__(self, cloud: Cloud) -> None:
-        self._path = cloud.state / "lock"
-
-    def __enter__(self) -> None:
-        self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._handle)
-            raise AlreadyRunning(str(self._path.parent)) from None
-        os.ftruncate(self._handle, 0)
-        os.write(self._handle, f"{os.getpid()}\n".encode())
-
-    def __exit__(self, *_: object) -> None:
-        os.ftruncate(self._handle, 0)
-        os.close(self._handle)
-
-
-def holder(cloud: Cloud) -> int | None:
-    """The process that runs a cloud; None when nobody does."""
-    path = cloud.state / "lock"
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return None
-    except BlockingIOError:
-        text = path.read_text().strip()
-        return int(text) if text.isdigit() else 0
-    finally:
-        os.close(handle)
 
 
 def leftover_processes(cloud: Cloud, of: Sequence[Part] | None = None) -> list[tuple[int, str]]:

@@ -14,7 +14,7 @@ import logging
 import random
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TypeVar
 
 from starlette.requests import ClientDisconnect
@@ -64,13 +64,27 @@ class _Mounted:
     """A service with its router and rules in force."""
 
     def __init__(self, service: Service, enforcer: Enforcer) -> None:
+        """
+        Raises:
+            MisbuiltHouse: its tables contradict each other; of a table that is loaded later, `paths` raises it.
+        """
         self.service = service
         self.enforcer = enforcer
-        paths = _paths(_Same(service.routes), service.query_closed)
-        self.router, self.names, self._queries = paths.router, paths.names, paths.queries
+        if not callable(service.routes):
+            _ = self.paths
 
-    def query(self, route: Route) -> Query | None:
-        return self._queries[id(route)]
+    def load(self) -> None:
+        """Have all that answers requests."""
+        self.enforcer.load()
+        _ = self.paths
+
+    @cached_property
+    def paths(self) -> _Paths:
+        """What its routes are, loaded by the first request at the latest."""
+        routes = self.service.routes
+        table = routes() if callable(routes) else routes
+        check_tables(self.service.kind, table, self.enforcer)
+        return _paths(_Same(table), self.service.query_closed)
 
 
 class _Same:
@@ -123,6 +137,7 @@ class Application:
         front: FrontSettings | None = None,
         names: Names | None = None,
         events: Outbox | None = None,
+        loaded: bool = False,
     ) -> None:
         """
         Args:
@@ -130,12 +145,14 @@ class Application:
             front: the proxies that are believed, if there are any.
             names: what the cloud is called.
             events: where what happened is written; None: it is not told.
+            loaded: whether a service is there with all that answers its requests once it is mounted.
         """
         self.database = database
         self._authenticate = authenticate
         self._front = front
         self._names = names
         self._events = events
+        self._loaded = loaded
         self._pages: dict[str, ASGIApp] = {}
         self._mounts: dict[str, _Mounted] = {}
         self._enforcers: dict[str, Enforcer] = {}
@@ -165,9 +182,10 @@ class Application:
             MisbuiltHouse: its tables contradict each other.
         """
         kind = service.kind
-        enforcer = Enforcer(kind, service.rules)
-        check_tables(service, enforcer)
+        enforcer = Enforcer(kind, service.rules, later=callable(service.routes))
         mounted = _Mounted(service, enforcer)
+        if self._loaded:
+            mounted.load()
         self._enforcers[kind] = enforcer
         self._mounts.update(dict.fromkeys(service.mounts, mounted))
         self._pages.update(pages or {})
@@ -372,9 +390,9 @@ class Application:
             named = segments.pop(1)
         if service.respelled:
             segments[:2] = [service.respelled.get(one, one) for one in segments[:2]]
-        found = None if nameless else mounted.router.find(segments)
+        found = None if nameless else mounted.paths.router.find(segments)
         if found is None and service.implied and not nameless:
-            found = mounted.router.find([segments[0], service.implied, *segments[1:]])
+            found = mounted.paths.router.find([segments[0], service.implied, *segments[1:]])
         token_text = request.token_text
         method = "GET" if request.method == "HEAD" else request.method
         candidates = (found[0].get(request.method) or found[0].get(method)) if found else None
@@ -412,12 +430,12 @@ class Application:
         if service.offers and method == "GET" and not public:
             _check_accept(service, request.headers.get("accept", ""))
         request.route = route
-        request.path = dict(zip(mounted.names[route.path], values, strict=True))
+        request.path = dict(zip(mounted.paths.names[route.path], values, strict=True))
         if request._token is not None and request._token.access_rules is not None and not public:
             check_access_rules(request._token, service.kind, request.method, f"/{path}")
         if service.guards_authority and request._token is not None and not public:
             _check_delegation(request._token, route)
-        request.hold_query(mounted.query(route))
+        request.hold_query(mounted.paths.queries[id(route)])
         response = await tried(
             lambda: route.handler(request, service.room), lambda: request.repeatable
         )
@@ -512,19 +530,18 @@ def _as_before(response: Response, route: Route, version: Version) -> None:
 _PROJECT = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def check_tables(service: Service, enforcer: Enforcer) -> None:
+def check_tables(kind: str, routes: Sequence[Route], enforcer: Enforcer) -> None:
     """Compare a service's routes with its access rules.
 
     Raises:
         MisbuiltHouse: a route has no rule, or one that nobody defined.
     """
-    known = {PUBLIC, SIGNED_IN, *enforcer.defaults}
-    for route in service.routes:
+    for route in routes:
         if not route.rules:
-            raise MisbuiltHouse(f"{service.kind}: {route.method} {route.path} has no access rule")
-        if not known.issuperset(route.rules):
-            rule = next(one for one in route.rules if one not in known)
-            raise MisbuiltHouse(f"{service.kind}: {route.path} names an unknown rule: {rule}")
+            raise MisbuiltHouse(f"{kind}: {route.method} {route.path} has no access rule")
+        for rule in route.rules:
+            if rule not in (PUBLIC, SIGNED_IN) and not enforcer.knows(rule):
+                raise MisbuiltHouse(f"{kind}: {route.path} names an unknown rule: {rule}")
 
 
 def _check_delegation(token: Token, route: Route) -> None:

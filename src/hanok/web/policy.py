@@ -94,6 +94,8 @@ def of_projects(rules: Iterable[Rule]) -> tuple[Rule, ...]:
 
 
 _Allows = Callable[[Mapping[str, Any], dict[str, Any]], bool]
+_InForce = tuple[Mapping[str, _Allows], Mapping[str, Set[str] | None]]
+"""Rules as functions, and what each looks at of a target."""
 
 
 class _Unreadable(_checks.FalseCheck):
@@ -232,20 +234,37 @@ def _scope(credentials: dict[str, Any]) -> str:
 class Enforcer:
     """The rules of one service in force."""
 
-    def __init__(self, service: str, rules: Iterable[Rule]) -> None:
+    def __init__(self, service: str, rules: Iterable[Rule], *, later: bool = False) -> None:
+        """
+        Args:
+            later: whether the rules are worked out when one is asked.
+
+        Raises:
+            ValueError: one of them cannot be read; `load` raises it where they are worked out later.
+        """
         self.service = service
         self.defaults = {rule.name: rule for rule in rules}
         self._scopes = {name: rule.scopes for name, rule in self.defaults.items() if rule.scopes}
-        self._allows: Mapping[str, _Allows] = {}
-        self._looks_at: Mapping[str, Set[str] | None] = {}
-        self.override({})
+        self._in_force: _InForce | None = None
+        if not later:
+            self.load()
+
+    def load(self) -> _InForce:
+        """Have the rules in force; the first question does so at the latest.
+
+        Raises:
+            ValueError: one of the service's own cannot be read.
+        """
+        if self._in_force is None:
+            self._in_force = _in_force(tuple(self.defaults.values()), ())
+        return self._in_force
 
     def knows(self, name: str) -> bool:
         return name in self.defaults
 
     def allows(self, rule: str, target: Mapping[str, Any], credentials: dict[str, Any]) -> bool:
         """Whether the caller may do this to the target. An unknown rule means no."""
-        check = self._allows.get(rule)
+        check = (self._in_force or self.load())[0].get(rule)
         if check is None:
             return False
         scopes = self._scopes.get(rule)
@@ -276,7 +295,7 @@ class Enforcer:
 
         Its answer is the same for all targets that have the same there: of nothing, for a whole list.
         """
-        return self._looks_at.get(rule, frozenset())
+        return (self._in_force or self.load())[1].get(rule, frozenset())
 
     def override(self, overrides: Mapping[str, str]) -> None:
         """Put these rules over the defaults, as an operator's file does, in place of what was put over them before.
@@ -284,9 +303,7 @@ class Enforcer:
         Raises:
             ValueError: one of them cannot be read.
         """
-        self._allows, self._looks_at = _in_force(
-            tuple(self.defaults.values()), tuple(overrides.items())
-        )
+        self._in_force = _in_force(tuple(self.defaults.values()), tuple(overrides.items()))
         if overrides:
             former = {rule.formerly for rule in self.defaults.values()}
             unknown = sorted(set(overrides) - set(self.defaults) - former)
@@ -308,9 +325,7 @@ class Enforcer:
 
 
 @lru_cache(maxsize=32)  # whoever builds many clouds, one a test, works the same rules out once
-def _in_force(
-    defaults: tuple[Rule, ...], overridden: tuple[tuple[str, str], ...]
-) -> tuple[Mapping[str, _Allows], Mapping[str, Set[str] | None]]:
+def _in_force(defaults: tuple[Rule, ...], overridden: tuple[tuple[str, str], ...]) -> _InForce:
     """Rules as functions, and what each looks at of a target. See Enforcer.override, Enforcer.looks_at.
 
     Raises:

@@ -74,6 +74,7 @@ class Service(Struct, frozen=True, kw_only=True):
 
     kind: the type in the catalog. room: handed to every handler. rules: access rules with their defaults.
     mounts: path prefixes ("compute"); "" is the root.
+    routes: the table; or what gives the same one each time, where it is not to be loaded before the first request.
     trailing_slash: whether "/things/" is the same as "/things"; otherwise it is a thing without a name: not there.
     respelled: of the first two segments of paths, those that are spelled otherwise, too, each with the one that stands
         in the routes.
@@ -102,7 +103,7 @@ class Service(Struct, frozen=True, kw_only=True):
     room: Any
     rules: Sequence[Rule]
     mounts: tuple[str, ...]
-    routes: Sequence[Route]
+    routes: Sequence[Route] | Callable[[], Sequence[Route]]
     fault: Fault
     microversions: Range | None = None
     optional_project: str = ""

@@ -74,3 +74,18 @@ async def test_the_longest_unused_is_forgotten_first(
     assert not compared
     assert await passwords.matches("two", kept["two"])
     assert len(compared) == 1
+
+
+async def test_a_drawn_password_has_a_light_hash_and_a_wrong_one_costs_as_much_as_ever(
+    compared: list[bytes],
+) -> None:
+    rounds = 5
+    passwords = Passwords(Clock(), rounds=rounds)
+    drawn = await passwords.hash("144 random bits", drawn=True)
+    chosen = await passwords.hash("144 random bits")
+    assert (drawn.split("$")[2], chosen.split("$")[2]) == ("04", f"{rounds:02}")
+    later = Passwords(Clock(), rounds=rounds)
+    assert await later.matches("144 random bits", drawn)
+    assert len(compared) == 1
+    assert not await later.matches("144 random bit", drawn)
+    assert len(compared) == 3, "one of them at full cost"

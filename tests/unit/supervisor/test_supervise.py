@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from hanok.supervisor import answering, processes, supervise
+from hanok.supervisor.holding import AlreadyRunning, holder
 from hanok.supervisor.parts import Part
 from hanok.supervisor.settings import Cloud, CloudSettings
-from hanok.supervisor.supervise import AlreadyRunning, Running, Supervisor, holder, rotate
+from hanok.supervisor.supervise import Running, Supervisor, rotate
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pidfds are Linux's")
 

@@ -17,7 +17,7 @@ from hanok.services.compute.schemas import answers
 from hanok.services.key_manager import microversions as key_manager
 from hanok.services.placement import microversions as placement
 from hanok.services.placement.routes import ROUTES as PLACEMENT
-from hanok.services.placement.routes import candidates, fresh, providers
+from hanok.services.placement.routes import candidates, providers
 from hanok.web.faults import PLACEMENT_CODES
 from hanok.web.microversions import Change, Range, Version, text
 from hanok.web.routes import Route
@@ -119,7 +119,7 @@ def test_each_version_that_compute_declares_has_a_place_in_its_history() -> None
 def test_each_version_that_placement_declares_has_a_place_in_its_history() -> None:
     placed = {one.version for one in placement.HISTORY if one.where}
     declared = of_routes(PLACEMENT) | of_bodies("placement") | {PLACEMENT_CODES}
-    declared |= set(fresh.SINCE.values())
+    declared |= set(placement.SINCE.values())
     for shape in shapes(candidates, providers):
         declared |= of_shape(shape)
     assert {version for version in declared if version <= (1, 39)} <= placed

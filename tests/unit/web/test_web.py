@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import pytest
@@ -10,13 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanok.base.errors import BadInput, NotAcceptable
-from hanok.web.app import MisbuiltHouse, check_tables
+from hanok.control.settings import ROOMS
+from hanok.store import Database
+from hanok.web.app import Application, MisbuiltHouse, check_tables
 from hanok.web.faults import compute
 from hanok.web.microversions import Range
 from hanok.web.pages import Direction, limit_of, ordered
 from hanok.web.policy import Enforcer, Rule
 from hanok.web.request import Request
 from hanok.web.routes import Route, Router, Service
+from hanok.web.token import Token
 
 RANGE = Range(header_type="compute", minimum=(2, 1), maximum=(2, 104), legacy_header="X-Old")
 
@@ -85,18 +89,38 @@ def test_rules_that_lead_back_to_themselves_are_refused() -> None:
         enforcer(Rule("a", "rule:b"), Rule("b", "rule:a"))
 
 
+@pytest.mark.parametrize("name", [name for name in ROOMS if name != "dashboard"])
+def test_the_tables_of_each_service_agree_with_its_rules(name: str) -> None:
+    routes = importlib.import_module(f"hanok.services.{name}.routes").ROUTES
+    rules = importlib.import_module(f"hanok.services.{name}.policy").RULES
+    check_tables(name, routes, Enforcer(name, rules))
+
+
+async def nobody(token: str) -> Token | None:
+    return None
+
+
+def test_a_table_that_is_given_later_is_asked_for_when_it_is_used() -> None:
+    mounted = []
+
+    def routes() -> list[Route]:
+        mounted.append("t")
+        return [route("/", rules=("unknown",))]
+
+    rules = (Rule("r", "@"),)
+    service = Service(kind="t", room=None, rules=rules, mounts=("t",), routes=routes, fault=compute)
+    database = Database("sqlite://")
+    Application([service], database=database, authenticate=nobody)
+    assert mounted == []
+    with pytest.raises(MisbuiltHouse):
+        Application([service], database=database, authenticate=nobody, loaded=True)
+    assert mounted == ["t"]
+
+
 def test_a_house_with_an_unruled_or_misruled_route_does_not_start() -> None:
     for rules in ((), ("unknown",)):
-        service = Service(
-            kind="t",
-            room=None,
-            rules=(Rule("r", "@"),),
-            mounts=("t",),
-            routes=[route("/", rules=rules)],
-            fault=compute,
-        )
         with pytest.raises(MisbuiltHouse):
-            check_tables(service, enforcer(Rule("r", "@")))
+            check_tables("t", [route("/", rules=rules)], enforcer(Rule("r", "@")))
 
 
 def test_limits_are_whole_and_not_negative() -> None:

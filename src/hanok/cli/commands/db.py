@@ -15,7 +15,7 @@ from hanok.cli.output import Failure, say
 from hanok.cli.place import cloud_of, needs_root
 from hanok.control.settings import ControlSettings, load
 from hanok.store import Database, migrate
-from hanok.supervisor.supervise import holder
+from hanok.supervisor.holding import holder
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -27,8 +27,8 @@ from hanok.drivers.ovn.errors import OVNError
 from hanok.node.records import Records
 from hanok.store import moved, moving
 from hanok.supervisor import claims, parts
+from hanok.supervisor.holding import holder
 from hanok.supervisor.settings import RUN, Cloud
-from hanok.supervisor.supervise import holder
 
 
 @dataclass

@@ -16,9 +16,10 @@ from hanok.drivers.ovn import engines as ovn
 from hanok.drivers.ovn import outside
 from hanok.node import cgroups
 from hanok.supervisor import door, front, parts, processes, simulated
+from hanok.supervisor.holding import holder
 from hanok.supervisor.processes import Process
 from hanok.supervisor.settings import Cloud
-from hanok.supervisor.supervise import holder, leftover_processes
+from hanok.supervisor.supervise import leftover_processes
 
 STOP_S = 90.0
 GUEST_S = 90.0  # a guest that switches itself off takes seconds; one that does not is ended

@@ -28,8 +28,9 @@ from hanok.control.settings import ControlSettings, load
 from hanok.store import moved, moving, server
 from hanok.store.moving import Broken, Moved
 from hanok.supervisor import database_server, door, front, membership, parts, processes
+from hanok.supervisor.holding import holder
 from hanok.supervisor.settings import Cloud
-from hanok.supervisor.supervise import holder, open_log
+from hanok.supervisor.supervise import open_log
 
 READY_S, REACH_S, LOOK_S = 60.0, 120.0, 0.1
 PACKAGE = "postgresql"

@@ -20,7 +20,7 @@ from hanok.control.settings import load
 from hanok.node import simulated_shapes
 from hanok.node.simulated import run_simulated
 from hanok.supervisor import settings as clouds
-from hanok.supervisor.supervise import AlreadyRunning, locked
+from hanok.supervisor.holding import AlreadyRunning, locked
 
 log = logging.getLogger("hanok.simulated")
 

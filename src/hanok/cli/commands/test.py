@@ -61,7 +61,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--checks", action="store_true", help="only format, lint, types, walls")
     parser.add_argument("--migration", metavar="TEXT", help="write a migration instead")
-    parser.add_argument("--reference", action="store_true", help="write docs/reference instead")
+    parser.add_argument(
+        "--reference", action="store_true", help="write docs/reference and the tables' text instead"
+    )
     parser.add_argument("pytest", nargs="*", metavar="ARGUMENT", help="arguments for pytest")
 
 
@@ -136,12 +138,16 @@ def _once_more(root: Path, status: int, lists: Sequence[Path]) -> int:
 
 def _write_reference(root: Path) -> int:
     from hanok.cli import reference  # it loads every service
+    from hanok.store import written_tables
 
     folder = root / "docs" / "reference"
     folder.mkdir(exist_ok=True)
     for name, text in reference.pages().items():
         (folder / name).write_text(text)
         say(f"written: docs/reference/{name}")
+    tables = root / "src" / "hanok" / "store" / written_tables.FILE.name
+    tables.write_text(reference.tables())
+    say(f"written: {tables.relative_to(root)}")
     return 0
 
 

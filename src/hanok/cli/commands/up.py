@@ -22,9 +22,10 @@ from hanok.cli.main import as_json, state_dir
 from hanok.cli.output import Failure, Steps, ago, fail, print_json, say, typed
 from hanok.cli.place import state_of
 from hanok.supervisor import door, parts, processes, simulated
+from hanok.supervisor.holding import holder
 from hanok.supervisor.processes import Process
 from hanok.supervisor.settings import Cloud, forward_of, load
-from hanok.supervisor.supervise import holder, open_log
+from hanok.supervisor.supervise import open_log
 
 START_S = 120.0  # a loaded machine; a few seconds when it is quiet
 HOST_S = 60.0

@@ -26,9 +26,9 @@ from hanok.cli.place import cloud_of, needs_root
 from hanok.control.settings import load
 from hanok.store import Database, dump, migrate
 from hanok.supervisor import door, membership, parts, processes, simulated
+from hanok.supervisor.holding import holder
 from hanok.supervisor.processes import Process
 from hanok.supervisor.settings import Cloud, write_whole
-from hanok.supervisor.supervise import holder
 
 LEAVE_S, RENEW_S = 30.0, 120.0
 LOOK_S = 0.1

@@ -13,7 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hanok.drivers.qemu import hardware
-from hanok.drivers.qemu.hardware import INTERFACE_MODELS, PC, Q35, USUAL, Hardware, escaped
+from hanok.drivers.qemu.hardware import (
+    INTERFACE_MODELS,
+    PC,
+    Q35,
+    SCSI_MODELS,
+    USUAL,
+    Hardware,
+    escaped,
+)
 from hanok.drivers.qemu.places import Node, device_arguments, node_arguments
 
 SPARE_ROOT_PORTS = 8  # for devices that come later; each costs some start-up time in the firmware
@@ -24,14 +32,6 @@ OPEN_S = 20
 AHCI_SLOT = 0x0A
 TRANSLATIONS_MIB = 128  # translated code; QEMU's own limit of 1 GiB a guest would fill a small host
 PRODUCT_VERSION = "29.0.0"
-SCSI_MODELS = {
-    "virtio-scsi": "virtio-scsi-pci",
-    "lsilogic": "lsi53c895a",
-    "lsisas1068": "mptsas1068",
-    "lsisas1078": "megasas",
-    "vmpvscsi": "pvscsi",
-}
-"""QEMU's devices by the names that images use (hw_scsi_model)."""
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,14 @@ HYPER_V = (
     "hv-time,hv-stimer,hv-tlbflush,hv-ipi"
 )
 USUAL_VIDEO_MIB = {"vga": 8}
+SCSI_MODELS = {
+    "virtio-scsi": "virtio-scsi-pci",
+    "lsilogic": "lsi53c895a",
+    "lsisas1068": "mptsas1068",
+    "lsisas1078": "megasas",
+    "vmpvscsi": "pvscsi",
+}
+"""QEMU's devices by the names that images use (hw_scsi_model)."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from hanok.base.errors import NotSignedIn
 from hanok.events import Event
@@ -10,15 +11,20 @@ from hanok.rooms import CatalogEntry, House, Loop, Room, Rounds
 from hanok.services.alarming import facade
 from hanok.services.alarming.facade import Alarming, AlarmingSettings
 from hanok.services.alarming.policy import RULES
-from hanok.services.alarming.routes import ROUTES
 from hanok.services.identity import facade as identity
 from hanok.services.metric.facade import Metrics
 from hanok.web import faults
-from hanok.web.routes import Service
+from hanok.web.routes import Route, Service
 
 log = logging.getLogger(__name__)
 
 EVALUATE_S, TELL_S = 5.0, 2.0  # how often it is looked what is due
+
+
+def _routes() -> Sequence[Route]:
+    from hanok.services.alarming.routes import ROUTES  # see Service.routes
+
+    return ROUTES
 
 
 def service(room: Alarming) -> Service:
@@ -27,7 +33,7 @@ def service(room: Alarming) -> Service:
         room=room,
         rules=RULES,
         mounts=("alarming", "aodh"),
-        routes=ROUTES,
+        routes=_routes,
         fault=faults.alarming,
         alone=False,
         query_closed=(0, 0),

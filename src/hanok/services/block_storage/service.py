@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from hanok.base.metering import Metered
@@ -10,17 +10,23 @@ from hanok.events import Event, envelope
 from hanok.rooms import CatalogEntry, Difference, House, Loop, OnHost, Room
 from hanok.services.block_storage import facade
 from hanok.services.block_storage.facade import BlockStorage
+from hanok.services.block_storage.microversions import MICROVERSIONS
 from hanok.services.block_storage.policy import RULES
 from hanok.services.block_storage.reconcilers import Reconcilers
 from hanok.services.block_storage.room import BlockStorageSettings, Volumes
-from hanok.services.block_storage.routes import MICROVERSIONS, ROUTES
 from hanok.services.image.facade import Images
 from hanok.services.object_storage.facade import ObjectStore
 from hanok.store import Transaction
 from hanok.web import faults
-from hanok.web.routes import Service
+from hanok.web.routes import Route, Service
 
 KIND = "block-storage"
+
+
+def _routes() -> Sequence[Route]:
+    from hanok.services.block_storage.routes import ROUTES  # see Service.routes
+
+    return ROUTES
 
 
 def service(room: Volumes) -> Service:
@@ -29,7 +35,7 @@ def service(room: Volumes) -> Service:
         room=room,
         rules=RULES,
         mounts=("volume", "block-storage"),
-        routes=ROUTES,
+        routes=_routes,
         fault=faults.compute,
         microversions=MICROVERSIONS,
         optional_project="v3",

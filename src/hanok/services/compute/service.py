@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from hanok.base.metering import Metered
@@ -12,15 +12,21 @@ from hanok.services.block_storage.facade import BlockStorage
 from hanok.services.compute import facade, inventory
 from hanok.services.compute.console_pages import Consoles
 from hanok.services.compute.logic import notices, notifications
+from hanok.services.compute.microversions import MICROVERSIONS
 from hanok.services.compute.policy import RULES
 from hanok.services.compute.reconcilers import Reconcilers
 from hanok.services.compute.room import Compute, ComputeSettings
-from hanok.services.compute.routes import MICROVERSIONS, ROUTES
 from hanok.services.identity.facade import Identity
 from hanok.services.image.facade import Images
 from hanok.services.network.facade import Network
 from hanok.web import faults
-from hanok.web.routes import Service
+from hanok.web.routes import Route, Service
+
+
+def _routes() -> Sequence[Route]:
+    from hanok.services.compute.routes import ROUTES  # see Service.routes
+
+    return ROUTES
 
 
 def service(room: Compute) -> Service:
@@ -30,7 +36,7 @@ def service(room: Compute) -> Service:
         room=room,
         rules=RULES,
         mounts=("compute",),
-        routes=ROUTES,
+        routes=_routes,
         fault=faults.compute,
         microversions=MICROVERSIONS,
         optional_project="v2.1",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from hanok.store import JSON, UTCDateTime, metadata
+from hanok.store.schema import partial_index
 
 flavors = sa.Table(
     "flavors",
@@ -120,11 +121,10 @@ servers = sa.Table(
     sa.Index("ix_servers_all", "deleted", "created_at", "sequence"),
     sa.Index("ix_servers_host", "host", "deleted"),
     # Those that something is done to: what a host has to do is counted of them.
-    sa.Index(
+    partial_index(
         "ix_servers_busy",
         "host",
-        sqlite_where=sa.text("task_state IS NOT NULL"),
-        postgresql_where=sa.text("task_state IS NOT NULL"),
+        where="task_state IS NOT NULL",
     ),
 )
 
@@ -160,12 +160,11 @@ server_bindings = sa.Table(
     sa.Column("host", sa.String(255), primary_key=True),
     sa.Column("node", sa.String(255), nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
-    sa.Index(
+    partial_index(
         "uq_server_bindings_incoming",
         "server_id",
         unique=True,
-        sqlite_where=sa.text("state = 'incoming'"),
-        postgresql_where=sa.text("state = 'incoming'"),
+        where="state = 'incoming'",
     ),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hanok.base.errors import HanokError, Unavailable
 from hanok.rooms import CatalogEntry, House, Loop, Room
@@ -12,15 +12,20 @@ from hanok.services.identity import facade
 from hanok.services.identity.logic.keys import FOLLOW_S, TOPIC
 from hanok.services.identity.policy import RULES
 from hanok.services.identity.room import Identity, IdentitySettings
-from hanok.services.identity.routes import ROUTES
 from hanok.services.identity.tables import users
 from hanok.store import Transaction
 from hanok.web import faults
-from hanok.web.routes import Service
+from hanok.web.routes import Route, Service
 
 log = logging.getLogger(__name__)
 
 ROTATE_S = 3600.0
+
+
+def _routes() -> Sequence[Route]:
+    from hanok.services.identity.routes import ROUTES  # see Service.routes
+
+    return ROUTES
 
 
 def service(room: Identity) -> Service:
@@ -30,7 +35,7 @@ def service(room: Identity) -> Service:
         room=room,
         rules=RULES,
         mounts=("", "identity"),
-        routes=ROUTES,
+        routes=_routes,
         fault=faults.identity,
         guards_authority=True,
         alone=False,  # as upstream
@@ -64,14 +69,16 @@ class IdentityRoom(Room):
         self._password_hash = ""
 
     async def prepare(self) -> None:
-        # It costs a third of a second, and only a new cloud needs it.
+        # It may cost a third of a second, and only a new cloud needs it.
         if not await self._house.database.has_table(users):
             self._password_hash = await self._hashed()
 
     async def _hashed(self) -> str:
         """The administrator's first password as it is kept."""
         if not self._password_hash:
-            self._password_hash = await self.facade.passwords.hash(self._house.admin_password)
+            self._password_hash = await self.facade.passwords.hash(
+                self._house.admin_password, drawn=self._house.admin_password_drawn
+            )
         return self._password_hash
 
     async def first_rows(self, tx: Transaction) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from hanok.base.errors import Unavailable
@@ -16,16 +16,21 @@ from hanok.services.image import facade
 from hanok.services.image.logic import news
 from hanok.services.image.policy import RULES
 from hanok.services.image.room import Images, ImageSettings
-from hanok.services.image.routes import ROUTES
 from hanok.services.key_manager.facade import Keys
 from hanok.services.object_storage.facade import ObjectStore
 from hanok.store import Transaction
 from hanok.web import faults
-from hanok.web.routes import Service
+from hanok.web.routes import Route, Service
 
 log = logging.getLogger(__name__)
 
 MEND_S = 60.0
+
+
+def _routes() -> Sequence[Route]:
+    from hanok.services.image.routes import ROUTES  # see Service.routes
+
+    return ROUTES
 
 
 def service(room: Images) -> Service:
@@ -34,7 +39,7 @@ def service(room: Images) -> Service:
         room=room,
         rules=RULES,
         mounts=("image",),
-        routes=ROUTES,
+        routes=_routes,
         fault=faults.image,
         trailing_slash=False,
         media_types=(

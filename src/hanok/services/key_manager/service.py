@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from hanok.limits import Limits
 from hanok.rooms import CatalogEntry, House, Loop, Room, Rounds
 from hanok.services.identity import facade as identity
 from hanok.services.key_manager import facade
 from hanok.services.key_manager.logic import stores
+from hanok.services.key_manager.microversions import MICROVERSIONS
 from hanok.services.key_manager.operations import GeneratePair
 from hanok.services.key_manager.policy import RULES
 from hanok.services.key_manager.room import KeyManager, KeyManagerSettings, resources
-from hanok.services.key_manager.routes import MICROVERSIONS, ROUTES
 from hanok.store import Transaction
 from hanok.web import faults
-from hanok.web.routes import Service
+from hanok.web.routes import Route, Service
 
 log = logging.getLogger(__name__)
 
@@ -24,13 +25,19 @@ ROLES = ("creator", "observer", "audit", "key-manager:service-admin")
 FORGET_S = 300.0  # how often it is looked which secrets have expired
 
 
+def _routes() -> Sequence[Route]:
+    from hanok.services.key_manager.routes import ROUTES  # see Service.routes
+
+    return ROUTES
+
+
 def service(room: KeyManager) -> Service:
     return Service(
         kind=KIND,
         room=room,
         rules=RULES,
         mounts=(KIND,),
-        routes=ROUTES,
+        routes=_routes,
         fault=faults.key_manager,
         microversions=MICROVERSIONS,
         alone=False,

@@ -23,11 +23,10 @@ from hanok.services.load_balancer.providers.model import Provider
 from hanok.services.load_balancer.providers.ovn import OVN
 from hanok.services.load_balancer.providers.proxy import Proxy
 from hanok.services.load_balancer.room import LoadBalancerSettings, LoadBalancing, resources
-from hanok.services.load_balancer.routes import ROUTES
 from hanok.services.network.facade import Network
 from hanok.store import Transaction
 from hanok.web import faults
-from hanok.web.routes import Service
+from hanok.web.routes import Route, Service
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +38,19 @@ ROLES = (
 )  # fmt: skip
 
 
+def _routes() -> Sequence[Route]:
+    from hanok.services.load_balancer.routes import ROUTES  # see Service.routes
+
+    return ROUTES
+
+
 def service(room: LoadBalancing) -> Service:
     return Service(
         kind=KIND,
         room=room,
         rules=RULES,
         mounts=("load-balancer",),
-        routes=ROUTES,
+        routes=_routes,
         fault=faults.load_balancer,
         respelled={"v2": "v2.0"},
         implied="lbaas",

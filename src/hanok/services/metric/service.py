@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from functools import partial
 
 from hanok.events import Event
@@ -11,15 +12,20 @@ from hanok.rooms import CatalogEntry, House, Loop, Room, Rounds, WrongSettings
 from hanok.services.metric import facade
 from hanok.services.metric.facade import Metric, MetricSettings, Polled, Telemetry, WrongDefinition
 from hanok.services.metric.policy import RULES
-from hanok.services.metric.routes import ROUTES
 from hanok.services.metric.scrape import Scrape, secret_of
 from hanok.store import Transaction
 from hanok.web import faults
-from hanok.web.routes import Service
+from hanok.web.routes import Route, Service
 
 log = logging.getLogger(__name__)
 
 FOLD_S = 15.0
+
+
+def _routes() -> Sequence[Route]:
+    from hanok.services.metric.routes import ROUTES  # see Service.routes
+
+    return ROUTES
 
 
 def service(room: Metric) -> Service:
@@ -28,7 +34,7 @@ def service(room: Metric) -> Service:
         room=room,
         rules=RULES,
         mounts=("metric", "gnocchi"),
-        routes=ROUTES,
+        routes=_routes,
         fault=faults.metric,
         media_types=("application/json", "application/json-patch+json"),
         offers=("application/json",),

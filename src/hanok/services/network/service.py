@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from hanok.base.metering import Metered
@@ -15,10 +15,15 @@ from hanok.services.network import facade as networks
 from hanok.services.network.facade import Network, NetworkSettings
 from hanok.services.network.policy import RULES
 from hanok.services.network.reconcilers import NetworkReconciler
-from hanok.services.network.routes import ROUTES
 from hanok.store import Transaction
 from hanok.web import faults
-from hanok.web.routes import Service
+from hanok.web.routes import Route, Service
+
+
+def _routes() -> Sequence[Route]:
+    from hanok.services.network.routes import ROUTES  # see Service.routes
+
+    return ROUTES
 
 
 def service(room: Network) -> Service:
@@ -27,7 +32,7 @@ def service(room: Network) -> Service:
         room=room,
         rules=RULES,
         mounts=("network",),
-        routes=ROUTES,
+        routes=_routes,
         fault=faults.network,
         # The reference has underscores, and so has the SDK; other clients write hyphens, as in most addresses.
         respelled={"network-segment-ranges": "network_segment_ranges"},

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from hanok.store import JSON, UTCDateTime, metadata
+from hanok.store.schema import partial_index
 
 
 def _standard() -> list[sa.Column[Any]]:
@@ -235,12 +236,11 @@ bindings = sa.Table(
     sa.Column("vif_type", sa.String(64), nullable=False),
     sa.Column("vif_details", JSON, nullable=False),
     sa.Column("status", sa.String(16), nullable=False),
-    sa.Index(
+    partial_index(
         "uq_port_bindings_active",
         "port_id",
         unique=True,
-        sqlite_where=sa.text("status = 'ACTIVE'"),
-        postgresql_where=sa.text("status = 'ACTIVE'"),
+        where="status = 'ACTIVE'",
     ),
     sa.Index(None, "host"),
 )
@@ -545,10 +545,9 @@ scopes = sa.Table(
     sa.Column("wanted", sa.BigInteger, nullable=False),
     sa.Column("applied", sa.BigInteger, nullable=False),
     sa.Column("problem", sa.String(255)),  # why OVN does not have it
-    sa.Index(
+    partial_index(
         "ix_network_scopes_dirty",
         "scope",
-        sqlite_where=sa.text("applied < wanted"),
-        postgresql_where=sa.text("applied < wanted"),
+        where="applied < wanted",
     ),
 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
+
+from starlette.responses import Response
 
 from hanok.base.errors import Unavailable
 from hanok.base.metering import Metered
@@ -16,9 +18,10 @@ from hanok.services.object_storage import facade
 from hanok.services.object_storage.logic import moving
 from hanok.services.object_storage.policy import RULES
 from hanok.services.object_storage.room import ObjectStorageSettings, ObjectStore
-from hanok.services.object_storage.routes import ROUTES, door, faults
 from hanok.store import Transaction
-from hanok.web.routes import Service
+from hanok.web.faults import FaultContext
+from hanok.web.request import Request
+from hanok.web.routes import Route, Service
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +30,35 @@ LOOK_S = 2.0
 ROLE = "ResellerAdmin"
 
 
+def _routes() -> Sequence[Route]:
+    from hanok.services.object_storage.routes import ROUTES  # see Service.routes
+
+    return ROUTES
+
+
+async def _anything(request: Request, room: ObjectStore) -> Response:
+    from hanok.services.object_storage.routes import door
+
+    return await door.anything(request, room)
+
+
+def _fault(
+    status: int, code: str, message: str, context: FaultContext, extra: Mapping[str, object]
+) -> Response:
+    from hanok.services.object_storage.routes import faults
+
+    return faults.fault(status, code, message, context, extra)
+
+
 def service(room: ObjectStore) -> Service:
     return Service(
         kind="object-store",
         room=room,
         rules=RULES,
         mounts=(),
-        routes=ROUTES,
-        fault=faults.fault,
-        whole=door.anything,
+        routes=_routes,
+        fault=_fault,
+        whole=_anything,
     )
 
 

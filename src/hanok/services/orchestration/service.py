@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+from collections.abc import Sequence
 
 from hanok.base.errors import HanokError, NotSignedIn
 from hanok.events import made_by
@@ -16,15 +17,20 @@ from hanok.services.orchestration.logic.types.signals import CFN
 from hanok.services.orchestration.operations import ConvergeStack
 from hanok.services.orchestration.policy import RULES
 from hanok.services.orchestration.room import Orchestration, OrchestrationSettings, StackUsers
-from hanok.services.orchestration.routes import ROUTES
 from hanok.store import Transaction
 from hanok.web import faults
-from hanok.web.routes import Service
+from hanok.web.routes import Route, Service
 
 log = logging.getLogger(__name__)
 
 KIND = "orchestration"
 FORGET_S = 600.0
+
+
+def _routes() -> Sequence[Route]:
+    from hanok.services.orchestration.routes import ROUTES  # see Service.routes
+
+    return ROUTES
 
 
 def service(room: Orchestration) -> Service:
@@ -33,7 +39,7 @@ def service(room: Orchestration) -> Service:
         room=room,
         rules=RULES,
         mounts=("heat-api", "heat-api-cfn", "orchestration"),
-        routes=ROUTES,
+        routes=_routes,
         fault=faults.orchestration,
         optional_project="v1",
         alone=False,

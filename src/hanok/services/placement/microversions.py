@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from hanok.web.microversions import Change, Range
+from hanok.web.microversions import Change, Range, Version
 
 MICROVERSIONS = Range(
     header_type="placement",
@@ -18,6 +18,8 @@ MICROVERSIONS = Range(
     told_range=True,
     form=re.compile(r"(\d+)\.(\d+)"),
 )
+SINCE: dict[str, Version] = {"Cache-Control": (1, 15), "Last-Modified": (1, 15)}
+"""Headers of answers that older versions do not have."""
 
 _PROVIDERS, _CANDIDATES, _ALLOCATIONS = "resource providers", "allocation candidates", "allocations"
 _CLASSES = "resource classes"

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hanok.rooms import CatalogEntry, Difference, House, Room
 from hanok.services.placement import facade
+from hanok.services.placement.microversions import MICROVERSIONS, SINCE
 from hanok.services.placement.policy import RULES
 from hanok.services.placement.room import Placement
-from hanok.services.placement.routes import MICROVERSIONS, ROUTES
-from hanok.services.placement.routes.fresh import SINCE
 from hanok.web import faults
-from hanok.web.routes import Service
+from hanok.web.routes import Route, Service
+
+
+def _routes() -> Sequence[Route]:
+    from hanok.services.placement.routes import ROUTES  # see Service.routes
+
+    return ROUTES
 
 
 def service(room: Placement) -> Service:
@@ -18,7 +25,7 @@ def service(room: Placement) -> Service:
         room=room,
         rules=RULES,
         mounts=("placement",),
-        routes=ROUTES,
+        routes=_routes,
         fault=faults.placement,
         microversions=MICROVERSIONS,
         header_since=SINCE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from hanok.base.errors import NotFound
 from hanok.base.metering import Metered
@@ -10,15 +10,21 @@ from hanok.rooms import CatalogEntry, Difference, House, Loop, Room
 from hanok.services.network.facade import Network
 from hanok.services.shared_file_system import facade
 from hanok.services.shared_file_system.facade import SharedFileSystems
+from hanok.services.shared_file_system.microversions import MICROVERSIONS
 from hanok.services.shared_file_system.policy import RULES
 from hanok.services.shared_file_system.reconcilers import Reconcilers
 from hanok.services.shared_file_system.room import SharedFileSystemSettings, Shares
-from hanok.services.shared_file_system.routes import MICROVERSIONS, ROUTES
 from hanok.store import Transaction
 from hanok.web import faults
-from hanok.web.routes import Service
+from hanok.web.routes import Route, Service
 
 KIND = "shared-file-system"
+
+
+def _routes() -> Sequence[Route]:
+    from hanok.services.shared_file_system.routes import ROUTES  # see Service.routes
+
+    return ROUTES
 
 
 def service(room: Shares) -> Service:
@@ -27,7 +33,7 @@ def service(room: Shares) -> Service:
         room=room,
         rules=RULES,
         mounts=("share",),
-        routes=ROUTES,
+        routes=_routes,
         fault=faults.compute,
         microversions=MICROVERSIONS,
         optional_project="v2",

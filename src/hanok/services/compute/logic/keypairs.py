@@ -9,28 +9,30 @@ import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_ssh_public_key,
-)
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from msgspec import Struct
 from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, Conflict, NotFound
+from hanok.base.later import later
 from hanok.services.compute.tables import keypairs
 from hanok.store import Duplicate, Transaction
 from hanok.store.kept import equal, held
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.x509 import oid
+else:  # for who makes or brings a key
+    x509 = later("cryptography.x509")
+    oid = later("cryptography.x509.oid")
+    hashes = later("cryptography.hazmat.primitives.hashes")
+    serialization = later("cryptography.hazmat.primitives.serialization")
+    rsa = later("cryptography.hazmat.primitives.asymmetric.rsa")
 
 _one = sa.select(keypairs).where(
     keypairs.c.user_id == bindparam("user"), keypairs.c.name == bindparam("called")
@@ -108,7 +110,7 @@ def _fingerprint(public_key: str) -> str:
     """
     parts = public_key.split()
     try:
-        load_ssh_public_key(public_key.encode())
+        serialization.load_ssh_public_key(public_key.encode())
         raw = base64.b64decode(parts[1], validate=True)
     except (ValueError, IndexError, binascii.Error, UnsupportedAlgorithm, UnicodeEncodeError):
         raise BadInput("Keypair data is invalid: failed to generate fingerprint") from None
@@ -127,15 +129,21 @@ async def _made(make: Callable[..., tuple[str, str]], *args: Any) -> tuple[str, 
 def _ssh_pair() -> tuple[str, str]:
     """A private key as PEM, and its public one as OpenSSH writes it."""
     made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    private = made.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-    public = made.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    private = made.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
+    public = made.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
     return private.decode(), public.decode()
 
 
 def _certificate(name: str, now: datetime) -> tuple[str, str]:
     """A private key and a certificate of its own for signing in to Windows guests, both as PEM."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
+    subject = x509.Name([x509.NameAttribute(oid.NameOID.COMMON_NAME, name[:64])])
     made = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -144,11 +152,13 @@ def _certificate(name: str, now: datetime) -> tuple[str, str]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now)
         .not_valid_after(now + timedelta(days=3650))
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([oid.ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    return private, made.public_bytes(Encoding.PEM).decode()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    return private, made.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def _certificate_print(pem: str) -> str:
@@ -161,7 +171,7 @@ def _certificate_print(pem: str) -> str:
         found = x509.load_pem_x509_certificate(pem.encode())
     except ValueError:
         raise BadInput("Keypair data is invalid: failed to generate X509 fingerprint") from None
-    digest = found.fingerprint(hashes.SHA1()).hex()  # noqa: S303
+    digest = found.fingerprint(hashes.SHA1()).hex()
     return ":".join(digest[at : at + 2] for at in range(0, 40, 2))
 
 

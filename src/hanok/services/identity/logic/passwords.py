@@ -20,6 +20,9 @@ from hanok.base.recent import Recent
 
 _DIGITS = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 LONGEST_BYTES = 4096  # before hashing; a longer one only costs time [CVE-2012-1572]
+DRAWN_BITS, DRAWN_ROUNDS = 112, 4
+"""What was drawn at random, of so many bits, needs no costly hash: NIST SP 800-63B, look-up secrets. The least that
+bcrypt takes, a millisecond."""
 REMEMBERED_S = 300.0
 REMEMBERED_MAXIMUM = 10_000
 
@@ -34,6 +37,10 @@ def _nobody(rounds: int) -> str:
     return bcrypt.gensalt(rounds).decode() + "".join(secrets.choice(_DIGITS) for _ in range(31))
 
 
+def _rounds_of(stored: str) -> int:
+    return int(stored.split("$")[2])
+
+
 class Passwords:
     """Makes and compares hashes."""
 
@@ -44,17 +51,19 @@ class Passwords:
         self._until: Recent[bytes, float] = Recent(REMEMBERED_MAXIMUM)
         self._nobody = _nobody(rounds)
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, *, drawn: bool = False) -> str:
         """A hash to keep.
+
+        Args:
+            drawn: whether the password is DRAWN_BITS of chance or more: nobody guesses one, however fast each guess.
 
         Raises:
             BadInput: longer than 4,096 bytes.
         """
         if len(password.encode()) > LONGEST_BYTES:
             raise BadInput(f"The password is longer than {LONGEST_BYTES} bytes.")
-        made = await asyncio.to_thread(
-            bcrypt.hashpw, _short(password), bcrypt.gensalt(self._rounds)
-        )
+        salt = bcrypt.gensalt(min(DRAWN_ROUNDS, self._rounds) if drawn else self._rounds)
+        made = await asyncio.to_thread(bcrypt.hashpw, _short(password), salt)
         hashed = made.decode()
         self._remember(self._mark(password, hashed))
         return hashed
@@ -70,6 +79,8 @@ class Passwords:
         if (self._until.get(mark) or -1.0) > self._clock.monotonic_s():
             return True
         if not await asyncio.to_thread(bcrypt.checkpw, _short(password), stored.encode()):
+            if _rounds_of(stored) < self._rounds:  # no is to take as long, whoever is named
+                await asyncio.to_thread(bcrypt.checkpw, _short(password), self._nobody.encode())
             return False
         self._remember(mark)
         return True

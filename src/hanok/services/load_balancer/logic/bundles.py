@@ -11,15 +11,21 @@ import base64
 import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from hanok.base.aside import Aside
 from hanok.base.errors import BadInput, HanokError, Unavailable
+from hanok.base.later import later
 from hanok.services.load_balancer.logic.material import Certificate, check_bounds
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+else:
+    x509 = later("cryptography.x509")
+    serialization = later("cryptography.hazmat.primitives.serialization")
 
 KEPT = 256  # bundles, of some 20 KiB at most
 CPU_S = 2  # of a process, for those of a request
@@ -122,5 +128,7 @@ def _opened(found: Found | None) -> Certificate:
             "does not require a pass phrase."
         )
     first, *others = map(x509.load_der_x509_certificate, found.certificates)
-    key: Any = load_der_private_key(found.key, None, unsafe_skip_rsa_key_validation=True)
+    key: Any = serialization.load_der_private_key(
+        found.key, None, unsafe_skip_rsa_key_validation=True
+    )
     return Certificate(first, key, others)

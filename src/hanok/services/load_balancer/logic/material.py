@@ -10,21 +10,22 @@ import binascii
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
 from msgspec import Struct
 
 from hanok.base.errors import BadInput
+from hanok.base.later import later
 from hanok.services.load_balancer.logic.errors import failed
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+else:
+    x509 = later("cryptography.x509")
+    serialization = later("cryptography.hazmat.primitives.serialization")
+    rsa = later("cryptography.hazmat.primitives.asymmetric.rsa")
 
 MAXIMUM_ROUNDS = 1_000_000  # of a derivation
 MAXIMUM_SEALED_BYTES = 2600  # of a key in PKCS#12: one of RSA with 4096 bits
@@ -61,8 +62,17 @@ def of_parts(parts: Mapping[str, bytes]) -> Certificate:
 
 def pem(found: Certificate) -> str:
     """The certificate, those above it, and the key in the clear, behind each other."""
-    parts = [one.public_bytes(Encoding.PEM) for one in (found.certificate, *found.intermediates)]
-    parts.append(found.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    parts = [
+        one.public_bytes(serialization.Encoding.PEM)
+        for one in (found.certificate, *found.intermediates)
+    ]
+    parts.append(
+        found.key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
     return b"".join(parts).decode()
 
 
@@ -82,7 +92,9 @@ def _key(raw: bytes, passphrase: bytes | None) -> Any:
     if kind == "ENCRYPTED PRIVATE KEY":
         check_bounds(body)
     try:
-        return load_pem_private_key(raw, passphrase, unsafe_skip_rsa_key_validation=True)
+        return serialization.load_pem_private_key(
+            raw, passphrase, unsafe_skip_rsa_key_validation=True
+        )
     except TypeError:  # it says that there is a passphrase, or that there is none
         if passphrase is None:
             raise BadInput("Passphrase needed to decrypt key but client did not provide one.") from None  # fmt: skip
@@ -126,7 +138,11 @@ def _end(one: x509.Certificate) -> datetime:
 def _public(one: Any) -> bytes:
     """The public key of a certificate, or of a private key."""
     key = one.public_key()
-    return bytes(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    return bytes(
+        key.public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
 
 
 def authority(raw: bytes) -> x509.Certificate:

@@ -9,9 +9,6 @@ from datetime import datetime
 from email.utils import format_datetime
 
 from hanok.services.placement.room import Placement
-from hanok.web.microversions import Version
-
-SINCE: dict[str, Version] = {"Cache-Control": (1, 15), "Last-Modified": (1, 15)}
 
 
 def fresh(room: Placement, at: datetime | None = None) -> dict[str, str]:
