@@ -55,7 +55,7 @@ class NetworkRoom(Room):
                 if real
                 else SimulatedNorthbound(on_port=tell)
             ),
-            absence=house.absence("compute"),  # its listeners bring what hosts say
+            absence=house.absence(self.name),
             settings=settings,
             registered=house.unified_limits("network"),
         )
