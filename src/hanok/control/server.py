@@ -5,8 +5,10 @@ Some things are different from uvicorn alone.
 Connections are taken by us: uvloop takes one from a listening socket each round of its loop, so beside many busy
 clients each new one waits for as many rounds as there are others before it. Here all that wait are taken at once.
 
-Requests begin some each round of the loop, those of each token in the order in which they came, and of one token after
-another: a client with a thousand requests at once keeps another waiting for one of them, not for all.
+Requests begin some each round of the loop, those of each user in the order in which they came, and of one user after
+another: a client with a thousand requests at once keeps another waiting for one of them, not for all, and has no more
+turns by having more tokens. Whose a token is is known when it has been looked at once; before, it is one of many that
+come from the same place.
 
 Whoever sends half a request, or reads no answer, is looked at each second and hung up on in the end. Uvicorn has an end
 for idle connections only. So is whoever asks on and on without waiting for answers (pipelining): uvicorn keeps all
@@ -25,12 +27,15 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from hashlib import blake2b
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hanok.base.authority import TLSFolder, host_of
+from hanok.base.recent import Recent
 from hanok.control.server_settings import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -40,6 +45,7 @@ BEGUN_EACH_ROUND = 8  # requests; a short one takes half a millisecond
 HEADER_BYTES = (
     64 << 10
 )  # of a request's line and headers; tokens and addresses of ours have a few hundred
+KNOWN = 4096  # tokens whose users are remembered
 AHEAD = 16  # requests of a connection that wait for the answer to an earlier one; clients of the field send none
 TOO_FAR = "Too many requests were sent before earlier ones were answered."
 LOOK_S = 1.0
@@ -57,13 +63,19 @@ class _Turns:
         """By who asks, whose turn is next first."""
         self._left = BEGUN_EACH_ROUND
         self._next_round = False
+        self._known: Recent[bytes, bytes] = Recent(KNOWN)
+        """Users by their tokens, as those who answered their requests have said."""
 
     def begin(self, protocol: _Protocol, cycle: Any, app: Any) -> None:
+        shown = _shown(cycle.scope)
+        whose = self._whose(cycle.scope, shown)
+        if shown:
+            cycle.scope["hanok.asks"] = partial(self._told, shown)
         if self._left and not self._waiting:
             self._left -= 1
             protocol.begin(cycle, app)
         else:
-            self._waiting.setdefault(_whose(cycle.scope), deque()).append((protocol, cycle, app))
+            self._waiting.setdefault(whose, deque()).append((protocol, cycle, app))
         if not self._next_round:
             self._next_round = True
             self._loop.call_soon(self._round)
@@ -79,6 +91,15 @@ class _Turns:
             self._next_round = True
             self._loop.call_soon(self._round)
 
+    def _told(self, shown: bytes, user_id: str) -> None:
+        self._known.put(shown, user_id.encode())
+
+    def _whose(self, scope: Any, shown: bytes) -> bytes:
+        """Who asks: the user, where the token has been looked at before; else where the request comes from."""
+        if (user := self._known.get(shown)) is not None:
+            return user
+        return str((scope.get("client") or ("",))[0]).encode()
+
     def _next(self) -> tuple[_Protocol, Any, Any]:
         whose, requests = next(iter(self._waiting.items()))
         found = requests.popleft()
@@ -88,12 +109,12 @@ class _Turns:
         return found
 
 
-def _whose(scope: Any) -> bytes:
-    """Who asks, as far as that is known before a token is looked at: the token, or where the request comes from."""
+def _shown(scope: Any) -> bytes:
+    """The token of a request, hashed; empty: there is none."""
     for name, value in scope["headers"]:
         if name in (b"x-auth-token", b"authorization"):
-            return bytes(value)
-    return str((scope.get("client") or ("",))[0]).encode()
+            return blake2b(value, digest_size=16).digest()
+    return b""
 
 
 class Sealed:
