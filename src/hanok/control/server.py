@@ -5,10 +5,10 @@ Some things are different from uvicorn alone.
 Connections are taken by us: uvloop takes one from a listening socket each round of its loop, so beside many busy
 clients each new one waits for as many rounds as there are others before it. Here all that wait are taken at once.
 
-Requests begin some each round of the loop, those of each user in the order in which they came, and of one user after
+Requests begin some each round of the loop, those of each token in the order in which they came, and of one user after
 another: a client with a thousand requests at once keeps another waiting for one of them, not for all, and has no more
-turns by having more tokens. Whose a token is is known when it has been looked at once; before, it is one of many that
-come from the same place.
+turns by having more tokens. Whose a token is is known when it has been looked at once; before, all that come from one
+place have one turn, which goes from token to token.
 
 Whoever sends half a request, or reads no answer, is looked at each second and hung up on in the end. Uvicorn has an end
 for idle connections only. So is whoever asks on and on without waiting for answers (pipelining): uvicorn keeps all
@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -39,6 +39,9 @@ from hanok.base.recent import Recent
 from hanok.control.server_settings import ServerSettings
 
 log = logging.getLogger(__name__)
+
+Queue = TypeVar("Queue")
+_Waiting = tuple["_Protocol", Any, Any]
 
 TAKEN_EACH_ROUND = 64  # connections; each costs some twenty microseconds
 BEGUN_EACH_ROUND = 8  # requests; a short one takes half a millisecond
@@ -54,13 +57,19 @@ KEPT_DESCRIPTORS = 200  # for files, databases, messages, downloads
 _NO_MORE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
+def _first(queues: dict[bytes, Queue]) -> tuple[bytes, Queue]:
+    """Take out whose turn it is."""
+    whose = next(iter(queues))
+    return whose, queues.pop(whose)
+
+
 class _Turns:
     """Lets requests begin, so many each round of the loop, of each who asks in turn."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._waiting: dict[bytes, deque[tuple[_Protocol, Any, Any]]] = {}
-        """By who asks, whose turn is next first."""
+        self._waiting: dict[bytes, dict[bytes, deque[_Waiting]]] = {}
+        """By who asks, and each one's by token: whose turn is next first."""
         self._left = BEGUN_EACH_ROUND
         self._next_round = False
         self._known: Recent[bytes, bytes] = Recent(KNOWN)
@@ -75,7 +84,8 @@ class _Turns:
             self._left -= 1
             protocol.begin(cycle, app)
         else:
-            self._waiting.setdefault(whose, deque()).append((protocol, cycle, app))
+            theirs = self._waiting.setdefault(whose, {})
+            theirs.setdefault(shown, deque()).append((protocol, cycle, app))
         if not self._next_round:
             self._next_round = True
             self._loop.call_soon(self._round)
@@ -101,11 +111,13 @@ class _Turns:
         return str((scope.get("client") or ("",))[0]).encode()
 
     def _next(self) -> tuple[_Protocol, Any, Any]:
-        whose, requests = next(iter(self._waiting.items()))
-        found = requests.popleft()
-        del self._waiting[whose]
+        whose, theirs = _first(self._waiting)
+        shown, requests = _first(theirs)
+        found: _Waiting = requests.popleft()
         if requests:
-            self._waiting[whose] = requests
+            theirs[shown] = requests
+        if theirs:
+            self._waiting[whose] = theirs
         return found
 
 
