@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from tests import postgres, s3
 from tests.cloud import CONNECTIONS, FEW_CONNECTIONS, Cloud, connections, running
+from tests.failed_tests import pytest_terminal_summary as pytest_terminal_summary
 
 # httpx looks for this module with each request; where it is not installed, each look went through all of the path.
 if find_spec("sniffio") is None:
@@ -34,7 +35,7 @@ SLOW = (
     "operations/test_import_killed.py", "api/network/test_real_engine.py",
     "api/network/test_real_traces.py", "api/image/test_stores.py",
     "api/identity/test_directory.py", "api/identity/test_saml.py", "unit/cli/test_bootstrap.py",
-    "unit/supervisor",
+    "unit/cli/test_unsteady_tests.py", "unit/supervisor",
 )  # fmt: skip
 
 # These take minutes. With SLOW they are begun first, so that at the end no processor waits for one that goes on.

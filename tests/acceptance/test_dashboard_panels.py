@@ -187,7 +187,7 @@ async def test_an_instance_moves_while_it_runs_and_its_host_is_emptied(tmp_path:
         await one.page.click("dialog button:text-is('Close')")
         assert await host() != after
         await one.page.click("main header summary")
-        await one.page.click("main header button:text-is('Let instances come again')")
+        await one.page.click("main header button:text-is('Accept new instances again')")
         services = "/compute/v2.1/os-services?binary=nova-compute"
         async with asyncio.timeout(60):
             while {each["status"] for each in (await admin.get(services))["services"]} != {

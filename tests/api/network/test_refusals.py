@@ -45,7 +45,7 @@ NO_SUBNETS: list[tuple[dict[str, Any], int, str]] = [
     ({"cidr": "224.0.0.0/24"}, 400, "Multicast IP subnet is not supported"),
     ({"cidr": "127.0.0.0/8"}, 400, "Loopback IP subnet is not supported"),
     ({"cidr": "169.254.0.0/16"}, 400, "contains the metadata address"),
-    ({"cidr": "10.0.0.0/31"}, 400, "has no room for DHCP"),
+    ({"cidr": "10.0.0.0/31"}, 400, "has no free address for DHCP"),
     (
         {"cidr": "10.0.0.0/24", "gateway_ip": "2001:db8::1"},
         400,
@@ -189,7 +189,7 @@ async def test_dhcp_stays_where_guests_make_addresses_and_where_there_is_room(cl
     await says(member, "PUT", f"/subnets/{slaac['id']}", off, 400, "DHCP must be enabled")
     tiny = await subnet(member, made["id"], "10.0.0.0/31", enable_dhcp=False)
     on = {"subnet": {"enable_dhcp": True}}
-    await says(member, "PUT", f"/subnets/{tiny['id']}", on, 400, "has no room for DHCP")
+    await says(member, "PUT", f"/subnets/{tiny['id']}", on, 400, "has no free address for DHCP")
 
 
 # ---- networks ----

@@ -41,7 +41,7 @@ async def test_a_second_one_is_refused_with_the_reason(cloud: Cloud) -> None:
     made = await network(admin)
     wish = {"network_id": made["id"], "network_type": "vlan", "physical_network": "public"}
     error = await refused(admin, "POST", "/segments", {"segment": wish}, 409)
-    assert "no second physical network" in error["message"]
+    assert "no other physical network" in error["message"]
     await refused(admin, "POST", "/segments", {"segment": {"network_id": made["id"]}}, 400)
     nowhere = {**wish, "network_id": "00000000-0000-4000-8000-000000000000"}
     await refused(admin, "POST", "/segments", {"segment": nowhere}, 404)

@@ -147,7 +147,12 @@ async def test_networks_that_a_server_may_be_on(lab: Lab) -> None:
         (NICWish(network_id=open_net, fixed_ip="10.9.0.9"), {}, BadInput, "not a valid ip address"),
         (NICWish(network_id=open_net, fixed_ip="10.0.0.255"), {}, BadInput, "is not a valid IP"),
         (NICWish(network_id=open_net, fixed_ip="10.0.0.2"), {}, BadInput, "is already in use"),
-        (NICWish(network_id=shared, fixed_ip="10.1.0.9"), {}, Forbidden, "network's owner chooses"),
+        (
+            NICWish(network_id=shared, fixed_ip="10.1.0.9"),
+            {},
+            Forbidden,
+            "owner of a shared network can choose",
+        ),
     )
     for wish, more, error, why in no:
         with pytest.raises(error, match=why):

@@ -11,7 +11,7 @@ WAYS = [
     ("routers/{}/conntrack_helpers", "l3-conntrack-helper", "has no helpers"),
     ("metering/metering-labels", "metering", "does not count"),
     ("metering/metering-label-rules", "metering", "does not count"),
-    ("local_ips", "local_ip", "no address that leads"),
+    ("local_ips", "local_ip", "does not support local IPs"),
 ]
 
 
@@ -44,7 +44,7 @@ async def test_packets_are_held_to_no_rate(cloud: Cloud) -> None:
     assert (await client.get(f"{V2}{path}"))["packet_rate_limit_rules"] == []
     body = {"packet_rate_limit_rule": {"max_kpps": 5}}
     error = await refused(client, "POST", path, body, 400)
-    assert "OVN holds nothing to a rate of packets" in error["message"]
+    assert "OVN cannot limit packet rates" in error["message"]
     await refused(client, "GET", f"{path}/nothing", None, 404)
     await client.get(f"{V2}/extensions/qos-pps", 404)
     stranger = await cloud.project_with("s", "manager", "member")

@@ -136,10 +136,14 @@ async def test_ends_are_ports_by_id_and_by_the_one_name(site: Site) -> None:
 
 async def test_a_port_that_no_guest_has_takes_nothing(site: Site) -> None:
     loose = await port(site.client, site.nets["b"], name="loose")
-    assert "is bound to no host: no server has it." in await site.stops("a", "loose")
-    assert "is bound to no host: no server has it." in await site.stops("loose", "a")
+    assert "is not bound to a host: it is not attached to a server." in await site.stops(
+        "a", "loose"
+    )
+    assert "is not bound to a host: it is not attached to a server." in await site.stops(
+        "loose", "a"
+    )
     await site.write(ports.update().where(ports.c.id == loose["id"]).values(status="ACTIVE"))
-    assert "is bound to no host" in await site.stops("a", "loose")
+    assert "is not bound to a host" in await site.stops("a", "loose")
     down = site.ports["b"]["id"]
     await site.write(ports.update().where(ports.c.id == down).values(status="DOWN"))
     assert "is DOWN: its guest is not plugged in." in await site.stops("a", "b")
@@ -332,5 +336,5 @@ async def test_what_ovn_has_not_followed_yet_stops_it(site: Site) -> None:
         await site.write(late.values(applied=scopes.c.wanted - 1, problem=problem))
         found = await networks.why(site.cloud.network, ("a", ""), ("b", ""), "icmp", None)
         why = f": {problem}" if problem else ""
-        assert found[-1].says == f"OVN has not followed the last change of {which} yet{why}."
+        assert found[-1].says == f"OVN has not applied the last change of {which} yet{why}."
         await site.write(late.values(applied=scopes.c.wanted, problem=""))

@@ -48,7 +48,7 @@ async def test_an_expression_works_with_what_resources_tell(stackery: Stackery) 
     assert said["sum"] == 60 and said["within"] == 4 and said["set"] == 1
     assert "no_such" in said["wrong"]
     assert "Bad expression" in said["half"] and "Bad expression" in said["halves"]
-    assert "cannot be kept" in said["nothing"]
+    assert "cannot be stored" in said["nothing"]
     assert "out of range" in said["huge"] and "nested" in said["deep"]
 
 

@@ -72,7 +72,7 @@ def test_on_a_strangers_network_a_name_is_one_label(values: Any) -> None:
     [
         ("", "example.", "dns_domain cannot be specified without a dns_name"),
         ("www", "", "dns_name cannot be specified without a dns_domain"),
-        ("www.", "example.", "it ends with a dot"),
+        ("www.", "example.", "that ends with a dot"),
         ("w" * 200, "d" * 54, "exceed 253 characters together"),
     ],
 )

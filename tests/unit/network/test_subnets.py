@@ -165,7 +165,7 @@ def values(**more: Any) -> dict[str, Any]:
         (values(cidr="127.1.0.0/24"), "Loopback"),
         (values(cidr="169.254.0.0/16"), "the metadata address"),
         (values(cidr="fe80::/64", ip_version=6), "the metadata address"),
-        (values(cidr="10.0.0.0/31"), "has no room for DHCP"),
+        (values(cidr="10.0.0.0/31"), "has no free address for DHCP"),
     ],
 )
 def test_prefixes_that_are_no_subnet(sent: dict[str, Any], why: str) -> None:

@@ -94,7 +94,7 @@ class Pages:
         if path == "session":
             door = self._session_doors.get(request.method)
             if door is None:
-                raise Refusal(405, "methodNotAllowed", f"{request.method} is not answered here.")
+                raise Refusal(405, "methodNotAllowed", f"{request.method} is not allowed here.")
             _check_origin(request, marked=True)
             return await door(request)
         if path == "rights" and request.method == "POST":
@@ -104,7 +104,7 @@ class Pages:
             _check_origin(request, marked=True)
             return await signin.change_password(self._room, request)
         if request.method not in ("GET", "HEAD"):
-            raise Refusal(405, "methodNotAllowed", f"{request.method} is not answered here.")
+            raise Refusal(405, "methodNotAllowed", f"{request.method} is not allowed here.")
         if path == "events" and request.method == "GET":
             _check_origin(request, marked=False)
             return await self._events(request)
@@ -208,7 +208,7 @@ class Pages:
         if whole == path or "�" in path or meant.lstrip("/").partition("/")[0] in NOT_FOR_BROWSERS:
             raise Refusal(404, "notFound", "There is no such API.")
         if request.method == "POST" and meant.rstrip("/").endswith("/auth/tokens"):
-            raise Refusal(404, "notFound", "A session has a token already, and shows none.")
+            raise Refusal(404, "notFound", "A session already has a token, and cannot show it.")
         for name, port in self._room.house.names.ports.items():
             entries = [one.type for one in self._shown(name)]
             if first in entries:
@@ -305,7 +305,7 @@ def _check_origin(request: Request, *, marked: bool) -> None:
     foreign = origin is not None and not _is_ours(origin, host, request.url.scheme)
     site = request.headers.get("sec-fetch-site", "same-origin")
     if foreign or site not in ("same-origin", "none") or (marked and MARK not in request.headers):
-        raise Refusal(403, "otherOrigin", "Only pages of this dashboard may ask this.")
+        raise Refusal(403, "otherOrigin", "Only pages of this dashboard may send this request.")
 
 
 def _is_ours(origin: str, host: str, scheme: str) -> bool:

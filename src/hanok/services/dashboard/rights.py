@@ -33,7 +33,7 @@ async def answer(room: Dashboard, request: Request, token: Token) -> Response:
         return refused(400, "badRequest", str(error))
     pairs = [(kind, rule) for kind, rules in requested.rules.items() for rule in rules]
     if len(pairs) > RULES:
-        return refused(400, "badRequest", f"At most {RULES} rules can be asked about at once.")
+        return refused(400, "badRequest", f"At most {RULES} rules can be checked in one request.")
     own, credentials = _own(token), token.credentials
     found = [
         f"{kind}|{rule}"

@@ -197,7 +197,7 @@ def _not_in(room: Dashboard, answer: Answer) -> Response:
     if receipt:
         more = room.key.seal(_RECEIPT + receipt.encode())
         missing = answer.body.get("required_auth_methods", [])
-        text = "Another proof of who you are is needed."
+        text = "Another authentication method is required."
         return refused(401, "moreNeeded", text, more=more, methods=missing)
     message = _message(answer)
     if expired := _EXPIRED.search(message):
@@ -282,7 +282,7 @@ def _session(room: Dashboard, request: Request, scope: str, answer: Answer, firs
     try:
         cookie = room.sessions.cookie(session, secure=_secure(request))
     except ValueError:
-        text = "The session of this account is longer than browsers keep."
+        text = "The session of this account is too large for a cookie."
         return refused(403, "tooLong", text)
     response = JSONResponse(_shown(room, request, session, said), 201)
     response.headers.append("Set-Cookie", cookie)

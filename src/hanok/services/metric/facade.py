@@ -255,7 +255,9 @@ class Metrics:
             raise metrics.missing(metric)
         pairs = [[one, method] for one in rows]
         if len(pairs) > aggregates.MAXIMUM:
-            raise BadInput(f"At most {aggregates.MAXIMUM} metrics are aggregated at once.")
+            raise BadInput(
+                f"At most {aggregates.MAXIMUM} metrics can be aggregated in one request."
+            )
         node = ("aggregate", _over(method), ("metric", *((one, method) for one in rows)))
         checked = operations.Checked(node, [(one, method) for one in rows])
         return await self._last(checked, rows, granularity_s, start)

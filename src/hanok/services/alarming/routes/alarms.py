@@ -75,7 +75,9 @@ async def show_history(request: Request, room: Alarming) -> Response:
         request.allow("telemetry:alarm_history", project_id=row.project_id, user_id=row.user_id)
         items = await alarms.history(tx, row.alarm_id)
     if any(name.startswith("q.") for name, _ in request.asked):
-        raise BadInput("The history of one alarm takes no query: POST /v2/query/alarms/history")
+        raise BadInput(
+            "The history of one alarm does not support a query: POST /v2/query/alarms/history"
+        )
     return json_answer(queries.page(items, request.asked, queries.CHANGE_SORTS, "event_id"))
 
 

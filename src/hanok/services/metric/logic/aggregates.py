@@ -91,7 +91,7 @@ def of_names(checked: Checked, theirs: Mapping[str, Sequence[Row[Any]]]) -> list
                 if all(one.reference.keys != keys for one in found[-50:]):
                     found.append(Column(row, Reference((name, method), keys)))
     if len(found) > MAXIMUM:
-        raise BadInput(f"At most {MAXIMUM} metrics are aggregated at once.")
+        raise BadInput(f"At most {MAXIMUM} metrics can be aggregated in one request.")
     if not found and pairs:
         names = sorted({name for name, _ in pairs})
         raise metrics.missing(str(names) if len(names) > 1 else names[0])

@@ -95,7 +95,7 @@ def path_of(text: Any) -> _Path:
     while at < len(rest):
         found = _STEP.match(rest, at)
         if found is None or (rest[at] == "." and not steps):
-            raise WrongDefinition(f"the path {text[:100]!r} is not read here")
+            raise WrongDefinition(f"the path {text[:100]!r} is not supported")
         steps.append(_step(found))
         at = found.end()
     if not steps or steps[0] is None:

@@ -81,7 +81,7 @@ async def page(
         return await _by_id(tx, statement, requested)
     rows = list(await tx.all(statement.order_by(metrics.c.id).limit(MAXIMUM + 1)))
     if len(rows) > MAXIMUM:
-        raise BadInput(f"More than {MAXIMUM} metrics are sorted by their ids only.")
+        raise BadInput(f"More than {MAXIMUM} metrics can only be sorted by their IDs.")
     items = [{**{name: row._mapping[name] for name in SORTS}, "row": row} for row in rows]
     some, following = cut(items, requested, SORTS)
     return [one["row"] for one in some], following

@@ -174,7 +174,7 @@ async def check_room(tx: Transaction, room: Metric, project_id: str, more: int =
         BadInput: the project has as many metrics as it may have, or they are too many for one request.
     """
     if more > NEW:
-        raise BadInput(f"At most {NEW} metrics are made by one request.")
+        raise BadInput(f"At most {NEW} metrics can be created in one request.")
     if more > FEW:
         tx.pieces = tx.pieces or Pieces()
     await tx.serialize(metrics.name, project_id)

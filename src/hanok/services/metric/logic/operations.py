@@ -406,7 +406,7 @@ def _stretched(columns: list[list[float]], wide: int) -> list[list[float]]:
     if len(columns) == wide:
         return columns
     if len(columns) != 1:
-        raise NotTogether(f"{len(columns)} metrics and {wide} metrics do not go together")
+        raise NotTogether(f"{len(columns)} metrics and {wide} metrics cannot be combined")
     return columns * wide
 
 

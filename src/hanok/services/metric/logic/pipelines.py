@@ -161,10 +161,12 @@ def _pipeline(what: str, schemes: Sequence[str]) -> Callable[[Any], Pipeline]:
         for one in _list(known["sinks"], "sinks"):
             keys = _keys(one, ("name", "publishers"), ("transformers",))
             if keys["transformers"]:
-                raise WrongDefinition("transformers are not served: use aggregates of metric")
+                raise WrongDefinition(
+                    "transformers are not supported: use aggregates of the metric service"
+                )
             name = _name(keys["name"])
             if name in sinks:
-                raise WrongDefinition(f"there are two sinks {name}")
+                raise WrongDefinition(f"the sink {name} is defined twice")
             sinks[name] = _publishers(keys["publishers"], schemes)
         return Pipeline(tuple(_source(one, what, sinks) for one in _list(known["sources"], "sources")))  # fmt: skip
 
@@ -229,7 +231,7 @@ def _publisher(value: Any, schemes: Sequence[str]) -> Publisher:
         raise WrongDefinition(f"{value[:100]!r} is not an address") from None
     if parts.scheme not in schemes:
         raise WrongDefinition(
-            f"the publisher {value[:100]!r} is not served: {', '.join(f'{one}://' for one in schemes)} are"
+            f"the publisher {value[:100]!r} is not supported; these are: {', '.join(f'{one}://' for one in schemes)}"
         )
     options = _options(parts.scheme, parts.query)
     if parts.scheme == "file":

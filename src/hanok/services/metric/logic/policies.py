@@ -109,7 +109,7 @@ def _kept(item: Mapping[str, int]) -> list[int | None]:
     if grain <= 0:
         raise BadInput("Granularity should be > 0")
     if points is not None and grain * points > times.LATEST:
-        raise BadInput("The timespan is longer than any moment that can be told")
+        raise BadInput("The timespan is too long")
     return [grain, points]
 
 

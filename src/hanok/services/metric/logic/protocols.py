@@ -179,7 +179,7 @@ def _element(raw: bytes, at: int, made: bytearray, size: int) -> int:
         length, offset = (tag >> 2) + 1, int.from_bytes(raw[at : at + wide], "little")
         at += wide
     if not 0 < offset <= len(made) or len(made) + length > size:
-        raise ValueError("a copy leads nowhere")
+        raise ValueError("a copy refers to data that is not there")
     for _ in range(length):
         made.append(made[-offset])
     return at

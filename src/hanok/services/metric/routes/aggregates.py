@@ -80,7 +80,7 @@ async def compute(request: Request, room: Metric) -> Response:
         wish = _with_fill(wish, "dropna")
     details = shapes.flag("details", request.query.get("details", "false"))
     if shapes.flag("use_history", request.query.get("use_history", "false")):
-        raise BadInput("Groups by what resources were before (use_history) are not supported")
+        raise BadInput("Grouping by earlier attributes of resources (use_history) is not supported")
     body = shapes.mapping(
         await request.json(),
         {"operations": shapes.anything},

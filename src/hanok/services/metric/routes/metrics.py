@@ -59,7 +59,7 @@ async def create_metric(request: Request, room: Metric) -> Response:
     )
     for name in ("user_id", "project_id", "creator"):
         if sent.get(name) not in (None, *common.who(request), common.creator(request)):
-            raise shapes.wrong("a metric is made for its caller", (name,))
+            raise shapes.wrong("a metric can only be created for the caller", (name,))
     if sent.get("resource_id") is not None and sent.get("name") is None:
         reason = "Name cannot be null if resource_id is not null"
         raise shapes.structured("Attribute value error", reason, "name")

@@ -51,7 +51,10 @@ async def create_rule(tx: Transaction, room: Network, reach: Reach, values: dict
     check_rule(values)
     await tx.serialize("network.default_rules")
     if (await tx.scalar(_count) or 0) >= MAXIMUM_RULES:
-        raise bad("default_security_group_rule", f"Groups begin with at most {MAXIMUM_RULES} rules")
+        raise bad(
+            "default_security_group_rule",
+            f"There can be at most {MAXIMUM_RULES} default security group rules",
+        )
     row = {
         **standard(values, "", room.clock.now()),
         **{name: values[name] for name in _SAID},

@@ -96,7 +96,7 @@ async def wait_scope(room: Network, scope: str, *, timeout_s: float) -> None:
             raise StepFailed(behind[0].problem)
         left = deadline - loop.time()
         if left <= 0:
-            raise Unavailable("The network engine does not know it yet.", detail=scope)
+            raise Unavailable("OVN does not have it yet.", detail=scope)
         room.wake()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(left, LOOK_S)):

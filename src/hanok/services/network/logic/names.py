@@ -191,4 +191,6 @@ def check_floating(values: Mapping[str, Any]) -> None:
     if len(name) + len(domain) > LONGEST:
         raise bad("floatingip", f"dns_name and dns_domain exceed {LONGEST} characters together")
     if name.endswith("."):
-        raise bad("floatingip", "dns_name is not to be completed by dns_domain: it ends with a dot")
+        raise bad(
+            "floatingip", "dns_domain cannot be specified with a dns_name that ends with a dot"
+        )

@@ -396,7 +396,7 @@ class _Walk:
             self.packet = None  # OVN's flows are for ports, whether somebody has them or not
         if row.role == "guest" and not row.host:
             raise self.stops(
-                "port", row.id, f"{name} is bound to no host: no server has it.",
+                "port", row.id, f"{name} is not bound to a host: it is not attached to a server.",
                 f"openstack server add port SERVER {row.id}",
             )  # fmt: skip
         if row.role == "guest" and row.status != "ACTIVE":
@@ -413,7 +413,7 @@ class _Walk:
         for late in await self.tx.all(_behind, {"scopes": names}):
             why = f": {late.problem}" if late.problem else ""
             raise self.stops(
-                "OVN", late.scope, f"OVN has not followed the last change of {late.scope} yet{why}.",
+                "OVN", late.scope, f"OVN has not applied the last change of {late.scope} yet{why}.",
                 "It takes a moment; hanok doctor says more where it lasts.",
             )  # fmt: skip
 

@@ -125,7 +125,7 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     """
     await tx.serialize("network.segments")
     if values["shared"] and isinstance(values.get("project_id"), str):
-        raise BadInput("A shared network segment range is of no project.")
+        raise BadInput("A shared network segment range cannot belong to a project.")
     names = ("shared", "network_type", "physical_network", "minimum", "maximum")
     row = {
         **standard(values, "" if values["shared"] else project_of(values, reach), room.clock.now()),
@@ -144,7 +144,7 @@ def _sensible(room: Network, row: Mapping[str, Any]) -> None:
     if type_ == "vlan" and physical != room.settings.physical_network:
         raise invalid_operation(f"physical_network '{physical}' unknown for {type_} segments")
     if type_ == "geneve" and physical is not None:
-        raise invalid_operation(f"physical_network is not for {type_} segments")
+        raise invalid_operation(f"physical_network cannot be specified for {type_} segments")
     if not 1 <= row["minimum"] <= row["maximum"] <= HIGHEST[type_]:
         raise invalid_operation(
             f"a range of {type_} segments is from 1 up to {HIGHEST[type_]}, the minimum not above "

@@ -66,8 +66,8 @@ async def create(tx: Transaction, room: Network, reach: Reach, values: Mapping[s
     network = await get(tx, reach, "network", values["network_id"])
     raise conflict(
         "SegmentNotSupported",
-        f"Network {network.id} has a segment already, and there is no second physical network that "
-        "another one could be on.",
+        f"Network {network.id} already has a segment, and there is no other physical network "
+        "for a further one.",
     )
 
 

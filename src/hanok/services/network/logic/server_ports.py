@@ -354,7 +354,7 @@ async def _plan_network(tx: Transaction, reach: Reach, wish: NICWish, network: R
     fixed = None
     if wish.fixed_ip is not None:
         if network.project_id != reach.project_id and not reach.everything:
-            raise Forbidden("Only the network's owner chooses addresses on a shared network.")
+            raise Forbidden("Only the owner of a shared network can choose addresses on it.")
         try:
             address = ipaddress.ip_address(wish.fixed_ip)
         except ValueError:

@@ -253,7 +253,7 @@ def _cidr(values: Mapping[str, Any]) -> IPv4Network | IPv6Network:
     if ipaddress.ip_address(ours) in cidr:
         raise invalid_operation(f"The subnet contains the metadata address {ours}")
     if cidr.version == 4 and cidr.prefixlen > 30 and values["enable_dhcp"]:
-        raise invalid_operation(f"A subnet of size {cidr} has no room for DHCP")
+        raise invalid_operation(f"Subnet {cidr} has no free address for DHCP")
     return cidr
 
 
@@ -292,7 +292,8 @@ def _modes(values: Mapping[str, Any]) -> None:
             )
         if values["allocation_pools"]:
             raise conflict(
-                "SlaacAllocationPool", "Allocation pools do not apply where guests make addresses."
+                "SlaacAllocationPool",
+                "Allocation pools cannot be specified for a subnet whose addresses are made by SLAAC.",
             )
 
 
@@ -483,7 +484,7 @@ async def update(tx: Transaction, room: Network, row: Row[Any], values: Mapping[
     if requested.get("enable_dhcp") is False and (row.ipv6_ra_mode or row.ipv6_address_mode):
         raise invalid_operation("DHCP must be enabled to update ipv6_ra_mode or ipv6_address_mode")
     if requested.get("enable_dhcp") and cidr.version == 4 and cidr.prefixlen > 30:
-        raise invalid_operation(f"A subnet of size {cidr} has no room for DHCP")
+        raise invalid_operation(f"Subnet {cidr} has no free address for DHCP")
     await change(tx, subnets, row.id, room.clock.now(), requested)
     await change(tx, networks, row.network_id, room.clock.now(), {})
     after = await get_any(tx, "subnet", row.id)

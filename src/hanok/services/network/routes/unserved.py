@@ -45,9 +45,9 @@ class Unserved(Struct, frozen=True, kw_only=True):
 
 
 _HELPERS = "OVN's connection tracking has no helpers for protocols"
-_METERS = "OVN does not count what routers forward by address"
-_PACKETS = "OVN holds nothing to a rate of packets"
-_LOCAL = "OVN has no address that leads to another port on each host"
+_METERS = "OVN does not count the traffic of routers by address"
+_PACKETS = "OVN cannot limit packet rates"
+_LOCAL = "OVN does not support local IPs"
 LOCAL_IP = Unserved(
     noun="local_ip",
     kind="local_ip",
@@ -174,7 +174,7 @@ def _doors(one: Unserved) -> Iterator[Route]:
             await _allow(request, tx, one, "create")
         if "local_ip_id" in request.path:
             raise _absent(LOCAL_IP, request.path["local_ip_id"])
-        raise BadInput(f"A {one.kind.replace('_', ' ')} cannot be made here: {one.why}.")
+        raise BadInput(f"A {one.kind.replace('_', ' ')} cannot be created: {one.why}.")
 
     base = f"/v2.0/{one.path}"
     yield Route("GET", base, index, (f"get_{one.noun}",), query=listing.parameters)

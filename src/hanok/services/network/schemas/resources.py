@@ -336,13 +336,13 @@ def _parent(value: object) -> str | None:
     if value in (None, ""):
         return None
     if value != "PARENT":
-        raise Wrong("rules that groups begin with name no other group than 'PARENT'")
+        raise Wrong("default security group rules can refer to no other group than 'PARENT'")
     return "PARENT"
 
 
 def _no_group(value: object) -> None:
     if value not in (None, ""):
-        raise Wrong("rules that groups begin with name no address group")
+        raise Wrong("default security group rules cannot refer to an address group")
 
 
 _OF_RULE = ("id", "description", "revision_number", "created_at", "updated_at", "direction", "ethertype",

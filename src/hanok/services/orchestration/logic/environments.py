@@ -70,7 +70,7 @@ class Environment(Struct, frozen=True, kw_only=True):
             if not isinstance(found, str) or found == kind:
                 return kind
             kind = found
-        raise Wrong(f"The resource registry leads from {kind[:100]} to itself.")
+        raise Wrong(f"The resource registry maps {kind[:100]} to itself.")
 
     def _by_star(self, kind: str) -> str | None:
         for pattern, found in self.registry.items():
@@ -108,7 +108,7 @@ def read(raw: Any, *, maximum: int) -> Environment:
     if odd := [key for key in raw if key not in SECTIONS]:
         raise Wrong(f'environment has wrong section "{odd[0][:100]}"')
     if raw.get("event_sinks"):
-        raise Wrong("event_sinks are not served: there is no messaging service.")
+        raise Wrong("event_sinks are not supported: there is no messaging service.")
     maps = {key: _map(raw, key) for key in SECTIONS[:3] + SECTIONS[5:]}
     _check_registry(maps["resource_registry"])
     for name, how in maps["parameter_merge_strategies"].items():
@@ -152,20 +152,22 @@ def _check_registry(registry: dict[str, Any]) -> None:
     for name, one in said.items():
         _check_of_resource(name, one)
     if registry.get("base_url"):
-        raise Wrong("base_url is not served: the client sends the files themselves.")
+        raise Wrong("base_url is not supported: the client sends the files themselves.")
     for name, found in registry.items():
         if name not in ("resources", "base_url") and not isinstance(found, str):
-            raise Wrong(f"The registry's entry of the type {name[:100]} must be a text.")
+            raise Wrong(f"The registry entry of the type {name[:100]} must be a string.")
 
 
 def _check_of_resource(name: str, said: Any) -> None:
     if not isinstance(said, dict):
-        raise Wrong(f"The registry's entry of the resource {name[:100]} must be a map.")
+        raise Wrong(f"The registry entry of the resource {name[:100]} must be a map.")
     for key, value in said.items():
         known = {"hooks": HOOKS, "restricted_actions": ACTIONS}.get(key)
         if known is None:
             if not isinstance(value, str | dict):
-                raise Wrong(f"The registry's entry of the resource {name[:100]} is not a type.")
+                raise Wrong(
+                    f"The registry entry of the resource {name[:100]} is not a valid resource type."
+                )
             continue
         some = [value] if isinstance(value, str) else value or []
         if not isinstance(some, list):

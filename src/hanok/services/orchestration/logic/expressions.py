@@ -46,7 +46,7 @@ for expression, data in given["asked"]:
         text = json.dumps({"error": why.encode(errors="replace").decode()})
     left -= len(text)
     if left < 0:
-        text = json.dumps({"error": "more would be made than may be"})
+        text = json.dumps({"error": "the result is too large"})
     sys.stdout.write(text + "\\n")
     sys.stdout.flush()
     if left < 0:
@@ -74,7 +74,7 @@ class Asked:
         if key in self._known:
             return self._known[key]
         if len(self.open) >= MAXIMUM:
-            raise Wrong(f"A value has more than {MAXIMUM} expressions of yaql.")
+            raise Wrong(f"A value has more than {MAXIMUM} yaql expressions.")
         self.open[key] = (expression, data)
         return UNKNOWN
 
@@ -87,7 +87,7 @@ class Asked:
         found = await _run(room, project_id, list(met.values()))
         for (key, given), one in zip(met.items(), found, strict=True):
             if "error" in one and self._hides(list(given)):
-                raise Wrong("An expression of yaql with hidden values cannot be worked out.")
+                raise Wrong("A yaql expression with hidden values cannot be evaluated.")
             self._known[key] = _value(given[0], one)
 
 
@@ -114,10 +114,10 @@ async def _run(
     try:
         raw = await room.aside.run(project_id, _PROGRAM, given)
     except TimeoutError:
-        raise Wrong("An expression of yaql takes too long.") from None
+        raise Wrong("A yaql expression takes too long.") from None
     lines = raw.splitlines() if raw.endswith(b"\n") else raw.splitlines()[:-1]
     found = [_read(line) for line in lines]
-    ended = {"error": "it takes more time or memory than an expression may"}
+    ended = {"error": "it takes more time or memory than is allowed"}
     return [*found, *[ended] * (len(requested) - len(found))]
 
 

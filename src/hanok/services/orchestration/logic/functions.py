@@ -159,7 +159,7 @@ class Scope:
         if isinstance(raw, dict) and len(raw) == 1:
             name, argument = next(iter(raw.items()))
             if name == "yaql" and name in self.conditions:
-                raise Wrong("yaql is not served in conditions: they are decided without waiting.")
+                raise Wrong("yaql is not supported in conditions.")
             if name in self.conditions and name in _CONDITIONS:
                 return _CONDITIONS[name](self, argument)
             if name in self.conditions and name in _FUNCTIONS:
@@ -332,7 +332,7 @@ def _text(scope: Scope, value: Any, function: str) -> str:
     if isinstance(value, dict | list):
         scope.budget.take(value)
         return msgspec.json.encode(value).decode()
-    raise Wrong(f'Items to "{function}" must be texts, numbers, maps or lists')
+    raise Wrong(f'Items to "{function}" must be strings, numbers, maps or lists')
 
 
 def list_join(scope: Scope, raw: Any) -> Any:
@@ -391,7 +391,7 @@ def _replaced(scope: Scope, text: Any, params: Any, *, strict: bool, very: bool)
     if text is None:
         return None
     if not isinstance(text, str) or not isinstance(params, dict):
-        raise Wrong('"str_replace" needs a text as "template" and a map as "params"')
+        raise Wrong('"str_replace" needs a string as "template" and a map as "params"')
     named = {name: _text(scope, value, "str_replace") for name, value in params.items() if name}
     scope.budget.spend(len(text) * len(named) // _LOOKED_AT)
     if very and (empty := [name for name, value in params.items() if value in (None, "")]):
@@ -422,7 +422,7 @@ def _put_in(scope: Scope, text: str, named: dict[str, str]) -> str:
 def fn_replace(scope: Scope, raw: Any) -> Any:
     given = scope.value(raw)
     if not isinstance(given, list) or len(given) != 2:
-        raise Wrong('Arguments to "Fn::Replace" must be of the form [{names: values}, text]')
+        raise Wrong('Arguments to "Fn::Replace" must be of the form [{names: values}, string]')
     return _replaced(scope, given[1], given[0], strict=False, very=False)
 
 
@@ -443,7 +443,7 @@ def digest(scope: Scope, raw: Any) -> Any:
         or len(given) != 2
         or not all(isinstance(one, str) for one in given)
     ):
-        raise Wrong('Argument to function "digest" must be of the form [algorithm, text]')
+        raise Wrong('Argument to function "digest" must be of the form [algorithm, value]')
     if given[0].lower() not in DIGESTS:
         raise Wrong(f"Algorithm must be one of {', '.join(DIGESTS)}")
     scope.budget.spend(len(given[1]) // _LOOKED_AT)
@@ -553,7 +553,7 @@ def repeat(scope: Scope, raw: Any) -> Any:
     if not isinstance(each, dict) or not each:
         raise Wrong('The "for_each" argument to "repeat" must contain a map')
     if "" in each:
-        raise Wrong('The "for_each" argument to "repeat" must not name an empty text')
+        raise Wrong('The "for_each" argument to "repeat" must not name an empty string')
     lists = [_items(one) for one in each.values()]
     permute = _truth(scope.value(raw.get("permutations", True)))
     if not permute and len({len(one) for one in lists}) != 1:
@@ -698,7 +698,7 @@ def yaql(scope: Scope, raw: Any) -> Any:
         return UNKNOWN
     if not isinstance(expression, str) or len(expression) > LONGEST_EXPRESSION:
         raise Wrong(
-            'The "expression" argument to yaql must be a text of at most '
+            'The "expression" argument to yaql must be a string of at most '
             f"{LONGEST_EXPRESSION} characters."
         )
     return scope.budget.take(scope.expression(expression, data))

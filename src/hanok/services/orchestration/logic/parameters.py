@@ -238,7 +238,7 @@ def of_hot(name: str, raw: Any) -> Parameter:
 
 def _tags(raw: Any, name: str) -> tuple[str, ...]:
     if not isinstance(raw or [], list) or not all(isinstance(one, str) for one in raw or ()):
-        raise Wrong(f"Parameter '{name}': tags are to be a list of texts")
+        raise Wrong(f"Parameter '{name}': tags must be a list of strings")
     return tuple(raw or ())
 
 

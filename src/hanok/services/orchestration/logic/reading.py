@@ -152,7 +152,7 @@ class Reader:
             if not requested.open:
                 return value
             await requested.work_out(self.room, self.stack.project_id)
-        raise Wrong(f"Expressions of yaql are more than {ROUNDS - 1} levels within each other.")
+        raise Wrong(f"yaql expressions are nested more than {ROUNDS - 1} levels deep.")
 
     def _hides(self, value: Any) -> bool:
         return bool(self.program.veiled(value) != value)

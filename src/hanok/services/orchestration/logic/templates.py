@@ -250,7 +250,7 @@ def _groups(raw: Any, declared: Mapping[str, Parameter]) -> list[dict[str, Any]]
             )
         for name in names:
             if not isinstance(name, str):
-                raise Wrong("The parameters of a parameter group are to be names.")
+                raise Wrong("The parameters of a parameter group must be names.")
             if name in seen:
                 raise Wrong(f"The {name} parameter must be assigned to one parameter group only.")
             if name not in declared:

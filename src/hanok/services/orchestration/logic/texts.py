@@ -45,7 +45,7 @@ class _Counted:
         self.open.append((anchor, self.size))
         self.size += 1
         if len(self.open) > DEEPEST:
-            raise BadInput(f"The text is nested more than {DEEPEST} levels deep.")
+            raise BadInput(f"The document is nested more than {DEEPEST} levels deep.")
 
     def end(self) -> None:
         anchor, before = self.open.pop()
@@ -60,12 +60,12 @@ class _Counted:
     def alias(self, anchor: str) -> None:
         self.aliases += 1
         if any(name == anchor for name, _ in self.open) or anchor not in self.named:
-            raise BadInput("An alias of the text stands within what it names.")
+            raise BadInput("A YAML alias refers to a value that contains it.")
         self.size += self.named[anchor]
 
     def check(self) -> None:
         if self.size > VALUES or self.aliases > _ALIASES:
-            raise BadInput(f"The text has more than {VALUES} values.")
+            raise BadInput(f"The document has more than {VALUES} values.")
 
 
 def _count(text: str) -> None:
@@ -108,7 +108,7 @@ def parse(text: str, what: str, *, maximum: int) -> Any:
         pass
     else:
         if _size(found) > VALUES:
-            raise BadInput(f"The text has more than {VALUES} values.")
+            raise BadInput(f"The document has more than {VALUES} values.")
         return found
     try:
         _count(text)
@@ -154,7 +154,7 @@ def plain(value: Any, deep: int = 0) -> Any:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, bytes):
-        raise ValueError("binary values are not served")
+        raise ValueError("binary values are not supported")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("a number is out of range")
     if isinstance(value, int) and not isinstance(value, bool):
@@ -174,7 +174,7 @@ def whole(number: int) -> int:
 
 def _text(value: str) -> str:
     if "\0" in value or (not value.isascii() and any("\ud800" <= one <= "\udfff" for one in value)):
-        raise ValueError("a text has characters that cannot be kept")
+        raise ValueError("a string has characters that cannot be stored")
     return value
 
 

@@ -104,7 +104,7 @@ def check(
         rolling.policy(program, name)
         for hook in program.env.hooks(name):
             if hook.startswith("post-"):
-                raise Wrong(f"The hook {hook} of the resource {name} is not served.")
+                raise Wrong(f"The hook {hook} of the resource {name} is not supported.")
         checked.properties[name] = _properties(program, name, strict=strict or depth == 0)
         given = checked.properties[name]
         inner = _inside(program, name, given, settings, may_use, depth, strict, space)

@@ -97,7 +97,7 @@ ABOUT = {
     "get_file": "A function for including a file inline.",
     "list_join": "A function for joining one or more lists of strings.",
     "str_replace": "A function for performing string substitutions.",
-    "str_replace_strict": "A function for performing string substitutions; each parameter has to be in the text.",
+    "str_replace_strict": "A function for performing string substitutions; each parameter has to be in the template.",
     "str_replace_vstrict": "A function for performing string substitutions; no parameter may be empty.",
     "str_split": "A function for splitting delimited strings into a list.",
     "resource_facade": "A function for retrieving data in a parent provider template.",

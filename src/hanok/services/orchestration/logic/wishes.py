@@ -54,9 +54,9 @@ def read(
         BadInput
     """
     if given(body.template_url):
-        raise BadInput("template_url is not served: the client sends the template itself.")
+        raise BadInput("template_url is not supported: the client sends the template itself.")
     if given(body.files_container):
-        raise BadInput("files_container is not served: the client sends the files themselves.")
+        raise BadInput("files_container is not supported: the client sends the files themselves.")
     files = _files(body, settings, before if patch else None)
     template = _template(body, settings, before if patch else None)
     environment, encrypted = _environment(body, settings, files, before if patch else None)
@@ -75,7 +75,7 @@ def _files(
     files.update(given(body.files) or {})
     for name, content in files.items():
         if not isinstance(content, str):
-            raise BadInput(f"The file {name[:100]} is not a text.")
+            raise BadInput(f"The file {name[:100]} is not a string.")
     size = sum(len(name) + len(one) for name, one in files.items())
     if size > settings.max_files_size:
         raise BadInput(
@@ -110,7 +110,7 @@ def adopted(body: StackBody) -> dict[str, Any]:
     if raw is None:
         return {}
     if not isinstance(raw, dict):
-        raise BadInput("Invalid adopt data: it is to be a map")
+        raise BadInput("Invalid adopt data: it must be a map")
     _check_adopted(raw.get("resources"))
     return raw
 
@@ -123,14 +123,14 @@ def _check_adopted(some: Any) -> None:
     if some is None:
         return
     if not isinstance(some, dict) or not all(isinstance(one, dict) for one in some.values()):
-        raise BadInput('Invalid adopt data: "resources" is to be a map of maps')
+        raise BadInput('Invalid adopt data: "resources" must be a map of maps')
     for name, one in some.items():
         made = one.get("resource_id")
         if made is not None and not (isinstance(made, str) and len(made) <= 255):
-            raise BadInput(f"Invalid adopt data: the resource_id of {name[:100]} is not an id")
+            raise BadInput(f"Invalid adopt data: the resource_id of {name[:100]} is not a valid ID")
         for key in ("resource_data", "metadata"):
             if not isinstance(one.get(key) or {}, dict):
-                raise BadInput(f'Invalid adopt data: "{key}" of {name[:100]} is to be a map')
+                raise BadInput(f'Invalid adopt data: "{key}" of {name[:100]} must be a map')
         _check_adopted(one.get("resources"))
 
 

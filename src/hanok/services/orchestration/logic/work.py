@@ -213,7 +213,9 @@ def _only(finder: Finder, value: str, ids: list[str]) -> str:
     if len(ids) == 1:
         return ids[0]
     if ids:
-        raise Failed(f"Multiple {finder.what}s matching '{value[:100]}' found: name it by its id.")
+        raise Failed(
+            f"Multiple {finder.what}s matching '{value[:100]}' found, use an ID to be more specific."
+        )
     raise Failed(f"The {finder.what} ({value[:100]}) could not be found.")
 
 
@@ -275,7 +277,7 @@ class Work:
             Failed: nothing was.
         """
         if not self.part.physical_id:
-            raise Failed("There is nothing there.")
+            raise Failed("The resource could not be found.")
         return str(self.part.physical_id)
 
     @property

@@ -147,7 +147,7 @@ class Changing(Passes):
         """
         found = self.reader.program.static.value(self.reader.program.definitions[name].external_id)
         if not isinstance(found, str) or not 0 < len(found) <= 255:
-            raise Wrong("external_id is to be a text of at most 255 characters.")
+            raise Wrong("external_id must be a string of at most 255 characters.")
         return found
 
     def _new(self, name: str, before: Part | None = None) -> Part:
@@ -197,7 +197,7 @@ class Changing(Passes):
             if name not in driver.adopts or not isinstance(value, str)
         ]
         if odd:
-            self.fail(part, f"The resource_data {odd[0][:100]} is not taken over by {part.type}.")
+            self.fail(part, f"The resource_data {odd[0][:100]} is not supported by {part.type}.")
             return
         part.physical_id = adopted["resource_id"]
         part.data.update(data)

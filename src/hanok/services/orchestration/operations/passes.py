@@ -128,7 +128,7 @@ class Passes:
         """How it ended, or how long to wait."""
         raise NotImplementedError
 
-    def waiting(self, words: str = "resources are being worked on") -> Ended:
+    def waiting(self, words: str = "resources are being changed") -> Ended:
         """Look again soon at what is young, later at what takes long."""
         under_way = self.under_way()
         ages = [self.reader.work(part).age_s for part in under_way]

@@ -101,7 +101,7 @@ async def _details(request: Request) -> Any:
     try:
         return texts.from_json(raw)
     except ValueError:
-        raise BadInput("The body of a signal is not JSON.") from None
+        raise BadInput("The body of a signal is not valid JSON.") from None
 
 
 async def _take(
@@ -110,7 +110,9 @@ async def _take(
     """Hand a signal to a resource, and tell whoever waits for it."""
     if isinstance(details, dict) and "unset_hook" in details:
         if stack.project_id != common.project(request):
-            raise BadInput("A hook is cleared by the project of its stack.", code="NotSupported")
+            raise BadInput(
+                "A hook can only be cleared by the project of its stack.", code="NotSupported"
+            )
         reason = await _clear(room, part, str(details["unset_hook"]))
         action, status = part.action, part.status
     else:
@@ -169,7 +171,7 @@ async def signed(request: Request, room: Orchestration) -> Response:
             "The request signature we calculated does not match the signature you provided."
         )
     if isinstance(details, dict) and "unset_hook" in details:
-        raise BadInput("A hook is cleared with a token.", code="NotSupported")
+        raise BadInput("A hook can only be cleared with a token.", code="NotSupported")
     await _take(request, room, stack, part, details)
     return no_content(200)
 

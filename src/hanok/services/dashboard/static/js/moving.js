@@ -86,7 +86,7 @@ export async function drain(row) {
     }
   };
   run().catch((error) => { fault.value = error; }).finally(() => { ended.value = true; });
-  const Shown = ({ close, id }) => html`<h2 id=${id}>${t("Drain")}: ${host}</h2><p>${t("It takes no new instances. Those on it go elsewhere one after another, while they run where that can be.")}</p>
+  const Shown = ({ close, id }) => html`<h2 id=${id}>${t("Drain")}: ${host}</h2><p>${t("It takes no new instances. Its instances are moved to other hosts one after another, live where possible.")}</p>
     ${fault.value && html`<${Fault} error=${fault.value} />`}
     <table aria-label=${t("Instances")}><tbody>${rows.value.map((one) => html`<tr key=${one.id}><td>${one.name}</td><td>${t(one.now)}</td><td>${one.error && html`<${Why} error=${one.error} />`}</td></tr>`)}</tbody></table>
     ${ended.value && html`<p role="status">${t("{moved} of {count} have moved.", { moved: rows.value.filter((one) => one.now === "moved").length, count: rows.value.length })}</p>`}

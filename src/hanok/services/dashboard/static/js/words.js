@@ -23,7 +23,7 @@ export const words = [
   T("instance"), T("keypair"), T("server_group"), T("aggregate"), T("service"), T("network"), T("subnet"), T("port"), T("router"), T("floatingip"), T("security_group"), T("security_group_rule"), T("trunk"), T("policy"), T("user"), T("project"), T("group"), T("role"), T("domain"), T("image"), T("volume"), T("snapshot"), T("backup"), T("stack"), T("interface"),
   T("created"), T("updated"), T("deleted"), T("update"), T("upload"), T("activate"), T("end"), T("attach"), T("detach"), T("extended"), T("power_on"), T("power_off"), T("member"),
   // what the session room says
-  T("The password has expired. Choose a new one."), T("Only pages of this dashboard may ask this."), T("Too many live pages are open."), T("You are not signed out: identity does not answer. Try again."), T("The session of this account is longer than browsers keep."),
+  T("The password has expired. Choose a new one."), T("Only pages of this dashboard may send this request."), T("Too many live pages are open."), T("You are not signed out: identity does not answer. Try again."), T("The session of this account is too large for a cookie."),
   // others
   T("public"), T("private"), T("shared"), T("community"), T("ingress"), T("egress"), T("affinity"), T("anti-affinity"), T("soft-affinity"), T("soft-anti-affinity"),
 ];

@@ -153,7 +153,7 @@ def group(given: Mapping[str, Any]) -> dict[str, Any]:
 async def _port_of(work: Work, server_id: str) -> str:
     ports = (await work.cloud("GET", f"{NETWORK}/ports?device_id={server_id}"))["ports"]
     if not ports:
-        raise Failed("The instance has no port that an address could lead to.")
+        raise Failed("The instance has no port for the address.")
     return str(ports[0]["id"])
 
 
@@ -170,7 +170,7 @@ class ElasticIP(Driver):
     async def create(self, work: Work) -> str | None:
         found = (await work.cloud("GET", f"{NETWORK}/networks?router:external=true"))["networks"]
         if not found:
-            raise Failed("There is no external network that an address could be of.")
+            raise Failed("There is no external network for the address.")
         body = {"floatingip": {"floating_network_id": found[0]["id"]}}
         made = await work.cloud(
             "POST", f"{NETWORK}/floatingips", body, request_id=work.part.attempt
@@ -367,7 +367,7 @@ _TAG = Property(
     type="map", within={"Key": Property(required=True), "Value": Property(required=True)}
 )
 _TAGS = Property(type="list", item=_TAG)
-_NOT_HERE = "it does nothing in this cloud."
+_NOT_HERE = "it has no effect in this cloud."
 _ADDRESSES = {
     "AvailabilityZone": Attribute("The availability zone of the instance."),
     **dict.fromkeys(

@@ -209,7 +209,7 @@ class RemoteStack(StackDriver):
     def check_properties(self, name: str, properties: Mapping[str, Any]) -> None:
         context = properties.get("context") or {}
         if context.get("credential_secret_id"):
-            raise Wrong(f"Property error: {name}.context: other clouds are not served.")
+            raise Wrong(f"Property error: {name}.context: other clouds are not supported.")
 
     async def attribute(self, work: Work, name: str) -> Any:
         row = await nested.of(work)

@@ -106,7 +106,7 @@ class Value(Driver):
         types: dict[str, Any] = {"string": str, "number": (int, float, str), "comma_delimited_list": (list, str),
                                  "json": (dict, list, str), "boolean": (bool, str)}  # fmt: skip
         if not isinstance(value, types[kind]):
-            raise Wrong(f"Property error: {name}.value: the value is no {kind}")
+            raise Wrong(f"Property error: {name}.value: the value is not a valid {kind}")
 
 
 class TestResource(Driver):
@@ -330,21 +330,21 @@ TYPES = (
                 },
             ),
             "client_name": Property(
-                default="", update=True, refused="no client is called by tests here."
+                default="", update=True, refused="client actions are not supported."
             ),
             "entity_name": Property(
-                default="", update=True, refused="no client is called by tests here."
+                default="", update=True, refused="client actions are not supported."
             ),
             "constraint_prop_secs": Property(
                 type="number",
                 default=0,
                 update=True,
-                refused="no property is looked up with a delay here.",
+                refused="delayed lookups are not supported.",
             ),
         },
         attributes={
             "output": Attribute("The string that was stored."),
-            "ensured": Attribute("The same, or a text in its place."),
+            "ensured": Attribute("The same, or a string in its place."),
         },
         driver=TestResource(),
     ),

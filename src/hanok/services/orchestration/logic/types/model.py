@@ -240,9 +240,7 @@ class Driver:
 
     async def signal(self, work: Work, details: Any) -> str:
         """Take a signal; gives the reason of the event. Raises Wrong where none is taken."""
-        raise Wrong(
-            f"Resource {work.part.name} does not take signals: its type {work.part.type} has none."
-        )
+        raise Wrong(f"Resource {work.part.name} of type {work.part.type} does not support signals.")
 
     def check_properties(self, name: str, properties: Mapping[str, Any]) -> None:
         """What no single property's declaration says. Raises Wrong."""

@@ -138,7 +138,7 @@ class Handle(Signalled):
             said.setdefault("id", str(len(there) + 1))
             size = len(msgspec.json.encode([*there, said]))
             if size > signals.LARGEST or not await signals.add(tx, work.part.id, said):
-                raise Wrong("This resource has had as many signals as are kept.")
+                raise Wrong("This resource has received the maximum number of signals.")
         return f"status:{said['status']} reason:{said['reason']}"
 
 
@@ -182,7 +182,7 @@ class WaitCondition(Driver):
     async def create(self, work: Work) -> str | None:
         handle = self._handle(work)
         if handle is None:
-            raise Failed("The handle of a wait condition is to be a resource of the same stack.")
+            raise Failed("The handle of a wait condition must be a resource of the same stack.")
         work.data["handle"] = handle.id
         return work.name_of_resource
 
@@ -462,10 +462,10 @@ class ScalingPolicy(Driver):
     async def signal(self, work: Work, details: Any) -> str:
         told = details or {}
         if not isinstance(told, dict):
-            raise Wrong("Error: an alarm says its state in a map")
+            raise Wrong("Error: the state of an alarm must be a map")
         state = str(told.get("current", told.get("state", "alarm"))).lower()
         if state not in ("alarm", "insufficient data", "ok"):
-            raise Wrong(f"Error: {state[:50]} is not a state of an alarm")
+            raise Wrong(f"Error: {state[:50]} is not a valid alarm state")
         if state != "alarm":
             return f"alarm state changed to {state}"
         group = self._group(work)
@@ -507,7 +507,7 @@ def _bounds(given: Mapping[str, Any]) -> tuple[int, int, int]:
 async def _scale(work: Work, group: parts.Part) -> str:
     given, room = _adjustment(work.properties), work.room
     if work.stack.status == "IN_PROGRESS" or group.status != "COMPLETE" or group.action == "DELETE":
-        raise Wrong("The group is being changed: it is not scaled now.")
+        raise Wrong("The group is being changed and cannot be scaled now.")
     on_group = work.reader.work(group)
     low, high, calm_s = _bounds(group.properties)
     members = await nested.members(on_group)

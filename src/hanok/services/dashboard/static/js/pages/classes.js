@@ -36,10 +36,10 @@ export function Class({ name }) {
     round();
     return () => { open = false; here.current = false; };
   }, [chosen?.id]);
-  if (!chosen) return html`<div class="empty">${t("There is no class here. Whoever runs the cloud makes one: hanok class create NAME --students 20")}</div>`;
+  if (!chosen) return html`<div class="empty">${t("There is no class yet. The cloud's operator creates one: hanok class create NAME --students 20")}</div>`;
   return html`<section class="page"><header><h1>${t("Class")} ${chosen.name}</h1><span class="grow"></span>
     ${classes.value.length > 1 && classes.value.map((one) => html`<a class="button" href=${`/dashboard/class/${one.name}`} aria-current=${one === chosen ? "page" : null}>${one.name}</a>`)}</header>
-    <p class="fine">${t("What each project shows now; what a student has cleaned up is not seen any more.")}</p>
+    <p class="fine">${t("What each project shows now; what a student has cleaned up is no longer shown.")}</p>
     ${!steps ? html`<${Loading} />` : html`<div class="scroll"><table aria-label=${t("Students")}><thead><tr><th scope="col">${t("Student")}</th><th scope="col">${t("Steps")}</th><th scope="col">${t("Next step")}</th><th scope="col">${t("What is wrong")}</th><th scope="col"><span class="sr">${t("Actions")}</span></th></tr></thead>
     <tbody>${chosen.students.map((one) => html`<${Student} key=${one.id} student=${one} found=${found[one.id]} steps=${steps} again=${() => look(one)} />`)}</tbody></table></div>`}</section>`;
 }

@@ -27,7 +27,7 @@ export const providers = define({
     { name: "protocol", label: T("Add a protocol"), rule: "identity:create_protocol", fields: [{ name: "protocol", label: T("Protocol"), type: "select", required: true, options: ["openid", "saml2", "mapped"] }, { name: "mapping", label: T("Mapping"), type: "select", required: true, options: choices("mappings", { label: (row) => row.id }) }],
       call: (row, v) => ({ method: "PUT", path: `${F}/identity_providers/${encodeURIComponent(row.id)}/protocols/${v.protocol}`, body: { protocol: { mapping_id: v.mapping } } }), command: (row, v) => command("federation", "protocol", "create", ["--identity-provider", row.id], ["--mapping", v.mapping], v.protocol) },
     { name: "enable", label: T("Enable"), rule: "identity:update_identity_provider", when: (row) => !row.enabled, call: (row) => ({ method: "PATCH", path: `${F}/identity_providers/${encodeURIComponent(row.id)}`, body: { identity_provider: { enabled: true } } }), command: (row) => command("identity", "provider", "set", "--enable", row.id) },
-    { name: "disable", label: T("Disable"), rule: "identity:update_identity_provider", when: (row) => row.enabled, confirm: T("Nobody signs in by it any more; who is signed in is signed out."), call: (row) => ({ method: "PATCH", path: `${F}/identity_providers/${encodeURIComponent(row.id)}`, body: { identity_provider: { enabled: false } } }), command: (row) => command("identity", "provider", "set", "--disable", row.id) },
+    { name: "disable", label: T("Disable"), rule: "identity:update_identity_provider", when: (row) => row.enabled, confirm: T("Nobody can sign in with it any more; users who are signed in are signed out."), call: (row) => ({ method: "PATCH", path: `${F}/identity_providers/${encodeURIComponent(row.id)}`, body: { identity_provider: { enabled: false } } }), command: (row) => command("identity", "provider", "set", "--disable", row.id) },
     drop(`${F}/identity_providers`, ["identity", "provider"], "identity:delete_identity_provider"),
   ],
   command: (row) => command("identity", "provider", "show", row.id),
@@ -35,7 +35,7 @@ export const providers = define({
 
 function Protocols({ row }) {
   const { value } = useAsked(async () => (await api({ service: "identity", path: `${F}/identity_providers/${encodeURIComponent(row.id)}/protocols` })).protocols, [row]);
-  return value ? html`<h2>${t("Protocols")}</h2>${value.length ? html`<${Facts} facts=${value.map((one) => [one.id, html`<${Name} of="mappings" id=${one.mapping_id} />`])} />` : html`<p class="fine">${t("None yet: nobody can sign in by it.")}</p>`}` : null;
+  return value ? html`<h2>${t("Protocols")}</h2>${value.length ? html`<${Facts} facts=${value.map((one) => [one.id, html`<${Name} of="mappings" id=${one.mapping_id} />`])} />` : html`<p class="fine">${t("None yet: nobody can sign in with it.")}</p>`}` : null;
 }
 
 const rules = (text) => { try { const found = JSON.parse(text); return Array.isArray(found) ? found : found.rules; } catch { return undefined; } };

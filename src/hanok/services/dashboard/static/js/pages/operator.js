@@ -37,8 +37,8 @@ export const hypervisors = define({
   below: (row) => html`<div class="cards"><section class="card"><h2>${t("Capacity")}</h2>${use(row, "VCPU", T("vCPUs"))}${use(row, "MEMORY_MB", T("Memory"), mib)}${use(row, "DISK_GB", T("Disk"), gib)}</section></div><${OnHost} row=${row} />`,
   parts: [{ name: "charts", title: T("Charts"), when: () => serves("metric"), show: (row) => html`<${Soon} load=${() => import("../charts.js").then((found) => found.Charts)} of="host" row=${row} />` }],
   actions: [
-    { name: "drain", label: T("Drain"), rule: "os_compute_api:os-migrate-server:migrate_live", open: async (row) => { if (await confirm({ title: t("Drain"), names: [row.hypervisor_hostname], action: T("Drain"), text: t("It takes no new instances, and those on it go elsewhere. Keep this page open meanwhile.") })) await (await import("../moving.js")).drain(row); } },
-    { name: "undrain", label: T("Let instances come again"), rule: "os_compute_api:os-services:update", when: (row) => row.status === "disabled", call: (row) => ({ method: "PUT", path: `/os-services/${row.service.id}`, body: { status: "enabled" } }), command: (row) => command("compute", "service", "set", "--enable", row.service.host, "nova-compute") },
+    { name: "drain", label: T("Drain"), rule: "os_compute_api:os-migrate-server:migrate_live", open: async (row) => { if (await confirm({ title: t("Drain"), names: [row.hypervisor_hostname], action: T("Drain"), text: t("It takes no new instances, and its instances are moved to other hosts. Keep this page open meanwhile.") })) await (await import("../moving.js")).drain(row); } },
+    { name: "undrain", label: T("Accept new instances again"), rule: "os_compute_api:os-services:update", when: (row) => row.status === "disabled", call: (row) => ({ method: "PUT", path: `/os-services/${row.service.id}`, body: { status: "enabled" } }), command: (row) => command("compute", "service", "set", "--enable", row.service.host, "nova-compute") },
   ],
   command: (row) => command("hypervisor", "show", row.id),
 });

@@ -36,7 +36,7 @@ function Overview() {
   const found = state.value;
   if (state.error) return html`<${Fault} error=${state.error} again=${state.again} />`;
   if (!found) return html`<${Loading} />`;
-  if (!session.value.project) return html`<section class="page"><header><h1>${t("Overview")}</h1></header><div class="empty">${t("This is no project. What belongs to projects is seen in one: choose it above.")}</div></section>`;
+  if (!session.value.project) return html`<section class="page"><header><h1>${t("Overview")}</h1></header><div class="empty">${t("This is not a project. Choose a project above to see its resources.")}</div></section>`;
   const { compute, volumes, network } = found;
   const q = (name) => network?.[name] || { used: 0, limit: 0 };
   return html`<section class="page"><header><h1>${session.value.project.name}</h1><span class="grow"></span>

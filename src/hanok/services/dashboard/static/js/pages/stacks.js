@@ -113,7 +113,7 @@ export const stacks = define({
     act("check", T("Check"), settled),
     act("suspend", T("Suspend"), is("CREATE_COMPLETE", "UPDATE_COMPLETE", "RESUME_COMPLETE", "CHECK_COMPLETE"), T("Its instances are suspended.")),
     act("resume", T("Resume"), is("SUSPEND_COMPLETE", "SUSPEND_FAILED", "RESUME_FAILED")),
-    { name: "delete", label: T("Delete"), rule: "stacks:delete", danger: true, bulk: true, gone: true, confirm: T("What it has made goes with it."), when: (row) => row.stack_status !== "DELETE_IN_PROGRESS", call: (row) => ({ method: "DELETE", path: path(row) }), command: (row) => command("stack", "delete", row.id) },
+    { name: "delete", label: T("Delete"), rule: "stacks:delete", danger: true, bulk: true, gone: true, confirm: T("Its resources are deleted with it."), when: (row) => row.stack_status !== "DELETE_IN_PROGRESS", call: (row) => ({ method: "DELETE", path: path(row) }), command: (row) => command("stack", "delete", row.id) },
   ],
   command: (row) => command("stack", "show", row.id),
 });

@@ -76,7 +76,7 @@ const path = "/os-quota-class-sets/default";
 const limits = (found) => Object.entries(found).filter(([name, value]) => typeof value === "number" && name !== "id");
 
 export function Defaults() {
-  return html`<section class="page"><header><h1>${t("Defaults of quotas")}</h1></header><p>${t("What a project may have where nobody set a quota for it. Those of networks stand in the cloud's settings.")}</p>
+  return html`<section class="page"><header><h1>${t("Defaults of quotas")}</h1></header><p>${t("The quota of projects that have none of their own. Those of networks are in the cloud's settings.")}</p>
     ${Object.keys(SETS).filter(serves).map((service) => html`<${Limits} key=${service} service=${service} />`)}</section>`;
 }
 
