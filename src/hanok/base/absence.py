@@ -22,7 +22,7 @@ class Absence:
         self._until = now
         self._in_vain.clear()
 
-    def asked_in_vain(self, host: str) -> None:
+    def unanswered(self, host: str) -> None:
         """It was asked after the absence, and did not answer: all that it did not say counts against it."""
         self._in_vain.add(host)
 

@@ -55,7 +55,7 @@ class Reconcilers(HostRounds):
         try:
             reply = await ask(room.bus, host, DescribeBackends(), timeout_s=ASK_S)
         except NobodyThere:
-            room.absence.asked_in_vain(host)
+            room.absence.unanswered(host)
             return
         if isinstance(reply, BackendStates):
             async with room.database.write() as tx:

@@ -84,7 +84,7 @@ class Reconcilers(HostRounds):
         try:
             reply = await ask(room.bus, host, DescribeShareBackends(), timeout_s=ASK_S)
         except NobodyThere:
-            room.absence.asked_in_vain(host)
+            room.absence.unanswered(host)
             return
         if isinstance(reply, ShareBackendStates):
             async with room.database.write() as tx:
