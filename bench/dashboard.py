@@ -199,8 +199,8 @@ async def idle(origin: str, admin: Client, pid: int, pages: int) -> None:
                 given = {"user": names[number // EACH], "password": "secret"}
                 entered = await http.post("/dashboard/session", json=given, headers={MARK: "none"})
             query = {"scope": entered.json()["scope"]}
-            asked = http.build_request("GET", "/dashboard/events", params=query)
-            answers.append(await http.send(asked, stream=True))
+            request = http.build_request("GET", "/dashboard/events", params=query)
+            answers.append(await http.send(request, stream=True))
         kept = sum(one.status_code == 200 for one in answers)
         await asyncio.sleep(2)
         used = cpu_s(pid)

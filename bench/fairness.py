@@ -95,7 +95,7 @@ def keep_busy(port: int, token: str, stop: Event, clients: int) -> None:
     async def one() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while not stop.is_set():
-            await asked(reader, writer, token)
+            await one_request(reader, writer, token)
         writer.close()
 
     async def all_of_them() -> None:
@@ -104,7 +104,7 @@ def keep_busy(port: int, token: str, stop: Event, clients: int) -> None:
     asyncio.run(all_of_them())
 
 
-async def asked(reader: Any, writer: Any, token: str) -> None:
+async def one_request(reader: Any, writer: Any, token: str) -> None:
     writer.write(
         f"GET /v3/auth/tokens HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Auth-Token: {token}\r\n"
         f"X-Subject-Token: {token}\r\n\r\n".encode()
@@ -132,7 +132,7 @@ def validations(port: int, token: str) -> list[float]:
 def new_connections(port: int, token: str) -> list[float]:
     async def one(began: float) -> float:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        await asked(reader, writer, token)
+        await one_request(reader, writer, token)
         writer.close()
         return (time.perf_counter() - began) * 1000
 

@@ -205,15 +205,15 @@ class Copy:
                 found[place].append(test)
         return found
 
-    def seen_by(self, fault: Fault, tests: list[str], also: list[str]) -> str:
+    def caught_by(self, fault: Fault, tests: list[str], also: list[str]) -> str:
         """The first test that fails with a fault, or "" where none does."""
         fault.put_into(self.root)
         try:
-            return self._seen_by(fault, tests, also)
+            return self._caught_by(fault, tests, also)
         finally:
             fault.take_from(self.root)
 
-    def _seen_by(self, fault: Fault, tests: list[str], also: list[str]) -> str:
+    def _caught_by(self, fault: Fault, tests: list[str], also: list[str]) -> str:
         marks = f"{LEFT_OUT} and not slow"
         own = [path for kind in TESTS if (ROOT / (path := f"{kind}/{fault.service}")).exists()]
         if "" in tests:  # it is worked out when the file is read
@@ -357,7 +357,7 @@ def _tried(
 ) -> Iterator[tuple[Fault, str]]:
     for fault in faults:
         tests = passed.get(fault.place, [])
-        by = copy.seen_by(fault, tests, also)
+        by = copy.caught_by(fault, tests, also)
         yield fault, by or f"**nothing** ({len(tests)} tests come by)"
 
 

@@ -451,10 +451,10 @@ async def _related(
     await owner("GET", f"/v3/users/{owner.user_id}/access_rules/{rule}")
     await admin("GET", "/v3/domains/default/config/security_compliance")
     await admin("GET", "/v3/domains/default/config/security_compliance/password_regex")
-    await _related_elsewhere(admin, owner, known, number)
+    await _related_of_others(admin, owner, known, number)
 
 
-async def _related_elsewhere(admin: Client, owner: Client, known: Known, number: int) -> None:
+async def _related_of_others(admin: Client, owner: Client, known: Known, number: int) -> None:
     things = known.things
     server = things["compute", "server_id"][-1]
     image = things["image", "image_id"][0]

@@ -43,7 +43,7 @@ LOAD = (
 
 
 @dataclass
-class Seen:
+class Tally:
     moves: int = 0
     blocks: int = 0
     lost: int = 0
@@ -73,19 +73,19 @@ def pattern(block: int) -> int:
     return block % 255 + 1
 
 
-async def moved(host: House, seen: Seen, move: MoveVolume) -> None:
+async def moved(host: House, tally: Tally, move: MoveVolume) -> None:
     """Ask until it is done; a move whose process has died begins anew."""
     while True:
         answer = await host.ask(move)
         if isinstance(answer, VolumeState) and answer.done:
-            seen.moves += 1
+            tally.moves += 1
             return
         if isinstance(answer, Failed):
             assert answer.transient, answer
-            seen.died += 1
+            tally.died += 1
 
 
-async def one_round(host: House, seen: Seen) -> None:
+async def one_round(host: House, tally: Tally) -> None:
     """Write every block once while the volume moves twice, and look at all of them."""
     volume = a_volume(source=VolumeSource(kind="image", id=IMAGE_ID))
     await done(host, volume)
@@ -98,12 +98,12 @@ async def one_round(host: House, seen: Seen) -> None:
     for generation, to in ((2, "files2"), (3, "files")):
         backend = {"files2": "files", "files": "files2"}[to]
         values = {"generation": generation, "backend": backend, "to": to, "wait_s": 30.0}
-        await moved(host, seen, MoveVolume(volume_id=volume.volume_id, **values))  # type: ignore[arg-type]
+        await moved(host, tally, MoveVolume(volume_id=volume.volume_id, **values))  # type: ignore[arg-type]
     text = await writing
     assert "rror" not in text and "ailed" not in text, text
     text = await talk(address, [f"read -P {pattern(one)} {one * BLOCK}k {BLOCK}k" for one in order])
-    seen.blocks += text.count("bytes at offset") - text.count("erification failed")
-    seen.lost += text.count("erification failed")
+    tally.blocks += text.count("bytes at offset") - text.count("erification failed")
+    tally.lost += text.count("erification failed")
     values = {"volume_id": volume.volume_id, "attachment_id": address.export, "backend": "files"}
     await host.ask(CloseVolume(**values))  # type: ignore[arg-type]
     await removed(host, volume.volume_id)
@@ -123,14 +123,14 @@ async def main() -> None:
     moves = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     until = time.monotonic() + (float(sys.argv[2]) if len(sys.argv) > 2 else 3600)
     logging.basicConfig(level=logging.ERROR)  # why a process died
-    seen = Seen()
+    tally = Tally()
     async with house("real") as host:
         await host.image()
 
         async def go_on() -> None:
-            while seen.moves < moves and time.monotonic() < until:
-                await one_round(host, seen)
-                print(seen, flush=True)
+            while tally.moves < moves and time.monotonic() < until:
+                await one_round(host, tally)
+                print(tally, flush=True)
 
         with busy(os.fspath(host.folder / "busy")):
             await asyncio.gather(*(go_on() for _ in range(AT_ONCE)))

@@ -117,8 +117,8 @@ def prepared(cloud: Server) -> str:
     return network(cloud)
 
 
-def show(what: str, figure: str, asked: str = "") -> None:
-    print(f"| {what:<58} | {figure:>9} | {asked:>7} |", flush=True)
+def show(what: str, figure: str, limit: str = "") -> None:
+    print(f"| {what:<58} | {figure:>9} | {limit:>7} |", flush=True)
 
 
 def requests(base: float, count: int) -> None:

@@ -82,8 +82,8 @@ def main() -> None:
                 # In turns: the machine is not equally fast all the time.
                 found = [
                     [
-                        cloud.cost_ms("GET", asked[name], COUNT, None, NEWEST)
-                        for cloud, asked in both
+                        cloud.cost_ms("GET", path_of[name], COUNT, None, NEWEST)
+                        for cloud, path_of in both
                     ]
                     for _ in range(TIMES)
                 ]

@@ -22,7 +22,7 @@ LINE_S = 0.02
 TIMES = 3
 QUIET_S = 5.0  # how long it is watched before and after
 START_S = 120.0
-ASKED = {"ovs-vswitchd": 3.0}
+LIMITS_S = {"ovs-vswitchd": 3.0}
 PARTS = (
     "ovsdb-nb", "ovsdb-sb", "ovn-northd", "ovsdb-conf", "ovn-controller", "ovs-vswitchd", "nats-server", "control",
     "node", "supervisor",
@@ -120,7 +120,7 @@ def main() -> None:
                 time.sleep(QUIET_S)
                 pauses[part].append(stream.pause(at))
         for part, seen in pauses.items():
-            limit = ASKED.get(part)
+            limit = LIMITS_S.get(part)
             show(part, max(seen), f"≤ {limit:.0f} s" if limit else "none")
         assert stream.process.poll() is None, "the connection broke"
         print("The connection was the same from the first line to the last.")

@@ -55,14 +55,14 @@ class InProcess(httpx.AsyncClient):
     ) -> httpx.Response:
         head: list[MutableMapping[str, Any]] = []
         parts: list[bytes] = []
-        asked, ended = False, asyncio.Event()
+        requested, ended = False, asyncio.Event()
 
         async def receive() -> dict[str, Any]:
-            nonlocal asked
-            if asked:
+            nonlocal requested
+            if requested:
                 await ended.wait()
                 return {"type": "http.disconnect"}
-            asked = True
+            requested = True
             return {"type": "http.request", "body": content, "more_body": False}
 
         async def send(message: MutableMapping[str, Any]) -> None:

@@ -16,11 +16,11 @@ DIALECTS: dict[str, Any] = {"sqlite": sqlite.dialect, "postgresql": postgresql.d
 
 async def plans(database: Database, ask: Callable[[], Awaitable[Any]]) -> list[str]:
     """The plan of each statement that looks for many rows while `ask` runs, in one text each."""
-    asked: list[tuple[Any, Any]] = []
+    executed: list[tuple[Any, Any]] = []
     look = Transaction.all
 
     async def noting(self: Transaction, statement: Any, parameters: Any = None) -> Any:
-        asked.append((statement, parameters))
+        executed.append((statement, parameters))
         return await look(self, statement, parameters)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -29,7 +29,7 @@ async def plans(database: Database, ask: Callable[[], Awaitable[Any]]) -> list[s
     found = []
     async with database.read() as tx:
         how = "EXPLAIN QUERY PLAN" if tx.dialect == "sqlite" else "EXPLAIN"
-        for statement, parameters in asked:
+        for statement, parameters in executed:
             text = statement.params(**(parameters or {})).compile(
                 dialect=DIALECTS[tx.dialect](), compile_kwargs={"literal_binds": True}
             )

@@ -28,7 +28,7 @@ class Web:
 
     def __init__(self) -> None:
         self.pages: dict[str, Page] = {}
-        self.asked: list[tuple[str, str]] = []
+        self.requests: list[tuple[str, str]] = []
         self.tokens: list[str] = []
         self.told: list[bytes] = []
         self.port = 0
@@ -46,7 +46,7 @@ def serving() -> Iterator[Web]:
 
     class Handler(BaseHTTPRequestHandler):
         def _answer(self, body: bool) -> None:
-            web.asked.append((self.command, self.path))
+            web.requests.append((self.command, self.path))
             web.tokens.append(self.headers.get("X-Auth-Token", ""))
             page = web.pages.get(self.path, Page(status=404))
             data, status = page.data, page.status

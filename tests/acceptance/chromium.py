@@ -89,14 +89,14 @@ class Page:
         page.set_default_timeout(WAIT_MS)
         page.on("console", self._said)
         page.on("pageerror", lambda error: self.wrong.append(f"{page.url}: {error}"))
-        page.on("request", self._asked)
+        page.on("request", self._on_request)
         page.on("response", self._answered)
 
     def _said(self, message: Any) -> None:
         if message.type in ("error", "warning"):
             self.wrong.append(f"{self.page.url}: {message.text}")
 
-    def _asked(self, request: Any) -> None:
+    def _on_request(self, request: Any) -> None:
         if not request.url.startswith((self.origin, "data:", "blob:")):
             self.wrong.append(f"{self.page.url} asks {request.url}")
 

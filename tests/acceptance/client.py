@@ -80,7 +80,7 @@ class OpenStack:
     def json(self, *words: str) -> Any:
         return json.loads(self.run(*words, "-f", "json"))
 
-    def elsewhere(self, *words: str) -> Any:
+    def in_other_region(self, *words: str) -> Any:
         """The same in a process of its own."""
         client = Path(sys.executable).with_name("openstack")
         done = subprocess.run(

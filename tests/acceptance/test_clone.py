@@ -90,7 +90,7 @@ async def _all_told(admin: Client) -> None:
             await asyncio.sleep(0.01)
 
 
-async def _seen(client: Client) -> dict[str, Any]:
+async def _snapshot(client: Client) -> dict[str, Any]:
     """What an operator sees of a cloud."""
     servers = (await client.get("/compute/v2.1/servers/detail", headers=NEWEST))["servers"]
     hosts = (await client.get("/compute/v2.1/os-hypervisors/detail"))["hypervisors"]
@@ -132,7 +132,7 @@ async def test_a_real_cloud_has_a_simulated_copy(
         admin = await cloud.sign_in()
         await _all_told(admin)
         made = await _made(cloud)
-        before, token = await _seen(admin), admin.token
+        before, token = await _snapshot(admin), admin.token
         other = await cloud.project_with("somebody", "member")
     await _copied(first, directory, database_url)
     said = json.loads(capsys.readouterr().out)
@@ -156,7 +156,7 @@ async def test_a_real_cloud_has_a_simulated_copy(
         admin = await cloud.sign_in(password=password)
         await _all_told(admin)
         await cloud.sign_in(other.body["user"]["name"], project="somebody")  # users keep theirs
-        after = await _seen(admin)
+        after = await _snapshot(admin)
         assert {**after, "users": set(after["users"])} == {
             **before,
             "users": {*before["users"], other.user_id},

@@ -424,8 +424,8 @@ async def test_a_share_is_made_let_in_to_and_set_back_by_forms(tmp_path: Path) -
         await one.page.wait_for_selector("tr:has-text('10.0.0.0/24') .state.good")
         assert await barriers(one) == []
         (share,) = (await admin.get("/share/v2/shares"))["shares"]
-        asked = f"/share/v2/share-access-rules?share_id={share['id']}"
-        (rule,) = (await admin.get(asked, headers=SHARES))["access_list"]
+        requested = f"/share/v2/share-access-rules?share_id={share['id']}"
+        (rule,) = (await admin.get(requested, headers=SHARES))["access_list"]
         assert (rule["access_to"], rule["access_level"]) == ("10.0.0.0/24", "ro")
         await one.act("Extend", new_size="3")
         await one.page.wait_for_selector("dd:has-text('3 GiB')")

@@ -34,11 +34,11 @@ class Load:
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         url = self.variables["OS_AUTH_URL"].removesuffix("/v3") + path
         data = None if body is None else json.dumps(body).encode()
-        asked = urllib.request.Request(url, data, method=method)
-        asked.add_header("Content-Type", "application/json")
+        requested = urllib.request.Request(url, data, method=method)
+        requested.add_header("Content-Type", "application/json")
         if self._token:
-            asked.add_header("X-Auth-Token", self._token)
-        with urllib.request.urlopen(asked, timeout=60) as answer:
+            requested.add_header("X-Auth-Token", self._token)
+        with urllib.request.urlopen(requested, timeout=60) as answer:
             return answer.headers, json.loads(answer.read() or b"null")
 
     def _sign_in(self) -> str:

@@ -258,11 +258,11 @@ def test_oauth(openstack: OpenStack) -> None:
     run("consumer", "set", "--description", "another", consumer["id"])
     assert got("consumer", "show", consumer["id"])["description"] == "another"
     keys = ("--consumer-key", consumer["id"], "--consumer-secret", consumer["secret"])
-    asked = got("request", "token", "create", *keys, "--project", "admin")
-    assert asked["id"] and asked["secret"]
-    allowed = ("--request-key", asked["id"], "--role", "member")
+    requested = got("request", "token", "create", *keys, "--project", "admin")
+    assert requested["id"] and requested["secret"]
+    allowed = ("--request-key", requested["id"], "--role", "member")
     pin = got("request", "token", "authorize", *allowed)["oauth_verifier"]
-    asking = ("--request-key", asked["id"], "--request-secret", asked["secret"])
+    asking = ("--request-key", requested["id"], "--request-secret", requested["secret"])
     token = got("access", "token", "create", *keys, *asking, "--verifier", pin)
     assert token["id"] and token["secret"]
     run("consumer", "delete", consumer["id"])

@@ -150,7 +150,7 @@ def test_definitions(openstack: OpenStack) -> None:
     assert shown["visibility"] == "private" and "t" in str(shown["tags"])
     run(*meta, "namespace", "unset", "--all-tags", "N")
     # The SDK keeps added tags in a default that all of a process share: another process looks.
-    assert not openstack.elsewhere(*meta, "namespace", "show", "N").get("tags")
+    assert not openstack.in_other_region(*meta, "namespace", "show", "N").get("tags")
 
     kinds = [line["Name"] for line in got(*meta, "resource", "type", "list")]
     assert "OS::Glance::Image" in kinds

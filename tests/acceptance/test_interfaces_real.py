@@ -23,13 +23,13 @@ def eventually(condition: Any) -> None:
         time.sleep(1)
 
 
-def cards(cli: CLI, ssh: str) -> list[str]:
+def macs_in_guest(cli: CLI, ssh: str) -> list[str]:
     """The MACs of the guest's interfaces, as its kernel knows them."""
     return hostname(cli, ssh, "cat /sys/class/net/e*/address").split()
 
 
 def has(cli: CLI, ssh: str, macs: list[str]) -> None:
-    eventually(lambda: sorted(cards(cli, ssh)) == sorted(macs))
+    eventually(lambda: sorted(macs_in_guest(cli, ssh)) == sorted(macs))
 
 
 def becomes(cli: CLI, server_id: str, action: str, status: str) -> None:
@@ -53,7 +53,7 @@ def a_network(cli: CLI) -> str:
 
 def come_and_go(cli: CLI, server_id: str, ssh: str, net_id: str) -> None:
     path = f"/compute/v2.1/servers/{server_id}/os-interface"
-    before = cards(cli, ssh)
+    before = macs_in_guest(cli, ssh)
     body = {"interfaceAttachment": {"net_id": net_id}}
     new = ask(cli, "POST", path, body)["interfaceAttachment"]
     both = [*before, new["mac_addr"]]
@@ -70,7 +70,7 @@ def come_and_go(cli: CLI, server_id: str, ssh: str, net_id: str) -> None:
 def lose_a_port(cli: CLI, server_id: str, ssh: str, net_id: str) -> None:
     """A port that is deleted takes the guest's interface along."""
     path = f"/compute/v2.1/servers/{server_id}/os-interface"
-    before = cards(cli, ssh)
+    before = macs_in_guest(cli, ssh)
     body = {"interfaceAttachment": {"net_id": net_id}}
     new = ask(cli, "POST", path, body)["interfaceAttachment"]
     has(cli, ssh, [*before, new["mac_addr"]])

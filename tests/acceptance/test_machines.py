@@ -157,8 +157,8 @@ def server_on(cli: CLI, host: str, network: str) -> str:
     image = ask(cli, "GET", "/image/v2/images")["images"][0]["id"]
     flavors = ask(cli, "GET", "/compute/v2.1/flavors")["flavors"]
     flavor = next(one["id"] for one in flavors if one["name"] == "m1.nano")
-    asked = {"name": f"on-{host}", "imageRef": image, "flavorRef": flavor, "host": host}
-    body = {"server": asked | {"networks": [{"uuid": network}]}}
+    requested = {"name": f"on-{host}", "imageRef": image, "flavorRef": flavor, "host": host}
+    body = {"server": requested | {"networks": [{"uuid": network}]}}
     return str(ask(cli, "POST", "/compute/v2.1/servers", body)["server"]["id"])
 
 
@@ -320,7 +320,7 @@ def test_a_second_machine_joins_runs_servers_gives_them_back_and_goes() -> None:
             cloud.host_name: "up", "h2": "up", "h3": "up",
         }  # fmt: skip
 
-        seen_from_anywhere(first, second)
+        same_from_everywhere(first, second)
 
         taken = cloud_of(third).state.parent / "taken"
         shutil.copytree(cloud_of(third).node_tls, taken, symlinks=True)
@@ -360,7 +360,7 @@ def test_a_second_machine_joins_runs_servers_gives_them_back_and_goes() -> None:
         assert first.json("destroy", "--yes") == {"destroyed": True, "left": []}
 
 
-def seen_from_anywhere(first: CLI, second: CLI) -> None:
+def same_from_everywhere(first: CLI, second: CLI) -> None:
     """All machines' processes and logs, also on one that joined, for whoever can sign in."""
     assert "admin-openrc.sh" in second.json("status")["trouble"]
     second.environment |= first.openrc()

@@ -201,8 +201,8 @@ def _types_of_shares(url: str, token: str) -> set[str]:
     headers = {"X-Auth-Token": token, "X-OpenStack-Manila-API-Version": "2.55"}
 
     def named(path: str, plural: str) -> list[str]:
-        asked = urllib.request.Request(f"{url}/share/v2/{path}", headers=headers)
-        with urllib.request.urlopen(asked, timeout=60) as answer:
+        requested = urllib.request.Request(f"{url}/share/v2/{path}", headers=headers)
+        with urllib.request.urlopen(requested, timeout=60) as answer:
             return [one["name"] for one in json.load(answer)[plural]]
 
     groups = [f"of groups: {name}" for name in named("share-group-types", "share_group_types")]

@@ -289,7 +289,7 @@ async def test_a_hand_over_goes_on_after_a_break(far: Far) -> None:
     assert far.line.passed < before + 1000
 
 
-def _asked(channel: ByteChannel, **headers: str) -> dict[str, Any]:
+def _request(channel: ByteChannel, **headers: str) -> dict[str, Any]:
     return {
         "url": httpx.URL(channel.url).raw_path.decode(),
         "headers": {
@@ -305,9 +305,9 @@ async def test_what_is_not_what_was_sent_is_refused(cloud: Cloud) -> None:
     digest = hashlib.sha256(b"0123456789").hexdigest()
 
     async def put(content: bytes, place: str, hashed: str = digest) -> int:
-        asked = _asked(target, Content_Range=place)
-        asked["headers"][HASH_HEADER] = hashed
-        return (await cloud.http.put(content=content, **asked)).status_code
+        requested = _request(target, Content_Range=place)
+        requested["headers"][HASH_HEADER] = hashed
+        return (await cloud.http.put(content=content, **requested)).status_code
 
     for content, place, status in (
         (b"0123456789", "", 400),
@@ -323,7 +323,7 @@ async def test_what_is_not_what_was_sent_is_refused(cloud: Cloud) -> None:
     assert await put(b"0123456789", "bytes 0-9/10", "g" * 64) == 400
     assert not cloud.control.house.copies.has(NAME)
     assert await put(b"01234", "bytes 0-9/10") == 400
-    looked = await cloud.http.head(**_asked(target))
+    looked = await cloud.http.head(**_request(target))
     assert looked.headers[OFFSET_HEADER] == "5"
     assert await put(b"56789", "bytes 5-9/10") == 201
     assert cloud.control.house.copies.path(NAME).read_bytes() == b"0123456789"
@@ -333,8 +333,8 @@ async def test_what_is_not_what_was_sent_is_refused(cloud: Cloud) -> None:
 async def test_a_copy_is_written_by_one_at_a_time_whichever_process_takes_it(cloud: Cloud) -> None:
     house = cloud.control.house
     target = house.tickets.to_write(NAME, "far", 10)
-    asked = _asked(target, Content_Range="bytes 0-9/10")
-    asked["headers"][HASH_HEADER] = hashlib.sha256(b"0123456789").hexdigest()
+    requested = _request(target, Content_Range="bytes 0-9/10")
+    requested["headers"][HASH_HEADER] = hashlib.sha256(b"0123456789").hexdigest()
     half, go_on = asyncio.Event(), asyncio.Event()
 
     async def slowly() -> AsyncIterator[bytes]:
@@ -349,12 +349,12 @@ async def test_a_copy_is_written_by_one_at_a_time_whichever_process_takes_it(clo
         httpx.AsyncClient(transport=transport, base_url="http://cloud:5000") as there,
         asyncio.TaskGroup() as group,
     ):
-        first = group.create_task(cloud.http.put(content=slowly(), **asked))
+        first = group.create_task(cloud.http.put(content=slowly(), **requested))
         await half.wait()
-        assert (await there.put(content=b"0123456789", **asked)).status_code == 409
+        assert (await there.put(content=b"0123456789", **requested)).status_code == 409
         go_on.set()
         assert (await first).status_code == 201
-        assert (await there.put(content=b"0123456789", **asked)).status_code == 409
+        assert (await there.put(content=b"0123456789", **requested)).status_code == 409
     other.close()
     assert house.copies.path(NAME).read_bytes() == b"0123456789"
 
@@ -367,11 +367,11 @@ async def test_a_ticket_is_good_for_one_thing_one_host_and_a_while(
     size = (await admin.get(f"/image/v2/images/{image_id}"))["size"]
     tickets = cloud.control.house.tickets
     good = tickets.to_read(image_id, "far", size)
-    assert (await cloud.http.get(**_asked(good))).status_code == 200
-    ranged = await cloud.http.get(**_asked(good, Range="bytes=10-"))
+    assert (await cloud.http.get(**_request(good))).status_code == 200
+    ranged = await cloud.http.get(**_request(good, Range="bytes=10-"))
     assert ranged.status_code == 206 and len(ranged.content) == size - 10
     for odd in (f"bytes={size}-", "bytes=-5", "bytes=1-2", "x"):
-        assert (await cloud.http.get(**_asked(good, Range=odd))).status_code == 416
+        assert (await cloud.http.get(**_request(good, Range=odd))).status_code == 416
 
     clock = MovableClock(cloud.control.clock.now())
     clock.move(-LIFE_S - 1)
@@ -386,10 +386,10 @@ async def test_a_ticket_is_good_for_one_thing_one_host_and_a_while(
         ByteChannel(url=good.url, ticket=admin.token),
         ByteChannel(url=good.url, ticket=""),
     ):
-        asked = _asked(wrong) | {"url": _asked(good)["url"]}
-        assert (await cloud.http.get(**asked)).status_code == 401
+        requested = _request(wrong) | {"url": _request(good)["url"]}
+        assert (await cloud.http.get(**requested)).status_code == 401
     for kind in ("images/..%2f..%2fcontrol", f"snapshots/{image_id}", "", "images/x"):
-        asked = _asked(good) | {"url": f"/bytes/{kind}"}
-        assert (await cloud.http.get(**asked)).status_code == 404
+        requested = _request(good) | {"url": f"/bytes/{kind}"}
+        assert (await cloud.http.get(**requested)).status_code == 404
     smaller = tickets.to_read(image_id, "far", size - 1)
-    assert (await cloud.http.get(**_asked(smaller))).status_code == 404
+    assert (await cloud.http.get(**_request(smaller))).status_code == 404

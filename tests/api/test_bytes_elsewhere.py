@@ -33,7 +33,7 @@ class Keeper:
     """Somebody with bytes: an HTTP server that says what it was asked, and takes and gives bytes as they are."""
 
     def __init__(self, tls: TLSFolder) -> None:
-        self.asked: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
         self.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Kept: yes\r\n\r\nok"
         self._context = authority.server_context(tls)
         self._context.verify_mode = ssl.CERT_OPTIONAL
@@ -54,7 +54,7 @@ class Keeper:
             method, path, _ = head[0].split()
             headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
             body = await reader.readexactly(int(headers.get("content-length", "0")))
-            self.asked.append((method, path, headers, body))
+            self.requests.append((method, path, headers, body))
             writer.write(self.answer)
             await writer.drain()
         writer.close()
@@ -95,7 +95,7 @@ async def test_bytes_go_both_ways_as_they_are(tls: TLSFolder) -> None:
         await one.close()
     assert (answer.status_code, answer.headers["x-kept"]) == (206, "yes")
     assert hashlib.sha256(answer.content).hexdigest() == big
-    ((method, path, headers, body),) = keeper.asked
+    ((method, path, headers, body),) = keeper.requests
     assert (method, path, hashlib.sha256(body).hexdigest()) == (
         "PUT",
         "/image/v2/a%2Fb?x=%20y",
@@ -120,7 +120,7 @@ def test_on_the_loop_that_serves(tls: TLSFolder) -> None:
                 answer = await client.put("/image/v2/a", content=data)
             await one.close()
         assert (answer.status_code, answer.content == data) == (200, True)
-        assert keeper.asked[0][3] == data
+        assert keeper.requests[0][3] == data
 
     uvloop.run(conversation())
 
@@ -131,10 +131,10 @@ async def test_one_that_starts_is_waited_for_and_one_that_is_away_is_named(
     port = free_port()
     keeper, one = Keeper(tls), forwarder(tls, port)
     async with ours(one) as client:
-        asked = asyncio.ensure_future(client.get("/image/v2/images"))
+        request = asyncio.ensure_future(client.get("/image/v2/images"))
         await asyncio.sleep(0.5)
         async with keeper.there(port):
-            assert (await asked).text == "ok"
+            assert (await request).text == "ok"
         monkeypatch.setattr("hanok.control.forwarding.AGAIN_S", 0.3)
         answer = await client.get("/image/v2/images")
         assert answer.status_code == 503 and answer.headers["retry-after"]
@@ -200,7 +200,7 @@ async def test_names_of_objects_are_passed_on_as_they_were_written(tls: TLSFolde
         for path, query, expected in ODD_LINES:
             asker = Asker(b"")
             await one(asking(path=path, query_string=query), asker.receive, asker.send)
-            assert (asker.status, keeper.asked[-1][1]) == (200, expected)
+            assert (asker.status, keeper.requests[-1][1]) == (200, expected)
         await one.close()
 
 
@@ -217,7 +217,7 @@ async def test_odd_headers_are_those_of_who_sends_them(tls: TLSFolder) -> None:
             await one(asking(headers=headers), asker.receive, asker.send)
             assert asker.status == status
         await one.close()
-    assert keeper.asked[0][2]["x-a"] == "b"
+    assert keeper.requests[0][2]["x-a"] == "b"
 
 
 async def test_nothing_is_asked_that_the_client_did_not(tls: TLSFolder) -> None:
@@ -232,7 +232,7 @@ async def test_nothing_is_asked_that_the_client_did_not(tls: TLSFolder) -> None:
             asker = Asker(b"")
             await one(asking(), asker.receive, asker.send)
         await one.close()
-    assert set(keeper.asked[1][2]) == {"host", "x-hanok-passed-on"}
+    assert set(keeper.requests[1][2]) == {"host", "x-hanok-passed-on"}
     assert b"date" not in dict(asker.told[0]["headers"])  # the server beside us says it
 
 
@@ -248,7 +248,7 @@ async def test_a_certificate_in_a_header_is_believed_from_a_proxy_only(tls: TLSF
             scope = asking(headers=headers, client=(peer, 1))
             await one(scope, asker.receive, asker.send)
         await one.close()
-    assert ["x-client-cert" in asked[2] for asked in keeper.asked] == [False, True]
+    assert ["x-client-cert" in request[2] for request in keeper.requests] == [False, True]
 
 
 class Endless(Keeper):
@@ -325,7 +325,7 @@ class Early(Keeper):
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
-            self.asked.append(("", "", {}, await reader.readuntil(b"\r\n\r\n")))
+            self.requests.append(("", "", {}, await reader.readuntil(b"\r\n\r\n")))
             writer.write(self.first or b"HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno")
             if self.first:
                 body = await reader.readexactly(3)
@@ -415,12 +415,17 @@ async def test_a_path_in_another_spelling_is_answered_there_too(tls: TLSFolder) 
     app = Application([], database=Database("sqlite://"), authenticate=nobody)
     async with keeper.there():
         one = forwarder(tls, keeper.port)
-        app.elsewhere(one, "/image")
+        app.delegate(one, "/image")
         for path in (b"/image", b"/image/v2", b"//image/v2", b"///image"):
             asker = Asker(b"")
             await app(asking(path=path), asker.receive, asker.send)
         await one.close()
-    assert [asked[1] for asked in keeper.asked] == ["/image", "/image/v2", "//image/v2", "///image"]
+    assert [request[1] for request in keeper.requests] == [
+        "/image",
+        "/image/v2",
+        "//image/v2",
+        "///image",
+    ]
 
 
 async def test_a_further_control_process_says_who_is_away_as_the_service_does(
@@ -434,7 +439,7 @@ async def test_a_further_control_process_says_who_is_away_as_the_service_does(
         answer = await admin("GET", "/image/v2/images", status=503)
         assert answer.headers["content-type"].startswith("text/html")
         assert "which keeps these bytes" in answer.text
-        asked = {"Accept": "application/json"}
-        answer = await admin("GET", "/image/v2/images", headers=asked, status=503)
+        request = {"Accept": "application/json"}
+        answer = await admin("GET", "/image/v2/images", headers=request, status=503)
         assert answer.json()["code"] == "503 Service Unavailable"
         await admin("GET", "/compute/v2.1/servers", status=200)

@@ -232,10 +232,10 @@ def kinds_of(base: type[Operation] = Operation) -> dict[str, type[Operation]]:
     }
 
 
-async def _tells(cloud: Cloud, asked: str) -> bool:
+async def _tells(cloud: Cloud, request_id: str) -> bool:
     """Whether an operation that a request has started has events of its own."""
     async with cloud.control.database.read() as tx:
-        started = await tx.all(sa.select(operations).where(operations.c.request_id == asked))
+        started = await tx.all(sa.select(operations).where(operations.c.request_id == request_id))
     kinds = kinds_of()
     return any(msgspec.convert(one.arguments, kinds[one.kind]).event for one in started)
 
@@ -252,12 +252,12 @@ async def test_what_requests_change_is_told(
         ):
             for rule in route.rules:
                 way = way_of(ways, route, rule)
-                status, asked = await _ask(cloud, kind, admin, things, route, way)
-                tables = written.tables.get(asked, set())
+                status, request_id = await _ask(cloud, kind, admin, things, route, way)
+                tables = written.tables.get(request_id, set())
                 if status >= 400 or not tables:
                     continue
                 seen += 1
-                told = "events" in tables or await _tells(cloud, asked)
+                told = "events" in tables or await _tells(cloud, request_id)
                 if not told and not reason_of(kind, route):
                     silent.append((name_of(route), sorted(tables)))
         assert not silent

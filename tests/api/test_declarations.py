@@ -29,14 +29,14 @@ def closed(route: Route) -> Version:
 
 async def test_the_document_has_the_addresses_where_services_answer(cloud: Cloud) -> None:
     """Who asks there without a token is told that they need one; where nothing is, that nothing is there."""
-    asked = set()
+    checked = set()
     for path, methods in openapi_document()["paths"].items():
         for operation in methods.values():
             (service,) = operation["tags"]
-            if operation["security"] and "get" in methods and service not in asked:
+            if operation["security"] and "get" in methods and service not in checked:
                 await cloud.anonymous("GET", path.replace("{", "").replace("}", ""), status=401)
-                asked.add(service)
-    assert asked == set(documented())
+                checked.add(service)
+    assert checked == set(documented())
 
 
 async def test_compute_refuses_unknown_parameters_from_the_version_on_that_upstream_does(

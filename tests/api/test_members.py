@@ -270,9 +270,9 @@ async def test_a_host_has_so_many_certificates(
     room, now = site.control.members, site.control.clock.now()
 
     async def renewed(at: datetime.datetime, **more: str) -> None:
-        asked = Renewal(authority.request(authority.new_key()), **more)
+        requested = Renewal(authority.request(authority.new_key()), **more)
         async with site.control.database.write() as tx:
-            await members.renew(tx, room, "h2", number, asked, at)
+            await members.renew(tx, room, "h2", number, requested, at)
 
     await renewed(now)
     await renewed(now)
@@ -319,9 +319,9 @@ async def test_a_token_ends(site: Cloud) -> None:
     token = await a_token(admin)
     async with site.control.database.write() as tx:
         late = site.control.clock.now() + datetime.timedelta(seconds=members.TOKEN_S)
-        asked = members.Joining(**asking(token))
+        requested = members.Joining(**asking(token))
         with pytest.raises(Forbidden, match="older than an hour"):
-            await members.join(tx, site.control.members, asked, late)
+            await members.join(tx, site.control.members, requested, late)
 
 
 async def test_odd_names_are_names_or_refused(site: Cloud) -> None:

@@ -33,17 +33,17 @@ VERSIONED = frozenset(
 
 # No two rebuilds of a server answer alike: tests/api/compute/test_rebuild.py turns these.
 # Servers of these tests are anywhere on their host: tests/api/compute/test_exact_placing.py has others.
-SHOWN_ELSEWHERE = frozenset(
+SHOWN_BY_OTHERS = frozenset(
     [*(("rebuild", rule) for rule in EXTENDED), ("", "compute:server:topology:host:index")]
 )
 
 
-def asked(kind: str) -> Iterator[tuple[Route, str]]:
+def applied_rules(kind: str) -> Iterator[tuple[Route, str]]:
     """Each rule that a service's routes name."""
     routes = [route for route in MOUNTS[kind][1] if route.rules[0] not in (PUBLIC, SIGNED_IN)]
     for route in sorted(routes, key=lambda one: (ORDER[one.method], -one.path.count("/"))):
         for rule in route.rules:
-            if (route.body_key, rule) not in SHOWN_ELSEWHERE:
+            if (route.body_key, rule) not in SHOWN_BY_OTHERS:
                 yield route, rule
 
 
@@ -163,16 +163,16 @@ async def test_each_rule_that_a_route_names_takes_effect(
     async with with_things(tmp_path, database_url, kind) as (cloud, admin, owner, things):
         ways = await ways_of(cloud, kind, admin, owner, things)
         turning = Turning(cloud, kind, admin, things)
-        unseen = [
+        hidden = [
             (name_of(route), rule)
-            for route, rule in asked(kind)
+            for route, rule in applied_rules(kind)
             if not await turning.shows(route, rule, way_of(ways, route, rule))
         ]
-        assert not unseen, unseen
+        assert not hidden, hidden
 
 
 # Rules that no request shows, with the reason.
-UNSEEN = {
+HIDDEN = {
     "create_port:binding:vnic_type": "the one value that is served is the default: it asks for nothing"
 }
 
@@ -185,7 +185,7 @@ def attributes(verb: str) -> Iterator[tuple[str, str, str]]:
     """Network's rules on an attribute, or a part of one: the rule, the resource, the attribute. Tags have routes."""
     for rule in NETWORK:
         action, _, attribute = rule.name.partition(":")
-        if rule.name in UNSEEN or rule.name in UNSENT or "_external_gateways" in action:
+        if rule.name in HIDDEN or rule.name in UNSENT or "_external_gateways" in action:
             continue  # the last are of routes of their own, which name them
         if action.startswith(f"{verb}_") and attribute not in ("", "tags"):
             yield rule.name, action.removeprefix(f"{verb}_"), attribute

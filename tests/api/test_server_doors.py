@@ -46,7 +46,7 @@ async def serving(settings: ServerSettings, app: Any = _echo) -> AsyncIterator[i
                 await task
 
 
-async def _asked(port: int, sent: bytes = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") -> bytes:
+async def _answer(port: int, sent: bytes = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(sent)
     async with asyncio.timeout(PATIENT_S):
@@ -76,7 +76,7 @@ async def test_half_a_request_ends(sent: bytes) -> None:
             except ConnectionResetError:
                 pass
         writer.close()
-        assert b" 200 " in await _asked(port)
+        assert b" 200 " in await _answer(port)
 
 
 @pytest.mark.parametrize("where", ["headers", "body"])
@@ -185,7 +185,7 @@ async def test_headers_have_an_end() -> None:
 async def test_when_all_places_are_taken_the_idle_ones_go() -> None:
     async with serving(ServerSettings(connections=5)) as port:
         held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(30)]
-        assert b" 200 " in await _asked(port)
+        assert b" 200 " in await _answer(port)
         for _, writer in held:
             writer.close()
 
@@ -204,7 +204,7 @@ async def test_who_is_patient_and_honest_is_served() -> None:
 
 async def test_many_at_once_are_all_served() -> None:
     async with serving(ServerSettings()) as port:
-        answers = await asyncio.gather(*(_asked(port) for _ in range(300)))
+        answers = await asyncio.gather(*(_answer(port) for _ in range(300)))
         assert all(b" 200 " in one for one in answers)
 
 

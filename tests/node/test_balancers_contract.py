@@ -90,11 +90,11 @@ async def test_what_comes_late_is_refused(host: Host) -> None:
     one = plan()
     later = next_one(one)
     await host.ask(later)
-    assert await host.ask(one) == Stale(seen_generation=2)
+    assert await host.ask(one) == Stale(known_generation=2)
     early = RemoveBalancer(balancer_id=one.balancer_id, generation=1)
-    assert await host.ask(early) == Stale(seen_generation=2)
+    assert await host.ask(early) == Stale(known_generation=2)
     await host.ask(RemoveBalancer(balancer_id=one.balancer_id, generation=3))
-    assert await host.ask(later) == Stale(seen_generation=3)
+    assert await host.ask(later) == Stale(known_generation=3)
 
 
 async def test_one_that_is_not_there_can_be_removed(host: Host) -> None:

@@ -118,10 +118,10 @@ async def test_an_older_machine_with_many_devices_at_once(host: House) -> None:
     assert machine.startswith("pc-i440fx-")
     cpus: Any = await monitor.execute("query-hotpluggable-cpus")
     assert {one["props"]["socket-id"] for one in cpus} == {0, 1} and len(cpus) == 4
-    cards = await hotplug.interfaces(monitor)
+    interfaces = await hotplug.interfaces(monitor)
     at, count = await hotplug.places(monitor)
-    assert cards.keys() == {"fa:16:3e:00:00:01"} and count == 21
-    assert at[cards["fa:16:3e:00:00:01"]] == 1  # after the disk
+    assert interfaces.keys() == {"fa:16:3e:00:00:01"} and count == 21
+    assert at[interfaces["fa:16:3e:00:00:01"]] == 1  # after the disk
     assert sorted(p.name for p in (host.folder / "run" / requested.server_id).glob("s*")) == [
         "serial",
         "serial1",

@@ -65,7 +65,7 @@ async def test_an_interface_comes(host: House, state: str) -> None:
     assert inventory.metadata_networks == tuple(sorted(nic.network_id for nic in nics))
     await host.instance(power(sid, 4, "running"))
     assert await macs(host, sid) == [nic.mac for nic in nics]
-    assert await host.ask(desired(sid, 3)) == Stale(seen_generation=4)
+    assert await host.ask(desired(sid, 3)) == Stale(known_generation=4)
 
 
 async def test_an_interface_of_a_stopped_server_goes(host: House) -> None:

@@ -327,8 +327,8 @@ async def test_it_is_taken_back_when_nobody_else_has_it(two: Two, ours: bool) ->
     """Unless it was made anew elsewhere since: what a host owes may come late."""
 
     async def own(_subject: str, payload: bytes) -> bytes:
-        asked = wire.decode_guests_question(payload).server_ids
-        return wire.encode(OwnGuests(server_ids=frozenset(asked if ours else ())))
+        requested = wire.decode_guests_question(payload).server_ids
+        return wire.encode(OwnGuests(server_ids=frozenset(requested if ours else ())))
 
     async with stopped_at(two, SENT):
         await two.old.stop()

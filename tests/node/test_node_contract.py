@@ -130,19 +130,19 @@ async def test_a_late_command_changes_nothing(host: House) -> None:
     requested = server(generation=5, power="stopped")
     sid = requested.server_id
     await host.instance(requested)
-    assert await host.ask(server(generation=4, server_id=sid)) == Stale(seen_generation=5)
-    assert await host.ask(hard(sid, 4, "running")) == Stale(seen_generation=5)
-    assert await host.ask(RemoveInstance(server_id=sid, generation=4)) == Stale(seen_generation=5)
+    assert await host.ask(server(generation=4, server_id=sid)) == Stale(known_generation=5)
+    assert await host.ask(hard(sid, 4, "running")) == Stale(known_generation=5)
+    assert await host.ask(RemoveInstance(server_id=sid, generation=4)) == Stale(known_generation=5)
     assert await host.ask(RemoveInstance(server_id=sid, generation=6)) == Done()
-    assert await host.ask(requested) == Stale(seen_generation=6)
-    assert await host.ask(hard(sid, 5, "running")) == Stale(seen_generation=6)
+    assert await host.ask(requested) == Stale(known_generation=6)
+    assert await host.ask(hard(sid, 5, "running")) == Stale(known_generation=6)
     assert not (await host.inventory()).directories
 
 
 async def test_removing_what_never_was_is_remembered(host: House) -> None:
     sid = new_uuid()
     assert await host.ask(RemoveInstance(server_id=sid, generation=3)) == Done()
-    assert await host.ask(server(generation=2, server_id=sid)) == Stale(seen_generation=3)
+    assert await host.ask(server(generation=2, server_id=sid)) == Stale(known_generation=3)
 
 
 async def test_power_goes_along_its_arrows(host: House) -> None:
@@ -221,7 +221,7 @@ async def test_guests_outlive_the_node(host: House) -> None:
     assert sorted(inventory.instances, key=lambda s: key.index(s.server_id)) == before
     assert list(inventory.processes) == [running.server_id]
     assert inventory.taps == (running.nics[0].port_id,)
-    assert await host.ask(server(generation=8, server_id=gone)) == Stale(seen_generation=9)
+    assert await host.ask(server(generation=8, server_id=gone)) == Stale(known_generation=9)
     assert host.events == []
     assert (await host.instance(hard(running.server_id, 2, "paused"))).power == "paused"
 
@@ -257,7 +257,7 @@ async def test_a_server_that_came_back_stays(host: House) -> None:
     await host.stop()
     await host.start()
     assert (await host.inventory()).directories == (sid,)
-    assert await host.ask(server(generation=2, server_id=sid)) == Stale(seen_generation=3)
+    assert await host.ask(server(generation=2, server_id=sid)) == Stale(known_generation=3)
 
 
 async def test_a_ticket_opens_one_console_once(host: House) -> None:

@@ -109,10 +109,10 @@ async def test_a_soft_stop_is_a_hard_one_in_the_end(host: House) -> None:
 async def test_a_guest_that_is_still_starting_is_asked_again_to_end(
     host: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, execute = [], Monitor.execute
+    commands, execute = [], Monitor.execute
 
     async def hear(self: Monitor, command: str, *rest: Any, **more: Any) -> object:
-        asked.append(command)
+        commands.append(command)
         return await execute(self, command, *rest, **more)
 
     requested = server()
@@ -121,7 +121,7 @@ async def test_a_guest_that_is_still_starting_is_asked_again_to_end(
     monkeypatch.setattr(guests, "ASK_AGAIN_S", 0.05)
     stop = SetPower(server_id=requested.server_id, generation=2, power="stopped", timeout_s=1.0)
     assert (await host.instance(stop)).power == "stopped"
-    assert asked.count("system_powerdown") > 1
+    assert commands.count("system_powerdown") > 1
 
 
 async def test_the_disk_grows_and_is_never_replaced(host: House) -> None:

@@ -26,7 +26,7 @@ class Agent:
 
     def __init__(self) -> None:
         self.refuses: set[str] = set()
-        self.asked: list[str] = []
+        self.commands: list[str] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
@@ -41,7 +41,7 @@ class Agent:
             arguments = question["arguments"]
             assert isinstance(arguments, dict)
             return b"\xff" + msgspec.json.encode({"return": arguments["id"]}) + b"\n"
-        self.asked.append(name)
+        self.commands.append(name)
         answer = {"error": {"class": "CommandNotFound"}} if name in self.refuses else {"return": 1}
         return msgspec.json.encode(answer) + b"\n"
 
@@ -86,11 +86,11 @@ async def test_the_copy_begins_between_freeze_and_thaw(real: House, how: str) ->
         asking = asyncio.ensure_future(copied(real, sid, how))
         while not failpoints.waiting("node.snapshot.frozen"):
             await asyncio.sleep(0)
-        assert agent.asked == ["guest-ping", FREEZE]
+        assert agent.commands == ["guest-ping", FREEZE]
         failpoints.release("node.snapshot.frozen")
         answer = await asking
         assert isinstance(answer, SnapshotState) and answer.done
-        assert agent.asked == ["guest-ping", FREEZE, THAW]
+        assert agent.commands == ["guest-ping", FREEZE, THAW]
 
 
 async def test_nobody_is_asked_where_nothing_was_said_or_the_guest_stands_still(
@@ -101,7 +101,7 @@ async def test_nobody_is_asked_where_nothing_was_said_or_the_guest_stands_still(
         assert isinstance(await copied(real, sid, "no"), SnapshotState)
         await real.instance(SetPower(server_id=sid, generation=2, power="paused"))
         assert isinstance(await copied(real, sid, "require"), SnapshotState)
-        assert agent.asked == []
+        assert agent.commands == []
 
 
 async def test_a_copy_that_does_not_begin_thaws_all_the_same(real: House) -> None:
@@ -110,7 +110,7 @@ async def test_a_copy_that_does_not_begin_thaws_all_the_same(real: House) -> Non
         failpoints.arm("node.snapshot.frozen", "raise", 1)
         with contextlib.suppress(Exception):
             await copied(real, sid, "require")
-        assert agent.asked == ["guest-ping", FREEZE, THAW]
+        assert agent.commands == ["guest-ping", FREEZE, THAW]
 
 
 @pytest.mark.parametrize("how", ["try", "require"])
@@ -123,7 +123,7 @@ async def test_an_agent_that_refuses(real: House, how: str) -> None:
             assert isinstance(answer, Failed) and "could not be quiesced" in answer.message
         else:
             assert isinstance(answer, SnapshotState) and answer.done
-        assert agent.asked == ["guest-ping", FREEZE, THAW]
+        assert agent.commands == ["guest-ping", FREEZE, THAW]
 
 
 async def test_without_an_agent_there_is_a_copy_only_where_that_may_be(real: House) -> None:
@@ -140,18 +140,18 @@ async def test_a_guest_that_a_dead_node_froze_goes_on(real: House) -> None:
     agent.refuses.add(THAW)  # as if it had not been asked
     async with agent.inside(real, sid):
         await copied(real, sid, "require")
-        agent.asked.clear()
+        agent.commands.clear()
         agent.refuses.clear()
         await real.stop()
         await real.start()
 
         async def thawed() -> bool:
-            return agent.asked == [THAW]
+            return agent.commands == [THAW]
 
         await eventually(thawed)
         await real.stop()
         await real.start()
-        assert agent.asked == [THAW]
+        assert agent.commands == [THAW]
 
 
 async def test_an_agent_that_does_not_thaw_is_asked_again_and_the_owner_told(real: House) -> None:
@@ -171,4 +171,4 @@ async def test_an_agent_that_does_not_thaw_is_asked_again_and_the_owner_told(rea
             return len(real.events) > 1
 
         await eventually(thawed)
-        assert "go on again" in real.events[1].reason and agent.asked[-2:] == [THAW, THAW]
+        assert "go on again" in real.events[1].reason and agent.commands[-2:] == [THAW, THAW]

@@ -91,7 +91,7 @@ async def test_a_volume_comes_and_stays(host: House, state: str) -> None:
     assert isinstance(await host.ask(has(sid, 7)), InstanceState)
     await host.instance(power(sid, 8, "running"))
     assert await disks(host, sid) == 1
-    assert await host.ask(has(sid, 3, volume)) == Stale(seen_generation=8)
+    assert await host.ask(has(sid, 3, volume)) == Stale(known_generation=8)
 
 
 async def test_a_guest_that_does_not_let_go(host: House) -> None:

@@ -153,14 +153,14 @@ async def test_what_comes_late_is_refused(host: Host) -> None:
     share = a_share(await host.server())
     await host.state(share)
     await host.state(resized(share, 2))
-    assert await host.ask(share) == Stale(seen_generation=2)
-    assert await host.ask(gone(share, 1)) == Stale(seen_generation=2)
+    assert await host.ask(share) == Stale(known_generation=2)
+    assert await host.ask(gone(share, 1)) == Stale(known_generation=2)
     await host.state(access(share, ("10.0.0.0/8", "rw"), generation=7))
     late = access(share, ("0.0.0.0/0", "rw"), generation=6)
-    assert await host.ask(late) == Stale(seen_generation=7)
+    assert await host.ask(late) == Stale(known_generation=7)
     assert await host.ask(gone(share, 3)) == Done()
-    assert await host.ask(resized(share, 2)) == Stale(seen_generation=3)
-    assert await host.ask(share) == Stale(seen_generation=3)
+    assert await host.ask(resized(share, 2)) == Stale(known_generation=3)
+    assert await host.ask(share) == Stale(known_generation=3)
 
 
 async def test_what_is_not_there_can_be_removed(host: Host) -> None:
@@ -239,7 +239,7 @@ async def test_snapshots_keep_what_was_there(host: Host) -> None:
         backend=BACKEND,
     )
     assert await host.ask(remove) == Done() == await host.ask(remove)
-    assert await host.ask(snapshot) == Stale(seen_generation=2)
+    assert await host.ask(snapshot) == Stale(known_generation=2)
     assert await host.ask(gone(share, 3)) == Done()
     assert {one.share_id for one in (await host.inventory()).shares} == {
         made.share_id,
@@ -350,7 +350,7 @@ async def test_all_of_it_outlives_the_node(host: Host) -> None:
             snapshots=(snapshot.snapshot_id,),
         ),
     )
-    assert await host.ask(gone(share, 0)) == Stale(seen_generation=1)
+    assert await host.ask(gone(share, 0)) == Stale(known_generation=1)
 
 
 async def test_back_ends_say_what_they_have(host: Host) -> None:

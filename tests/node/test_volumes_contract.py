@@ -128,13 +128,13 @@ async def test_a_volume_is_made_grows_and_goes(host: House) -> None:
     assert (await done(host, larger)).size_bytes == 2 * GIB
     smaller = a_volume(one.volume_id, 3)
     assert (await done(host, smaller)).size_bytes == 2 * GIB
-    assert await host.ask(larger) == Stale(seen_generation=3)
+    assert await host.ask(larger) == Stale(known_generation=3)
     (found,) = (await inventory(host)).volumes
     assert (found.volume_id, found.size_bytes, found.generation) == (one.volume_id, 2 * GIB, 3)
     assert await removed(host, one.volume_id, 4) == Done()
     assert await removed(host, one.volume_id, 4) == Done()
     assert (await inventory(host)).volumes == ()
-    assert await host.ask(smaller) == Stale(seen_generation=4)
+    assert await host.ask(smaller) == Stale(known_generation=4)
     assert await removed(host, new_uuid(), 1) == Done()
 
 
@@ -311,19 +311,19 @@ async def test_commands_for_an_attachment_that_come_late_do_nothing(host: House)
         return (await inventory(host)).volumes[0].exports
 
     assert await host.ask(close(1)) == Done()
-    assert await host.ask(open_(1)) == Stale(seen_generation=1), "it was closed before"
+    assert await host.ask(open_(1)) == Stale(known_generation=1), "it was closed before"
     await opened(host, volume_id, attachment_id=name, generation=2)
     await opened(host, volume_id, attachment_id=name, generation=2)
     assert await host.ask(close(1)) == Done()
     assert await exports() == (name,), "another opening was closed"
     await host.stop()
     await host.start()
-    assert await host.ask(open_(1)) == Stale(seen_generation=2)
+    assert await host.ask(open_(1)) == Stale(known_generation=2)
     assert await host.ask(close(2)) == Done()
     assert await exports() == ()
     for _ in range(100):
         await host.ask(CloseVolume(volume_id=volume_id, attachment_id=new_uuid(), backend="files"))
-    assert await host.ask(open_(2)) == Stale(seen_generation=2)
+    assert await host.ask(open_(2)) == Stale(known_generation=2)
     await opened(host, volume_id, attachment_id=name, generation=3)
     assert await host.ask(close(0)) == Done()
     assert await exports() == ()
@@ -452,7 +452,7 @@ async def test_a_guest_has_the_volumes_that_it_is_to_have(host: House) -> None:
     await host.instance(stop)
     none = SetVolumes(server_id=one.server_id, generation=4)
     assert isinstance(await host.ask(none), InstanceState)
-    assert await host.ask(has) == Stale(seen_generation=4)
+    assert await host.ask(has) == Stale(known_generation=4)
 
 
 async def test_a_server_boots_from_a_volume(host: House) -> None:

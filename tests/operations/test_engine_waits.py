@@ -46,7 +46,7 @@ class Site:
         self.diary: list[str] = []
         self.gates: dict[str, asyncio.Event] = {}
         self.broken_undo = False
-        self.now_at_once = self.most_at_once = 0
+        self.now_at_once = self.peak = 0
 
     def gate(self, name: str) -> asyncio.Event:
         return self.gates.setdefault(name, asyncio.Event())
@@ -104,7 +104,7 @@ class Hold(Step["Copy", Site, None], name="hold"):
         site = run.tools
         site.diary.append(f"begin {run.args.name}")
         site.now_at_once += 1
-        site.most_at_once = max(site.most_at_once, site.now_at_once)
+        site.peak = max(site.peak, site.now_at_once)
         try:
             await site.gate(run.args.name).wait()
         finally:
@@ -593,7 +593,7 @@ async def test_a_project_with_much_to_do_leaves_slots_to_others(site: Site) -> N
         for number in range(8):
             site.gate(f"m{number}").set()
         await site.until(lambda: sum(one.startswith("end m") for one in site.diary) == 8)
-    assert site.most_at_once <= 4
+    assert site.peak <= 4
 
 
 async def test_downloads_take_no_slot_of_anything_else(site: Site) -> None:
@@ -619,7 +619,7 @@ async def test_a_queue_of_a_host_has_few_at_a_time(site: Site) -> None:
         for number in range(6):
             site.gate(str(number)).set()
         await site.until_state("copy:5", "done")
-    assert site.most_at_once == 5
+    assert site.peak == 5
 
 
 async def test_the_queue_of_a_controller_is_that_ones_alone(site: Site) -> None:

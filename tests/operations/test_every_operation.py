@@ -477,7 +477,7 @@ async def prepared(site: Site, case: Case) -> str:
     return server_id
 
 
-async def asked(site: Site, case: Case, server_id: str) -> str:
+async def begun(site: Site, case: Case, server_id: str) -> str:
     """Ask for the operation; returns the server."""
     if case.first:
         return await a_server_of(site, case)
@@ -521,11 +521,11 @@ async def test_an_error_at_each_place_of_each_step(site: Site, case: Case) -> No
         for place in [one for one in RAISE if one in case.places]:
             server_id = await prepared(site, case)
             with failpoints.armed(case.point(step, place), "raise"):
-                server_id = await asked(site, case, server_id)
+                server_id = await begun(site, case, server_id)
                 await site.settled()
             await assert_broken(site, case, server_id, (step, place))
             if await site.status(server_id) == case.start and not case.first:
-                await asked(site, case, server_id)
+                await begun(site, case, server_id)
                 await assert_done(site, case, server_id, (step, place))
             await site.end()
 
@@ -535,7 +535,7 @@ async def test_each_step_done_twice_and_undone_twice(site: Site, case: Case) -> 
     for step in case.steps:
         server_id = await prepared(site, case)
         with failpoints.armed(case.point(step, "before_do"), "twice"):
-            server_id = await asked(site, case, server_id)
+            server_id = await begun(site, case, server_id)
             await assert_done(site, case, server_id, step)
         await site.end()
     last = case.steps[-1]
@@ -548,7 +548,7 @@ async def test_each_step_done_twice_and_undone_twice(site: Site, case: Case) -> 
         for step in case.steps:
             failpoints.arm(case.point(step, place), how, times)
         with failpoints.armed(case.point(last, "before_save"), "raise"):
-            server_id = await asked(site, case, server_id)
+            server_id = await begun(site, case, server_id)
             await site.settled()
         failpoints.disarm()
         await assert_broken(site, case, server_id, (how, place))
@@ -562,7 +562,7 @@ async def test_another_takes_it_up_wherever_what_ran_it_died(site: Site, case: C
             server_id = await prepared(site, case)
             point = case.point(step, place)
             failpoints.arm(point, "hang", 1)
-            server_id = await asked(site, case, server_id)
+            server_id = await begun(site, case, server_id)
             await site.crash(point, KINDS[case.kind])
             await assert_done(site, case, server_id, (step, place))
             await site.end()
@@ -575,7 +575,7 @@ async def test_a_delete_wins_wherever_it_stands(site: Site, case: Case) -> None:
             server_id = await prepared(site, case)
             point = case.point(step, place)
             failpoints.arm(point, "hang", 1)
-            server_id = await asked(site, case, server_id)
+            server_id = await begun(site, case, server_id)
             await site.reached(point)
             said = await site.admin("POST", f"{SERVERS}/{server_id}/action", {"forceDelete": None})
             assert said.status_code in (202, 404), (step, place, said.text)
@@ -610,7 +610,7 @@ async def test_messages_that_are_lost_or_doubled_and_hosts_that_die_with_one(
     for place, how, times in MESSAGES:
         server_id = await prepared(site, case)
         _arm(place, how, times)
-        server_id = await asked(site, case, server_id)
+        server_id = await begun(site, case, server_id)
         await site.settled()
         failpoints.disarm()
         await assert_done(site, case, server_id, (place, how))
@@ -623,7 +623,7 @@ async def test_a_host_that_is_silent_all_the_time(site: Site, case: Case, place:
     """It did what it was asked, or not; what it owes is done when it is back."""
     server_id = await prepared(site, case)
     _arm(place, "raise", -1)
-    server_id = await asked(site, case, server_id)
+    server_id = await begun(site, case, server_id)
     async with asyncio.timeout(30):
         while await site._active():
             await settle(site.cloud)

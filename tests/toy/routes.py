@@ -11,7 +11,7 @@ from starlette.responses import Response
 from hanok.base.clock import zulu
 from hanok.store import Transaction
 from hanok.web.attributes import Attribute, read_only, text
-from hanok.web.doors import changeable, routes, seen
+from hanok.web.doors import changeable, routes, view_for
 from hanok.web.listing import COMPUTE
 from hanok.web.microversions import Range
 from hanok.web.policy import Rule
@@ -99,7 +99,7 @@ async def bind_shelf(request: Request, room: Library) -> Response:
         row, view = await _shelf(request, tx, "library:shelves:bind")
         who = {"user_id": request.token.user_id, "project_id": row.project_id}
         await room.operations.start(tx, BindShelf(shelf_id=row.id), **who)
-    return json_answer({"shelf": seen(request, SHELF, view)}, 202)
+    return json_answer({"shelf": view_for(request, SHELF, view)}, 202)
 
 
 async def list_books(request: Request, room: Library) -> Response:

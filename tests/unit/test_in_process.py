@@ -24,14 +24,14 @@ class Heard:
     """An application that keeps what it is asked."""
 
     def __init__(self) -> None:
-        self.asked: list[Any] = []
+        self.requests: list[Any] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         body, more = b"", True
         while more:
             message = await receive()
             body, more = body + message["body"], message["more_body"]
-        self.asked.append(({**scope, "headers": sorted(scope["headers"])}, body))
+        self.requests.append(({**scope, "headers": sorted(scope["headers"])}, body))
         given = [(b"content-type", b"application/json"), (b"x-two", b"1"), (b"x-two", b"2")]
         await send({"type": "http.response.start", "status": 202, "headers": given})
         await send({"type": "http.response.body", "body": b'{"a":', "more_body": True})
@@ -40,12 +40,12 @@ class Heard:
 
 async def seen(app: Heard, ask: Callable[[], Awaitable[httpx.Response]]) -> object:
     """What the application was asked and what it was answered, or what was refused."""
-    app.asked.clear()
+    app.requests.clear()
     try:
         answer = await ask()
     except Exception as error:
         return repr(error)
-    return app.asked[:], answer.status_code, answer.headers.raw, answer.content
+    return app.requests[:], answer.status_code, answer.headers.raw, answer.content
 
 
 async def test_requests_are_what_httpx_makes_of_them() -> None:

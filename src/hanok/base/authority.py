@@ -119,7 +119,7 @@ def key_hash(certificate: str | bytes) -> str:
 
 def requested_key(requested: str) -> str:
     """The same of the key that is to be signed. Raises BadRequest: it is no request of ours."""
-    return _hash_of(_asked(requested))
+    return _hash_of(_key_of_request(requested))
 
 
 def _hash_of(key: CertificatePublicKeyTypes) -> str:
@@ -178,7 +178,7 @@ class Authority:
         """
         if not HOST_NAME.fullmatch(name):
             raise BadRequest(f"not a host's name: {name!r}")
-        key = _asked(requested)
+        key = _key_of_request(requested)
         made = self._signed(key, name, "host", addresses, now)
         once = Authority.new(f"southbound {name}"[:64], now)  # as long as a common name may be
         second = once._signed(key, name, "host", addresses, now)
@@ -199,7 +199,7 @@ class Authority:
         Raises:
             BadRequest: as for a host.
         """
-        key = _asked(requested)
+        key = _key_of_request(requested)
         once = Authority.new(f"controller {name}"[:64], now)
         made = _text(once._signed(key, name, "engine", [], now))
         return made, once.certificate, key_hash(made)
@@ -208,7 +208,7 @@ class Authority:
         self, key: str, name: str, addresses: Sequence[str], now: datetime.datetime
     ) -> str:
         """A certificate for something of the cloud's own, as PEM."""
-        return _text(self._signed(_asked(request(key)), name, "engine", addresses, now))
+        return _text(self._signed(_key_of_request(request(key)), name, "engine", addresses, now))
 
     def revoked(self, serials: Iterable[str], now: datetime.datetime) -> str:
         """The list of certificates that are good no longer, as PEM, for QEMU and for TLS libraries."""
@@ -252,7 +252,7 @@ class Authority:
         return builder.add_extension(above, False).sign(self._private, hashes.SHA256())
 
 
-def _asked(text: str) -> ec.EllipticCurvePublicKey:
+def _key_of_request(text: str) -> ec.EllipticCurvePublicKey:
     if len(text) > REQUEST_BYTES:
         raise BadRequest("the request is too long")
     try:
@@ -441,7 +441,7 @@ class ServerSide:
 
     def __init__(self, folder: TLSFolder) -> None:
         self._folder = folder
-        self._seen = folder.certificate.stat().st_mtime_ns
+        self._loaded_mtime_ns = folder.certificate.stat().st_mtime_ns
         self.context = server_context(folder)
 
     def look(self) -> None:
@@ -451,9 +451,9 @@ class ServerSide:
             OSError: it cannot be read; the one before goes on.
         """
         changed = self._folder.certificate.stat().st_mtime_ns
-        if changed != self._seen:
+        if changed != self._loaded_mtime_ns:
             self.context.load_cert_chain(self._folder.certificate, self._folder.key)
-            self._seen = changed
+            self._loaded_mtime_ns = changed
 
     async def follow(self) -> None:
         """Look once a second, until cancelled."""

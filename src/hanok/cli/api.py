@@ -240,9 +240,9 @@ def wait_until(look: Callable[[], Any], *, timeout_s: float, every_s: float = 0.
     """Look until something true is seen and return it; something false after timeout_s."""
     until = time.monotonic() + timeout_s
     while True:
-        seen = look()
-        if seen or time.monotonic() >= until:
-            return seen
+        found = look()
+        if found or time.monotonic() >= until:
+            return found
         time.sleep(every_s)
 
 

@@ -127,8 +127,8 @@ def _files(tar: tarfile.TarFile, state: Path, name: str) -> None:
             continue  # a link, or gone meanwhile: what is deleted is not in it
         with open(handle, "rb", closefd=True) as file:
             info = tarfile.TarInfo(f"files/{path.relative_to(state)}")
-            seen = os.fstat(file.fileno())
-            info.size, info.mode = seen.st_size, seen.st_mode & 0o777
+            status = os.fstat(file.fileno())
+            info.size, info.mode = status.st_size, status.st_mode & 0o777
             tar.addfile(info, file)
 
 

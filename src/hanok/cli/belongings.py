@@ -147,16 +147,16 @@ _OWNERS = (":project_id", ":tenant_id")
 
 
 def _pages(client: API, kind: Kind, project_id: str) -> Iterator[dict[str, Any]]:
-    seen = 0
+    checked = 0
     after = ""
     while True:
         path = f"{kind.path}?limit={PAGE}&{after}{kind.narrowed.format(project_id)}"
         rows = client.get(path)[kind.key]
         yield from rows
-        seen += len(rows)
+        checked += len(rows)
         if len(rows) < PAGE:
             return
-        after = f"{kind.page}={seen if kind.page == 'offset' else rows[-1]['id']}&"
+        after = f"{kind.page}={checked if kind.page == 'offset' else rows[-1]['id']}&"
 
 
 def clear(client: API, project_id: str, tell: Callable[[str], None]) -> list[Left]:

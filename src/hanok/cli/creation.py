@@ -138,7 +138,7 @@ def make(state: Path, wishes: Wishes) -> Cloud:
         return _new(state, wishes) if cloud is None else _again(cloud, wishes)
     except BrokenState as broken:
         raise Failure(str(broken)) from None
-    except claims.NoRoom as full:
+    except claims.NoneFree as full:
         raise Failure(str(full)) from None
     except ValueError as error:
         raise Failure(str(error)) from None

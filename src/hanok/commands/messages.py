@@ -334,7 +334,7 @@ class DiskFacts(Struct, frozen=True, kw_only=True):
     blank_root: bool = False
     disk_generation: int = 0
     machine: str = ""
-    machine_asked: str = ""
+    requested_machine: str = field(default="", name="machine_asked")
     places: dict[str, int] = {}
     root_ports: int = 0
 
@@ -460,7 +460,7 @@ class Failed(Struct, frozen=True, kw_only=True, tag_field="answer", tag="failed"
 class Stale(Struct, frozen=True, kw_only=True, tag_field="answer", tag="stale"):
     """The command's generation is older than one that the node has already seen."""
 
-    seen_generation: int
+    known_generation: int = field(name="seen_generation")
 
 
 class ImageState(Struct, frozen=True, kw_only=True, tag_field="answer", tag="image"):

@@ -67,9 +67,9 @@ class Control:
             wakes=self.wakes,
             operations=Starter(clock, self.wakes),
             events=self.events,
-            ask=lambda *asked: internal.ask(self.app, *asked),
+            ask=lambda *arguments: internal.ask(self.app, *arguments),
             ask_as=self._ask_as,
-            door=lambda *asked: self.app(*asked),
+            door=lambda *arguments: self.app(*arguments),
             enforcer=lambda kind: self.app.enforcer(kind),
             node_name=settings.node_name,
             region=settings.region,
@@ -189,10 +189,10 @@ class Control:
             if name not in self.house.rooms:
                 self._show_off(app, name)
         if not self._has_files:
-            self._ask_elsewhere(app)
+            self._delegate(app)
         return app
 
-    def _ask_elsewhere(self, app: Application) -> None:
+    def _delegate(self, app: Application) -> None:
         """What needs bytes that are beside another process is asked of that one."""
         trust = partial(authority.trust, Path(self.settings.tls))
 
@@ -210,10 +210,10 @@ class Control:
             fault = room.service.fault if room is not None else faults.identity
             if port := self.house.names.ports.get(name, 0):
                 at = self.settings.door_objects_port or port
-                app.elsewhere(other(at, fault), own_port=port)
+                app.delegate(other(at, fault), own_port=port)
             else:
-                app.elsewhere(other(fault=fault), f"/{kind.catalog.path.split('/')[1]}")
-        app.elsewhere(other(), "/hanok/v1/inventory")
+                app.delegate(other(fault=fault), f"/{kind.catalog.path.split('/')[1]}")
+        app.delegate(other(), "/hanok/v1/inventory")
 
     def _show_off(self, app: Application, name: str) -> None:
         """Clients of a service that is off are told so: 404 would say that what they have there is gone."""

@@ -252,7 +252,7 @@ class Forwarder:
 
     async def _say(self, client: _Client, error: HanokError) -> None:
         request_id = new_request_id()
-        requested = faults.Asked(request_id=request_id, accept=client.accept)
+        requested = faults.FaultContext(request_id=request_id, accept=client.accept)
         response = faults.answer(self._fault, error, requested)
         response.headers["x-openstack-request-id"] = request_id
         if client.sends:

@@ -55,7 +55,7 @@ async def _names(request: Request) -> list[str]:
 
 async def _look(control: Control, name: str) -> dict[str, Any]:
     try:
-        state = await _asked(control, name, DescribeMachine())
+        state = await _answer_of(control, name, DescribeMachine())
     except (Unavailable, Conflict) as error:
         return {
             "name": name,
@@ -76,7 +76,7 @@ async def show_logs(request: Request, control: Control) -> Response:
     name = request.path["name"]
     if name not in await _names(request):
         raise NotFound(f"Machine {name[:64]} could not be found.")
-    found = await _asked(control, name, requested)
+    found = await _answer_of(control, name, requested)
     assert isinstance(found, LogLines)
     return json_answer({"lines": msgspec.to_builtins(found.lines)})
 
@@ -94,7 +94,7 @@ def _reading(query: Any) -> ReadLogs:
     return ReadLogs(part=part, lines=int(lines), level=level, request=request)
 
 
-async def _asked(control: Control, name: str, command: Command) -> MachineState | LogLines:
+async def _answer_of(control: Control, name: str, command: Command) -> MachineState | LogLines:
     """
     Raises:
         Unavailable: it does not answer. Conflict: it says no.

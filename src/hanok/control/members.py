@@ -356,7 +356,7 @@ async def renew(
         raise Forbidden("This machine is not a host of this cloud.")
     if requested.control_request and CONTROLLER not in row.roles.split(","):
         raise Forbidden(f"{host} is not a controller of this cloud.")
-    await _check_room(tx, host, now)
+    await _check_certificates(tx, host, now)
     authority = places.authority()
     granted = await _grant(tx, authority, requested.request, host, row.address, now)
     if requested.control_request:
@@ -374,7 +374,7 @@ async def renew(
     return granted
 
 
-async def _check_room(tx: Transaction, host: str, now: datetime) -> None:
+async def _check_certificates(tx: Transaction, host: str, now: datetime) -> None:
     """Raises Conflict where a host has many certificates: each is in what all engines of the cloud are told."""
     await tx.execute(_past, {"now": now})
     if (await tx.scalar(_held_count, {"of": host}) or 0) >= HELD:

@@ -72,7 +72,7 @@ class Policies:
         self._enforcers = enforcers
         self._services = services
         self._stamps: dict[str, Stamp | None] = {}
-        self._seen: dict[str, Stamp | None] = {}
+        self._last_stamps: dict[str, Stamp | None] = {}
         """Files as they were at the last look: one that is still being written is another at the next."""
         self._revisions: dict[str, int] = {}
         self._rules: dict[str, dict[str, str]] = {}
@@ -146,8 +146,8 @@ class Policies:
             file = self._folder / f"{name}.yaml"
             stamp = _stamp(file)
             first = name not in self._stamps
-            still = stamp == self._seen.get(name)
-            self._seen[name] = stamp
+            still = stamp == self._last_stamps.get(name)
+            self._last_stamps[name] = stamp
             if not first and (stamp == self._stamps[name] or not still):
                 continue
             await self._changed(name, file, stamp, first=first)

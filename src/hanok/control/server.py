@@ -137,7 +137,7 @@ class Sealed:
 
     def __init__(self, folder: TLSFolder) -> None:
         self._folder = folder
-        self._seen = 0
+        self._loaded_mtime_ns = 0
         self.context = ssl.create_default_context(
             ssl.Purpose.CLIENT_AUTH, cafile=str(folder.authority)
         )
@@ -148,9 +148,9 @@ class Sealed:
         """Take up a certificate that was made anew."""
         try:
             changed = self._folder.certificate.stat().st_mtime_ns
-            if changed != self._seen:
+            if changed != self._loaded_mtime_ns:
                 self.context.load_cert_chain(self._folder.certificate, self._folder.key)
-                self._seen = changed
+                self._loaded_mtime_ns = changed
         except OSError as error:
             log.error("the certificate of this process cannot be read: %s", error)
 
@@ -364,7 +364,7 @@ class Server(uvicorn.Server):
             if taken.family in (socket.AF_INET, socket.AF_INET6):
                 taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if len(self.server_state.connections) + len(self._opening) >= self._maximum:
-                self._make_room()
+                self._drop_longest_idle()
             opening = loop.create_task(self._open(loop, taken))
             self._opening.add(opening)
             opening.add_done_callback(self._opening.discard)
@@ -392,7 +392,7 @@ class Server(uvicorn.Server):
         made.doors = self._doors
         return made
 
-    def _make_room(self) -> None:
+    def _drop_longest_idle(self) -> None:
         """Hang up on whoever has been idle, or has sent half a request, for longest."""
         idle = [
             one for one in self.server_state.connections if isinstance(one, _Protocol) and one.idle
@@ -407,7 +407,7 @@ class Server(uvicorn.Server):
     ) -> None:
         """No descriptor is left: take nobody for a moment, rather than try again all the time."""
         log.warning("connections are not taken for %.0f s: %s", LOOK_S, error.strerror)
-        self._make_room()
+        self._drop_longest_idle()
         loop.remove_reader(listener.fileno())
 
         def again() -> None:

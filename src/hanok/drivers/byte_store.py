@@ -153,7 +153,7 @@ class Files:
         size = waiting = looked = 0
         try:
             if announced > PIECE:
-                await self._thread(self._room_for, announced)
+                await self._thread(self._check_space, announced)
             async for piece in pieces:
                 size += len(piece)
                 waiting += len(piece)
@@ -165,7 +165,7 @@ class Files:
                 if file < 0:
                     file = await self._opened(self._begin, side)
                 if size - looked > LOOK_BYTES:
-                    await self._thread(self._room_for, waiting)
+                    await self._thread(self._check_space, waiting)
                     looked = size
                 await self._thread(_append, file, digest, parts)
                 parts, waiting = [], 0
@@ -188,14 +188,14 @@ class Files:
                 os.unlink(self._side(side))  # where it became whole, this name is gone
         return Stored(blob, size, digest.hexdigest())
 
-    def _room_for(self, size: int) -> None:
+    def _check_space(self, size: int) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         space = os.statvfs(self._folder)
         if space.f_bavail * space.f_frsize < size + self._reserve:
             raise Full
 
     def _begin(self, name: str) -> int:
-        self._room_for(PIECE)
+        self._check_space(PIECE)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         side = self._side(name)
         try:

@@ -17,14 +17,14 @@ FOREIGN = ("vmdk", "vdi", "vhd", "vhdx")
 VHDX_HEAD_BYTES = 256 << 10  # up to the end of the first table of regions
 VHDX_METADATA_BYTES = 128 << 10  # its table, and what that leads to: some numbers right behind it
 
-Seen = tuple[
+Findings = tuple[
     int, list[str]
 ]  # the size of the disk in bytes, 0 where it is not known, and what speaks against it
 
 SECTOR = 512
 
 
-def look(kind: str, head: bytes, tail: bytes, metadata: bytes = b"") -> Seen:
+def look(kind: str, head: bytes, tail: bytes, metadata: bytes = b"") -> Findings:
     """What a disk of one of the FOREIGN formats is.
 
     Args:
@@ -42,7 +42,7 @@ _TYPES = ("monolithicSparse", "streamOptimized")
 _ACCESS = ("RW", "RDONLY", "NOACCESS")
 
 
-def _vmdk(head: bytes, tail: bytes) -> Seen:
+def _vmdk(head: bytes, tail: bytes) -> Findings:
     if not head.startswith(b"KDMV"):
         return 0, [
             "its data is in other files: make it one file (monolithicSparse, streamOptimized)"
@@ -79,7 +79,7 @@ def _described(text: str) -> list[str]:
 # ---- VDI ----
 
 
-def _vdi(head: bytes, tail: bytes) -> Seen:
+def _vdi(head: bytes, tail: bytes) -> Findings:
     version, _, kind = struct.unpack_from("<III", head, 0x44)
     (size,) = struct.unpack_from("<Q", head, 0x170)
     problems = []
@@ -95,7 +95,7 @@ def _vdi(head: bytes, tail: bytes) -> Seen:
 _FIXED, _DYNAMIC = 2, 3
 
 
-def _vhd(head: bytes, tail: bytes) -> Seen:
+def _vhd(head: bytes, tail: bytes) -> Findings:
     footer, expected = (head, _DYNAMIC) if head.startswith(b"conectix") else (tail, _FIXED)
     (size,) = struct.unpack_from(">Q", footer, 48)
     (kind,) = struct.unpack_from(">I", footer, 60)
@@ -127,7 +127,7 @@ def vhdx_metadata_at(head: bytes | bytearray) -> int | None:
     return at if at >= VHDX_HEAD_BYTES else None
 
 
-def _vhdx(metadata: bytes) -> Seen:
+def _vhdx(metadata: bytes) -> Findings:
     parameters = _entry(metadata, 0, b"metadata", 10, 32, _PARAMETERS)
     size = _entry(metadata, 0, b"metadata", 10, 32, _SIZE)
     if parameters is None or size is None:
@@ -158,7 +158,7 @@ def _entry(
     return None
 
 
-_LOOKS: dict[str, Callable[[bytes, bytes], Seen]] = {
+_LOOKS: dict[str, Callable[[bytes, bytes], Findings]] = {
     "vmdk": _vmdk,
     "vdi": _vdi,
     "vhd": _vhd,

@@ -156,7 +156,7 @@ async def run_node(
                     )
                     await volumes.adopt()
                     await guests.adopt()
-                    await far.adopt(volumes.elsewhere(), guests.volumes())
+                    await far.adopt(volumes.attached_remotely(), guests.volumes())
                     await snapshots.clean()
                     await balancers.adopt()
                     tasks.create_task(balancers.watch(), name="balancers")

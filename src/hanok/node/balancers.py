@@ -131,7 +131,7 @@ class Balancers:
         """Raises Late; NotDone: the proxy does not take it, or is not on this host."""
         async with self._alone(command.balancer_id):
             known = self._known.get(command.balancer_id)
-            check_generation(command.generation, self._seen(command.balancer_id))
+            check_generation(command.generation, self._newest_generation(command.balancer_id))
             if known is not None and known.spec.carrier_id != command.carrier_id:
                 await self._count(known)
                 await self._proxy_of(command.balancer_id, None).end()
@@ -148,7 +148,7 @@ class Balancers:
     async def remove(self, command: RemoveBalancer) -> Done:
         """Raises Late."""
         async with self._alone(command.balancer_id):
-            check_generation(command.generation, self._seen(command.balancer_id))
+            check_generation(command.generation, self._newest_generation(command.balancer_id))
             if (known := self._known.get(command.balancer_id)) is not None:
                 self._save(structs.replace(known, goes=True))
             write_whole(self._removed / command.balancer_id, b"%d" % command.generation)
@@ -246,7 +246,7 @@ class Balancers:
         async with lock, self._slots:
             yield
 
-    def _seen(self, balancer_id: str) -> int:
+    def _newest_generation(self, balancer_id: str) -> int:
         """The newest generation that was told; -1 for none."""
         known = self._known.get(balancer_id)
         try:

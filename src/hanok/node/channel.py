@@ -83,7 +83,7 @@ def _again(failed: int, error: Exception) -> None:
 
 def _pieces(source: ByteChannel, host: str, at: int, size: int) -> Iterator[bytes]:
     began, came = time.monotonic(), 0
-    with _asked("GET", source, host, {"Range": f"bytes={at}-"}) as answer:
+    with _response("GET", source, host, {"Range": f"bytes={at}-"}) as answer:
         _check(answer, (206,))
         expected = f"bytes {at}-{size - 1}/{size}"
         if answer.getheader("Content-Range") != expected or answer.length != size - at:
@@ -106,7 +106,7 @@ def _check_rate(began: float, moved: int) -> None:
 
 
 @contextmanager
-def _asked(
+def _response(
     method: str, channel: ByteChannel, host: str, headers: dict[str, str]
 ) -> Iterator[http.client.HTTPResponse]:
     """An answer, read while the block runs."""
@@ -220,7 +220,7 @@ def _check_stop(sending: _Sending) -> None:
 def _sent(file: int, size: int, digest: str, host: str, sending: _Sending) -> bool:
     """Send what control does not have; returns whether it has all now."""
     target = sending.target
-    with _asked("HEAD", target, host, {}) as answer:
+    with _response("HEAD", target, host, {}) as answer:
         _check(answer, (200,))
         at = int(answer.getheader(OFFSET_HEADER, "0"))
         if answer.getheader(WHOLE_HEADER):

@@ -46,7 +46,7 @@ class Converter:
         await asyncio.to_thread(self._prepare, work, path)
         try:
             await failpoint("node.convert_image.before")
-            tools = Tools(self._uid, self._gid, maximum_bytes=self._room())
+            tools = Tools(self._uid, self._gid, maximum_bytes=self._free_bytes())
             await tools.convert(work / "source", NAMES[kind], work / "target")
             found = await asyncio.to_thread(self._take, work / "target", path)
             await failpoint("node.convert_image.after")
@@ -67,26 +67,26 @@ class Converter:
             for one in (work / "source", work):
                 os.chown(one, self._uid, -1 if self._gid is None else self._gid)
 
-    def _room(self) -> int:
+    def _free_bytes(self) -> int:
         space = os.statvfs(self._folder)
-        room = space.f_bavail * space.f_frsize - RESERVE
-        if room <= 0:
+        free = space.f_bavail * space.f_frsize - RESERVE
+        if free <= 0:
             raise NotDone("The host has not enough disk space for the image.", transient=True)
-        return room
+        return free
 
     def _take(self, target: Path, path: Path) -> Found:
         """Take over what the tool wrote: out of its reach, and only if it is what was wanted."""
         fd = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(fd, "rb") as file:
-            seen = os.fstat(fd)
-            if not stat.S_ISREG(seen.st_mode) or seen.st_nlink != 1:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
                 raise NotDone("The image could not be converted.", detail="no file of its own")
             if self._uid is not None:
                 os.fchown(fd, os.geteuid(), -1 if self._gid is None else self._gid)
             os.fchmod(fd, 0o440)
             inspector = Inspector()
             inspector.feed(file.read(HEAD_BYTES))
-            inspector.size_bytes = seen.st_size
+            inspector.size_bytes = status.st_size
             found = inspector.finish()
             if found.format != "qcow2" or found.problems:
                 raise NotDone("The image could not be converted.", detail=repr(found))

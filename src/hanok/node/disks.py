@@ -26,7 +26,7 @@ from hanok.node.images import GIB, RESERVE, check_fits
 
 COPY = "copy"
 _FURTHER = re.compile(r"ephemeral\d*|swap")
-ROOM = 64 << 20  # an overlay needs little at first, but a guest on a full disk does not get far
+SPARE = 64 << 20  # an overlay needs little at first, but a guest on a full disk does not get far
 
 
 class Disks:
@@ -41,7 +41,7 @@ class Disks:
         if self._uid is not None:
             os.chown(self._folder, self._uid, self._gid)
         space = os.statvfs(self._folder)
-        if space.f_bavail * space.f_frsize < ROOM:
+        if space.f_bavail * space.f_frsize < SPARE:
             raise NotDone("The host's disk is full.", transient=True)
 
     def has_root(self) -> bool:
@@ -172,7 +172,7 @@ class Disks:
         )
         await self._tools.grow(path, disk_format, size_bytes)
 
-    def check_room_for_copy(self, base: Path | None) -> None:
+    def check_space_for_copy(self, base: Path | None) -> None:
         """Raises NotDone when a copy of the root disk could leave the guests no room to write."""
         parts = [self._folder / "disk", *([] if base is None else [base])]
         used = sum(os.lstat(path).st_blocks * 512 for path in parts)

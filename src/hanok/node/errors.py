@@ -16,6 +16,6 @@ class NotDone(HanokError):
 class Late(HanokError):
     """The command is older than one that was already seen."""
 
-    def __init__(self, seen_generation: int) -> None:
-        super().__init__(f"a command of generation {seen_generation} was seen before")
-        self.seen_generation = seen_generation
+    def __init__(self, known_generation: int) -> None:
+        super().__init__(f"a command of generation {known_generation} was seen before")
+        self.known_generation = known_generation

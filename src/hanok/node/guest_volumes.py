@@ -94,15 +94,17 @@ class GuestVolumes:
         kept = {one.attachment_id for one in requested.volumes}
         gone = [one for one in spec.volumes if one.attachment_id not in kept]
         new = kept - {one.attachment_id for one in spec.volumes}
-        asked = True
+        answers = True
         if gone or new:
             required = requested.required and bool(gone)
-            asked = check_lets_go_of_volumes(guest.record.actual, required=required)
+            answers = check_lets_go_of_volumes(guest.record.actual, required=required)
         both = structs.replace(spec, volumes=(*requested.volumes, *gone))
         await self.remember(guest, generation=requested.generation, spec=both)
         await failpoint("node.set_volumes.after_record")
         if guest.monitor is not None:
-            await self._unplug(guest, gone, requested.timeout_s if asked else 0, requested.required)
+            await self._unplug(
+                guest, gone, requested.timeout_s if answers else 0, requested.required
+            )
             if gone:
                 await self.note_places(guest, guest.monitor)
         await failpoint("node.set_volumes.after_unplug")

@@ -199,13 +199,13 @@ class Guests:
             spec = guest.record.spec
             kept = {nic.port_id for nic in requested.nics}
             gone = tuple(nic for nic in spec.nics if nic.port_id not in kept)
-            asked = check_lets_go(guest.record.actual, required=requested.required and bool(gone))
+            answers = check_lets_go(guest.record.actual, required=requested.required and bool(gone))
             # What is to go stays in the record until it is out of the guest and the switch.
             both = replace(spec, nics=(*requested.nics, *gone))
             await self.remember(guest, generation=requested.generation, spec=both)
             await failpoint("node.set_interfaces.after_record")
             if guest.monitor is not None:
-                timeout_s = requested.timeout_s if asked else 0
+                timeout_s = requested.timeout_s if answers else 0
                 await self._unplug_live(guest, gone, timeout_s, required=requested.required)
             await failpoint("node.set_interfaces.after_unplug")
             changed = replace(spec, nics=requested.nics, config_drive=requested.config_drive)
@@ -260,8 +260,8 @@ class Guests:
         server_id = requested.server_id
         async with self._lock(server_id):
             guest = self._known.get(server_id)
-            seen = guest.record.generation if guest else -1
-            check_generation(requested.generation, seen, self.records.removed_at(server_id))
+            newest = guest.record.generation if guest else -1
+            check_generation(requested.generation, newest, self.records.removed_at(server_id))
             with contextlib.suppress(OSError):  # on a full disk: again when there is room
                 await asyncio.to_thread(self.records.bury, server_id, requested.generation)
             await self.wipe(server_id)

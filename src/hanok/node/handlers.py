@@ -285,7 +285,7 @@ async def answer(do: Do, command: Command) -> Answer:
         check_ids(command)
         return await do(command)
     except Late as late:
-        return Stale(seen_generation=late.seen_generation)
+        return Stale(known_generation=late.known_generation)
     except NotDone as error:
         failed = Failed(message=error.message, detail=error.detail, transient=error.transient)
     except QEMUError as error:

@@ -226,9 +226,9 @@ class Board:
         """
         requested = record.spec.devices.machine or Q35
         kept = record.machine in self.capabilities.machines or not self.capabilities.machines
-        if record.machine and record.machine_asked == requested and kept:
+        if record.machine and record.requested_machine == requested and kept:
             return {}
-        return {"machine": self._resolved(requested), "machine_asked": requested}
+        return {"machine": self._resolved(requested), "requested_machine": requested}
 
     def _resolved(self, name: str) -> str:
         machines = self.capabilities.machines

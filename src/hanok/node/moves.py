@@ -187,7 +187,7 @@ class _Going:
     hurry: bool = False
     stop: bool = False
     error: Exception | None = None
-    seen: dict[str, int] = field(default_factory=dict)
+    progress: dict[str, int] = field(default_factory=dict)
 
     @property
     def generation(self) -> int:
@@ -222,11 +222,11 @@ class Departures:
         assert going.task is not None
         await asyncio.wait([going.task], timeout=requested.wait_s)
         if not going.task.done():
-            return SentInstance(sent=False, progress=going.seen)
+            return SentInstance(sent=False, progress=going.progress)
         self._under_way.pop(server_id, None)
         if going.error is not None:
             raise going.error
-        return SentInstance(sent=True, progress=going.seen)
+        return SentInstance(sent=True, progress=going.progress)
 
     def _context(self) -> ssl.SSLContext:
         """Read anew: certificates change while the process runs."""
@@ -388,28 +388,28 @@ class Departures:
         """Until QEMU has nothing of the guest any more that the other one has not."""
         stopped = False
         while True:
-            seen = await moving.progress(monitor)
-            going.seen |= {
-                "memory_total_bytes": seen.total,
-                "memory_processed_bytes": seen.sent,
-                "memory_remaining_bytes": seen.left,
+            state = await moving.progress(monitor)
+            going.progress |= {
+                "memory_total_bytes": state.total,
+                "memory_processed_bytes": state.sent,
+                "memory_remaining_bytes": state.left,
             }
-            if seen.status == "completed":
+            if state.status == "completed":
                 break
-            if seen.status in moving.ENDED:
-                raise NotDone("The server's memory could not be moved.", detail=seen.error)
-            if seen.status == "pre-switchover":
+            if state.status in moving.ENDED:
+                raise NotDone("The server's memory could not be moved.", detail=state.error)
+            if state.status == "pre-switchover":
                 _check_stays(going)
                 await failpoint("node.send_instance.before_switch")
                 if going.requested.disks:
                     await moving.end_mirrors(monitor)
                 await moving.go_on(monitor)
-            elif seen.status in ("setup", "active"):  # afterwards it is too late
+            elif state.status in ("setup", "active"):  # afterwards it is too late
                 _check_stays(going)
-            if going.hurry and not stopped and seen.status == "active":
+            if going.hurry and not stopped and state.status == "active":
                 await monitor.execute("stop")
                 stopped = True
-            await asyncio.sleep(POLL_S if seen.status == "active" else POLL_S / 10)
+            await asyncio.sleep(POLL_S if state.status == "active" else POLL_S / 10)
         async with self.guests.locked(guest.record.server_id):
             await self.guests.remember(guest, move="sent", actual="paused")
         await failpoint("node.send_instance.after_sent")
@@ -438,7 +438,7 @@ def _note(going: _Going, jobs: Iterable[Mapping[str, Any]]) -> None:
     listed_jobs = list(jobs)
     done = sum(int(job.get("current-progress", 0)) for job in listed_jobs)
     total = sum(int(job.get("total-progress", 0)) for job in listed_jobs)
-    going.seen |= {
+    going.progress |= {
         "disk_total_bytes": total,
         "disk_processed_bytes": done,
         "disk_remaining_bytes": max(0, total - done),
@@ -478,10 +478,10 @@ class Landings:
         """
         server_id = requested.server_id
         async with self.guests.locked(server_id) as known:
-            seen = known.record.generation if known is not None else -1
+            newest = known.record.generation if known is not None else -1
             removed = self.guests.records.removed_at(server_id)
-            check_generation(requested.generation, seen, removed)
-            if known is not None and seen == requested.generation and not known.record.move:
+            check_generation(requested.generation, newest, removed)
+            if known is not None and newest == requested.generation and not known.record.move:
                 raise NotDone("The server is here already.")
             if known is not None:  # of a try that was broken off
                 await self.guests.wipe(server_id)
@@ -599,8 +599,8 @@ class Landings:
         """A guest that is expected does not come any more."""
         server_id, generation = requested.server_id, requested.generation
         async with self.guests.locked(server_id) as guest:
-            seen = guest.record.generation if guest is not None else -1
-            check_generation(generation, seen)
+            newest = guest.record.generation if guest is not None else -1
+            check_generation(generation, newest)
             if guest is not None and not guest.record.move:
                 return RefusedInstance(has_come=True)
             await asyncio.to_thread(self.guests.records.bury, server_id, generation)

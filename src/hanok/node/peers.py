@@ -158,7 +158,7 @@ class PeerDoor:
             blank_root=record.blank_root,
             disk_generation=record.disk_generation,
             machine=record.machine,
-            machine_asked=record.machine_asked,
+            requested_machine=record.requested_machine,
             places=record.places if requested.live else {},
             root_ports=record.root_ports if requested.live else 0,
         )
@@ -210,7 +210,7 @@ class PeerDoor:
         task = asyncio.current_task()
         assert task is not None
         host = self._asker(writer)
-        if not host or not self._has_room(host):
+        if not host or not self._takes_more(host):
             writer.close()
             return
         self._open[task] = host
@@ -223,7 +223,7 @@ class PeerDoor:
             self._open.pop(task, None)
             writer.close()
 
-    def _has_room(self, host: str) -> bool:
+    def _takes_more(self, host: str) -> bool:
         """Whether one more connection is taken: none of the hosts has them all."""
         of_it = sum(one == host for one in self._open.values())
         return len(self._open) < CONNECTIONS and of_it < OF_A_HOST
@@ -361,8 +361,12 @@ def _opened(folder: Path, name: str) -> int:
             where = inner
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         file = os.open(last, flags, dir_fd=where)
-        seen, around = os.fstat(file), os.fstat(where)
-        if not stat.S_ISREG(seen.st_mode) or seen.st_nlink != 1 or seen.st_uid != around.st_uid:
+        status, around = os.fstat(file), os.fstat(where)
+        if (
+            not stat.S_ISREG(status.st_mode)
+            or status.st_nlink != 1
+            or status.st_uid != around.st_uid
+        ):
             os.close(file)
             raise OSError(errno.EPERM, "not a disk of the guest's own")
         return file

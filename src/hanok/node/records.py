@@ -77,7 +77,7 @@ class Record(Struct, kw_only=True, rename={"requested": "wanted"}):
     frozen: bool = False
     nmi_token: str = ""
     machine: str = ""
-    machine_asked: str = ""
+    requested_machine: str = msgspec.field(default="", name="machine_asked")
     move: Literal["", "expected", "sending", "sent"] = ""
 
 
@@ -169,9 +169,9 @@ class Records:
                 path.unlink(missing_ok=True)
 
 
-def check_generation(generation: int, *seen: int) -> None:
+def check_generation(generation: int, *known: int) -> None:
     """Raises Late when something newer has been seen."""
-    if generation < (newest := max(seen)):
+    if generation < (newest := max(known)):
         raise Late(newest)
 
 

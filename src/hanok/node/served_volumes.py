@@ -233,7 +233,7 @@ class ServedVolumes:
             raise NotDone(f"The back end {name} does not work: {trouble}.", transient=True)
         return found
 
-    def elsewhere(self) -> dict[str, tuple[str, ...]]:
+    def attached_remotely(self) -> dict[str, tuple[str, ...]]:
         """The attachments that other hosts have, and which hosts."""
         return {
             name: hosts

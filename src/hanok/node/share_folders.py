@@ -42,11 +42,11 @@ class FolderBackend(Pool):
     def is_full(self) -> bool:
         """Whether there is so little room that nobody is to write to its shares, until there is a quarter more."""
         try:
-            seen = os.statvfs(self._place)
+            space = os.statvfs(self._place)
         except OSError:
             return False
         spare = self._settings.spare_gib * (1.25 if self._full else 1.0)
-        self._full = seen.f_bavail * seen.f_frsize < spare * GIB
+        self._full = space.f_bavail * space.f_frsize < spare * GIB
         return self._full
 
     async def copy(
@@ -60,8 +60,8 @@ class FolderBackend(Pool):
     def state(self) -> ShareBackendState:
         lacks = list(_missing())
         try:
-            seen = os.statvfs(self._place)
-            total, free = seen.f_blocks * seen.f_frsize, seen.f_bavail * seen.f_frsize
+            space = os.statvfs(self._place)
+            total, free = space.f_blocks * space.f_frsize, space.f_bavail * space.f_frsize
         except OSError as error:
             total = free = 0
             lacks.append(f"{self._place}: {error.strerror}")

@@ -377,9 +377,9 @@ class Shares:
         """Raises Late, NotDone, ShareError."""
         async with self._alone(command.server_id):
             known = self._records.servers.get(command.server_id)
-            seen = -1 if known is None else known.spec.generation
+            newest = -1 if known is None else known.spec.generation
             removed = self._records.removed_at(command.server_id)
-            check_generation(command.generation, removed, seen)
+            check_generation(command.generation, removed, newest)
             _addresses(command)
             self._records.save(KeptServer(spec=command))
             self._records.unbury(command.server_id)
@@ -391,9 +391,9 @@ class Shares:
         """Raises Late, NotDone, ShareError."""
         async with self._alone(command.server_id):
             known = self._records.servers.get(command.server_id)
-            seen = -1 if known is None else known.spec.generation
+            newest = -1 if known is None else known.spec.generation
             removed = self._records.removed_at(command.server_id)
-            check_generation(command.generation, removed, seen)
+            check_generation(command.generation, removed, newest)
             if any(one.server_id == command.server_id for one in self._records.shares.values()):
                 raise NotDone("The share server has shares.")
             if known is not None:
@@ -471,7 +471,7 @@ class Shares:
         for backend in self._backends.values():
             with _told("back end of shares"):
                 await backend.adopt()
-        await self._look_for_room()
+        await self._look_for_space()
         for server in list(self._records.servers.values()):
             await self._again_server(server)
         for share in list(self._records.shares.values()):
@@ -503,14 +503,14 @@ class Shares:
         """Servers that have ended are started anew, and full back ends are for reading only, for ever."""
         while True:
             await asyncio.sleep(WATCH_S)
-            await self._look_for_room()
+            await self._look_for_space()
             for server_id in ("", *self._records.servers):
                 if not await asyncio.to_thread(self._servers.alive, server_id):
                     log.warning("share server %s has ended; it is started anew", server_id)
                     with _told(f"share server {server_id}"):
                         await self._serve(server_id)
 
-    async def _look_for_room(self) -> None:
+    async def _look_for_space(self) -> None:
         found = {
             name for name, one in self._backends.items() if await asyncio.to_thread(one.is_full)
         }
@@ -606,8 +606,8 @@ class Shares:
 
     def _check(self, share_id: str, generation: int) -> None:
         known = self._records.shares.get(share_id)
-        seen = -1 if known is None else known.generation
-        check_generation(generation, self._records.removed_at(share_id), seen)
+        newest = -1 if known is None else known.generation
+        check_generation(generation, self._records.removed_at(share_id), newest)
 
     def _get(self, share_id: str) -> KeptShare:
         known = self._records.shares.get(share_id)

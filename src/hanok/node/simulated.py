@@ -519,8 +519,8 @@ class SimulatedHost:
     ) -> Answer:
         server_id = command.server_id
         guest = self._guests.get(server_id)
-        seen = guest.record.generation if guest else -1
-        check_generation(command.generation, seen, self._removed_at(server_id))
+        newest = guest.record.generation if guest else -1
+        check_generation(command.generation, newest, self._removed_at(server_id))
         match command:
             case EnsureInstance():
                 guest = self._ensure(command, guest)
@@ -575,10 +575,10 @@ class SimulatedHost:
         gone = bool(had - {one.attachment_id for one in requested.volumes})
         new = any(one.attachment_id not in had for one in requested.volumes)
         required = requested.required and gone
-        asked = not (gone or new) or check_lets_go_of_volumes(
+        answers = not (gone or new) or check_lets_go_of_volumes(
             guest.record.actual, required=required
         )
-        if asked and required and guest.holds_on:
+        if answers and required and guest.holds_on:
             raise NotDone(
                 f"The guest did not let go of the volume within {requested.timeout_s:g} seconds.",
                 transient=True,
@@ -627,8 +627,8 @@ class SimulatedHost:
     ) -> Answer:
         server_id = command.server_id
         guest = self._guests.get(server_id)
-        seen = guest.record.generation if guest else -1
-        check_generation(command.generation, seen)
+        newest = guest.record.generation if guest else -1
+        check_generation(command.generation, newest)
         match command:
             case ExpectInstance():
                 check_generation(command.generation, self._removed_at(server_id))

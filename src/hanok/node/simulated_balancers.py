@@ -32,7 +32,7 @@ class SimulatedBalancers:
             case EnsureBalancer():
                 return self._ensure(command)
             case RemoveBalancer():
-                check_generation(command.generation, self._seen(command.balancer_id))
+                check_generation(command.generation, self._newest_generation(command.balancer_id))
                 self._known.pop(command.balancer_id, None)
                 self._removed[command.balancer_id] = command.generation
                 return Done()
@@ -47,7 +47,7 @@ class SimulatedBalancers:
         return None
 
     def _ensure(self, command: EnsureBalancer) -> BalancerState:
-        check_generation(command.generation, self._seen(command.balancer_id))
+        check_generation(command.generation, self._newest_generation(command.balancer_id))
         try:
             proxy_configuration.write(command, "/nowhere", "/nowhere")
             numbers = datagram_rules.numbered(command, {})
@@ -58,7 +58,7 @@ class SimulatedBalancers:
         self._removed.pop(command.balancer_id, None)
         return self._state(command)
 
-    def _seen(self, balancer_id: str) -> int:
+    def _newest_generation(self, balancer_id: str) -> int:
         known = self._known.get(balancer_id)
         removed = self._removed.get(balancer_id, -1)
         return max(removed, -1 if known is None else known.generation)

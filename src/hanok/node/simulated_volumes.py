@@ -272,8 +272,8 @@ class SimulatedVolumes:
     async def _ensure(self, requested: EnsureVolume) -> VolumeState:
         self._backend(requested.backend)
         volume = self.shelf.volumes.get(requested.volume_id)
-        seen = -1 if volume is None else volume.generation
-        check_generation(requested.generation, seen, self.shelf.removed_at(requested.volume_id))
+        newest = -1 if volume is None else volume.generation
+        check_generation(requested.generation, newest, self.shelf.removed_at(requested.volume_id))
         if volume is None:
             volume = self._begin(requested)
         else:
@@ -292,7 +292,7 @@ class SimulatedVolumes:
         content = self._check_source(source, requested.backend, lock_of(requested.key))
         size = requested.size_gib * GIB
         _check_fits(content, size)
-        self._check_room(requested.backend, size)
+        self._check_space(requested.backend, size)
         return self.shelf.save(
             SimulatedVolume(
                 volume_id=requested.volume_id,
@@ -314,7 +314,7 @@ class SimulatedVolumes:
 
     def _grown(self, volume: SimulatedVolume, requested: EnsureVolume) -> SimulatedVolume:
         size = max(volume.size_bytes, requested.size_gib * GIB)
-        self._check_room(volume.backend, size - volume.size_bytes)
+        self._check_space(volume.backend, size - volume.size_bytes)
         values = {"size_bytes": size, "limits": requested.limits}
         return self.shelf.save(replace(volume, generation=requested.generation, **values))
 
@@ -411,8 +411,8 @@ class SimulatedVolumes:
     def _remove(self, unwanted: RemoveVolume) -> Done:
         volume_id = unwanted.volume_id
         volume = self.shelf.volumes.get(volume_id)
-        seen = -1 if volume is None else volume.generation
-        check_generation(unwanted.generation, seen, self.shelf.removed_at(volume_id))
+        newest = -1 if volume is None else volume.generation
+        check_generation(unwanted.generation, newest, self.shelf.removed_at(volume_id))
         if volume is not None and volume.exports:
             raise NotDone("The volume is in use.")
         if volume is not None and volume.snapshots:
@@ -495,8 +495,8 @@ class SimulatedVolumes:
 
     async def _move(self, requested: MoveVolume) -> VolumeState:
         volume = self._get(requested.volume_id)
-        seen = self.shelf.removed_at(requested.volume_id)
-        check_generation(requested.generation, volume.generation, seen)
+        newest = self.shelf.removed_at(requested.volume_id)
+        check_generation(requested.generation, volume.generation, newest)
         if requested.abort:
             self._begun.pop(f"move {volume.volume_id}", None)
             return _state(self.shelf.save(replace(volume, generation=requested.generation)))
@@ -515,7 +515,7 @@ class SimulatedVolumes:
         _check_key(volume, requested.key)
         if volume.snapshots:
             raise NotDone("A volume with snapshots cannot be moved to another back end.")
-        self._check_room(requested.to, volume.size_bytes)
+        self._check_space(requested.to, volume.size_bytes)
 
     async def _copy(self, requested: EnsureVolumeCopy) -> VolumeState:
         path = self._copy_path(requested.copy_id)
@@ -701,7 +701,7 @@ class SimulatedVolumes:
         if volume.backend != backend:
             raise NotDone(f"The volume is not in the back end {backend}.", detail=volume.backend)
 
-    def _check_room(self, name: str, more: int) -> None:
+    def _check_space(self, name: str, more: int) -> None:
         backend = self._backend(name)
         limit = backend.gib * GIB * backend.over_subscription
         if more > 0 and self._provisioned(name) + more > limit:

@@ -130,7 +130,7 @@ class Snapshots:
                 if not disks.has_root() or not (base is None or base.exists()):
                     raise NotDone("The server has no disk on this host.", detail=server_id)
                 monitor = guest.monitor
-                await asyncio.to_thread(disks.check_room_for_copy, base)
+                await asyncio.to_thread(disks.check_space_for_copy, base)
                 begun.push_async_callback(asyncio.to_thread, disks.forget_copy)
                 if monitor is not None:
                     begun.push_async_callback(self._end_backup, guest, monitor)

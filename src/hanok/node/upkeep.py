@@ -26,7 +26,7 @@ EACH_S = 2.0  # a guest that writes without a pause fills some MiB of its log me
 WARN_MIB = 2048  # free: some guests can still write for a while
 LOW_MIB = 1024  # free: images that are not needed go at once
 YOUNG_S = 120.0  # somebody may have asked for an image and be about to start a guest of it
-ROOM_MIB = 256  # free: guests that stood still go on; less would last for a moment
+MINIMUM_FREE_MIB = 256  # free: guests that stood still go on; less would last for a moment
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Upkeep:
         await self._evict()
         free_mib = self.free_mib()
         self._warn(free_mib)
-        if free_mib >= ROOM_MIB:
+        if free_mib >= MINIMUM_FREE_MIB:
             await self._go_on()
 
     def free_mib(self) -> int:

@@ -180,7 +180,7 @@ class VolumeCopies:
         if requested.since:
             await self._write_changes(record, chain, requested, target)
             return
-        await asyncio.to_thread(volumes.check_room, chain, self._work)
+        await asyncio.to_thread(volumes.check_space, chain, self._work)
         await volumes.write(
             chain,
             target,
@@ -204,7 +204,7 @@ class VolumeCopies:
         above = chain[names.index(known.layer) + 1 :]
         if not above:  # nothing at all was written: an empty layer says so
             raise NotDone(CHANGES_NOT_KNOWN)
-        await asyncio.to_thread(self.volumes.check_room, above, self._work)
+        await asyncio.to_thread(self.volumes.check_space, above, self._work)
         await asyncio.to_thread(self._own_copy, above[0], target)
         secret = self.volumes.secret(record)
         for layer in above[1:]:

@@ -99,7 +99,7 @@ class LayeredVolumes(ServedVolumes):
         own, work = self.secret(record), self.folder / "work" / layer.id
         if own and secret and own != secret:
             raise NotDone("An encrypted volume can only be copied with its own key.")
-        await asyncio.to_thread(self.check_room, chain, work.parent)
+        await asyncio.to_thread(self.check_space, chain, work.parent)
         target = work / "target"
         try:
             await asyncio.to_thread(self.tools.make_folder, work)
@@ -139,7 +139,7 @@ class LayeredVolumes(ServedVolumes):
                 file.truncate(luks.HEADER_BYTES + size_bytes)
             self.tools.own(file.fileno())
 
-    def check_room(self, chain: Sequence[Layer], folder: Path) -> None:
+    def check_space(self, chain: Sequence[Layer], folder: Path) -> None:
         """Raises NotDone when a copy of a chain could leave guests no room to write."""
         space, used = os.statvfs(folder), sum(self._used(one) for one in chain)
         if space.f_bavail * space.f_frsize < used + RESERVE:

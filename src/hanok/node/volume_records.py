@@ -82,9 +82,11 @@ class Attached(Protocol):
 
 def check_opening(volume: Attached, name: str, generation: int) -> None:
     """Raises Late: that opening was closed, or there was a newer one."""
-    seen = volume.openings.get(name, 0)
-    if generation and (generation < seen or (generation == seen and name not in volume.exports)):
-        raise Late(seen)
+    latest = volume.openings.get(name, 0)
+    if generation and (
+        generation < latest or (generation == latest and name not in volume.exports)
+    ):
+        raise Late(latest)
 
 
 def is_of_older(volume: Attached, name: str, generation: int) -> bool:
@@ -94,7 +96,7 @@ def is_of_older(volume: Attached, name: str, generation: int) -> bool:
 
 def noted(volume: Attached, name: str, generation: int) -> dict[str, int]:
     """The openings, with this one as the newest."""
-    others = {one: seen for one, seen in volume.openings.items() if one != name}
+    others = {one: latest for one, latest in volume.openings.items() if one != name}
     if not generation:
         return volume.openings
     closed = [one for one in others if one not in volume.exports]

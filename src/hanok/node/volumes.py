@@ -59,8 +59,8 @@ class Volumes(LayeredVolumes):
                 return state
         async with self.claimed(volume_id):
             record = self.records.volumes.get(volume_id)
-            seen = -1 if record is None else record.generation
-            check_generation(requested.generation, seen, self.records.removed_at(volume_id))
+            newest = -1 if record is None else record.generation
+            check_generation(requested.generation, newest, self.records.removed_at(volume_id))
             if record is None:
                 record = await self._begin(requested)
             else:
@@ -243,8 +243,8 @@ class Volumes(LayeredVolumes):
         await self.end(f"ensure {volume_id}")
         async with self.claimed(volume_id):
             record = self.records.volumes.get(volume_id)
-            seen = -1 if record is None else record.generation
-            check_generation(unwanted.generation, seen, self.records.removed_at(volume_id))
+            newest = -1 if record is None else record.generation
+            check_generation(unwanted.generation, newest, self.records.removed_at(volume_id))
             if record is not None:
                 await self._check_removable(record)
             again = self.records.removed_at(volume_id) == unwanted.generation
@@ -466,9 +466,9 @@ class Volumes(LayeredVolumes):
             async with self.shut(volume_id):
                 await failpoint("node.move_volume.begins")
                 await self.graph.begin_move(volume_id, target, secret)
-            while not (seen := await self.graph.moved(volume_id))[0]:
+            while not (moved := await self.graph.moved(volume_id))[0]:
                 if work := self._work.get(f"move {volume_id}"):
-                    work.progress = seen[1]
+                    work.progress = moved[1]
                 await asyncio.sleep(POLL_S)
             await failpoint("node.move_volume.after_copy")
         except BaseException:

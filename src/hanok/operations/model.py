@@ -293,7 +293,7 @@ class Run(Generic[OperationT, ToolsT]):
         if isinstance(reply, Stale):
             raise StepFailed(
                 "A newer request for this resource came before this one.",
-                detail=f"{type(command).__name__}: host {host} has seen generation {reply.seen_generation}",
+                detail=f"{type(command).__name__}: host {host} has seen generation {reply.known_generation}",
             )
         if not isinstance(reply, answer):
             raise StepFailed(

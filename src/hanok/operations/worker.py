@@ -194,7 +194,7 @@ class _Choice:
         mine = [row for row in running if row.pool == pool]
         self.rows: list[Any] = []
         self.free = slots - len(mine)
-        self._seen = {row.id for row in mine}
+        self._taken = {row.id for row in mine}
         self._held = Counter(row.project_id or "" for row in mine)
         self._of_host = Counter(row.queue for row in mine)
 
@@ -205,11 +205,11 @@ class _Choice:
     def take(self, row: Any, share: int) -> None:
         """Take an operation, if its project and its host have slots left."""
         project, host = row.project_id or "", row.queue.startswith("host:")
-        if row.id in self._seen or self.free <= 0 or self._held[project] >= share:
+        if row.id in self._taken or self.free <= 0 or self._held[project] >= share:
             return
         if host and self._of_host[row.queue] >= OF_A_HOST:
             return
-        self._seen.add(row.id)
+        self._taken.add(row.id)
         self._held[project] += 1
         self._of_host[row.queue] += 1
         self.free -= 1

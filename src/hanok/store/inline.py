@@ -43,15 +43,15 @@ class Inline:
 
     def say(self, text: str) -> None:
         """Begin or end something. Raises DBAPIError."""
-        self._asked((text, []))
+        self._execute((text, []))
 
     def number(self, text: str) -> int:
         """The number that a text of ours asks for. Raises DBAPIError."""
-        return int(self._asked((text, [])).fetchone()[0])
+        return int(self._execute((text, [])).fetchone()[0])
 
     def text(self, text: str) -> str:
         """The same, where it is a text. Raises DBAPIError."""
-        return str(self._asked((text, [])).fetchone()[0])
+        return str(self._execute((text, [])).fetchone()[0])
 
     @property
     def in_transaction(self) -> bool:
@@ -64,7 +64,7 @@ class Inline:
 
     # ---- statements ----
 
-    def _asked(self, bound: Bound) -> sqlite3.Cursor:
+    def _execute(self, bound: Bound) -> sqlite3.Cursor:
         text, values = bound
         try:
             return self._raw.execute(text, values)
@@ -76,7 +76,7 @@ class Inline:
     def first(self, statement: Executable, parameters: Mapping[str, Any]) -> Row[Any] | None:
         """The first row of a statement that only looks."""
         plan = self._plans.of(statement, parameters)
-        cursor = self._asked(plan.bound(parameters))
+        cursor = self._execute(plan.bound(parameters))
         values = cursor.fetchone()
         cursor.close()
         return None if values is None or plan.shape is None else plan.shape.row(values)
@@ -90,7 +90,7 @@ class Inline:
             return (), self._run_many(statement, parameters)
         given = parameters if isinstance(parameters, Mapping) else {}
         plan = self._plans.of(statement, given)
-        cursor = self._asked(plan.bound(given))
+        cursor = self._execute(plan.bound(given))
         rows = () if plan.shape is None else plan.shape.rows(cursor.fetchall())
         return rows, cursor.rowcount
 
@@ -98,13 +98,13 @@ class Inline:
         """The same change with one set of parameters after the other."""
         plan = self._plans.of(statement, rows[0])
         bound = [plan.bound(row) for row in rows]
-        return sum(self._asked(one).rowcount for one in bound)
+        return sum(self._execute(one).rowcount for one in bound)
 
     async def all(self, statement: Executable, parameters: Mapping[str, Any]) -> list[Row[Any]]:
         """All rows of a statement that only looks; many are read in pieces, between which others get their turn."""
         plan = self._plans.of(statement, parameters)
         assert plan.shape is not None
-        cursor = self._asked(plan.bound(parameters))
+        cursor = self._execute(plan.bound(parameters))
         rows = plan.shape.rows(cursor.fetchmany(MANY))
         if len(rows) == MANY:
             pieces = Pieces()

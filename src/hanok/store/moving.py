@@ -80,7 +80,7 @@ class _Source:
             f"sqlite:///{path}", isolation_level="AUTOCOMMIT", connect_args=timeout
         )
         self.logs = {table.name: _log_of(table) for table in dump.tables()}
-        self.seen = dict.fromkeys(self.logs, 0)
+        self.copied = dict.fromkeys(self.logs, 0)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -134,14 +134,16 @@ class _Source:
         largest = sa.select(sa.func.max(self.logs[name].c.moving_number))
         return connection.execute(largest).scalar() or 0
 
-    def all_seen(self, connection: sa.Connection) -> None:
+    def all_copied(self, connection: sa.Connection) -> None:
         """What was noted up to this moment is copied."""
-        self.seen = {name: self.noted(connection, name) for name in self.logs}
+        self.copied = {name: self.noted(connection, name) for name in self.logs}
 
     def behind(self) -> int:
         """How many notes were not looked at."""
         with self.reading() as connection:
-            return sum(self.noted(connection, name) - seen for name, seen in self.seen.items())
+            return sum(
+                self.noted(connection, name) - copied for name, copied in self.copied.items()
+            )
 
     def changed(
         self, connection: sa.Connection, table: sa.Table
@@ -150,13 +152,13 @@ class _Source:
         log, last = self.logs[table.name], self.noted(connection, table.name)
         number, keys = log.c.moving_number, _keys(log)
         same = sa.and_(*(table.c[one.name] == one for one in keys))
-        for first in range(self.seen[table.name], last, CHUNK):
+        for first in range(self.copied[table.name], last, CHUNK):
             some = (number > first) & (number <= min(first + CHUNK, last))
             noted = connection.execute(sa.select(*keys).where(some).distinct())
             there = sa.exists().where(same, some)
             rows = connection.execute(sa.select(*dump.written(table)).where(there))
             yield [dict(one) for one in noted.mappings()], [dict(one) for one in rows.mappings()]
-        self.seen[table.name] = last
+        self.copied[table.name] = last
 
 
 def _keys(log: sa.Table) -> list[sa.Column[Any]]:
@@ -396,7 +398,7 @@ async def _move(
         stamp = source.follow()
         await target.run_sync(_make_tables, stamp)
         with source.reading() as moment:
-            source.all_seen(moment)
+            source.all_copied(moment)
             for table in dump.tables():
                 count = await _copy(moment, target, table)
                 if count > CHUNK:

@@ -23,7 +23,7 @@ FIRST_NETWORK = ipaddress.IPv4Network("172.24.4.0/24")
 NATS_PORT = 14222
 
 
-class NoRoom(Exception):
+class NoneFree(Exception):
     """Too many clouds on this machine."""
 
 
@@ -36,7 +36,7 @@ def claim(cloud_id: str, state: Path) -> Iterator[tuple[int, str, int]]:
     """Take a slot, an external network and a port for messages; given back when the block fails.
 
     Raises:
-        NoRoom: all are taken.
+        NoneFree: all are taken.
     """
     CLOUDS.mkdir(parents=True, exist_ok=True)
     with open(CLOUDS / ".lock", "w") as turnstile:
@@ -45,7 +45,7 @@ def claim(cloud_id: str, state: Path) -> Iterator[tuple[int, str, int]]:
         slots = {entry["slot"] for entry in others.values()}
         slot = next((number for number in range(SLOTS) if number not in slots), None)
         if slot is None:
-            raise NoRoom(f"this machine holds {SLOTS} clouds already; destroy one first")
+            raise NoneFree(f"this machine holds {SLOTS} clouds already; destroy one first")
         network = _network({str(entry["cidr"]) for entry in others.values()})
         port = _port({int(str(entry["nats_port"])) for entry in others.values()})
         path = CLOUDS / f"{cloud_id}.json"
@@ -84,7 +84,7 @@ def _network(used: set[str]) -> str:
         if not any(network.overlaps(other) for other in there):
             return str(network)
         network = ipaddress.IPv4Network((int(network.network_address) + 256, 24))
-    raise NoRoom("no network of 172.24.0.0/16 is free on this machine")
+    raise NoneFree("no network of 172.24.0.0/16 is free on this machine")
 
 
 def _routes() -> list[ipaddress.IPv4Network]:
@@ -111,7 +111,7 @@ def _port(used: set[int]) -> int:
             except OSError:
                 continue
         return port
-    raise NoRoom("no port is free for messages")
+    raise NoneFree("no port is free for messages")
 
 
 def can_pass(path: Path, uid: int) -> Path | None:

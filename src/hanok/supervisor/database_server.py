@@ -34,10 +34,10 @@ PROGRAMS = Path("/usr/lib/postgresql")
 USER = "postgres"  # of Debian's package; the server refuses to be root
 PORT = 5432  # only names the socket
 MAKE_S = 120.0
-_ASKED = (
+_STARTUP = (
     b"\x00\x03\x00\x00user\0hanok\0database\0hanok\0\0"  # version 3 of its protocol, and who we are
 )
-HELLO, WHO = (len(_ASKED) + 4).to_bytes(4, "big") + _ASKED, b"R"
+HELLO, WHO = (len(_STARTUP) + 4).to_bytes(4, "big") + _STARTUP, b"R"
 HBA = "local hanok hanok scram-sha-256\n"
 MAP = "controllers"
 

@@ -27,15 +27,15 @@ def following(cloud: Cloud) -> Callable[[Supervisor], Awaitable[None]]:
 
     async def follow(supervisor: Supervisor) -> None:
         # One that died between writing and telling has left engines that were not told: they are, once they answer.
-        seen, told, certified = -1, False, asyncio.get_running_loop().time()
+        last, told, certified = -1, False, asyncio.get_running_loop().time()
         while True:
             now = asyncio.get_running_loop().time()
             changed = _changed(cloud)
             due, tell = now - certified > CERTIFY_S, not told and _answer(supervisor)
-            if changed != seen or due or tell:
+            if changed != last or due or tell:
                 try:
                     await _follow(cloud, supervisor, certify=due, tell=tell)
-                    seen, told = changed, told or tell
+                    last, told = changed, told or tell
                     certified = now if due else certified
                 except (OSError, ValueError, HanokError) as error:
                     log.error("hosts that joined or left are not followed: %s", error)
@@ -65,13 +65,13 @@ async def _run(others: Callable[[Supervisor], Awaitable[None]], supervisor: Supe
 
 
 async def _follow_addresses(cloud: Cloud) -> None:
-    seen = -1
+    last = -1
     while True:
         changed = _changed(cloud)
-        if changed != seen:
+        if changed != last:
             try:
                 membership.certify_control(cloud)
-                seen = changed
+                last = changed
             except (OSError, ValueError) as error:
                 log.error("control's certificate is not made anew: %s", error)
                 await asyncio.sleep(1.0)

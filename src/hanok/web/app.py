@@ -143,8 +143,8 @@ class Application:
         self._of: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self._off: dict[str, str] = {}
         self._ports: dict[int, tuple[str, _Mounted | None]] = {}
-        self._elsewhere: dict[str, tuple[str, ASGIApp]] = {}
-        self._ports_elsewhere: dict[int, ASGIApp] = {}
+        self._delegated: dict[str, tuple[str, ASGIApp]] = {}
+        self._delegated_ports: dict[int, ASGIApp] = {}
         for service in services:
             self.mount(service.kind, service)
 
@@ -199,26 +199,26 @@ class Application:
         else:
             self._off[first] = name
 
-    def elsewhere(self, app: ASGIApp, path: str = "", *, own_port: int = 0) -> None:
+    def delegate(self, app: ASGIApp, path: str = "", *, own_port: int = 0) -> None:
         """Have another process answer for a path and all below it, or for a port, whatever is mounted there.
 
         Args:
             path: "/image"; one for each first segment.
         """
         if own_port:
-            self._ports_elsewhere[own_port] = app
+            self._delegated_ports[own_port] = app
         else:
-            self._elsewhere[path.split("/")[1]] = (path, app)
+            self._delegated[path.split("/")[1]] = (path, app)
 
     def _of_another(self, scope: Scope) -> ASGIApp | None:
         """Who answers in place of this process."""
         server = scope.get("server")
-        if server is not None and server[1] in self._ports_elsewhere:
-            return self._ports_elsewhere[server[1]]
+        if server is not None and server[1] in self._delegated_ports:
+            return self._delegated_ports[server[1]]
         if server is not None and server[1] in self._ports:
             return None
         path = "/" + scope["path"].lstrip("/")  # as it is read here, too
-        prefix, app = self._elsewhere.get(path[1:].partition("/")[0], ("", None))
+        prefix, app = self._delegated.get(path[1:].partition("/")[0], ("", None))
         return app if path == prefix or path.startswith(f"{prefix}/") else None
 
     @property
@@ -234,7 +234,7 @@ class Application:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
-        if self._elsewhere and (other := self._of_another(scope)) is not None:
+        if self._delegated and (other := self._of_another(scope)) is not None:
             await other(scope, receive, send)
             return
         if self._ports and scope["server"] is not None and scope["server"][1] in self._ports:
@@ -303,17 +303,21 @@ class Application:
         except HanokError as error:
             if not isinstance(error, Refused) or error.detail:
                 log.warning("%s %s: %s %s", http.method, path, error.message, error.detail)
-            response = faults.answer(service.fault, error, _asked(request))
+            response = faults.answer(service.fault, error, _fault_context(request))
         except ClientDisconnect:
             return None
         except OverflowError as error:
             log.info("%s %s: a number out of range: %s", http.method, path, error)
             response = faults.answer(
-                service.fault, BadInput("Invalid input: a value is out of range."), _asked(request)
+                service.fault,
+                BadInput("Invalid input: a value is out of range."),
+                _fault_context(request),
             )
         except Exception:  # an outermost loop: a fault of ours is one request's
             log.exception("%s %s failed", http.method, path)
-            response = service.fault(500, "", faults.unexpected(request_id), _asked(request), {})
+            response = service.fault(
+                500, "", faults.unexpected(request_id), _fault_context(request), {}
+            )
         finally:
             current_request_id.reset(mark)
         if service.whole is not None and request.repeatable:
@@ -486,14 +490,14 @@ def _said_early(scope: Scope, response: Response) -> None:
 def _switched_off(name: str) -> Response:
     request_id = new_request_id()
     error = Unavailable(f"The service {name} is switched off.", retry_after_s=60)
-    response = faults.answer(faults.identity, error, faults.Asked(request_id=request_id))
+    response = faults.answer(faults.identity, error, faults.FaultContext(request_id=request_id))
     response.headers["x-openstack-request-id"] = request_id
     return response
 
 
-def _asked(request: Request) -> faults.Asked:
+def _fault_context(request: Request) -> faults.FaultContext:
     version = None if request.microversion == (0, 0) else request.microversion
-    return faults.Asked(
+    return faults.FaultContext(
         request_id=request.id, version=version, accept=request.headers.get("accept", "")
     )
 

@@ -21,11 +21,11 @@ UNVERSIONED: Version = (0, 0)
 class Made(Struct, frozen=True):
     """A resource that is to be made.
 
-    values: what was sent with every default filled in. asked: what was sent and is not the default anyway.
+    values: what was sent with every default filled in. explicit: what was sent and is not the default anyway.
     """
 
     values: dict[str, Any]
-    asked: frozenset[str]
+    explicit: frozenset[str]
 
 
 class Bodies(Struct, frozen=True, kw_only=True):

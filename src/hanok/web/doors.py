@@ -52,16 +52,16 @@ class _Eyes:
         kind: Kind[Any, Any],
         fields: Sequence[str] = (),
         *,
-        asked: bool = False,
+        allowed: bool = False,
     ) -> None:
         """
         Args:
-            fields: only these are shown; empty: all. asked: whether somebody has asked already if they may see it at
+            fields: only these are shown; empty: all. allowed: whether it was checked already that they may see it at
                 all.
         """
         self._enforcer, self._credentials = request.enforcer, request.token.credentials
         self._fields = frozenset(fields)
-        self._whole = () if asked else (kind.rule("get"),)
+        self._whole = () if allowed else (kind.rule("get"),)
         knows, version = request.enforcer.knows, request.microversion
         self._hidden = {name: rule for name, rule in kind.shown_by.items() if knows(rule)}
         self._never = (
@@ -130,11 +130,11 @@ class _Eyes:
         return [one for one in map(self.look, views) if one is not None]
 
 
-def seen(
+def view_for(
     request: Request, kind: Kind[Any, Any], view: View, fields: Sequence[str] = ()
 ) -> dict[str, Any]:
     """A resource that this caller may see, as they may see it. fields: only these; empty: all."""
-    found = _Eyes(request, kind, fields, asked=True).look(view)
+    found = _Eyes(request, kind, fields, allowed=True).look(view)
     assert found is not None
     return found
 
@@ -321,7 +321,7 @@ async def _make(
             views += await kind.views(tx, reach, [rows[one] for one in part])
         for one, view in zip(ids, views, strict=True):
             request.made(one, told(kind, view))
-    return [seen(request, kind, view) async for view in _each(pieces, views)]
+    return [view_for(request, kind, view) async for view in _each(pieces, views)]
 
 
 async def _each(pieces: Pieces | None, items: Sequence[T]) -> AsyncIterator[T]:
@@ -349,7 +349,7 @@ async def _make_one(
         target |= await kind.target(tx, room, reach, values)
     if not request.may(action, target):
         raise api.disallowed((action,))
-    requested = {name: value for name, value in values.items() if name in made.asked}
+    requested = {name: value for name, value in values.items() if name in made.explicit}
     check_attributes(request, api, action, requested, target)
     return await kind.create(tx, room, reach, values)
 
@@ -388,7 +388,7 @@ async def _change(
         mine = sa.select(kind.table).where(kind.table.c.id == row.id)
         view = (await kind.views(tx, reach, [still_there(await tx.first(mine))]))[0]
         request.made(row.id, told(kind, view))
-    return seen(request, kind, view)
+    return view_for(request, kind, view)
 
 
 async def _remove(request: Request, room: R, kind: Kind[R, V]) -> None:
@@ -458,7 +458,7 @@ def _list_door(kind: Kind[Any, Any]) -> Route:
         async with request.reading() as tx:
             within = await _within(request, tx, kind, reach, listed=True)
             page = await listing.page(request, tx, within, bound=bound)
-            eyes = _Eyes(request, kind, names, asked=kind.rule("list") != kind.rule("get"))
+            eyes = _Eyes(request, kind, names, allowed=kind.rule("list") != kind.rule("get"))
             shown = await _listed(request, tx, room, kind, reach, page, eyes)
         return await list_answer(listing.answer(request, page, shown), kind.plural)
 
@@ -474,7 +474,7 @@ def _show_door(kind: Kind[Any, Any]) -> Route:
         async with request.reading() as tx:
             requested = request.path[kind.parameter]
             view = await _found(request, tx, room, kind, reach, requested)
-        return json_answer({kind.name: seen(request, kind, view, names)})
+        return json_answer({kind.name: view_for(request, kind, view, names)})
 
     query = (fields,) if fields else ()
     return Route("GET", _one(kind), show, (kind.rule("get"),), query=query)

@@ -16,7 +16,7 @@ from hanok.base.errors import Forbidden, HanokError, NotFound, OverQuota, Refuse
 from hanok.web.microversions import Version
 
 
-class Asked(Struct, frozen=True, kw_only=True):
+class FaultContext(Struct, frozen=True, kw_only=True):
     """What of a request the form of its fault depends on. version: None before it is negotiated."""
 
     request_id: str
@@ -24,7 +24,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     accept: str = ""
 
 
-Fault = Callable[[int, str, str, Asked, Mapping[str, object]], Response]
+Fault = Callable[[int, str, str, FaultContext, Mapping[str, object]], Response]
 """Takes status, code, message, what was asked, and further fields; gives the answer in the service's form."""
 
 TITLES = {
@@ -52,7 +52,7 @@ def _json(status: int, body: object) -> Response:
 
 
 def identity(
-    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
+    status: int, code: str, message: str, requested: FaultContext, extra: Mapping[str, object]
 ) -> Response:
     error = {"code": status, "message": message, "title": TITLES.get(status, "Error"), **extra}
     return _json(status, {"error": error})
@@ -74,7 +74,7 @@ _COMPUTE_NAMES = {
 
 
 def compute(
-    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
+    status: int, code: str, message: str, requested: FaultContext, extra: Mapping[str, object]
 ) -> Response:
     if status == 401:  # answered in front of the service, in the middleware's form
         return _unauthorized(message)
@@ -83,7 +83,7 @@ def compute(
 
 
 def network(
-    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
+    status: int, code: str, message: str, requested: FaultContext, extra: Mapping[str, object]
 ) -> Response:
     if status == 401:
         return _unauthorized(message)
@@ -97,7 +97,7 @@ PLACEMENT_CODES: Version = (1, 23)  # from here on each error has a code
 
 
 def placement(
-    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
+    status: int, code: str, message: str, requested: FaultContext, extra: Mapping[str, object]
 ) -> Response:
     if status == 401:
         return _unauthorized(message)
@@ -135,7 +135,7 @@ _HEAT_TYPES = {
 
 
 def orchestration(
-    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
+    status: int, code: str, message: str, requested: FaultContext, extra: Mapping[str, object]
 ) -> Response:
     if status == 401:
         return _unauthorized(message)
@@ -150,7 +150,7 @@ def orchestration(
 
 
 def load_balancer(
-    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
+    status: int, code: str, message: str, requested: FaultContext, extra: Mapping[str, object]
 ) -> Response:
     if status == 401:
         return _unauthorized(message)
@@ -159,7 +159,7 @@ def load_balancer(
 
 
 def image(
-    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
+    status: int, code: str, message: str, requested: FaultContext, extra: Mapping[str, object]
 ) -> Response:
     if status == 401:
         return _unauthorized(message)
@@ -178,7 +178,7 @@ def image(
 
 
 def metric(
-    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
+    status: int, code: str, message: str, requested: FaultContext, extra: Mapping[str, object]
 ) -> Response:
     if status == 401:
         return _unauthorized(message)
@@ -197,7 +197,7 @@ def metric(
 
 
 def alarming(
-    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
+    status: int, code: str, message: str, requested: FaultContext, extra: Mapping[str, object]
 ) -> Response:
     kind = "Server" if status >= 500 else "Client"
     body = {"debuginfo": None, "faultcode": kind, "faultstring": message}
@@ -205,7 +205,7 @@ def alarming(
 
 
 def key_manager(
-    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
+    status: int, code: str, message: str, requested: FaultContext, extra: Mapping[str, object]
 ) -> Response:
     if status == 401:
         return _unauthorized(message)
@@ -252,7 +252,7 @@ def _unauthorized(message: str) -> Response:
     return _json(401, {"error": {"code": 401, "title": "Unauthorized", "message": message}})
 
 
-def answer(fault: Fault, error: HanokError, requested: Asked) -> Response:
+def answer(fault: Fault, error: HanokError, requested: FaultContext) -> Response:
     """The answer to a request that ended with an error of the house's tree."""
     if isinstance(error, Unavailable):
         response = fault(503, "", error.message, requested, {})
@@ -271,8 +271,8 @@ def unexpected(request_id: str) -> str:
 
 
 __all__ = [
-    "Asked",
     "Fault",
+    "FaultContext",
     "Forbidden",
     "NotFound",
     "OverQuota",

@@ -182,7 +182,7 @@ class PageStyle(Struct, frozen=True, kw_only=True, dict=True):
     def filters(self, request: Request) -> dict[str, list[str]]:
         """What was sent beside what makes pages, by name."""
         aside = self._aside
-        return _by_name([pair for pair in request.asked if pair[0] not in aside])
+        return _by_name([pair for pair in request.parameters if pair[0] not in aside])
 
     def hold(self, sent: Iterable[str], known: Container[str]) -> None:
         """Refuse what is no filter, where this API does."""

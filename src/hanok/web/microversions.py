@@ -65,14 +65,14 @@ class Range(Struct, frozen=True, kw_only=True):
             raise BadInput(
                 f"API Version String {requested[:100]} is of invalid format. Must be of format MajorNum.MinorNum."
             )
-        version_wanted = (capped(form[1]), capped(form[2]))
-        if not self.minimum <= version_wanted <= self.maximum:
+        found = (capped(form[1]), capped(form[2]))
+        if not self.minimum <= found <= self.maximum:
             raise NotAcceptable(
                 f"Version {requested[:100]} is not supported by the API. Minimum is {text(self.minimum)} and "
                 f"maximum is {text(self.maximum)}.",
                 extra=self.out_of_range,
             )
-        return version_wanted
+        return found
 
     @property
     def out_of_range(self) -> dict[str, str]:

@@ -69,7 +69,6 @@ class Request:
 
     __slots__ = (
         "_allowed",
-        "_asked",
         "_base_url",
         "_body",
         "_changes",
@@ -80,6 +79,7 @@ class Request:
         "_made",
         "_names",
         "_origin",
+        "_parameters",
         "_query",
         "_token",
         "_told",
@@ -126,7 +126,7 @@ class Request:
         self._allowed = False
         self._body: bytes | None = None
         self._query: list[tuple[str, str]] | None = None
-        self._asked: list[tuple[str, str]] | None = None
+        self._parameters: list[tuple[str, str]] | None = None
         self._origin = self._base_url = ""
         self.repeatable = True
         self._events = events
@@ -300,16 +300,16 @@ class Request:
         return self._query
 
     @property
-    def asked(self) -> list[tuple[str, str]]:
+    def parameters(self) -> list[tuple[str, str]]:
         """What of the query this version of the route knows, in order; all of it without a declaration."""
-        return self.pairs if self._asked is None else self._asked
+        return self.pairs if self._parameters is None else self._parameters
 
     @property
     def query(self) -> dict[str, str]:
-        return dict(self.asked)
+        return dict(self.parameters)
 
     def query_all(self, name: str) -> list[str]:
-        return [value for key, value in self.asked if key == name]
+        return [value for key, value in self.parameters if key == name]
 
     def hold_query(self, query: Query | None) -> None:
         """Hold the query against a declaration; from here on, only what that knows is seen.
@@ -318,7 +318,7 @@ class Request:
             BadInput: see `Query.read`.
         """
         if query is not None and self._http.scope["query_string"]:
-            self._asked = query.read(self.asked, self.microversion)
+            self._parameters = query.read(self.parameters, self.microversion)
 
     async def raw(self, limit: int = BODY_LIMIT) -> bytes:
         """The body, whole.

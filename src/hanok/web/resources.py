@@ -2,7 +2,7 @@
 
 A resource is a `Kind`: its table, its attributes, its decisions. What its API has in common (how it reads and what it
 says, how it cuts lists, whose rows a caller reaches) is an `Api`. `web/doors.py` makes the doors (`routes(kind)`). What
-is odd about a resource is a handler of its own beside them, made of `find`, `changeable` and `seen` there.
+is odd about a resource is a handler of its own beside them, made of `find`, `changeable` and `view_for` there.
 
 Source: API working group, "Pagination, Filtering, and Sorting"; the services' API references.
 """

@@ -260,11 +260,13 @@ async def test_an_attachment_that_goes_while_it_is_opened_leaves_nothing_open(
     point = "block_storage.connect_attachment.opened"
     failpoints.arm(point, "hang")
     async with asyncio.TaskGroup() as tasks:
-        asked = tasks.create_task(ground.user("PUT", path, {"attachment": HERE}, headers=NEWEST))
+        requested = tasks.create_task(
+            ground.user("PUT", path, {"attachment": HERE}, headers=NEWEST)
+        )
         await halted(point)
         await ground.user("DELETE", path, headers=NEWEST, status=200)
         await gone_on(ground, point)
-    assert asked.result().status_code == 404
+    assert requested.result().status_code == 404
     assert (await ground.on_host()).volumes[0].exports == ()
     assert await ground.status(volume) == "available"
     await ground.assert_clean()
@@ -276,9 +278,11 @@ async def test_who_dies_after_opening_a_volume_leaves_what_deleting_closes(groun
     point = "block_storage.connect_attachment.opened"
     failpoints.arm(point, "hang")
     async with asyncio.TaskGroup() as tasks:
-        asked = tasks.create_task(ground.user("PUT", path, {"attachment": HERE}, headers=NEWEST))
+        requested = tasks.create_task(
+            ground.user("PUT", path, {"attachment": HERE}, headers=NEWEST)
+        )
         await halted(point)
-        asked.cancel()
+        requested.cancel()
     assert len((await ground.on_host()).volumes[0].exports) == 1
     await ground.user("DELETE", path, headers=NEWEST, status=200)
     assert (await ground.on_host()).volumes[0].exports == ()

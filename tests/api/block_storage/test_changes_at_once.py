@@ -143,9 +143,9 @@ async def test_a_transfer_is_accepted_once(ground: Ground) -> None:
             "transfer"
         ]
         path = f"{BASE}/volume-transfers/{made['id']}/accept"
-        asked = {"accept": {"auth_key": made["auth_key"]}}
+        requested = {"accept": {"auth_key": made["auth_key"]}}
         answers = await asyncio.gather(
-            *(one("POST", path, asked, headers=NEWEST) for one in others * 2)
+            *(one("POST", path, requested, headers=NEWEST) for one in others * 2)
         )
         won = [number for number, one in enumerate(answers) if one.status_code == 202]
         assert len(won) == 1

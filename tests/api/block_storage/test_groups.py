@@ -25,14 +25,14 @@ class Groups(Ground):
     kind: str = ""
     volume_type: str = ""
 
-    async def asked(self, method: str, path: str, body: Any = None, status: int = 202) -> Any:
+    async def send(self, method: str, path: str, body: Any = None, status: int = 202) -> Any:
         answer = await self.user(method, path, body, headers=NEWEST, status=status)
         await settle(self.cloud)
         return answer.json() if answer.content else None
 
     async def group(self, **values: Any) -> str:
         body = {"group_type": self.kind, "volume_types": [self.volume_type], **values}
-        return str((await self.asked("POST", GROUPS, {"group": body}))["group"]["id"])
+        return str((await self.send("POST", GROUPS, {"group": body}))["group"]["id"])
 
     async def shown(self, group_id: str) -> Any:
         path = f"{GROUPS}/{group_id}?list_volume=true"
@@ -41,11 +41,11 @@ class Groups(Ground):
     async def act(  # type: ignore[override]
         self, group_id: str, action: str, value: Any = None, status: int = 202
     ) -> Any:
-        return await self.asked("POST", f"{GROUPS}/{group_id}/action", {action: value}, status)
+        return await self.send("POST", f"{GROUPS}/{group_id}/action", {action: value}, status)
 
     async def group_snapshot(self, group_id: str, status: int = 202) -> Any:
         body = {"group_snapshot": {"group_id": group_id, "name": "s"}}
-        found = await self.asked("POST", GROUP_SNAPSHOTS, body, status)
+        found = await self.send("POST", GROUP_SNAPSHOTS, body, status)
         return found["group_snapshot"]["id"] if status == 202 else found
 
 
@@ -72,7 +72,7 @@ async def test_a_volume_of_a_group_keeps_its_type(ground: Groups) -> None:
     await ground.admin.post(f"{BASE}/types", body, 200)
     refused = await Ground.act(ground, inside, "os-retype", {"new_type": "another"}, 400)
     assert "belongs to a group" in refused.text
-    await ground.asked("PUT", f"{GROUPS}/{group}", {"group": {"remove_volumes": inside}})
+    await ground.send("PUT", f"{GROUPS}/{group}", {"group": {"remove_volumes": inside}})
     for volume in (inside, alone):
         await Ground.act(ground, volume, "os-retype", {"new_type": "another"})
         assert (await ground.show(volume))["volume_type"] == "another"
@@ -103,10 +103,10 @@ async def test_volumes_join_and_leave(ground: Groups) -> None:
     alone = await ground.volume(group_id=group)
     path = f"{GROUPS}/{group}"
     change = {"group": {"remove_volumes": alone, "name": "n"}}
-    await ground.asked("PUT", path, change)
+    await ground.send("PUT", path, change)
     assert (await ground.shown(group))["volumes"] == [inside]
     assert (await ground.shown(group))["name"] == "n"
-    await ground.asked("PUT", path, {"group": {"add_volumes": alone}})
+    await ground.send("PUT", path, {"group": {"add_volumes": alone}})
     assert (await ground.shown(group))["volumes"] == [inside, alone]
     for odd in (
         {"add_volumes": new_uuid()},
@@ -115,8 +115,8 @@ async def test_volumes_join_and_leave(ground: Groups) -> None:
         {"add_volumes": alone, "remove_volumes": alone},
         {},
     ):
-        await ground.asked("PUT", path, {"group": odd}, 400)
-    text = await ground.asked("PUT", f"{GROUPS}/{other}", {"group": {"add_volumes": alone}}, 400)
+        await ground.send("PUT", path, {"group": odd}, 400)
+    text = await ground.send("PUT", f"{GROUPS}/{other}", {"group": {"add_volumes": alone}}, 400)
     assert f"already in group {group}" in str(text)
     await ground.admin.post(f"{BASE}/types", {"volume_type": {"name": "odd"}}, 200)
     body = {"volume": {"size": 1, "volume_type": "odd", "group_id": group}}
@@ -143,7 +143,7 @@ async def test_a_group_is_snapshotted_and_made_again(ground: Groups) -> None:
     )
     for source in ({"group_snapshot_id": snapshot}, {"source_group_id": group}):
         body = {"create-from-src": {"name": "again", **source}}
-        made = (await ground.asked("POST", f"{GROUPS}/action", body))["group"]["id"]
+        made = (await ground.send("POST", f"{GROUPS}/action", body))["group"]["id"]
         again = await ground.shown(made)
         assert (again["status"], len(again["volumes"])) == ("available", 2), again
         assert (again["group_snapshot_id"], again["source_group_id"]) == (
@@ -155,9 +155,9 @@ async def test_a_group_is_snapshotted_and_made_again(ground: Groups) -> None:
             assert (volume["status"], volume["size"]) == ("available", 2)
         await ground.act(made, "delete", {"delete-volumes": True})
     both = {"group_snapshot_id": snapshot, "source_group_id": group}
-    await ground.asked("POST", f"{GROUPS}/action", {"create-from-src": both}, 400)
-    await ground.asked("POST", f"{GROUPS}/action", {"create-from-src": {}}, 400)
-    await ground.asked("DELETE", f"{GROUP_SNAPSHOTS}/{snapshot}")
+    await ground.send("POST", f"{GROUPS}/action", {"create-from-src": both}, 400)
+    await ground.send("POST", f"{GROUPS}/action", {"create-from-src": {}}, 400)
+    await ground.send("DELETE", f"{GROUP_SNAPSHOTS}/{snapshot}")
     assert (await ground.user.get(SNAPSHOTS))["snapshots"] == []
     await ground.act(group, "delete", {"delete-volumes": True})
     await ground.assert_nothing_left()
@@ -201,7 +201,7 @@ async def test_what_groups_have_no_type_may_not_change(ground: Groups) -> None:
     quotas = f"{BASE}/os-quota-sets/{ground.user.project_id}"
     await ground.admin("PUT", quotas, {"quota_set": {"groups": 1}}, status=200)
     more = {"group": {"group_type": ground.kind, "volume_types": [ground.volume_type]}}
-    text = await ground.asked("POST", GROUPS, more, 413)
+    text = await ground.send("POST", GROUPS, more, 413)
     assert "Maximum number of groups allowed (1)" in str(text)
 
 
@@ -215,7 +215,7 @@ async def test_replicas_are_refused(ground: Groups) -> None:
     body = {"group_type": {"name": "twice", "group_specs": specs}}
     await ground.admin("POST", TYPES, body, headers=NEWEST, status=202)
     odd = {"group": {"group_type": "twice", "volume_types": [ground.volume_type]}}
-    await ground.asked("POST", GROUPS, odd, 400)
+    await ground.send("POST", GROUPS, odd, 400)
 
 
 async def test_states_by_hand_lists_and_other_projects(ground: Groups) -> None:
@@ -242,7 +242,7 @@ async def test_states_by_hand_lists_and_other_projects(ground: Groups) -> None:
 
 async def test_consistency_groups_are_groups_of_one_type(ground: Groups) -> None:
     body: dict[str, Any] = {"name": "cg", "volume_types": ground.volume_type}
-    made = await ground.asked("POST", CONSISTENCY, {"consistencygroup": body})
+    made = await ground.send("POST", CONSISTENCY, {"consistencygroup": body})
     group = made["consistencygroup"]["id"]
     shown = (await ground.user.get(f"{CONSISTENCY}/{group}"))["consistencygroup"]
     assert (shown["status"], shown["volume_types"]) == ("available", [ground.volume_type])
@@ -253,25 +253,25 @@ async def test_consistency_groups_are_groups_of_one_type(ground: Groups) -> None
     volume = await ground.volume(consistencygroup_id=group)
     assert (await ground.show(volume))["group_id"] == group
     change = {"consistencygroup": {"name": "n", "remove_volumes": volume}}
-    await ground.asked("PUT", f"{CONSISTENCY}/{group}/update", change)
+    await ground.send("PUT", f"{CONSISTENCY}/{group}/update", change)
     change = {"consistencygroup": {"add_volumes": volume}}
-    await ground.asked("PUT", f"{CONSISTENCY}/{group}", change)
+    await ground.send("PUT", f"{CONSISTENCY}/{group}", change)
     body = {"cgsnapshot": {"consistencygroup_id": group, "name": "s"}}
-    snapshot = (await ground.asked("POST", CG_SNAPSHOTS, body))["cgsnapshot"]["id"]
+    snapshot = (await ground.send("POST", CG_SNAPSHOTS, body))["cgsnapshot"]["id"]
     found = (await ground.user.get(f"{CG_SNAPSHOTS}/detail"))["cgsnapshots"]
     assert [(one["id"], one["status"]) for one in found] == [(snapshot, "available")]
     body = {"consistencygroup-from-src": {"cgsnapshot_id": snapshot, "name": "again"}}
-    again = await ground.asked("POST", f"{CONSISTENCY}/create_from_src", body)
+    again = await ground.send("POST", f"{CONSISTENCY}/create_from_src", body)
     assert again["consistencygroup"]["name"] == "again"
     body = {"consistencygroup": {"force": True}}
     path = f"{CONSISTENCY}/{again['consistencygroup']['id']}/delete"
-    await ground.asked("POST", path, body)
-    await ground.asked("DELETE", f"{CG_SNAPSHOTS}/{snapshot}")
-    await ground.asked("POST", f"{CONSISTENCY}/{group}/delete", {}, 400)
-    await ground.asked("POST", f"{CONSISTENCY}/{group}/delete", body)
+    await ground.send("POST", path, body)
+    await ground.send("DELETE", f"{CG_SNAPSHOTS}/{snapshot}")
+    await ground.send("POST", f"{CONSISTENCY}/{group}/delete", {}, 400)
+    await ground.send("POST", f"{CONSISTENCY}/{group}/delete", body)
     assert (await ground.user.get(CONSISTENCY))["consistencygroups"] == []
     sent = {"group_type": "default_cgsnapshot_type", "volume_types": [ground.volume_type]}
-    text = await ground.asked("POST", GROUPS, {"group": sent}, 400)
+    text = await ground.send("POST", GROUPS, {"group": sent}, 400)
     assert "reserved for migrating CGs" in str(text)
     await ground.assert_nothing_left()
 
@@ -326,7 +326,7 @@ async def test_broken_anywhere_nothing_is_left(tmp_path: Path, point: str, actio
         with failpoints.armed(point, action, -1 if action == "twice" else 1):
             snapshot = await ground.group_snapshot(group)
             body: dict[str, Any] = {"create-from-src": {"source_group_id": group}}
-            again = (await ground.asked("POST", f"{GROUPS}/action", body))["group"]["id"]
+            again = (await ground.send("POST", f"{GROUPS}/action", body))["group"]["id"]
             for _ in range(2):
                 await ground.user("DELETE", f"{GROUP_SNAPSHOTS}/{snapshot}", headers=NEWEST)
                 await settle(ground.cloud)

@@ -32,7 +32,7 @@ async def a_type(ground: Ground, name: str) -> str:
     return str((await ground.admin.post(f"{BASE}/types", body, 200))["volume_type"]["id"])
 
 
-async def asked(ground: Ground, path: str, status: int = 202) -> str:
+async def send(ground: Ground, path: str, status: int = 202) -> str:
     answer = await ground.admin("GET", f"{QOS}/{path}", status=status)
     await settle(ground.cloud)
     return answer.text
@@ -96,7 +96,7 @@ async def test_they_act_on_the_volumes_of_their_types(ground: Ground) -> None:
     made = await specs(ground, total_iops_sec="100", read_bytes_sec_per_gb="10")
     before = await ground.volume(3, volume_type="slow")
     assert in_force(ground, before) == VolumeLimits()
-    await asked(ground, f"{made}/associate?vol_type_id={kind}")
+    await send(ground, f"{made}/associate?vol_type_id={kind}")
     expected = VolumeLimits(total_operations=100, read_bytes=30)
     assert in_force(ground, before) == expected
     assert in_force(ground, await ground.volume(3, volume_type="slow")) == expected
@@ -109,21 +109,21 @@ async def test_they_act_on_the_volumes_of_their_types(ground: Ground) -> None:
     listed = (await ground.admin.get(f"{QOS}/{made}/associations"))["qos_associations"]
     assert listed == [{"association_type": "volume_type", "name": "slow", "id": kind}]
     other = await specs(ground, "r")
-    text = await asked(ground, f"{other}/associate?vol_type_id={kind}", 400)
+    text = await send(ground, f"{other}/associate?vol_type_id={kind}", 400)
     assert "already associated with another qos specs" in text
     answer = await ground.admin("DELETE", f"{QOS}/{made}", status=400)
     assert "still associated with entities" in answer.text
-    await asked(ground, f"{made}/disassociate_all")
+    await send(ground, f"{made}/disassociate_all")
     assert in_force(ground, before) == VolumeLimits()
-    await asked(ground, f"{made}/associate?vol_type_id={kind}")
-    await asked(ground, f"{made}/disassociate?vol_type_id={kind}")
-    await asked(ground, f"{made}/associate?vol_type_id={kind}")
+    await send(ground, f"{made}/associate?vol_type_id={kind}")
+    await send(ground, f"{made}/disassociate?vol_type_id={kind}")
+    await send(ground, f"{made}/associate?vol_type_id={kind}")
     await ground.admin("DELETE", f"{QOS}/{made}?force=true", status=202)
     await settle(ground.cloud)
     assert in_force(ground, before) == VolumeLimits()
     assert (await ground.admin.get(f"{BASE}/types/{kind}"))["volume_type"]["qos_specs_id"] is None
-    await asked(ground, f"{other}/associate", 400)
-    await asked(ground, f"{other}/associate?vol_type_id=x", 404)
+    await send(ground, f"{other}/associate", 400)
+    await send(ground, f"{other}/associate?vol_type_id=x", 404)
     await ground.assert_clean()
 
 

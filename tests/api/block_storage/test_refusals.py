@@ -45,7 +45,7 @@ async def on_both(tmp_path: Path, database_url: str) -> AsyncIterator[Ground]:
         yield found
 
 
-async def _asked(ground: Ground, method: str, path: str, body: Any, status: int) -> str:
+async def _send(ground: Ground, method: str, path: str, body: Any, status: int) -> str:
     answer = await ground.user(method, path, body, headers=NEWEST, status=status)
     return answer.text
 
@@ -62,11 +62,11 @@ async def test_metadata_has_so_many_items_and_no_more(ground: Ground) -> None:
         ("PUT", f"{VOLUMES}/{volume}/metadata", {"metadata": LONG}),
         ("PUT", f"{SNAPSHOTS}/{snapshot}/metadata", {"metadata": LONG}),
     ):
-        await _asked(ground, method, path, body, 400)
-    most = dict(list(LONG.items())[:128])
-    said = await _asked(ground, "POST", f"{VOLUMES}/{volume}/metadata", {"metadata": most}, 400)
+        await _send(ground, method, path, body, 400)
+    fitting = dict(list(LONG.items())[:128])
+    said = await _send(ground, "POST", f"{VOLUMES}/{volume}/metadata", {"metadata": fitting}, 400)
     assert "at most 128 items" in said
-    await _asked(ground, "PUT", f"{VOLUMES}/{volume}", {"volume": {"metadata": most}}, 200)
+    await _send(ground, "PUT", f"{VOLUMES}/{volume}", {"volume": {"metadata": fitting}}, 200)
     assert len((await ground.show(volume))["metadata"]) == 128
 
 
@@ -88,12 +88,12 @@ async def test_a_group_has_so_many_volumes_and_no_more(
     group = await _group(ground)
     body = {"volume": {"size": 1, "group_id": group}}
     for _ in range(2):
-        await _asked(ground, "POST", VOLUMES, body, 202)
-    assert "at most 2 volumes" in await _asked(ground, "POST", VOLUMES, body, 400)
+        await _send(ground, "POST", VOLUMES, body, 202)
+    assert "at most 2 volumes" in await _send(ground, "POST", VOLUMES, body, 400)
     await settle(ground.cloud)
     other = await ground.volume()
     change = {"group": {"add_volumes": other}}
-    said = await _asked(ground, "PUT", f"{BASE}/groups/{group}", change, 400)
+    said = await _send(ground, "PUT", f"{BASE}/groups/{group}", change, 400)
     assert "at most 2 volumes" in said
 
 
@@ -117,14 +117,14 @@ async def test_what_is_read_gets_no_other_content_meanwhile(ground: Ground) -> N
         ),
     ):
         failpoints.arm(f"block_storage.{point}", "hang")
-        await _asked(ground, "POST", path, body, 202)
+        await _send(ground, "POST", path, body, 202)
         await halted(f"block_storage.{point}")
-        assert "is being created" in await _asked(
+        assert "is being created" in await _send(
             ground, "POST", act, {"os-reimage": {"image_id": image}}, 400
         )
         restore = {"restore": {"volume_id": volume}}
-        assert "is being created" in await _asked(ground, "POST", backup, restore, 400)
-        await _asked(ground, "POST", act, {"revert": {"snapshot_id": first}}, 400)
+        assert "is being created" in await _send(ground, "POST", backup, restore, 400)
+        await _send(ground, "POST", act, {"revert": {"snapshot_id": first}}, 400)
         await gone_on(ground, f"block_storage.{point}")
     await ground.act(volume, "os-reimage", {"image_id": image})
     assert await ground.status(volume) == "available"
@@ -151,7 +151,7 @@ async def test_nothing_else_is_begun_with_what_moves(ground: Ground) -> None:
         (f"{BASE}/volume-transfers", {"transfer": {"volume_id": volume}}),
         (f"{BASE}/attachments", {"attachment": {"volume_uuid": volume}}),
     ):
-        assert "active migration" in await _asked(ground, "POST", path, body, 400)
+        assert "active migration" in await _send(ground, "POST", path, body, 400)
     await gone_on(ground, point)
     await ground.act(volume, "os-volume_upload_image", {"image_name": "i"})
     await ground.assert_clean()
@@ -163,9 +163,9 @@ async def test_hints_name_what_the_caller_sees(ground: Ground) -> None:
     for hint in ("same_host", "different_host", "local_to_instance"):
         for one in (theirs, new_uuid()):
             body = {"volume": {"size": 1}, "OS-SCH-HNT:scheduler_hints": {hint: one}}
-            assert f"{hint} names {one}" in await _asked(ground, "POST", VOLUMES, body, 400)
+            assert f"{hint} names {one}" in await _send(ground, "POST", VOLUMES, body, 400)
     body = {"volume": {"size": 1}, "OS-SCH-HNT:scheduler_hints": {"different_host": mine}}
-    made = json.loads(await _asked(ground, "POST", VOLUMES, body, 202))["volume"]["id"]
+    made = json.loads(await _send(ground, "POST", VOLUMES, body, 202))["volume"]["id"]
     await settle(ground.cloud)
     places = {(await ground.show(one))["os-vol-host-attr:host"] for one in (mine, made)}
     assert len(places) == 2
@@ -213,14 +213,14 @@ async def test_a_record_that_no_backup_can_have_is_refused(on_both: Ground) -> N
     await settle(ground.cloud)
 
 
-GONE, ELSEWHERE = "gone@files", "gone@files2"
+GONE, GONE_TOO = "gone@files", "gone@files2"
 
 
 async def _on_a_host_that_is_gone(ground: Ground, volume_id: str) -> None:
     """Both back ends of a host are down, and a volume is in one of them."""
     async with ground.cloud.control.house.database.write() as tx:
         row = still_there(await tx.first(sa.select(services).limit(1)))
-        for name in (GONE, ELSEWHERE):
+        for name in (GONE, GONE_TOO):
             node, _, backend = name.partition("@")
             values = {**row._mapping, "id": new_uuid(), "binary": "cinder-volume", "host": name}
             values |= {
@@ -244,8 +244,8 @@ async def test_clean_up_is_asked_for_one_thing(ground: Ground) -> None:
         answer = await ground.admin("POST", path, values, headers=NEWEST, status=202)
         return {one["host"] for one in answer.json()["unavailable"]}
 
-    assert await down() == {GONE, ELSEWHERE}
-    assert await down(resource_type="Volume") == {GONE, ELSEWHERE}
+    assert await down() == {GONE, GONE_TOO}
+    assert await down(resource_type="Volume") == {GONE, GONE_TOO}
     assert await down(resource_id=volume) == {GONE}
     assert await down(resource_id=volume, resource_type="Volume") == {GONE}
     assert await down(resource_id=snapshot, resource_type="Snapshot") == {GONE}

@@ -237,7 +237,7 @@ async def test_placement_follows(ground: Ground) -> None:
 
 
 @pytest.mark.parametrize(
-    ("metadata", "asked", "hosts"),
+    ("metadata", "requested", "hosts"),
     [
         ({"ssd": "true"}, {"aggregate_instance_extra_specs__ssd": "true"}, {"host-1"}),
         ({"ssd": "true"}, {"ssd": "true"}, {"host-1"}),
@@ -251,10 +251,10 @@ async def test_placement_follows(ground: Ground) -> None:
     ],
 )
 async def test_a_flavor_asks_for_metadata_of_aggregates(
-    ground: Ground, metadata: dict[str, str], asked: dict[str, str], hosts: set[str]
+    ground: Ground, metadata: dict[str, str], requested: dict[str, str], hosts: set[str]
 ) -> None:
     await aggregate(ground.admin, "a", "host-1", **metadata)
-    await specs(ground, **asked)
+    await specs(ground, **requested)
     server = await placed(ground)
     if hosts:
         assert server["host"] in hosts

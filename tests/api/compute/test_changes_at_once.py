@@ -112,9 +112,9 @@ async def test_a_port_goes_to_one_of_two_servers(lab: Lab) -> None:
     for _ in range(TIMES):
         body = {"port": {"network_id": network}}
         port = (await lab.admin.post(f"{NETWORK}/ports", body))["port"]["id"]
-        asked = {"interfaceAttachment": {"port_id": port}}
+        requested = {"interfaceAttachment": {"port_id": port}}
         answers = await _at_once(
-            lab.admin, *(("POST", f"{path}/os-interface", asked) for path in servers)
+            lab.admin, *(("POST", f"{path}/os-interface", requested) for path in servers)
         )
         await settle(lab.cloud)
         assert [one.status_code for one in answers].count(200) == 1

@@ -63,9 +63,9 @@ async def a_console(client: Client, server_id: str) -> tuple[str, str]:
     requested = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
     path = f"/compute/v2.1/servers/{server_id}/remote-consoles"
     made = await client.post(path, requested, 200, headers=NEWEST)
-    asked = parse_qs(urlsplit(made["remote_console"]["url"]).query)
-    assert asked["autoconnect"] == ["true"]
-    socket = urlsplit(asked["path"][0])
+    parameters = parse_qs(urlsplit(made["remote_console"]["url"]).query)
+    assert parameters["autoconnect"] == ["true"]
+    socket = urlsplit(parameters["path"][0])
     return f"/{socket.path}", socket.query
 
 
@@ -118,10 +118,10 @@ async def test_a_console_ends_with_the_role(cloud: Cloud) -> None:
     page = Consoles(cloud.compute, cloud.identity.tokens.standing, look_s=0.05)
     sent: asyncio.Queue[Any] = asyncio.Queue()
     gone = asyncio.Event()
-    asked = iter([{"type": "websocket.connect"}])
+    first_messages = iter([{"type": "websocket.connect"}])
 
     async def receive() -> Any:
-        if (first := next(asked, None)) is not None:
+        if (first := next(first_messages, None)) is not None:
             return first
         await gone.wait()
         return {"type": "websocket.disconnect", "code": 1000}

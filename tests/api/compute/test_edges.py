@@ -299,7 +299,7 @@ async def test_as_many_servers_as_the_limit_of_ports_leaves_room_for(ground: Vol
     await ground.admin("PUT", limits, {"quota": {"port": used + 5}}, status=200)
     one = {"uuid": ground.network}
     made = 0
-    for networks, least, most, more in (
+    for networks, least, maximum, more in (
         ([one, one], 3, 4, 0),
         ([one, one], 1, 4, 2),  # four of the five ports
         ([one, one], 1, 1, 0),
@@ -307,7 +307,7 @@ async def test_as_many_servers_as_the_limit_of_ports_leaves_room_for(ground: Vol
         ("auto", 1, 1, 0),
         ("none", 2, 2, 2),
     ):
-        wish = {"name": "vm", "min_count": least, "max_count": most, "networks": networks}
+        wish = {"name": "vm", "min_count": least, "max_count": maximum, "networks": networks}
         body = {"server": {**wish, "imageRef": ground.image, "flavorRef": ground.flavor}}
         said = await user("POST", SERVERS, body, status=202 if more else 403, headers=at(104))
         assert more or "Maximum number of ports exceeded" in said.text

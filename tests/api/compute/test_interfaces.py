@@ -354,8 +354,8 @@ async def test_attaches_at_the_same_moment(tmp_path: Path, database_url: str) ->
         one, other = await new_server(ground), await new_server(ground)
         mine = await a_port(ground, ground.network)
         same = {"interfaceAttachment": {"port_id": mine}}
-        asked = [ground.user("POST", each.path, same) for each in (one, other)]
-        assert sorted([each.status_code for each in await asyncio.gather(*asked)]) == [200, 409]
+        requested = [ground.user("POST", each.path, same) for each in (one, other)]
+        assert sorted([each.status_code for each in await asyncio.gather(*requested)]) == [200, 409]
         new = {"interfaceAttachment": {"net_id": ground.network}}
         several = [ground.user("POST", one.path, new) for _ in range(4)]
         assert {each.status_code for each in await asyncio.gather(*several)} == {200}

@@ -63,8 +63,8 @@ async def boot(ground: Ground, *networks: str, **values: Any) -> str:
     """A server with a card on each of the networks and a key."""
     body = {"keypair": {"name": "mine", "public_key": KEY, "type": "ssh"}}
     await ground.user.post("/compute/v2.1/os-keypairs", body, headers=NEWEST)
-    cards = [{"uuid": one} for one in networks]
-    made = await ground.server(networks=cards, key_name="mine", **values)
+    nics = [{"uuid": one} for one in networks]
+    made = await ground.server(networks=nics, key_name="mine", **values)
     await settle(ground.cloud)
     assert (await ground.show(made))["status"] == "ACTIVE"
     return made
@@ -160,11 +160,11 @@ async def test_both_families_without_dhcp(ground: Ground, reader: CloudInit) -> 
 
 
 async def test_several_cards_are_told_apart(ground: Ground, reader: CloudInit) -> None:
-    cards = await configured(
+    nics = await configured(
         ground, reader, await network(ground, DHCP), await network(ground, STATIC)
     )
-    assert cards["eth0"]["dhcp4"] is True and not cards["eth1"].get("dhcp4")
-    assert cards["eth1"]["addresses"] and cards["eth0"]["set-name"] == "eth0"
+    assert nics["eth0"]["dhcp4"] is True and not nics["eth1"].get("dhcp4")
+    assert nics["eth1"]["addresses"] and nics["eth0"]["set-name"] == "eth0"
 
 
 async def test_types_of_networks_are_upstreams(ground: Ground) -> None:

@@ -15,7 +15,7 @@ __all__ = ["a_flavor", "ground"]
 VALUES = ("ami-id", "hostname", "instance-id", "instance-type", "local-hostname", "local-ipv4",
           "public-hostname", "reservation-id", "placement/availability-zone",
           "public-keys/0/openssh-key")  # fmt: skip
-ASKED: dict[str, dict[str, bool]] = {
+REQUESTED: dict[str, dict[str, bool]] = {
     "cloud-init, OpenStack": {
         "/openstack": True,
         "/openstack/2018-08-27/meta_data.json": True,
@@ -70,7 +70,7 @@ ASKED: dict[str, dict[str, bool]] = {
 async def test_every_path_that_clients_ask(ground: Ground) -> None:
     server_id = await boot(ground, await network(ground, DHCP), user_data="IyEvYmluL3NoCg==")
     files = await served_to(ground, server_id)
-    for client, paths in ASKED.items():
+    for client, paths in REQUESTED.items():
         for path, there in paths.items():
             assert (look_up(files, path) is not None) is there, (client, path)
     versions = (look_up(files, "/openstack") or b"").decode().split()

@@ -18,7 +18,7 @@ async def ground(tmp_path: Path, database_url: str) -> AsyncIterator[Ground]:
         yield found
 
 
-async def asked(ground: Ground, **values: Any) -> str:
+async def result_of(ground: Ground, **values: Any) -> str:
     """What comes of a request for a server, by an administrator: its refusal, the host it is on, or its fault."""
     hints = values.pop("hints", {})
     server = {
@@ -43,8 +43,13 @@ async def specs(ground: Ground, flavor_id: str, values: dict[str, str]) -> None:
 
 async def test_user_data_with_blanks_that_are_none(ground: Ground) -> None:
     for text in ("YW\u2003Jj", "YW\u00a0Jj", "YW\u2028Jj"):
-        assert "It is not valid base64" in await asked(ground, user_data=text, config_drive=True)
-    assert await asked(ground, user_data="YW\r\n\tJj", config_drive=True) in ("host-1", "host-2")
+        assert "It is not valid base64" in await result_of(
+            ground, user_data=text, config_drive=True
+        )
+    assert await result_of(ground, user_data="YW\r\n\tJj", config_drive=True) in (
+        "host-1",
+        "host-2",
+    )
     server_id = await ground.server()
     body = {"imageRef": ground.image, "user_data": "YW\u2003Jj"}
     await ground.ask(server_id, "rebuild", body, status=400)
@@ -83,7 +88,7 @@ SOME = {"host-1", "host-2"}
 async def test_places_and_hints(
     ground: Ground, values: dict[str, Any], outcome: str | set[str]
 ) -> None:
-    got = await asked(ground, **values)
+    got = await result_of(ground, **values)
     assert got in outcome if isinstance(outcome, set) else outcome in got and got[:3] == "400"
 
 
@@ -106,7 +111,7 @@ async def test_places_and_hints(
 )
 async def test_specs_of_flavors(ground: Ground, values: dict[str, str], why: str) -> None:
     await specs(ground, "odd", values)
-    got = await asked(ground, flavorRef="odd")
+    got = await result_of(ground, flavorRef="odd")
     assert (got[:3] == "400" and why in got) if why else got in SOME, got
 
 
@@ -127,7 +132,7 @@ async def test_specs_of_flavors(ground: Ground, values: dict[str, str], why: str
 )
 async def test_properties_of_images(ground: Ground, values: dict[str, str], why: str) -> None:
     image = await an_image(ground.admin, "odd", **values)
-    got = await asked(ground, imageRef=image)
+    got = await result_of(ground, imageRef=image)
     assert (got[:3] == "400" and why in got) if why else got in SOME, got
 
 

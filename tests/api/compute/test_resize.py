@@ -17,7 +17,7 @@ from hanok.services.compute.facade import ComputeSettings
 from tests.api.compute.ground import PLACES, Ground, standing
 from tests.cloud import NEWEST, a_flavor, an_image, settle
 
-ELSEWHERE = ComputeSettings(allow_resize_to_same_host=False)
+TO_OTHER_HOSTS = ComputeSettings(allow_resize_to_same_host=False)
 STEPS = ("ClaimHost", "StopGuest", "StartResized")
 NANO = {"VCPU": 1, "MEMORY_MB": 64, "DISK_GB": 1}
 MICRO = {"VCPU": 2, "MEMORY_MB": 128, "DISK_GB": 2}
@@ -39,7 +39,7 @@ async def ground(tmp_path: Path) -> AsyncIterator[Ground]:
 @pytest.fixture(params=["stays", "moves"])
 async def either(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Ground]:
     """A resized server stays on its host, or goes to the other one."""
-    settings = ComputeSettings() if request.param == "stays" else ELSEWHERE
+    settings = ComputeSettings() if request.param == "stays" else TO_OTHER_HOSTS
     async with standing(tmp_path, hosts=2, compute=settings) as one:
         await flavors(one)
         yield one
@@ -185,7 +185,7 @@ async def test_a_host_that_is_nearly_full_gives_a_server_what_it_has_already(
 
 
 async def test_where_servers_may_not_stay_one_host_is_none(tmp_path: Path) -> None:
-    async with standing(tmp_path, compute=ELSEWHERE) as ground:
+    async with standing(tmp_path, compute=TO_OTHER_HOSTS) as ground:
         await flavors(ground)
         server_id = await ground.server()
         await ground.act(server_id, "resize", {"flavorRef": "micro"})
@@ -285,7 +285,7 @@ async def test_an_end_of_a_resize_that_breaks_may_be_asked_for_again(
 async def test_what_is_done_to_a_server_is_the_same_on_each_database(
     tmp_path: Path, database_url: str
 ) -> None:
-    async with standing(tmp_path, hosts=2, database=database_url, compute=ELSEWHERE) as ground:
+    async with standing(tmp_path, hosts=2, database=database_url, compute=TO_OTHER_HOSTS) as ground:
         await flavors(ground)
         server_id = await ground.server()
         for action, value, status, shown in (
@@ -330,7 +330,7 @@ async def test_a_migration_names_flavors_by_numbers(ground: Ground) -> None:
 
 async def test_servers_of_a_group_stay_apart_on_their_way(tmp_path: Path) -> None:
     """Both have to leave their hosts, and there is one host that has neither."""
-    async with standing(tmp_path, hosts=3, compute=ELSEWHERE) as ground:
+    async with standing(tmp_path, hosts=3, compute=TO_OTHER_HOSTS) as ground:
         await flavors(ground)
         body = {"server_group": {"name": "apart", "policy": "anti-affinity"}}
         group = await ground.user.post("/compute/v2.1/os-server-groups", body, 200, headers=NEWEST)

@@ -44,8 +44,8 @@ async def several(ground: Ground, count: int, **hints: str) -> list[Any]:
         },
         "os:scheduler_hints": hints,
     }  # fmt: skip
-    asked = [ground.user.post(SERVERS, body, 202, headers=NEWEST) for _ in range(count)]
-    ids = [one["server"]["id"] for one in await asyncio.gather(*asked)]
+    requested = [ground.user.post(SERVERS, body, 202, headers=NEWEST) for _ in range(count)]
+    ids = [one["server"]["id"] for one in await asyncio.gather(*requested)]
     await settle(ground.cloud)
     return [await ground.show(one, ground.admin) for one in ids]
 

@@ -355,14 +355,14 @@ async def test_what_a_server_has_is_not_taken_from_it_by_way_of_block_storage(
     (attachment,) = (await ground.volume_of(volume))["attachments"]
     path = f"/volume/v3/attachments/{attachment['attachment_id']}"
     action, connector = f"{VOLUMES}/{volume}/action", {"connector": {"host": "host-2"}}
-    asked: tuple[tuple[str, str, Any], ...] = (
+    requested: tuple[tuple[str, str, Any], ...] = (
         ("DELETE", path, None),
         ("PUT", path, {"attachment": connector}),
         ("POST", f"{path}/action", {"os-complete": {}}),
         ("POST", action, {"os-detach": {}}),
         ("POST", action, {"os-force_detach": {"attachment_id": attachment["attachment_id"]}}),
     )
-    for method, where, body in asked:
+    for method, where, body in requested:
         answer = await ground.admin(method, where, body, headers=NEWEST, status=409)
         assert f"Detach volume from instance {server} using the Compute API" in answer.text
     assert set(ground.guest_volumes(server)) == {volume}

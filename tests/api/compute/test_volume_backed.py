@@ -156,9 +156,9 @@ async def test_a_rebuild_waits_for_what_is_made_of_the_volume(ground: VolumeGrou
     body = {"snapshot": {"volume_id": root, "force": True}}
     await ground.user("POST", SNAPSHOTS, body, status=202)
     await halted(point)
-    asked = f"{SERVERS}/{server}/action"
+    requested = f"{SERVERS}/{server}/action"
     rebuild = {"rebuild": {"imageRef": other}}
-    await ground.user("POST", asked, rebuild, headers=at(104), status=202)
+    await ground.user("POST", requested, rebuild, headers=at(104), status=202)
     async with asyncio.timeout(30):
         while not await _waits(ground, root):
             await asyncio.sleep(0.02)

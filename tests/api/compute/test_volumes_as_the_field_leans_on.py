@@ -23,7 +23,7 @@ async def ground(tmp_path: Path) -> AsyncIterator[VolumeGround]:
         yield one
 
 
-async def _asked(ground: VolumeGround, path: str, body: Any, status: int, version: str = "") -> Any:
+async def _send(ground: VolumeGround, path: str, body: Any, status: int, version: str = "") -> Any:
     headers = {"OpenStack-API-Version": f"volume {version}"} if version else NEWEST
     answer = await ground.user("POST", path, body, headers=headers, status=status)
     await settle(ground.cloud)
@@ -41,8 +41,8 @@ async def test_what_a_cluster_does_with_its_volumes(ground: VolumeGround) -> Non
     await ground.attach(server, volume)
     # terraform-provider-openstack#1929, kubernetes/cloud-provider-openstack#819: larger, in use
     path = f"{VOLUMES}/{volume}/action"
-    await _asked(ground, path, {"os-extend": {"new_size": 2}}, 400, "3.0")
-    await _asked(ground, path, {"os-extend": {"new_size": 2}}, 202, "3.42")
+    await _send(ground, path, {"os-extend": {"new_size": 2}}, 400, "3.0")
+    await _send(ground, path, {"os-extend": {"new_size": 2}}, 202, "3.42")
     assert (await ground.volume_of(volume))["size"] == 2
     # kubernetes/cloud-provider-openstack#1056: a node that is off gives it away
     await ground.act(server, "os-stop")
@@ -53,7 +53,7 @@ async def test_what_a_cluster_does_with_its_volumes(ground: VolumeGround) -> Non
     await ground.detach(other, volume)
     # kubernetes/cloud-provider-openstack#2181: its snapshot, of which another volume was made, keeps it
     body = {"snapshot": {"volume_id": volume}}
-    snapshot = (await _asked(ground, SNAPSHOTS, body, 202))["snapshot"]["id"]
+    snapshot = (await _send(ground, SNAPSHOTS, body, 202))["snapshot"]["id"]
     restored = await ground.volume(2, snapshot_id=snapshot)
     said = await ground.user("DELETE", f"{VOLUMES}/{volume}", status=400)
     assert "have snapshots" in said.text
@@ -96,25 +96,25 @@ async def test_what_is_said_of_a_volumes_image_is_no_matter_of_its_own_images(
         "image_id": new_uuid(),
         "branch": "main",
     }
-    await _asked(ground, path, {"os-set_image_metadata": {"metadata": said}}, 200)
-    asked = {"os-volume_upload_image": {"image_name": "made", "disk_format": "raw"}}
-    made = (await _asked(ground, path, asked, 202))["os-volume_upload_image"]
+    await _send(ground, path, {"os-set_image_metadata": {"metadata": said}}, 200)
+    requested = {"os-volume_upload_image": {"image_name": "made", "disk_format": "raw"}}
+    made = (await _send(ground, path, requested, 202))["os-volume_upload_image"]
     image = await ground.user.get(f"/image/v2/images/{made['image_id']}")
     assert (image["status"], image["visibility"], image["branch"]) == ("active", "private", "main")
     assert image["owner"] == ground.user.project_id
     assert "os_glance_import_task" not in image and "direct_url" not in image
     body = {"os-set_image_metadata": {"metadata": {"build": "1"}}}
-    assert "build" in (await _asked(ground, path, body, 200))["metadata"]
+    assert "build" in (await _send(ground, path, body, 200))["metadata"]
 
 
 async def test_a_backup_of_a_snapshot(ground: VolumeGround) -> None:
     """ContainX/openstack4j#874."""
     volume = await ground.volume()
-    snapshot = (await _asked(ground, SNAPSHOTS, {"snapshot": {"volume_id": volume}}, 202))[
+    snapshot = (await _send(ground, SNAPSHOTS, {"snapshot": {"volume_id": volume}}, 202))[
         "snapshot"
     ]["id"]
     body = {"backup": {"volume_id": volume, "snapshot_id": snapshot, "incremental": False}}
-    made = await _asked(ground, f"{BASE}/backups", body, 202)
+    made = await _send(ground, f"{BASE}/backups", body, 202)
     shown = await ground.user.get(f"{BASE}/backups/{made['backup']['id']}")
     assert (shown["backup"]["snapshot_id"], shown["backup"]["status"]) == (snapshot, "available")
 
@@ -123,7 +123,7 @@ async def test_a_transfer_is_taken_by_the_other_address(ground: VolumeGround) ->
     """gophercloud#1868, gtema/openstack#187: offered at one of a transfer's addresses, accepted at the other."""
     volume = await ground.volume()
     body = {"transfer": {"volume_id": volume}}
-    made = (await _asked(ground, f"{BASE}/os-volume-transfer", body, 202))["transfer"]
+    made = (await _send(ground, f"{BASE}/os-volume-transfer", body, 202))["transfer"]
     other = await ground.cloud.project_with("other", "member")
     path = f"{BASE}/volume-transfers/{made['id']}/accept"
     key = {"accept": {"auth_key": made["auth_key"]}}
@@ -139,10 +139,10 @@ async def test_a_volume_that_is_only_said_to_be_attached(ground: VolumeGround) -
     server, volume = await ground.server(), await ground.volume()
     path = f"{VOLUMES}/{volume}/action"
     value = {"instance_uuid": server, "mountpoint": "/dev/vdd", "mode": "rw"}
-    await _asked(ground, path, {"os-attach": value}, 202)
+    await _send(ground, path, {"os-attach": value}, 202)
     assert ground.guest_volumes(server) == {}
     (found,) = (await ground.admin.get("/hanok/v1/inventory"))["differences"]
     assert "which does not have it" in found["detail"]
-    await _asked(ground, path, {"os-detach": {}}, 202)
+    await _send(ground, path, {"os-detach": {}}, 202)
     assert (await ground.volume_of(volume))["status"] == "available"
     await ground.assert_clean()

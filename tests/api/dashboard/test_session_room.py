@@ -315,13 +315,13 @@ async def test_a_live_page_does_not_keep_the_process_from_ending(cloud: Cloud) -
     browser = Browser(cloud)
     await browser.sign_in()
     path = f"events?scope={quote(browser.scope)}"
-    asked = asyncio.ensure_future(browser("GET", path))
+    stream = asyncio.ensure_future(browser("GET", path))
     room = cloud.control.house.rooms["dashboard"]
     async with asyncio.timeout(60):
         while not room.facade.streams._open:
             await asyncio.sleep(0.01)
     room.ending()
-    assert (await asked).text.startswith("retry:")
+    assert (await stream).text.startswith("retry:")
     assert not room.facade.streams._open
 
 

@@ -162,8 +162,8 @@ async def test_names_are_found_by_an_index(cloud: Cloud, kind: str) -> None:
     await fill(cloud.control.database, table, rows)
     found = (await admin.get(f"/v3/{kind}?name=name 700"))[kind]
     assert [one["name"] for one in found] == ["Name 700"]
-    asked = await plans(cloud.control.database, lambda: admin.get(f"/v3/{kind}?name=name 700"))
-    assert [plan for plan in asked if f"ux_{kind}_name_key" in plan]
+    used = await plans(cloud.control.database, lambda: admin.get(f"/v3/{kind}?name=name 700"))
+    assert [plan for plan in used if f"ux_{kind}_name_key" in plan]
 
 
 @pytest.mark.no_tables

@@ -126,7 +126,7 @@ async def prepared(cloud: Cloud, name: str = "owner") -> Client:
     return owner
 
 
-async def asked(
+async def token_request(
     http: httpx.AsyncClient, pem: bytes | None, status: int, headers: Any = None, **form: str
 ) -> Any:
     body = urlencode({"grant_type": "client_credentials", **form})
@@ -142,7 +142,7 @@ async def test_a_token_is_good_with_its_certificate_only(tmp_path: Path, databas
     async with running(tmp_path, database=database_url, front=FRONT) as cloud:
         owner = await prepared(cloud)
         own, other = [a_certificate(**whole(owner)) for _ in range(2)]
-        got = await asked(cloud.http, own, 200, client_id=owner.user_id)
+        got = await token_request(cloud.http, own, 200, client_id=owner.user_id)
         assert got["token_type"] == "Bearer" and 3500 < got["expires_in"] <= 3600
         token = got["access_token"]
         admin = await cloud.sign_in()
@@ -169,7 +169,7 @@ async def test_what_is_got_with_a_bound_token_is_bound(tmp_path: Path) -> None:
     async with running(tmp_path, front=FRONT, identity=saml) as cloud:
         owner = await prepared(cloud)
         own = a_certificate(**whole(owner))
-        token = (await asked(cloud.http, own, 200, client_id=owner.user_id))["access_token"]
+        token = (await token_request(cloud.http, own, 200, client_id=owner.user_id))["access_token"]
         identity = {"methods": ["token"], "token": {"id": token}}
         for scope in ({"project": {"id": owner.project_id}}, "unscoped"):
             auth = {"auth": {"identity": identity, "scope": scope}}
@@ -195,7 +195,7 @@ async def test_who_is_nobody_the_mapping_means(tmp_path: Path, database_url: str
         domain = owner.body["user"]["domain"]["id"]
 
         async def tried(pem: bytes, user_id: str = owner.user_id, status: int = 401) -> None:
-            answer = await asked(cloud.http, pem, status, client_id=user_id)
+            answer = await token_request(cloud.http, pem, status, client_id=user_id)
             assert status == 200 or answer["error"] == "invalid_client"
 
         await tried(own, status=200)
@@ -263,18 +263,18 @@ async def test_a_mapping_has_to_say_who(tmp_path: Path, user: dict[str, Any]) ->
         path = "/v3/OS-FEDERATION/mappings/oauth2_mapping"
         await admin("PATCH", path, {"mapping": {"rules": rules}}, status=200)
         own = a_certificate(**whole(owner))
-        await asked(cloud.http, own, 401, client_id=owner.user_id)
+        await token_request(cloud.http, own, 401, client_id=owner.user_id)
 
 
 async def test_only_the_front_is_believed(tmp_path: Path) -> None:
     async with running(tmp_path, front=FRONT) as cloud:
         owner = await prepared(cloud)
         own = a_certificate(**whole(owner))
-        token = (await asked(cloud.http, own, 200, client_id=owner.user_id))["access_token"]
+        token = (await token_request(cloud.http, own, 200, client_id=owner.user_id))["access_token"]
         for peer, status in (("203.0.113.9", 401), ("::1", 401), ("::ffff:127.0.0.1", 200)):
             transport = httpx.ASGITransport(app=cloud.control.app, client=(peer, 4000))
             async with httpx.AsyncClient(transport=transport, base_url="http://cloud") as http:
-                await asked(http, own, status, client_id=owner.user_id)
+                await token_request(http, own, status, client_id=owner.user_id)
                 headers = {"X-Auth-Token": token, **passed(own)}
                 answer = await http.get("/v3/auth/projects", headers=headers)
                 assert answer.status_code == status
@@ -283,7 +283,7 @@ async def test_only_the_front_is_believed(tmp_path: Path) -> None:
 async def test_nobody_is_believed_unless_the_operator_says_so(cloud: Cloud) -> None:
     owner = await prepared(cloud)
     own = a_certificate(**whole(owner))
-    await asked(cloud.http, own, 401, client_id=owner.user_id)
+    await token_request(cloud.http, own, 401, client_id=owner.user_id)
 
 
 async def test_secrets_go_on_where_no_certificate_is_shown(tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ async def test_secrets_go_on_where_no_certificate_is_shown(tmp_path: Path) -> No
         credential = await an_application_credential(owner)
         form = {"client_id": credential["id"], "client_secret": credential["secret"]}
         for nothing in ({}, {HEADER: ""}, {HEADER: "(null)"}):
-            got = await asked(cloud.http, None, 200, nothing, **form)
+            got = await token_request(cloud.http, None, 200, nothing, **form)
             assert await lives(cloud, Client(cloud.http, got["access_token"]))
 
 
@@ -300,7 +300,7 @@ async def test_fronts_write_certificates_in_many_ways(tmp_path: Path) -> None:
     async with running(tmp_path, front=FRONT) as cloud:
         owner = await prepared(cloud)
         own = a_certificate(**whole(owner))
-        token = (await asked(cloud.http, own, 200, client_id=owner.user_id))["access_token"]
+        token = (await token_request(cloud.http, own, 200, client_id=owner.user_id))["access_token"]
         der = base64.b64encode(x509.load_pem_x509_certificate(own).public_bytes(_DER)).decode()
         for text in (
             quote(own.decode()),
@@ -324,7 +324,7 @@ async def test_fronts_write_certificates_in_many_ways(tmp_path: Path) -> None:
             sent: Any = [("X-Auth-Token", token), (HEADER, odd)]
             answer = await cloud.http.get("/v3/auth/projects", headers=sent)
             assert answer.status_code == at_service, odd
-            await asked(cloud.http, None, at_token, {HEADER: odd}, client_id=owner.user_id)
+            await token_request(cloud.http, None, at_token, {HEADER: odd}, client_id=owner.user_id)
         twice: Any = [("X-Auth-Token", token), (HEADER, der), (HEADER, der)]
         assert (await cloud.http.get("/v3/auth/projects", headers=twice)).status_code == 400
 

@@ -571,15 +571,15 @@ class Dead:
     """Something at an address of a directory that takes connections and says nothing."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.requests = 0
         self.enough = asyncio.Event()
         self._free = asyncio.Event()
         self._server: asyncio.Server | None = None
 
     async def start(self, enough: int) -> str:
         async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self.asked += 1
-            if self.asked >= enough:
+            self.requests += 1
+            if self.requests >= enough:
                 self.enough.set()
             await self._free.wait()
             writer.close()
@@ -613,19 +613,19 @@ async def test_who_asks_a_dead_directory_holds_up_nobody_else(
         waiting = [group.create_task(by(cloud, as_of("dead"), 503)) for _ in range(many)]
         try:
             await dead.enough.wait()
-            while cloud.identity.directories.asked(found["dead"]) < many:
+            while cloud.identity.directories.pending(found["dead"]) < many:
                 await asyncio.sleep(0.01)
             # One more is refused at once; others are asked, and who is in none signs in or is refused.
             await by(cloud, as_of("dead"), 503)
             waiting.append(group.create_task(by(cloud, as_of("other"), 503)))
             await other.enough.wait()
             await by(cloud, as_of("Default"), 401)
-            assert dead.asked == directory.AT_ONCE
+            assert dead.requests == directory.AT_ONCE
             assert not any(one.done() for one in waiting)
         finally:
             dead.stop()
             other.stop()
-    assert cloud.identity.directories.asked(found["dead"]) == 0
+    assert cloud.identity.directories.pending(found["dead"]) == 0
 
 
 async def test_of_many_addresses_no_more_are_tried_than_there_is_time_for(

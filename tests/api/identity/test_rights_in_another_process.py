@@ -57,7 +57,7 @@ class Place:
               "system": {"system": {"all": True}}}[kind]  # fmt: skip
         return await sign_in(self.cloud, by_password(self.user), scope or at)
 
-    async def seen(self, client: Client) -> set[str] | None:
+    async def visible(self, client: Client) -> set[str] | None:
         """The roles of a token as the other process knows them; None: it is worth nothing there."""
         there = Client(self.other.http, client.token)
         subject = {"X-Subject-Token": client.token}
@@ -156,14 +156,14 @@ async def test_a_change_in_one_process_is_seen_in_the_other_at_once(
         for one in given:
             await place.do("PUT", one)
         token = await place.enter(where)
-        before = await place.seen(token)
-        assert before and before == await place.seen(token), (
+        before = await place.visible(token)
+        assert before and before == await place.visible(token), (
             name
         )  # the second time of what is remembered
         if body is not None and "role" in body:
             body = {"role": {"name": f"{place.name}-other"}}
         await place.do(method, path, body)
-        if (found := await place.seen(token)) != after:
+        if (found := await place.visible(token)) != after:
             wrong[name] = found
     assert wrong == {}
 
@@ -179,28 +179,28 @@ async def _lent(place: Place) -> tuple[Client, Client, dict[str, Any]]:
 
 async def _trust_deleted(place: Place) -> Client:
     trustor, token, trust = await _lent(place)
-    assert await place.seen(token) == {"one"}
+    assert await place.visible(token) == {"one"}
     await trustor("DELETE", f"/v3/OS-TRUST/trusts/{trust['id']}", status=204)
     return token
 
 
 async def _trustor_without_role(place: Place) -> Client:
     _, token, _ = await _lent(place)
-    assert await place.seen(token) == {"one"}
+    assert await place.visible(token) == {"one"}
     await place.do("DELETE", ONE)
     return token
 
 
 async def _trustor_off(place: Place) -> Client:
     _, token, _ = await _lent(place)
-    assert await place.seen(token) == {"one"}
+    assert await place.visible(token) == {"one"}
     await place.do("PATCH", USER, {"user": OFF})
     return token
 
 
 async def _trustee_off(place: Place) -> Client:
     _, token, trust = await _lent(place)
-    assert await place.seen(token) == {"one"}
+    assert await place.visible(token) == {"one"}
     await place.do("PATCH", f"users/{trust['trustee_user_id']}", {"user": OFF})
     return token
 
@@ -219,7 +219,7 @@ async def _credential(place: Place) -> tuple[Client, Client, str]:
 
 async def _credential_deleted(place: Place) -> Client:
     owner, token, path = await _credential(place)
-    assert await place.seen(token) == {"one"}
+    assert await place.visible(token) == {"one"}
     await owner("DELETE", path, status=204)
     return token
 
@@ -227,7 +227,7 @@ async def _credential_deleted(place: Place) -> Client:
 async def _credential_of_a_role_that_went(place: Place) -> Client:
     _, token, _ = await _credential(place)
     await place.do("PUT", ONE.replace("one", "two"))
-    assert await place.seen(token) == {"one"}  # it is no wider than it was made
+    assert await place.visible(token) == {"one"}  # it is no wider than it was made
     await place.do("DELETE", ONE)
     return token
 
@@ -235,7 +235,7 @@ async def _credential_of_a_role_that_went(place: Place) -> Client:
 async def _revoked(place: Place) -> Client:
     await place.do("PUT", ONE)
     token = await place.enter()
-    assert await place.seen(token) == {"one"}
+    assert await place.visible(token) == {"one"}
     subject = {"X-Subject-Token": token.token}
     await token("DELETE", "/v3/auth/tokens", headers=subject, status=204)
     return token

@@ -55,7 +55,7 @@ async def a_provider(cloud: Cloud, sp_id: str = "sp", **values: Any) -> None:
     await admin("PUT", f"{SPS}/{sp_id}", {"service_provider": body}, status=201)
 
 
-def asked(token: str, sp_id: str = "sp") -> dict[str, Any]:
+def assertion_body(token: str, sp_id: str = "sp") -> dict[str, Any]:
     identity = {"methods": ["token"], "token": {"id": token}}
     return {"auth": {"identity": identity, "scope": {"service_provider": {"id": sp_id}}}}
 
@@ -65,7 +65,7 @@ async def metadata(cloud: Cloud) -> bytes:
 
 
 async def assertion(cloud: Cloud, token: str, path: str = SAML) -> bytes:
-    return (await cloud.anonymous("POST", path, asked(token), status=200)).content
+    return (await cloud.anonymous("POST", path, assertion_body(token), status=200)).content
 
 
 async def test_a_service_provider_takes_what_it_is_told(tmp_path: Path, database_url: str) -> None:
@@ -80,7 +80,7 @@ async def test_a_service_provider_takes_what_it_is_told(tmp_path: Path, database
         owner = await sign_in(
             cloud, by_password(owner.user_id), {"project": {"id": owner.project_id}}
         )
-        answer = await cloud.anonymous("POST", SAML, asked(owner.token), status=200)
+        answer = await cloud.anonymous("POST", SAML, assertion_body(owner.token), status=200)
         assert answer.headers["Content-Type"] == "text/xml"
         assert answer.headers["X-sp-url"] == SP_URL and answer.headers["X-auth-url"] == SP_AUTH
         told = ServiceProvider(await metadata(cloud)).posted(answer.content)
@@ -106,7 +106,7 @@ async def test_an_envelope_carries_the_same(tmp_path: Path, database_url: str) -
     async with running(tmp_path, database=database_url, identity=settings()) as cloud:
         await a_provider(cloud, relay_state_prefix="ours:")
         admin = await cloud.sign_in()
-        answer = await cloud.anonymous("POST", ECP, asked(admin.token), status=200)
+        answer = await cloud.anonymous("POST", ECP, assertion_body(admin.token), status=200)
         assert answer.headers["Content-Type"] == "text/xml"
         assert answer.headers["X-sp-url"] == SP_URL and answer.headers["X-auth-url"] == SP_AUTH
         told, relay_state = ServiceProvider(await metadata(cloud)).enveloped(answer.content)
@@ -210,20 +210,20 @@ async def test_what_is_asked_for_wrongly(tmp_path: Path, database_url: str) -> N
         system = await sign_in(cloud, by_password(admin.user_id), {"system": {"all": True}})
         ended = await cloud.sign_in()
         await admin("DELETE", "/v3/auth/tokens", headers={"X-Subject-Token": ended.token})
-        good = asked(admin.token)["auth"]
+        good = assertion_body(admin.token)["auth"]
         for path in (SAML, ECP):
 
             async def tried(status: int, body: Any, path: str = path) -> None:
                 answer = await admin("POST", path, body, status=status)
                 assert answer.json()["error"]["message"]
 
-            await tried(404, asked(admin.token, "nobody"))
-            await tried(403, asked(admin.token, "off"))
-            await tried(404, asked("0" * 32))
-            await tried(404, asked("ü"))
-            await tried(404, asked(ended.token))
-            await tried(403, asked(unscoped.token))
-            await tried(403, asked(system.token))
+            await tried(404, assertion_body(admin.token, "nobody"))
+            await tried(403, assertion_body(admin.token, "off"))
+            await tried(404, assertion_body("0" * 32))
+            await tried(404, assertion_body("ü"))
+            await tried(404, assertion_body(ended.token))
+            await tried(403, assertion_body(unscoped.token))
+            await tried(403, assertion_body(system.token))
             await tried(400, {})
             await tried(400, {"auth": []})
             for part in ("identity", "scope"):
@@ -246,8 +246,8 @@ async def test_a_lent_token_opens_nothing_elsewhere(tmp_path: Path, door: str) -
         owner = await an_owner(cloud, "owner", "admin")
         entered = await DOORS[door](cloud, owner)
         for path in (SAML, ECP):
-            await cloud.anonymous("POST", path, asked(entered.client.token), status=403)
-            await cloud.anonymous("POST", path, asked(owner.token), status=200)
+            await cloud.anonymous("POST", path, assertion_body(entered.client.token), status=403)
+            await cloud.anonymous("POST", path, assertion_body(owner.token), status=200)
 
 
 @pytest.mark.parametrize("door", ["token", "TOTP"])
@@ -266,7 +266,7 @@ async def test_a_cloud_that_is_no_identity_provider(cloud: Cloud) -> None:
     admin = await cloud.sign_in()
     await cloud.anonymous("GET", METADATA, status=404)
     for path in (SAML, ECP):
-        answer = await admin("POST", path, asked(admin.token), status=404)
+        answer = await admin("POST", path, assertion_body(admin.token), status=404)
         assert "[identity.saml]" in answer.json()["error"]["message"]
     assert await _keys(cloud) == 0
 
@@ -276,7 +276,7 @@ async def test_a_name_that_xml_cannot_carry(tmp_path: Path) -> None:
         await a_provider(cloud)
         owner = await an_owner(cloud, "bell\x07", "member")
         for path in (SAML, ECP):
-            await cloud.anonymous("POST", path, asked(owner.token), status=400)
+            await cloud.anonymous("POST", path, assertion_body(owner.token), status=400)
 
 
 # ---- metadata and keys ----
@@ -399,14 +399,14 @@ async def test_a_key_that_cannot_be_used_is_told_of_and_mended(tmp_path: Path) -
         await a_provider(cloud)
         admin = await cloud.sign_in()
         for path in (SAML, ECP):
-            answer = await cloud.anonymous("POST", path, asked(admin.token), status=503)
+            answer = await cloud.anonymous("POST", path, assertion_body(admin.token), status=503)
             assert "operator" in answer.text and str(tmp_path) not in answer.text
         await cloud.anonymous("GET", METADATA, status=503)
         Path(wrong["key_file"]).unlink()
         await cloud.anonymous("GET", METADATA, status=503)
         own_key(tmp_path, key)
         await cloud.anonymous("GET", METADATA, status=200)
-        await cloud.anonymous("POST", SAML, asked(admin.token), status=200)
+        await cloud.anonymous("POST", SAML, assertion_body(admin.token), status=200)
 
 
 @pytest.mark.parametrize(

@@ -457,7 +457,7 @@ async def test_trusts_and_their_uses(cloud: Cloud) -> None:
         assert [await trusts.use(tx, row) for _ in range(3)] == [True, True, False]
         forever = await trusts.find(tx, endless["id"])
         assert forever is not None and await trusts.use(tx, forever)
-        asked = trusts.NewTrust(
+        requested = trusts.NewTrust(
             trustor_user_id=trustor.user_id,
             trustee_user_id=third.user_id,
             impersonation=False,
@@ -470,9 +470,9 @@ async def test_trusts_and_their_uses(cloud: Cloud) -> None:
         )
         for gone in ("nothing", plain["id"]):  # there is none, or it has no uses left
             with pytest.raises(NotFound, match=gone):
-                await trusts.create(tx, asked, parent_id=gone, maximum=3, now=now)
+                await trusts.create(tx, requested, parent_id=gone, maximum=3, now=now)
         assert (
-            await trusts.create(tx, asked, parent_id=None, maximum=3, now=now)
+            await trusts.create(tx, requested, parent_id=None, maximum=3, now=now)
         ).project_id is None
 
 

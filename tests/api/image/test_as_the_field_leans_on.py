@@ -160,8 +160,8 @@ async def test_tags_and_properties_find_the_same_whether_few_or_many_have_them(
     found: list[dict[str, Any]] = []
     found = (await member.get(f"{IMAGES}?{query}&limit=25"))["images"]
     assert (found[0]["name"], len(found)) == (f"image {first}", count)
-    asked = await plans(cloud.control.database, lambda: member.get(f"{IMAGES}?{query}&limit=25"))
-    assert not [plan for plan in asked if _WALK.search(plan)]
+    used = await plans(cloud.control.database, lambda: member.get(f"{IMAGES}?{query}&limit=25"))
+    assert not [plan for plan in used if _WALK.search(plan)]
 
 
 _WALK = re.compile(r"SCAN (images|image_tags|image_properties)$|Seq Scan on images ", re.M)
@@ -170,8 +170,8 @@ _WALK = re.compile(r"SCAN (images|image_tags|image_properties)$|Seq Scan on imag
 async def test_names_are_found_by_an_index(cloud: Cloud) -> None:
     member = await cloud.project_with("p", "member")
     await _many(cloud, member)
-    asked = await plans(cloud.control.database, lambda: member.get(f"{IMAGES}?name=image 500"))
-    assert [plan for plan in asked if "ix_images_name" in plan]
+    used = await plans(cloud.control.database, lambda: member.get(f"{IMAGES}?name=image 500"))
+    assert [plan for plan in used if "ix_images_name" in plan]
 
 
 # ---- forms ----

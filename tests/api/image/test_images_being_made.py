@@ -36,7 +36,7 @@ async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
 
 async def begun(cloud: Cloud, owner: Client, **values: Any) -> str:
     """An image that waits for a disk's data."""
-    asked: dict[str, Any] = {
+    requested: dict[str, Any] = {
         "owner": owner.project_id,
         "name": "of a disk",
         "min_disk_gib": 1,
@@ -45,7 +45,7 @@ async def begun(cloud: Cloud, owner: Client, **values: Any) -> str:
         **values,
     }
     async with cloud.control.database.write() as tx:
-        return await snapshots.begin(tx, cloud.images, **asked)
+        return await snapshots.begin(tx, cloud.images, **requested)
 
 
 async def test_an_image_of_a_disk_is_begun(cloud: Cloud) -> None:
@@ -80,9 +80,9 @@ async def test_an_image_of_a_disk_is_begun(cloud: Cloud) -> None:
 
 
 async def _taken(
-    cloud: Cloud, image_id: str, path: Path, asked: list[str] | None = None
+    cloud: Cloud, image_id: str, path: Path, requested: list[str] | None = None
 ) -> snapshots.Stored:
-    looks: list[str] = [] if asked is None else asked
+    looks: list[str] = [] if requested is None else requested
     return await snapshots.take(
         cloud.images,
         image_id,
@@ -197,10 +197,10 @@ async def test_a_task_ends_once(cloud: Cloud) -> None:
     nowhere = await cloud.identity.tokens.validate(unscoped.token)
     assert token is not None and nowhere is not None
     room, now = cloud.images, cloud.control.clock.now()
-    asked: dict[str, Any] = {"kind": "import", "image_id": None, "given": {}, "now": now}
+    requested: dict[str, Any] = {"kind": "import", "image_id": None, "given": {}, "now": now}
     async with cloud.control.database.write() as tx:
-        await tasks.create(tx, room, token, task_id="one", **asked)
-        other = await tasks.create(tx, room, nowhere, task_id="other", **asked)
+        await tasks.create(tx, room, token, task_id="one", **requested)
+        other = await tasks.create(tx, room, nowhere, task_id="other", **requested)
         assert other.owner == ""
         for _ in range(2):
             await tasks.begun(tx, room, "one")

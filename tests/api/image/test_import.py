@@ -135,7 +135,7 @@ async def test_a_download_that_fails_leaves_the_image_queued(open_cloud: Cloud, 
             assert shown["status"] == "queued" and "stores" not in shown
             (task,) = await tasks(one, image_id)
             assert task["status"] == "failure" and word in str(task["message"])
-        assert inner.asked == []
+        assert inner.requests == []
     assert files_in(open_cloud.images.staging) == []
 
 
@@ -278,7 +278,7 @@ async def test_a_task_says_what_its_image_is(
     )
     assert why in refused.text
     assert (await admin.get("/image/v2/tasks"))["tasks"] == []
-    assert (await admin.get(IMAGES))["images"] == [] and web.asked == []
+    assert (await admin.get(IMAGES))["images"] == [] and web.requests == []
 
 
 async def test_a_task_of_somebody_without_a_project_is_nobodys(open_cloud: Cloud, web: Web) -> None:
@@ -309,7 +309,7 @@ async def test_a_delete_ends_a_download_that_drips(open_cloud: Cloud, web: Web) 
     body = {"method": {"name": "web-download", "uri": web.url("/drip")}}
     await one("POST", f"{IMAGES}/{image_id}/import", body, status=202)
     async with asyncio.timeout(30):
-        while not web.asked:
+        while not web.requests:
             await asyncio.sleep(0.05)
         (task,) = await tasks(one, image_id)
         assert (task["status"], task["message"]) == ("processing", "")

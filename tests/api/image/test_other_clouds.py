@@ -156,7 +156,7 @@ async def test_what_is_not_asked_well_is_refused(other: Cloud, web: Web) -> None
         ({"glance_service_interface": []}, "public, internal or admin"),
     ):
         assert word in (await fetch(other, one, image_id, 400, **changes))["answer"]
-    assert web.asked == []
+    assert web.requests == []
 
 
 async def test_where_we_were_reached_is_the_callers_word(other: Cloud, web: Web) -> None:
@@ -169,7 +169,7 @@ async def test_where_we_were_reached_is_the_callers_word(other: Cloud, web: Web)
     await one("POST", path, {"method": method}, headers=headers, status=202)
     await other.control.worker.settled()
     assert "port is not allowed" in await why(one, image_id)
-    assert web.asked == []
+    assert web.requests == []
 
 
 async def test_protected_properties_do_not_come_from_elsewhere(

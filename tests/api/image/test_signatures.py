@@ -238,8 +238,10 @@ async def test_imported_data_is_verified(open_cloud: Cloud, web: Web, method: st
             assert shown["status"] == "queued" and "stores" not in shown
             assert "signature is not of this data" in await failure(one, image_id)
     # The certificate was asked for with the token of who imports, and that token went nowhere else.
-    asked = [at for (_, at), token in zip(web.asked, web.tokens, strict=True) if token == one.token]
-    assert set(asked) == {f"/v1/secrets/{SECRET}/payload"}
+    paths = [
+        at for (_, at), token in zip(web.requests, web.tokens, strict=True) if token == one.token
+    ]
+    assert set(paths) == {f"/v1/secrets/{SECRET}/payload"}
     assert files_in(open_cloud.images.staging) == []
     assert files_in(open_cloud.control.settings.images) == []
 

@@ -274,10 +274,10 @@ async def test_quotas_hold_and_what_expires_goes(cloud: Cloud, user: Client) -> 
 
 
 def test_each_rule_is_asked_or_leads_to_one_that_is() -> None:
-    asked = {rule for route in ROUTES for rule in route.rules}
+    applied = {rule for route in ROUTES for rule in route.rules}
     led = " ".join(rule.check for rule in RULES) + " "
     for rule in RULES:
-        named = rule.name in asked or any(f"rule:{rule.name}{end}" in led for end in (" ", ")"))
+        named = rule.name in applied or any(f"rule:{rule.name}{end}" in led for end in (" ", ")"))
         assert named or rule.description == BY_OPERATORS or rule.name == "context_is_admin", rule
 
 

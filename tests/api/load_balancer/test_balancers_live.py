@@ -323,7 +323,7 @@ async def test_checks_of_members_do_not_come_from_where_metadata_is(web: Balanci
     (address,) = (one["ip_address"] for one in port["fixed_ips"])
     admin = await web.cloud.sign_in()
     path = f"{NETWORK}/ports?device_owner=network:distributed&network_id={web.network}"
-    (asked,) = (one["fixed_ips"] for one in (await admin.get(path))["ports"])
+    (requested,) = (one["fixed_ips"] for one in (await admin.get(path))["ports"])
     balancer = await web.balancer("ovn")
     listener = await web.make(
         balancer, "listeners", protocol="TCP", protocol_port=80, loadbalancer_id=balancer
@@ -336,7 +336,7 @@ async def test_checks_of_members_do_not_come_from_where_metadata_is(web: Balanci
     await web.make(balancer, "healthmonitors", pool_id=pool["id"], **check)
     (row,) = (one for one in await _rows(web, balancer) if type(one).__name__ == "LoadBalancer")
     (source,) = row.sources.values()
-    assert source.rpartition(":")[2] not in {one["ip_address"] for one in asked}
+    assert source.rpartition(":")[2] not in {one["ip_address"] for one in requested}
     (again,) = (one["fixed_ips"] for one in (await admin.get(path))["ports"])
     assert source.rpartition(":")[2] in {one["ip_address"] for one in again}
     await web.user("DELETE", f"{BASE}/loadbalancers/{balancer}?cascade=true", status=204)

@@ -54,13 +54,13 @@ async def test_every_filter_and_sort_key_is_read_or_refused(web: Balancing) -> N
 
 
 def test_each_rule_is_asked() -> None:
-    asked = {rule for route in ROUTES for rule in route.rules}
+    applied = {rule for route in ROUTES for rule in route.rules}
     # Those of single attributes, and those that are there for others.
     aside = {"os_load-balancer_api:loadbalancer:put:vip_sg_ids", "context_is_admin"}
     own = {rule.name for rule in RULES if rule.name.startswith("os_load-balancer_api:")}
-    assert own - asked - aside == set()
+    assert own - applied - aside == set()
     enforcer = Enforcer("load-balancer", RULES)
-    for rule in asked - {PUBLIC, SIGNED_IN}:
+    for rule in applied - {PUBLIC, SIGNED_IN}:
         assert enforcer.knows(rule), rule
 
 

@@ -112,7 +112,7 @@ async def test_samples_go_to_each_publisher_in_its_form(tmp_path: Path) -> None:
                 "the store is not among them"
             )
         told = dict(
-            zip([path for verb, path in web.asked if verb == "POST"], web.told, strict=True)
+            zip([path for verb, path in web.requests if verb == "POST"], web.told, strict=True)
         )
         (sample,) = msgspec.json.decode(told["/in"])
         assert (sample["counter_name"], sample["counter_volume"]) == ("volume.size", 3.0)
@@ -256,8 +256,8 @@ async def test_alarms_ring_by_traits_as_they_are_defined_and_by_what_they_are_to
         member = await cloud.project_with("p", "member")
         query = [{"field": "traits.colour", "op": "eq", "type": "string", "value": "red"}]
         states = {}
-        for event_type, asked in (("network.*", query), ("subnet.*", [])):
-            rule = {"event_type": event_type, "query": asked}
+        for event_type, condition in (("network.*", query), ("subnet.*", [])):
+            rule = {"event_type": event_type, "query": condition}
             sent = {"name": event_type, "type": "event", "event_rule": rule}
             states[event_type] = (await member.post("/alarming/v2/alarms", sent))["alarm_id"]
         await a_network(member, "red")

@@ -33,7 +33,7 @@ class Ways:
         self.other = made["id"]
         self.outer = await subnet(self.admin, self.other, "172.24.5.0/24", gateway_ip="172.24.5.1")
 
-    async def seen(self) -> dict[str, Any]:
+    async def shown(self) -> dict[str, Any]:
         return dict((await self.member.get(f"{V2}/routers/{self.id}"))["router"])
 
     async def change(
@@ -61,7 +61,7 @@ def on(gateways: list[dict[str, Any]]) -> list[str]:
 
 
 async def test_gateways_come_and_go(ways: Ways) -> None:
-    assert on((await ways.seen())["external_gateways"]) == [ways.public]
+    assert on((await ways.shown())["external_gateways"]) == [ways.public]
     made = await ways.change("add", [{"network_id": ways.other}])
     first, second = made["external_gateways"]
     assert first == made["external_gateway_info"] and first["network_id"] == ways.public

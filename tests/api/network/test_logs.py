@@ -93,8 +93,8 @@ async def test_a_port_is_logged_in_the_groups_that_it_is_in(lab: Lab) -> None:
     await lab.client("PUT", f"{V2}/ports/{lab.other['id']}", moved, status=200)
     assert await lab.logged(default) == set()
     assert {name for _, _, name in await lab.logged()} == {f"log-{made['id']}"}
-    unseen = [acl for acl in await lab.acls() if not acl.log]
-    assert unseen and all(acl.priority == 1002 for acl in unseen)
+    hidden = [acl for acl in await lab.acls() if not acl.log]
+    assert hidden and all(acl.priority == 1002 for acl in hidden)
     both = await lab.log(target_id=lab.port["id"], resource_id=lab.group)
     assert len({name for _, _, name in await lab.logged()}) == 2
     await lab.client("DELETE", f"{V2}/ports/{lab.port['id']}", status=204)

@@ -138,10 +138,10 @@ async def test_a_server_is_in_a_group_once(cloud: Cloud) -> None:
 async def test_promises_are_renewed_for_so_many_servers_at_once(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    requested: list[str] = []
 
     async def anew(tx: Any, server_id: str) -> bool:
-        asked.append(server_id)
+        requested.append(server_id)
         return server_id != "full"
 
     monkeypatch.setattr(promises, "MAXIMUM_SERVERS", 2)
@@ -151,7 +151,7 @@ async def test_promises_are_renewed_for_so_many_servers_at_once(
         await promises.renew_of(tx, room, ["a", "b", "c"])  # nobody holds anything
         monkeypatch.setattr(room, "promised_anew", anew)
         await promises.renew_of(tx, room, ["b", "a"])
-        assert asked == ["a", "b"]
+        assert requested == ["a", "b"]
         with pytest.raises(Conflict, match="more than 2 servers"):
             await promises.renew_of(tx, room, ["a", "b", "c"])
         with pytest.raises(Conflict, match="server full would exceed"):

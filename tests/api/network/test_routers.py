@@ -232,10 +232,10 @@ async def test_an_administrator_sees_the_default_group_that_a_project_will_have(
     path = f"{V2}/security-groups?name=default"
     (own,) = (await member.get(path))["security_groups"]
     for name in ("project_id", "tenant_id"):
-        asked = f"{path}&{name}={member.project_id}"
-        (seen,) = (await admin.get(asked))["security_groups"]
+        requested = f"{path}&{name}={member.project_id}"
+        (seen,) = (await admin.get(requested))["security_groups"]
         assert _without_times(seen) == _without_times(own)
-        assert (await stranger.get(asked))["security_groups"] == []
+        assert (await stranger.get(requested))["security_groups"] == []
     await port(member, (await network(member))["id"], security_groups=[])
     await admin("DELETE", f"{V2}/security-groups/{own['id']}", status=204)
 

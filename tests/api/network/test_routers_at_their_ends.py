@@ -87,7 +87,7 @@ async def test_a_gateway_stays_while_a_floating_ip_needs_its_network(ways: Ways)
     body = {"floatingip": {"floating_network_id": ways.other, "port_id": one["id"]}}
     await ways.member.post(f"{V2}/floatingips", body)
     # The other one of the network is enough; the public one nobody needs.
-    there = (await ways.seen())["external_gateways"]
+    there = (await ways.shown())["external_gateways"]
     last = {"network_id": ways.other, "external_fixed_ips": there[2]["external_fixed_ips"]}
     assert len((await ways.change("remove", [last], ways.admin))["external_gateways"]) == 2
     await ways.change("remove", [{"network_id": ways.public}])

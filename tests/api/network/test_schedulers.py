@@ -35,7 +35,7 @@ class Hosts:
         self.network, _, self.router = await lab(member)
         self.path = f"{V2}/routers/{self.router['id']}/l3-agents"
 
-    async def seen(self) -> dict[str, int]:
+    async def shown(self) -> dict[str, int]:
         found = (await self.admin.get(self.path))["agents"]
         return {one["host"]: one["ha_chassis_priority"] for one in found}
 
@@ -65,7 +65,7 @@ async def hosts(cloud: Cloud) -> Hosts:
 
 
 async def test_the_house_chooses_until_somebody_says_where_a_router_is(hosts: Hosts) -> None:
-    chosen = await hosts.seen()
+    chosen = await hosts.shown()
     assert set(chosen) == set(hosts.agents) and sorted(chosen.values()) == [1, 2, 3, 4]
     assert list(chosen.values()) == [4, 3, 2, 1]
     assert await hosts.in_ovn() == chosen
@@ -75,7 +75,7 @@ async def test_the_house_chooses_until_somebody_says_where_a_router_is(hosts: Ho
     first, *others = chosen
     await hosts.remove(first)
     left = {host: chosen[host] for host in others}
-    assert await hosts.seen() == left == await hosts.in_ovn()
+    assert await hosts.shown() == left == await hosts.in_ovn()
     listed = (await hosts.admin.get(f"{V2}{hosts.on(first)}"))["routers"]
     assert hosts.router["id"] not in {one["id"] for one in listed}
     await hosts.add(first, ha_chassis_priority=40)
@@ -83,7 +83,7 @@ async def test_the_house_chooses_until_somebody_says_where_a_router_is(hosts: Ho
     path = f"{V2}{hosts.on(others[0])}/{hosts.router['id']}"
     answer = await hosts.admin("PUT", path, {"ha_chassis_priority": 50}, status=200)
     assert answer.json() == {"ha_chassis_priority": 50}
-    assert list(await hosts.seen()) == [others[0], first, *others[1:]]
+    assert list(await hosts.shown()) == [others[0], first, *others[1:]]
     await hosts.remove(others[-1])
     await hosts.add(others[-1])  # behind all others
     assert (await hosts.in_ovn())[others[-1]] == 1
@@ -93,7 +93,7 @@ async def test_the_house_chooses_until_somebody_says_where_a_router_is(hosts: Ho
 
 
 async def test_a_host_comes_behind_all_others_however_low_these_are(hosts: Hosts) -> None:
-    first, *others = await hosts.seen()
+    first, *others = await hosts.shown()
     await hosts.remove(first)  # which leaves 3, 2 and 1
     await hosts.add(first)
     assert await hosts.in_ovn() == {others[0]: 4, others[1]: 3, others[2]: 2, first: 1}
@@ -112,7 +112,7 @@ async def test_what_does_not_go_together_is_refused(hosts: Hosts) -> None:
         return str((await refused(hosts.admin, method, path, body, status))["type"])
 
     assert await no("POST", hosts.on(one), body, 409) == "RouterHostedByL3Agent"
-    taken = {"ha_chassis_priority": (await hosts.seen())[other]}
+    taken = {"ha_chassis_priority": (await hosts.shown())[other]}
     assert await no("PUT", f"{hosts.on(one)}/{router}", taken, 409) == "RouterSchedulingFailed"
     await no("PUT", f"{hosts.on(one)}/{router}", {}, 400)
     await no("PUT", f"{hosts.on(one)}/{router}", {"ha_chassis_priority": 32768}, 400)
@@ -139,7 +139,7 @@ async def test_what_does_not_go_together_is_refused(hosts: Hosts) -> None:
 
 
 async def test_a_host_that_is_forgotten_carries_nothing_that_was_said(hosts: Hosts) -> None:
-    first, *others = await hosts.seen()
+    first, *others = await hosts.shown()
     for host in others:
         await hosts.remove(host)
     assert list(await hosts.in_ovn()) == [first]
@@ -164,7 +164,7 @@ async def test_only_hosts_that_the_operator_names_carry_gateways(tmp_path: Path)
         hosts = Hosts(cloud, await cloud.sign_in())
         await hosts.build()
         assert set(await hosts.in_ovn()) == {"h1", "h3", "never-heard-of"}
-        assert set(await hosts.seen()) == {"h1", "h3"}  # what has no agent is not told
+        assert set(await hosts.shown()) == {"h1", "h3"}  # what has no agent is not told
         body = {"router_id": hosts.router["id"]}
         error = await refused(hosts.admin, "POST", hosts.on("h2"), body, 404)
         assert error["type"] == "InvalidL3Agent"
@@ -178,4 +178,4 @@ async def test_only_hosts_that_the_operator_names_carry_gateways(tmp_path: Path)
         async with cloud.control.database.write() as tx:
             said = router_hosts.update().where(router_hosts.c.host == "never-heard-of")
             await tx.execute(said.values(host="h2"))
-        assert set(await hosts.seen()) == {"h1"}
+        assert set(await hosts.shown()) == {"h1"}

@@ -51,7 +51,7 @@ class Lab:
                 tx, self.cloud.network, self.client.project_id, names
             )
 
-    async def seen(self, port_id: str) -> dict[str, Any]:
+    async def shown(self, port_id: str) -> dict[str, Any]:
         admin = await self.cloud.sign_in()
         return dict((await admin.get(f"{V2}/ports/{port_id}"))["port"])
 
@@ -199,19 +199,19 @@ async def test_a_port_is_bound_once_and_to_one_server(lab: Lab) -> None:
     (plan,) = await lab.plan([NICWish(port_id=mine["id"])])
     for _ in range(2):  # twice is once
         await lab.bind([plan])
-    shown = await lab.seen(mine["id"])
+    shown = await lab.shown(mine["id"])
     assert (shown["device_id"], shown["binding:host_id"], shown["dns_name"]) == ("s-1", "h1", "vm")
     revision = shown["revision_number"]
     await lab.bind([plan])
-    assert (await lab.seen(mine["id"]))["revision_number"] == revision
+    assert (await lab.shown(mine["id"]))["revision_number"] == revision
     await lab.bind([plan], host="h2")
-    assert (await lab.seen(mine["id"]))["binding:host_id"] == "h2"
+    assert (await lab.shown(mine["id"]))["binding:host_id"] == "h2"
     with pytest.raises(Conflict, match="is still in use"):
         await lab.bind([plan], "s-2")
     with pytest.raises(BadInput, match="does not match instance's hostname vm"):
         await lab.bind(await lab.plan([NICWish(port_id=named["id"])]))
     await lab.bind(await lab.plan([NICWish(port_id=named["id"])]), hostname="-")  # no label at all
-    assert (await lab.seen(named["id"]))["dns_name"] == "db"
+    assert (await lab.shown(named["id"]))["dns_name"] == "db"
     gone = await port(lab.client, net)
     plans = await lab.plan([NICWish(port_id=gone["id"])])
     await lab.client("DELETE", f"{V2}/ports/{gone['id']}", status=204)

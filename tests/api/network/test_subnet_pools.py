@@ -236,8 +236,8 @@ async def test_address_scopes_hold_pools_apart(cloud: Cloud) -> None:
     seen = (await member.get(f"{V2}/networks/{lab['id']}"))["network"]
     assert (seen["ipv4_address_scope"], seen["ipv6_address_scope"]) == (made["id"], None)
     assert "same address scope" in await not_from_pool(member, lab["id"], cidr="10.7.0.0/24")
-    asked = {"object_type": "subnetpool", "object_id": mine["id"], "action": "access_as_shared"}
-    opened = {"rbac_policy": {**asked, "target_tenant": "another"}}
+    requested = {"object_type": "subnetpool", "object_id": mine["id"], "action": "access_as_shared"}
+    opened = {"rbac_policy": {**requested, "target_tenant": "another"}}
     error = await refused(member, "POST", "/rbac-policies", opened, 400)
     assert error["type"] == "RbacPolicyInitError"
     shared = {"address_scope": {"shared": True}}

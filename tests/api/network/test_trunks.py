@@ -46,7 +46,7 @@ class Lab:
         error = await refused(self.client, "PUT", path, {"sub_ports": list(subports)}, status)
         return str(error["type"])
 
-    async def seen(self, one: dict[str, Any]) -> dict[str, Any]:
+    async def shown(self, one: dict[str, Any]) -> dict[str, Any]:
         return dict((await self.client.get(f"{V2}/ports/{one['id']}"))["port"])
 
 
@@ -60,9 +60,9 @@ async def lab(cloud: Cloud) -> Lab:
 async def test_subports_come_and_go(cloud: Cloud, lab: Lab) -> None:
     made = await trunk(lab.client, lab.parent["id"], sub(lab.one, 101), tags=["t"])
     assert (made["status"], made["tags"], made["sub_ports"]) == ("DOWN", ["t"], [sub(lab.one, 101)])
-    taken = await lab.seen(lab.one)
+    taken = await lab.shown(lab.one)
     assert (taken["device_id"], taken["device_owner"]) == (made["id"], "trunk:subport")
-    details = (await lab.seen(lab.parent))["trunk_details"]
+    details = (await lab.shown(lab.parent))["trunk_details"]
     assert details == {
         "trunk_id": made["id"],
         "sub_ports": [{**sub(lab.one, 101), "mac_address": lab.one["mac_address"]}],
@@ -84,7 +84,7 @@ async def test_subports_come_and_go(cloud: Cloud, lab: Lab) -> None:
     )
     less = await lab.change(made, "remove", sub(lab.one, 101))
     assert less["sub_ports"] == [sub(lab.two, 102)]
-    assert (await lab.seen(lab.one))["device_owner"] == ""
+    assert (await lab.shown(lab.one))["device_owner"] == ""
     renamed = {"trunk": {"name": "new", "admin_state_up": False}}
     answer = (await lab.client("PUT", path, renamed, status=200)).json()["trunk"]
     assert (answer["name"], answer["admin_state_up"]) == ("new", False)
@@ -94,7 +94,7 @@ async def test_subports_come_and_go(cloud: Cloud, lab: Lab) -> None:
     assert error["type"] == "TrunkDisabled"
     await lab.client("PUT", path, {"trunk": {"admin_state_up": True}}, status=200)
     await lab.client("DELETE", path, status=204)
-    assert (await lab.seen(lab.two))["device_id"] == ""
+    assert (await lab.shown(lab.two))["device_id"] == ""
     await lab.client("DELETE", f"{V2}/ports/{lab.two['id']}", status=204)
 
 
@@ -171,7 +171,7 @@ async def test_subports_are_where_the_guest_is(cloud: Cloud, lab: Lab) -> None:
 
 async def _becomes(lab: Lab, one: dict[str, Any], status: str) -> None:
     async with asyncio.timeout(60):
-        while (await lab.seen(one))["status"] != status:
+        while (await lab.shown(one))["status"] != status:
             await asyncio.sleep(0.02)
 
 
@@ -185,4 +185,4 @@ async def test_a_trunk_ends_with_the_port_that_a_server_brought(cloud: Cloud, la
     await lab.client("DELETE", f"/compute/v2.1/servers/{server}", status=204)
     await settle(cloud)
     await lab.client.get(f"{V2}/trunks/{made['id']}", 404)
-    assert (await lab.seen(lab.one))["device_owner"] == ""
+    assert (await lab.shown(lab.one))["device_owner"] == ""

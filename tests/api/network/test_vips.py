@@ -46,7 +46,7 @@ class Lab:
         with pytest.raises(error, match=why):
             await self.claim(**values)
 
-    async def seen(self, port_id: str) -> dict[str, Any]:
+    async def shown(self, port_id: str) -> dict[str, Any]:
         return dict((await self.client.get(f"{V2}/ports/{port_id}"))["port"])
 
     async def release(self, port_id: str, *, made: bool) -> None:
@@ -74,7 +74,7 @@ async def test_an_address_is_held_where_it_is_said(lab: Lab) -> None:
         assert (held.made, held.network_id) == (True, lab.net)
         ((found, where),) = held.addresses
         assert found.startswith(address) and where == on, values
-        shown = await lab.seen(held.port_id)
+        shown = await lab.shown(held.port_id)
         assert (shown["device_owner"], shown["device_id"]) == ("Octavia", "lb-1")
         assert len(shown["security_groups"]) == 0
         await lab.release(held.port_id, made=True)
@@ -111,11 +111,11 @@ async def test_groups_say_who_comes_in(lab: Lab) -> None:
     body = {"security_group": {"name": "web"}}
     group = (await lab.client.post(f"{V2}/security-groups", body))["security_group"]["id"]
     held = await lab.claim(subnet_id=lab.first, groups=(group,))
-    assert (await lab.seen(held.port_id))["security_groups"] == [group]
+    assert (await lab.shown(held.port_id))["security_groups"] == [group]
     open_net = (await network(lab.client, port_security_enabled=False))["id"]
     there = (await subnet(lab.client, open_net, "10.6.0.0/24"))["id"]
     held = await lab.claim(subnet_id=there)
-    assert (await lab.seen(held.port_id))["port_security_enabled"] is False
+    assert (await lab.shown(held.port_id))["port_security_enabled"] is False
     await lab.no("Port Security must be enabled", subnet_id=there, groups=(group,))
 
 
@@ -136,10 +136,10 @@ async def test_a_port_that_its_user_has_made_is_held_and_let_go(lab: Lab) -> Non
     held = await lab.claim(port_id=mine["id"], subnet_id=lab.second)
     assert (held.made, held.addresses[0][1], len(held.addresses)) == (False, lab.second, 2)
     await lab.no("is in use", Conflict, port_id=mine["id"])
-    shown = await lab.seen(mine["id"])
+    shown = await lab.shown(mine["id"])
     assert (shown["device_owner"], shown["device_id"]) == ("Octavia", "lb-1")
     await lab.release(mine["id"], made=False)
-    shown = await lab.seen(mine["id"])
+    shown = await lab.shown(mine["id"])
     assert (shown["device_owner"], shown["device_id"]) == ("", "")
     held = await lab.claim(port_id=mine["id"], address="10.0.0.7")
     assert held.addresses[0] == ("10.0.0.7", lab.first)
@@ -158,7 +158,7 @@ async def test_a_held_port_has_a_policy_and_another_and_stands_somewhere(lab: La
     made = await port(lab.client, lab.net)
     held = await lab.claim(port_id=made["id"], qos_policy_id=one)
     assert held.qos_policy_id == one
-    assert (await lab.seen(made["id"]))["qos_policy_id"] == one
+    assert (await lab.shown(made["id"]))["qos_policy_id"] == one
     plain = await lab.claim(subnet_id=lab.first)
     assert plain.qos_policy_id is None
     database, room = lab.cloud.control.database, lab.cloud.network
@@ -168,7 +168,7 @@ async def test_a_held_port_has_a_policy_and_another_and_stands_somewhere(lab: La
         await networks.change_vip(tx, room, who, NOWHERE, {"qos_policy_id": one})  # gone is fine
         await networks.place_vip(tx, room, NOWHERE, "host-1")
         await networks.place_vip(tx, room, plain.port_id, "host-1")
-    assert (await lab.seen(made["id"]))["qos_policy_id"] is None
+    assert (await lab.shown(made["id"]))["qos_policy_id"] is None
     seen = (await admin.get(f"{V2}/ports/{plain.port_id}"))["port"]
     assert seen["binding:host_id"] == "host-1"
     with pytest.raises(BadInput, match="could not be found"):

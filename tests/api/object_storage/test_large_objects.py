@@ -164,10 +164,10 @@ async def test_a_part_of_a_manifest_is_no_manifest(cloud: Cloud) -> None:
     swift = await member(cloud)
     await _segments(swift)
     await _slo(swift, "/c/slo", [{"path": "/seg/s/0"}, {"path": "/seg/s/1"}])
-    asked = {"Destination": "c/copy", "Range": "bytes=0-9"}
-    await swift("COPY", "/c/slo?multipart-manifest=get", 400, headers=asked)
+    requested = {"Destination": "c/copy", "Range": "bytes=0-9"}
+    await swift("COPY", "/c/slo?multipart-manifest=get", 400, headers=requested)
     await swift("GET", "/c/copy", 404)
-    await swift("COPY", "/c/slo", 201, headers=asked)
+    await swift("COPY", "/c/slo", 201, headers=requested)
     assert (await swift("GET", "/c/copy", 200)).content == b"aaaabbbb"
 
 

@@ -101,8 +101,8 @@ async def test_forms(cloud: Cloud) -> None:
     xml = await swift("GET", "/c?format=xml", 200)
     assert xml.headers["content-type"] == "application/xml; charset=utf-8"
     assert '<container name="c"><object><name>a&amp;&lt;b&gt;"\n</name>' in xml.text
-    asked = await swift("GET", "/c", 200, headers={"Accept": "application/json"})
-    assert asked.json()[0]["content_type"] == "text/x"
+    requested = await swift("GET", "/c", 200, headers={"Accept": "application/json"})
+    assert requested.json()[0]["content_type"] == "text/x"
     both = {"Accept": "text/plain;q=0.1, application/xml"}
     assert "xml" in (await swift("GET", "", 200, headers=both)).headers["content-type"]
     await swift("GET", "/c", 406, headers={"Accept": "image/png"})

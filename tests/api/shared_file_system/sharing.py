@@ -47,7 +47,7 @@ class Sharing:
                 assert value == "error" or "error" not in str(found[field]), found
                 await asyncio.sleep(0.02)
 
-    async def seen(self, path: str, name: str, field: str, value: Any) -> dict[str, Any]:
+    async def wait_for(self, path: str, name: str, field: str, value: Any) -> dict[str, Any]:
         """The same as an operator sees it, whatever else it shows first."""
         async with asyncio.timeout(30):
             while True:

@@ -34,7 +34,7 @@ async def test_a_snapshot_is_mounted_and_a_share_made_of_it(files: Sharing) -> N
     made = await files.user.post(f"{path}/action", body, status=202, headers=NEWEST)
     assert made["snapshot_access"]["state"] == "queued_to_apply"
     listed = f"snapshots/{snapshot}/access-list"
-    await files.seen(listed, "snapshot_access_list", "state", "active")
+    await files.wait_for(listed, "snapshot_access_list", "state", "active")
     await files.user("DELETE", f"{BASE}/shares/{share['id']}", status=403)
     copy = await files.share(snapshot_id=snapshot)
     assert copy["size"] == 1 and copy["snapshot_id"] == snapshot
@@ -81,11 +81,11 @@ async def test_what_is_let_go_of_is_taken_over_again(files: Sharing) -> None:
     await files.gone(f"shares/{share['id']}")
     body = {"service_host": host, "export_path": place["path"], "protocol": "NFS"}
     made = await files.admin.post(f"{BASE}/shares/manage", {"share": body}, 200, headers=NEWEST)
-    found = await files.seen(f"shares/{made['share']['id']}", "share", "status", "available")
+    found = await files.wait_for(f"shares/{made['share']['id']}", "share", "status", "available")
     assert found["size"] >= 1
     body["export_path"] = "10.0.0.1:/nowhere"
     made = await files.admin.post(f"{BASE}/shares/manage", {"share": body}, 200, headers=NEWEST)
-    await files.seen(f"shares/{made['share']['id']}", "share", "status", "manage_error")
+    await files.wait_for(f"shares/{made['share']['id']}", "share", "status", "manage_error")
 
 
 async def test_a_share_moves_in_two_phases(files: Sharing) -> None:
@@ -119,11 +119,11 @@ async def test_a_share_moves_in_two_phases(files: Sharing) -> None:
     assert (await files.admin.get(path))["share"]["host"] == other
     told = await files.admin.get(f"{path}/migration-progress", headers=NEWEST)
     assert told["total_progress"] == 100
-    await files.seen(f"shares/{share['id']}/instances", "share_instances", "#", 1)
+    await files.wait_for(f"shares/{share['id']}/instances", "share_instances", "#", 1)
 
 
 async def _at_state(files: Sharing, path: str, state: str) -> None:
-    await files.seen(path.removeprefix(f"{BASE}/"), "share", "task_state", state)
+    await files.wait_for(path.removeprefix(f"{BASE}/"), "share", "task_state", state)
 
 
 async def test_quotas_hold_for_projects_users_and_types(files: Sharing) -> None:
@@ -173,4 +173,4 @@ async def test_operators_see_and_switch_back_ends(files: Sharing) -> None:
     zones = await files.user.get(f"{BASE}/availability-zones", headers=NEWEST)
     assert [one["name"] for one in zones["availability_zones"]] == ["nova"]
     assert share["status"] == "error"
-    await files.seen("services?ensuring=true", "services", "#", 0)
+    await files.wait_for("services?ensuring=true", "services", "#", 0)

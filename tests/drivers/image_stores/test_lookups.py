@@ -17,10 +17,10 @@ class Resolver:
 
     def __init__(self) -> None:
         self.let_go = threading.Event()
-        self.asked = 0
+        self.requests = 0
 
     def find(self, host: str, port: int) -> list[Any]:
-        self.asked += 1
+        self.requests += 1
         if host == "slow":
             self.let_go.wait(60)
         if host == "nowhere":
@@ -41,7 +41,7 @@ async def test_one_projects_slow_names_leave_the_others_theirs() -> None:
         await asyncio.sleep(0)
         for number in range(20):
             assert await _of(f"p{number}", lookups, "good") == ["192.0.2.1"]
-        assert resolver.asked == AT_ONCE + 20
+        assert resolver.requests == AT_ONCE + 20
         for one in slow[:50]:
             one.cancel()
         resolver.let_go.set()

@@ -94,7 +94,7 @@ async def test_a_name_that_leads_to_this_machine_is_refused(web: Web) -> None:
         await fetched(closed, web.url("/i", "localhost"))
     with pytest.raises(NotAllowed):
         await resolve(closed, "localhost", web.port)
-    assert web.asked == []
+    assert web.requests == []
 
 
 @pytest.mark.parametrize("odd", ["http://2130706433:{port}/i", "http://0x7f.1:{port}/i"])
@@ -102,7 +102,7 @@ async def test_odd_ways_to_write_an_address_lead_nowhere(web: Web, odd: str) -> 
     web.pages["/i"] = Page(data=b"secret")
     with pytest.raises((NotAllowed, WebBroken)):
         await fetched(WebRules(ports=(web.port,)), odd.format(port=web.port))
-    assert web.asked == []
+    assert web.requests == []
 
 
 async def test_a_redirect_is_checked_like_the_first_address(web: Web) -> None:
@@ -118,7 +118,7 @@ async def test_a_redirect_is_checked_like_the_first_address(web: Web) -> None:
         # The operator allows one address of loopback only.
         with pytest.raises((NotAllowed, WebBroken)):
             await fetched(rules(web), web.url("/b"))
-        assert inner.asked == []
+        assert inner.requests == []
     web.pages["/good"] = Page(status=302, headers={"Location": "/end"})
     web.pages["/end"] = Page(data=b"image")
     assert await fetched(rules(web), web.url("/good")) == b"image"
@@ -180,7 +180,7 @@ async def test_what_is_told_goes_where_it_may_and_no_further(web: Web) -> None:
             await post(WebRules(ports=(web.port,)), web.url("/hook", "localhost"), b"3", {})
         with pytest.raises(WebBroken, match="404"):
             await post(rules(web), web.url("/nowhere"), b"4", {})
-        assert inner.asked == []
+        assert inner.requests == []
     assert b"1" in web.told and b"3" not in web.told
 
 

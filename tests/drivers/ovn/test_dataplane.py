@@ -1128,13 +1128,13 @@ async def test_connections_go_on_whichever_engine_is_killed(cloud: Cloud) -> Non
 async def test_metadata_knows_which_network_asks(cloud: Cloud) -> None:
     """Same prefix everywhere; the third network's guest has the address of the first's metadata."""
     await group(cloud, EGRESS)
-    asked = {
+    requested = {
         1: ("10.0.0.2", "10.0.0.11"),
         2: ("10.0.0.2", "10.0.0.11"),
         3: ("10.0.0.3", "10.0.0.2"),
     }
     networks = {}
-    for number, (metadata_ip, guest_ip) in asked.items():
+    for number, (metadata_ip, guest_ip) in requested.items():
         spec = networks[number] = net(number, metadata_ip)
         assert spec.metadata_port is not None
         await network(cloud, spec)
@@ -1147,7 +1147,7 @@ async def test_metadata_knows_which_network_asks(cloud: Cloud) -> None:
     all_sockets = {n: await cloud.chassis.metadata_sockets(spec.id) for n, spec in networks.items()}
     sockets = {n: of_both[0] for n, of_both in all_sockets.items()}
     try:
-        for number, (metadata_ip, guest_ip) in asked.items():
+        for number, (metadata_ip, guest_ip) in requested.items():
             inside = cloud.guests[number - 1].namespace
             await host.ip(inside, "route", "add", "169.254.169.254", "via", metadata_ip)
             seen = await talk(inside, "169.254.169.254", 80, sockets[number])

@@ -217,7 +217,7 @@ async def says(one: Guest, listener: socket.socket, port: int = 80) -> str:
 # ---- DHCPv6, as a client of RFC 8415 speaks it
 
 SOLICIT, ADVERTISE, REQUEST, REPLY, INFORMATION = 1, 2, 3, 7, 11
-CLIENT_ID, SERVER_ID, IA_NA, ASKED, DNS, DOMAINS = 1, 2, 3, 6, 23, 24
+CLIENT_ID, SERVER_ID, IA_NA, OPTION_REQUEST, DNS, DOMAINS = 1, 2, 3, 6, 23, 24
 
 
 def option(code: int, data: bytes) -> bytes:
@@ -246,7 +246,7 @@ async def asks(one: Guest, kind: int, *more: bytes) -> dict[int, bytes]:
 
     duid = b"\0\3\0\1" + bytes.fromhex(one.spec.mac.replace(":", ""))
     text = bytes([kind]) + b"abc" + option(CLIENT_ID, duid) + b"".join(more)
-    text += option(ASKED, struct.pack("!HH", DNS, DOMAINS))
+    text += option(OPTION_REQUEST, struct.pack("!HH", DNS, DOMAINS))
     with await host.inside(one.namespace, make) as client:
         async with asyncio.timeout(30):
             while True:

@@ -49,7 +49,7 @@ async def forwarding(cloud: Cloud, device: str) -> str:
 
 async def test_guests_and_the_lan_reach_each_other_as_asked_for() -> None:
     async with whole_cloud() as cloud, lan(cloud, "lan0", 2) as near, lan(cloud, "lan1", 3) as far:
-        asked = outside.Outside(
+        desired = outside.Outside(
             name="hanok_test", device=cloud.plane.host_device, cidr="172.24.4.0/24", netns=cloud.host,
             folder=cloud.plane.path("mine"),
         )  # fmt: skip
@@ -58,8 +58,8 @@ async def test_guests_and_the_lan_reach_each_other_as_asked_for() -> None:
         assert await pings(cloud.host, "172.24.4.101")
         assert not await first.pings("192.0.2.2", within_s=1)
 
-        await outside.ensure(asked)
-        assert await outside.differences(asked) == []
+        await outside.ensure(desired)
+        assert await outside.differences(desired) == []
         with await listen(near, "192.0.2.2", 3333) as listener:
             assert await talk(first.namespace, "192.0.2.2", 3333, listener) == "192.0.2.1"
             assert await talk(second.namespace, "192.0.2.2", 3333, listener) == "192.0.2.1"
@@ -67,7 +67,9 @@ async def test_guests_and_the_lan_reach_each_other_as_asked_for() -> None:
         assert not await pings(near, "192.0.3.2", within_s=1), "the host is no router for others"
 
         both = msgspec.structs.replace(
-            asked, lan="lan0", forwards=(outside.Forward(port=2222, address="172.24.4.101", to=22),)
+            desired,
+            lan="lan0",
+            forwards=(outside.Forward(port=2222, address="172.24.4.101", to=22),),
         )
         await outside.ensure(both)
         await outside.ensure(both)
@@ -94,7 +96,9 @@ async def test_guests_and_the_lan_reach_each_other_as_asked_for() -> None:
             assert await talk(first.namespace, "192.0.2.2", 3333, listener) == "172.24.4.101"
 
         # Another cloud needs the devices too: they forward until it has gone as well.
-        other = msgspec.structs.replace(asked, name="hanok_other", folder=cloud.plane.path("other"))
+        other = msgspec.structs.replace(
+            desired, name="hanok_other", folder=cloud.plane.path("other")
+        )
         await outside.ensure(other)
         await outside.remove(both)
         assert await forwarding(cloud, "lan0") == "1"
@@ -103,8 +107,8 @@ async def test_guests_and_the_lan_reach_each_other_as_asked_for() -> None:
         assert await forwarding(cloud, "lan0") == "0"
         assert await forwarding(cloud, "lan1") == "0"
         assert await outside.leftovers(other) == []
-        await outside.ensure(msgspec.structs.replace(asked, snat=False))
-        assert await outside.leftovers(asked) == []
+        await outside.ensure(msgspec.structs.replace(desired, snat=False))
+        assert await outside.leftovers(desired) == []
 
 
 async def forwards6(cloud: Cloud) -> None:
@@ -119,7 +123,7 @@ async def forwards6(cloud: Cloud) -> None:
 
 async def test_by_ipv6_the_host_is_reached_and_nobody_behind_it() -> None:
     async with whole_cloud() as cloud, lan(cloud, "lan0", 2) as near:
-        asked = outside.Outside(
+        desired = outside.Outside(
             name="hanok_test", device=cloud.plane.host_device, cidr="172.24.4.0/24", netns=cloud.host,
             folder=cloud.plane.path("mine"), snat=False, address6="2001:db8::1/64",
         )  # fmt: skip
@@ -131,10 +135,10 @@ async def test_by_ipv6_the_host_is_reached_and_nobody_behind_it() -> None:
         changed = msgspec.structs.replace(router, gateway=gateway)
         await cloud.apply(topology.router_scope("r1"), topology.router(changed))
         assert await cloud.northbound.wait_applied(60)
-        assert await outside.differences(asked)
+        assert await outside.differences(desired)
         for _ in range(2):
-            await outside.ensure(asked)
-            assert await outside.differences(asked) == []
+            await outside.ensure(desired)
+            assert await outside.differences(desired) == []
         assert await pings(cloud.host, "2001:db8::10")
 
         await host.ip(cloud.host, *"addr add 2001:db8:1::1/64 dev lan0 nodad".split())
@@ -145,9 +149,9 @@ async def test_by_ipv6_the_host_is_reached_and_nobody_behind_it() -> None:
         assert not await pings(near, "2001:db8::10", within_s=1)
         await host.run("ip", "netns", "exec", cloud.host, "nft", "flush", "ruleset")
         assert await pings(near, "2001:db8::10"), "nothing else was in the way"
-        await outside.ensure(asked)
+        await outside.ensure(desired)
         assert not await pings(near, "2001:db8::10", within_s=1)
-        await host.ip(cloud.host, *f"addr del 2001:db8::1/64 dev {asked.device}".split())
-        assert "does not have the address 2001:db8::1/64" in (await outside.differences(asked))[0]
-        await outside.remove(asked)
-        assert await outside.leftovers(asked) == []
+        await host.ip(cloud.host, *f"addr del 2001:db8::1/64 dev {desired.device}".split())
+        assert "does not have the address 2001:db8::1/64" in (await outside.differences(desired))[0]
+        await outside.remove(desired)
+        assert await outside.leftovers(desired) == []

@@ -94,8 +94,8 @@ def test_what_asks_for_a_certificate_says_nothing_of_who_it_is(cloud: Authority)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "h9")])
     builder = x509.CertificateSigningRequestBuilder().subject_name(name)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-    asked = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
-    made = cloud.for_host(asked, "h2", ["10.0.0.2"], NOW)
+    requested = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+    made = cloud.for_host(requested, "h2", ["10.0.0.2"], NOW)
     for text in (made.certificate, made.southbound):
         found = x509.load_pem_x509_certificate(text.encode())
         assert found.subject.rfc4514_string() == "CN=h2"

@@ -38,8 +38,8 @@ def test_settings_are_made_once_and_kept(tmp_path: Path) -> None:
 
 def test_a_cloud_has_ipv6_outside_once_a_layout_wants_it(tmp_path: Path) -> None:
     assert creation.make(tmp_path, wish(free_port())).settings.external_cidr6 == ""
-    asked = replace(SIMULATED, ipv6=True)
-    assert creation.make(tmp_path, asked).settings.external_cidr6 == "2001:db8::/64"
+    requested = replace(SIMULATED, ipv6=True)
+    assert creation.make(tmp_path, requested).settings.external_cidr6 == "2001:db8::/64"
     assert creation.make(tmp_path, SIMULATED).settings.external_cidr6 == "2001:db8::/64"
 
 

@@ -164,7 +164,9 @@ def test_tables_and_durations() -> None:
 
 
 def test_the_words_of_a_page_are_found() -> None:
-    page = faults.image(503, "", "The disk is full: 5 < 6 MiB.", faults.Asked(request_id="r"), {})
+    page = faults.image(
+        503, "", "The disk is full: 5 < 6 MiB.", faults.FaultContext(request_id="r"), {}
+    )
     assert message_of(None, bytes(page.body)) == "The disk is full: 5 < 6 MiB."
 
 

@@ -70,8 +70,8 @@ def said(
         key: {one: frozenset(those) for one, those in found.items()}
         for key, found in values.items()
     }
-    asked = aggregate_rules.asked_of(specs or {})
-    return aggregate_rules.ruled(frozen, asked=asked, settings=settings, **base)
+    requirements = aggregate_rules.requirements_of(specs or {})
+    return aggregate_rules.ruled(frozen, requirements=requirements, settings=settings, **base)
 
 
 SSD = {"ssd": {A: {"true"}, B: {"false", "maybe"}}}

@@ -34,11 +34,11 @@ def server(**values: Any) -> bodies.NewServer:
 
 
 def mapped(
-    *devices: dict[str, Any], most: int = 3, properties: Any = None, **values: Any
+    *devices: dict[str, Any], maximum: int = 3, properties: Any = None, **values: Any
 ) -> list[Mapped]:
     requested = server(block_device_mapping_v2=list(devices), **values)
     return block_devices.local_disks(
-        block_devices.described(requested), FLAVOR, properties or {}, most
+        block_devices.described(requested), FLAVOR, properties or {}, maximum
     )
 
 
@@ -215,10 +215,10 @@ def test_controllers_have_places_for_what_may_come_besides(
     properties: dict[str, str], fits: int
 ) -> None:
     requested = [ROOT, *[{**BLANK, "volume_size": 1}] * 3, SWAP]
-    assert len(mapped(*requested[:fits], most=-1, properties=properties)) == fits
+    assert len(mapped(*requested[:fits], maximum=-1, properties=properties)) == fits
     if fits < len(requested):
         with pytest.raises(BadInput, match="not enough places"):
-            mapped(*requested[: fits + 1], most=-1, properties=properties)
+            mapped(*requested[: fits + 1], maximum=-1, properties=properties)
 
 
 LEGACY: list[tuple[list[dict[str, Any]], Any]] = [

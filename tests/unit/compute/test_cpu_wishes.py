@@ -15,7 +15,7 @@ from hanok.services.compute.logic.cpu_wishes import Wish
 VCPUS, MEMORY = 4, 1024
 
 
-def asked(*given: str) -> Wish | None:
+def wish_of(*given: str) -> Wish | None:
     """What is asked by "hw:name=value" (the flavor's) and "hw_name=value" (the image's)."""
     pairs = dict(one.split("=", 1) for one in given)
     specs = {name: value for name, value in pairs.items() if ":" in name}
@@ -43,7 +43,7 @@ def asked(*given: str) -> Wish | None:
     ],
 )  # fmt: skip
 def test_nodes(given: tuple[str, ...], expected: Any) -> None:
-    wish = asked(*given)
+    wish = wish_of(*given)
     found = (
         None
         if wish is None
@@ -62,7 +62,7 @@ def test_nodes(given: tuple[str, ...], expected: Any) -> None:
     ],
 )  # fmt: skip
 def test_pages(given: tuple[str, ...], page: Any) -> None:
-    wish = asked(*given)
+    wish = wish_of(*given)
     assert wish is not None and wish.page == page
 
 
@@ -119,7 +119,7 @@ def test_pages(given: tuple[str, ...], page: Any) -> None:
 )  # fmt: skip
 def test_refusals(given: tuple[str, ...], why: str) -> None:
     with pytest.raises(BadInput, match=re.escape(why)):
-        asked(*given)
+        wish_of(*given)
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def test_refusals(given: tuple[str, ...], why: str) -> None:
     ],
 )
 def test_how_near_devices_must_be(given: tuple[str, ...], policy: str) -> None:
-    wish = asked("hw:numa_nodes=1", *given)
+    wish = wish_of("hw:numa_nodes=1", *given)
     assert wish is not None and wish.affinity == policy
-    assert asked(*given) is None  # alone it says nothing of CPUs or memory
+    assert wish_of(*given) is None  # alone it says nothing of CPUs or memory
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_how_near_devices_must_be(given: tuple[str, ...], policy: str) -> None:
 def test_an_image_says_what_a_flavor_leaves_open_of_threads(
     given: tuple[str, ...], threads: str
 ) -> None:
-    wish = asked("hw:cpu_policy=dedicated", *given)
+    wish = wish_of("hw:cpu_policy=dedicated", *given)
     assert wish is not None and wish.threads == threads
 
 
@@ -171,7 +171,7 @@ def test_how_many_cpus_of_each_kind() -> None:
         (("hw:cpu_policy=mixed", "hw:cpu_dedicated_mask=0"), 1, 3),
         (("hw:numa_nodes=2",), 0, 4),
     ):
-        wish = asked(*given)
+        wish = wish_of(*given)
         assert wish is not None and (wish.dedicated, wish.shared) == (dedicated, shared)
 
 

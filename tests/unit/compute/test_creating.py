@@ -121,9 +121,9 @@ def test_certificates_that_a_server_trusts_are_ids_of_secrets_each_once() -> Non
 @pytest.mark.parametrize("specs", [None, {}, {"hw:boot_menu": "true"}])
 def test_a_server_asks_of_devices_what_its_flavor_says(specs: dict[str, str] | None) -> None:
     row: Any = SimpleNamespace(flavor={"name": "f", "extra_specs": specs}, vcpus=1)
-    asked = rebuilding.asked_of(row, {"hw_vif_model": "e1000"}, "image")
-    assert asked.devices.boot_menu is bool(specs)
-    assert asked.traits == {"COMPUTE_NET_VIF_MODEL_E1000"}
+    found = rebuilding.requirements_of(row, {"hw_vif_model": "e1000"}, "image")
+    assert found.devices.boot_menu is bool(specs)
+    assert found.traits == {"COMPUTE_NET_VIF_MODEL_E1000"}
 
 
 def test_a_snapshot_takes_over_what_describes_the_disk() -> None:

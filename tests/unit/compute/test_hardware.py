@@ -38,7 +38,7 @@ def command_line(
     properties: Words, specs: Words, vcpus: int = 4, *, accelerator: str = "tcg"
 ) -> str:
     """The words that a guest of this image and flavor is started with."""
-    asked = hardware.asked(specs, properties, vcpus)
+    requested = hardware.requirements(specs, properties, vcpus)
     spec = EnsureInstance(
         server_id=new_uuid(),
         generation=1,
@@ -51,13 +51,13 @@ def command_line(
         disk_gib=1,
         image_id=new_uuid(),
         image_format="raw",
-        devices=asked.devices,
+        devices=requested.devices,
     )
     record = Record(server_id=spec.server_id, generation=1, spec=spec)
     board = Board(ABLE, accelerator)
     for name, value in board.found_anew(record).items():
         setattr(record, name, value)
-    taps = tuple(range(10, 10 + asked.devices.queues))
+    taps = tuple(range(10, 10 + requested.devices.queues))
     guest = GuestSpec(
         server_id=spec.server_id,
         vcpus=vcpus,
@@ -235,8 +235,8 @@ HOSTS: list[tuple[Words, Words, set[str], set[str]]] = [
 def test_what_a_host_has_to_have(
     properties: Words, specs: Words, traits: set[str], offers: set[str]
 ) -> None:
-    asked = hardware.asked(specs, properties, 2)
-    assert (set(asked.traits), set(asked.offers)) == (traits, offers)
+    requested = hardware.requirements(specs, properties, 2)
+    assert (set(requested.traits), set(requested.offers)) == (traits, offers)
 
 
 NOT_REFUSED: list[tuple[Words, Words]] = [
@@ -252,7 +252,7 @@ NOT_REFUSED: list[tuple[Words, Words]] = [
 
 @pytest.mark.parametrize(("properties", "specs"), NOT_REFUSED)
 def test_what_agrees_is_taken(properties: Words, specs: Words) -> None:
-    hardware.asked(specs, properties, 2)
+    hardware.requirements(specs, properties, 2)
 
 
 @pytest.mark.parametrize(
@@ -266,12 +266,12 @@ def test_what_agrees_is_taken(properties: Words, specs: Words) -> None:
     ],
 )
 def test_memory_that_stays_where_it_is(properties: Words, specs: Words, locked: bool) -> None:
-    assert hardware.asked(specs, properties, 2).devices.locked_memory is locked
+    assert hardware.requirements(specs, properties, 2).devices.locked_memory is locked
 
 
 def test_cores_are_no_more_than_the_flavor_lets() -> None:
     specs = {"hw:cpu_max_cores": "1", "hw:cpu_sockets": "2", "hw:cpu_threads": "1"}
-    found = hardware.asked(specs, {}, 4).devices
+    found = hardware.requirements(specs, {}, 4).devices
     assert (found.sockets, found.cores, found.threads) == (4, 1, 1)
 
 
@@ -445,7 +445,7 @@ REFUSED: list[tuple[Words, Words, str]] = [
 @pytest.mark.parametrize(("properties", "specs", "why"), REFUSED)
 def test_what_nobody_could_have_is_refused(properties: Words, specs: Words, why: str) -> None:
     with pytest.raises(BadInput) as refused:
-        hardware.asked(specs, properties, 2, flavor_name="small", image_name="lin")
+        hardware.requirements(specs, properties, 2, flavor_name="small", image_name="lin")
     assert why in refused.value.message
 
 
@@ -459,6 +459,6 @@ def test_no_value_breaks_it(name: str) -> None:
     ]
     for specs, properties in both:
         try:
-            hardware.asked(specs, properties, 2)
+            hardware.requirements(specs, properties, 2)
         except BadInput as error:
             assert len(error.message) < 600

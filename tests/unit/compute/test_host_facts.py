@@ -69,7 +69,7 @@ def test_what_a_flavor_wants_of_figures(specs: dict[str, str], fits: bool) -> No
     ],
 )
 def test_what_an_image_wants_to_run_on(properties: dict[str, Any], runs: bool) -> None:
-    assert host_facts.runs(hardware.asked({}, properties, 1), HOST) is runs
+    assert host_facts.runs(hardware.requirements({}, properties, 1), HOST) is runs
 
 
 @pytest.mark.parametrize(

@@ -160,15 +160,15 @@ def test_disks_are_named_in_the_order_in_which_the_guest_has_them(
 
 
 def test_a_tagged_card_is_told_where_it_is_behind_all_disks() -> None:
-    cards = [port(number=0), port(number=1)]
-    nics = [{"port_id": cards[0].port_id}, {"port_id": cards[1].port_id, "tag": "inside"}]
+    ports = [port(number=0), port(number=1)]
+    nics = [{"port_id": ports[0].port_id}, {"port_id": ports[1].port_id, "tag": "inside"}]
     flavor = {"name": "small", "ephemeral": 1, "swap": 64}
     for drive, address in ((False, "0000:05:00.0"), (True, "0000:06:00.0")):
         row = server(flavor=flavor, nics=nics, config_drive=drive)
-        told = json.loads(metadata.files(row, cards)["openstack/latest/meta_data.json"])
+        told = json.loads(metadata.files(row, ports)["openstack/latest/meta_data.json"])
         assert told["devices"] == [
             {
-                "type": "nic", "bus": "pci", "address": address, "mac": cards[1].mac,
+                "type": "nic", "bus": "pci", "address": address, "mac": ports[1].mac,
                 "tags": ["inside"],
             }
         ]  # fmt: skip

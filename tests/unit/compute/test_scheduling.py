@@ -27,7 +27,7 @@ from hanok.services.placement import facade as placement
 GIVEN = {"VCPU": 2, "MEMORY_MB": 512, "DISK_GB": 10}
 
 
-def asked(specs: dict[str, str], properties: dict[str, str] | None = None) -> Any:
+def groups_of(specs: dict[str, str], properties: dict[str, str] | None = None) -> Any:
     return scheduling.groups_of(GIVEN, specs, properties or {})
 
 
@@ -36,12 +36,12 @@ def names(sets: tuple[frozenset[str], ...]) -> list[list[str]]:
 
 
 def test_a_flavor_asks_for_what_it_has() -> None:
-    groups, isolate = asked({"mine:owner": "x", "hw:cpu_policy": "shared"})
+    groups, isolate = groups_of({"mine:owner": "x", "hw:cpu_policy": "shared"})
     assert set(groups) == {""} and groups[""].resources == GIVEN and not isolate
 
 
 def test_specs_take_the_place_of_what_the_flavor_has() -> None:
-    groups, _ = asked(
+    groups, _ = groups_of(
         {"resources:VCPU": "0", "resources:DISK_GB": "3", "resources:CUSTOM_GPU": "1"}
     )
     assert groups[""].resources == {"MEMORY_MB": 512, "DISK_GB": 3, "CUSTOM_GPU": 1}
@@ -49,13 +49,13 @@ def test_specs_take_the_place_of_what_the_flavor_has() -> None:
 
 def test_traits_of_flavor_and_image_come_together() -> None:
     specs = {"trait:CUSTOM_A": "required", "trait:CUSTOM_B": "forbidden"}
-    groups, _ = asked(specs, {"trait:CUSTOM_C": "required", "os_distro": "debian"})
+    groups, _ = groups_of(specs, {"trait:CUSTOM_C": "required", "os_distro": "debian"})
     assert names(groups[""].required) == [["CUSTOM_A"], ["CUSTOM_C"]]
     assert groups[""].forbidden == {"CUSTOM_B"}
 
 
 def test_a_group_may_have_traits_alone_where_it_is_in_one_part_of_a_tree_with_others() -> None:
-    groups, _ = asked(
+    groups, _ = groups_of(
         {"resources1:CUSTOM_GPU": "1", "trait2:CUSTOM_A": "required", "same_subtree": "1,2",
          "group_policy": "none"}
     )  # fmt: skip
@@ -63,7 +63,7 @@ def test_a_group_may_have_traits_alone_where_it_is_in_one_part_of_a_tree_with_ot
 
 
 def test_numbered_groups_stand_beside_the_plain_one() -> None:
-    groups, isolate = asked(
+    groups, isolate = groups_of(
         {
             "resources1:CUSTOM_GPU": "1", "trait1:CUSTOM_A": "required",
             "resources_b:CUSTOM_GPU": "2", "group_policy": "isolate",
@@ -99,18 +99,18 @@ def test_numbered_groups_stand_beside_the_plain_one() -> None:
 )  # fmt: skip
 def test_what_cannot_be_acted_on_is_refused(specs: dict[str, str], said: str) -> None:
     with pytest.raises(BadInput, match=said):
-        asked(specs)
+        groups_of(specs)
 
 
 def test_the_largest_amount_and_the_longest_trait() -> None:
     trait = "CUSTOM_" + "A" * 248
-    groups, _ = asked({"resources:VCPU": "2147483647", f"trait:{trait}": "required"})
+    groups, _ = groups_of({"resources:VCPU": "2147483647", f"trait:{trait}": "required"})
     assert groups[""].resources["VCPU"] == 2147483647 and names(groups[""].required) == [[trait]]
 
 
 def test_an_image_requires_and_never_forbids() -> None:
     with pytest.raises(BadInput, match="can only require"):
-        asked({}, {"trait:CUSTOM_A": "forbidden"})
+        groups_of({}, {"trait:CUSTOM_A": "forbidden"})
 
 
 def test_ephemeral_and_swap_disks_are_taken_of_the_host_in_whole_gib() -> None:

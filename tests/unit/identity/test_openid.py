@@ -68,7 +68,7 @@ class Provider:
 
     def looked(self) -> int:
         """How often we asked the provider for its description."""
-        return self.web.asked.count(("GET", DESCRIPTION))
+        return self.web.requests.count(("GET", DESCRIPTION))
 
     def token(
         self,
@@ -230,7 +230,7 @@ async def test_a_code_is_redeemed(provider: Provider) -> None:
     own = {"id_token": provider.token(nonce="n", name="Ada")}
     provider.says("token", own)
     assert (await _redeemed(provider))["name"] == "Ada"
-    assert ("GET", "/idp/userinfo") not in provider.web.asked  # nothing to ask with
+    assert ("GET", "/idp/userinfo") not in provider.web.requests  # nothing to ask with
     provider.says("token", {**own, "access_token": "opaque"})
     provider.says("userinfo", {"sub": "ada", "name": "somebody", "email": "a@example.org"})
     found = await _redeemed(provider, client_secret="")

@@ -51,7 +51,7 @@ def test_each_router_begins_at_another_host_and_has_five_at_most() -> None:
 def test_hosts_move_up_no_further_than_makes_room_for_the_lowest_number(
     before: dict[str, int], after: dict[str, int]
 ) -> None:
-    assert scheduling._with_room_below(before) == after
+    assert scheduling._moved_up(before) == after
 
 
 @pytest.mark.parametrize(

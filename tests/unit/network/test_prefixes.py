@@ -10,10 +10,10 @@ from hanok.services.network.logic.prefixes import cut, first_free, gaps, holds, 
 SPACE = ip_network("10.0.0.0/24")
 
 
-def some(dice: random.Random, most: int) -> list[IPv4Network]:
+def some(dice: random.Random, maximum: int) -> list[IPv4Network]:
     """Prefixes in the space that do not touch each other."""
     found: list[IPv4Network] = []
-    for _ in range(dice.randint(0, most)):
+    for _ in range(dice.randint(0, maximum)):
         length = dice.randint(25, 32)
         one = IPv4Network((int(SPACE.network_address) + dice.randrange(256), length), strict=False)
         if not any(one.overlaps(other) for other in found):

@@ -32,17 +32,17 @@ class Source:
 
     def __init__(self) -> None:
         self.may = asyncio.Event()
-        self.asked = 0
+        self.requests = 0
         self.url = ""
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        self.asked += 1
+        self.requests += 1
         head = f"HTTP/1.1 206 Partial Content\r\nContent-Length: {SIZE}\r\n"
         head += f"Content-Range: bytes 0-{SIZE - 1}/{SIZE}\r\n\r\n"
-        writer.write(head.encode() + bytes([self.asked]) * (SIZE // 2))
+        writer.write(head.encode() + bytes([self.requests]) * (SIZE // 2))
         await self.may.wait()
-        writer.write(bytes([self.asked]) * (SIZE // 2))
+        writer.write(bytes([self.requests]) * (SIZE // 2))
         await writer.drain()
         writer.close()
 
@@ -75,7 +75,7 @@ async def test_what_came_for_an_earlier_move_is_not_taken_for_this_one(
     arrivals = Arrivals("h2", tmp_path / "arrivals", cast(Guests, NoGuests()))
     try:
         assert not (await arrivals.take(taking(source, 3))).done
-        while not source.asked:
+        while not source.requests:
             await asyncio.sleep(0.01)
         assert not (await arrivals.take(taking(source, 5))).done
         source.may.set()

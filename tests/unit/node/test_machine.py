@@ -68,8 +68,8 @@ async def test_the_ends_of_logs_in_order(tmp_path: Path, run: Path) -> None:
         ("control", "c"),
     ]
     assert len(found.lines[-1].message) == CHARACTERS
-    asked = ReadLogs(level="warning", request="req-r1", lines=1)
-    assert [one.part for one in (await machine.read_logs(settings, asked)).lines] == ["control"]
+    requested = ReadLogs(level="warning", request="req-r1", lines=1)
+    assert [one.part for one in (await machine.read_logs(settings, requested)).lines] == ["control"]
     assert len((await machine.read_logs(settings, ReadLogs(part="node"))).lines) == 1
     with pytest.raises(NotDone, match="there are: control, node"):
         await machine.read_logs(settings, ReadLogs(part="../secret"))

@@ -66,4 +66,4 @@ def test_generations() -> None:
     check_generation(3, -1, 3)
     with pytest.raises(Late) as late:
         check_generation(2, 1, 3)
-    assert late.value.seen_generation == 3
+    assert late.value.known_generation == 3

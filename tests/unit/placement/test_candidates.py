@@ -393,8 +393,8 @@ def test_an_amount_fits_into_what_is_left(
 )
 def test_what_is_shared_is_lent_as_aggregates_say(group: dict[str, Any], lends: bool) -> None:
     world = candidates.World(aggregates={"store": {"x"}, "near": {"x", "y"}})
-    asked = Group(resources={"DISK_GB": 1}, **group)
-    assert candidates._lends(world, "store", "near", asked) is lends
+    group_of_request = Group(resources={"DISK_GB": 1}, **group)
+    assert candidates._lends(world, "store", "near", group_of_request) is lends
 
 
 def test_a_top_is_one_of_those_that_share_it() -> None:

@@ -48,8 +48,8 @@ class Site:
 
     def host(self, name: str, path: Path) -> TLSFolder:
         one = TLSFolder(path)
-        asked = authority.request(one.ensure_key())
-        one.take(self.signs.for_host(asked, name, ["127.0.0.1"], NOW))
+        requested = authority.request(one.ensure_key())
+        one.take(self.signs.for_host(requested, name, ["127.0.0.1"], NOW))
         return one
 
     def has(self, name: str, *keys: str) -> None:

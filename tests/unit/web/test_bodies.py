@@ -24,7 +24,7 @@ BODIES = Bodies(also={"title": "name"}, maximum=3)
 def test_what_was_not_sent_has_its_default_and_was_not_asked_for() -> None:
     made = BODIES.made({"shelf": {"name": "a", "width": 3}}, "shelf", SHELF, (1, 3))
     assert made.values == {"name": "a", "width": 3, "labels": [], "kind": "wood", "locked": False}
-    assert made.asked == {"name"}  # what is the default anyway asks for nothing
+    assert made.explicit == {"name"}  # what is the default anyway asks for nothing
     made.values["labels"].append("x")
     assert BODIES.made({"shelf": {"name": "b"}}, "shelf", SHELF).values["labels"] == []
 

@@ -91,12 +91,12 @@ class _Reading:
     def __init__(self) -> None:
         self.names: set[str] = set()
         self.any_name = False
-        self._seen: set[FunctionType] = set()
+        self._visited: set[FunctionType] = set()
 
     def follow(self, function: Any) -> None:
-        if function in self._seen or not function.__module__.startswith(DOORS):
+        if function in self._visited or not function.__module__.startswith(DOORS):
             return
-        self._seen.add(function)
+        self._visited.add(function)
         names = {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
         loops = _loops(tree, names)
@@ -111,7 +111,7 @@ class _Reading:
             if isinstance(node, ast.For | ast.comprehension):
                 self.any_name |= ast.unparse(node.iter) in (
                     "request.pairs",
-                    "request.asked",
+                    "request.parameters",
                     "query.items()",
                 )
             self.any_name |= ast.unparse(node) == "set(query)"

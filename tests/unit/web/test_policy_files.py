@@ -21,8 +21,8 @@ _MERGES = "a0: &a0 {x: y}\n" + "".join(
 
 def _doubles(levels: int) -> str:
     """Rules that each ask another one twice."""
-    asked = "".join(f'a{n}: "rule:a{n - 1} and rule:a{n - 1}"\n' for n in range(1, levels + 1))
-    return f'a0: "@"\n{asked}'
+    requested = "".join(f'a{n}: "rule:a{n - 1} and rule:a{n - 1}"\n' for n in range(1, levels + 1))
+    return f'a0: "@"\n{requested}'
 
 
 def _chain(length: int) -> str:

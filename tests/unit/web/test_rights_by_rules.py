@@ -55,8 +55,8 @@ def test_each_rule_of_a_service_is_asked_by_a_route_or_another_rule(service: str
         )  # of a part of a body or an answer
         named = text.count(f'"{rule.name}"') > 1  # beside its own line
         others = rule.description == BY_OPERATORS
-        asked = rule.name in used or f"rule:{rule.name}" in checks or by_attribute or named
-        assert asked or others, rule.name
+        applied = rule.name in used or f"rule:{rule.name}" in checks or by_attribute or named
+        assert applied or others, rule.name
 
 
 def allows(enforcer: Enforcer, rule: str) -> bool:

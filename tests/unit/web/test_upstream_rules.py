@@ -40,7 +40,7 @@ _KINDS: dict[str, dict[str, Attribute]] = {
 }
 
 # Rules of served operations that are not asked, with the reason.
-NOT_ASKED = {
+NOT_APPLIED = {
     ("compute", "os_compute_api:servers:create_image:allow_volume_backed"): "no server has volumes",
     ("compute", "compute:servers:resize:cross_cell"): "there are no cells",
     ("image", "download_from_store"): "no download names a store",
@@ -101,7 +101,7 @@ def test_each_upstream_rule_of_a_served_operation_is_a_rule_here(service: str) -
         if kind == service and rule not in ours and here & {blank(one) for one in operations}
         if not on_what_is_not_taken(service, rule)
     ]
-    assert set(missing) == {rule for kind, rule in NOT_ASKED if kind == service}
+    assert set(missing) == {rule for kind, rule in NOT_APPLIED if kind == service}
 
 
 @pytest.mark.parametrize("service", RULES)

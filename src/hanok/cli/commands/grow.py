@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
             "the first line of the input is not an address"
         )
     if args.url:
-        _asked(lambda: server.arguments(args.url))
+        _attempt(lambda: server.arguments(args.url))
     with creation.one_at_a_time(cloud.state):
         if args.undo:
             return _undo(cloud, json=args.json)
@@ -200,7 +200,7 @@ def _grow(cloud: Cloud, url: str, *, json: bool) -> int:
         settings_of_rows.put(cloud.state, url)
         parts.write_control(cloud)
     with steps.step("The stamp of the move is taken away"):
-        _asked(lambda: asyncio.run(moving.finish(url)))
+        _attempt(lambda: asyncio.run(moving.finish(url)))
     if json:
         print_json({"database": server.shown(url)} | msgspec.to_builtins(done))
     else:
@@ -249,11 +249,11 @@ def check_reached(cloud: Cloud, url: str) -> None:
 
 def _move(path: Path, url: str, steps: Steps) -> Moved:
     found: list[Moved] = []
-    _asked(lambda: found.append(asyncio.run(moving.move(path, url, steps.tell))))
+    _attempt(lambda: found.append(asyncio.run(moving.move(path, url, steps.tell))))
     return found[0]
 
 
-def _asked(work: Callable[[], object]) -> None:
+def _attempt(work: Callable[[], object]) -> None:
     """Raises Failure, in words, where it could not be done."""
     try:
         work()
@@ -338,7 +338,7 @@ def _back(cloud: Cloud, path: Path, url: str, *, json: bool) -> int:
     steps = Steps(2, to_stderr=json)
     rows: list[int] = []
     with steps.step("Rows come back to SQLite"), _server_for_a_while(cloud):
-        _asked(lambda: rows.append(asyncio.run(moving.back(path, url))))
+        _attempt(lambda: rows.append(asyncio.run(moving.back(path, url))))
     with steps.step("Settings"):
         settings_of_rows.put(cloud.state, "")
         parts.write_control(cloud)

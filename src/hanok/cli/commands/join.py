@@ -131,7 +131,7 @@ def _known(state: Path, token: JoinToken) -> Cloud | None:
     )
 
 
-def _asked(token: JoinToken, ask: Callable[[], Answer]) -> Answer:
+def _attempt(token: JoinToken, ask: Callable[[], Answer]) -> Answer:
     """Raises Failure, in words, where the cloud refuses or is not reached."""
     try:
         return ask()
@@ -151,10 +151,10 @@ def _authority(token: JoinToken) -> str:
     Raises:
         Failure: whoever answers there has another one.
     """
-    unseen = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    unseen.check_hostname, unseen.verify_mode = False, ssl.CERT_NONE
-    answer, _ = _asked(
-        token, lambda: membership.ask(token.url, unseen, "GET", "/hanok/v1/authority")
+    unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+    answer, _ = _attempt(
+        token, lambda: membership.ask(token.url, unverified, "GET", "/hanok/v1/authority")
     )
     text = str(answer.get("certificate", ""))
     try:
@@ -182,7 +182,7 @@ def _address(args: argparse.Namespace, token: JoinToken, trusted: str, made: Clo
         Failure: one of them does not.
     """
     context = ssl.create_default_context(cadata=trusted)
-    _, date = _asked(
+    _, date = _attempt(
         token, lambda: membership.ask(token.url, context, "GET", "/hanok/v1/authority")
     )
     off_s = (datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds() if date else 0.0
@@ -256,7 +256,7 @@ def _joined(
         (state / "control").mkdir(mode=0o700, exist_ok=True)
         body["control_request"] = authority.request(control.ensure_key())
     context = ssl.create_default_context(cadata=trusted)
-    answer, _ = _asked(
+    answer, _ = _attempt(
         token, lambda: membership.ask(token.url, context, "POST", "/hanok/v1/hosts", body)
     )
     cloud = made or _settings(state, name, address, token.url, answer, tuple(roles))
@@ -329,7 +329,7 @@ def _settings(
             settings = structs.replace(settings, slot=slot, external_cidr=network, nats_port=port)
             cloud = Cloud(state, settings)
             write_toml(cloud.settings_file, settings)
-    except claims.NoRoom as full:
+    except claims.NoneFree as full:
         raise Failure(str(full)) from None
     return cloud
 

@@ -42,27 +42,27 @@ def run(args: argparse.Namespace) -> int:
     cloud = cloud_of(args)
     needs_root(cloud, "hanok logs")
     if args.host or args.all:
-        return _elsewhere(cloud, args)
+        return _of_other_machines(cloud, args)
     paths = parts_in(cloud.logs)
     if args.part and args.part not in paths:
         raise Failure(f"there is no log of {args.part!r}; there are: {', '.join(paths) or 'none'}")
     readers = [Reader(path) for part, path in paths.items() if args.part in (None, part)]
     lines = sorted((line for reader in readers for line in reader.new()), key=lambda one: one.at)
-    for line in [line for line in lines if _is_asked_for(line, args)][-args.lines :]:
+    for line in [line for line in lines if _matches(line, args)][-args.lines :]:
         show(line, args)
     while args.follow:
         time.sleep(LOOK_S)
         for line in sorted((one for r in readers for one in r.new()), key=lambda one: one.at):
-            if _is_asked_for(line, args):
+            if _matches(line, args):
                 show(line, args)
     return 0
 
 
-def _is_asked_for(line: Line, args: argparse.Namespace) -> bool:
+def _matches(line: Line, args: argparse.Namespace) -> bool:
     return line.counts(args.level, args.request or "")
 
 
-def _elsewhere(cloud: Cloud, args: argparse.Namespace) -> int:
+def _of_other_machines(cloud: Cloud, args: argparse.Namespace) -> int:
     """Other machines' logs, by way of the cloud; one that does not answer is named."""
     if args.follow:
         raise Failure("--follow goes with the logs of this machine; leave --host and --all out")

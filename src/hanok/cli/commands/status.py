@@ -69,7 +69,7 @@ def collect(cloud: Cloud) -> dict[str, Any]:
     }
     if serving:
         try:
-            facts |= _asked(cloud)
+            facts |= _from_services(cloud)
         except (api.Refused, Failure) as error:
             facts["trouble"] = f"the services could not be asked: {error}"
     return facts
@@ -84,7 +84,7 @@ def rows_at(cloud: Cloud) -> str:
     return server.shown(moved.place(url))
 
 
-def _asked(cloud: Cloud) -> dict[str, Any]:
+def _from_services(cloud: Cloud) -> dict[str, Any]:
     client = api.API(cloud)
     client.sign_in()
     off = api.services_off(client)

@@ -288,23 +288,23 @@ def supervise(cloud: Cloud, steps: Steps) -> Process | None:
         argv = (sys.executable, "-P", "-m", "hanok.supervisor", str(cloud.state))
         process = start(cloud, argv, "supervisor")
     until = time.monotonic() + START_S
-    seen: dict[str, Any] = {}
+    status: dict[str, Any] = {}
     while time.monotonic() < until:
         if process is not None and not process.alive:
             fail(f"the supervisor ended: {why_not(cloud, 'supervisor')}")
         try:
-            seen = door.ask(cloud.socket, {"do": "status"})
+            status = door.ask(cloud.socket, {"do": "status"})
         except door.Silence:
             time.sleep(LOOK_S)
             continue
-        if seen["phase"] == "stopping":
+        if status["phase"] == "stopping":
             fail(
                 "the cloud is being stopped by another command; run hanok up again when it is down"
             )
-        waiting = [part["name"] for part in seen["parts"] if part["state"] != "running"]
+        waiting = [part["name"] for part in status["parts"] if part["state"] != "running"]
         if not waiting:
             return process
-        broken = [part for part in seen["parts"] if part["restarts"] >= 3]
+        broken = [part for part in status["parts"] if part["restarts"] >= 3]
         if broken:
             name = broken[0]["name"]
             known = last_error(cloud, name)
@@ -313,7 +313,7 @@ def supervise(cloud: Cloud, steps: Steps) -> Process | None:
             )
         steps.busy(", ".join(waiting))
         time.sleep(LOOK_S)
-    late = [part["name"] for part in seen.get("parts", []) if part["state"] != "running"]
+    late = [part["name"] for part in status.get("parts", []) if part["state"] != "running"]
     fail(f"not everything started within {START_S:.0f} s: {', '.join(late) or 'the supervisor'}; "
          "see hanok status and hanok logs; a second hanok up goes on waiting")  # fmt: skip
 

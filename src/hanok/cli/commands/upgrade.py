@@ -241,7 +241,7 @@ def _renew(cloud: Cloud, name: str, steps: Steps) -> None:
     """
     if _code_of(cloud, name) == code():
         return
-    answer = _asked(cloud, {"do": "renew", "part": name})
+    answer = _ask_supervisor(cloud, {"do": "renew", "part": name})
     if "error" in answer:
         raise Failure(f"{name} cannot be replaced: {answer['error']}")
     until = time.monotonic() + RENEW_S
@@ -256,7 +256,7 @@ def _renew(cloud: Cloud, name: str, steps: Steps) -> None:
     raise Failure(f"{name} did not start within {RENEW_S:.0f} s; see hanok logs {name}")
 
 
-def _asked(cloud: Cloud, question: dict[str, Any]) -> dict[str, Any]:
+def _ask_supervisor(cloud: Cloud, question: dict[str, Any]) -> dict[str, Any]:
     try:
         return door.ask(cloud.socket, question, timeout_s=RENEW_S)
     except door.Silence as silence:
@@ -264,7 +264,7 @@ def _asked(cloud: Cloud, question: dict[str, Any]) -> dict[str, Any]:
 
 
 def _part(cloud: Cloud, name: str) -> dict[str, Any]:
-    found = _asked(cloud, {"do": "status"})["parts"]
+    found = _ask_supervisor(cloud, {"do": "status"})["parts"]
     return next((one for one in found if one["name"] == name), {})
 
 

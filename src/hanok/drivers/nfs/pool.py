@@ -250,8 +250,8 @@ class Pool:
         if "share" in sizes:
             return sizes["share"]
         await run("sync", "-f", str(top))
-        seen = os.statvfs(top)
-        return (seen.f_blocks - seen.f_bfree) * seen.f_frsize
+        status = os.statvfs(top)
+        return (status.f_blocks - status.f_bfree) * status.f_frsize
 
     # ---- snapshots ----
 
@@ -442,10 +442,10 @@ class Pool:
 
 def _found(path: Path, *, share_id: str = "", name: str = "") -> Found:
     try:
-        seen = path.stat()
+        status = path.stat()
     except FileNotFoundError:  # it has gone meanwhile
         return Found(share_id, 0, 0, name)
-    return Found(share_id, seen.st_blocks * 512, seen.st_size, name)
+    return Found(share_id, status.st_blocks * 512, status.st_size, name)
 
 
 def _size(top: Path) -> int:
@@ -453,8 +453,8 @@ def _size(top: Path) -> int:
     try:
         return int((top / "size").read_text())
     except (FileNotFoundError, ValueError):  # it was never told: an operator's
-        seen = os.statvfs(top)
-        return seen.f_blocks * seen.f_frsize
+        status = os.statvfs(top)
+        return status.f_blocks * status.f_frsize
 
 
 async def _subvolume(path: Path) -> None:

@@ -140,7 +140,7 @@ class Replica:
         self._waiting: list[tuple[Callable[[], bool], Callable[..., None]]] = []
         self._commit: tuple[Any, _Job] | None = None
         self._retry_from: object = None
-        self._seen: object = None
+        self._last_state: object = None
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._wake_read, self._wake_write = socket.socketpair()
@@ -206,7 +206,7 @@ class Replica:
         future, done = self._future()
         entry = (condition, done)
         self._waiting.append(entry)
-        self._seen = None
+        self._last_state = None
         self._wake()
         try:
             async with asyncio.timeout(timeout_s):
@@ -310,8 +310,8 @@ class Replica:
 
     def _work(self) -> None:
         state = self._state()
-        if state != self._seen:
-            self._seen = state
+        if state != self._last_state:
+            self._last_state = state
             for entry in list(self._waiting):
                 condition, done = entry
                 if condition():

@@ -95,10 +95,10 @@ async def smaller(monitor: Monitor, sizes: Mapping[str, int]) -> set[str]:
     """Which volumes a guest sees smaller than these sizes, in bytes, by name. All are asked at once."""
     if not sizes:
         return set()
-    drives, seen = await asyncio.gather(
+    drives, current = await asyncio.gather(
         hotplug.properties(monitor, [f"disk-{name}" for name in sizes], "drive"), _sizes(monitor)
     )
-    return {name for name, size in sizes.items() if seen.get(drives.get(f"disk-{name}", ""), 0) < size}  # fmt: skip
+    return {name for name, size in sizes.items() if current.get(drives.get(f"disk-{name}", ""), 0) < size}  # fmt: skip
 
 
 async def resize(monitor: Monitor, disk: Disk, size_bytes: int) -> None:

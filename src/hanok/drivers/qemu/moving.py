@@ -200,18 +200,18 @@ async def _forget_targets(monitor: Monitor) -> None:
 
 async def call_off(monitor: Monitor) -> Progress:
     """Nothing is being sent any more, if it is not too late for that; how the memory stands then."""
-    seen = await progress(monitor)
-    if seen.status not in ENDED:
+    state = await progress(monitor)
+    if state.status not in ENDED:
         with contextlib.suppress(CommandFailed):
             await monitor.execute("migrate_cancel")
     async with asyncio.timeout(COMMAND_S):
         while True:
-            if (seen := await progress(monitor)).status in ENDED:
+            if (state := await progress(monitor)).status in ENDED:
                 break
             await asyncio.sleep(POLL_S)
     with contextlib.suppress(QEMUError, TimeoutError):
         await end_mirrors(monitor, force=True)
-    return seen
+    return state
 
 
 async def sizes(monitor: Monitor, disks: Sequence[str]) -> dict[str, int]:

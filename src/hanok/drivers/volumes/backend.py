@@ -100,7 +100,7 @@ class Backend(Protocol):
     def used(self, layer: Layer) -> int:
         """How many bytes a layer takes."""
 
-    def check_room(self, more: int) -> None:
+    def check_space(self, more: int) -> None:
         """Raises BackendFailed when so many bytes more would leave guests no room to write."""
 
 
@@ -149,7 +149,7 @@ class FilesBackend:
         return replace(layer, path=str(self.folder / f"{layer.id}.{layer.format}"))
 
     def make(self, layer: Layer, secret: str) -> None:
-        self.check_room(0)
+        self.check_space(0)
         header = luks.header(secret) if secret else b""
         with self.opened(layer.path) as fd, open(fd, "wb", closefd=False) as file:
             if layer.format == "raw":
@@ -157,7 +157,7 @@ class FilesBackend:
             else:
                 qcow2.write_empty(file, layer.size_bytes, header)
 
-    def check_room(self, more: int) -> None:
+    def check_space(self, more: int) -> None:
         """Raises BackendFailed when so much more would leave no room for guests to write."""
         if self.space().free < more + RESERVE:
             raise BackendFailed(f"The back end {self.name} has not enough space.", transient=True)
@@ -185,7 +185,7 @@ class FilesBackend:
 
     def make_with(self, layer: Layer, content: str) -> None:
         """By reflink where the file system has it."""
-        self.check_room(os.stat(content).st_blocks * 512)
+        self.check_space(os.stat(content).st_blocks * 512)
         self.copy(content, layer.path)
 
     def copy(self, source: str, path: str) -> None:

@@ -106,7 +106,7 @@ class Cluster:
 
 @dataclass
 class _State:
-    seen: float = -1e9
+    read_at: float = -1e9
     trouble: str = ""
     space: Space = Space(0, 0)  # noqa: RUF009 - it is not changed
 
@@ -134,16 +134,18 @@ class RBDBackend:
 
     def _look(self) -> None:
         """What is known is new enough, or soon will be. The first look is waited for."""
-        if time.monotonic() - self._state.seen < STATE_S or not self._looking.acquire(
+        if time.monotonic() - self._state.read_at < STATE_S or not self._looking.acquire(
             blocking=False
         ):
             return
-        if self._state.seen > 0:
-            threading.Thread(target=self._seen, name=f"back end {self.name}", daemon=True).start()
+        if self._state.read_at > 0:
+            threading.Thread(
+                target=self._refresh, name=f"back end {self.name}", daemon=True
+            ).start()
         else:
-            self._seen()
+            self._refresh()
 
-    def _seen(self) -> None:
+    def _refresh(self) -> None:
         try:
             self._state = self._read_state()
         finally:
@@ -216,7 +218,7 @@ class RBDBackend:
         return f"{layer.id}.{layer.format}" if layer.rbd is None else layer.rbd.image
 
     def make(self, layer: Layer, secret: str) -> None:
-        self.check_room(0)
+        self.check_space(0)
         with tempfile.TemporaryFile() as file:
             qcow2.write_empty(file, layer.size_bytes, luks.header(secret) if secret else b"")
             self._import(layer, file)
@@ -233,7 +235,7 @@ class RBDBackend:
         self._ask("rbd", "resize", "--no-progress", "--size", f"{room}B", image)
 
     def make_with(self, layer: Layer, content: str) -> None:
-        self.check_room(os.stat(content).st_blocks * 512)
+        self.check_space(os.stat(content).st_blocks * 512)
         with open(content, "rb") as file:
             self._import(layer, file)
 
@@ -314,7 +316,7 @@ class RBDBackend:
         self._ask("rbd", "rename", self._image(name), self._image(self._name(layer)))
         return layer
 
-    def check_room(self, more: int) -> None:
+    def check_space(self, more: int) -> None:
         """Raises BackendFailed when so many bytes more would leave guests no room to write."""
         if self.space().free < more + RESERVE:
             raise BackendFailed(f"The back end {self.name} has not enough space.", transient=True)

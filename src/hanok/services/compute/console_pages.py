@@ -31,7 +31,7 @@ from hanok.bus import NobodyThere
 from hanok.commands import ConsoleAddress, OpenConsole
 from hanok.commands.wire import ask
 from hanok.services.compute.logic import consoles, servers
-from hanok.services.compute.logic.consoles import SEEN, unseal
+from hanok.services.compute.logic.consoles import WITH_SCREEN, unseal
 from hanok.services.compute.room import Compute, ComputeSettings
 from hanok.web.names import Names
 from hanok.web.token import Authenticate
@@ -163,7 +163,7 @@ class Consoles:
         return (
             server is not None
             and server.host == row.host
-            and server.vm_state in SEEN
+            and server.vm_state in WITH_SCREEN
             and server.task_state != "deleting"
         )
 

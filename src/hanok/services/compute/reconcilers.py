@@ -60,7 +60,7 @@ ASK_S = 10.0
 WATCH_S = 2.0  # between looks at hosts that say nothing
 QUIET_S = 4.0  # a host that was heard of within so long is not asked
 PING_S = 2.0
-ASKED_AT_ONCE = 100
+PINGED_AT_ONCE = 100
 IN_VAIN = 2  # so often, one after the other: a node that is started anew is there again by then
 HEARD_AT_ONCE = 50  # hosts in one transaction, which holds up others for some milliseconds
 
@@ -210,7 +210,7 @@ class Reconcilers(Rounds):
         room = self._room
         before = room.clock.now() - timedelta(seconds=QUIET_S)
         async with room.database.read() as tx:
-            quiet = await hosts.quiet(tx, before, ASKED_AT_ONCE)
+            quiet = await hosts.quiet(tx, before, PINGED_AT_ONCE)
         answers = await asyncio.gather(*(self._is_there(host) for host in quiet))
         silent = [host for host, there in zip(quiet, answers, strict=True) if not there]
         self._in_vain = Counter({host: self._in_vain[host] + 1 for host in silent})

@@ -19,7 +19,7 @@ from hanok.web.token import Token
 RULES = 600  # that a page may ask about
 
 
-class Asked(Struct, frozen=True, forbid_unknown_fields=True):
+class RightsQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """rules: their names, by the kind of the service."""
 
     rules: dict[str, list[str]]
@@ -28,7 +28,7 @@ class Asked(Struct, frozen=True, forbid_unknown_fields=True):
 async def answer(room: Dashboard, request: Request, token: Token) -> Response:
     """POST: which of some rules hold for what is the caller's own."""
     try:
-        requested: Asked = await body_of(request, Asked)
+        requested: RightsQuery = await body_of(request, RightsQuery)
     except BadBody as error:
         return refused(400, "badRequest", str(error))
     pairs = [(kind, rule) for kind, rules in requested.rules.items() for rule in rules]

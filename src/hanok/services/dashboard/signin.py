@@ -99,7 +99,7 @@ async def who(room: Dashboard, request: Request, session: Session | None) -> Res
     """GET: who is signed in and where; signed_in false when nobody is."""
     if session is None:
         return _nobody(room, request)
-    answer = await through.asked(
+    answer = await through.ask(
         room.door,
         request.scope,
         "GET",
@@ -172,7 +172,7 @@ async def sign_in(room: Dashboard, request: Request, old: Session | None) -> Res
     if given.more and (opened := _opened(room, given.more)):
         headers.append((b"openstack-auth-receipt", opened))
     body = {"auth": {"identity": _methods(given), "scope": "unscoped"}}
-    answer = await through.asked(room.door, request.scope, "POST", TOKENS, body, headers=headers)
+    answer = await through.ask(room.door, request.scope, "POST", TOKENS, body, headers=headers)
     if answer.status != 201:
         return _not_in(room, answer)
     if old is not None:
@@ -236,13 +236,13 @@ async def _places(room: Dashboard, request: Request, token: str, preferred: str)
 async def _list(
     room: Dashboard, request: Request, token: str, path: str, name: str
 ) -> list[dict[str, Any]]:
-    answer = await through.asked(room.door, request.scope, "GET", path, token=token)
+    answer = await through.ask(room.door, request.scope, "GET", path, token=token)
     found = answer.body.get(name, [])
     return found if isinstance(found, list) else []
 
 
 async def _unscoped(room: Dashboard, request: Request, token: str) -> Response:
-    answer = await through.asked(
+    answer = await through.ask(
         room.door,
         request.scope,
         "GET",
@@ -268,7 +268,7 @@ async def _scoped(room: Dashboard, request: Request, token: str, scope: str) -> 
     )
     identity = {"methods": ["token"], "token": {"id": token}}
     body = {"auth": {"identity": identity, "scope": into}}
-    return await through.asked(room.door, request.scope, "POST", TOKENS, body)
+    return await through.ask(room.door, request.scope, "POST", TOKENS, body)
 
 
 def _session(room: Dashboard, request: Request, scope: str, answer: Answer, first: str) -> Response:
@@ -322,7 +322,7 @@ async def sign_out(room: Dashboard, request: Request, session: Session | None) -
 async def _revoke(room: Dashboard, request: Request, token: str) -> bool:
     """Whether the token is worth nothing now."""
     subject = [(b"x-subject-token", token.encode())]
-    answer = await through.asked(
+    answer = await through.ask(
         room.door, request.scope, "DELETE", TOKENS, token=token, headers=subject
     )
     return answer.status in (204, 401, 404)
@@ -337,7 +337,7 @@ async def change_password(room: Dashboard, request: Request) -> Response:
     if not re.fullmatch(r"[0-9a-f]{1,64}", given.user_id):
         return refused(400, "badRequest", "user_id is not a valid id.")
     user = {"original_password": given.original_password, "password": given.password}
-    answer = await through.asked(
+    answer = await through.ask(
         room.door, request.scope, "POST", f"/v3/users/{given.user_id}/password", {"user": user}
     )
     if answer.status != 204:

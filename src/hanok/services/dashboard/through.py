@@ -59,7 +59,7 @@ class Answer(Struct, frozen=True):
         return found if isinstance(found, dict) else {}
 
 
-def _asked(scope: Scope, path: str, query: bytes, headers: Headers, method: str) -> Scope:
+def _request_scope(scope: Scope, path: str, query: bytes, headers: Headers, method: str) -> Scope:
     """A request to the front door that comes from where the browser is.
 
     Args:
@@ -97,7 +97,7 @@ async def passed_on(
     """
     headers = [one for one in scope["headers"] if one[0] not in _NOT_PASSED]
     headers.append((b"x-auth-token", token.encode()))
-    requested = _asked(scope, path, scope["query_string"], headers, scope["method"])
+    requested = _request_scope(scope, path, scope["query_string"], headers, scope["method"])
     if port:
         requested["server"] = (scope["server"][0], port)
 
@@ -115,7 +115,7 @@ def _shown(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     return [*(one for one in kept if one[0].lower() not in ours), *_GUARDS]
 
 
-async def asked(
+async def ask(
     door: ASGIApp,
     scope: Scope,
     method: str,
@@ -149,7 +149,7 @@ async def asked(
             parts.append(message.get("body", b""))
             size += len(parts[-1])
 
-    await door(_asked(scope, path, b"", own, method), receive, send)
+    await door(_request_scope(scope, path, b"", own, method), receive, send)
     return Answer(status, shown, b"".join(parts))
 
 

@@ -23,7 +23,7 @@ from hanok.rooms import WrongSettings
 from hanok.services.image import schemas
 from hanok.services.image.logic import cache, data, images, metadefs, quotas, snapshots, tasks
 from hanok.services.image.logic.certificates import Reader, check_trusted
-from hanok.services.image.logic.inventory import differences, differences_elsewhere
+from hanok.services.image.logic.inventory import differences, store_differences
 from hanok.services.image.logic.meters import of_images
 from hanok.services.image.logic.signatures import Certificate
 from hanok.services.image.operations import OPERATIONS, CheckSignature
@@ -56,11 +56,11 @@ __all__ = [
     "check_trusted",
     "close",
     "differences",
-    "differences_elsewhere",
     "get",
     "mend",
     "of_images",
     "snapshots",
+    "store_differences",
     "visible",
 ]
 
@@ -102,7 +102,7 @@ def build(
     keys: KeyManagers = lambda: None,
     secrets: Sealer | None = None,
     objects: Callable[[], ObjectStore] | None = None,
-    elsewhere: bool = False,
+    remote_files: bool = False,
 ) -> Images:
     """The room.
 
@@ -112,7 +112,7 @@ def build(
         registered: a project's unified limits. endpoint: where a kind of service is in the catalog.
         image_service: where a region's is. keys: this cloud's own key manager.
         secrets: seals tokens that wait for an import.
-        objects: gives object storage, where a store is in it. elsewhere: the folders are beside another process.
+        objects: gives object storage, where a store is in it. remote_files: the folders are beside another process.
 
     Raises:
         WrongSettings: two stores have one name, or one is not described; a property cannot be set by imports.
@@ -150,7 +150,7 @@ def build(
         image_service=image_service or no_image_service,
         keys=keys,
         secrets=secrets,
-        elsewhere=elsewhere,
+        remote_files=remote_files,
     )
 
 
@@ -245,7 +245,7 @@ async def bring(room: Images, image_id: str) -> None:
     Raises:
         Unavailable: no store gives it, or there is no room for it.
     """
-    if room.elsewhere:
+    if room.remote_files:
         return
     async with room.database.read() as tx:
         row = await images.get_any(tx, image_id)

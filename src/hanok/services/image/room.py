@@ -116,7 +116,7 @@ class Images(Struct, frozen=True, kw_only=True):
     """stores: by id, those that keep bytes, the heaviest first. web_store: the id of the store "http", or "".
 
     folder: ours alone, for what is being staged and for the cache. secrets: None serves no glance-download.
-    elsewhere: whether the folders are beside another process, which answers what is asked of their bytes.
+    remote_files: whether the folders are beside another process, which answers what is asked of their bytes.
     """
 
     clock: Clock
@@ -133,7 +133,7 @@ class Images(Struct, frozen=True, kw_only=True):
     image_service: ImageService
     keys: KeyManagers
     secrets: Sealer | None
-    elsewhere: bool = False
+    remote_files: bool = False
 
     def store_settings(self, store: str) -> StoreSettings:
         return next(one for one in self.settings.stores if one.id == store)

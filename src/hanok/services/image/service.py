@@ -69,7 +69,7 @@ class ImageRoom(Room):
             keys=self._keys,
             secrets=house.facade(identity.Identity).secrets,
             objects=lambda: house.facade(ObjectStore),
-            elsewhere=bool(house.files_at),
+            remote_files=bool(house.files_at),
         )
         self.service = service(self.facade)
         self.operations = [(kind, self.facade) for kind in facade.OPERATIONS]
@@ -97,7 +97,7 @@ class ImageRoom(Room):
     async def differences(self, *, mend: bool) -> list[Difference]:
         async with self._house.database.read() as tx:
             lines = await facade.differences(self.facade, tx)
-        lines += await facade.differences_elsewhere(self.facade)
+        lines += await facade.store_differences(self.facade)
         return [Difference(what="image", detail=one) for one in lines]
 
     def close(self) -> None:

@@ -21,13 +21,13 @@ def _of(kind: str) -> dict[str, str]:
     )
     change = f"rule:{kind}_project_admin or {ours} or rule:{kind}_project_creator"
     by_role = f"(rule:{kind}_project_creator_role and rule:{kind}_non_private_read)"
-    seen = f"{change} or rule:{kind}_acl_read or rule:{kind}_non_private_read"
-    acl_seen = f"(rule:all_but_audit and rule:{kind}_project_match)"
+    readable = f"{change} or rule:{kind}_acl_read or rule:{kind}_non_private_read"
+    acl_readable = f"(rule:all_but_audit and rule:{kind}_project_match)"
     return {
         "change": f"{change} or {by_role}",
         "delete": change,
-        "see": seen,
-        "see_acl": f"{change} or {acl_seen}",
+        "see": readable,
+        "see_acl": f"{change} or {acl_readable}",
     }
 
 

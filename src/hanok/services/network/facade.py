@@ -51,7 +51,7 @@ from hanok.services.network.logic.server_ports import (
     server_at,
     unexpect,
 )
-from hanok.services.network.logic.server_views import SeenPort, seen
+from hanok.services.network.logic.server_views import PortView, port_views
 from hanok.services.network.logic.vips import VIP, Standing, VIPWish, standing
 from hanok.services.network.room import Engine, Loader, Network, NetworkSettings
 from hanok.store import Database, Transaction
@@ -67,8 +67,8 @@ __all__ = [
     "NICWish",
     "Network",
     "NetworkSettings",
+    "PortView",
     "ResourceGroup",
-    "SeenPort",
     "ServerPort",
     "Standing",
     "Step",
@@ -90,12 +90,12 @@ __all__ = [
     "nics",
     "of_floating_ips",
     "place",
+    "port_views",
     "ports_at",
     "ports_of",
     "release_vip",
     "rename",
     "resource_requests",
-    "seen",
     "server_at",
     "standing",
     "subnet_facts",

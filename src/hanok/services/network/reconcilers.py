@@ -275,14 +275,14 @@ class NetworkReconciler:
         """OVN holds newer revisions: another process was faster, or the database is an older copy."""
         held = await self._room.northbound.scopes()
         removed = await self._room.northbound.removed()
-        seen = {one: max(held.get(one, 0), removed.get(one, 0)) for one in names}
+        revisions = {one: max(held.get(one, 0), removed.get(one, 0)) for one in names}
         async with self._room.database.write() as tx:
-            known = {row.scope: row.wanted for row in await tx.all(_all) if row.scope in seen}
+            known = {row.scope: row.wanted for row in await tx.all(_all) if row.scope in revisions}
             for scope, revision in known.items():
-                if seen[scope] > revision:
-                    await tx.execute(_raise, {"name": scope, "seen": seen[scope]})
+                if revisions[scope] > revision:
+                    await tx.execute(_raise, {"name": scope, "seen": revisions[scope]})
                 else:
-                    await tx.execute(_applied, {"name": scope, "revision": seen[scope]})
+                    await tx.execute(_applied, {"name": scope, "revision": revisions[scope]})
 
     async def _ports_moved(self) -> None:
         """Write which ports came up or went down, with the news of it."""

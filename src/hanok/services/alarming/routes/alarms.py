@@ -21,7 +21,7 @@ def _who(request: Request) -> Who:
 
 async def list_alarms(request: Request, room: Alarming) -> Response:
     request.allow("telemetry:get_alarms", request.own)
-    pairs = [(name, value) for name, value in request.asked]
+    pairs = [(name, value) for name, value in request.parameters]
     wishes = queries.conditions(pairs)
     everywhere = queries.everywhere(wishes)
     if everywhere:
@@ -74,11 +74,11 @@ async def show_history(request: Request, room: Alarming) -> Response:
         row = await alarms.find(tx, request.reaching(), request.path["alarm_id"])
         request.allow("telemetry:alarm_history", project_id=row.project_id, user_id=row.user_id)
         items = await alarms.history(tx, row.alarm_id)
-    if any(name.startswith("q.") for name, _ in request.asked):
+    if any(name.startswith("q.") for name, _ in request.parameters):
         raise BadInput(
             "The history of one alarm does not support a query: POST /v2/query/alarms/history"
         )
-    return json_answer(queries.page(items, request.asked, queries.CHANGE_SORTS, "event_id"))
+    return json_answer(queries.page(items, request.parameters, queries.CHANGE_SORTS, "event_id"))
 
 
 async def show_state(request: Request, room: Alarming) -> Response:

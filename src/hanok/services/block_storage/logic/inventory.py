@@ -62,7 +62,7 @@ _sums = (
     .where(volumes.c.host.is_not(None))
     .group_by(volumes.c.host, volumes.c.backend)
 )
-_elsewhere = sa.select(volumes.c.id).where(volumes.c.target_backend.is_not(None)).limit(1)
+_migrating = sa.select(volumes.c.id).where(volumes.c.target_backend.is_not(None)).limit(1)
 _under_way = sa.select(volumes.c.id, volumes.c.status).where(volumes.c.status.in_(BUSY))
 
 
@@ -102,7 +102,7 @@ async def _recounted(tx: Transaction, rows: Any) -> list[Difference]:
 
 async def _busy(tx: Transaction) -> bool:
     """Whether something is done to volumes that may have its part of a back end already."""
-    found = await tx.first(_under_way.limit(1)) or await tx.first(_elsewhere)
+    found = await tx.first(_under_way.limit(1)) or await tx.first(_migrating)
     return found is not None
 
 

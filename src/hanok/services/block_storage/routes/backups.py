@@ -44,7 +44,7 @@ QUERY = Query(*lists.parameters(LIST, {"metadata": (3, 43)}))
 readable = lists.finder(backups.get, "backup_id")
 
 
-def _seen(request: Request, row: Any, dependents: bool) -> dict[str, Any]:
+def _view(request: Request, row: Any, dependents: bool) -> dict[str, Any]:
     shown = shapes.detail(row, request.base_url, dependents=dependents)
     if request.may(PROJECT, project_id=row.project_id):
         shown["os-backup-project-attr:project_id"] = row.project_id
@@ -57,7 +57,7 @@ def _summary(request: Request, row: Any) -> dict[str, Any]:
 
 async def _details(request: Request, tx: Transaction, rows: Sequence[Any]) -> lists.Show:
     needed = await backups.with_dependents(tx, [row.id for row in rows])
-    return lambda row: _seen(request, row, row.id in needed)
+    return lambda row: _view(request, row, row.id in needed)
 
 
 def _lister(prepare: lists.Prepare) -> Handler:
@@ -71,7 +71,7 @@ async def show_backup(request: Request, room: Volumes) -> Response:
     async with request.reading() as tx:
         row = await readable(request, tx)
         needed = await backups.with_dependents(tx, [row.id])
-    return json_answer({"backup": _seen(request, row, bool(needed))})
+    return json_answer({"backup": _view(request, row, bool(needed))})
 
 
 def _truth(value: Any, name: str) -> bool:

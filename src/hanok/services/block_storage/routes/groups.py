@@ -57,7 +57,7 @@ SNAPSHOT_QUERY = Query(
 readable = lists.finder(groups.get, "group_id")
 
 
-def _seen(request: Request, row: Any, volume_ids: Sequence[str] | None) -> dict[str, Any]:
+def _view(request: Request, row: Any, volume_ids: Sequence[str] | None) -> dict[str, Any]:
     shown = shapes.group(row)
     if volume_ids is not None:
         shown["volumes"] = list(volume_ids)
@@ -77,9 +77,9 @@ def _summary(request: Request, row: Any) -> dict[str, Any]:
 
 async def _details(request: Request, tx: Transaction, rows: Sequence[Any]) -> lists.Show:
     if not _with_volumes(request):
-        return lambda row: _seen(request, row, None)
+        return lambda row: _view(request, row, None)
     there = await groups.volume_ids(tx, [row.id for row in rows])
-    return lambda row: _seen(request, row, there.get(row.id, []))
+    return lambda row: _view(request, row, there.get(row.id, []))
 
 
 def _lister(prepare: lists.Prepare) -> Handler:
@@ -94,7 +94,7 @@ async def show_group(request: Request, room: Volumes) -> Response:
         row = await readable(request, tx)
         there = await groups.volume_ids(tx, [row.id])
     ids = there.get(row.id, []) if _with_volumes(request) else None
-    return json_answer({"group": _seen(request, row, ids)})
+    return json_answer({"group": _view(request, row, ids)})
 
 
 async def create_group(request: Request, room: Volumes) -> Response:

@@ -19,7 +19,7 @@ from hanok.services.block_storage.operations.manage_volume import ManageVolume
 from hanok.services.block_storage.room import Volumes
 from hanok.services.block_storage.routes import lists
 from hanok.services.block_storage.routes.snapshots import readable as readable_snapshot
-from hanok.services.block_storage.routes.volumes import seen
+from hanok.services.block_storage.routes.volumes import view_of
 from hanok.services.block_storage.schemas import answers, bodies
 from hanok.services.block_storage.schemas.bodies import given, stripped
 from hanok.web.plain_lists import PlainList
@@ -150,7 +150,7 @@ async def manage_volume(request: Request, room: Volumes) -> Response:
         )
         operation = ManageVolume(volume_id=row.id, generation=row.generation, name=found.name)
         await begin.start(tx, room, caller, row, operation)
-        shown = await seen(request, tx, row)
+        shown = await view_of(request, tx, row)
     return json_answer({"volume": shown}, 202)
 
 

@@ -47,7 +47,7 @@ QUERY = Query(
 readable = lists.finder(snapshots.get, "snapshot_id")
 
 
-def _seen(request: Request, row: Any) -> dict[str, Any]:
+def _view(request: Request, row: Any) -> dict[str, Any]:
     shown = answers.snapshot(row)
     if request.may(PROJECT, project_id=row.project_id):
         shown |= answers.snapshot_of_project(row)
@@ -63,13 +63,13 @@ def _lister(show: Any) -> Handler:
     return lists.lister(LIST, snapshots.of, snapshots.WHOLE, rule, prepare)
 
 
-list_snapshots, list_detailed = _lister(_made), _lister(_seen)
+list_snapshots, list_detailed = _lister(_made), _lister(_view)
 
 
 async def show_snapshot(request: Request, room: Volumes) -> Response:
     async with request.reading() as tx:
         row = await readable(request, tx)
-    return json_answer({"snapshot": _seen(request, row)})
+    return json_answer({"snapshot": _view(request, row)})
 
 
 async def create_snapshot(request: Request, room: Volumes) -> Response:

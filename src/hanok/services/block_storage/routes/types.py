@@ -28,7 +28,7 @@ SPECS = "volume_extension:access_types_extra_specs"
 QOS = "volume_extension:access_types_qos_specs_id"
 ACCESS = "volume_extension:volume_type_access"
 SENSITIVE = "volume_extension:types_extra_specs:read_sensitive"
-SEEN = (SPECS, QOS, ACCESS, SENSITIVE)
+REVEALING = (SPECS, QOS, ACCESS, SENSITIVE)
 
 LIST = lists.declared(
     table,
@@ -342,7 +342,9 @@ _ONE = "/v3/types/{type_id}"
 _ACTION = f"{_ONE}/action"
 _E = "block_storage.volume_type"
 ROUTES = (
-    Route("GET", "/v3/types", list_types, ("volume_extension:type_get_all", *SEEN), query=QUERY),
+    Route(
+        "GET", "/v3/types", list_types, ("volume_extension:type_get_all", *REVEALING), query=QUERY
+    ),
     Route(
         "POST",
         "/v3/types",
@@ -353,8 +355,8 @@ ROUTES = (
         strict=True,
         event=f"{_E}.create",
     ),
-    Route("GET", "/v3/types/default", show_default, ("volume_extension:type_get", *SEEN)),
-    Route("GET", _ONE, show_type, ("volume_extension:type_get", *SEEN)),
+    Route("GET", "/v3/types/default", show_default, ("volume_extension:type_get", *REVEALING)),
+    Route("GET", _ONE, show_type, ("volume_extension:type_get", *REVEALING)),
     Route(
         "PUT",
         _ONE,

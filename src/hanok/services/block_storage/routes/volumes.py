@@ -30,7 +30,7 @@ HOST = "volume_extension:volume_host_attribute"
 PROJECT = "volume_extension:volume_tenant_attribute"
 MOVE = "volume_extension:volume_mig_status_attribute"
 IMAGE = "volume_extension:volume_image_metadata:show"
-SEEN = (HOST, PROJECT, MOVE, IMAGE)
+REVEALING = (HOST, PROJECT, MOVE, IMAGE)
 
 LIST = lists.declared(
     table,
@@ -112,7 +112,7 @@ class Viewer:
 readable = lists.finder(volumes.get, "volume_id")
 
 
-async def seen(request: Request, tx: Transaction, row: Row[Any]) -> dict[str, Any]:
+async def view_of(request: Request, tx: Transaction, row: Row[Any]) -> dict[str, Any]:
     """A volume as it is shown alone."""
     kind = await types.get_any(tx, row.type_id)
     attached = await volumes.attachments(tx, row.id)
@@ -165,7 +165,7 @@ async def summary(request: Request, room: Volumes) -> Response:
 async def show_volume(request: Request, room: Volumes) -> Response:
     async with request.reading() as tx:
         row = await readable(request, tx)
-        shown = await seen(request, tx, row)
+        shown = await view_of(request, tx, row)
     return json_answer({"volume": shown})
 
 
@@ -297,7 +297,7 @@ async def delete_volume(request: Request, room: Volumes) -> Response:
 _ONE = "/v3/volumes/{volume_id}"
 ROUTES = (
     Route("GET", "/v3/volumes", list_volumes, ("volume:get_all",), query=QUERY),
-    Route("GET", "/v3/volumes/detail", list_detailed, ("volume:get_all", *SEEN), query=QUERY),
+    Route("GET", "/v3/volumes/detail", list_detailed, ("volume:get_all", *REVEALING), query=QUERY),
     Route(
         "GET",
         "/v3/volumes/summary",
@@ -314,7 +314,7 @@ ROUTES = (
         body=bodies.CreateVolume,
         strict=True,
     ),
-    Route("GET", _ONE, show_volume, ("volume:get", *SEEN)),
+    Route("GET", _ONE, show_volume, ("volume:get", *REVEALING)),
     Route(
         "PUT",
         _ONE,

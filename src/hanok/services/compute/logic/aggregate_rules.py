@@ -99,7 +99,7 @@ async def rules(
         zone: that is asked for. specs: of the flavor. properties: of the image.
         traits: that flavor and image require.
     """
-    requested = asked_of(specs)
+    requested = requirements_of(specs)
     everything = settings.aggregate_image_properties_isolation or settings.isolated_aggregates
     keys = [*requested, *([ZONE] if zone is not None else ())]
     statement, wish = (_some, {"keys": keys}) if keys and not everything else (_least, {})
@@ -111,7 +111,7 @@ async def rules(
         values,
         zone=zone,
         project_id=project_id,
-        asked=requested,
+        requirements=requested,
         properties=properties,
         traits=traits,
         settings=settings,
@@ -123,15 +123,18 @@ def ruled(
     *,
     zone: str | None,
     project_id: str,
-    asked: Mapping[str, tuple[str, bool]],
+    requirements: Mapping[str, tuple[str, bool]],
     properties: Mapping[str, Any],
     traits: frozenset[str],
     settings: ComputeSettings,
 ) -> Rules:
-    """What metadata says of a server. asked: of it by the flavor, as `asked_of` reads that; the rest as in `rules`."""
+    """What metadata says of a server.
+
+    requirements: what the flavor asks of it, as `requirements_of` reads that; the rest as in `rules`.
+    """
     inside, outside = _zone(values.get(ZONE, {}), zone, settings)
     return Rules(
-        specs=tuple(_specs(values, asked)),
+        specs=tuple(_specs(values, requirements)),
         tenants=_tenants(values, project_id),
         images=tuple(_images(values, properties, settings)),
         isolated=_isolated(values, traits) if settings.isolated_aggregates else frozenset(),
@@ -140,7 +143,7 @@ def ruled(
     )
 
 
-def asked_of(specs: Mapping[str, Any]) -> dict[str, tuple[str, bool]]:
+def requirements_of(specs: Mapping[str, Any]) -> dict[str, tuple[str, bool]]:
     """What a flavor wants of the metadata of aggregates, by key: the wish, and whether it names aggregates."""
     found = {}
     for name, wish in specs.items():

@@ -45,7 +45,7 @@ _use = (
 )
 
 
-SEEN = ("active", "paused", "rescued", "resized", "error")
+WITH_SCREEN = ("active", "paused", "rescued", "resized", "error")
 """vm states in which a guest may have a screen."""
 
 
@@ -54,7 +54,7 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-class AskedWith(Struct, frozen=True):
+class Requester(Struct, frozen=True):
     """The token that a console was asked for with, and the roles it carried."""
 
     token: str
@@ -66,39 +66,39 @@ def _box(token: str) -> Fernet:
     return Fernet(base64.urlsafe_b64encode(key))
 
 
-def seal(token: str, asked_with: str, roles: Sequence[str]) -> str:
-    plain = msgspec.msgpack.encode(AskedWith(asked_with, tuple(roles)))
+def seal(token: str, caller_token: str, roles: Sequence[str]) -> str:
+    plain = msgspec.msgpack.encode(Requester(caller_token, tuple(roles)))
     return _box(token).encrypt(plain).decode()
 
 
-def unseal(token: str, sealed: str) -> AskedWith | None:
+def unseal(token: str, sealed: str) -> Requester | None:
     """None when it was not sealed with this token."""
     try:
-        return msgspec.msgpack.decode(_box(token).decrypt(sealed.encode()), type=AskedWith)
+        return msgspec.msgpack.decode(_box(token).decrypt(sealed.encode()), type=Requester)
     except InvalidToken:
         return None
 
 
 async def create(
-    tx: Transaction, room: Compute, row: Row[Any], kind: str, asked_by: Token, asked_with: str
+    tx: Transaction, room: Compute, row: Row[Any], kind: str, caller: Token, caller_token: str
 ) -> str:
     """A new token for one server's console: short-lived, and only its hash is kept.
 
     Args:
-        kind: "vnc" or "serial". asked_with: the text of the token that it is asked for with.
+        kind: "vnc" or "serial". caller_token: the text of the token that it is asked for with.
 
     Raises:
         Conflict: the server has no guest to look at.
     """
-    if not row.host or row.vm_state not in SEEN or row.power_state not in (RUNNING, PAUSED):
+    if not row.host or row.vm_state not in WITH_SCREEN or row.power_state not in (RUNNING, PAUSED):
         raise Conflict(f"Instance {row.id} is not ready")
     token = secrets.token_urlsafe(32)
     values = {
         "token_hash": token_hash(token),
         "server_id": row.id,
-        "user_id": asked_by.user_id,
+        "user_id": caller.user_id,
         "kind": kind,
-        "asked_with": seal(token, asked_with, asked_by.roles),
+        "asked_with": seal(token, caller_token, caller.roles),
         "uses": 0,
         "expires_at": room.clock.now() + timedelta(seconds=room.settings.console_s),
     }

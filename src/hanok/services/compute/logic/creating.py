@@ -172,7 +172,7 @@ async def create(
     server = body.server
     least, maximum = _counts(server)
     parts = await _resolved(tx, room, callers, project_id, body)
-    count = await quotas.room_for(
+    count = await quotas.count_within(
         tx,
         room,
         project_id,
@@ -620,7 +620,7 @@ def check_placing(
     properties: Mapping[str, Any], flavor: Any, settings: ComputeSettings, image_name: str = ""
 ) -> None:
     """Raises BadInput when flavor or image ask something of devices or of the host that nobody could have."""
-    requested = hardware.asked(
+    requested = hardware.requirements(
         flavor.extra_specs,
         properties,
         flavor.vcpus,

@@ -58,7 +58,7 @@ ADDRESS_SPACES = ("passthrough", "emulate")
 WATCHDOG = ("none", "pause", "poweroff", "reset", "disabled")
 
 
-class Asked(Struct, frozen=True, kw_only=True):
+class Requirements(Struct, frozen=True, kw_only=True):
     """What is asked for.
 
     Args:
@@ -134,14 +134,14 @@ def number_of(value: Any) -> int:
     return number
 
 
-def asked(
+def requirements(
     specs: Mapping[str, Any],
     properties: Mapping[str, Any],
     vcpus: int,
     *,
     flavor_name: str = "",
     image_name: str = "",
-) -> Asked:
+) -> Requirements:
     """What a flavor with these extra specs, and an image with these properties, ask for.
 
     Raises:
@@ -178,7 +178,7 @@ def asked(
         viommu=_viommu(wish),
         **_address_space(wish),
     )
-    return Asked(
+    return Requirements(
         devices=devices,
         traits=frozenset(_traits(devices, image) | _buses(properties)),
         offers=frozenset(_offers(devices, image)),

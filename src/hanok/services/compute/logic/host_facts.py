@@ -18,7 +18,7 @@ from msgspec import Struct
 from sqlalchemy import Row, bindparam
 
 from hanok.services.compute.logic import spec_values
-from hanok.services.compute.logic.hardware import Asked
+from hanok.services.compute.logic.hardware import Requirements
 from hanok.services.compute.tables import servers, services
 from hanok.services.placement import facade as placement
 from hanok.store import Transaction
@@ -65,7 +65,7 @@ def capabilities(specs: Mapping[str, Any]) -> dict[tuple[str, ...], str]:
     }
 
 
-def looks(requested: Asked, specs: Mapping[str, Any]) -> bool:
+def looks(requested: Requirements, specs: Mapping[str, Any]) -> bool:
     """Whether a request looks at what hosts told."""
     wants = (
         requested.offers
@@ -103,13 +103,13 @@ async def of(
 # ---- what filters ask ----
 
 
-def has_offers(asked: Asked, facts: Facts, *, machine: bool) -> bool:
+def has_offers(requirements: Requirements, facts: Facts, *, machine: bool) -> bool:
     """Whether a host has the machine that is asked for, or all else."""
-    requested = {one for one in asked.offers if one.startswith("machine:") == machine}
+    requested = {one for one in requirements.offers if one.startswith("machine:") == machine}
     return requested <= facts.offers
 
 
-def runs(requested: Asked, facts: Facts) -> bool:
+def runs(requested: Requirements, facts: Facts) -> bool:
     """Whether a host runs guests of this architecture, by this hypervisor, in this mode, of such a version."""
     architectures = ARCHITECTURES.get(facts.architecture, (facts.architecture,))
     return (

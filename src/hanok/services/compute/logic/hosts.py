@@ -28,7 +28,7 @@ _by_name = sa.select(services).where(
 _known = sa.select(services.c.host, services.c.host_state).where(
     services.c.binary == "nova-compute", services.c.host.in_(bindparam("names", expanding=True))
 )
-_seen = (
+_heartbeat = (
     services.update()
     .where(services.c.host == bindparam("of"), services.c.binary == bindparam("what"))
     .values(seen_at=bindparam("at"), host_state=bindparam("state"))
@@ -187,7 +187,7 @@ async def heard(
         {"of": state.host, "what": "nova-compute", "at": now, "state": _kept(state)}
         for state in states
     ]
-    await tx.execute(_seen, rows)
+    await tx.execute(_heartbeat, rows)
     for state in states:
         old = known.get(state.host)
         new = _kept(state)
@@ -278,8 +278,8 @@ def is_up(row: Row[Any], room: Compute) -> bool:
     host, `has_spoken` is asked.
     """
     now = room.clock.now()
-    asked = row.binary == "nova-compute"
-    silence = room.absence.silence(row.host, row.seen_at, now) if asked else now - row.seen_at
+    requested = row.binary == "nova-compute"
+    silence = room.absence.silence(row.host, row.seen_at, now) if requested else now - row.seen_at
     silent = row.silent_at is not None and row.silent_at >= row.seen_at
     late = silence >= timedelta(seconds=room.settings.down_after_s)
     return not (row.forced_down or silent or late)

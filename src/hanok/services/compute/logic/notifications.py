@@ -44,7 +44,7 @@ async def news(tx: Transaction, network: Network, server_id: str) -> dict[str, A
     row = await servers.get_even_deleted(tx, server_id)
     if row is None:
         return {"uuid": server_id}
-    ports = (await networks.seen(tx, [server_id])).get(server_id, []) if row.nics else []
+    ports = (await networks.port_views(tx, [server_id])).get(server_id, []) if row.nics else []
     return {
         **_itself(row),
         "flavor": _flavor(row),

@@ -145,7 +145,7 @@ async def used(
     return {**{name: int(row._mapping[name]) for name in OF_SERVERS}, "server_groups": groups}
 
 
-async def room_for(
+async def count_within(
     tx: Transaction,
     room: Compute,
     project_id: str,

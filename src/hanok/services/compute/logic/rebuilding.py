@@ -150,9 +150,9 @@ def _check_cpus(row: Row[Any], properties: Mapping[str, Any]) -> None:
 
 async def _check_host(tx: Transaction, row: Row[Any], image: images.ImageInfo) -> None:
     """Raises BadInput when the image asks for devices that the server's host does not have; a rebuild stays there."""
-    requested = asked_of(row, image.properties, image.name or image.id)
+    requested = requirements_of(row, image.properties, image.name or image.id)
     provider_id = hosts.provider_id_of(row.host or "")
-    before = asked_of(row, row.image_properties, row.image_id)
+    before = requirements_of(row, row.image_properties, row.image_id)
     lacking = requested.traits - before.traits - await placement.traits_of(tx, provider_id)
     facts = (await host_facts.of(tx, [provider_id], told=False)).get(
         provider_id, host_facts.Facts()
@@ -165,9 +165,11 @@ async def _check_host(tx: Transaction, row: Row[Any], image: images.ImageInfo) -
         )
 
 
-def asked_of(row: Row[Any], properties: Mapping[str, Any], image_name: str) -> hardware.Asked:
+def requirements_of(
+    row: Row[Any], properties: Mapping[str, Any], image_name: str
+) -> hardware.Requirements:
     """What a server asks of devices with an image of these properties. Raises BadInput as `hardware.asked`."""
-    return hardware.asked(
+    return hardware.requirements(
         row.flavor.get("extra_specs") or {},
         properties,
         row.vcpus,

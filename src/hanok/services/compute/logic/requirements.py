@@ -189,7 +189,7 @@ def check_properties(properties: Mapping[str, Any]) -> None:
     """
     for name, value in properties.items():
         if name in hardware.PROPERTIES or cpu_wishes.is_property(name):
-            continue  # held against each other by `hardware.asked` and `cpu_wishes.wish`
+            continue  # held against each other by `hardware.requirements` and `cpu_wishes.wish`
         if name in PROPERTIES_TAKEN:
             values, _ = PROPERTIES_TAKEN[name]
             if values is None or str(value).lower() in values:

@@ -43,7 +43,7 @@ from hanok.services.compute.logic import (
 from hanok.services.compute.logic.aggregate_rules import Rules
 from hanok.services.compute.logic.cpu_wishes import Wish
 from hanok.services.compute.logic.explaining import Reason, Verdict
-from hanok.services.compute.logic.hardware import Asked
+from hanok.services.compute.logic.hardware import Requirements
 from hanok.services.compute.logic.host_facts import Facts
 from hanok.services.compute.logic.server_groups import Placed
 from hanok.services.compute.logic.weighing import Candidate
@@ -76,7 +76,7 @@ class Request(Struct, frozen=True, kw_only=True):
         project_id: whose server it is. specs: of its flavor. properties: of its image.
         rules: what aggregates say of it; filled in when hosts are looked for.
         limits: what its host has to be able to hold it to.
-        asked: what flavor and image ask of devices, and of what the host runs.
+        requirements: what flavor and image ask of devices, and of what the host runs.
     """
 
     groups: Mapping[str, placement.Group]
@@ -94,7 +94,7 @@ class Request(Struct, frozen=True, kw_only=True):
     rules: Rules = Rules()
     group: Placed = Placed()
     limits: frozenset[Limited] = frozenset()
-    asked: Asked = Asked(devices=Devices())
+    requirements: Requirements = Requirements(devices=Devices())
     query: Sequence[Any] = ()
     wish: Wish | None = None
     wants_devices: bool = False
@@ -138,7 +138,7 @@ class Host(Struct, frozen=True, kw_only=True):
 GROUPED = re.compile(r"(resources|trait)([a-zA-Z0-9_-]{1,64})?")
 _CUSTOM = re.compile(r"CUSTOM_[A-Z0-9_]+")
 _TRAIT = re.compile(r"[A-Z][A-Z0-9_]*")
-_AMOUNT_MOST = 2_147_483_647
+_MAXIMUM_AMOUNT = 2_147_483_647
 _SUBTREE = re.compile(r"same_subtree[a-zA-Z0-9_-]{0,64}")
 _SUFFIX = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -249,7 +249,7 @@ def _class(name: str, resource_class: str) -> str:
 
 def _amount(name: str, value: Any) -> int:
     text = str(value)
-    if not re.fullmatch("[0-9]{1,10}", text) or int(text) > _AMOUNT_MOST:
+    if not re.fullmatch("[0-9]{1,10}", text) or int(text) > _MAXIMUM_AMOUNT:
         raise _refused("flavor", name, value, "an amount is a whole number")
     return int(text)
 
@@ -327,7 +327,7 @@ async def request_of(tx: Transaction, row: Row[Any], settings: ComputeSettings) 
     wish = cpu_wishes.wish(row.vcpus, row.memory_mib, specs, row.image_properties)
     root_gib = row.disk_gib if row.image_id else 0  # a volume is on no host's disk
     given = given_by(row.flavor, row.vcpus, row.memory_mib, root_gib, wish)
-    requested = hardware.asked(specs, row.image_properties, row.vcpus)
+    requested = hardware.requirements(specs, row.image_properties, row.vcpus)
     groups, isolate = groups_of(
         given, specs, row.image_properties, settings.pci_aliases, requested.traits
     )
@@ -363,7 +363,7 @@ async def request_of(tx: Transaction, row: Row[Any], settings: ComputeSettings) 
         server_id=row.id,
         flavor_id=row.flavor_id,
         limits=limits.of(specs).kinds(),
-        asked=requested,
+        requirements=requested,
     )
 
 
@@ -444,15 +444,15 @@ def has_few_servers(request: Request, host: Host) -> bool:
 
 
 def has_the_machine(request: Request, host: Host) -> bool:
-    return host_facts.has_offers(request.asked, host.facts, machine=True)
+    return host_facts.has_offers(request.requirements, host.facts, machine=True)
 
 
 def has_the_devices(request: Request, host: Host) -> bool:
-    return host_facts.has_offers(request.asked, host.facts, machine=False)
+    return host_facts.has_offers(request.requirements, host.facts, machine=False)
 
 
 def runs_the_image(request: Request, host: Host) -> bool:
-    return host_facts.runs(request.asked, host.facts)
+    return host_facts.runs(request.requirements, host.facts)
 
 
 def has_capabilities(request: Request, host: Host) -> bool:
@@ -783,7 +783,7 @@ async def of_providers(
         address = await hosts.addresses(tx, provider_ids)
     able = await hosts.limits(tx, provider_ids) if request.limits else {}
     facts: dict[str, Facts] = {}
-    if rows and (request.query or host_facts.looks(request.asked, request.specs)):
+    if rows and (request.query or host_facts.looks(request.requirements, request.specs)):
         told = bool(request.query or host_facts.capabilities(request.specs))
         facts = await host_facts.of(tx, provider_ids, told=told)
     within: dict[str, frozenset[str]] = {}

@@ -333,7 +333,7 @@ async def command_of(
 def _devices(row: Any) -> Devices:
     """What the guest is made of; while it is rescued, as the image asks that it is rescued with."""
     properties = (row.rescue or {}).get("properties", row.image_properties)
-    return hardware.asked(row.flavor.get("extra_specs") or {}, properties, row.vcpus).devices
+    return hardware.requirements(row.flavor.get("extra_specs") or {}, properties, row.vcpus).devices
 
 
 def _password(run: Run[CreateServer, Compute]) -> str | None:

@@ -35,7 +35,7 @@ from hanok.services.placement import facade as placement
 from hanok.store import Transaction
 
 
-class StartElsewhere(Step["EvacuateServer", Compute, str], name="start_elsewhere"):
+class StartOnOtherHost(Step["EvacuateServer", Compute, str], name="start_elsewhere"):
     """The guest is there, with a new root disk, and stands as is asked; the dead host owes that it gives it up.
 
     Returns the power state.
@@ -110,4 +110,4 @@ class EvacuateServer(MigrateServer, frozen=True, kw_only=True, tag="compute.evac
 
     power: str = "running"
     admin_pass: str = ""
-    steps: ClassVar[tuple[type[Step[Any, Any, Any]], ...]] = (ClaimHost, StartElsewhere)
+    steps: ClassVar[tuple[type[Step[Any, Any, Any]], ...]] = (ClaimHost, StartOnOtherHost)

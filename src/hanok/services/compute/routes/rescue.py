@@ -73,7 +73,7 @@ async def _image(request: Request, tx: Transaction, row: Row[Any], named: Any) -
             )
         image = own
     requirements.check_properties(image.properties)
-    rebuilding.asked_of(row, image.properties, image.name or image.id)
+    rebuilding.requirements_of(row, image.properties, image.name or image.id)
     if image.properties.get("kernel_id", "") not in ("", row.kernel_id):
         raise BadInput(
             f"Image {image.id} asks for a kernel_id of its own, which is not supported for a rescue: name an image "

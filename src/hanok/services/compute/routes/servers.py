@@ -168,7 +168,7 @@ async def _newest(
     items = Written()
     async for some in Pieces().slices(rows, AT_ONCE):
         ids = [row.id for row in some]
-        ports = await networks.seen(tx, ids)
+        ports = await networks.port_views(tx, ids)
         tags, volumes = await server_search.beside(tx, ids)
         items.add_texts(page.written(some, ports, tags, volumes))
     return items
@@ -203,7 +203,7 @@ async def full(
     """
     ids = [row.id for row in rows]
     shown = request.shown(shape)
-    ports = await networks.seen(tx, ids) if ids else {}
+    ports = await networks.port_views(tx, ids) if ids else {}
     tags = await servers.tags_of_many(tx, ids) if shown.shows("tags") else {}
     volumes = await server_volumes.of_servers(tx, ids)
     group = None
@@ -406,7 +406,7 @@ SET_ASIDE = ("active", "stopped", "paused", "suspended", "error", "rescued")
 async def list_addresses(request: Request, room: Compute) -> Response:
     async with request.reading() as tx:
         row = await readable(request, tx)
-        ports = await networks.seen(tx, [row.id])
+        ports = await networks.port_views(tx, [row.id])
     found = answers.addresses(ports.get(row.id, ()))
     return json_answer({"addresses": {name: answers.plain(ips) for name, ips in found.items()}})
 
@@ -415,7 +415,7 @@ async def show_addresses(request: Request, room: Compute) -> Response:
     label = request.path["network_label"]
     async with request.reading() as tx:
         row = await readable(request, tx)
-        ports = await networks.seen(tx, [row.id])
+        ports = await networks.port_views(tx, [row.id])
     found = answers.addresses(ports.get(row.id, ()))
     if label not in found:
         raise NotFound(f"Network {label} is not one of the server's.")

@@ -17,7 +17,7 @@ from sqlalchemy import Row
 from hanok.base.clock import naive_micro, zulu
 from hanok.commands import Diagnostics, DiskCounters, NICCounters
 from hanok.services.compute import states
-from hanok.services.network.facade import SeenPort
+from hanok.services.network.facade import PortView
 from hanok.web.request import Request
 from hanok.web.versions import Attribute, Before, Change, Inside, Shape
 
@@ -128,7 +128,7 @@ class Address(Struct, gc=False):
     mac: str = field(name="OS-EXT-IPS-MAC:mac_addr")
 
 
-def addresses(ports: Sequence[SeenPort]) -> dict[str, list[Address]]:
+def addresses(ports: Sequence[PortView]) -> dict[str, list[Address]]:
     """Addresses by network name, fixed and floating."""
     found: dict[str, list[Address]] = {}
     for port in ports:
@@ -350,7 +350,7 @@ class ServerAnswers:
     def many(
         self,
         rows: Sequence[Any],
-        ports: Mapping[str, Sequence[SeenPort]],
+        ports: Mapping[str, Sequence[PortView]],
         tags: Mapping[str, Sequence[str]],
         host_status: Mapping[str, str],
         volumes: Mapping[str, list[dict[str, Any]]],
@@ -381,7 +381,7 @@ class ServerAnswers:
     def one(
         self,
         row: Any,
-        ports: Mapping[str, Sequence[SeenPort]],
+        ports: Mapping[str, Sequence[PortView]],
         tags: Mapping[str, Sequence[str]],
         host_status: Mapping[str, str],
         group: str | None,
@@ -417,7 +417,7 @@ class ServerAnswers:
     def server(
         self,
         row: Any,
-        ports: Sequence[SeenPort],
+        ports: Sequence[PortView],
         tags: Sequence[str],
         host_status: Mapping[str, str],
         volumes: Sequence[dict[str, Any]],
@@ -485,7 +485,7 @@ class ServerAnswers:
         return found
 
 
-def group_names(row: Row[Any], ports: Sequence[SeenPort]) -> Sequence[str]:
+def group_names(row: Row[Any], ports: Sequence[PortView]) -> Sequence[str]:
     """The security groups of a server: those of its ports, each once."""
     if len(ports) == 1:
         return ports[0].security_groups

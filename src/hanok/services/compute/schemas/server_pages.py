@@ -22,7 +22,7 @@ from hanok.services.compute.schemas.answers import (
     group_names,
     host_id_of,
 )
-from hanok.services.network.facade import SeenPort
+from hanok.services.network.facade import PortView
 from hanok.store.schema import moment
 
 OWN = (
@@ -44,7 +44,7 @@ LONGEST = 8192  # characters of a server that is remembered; user data may be lo
 # Empty: seen once. A pattern that nobody shares would cost more than it saves.
 _patterns: Recent[tuple[Any, ...], list[str]] = Recent(REMEMBERED)
 
-Ports = Mapping[str, Sequence[SeenPort]]
+Ports = Mapping[str, Sequence[PortView]]
 
 
 @lru_cache(maxsize=4096)
@@ -63,7 +63,7 @@ def _naive(microseconds: int | None) -> str:
     return _encode(naive_micro(moment(microseconds))).decode()
 
 
-def _addresses(ports: Sequence[SeenPort]) -> str:
+def _addresses(ports: Sequence[PortView]) -> str:
     """The addresses of a server as JSON has them; most have one."""
     if len(ports) == 1 and len(ports[0].fixed_ips) == 1:
         port = ports[0]
@@ -117,7 +117,7 @@ class ServerPage:
     def _one(
         self,
         row: Any,
-        ports: Sequence[SeenPort],
+        ports: Sequence[PortView],
         tags: Sequence[str],
         volumes: Sequence[dict[str, Any]],
     ) -> str:

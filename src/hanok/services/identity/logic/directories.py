@@ -68,7 +68,7 @@ class Directories:
         self._secrets = secrets
         self._turns: dict[str, Turns] = {}
 
-    def asked(self, domain_id: str) -> int:
+    def pending(self, domain_id: str) -> int:
         """How many requests ask the directory of a domain, or wait to."""
         return len(self._turns.get(domain_id, ()))
 

@@ -88,11 +88,11 @@ class Turns:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="directory")
-        self._asked: set[Future[Any]] = set()
+        self._pending: set[Future[Any]] = set()
 
     def __len__(self) -> int:
         """How many ask, or wait to."""
-        return len(self._asked)
+        return len(self._pending)
 
     async def take(self, work: Callable[[], T]) -> T:
         """Do it in a thread.
@@ -111,8 +111,8 @@ class Turns:
         if len(self) >= AT_ONCE + WAITING:
             raise busy
         future = self._threads.submit(turn)
-        self._asked.add(future)
-        future.add_done_callback(self._asked.discard)  # also when who asked has gone meanwhile
+        self._pending.add(future)
+        future.add_done_callback(self._pending.discard)  # also when who asked has gone meanwhile
         return await asyncio.wrap_future(future)
 
 

@@ -77,7 +77,7 @@ async def create_key(request: Request, room: Identity) -> Response:
 
 
 # The same keys are served as credentials of a type, too: each door asks the rules of both.
-_ELSEWHERE = {
+_OF_CREDENTIALS = {
     "identity:ec2_get_credential": "identity:get_credential",
     "identity:ec2_delete_credential": "identity:delete_credential",
 }
@@ -90,7 +90,7 @@ async def _key(request: Request, tx: Transaction, rule: str) -> Row[Any]:
     if row is None:
         request.allowed_by_hand()
         raise NotFound(f"Could not find credential: {access}.")
-    for one in (rule, _ELSEWHERE[rule]):
+    for one in (rule, _OF_CREDENTIALS[rule]):
         request.allow(one, {"target.credential.user_id": row.user_id})
     await users.get(tx, request.path["user_id"])
     _check_reach(request.token, row.project_id)

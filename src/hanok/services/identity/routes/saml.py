@@ -35,7 +35,7 @@ async def show_metadata(request: Request, room: Identity) -> Response:
     return answer(await _ours(room).metadata(), XML)
 
 
-async def _asked(request: Request, room: Identity) -> tuple[Row[Any], Said]:
+async def _read_request(request: Request, room: Identity) -> tuple[Row[Any], Said]:
     """The service provider that is meant, and what it is told. The token in the body says who asks.
 
     Raises:
@@ -67,13 +67,13 @@ def _answered(document: bytes, provider: Row[Any]) -> Response:
 
 async def create_assertion(request: Request, room: Identity) -> Response:
     """POST /v3/auth/OS-FEDERATION/saml2: a signed assertion of who holds a token."""
-    provider, said = await _asked(request, room)
+    provider, said = await _read_request(request, room)
     return _answered(await _ours(room).assertion(said), provider)
 
 
 async def create_enveloped(request: Request, room: Identity) -> Response:
     """POST /v3/auth/OS-FEDERATION/saml2/ecp: the same, ready to be handed to the service provider."""
-    provider, said = await _asked(request, room)
+    provider, said = await _read_request(request, room)
     relay_state = provider.relay_state_prefix + secrets.token_hex(16)
     return _answered(await _ours(room).enveloped(said, relay_state), provider)
 

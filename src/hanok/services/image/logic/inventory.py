@@ -73,7 +73,7 @@ _ids = sa.select(image_table.c.id)
 _freed = sa.select(image_trash.c.address).where(image_trash.c.store == sa.bindparam("store"))
 
 
-async def differences_elsewhere(room: Images) -> list[str]:
+async def store_differences(room: Images) -> list[str]:
     """Where rows and the objects of S3 stores disagree, or a store cannot be asked.
 
     Listing stops after LOOK_S seconds or MAXIMUM_LISTED objects of a store, and says so.

@@ -138,7 +138,7 @@ async def import_image(request: Request, room: Images) -> Response:
             check_web(room, uri)
         source = None
         if name == "glance-download":
-            source = await _elsewhere(request, room, tx, body["method"])
+            source = await _other_region(request, room, tx, body["method"])
         now, task_id = room.clock.now(), new_uuid()
         given = {"image_id": row.id, "import_req": body, "backend": stores}
         await tasks.create(
@@ -167,7 +167,7 @@ async def import_image(request: Request, room: Images) -> Response:
     return no_content(202)
 
 
-async def _elsewhere(
+async def _other_region(
     request: Request, room: Images, tx: Transaction, method: dict[str, Any]
 ) -> Source:
     """The image in another region that an import names.

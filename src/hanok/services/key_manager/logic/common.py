@@ -53,15 +53,15 @@ async def target(
     Args:
         user_id: who asks. acl: whether it is about who may read it, which its readers have no say in.
     """
-    seen = {
+    values = {
         f"target.{kind}.project_id": row.project_id,
         f"target.{kind}.creator_id": row.creator_id,
     }
     if not acl:
-        seen[f"target.{kind}.read_project_access"] = row.project_access
+        values[f"target.{kind}.read_project_access"] = row.project_access
         if user_id in await users_of(tx, row.id):
-            seen[f"target.{kind}.read"] = "read"
-    return seen
+            values[f"target.{kind}.read"] = "read"
+    return values
 
 
 async def forget(tx: Transaction, owner_id: str) -> None:

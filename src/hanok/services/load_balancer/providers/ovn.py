@@ -66,7 +66,7 @@ class OVN:
     def __init__(self, network: Network, database: Database, clock: Clock) -> None:
         self._network, self._database, self._clock = network, database, clock
         self._known: dict[tuple[str, int, str], str] = {}
-        self._asked_at = float("-inf")
+        self._polled_at = float("-inf")
         networks.write_with(network, KIND, self._rows)
 
     # ---- what it can do ----
@@ -136,13 +136,13 @@ class OVN:
 
     async def _ask(self, southbound: str) -> None:
         """Know what was found of all targets, not longer than a second ago."""
-        if self._clock.monotonic_s() - self._asked_at < 1.0:
+        if self._clock.monotonic_s() - self._polled_at < 1.0:
             return
         try:
             self._known = await monitors.statuses(southbound, self._network.settings.seal)
         except OVNError as error:
             log.warning("how members are is not known: %s %s", error.message, error.detail)
-        self._asked_at = self._clock.monotonic_s()
+        self._polled_at = self._clock.monotonic_s()
 
     async def stats(self, tree: Tree) -> Mapping[str, Stats]:
         """OVN does not count by load balancer; upstream's provider shows the same."""

@@ -31,7 +31,7 @@ from hanok.services.load_balancer.schemas import resources
 from hanok.services.load_balancer.tables import load_balancers
 from hanok.store import Transaction
 from hanok.web.attributes import Wrong, schema, truth
-from hanok.web.doors import changeable, check_attributes, seen, told
+from hanok.web.doors import changeable, check_attributes, told, view_for
 from hanok.web.request import Request, json_answer, no_content
 from hanok.web.routes import Route
 
@@ -48,7 +48,7 @@ async def create(request: Request, room: LoadBalancing) -> Response:
     async with request.transaction() as tx:
         if not request.may(_POST, target):
             raise disallowed((_POST,))
-        requested = {name: values[name] for name in made.asked}
+        requested = {name: values[name] for name in made.explicit}
         check_attributes(request, API, _POST, requested, target)
         balancer_id = await logic.create(tx, room, reach, values, graph)
         row = await trees.again(tx, load_balancers, balancer_id)
@@ -56,7 +56,7 @@ async def create(request: Request, room: LoadBalancing) -> Response:
         request.made(balancer_id, told(LOAD_BALANCER, view))
         if graph is not None:
             view |= await _whole(tx, reach, balancer_id)
-    return json_answer({"loadbalancer": seen(request, LOAD_BALANCER, view)}, 201)
+    return json_answer({"loadbalancer": view_for(request, LOAD_BALANCER, view)}, 201)
 
 
 async def _whole(tx: Transaction, reach: Reach, balancer_id: str) -> dict[str, Any]:

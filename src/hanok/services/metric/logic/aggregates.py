@@ -17,7 +17,7 @@ from hanok.base.errors import BadInput, NotFound
 from hanok.base.patterns import BadPattern, pattern
 from hanok.base.threads import in_thread
 from hanok.services.metric.logic import measures, metrics, operations, policies, shapes, times
-from hanok.services.metric.logic.measures import Asked
+from hanok.services.metric.logic.measures import Selection
 from hanok.services.metric.logic.operations import NAN, Checked, Computing, Grid, Reference
 from hanok.services.metric.logic.series import Points
 from hanok.store import Transaction
@@ -48,7 +48,7 @@ class Column(Struct, frozen=True):
 
     @property
     def method(self) -> str:
-        return self.reference.asked[1]
+        return self.reference.pair[1]
 
 
 def _cannot(reason: str, detail: Any) -> BadInput:
@@ -128,7 +128,7 @@ async def grids(tx: Transaction, columns: Sequence[Column], wish: Wish) -> list[
                 {one.row.sequence: one.row for one in columns if one.method == method}.values()
             )
             start = None if wish.start is None else wish.start // grain * grain
-            requested = Asked(method, grain, start, wish.stop)
+            requested = Selection(method, grain, start, wish.stop)
             for number, points in (await measures.read(tx, some, requested, rules, known)).items():
                 read[method, number] = points
         lines = [read[one.method, one.row.sequence] for one in columns]

@@ -47,11 +47,11 @@ class Page:
         self._count = 0
 
     async def take(self, some: Sequence[Sample]) -> None:
-        room = max(0, MAXIMUM - self._count)
+        left = max(0, MAXIMUM - self._count)
         self._count += len(some)
         self._lines += [
             (samples.series_name(one.name), one.grows, samples.line(one, timed=True))
-            for one in some[:room]
+            for one in some[:left]
         ]
         if len(self._lines) >= PIECE:
             await self._pack()

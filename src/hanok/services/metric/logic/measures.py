@@ -150,7 +150,7 @@ async def take(tx: Transaction, room: Metric, came: Iterable[tuple[int, Points]]
 # ---- reading ----
 
 
-class Asked(Struct, frozen=True):
+class Selection(Struct, frozen=True):
     """What of a metric is asked for. start, stop: moments, of which the last is not in it."""
 
     method: str
@@ -199,7 +199,7 @@ def state(before: Points, fresh: Points, rules: Rules) -> State:
 async def read(
     tx: Transaction,
     rows: Sequence[Row[Any]],
-    requested: Asked,
+    requested: Selection,
     rules: Mapping[str, Rules],
     known: Mapping[int, State],
 ) -> dict[int, Points]:
@@ -233,14 +233,14 @@ async def read(
     return found
 
 
-def _range(requested: Asked) -> tuple[int, int]:
+def _range(requested: Selection) -> tuple[int, int]:
     grain = requested.granularity
     low = 0 if requested.start is None else requested.start // grain
     high = times.LATEST // grain if requested.stop is None else requested.stop // grain
     return low, high
 
 
-def _overlay(values: dict[int, float], known: State, requested: Asked) -> None:
+def _overlay(values: dict[int, float], known: State, requested: Selection) -> None:
     """Put what is not in blocks yet over what is."""
     if known.since is None:
         return
@@ -255,7 +255,7 @@ def _overlay(values: dict[int, float], known: State, requested: Asked) -> None:
 def _within(
     values: Mapping[int, float],
     row: Row[Any],
-    requested: Asked,
+    requested: Selection,
     rules: Mapping[str, Rules],
     known: State,
 ) -> Points:

@@ -167,7 +167,7 @@ async def named(tx: Transaction, resource_id: str, metric: str) -> Row[Any]:
     return row
 
 
-async def check_room(tx: Transaction, room: Metric, project_id: str, more: int = 1) -> None:
+async def check_limit(tx: Transaction, room: Metric, project_id: str, more: int = 1) -> None:
     """Look whether a project may have so many metrics more; where they are many, others are let in meanwhile.
 
     Raises:

@@ -252,9 +252,9 @@ def _size(name: str, value: Any, bad: BadInput) -> int:
 
 
 class Reference(Struct, frozen=True):
-    """A column. asked: the pair in the operations that it is from. keys: under what an answer tells it."""
+    """A column. pair: the pair in the operations that it is from. keys: under what an answer tells it."""
 
-    asked: tuple[str, str]
+    pair: tuple[str, str]
     keys: tuple[str, ...]
 
 
@@ -323,7 +323,7 @@ class Computing:
         columns = [
             column
             for column, one in zip(self._grid.columns, self._references, strict=True)
-            if one.asked in pairs
+            if one.pair in pairs
         ]
         self._spend(len(columns) * len(self._grid.moments))
         return Grid(self._grid.granularity, self._grid.moments, columns)

@@ -271,7 +271,7 @@ def _apart(kind: Row[Any], sent: Mapping[str, Any]) -> dict[str, Any]:
 # ---- changes ----
 
 
-async def check_room(tx: Transaction, room: Metric, project_id: str) -> None:
+async def check_limit(tx: Transaction, room: Metric, project_id: str) -> None:
     """
     Raises:
         BadInput: the project has as many resources as it may have.
@@ -296,7 +296,7 @@ async def create(
         made = id_of(sent["id"], f"{who[0]}:{who[1]}")
     except ValueError as error:
         raise shapes.wrong(str(error), ("id",)) from None
-    await check_room(tx, room, who[1])
+    await check_limit(tx, room, who[1])
     row = {
         "id": made,
         "original_resource_id": sent["id"],
@@ -383,7 +383,7 @@ async def add_metrics(
         BadInput, Conflict
     """
     if wishes:
-        await metrics.check_room(tx, room, who[1], len(wishes))
+        await metrics.check_limit(tx, room, who[1], len(wishes))
     for name, wish in wishes.items():
         if not isinstance(wish, str):
             await metrics.create(tx, who, wish, resource_id=resource_id, metric=name)

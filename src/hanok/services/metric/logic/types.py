@@ -122,11 +122,11 @@ def _attribute(value: Any, path: shapes.Path, *, changing: bool = False) -> dict
 
 def _check_bounds(attribute: Mapping[str, Any]) -> None:
     for low, high in (("min_length", "max_length"), ("min", "max")):
-        least, most = attribute.get(low), attribute.get(high)
-        if least is not None and most is not None and least > most:
+        least, highest = attribute.get(low), attribute.get(high)
+        if least is not None and highest is not None and least > highest:
             raise BadInput(
                 f"Invalid input: Resource attribute value min (or min_length) {least} must be less "
-                f"than or equal to max (or max_length) {most}!"
+                f"than or equal to max (or max_length) {highest}!"
             )
 
 

@@ -53,16 +53,16 @@ def location(request: Request, *parts: str) -> dict[str, str]:
 
 
 def hold(
-    request: Request, rule: str, seen: str, target: Mapping[str, Any], hidden: HanokError
+    request: Request, rule: str, read_rule: str, target: Mapping[str, Any], hidden: HanokError
 ) -> None:
     """Go on if the caller may do this to what is there.
 
     Args:
-        seen: the rule for looking at it; whoever may not is told that it is not there.
+        read_rule: the rule for looking at it; whoever may not is told that it is not there.
     """
     if request.may(rule, target):
         return
-    if rule == seen or not request.may(seen, target):
+    if rule == read_rule or not request.may(read_rule, target):
         raise hidden
     raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
 
@@ -143,12 +143,12 @@ def moment_of(room: Metric, name: str, sent: str | None) -> int | None:
 
 def page(request: Request, room: Metric, *default: str) -> paging.Page:
     """The page that a query asks for."""
-    pairs = [(name, value) for name, value in request.asked if name in PAGES]
+    pairs = [(name, value) for name, value in request.parameters if name in PAGES]
     return paging.page_of(pairs, default, room.settings.max_limit)
 
 
 def link(request: Request, found: paging.Page, following: str) -> dict[str, str]:
-    return paging.link(request.full_url, request.asked, found, following)
+    return paging.link(request.full_url, request.parameters, found, following)
 
 
 async def body(request: Request) -> Any:

@@ -24,7 +24,7 @@ from hanok.services.metric.logic import (
     times,
     types,
 )
-from hanok.services.metric.logic.measures import Asked
+from hanok.services.metric.logic.measures import Selection
 from hanok.services.metric.room import Metric
 from hanok.services.metric.routes import common
 from hanok.store import Transaction
@@ -66,7 +66,7 @@ async def create_metric(request: Request, room: Metric) -> Response:
     who = common.who(request)
     async with request.transaction() as tx:
         owner = await _owner(request, tx, sent.get("resource_id"))
-        await metrics.check_room(tx, room, who[1])
+        await metrics.check_limit(tx, room, who[1])
         try:
             row = await metrics.create(tx, who, sent, resource_id=owner)
         except Conflict as error:
@@ -175,7 +175,7 @@ async def get_measures(request: Request, room: Metric) -> Response:
         lines: list[list[Any]] = []
         for one in _grains(row, rules[row.archive_policy_name], grain, method):
             first = None if start is None else start // one * one
-            requested = Asked(method, one, first, stop)
+            requested = Selection(method, one, first, stop)
             points = (await measures.read(tx, [row], requested, rules, known))[row.sequence]
             lines += _lines(points, one, method, resample)
     return json_answer(lines)
@@ -247,7 +247,7 @@ async def batch_resources(request: Request, room: Metric) -> Response:
         )
         new = sum(len(set(one[1]) - set(theirs.get(key, {}))) for key, one in sent.items())
         if create and new:
-            await metrics.check_room(tx, room, common.who(request)[1], new)
+            await metrics.check_limit(tx, room, common.who(request)[1], new)
         came = []
         lacking = []
         for key, (_, wishes) in sent.items():

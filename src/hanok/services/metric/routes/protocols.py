@@ -151,7 +151,7 @@ async def _take(
     theirs = {one.name: one for one in (await metrics.of_resources(tx, [key]))[key]}
     lacking = [name for name in named if name not in theirs]
     if lacking:
-        await metrics.check_room(tx, room, who[1], len(lacking))
+        await metrics.check_limit(tx, room, who[1], len(lacking))
     for name in lacking:
         theirs[name] = await metrics.create(tx, who, {}, resource_id=key, metric=name)
     came = [(theirs[name].sequence, points) for name, points in named.items()]

@@ -172,11 +172,11 @@ async def take_next(
     """The lowest free address of a subnet's pools, now this port's; None when there is none."""
     await lock(tx, subnet.id)
     for _ in range(TRIES):
-        seen = await tx.first(_first, {"subnet": subnet.id})
-        if seen is None:
+        free = await tx.first(_first, {"subnet": subnet.id})
+        if free is None:
             return None
-        number = int(seen.first, 16)
-        if not await _cut(tx, subnet, seen, number):
+        number = int(free.first, 16)
+        if not await _cut(tx, subnet, free, number):
             continue
         try:
             return await _record(tx, subnet, number, port_id, ordinal)
@@ -196,8 +196,8 @@ async def take(
     await lock(tx, subnet.id)
     at = position(number, subnet.ip_version)
     for _ in range(TRIES):
-        seen = await tx.first(_around, {"subnet": subnet.id, "at": at})
-        if seen is None or seen.last < at or await _cut(tx, subnet, seen, number):
+        free = await tx.first(_around, {"subnet": subnet.id, "at": at})
+        if free is None or free.last < at or await _cut(tx, subnet, free, number):
             break
     try:
         return await _record(tx, subnet, number, port_id, ordinal)
@@ -226,30 +226,30 @@ async def give_back(
         if before.last >= at:
             return
         if int(before.last, 16) == number - 1 and int(before.first, 16) >= pool[0]:
-            await tx.execute(_drop, _seen(subnet_id, before))
+            await tx.execute(_drop, _key_of(subnet_id, before))
             first = before.first
     if number < pool[1]:
         after = await tx.first(
             _starting, {"subnet": subnet_id, "at": position(number + 1, ip_version)}
         )
         if after is not None:
-            await tx.execute(_drop, _seen(subnet_id, after))
+            await tx.execute(_drop, _key_of(subnet_id, after))
             last = after.last
     await tx.insert(free_ranges, {"subnet_id": subnet_id, "first": first, "last": last})
 
 
-def _seen(subnet_id: str, row: Row[Any]) -> dict[str, str]:
+def _key_of(subnet_id: str, row: Row[Any]) -> dict[str, str]:
     return {"subnet": subnet_id, "seen_first": row.first, "seen_last": row.last}
 
 
-async def _cut(tx: Transaction, subnet: Row[Any], seen: Row[Any], number: int) -> bool:
+async def _cut(tx: Transaction, subnet: Row[Any], free: Row[Any], number: int) -> bool:
     """Take one number out of a range; False when the range is no longer what was seen."""
-    parts = without([(int(seen.first, 16), int(seen.last, 16))], [number])
+    parts = without([(int(free.first, 16), int(free.last, 16))], [number])
     texts = [[position(end, subnet.ip_version) for end in part] for part in parts]
     if not texts:
-        return bool(await tx.count(_drop, _seen(subnet.id, seen)))
+        return bool(await tx.count(_drop, _key_of(subnet.id, free)))
     kept = {"new_first": texts[0][0], "new_last": texts[0][1]}
-    if not await tx.count(_move, {**_seen(subnet.id, seen), **kept}):
+    if not await tx.count(_move, {**_key_of(subnet.id, free), **kept}):
         return False
     for first, last in texts[1:]:
         await tx.insert(free_ranges, {"subnet_id": subnet.id, "first": first, "last": last})

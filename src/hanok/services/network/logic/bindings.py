@@ -43,10 +43,10 @@ _through = (
     .where(trunks.c.port_id == bindparam("port"))
 )
 _subports = bindings.update().where(bindings.c.port_id.in_(_through), is_active)
-_elsewhere = sa.select(bindings.c.port_id).where(
+_bound_to_others = sa.select(bindings.c.port_id).where(
     bindings.c.port_id.in_(_through), is_active, bindings.c.host != bindparam("at")
 )
-_subports_down = ports.update().where(ports.c.id.in_(_elsewhere)).values(status="DOWN")
+_subports_down = ports.update().where(ports.c.id.in_(_bound_to_others)).values(status="DOWN")
 _forget = bindings.delete().where(bindings.c.port_id == bindparam("port"))
 _forget_others = _forget.where(sa.not_(is_active))
 _forget_one = _forget_others.where(bindings.c.host == bindparam("at"))

@@ -266,7 +266,7 @@ class _Walk:
         self.packet: Packet | None = None
         self.network_id = ""
         """The network by which the packet came to the router where it is."""
-        self.seen = ""
+        self.source_address = ""
         """The address that it comes from."""
 
     def passes(self, at: str, subject: str, says: str) -> None:
@@ -288,17 +288,17 @@ class _Walk:
             return
         if start.row is not None and _neighbours(start, goal):
             self._sent(start, goal, goal.row.mac_address)
-        seen = start.address
+        source_address = start.address
         if start.row is None:
             await self._comes_in(start, goal)
         else:
             await self._plugged(start)
             await self._groups(start.row, "egress", start.address, goal.address)
-            seen = await self._travels(start, goal)
+            source_address = await self._travels(start, goal)
         if goal.row is not None:
             await self._plugged(goal)
-            await self._groups(goal.row, "ingress", goal.row.address, seen)
-            if seen == start.address and start.row is not None:
+            await self._groups(goal.row, "ingress", goal.row.address, source_address)
+            if source_address == start.address and start.row is not None:
                 await self._comes_back(start, goal)
         await self._followed(start, goal)
 
@@ -496,7 +496,7 @@ class _Walk:
             self._up(network, "network", "Network")
             self.passes("network", network.id, f"Both are on network {network.name or network.id}.")
             return start.address
-        self.seen = start.address
+        self.source_address = start.address
         router = await self._first_router(start, goal)
         if router is None:
             await self._comes_in(start, goal)
@@ -508,7 +508,7 @@ class _Walk:
             if there is not None:
                 name = router.name or router.id
                 self.passes("router", router.id, f"Router {name} is on subnet {there}.")
-                return self.seen
+                return self.source_address
             following = await self._by_route(router, start, goal)
             if following is None:
                 return await self._leaves(router, start, goal)
@@ -624,7 +624,7 @@ class _Walk:
             self.passes("router", router.id, f"Router {name} has a route for it by {hop}.")
             found, _ = await self._router_at(router.gateway_network_id, hop)
             if found is not None:
-                self.seen = await self._translated(router, start)
+                self.source_address = await self._translated(router, start)
                 self.network_id = router.gateway_network_id
             return found
         raise self.stops(
@@ -642,17 +642,19 @@ class _Walk:
                 f"openstack router set --external-gateway NETWORK {router.id}",
             )  # fmt: skip
         await self._has_way_out(router, start.version)
-        seen = await self._translated(router, start)
-        self.passes("NAT", router.id, f"Router {name} sends it out by its gateway, from {seen}.")
+        source_address = await self._translated(router, start)
+        self.passes(
+            "NAT", router.id, f"Router {name} sends it out by its gateway, from {source_address}."
+        )
         if goal.row is not None or goal.floating is not None:
-            await self._comes_in(_Place(seen), goal)
+            await self._comes_in(_Place(source_address), goal)
         else:
             anywhere = _is_anywhere(goal.address)
             says = (
                 "It leaves this cloud." if anywhere else f"{goal.address} is outside of this cloud."
             )
             self.passes("outside", "", says)
-        return seen
+        return source_address
 
     async def _gateways(self, router: Any) -> Sequence[Row[Any]]:
         """The router's addresses on its external network, with their subnets."""

@@ -121,14 +121,14 @@ async def add(
     if len(hosts) >= MAXIMUM_HOSTS:
         raise _failed(router, agent_id, f"it has {MAXIMUM_HOSTS} hosts already")
     if priority is None:
-        hosts = _with_room_below(hosts)
+        hosts = _moved_up(hosts)
         priority = min(hosts.values(), default=2) - 1
     if priority < 1 or priority in hosts.values():
         raise _failed(router, agent_id, f"the priority {priority} is taken or too low")
     await _write(tx, room, router, {**hosts, host: priority})
 
 
-def _with_room_below(hosts: Hosts) -> Hosts:
+def _moved_up(hosts: Hosts) -> Hosts:
     """The same hosts in the same order, none of them with the number 1: those that stand close above it move up."""
     close, number = {}, 1
     for host, priority in sorted(hosts.items(), key=lambda one: one[1]):

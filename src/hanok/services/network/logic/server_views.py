@@ -20,7 +20,7 @@ from hanok.services.network.tables import (
 from hanok.store import Transaction
 
 
-class SeenPort(Struct):
+class PortView(Struct):
     """A port of a server, as its owner sees it.
 
     fixed_ips: each with its version, and the floating IP that leads to it.
@@ -69,10 +69,10 @@ _group_names = (
 )
 
 
-async def seen(tx: Transaction, server_ids: Sequence[str]) -> dict[str, list[SeenPort]]:
+async def port_views(tx: Transaction, server_ids: Sequence[str]) -> dict[str, list[PortView]]:
     """The ports of servers, each in order of its interfaces; two statements however many servers there are."""
-    found: dict[str, list[SeenPort]] = {}
-    known: dict[str, SeenPort] = {}
+    found: dict[str, list[PortView]] = {}
+    known: dict[str, PortView] = {}
     rows: Any  # each is taken apart at once
     if len(server_ids) == 1:
         rows = await tx.all(_of_one, {"id": server_ids[0]})
@@ -81,7 +81,7 @@ async def seen(tx: Transaction, server_ids: Sequence[str]) -> dict[str, list[See
     for server_id, port_id, network, mac, address, floating in rows:
         port = known.get(port_id)
         if port is None:
-            port = known[port_id] = SeenPort(port_id, network, mac)
+            port = known[port_id] = PortView(port_id, network, mac)
             found.setdefault(server_id, []).append(port)
         if address is not None:
             port.fixed_ips.append((6 if ":" in address else 4, address, floating))

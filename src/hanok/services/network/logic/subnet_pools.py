@@ -498,11 +498,13 @@ async def allocate(
             or not free.holds(whole, mine)
             or free.overlaps([mine], used)
         ):
-            raise _no_room("Cannot allocate requested subnet from the available set of prefixes")
+            raise _pool_exhausted(
+                "Cannot allocate requested subnet from the available set of prefixes"
+            )
         return str(mine)
     found = free.first_free(whole, used, length)
     if found is None:
-        raise _no_room(f"Insufficient prefix space to allocate subnet size /{length}")
+        raise _pool_exhausted(f"Insufficient prefix space to allocate subnet size /{length}")
     return found
 
 
@@ -542,5 +544,5 @@ def _within_quota(pool: Row[Any], length: int, held: Sequence[str]) -> None:
         )
 
 
-def _no_room(reason: str) -> BadInput:
+def _pool_exhausted(reason: str) -> BadInput:
     return BadInput(f"Failed to allocate subnet: {reason}.", code="SubnetAllocationError")

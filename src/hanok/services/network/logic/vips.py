@@ -129,7 +129,7 @@ async def claim(tx: Transaction, room: Network, reach: Reach, wish: VIPWish) -> 
     await _on_one_network(tx, reach, wish, network_id)
     role = {"role": "vip"} if wish.silent else {}
     made = await ports.make(tx, room, reach, network, wish.project_id, values, **role)
-    return await _seen(tx, made, subnet_id, made=True)
+    return await _vip_of(tx, made, subnet_id, made=True)
 
 
 def _fixed(subnet_id: str, address: str | None) -> dict[str, str]:
@@ -192,10 +192,10 @@ async def _taken(tx: Transaction, room: Network, reach: Reach, wish: VIPWish) ->
         await ports.update(tx, room, reach, port, {"qos_policy_id": wish.qos_policy_id})
     role = "vip" if wish.silent else "guest"
     await _label(tx, room, port.id, role, wish.owner, wish.device)
-    return await _seen(tx, port.id, fits[0].subnet_id, made=False)
+    return await _vip_of(tx, port.id, fits[0].subnet_id, made=False)
 
 
-async def _seen(tx: Transaction, port_id: str, first: str, *, made: bool) -> VIP:
+async def _vip_of(tx: Transaction, port_id: str, first: str, *, made: bool) -> VIP:
     port = await tx.first(_port, {"port": port_id})
     assert port is not None
     held = [(one.address, one.subnet_id) for one in await tx.all(_held, {"port": port_id})]

@@ -14,7 +14,7 @@ from hanok.services.network.routes.kinds import ADDRESS_GROUP, SUBNET_POOL, Reso
 from hanok.services.network.schemas.resources import ADDRESSES, LEAVING_ADDRESSES, PREFIXES
 from hanok.store import Transaction
 from hanok.web.attributes import Attribute, schema, uuid
-from hanok.web.doors import changeable, find, seen, told
+from hanok.web.doors import changeable, find, told, view_for
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import Route
 
@@ -80,7 +80,7 @@ async def _addresses(request: Request, room: Network, action: str) -> Response:
         row, _ = await changeable(request, tx, ADDRESS_GROUP, reach, action)
         await change(tx, room, row, sent)
         view = await _tell(request, tx, ADDRESS_GROUP, row.id)
-    return json_answer({"address_group": seen(request, ADDRESS_GROUP, view)})
+    return json_answer({"address_group": view_for(request, ADDRESS_GROUP, view)})
 
 
 async def add_addresses(request: Request, room: Network) -> Response:

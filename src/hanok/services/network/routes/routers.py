@@ -14,7 +14,7 @@ from hanok.services.network.routes.kinds import ROUTER
 from hanok.services.network.schemas.resources import GATEWAYS
 from hanok.services.network.schemas.resources import ROUTES as ROUTE_LIST
 from hanok.web.attributes import Attribute, schema
-from hanok.web.doors import changeable, check_attributes, find, seen, target_of, told
+from hanok.web.doors import changeable, check_attributes, find, target_of, told, view_for
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import Route
 
@@ -60,7 +60,7 @@ async def _routes(request: Request, room: Network, action: str) -> Response:
             await routers.change_routes(tx, room, row, remove=requested)
         _, view = await find(request, tx, ROUTER, reach, row.id)
         request.made(row.id, told(ROUTER, view))
-    return json_answer({"router": seen(request, ROUTER, view)})
+    return json_answer({"router": view_for(request, ROUTER, view)})
 
 
 async def add_routes(request: Request, room: Network) -> Response:
@@ -88,7 +88,7 @@ async def _gateways(
         await routers.change_gateways(tx, room, reach, row, how, values["external_gateways"])
         _, view = await find(request, tx, ROUTER, reach, row.id)
         request.made(row.id, told(ROUTER, view))
-    return json_answer({"router": seen(request, ROUTER, view)})
+    return json_answer({"router": view_for(request, ROUTER, view)})
 
 
 async def add_gateways(request: Request, room: Network) -> Response:

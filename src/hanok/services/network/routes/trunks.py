@@ -14,7 +14,7 @@ from hanok.services.network.routes.api import BODIES, reach_of
 from hanok.services.network.routes.kinds import TRUNK
 from hanok.services.network.schemas.resources import LEAVING_SUBPORTS, SUBPORTS
 from hanok.web.attributes import Attribute, schema
-from hanok.web.doors import changeable, find, seen, target_of, told
+from hanok.web.doors import changeable, find, target_of, told, view_for
 from hanok.web.request import Request, json_answer
 from hanok.web.routes import Route
 
@@ -37,7 +37,7 @@ async def _change(request: Request, room: Network, rule: str) -> Response:
             await trunks.remove(tx, room, row, sent)
         _, view = await find(request, tx, TRUNK, reach, row.id)
         request.made(row.id, told(TRUNK, view))
-    return json_answer(seen(request, TRUNK, view))
+    return json_answer(view_for(request, TRUNK, view))
 
 
 async def add_subports(request: Request, room: Network) -> Response:

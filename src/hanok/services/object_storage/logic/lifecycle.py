@@ -119,37 +119,37 @@ async def _versions(room: ObjectStore, row: Row[Any], rule: Rule) -> None:
             return
 
 
-async def _remove(room: ObjectStore, row: Row[Any], seen: Row[Any], *, version: bool) -> None:
+async def _remove(room: ObjectStore, row: Row[Any], listed: Row[Any], *, version: bool) -> None:
     """Remove an object, or a version of it, that is still as it was seen."""
     await failpoint("objects.lifecycle.before_remove")
     async with room.database.write() as tx:
-        path = (row.account, row.name, seen.name)
+        path = (row.account, row.name, listed.name)
         try:
             held = await containers.held(tx, row.account, row.name)
-            if not await _is_as_seen(tx, held, seen):
+            if not await _is_unchanged(tx, held, listed):
                 return
             if version:
-                await objects.remove_version(tx, *path, seen.version_us, restore=True)
+                await objects.remove_version(tx, *path, listed.version_us, restore=True)
             else:
                 await objects.remove(tx, *path, room.now_us(), marks=True)
         except (Said, objects.Expired):
             return
-        where = f"{row.name}/{seen.name}"
+        where = f"{row.name}/{listed.name}"
         await room.tell(tx, "object.deleted", row.account, where, user_id=None)
         tx.after_commit(room.freed.set)
 
 
-async def _is_as_seen(tx: Transaction, container: Row[Any], seen: Row[Any]) -> bool:
-    """Whether a row is there that was seen: what has no id ("null") may be another one by now."""
-    if container.id != seen.container_id:
+async def _is_unchanged(tx: Transaction, container: Row[Any], listed: Row[Any]) -> bool:
+    """Whether a row is there that was listed: what has no id ("null") may be another one by now."""
+    if container.id != listed.container_id:
         return False
-    there = await versions.get(tx, container.id, seen.name, seen.version_us)
-    old = hasattr(seen, "at_us")
+    there = await versions.get(tx, container.id, listed.name, listed.version_us)
+    old = hasattr(listed, "at_us")
     return (
         there is not None
         and hasattr(there, "at_us") == old
-        and there.created_us == seen.created_us
-        and (not old or there.at_us == seen.at_us)
+        and there.created_us == listed.created_us
+        and (not old or there.at_us == listed.at_us)
     )
 
 

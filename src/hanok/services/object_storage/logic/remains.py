@@ -49,7 +49,7 @@ _expired = (
 )
 _G = object_garbage.c
 _notice = object_garbage.update().where(_G.seen_us == 0).values(seen_us=bindparam("now"))
-_unseen = sa.select(_G.blob).where(_G.seen_us == 0).limit(1)
+_unmarked = sa.select(_G.blob).where(_G.seen_us == 0).limit(1)
 _garbage = (
     sa.select(_G.blob)
     .where(_G.seen_us > 0, _G.seen_us <= bindparam("until"), _G.blob > bindparam("after"))
@@ -101,9 +101,9 @@ async def remove_expired(
     return True
 
 
-async def unseen(tx: Transaction) -> bool:
+async def has_unmarked(tx: Transaction) -> bool:
     """Whether there are blobs to let go that nobody has noticed yet."""
-    return await tx.first(_unseen) is not None
+    return await tx.first(_unmarked) is not None
 
 
 async def notice(tx: Transaction, now_us: int) -> None:

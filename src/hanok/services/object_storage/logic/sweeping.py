@@ -33,7 +33,7 @@ async def let_go(room: ObjectStore, *, at_once: bool = False) -> None:
     """
     now_us = room.now_us()
     async with room.database.read() as tx:
-        some = await remains.unseen(tx)
+        some = await remains.has_unmarked(tx)
     if some:
         async with room.database.write() as tx:
             await remains.notice(tx, now_us)
@@ -54,7 +54,7 @@ async def let_go(room: ObjectStore, *, at_once: bool = False) -> None:
         after = found[-1]
 
 
-async def make_room(room: ObjectStore) -> None:
+async def free_space(room: ObjectStore) -> None:
     """Let go of everything that may go: the disk is full."""
     if not room.sweeping.locked():  # else that is what is being done
         async with room.sweeping:

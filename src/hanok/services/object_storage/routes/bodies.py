@@ -170,7 +170,7 @@ async def taken(call: Call, body: AsyncIterable[bytes], size: int, allowance: Al
     except _TooMany:
         raise Said(413, QUOTA) from None
     except Full:
-        await sweeping.make_room(call.room)
+        await sweeping.free_space(call.room)
         raise Said(507) from None
     finally:
         await counted.aclose()

@@ -52,7 +52,9 @@ async def answer(request: Request, room: ObjectStore) -> Response:
             call = Call(request, room, _address(request))
             found = await _handled(call)
     except Refused as error:
-        found = web_faults.answer(faults.fault, error, web_faults.Asked(request_id=request.id))
+        found = web_faults.answer(
+            faults.fault, error, web_faults.FaultContext(request_id=request.id)
+        )
     if call is not None and "origin" in call.headers:
         await origins.show(call, found)
     found.headers["X-Trans-Id"] = faults.transaction(request.id)
@@ -81,7 +83,7 @@ async def _handled(call: Call) -> Response:
         if "\0" in name:
             raise Said(412, "Invalid UTF8 or contains NULL")
     if call.method == "OPTIONS":
-        return await origins.asked(call)
+        return await origins.preflight(call)
     if signed.is_signed(call):
         await signed.open_signed(call)
     elif "bulk-delete" in call.query and call.method in ("POST", "DELETE"):

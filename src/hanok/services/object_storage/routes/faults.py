@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from hanok.web.faults import Asked
+from hanok.web.faults import FaultContext
 
 _SAID = {
     400: (
@@ -46,7 +46,7 @@ def transaction(request_id: str) -> str:
 
 
 def fault(
-    status: int, code: str, message: str, requested: Asked, extra: Mapping[str, object]
+    status: int, code: str, message: str, requested: FaultContext, extra: Mapping[str, object]
 ) -> Response:
     """See web.faults.Fault."""
     title, usual = _SAID.get(status, ("Error", message))

@@ -33,7 +33,7 @@ def _lets(row: Row[object] | None, origin: str) -> bool:
     return "*" in allowed or origin in allowed
 
 
-async def asked(call: Call) -> Response:
+async def preflight(call: Call) -> Response:
     """OPTIONS: what a browser asks before it lets a page do something."""
     origin, method = call.headers.get("origin"), call.headers.get("access-control-request-method")
     allow = {"Allow": ", ".join(METHODS if call.address.object else METHODS[1:])}

@@ -417,7 +417,7 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 19
 
 
-def asked_ranges(call: Call, whole: Whole) -> list[tuple[int, int]] | None:
+def requested_ranges(call: Call, whole: Whole) -> list[tuple[int, int]] | None:
     said = call.headers.get("range")
     if said is None:
         return None
@@ -534,7 +534,7 @@ async def served(call: Call, whole: Whole) -> Response:
         for name in ("Content-Type", "X-Content-Type-Options"):
             found.pop(name, None)
         return Response(None, 304, found)
-    requested = asked_ranges(call, whole)
+    requested = requested_ranges(call, whole)
     if call.method == "HEAD":
         return Response(None, 200, {**found, "Content-Length": str(whole.size)})
     if requested is None:

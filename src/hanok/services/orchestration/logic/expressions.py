@@ -1,7 +1,7 @@
 """Expressions of yaql: small programs of strangers, worked out aside by a process with bounds.
 
-An evaluation of a value meets its expressions with the data that they are about, leaves them (`Asked`), and is done
-again when they are worked out; all that were met at once are one process.
+An evaluation of a value meets its expressions with the data that they are about, leaves them (`Expressions`), and is
+done again when they are worked out; all that were met at once are one process.
 
 Source: the template guide, "yaql"; the reference of yaql.
 """
@@ -54,7 +54,7 @@ for expression, data in given["asked"]:
 """
 
 
-class Asked:
+class Expressions:
     """Expressions that an evaluation meets, with their data, and what came of those that were worked out.
 
     hides: whether a value has within it what is hidden; of such the library's words, which repeat it, are not told.

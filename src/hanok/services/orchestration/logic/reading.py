@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from hanok.services.orchestration.logic import templates
-from hanok.services.orchestration.logic.expressions import ROUNDS, Asked
+from hanok.services.orchestration.logic.expressions import ROUNDS, Expressions
 from hanok.services.orchestration.logic.functions import LARGEST, UNKNOWN, Budget, Wrong
 from hanok.services.orchestration.logic.parts import Part
 from hanok.services.orchestration.logic.program import Program
@@ -146,7 +146,7 @@ class Reader:
                 raise Wrong(f"The Referenced Attribute ({name[:100]} {key[:100]}) is incorrect.")
             return found[name, key]
 
-        requested, left = Asked(self._hides), budget or Budget()
+        requested, left = Expressions(self._hides), budget or Budget()
         for _ in range(ROUNDS):
             value = self.program.scope(self.reference, attribute, left, requested).value(raw)
             if not requested.open:

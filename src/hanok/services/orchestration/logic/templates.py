@@ -279,10 +279,10 @@ def attributes(scope: Scope, value: Any) -> Iterator[tuple[str, str | None]]:
             stack.extend(one.values())
             name = scope.function(one)
             if name is not None:
-                yield from _asked(scope, name, one[name])
+                yield from _referred(scope, name, one[name])
 
 
-def _asked(scope: Scope, function: str, raw: Any) -> Iterator[tuple[str, str | None]]:
+def _referred(scope: Scope, function: str, raw: Any) -> Iterator[tuple[str, str | None]]:
     if function == "get_resource" and isinstance(raw, str):
         yield raw, None
     elif function == "Ref" and isinstance(raw, str) and scope.is_resource(raw):

@@ -32,7 +32,7 @@ NAMES = 200_000  # parameters and outputs of all programs within one another
 LOOKUPS = 200  # that a template may need before anything is made
 
 
-class Room:
+class Allowance:
     """What all programs within one may still have: resources, and names of theirs that are read."""
 
     def __init__(self, settings: OrchestrationSettings) -> None:
@@ -81,7 +81,7 @@ def check(
     *,
     depth: int = 0,
     strict: bool = True,
-    space: Room | None = None,
+    space: Allowance | None = None,
 ) -> Checked:
     """Read all that a program says, and hold it against types and limits.
 
@@ -93,7 +93,7 @@ def check(
     Raises:
         Wrong; Forbidden: a type that the caller may not use.
     """
-    space = space or Room(settings)
+    space = space or Allowance(settings)
     space.enter(program)
     program.load()
     checked = Checked(program)
@@ -142,7 +142,7 @@ def _inside(
     may_use: MayUse,
     depth: int,
     strict: bool,
-    space: Room,
+    space: Allowance,
 ) -> Checked | None:
     """What a resource that is a stack would be made of, as far as that is known."""
     template = _template_of(program, name, properties, settings, space)
@@ -213,7 +213,7 @@ def _template_of(
     name: str,
     properties: Mapping[str, Any],
     settings: OrchestrationSettings,
-    space: Room,
+    space: Allowance,
 ) -> dict[str, Any] | None:
     driver = program.types[name].driver
     if program.definitions[name].external_id is not None:
@@ -238,7 +238,9 @@ def _template_of(
     return {"heat_template_version": HOT, "resources": resources}
 
 
-def _remote(program: Program, properties: Mapping[str, Any], space: Room) -> dict[str, Any] | None:
+def _remote(
+    program: Program, properties: Mapping[str, Any], space: Allowance
+) -> dict[str, Any] | None:
     """The template of an OS::Heat::Stack, held against the form of templates only."""
     text, region = properties["template"], (properties["context"] or {}).get("region_name")
     if region not in (None, UNKNOWN, program.names.region):

@@ -67,7 +67,7 @@ async def create_stack(request: Request, room: Orchestration) -> Response:
     request.allow("stacks:create", project_id=common.project(request))
     name = stacks.check_name(wishes.given(body.stack_name))
     wish = wishes.read(body, room.settings)
-    seen = await checked(request, room, wish.source, name)
+    validated = await checked(request, room, wish.source, name)
     lent = await clouds.lent(room, request.token_text, request.sure_origin)
     adopting = body.adopt_stack_data is not UNSET and body.adopt_stack_data is not None
     task = {"adopt": wishes.adopted(body).get("resources") or {}} if adopting else {}
@@ -80,11 +80,11 @@ async def create_stack(request: Request, room: Orchestration) -> Response:
             project_id=common.project(request),
             user_id=request.token.user_id,
             user_name=request.token.user_name,
-            description=seen.program.template.description,
+            description=validated.program.template.description,
             disable_rollback=wish.disable_rollback if wish.disable_rollback is not None else True,
             timeout_mins=wish.timeout_mins,
             tags=wish.tags or [],
-            source=stacks.kept(wish.source, seen.program.template, room.key),
+            source=stacks.kept(wish.source, validated.program.template, room.key),
             lent=lent,
             task=task,
         )
@@ -100,8 +100,8 @@ async def preview_stack(request: Request, room: Orchestration) -> Response:
     request.allow("stacks:preview", project_id=common.project(request))
     name = stacks.check_name(wishes.given(body.stack_name))
     wish = wishes.read(body, room.settings)
-    seen = await checked(request, room, wish.source, name)
-    shown = views.preview(request, seen, wish, name, common.project(request))
+    validated = await checked(request, room, wish.source, name)
+    shown = views.preview(request, validated, wish, name, common.project(request))
     return json_answer({"stack": shown})
 
 
@@ -175,14 +175,14 @@ async def _update(request: Request, room: Orchestration, *, patch: bool, rule: s
     async with request.reading() as tx:
         row = await _stack_to_change(request, tx, rule)
     wish = _wish(body, room, row, patch=patch)
-    seen = await checked(request, room, wish.source, row.name, row.id)
+    validated = await checked(request, room, wish.source, row.name, row.id)
     lent = await clouds.lent(room, request.token_text, request.sure_origin)
     async with request.transaction() as tx:
         row = await _stack_to_change(request, tx, rule)
         _check_may_update(row)
         if wish.tags is not None or not wish.keeps:
             await stacks.set_tags(tx, row.id, wish.tags or [])
-        await stacks.begin(tx, room, row, "UPDATE", **_changed(row, wish, seen, room, lent))
+        await stacks.begin(tx, room, row, "UPDATE", **_changed(row, wish, validated, room, lent))
     return no_content(202)
 
 
@@ -198,14 +198,14 @@ def _wish(body: UpdateBody, room: Orchestration, row: Any, *, patch: bool) -> wi
 
 
 def _changed(
-    row: Any, wish: wishes.Wish, seen: Checked, room: Orchestration, lent: str
+    row: Any, wish: wishes.Wish, validated: Checked, room: Orchestration, lent: str
 ) -> dict[str, Any]:
     """The columns that an update writes. What it was is what it last came to, to go back to."""
     rollback = row.disable_rollback if wish.disable_rollback is None else wish.disable_rollback
     return {
-        "source": stacks.kept(wish.source, seen.program.template, room.key),
+        "source": stacks.kept(wish.source, validated.program.template, room.key),
         "previous": row.source if row.status == "COMPLETE" else row.previous,
-        "description": seen.program.template.description,
+        "description": validated.program.template.description,
         "disable_rollback": rollback,
         "timeout_mins": row.timeout_mins if wish.timeout_mins is None else wish.timeout_mins,
         "lent": lent,
@@ -237,8 +237,8 @@ async def _preview_update(
     async with request.reading() as tx:
         row = await _stack_to_change(request, tx, rule)
     wish = _wish(body, room, row, patch=patch)
-    seen = await checked(request, room, wish.source, row.name, row.id)
-    found = await views.differences(request, room, row, seen, live=wish.converge)
+    validated = await checked(request, room, wish.source, row.name, row.id)
+    found = await views.differences(request, room, row, validated, live=wish.converge)
     return json_answer({"resource_changes": found})
 
 

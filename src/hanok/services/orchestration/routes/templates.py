@@ -39,17 +39,17 @@ async def validate(request: Request, room: Orchestration) -> Response:
     wish = wishes.read(body, room.settings)
     names = Names(name="template_validate", project_id=common.project(request), region=room.region)
     program = Program(wish.source, names, maximum=room.settings.max_template_size, complete=False)
-    seen = validation.check(program, room.settings, may_use(request), strict=False)
-    await expressions.check(room, common.project(request), seen.written())
-    shown = _described(seen)
-    shown["Environment"] = _environment(seen)
+    validated = validation.check(program, room.settings, may_use(request), strict=False)
+    await expressions.check(room, common.project(request), validated.written())
+    shown = _described(validated)
+    shown["Environment"] = _environment(validated)
     if lists.yes(request.query.get("show_nested")):
-        shown.update(_nested(seen))
+        shown.update(_nested(validated))
     return json_answer(shown)
 
 
-def _described(seen: Checked) -> dict[str, Any]:
-    program = seen.program
+def _described(validated: Checked) -> dict[str, Any]:
+    program = validated.program
     given = program.env.parameters
     shown: dict[str, Any] = {
         "Description": program.template.description,
@@ -63,8 +63,8 @@ def _described(seen: Checked) -> dict[str, Any]:
     return shown
 
 
-def _environment(seen: Checked) -> dict[str, Any]:
-    program = seen.program
+def _environment(validated: Checked) -> dict[str, Any]:
+    program = validated.program
     shown = program.env.shown()
     used = {one.type for one in program.template.resources.values() if one.type.endswith(TEMPLATES)}
     registry = {name: name for name in used if name not in program.env.registry}
@@ -77,11 +77,15 @@ def _environment(seen: Checked) -> dict[str, Any]:
     return shown
 
 
-def _nested(seen: Checked) -> dict[str, Any]:
+def _nested(validated: Checked) -> dict[str, Any]:
     """The parameters of the templates within."""
     found = {
-        name: {**_described(inner), "Type": seen.program.definitions[name].type, **_nested(inner)}
-        for name, inner in seen.within.items()
+        name: {
+            **_described(inner),
+            "Type": validated.program.definitions[name].type,
+            **_nested(inner),
+        }
+        for name, inner in validated.within.items()
     }
     return {"NestedParameters": found} if found else {}
 

@@ -75,10 +75,10 @@ def no_output(key: str) -> NotFound:
 
 
 def preview(
-    request: Request, seen: Checked, wish: wishes.Wish, name: str, project_id: str
+    request: Request, validated: Checked, wish: wishes.Wish, name: str, project_id: str
 ) -> dict[str, Any]:
     """A stack that is not there."""
-    program = seen.program
+    program = validated.program
     return {
         "id": "None",
         "stack_name": name,
@@ -102,7 +102,7 @@ def preview(
         "updated_time": None,
         "deletion_time": None,
         "stack_user_project_id": None,
-        "resources": validation.planned(seen, name, project_id),
+        "resources": validation.planned(validated, name, project_id),
         "links": [],
     }
 
@@ -146,24 +146,24 @@ def _of_part(reader: Reader, part: Part) -> dict[str, Any]:
 
 
 async def differences(
-    request: Request, room: Orchestration, row: Any, seen: Checked, *, live: bool = False
+    request: Request, room: Orchestration, row: Any, validated: Checked, *, live: bool = False
 ) -> dict[str, list[dict[str, Any]]]:
     """What an update would do to each resource of a stack. live: if it looks at what is really there."""
     reader = await common.reader(request, room, row)
-    after = Reader(room, reader.cloud, row, seen.program, reader.parts)
+    after = Reader(room, reader.cloud, row, validated.program, reader.parts)
     found: dict[str, list[dict[str, Any]]] = {
         name: [] for name in ("unchanged", "updated", "replaced", "added", "deleted")
     }
-    for name in seen.program.definitions:
+    for name in validated.program.definitions:
         part = reader.current.get(name)
         if part is None:
-            found["added"].append(_change(request, row, seen, name, None))
+            found["added"].append(_change(request, row, validated, name, None))
             continue
         what = await _what(after, part, name, live=live)
-        found[what].append(_change(request, row, seen, name, part))
+        found[what].append(_change(request, row, validated, name, part))
     for part in reader.current.values():
-        if part.name not in seen.program.definitions:
-            found["deleted"].append(_change(request, row, seen, part.name, part))
+        if part.name not in validated.program.definitions:
+            found["deleted"].append(_change(request, row, validated, part.name, part))
     return found
 
 
@@ -188,13 +188,17 @@ async def _what(after: Reader, part: Part, name: str, *, live: bool) -> str:
 
 
 def _change(
-    request: Request, row: Any, seen: Checked, name: str, part: Part | None
+    request: Request, row: Any, validated: Checked, name: str, part: Part | None
 ) -> dict[str, Any]:
-    properties = seen.properties.get(name, {})
-    raw = seen.program.definitions[name].properties if name in seen.program.definitions else {}
+    properties = validated.properties.get(name, {})
+    raw = (
+        validated.program.definitions[name].properties
+        if name in validated.program.definitions
+        else {}
+    )
     shown = {
         one: STARS
-        if seen.program.hidden_in(raw.get(one))
+        if validated.program.hidden_in(raw.get(one))
         else None
         if value is UNKNOWN or unknown_in(value)
         else value
@@ -203,8 +207,8 @@ def _change(
     identity = {"stack_name": row.name, "stack_id": row.id, "tenant": row.project_id}
     return {
         "resource_name": name,
-        "resource_type": seen.program.definitions[name].type
-        if name in seen.program.definitions
+        "resource_type": validated.program.definitions[name].type
+        if name in validated.program.definitions
         else part.type
         if part
         else "",

@@ -167,9 +167,9 @@ def _as_lists(candidate: dict[str, Any]) -> None:
     ]
 
 
-def _only_asked_for(summary: dict[str, Any]) -> None:
+def _only_requested(summary: dict[str, Any]) -> None:
     """Before 1.27 a summary told of the classes that were asked for."""
-    requested = summary["_asked"]
+    requested = summary["_requested"]
     summary["resources"] = {
         name: one for name, one in summary["resources"].items() if name in requested
     }
@@ -178,10 +178,10 @@ def _only_asked_for(summary: dict[str, Any]) -> None:
 CANDIDATE = Shape(Before((1, 12), _as_lists), Attribute(name="mappings", since=(1, 34)))
 SUMMARY = Shape(
     Attribute(name="traits", since=(1, 17)),
-    Before((1, 27), _only_asked_for),
+    Before((1, 27), _only_requested),
     Attribute(name="parent_provider_uuid", since=(1, 29)),
     Attribute(name="root_provider_uuid", since=(1, 29)),
-    private=("_asked",),
+    private=("_requested",),
 )
 TREES = Shape(Attribute(name="others", since=(1, 29)))
 """Whether a tree may serve with several providers, and its others are told of."""
@@ -220,7 +220,7 @@ def _summary(world: candidates.World, provider_id: str, requested: set[str]) -> 
         "traits": sorted(world.traits.get(provider_id, ())),
         "parent_provider_uuid": row.parent_id,
         "root_provider_uuid": row.root_id,
-        "_asked": requested,
+        "_requested": requested,
     }
 
 

@@ -141,7 +141,7 @@ def groups_of(request: Request) -> dict[str, Group]:
     """
     raw: dict[str, dict[str, Any]] = {}
     several = request.shown(REPEATED).shows("required")
-    for key, value in request.asked:
+    for key, value in request.parameters:
         match = KEY.fullmatch(key)
         if match is None:
             continue

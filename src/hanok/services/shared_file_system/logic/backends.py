@@ -41,7 +41,7 @@ _zones = (
     .order_by(table.c.zone)
 )
 _by_sequence = sa.select(table).where(table.c.sequence == bindparam("sequence"))
-_ASKED_ELSEWHERE = frozenset(
+_NOT_OF_BACK_ENDS = frozenset(
     ("availability_zones", "default_qos_type", "replication_type", specs.SERVERS)
 )
 
@@ -165,6 +165,6 @@ def wanting(row: Row[Any], extra: Mapping[str, str]) -> list[str]:
 
 def _asks(name: str, value: str) -> bool:
     """Whether a spec asks anything of a back end: an ability that shares are not to have does not."""
-    if name in _ASKED_ELSEWHERE or name.startswith("provisioning:"):
+    if name in _NOT_OF_BACK_ENDS or name.startswith("provisioning:"):
         return False
     return not (name in specs.FLAGS and specs.flag(value) is False)

@@ -102,13 +102,13 @@ async def get(tx: Transaction, caller: Caller, share_id: str) -> Row[Any]:
     Raises:
         NotFound; Forbidden: it is public, and nothing but seeing it is.
     """
-    row = await seen(tx, caller, share_id)
+    row = await visible(tx, caller, share_id)
     if not is_mine(caller, row):
         raise Forbidden(f"Share {share_id} is another project's.")
     return row
 
 
-async def seen(tx: Transaction, caller: Caller, share_id: str) -> Row[Any]:
+async def visible(tx: Transaction, caller: Caller, share_id: str) -> Row[Any]:
     """A share that the caller sees: a public one is seen by all, and that is all that may be done with it.
 
     Raises:

@@ -39,7 +39,7 @@ LIST = lists.declared(
         for name in ("id", "name", "status", "share_id", "created_at", "updated_at")
     },
 )
-QUERY = project_lists.asked(LIST, "all_tenants", "all_projects")
+QUERY = project_lists.query_of(LIST, "all_tenants", "all_projects")
 _mine = lists.finder(backups.get, "backup_id")
 
 

@@ -71,7 +71,7 @@ async def list_instances(request: Request, room: Shares) -> Response:
 async def list_of_share(request: Request, room: Shares) -> Response:
     request.allow("", request.own)
     async with request.reading() as tx:
-        share = await shares.seen(tx, request.reaching(), request.path["share_id"])
+        share = await shares.visible(tx, request.reaching(), request.path["share_id"])
         found = await _shown(request, tx, await instances.of_share(tx, share.id))
     return json_answer({"share_instances": found})
 

@@ -60,7 +60,7 @@ LIST = lists.declared(
         )
     },
 )  # fmt: skip
-QUERY = project_lists.asked(LIST, "all_projects", "all_tenants", "project_id", "with_count")
+QUERY = project_lists.query_of(LIST, "all_projects", "all_tenants", "project_id", "with_count")
 _mine = lists.finder(locks.get, "resource_lock_id")
 
 

@@ -14,7 +14,7 @@ from hanok.services.shared_file_system.logic import backends, creating, instance
 from hanok.services.shared_file_system.operations import begin
 from hanok.services.shared_file_system.room import Shares
 from hanok.services.shared_file_system.routes.share_actions import action, empty
-from hanok.services.shared_file_system.routes.shares import HOST, find, flag, seen, words
+from hanok.services.shared_file_system.routes.shares import HOST, find, flag, view_of, words
 from hanok.services.shared_file_system.schemas import bodies
 from hanok.services.shared_file_system.schemas.values import given
 from hanok.web.request import Request, json_answer, no_content
@@ -70,7 +70,7 @@ async def manage(request: Request, room: Shares) -> Response:
             tx, room, request.reaching(), requested, place, path,
             server_id=given(body.share_server_id) or None,
         )  # fmt: skip
-        shown = await seen(request, tx, row)
+        shown = await view_of(request, tx, row)
     return json_answer({"share": shown})
 
 

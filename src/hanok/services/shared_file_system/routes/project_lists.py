@@ -35,7 +35,7 @@ def equal(table: sa.Table, *names: str, **others: sa.Column[Any]) -> dict[str, F
     return {name: lists.equal(column) for name, column in columns.items()}
 
 
-def asked(listing: Listing, *more: str, since: Mapping[str, Version] = {}) -> Query:
+def query_of(listing: Listing, *more: str, since: Mapping[str, Version] = {}) -> Query:
     """The query of a list. more: what is read beside filters and pages."""
     found: list[str | Parameter] = list(more)
     for name in listing.parameters:

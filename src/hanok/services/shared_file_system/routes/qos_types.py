@@ -32,7 +32,7 @@ LIST = lists.declared(
     },
     sort={name: table.c[name] for name in ("id", "name", "created_at", "updated_at")},
 )
-QUERY = project_lists.asked(LIST)
+QUERY = project_lists.query_of(LIST)
 
 
 async def _type(request: Request, tx: Transaction) -> Row[Any]:

@@ -38,7 +38,7 @@ QUERY = ("share_id", *LIST.parameters)
 _mine = lists.finder(replicas.get, "share_replica_id")
 
 
-def _seen(request: Request, row: Row[Any]) -> dict[str, Any]:
+def _view(request: Request, row: Row[Any]) -> dict[str, Any]:
     shown = shapes.replica(row, whole=request.reaching().everywhere)
     return request.shown(shapes.REPLICA)(shown)
 
@@ -52,7 +52,7 @@ def _lister(*, detailed: bool) -> Any:
             statement = replicas.of_one(statement, share_id)
         async with request.reading() as tx:
             page = await LIST.page(request, tx, statement)
-        items = [_seen(request, row) if detailed else shapes.summary(row) for row in page.rows]
+        items = [_view(request, row) if detailed else shapes.summary(row) for row in page.rows]
         return json_answer(LIST.answer(request, page, items))
 
     return handler
@@ -64,7 +64,7 @@ list_replicas, list_detailed = _lister(detailed=False), _lister(detailed=True)
 async def show_replica(request: Request, room: Shares) -> Response:
     async with request.reading() as tx:
         row = await _mine(request, tx)
-    return json_answer({"share_replica": _seen(request, row)})
+    return json_answer({"share_replica": _view(request, row)})
 
 
 async def create_replica(request: Request, room: Shares) -> Response:
@@ -86,7 +86,7 @@ async def create_replica(request: Request, room: Shares) -> Response:
             metadata=check_metadata(given(body.metadata) or {}),
         )
         request.made(row.id)
-    return json_answer({"share_replica": _seen(request, row)}, 202)
+    return json_answer({"share_replica": _view(request, row)}, 202)
 
 
 async def delete_replica(request: Request, room: Shares) -> Response:
@@ -131,7 +131,7 @@ async def promote(request: Request, room: Shares) -> Response:
             return no_content(200)
         await replicas.check_promotable(tx, request.reaching(), row)
         row = await work.promote(tx, room, request.reaching(), row)
-    return json_answer({"share_replica": _seen(request, row)}, 202)
+    return json_answer({"share_replica": _view(request, row)}, 202)
 
 
 async def _to_administer(request: Request, tx: Transaction) -> Row[Any]:

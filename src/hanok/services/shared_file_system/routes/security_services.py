@@ -31,7 +31,7 @@ LIST = lists.declared(
     ),
     sort={name: table.c[name] for name in ("id", "name", "type", "created_at", "updated_at")},
 )
-QUERY = project_lists.asked(LIST, "all_tenants", "all_projects", "share_network_id")
+QUERY = project_lists.query_of(LIST, "all_tenants", "all_projects", "share_network_id")
 _KNOWN = frozenset((*QUERY, "status"))
 _mine = lists.finder(security_services.get, "security_service_id")
 
@@ -41,7 +41,7 @@ def sent(body: Struct) -> dict[str, Any]:
     return {name: value for name, value in structs.asdict(body).items() if value is not UNSET}
 
 
-def _seen(request: Request, room: Shares, row: Any) -> dict[str, Any]:
+def _view(request: Request, room: Shares, row: Any) -> dict[str, Any]:
     password = security_services.password(room, row)
     return request.shown(shapes.SECURITY_SERVICE)(shapes.security_service(row, password))
 
@@ -63,7 +63,7 @@ async def _details(
     request: Request, room: Shares, tx: Transaction, rows: Sequence[Any]
 ) -> project_lists.Show:
     using = await security_services.networks_of(tx, [row.id for row in rows])
-    return lambda row: {**_seen(request, room, row), "share_networks": using[row.id]}
+    return lambda row: {**_view(request, room, row), "share_networks": using[row.id]}
 
 
 def _summary(request: Request, row: Any) -> dict[str, Any]:
@@ -81,7 +81,7 @@ list_services, list_detailed = _lister(project_lists.plainly(_summary)), _lister
 async def show_service(request: Request, room: Shares) -> Response:
     async with request.reading() as tx:
         row = await _mine(request, tx)
-    return json_answer({"security_service": _seen(request, room, row)})
+    return json_answer({"security_service": _view(request, room, row)})
 
 
 async def create_service(request: Request, room: Shares) -> Response:
@@ -90,7 +90,7 @@ async def create_service(request: Request, room: Shares) -> Response:
     async with request.transaction() as tx:
         row = await security_services.create(tx, room, request.reaching(), sent(body))
         request.made(row.id)
-    return json_answer({"security_service": _seen(request, room, row)})
+    return json_answer({"security_service": _view(request, room, row)})
 
 
 async def update_service(request: Request, room: Shares) -> Response:
@@ -98,7 +98,7 @@ async def update_service(request: Request, room: Shares) -> Response:
     async with request.transaction() as tx:
         row = await _mine(request, tx)
         row = await security_services.update(tx, room, row, sent(body))
-    return json_answer({"security_service": _seen(request, room, row)})
+    return json_answer({"security_service": _view(request, room, row)})
 
 
 async def delete_service(request: Request, room: Shares) -> Response:

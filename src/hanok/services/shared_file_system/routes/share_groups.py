@@ -70,8 +70,8 @@ SNAPSHOT_LIST = lists.declared(
         for name in ("id", "name", "status", "share_group_id", "created_at", "updated_at")
     },
 )
-QUERY = project_lists.asked(LIST, "all_tenants", "all_projects")
-SNAPSHOT_QUERY = project_lists.asked(SNAPSHOT_LIST, "all_tenants", "all_projects")
+QUERY = project_lists.query_of(LIST, "all_tenants", "all_projects")
+SNAPSHOT_QUERY = project_lists.query_of(SNAPSHOT_LIST, "all_tenants", "all_projects")
 _mine = lists.finder(share_groups.get, "share_group_id")
 _snapshot = lists.finder(share_groups.get_snapshot, "group_snapshot_id")
 
@@ -193,7 +193,7 @@ list_snapshots = _snapshot_lister(project_lists.plainly(_snapshot_summary))
 list_snapshots_detailed = _snapshot_lister(_details)
 
 
-async def _seen(request: Request, tx: Transaction, row: Any, status: int = 200) -> Response:
+async def _view(request: Request, tx: Transaction, row: Any, status: int = 200) -> Response:
     found = await share_groups.members_of(tx, [row.id])
     shown = shapes.snapshot(row, request.base_url, found[row.id])
     return json_answer({"share_group_snapshot": shown}, status)
@@ -202,7 +202,7 @@ async def _seen(request: Request, tx: Transaction, row: Any, status: int = 200) 
 async def show_snapshot(request: Request, room: Shares) -> Response:
     async with request.reading() as tx:
         row = await _snapshot(request, tx)
-        return await _seen(request, tx, row)
+        return await _view(request, tx, row)
 
 
 async def list_members(request: Request, room: Shares) -> Response:
@@ -227,7 +227,7 @@ async def create_snapshot(request: Request, room: Shares) -> Response:
         row = await share_groups.create_snapshot(tx, room, caller, group, **words)
         await work.begin_snapshot(tx, room, caller, row)
         request.made(row.id)
-        return await _seen(request, tx, row, 202)
+        return await _view(request, tx, row, 202)
 
 
 async def update_snapshot(request: Request, room: Shares) -> Response:
@@ -236,7 +236,7 @@ async def update_snapshot(request: Request, room: Shares) -> Response:
         row = await _snapshot(request, tx)
         await share_groups.change_snapshot(tx, room, row.id, **sent(body))
         row = await share_groups.get_snapshot(tx, request.reaching(), row.id)
-        return await _seen(request, tx, row)
+        return await _view(request, tx, row)
 
 
 async def delete_snapshot(request: Request, room: Shares) -> Response:

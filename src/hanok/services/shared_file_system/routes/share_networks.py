@@ -81,7 +81,7 @@ LIST = lists.declared(
     },
     sort={name: table.c[name] for name in ("id", "name", "created_at", "updated_at")},
 )
-QUERY = project_lists.asked(
+QUERY = project_lists.query_of(
     LIST, "all_tenants", "all_projects", "project_id", since={"status": (2, 63)}
 )
 mine = lists.finder(share_networks.get, "share_network_id")
@@ -92,7 +92,7 @@ def secret(request: Request) -> bool:
     return request.may(SECRET, request.own)
 
 
-async def _seen(
+async def _views(
     request: Request, tx: Transaction, rows: Sequence[Row[Any]]
 ) -> list[dict[str, Any]]:
     found = await share_networks.subnets_of(tx, [row.id for row in rows])
@@ -105,7 +105,7 @@ async def _seen(
 
 
 async def _answer(request: Request, tx: Transaction, row: Row[Any], status: int = 200) -> Response:
-    return json_answer({"share_network": (await _seen(request, tx, [row]))[0]}, status)
+    return json_answer({"share_network": (await _views(request, tx, [row]))[0]}, status)
 
 
 def _lister(*, detailed: bool) -> Callable[[Request, Shares], Any]:
@@ -126,7 +126,7 @@ def _lister(*, detailed: bool) -> Callable[[Request, Shares], Any]:
         async with request.reading() as tx:
             page = await LIST.page(request, tx, statement)
             if detailed:
-                items = await _seen(request, tx, page.rows)
+                items = await _views(request, tx, page.rows)
             else:
                 items = [{"id": row.id, "name": row.name} for row in page.rows]
         return json_answer(LIST.answer(request, page, items))

@@ -49,7 +49,7 @@ async def _server(request: Request, tx: Transaction) -> Row[Any]:
     return await share_servers.get(tx, request.path["share_server_id"])
 
 
-async def _seen(request: Request, tx: Transaction, row: Row[Any]) -> dict[str, Any]:
+async def _view(request: Request, tx: Transaction, row: Row[Any]) -> dict[str, Any]:
     on = await share_servers.subnets_of(tx, [row.id])
     support = await share_servers.supports(tx, row)
     return request.shown(shapes.SHARE_SERVER)(shapes.share_server(row, on[row.id], support))
@@ -59,11 +59,12 @@ async def list_servers(request: Request, room: Shares) -> Response:
     """All of them: hosts have tens. By a name that is no attribute of theirs, none is found."""
     request.allow("", request.own)
     conditions = [
-        FILTERS[name]([value]) if name in FILTERS else sa.false() for name, value in request.asked
+        FILTERS[name]([value]) if name in FILTERS else sa.false()
+        for name, value in request.parameters
     ]
     async with request.reading() as tx:
         rows = await share_servers.found(tx, conditions)
-        items = [await _seen(request, tx, row) for row in rows]
+        items = [await _view(request, tx, row) for row in rows]
     for one in items:
         del one["created_at"]
     return json_answer({"share_servers": items})
@@ -72,7 +73,7 @@ async def list_servers(request: Request, room: Shares) -> Response:
 async def show_server(request: Request, room: Shares) -> Response:
     async with request.reading() as tx:
         row = await _server(request, tx)
-        shown = await _seen(request, tx, row)
+        shown = await _view(request, tx, row)
     return json_answer({MEMBER: {**shown, "backend_details": shapes.details(row)}})
 
 

@@ -25,7 +25,7 @@ from hanok.web.routes import Route
 MEMBER = "share-network-subnet"
 
 
-def _seen(request: Request, network: Row[Any], row: Row[Any]) -> dict[str, Any]:
+def _view(request: Request, network: Row[Any], row: Row[Any]) -> dict[str, Any]:
     return _shown(request, network, row, whole=networks.secret(request))
 
 
@@ -51,13 +51,13 @@ async def list_subnets(request: Request, room: Shares) -> Response:
     async with request.reading() as tx:
         network = await networks.mine(request, tx)
         found = (await share_networks.subnets_of(tx, [network.id]))[network.id]
-    return json_answer({"share_network_subnets": [_seen(request, network, row) for row in found]})
+    return json_answer({"share_network_subnets": [_view(request, network, row) for row in found]})
 
 
 async def show_subnet(request: Request, room: Shares) -> Response:
     async with request.reading() as tx:
         network, row = await _found(request, tx)
-    return json_answer({"share_network_subnet": _seen(request, network, row)})
+    return json_answer({"share_network_subnet": _view(request, network, row)})
 
 
 async def create_subnet(request: Request, room: Shares) -> Response:

@@ -131,10 +131,10 @@ class Viewer:
 
 
 find = lists.finder(shares.get, "share_id")
-see = lists.finder(shares.seen, "share_id", public=True)
+see = lists.finder(shares.visible, "share_id", public=True)
 
 
-async def seen(request: Request, tx: Transaction, row: Row[Any]) -> dict[str, Any]:
+async def view_of(request: Request, tx: Transaction, row: Row[Any]) -> dict[str, Any]:
     """A share as it is shown alone."""
     kind = await types.get_any(tx, row.type_id)
     there = await instances.of_share(tx, row.id)
@@ -216,7 +216,7 @@ list_detailed = _lister(detailed=True)
 async def show_share(request: Request, room: Shares) -> Response:
     async with request.reading() as tx:
         row = await see(request, tx)
-        shown = await seen(request, tx, row)
+        shown = await view_of(request, tx, row)
     return json_answer({"share": shown})
 
 
@@ -267,7 +267,7 @@ def _creator(*, zoned: bool) -> Handler:
         async with request.transaction() as tx:
             await creating.keep(tx, requested)
             row = await begin.create(tx, room, request.reaching(), requested)
-            shown = await seen(request, tx, row)
+            shown = await view_of(request, tx, row)
         return json_answer({"share": shown})
 
     return create_share
@@ -298,7 +298,7 @@ async def update_share(request: Request, room: Shares) -> Response:
             await shares.change(tx, room, row.id, **values)
         else:
             request.unchanged()
-        shown = await seen(request, tx, await shares.again(tx, row.id))
+        shown = await view_of(request, tx, await shares.again(tx, row.id))
     return json_answer({"share": shown})
 
 

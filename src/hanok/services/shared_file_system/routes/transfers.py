@@ -40,7 +40,7 @@ LIST = lists.declared(
         "source_project_id": table.c.source_project_id,
     },
 )
-QUERY = project_lists.asked(LIST, "all_tenants", "all_projects")
+QUERY = project_lists.query_of(LIST, "all_tenants", "all_projects")
 
 
 def _summary(request: Request, row: Any) -> dict[str, Any]:

@@ -38,11 +38,11 @@ class Viewer:
         """An operator sees what is said; others what all may know, with what it comes to where nothing is said."""
         if self._whole:
             return dict(row.extra_specs)
-        seen = {name: value for name, value in row.extra_specs.items() if name in specs.VISIBLE}
+        visible = {name: value for name, value in row.extra_specs.items() if name in specs.VISIBLE}
         for name in specs.ABILITIES:
             if self._view.shows(name):
-                seen.setdefault(name, "False")
-        return seen
+                visible.setdefault(name, "False")
+        return visible
 
     def __call__(self, row: Row[Any]) -> dict[str, Any]:
         default = row.name == self._default

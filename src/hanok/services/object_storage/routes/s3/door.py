@@ -50,7 +50,7 @@ async def answer(request: Request, room: ObjectStore) -> Response:
         signature = signatures.read(request, query)
         bucket, key = _named(request)
         if request.method == "OPTIONS":
-            found = await _asked(request, room, signature, bucket)
+            found = await _preflight(request, room, signature, bucket)
         else:
             call = await _opened(request, room, signature, query, bucket, key)
             found = await _operation(call).handler(call)
@@ -147,7 +147,7 @@ def _operation(call: S3Call) -> Operation:
 # ---- pages of other origins ----
 
 
-async def _asked(
+async def _preflight(
     request: Request, room: ObjectStore, signature: Signature, bucket: str
 ) -> Response:
     """What a browser asks before it uses a signed address: the key says whose bucket it is."""

@@ -46,7 +46,7 @@ async def objects(call: S3Call) -> Response:
     marker = call.query.get("marker", "")
     page, found, cut = await _page(call, row, limit, marker)
     encoded = encoder(call)
-    content = [*_asked(call, page, limit, cut, encoded), xml.element("Marker", encoded(marker))]
+    content = [*_echoed(call, page, limit, cut, encoded), xml.element("Marker", encoded(marker))]
     if cut and page.delimiter and found:
         content.append(xml.element("NextMarker", encoded(_name(found[-1]))))
     content += _items(call, found, encoded, owned=True)
@@ -62,7 +62,7 @@ async def objects_v2(call: S3Call) -> Response:
     token, start = call.query.get("continuation-token"), call.query.get("start-after", "")
     page, found, cut = await _page(call, row, limit, _opened(token) if token else start)
     encoded = encoder(call)
-    content = _asked(call, page, limit, cut, encoded)
+    content = _echoed(call, page, limit, cut, encoded)
     content.append(xml.element("KeyCount", str(len(found))))
     if token is not None:
         content.append(xml.element("ContinuationToken", token))
@@ -108,7 +108,7 @@ async def _page(
     return page, found[:limit], len(found) > limit
 
 
-def _asked(
+def _echoed(
     call: S3Call, page: Page, limit: int, cut: bool, encoded: Callable[[str], str]
 ) -> list[Element]:
     found = [
@@ -185,7 +185,7 @@ async def object_versions(call: S3Call) -> Response:
             found = await versions.listed(tx, row.id, page, at)
     cut, found = len(found) > limit, found[:limit]
     encoded = encoder(call)
-    content = _asked(call, page, limit, cut, encoded)
+    content = _echoed(call, page, limit, cut, encoded)
     content += [
         xml.element("KeyMarker", encoded(key)), xml.element("VersionIdMarker", version),
     ]  # fmt: skip

@@ -306,7 +306,9 @@ async def _got(call: S3Call) -> Response:
     if "partNumber" in call.query:
         first, length = await _part(call, whole, found)
         status = 206
-    elif (requested := reading.asked_ranges(call.swift, whole)) is not None and len(requested) == 1:
+    elif (requested := reading.requested_ranges(call.swift, whole)) is not None and len(
+        requested
+    ) == 1:
         (first, length), status = requested[0], 206
     if status == 206:
         found["Content-Range"] = f"bytes {first}-{first + length - 1}/{whole.size}"

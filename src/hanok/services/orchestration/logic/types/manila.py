@@ -156,7 +156,7 @@ class Share(Manila):
 
     async def update(self, work: Work, changed: Mapping[str, Any]) -> None:
         """pending: the names of properties that were changed and are not settled yet."""
-        shown = await self.seen(work)
+        shown = await self.show_or_none(work)
         if shown is None or shown["status"] == "error":
             raise Replace
         work.data["pending"] = sorted({*work.data.get("pending", ()), *changed})
@@ -176,7 +176,7 @@ class Share(Manila):
 
     async def delete(self, work: Work) -> None:
         """What is under way for a share ends first."""
-        status = (await self.seen(work) or {}).get("status")
+        status = (await self.show_or_none(work) or {}).get("status")
         if status in _UNDER_WAY:
             raise Busy(f"Share {work.id} is in status {status}.")
         if status != "deleting":
@@ -185,7 +185,7 @@ class Share(Manila):
     async def attribute(self, work: Work, name: str) -> Any:
         if name != "export_locations":
             return await super().attribute(work, name)
-        if await self.seen(work) is None:
+        if await self.show_or_none(work) is None:
             return None
         found = await self.ask(work, "GET", f"shares/{work.id}/export_locations")
         return [one["path"] for one in found["export_locations"]]

@@ -86,7 +86,7 @@ class Rest(Driver):
         found: dict[str, Any] = shown[self.key] if self.key else shown
         return found
 
-    async def seen(self, work: Work) -> dict[str, Any] | None:
+    async def show_or_none(self, work: Work) -> dict[str, Any] | None:
         """See show; None: it is not there."""
         if not work.part.physical_id:
             return None
@@ -109,7 +109,7 @@ class Rest(Driver):
     async def live(self, work: Work) -> Mapping[str, Any]:
         """See Driver. Of plain values only: what is nested is answered in other shapes than it is sent."""
         try:
-            shown = await self.seen(work)
+            shown = await self.show_or_none(work)
         except Refusal:
             return {}  # what cannot be seen is taken to be as it was
         if shown is None:
@@ -137,7 +137,7 @@ class Rest(Driver):
             await work.cloud.gone("DELETE", self.address(work))
 
     async def deleted(self, work: Work) -> bool:
-        shown = await self.seen(work) if self.waits_gone else None
+        shown = await self.show_or_none(work) if self.waits_gone else None
         if shown is None:
             return True
         status = str(shown.get(self.state))
@@ -153,7 +153,7 @@ class Rest(Driver):
             )
 
     async def attribute(self, work: Work, name: str) -> Any:
-        shown = await self.seen(work)
+        shown = await self.show_or_none(work)
         if shown is None:
             return None
         return shown if name == "show" else self.told(work, shown, name)
