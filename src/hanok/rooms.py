@@ -11,6 +11,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -19,6 +20,7 @@ import sqlalchemy as sa
 from msgspec import Struct, field
 from starlette.types import ASGIApp
 
+from hanok.base.absence import Absence
 from hanok.base.clock import Clock
 from hanok.base.cloud_key import CloudKey
 from hanok.base.errors import HanokError, Unavailable
@@ -31,7 +33,7 @@ from hanok.commands.volumes import BackendStates
 from hanok.commands.wire import HEARTBEAT, decode_host_state, speaks_for
 from hanok.events import Event, Outbox, envelope
 from hanok.limits import Registered
-from hanok.operations import Operation, Starter
+from hanok.operations import Operation, Starter, Waiting
 from hanok.store import Database, Transaction
 from hanok.web.names import Names
 from hanok.web.policy import Enforcer
@@ -156,9 +158,29 @@ class HostRounds(Rounds):
                 self._asking.discard(host)
         return None
 
+    async def ask_first(self) -> None:
+        """Ask each host that has not been heard of lately, once: nobody may have listened; in every process."""
+        await self.round(self._ask_unheard)
+
+    async def _ask_unheard(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for host in await self.unheard():
+                group.create_task(self.round(partial(self.describe, host)))
+
+    async def unheard(self) -> list[str]:
+        """Hosts that have not been heard of lately."""
+        raise NotImplementedError
+
     async def describe(self, host: str) -> None:
         """Ask a host, and write down what it says."""
         raise NotImplementedError
+
+
+class NotHeardYet(Waiting):
+    """What a step waits for that looks for a host: who may be up has not been heard of since nobody listened."""
+
+    def __init__(self) -> None:
+        super().__init__("hosts have not been heard of since the cloud was started", poll_s=1.0)
 
 
 OnHost = tuple[str, Command | HostState | BackendStates]
@@ -290,7 +312,7 @@ class House(Struct, kw_only=True):
     peers: what this process shows hosts on other machines, and whom it believes; None: they are on this one.
     names: what the cloud is called. ask: another service, asked as a user asks it; ask_as: the same with a token.
     door: all that is served, as clients come to it. enforcer: the rules in force of a service, by its kind.
-    sections: the settings, by room, as they were read.
+    sections: the settings, by room, as they were read. absences: when rooms did not listen to hosts, by room.
     """
 
     clock: Clock
@@ -314,6 +336,7 @@ class House(Struct, kw_only=True):
     names: Names
     sections: dict[str, Struct]
     rooms: dict[str, Room] = field(default_factory=dict)
+    absences: dict[str, Absence] = field(default_factory=dict)
     peers: Callable[[], ssl.SSLContext] | None = None
     files_at: str = ""
 
@@ -321,6 +344,10 @@ class House(Struct, kw_only=True):
         """A section of the settings; the defaults where the operator says nothing."""
         found = self.sections.get(name)
         return found if isinstance(found, kind) else msgspec.convert({}, kind)
+
+    def absence(self, name: str) -> Absence:
+        """When a room last did not listen to hosts."""
+        return self.absences.setdefault(name, Absence())
 
     def facade(self, kind: type[FacadeT]) -> FacadeT:
         """The facade of a room below, by its type.

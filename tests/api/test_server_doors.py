@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import uvicorn
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hanok.control.server import AHEAD, TOO_FAR, Server
+from hanok.control.server import AHEAD, BEGUN_EACH_ROUND, TOO_FAR, Server, _Turns
 from hanok.control.server_settings import ServerSettings
 
 PATIENT_S = 60.0  # what a test waits for at most; each has a second or three to do
@@ -225,3 +226,48 @@ async def test_one_client_with_many_requests_keeps_another_waiting_for_few() -> 
         for _, writer in opened:
             writer.close()
     assert begun.index(b"other") < 50
+
+
+class Begun:
+    """A connection that notes whose requests begin, and says whose they are, as the house does: "user-number"."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+
+    def begin(self, cycle: Any, app: Any) -> None:
+        (token,) = [value.decode() for _, value in cycle.scope["headers"]]
+        user, _, known = token.partition("-")
+        self.order.append(user)
+        if known:
+            cycle.scope["hanok.asks"](user)
+
+    def asks(self, turns: Any, *tokens: str, client: str = "192.0.2.1") -> None:
+        for token in tokens:
+            headers = [(b"x-auth-token", token.encode())]
+            scope = {"headers": headers, "client": (client, 1)}
+            turns.begin(self, SimpleNamespace(scope=scope, disconnected=False), None)
+
+    async def all_of(self, number: int) -> list[str]:
+        async with asyncio.timeout(PATIENT_S):
+            while len(self.order) < number:
+                await asyncio.sleep(0)
+        found, self.order = self.order, []
+        return found
+
+
+async def test_a_user_has_one_turn_however_many_tokens() -> None:
+    turns, begun = _Turns(asyncio.get_running_loop()), Begun()
+    greedy = [f"greedy-{number}" for number in range(200)]
+    begun.asks(turns, *greedy, "modest-1")
+    await begun.all_of(201)
+    begun.asks(turns, *greedy, "modest-1")
+    order = await begun.all_of(201)
+    assert order.index("modest") <= BEGUN_EACH_ROUND + 1
+
+
+async def test_tokens_that_nobody_knows_have_the_turn_of_where_they_come_from() -> None:
+    turns, begun = _Turns(asyncio.get_running_loop()), Begun()
+    begun.asks(turns, *(f"forged{number}" for number in range(200)))
+    begun.asks(turns, "modest-1", client="192.0.2.2")
+    order = await begun.all_of(201)
+    assert order.index("modest") <= BEGUN_EACH_ROUND + 1

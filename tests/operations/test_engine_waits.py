@@ -27,6 +27,7 @@ from hanok.operations import (
     records_of,
     stuck,
 )
+from hanok.operations.execution import Execution
 from hanok.operations.model import Pool
 from hanok.operations.tables import operations, steps
 from hanok.store import Database, Transaction
@@ -513,10 +514,6 @@ async def test_a_part_that_fails_ends_the_others_and_the_whole_says_why(site: Si
     async with site.worker(slots={"quick": 4}) as worker:
         await site.start(Whole(name="w", parts=("a", "bad")))
         await site.until(lambda: "part bad" in site.diary)
-        for _ in range(4):
-            await worker.settled()
-            moved(site, 2)
-            worker.wake()
         await site.until_state("copy:w", "failed")
         await worker.settled()
     assert site.diary.index("undo part a") < site.diary.index("undo whole")
@@ -529,15 +526,32 @@ async def test_cancelling_the_whole_cancels_its_parts(site: Site) -> None:
         await site.until(lambda: {"part a", "part b"} <= set(site.diary))
         await worker_has_given_back(site)
         await site.cancel("copy:w")
-        for _ in range(3):
-            await worker.settled()
-            moved(site, 2)
-            worker.wake()
         await site.until_state("copy:w", "cancelled")
         await worker.settled()
     assert {"cancelled a", "cancelled b", "cancelled w"} <= set(site.diary)
     async with site.database.read() as tx:
         assert await active(tx) == []
+
+
+async def test_parts_that_end_before_the_whole_waits_for_them_are_not_waited_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock stands still: a whole that waits until it is time to look again would never go on."""
+    postpone = Execution._postpone
+
+    async def late(self: Execution, *given: Any, **values: Any) -> None:
+        for part in ("part:a", "part:b"):
+            await site.until_state(part, "cancelled")
+        await postpone(self, *given, **values)
+
+    monkeypatch.setattr(Execution, "_postpone", late)
+    async with site.worker(slots={"quick": 4}) as worker:
+        await site.start(Whole(name="w"))
+        await site.until(lambda: {"part a", "part b"} <= set(site.diary))
+        await worker_has_given_back(site)
+        await site.cancel("copy:w")
+        await site.until_state("copy:w", "cancelled")
+        await worker.settled()
 
 
 async def worker_has_given_back(site: Site) -> None:

@@ -232,6 +232,7 @@ class Control:
         """Let a room work: its loops, here or wherever their leases are."""
         room = self.house.rooms[name]
         await room.listen()
+        self.house.absence(name).ends(self.clock.now())
         self._tasks[name] = []
         for loop in room.loops:
             if loop.with_files and not self._has_files:

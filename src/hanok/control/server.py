@@ -5,8 +5,10 @@ Some things are different from uvicorn alone.
 Connections are taken by us: uvloop takes one from a listening socket each round of its loop, so beside many busy
 clients each new one waits for as many rounds as there are others before it. Here all that wait are taken at once.
 
-Requests begin some each round of the loop, those of each token in the order in which they came, and of one token after
-another: a client with a thousand requests at once keeps another waiting for one of them, not for all.
+Requests begin some each round of the loop, those of each token in the order in which they came, and of one user after
+another: a client with a thousand requests at once keeps another waiting for one of them, not for all, and has no more
+turns by having more tokens. Whose a token is is known when it has been looked at once; before, all that come from one
+place have one turn, which goes from token to token.
 
 Whoever sends half a request, or reads no answer, is looked at each second and hung up on in the end. Uvicorn has an end
 for idle connections only. So is whoever asks on and on without waiting for answers (pipelining): uvicorn keeps all
@@ -26,21 +28,28 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from hashlib import blake2b
+from typing import Any, TypeVar
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hanok.base.authority import TLSFolder, host_of
+from hanok.base.recent import Recent
 from hanok.control.server_settings import ServerSettings
 
 log = logging.getLogger(__name__)
+
+Queue = TypeVar("Queue")
+_Waiting = tuple["_Protocol", Any, Any]
 
 TAKEN_EACH_ROUND = 64  # connections; each costs some twenty microseconds
 BEGUN_EACH_ROUND = 8  # requests; a short one takes half a millisecond
 HEADER_BYTES = (
     64 << 10
 )  # of a request's line and headers; tokens and addresses of ours have a few hundred
+KNOWN = 4096  # tokens whose users are remembered
 AHEAD = 16  # requests of a connection that wait for the answer to an earlier one; clients of the field send none
 TOO_FAR = "Too many requests were sent before earlier ones were answered."
 LOOK_S = 1.0
@@ -49,22 +58,35 @@ KEPT_DESCRIPTORS = 200  # for files, databases, messages, downloads
 _NO_MORE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
+def _first(queues: dict[bytes, Queue]) -> tuple[bytes, Queue]:
+    """Take out whose turn it is."""
+    whose = next(iter(queues))
+    return whose, queues.pop(whose)
+
+
 class _Turns:
     """Lets requests begin, so many each round of the loop, of each who asks in turn."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._waiting: dict[bytes, deque[tuple[_Protocol, Any, Any]]] = {}
-        """By who asks, whose turn is next first."""
+        self._waiting: dict[bytes, dict[bytes, deque[_Waiting]]] = {}
+        """By who asks, and each one's by token: whose turn is next first."""
         self._left = BEGUN_EACH_ROUND
         self._next_round = False
+        self._known: Recent[bytes, bytes] = Recent(KNOWN)
+        """Users by their tokens, as those who answered their requests have said."""
 
     def begin(self, protocol: _Protocol, cycle: Any, app: Any) -> None:
+        shown = _shown(cycle.scope)
+        whose = self._whose(cycle.scope, shown)
+        if shown:
+            cycle.scope["hanok.asks"] = partial(self._told, shown)
         if self._left and not self._waiting:
             self._left -= 1
             protocol.begin(cycle, app)
         else:
-            self._waiting.setdefault(_whose(cycle.scope), deque()).append((protocol, cycle, app))
+            theirs = self._waiting.setdefault(whose, {})
+            theirs.setdefault(shown, deque()).append((protocol, cycle, app))
         if not self._next_round:
             self._next_round = True
             self._loop.call_soon(self._round)
@@ -80,21 +102,32 @@ class _Turns:
             self._next_round = True
             self._loop.call_soon(self._round)
 
+    def _told(self, shown: bytes, user_id: str) -> None:
+        self._known.put(shown, user_id.encode())
+
+    def _whose(self, scope: Any, shown: bytes) -> bytes:
+        """Who asks: the user, where the token has been looked at before; else where the request comes from."""
+        if (user := self._known.get(shown)) is not None:
+            return user
+        return str((scope.get("client") or ("",))[0]).encode()
+
     def _next(self) -> tuple[_Protocol, Any, Any]:
-        whose, requests = next(iter(self._waiting.items()))
-        found = requests.popleft()
-        del self._waiting[whose]
+        whose, theirs = _first(self._waiting)
+        shown, requests = _first(theirs)
+        found: _Waiting = requests.popleft()
         if requests:
-            self._waiting[whose] = requests
+            theirs[shown] = requests
+        if theirs:
+            self._waiting[whose] = theirs
         return found
 
 
-def _whose(scope: Any) -> bytes:
-    """Who asks, as far as that is known before a token is looked at: the token, or where the request comes from."""
+def _shown(scope: Any) -> bytes:
+    """The token of a request, hashed; empty: there is none."""
     for name, value in scope["headers"]:
         if name in (b"x-auth-token", b"authorization"):
-            return bytes(value)
-    return str((scope.get("client") or ("",))[0]).encode()
+            return blake2b(value, digest_size=16).digest()
+    return b""
 
 
 class Sealed:

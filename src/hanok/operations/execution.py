@@ -27,7 +27,16 @@ from hanok.base.ids import new_uuid
 from hanok.bus import Bus, NobodyThere
 from hanok.commands.wire import encode
 from hanok.events import Event, Outbox
-from hanok.operations.model import Cancelled, Child, Operation, Run, Step, Waiting, encode_result
+from hanok.operations.model import (
+    Cancelled,
+    Child,
+    Operation,
+    Run,
+    Step,
+    Still,
+    Waiting,
+    encode_result,
+)
 from hanok.operations.records import cancel_with_children, step_name, write
 from hanok.operations.tables import debts, operations, steps
 from hanok.store import Database, Transaction
@@ -592,7 +601,9 @@ class Execution:
             except LeaseLost:
                 raise
             except Waiting as waiting:
-                await self._postpone(position, waiting.poll_s, waits_for=waiting.reason)
+                await self._postpone(
+                    position, waiting.poll_s, waiting.still, waits_for=waiting.reason
+                )
                 return
             except Exception as error:
                 await self._undo_failed(step, position, error)
@@ -643,7 +654,11 @@ class Execution:
                 )
                 stopped = await cancel_with_children(tx, fresh)
                 tx.after_commit(lambda: self.host.tell(stopped=stopped))
-        raise Waiting(f"{len(running)} parts are being undone", poll_s=CHILDREN_S)
+
+        async def still(tx: Transaction) -> bool:
+            return bool(await tx.scalar(_active_children, {"of": self.id}))
+
+        raise Waiting(f"{len(running)} parts are being undone", poll_s=CHILDREN_S, still=still)
 
     async def _undo_failed(
         self, step: Step[Any, Any, Any], position: int, error: Exception
@@ -673,10 +688,15 @@ class Execution:
             async with self.database.write() as tx:
                 await mark_stuck(tx, self, why)
 
-    async def _postpone(self, position: int, wait_s: float, **values: Any) -> None:
-        later = self.clock.now() + timedelta(seconds=wait_s)
+    async def _postpone(
+        self, position: int, wait_s: float, still: Still | None = None, **values: Any
+    ) -> None:
+        """Give the slot back, and undo on later; at once where what is waited for came before this is written."""
+        later: datetime | None = self.clock.now() + timedelta(seconds=wait_s)
         async with self.database.write() as tx:
             await self._own(tx)
+            if still is not None and not await still(tx):
+                later = None
             await tx.execute(
                 _change.values(step=position, not_before=later, lease_until=None, **values),
                 {"of": self.id},

@@ -32,6 +32,10 @@ class Cancelled(Exception):
     """Somebody asked for the operation to stop; it is being undone."""
 
 
+Still = Callable[[Transaction], Awaitable[bool]]
+"""Whether something still has to be waited for, asked in the transaction that says that it is."""
+
+
 class Waiting(Exception):
     """The step waits for something and gives its slot back; it is done again from its start after that.
 
@@ -48,7 +52,7 @@ class Waiting(Exception):
         *,
         on: str = "",
         poll_s: float = 5.0,
-        still: Callable[[Transaction], Awaitable[bool]] | None = None,
+        still: Still | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason = reason

@@ -19,6 +19,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
+from hanok.base import behalf
 from hanok.base.clock import Clock
 from hanok.base.errors import Unavailable
 from hanok.base.failpoints import Broken
@@ -448,6 +449,7 @@ class Worker:
     async def _run_one(self, execution: Execution) -> None:
         row = execution.row
         mark = current_request_id.set(row.request_id)
+        behalf.project.set(row.project_id or "")  # of this task alone
         execution.begun = True
         try:
             if execution.left:

@@ -22,6 +22,7 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hanok.base import behalf
 from hanok.base.errors import (
     BadInput,
     Forbidden,
@@ -364,7 +365,7 @@ class Application:
         assert service.whole is not None
         token = await self._authenticate(request.token_text) if request.token_text else None
         if token is not None and request.may_use(token):
-            request._token = token
+            _is_of(request, token)
             if token.access_rules is not None:
                 check_access_rules(token, service.kind, request.method, path)
         whole = service.whole
@@ -400,7 +401,7 @@ class Application:
         if token_text:
             token = await self._authenticate(token_text)
             if token is not None and request.may_use(token):
-                request._token = token
+                _is_of(request, token)
         if request._token is None and not public:
             if found is None and service.kind == "identity":
                 raise NotFound("The resource could not be found.")
@@ -542,6 +543,14 @@ def check_tables(kind: str, routes: Sequence[Route], enforcer: Enforcer) -> None
         for rule in route.rules:
             if rule not in (PUBLIC, SIGNED_IN) and not enforcer.knows(rule):
                 raise MisbuiltHouse(f"{kind}: {route.path} names an unknown rule: {rule}")
+
+
+def _is_of(request: Request, token: Token) -> None:
+    """It is known now who asks."""
+    request._token = token
+    behalf.project.set(token.project_id or "")
+    if (told := request.http.scope.get("hanok.asks")) is not None:
+        told(token.user_id)
 
 
 def _check_delegation(token: Token, route: Route) -> None:

@@ -6,12 +6,13 @@ A back end is named "host-1@files", its only pool "host-1@files#files".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
+from hanok.base.absence import Absence
 from hanok.base.errors import HanokError
 from hanok.base.ids import new_uuid
 from hanok.store import Transaction
@@ -33,6 +34,25 @@ def split(place: str) -> tuple[str, str]:
     """The host and the back end of "host@backend" or "host@backend#pool"; empty where it is not one."""
     node, _, rest = place.partition("@")
     return node, rest.partition("#")[0]
+
+
+def is_silent(row: Row[Any]) -> bool:
+    """Whether the host of a back end has been asked in vain since it was heard of."""
+    at = getattr(row, "silent_at", None)  # of a service that is told so
+    return at is not None and at >= row.seen_at
+
+
+def has_spoken(row: Row[Any], down_after_s: int, now: datetime) -> bool:
+    """Whether a process was heard of lately, so that a back end is there for what is to begin."""
+    return bool(not is_silent(row) and row.seen_at + timedelta(seconds=down_after_s) > now)
+
+
+def is_up(row: Row[Any], absence: Absence, down_after_s: int, now: datetime) -> bool:
+    """The same for telling: where nobody listened, a back end is up until its host has been asked."""
+    if row.node is None:
+        return has_spoken(row, down_after_s, now)
+    silence = absence.silence(row.node, row.seen_at, now)
+    return not is_silent(row) and silence < timedelta(seconds=down_after_s)
 
 
 class BackEnds:

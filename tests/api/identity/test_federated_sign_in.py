@@ -145,6 +145,18 @@ async def world(tmp_path: Path, database_url: str) -> AsyncIterator[World]:
             yield made
 
 
+async def test_what_two_protocols_call_alike_is_not_one_user(world: World) -> None:
+    """Each has a mapping of its own: what the one calls "ada" may be somebody else's word of itself."""
+    first = await world.sign_in()
+    other = {"protocol": {"mapping_id": "m", "remote_id_attribute": "OIDC-iss"}}
+    await world._put("identity_providers/acme/protocols/oidc", other)
+    bearer = {"Authorization": f"Bearer {world.word('ada')}"}
+    door = DOOR.replace("/protocols/openid/", "/protocols/oidc/")
+    answer = await world.cloud.anonymous("POST", door, headers=bearer, status=409)
+    assert "openid has a user of the name ada" in answer.json()["error"]["message"]
+    assert (await world.sign_in()).user_id == first.user_id
+
+
 async def test_a_user_is_the_same_each_time_and_in_the_providers_domain(world: World) -> None:
     first, again = await world.sign_in(), await world.sign_in()
     assert first.user_id == again.user_id != (await world.sign_in("bob")).user_id

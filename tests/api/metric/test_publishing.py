@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -272,3 +275,34 @@ def test_a_file_of_events_is_turned_when_it_is_full(tmp_path: Path) -> None:
         publishing.append(to, line)
     assert path.read_bytes() == b"abcde\n"
     assert Path(f"{path}.1").read_bytes() == b"67890\n" and not Path(f"{path}.2").exists()
+
+
+async def test_events_for_a_pipe_that_nobody_reads_wait_and_hold_up_nobody(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    to = Publisher(url="", scheme="file", target=str(pipe))
+    async with asyncio.timeout(30):
+        with pytest.raises(WebBroken):
+            await publishing.deliver(to, b"{}\n", "", {})
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            with pytest.raises(WebBroken, match="not a plain file"):
+                await publishing.deliver(to, b"{}\n", "", {})
+        finally:
+            os.close(reader)
+
+
+def test_what_a_full_disk_does_not_take_whole_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "events"
+    path.write_bytes(b"before\n")
+    to = Publisher(url="", scheme="file", target=str(path))
+    largest = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, largest[1]))  # as where a disk is full
+    try:
+        with pytest.raises(OSError):
+            publishing.append(to, b"x" * 30)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, largest)
+    assert path.read_bytes() == b"before\n"
+    publishing.append(to, b"after\n")
+    assert path.read_bytes() == b"before\nafter\n"

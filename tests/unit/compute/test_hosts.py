@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from hanok.base.absence import Absence
+from hanok.base.clock import MovableClock
 from hanok.services.compute.logic import hosts
 from hanok.services.compute.room import ComputeSettings
 
@@ -31,9 +33,15 @@ SETTINGS = ComputeSettings(down_after_s=60, reserved_memory_mib=512)
 def test_a_host_is_up(seen_s: int, silent_s: int | None, forced: bool, up: bool) -> None:
     silent = None if silent_s is None else NOW - timedelta(seconds=silent_s)
     row: Any = SimpleNamespace(
-        seen_at=NOW - timedelta(seconds=seen_s), silent_at=silent, forced_down=forced
+        host="host-1",
+        binary="nova-compute",
+        seen_at=NOW - timedelta(seconds=seen_s),
+        silent_at=silent,
+        forced_down=forced,
     )
-    assert hosts.is_up(row, SETTINGS, NOW) is up
+    room: Any = SimpleNamespace(settings=SETTINGS, clock=MovableClock(NOW), absence=Absence())
+    assert hosts.is_up(row, room) is up
+    assert hosts.has_spoken(row, SETTINGS, NOW) is up
 
 
 @pytest.mark.parametrize(

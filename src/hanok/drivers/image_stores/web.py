@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-import socket
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from msgspec import Struct
+
+from hanok.drivers.image_stores.lookups import lookups
 
 if TYPE_CHECKING:
     import httpx
@@ -122,13 +123,11 @@ async def resolve(rules: WebRules, host: str, port: int) -> list[str]:
     Raises:
         NotAllowed: one of them is not. WebBroken: there is none.
     """
-    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(CONNECT_S):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            made = await lookups.addresses(host, port)
     except (OSError, UnicodeError, TimeoutError) as error:
         raise WebBroken(f"the host {host[:255]} has no address: {error}") from error
-    made = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     for text in made:
         if not _allowed(rules, _plain(ipaddress.ip_address(text.partition("%")[0]))):
             raise NotAllowed("it leads to an address that is not public")

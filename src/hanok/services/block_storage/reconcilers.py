@@ -45,12 +45,17 @@ class Reconcilers(HostRounds):
         async with self._room.database.write() as tx:
             await messages.forget_old(tx, self._room.clock.now())
 
+    async def unheard(self) -> list[str]:
+        async with self._room.database.read() as tx:
+            return await backends.unheard_of(tx, self._room)
+
     async def describe(self, host: str) -> None:
         """Ask a host for its back ends, and write down what it says."""
         room = self._room
         try:
             reply = await ask(room.bus, host, DescribeBackends(), timeout_s=ASK_S)
         except NobodyThere:
+            room.absence.unanswered(host)
             return
         if isinstance(reply, BackendStates):
             async with room.database.write() as tx:

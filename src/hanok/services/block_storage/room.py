@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from hanok.base.absence import Absence
 from hanok.base.clock import Clock
 from hanok.bus import Bus
 from hanok.drivers.image_stores import Store
@@ -99,6 +100,7 @@ class Volumes(Struct, kw_only=True):
     node_name: what this control process is called.
     servers: compute's; None: there is no compute.
     backup_store: gives the store that a backup is in, by its project and its container.
+    absence: when nobody listened to hosts.
     """
 
     clock: Clock
@@ -114,4 +116,5 @@ class Volumes(Struct, kw_only=True):
     backup_store: Callable[[str, str], Store]
     registered: Registered | None = None
     settings: BlockStorageSettings = BlockStorageSettings()
+    absence: Absence = field(default_factory=Absence)
     servers: Servers | None = None

@@ -68,6 +68,7 @@ class BlockStorageRoom(Room):
             tickets=house.tickets,
             secrets=house.cloud_key,
             node_name=house.node_name,
+            absence=house.absence(self.name),
             registered=house.unified_limits(KIND),
             settings=settings,
             backup_store=facade.backup_store(
@@ -81,6 +82,7 @@ class BlockStorageRoom(Room):
         self.operations = [(kind, self._room) for kind in facade.OPERATIONS]
         self._reconcilers = Reconcilers(self._room)
         self.loops = (
+            Loop(name="block_storage.first_questions", run=self._reconcilers.ask_first),
             Loop(name="block_storage.registration", run=self._reconcilers.register_always),
             Loop(name="block_storage.forget", run=self._reconcilers.forget_always, alone=True),
         )

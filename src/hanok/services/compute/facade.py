@@ -10,6 +10,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy import Row
 
+from hanok.base.absence import Absence
 from hanok.base.clock import Clock
 from hanok.bus import Bus
 from hanok.commands import EnsureImage, SetPower
@@ -163,8 +164,7 @@ async def look(tx: Transaction, which: str) -> tuple[str, str, str] | None:
 
 async def hosts_up(tx: Transaction, room: Compute) -> list[str]:
     """Names of the hosts that were heard of lately."""
-    now = room.clock.now()
-    return [row.host for row in await hosts.nodes(tx) if hosts.is_up(row, room.settings, now)]
+    return [row.host for row in await hosts.nodes(tx) if hosts.is_up(row, room)]
 
 
 async def hosts_known(tx: Transaction) -> list[str]:
@@ -236,6 +236,7 @@ def build(
     find_volumes: Callable[[], BlockStorage | None],
     registered: Registered | None = None,
     peers: Callable[[], SSLContext] | None = None,
+    absence: Absence | None = None,
     settings: ComputeSettings,
 ) -> Compute:
     """The room.
@@ -246,6 +247,7 @@ def build(
         ask: another service, asked as a user asks it. registered: a project's unified limits.
         secrets: seals passwords that wait for their guest. find_volumes: block storage; None while it is switched off.
         peers: what is shown to hosts on other machines, and whom of them is believed.
+        absence: when nobody listened to hosts.
     """
     room = Compute(
         clock=clock,
@@ -262,6 +264,7 @@ def build(
         secrets=secrets,
         find_volumes=find_volumes,
         peers=peers,
+        absence=absence or Absence(),
         settings=settings,
     )
     network.port_gone = partial(port_gone, room)

@@ -237,11 +237,7 @@ class Reconcilers(Rounds):
         """Ask each host that is up what its guests do, and show it."""
         room = self._room
         async with room.database.read() as tx:
-            up = [
-                row.host
-                for row in await hosts.nodes(tx)
-                if hosts.is_up(row, room.settings, room.clock.now())
-            ]
+            up = [row.host for row in await hosts.nodes(tx) if hosts.is_up(row, room)]
         for host in up:
             try:
                 inventory = await ask(room.bus, host, ListInventory(), timeout_s=ASK_S)

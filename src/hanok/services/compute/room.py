@@ -6,8 +6,9 @@ from collections.abc import Callable
 from ssl import SSLContext
 from typing import Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from hanok.base.absence import Absence
 from hanok.base.clock import Clock
 from hanok.base.errors import Unavailable
 from hanok.bus import Bus
@@ -130,6 +131,7 @@ class Compute(Struct, frozen=True, kw_only=True):
     find_volumes: block storage; None while it is switched off.
     secrets: seals passwords that wait for their guest's config drive.
     peers: what is shown to hosts on other machines, and whom of them is believed; None: they are on this one.
+    absence: when nobody listened to hosts.
     """
 
     clock: Clock
@@ -146,6 +148,7 @@ class Compute(Struct, frozen=True, kw_only=True):
     secrets: Sealer
     find_volumes: Callable[[], BlockStorage | None]
     peers: Callable[[], SSLContext] | None = None
+    absence: Absence = field(default_factory=Absence)
     settings: ComputeSettings = ComputeSettings()
 
     @property

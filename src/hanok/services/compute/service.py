@@ -71,6 +71,7 @@ class ComputeRoom(Room):
             secrets=house.facade(Identity).secrets,
             find_volumes=self._volumes,
             peers=house.peers,
+            absence=house.absence(self.name),
             settings=house.settings("compute", ComputeSettings),
         )
         self.service = service(self.facade)

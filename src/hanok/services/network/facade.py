@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from hanok.base.absence import Absence
 from hanok.base.clock import Clock
 from hanok.base.errors import BadInput, Conflict
 from hanok.bus import Wakes
@@ -113,13 +114,14 @@ def build(
     settings: NetworkSettings,
     events: Outbox,
     registered: Registered | None = None,
+    absence: Absence | None = None,
 ) -> Network:
     """The room. Functions that take tx join the caller's transaction; the others reach outside and take none.
 
     Args:
         northbound: makes the client of OVN's database, which is to tell the function it is given (port id, up)
             of each port that comes up or goes down. The reconciler connects and closes it.
-        registered: a project's unified limits.
+        registered: a project's unified limits. absence: when nobody listened to hosts.
     """
     return Network(
         database=database,
@@ -128,6 +130,7 @@ def build(
         northbound=northbound,
         settings=settings,
         events=events,
+        absence=absence,
         limits=Limits("network", quotas.RESOURCES, registered),
     )
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from hanok.base.absence import Absence
 from hanok.base.authority import TLSFolder
 from hanok.base.clock import Clock
 from hanok.bus import Wakes
@@ -115,6 +116,7 @@ class Network:
         settings: NetworkSettings,
         limits: Limits,
         events: Outbox,
+        absence: Absence | None = None,
     ) -> None:
         self.limits = limits
         self.database = database
@@ -122,6 +124,8 @@ class Network:
         self.settings = settings
         self.northbound = northbound(self._port_moved)
         self.events = events
+        self.absence = absence or Absence()
+        """When nobody listened to hosts."""
         self.moved: dict[str, bool] = {}
         """Ports that the engine said are up or down, until the reconciler has written it."""
         self.dirty = asyncio.Event()

@@ -60,6 +60,7 @@ class NetworkRoom(Room):
                 if real
                 else SimulatedNorthbound(on_port=tell)
             ),
+            absence=house.absence(self.name),
             settings=settings,
             registered=house.unified_limits("network"),
         )

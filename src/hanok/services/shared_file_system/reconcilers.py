@@ -74,12 +74,17 @@ class Reconcilers(HostRounds):
                     if not await share_servers.in_use(tx, row.id):
                         await work.begin_deleting(tx, room, "", row)
 
+    async def unheard(self) -> list[str]:
+        async with self._room.database.read() as tx:
+            return await backends.unheard_of(tx, self._room)
+
     async def describe(self, host: str) -> None:
         """Ask a host for its back ends, and write down what it says."""
         room = self._room
         try:
             reply = await ask(room.bus, host, DescribeShareBackends(), timeout_s=ASK_S)
         except NobodyThere:
+            room.absence.unanswered(host)
             return
         if isinstance(reply, ShareBackendStates):
             async with room.database.write() as tx:

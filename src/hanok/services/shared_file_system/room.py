@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 from sqlalchemy import Row
 
+from hanok.base.absence import Absence
 from hanok.base.clock import Clock
 from hanok.bus import Bus
 from hanok.events import Outbox
@@ -136,6 +137,7 @@ class Shares(Struct, kw_only=True):
     networks: of shares; None: there are none.
     registered: a project's unified limits. node_name: what this control process is called.
     secrets: seals passwords of security services.
+    absence: when nobody listened to hosts.
     """
 
     clock: Clock
@@ -152,3 +154,4 @@ class Shares(Struct, kw_only=True):
     holds: list[Holds] = []
     registered: Registered | None = None
     settings: SharedFileSystemSettings = SharedFileSystemSettings()
+    absence: Absence = field(default_factory=Absence)

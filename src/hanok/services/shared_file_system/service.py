@@ -69,6 +69,7 @@ class SharedFileSystemRoom(Room):
             events=house.events,
             network=house.facade(Network),
             node_name=house.node_name,
+            absence=house.absence(self.name),
             secrets=house.cloud_key,
             registered=house.unified_limits(KIND),
             settings=house.settings("shared_file_system", SharedFileSystemSettings),
@@ -78,6 +79,7 @@ class SharedFileSystemRoom(Room):
         self.operations = [(kind, self._room) for kind in facade.OPERATIONS]
         self._reconcilers = Reconcilers(self._room)
         self.loops = (
+            Loop(name="shared_file_system.first_questions", run=self._reconcilers.ask_first),
             Loop(name="shared_file_system.registration", run=self._reconcilers.register_always),
             Loop(name="shared_file_system.forget", run=self._reconcilers.forget_always, alone=True),
         )

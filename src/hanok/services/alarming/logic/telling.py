@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from sqlalchemy import Row, bindparam
 
+from hanok.base import behalf
 from hanok.base.errors import HanokError
 from hanok.drivers.image_stores.web import NotAllowed, WebBroken, post
 from hanok.services.alarming.logic import actions, health
@@ -104,6 +105,7 @@ async def _tell(room: Alarming, row: Row[Any]) -> None:
         return
     if not room.settings.actions_lead_out:
         raise NotAllowed("this cloud calls no addresses but its own")
+    behalf.project.set(row.project_id)
     await post(actions.rules_for(room, row.action), row.action, content, headers)
 
 

@@ -6,7 +6,7 @@ A back end is named "host-1@files", its only pool "host-1@files#files".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from sqlalchemy import Row, bindparam
 
 from hanok.base.errors import BadInput, NotFound
 from hanok.commands.volumes import BackendState
-from hanok.services.block_storage.room import BlockStorageSettings
+from hanok.services.block_storage.room import BlockStorageSettings, Volumes
 from hanok.services.block_storage.tables import volume_services as table
 from hanok.store import Transaction
 from hanok.web import backends as hosts
@@ -46,15 +46,30 @@ def read_state(row: Row[Any]) -> BackendState:
     return msgspec.convert(row.state, BackendState)
 
 
-def is_up(row: Row[Any], settings: BlockStorageSettings, now: datetime) -> bool:
-    """Whether a process was heard of lately, and its host has not been asked in vain since."""
-    silent = row.silent_at is not None and row.silent_at >= row.seen_at
-    return bool(not silent and row.seen_at + timedelta(seconds=settings.down_after_s) > now)
+def is_up(row: Row[Any], room: Volumes) -> bool:
+    """Whether a process was heard of lately, for who wants to know; see `is_ready` for what is to begin there."""
+    return hosts.is_up(row, room.absence, room.settings.down_after_s, room.clock.now())
 
 
-def is_ready(row: Row[Any], settings: BlockStorageSettings, now: datetime) -> bool:
+def has_spoken(row: Row[Any], room: Volumes) -> bool:
+    """Whether a process is up by what it said itself."""
+    return hosts.has_spoken(row, room.settings.down_after_s, room.clock.now())
+
+
+def is_ready(row: Row[Any], room: Volumes) -> bool:
     """Whether a back end was heard of lately, and works."""
-    return is_up(row, settings, now) and row.state is not None and not row.state.get("reason")
+    return has_spoken(row, room) and row.state is not None and not row.state.get("reason")
+
+
+async def unheard_of(tx: Transaction, room: Volumes) -> list[str]:
+    """Hosts of whose back ends one has not been heard of lately."""
+    return sorted({row.node for row in await backends(tx) if not has_spoken(row, room)})
+
+
+async def unsure(tx: Transaction, room: Volumes) -> bool:
+    """Whether there are back ends that may be up and have not been heard of since nobody listened."""
+    rows = await backends(tx)
+    return any(is_up(row, room) and not has_spoken(row, room) for row in rows)
 
 
 def capacity(state: BackendState) -> int:

@@ -164,10 +164,9 @@ async def _zone(tx: Transaction, room: Volumes, requested: str | None) -> str:
     Raises:
         Unavailable: there is none, or none in that zone.
     """
-    now = room.clock.now()
     for row in await backends.everything(tx):
         usable = row.binary == backends.BACKUP and not row.disabled
-        if usable and requested in (None, row.zone) and backends.is_up(row, room.settings, now):
+        if usable and requested in (None, row.zone) and backends.is_up(row, room):
             return str(row.zone)
     if requested is not None:
         raise BadInput(

@@ -74,8 +74,7 @@ def _counts(project: str, numbers: Sequence[int]) -> dict[str, str]:
 async def pools(tx: Transaction, room: Volumes, kind: str | None) -> list[Row[Any]]:
     """The back ends that told their state; those alone that suit a type, by id or name."""
     rows = [row for row in await backends.backends(tx) if row.state is not None]
-    now = room.clock.now()
-    rows = [row for row in rows if backends.is_up(row, room.settings, now)]
+    rows = [row for row in rows if backends.is_up(row, room)]
     if not kind:
         return rows
     found = [one for one in await types.everything(tx) if kind in (one.id, one.name)]

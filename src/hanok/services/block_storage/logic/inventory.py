@@ -70,8 +70,7 @@ async def differences(room: Volumes, *, mend: bool) -> list[Difference]:
     """Everything that is not as the rows say."""
     async with room.database.read() as tx:
         rows = await backends.backends(tx)
-        now = room.clock.now()
-        nodes = sorted({row.node for row in rows if backends.is_up(row, room.settings, now)})
+        nodes = sorted({row.node for row in rows if backends.is_up(row, room)})
         found = [*await _stuck(tx), *await _recounted(tx, rows)]
     for node in nodes:
         found += await _of_node(room, node, mend=mend)

@@ -203,6 +203,6 @@ async def backend(tx: Transaction, room: Volumes, host: str) -> Row[Any]:
         row = await backends.get(tx, host)
     except NotFound as error:
         raise BadInput(error.message) from None
-    if not backends.is_up(row, room.settings, room.clock.now()):
+    if not backends.is_up(row, room):
         raise BadInput(f"Service {row.host} is down.")
     return row

@@ -106,7 +106,7 @@ async def check_target(tx: Transaction, room: Volumes, row: Row[Any], host: str)
         raise volumes.invalid(f"Volume {row.id} is in no back end.")
     if place.host == backends.name_of(row.host, row.backend):
         raise BadInput("Invalid host: Destination host must be different than the current host.")
-    if not backends.is_ready(place, room.settings, room.clock.now()) or place.disabled:
+    if not backends.is_ready(place, room) or place.disabled:
         raise NotFound(f"No available service named cinder-volume on {place.host}.")
     if place.node != row.host:
         raise BadInput(

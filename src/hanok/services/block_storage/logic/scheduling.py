@@ -121,7 +121,7 @@ def _unfit(row: Row[Any], room: Volumes, request: Request) -> str:
         return "is disabled"
     if row.frozen:
         return "is frozen"
-    if not backends.is_ready(row, room.settings, room.clock.now()):
+    if not backends.is_ready(row, room):
         return "does not answer or does not work"
     zones = request.specs.get(ZONES)
     if row.zone != request.zone or (

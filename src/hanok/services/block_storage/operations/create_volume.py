@@ -8,6 +8,7 @@ from hanok.base.errors import StepFailed
 from hanok.commands import Done, EnsureImage, ImageState
 from hanok.commands.volumes import RemoveVolume, VolumeSource
 from hanok.operations import Run, Step
+from hanok.rooms import NotHeardYet
 from hanok.services.block_storage.logic import (
     backends,
     group_members,
@@ -37,7 +38,8 @@ class PlaceVolume(Step["CreateVolume", Volumes, None], name="place_volume"):
     """The volume has a back end, and its part of what that can give."""
 
     async def do(self, run: Run[CreateVolume, Volumes]) -> None:
-        return None
+        if await run.read(backends.unsure, run.tools):
+            raise NotHeardYet
 
     async def save(self, run: Run[CreateVolume, Volumes], tx: Transaction, result: None) -> None:
         row = await volumes.get_any(tx, run.args.volume_id)

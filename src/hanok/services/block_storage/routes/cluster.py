@@ -93,11 +93,10 @@ async def clean_up(request: Request, room: Volumes) -> Response:
     async with request.reading() as tx:
         rows = await backends.everything(tx)
         works = await _works_on(tx, body)
-    now = room.clock.now()
     down = [
         _service(row)
         for row in rows
-        if not (up := backends.is_up(row, room.settings, now)) and _named(row, body, up=up)
+        if not (up := backends.is_up(row, room)) and _named(row, body, up=up)
         if works(row)
     ]
     return json_answer({"cleaning": [], "unavailable": down}, 202)

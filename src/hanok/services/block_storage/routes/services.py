@@ -26,7 +26,7 @@ from hanok.web.versions import Parameter, Query
 
 
 def _service(room: Volumes, row: Row[Any], view: Any) -> dict[str, Any]:
-    up = backends.is_up(row, room.settings, room.clock.now())
+    up = backends.is_up(row, room)
     shown = {
         "binary": row.binary,
         "host": row.host,
@@ -38,7 +38,7 @@ def _service(room: Volumes, row: Row[Any], view: Any) -> dict[str, Any]:
         "cluster": None,
     }
     if row.binary == backends.VOLUME:
-        ready = backends.is_ready(row, room.settings, room.clock.now())
+        ready = backends.is_ready(row, room)
         shown |= {
             "frozen": row.frozen,
             "replication_status": "disabled",
@@ -194,15 +194,12 @@ async def list_hosts(request: Request, room: Volumes) -> Response:
     zone = request.query.get("zone")
     async with request.reading() as tx:
         rows = await backends.everything(tx)
-    now = room.clock.now()
     found = [
         {
             "host_name": row.host,
             "service": row.binary,
             "zone": row.zone,
-            "service-status": "available"
-            if backends.is_up(row, room.settings, now)
-            else "unavailable",
+            "service-status": "available" if backends.is_up(row, room) else "unavailable",
             "service-state": "disabled" if row.disabled else "enabled",
             "last-update": naive_micro(row.seen_at),
         }

@@ -15,7 +15,7 @@ from hanok.base.errors import Conflict, NotFound
 from hanok.base.ids import new_uuid
 from hanok.commands import HostState
 from hanok.services.compute.logic import aggregates, devices, migrations, servers
-from hanok.services.compute.room import ComputeSettings
+from hanok.services.compute.room import Compute, ComputeSettings
 from hanok.services.compute.tables import servers as servers_table
 from hanok.services.compute.tables import services
 from hanok.services.placement import facade as placement
@@ -59,6 +59,7 @@ _in_zone = (
 )
 _nodes = sa.select(services).where(services.c.binary == "nova-compute").order_by(services.c.host)
 _states = sa.select(
+    services.c.binary,
     services.c.host,
     services.c.zone,
     services.c.provider_id,
@@ -270,11 +271,32 @@ async def everything(tx: Transaction) -> list[Row[Any]]:
     return list(await tx.all(_all))
 
 
-def is_up(row: Row[Any], settings: ComputeSettings, now: datetime) -> bool:
-    """Whether a process was heard of lately, has not been asked in vain since, and is not forced down."""
+def is_up(row: Row[Any], room: Compute) -> bool:
+    """Whether a process was heard of lately, has not been asked in vain since, and is not forced down.
+
+    Where nobody listened, a host is up until it has been asked; so this is for telling. Where something is begun on a
+    host, `has_spoken` is asked.
+    """
+    now = room.clock.now()
+    requested = row.binary == "nova-compute"
+    silence = room.absence.silence(row.host, row.seen_at, now) if requested else now - row.seen_at
+    silent = row.silent_at is not None and row.silent_at >= row.seen_at
+    late = silence >= timedelta(seconds=room.settings.down_after_s)
+    return not (row.forced_down or silent or late)
+
+
+def has_spoken(row: Row[Any], settings: ComputeSettings, now: datetime) -> bool:
+    """Whether a host is up by what it said itself, so that it is there for what is to begin."""
     silent = row.silent_at is not None and row.silent_at >= row.seen_at
     late = row.seen_at + timedelta(seconds=settings.down_after_s) <= now
     return not (row.forced_down or silent or late)
+
+
+async def unsure(tx: Transaction, room: Compute) -> bool:
+    """Whether there are hosts that may be up and have not been heard of since nobody listened."""
+    settings, now = room.settings, room.clock.now()
+    rows = [row for row in await nodes(tx) if not row.disabled and is_up(row, room)]
+    return any(not has_spoken(row, settings, now) for row in rows)
 
 
 async def quiet(tx: Transaction, since: datetime, maximum: int) -> list[str]:
@@ -287,9 +309,7 @@ async def unheard(tx: Transaction, names: Collection[str], before: datetime, now
     await tx.execute(_unheard, {"names": sorted(names), "before": before, "at": now})
 
 
-async def status_of(
-    tx: Transaction, names: Collection[str], settings: ComputeSettings, now: datetime
-) -> dict[str, str]:
+async def status_of(tx: Transaction, names: Collection[str], room: Compute) -> dict[str, str]:
     """UP, UNKNOWN (not heard of), MAINTENANCE (disabled) or DOWN (by force), by host."""
     found: dict[str, str] = {}
     if names:
@@ -298,7 +318,7 @@ async def status_of(
         else:
             rows = await tx.all(_status, {"names": sorted(names)})
         for row in rows:
-            up = "UP" if is_up(row, settings, now) else "UNKNOWN"
+            up = "UP" if is_up(row, room) else "UNKNOWN"
             found[row.host] = "DOWN" if row.forced_down else "MAINTENANCE" if row.disabled else up
     return found
 

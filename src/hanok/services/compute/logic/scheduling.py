@@ -799,7 +799,7 @@ async def of_providers(
             provider_id=row.provider_id,
             name=row.host,
             zone=row.zone,
-            up=hosts.is_up(row, settings, now),
+            up=hosts.has_spoken(row, settings, now),
             enabled=not row.disabled,
             address=address.get(row.provider_id, ""),
             aggregates=within.get(row.host, frozenset()),

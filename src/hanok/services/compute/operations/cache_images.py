@@ -23,11 +23,10 @@ class FindHosts(Step["CacheImages", Compute, list[str]], name="find_hosts"):
             one = await run.read(aggregates.get, run.args.aggregate_id)
         except NotFound as error:
             raise StepFailed(error.message) from error
-        settings, now = run.tools.settings, run.clock.now()
         return [
             row.host
             for row in await run.read(hosts.nodes)
-            if row.host in one.hosts and not row.disabled and hosts.is_up(row, settings, now)
+            if row.host in one.hosts and not row.disabled and hosts.is_up(row, run.tools)
         ]
 
 

@@ -20,6 +20,7 @@ from hanok.commands import (
     RescueDisk,
 )
 from hanok.operations import Operation, Run, Step
+from hanok.rooms import NotHeardYet
 from hanok.services.compute.logic import (
     disks,
     explaining,
@@ -75,6 +76,8 @@ class AskPlacement(Step["CreateServer", Compute, list[Candidate]], name="ask_pla
             found = await scheduling.candidates(tx, request, settings, now, maximum=enough)
             if found:
                 return found
+            if await hosts.unsure(tx, run.tools):
+                raise NotHeardYet
             verdict = await scheduling.verdict(tx, request, settings, now)
         await refused(run, verdict)
         raise StepFailed(f"No valid host was found. {verdict.text}")

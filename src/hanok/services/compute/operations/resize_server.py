@@ -22,10 +22,12 @@ from hanok.commands import (
     TakenDisks,
 )
 from hanok.operations import Run, Step
+from hanok.rooms import NotHeardYet
 from hanok.services.compute import states
 from hanok.services.compute.logic import (
     bindings,
     explaining,
+    hosts,
     migrations,
     resizing,
     scheduling,
@@ -152,6 +154,8 @@ class ClaimHost(Step["ResizeServer", Compute, Claimed], name="claim_host"):
         away = msgspec.structs.replace(request, leaves=row.host)
         if (host := await _goes(run, tx, requested, away, migration, held)) is not None:
             return host
+        if await hosts.unsure(tx, run.tools):
+            raise NotHeardYet
         why = await _why_none(run, tx, request if run.args.may_stay else away)
         raise StepFailed(f"No valid host was found. {why}")
 

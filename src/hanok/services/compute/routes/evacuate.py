@@ -65,7 +65,7 @@ async def _check(tx: Transaction, room: Compute, row: Row[Any], body: bodies.Eva
         raise BadInput("Hosts of this cloud take no server without a look whether it fits.")
     known = {one.host: one for one in await hosts.nodes(tx)}
     here = known.get(row.host)
-    if here is not None and hosts.is_up(here, room.settings, room.clock.now()):
+    if here is not None and hosts.is_up(here, room):
         raise BadInput(f"Compute service of {row.host} is still in use.")
     if isinstance(body.host, str):
         if body.host == row.host:

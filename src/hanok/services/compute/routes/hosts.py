@@ -43,10 +43,9 @@ SERVICES = PlainList[Row[Any]](
 async def list_services(request: Request, room: Compute) -> Response:
     """GET /os-services."""
     request.allow()
-    now = room.clock.now()
     async with request.reading() as tx:
         rows = SERVICES.kept(request, await hosts.everything(tx))
-    items = [answers.service(request, row, up=hosts.is_up(row, room.settings, now)) for row in rows]
+    items = [answers.service(request, row, up=hosts.is_up(row, room)) for row in rows]
     return json_answer({SERVICES.name: items})
 
 
@@ -97,7 +96,7 @@ async def update_service(request: Request, room: Compute) -> Response:
             )
         disabled = None if body.status is UNSET else body.status == "disabled"
         row = await _change(request, room, tx, row, body, disabled)
-    up = hosts.is_up(row, room.settings, room.clock.now())
+    up = hosts.is_up(row, room)
     return json_answer({"service": answers.service(request, row, up=up)})
 
 
@@ -154,7 +153,7 @@ def _short(room: Compute, row: Row[Any]) -> dict[str, Any]:
         "id": row.provider_id,
         "_number": row.number,
         "hypervisor_hostname": row.host,
-        "state": "up" if hosts.is_up(row, room.settings, room.clock.now()) else "down",
+        "state": "up" if hosts.is_up(row, room) else "down",
         "status": "disabled" if row.disabled else "enabled",
     }
 
@@ -357,7 +356,6 @@ async def _search(request: Request, room: Compute, with_servers: bool) -> Respon
 def _zones(detail: bool) -> Any:
     async def handler(request: Request, room: Compute) -> Response:
         request.allow()
-        now = room.clock.now()
         async with request.reading() as tx:
             rows = await hosts.everything(tx)
         zones: dict[str, dict[str, Any]] = {}
@@ -365,7 +363,7 @@ def _zones(detail: bool) -> Any:
             if row.zone == "internal" and not detail:
                 continue
             zone = zones.setdefault(row.zone, {"available": False, "hosts": {}})
-            up = hosts.is_up(row, room.settings, now)
+            up = hosts.is_up(row, room)
             zone["available"] = zone["available"] or (up and not row.disabled)
             zone["hosts"].setdefault(row.host, {})[row.binary] = {
                 "available": up,

@@ -225,7 +225,7 @@ async def _statuses(
     if not whole and not request.may("os_compute_api:servers:show:host_status:unknown-only", own):
         return {}
     names = {row.host for row in rows if row.host}
-    found = await hosts.status_of(tx, names, room.settings, room.clock.now())
+    found = await hosts.status_of(tx, names, room)
     status = {host: found.get(host, "") for host in ("", *names)}
     return {host: one for host, one in status.items() if whole or one == "UNKNOWN"}
 

@@ -166,12 +166,22 @@ async def _domain(tx: Transaction, named: mapping.Domain) -> str | None:
 async def _shadow(
     tx: Transaction, room: Identity, idp: Row[Any], protocol_id: str, unique: str, mapped: Mapped
 ) -> tuple[str, bool]:
-    """The user of ours that stands for one of the provider's, and whether it was here before."""
+    """The user of ours that stands for one of the provider's, and whether it was here before.
+
+    Raises:
+        BadInput: the name is too long. Conflict: another protocol of the provider's names somebody so, who need not be
+            the same: what makes a name is in each protocol's own mapping.
+    """
     if len(unique) > 255:
         raise BadInput("What the provider calls the user is longer than 255 characters.")
     name = (mapped.user.name or unique)[:255]
     row = await tx.first(_known, {"idp": idp.id, "unique": unique})
     if row is not None:
+        if row.protocol_id != protocol_id:
+            raise Conflict(
+                f"The provider's protocol {row.protocol_id} has a user of the name {unique[:100]}, "
+                f"who is not one of {protocol_id}."
+            )
         try:
             changed = users.update().where(users.c.id == row.user_id, users.c.name != name)
             await tx.alter(changed.values(name=name, name_key=name))

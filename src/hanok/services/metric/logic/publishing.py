@@ -11,8 +11,12 @@ Source: Ceilometer's documentation, "Publishers"; decision 0099.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
+import stat
 from collections.abc import Sequence
+from io import FileIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -94,10 +98,10 @@ async def deliver(to: Publisher, content: bytes, kind: str, headers: dict[str, s
 
 
 def append(to: Publisher, content: bytes) -> None:
-    """Write lines to a file; when it is full, it is the newest of those that are kept.
+    """Write lines to a file, all or none of them; when it is full, it is the newest of those that are kept.
 
     Raises:
-        OSError
+        OSError: also where it is no plain file: a pipe that nobody reads would hold up its writer for ever.
     """
     path, largest, kept = Path(to.target), to.option("max_bytes", 0), to.option("backup_count", 0)
     if largest and path.exists() and path.stat().st_size + len(content) > largest:
@@ -106,8 +110,33 @@ def append(to: Publisher, content: bytes) -> None:
             if older.exists():
                 older.replace(f"{path}.{number}")
         path.unlink(missing_ok=True)
-    with path.open("ab") as opened:
-        opened.write(content)
+    with open(path, "ab", buffering=0, opener=_plain) as opened:
+        _write_whole(opened, content)
+
+
+def _plain(path: str, flags: int) -> int:
+    """Open a file, without waiting for whoever is at the other end of what is none.
+
+    Raises:
+        OSError
+    """
+    opened = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, 0o666)
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        raise OSError(errno.EINVAL, f"{path} is not a plain file")
+    return opened
+
+
+def _write_whole(opened: FileIO, content: bytes) -> None:
+    """Raises OSError: the disk is full; then nothing of it is in the file, since it comes once more."""
+    before = os.fstat(opened.fileno()).st_size
+    left = memoryview(content)
+    try:
+        while left:
+            left = left[opened.write(left) :]
+    except OSError:
+        opened.truncate(before)
+        raise
 
 
 def _lines(some: Sequence[Any]) -> bytes:

@@ -135,7 +135,8 @@ async def delete(tx: Transaction, room: Network, row: Row[Any]) -> None:
 
 def _is_alive(room: Network, row: Row[Any], now: datetime) -> bool:
     silent = row.silent_at is not None and row.silent_at >= row.heard_at
-    return not silent and now - row.heard_at < timedelta(seconds=room.settings.down_after_s)
+    silence = room.absence.silence(row.host, row.heard_at, now)
+    return not silent and silence < timedelta(seconds=room.settings.down_after_s)
 
 
 def show(room: Network, row: Row[Any], now: datetime) -> dict[str, Any]:

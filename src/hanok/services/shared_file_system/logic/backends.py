@@ -6,7 +6,7 @@ A back end is named "host-1@folder", its only pool "host-1@folder#folder".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ from hanok.base.errors import NotFound
 from hanok.base.spec_operators import unmet
 from hanok.commands.shares import ShareBackendState
 from hanok.services.shared_file_system.logic import specs
-from hanok.services.shared_file_system.room import SharedFileSystemSettings
+from hanok.services.shared_file_system.room import SharedFileSystemSettings, Shares
 from hanok.services.shared_file_system.tables import share_services as table
 from hanok.store import Transaction
 from hanok.web import backends as hosts
@@ -51,14 +51,30 @@ def read_state(row: Row[Any]) -> ShareBackendState:
     return msgspec.convert(row.state, ShareBackendState)
 
 
-def is_up(row: Row[Any], settings: SharedFileSystemSettings, now: datetime) -> bool:
-    """Whether a process was heard of lately."""
-    return bool(row.seen_at + timedelta(seconds=settings.down_after_s) > now)
+def is_up(row: Row[Any], room: Shares) -> bool:
+    """Whether a process was heard of lately, for who wants to know; see `is_ready` for what is to begin there."""
+    return hosts.is_up(row, room.absence, room.settings.down_after_s, room.clock.now())
 
 
-def is_ready(row: Row[Any], settings: SharedFileSystemSettings, now: datetime) -> bool:
+def has_spoken(row: Row[Any], room: Shares) -> bool:
+    """Whether a process is up by what it said itself."""
+    return hosts.has_spoken(row, room.settings.down_after_s, room.clock.now())
+
+
+def is_ready(row: Row[Any], room: Shares) -> bool:
     """Whether a back end was heard of lately, and works."""
-    return is_up(row, settings, now) and row.state is not None and not row.state.get("reason")
+    return has_spoken(row, room) and row.state is not None and not row.state.get("reason")
+
+
+async def unheard_of(tx: Transaction, room: Shares) -> list[str]:
+    """Hosts of whose back ends one has not been heard of lately."""
+    return sorted({row.node for row in await backends(tx) if not has_spoken(row, room)})
+
+
+async def unsure(tx: Transaction, room: Shares) -> bool:
+    """Whether there are back ends that may be up and have not been heard of since nobody listened."""
+    rows = await backends(tx)
+    return any(is_up(row, room) and not has_spoken(row, room) for row in rows)
 
 
 def is_thin(state: ShareBackendState) -> bool:

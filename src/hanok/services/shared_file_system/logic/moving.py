@@ -124,7 +124,7 @@ async def _type(tx: Transaction, row: Row[Any], requested: Requested) -> Row[Any
 
 def check_place(room: Shares, place: Row[Any], kind: Row[Any], one: Row[Any]) -> None:
     """Raises BadInput where a share of a type cannot be in a back end, or cannot get there."""
-    if not backends.is_ready(place, room.settings, room.clock.now()):
+    if not backends.is_ready(place, room):
         raise BadInput(f"Service manila-share on host {place.host} is down.")
     if missing := backends.wanting(place, kind.extra_specs):
         raise BadInput(f"The back end {place.host} lacks {missing[0]}.")

@@ -84,7 +84,7 @@ def _said(why: Counter[str]) -> str:
 
 def unfit(row: Row[Any], room: Shares, request: Request) -> tuple[str, str]:
     """Why a back end will not do, and the filter that says so; empty where it will."""
-    if not backends.is_ready(row, room.settings, room.clock.now()):
+    if not backends.is_ready(row, room):
         return "does not answer or does not work", READY
     if row.disabled:
         return "is disabled", READY

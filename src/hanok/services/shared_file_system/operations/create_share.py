@@ -10,6 +10,7 @@ from hanok.base.errors import StepFailed
 from hanok.commands import Done
 from hanok.commands.shares import EnsureShare, RemoveShare, ShareSource, ShareState
 from hanok.operations import Run, Step
+from hanok.rooms import NotHeardYet
 from hanok.services.shared_file_system.logic import (
     backends,
     creating,
@@ -37,7 +38,8 @@ class PlaceShare(Step["CreateShare", Shares, None], name="place_share"):
     """The share has a back end, and its part of what that can give."""
 
     async def do(self, run: Run[CreateShare, Shares]) -> None:
-        return None
+        if await run.read(backends.unsure, run.tools):
+            raise NotHeardYet
 
     async def save(self, run: Run[CreateShare, Shares], tx: Transaction, result: None) -> None:
         share = await shares.get_any(tx, run.args.share_id)

@@ -64,7 +64,7 @@ async def manage(request: Request, room: Shares) -> Response:
     path = _path(body.export_path)
     async with request.transaction() as tx:
         place = await backends.get(tx, body.service_host)
-        if not backends.is_ready(place, room.settings, room.clock.now()):
+        if not backends.is_ready(place, room):
             raise BadInput(f"Service manila-share on host {place.host} is down.")
         row = await begin.manage(
             tx, room, request.reaching(), requested, place, path,

@@ -29,7 +29,7 @@ _FILTERS = ("binary", "host", "zone", "state", "status")
 
 
 def _service(room: Shares, row: Row[Any], view: Any) -> dict[str, Any]:
-    up = backends.is_up(row, room.settings, room.clock.now())
+    up = backends.is_up(row, room)
     found: dict[str, Any] = view(
         {
             "id": row.sequence,
