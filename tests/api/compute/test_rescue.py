@@ -117,7 +117,7 @@ async def test_a_rescue_that_breaks_leaves_the_server_as_it_was(
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("step", ["StopGuest", "StartOwn"])
+@pytest.mark.parametrize("step", ["StopRescue", "StartOwn"])
 async def test_a_server_whose_way_back_breaks_stays_rescued_and_may_try_again(
     ground: Ground, step: str, place: str
 ) -> None:

@@ -79,12 +79,15 @@ def with_values(row: Any, values: dict[str, Any]) -> Any:
 class StopGuest(Step[Any, Compute, None], name="stop_guest"):
     """The guest is switched off: it is asked first, and gets time. Undone, it runs again if it ran before."""
 
+    soft: ClassVar[bool] = True
+
     async def do(self, run: Run[Any, Compute]) -> None:
         row = await existing(run)
         command = SetPower(
             server_id=row.id,
             generation=run.args.generation,
             power="stopped",
+            soft=self.soft,
             timeout_s=STOP_S,
             request_id=run.request_id,
         )

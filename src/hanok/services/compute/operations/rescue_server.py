@@ -86,6 +86,12 @@ class RescueServer(OnServer, frozen=True, kw_only=True, tag="compute.rescue_serv
         return {"image_id": self.image_id, **self.how}
 
 
+class StopRescue(StopGuest, name="stop_guest"):
+    """The guest that rescues is switched off at once, as upstream does: whoever signs in from now on meets the server's own."""
+
+    soft: ClassVar[bool] = False
+
+
 class StartOwn(Step["UnrescueServer", Compute, str], name="start_own"):
     """The guest runs from its own disk; the other one is gone. Returns the power state."""
 
@@ -107,4 +113,4 @@ class UnrescueServer(OnServer, frozen=True, kw_only=True, tag="compute.unrescue_
 
     happens = "unrescue"
     said = "unrescue"
-    steps = (StopGuest, StartOwn)
+    steps = (StopRescue, StartOwn)
