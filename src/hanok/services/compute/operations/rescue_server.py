@@ -87,7 +87,7 @@ class RescueServer(OnServer, frozen=True, kw_only=True, tag="compute.rescue_serv
 
 
 class StopRescue(StopGuest, name="stop_guest"):
-    """The guest that rescues is switched off at once, as upstream does: who signs in after that meets the server's own."""
+    """The guest that rescues is switched off at once, as upstream does: from then on its disk is the server's own."""
 
     soft: ClassVar[bool] = False
 
