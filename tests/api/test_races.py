@@ -54,7 +54,11 @@ async def test_tags_that_are_set_at_once(clouds: list[Cloud]) -> None:
         found = await _at_once(
             clouds, ("PUT", path, both), ("PUT", f"{path}/c", None), ("DELETE", path, None)
         )
-        assert found == {0: [200] * 10, 1: [201] * 10, 2: [204] * 10}
+        assert (found[0], found[2]) == ([200] * 10, [204] * 10)
+        added = (
+            {201} if path.startswith(NETWORK) else {201, 400}
+        )  # a project's tag is not added twice
+        assert 201 in found[1] and added.issuperset(found[1])
         await admin("PUT", path, both, status=200)
         assert (await admin.get(path))["tags"] == ["a", "b"]
 

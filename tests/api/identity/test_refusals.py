@@ -156,7 +156,7 @@ async def test_a_projects_tags(cloud: Cloud) -> None:
     await says(admin, "PUT", path, {}, 400, "'tags' is a required property")
     await says(admin, "PUT", path, {"tags": ["a", "a"]}, 400, "not unique")
     await says(admin, "PUT", path, {"tags": [f"t{n}" for n in range(79)]}, 200)
-    for tag, status in (("t78", 201), ("last", 201), ("more", 400)):
+    for tag, status in (("t78", 400), ("last", 201), ("more", 400)):
         await says(admin, "PUT", f"{path}/{tag}", None, status)
     for method in ("GET", "DELETE"):
         await says(admin, method, f"{path}/nobody", None, 404)

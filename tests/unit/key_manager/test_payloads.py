@@ -61,7 +61,7 @@ def test_types_of_payloads(sent: str, kind: str | None) -> None:
         ("abc", "text/html", None, BadInput),
         ("abc", None, None, BadInput),
         (UNSET, TEXT, None, BadInput),
-        (UNSET, None, "base64", BadInput),
+        (UNSET, None, "base64", None),
         (UNSET, None, None, None),
     ],
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
+from hanok.base.absence import Absence
+
 
 def row(**values: Any) -> Any:
     return cast(Any, SimpleNamespace(**values))
@@ -18,4 +20,5 @@ def room(**settings: Any) -> Any:
         "zone": "nova",
         "down_after_s": 75,
     }
-    return row(settings=row(**{**usual, **settings}), loaders={}, promised_anew=None)
+    settings_row = row(**{**usual, **settings})
+    return row(settings=settings_row, loaders={}, promised_anew=None, absence=Absence())

@@ -24,7 +24,7 @@ def test_a_host_is_alive_while_it_is_heard_of_and_has_not_said_that_it_ends(
     heard: int, silent: int | None, alive: bool
 ) -> None:
     gone = None if silent is None else seconds_ago(silent)
-    agent = row(heard_at=seconds_ago(heard), silent_at=gone)
+    agent = row(host="h", heard_at=seconds_ago(heard), silent_at=gone)
     assert agents._is_alive(room(), agent, NOW) is alive
 
 
