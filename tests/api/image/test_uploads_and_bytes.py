@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from hanok.base.errors import Conflict
+from hanok.services.image import facade
 from hanok.services.image.logic import images
+from hanok.services.image.room import Images
 from hanok.store import Transaction
 from tests.api.image.helpers import image
 from tests.cloud import Cloud
@@ -69,3 +72,26 @@ async def test_what_an_upload_has_written_is_freed_with_its_image(cloud: Cloud) 
         number = await images.begin_upload(tx, await _row(tx, made), "file", now)
         await images.forget(tx, await _row(tx, made), now)
         assert await images.in_trash(tx, "file", f"{made}{images.ATTEMPT}{number}")
+
+
+@pytest.mark.parametrize("way", ["deleted", "taken_up"])
+async def test_bytes_that_were_whole_before_the_row_said_so_are_freed(
+    cloud: Cloud, way: str
+) -> None:
+    """The process died between the two: the image still waits for its data, which nothing refers to."""
+    member = await cloud.project_with("p", "member")
+    made, now = await image(member), cloud.control.clock.now()
+    room = cloud.control.house.facade(Images)
+    async with cloud.control.database.write() as tx:
+        begun = now if way == "deleted" else now - timedelta(seconds=facade.UPLOAD_DEAD_S + 1)
+        await images.begin_upload(tx, await _row(tx, made), "file", begun)
+    path = room.stores["file"].path(made)
+    assert path is not None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"whole")
+    if way == "deleted":
+        await member("DELETE", f"/image/v2/images/{made}", status=204)
+    else:
+        await facade.mend(room)
+        assert (await member.get(f"/image/v2/images/{made}"))["status"] == "queued"
+    assert not path.exists()

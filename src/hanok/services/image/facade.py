@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -274,11 +273,9 @@ async def mend(room: Images) -> None:
     async with room.database.read() as tx:
         broken = await images.broken_uploads(tx, now - timedelta(seconds=UPLOAD_DEAD_S))
     for row in broken:
-        store = row.upload_store or room.default_store
-        with contextlib.suppress(StoreBroken, Unavailable):
-            await data.store_of(room, store).abandon(row.id, attempt=str(row.upload))
         async with room.database.write() as tx:
-            await images.give_up_upload(tx, row.id, row.upload, now)
+            if await images.give_up_upload(tx, row.id, row.upload, now):
+                await images.throw_away_upload(tx, row, now)
     async with room.database.write() as tx:
         await tasks.forget_old(tx, now)
     await data.empty_trash(room)

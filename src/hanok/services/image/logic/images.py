@@ -290,12 +290,17 @@ async def forget(tx: Transaction, image: Row[Any], now: datetime) -> None:
     image_id = image.id
     for row in (await locations(tx, [image_id]))[image_id]:
         await remove_location(tx, row, now)
-    if image.upload_seen_at is not None and image.upload_store:
-        left = f"{image_id}{ATTEMPT}{image.upload}"
-        await throw_away(tx, image.upload_store, left, now)
+    await throw_away_upload(tx, image, now)
     for table in (image_properties, image_tags, image_members, image_cache):
         await tx.execute(table.delete().where(table.c.image_id == image_id))
     await tx.execute(images.delete().where(images.c.id == image_id))
+
+
+async def throw_away_upload(tx: Transaction, image: Row[Any], now: datetime) -> None:
+    """Have freed what an upload left that died, be it before its bytes were whole or before the row said so."""
+    if image.upload_seen_at is not None and image.upload_store:
+        for address in (image.id, f"{image.id}{ATTEMPT}{image.upload}"):
+            await throw_away(tx, image.upload_store, address, now)
 
 
 async def begin_upload(
@@ -367,12 +372,14 @@ async def finish_upload(
     )
 
 
-async def give_up_upload(tx: Transaction, image_id: str, number: int, now: datetime) -> None:
-    """The upload broke: the image waits for data as before."""
-    await tx.execute(
-        images.update()
-        .where(_of_upload(image_id, number))
-        .values(status="queued", updated_at=now, upload_seen_at=None, size=None)
+async def give_up_upload(tx: Transaction, image_id: str, number: int, now: datetime) -> bool:
+    """The upload broke: the image waits for data as before. False when it was not the image's upload any more."""
+    return bool(
+        await tx.count(
+            images.update()
+            .where(_of_upload(image_id, number))
+            .values(status="queued", updated_at=now, upload_seen_at=None, size=None)
+        )
     )
 
 
