@@ -30,7 +30,7 @@ def _other(place: Path) -> Path:
     )
     for name in ("hanok", "requirements.lock", "requirements-test.lock"):
         shutil.copy(ROOT / name, place / name)
-    (place / "src" / "hanok" / "base" / "later.py").write_text(LATER)
+    (place / "src" / "hanok" / "base" / "another_version.py").write_text(LATER)
     return place
 
 

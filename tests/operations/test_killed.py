@@ -203,7 +203,7 @@ def test_an_image_of_a_server_is_made_though_the_process_was_killed(
 CHANGES = (
     ("rebuild", "rebuild_server", ("FetchImage", "MakeDisk"), "ACTIVE"),
     ("rescue", "rescue_server", ("FetchImage", "StopGuest", "StartRescue"), "RESCUE"),
-    ("unrescue", "unrescue_server", ("StopGuest", "StartOwn"), "ACTIVE"),
+    ("unrescue", "unrescue_server", ("StopRescue", "StartOwn"), "ACTIVE"),
     ("resize", "resize_server", ("ClaimHost", "StopGuest", "StartResized"), "VERIFY_RESIZE"),
     ("revertResize", "revert_resize", ("StopGuest", "StartOld", "LeaveNew"), "ACTIVE"),
     ("confirmResize", "confirm_resize", ("DropOld",), "ACTIVE"),

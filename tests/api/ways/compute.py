@@ -19,7 +19,7 @@ _STATUS = f"{_A}:servers:show:host_status"
 
 
 async def _on_a_silent_host(cloud: Cloud, owner: Client, things: Things) -> str:
-    """A server on a host that was not heard of for a day."""
+    """A server on a host that was not heard of for a day, and asked in vain since."""
     lost = await a_server(owner, things["compute", "image"], things["compute", "flavor_id"])
     await settle(cloud)
     async with cloud.control.database.write() as tx:
@@ -27,6 +27,7 @@ async def _on_a_silent_host(cloud: Cloud, owner: Client, things: Things) -> str:
         assert one is not None
         silent = {**one._mapping, "id": "silent", "number": 99, "host": "silent"}
         silent |= {"provider_id": None, "seen_at": one.seen_at - timedelta(days=1)}
+        silent["silent_at"] = one.seen_at
         await tx.insert(services, silent)
         await tx.execute(servers.update().where(servers.c.id == lost).values(host="silent"))
     return lost

@@ -152,7 +152,7 @@ function bySentence(message) {
   const one = firstOf(sentences, message);
   if (!one) return "";
   const [found, said] = one;
-  if (said.endsWith("asks for: {0}")) found[1] = found[1].replace(/\.$/, "").split("; ").map(part).join("; ");
+  if (said.endsWith("requires: {0}")) found[1] = found[1].replace(/\.$/, "").split("; ").map(part).join("; ");
   return filled(found, said);
 }
 
