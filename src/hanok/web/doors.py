@@ -112,6 +112,12 @@ class _Eyes:
         except TypeError:  # it looks at a list or an object, as an operator's may
             return self._decided(target_of(view))
 
+    @property
+    def closed(self) -> bool:
+        """Whether this caller sees nothing of the kind: then a link to a next page would tell what is there."""
+        may_not = self._enforcer.never_allows
+        return any(may_not(rule, self._credentials) for rule in self._whole)
+
     def look(self, view: View) -> View | None:
         """A resource as this caller may see it; None: not at all."""
         taken = self._taken(view)
@@ -489,8 +495,10 @@ def _list_door(kind: Kind[Any, Any]) -> Route:
         bound = kind.bound(reach)
         async with request.reading() as tx:
             within = await _within(request, tx, kind, reach, listed=True)
-            page = await listing.page(request, tx, within, bound=bound)
             eyes = _Eyes(request, kind, names, allowed=kind.rule("list") != kind.rule("get"))
+            if eyes.closed:
+                within = kept.held(within, sa.false())
+            page = await listing.page(request, tx, within, bound=bound)
             shown = await _listed(request, tx, room, kind, reach, page, eyes)
         return await list_answer(listing.answer(request, page, shown), kind.plural)
 

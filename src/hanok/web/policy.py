@@ -267,14 +267,23 @@ class Enforcer:
         check = (self._in_force or self.load())[0].get(rule)
         if check is None:
             return False
-        scopes = self._scopes.get(rule)
-        if scopes is not None and _scope(credentials) not in scopes:
+        if not self._in_scope(rule, credentials):
             return False
         try:
             return check(self.target(target), credentials)
         except RecursionError:
             log.error("the rule %s of %s leads back to itself: nobody may", rule, self.service)
             return False
+
+    def never_allows(self, rule: str, credentials: dict[str, Any]) -> bool:
+        """Whether the caller may not, whatever the target is. False where it depends on the target."""
+        if not self._in_scope(rule, credentials):
+            return True
+        return self.looks_at(rule) == frozenset() and not self.allows(rule, {}, credentials)
+
+    def _in_scope(self, rule: str, credentials: dict[str, Any]) -> bool:
+        scopes = self._scopes.get(rule)
+        return scopes is None or _scope(credentials) in scopes
 
     @staticmethod
     def target(attributes: Mapping[str, Any]) -> Mapping[str, Any]:

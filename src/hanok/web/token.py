@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from hanok.base.errors import BadInput
+
 Delegation = Literal["", "application_credential", "trust", "oauth1", "ec2"]
 
 
@@ -94,6 +96,19 @@ class Caller(Struct, frozen=True, kw_only=True):
     user_id: str
     project_id: str | None
     everywhere: bool = False
+
+    @property
+    def own_project(self) -> str:
+        """The project that what this caller makes belongs to.
+
+        Raises:
+            BadInput: the token is for none, as one for a domain or the system.
+        """
+        if not self.project_id:
+            raise BadInput(
+                "The token is not scoped to a project, and what is made needs a project to belong to."
+            )
+        return self.project_id
 
 
 Authenticate = Callable[[str], Awaitable[Token | None]]

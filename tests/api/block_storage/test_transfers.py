@@ -136,3 +136,19 @@ async def test_pages_and_order_of_transfers(ground: Ground) -> None:
         f"{NEW}?limit=2&sort=name:desc&marker={made[1]['id']}", headers=NEWEST
     )
     assert [one["name"] for one in rest["transfers"]] == ["t0"]
+
+
+async def test_who_has_no_project_makes_nothing_and_is_given_nothing(ground: Ground) -> None:
+    volume = await ground.volume()
+    system = await ground.cloud.sign_in(scope={"system": {"all": True}})
+    for path, body in (
+        (VOLUMES, {"volume": {"size": 1}}),
+        (f"{BASE}/backups", {"backup": {"volume_id": volume}}),
+    ):
+        refused = await system("POST", path, body, headers=NEWEST, status=400)
+        assert "not scoped to a project" in refused.text
+    transfer = await offered(ground, volume)
+    assert "not scoped to a project" in await accept(system, transfer, 400)
+    there = await ground.admin.get(f"{VOLUMES}/detail?all_tenants=1")
+    owners = [one["os-vol-tenant-attr:tenant_id"] for one in there["volumes"]]
+    assert owners == [ground.user.project_id]

@@ -312,6 +312,22 @@ async def test_an_image_of_a_kind_that_does_not_start(bare: Cloud) -> None:
     assert answer.status_code in (400, 403)
 
 
+async def test_a_token_for_the_system_is_refused_by_its_scope(bare: Cloud) -> None:
+    admin, member = await bare.sign_in(), await bare.project_with("p", "member")
+    made = await ask(member, "POST", "/servers", {"server": await base_of(admin, member)}, 202)
+    system = await bare.sign_in(scope={"system": {"all": True}})
+    one = f"/servers/{made['server']['id']}"
+    for method, path, body in (
+        ("GET", "/servers", None),
+        ("GET", one, None),
+        ("PUT", one, {"server": {"name": "other"}}),
+        ("POST", f"{one}/action", {"os-stop": None}),
+        ("DELETE", one, None),
+    ):
+        await ask(system, method, path, body, 403, "Policy doesn't allow")
+    assert (await ask(member, "GET", one, None, 200))["server"]["name"] == "vm"
+
+
 # ---- limits ----
 
 

@@ -51,3 +51,19 @@ async def test_a_second_one_is_refused_with_the_reason(cloud: Cloud) -> None:
     moved = {"segment": {"segmentation_id": 5}}
     await refused(admin, "PUT", f"/segments/{one['id']}", moved, 400)
     await admin.get(f"{V2}/extensions/segment", 404)
+
+
+async def test_pages_of_segments_do_not_tell_a_member_that_they_are_there(cloud: Cloud) -> None:
+    admin = await cloud.sign_in()
+    member = await cloud.project_with("p", "member")
+    made = await network(admin)
+    segments = (await admin.get(f"{V2}/segments?network_id={made['id']}"))["segments"]
+    for query in (f"network_id={made['id']}", "physical_network=public", "network_type=geneve"):
+        path = f"{V2}/segments?limit=1&{query}"
+        assert "segments_links" in await admin.get(path)
+        assert await member.get(path) == {"segments": []}
+    for marker in (segments[0]["id"], made["id"]):
+        await refused(member, "GET", f"/segments?marker={marker}", None, 400)
+    ranges = f"{V2}/network_segment_ranges?limit=1"
+    assert "network_segment_ranges_links" in await admin.get(ranges)
+    assert await member.get(ranges) == {"network_segment_ranges": []}

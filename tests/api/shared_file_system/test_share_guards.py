@@ -133,6 +133,9 @@ async def test_a_share_goes_to_who_has_the_key(files: Sharing) -> None:
     accept = f"{TRANSFERS}/{made['id']}/accept"
     await other("POST", accept, {"accept": {"auth_key": "no"}}, headers=NEWEST, status=400)
     key = {"accept": {"auth_key": made["auth_key"], "clear_access_rules": True}}
+    system = await files.cloud.sign_in(scope={"system": {"all": True}})
+    nobodys = await system("POST", accept, key, headers=NEWEST, status=400)
+    assert "not scoped to a project" in nobodys.text
     await other("POST", accept, key, headers=NEWEST, status=202)
     await files.user("GET", f"{BASE}/shares/{share}", headers=NEWEST, status=404)
     theirs = (await other.get(f"{BASE}/shares/{share}", headers=NEWEST))["share"]

@@ -60,3 +60,20 @@ def test_rules_that_lead_to_others_look_at_what_these_look_at() -> None:
     }
     enforcer.override({"owner": "user_id:%(user_id)s"})
     assert enforcer.looks_at("named") == {"user_id", "name"}
+
+
+def test_what_a_caller_may_never_is_known_without_a_target() -> None:
+    rules = [
+        Rule("admins", "role:admin"),
+        Rule("all", "@"),
+        Rule("owners", "role:admin or project_id:%(project_id)s"),
+        Rule("owners of projects", "project_id:%(project_id)s", scopes=("project",)),
+    ]
+    enforcer = Enforcer("network", rules)
+    admin, member, *_ = CALLERS
+    system = {**admin, "project_id": None, "system_scope": "all"}
+    never = {
+        who: [rule.name for rule in rules if enforcer.never_allows(rule.name, caller)]
+        for who, caller in (("admin", admin), ("member", member), ("system", system))
+    }
+    assert never == {"admin": [], "member": ["admins"], "system": ["owners of projects"]}

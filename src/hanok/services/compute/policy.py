@@ -5,7 +5,7 @@ Source: the service's policy reference.
 
 from __future__ import annotations
 
-from hanok.web.policy import BY_OPERATORS, Rule, of_projects, with_former_names
+from hanok.web.policy import BY_OPERATORS, EVERY_SCOPE, Rule, of_projects, with_former_names
 
 _RULES: tuple[Rule, ...] = (
     Rule(
@@ -948,7 +948,12 @@ _RULES: tuple[Rule, ...] = (
     Rule(
         "os_compute_api:servers:update", "rule:project_member_or_admin", "PUT /servers/{server_id}"
     ),
-    Rule("context_is_admin", "role:admin", "Used by other rules."),
+    Rule(
+        "context_is_admin",
+        "role:admin",
+        "Used by other rules.",
+        EVERY_SCOPE,  # what it leads to says for which tokens it is: 403, where others' servers are a 404
+    ),
     Rule("project_member_api", "role:member and project_id:%(project_id)s", "Used by other rules."),
     Rule(
         "project_member_or_admin",

@@ -114,7 +114,7 @@ async def create(
     zone = await _zone(tx, room, requested.zone)
     _check_source(volume, snapshot, force=requested.force)
     at = room.clock.now() if snapshot is None else snapshot.created_at
-    project_id = caller.project_id or ""
+    project_id = caller.own_project
     parent = await _parent(tx, volume.id, project_id, at) if requested.incremental else None
     await quotas.check_plain(tx, room, project_id, backups=1, backup_gigabytes=volume.size_gib)
     backup_id = new_uuid()
@@ -357,7 +357,7 @@ async def take_in(
         )
     if said.parent_id is not None and await get_any(tx, said.parent_id) is None:
         raise invalid(f"It is incremental to backup {said.parent_id}, whose record comes first.")
-    project_id = caller.project_id or ""
+    project_id = caller.own_project
     await quotas.check_plain(tx, room, project_id, backups=1, backup_gigabytes=said.size)
     row = {
         "id": said.id,

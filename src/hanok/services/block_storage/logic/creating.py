@@ -96,7 +96,7 @@ async def create(
     if requested.group_id:
         await group_members.check_member(tx, caller, requested.group_id, kind.id)
     size_gib = _size(requested, source)
-    project_id = caller.project_id or ""
+    project_id = caller.own_project
     await quotas.check_size(tx, room, project_id, size_gib)
     zone = await _zone(tx, room, requested, source)
     encryption = await types.encryption(tx, kind.id)

@@ -169,7 +169,7 @@ def _check_kind(kind: Row[Any]) -> None:
 async def _insert(
     tx: Transaction, room: Volumes, caller: Caller, kind: Row[Any], values: Mapping[str, Any]
 ) -> Row[Any]:
-    project_id = caller.project_id or ""
+    project_id = caller.own_project
     await quotas.check_plain(tx, room, project_id, groups=1)
     row = {
         "id": new_uuid(),

@@ -151,7 +151,7 @@ async def create_volume(
     """
     if await types.encryption(tx, kind.id) is not None:
         raise BadInput("Invalid input received: What is taken over cannot be of an encrypted type.")
-    project_id = caller.project_id or ""
+    project_id = caller.own_project
     await quotas.check(tx, room, project_id, kind, volumes=1, gigabytes=found.size_gib)
     await backends.add(tx, place.node, place.backend, found.size_gib)
     row = {

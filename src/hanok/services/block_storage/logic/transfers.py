@@ -122,7 +122,7 @@ async def accept(tx: Transaction, room: Volumes, caller: Caller, row: Row[Any], 
         raise volumes.invalid(
             f"Transfer {row.id}: Volume id {row.volume_id} expected in state awaiting-transfer"
         )
-    project_id = caller.project_id or ""
+    project_id = caller.own_project
     kind = await types.get(tx, caller, volume.type_id)
     found = [] if row.no_snapshots else await volumes.snapshots(tx, volume.id)
     if project_id != volume.project_id:

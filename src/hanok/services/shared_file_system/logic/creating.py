@@ -103,7 +103,7 @@ async def hold(
     tx: Transaction, room: Shares, caller: Caller, requested: Requested, row: Mapping[str, Any]
 ) -> None:
     """Hold a new share against the quotas. Raises TooLarge."""
-    project_id = caller.project_id or ""
+    project_id = caller.own_project
     size_gib = row["size_gib"]
     await quotas.check_size(tx, room, project_id, size_gib)
     more = {"shares": 1, "gigabytes": size_gib}
@@ -119,7 +119,7 @@ def _row(
 ) -> dict[str, Any]:
     return {
         "id": new_uuid(),
-        "project_id": caller.project_id or "",
+        "project_id": caller.own_project,
         "user_id": caller.user_id,
         "name": requested.name,
         "description": requested.description,

@@ -123,7 +123,7 @@ async def write(
         raise Conflict("Resource's visibility is already locked by other user.")
     row = {
         "id": new_uuid(),
-        "project_id": caller.project_id or "",
+        "project_id": caller.own_project,
         "user_id": caller.user_id,
         "lock_context": context,
         "resource_type": resource_type,

@@ -88,13 +88,13 @@ async def create(
 ) -> Row[Any]:
     """Raises BadInput: no such type; both a server and a site; the project has too many."""
     _check(values)
-    await tx.serialize("security services", caller.project_id or "")
-    there = await tx.scalar(_many, {"project": caller.project_id or ""})
+    await tx.serialize("security services", caller.own_project)
+    there = await tx.scalar(_many, {"project": caller.own_project})
     if int(there or 0) >= MAXIMUM:
         raise BadInput(f"A project has at most {MAXIMUM} security services.")
     row = {
         "id": new_uuid(),
-        "project_id": caller.project_id or "",
+        "project_id": caller.own_project,
         "user_id": caller.user_id,
         "created_at": room.clock.now(),
         **_kept(room, values),

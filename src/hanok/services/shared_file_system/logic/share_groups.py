@@ -132,7 +132,7 @@ async def create(tx: Transaction, room: Shares, caller: Caller, desired: Request
     kinds = await _kinds(tx, room, caller, desired, group_type, source)
     network = await _network(tx, caller, desired, kinds, source)
     _check_zones(kinds, zone)
-    project_id = caller.project_id or ""
+    project_id = caller.own_project
     await quotas.check(tx, room, project_id, caller.user_id, "", share_groups=1)
     row: dict[str, Any] = {
         "id": new_uuid(),

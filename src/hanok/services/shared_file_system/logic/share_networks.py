@@ -243,7 +243,7 @@ async def create(
         BadInput: only one of network and subnet is named. TooLarge: over the quota.
     """
     check_both(subnet)
-    project_id = caller.project_id or ""
+    project_id = caller.own_project
     await quotas.check(tx, room, project_id, caller.user_id, "", share_networks=1)
     row = {
         "id": new_uuid(),

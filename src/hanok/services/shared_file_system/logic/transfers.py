@@ -137,7 +137,7 @@ async def accept(
         )
     held = await _snapshots(tx, share.id)
     await _check_target(tx, room, caller, share, held)
-    owner = {"project_id": caller.project_id or "", "user_id": caller.user_id}
+    owner = {"project_id": caller.own_project, "user_id": caller.user_id}
     mine = shares_table.c.id == share.id
     await tx.execute(shares_table.update().where(mine).values(**owner))
     theirs = share_snapshots.c.share_id == share.id
@@ -163,7 +163,7 @@ async def _check_target(
         raise shares.invalid(
             f"Share type of share {share.id} is not public, and current project can not access the share type"
         ) from None
-    project_id = caller.project_id or ""
+    project_id = caller.own_project
     if project_id == share.project_id:
         return
     await quotas.check_size(tx, room, project_id, share.size_gib)
