@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -228,6 +228,9 @@ async def test_one_client_with_many_requests_keeps_another_waiting_for_few() -> 
     assert begun.index(b"other") < 50
 
 
+Headers = Sequence[tuple[bytes, bytes]]
+
+
 class Begun:
     """A connection that notes whose requests begin, and says whose they are, as the house does: "user-number"."""
 
@@ -235,15 +238,17 @@ class Begun:
         self.order: list[str] = []
 
     def begin(self, cycle: Any, app: Any) -> None:
-        (token,) = [value.decode() for _, value in cycle.scope["headers"]]
+        token = dict(cycle.scope["headers"])[b"x-auth-token"].decode()
         user, _, known = token.partition("-")
         self.order.append(user)
         if known:
             cycle.scope["hanok.asks"](user)
 
-    def asks(self, turns: Any, *tokens: str, client: str = "192.0.2.1") -> None:
+    def asks(
+        self, turns: Any, *tokens: str, client: str = "192.0.2.1", before: Headers = ()
+    ) -> None:
         for token in tokens:
-            headers = [(b"x-auth-token", token.encode())]
+            headers = [*before, (b"x-auth-token", token.encode())]
             scope = {"headers": headers, "client": (client, 1)}
             turns.begin(self, SimpleNamespace(scope=scope, disconnected=False), None)
 
@@ -261,6 +266,18 @@ async def test_a_user_has_one_turn_however_many_tokens() -> None:
     begun.asks(turns, *greedy, "modest-1")
     await begun.all_of(201)
     begun.asks(turns, *greedy, "modest-1")
+    order = await begun.all_of(201)
+    assert order.index("modest") <= BEGUN_EACH_ROUND + 1
+
+
+async def test_another_header_hides_nobody_s_token() -> None:
+    turns, begun = _Turns(asyncio.get_running_loop()), Begun()
+    begun.asks(turns, "greedy-1", "modest-1")
+    await begun.all_of(2)
+    for number in range(200):
+        hidden = [(b"authorization", b"Basic %d" % number)]
+        begun.asks(turns, "greedy-1", before=hidden)
+    begun.asks(turns, "modest-2")  # unknown, from the same place
     order = await begun.all_of(201)
     assert order.index("modest") <= BEGUN_EACH_ROUND + 1
 

@@ -2,7 +2,7 @@
 
 A host that says nothing counts as down after a while. While a service did not run, hosts spoke and nobody heard them:
 that time is no silence of theirs. So right after a start a host is what its row says, however old its last word is,
-until it has been heard of or asked in vain.
+until it has been heard of or asked.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ class Absence:
 
     def __init__(self) -> None:
         self._until: datetime | None = None
-        self._in_vain: set[str] = set()
+        self._over_for: set[str] = set()
 
     def ends(self, now: datetime) -> None:
         """From now on hosts are heard."""
         self._until = now
-        self._in_vain.clear()
+        self._over_for.clear()
 
-    def unanswered(self, host: str) -> None:
-        """It was asked after the absence, and did not answer: all that it did not say counts against it."""
-        self._in_vain.add(host)
+    def over_for(self, host: str) -> None:
+        """It was asked after the absence: all that it did not say, then or before, counts against it."""
+        self._over_for.add(host)
 
     def silence(self, host: str, heard_at: datetime, now: datetime) -> timedelta:
         """How long a host, heard of at a moment, has said nothing while somebody listened."""
-        if self._until is None or host in self._in_vain:
+        if self._until is None or host in self._over_for:
             return now - heard_at
         return now - max(heard_at, self._until)

@@ -123,11 +123,12 @@ class _Turns:
 
 
 def _shown(scope: Any) -> bytes:
-    """The token of a request, hashed; empty: there is none."""
+    """The token of a request, hashed; empty: there is none. Which header decides: see `Request.token_text`."""
+    found: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
-        if name in (b"x-auth-token", b"authorization"):
-            return blake2b(value, digest_size=16).digest()
-    return b""
+        found.setdefault(name, value)
+    token = found.get(b"x-auth-token") or found.get(b"authorization")
+    return blake2b(token, digest_size=16).digest() if token else b""
 
 
 class Sealed:

@@ -8,7 +8,9 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, Dialect, Index, MetaData, Text, event, text
+from sqlalchemy import BigInteger, Dialect, Index, MetaData, Text, text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateIndex
 from sqlalchemy.types import TypeDecorator
 
 metadata = MetaData(
@@ -27,7 +29,7 @@ _WHERE = "where"
 def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
     """An index of the rows of which a condition holds.
 
-    PostgreSQL's option is named only where tables are made there (`name_conditions`): SQLAlchemy loads a dialect with
+    PostgreSQL's option is named only where an index is made there (`_create_index`): SQLAlchemy loads a dialect with
     the first of its options, and this one costs a process 0.04 s and 3 MB.
     """
     return Index(name, *columns, unique=unique, sqlite_where=text(where), info={_WHERE: where})
@@ -37,14 +39,19 @@ def name_conditions(of: MetaData) -> None:
     """Tell PostgreSQL, too, which rows the partial indexes of these tables are for."""
     for table in of.tables.values():
         for index in table.indexes:
-            if _WHERE in index.info:
-                index.dialect_options["postgresql"][_WHERE] = text(index.info[_WHERE])
+            _name_condition(index)
 
 
-@event.listens_for(metadata, "before_create")
-def _before_create(of: MetaData, connection: Connection, **_: Any) -> None:
-    if connection.dialect.name == "postgresql":
-        name_conditions(of)
+def _name_condition(index: Index) -> None:
+    if _WHERE in index.info:
+        index.dialect_options["postgresql"][_WHERE] = text(index.info[_WHERE])
+
+
+@compiles(CreateIndex, "postgresql")
+def _create_index(made: CreateIndex, compiler: Any, **options: Any) -> str:
+    """However an index is made: all tables at once, one alone, or statement by statement."""
+    _name_condition(made.element)
+    return str(compiler.visit_create_index(made, **options))
 
 
 _encode = msgspec.json.Encoder().encode

@@ -218,7 +218,7 @@ GONE, GONE_TOO = "gone@files", "gone@files2"
 
 async def _on_a_host_that_is_gone(ground: Ground, volume_id: str) -> None:
     """Both back ends of a host are down, and a volume is in one of them."""
-    ground.cloud.control.house.absence("block_storage").unanswered("gone")
+    ground.cloud.control.house.absence("block_storage").over_for("gone")
     async with ground.cloud.control.house.database.write() as tx:
         row = still_there(await tx.first(sa.select(services).limit(1)))
         for name in (GONE, GONE_TOO):

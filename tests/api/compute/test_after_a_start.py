@@ -9,13 +9,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from hanok.base.clock import Clock
+from hanok.base.ids import new_uuid
 from hanok.bus import MemoryBus
 from hanok.commands import wire
 from hanok.control.app import Control
 from hanok.node.simulated import SimulatedHost
 from hanok.services.compute import reconcilers
+from hanok.store import metadata
 from tests.api.compute.ground import Ground, standing
 from tests.api.compute.test_hosts_go_silent import shown, until
 from tests.cloud import PASSWORD, Cloud, a_server
@@ -109,6 +112,34 @@ async def test_one_that_was_down_before_is_down_after(
     async with started_again(ground, "host-1") as again:
         assert await shown(again, "host-2") == {"down"}
         assert await shown(again, "host-1") == {"up"}
+
+
+@pytest.mark.parametrize(
+    ("table", "listed"),
+    [
+        ("volume_services", "/volume/v3/os-services?binary=cinder-volume"),
+        ("share_services", "/share/v2/services?binary=manila-share"),
+    ],
+)
+async def test_a_back_end_that_its_host_has_no_more_is_down_once_the_host_has_answered(
+    tmp_path: Path, database_url: str, table: str, listed: str
+) -> None:
+    """Else it would be waited for with each new volume and share, a minute after each start."""
+    async with standing(tmp_path, hosts=1, database=database_url) as ground:
+        rows = metadata.tables[table]
+        async with ground.cloud.control.database.write() as tx:
+            row = (await tx.all(sa.select(rows).where(rows.c.node == "host-1")))[0]
+            other = {"id": new_uuid(), "host": "host-1@retired", "backend": "retired"}
+            more = {"sequence": row.sequence + 1000}
+            await tx.insert(rows, dict(row._mapping) | other | more)
+    async with started_again(ground, "host-1") as again:
+        down: set[str] = set()
+        async with asyncio.timeout(40):  # a minute after the start all that is silent is down
+            while down != {"host-1@retired"}:
+                services = (await again.admin.get(listed, headers=SHARES))["services"]
+                down = {one["host"] for one in services if one["state"] == "down"}
+                await asyncio.sleep(0.02)
+        assert len(services) > 1
 
 
 async def test_a_server_waits_for_a_host_that_has_said_something(

@@ -21,10 +21,10 @@ def test_only_what_was_listened_for_counts() -> None:
     assert absence.silence("host-1", NOW - seconds(3), NOW) == seconds(3)
 
 
-def test_who_was_asked_in_vain_is_silent_until_the_next_absence() -> None:
+def test_who_was_asked_is_silent_until_the_next_absence() -> None:
     absence = Absence()
     absence.ends(NOW - seconds(5))
-    absence.unanswered("host-1")
+    absence.over_for("host-1")
     assert absence.silence("host-1", NOW - seconds(630), NOW) == seconds(630)
     assert absence.silence("host-2", NOW - seconds(630), NOW) == seconds(5)
     absence.ends(NOW)

@@ -54,6 +54,31 @@ async def test_a_row_that_differs_or_lacks_is_found(
         moving.undo(path)
 
 
+async def test_indexes_are_those_of_a_cloud_that_was_made_there(
+    tmp_path: Path, postgres_server: postgres.Server
+) -> None:
+    await first_rows(tmp_path)
+    path = tmp_path / "control" / "hanok.db"
+    url, made = postgres_server.new_database(postgres.EMPTY), postgres_server.new_database()
+    for table in metadata.tables.values():
+        for index in table.indexes:  # what has told PostgreSQL's conditions in this process before
+            index.dialect_options["postgresql"]["where"] = None
+    await moving.move(path, url)
+    found = await _indexes(url)
+    assert found == await _indexes(made)
+    assert found["uq_port_bindings_active"].endswith("'ACTIVE'::text)")
+
+
+async def _indexes(url: str) -> dict[str, str]:
+    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1))
+    async with engine.connect() as connection:
+        statement = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
+        rows = (await connection.exec_driver_sql(statement)).all()
+    await engine.dispose()
+    own = (moved.OURS, "schema_fits")  # of moves, and of migrations
+    return {row.indexname: row.indexdef for row in rows if not row.indexname.startswith(own)}
+
+
 async def test_a_process_that_has_the_file_open_goes_after_the_rows(
     tmp_path: Path, postgres_server: postgres.Server
 ) -> None:

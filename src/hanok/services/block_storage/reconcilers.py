@@ -55,8 +55,9 @@ class Reconcilers(HostRounds):
         try:
             reply = await ask(room.bus, host, DescribeBackends(), timeout_s=ASK_S)
         except NobodyThere:
-            room.absence.unanswered(host)
+            room.absence.over_for(host)
             return
         if isinstance(reply, BackendStates):
             async with room.database.write() as tx:
                 await backends.heard(tx, host, reply.backends, room.settings, room.clock.now())
+        room.absence.over_for(host)  # of a back end, too, that it has no more
