@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
@@ -9,10 +10,17 @@ Value = TypeVar("Value")
 
 
 class Recent(Generic[Key, Value]):
-    """At most so many values; what was longest not looked at goes first."""
+    """At most so many values; what was longest not looked at goes first.
 
-    def __init__(self, maximum: int) -> None:
-        self._maximum = maximum
+    Args:
+        heaviest: what all of them may weigh; the newest is kept whatever it weighs. weigh: what one does.
+    """
+
+    def __init__(
+        self, maximum: int, heaviest: int = 0, weigh: Callable[[Value], int] = lambda value: 0
+    ) -> None:
+        self._maximum, self._heaviest, self._weigh = maximum, heaviest, weigh
+        self._weight = 0
         self._kept: dict[Key, Value] = {}  # the oldest first: a dictionary keeps its order
 
     def __len__(self) -> int:
@@ -25,10 +33,15 @@ class Recent(Generic[Key, Value]):
         return value
 
     def put(self, key: Key, value: Value) -> None:
-        self._kept.pop(key, None)
-        if len(self._kept) >= self._maximum:
-            del self._kept[next(iter(self._kept))]
+        self.forget(key)
         self._kept[key] = value
+        self._weight += self._weigh(value)
+        while len(self._kept) > self._maximum or (
+            self._weight > self._heaviest and len(self._kept) > 1
+        ):
+            self.forget(next(iter(self._kept)))
 
     def forget(self, key: Key) -> None:
-        self._kept.pop(key, None)
+        value = self._kept.pop(key, None)
+        if value is not None:
+            self._weight -= self._weigh(value)

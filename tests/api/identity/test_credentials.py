@@ -77,6 +77,30 @@ async def test_a_credential_that_is_no_key_changes_hands_by_who_may_give_it(clou
     assert (now["type"], now["blob"]) == ("note", "first")
 
 
+async def test_a_delegated_token_reaches_nothing_that_its_owner_signs_in_with(cloud: Cloud) -> None:
+    owner = await cloud.project_with("owner", "member")
+    credential = await an_application_credential(owner, unrestricted=True)
+    lent = await sign_in(cloud, by_application_credential(credential))
+    body = {"user_id": owner.user_id, "project_id": owner.project_id, "blob": "GEZDGNBV"}
+
+    async def made(kind: str) -> str:
+        answer = await owner.post("/v3/credentials", {"credential": {**body, "type": kind}})
+        return f"/v3/credentials/{answer['credential']['id']}"
+
+    note, secret = await made("note"), await made("totp")
+    for kind in ("totp", "TOTP"):
+        await lent.post("/v3/credentials", {"credential": {**body, "type": kind}}, 403)
+        await lent("PATCH", note, {"credential": {"type": kind}}, status=403)
+    for change in ({"blob": "MFRGGZDF"}, {"type": "note"}):
+        await lent("PATCH", secret, {"credential": change}, status=403)
+    await lent("GET", secret, status=403)
+    await lent("DELETE", secret, status=403)
+    listed = (await lent.get("/v3/credentials"))["credentials"]
+    assert [one["type"] for one in listed] == ["note"]
+    await lent("PATCH", note, {"credential": {"blob": "new", "type": "other"}}, status=200)
+    await owner("PATCH", note, {"credential": {"type": "totp"}}, status=200)
+
+
 async def test_the_database_holds_no_secret(cloud: Cloud) -> None:
     owner = await cloud.project_with("owner", "member")
     key = await an_ec2_key(owner)

@@ -129,7 +129,11 @@ async def test_times_that_are_shown_find_what_shows_them(user: Client) -> None:
     halves = f"{BASE}/secrets?expiration="
     assert (await user.get(f"{halves}lt:2101-01-01T00:00:00.5"))["total"] == 1
     assert (await user.get(f"{halves}gte:2101-01-01T00:00:00.5"))["total"] == 0
-    await user("GET", f"{halves}lte:9999-12-31T23:59:59", status=400)
+    for how, times in (("lte", 1), ("lt", 1), ("gt", 0), ("gte", 0), ("eq", 0)):
+        for last in ("23:59:59", "23:59:59.9"):
+            answer = await user.get(f"{halves}{how}:9999-12-31T{last}")
+            assert answer["total"] == times, (how, last)
+    await user("GET", f"{halves}lte:9999-12-31T23:59:59-14:00", status=400)
 
 
 async def test_an_encoding_without_a_payload_says_nothing(user: Client) -> None:

@@ -155,7 +155,7 @@ async def test_a_bucket_is_a_container(stackery: Stackery) -> None:
     properties = {
         "AccessControl": "PublicRead",
         "WebsiteConfiguration": site,
-        "Tags": [{"Key": "kind", "Value": "site"}],
+        "Tags": [{"Key": "kind", "Value": "site"}, {"Key": "where", "Value": "Köln, Київ"}],
     }
     resources = {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": properties}}
     outputs = {
@@ -171,6 +171,7 @@ async def test_a_bucket_is_a_container(stackery: Stackery) -> None:
     assert shown["x-container-read"] == ".r:*"
     assert shown["x-container-meta-web-index"] == "index.html"
     assert shown["x-container-meta-s3-tag-kind"] == "site"
+    assert shown["x-container-meta-s3-tag-where"] == "Köln, Київ"
     await swift.put(f"/{name}/index.html", b"hello")
     answer = await nobody(stackery.cloud, stackery.user.project_id)("GET", f"/{name}/index.html")
     assert answer.content == b"hello"

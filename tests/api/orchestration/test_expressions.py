@@ -126,6 +126,50 @@ async def test_a_condition_that_cannot_be_decided_is_refused(
     assert words in said.json()["error"]["message"]
 
 
+async def test_what_is_decided_late_is_decided_after_a_restart_too(stackery: Stackery) -> None:
+    attribute = {"if": [yaql("$.data.n.len() > 1", n=NAMES), "value", "no_such"]}
+    made = template({"a": kept("here")})
+    made |= {
+        "heat_template_version": "pike",
+        "parameters": {"names": {"type": "comma_delimited_list", "default": "x,y"}},
+        "outputs": {
+            "shown": {"value": {"get_attr": ["a", attribute]}, "condition": yaql("$.data = {}")},
+            "hidden": {"value": 1, "condition": yaql("$.data.n.len() > 2", n=NAMES)},
+        },
+    }
+    made["resources"]["theirs"] = {
+        "type": "OS::Heat::Value",
+        "external_id": {"if": [yaql("$.data.n.len() > 3", n=NAMES), "one", "other"]},
+    }
+    body = {"stack_name": "s", "template": made}
+    path = f"{STACKS}/s/{(await stackery.user.post(STACKS, body))['stack']['id']}"
+    assert (await stackery.ended(path))["stack_status"] == "CREATE_COMPLETE"
+    for door in (path, f"{path}/outputs", f"{path}/resources/a", f"{path}/outputs/shown"):
+        stackery.cloud.control.house.rooms["orchestration"]._room.decided = Decided()  # type: ignore[attr-defined]
+        await stackery.user("GET", door, status=200)
+    assert await stackery.outputs(path) == {"shown": "here"}
+    assert (await stackery.resources(path))["theirs"]["physical_resource_id"] == "other"
+    await stackery.delete(path)
+
+
+async def test_conditions_of_many_places_are_decided_together(stackery: Stackery) -> None:
+    within = {
+        "heat_template_version": "pike",
+        "parameters": {"n": {"type": "string"}},
+        "conditions": {"c": yaql("int($.data.n) mod 2 = 0", n={"get_param": "n"})},
+        "resources": {"r": {**kept(1), "condition": "c"}},
+    }
+    member = {"type": "in.yaml", "properties": {"n": "%index%"}}
+    group = {"count": 20, "resource_def": member}
+    resources: dict[str, Any] = {
+        f"r{at}": kept({"if": [yaql("$.data.n > 9", n=at), "high", "low"]}) for at in range(20)
+    }
+    resources["g"] = {"type": "OS::Heat::ResourceGroup", "properties": group}
+    made = {**template(resources), "heat_template_version": "pike"}
+    body = {"template": made, "stack_name": "s", "files": {"in.yaml": json.dumps(within)}}
+    await stackery.user("POST", f"{STACKS}/preview", body, status=200)
+
+
 async def test_a_stack_within_has_conditions_with_expressions(stackery: Stackery) -> None:
     within = json.dumps(
         {

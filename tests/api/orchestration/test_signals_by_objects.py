@@ -202,3 +202,84 @@ async def test_a_component_has_one_config_for_each_action(stackery: Stackery) ->
     twice = {"config": "a", "tool": "script"}
     kind = {"type": "OS::Heat::SoftwareComponent", "properties": {"configs": [twice, twice]}}
     assert "more than one configuration" in await stackery.refused({"c": kind, "r": random()})
+
+
+async def a_config(stackery: Stackery, **values: Any) -> str:
+    """A config that no stack has made; gives its id."""
+    body = {"name": "c", "group": "script", "config": "echo", **values}
+    made = await stackery.user("POST", f"{BASE}/software_configs", body, status=200)
+    return str(made.json()["software_config"]["id"])
+
+
+def of(config_id: str, server: str, **more: Any) -> dict[str, Any]:
+    made: dict[str, Any] = deployed(server, {}, **more)["d"]
+    made["properties"]["config"] = config_id
+    return {"d": made}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"configs": 5},
+        {"configs": {"actions": ["CREATE"]}},
+        {"configs": [5, {"actions": 5}, {"actions": [{}, None]}, {"actions": "CREATE"}]},
+    ],
+)
+async def test_a_component_may_say_anything(stackery: Stackery, config: dict[str, Any]) -> None:
+    server = await a_server(stackery)
+    config_id = await a_config(stackery, group="component", config=config)
+    path = await stackery.stack(of(config_id, server))
+    await stackery.delete(path)
+
+
+async def test_a_deployment_goes_though_its_config_went_before(stackery: Stackery) -> None:
+    server = await a_server(stackery)
+    config_id = await a_config(stackery)
+    path = await stackery.stack(of(config_id, server, actions=["SUSPEND", "DELETE"]))
+    await stackery.user("DELETE", f"{BASE}/software_configs/{config_id}", status=204)
+    assert await stackery.act(path, "suspend") == "SUSPEND_COMPLETE"
+    await stackery.delete(path)
+    assert await containers(stackery) == []
+
+
+async def test_nothing_stays_of_a_deployment_that_went_while_it_was_waited_for(
+    stackery: Stackery,
+) -> None:
+    server = await a_server(stackery)
+    path = await stackery.stack(of(await a_config(stackery), server, actions=["DELETE"]))
+    await stackery.user("DELETE", path, status=204)
+    await shown_to(stackery, server, "DELETE")
+    row = (await stackery.user.get(f"{BASE}/software_deployments?server_id={server}"))[
+        "software_deployments"
+    ][0]
+    await stackery.user("DELETE", f"{BASE}/software_deployments/{row['id']}", status=204)
+    assert (await stackery.ended(path))["stack_status"] == "DELETE_COMPLETE"
+    assert await containers(stackery) == []
+    configs = (await stackery.user.get(f"{BASE}/software_configs"))["software_configs"]
+    assert [one["group"] for one in configs] == ["script"] and len(configs) == 1
+
+
+async def test_a_failed_deployment_does_not_fail_what_its_server_is_not_told_of(
+    stackery: Stackery,
+) -> None:
+    server = await a_server(stackery)
+    path = await begun(stackery, deployed(server, SCRIPT, actions=["CREATE"]))
+    await answered(stackery, server, "CREATE", code=1)
+    assert (await stackery.ended(path))["stack_status"] == "CREATE_FAILED"
+    assert await stackery.act(path, "suspend") == "SUSPEND_COMPLETE"
+
+
+async def test_an_object_that_stands_for_others_is_no_longer_than_a_signal_may_be(
+    stackery: Stackery,
+) -> None:
+    path = await begun(stackery, waiting())
+    await stackery.until(path, "h", "CREATE_COMPLETE")
+    swift, name = Swift(stackery.user), (await containers(stackery))[0]
+    for at in range(2):
+        await swift.put(f"/{name}/part{at}", b" " * (1 << 20))
+    headers = {"x-object-manifest": f"{name}/part"}
+    await swift("PUT", f"/{name}/signal", 201, headers=headers)
+    stack = await stackery.ended(path)
+    assert stack["stack_status"] == "CREATE_FAILED" and "more than" in stack["stack_status_reason"]
+    await stackery.delete(path)
+    assert await containers(stackery) == []

@@ -80,9 +80,12 @@ def ec2_keys(user_id: str, token: Token) -> sa.Select[Any]:
     return found.where(credentials.c.project_id == token.project_id) if token.delegated else found
 
 
-def in_reach(token: Token, project_id: str | None) -> bool:
-    """Whether a delegated token reaches a credential: only those of its own project."""
-    return not token.delegated or (project_id is not None and project_id == token.project_id)
+def in_reach(token: Token, project_id: str | None, kind: str) -> bool:
+    """Whether a delegated token reaches a credential: only those of its own project, and none that its owner signs in
+    with, for whoever signs in with that has all that the owner may do. kind: its type.
+    """
+    own = project_id is not None and project_id == token.project_id
+    return not token.delegated or (own and kind.lower() != TOTP)
 
 
 def blob_of(keys: Keys, row: Row[Any]) -> str:

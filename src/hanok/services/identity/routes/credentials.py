@@ -47,7 +47,7 @@ async def _one(request: Request, tx: Transaction, rule: str) -> Row[Any]:
         raise NotFound(f"Could not find credential: {credential_id}.")
     request.allow(rule, _target(row))
     _allow_key(request, rule, row.type, row.user_id)
-    _check_reach(request, row.project_id)
+    _check_reach(request, row.project_id, row.type)
     return row
 
 
@@ -65,9 +65,11 @@ def _allow_key(request: Request, rule: str, kind: str, user_id: str) -> None:
         request.allow(_KEYS[rule], {"target.credential.user_id": user_id})
 
 
-def _check_reach(request: Request, project_id: str | None) -> None:
-    if not credentials.in_reach(request.token, project_id):
-        raise Forbidden("A delegated token reaches the credentials of its own project only.")
+def _check_reach(request: Request, project_id: str | None, kind: str) -> None:
+    if not credentials.in_reach(request.token, project_id, kind):
+        raise Forbidden(
+            "A delegated token reaches the credentials of its own project only, and none of type totp."
+        )
 
 
 async def list_credentials(request: Request, room: Identity) -> Response:
@@ -86,7 +88,7 @@ async def list_credentials(request: Request, room: Identity) -> Response:
 
 def _sees(request: Request, row: Row[Any]) -> bool:
     return request.may("identity:get_credential", _target(row)) and credentials.in_reach(
-        request.token, row.project_id
+        request.token, row.project_id, row.type
     )
 
 
@@ -102,7 +104,7 @@ async def create_credential(request: Request, room: Identity) -> Response:
             raise BadInput(f"'{name}' is a required property")
     request.allow("identity:create_credential", {"target.credential.user_id": values["user_id"]})
     _allow_key(request, "identity:create_credential", values["type"], values["user_id"])
-    _check_reach(request, values.get("project_id"))
+    _check_reach(request, values.get("project_id"), values["type"])
     async with request.transaction() as tx:
         row = await credentials.create(tx, room, request.token, values, extra)
         request.made(row.id)
@@ -127,7 +129,8 @@ async def update_credential(request: Request, room: Identity) -> Response:
         moved = credentials.moved(row, values)
         target = _target(row) | {f"target.credential.{name}": moved[name] for name in moved}
         request.allow("identity:update_credential", target)
-        _check_reach(request, values.get("project_id", row.project_id))
+        project_id, kind = (values.get(one, getattr(row, one)) for one in ("project_id", "type"))
+        _check_reach(request, project_id, kind)
         row = await credentials.update(tx, room, row, values, extra)
     return json_answer({"credential": _answer(request, room, row)})
 

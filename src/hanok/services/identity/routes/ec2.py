@@ -39,7 +39,7 @@ def _answer(request: Request, room: Identity, row: Row[Any]) -> dict[str, Any]:
 
 
 def _check_reach(token: Token, project_id: str | None) -> None:
-    if not credentials.in_reach(token, project_id):
+    if not credentials.in_reach(token, project_id, credentials.EC2):
         raise Forbidden("A delegated token reaches the credentials of its own project only.")
 
 

@@ -6,7 +6,7 @@ Source: Key Manager API v1 reference, "Secrets".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,14 +41,22 @@ _TIMES = {
     "updated": secrets.c.updated_at,
     "expiration": secrets.c.expiration,
 }
-_SECOND, _NONE = timedelta(seconds=1), timedelta()
+_SECOND = timedelta(seconds=1)
+_END = datetime.max.replace(tzinfo=UTC)
+
+
+def _later(at: datetime) -> datetime:
+    """A second later, as far as there are times."""
+    return at + _SECOND if at <= _END - _SECOND else _END
+
+
 # Times are shown to the second, and so they are compared. down, up: the moment as whole seconds, around it.
 _COMPARED: dict[str, Callable[[Any, datetime, datetime], sa.ColumnElement[bool]]] = {
-    "gt": lambda column, down, up: column >= down + _SECOND,
+    "gt": lambda column, down, up: column >= _later(down),
     "gte": lambda column, down, up: column >= up,
     "lt": lambda column, down, up: column < up,
-    "lte": lambda column, down, up: column < down + _SECOND,
-    "eq": lambda column, down, up: sa.and_(column >= up, column < down + _SECOND),
+    "lte": lambda column, down, up: column < _later(down),
+    "eq": lambda column, down, up: sa.and_(column >= up, column < _later(down)),
 }
 _there = sa.or_(secrets.c.expiration.is_(None), secrets.c.expiration > bindparam("now"))
 _by_id = sa.select(secrets).where(secrets.c.id == bindparam("id"), _there)
@@ -227,7 +235,7 @@ def _between(name: str, column: Any, sent: str) -> list[sa.ColumnElement[bool]]:
         try:
             at = common.when(rest)
             down = at.replace(microsecond=0)
-            compared = _COMPARED[way](column, down, down + (_SECOND if at > down else _NONE))
+            compared = _COMPARED[way](column, down, _later(down) if at > down else down)
         except (ValueError, OverflowError):
             raise BadInput(f"{sent[:100]} is not a valid {name}.") from None
         if way in found:

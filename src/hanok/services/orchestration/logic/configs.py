@@ -205,6 +205,14 @@ async def action_of(tx: Transaction, deployment_id: str) -> str:
     return "" if row is None else str(row.action)
 
 
+def actions_of(component: Mapping[str, Any]) -> list[str]:
+    """The actions of a stack that a component has a config for. Whoever made it may have written anything."""
+    some = component.get("configs")
+    some = some if isinstance(some, list) else []
+    lists = [one.get("actions") for one in some if isinstance(one, Mapping)]
+    return [str(action) for one in lists if isinstance(one, list) for action in one]
+
+
 async def forget(tx: Transaction, config_id: str) -> None:
     """A config goes that nothing else uses."""
     if await tx.first(_used, {"id": config_id}) is None:

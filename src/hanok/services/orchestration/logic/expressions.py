@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 ROUNDS = 8  # expressions in the data of each other
 MAXIMUM = 500  # that are worked out at once
-IN_CONDITIONS = 50  # times that a template is read for its conditions, those within it among them
-REMEMBERED = 1_000  # of what came of expressions in conditions; each has at most yaql_memory_quota bytes or so
+IN_CONDITIONS = 16  # times that a template is read for its conditions, those within it among them
+REMEMBERED, REMEMBERED_BYTES = 1_000, 16 << 20  # of what came of expressions in conditions
 Read = TypeVar("Read")
 BACK = 4 << 20  # bytes of what comes of them, as a value may have
 
@@ -103,17 +103,17 @@ class Decided:
     """What came of expressions in conditions lately, by what they are about: the same everywhere and always."""
 
     def __init__(self) -> None:
-        self._kept: Recent[bytes, tuple[Any]] = Recent(REMEMBERED)
+        self._kept: Recent[bytes, bytes] = Recent(REMEMBERED, REMEMBERED_BYTES, len)
 
     def __call__(self, expression: str, data: Any) -> Any:
         """
         Raises:
             Undecided
         """
-        found = self._kept.get(_key(expression, data))
+        found = self._kept.get(key_of(expression, data))
         if found is None:
             raise Undecided([(expression, data)])
-        return found[0]
+        return msgspec.json.decode(found)
 
     async def read(self, room: Orchestration, project_id: str, begin: Callable[[], Read]) -> Read:
         """Do what reads a template, as often as it meets something that was not decided yet.
@@ -126,7 +126,10 @@ class Decided:
                 return begin()
             except Undecided as error:
                 await self.decide(room, project_id, error)
-        raise Wrong(f"Conditions have expressions of yaql more than {IN_CONDITIONS} levels deep.")
+        raise Wrong(
+            "Conditions have too many expressions of yaql, or they need each other more than "
+            f"{IN_CONDITIONS} levels deep."
+        )
 
     async def decide(self, room: Orchestration, project_id: str, met: Undecided) -> None:
         """Work out what conditions need.
@@ -134,17 +137,17 @@ class Decided:
         Raises:
             Wrong
         """
-        some = {_key(*one): one for one in met.some}
+        some = {key_of(*one): one for one in met.some}
         if len(some) > MAXIMUM:
             raise Wrong(f"Conditions have more than {MAXIMUM} expressions of yaql.")
         found = await _run(room, project_id, list(some.values()))
         for (key, (expression, _)), said in zip(some.items(), found, strict=True):
             if "error" in said and met.secret:
                 raise Wrong("An expression of yaql with hidden values cannot be worked out.")
-            self._kept.put(key, (_value(expression, said),))
+            self._kept.put(key, msgspec.json.encode(_value(expression, said)))
 
 
-def _key(expression: str, data: Any) -> bytes:
+def key_of(expression: str, data: Any) -> bytes:
     return sha256(msgspec.json.encode((expression, data))).digest()
 
 

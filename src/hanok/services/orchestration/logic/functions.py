@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -63,6 +64,31 @@ class Undecided(BadInput):
             code="StackValidationFailed",
         )
         self.some, self.secret = some, secret
+
+
+class Meeting:
+    """Several things are begun; what they need to be decided is told at once, and not one after the other."""
+
+    def __init__(self) -> None:
+        self._some: list[tuple[str, Any]] = []
+        self._secret = False
+
+    @contextmanager
+    def each(self) -> Iterator[None]:
+        """One of them; the next is begun whether it could be decided or not."""
+        try:
+            yield
+        except Undecided as error:
+            self._some.extend(error.some)
+            self._secret |= error.secret
+
+    def end(self) -> None:
+        """
+        Raises:
+            Undecided: one of them could not be decided.
+        """
+        if self._some:
+            raise Undecided(self._some, secret=self._secret)
 
 
 def never(expression: str, data: Any) -> Any:

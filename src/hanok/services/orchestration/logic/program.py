@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import graphlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -15,10 +16,12 @@ from msgspec import Struct
 
 from hanok.services.orchestration.logic import environments, templates, texts
 from hanok.services.orchestration.logic.environments import Environment
+from hanok.services.orchestration.logic.expressions import key_of
 from hanok.services.orchestration.logic.functions import (
     LARGEST,
     UNKNOWN,
     Budget,
+    Meeting,
     Scope,
     Undecided,
     Wrong,
@@ -114,6 +117,7 @@ class Program:
             self.template.parameters, self.env.parameters, self.env.defaults, self._pseudo()
         )
         self._decided: dict[str, bool] = {}
+        self._worked_out: dict[bytes, Any] = {}
         self._deciding: list[str] = []
         self.static = self.scope()
         self.values.check(complete=complete)
@@ -162,8 +166,12 @@ class Program:
         )
 
     def _decision(self, expression: str, data: Any) -> Any:
+        """What came of an expression in a condition: once it was there, it is there for as long as this is."""
+        key = key_of(expression, data)
         try:
-            return self._known(expression, data)
+            if key not in self._worked_out:
+                self._worked_out[key] = self._known(expression, data)
+            return self._worked_out[key]
         except Undecided as error:
             error.secret = self.hides()
             raise
@@ -186,14 +194,30 @@ class Program:
         Raises:
             Undecided: with all that the conditions need at once.
         """
-        some: list[tuple[str, Any]] = []
+        meeting = Meeting()
         for name in self.template.conditions:
-            try:
+            with meeting.each():
                 self._condition(name)
-            except Undecided as error:
-                some.extend(error.some)
-        if some:
-            raise Undecided(some, secret=self.hides())
+        meeting.end()
+
+    def _define(self) -> None:
+        """Find the resources that are to be, and what is asked for later, where nothing can be waited for.
+
+        Raises:
+            Undecided: with all that is needed for it at once.
+        """
+        meeting = Meeting()
+        for name, one in self.template.resources.items():
+            with meeting.each():
+                if self.holds(one.condition):
+                    self.definitions[name] = self._decided_definition(one)
+        for output in self.template.outputs.values():
+            with meeting.each(), suppress(Wrong):  # it is said where the output is shown
+                self.holds(output.condition)
+        for one in self.definitions.values():
+            with meeting.each(), suppress(Wrong):  # it is said of the resource
+                self.static.value(one.external_id)
+        meeting.end()
 
     def holds(self, condition: Any) -> bool:
         return condition is None or self.static.truth(condition)
@@ -207,9 +231,7 @@ class Program:
             Wrong: a type or a resource that is named is not there, or they need each other.
         """
         self._decide()
-        for name, one in self.template.resources.items():
-            if self.holds(one.condition):
-                self.definitions[name] = self._decided_definition(one)
+        self._define()
         for name, one in self.definitions.items():
             self.types[name] = self.type_of(name, one.type)
         for name, one in self.definitions.items():

@@ -137,7 +137,12 @@ class Reader:
             Wrong
         """
         found: dict[tuple[str, str], Any] = {}
-        for name, key in templates.attributes(self.program.static, raw):
+        referred = await self.room.decided.read(
+            self.room,
+            self.stack.project_id,
+            lambda: list(templates.attributes(self.program.static, raw)),
+        )
+        for name, key in referred:
             if key is not None and (name, key) not in found:
                 found[name, key] = await self.attribute(name, key)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from hanok.base.errors import Forbidden
 from hanok.services.orchestration.logic import texts
-from hanok.services.orchestration.logic.functions import UNKNOWN, Budget, Costly, Wrong
+from hanok.services.orchestration.logic.functions import UNKNOWN, Budget, Costly, Meeting, Wrong
 from hanok.services.orchestration.logic.parameters import Values
 from hanok.services.orchestration.logic.program import Names, Program, Source
 from hanok.services.orchestration.logic.stacks import too_many
@@ -96,7 +96,7 @@ def check(
     space = space or Allowance(settings)
     space.enter(program)
     program.load()
-    checked = Checked(program)
+    checked, meeting = Checked(program), Meeting()
     for name in program.definitions:
         kind = program.types[name]
         if not may_use(kind.name):
@@ -107,9 +107,11 @@ def check(
                 raise Wrong(f"The hook {hook} of the resource {name} is not supported.")
         checked.properties[name] = _properties(program, name, strict=strict or depth == 0)
         given = checked.properties[name]
-        inner = _inside(program, name, given, settings, may_use, depth, strict, space)
-        if inner is not None:
-            checked.within[name] = inner
+        with meeting.each():
+            inner = _inside(program, name, given, settings, may_use, depth, strict, space)
+            if inner is not None:
+                checked.within[name] = inner
+    meeting.end()
     if 0 <= settings.max_resources_per_stack < checked.count:
         raise too_many(settings.max_resources_per_stack)
     return checked

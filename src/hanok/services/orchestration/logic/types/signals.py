@@ -388,17 +388,19 @@ class SoftwareDeployment(Signalled):
         return given["signal_transport"] != "NO_SIGNAL" and action in await self._actions(work)
 
     async def _actions(self, work: Work) -> list[str]:
-        """The actions of the stack at which there is something to do: a component says so itself."""
+        """The actions of the stack at which there is something to do: a component says so itself.
+
+        There is none where the config is gone.
+        """
         given, project = work.properties, work.stack.project_id
         async with work.room.database.read() as tx:
             try:
                 base = configs.shown(await configs.config(tx, given["config"], project))
             except HanokError:
-                return list(given["actions"])
+                return []
         if base["group"] != configs.COMPONENT or not isinstance(base["config"], dict):
-            return list(given["actions"])
-        some = [one for one in base["config"].get("configs") or () if isinstance(one, dict)]
-        return [str(action) for one in some for action in one.get("actions") or ()]
+            return list(given["actions"] or ())
+        return configs.actions_of(base["config"])
 
     async def created(self, work: Work) -> bool:
         await self.collect(work, self._config_id(work))
@@ -421,13 +423,19 @@ class SoftwareDeployment(Signalled):
         await self._at(work, "SUSPEND")
 
     async def suspended(self, work: Work) -> bool:
-        return await self.created(work)
+        return await self._was_done(work, "SUSPEND")
 
     async def resume(self, work: Work) -> None:
         await self._at(work, "RESUME")
 
     async def resumed(self, work: Work) -> bool:
-        return await self.created(work)
+        return await self._was_done(work, "RESUME")
+
+    async def _was_done(self, work: Work, action: str) -> bool:
+        """Whether the server has said how an action went, or has not been told of it."""
+        async with work.room.database.read() as tx:
+            told = await configs.action_of(tx, work.part.id)
+        return told != action or await self.created(work)
 
     async def _at(self, work: Work, action: str) -> bool:
         """Tell the server of an action of the stack, if it is to do something then; whether it is."""
@@ -442,21 +450,18 @@ class SoftwareDeployment(Signalled):
 
     async def deleted(self, work: Work) -> bool:
         """Not before the server has said how that went which it is to do then."""
-        async with work.room.database.read() as tx:
-            told = await configs.action_of(tx, work.part.id)
-        if told == "DELETE":
-            if not await self.created(work):
-                return False
-            await self._undeploy(work)
+        if not await self._was_done(work, "DELETE"):
+            return False
+        await self._undeploy(work)
         return True
 
     async def _undeploy(self, work: Work) -> None:
+        """The deployment is gone, and before it what it is signalled with: as long as it is there, this is to do."""
+        await without_way(work)
         async with work.room.database.write() as tx:
             derived = await configs.of_deployment(tx, work.part.id)
             await configs.undeploy(tx, work.part.id)
-            if derived is not None:
-                await configs.forget(tx, derived)
-        await without_way(work)
+            await configs.forget(tx, derived or self._config_id(work))
 
     async def signal(self, work: Work, details: Any) -> str:
         said = details if isinstance(details, dict) else {}

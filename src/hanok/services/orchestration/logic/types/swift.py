@@ -110,12 +110,17 @@ class Container(Driver):
 
 def _headers(given: Mapping[str, Any]) -> dict[str, str]:
     keys = ("X-Container-Read", "X-Container-Write")
-    found = {key.lower(): str(given[key]) for key in keys if given[key] is not None}
+    found = {key.lower(): _wire(given[key]) for key in keys if given[key] is not None}
     for name, value in (given["X-Container-Meta"] or {}).items():
         if not name.isascii() or any(one in f"{name}{value}" for one in "\r\n:"):
             raise Failed(f"The metadata {name[:50]} cannot be sent.")
-        found[f"x-container-meta-{name}".lower()] = str(value)
+        found[f"x-container-meta-{name}".lower()] = _wire(value)
     return found
+
+
+def _wire(value: Any) -> str:
+    """A value as headers have it: the bytes of UTF-8, each as a character."""
+    return str(value).encode().decode("latin-1")
 
 
 TYPES = (
