@@ -16,7 +16,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
-from hanok.base.errors import HanokError
+from hanok.base.errors import HanokError, NotFound
 from hanok.services.orchestration.logic import configs, mailboxes, nested, parts, signals, users
 from hanok.services.orchestration.logic.functions import Budget, Wrong
 from hanok.services.orchestration.logic.types import rolling
@@ -449,9 +449,12 @@ class SoftwareDeployment(Signalled):
             await self._undeploy(work)
 
     async def deleted(self, work: Work) -> bool:
-        """Not before the server has said how that went which it is to do then."""
-        if not await self._was_done(work, "DELETE"):
-            return False
+        """Not before the server has said how that went which it is to do then, or somebody deleted the deployment."""
+        try:
+            if not await self._was_done(work, "DELETE"):
+                return False
+        except NotFound:  # it went between two looks
+            pass
         await self._undeploy(work)
         return True
 
