@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from hanok.base.errors import BadInput
+from hanok.web.numbers import MAXIMUM as MAXIMUM
+from hanok.web.numbers import whole as whole
 from hanok.web.versions import field_of
 
 Text = Annotated[str, Meta(max_length=255)]
@@ -22,7 +24,6 @@ Metadata = Annotated[dict[Key, Text], Meta(max_length=ITEMS)]
 Spec = Annotated[str, Meta(max_length=255)]
 SpecKey = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[a-zA-Z0-9-_:. ]{1,255}$")]
 Specs = dict[SpecKey, Spec]
-MAXIMUM = 2_147_483_647
 TRUE = ("true", "1", "yes", "on", "t", "y")
 FALSE = ("false", "0", "no", "off", "f", "n")
 
@@ -41,32 +42,6 @@ def truth(value: object, name: str) -> bool:
     raise BadInput(
         f"Invalid input for field/attribute {name}. Value: {str(value)[:100]}. It is not a boolean"
     )
-
-
-def whole(value: object, name: str, *, least: int = 0, maximum: int = MAXIMUM) -> int:
-    """A whole number that may come as text.
-
-    Raises:
-        BadInput: it is none, or out of range.
-    """
-    try:
-        if isinstance(value, bool | float) or len(str(value)) > 20:
-            raise ValueError
-        number = int(str(value))
-    except ValueError:
-        raise BadInput(
-            f"Invalid input for field/attribute {name}. Value: {str(value)[:50]}. It is not an integer"
-        ) from None
-    if not least <= number <= maximum:
-        why = (
-            f"less than the minimum of {least}"
-            if number < least
-            else f"greater than the maximum of {maximum}"
-        )
-        raise BadInput(
-            f"Invalid input for field/attribute {name}. Value: {number}. {number} is {why}"
-        )
-    return number
 
 
 def check_items(metadata: Mapping[str, str]) -> None:

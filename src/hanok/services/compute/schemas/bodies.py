@@ -12,6 +12,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from hanok.base.addresses import address_of
 from hanok.base.errors import BadInput
+from hanok.web.numbers import MAXIMUM as MAXIMUM
+from hanok.web.numbers import whole as whole
 from hanok.web.versions import field_of, turns_older
 
 # Printable, and no blank at either end. Source: Compute API reference, "name" of servers, flavors and key pairs.
@@ -33,7 +35,6 @@ GuestName = Annotated[
     str,
     Meta(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$(?!\n)"),
 ]
-MAXIMUM = 2_147_483_647
 
 
 class NetworkWish(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -484,32 +485,6 @@ def truth(value: object, name: str) -> bool:
     if text in ("false", "0", "no", "off", "f", "n"):
         return False
     raise BadInput(f"Invalid input for field/attribute {name}. Value: {value}. It is not a boolean")
-
-
-def whole(value: object, name: str, *, least: int = 0, maximum: int = MAXIMUM) -> int:
-    """A whole number that may come as text.
-
-    Raises:
-        BadInput: it is none, or out of range.
-    """
-    try:
-        if isinstance(value, bool | float):
-            raise ValueError
-        number = int(str(value))
-    except ValueError:
-        raise BadInput(
-            f"Invalid input for field/attribute {name}. Value: {str(value)[:50]}. It is not an integer"
-        ) from None
-    if not least <= number <= maximum:
-        why = (
-            f"less than the minimum of {least}"
-            if number < least
-            else f"greater than the maximum of {maximum}"
-        )
-        raise BadInput(
-            f"Invalid input for field/attribute {name}. Value: {number}. {number} is {why}"
-        )
-    return number
 
 
 # ---- server groups ----
